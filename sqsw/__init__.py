@@ -1,0 +1,1 @@
+"""sqsw: jobs on Amazon SQS."""

@@ -1,0 +1,25 @@
+"""The shared words of the house: errors, limits, messages, results, settings, events.
+
+The names that sqs-workers kept in its ``core`` module can be imported from here; they are
+loaded when they are asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqsw.core.errors import SQSError as SQSError
+    from sqsw.core.redrive_policy import RedrivePolicy as RedrivePolicy
+    from sqsw.core.results import BatchProcessingResult as BatchProcessingResult
+else:
+    _HOMES = {
+        "BatchProcessingResult": "sqsw.core.results",
+        "RedrivePolicy": "sqsw.core.redrive_policy",
+        "SQSError": "sqsw.core.errors",
+    }
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)

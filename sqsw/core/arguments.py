@@ -1,0 +1,140 @@
+"""Bind the arguments of a call when it is sent, fit them to the function when it is run."""
+
+import inspect
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+# Reading a signature costs more than all else that is done in Python around a job.
+@lru_cache(maxsize=4096)
+def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function, kept."""
+    return inspect.signature(fn)
+
+
+def bind_arguments(
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    provided: Collection[str] = (),
+) -> dict[str, Any]:
+    """The call ``fn(*args, **kwargs)`` as keywords, as they go into a message.
+
+    Parameters
+    ----------
+    provided :
+        Parameters that the worker provides (the job context): not to be given by the caller.
+
+    Raises
+    ------
+    TypeError
+        The function cannot be called like this, or takes ``*args``, which a job cannot carry.
+    """
+    signature = signature_of(fn)
+    if provided:
+        kept = [p for name, p in signature.parameters.items() if name not in provided]
+        signature = signature.replace(parameters=kept)
+    bound = signature.bind(*args, **kwargs)
+    job_kwargs: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            raise TypeError(
+                f"{_name(fn)}() takes *{name}; a job carries keyword arguments only, "
+                "so give the parameter a name"
+            )
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            job_kwargs.update(value)
+        else:
+            job_kwargs[name] = value
+    return job_kwargs
+
+
+def validate_arguments(fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords that ``fn`` takes out of those that a message brought.
+
+    Surplus ones are dropped, so that senders and workers can be deployed in either order.
+
+    Raises
+    ------
+    TypeError
+        One that the function needs is missing.
+    """
+    parameters = signature_of(fn).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        taken = dict(kwargs)
+    else:
+        taken = {name: value for name, value in kwargs.items() if name in parameters}
+        if len(taken) < len(kwargs):
+            surplus = ", ".join(sorted(set(kwargs) - set(taken)))
+            logger.debug("%s() does not take %s: dropped", _name(fn), surplus)
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if name not in taken
+        and parameter.default is inspect.Parameter.empty
+        and parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    ]
+    if missing:
+        raise TypeError(f"{_name(fn)}() misses the argument(s) {', '.join(missing)}")
+    return taken
+
+
+def call_handler(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call ``fn`` with what it takes of ``kwargs``; what it returns (a coroutine too).
+
+    Raises
+    ------
+    TypeError
+        An argument that the function needs is missing.
+    """
+    if args:
+        return fn(*args, **kwargs)
+    taken = validate_arguments(fn, kwargs)
+    only_by_position = [
+        taken.pop(name)
+        for name, parameter in signature_of(fn).parameters.items()
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY and name in taken
+    ]
+    return fn(*only_by_position, **taken)
+
+
+def describe_mismatch(
+    fn: Callable[..., Any], kwargs: Mapping[str, Any], *, provided: Collection[str] = ()
+) -> str | None:
+    """What is wrong with these keywords for ``fn``, in words; None where they fit.
+
+    Stricter than :func:`validate_arguments`: a surplus keyword counts, since the one who sends it
+    is there to correct it.
+    """
+    signature = signature_of(fn)
+    parameters = {n: p for n, p in signature.parameters.items() if n not in provided}
+    takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    missing = [
+        name
+        for name, p in parameters.items()
+        if name not in kwargs
+        and p.default is inspect.Parameter.empty
+        and p.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
+    ]
+    surplus = [] if takes_all else [name for name in kwargs if name not in parameters]
+    if not missing and not surplus:
+        return None
+    parts = []
+    if missing:
+        parts.append("missing " + ", ".join(map(repr, missing)))
+    if surplus:
+        parts.append("unexpected " + ", ".join(map(repr, surplus)))
+    parts.append(f"signature {signature.replace(parameters=list(parameters.values()))}")
+    return "; ".join(parts)
+
+
+def _name(fn: Callable[..., Any]) -> str:
+    return getattr(fn, "__qualname__", repr(fn))

@@ -1,0 +1,211 @@
+"""What happened in a worker, and the bus that tells it to whoever listens.
+
+The working code says what happened, once; whether that becomes a log line, a number or a moving
+bar is decided by the listeners. A listener that raises is logged once and stops nothing.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqsw.core.message import Message
+from sqsw.core.results import BatchProcessingResult
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The root of all events."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted(Event):
+    """A worker began: the names of its queues, its slots and what it reads from."""
+
+    queues: tuple[str, ...]
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrainStarted(Event):
+    """No more receives; what runs may finish within ``drain_seconds``."""
+
+    reason: str
+    running: int
+    waiting: int
+    drain_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopped(Event):
+    """The worker ended. ``unfinished``: jobs that were still running and may run again."""
+
+    reason: str
+    unfinished: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueWarning(Event):
+    """A queue is set up in a way that will hurt: ``text`` says how, ``hint`` what would help."""
+
+    queue_name: str
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveError(Event):
+    """A receive failed; the next one follows after ``retry_seconds``."""
+
+    queue_name: str
+    error: BaseException
+    retry_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveDone(Event):
+    """A receive was answered, with ``count`` messages."""
+
+    queue_name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEvent(Event):
+    """Something happened to one message."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived(MessageEvent):
+    """A message came in."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent(MessageEvent):
+    """Something happened to the job of a message; the name is None on a raw queue."""
+
+    job_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted(JobEvent):
+    """A slot took the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded(JobEvent):
+    """A job ended. ``duration_seconds`` is wall time in the processor."""
+
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobDone(JobEnded):
+    """The processor returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed(JobEnded):
+    """The processor raised. ``hidden_seconds``: until the message can be received again."""
+
+    error: BaseException
+    hidden_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobRetry(JobEnded):
+    """The job asked for its retry. ``hidden_seconds``: until it can be received again."""
+
+    hidden_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobUnknown(JobEvent):
+    """No processor for this job; it stays hidden for ``hidden_seconds`` and is never deleted."""
+
+    error: BaseException
+    hidden_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDeleted(MessageEvent):
+    """The delete succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReturned(MessageEvent):
+    """It can be received again after ``hidden_seconds``; ``started``: whether its job ran."""
+
+    hidden_seconds: float
+    started: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VisibilityExtended(Event):
+    """The leases of ``count`` messages in hand were renewed."""
+
+    queue_name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost(MessageEvent):
+    """Somebody else may run this message now; what it does here no longer counts."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AckFailed(MessageEvent):
+    """A delete (or a return) failed for good: the message may run again."""
+
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFinished(Event):
+    """Messages were acknowledged together."""
+
+    result: BatchProcessingResult
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExited(Event):
+    """A worker process ended without being asked to."""
+
+    pid: int
+    exit_code: int | None
+
+
+Listener = Callable[[Any], None]
+
+
+class EventBus:
+    """Hands each event to the listeners of its kind, in the thread that publishes it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: list[tuple[Listener, tuple[type[Event], ...]]] = []
+        self._broken: set[int] = set()
+
+    def subscribe(self, listener: Listener, *kinds: type[Event]) -> None:
+        """Call ``listener(event)`` for each event of these kinds; of all if none is named."""
+        with self._lock:
+            self._listeners = [*self._listeners, (listener, kinds or (Event,))]
+
+    def publish(self, event: Event) -> None:
+        """Tell all who listen for this kind of event."""
+        for listener, kinds in self._listeners:
+            if isinstance(event, kinds):
+                try:
+                    listener(event)
+                except Exception:  # a listener is not ours, and must not stop a job
+                    if id(listener) not in self._broken:
+                        self._broken.add(id(listener))
+                        logger.exception("a listener failed; its next failures are not logged")

@@ -1,0 +1,81 @@
+"""The message that walks through the house, and the lease that goes with it."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Lease:
+    """How long a received message is still ours; written by the heartbeat, read by the job.
+
+    Attributes
+    ----------
+    expires_at :
+        Seconds on the monotonic clock at which the visibility timeout ends.
+    lost :
+        Set once SQS refused an extension or the time is over: somebody else may run the job now,
+        so its result here no longer counts.
+    """
+
+    __slots__ = ("expires_at", "lost")
+
+    def __init__(self, expires_at: float = float("inf")) -> None:
+        self.expires_at = expires_at
+        self.lost = threading.Event()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One delivery of one message.
+
+    Attributes
+    ----------
+    message_id :
+        The id that SQS gave at the send; the same at every delivery.
+    receipt_handle :
+        The right to delete this delivery or to change its visibility; new at every delivery.
+    body :
+        The text as it was sent.
+    attributes :
+        What SQS says about the message (``SentTimestamp``, ``ApproximateReceiveCount`` …).
+    message_attributes :
+        What the sender attached: name to ``{"DataType": …, "StringValue": …}``.
+    queue_name :
+        The name of the queue, without prefix.
+    received_at :
+        Seconds on the monotonic clock at which the receive was answered.
+    lease :
+        How long this delivery is still ours.
+    """
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    message_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    queue_name: str = ""
+    received_at: float = field(default_factory=time.monotonic, compare=False)
+    lease: Lease = field(default_factory=Lease, compare=False, repr=False)
+
+    @property
+    def receive_count(self) -> int:
+        """How often it was received so far, this time included; 1 where SQS did not say."""
+        count = self.attributes.get("ApproximateReceiveCount", "1")
+        return int(count) if count.isdecimal() else 1
+
+    @property
+    def group_id(self) -> str | None:
+        """The message group, if it was sent with one."""
+        return self.attributes.get("MessageGroupId")
+
+    @property
+    def deduplication_id(self) -> str | None:
+        """The deduplication id, on FIFO queues."""
+        return self.attributes.get("MessageDeduplicationId")
+
+    def string_attribute(self, name: str) -> str | None:
+        """The text of a message attribute, or None where the sender attached none of this name."""
+        value = self.message_attributes.get(name, {}).get("StringValue")
+        return value if isinstance(value, str) else None

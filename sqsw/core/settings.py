@@ -1,0 +1,86 @@
+"""The numbers of a worker, checked once."""
+
+from dataclasses import dataclass
+
+from sqsw.core.errors import SettingsError
+from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS, MAX_WAIT_SECONDS
+
+#: seconds: the shortest lease that a heartbeat can keep alive over a slow network
+MIN_LEASE_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker works. Times are in seconds.
+
+    Attributes
+    ----------
+    concurrency :
+        Jobs that run at once, at least 1.
+    prefetch :
+        Messages held ready beyond the free slots; None finds the number by the run time of jobs.
+    wait_seconds :
+        How long one receive waits for a message, 0 to 20.
+    visibility_timeout :
+        The lease asked for at each receive, 10 to 43200; None takes the queue's own.
+    ack_linger_seconds :
+        How long a finished message waits for others, to be deleted in one call with them.
+    drain_seconds :
+        How long running jobs may take to finish once the worker is told to stop.
+    heartbeat :
+        Whether leases of messages in hand are renewed.
+
+    Raises
+    ------
+    SettingsError
+        A number is out of its range.
+    """
+
+    concurrency: int = 8
+    prefetch: int | None = None
+    wait_seconds: float = MAX_WAIT_SECONDS
+    visibility_timeout: int | None = None
+    ack_linger_seconds: float = 0.05
+    drain_seconds: float = 25.0
+    heartbeat: bool = True
+
+    def __post_init__(self) -> None:
+        _within("concurrency", self.concurrency, 1, 100_000)
+        _within("prefetch", self.prefetch, 0, 100_000)
+        _within("wait_seconds", self.wait_seconds, 0, MAX_WAIT_SECONDS)
+        _within(
+            "visibility_timeout",
+            self.visibility_timeout,
+            MIN_LEASE_SECONDS,
+            MAX_VISIBILITY_TIMEOUT_SECONDS,
+        )
+        _within("ack_linger_seconds", self.ack_linger_seconds, 0, 5)
+        _within("drain_seconds", self.drain_seconds, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueShare:
+    """What one queue may use of a worker.
+
+    Attributes
+    ----------
+    queue_name :
+        The name of the queue, without prefix.
+    slots :
+        Slots of its own; None shares those of the worker by weight.
+    weight :
+        How often the queue is picked when several have messages ready, at least 1.
+    """
+
+    queue_name: str
+    slots: int | None = None
+    weight: int = 1
+
+    def __post_init__(self) -> None:
+        _within(f"slots of {self.queue_name!r}", self.slots, 1, 100_000)
+        _within(f"weight of {self.queue_name!r}", self.weight, 1, 1_000)
+
+
+def _within(name: str, value: float | None, lowest: float, highest: float) -> None:
+    if value is not None and not lowest <= value <= highest:
+        raise SettingsError(f"{name} is {value}, it must be between {lowest} and {highest}")

@@ -1,0 +1,1 @@
+"""The calls to SQS: one seam, a plain boto3 client."""

@@ -1,0 +1,119 @@
+"""Entries for SQS: what one weighs, what SQS would refuse, and how many fit into one call."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqsw.core.errors import MessageRefused
+from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_ATTRIBUTES, MAX_MESSAGE_BYTES
+
+#: The parameters of one SendMessage, without the queue URL.
+Entry = dict[str, Any]
+
+# All that SQS does not take in a body or in the text of an attribute.
+# Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_REFUSED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFailure:
+    """One entry of a batch that SQS refused.
+
+    Attributes
+    ----------
+    index :
+        Its place among the entries that were given.
+    code, reason :
+        The error code of SQS, and its text.
+    sender_fault :
+        True where trying again cannot help.
+    """
+
+    index: int
+    code: str
+    reason: str
+    sender_fault: bool
+
+
+def body_bytes(entry: Mapping[str, Any]) -> int:
+    """Bytes of the body in UTF-8."""
+    return len(entry["MessageBody"].encode("utf-8", "surrogatepass"))
+
+
+def attribute_bytes(entry: Mapping[str, Any]) -> int:
+    """Bytes of the message attributes: names, types and values."""
+    return sum(
+        len(name.encode()) + len(attribute["DataType"].encode()) + _value_bytes(attribute)
+        for name, attribute in entry.get("MessageAttributes", {}).items()
+    )
+
+
+def entry_bytes(entry: Mapping[str, Any]) -> int:
+    """What an entry counts towards the limit of a message and of a batch, in bytes."""
+    return body_bytes(entry) + attribute_bytes(entry)
+
+
+def _value_bytes(attribute: Mapping[str, Any]) -> int:
+    if "BinaryValue" in attribute:
+        return len(attribute["BinaryValue"])
+    return len(attribute.get("StringValue", "").encode("utf-8", "surrogatepass"))
+
+
+def check_entry(entry: Mapping[str, Any]) -> None:
+    """Refuse what SQS would refuse, before any call.
+
+    Raises
+    ------
+    MessageRefused
+        The message is too large, has too many attributes, is empty, or has characters that SQS
+        does not take.
+    """
+    body, attributes = entry["MessageBody"], entry.get("MessageAttributes", {})
+    if not body:
+        raise MessageRefused("the message is empty", why="SQS wants a body of one byte at least")
+    if len(attributes) > MAX_MESSAGE_ATTRIBUTES:
+        raise MessageRefused(
+            f"the message has {len(attributes)} attributes, the limit is {MAX_MESSAGE_ATTRIBUTES}",
+            why="a job uses three of them for itself: ContentType, JobContext and JobName",
+        )
+    _check_characters("the body", body)
+    for name, attribute in attributes.items():
+        _check_characters(f"the attribute {name!r}", attribute.get("StringValue", ""))
+    total = entry_bytes(entry)
+    if total > MAX_MESSAGE_BYTES:
+        raise MessageRefused(
+            f"the message is {total} bytes, the limit is {MAX_MESSAGE_BYTES}",
+            why=f"body {body_bytes(entry)} bytes, attributes {attribute_bytes(entry)} bytes",
+            next="store the data elsewhere and send its address",
+        )
+
+
+def _check_characters(where: str, text: str) -> None:
+    refused = _REFUSED.search(text)
+    if refused:
+        raise MessageRefused(
+            f"{where} has a character that SQS does not take: U+{ord(refused.group()):04X}",
+            why=f"it stands at position {refused.start()}; control characters, surrogates, "
+            "U+FFFE and U+FFFF are refused",
+            next="remove it, or encode the text (base64, for example)",
+        )
+
+
+def split_entries(
+    entries: Iterable[Entry],
+    max_entries: int = MAX_BATCH_ENTRIES,
+    max_bytes: int = MAX_MESSAGE_BYTES,
+) -> Iterator[list[Entry]]:
+    """Cut entries into batches that SQS takes, in order, by count and by bytes."""
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        weight = entry_bytes(entry)
+        if batch and (len(batch) == max_entries or size + weight > max_bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(entry)
+        size += weight
+    if batch:
+        yield batch

@@ -1,0 +1,69 @@
+"""Queue names, queue URLs and ARNs, and how one becomes another."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqsw.core.errors import SettingsError
+
+
+def is_fifo(queue_name: str) -> bool:
+    """Whether this is the name (or URL, or ARN) of a FIFO queue."""
+    return queue_name.endswith(".fifo")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRef:
+    """What a person may write for a queue: a name, a queue URL or an ARN.
+
+    Attributes
+    ----------
+    name :
+        The queue name; without prefix where a name was written, as SQS has it otherwise.
+    url :
+        The queue URL, where one was written.
+    arn :
+        The ARN, where one was written.
+    """
+
+    name: str
+    url: str | None = None
+    arn: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "QueueRef":
+        """Read a name, a URL or an ARN.
+
+        Raises
+        ------
+        SettingsError
+            The text is none of them.
+        """
+        if text.startswith(("http://", "https://")):
+            account_and_name = urlsplit(text).path.strip("/").split("/")
+            if len(account_and_name) < 2:
+                raise SettingsError(
+                    f"{text!r} is not the URL of a queue",
+                    why="it has no account and queue name, as in https://HOST/123456789012/emails",
+                )
+            return cls(account_and_name[-1], url=text)
+        if text.startswith("arn:"):
+            parts = text.split(":")
+            if len(parts) != 6 or parts[2] != "sqs":
+                raise SettingsError(
+                    f"{text!r} is not the ARN of a queue",
+                    why="an ARN of SQS reads arn:aws:sqs:REGION:ACCOUNT:NAME",
+                )
+            return cls(parts[5], arn=text)
+        if not text:
+            raise SettingsError("a queue name cannot be empty")
+        return cls(text)
+
+
+def name_of_arn(arn: str) -> str:
+    """The SQS queue name at the end of an ARN."""
+    return arn.rpartition(":")[2]
+
+
+def name_of_url(url: str) -> str:
+    """The SQS queue name at the end of a queue URL."""
+    return url.rstrip("/").rpartition("/")[2]

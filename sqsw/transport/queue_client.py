@@ -1,0 +1,241 @@
+"""The calls on one queue: plain values in, messages out, errors of :mod:`sqsw.core.errors`."""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqsw.core.limits import MAX_BATCH_ENTRIES
+from sqsw.core.message import Lease, Message
+from sqsw.transport.batches import Entry, EntryFailure
+from sqsw.transport.client import ClientSource
+from sqsw.transport.names import is_fifo
+from sqsw.transport.service_errors import service_errors
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+
+#: Told to a client whose long polls shall end now. Sessions on the embedded SQS listen for it; AWS
+#: has no such thing, so there it goes unheard and a poll lasts as long as it lasts.
+END_POLLS_EVENT = "sqsw.end-polls"
+
+
+class QueueClient:
+    """One queue, through a plain boto3 client.
+
+    Parameters
+    ----------
+    clients :
+        Where the client comes from.
+    name :
+        The name of the queue without prefix, for messages and errors.
+    sqs_name :
+        The name that SQS knows.
+    url :
+        The queue URL where it is known; else SQS is asked at the first call.
+    """
+
+    def __init__(
+        self, clients: ClientSource, name: str, sqs_name: str, url: str | None = None
+    ) -> None:
+        self._clients = clients
+        self.name = name
+        self.sqs_name = sqs_name
+        self._url = url
+        self._url_lock = threading.Lock()
+
+    @property
+    def boto3_client(self) -> "SQSClient":
+        """The boto3 client underneath."""
+        return self._clients.client
+
+    @property
+    def is_fifo(self) -> bool:
+        """Whether this is a FIFO queue."""
+        return is_fifo(self.sqs_name)
+
+    @property
+    def url(self) -> str:
+        """The queue URL.
+
+        Raises
+        ------
+        QueueNotFound
+            There is no such queue.
+        """
+        if self._url is None:
+            with self._url_lock:
+                if self._url is None:
+                    with service_errors(f"find the queue {self.name!r}", self.name):
+                        answer = self.boto3_client.get_queue_url(QueueName=self.sqs_name)
+                    self._url = answer["QueueUrl"]
+        return self._url
+
+    def send(self, entry: Entry) -> dict[str, Any]:
+        """Send one message; the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""
+        url = self.url
+        with service_errors(f"send to {self.name!r}", self.name):
+            return dict(self.boto3_client.send_message(QueueUrl=url, **entry))
+
+    def send_batch(
+        self, entries: Sequence[Entry]
+    ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
+        """Send up to ten messages in one call.
+
+        Returns
+        -------
+        tuple
+            The answers of SQS by the place of their entry, and the entries that were refused.
+        """
+        url = self.url
+        request: Any = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
+        with service_errors(f"send to {self.name!r}", self.name):
+            answer = self.boto3_client.send_message_batch(QueueUrl=url, Entries=request)
+        sent = {int(entry["Id"]): dict(entry) for entry in answer.get("Successful", [])}
+        return sent, _failures(answer)
+
+    def receive(
+        self,
+        max_messages: int = 1,
+        *,
+        wait_seconds: float = 0,
+        visibility_timeout: int | None = None,
+    ) -> list[Message]:
+        """Receive up to ``max_messages`` (1 to 10), waiting up to ``wait_seconds`` (0 to 20)."""
+        url = self.url
+        keywords: dict[str, Any] = {}
+        if visibility_timeout is not None:
+            keywords["VisibilityTimeout"] = visibility_timeout
+        with service_errors(f"receive from {self.name!r}", self.name):
+            answer = self.boto3_client.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=min(max_messages, MAX_BATCH_ENTRIES),
+                WaitTimeSeconds=int(wait_seconds),
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+                **keywords,
+            )
+        now = time.monotonic()
+        return [self._message(raw, now, visibility_timeout) for raw in answer.get("Messages", [])]
+
+    def _message(
+        self, raw: Mapping[str, Any], now: float, visibility_timeout: int | None
+    ) -> Message:
+        lease = Lease() if visibility_timeout is None else Lease(now + visibility_timeout)
+        return Message(
+            message_id=raw["MessageId"],
+            receipt_handle=raw["ReceiptHandle"],
+            body=raw["Body"],
+            attributes=raw.get("Attributes", {}),
+            message_attributes=raw.get("MessageAttributes", {}),
+            queue_name=self.name,
+            received_at=now,
+            lease=lease,
+        )
+
+    def delete_batch(self, messages: Sequence[Message]) -> list[EntryFailure]:
+        """Delete up to ten messages in one call; those that SQS did not delete."""
+        url = self.url
+        entries: Any = [
+            {"Id": str(index), "ReceiptHandle": message.receipt_handle}
+            for index, message in enumerate(messages)
+        ]
+        with service_errors(f"delete from {self.name!r}", self.name):
+            answer = self.boto3_client.delete_message_batch(QueueUrl=url, Entries=entries)
+        return _failures(answer)
+
+    def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
+        """Hide up to ten messages for these numbers of seconds from now; those that SQS refused."""
+        url = self.url
+        entries: Any = [
+            {
+                "Id": str(index),
+                "ReceiptHandle": message.receipt_handle,
+                "VisibilityTimeout": seconds,
+            }
+            for index, (message, seconds) in enumerate(changes)
+        ]
+        with service_errors(f"change the visibility of messages of {self.name!r}", self.name):
+            answer = self.boto3_client.change_message_visibility_batch(
+                QueueUrl=url, Entries=entries
+            )
+        return _failures(answer)
+
+    def attributes(self, *names: str) -> dict[str, str]:
+        """The attributes of the queue of these names, all of them if none is named."""
+        url = self.url
+        wanted: Any = list(names) or ["All"]
+        with service_errors(f"read the attributes of {self.name!r}", self.name):
+            answer = self.boto3_client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
+        return {str(name): value for name, value in answer.get("Attributes", {}).items()}
+
+    def set_attributes(self, attributes: Mapping[str, str]) -> None:
+        """Change attributes of the queue."""
+        url = self.url
+        changed: Any = dict(attributes)
+        with service_errors(f"change the attributes of {self.name!r}", self.name):
+            self.boto3_client.set_queue_attributes(QueueUrl=url, Attributes=changed)
+
+    def purge(self) -> None:
+        """Delete all messages of the queue."""
+        url = self.url
+        with service_errors(f"purge {self.name!r}", self.name):
+            self.boto3_client.purge_queue(QueueUrl=url)
+
+    def delete_queue(self) -> None:
+        """Delete the queue and all that is in it."""
+        url = self.url
+        with service_errors(f"delete the queue {self.name!r}", self.name):
+            self.boto3_client.delete_queue(QueueUrl=url)
+
+    def start_move(
+        self, source_arn: str, destination_arn: str | None, per_second: int | None
+    ) -> str:
+        """Let SQS move the messages of this dead-letter queue; the handle of the task."""
+        keywords: dict[str, Any] = {}
+        if destination_arn is not None:
+            keywords["DestinationArn"] = destination_arn
+        if per_second is not None:
+            keywords["MaxNumberOfMessagesPerSecond"] = per_second
+        with service_errors(f"move messages out of {self.name!r}", self.name):
+            answer = self.boto3_client.start_message_move_task(SourceArn=source_arn, **keywords)
+        return answer["TaskHandle"]
+
+    def moves(self, source_arn: str, limit: int = 1) -> list[dict[str, Any]]:
+        """The last moves out of this queue, the latest first."""
+        with service_errors(f"list the moves of {self.name!r}", self.name):
+            answer = self.boto3_client.list_message_move_tasks(
+                SourceArn=source_arn, MaxResults=limit
+            )
+        return [dict(move) for move in answer.get("Results", [])]
+
+    def cancel_move(self, handle: str) -> int:
+        """Stop a move; how many messages it had moved."""
+        with service_errors(f"cancel the move of {self.name!r}", self.name):
+            answer = self.boto3_client.cancel_message_move_task(TaskHandle=handle)
+        return answer.get("ApproximateNumberOfMessagesMoved", 0)
+
+    def dead_letter_sources(self) -> list[str]:
+        """The URLs of the queues for which this one is the dead-letter queue."""
+        url = self.url
+        with service_errors(f"list the sources of {self.name!r}", self.name):
+            pages: Iterable[Any] = self.boto3_client.get_paginator(
+                "list_dead_letter_source_queues"
+            ).paginate(QueueUrl=url)
+            return [source for page in pages for source in page.get("queueUrls", [])]
+
+    def end_polls(self) -> None:
+        """End the receives that wait now, where the other side can (the embedded SQS)."""
+        self.boto3_client.meta.events.emit(END_POLLS_EVENT)
+
+
+def _failures(answer: Any) -> list[EntryFailure]:
+    return [
+        EntryFailure(
+            index=int(entry["Id"]),
+            code=entry.get("Code", "Unknown"),
+            reason=entry.get("Message", ""),
+            sender_fault=bool(entry.get("SenderFault")),
+        )
+        for entry in answer.get("Failed", [])
+    ]

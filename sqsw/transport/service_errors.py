@@ -1,0 +1,131 @@
+"""What botocore raises, as the errors of :mod:`sqsw.core.errors`: one table."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqsw.core.errors import (
+    AccessDenied,
+    Busy,
+    ConnectionFailed,
+    QueueNotFound,
+    SettingsError,
+    SQSError,
+)
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_ACCESS = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+    "MissingAuthenticationToken",
+    "KmsAccessDenied",
+    "KMS.AccessDeniedException",
+}
+_NOT_FOUND = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+_THROTTLED = {"Throttling", "ThrottlingException", "RequestThrottled", "SlowDown"}
+
+
+@contextmanager
+def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
+    """Turn the errors of botocore inside the block into ours.
+
+    Parameters
+    ----------
+    doing :
+        What was being done, to read after "cannot": ``receive from 'emails'``.
+    queue_name :
+        The queue that it was done to.
+    """
+    # Imported here so that the cost falls on the first call and not on the start.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _refused(error, doing, queue_name) from error
+    except BotoCoreError as error:
+        raise _not_reached(error, doing) from error
+
+
+def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSError:
+    answer = error.response.get("Error", {})
+    code = answer.get("Code", "Unknown")
+    short = code.rpartition(".")[2]
+    reason = f"{answer.get('Message', 'no reason given')} [{short}]"
+    if code in _NOT_FOUND:
+        return QueueNotFound(f"no queue named {queue_name!r}", why=reason, code=short)
+    if code in _EXPIRED:
+        return AccessDenied(
+            "the AWS credentials have expired",
+            why=reason,
+            next="log in again (for example: aws sso login) and repeat the command",
+            code=short,
+        )
+    if code in _ACCESS or code.startswith("AccessDenied"):
+        return AccessDenied(
+            f"not allowed to {doing}",
+            why=reason,
+            next="check the credentials in use and what their policy allows",
+            code=short,
+        )
+    if short == "QueueDeletedRecently":
+        return Busy(
+            f"the name {queue_name!r} cannot be used yet",
+            why=f"a queue with this name was deleted less than 60 seconds ago [{short}]",
+            next="wait a minute and repeat the command",
+            code=short,
+        )
+    if short == "PurgeQueueInProgress":
+        return Busy(
+            f"{queue_name!r} is already being purged",
+            why=f"SQS allows one purge per queue in 60 seconds [{short}]",
+            next="wait a minute; messages sent during that minute may be deleted as well",
+            code=short,
+        )
+    if code in _THROTTLED:
+        return Busy(
+            f"cannot {doing}: SQS asks for fewer requests",
+            why=reason,
+            next="wait a little and repeat the command",
+            code=short,
+        )
+    return SQSError(f"cannot {doing}", why=reason, code=short)
+
+
+def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+        return AccessDenied(
+            "no AWS credentials found",
+            why="looked at the environment, the AWS profile, container and instance roles",
+            next="run 'aws configure', set AWS_PROFILE, or work without AWS: add --local",
+        )
+    if isinstance(error, exceptions.NoRegionError):
+        return SettingsError(
+            "no AWS region set",
+            why="neither an option, AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile names one",
+            next="add --region eu-west-1 or set AWS_REGION",
+        )
+    if isinstance(error, exceptions.ProfileNotFound):
+        return SettingsError(
+            str(error), next="aws configure list-profiles shows the ones there are"
+        )
+    if isinstance(error, exceptions.ParamValidationError):
+        return SQSError(f"cannot {doing}", why=str(error))
+    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
+        endpoint = getattr(error, "kwargs", {}).get("endpoint_url")
+        return ConnectionFailed(
+            f"cannot connect to {endpoint}" if endpoint else f"cannot {doing}",
+            why=str(error),
+            next="check the address and the network, or start a local SQS: sqsw work --local",
+        )
+    return SQSError(f"cannot {doing}", why=str(error))
