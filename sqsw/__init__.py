@@ -1,1 +1,74 @@
-"""sqsw: jobs on Amazon SQS."""
+"""Jobs on Amazon SQS: send them, run them, look after their queues.
+
+The names here are the public ones. Each is loaded when it is asked for, so that ``import sqsw``
+costs next to nothing and needs neither credentials nor a network.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqsw.backoff_policies import DEFAULT_BACKOFF as DEFAULT_BACKOFF
+    from sqsw.backoff_policies import IMMEDIATE_RETURN as IMMEDIATE_RETURN
+    from sqsw.backoff_policies import ConstantBackoff as ConstantBackoff
+    from sqsw.backoff_policies import ExponentialBackoff as ExponentialBackoff
+    from sqsw.context import current_job as current_job
+    from sqsw.core.errors import SQSError as SQSError
+    from sqsw.core.message import Message as Message
+    from sqsw.core.results import ProcessingResult as ProcessingResult
+    from sqsw.core.results import RetryJob as RetryJob
+    from sqsw.core.settings import WorkerSettings as WorkerSettings
+    from sqsw.memory_sqs import LocalSession as LocalSession
+    from sqsw.memory_sqs import MemorySession as MemorySession
+    from sqsw.queue.job_queue import JobQueue as JobQueue
+    from sqsw.queue.raw_queue import RawQueue as RawQueue
+    from sqsw.registry import TaskRegistry as TaskRegistry
+    from sqsw.sqs_env import SQSEnv as SQSEnv
+    from sqsw.sqs_manage.create import create_fifo_queue as create_fifo_queue
+    from sqsw.sqs_manage.create import create_standard_queue as create_standard_queue
+    from sqsw.sqs_manage.describe import describe_queue as describe_queue
+    from sqsw.sqs_manage.redrive import redrive as redrive
+    from sqsw.sqs_manage.remove import delete_queue as delete_queue
+    from sqsw.sqs_manage.remove import purge_queue as purge_queue
+
+    __version__: str
+else:
+    _HOMES = {
+        "ConstantBackoff": "sqsw.backoff_policies",
+        "DEFAULT_BACKOFF": "sqsw.backoff_policies",
+        "ExponentialBackoff": "sqsw.backoff_policies",
+        "IMMEDIATE_RETURN": "sqsw.backoff_policies",
+        "JobQueue": "sqsw.queue.job_queue",
+        "LocalSession": "sqsw.memory_sqs",
+        "MemorySession": "sqsw.memory_sqs",
+        "Message": "sqsw.core.message",
+        "ProcessingResult": "sqsw.core.results",
+        "RawQueue": "sqsw.queue.raw_queue",
+        "RetryJob": "sqsw.core.results",
+        "SQSEnv": "sqsw.sqs_env",
+        "SQSError": "sqsw.core.errors",
+        "TaskRegistry": "sqsw.registry",
+        "WorkerSettings": "sqsw.core.settings",
+        "create_fifo_queue": "sqsw.sqs_manage.create",
+        "create_standard_queue": "sqsw.sqs_manage.create",
+        "current_job": "sqsw.context",
+        "delete_queue": "sqsw.sqs_manage.remove",
+        "describe_queue": "sqsw.sqs_manage.describe",
+        "purge_queue": "sqsw.sqs_manage.remove",
+        "redrive": "sqsw.sqs_manage.redrive",
+    }
+    __all__ = sorted(_HOMES)
+
+    def __getattr__(name):
+        if name == "__version__":
+            from importlib_metadata import version
+
+            return version("sqsw")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
+
+    def __dir__():
+        return [*globals(), *_HOMES]

@@ -136,5 +136,10 @@ def describe_mismatch(
     return "; ".join(parts)
 
 
+def place_of(fn: Callable[..., Any]) -> str:
+    """Module and qualified name of a function: where it is, for people."""
+    return f"{getattr(fn, '__module__', '?')}.{_name(fn)}"
+
+
 def _name(fn: Callable[..., Any]) -> str:
     return getattr(fn, "__qualname__", repr(fn))

@@ -71,6 +71,10 @@ class BatchProcessingResult:
         """Count these messages as succeeded or failed."""
         (self.succeeded if success else self.failed).extend(messages)
 
+    def update_with_message(self, message: Message, success: bool) -> None:
+        """Count one message as succeeded or failed."""
+        self.update([message], success)
+
     def succeeded_count(self) -> int:
         """Jobs that succeeded."""
         return len(self.succeeded)

@@ -1,0 +1,23 @@
+"""What a user holds: queues of jobs and raw queues; the names that sqs-workers kept here."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqsw.core.errors import SQSBatchError as SQSBatchError
+    from sqsw.queue.generic import GenericQueue as GenericQueue
+    from sqsw.queue.job_queue import JobQueue as JobQueue
+    from sqsw.queue.raw_queue import RawQueue as RawQueue
+else:
+    _HOMES = {
+        "GenericQueue": "sqsw.queue.generic",
+        "JobQueue": "sqsw.queue.job_queue",
+        "RawQueue": "sqsw.queue.raw_queue",
+        "SQSBatchError": "sqsw.core.errors",
+    }
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)

@@ -89,6 +89,31 @@ def check_entry(entry: Mapping[str, Any]) -> None:
         )
 
 
+def fit_to_queue(entry: Entry, *, is_fifo: bool, queue_name: str) -> None:
+    """Complete an entry for a FIFO queue; refuse what the kind of queue does not take.
+
+    Raises
+    ------
+    MessageRefused
+        A delay on a FIFO queue, or a deduplication id on a standard one.
+    """
+    if is_fifo:
+        entry.setdefault("MessageGroupId", "default")
+        if entry.pop("DelaySeconds", 0):
+            raise MessageRefused(
+                f"{queue_name!r} takes no delay per message",
+                why="FIFO queues only have a delay for the whole queue",
+                next="leave out the delay, or set it once: "
+                f"sqsw create-queue {queue_name} --delay 5m --update",
+            )
+    elif "MessageDeduplicationId" in entry:
+        raise MessageRefused(
+            f"{queue_name!r} takes no deduplication id",
+            why="only FIFO queues deduplicate, and this is a standard queue",
+            next="leave it out, or send to a FIFO queue",
+        )
+
+
 def _check_characters(where: str, text: str) -> None:
     refused = _REFUSED.search(text)
     if refused:

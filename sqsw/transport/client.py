@@ -69,7 +69,18 @@ class ClientSource:
                     self._pid = os.getpid()
         return self._client
 
+    def resource(self) -> Any:
+        """A new boto3 resource; it may be used from one thread only."""
+        session, keywords = self._session_and_keywords()
+        return session.resource("sqs", **keywords)
+
     def _make(self) -> "SQSClient":
+        with service_errors("use SQS"):
+            session, keywords = self._session_and_keywords()
+            client: SQSClient = session.client("sqs", **keywords)
+        return client
+
+    def _session_and_keywords(self) -> tuple[Any, dict[str, Any]]:
         from botocore.config import Config
 
         config = Config(
@@ -80,17 +91,15 @@ class ClientSource:
         keywords: dict[str, Any] = {"config": config}
         if self._endpoint_url is not None:
             keywords["endpoint_url"] = self._endpoint_url
-        with service_errors("use SQS"):
-            session = self.session
-            if session is None:
-                import boto3
+        session = self.session
+        if session is None:
+            import boto3
 
-                session = boto3.session.Session()
-            region = self._region or _region_of_environment(session)
-            if region is not None:
-                keywords["region_name"] = region
-            client: SQSClient = session.client("sqs", **keywords)
-        return client
+            session = boto3.session.Session()
+        region = self._region or _region_of_environment(session)
+        if region is not None:
+            keywords["region_name"] = region
+        return session, keywords
 
 
 def _region_of_environment(session: Any) -> str | None:

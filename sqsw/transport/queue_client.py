@@ -224,6 +224,10 @@ class QueueClient:
             ).paginate(QueueUrl=url)
             return [source for page in pages for source in page.get("queueUrls", [])]
 
+    def resource(self) -> Any:
+        """A new boto3 resource for the queue; not to be shared between threads."""
+        return self._clients.resource().Queue(self.url)
+
     def end_polls(self) -> None:
         """End the receives that wait now, where the other side can (the embedded SQS)."""
         self.boto3_client.meta.events.emit(END_POLLS_EVENT)

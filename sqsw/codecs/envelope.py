@@ -1,0 +1,169 @@
+"""A job as an SQS entry and back: the wire format, which is that of sqs-workers.
+
+The body is the codec's text of the keyword arguments. Three message attributes, all of type String,
+say what it is: ``ContentType``, ``JobContext`` (the same codec's text of the job context) and
+``JobName``.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqsw.codecs.base import Codec
+from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending, get_codec
+from sqsw.core.errors import DecodeError, MessageRefused
+from sqsw.core.limits import MAX_DELAY_SECONDS
+from sqsw.core.message import Message
+
+CONTENT_TYPE = "ContentType"
+JOB_CONTEXT = "JobContext"
+JOB_NAME = "JobName"
+
+#: The parameters of one SendMessage, without the queue URL.
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The call that a message carries."""
+
+    job_name: str
+    job_kwargs: dict[str, Any]
+    job_context: dict[str, Any]
+    content_type: str
+
+
+def pack_job(
+    job_name: str,
+    job_kwargs: Mapping[str, Any],
+    job_context: Mapping[str, Any] | None = None,
+    content_type: str = DEFAULT_CONTENT_TYPE,
+    *,
+    delay_seconds: int | None = None,
+    deduplication_id: str | None = None,
+    group_id: str | None = None,
+) -> Entry:
+    """A job as the parameters of a SendMessage.
+
+    Parameters
+    ----------
+    delay_seconds :
+        Seconds until the job can be received, 0 to 900.
+
+    Raises
+    ------
+    MessageRefused
+        A value cannot be carried by the codec; the error names it. Or the delay is too long.
+    ContentTypeRefused
+        There is no such codec.
+    """
+    codec = codec_for_sending(content_type)
+    return pack_body(
+        job_name,
+        codec.serialize(dict(job_kwargs)),
+        codec.serialize(dict(job_context or {})),
+        content_type,
+        delay_seconds=delay_seconds,
+        deduplication_id=deduplication_id,
+        group_id=group_id,
+    )
+
+
+def pack_body(
+    job_name: str,
+    body: str,
+    job_context: str,
+    content_type: str,
+    *,
+    delay_seconds: int | None = None,
+    deduplication_id: str | None = None,
+    group_id: str | None = None,
+) -> Entry:
+    """A job whose body and context are text already, as the parameters of a SendMessage."""
+    texts = {CONTENT_TYPE: content_type, JOB_CONTEXT: job_context, JOB_NAME: job_name}
+    entry = raw_entry(
+        body, delay_seconds=delay_seconds, deduplication_id=deduplication_id, group_id=group_id
+    )
+    entry["MessageAttributes"] = {
+        name: {"DataType": "String", "StringValue": text} for name, text in texts.items()
+    }
+    return entry
+
+
+def raw_entry(
+    body: str,
+    *,
+    delay_seconds: int | None = None,
+    deduplication_id: str | None = None,
+    group_id: str | None = None,
+) -> Entry:
+    """A body as it is, as the parameters of a SendMessage."""
+    entry: Entry = {"MessageBody": body}
+    if delay_seconds is not None:
+        if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
+            raise MessageRefused(
+                f"a delay of {delay_seconds} seconds is more than SQS can hold"
+                if delay_seconds > 0
+                else f"a delay of {delay_seconds} seconds is in the past",
+                why=f"a message can be delayed by 0 to {MAX_DELAY_SECONDS} seconds",
+            )
+        entry["DelaySeconds"] = delay_seconds
+    if deduplication_id is not None:
+        entry["MessageDeduplicationId"] = str(deduplication_id)
+    if group_id is not None:
+        entry["MessageGroupId"] = str(group_id)
+    return entry
+
+
+def job_name_of(message: Message) -> str | None:
+    """The job name of a message, without a look into its body."""
+    return message.string_attribute(JOB_NAME)
+
+
+def unpack_job(message: Message, accept: Collection[str] | None = None) -> Job:
+    """The job that a message carries.
+
+    Parameters
+    ----------
+    accept :
+        The content types that may be read; None for all but pickle.
+
+    Raises
+    ------
+    DecodeError
+        An attribute is missing, or body or context are not what the content type says.
+    ContentTypeRefused
+        The content type is unknown, or not accepted.
+    """
+    job_name, content_type = job_name_of(message), message.string_attribute(CONTENT_TYPE)
+    if job_name is None or content_type is None:
+        missing = JOB_NAME if job_name is None else CONTENT_TYPE
+        raise DecodeError(
+            f"the message has no attribute {missing}",
+            why="sqsw and sqs-workers attach ContentType, JobContext and JobName to every job; "
+            "this one was sent by something else",
+            next="work such messages on a raw queue",
+        )
+    codec = get_codec(content_type, accept)
+    context_text = message.string_attribute(JOB_CONTEXT)
+    return Job(
+        job_name=job_name,
+        job_kwargs=_read(codec, message.body, content_type, "body"),
+        job_context=_read(codec, context_text, content_type, "context") if context_text else {},
+        content_type=content_type,
+    )
+
+
+def _read(codec: Codec, text: str, content_type: str, where: str) -> dict[str, Any]:
+    try:
+        value = codec.deserialize(text)
+    except Exception as error:  # whatever a codec meets in a hostile text
+        raise DecodeError(
+            f"the {where} cannot be read as {content_type}", why=f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise DecodeError(
+            f"the {where} is no dictionary of names",
+            why=f"{content_type} gives a {type(value).__name__}",
+        )
+    return value

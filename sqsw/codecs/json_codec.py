@@ -1,0 +1,78 @@
+"""JSON: the default. What arrives is what was sent, or it is not sent at all."""
+
+import json
+from typing import Any
+
+from sqsw.core.errors import MessageRefused
+
+
+class JSONCodec:
+    """Plain JSON, in ASCII, so that no character of a job can be one that SQS refuses."""
+
+    def serialize(self, message: dict[str, Any]) -> str:
+        """The JSON text.
+
+        Raises
+        ------
+        MessageRefused
+            JSON has no way to write a value (a datetime, a set, bytes, NaN, a key that is no
+            string); the error names where it stands.
+        """
+        try:
+            _refuse_lossy_keys(message)
+            return json.dumps(message, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError) as error:
+            path, reason = _first_refused(message, "") or ("", str(error))
+            raise MessageRefused(
+                f"argument {path!r} {reason}" if path else f"the arguments {reason}",
+                why="the job is sent as json, which knows strings, numbers, true, false, null, "
+                "lists and objects only",
+                next="send it as text (isoformat(), base64 …), or choose another codec",
+            ) from error
+
+    def deserialize(self, serialized: str) -> Any:
+        """What the JSON text says.
+
+        Raises
+        ------
+        ValueError, RecursionError
+            It is no JSON, or nested too deeply.
+        """
+        return json.loads(serialized)
+
+
+def _refuse_lossy_keys(value: Any) -> None:
+    # json would write the key 1 as "1": the job would get another dictionary than was sent.
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"key {key!r}")
+            _refuse_lossy_keys(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_lossy_keys(item)
+
+
+def _first_refused(value: Any, path: str, depth: int = 0) -> tuple[str, str] | None:
+    """Where the first value stands that JSON cannot carry, and what is wrong with it."""
+    if depth > 100:
+        return path, "is nested too deeply (or contains itself)"
+    if value is None or isinstance(value, str | int):
+        return None
+    if isinstance(value, float):
+        return (path, f"is {value}, which json cannot carry") if value - value != 0 else None
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                return path, f"has the key {key!r}, and keys in json are strings"
+            found = _first_refused(item, f"{path}.{key}" if path else key, depth + 1)
+            if found:
+                return found
+        return None
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            found = _first_refused(item, f"{path}.{index}", depth + 1)
+            if found:
+                return found
+        return None
+    return path, f"is of type {type(value).__name__}, which json cannot carry"

@@ -1,0 +1,95 @@
+"""The job context, and the job that runs here; both on contextvars."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from sqsw.core.current_job import CurrentJob
+
+
+class SQSContext:
+    """Values that travel with every job sent from here (the id of a request, an address …).
+
+    Every thread and every asyncio task has its own, so it can be set at the beginning of a web
+    request and cleared at its end::
+
+        env.context["request_id"] = "17"
+        with env.context(remote_addr="127.0.0.1"):
+            hello_world.delay(username="Foo")   # carries both
+        env.context.clear()
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        # Never changed in place: what another context has copied must stay as it was.
+        self._values: ContextVar[Mapping[str, Any]] = ContextVar("sqsw_context", default=kwargs)
+
+    @classmethod
+    def from_dict(cls, kwargs: Mapping[str, Any]) -> "SQSContext":
+        """A context with these values."""
+        return cls(**kwargs)
+
+    def set(self, **kwargs: Any) -> None:
+        """Have these values and no others."""
+        self._values.set(kwargs)
+
+    def update(self, **kwargs: Any) -> None:
+        """Add these values."""
+        self._values.set({**self._values.get(), **kwargs})
+
+    def clear(self) -> None:
+        """Have no values."""
+        self._values.set({})
+
+    def to_dict(self) -> dict[str, Any]:
+        """A copy of all values."""
+        return dict(self._values.get())
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """One value, or ``default``."""
+        return self._values.get().get(key, default)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values.get()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update(**{key: value})
+
+    def __delitem__(self, key: str) -> None:
+        values = self.to_dict()
+        del values[key]
+        self._values.set(values)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values.get()
+
+    @contextmanager
+    def __call__(self, **kwargs: Any) -> Iterator["SQSContext"]:
+        """Add these values inside the ``with`` block, and have the former ones after it."""
+        before = self._values.get()
+        self._values.set({**before, **kwargs})
+        try:
+            yield self
+        finally:
+            self._values.set(before)
+
+    def __repr__(self) -> str:
+        return f"SQSContext({', '.join(sorted(self._values.get()))})"
+
+
+_current: ContextVar[CurrentJob | None] = ContextVar("sqsw_current_job", default=None)
+
+
+def current_job() -> CurrentJob | None:
+    """The job that runs here, also across ``await``; None outside of jobs."""
+    return _current.get()
+
+
+@contextmanager
+def job_scope(job: CurrentJob) -> Iterator[CurrentJob]:
+    """Make this the current job inside the ``with`` block."""
+    token = _current.set(job)
+    try:
+        yield job
+    finally:
+        _current.reset(token)

@@ -1,0 +1,55 @@
+"""The job that runs, as its own code and what stands around it may see it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from sqsw.core.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentJob:
+    """The job that runs here.
+
+    Attributes
+    ----------
+    messages :
+        Its message; several where the function takes a list.
+    job_name :
+        The job name; None on a raw queue.
+    context :
+        The job context that came with the (first) message.
+    """
+
+    messages: Sequence[Message]
+    job_name: str | None
+    context: Mapping[str, Any]
+
+    @property
+    def message(self) -> Message:
+        """The (first) message."""
+        return self.messages[0]
+
+    @property
+    def id(self) -> str:
+        """The message id."""
+        return self.message.message_id
+
+    @property
+    def queue_name(self) -> str:
+        """The name of the queue, without prefix."""
+        return self.message.queue_name
+
+    @property
+    def receive_count(self) -> int:
+        """How often the message was received so far, this time included."""
+        return self.message.receive_count
+
+    @property
+    def lease_lost(self) -> Event:
+        """Set once the message is no longer ours: what the job still does no longer counts.
+
+        A long job may look at ``current_job().lease_lost.is_set()`` and stop early.
+        """
+        return self.message.lease.lost

@@ -1,0 +1,35 @@
+"""Code around every job: database sessions, tracing, time limits."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Protocol
+
+from sqsw.core.current_job import CurrentJob
+
+
+class Middleware(Protocol):
+    """Enters before a job and leaves after it, whether the function is plain or ``async def``.
+
+    An exception of the job comes out of the ``yield``; one that is raised here is a failure of the
+    job, exactly as if the function had raised it::
+
+        class DatabaseSession:
+            @contextmanager
+            def around(self, job: CurrentJob) -> Iterator[None]:
+                with Session() as session:
+                    yield
+                    session.commit()
+    """
+
+    def around(self, job: CurrentJob) -> AbstractContextManager[object]:
+        """The context manager for this job."""
+        ...
+
+
+@contextmanager
+def run_chain(middlewares: Iterable[Middleware], job: CurrentJob) -> Iterator[None]:
+    """Enter all middlewares, the first one outermost."""
+    with ExitStack() as stack:
+        for middleware in middlewares:
+            stack.enter_context(middleware.around(job))
+        yield

@@ -1,0 +1,272 @@
+"""One job: decode it, call the function, judge how it ended."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any, Protocol
+
+from sqsw.codecs.envelope import Job, unpack_job
+from sqsw.context import current_job, job_scope
+from sqsw.core.arguments import call_handler
+from sqsw.core.current_job import CurrentJob
+from sqsw.core.message import Message
+from sqsw.core.results import SUCCEEDED, ProcessingResult, RetryJob
+from sqsw.middleware.chain import Middleware, run_chain
+
+__all__ = ["DEFAULT_CONTEXT_VAR", "ProcessingResult", "Processor", "RetryJob"]
+
+#: the parameter that takes the job context, where nobody says otherwise
+DEFAULT_CONTEXT_VAR = "context"
+
+
+class ProcessorQueue(Protocol):
+    """All that a processor asks of its queue."""
+
+    @property
+    def name(self) -> str:
+        """The name of the queue, without prefix."""
+        ...
+
+    @property
+    def accept(self) -> Collection[str] | None:
+        """The content types that may be read; None for all but pickle."""
+        ...
+
+    @property
+    def middlewares(self) -> Sequence[Middleware]:
+        """What stands around every job."""
+        ...
+
+
+@dataclass
+class Processor:
+    """Runs the jobs of one name; to be subclassed where something has to be done around them.
+
+    Override :meth:`process`; return what ``super().process(…)`` returned, since for an
+    ``async def`` function that is the coroutine::
+
+        class Timed(Processor):
+            def process(self, job_kwargs, job_context):
+                with timer(self.queue_name, self.job_name):
+                    return super().process(job_kwargs, job_context)
+
+        env = SQSEnv(processor_maker=Timed)
+
+    Attributes
+    ----------
+    queue :
+        The queue that the jobs come from.
+    fn :
+        The function.
+    job_name :
+        The job name.
+    pass_context, context_var :
+        Whether the function takes the job context, and under which name.
+    """
+
+    queue: ProcessorQueue
+    fn: Callable[..., Any]
+    job_name: str = ""
+    pass_context: bool = False
+    context_var: str = DEFAULT_CONTEXT_VAR
+
+    @classmethod
+    def maker(cls, **kwargs: Any) -> Callable[..., "Processor"]:
+        """This class with some arguments given, as ``processor_maker=`` takes it."""
+        return partial(cls, **kwargs)
+
+    def copy(self, **changes: Any) -> "Processor":
+        """The same processor with some attributes changed."""
+        return replace(self, **changes)
+
+    @property
+    def queue_name(self) -> str:
+        """The name of the queue, without prefix."""
+        return self.queue.name
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the job is a coroutine, to be run on the event loop."""
+        return inspect.iscoroutinefunction(self.fn) or inspect.iscoroutinefunction(self.process)
+
+    def process(
+        self, job_kwargs: dict[str, Any], job_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call the function; what it returned, a coroutine where it is ``async def``.
+
+        Keywords that the function does not take are dropped, so that senders and workers can be
+        deployed in either order.
+        """
+        if not self.pass_context:
+            return call_handler(self.fn, [], job_kwargs)
+        if job_context is None:  # an override with one argument has not passed it on
+            job = current_job()
+            job_context = job.context if job else {}
+        return call_handler(self.fn, [], {**job_kwargs, self.context_var: job_context})
+
+    def process_batch(self, jobs: list[dict[str, Any]]) -> Any:
+        """Call the function with the keyword dictionaries of several jobs."""
+        return self.fn(jobs)
+
+    def process_message(self, message: Message) -> ProcessingResult:
+        """Run the job of a message, and tell how it ended."""
+        return run_job([message], self._one(message), self.queue.middlewares)
+
+    def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """Run the jobs of several messages as one list; one result for each of them."""
+        readable, results = self._readable(messages)
+        if readable:
+            result = run_job(*self._many(readable), self.queue.middlewares)
+            results.update((message.receipt_handle, result) for message, _ in readable)
+        return [results[message.receipt_handle] for message in messages]
+
+    async def process_message_async(self, message: Message) -> ProcessingResult:
+        """The same as :meth:`process_message`, on the event loop."""
+        return await run_job_async([message], self._one(message), self.queue.middlewares)
+
+    async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """The same as :meth:`process_messages`, on the event loop."""
+        readable, results = self._readable(messages)
+        if readable:
+            result = await run_job_async(*self._many(readable), self.queue.middlewares)
+            results.update((message.receipt_handle, result) for message, _ in readable)
+        return [results[message.receipt_handle] for message in messages]
+
+    def _one(self, message: Message) -> "OpenJob":
+        def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
+            job = unpack_job(message, self.queue.accept)
+            arguments: list[Any] = [job.job_kwargs]
+            if _takes_context(type(self).process):
+                arguments.append(job.job_context)
+            running = CurrentJob((message,), self.job_name, job.job_context)
+            return running, partial(self._checked, self.process, *arguments)
+
+        return open_job
+
+    def _many(self, readable: Sequence[tuple[Message, Job]]) -> tuple[list[Message], "OpenJob"]:
+        messages = [message for message, _ in readable]
+        jobs = [job.job_kwargs for _, job in readable]
+
+        def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
+            running = CurrentJob(tuple(messages), self.job_name, readable[0][1].job_context)
+            return running, partial(self._checked, self.process_batch, jobs)
+
+        return messages, open_job
+
+    def _readable(
+        self, messages: Sequence[Message]
+    ) -> tuple[list[tuple[Message, Job]], dict[str, ProcessingResult]]:
+        """The jobs that can be read, and the results of those that cannot."""
+        readable: list[tuple[Message, Job]] = []
+        results: dict[str, ProcessingResult] = {}
+        for message in messages:
+            try:
+                readable.append((message, unpack_job(message, self.queue.accept)))
+            except Exception as error:  # noqa: BLE001 - one message must not take others with it
+                results[message.receipt_handle] = judge(error)
+        return readable, results
+
+    def _checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        returned = call(*arguments)
+        if returned is None and inspect.iscoroutinefunction(self.fn):
+            # The coroutine was made and dropped: the job has not run, and must not count as done.
+            raise TypeError(
+                f"{type(self).__name__}.{call.__name__}() dropped the coroutine of "
+                f"{self.job_name!r}: return what super().{call.__name__}(…) returns"
+            )
+        return returned
+
+
+#: Decodes a job and says how to call it; what it raises is a failure of the job.
+OpenJob = Callable[[], tuple[CurrentJob, Callable[[], Any]]]
+
+
+def run_job(
+    messages: Sequence[Message], open_job: OpenJob, middlewares: Sequence[Middleware]
+) -> ProcessingResult:
+    """Run one job, and tell how it ended.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Somebody pressed Ctrl-C; that is not the job's failure.
+    """
+    try:
+        job, call = open_job()
+        with job_scope(job), run_chain(middlewares, job):
+            returned = call()
+            if inspect.isawaitable(returned):
+                _run_to_end(returned)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: no job can end the worker
+        return judge(error)
+    return SUCCEEDED
+
+
+async def run_job_async(
+    messages: Sequence[Message], open_job: OpenJob, middlewares: Sequence[Middleware]
+) -> ProcessingResult:
+    """The same as :func:`run_job`, on the event loop.
+
+    Raises
+    ------
+    asyncio.CancelledError
+        The worker cancelled the job.
+    """
+    try:
+        job, call = open_job()
+        with job_scope(job), run_chain(middlewares, job):
+            returned = call()
+            if inspect.isawaitable(returned):
+                await returned
+    except KeyboardInterrupt:
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return judge(error)  # raised by the job itself, out of a task of its own
+    except BaseException as error:  # noqa: BLE001 - as in run_job
+        return judge(error)
+    return SUCCEEDED
+
+
+def _run_to_end(awaitable: Awaitable[Any]) -> None:
+    async def finish() -> None:
+        await awaitable
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(finish())
+    else:  # process_batch() called from a coroutine: its loop is busy with us, so take another
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(copy_context().run, asyncio.run, finish()).result()
+
+
+def judge(error: BaseException) -> ProcessingResult:
+    """How a job ended that raised this."""
+    if isinstance(error, RetryJob):
+        return ProcessingResult(False, error.backoff_policy)
+    return ProcessingResult(False, error=error)
+
+
+def as_result(value: object) -> ProcessingResult:
+    """What an overridden ``process_message`` returned, which in sqs-workers may be a bool."""
+    if isinstance(value, ProcessingResult):
+        return value
+    return SUCCEEDED if value else ProcessingResult(False)
+
+
+@lru_cache(maxsize=256)
+def _takes_context(process: Callable[..., Any]) -> bool:
+    """Whether an override of ``process`` takes the job context as its second argument."""
+    parameters = list(inspect.signature(process).parameters.values())
+    return len(parameters) > 2 or any(
+        p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters
+    )

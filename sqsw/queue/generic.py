@@ -1,0 +1,216 @@
+"""The receive side that all queues share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from typing import Any, Self
+
+from sqsw.batching import NoBatching
+from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
+from sqsw.core.limits import MAX_BATCH_ENTRIES
+from sqsw.core.message import Message
+from sqsw.core.results import BatchProcessingResult, ProcessingResult
+from sqsw.core.settings import WorkerSettings
+from sqsw.middleware.chain import Middleware
+from sqsw.processors import as_result
+from sqsw.queue.host import QueueHost
+from sqsw.queue.work import lane_of, work_once, work_queues
+from sqsw.shutdown_policies import NEVER_SHUTDOWN
+from sqsw.transport.queue_client import QueueClient
+from sqsw.worker.lane import Kind, Lane
+
+
+class GenericQueue(ABC):
+    """A queue of any kind.
+
+    Parameters
+    ----------
+    env :
+        The environment that the queue belongs to.
+    name :
+        The name of the queue, without prefix.
+    backoff_policy :
+        How long a failed message stays hidden; None for the policy of the environment.
+    batching_policy :
+        Whether functions take one job or a list.
+    queue_url :
+        The queue URL, where the queue is not to be looked up by its name.
+    accept :
+        The content types that may be read; None for what the environment accepts.
+    """
+
+    def __init__(
+        self,
+        env: QueueHost,
+        name: str,
+        backoff_policy: Backoff | None = None,
+        batching_policy: Batching | None = None,
+        *,
+        queue_url: str | None = None,
+        accept: Collection[str] | None = None,
+    ) -> None:
+        self.env = env
+        self.name = name
+        self.backoff_policy = backoff_policy or env.backoff_policy
+        self.batching_policy = batching_policy or NoBatching()
+        self.queue_url = queue_url
+        self._accept = accept
+        self._client: QueueClient | None = None
+
+    @classmethod
+    def maker(cls, **kwargs: Any) -> Callable[..., Self]:
+        """This class with some arguments given, as ``queue_maker=`` takes it."""
+        return partial(cls, **kwargs)
+
+    @property
+    def client(self) -> QueueClient:
+        """The calls to SQS on this queue."""
+        if self._client is None:
+            self._client = self.env.make_queue_client(self.name, self.queue_url)
+        return self._client
+
+    def forget_client(self) -> None:
+        """Take a new client at the next call: the environment looks elsewhere now."""
+        self._client = None
+
+    @property
+    def accept(self) -> Collection[str] | None:
+        """The content types that may be read; None for all but pickle."""
+        return self.env.accept if self._accept is None else self._accept
+
+    @property
+    def middlewares(self) -> Sequence[Middleware]:
+        """What stands around every job."""
+        return self.env.middlewares
+
+    @property
+    def takes_lists(self) -> bool:
+        """True where functions are called with a list of jobs."""
+        return self.batching_policy.batching_enabled
+
+    def get_sqs_queue_name(self) -> str:
+        """The name that SQS knows."""
+        return self.env.get_sqs_queue_name(self.name)
+
+    def get_queue(self) -> Any:
+        """A new boto3 resource for the queue, for what sqsw has no method for.
+
+        Resources are not safe to share between threads, so each call makes one.
+        """
+        return self.client.resource()
+
+    # -- running jobs ------------------------------------------------------------------------
+
+    def process_queue(
+        self,
+        shutdown_policy: ShutdownPolicy = NEVER_SHUTDOWN,
+        wait_second: float = 10,
+        *,
+        concurrency: int = 1,
+    ) -> None:
+        """Run jobs until the policy says that it is time to leave, or a signal does.
+
+        Parameters
+        ----------
+        shutdown_policy :
+            When to leave.
+        wait_second :
+            Seconds that one receive waits for a message, 0 to 20.
+        concurrency :
+            Jobs at once. One, unless told otherwise: functions need not be thread-safe then.
+
+        Raises
+        ------
+        QueueNotFound
+            There is no such queue.
+        """
+        settings = WorkerSettings(concurrency=concurrency, wait_seconds=wait_second)
+        work_queues(
+            [self], settings=settings, events=self.env.events, policy_of=lambda _: shutdown_policy
+        )
+
+    def process_batch(self, wait_seconds: float = 0) -> BatchProcessingResult:
+        """Receive once, run these jobs one after another, and return.
+
+        Parameters
+        ----------
+        wait_seconds :
+            Seconds to wait for a message, 0 to 20.
+        """
+        return work_once(self, wait_seconds)
+
+    def lane(
+        self, settings: WorkerSettings, shutdown_policy: ShutdownPolicy = NEVER_SHUTDOWN
+    ) -> Lane:
+        """The queue as a worker sees it; asks SQS for its attributes."""
+        return lane_of(self, settings, shutdown_policy)
+
+    def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """Run the jobs of some messages (one, unless functions take lists)."""
+        if self.takes_lists:
+            return self.process_messages(messages)
+        return [as_result(self.process_message(message)) for message in messages]
+
+    async def handle_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """The same as :meth:`handle`, on the event loop."""
+        if self.takes_lists:
+            return await self.process_messages_async(messages)
+        return [as_result(await self.process_message_async(message)) for message in messages]
+
+    @abstractmethod
+    def kind_of(self, message: Message) -> Kind:
+        """Whether the job of a message wants a thread or the event loop."""
+
+    @abstractmethod
+    def job_name_of(self, message: Message) -> str | None:
+        """The job name of a message; None where it has none."""
+
+    @abstractmethod
+    def process_message(self, message: Message) -> ProcessingResult | bool:
+        """Run the job of a message, and tell how it ended."""
+
+    @abstractmethod
+    def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """Run the jobs of several messages as lists; one result for each of them."""
+
+    @abstractmethod
+    def process_message_async(self, message: Message) -> Awaitable[ProcessingResult | bool]:
+        """The same as :meth:`process_message`, on the event loop."""
+
+    @abstractmethod
+    def process_messages_async(
+        self, messages: Sequence[Message]
+    ) -> Awaitable[list[ProcessingResult]]:
+        """The same as :meth:`process_messages`, on the event loop."""
+
+    # -- without running anything ------------------------------------------------------------
+
+    def get_raw_messages(
+        self, wait_seconds: float = 0, max_messages: int = MAX_BATCH_ENTRIES
+    ) -> list[Message]:
+        """Receive messages as they are; what becomes of them is the caller's business.
+
+        Parameters
+        ----------
+        wait_seconds :
+            Seconds to wait for a message, 0 to 20.
+        max_messages :
+            1 to 10.
+        """
+        return self.client.receive(max_messages, wait_seconds=wait_seconds)
+
+    def drain_queue(self, wait_seconds: float = 0) -> int:
+        """Delete all messages that can be received now, by receiving them.
+
+        Returns
+        -------
+        int
+            Messages deleted.
+        """
+        count = 0
+        while messages := self.get_raw_messages(wait_seconds):
+            count += len(messages) - len(self.client.delete_batch(messages))
+        return count
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"

@@ -1,0 +1,292 @@
+"""A queue of jobs: many job names, one processor for each."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ParamSpec
+
+from sqsw.async_task import AsyncTask
+from sqsw.backoff_policies import ConstantBackoff
+from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
+from sqsw.core.arguments import place_of
+from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
+from sqsw.core.message import Message
+from sqsw.core.results import ProcessingResult
+from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor, as_result
+from sqsw.queue.generic import GenericQueue
+from sqsw.queue.outbox import Outbox
+from sqsw.transport.batches import Entry, check_entry, fit_to_queue
+from sqsw.worker.lane import Kind
+
+P = ParamSpec("P")
+
+#: A job that nobody here knows waits this long: its processor may be on its way with a deploy.
+UNKNOWN_JOB_BACKOFF = ConstantBackoff(300)
+
+
+class JobQueue(GenericQueue):
+    """A queue whose messages are jobs, each with the name of its processor."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.processors: dict[str, Processor] = {}
+        self.sources: dict[str, str] = {}
+        self._outbox = Outbox(lambda: self.client)
+
+    # -- registering -------------------------------------------------------------------------
+
+    def processor(
+        self,
+        job_name: str,
+        pass_context: bool = False,
+        context_var: str = DEFAULT_CONTEXT_VAR,
+    ) -> Callable[[Callable[P, object]], AsyncTask[P]]:
+        """Run the decorated function for jobs of this name.
+
+        Parameters
+        ----------
+        job_name :
+            The job name.
+        pass_context, context_var :
+            Whether the function takes the job context, and under which name.
+
+        Raises
+        ------
+        TaskAlreadyRegistered
+            Another function has the name.
+        TypeError
+            A queue name was given as well.
+        """
+        if not isinstance(pass_context, bool):
+            raise TypeError(
+                f"queue.processor() takes the job name only, and got {job_name!r} and "
+                f"{pass_context!r}: did you mean env.processor({job_name!r}, {pass_context!r}, …) "
+                f"or queue.processor({pass_context!r}, …)?"
+            )
+
+        def register(fn: Callable[P, object]) -> AsyncTask[P]:
+            self.refuse_other(job_name, fn)
+            return self.connect_processor(job_name, fn, pass_context, context_var)
+
+        return register
+
+    def connect_processor(
+        self,
+        job_name: str,
+        processor: Callable[P, object],
+        pass_context: bool = False,
+        context_var: str = DEFAULT_CONTEXT_VAR,
+    ) -> AsyncTask[P]:
+        """Run ``processor`` for jobs of this name, in place of whatever ran for it before."""
+        self.processors[job_name] = self.env.processor_maker(
+            queue=self,
+            fn=processor,
+            job_name=job_name,
+            pass_context=pass_context,
+            context_var=context_var,
+        )
+        self.sources[job_name] = self.env.registration_source
+        return AsyncTask(self, job_name, processor, (context_var,) if pass_context else ())
+
+    def refuse_other(self, job_name: str, fn: Callable[..., Any]) -> None:
+        """Raise where another function has this name.
+
+        Raises
+        ------
+        TaskAlreadyRegistered
+            It names both functions and where they come from.
+        """
+        known = self.processors.get(job_name)
+        if known is not None and place_of(known.fn) != place_of(fn):
+            raise TaskAlreadyRegistered(
+                f"job '{self.name}.{job_name}' is registered twice",
+                why=f"by {place_of(known.fn)} ({self.sources[job_name]}) "
+                f"and {place_of(fn)} ({self.env.registration_source})",
+                next="rename one, or start with --no-plugins",
+            )
+
+    def get_processor(self, job_name: str) -> Processor | None:
+        """The processor of a job name, or None."""
+        return self.processors.get(job_name)
+
+    def copy_processors(self, dst_queue: "JobQueue") -> None:
+        """Run the jobs of another queue (a dead-letter queue) by the processors of this one."""
+        for job_name, processor in self.processors.items():
+            dst_queue.processors[job_name] = processor.copy(queue=dst_queue)
+            dst_queue.sources[job_name] = self.sources[job_name]
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def add_job(
+        self,
+        job_name: str,
+        /,
+        _content_type: str | None = None,
+        _delay_seconds: int | None = None,
+        _deduplication_id: str | None = None,
+        _group_id: str | None = None,
+        **job_kwargs: Any,
+    ) -> str | None:
+        """Send a job.
+
+        Parameters
+        ----------
+        job_name :
+            The job name.
+        _content_type :
+            The codec; None for that of the environment.
+        _delay_seconds :
+            Seconds until the job can be received, 0 to 900; standard queues only.
+        _deduplication_id :
+            The deduplication id; FIFO queues only.
+        _group_id :
+            The message group; ``default`` on FIFO queues where none is given.
+
+        Returns
+        -------
+        str | None
+            The message id; None inside a batch, where it is not known yet.
+
+        Raises
+        ------
+        MessageRefused
+            SQS would not take the message, or the codec cannot carry a value.
+        QueueNotFound
+            There is no such queue.
+        """
+        entry = pack_job(
+            job_name,
+            job_kwargs,
+            self.env.context.to_dict(),
+            _content_type or self.env.codec,
+            delay_seconds=_delay_seconds,
+            deduplication_id=_deduplication_id,
+            group_id=_group_id,
+        )
+        return self._put(entry)
+
+    def add_raw_job(
+        self,
+        job_name: str,
+        message_body: str,
+        job_context: str = "{}",
+        content_type: str = "json",
+        delay_seconds: int | None = None,
+        deduplication_id: str | None = None,
+        group_id: str | None = None,
+    ) -> str | None:
+        """Send a job whose body and context are the codec's text already; see :meth:`add_job`."""
+        entry = pack_body(
+            job_name,
+            message_body,
+            job_context,
+            content_type,
+            delay_seconds=delay_seconds,
+            deduplication_id=deduplication_id,
+            group_id=group_id,
+        )
+        return self._put(entry)
+
+    def _put(self, entry: Entry) -> str | None:
+        fit_to_queue(entry, is_fifo=self.client.is_fifo, queue_name=self.name)
+        check_entry(entry)
+        if self._outbox.is_open:
+            self._outbox.add(entry)
+            return None
+        return str(self.client.send(entry)["MessageId"])
+
+    @contextmanager
+    def add_batch(self) -> Iterator[None]:
+        """Collect the jobs added inside the ``with`` block, and send them ten at a time.
+
+        Raises
+        ------
+        SQSBatchError
+            At the end, where some jobs were not sent; all others were.
+        """
+        self.open_add_batch()
+        try:
+            yield
+        finally:
+            self.close_add_batch()
+
+    def open_add_batch(self) -> None:
+        """Begin to collect jobs; batches can be opened inside each other."""
+        self._outbox.open()
+
+    def close_add_batch(self) -> None:
+        """Send what was collected since :meth:`open_add_batch`."""
+        self._outbox.close()
+
+    # -- running -----------------------------------------------------------------------------
+
+    def kind_of(self, message: Message) -> Kind:
+        """Whether the job of a message wants a thread or the event loop."""
+        processor = self.processors.get(job_name_of(message) or "")
+        return "loop" if processor is not None and processor.is_async else "thread"
+
+    def job_name_of(self, message: Message) -> str | None:
+        """The job name of a message; None where it has none."""
+        return job_name_of(message)
+
+    def process_message(self, message: Message) -> ProcessingResult | bool:
+        """Run the job of a message, and tell how it ended."""
+        found = self._find(message)
+        return found.process_message(message) if isinstance(found, Processor) else found
+
+    async def process_message_async(self, message: Message) -> ProcessingResult | bool:
+        """The same as :meth:`process_message`, on the event loop."""
+        found = self._find(message)
+        if isinstance(found, Processor):
+            return await found.process_message_async(message)
+        return found
+
+    def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """Run the jobs of several messages, a list for each job name."""
+        results: dict[str, ProcessingResult] = {}
+        for processor, group in self._by_processor(messages, results):
+            done = processor.process_messages(group)
+            results.update(zip((m.receipt_handle for m in group), done, strict=True))
+        return [results[message.receipt_handle] for message in messages]
+
+    async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """The same as :meth:`process_messages`, on the event loop."""
+        results: dict[str, ProcessingResult] = {}
+        for processor, group in self._by_processor(messages, results):
+            done = await processor.process_messages_async(group)
+            results.update(zip((m.receipt_handle for m in group), done, strict=True))
+        return [results[message.receipt_handle] for message in messages]
+
+    def _by_processor(
+        self, messages: Sequence[Message], results: dict[str, ProcessingResult]
+    ) -> list[tuple[Processor, list[Message]]]:
+        """The messages of each processor; those without one get their result here."""
+        groups: dict[str, tuple[Processor, list[Message]]] = {}
+        for message in messages:
+            found = self._find(message)
+            if isinstance(found, Processor):
+                groups.setdefault(found.job_name, (found, []))[1].append(message)
+            else:
+                results[message.receipt_handle] = as_result(found)
+        return list(groups.values())
+
+    def _find(self, message: Message) -> Processor | ProcessingResult | bool:
+        job_name = job_name_of(message)
+        if job_name is None:
+            missing = DecodeError(
+                f"the message has no attribute {JOB_NAME}",
+                why="sqsw and sqs-workers attach it to every job; something else sent this one",
+                next="work such messages on a raw queue",
+            )
+            return ProcessingResult(False, error=missing)
+        processor = self.processors.get(job_name)
+        return processor or self.process_message_fallback(job_name)
+
+    def process_message_fallback(self, job_name: str) -> ProcessingResult | bool:
+        """What becomes of a job that has no processor: put back for five minutes, never deleted."""
+        known = ", ".join(sorted(self.processors)) or "none"
+        unknown = TaskNotFound(
+            f"no processor for the job '{self.name}.{job_name}'",
+            why=f"registered for this queue: {known}",
+            next="register it, or deploy the release that has it",
+        )
+        return ProcessingResult(False, UNKNOWN_JOB_BACKOFF, error=unknown)

@@ -1,0 +1,123 @@
+"""A raw queue: one processor for every message, whatever it is."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from sqsw.codecs.envelope import raw_entry
+from sqsw.core.arguments import place_of
+from sqsw.core.current_job import CurrentJob
+from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
+from sqsw.core.message import Message
+from sqsw.core.results import ProcessingResult
+from sqsw.processors import OpenJob, run_job, run_job_async
+from sqsw.queue.generic import GenericQueue
+from sqsw.transport.batches import check_entry, fit_to_queue
+from sqsw.worker.lane import Kind
+
+RawProcessor = Callable[..., Any]
+
+
+class RawQueue(GenericQueue):
+    """A queue whose messages come from elsewhere (EventBridge, S3 …), handed on as they are."""
+
+    def __init__(self, *args: Any, processor: RawProcessor | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.processor = processor
+        self.source = self.env.registration_source
+
+    def raw_processor(self) -> Callable[[RawProcessor], RawProcessor]:
+        """Run the decorated function for every message; it takes the message.
+
+        Raises
+        ------
+        TaskAlreadyRegistered
+            The queue has another function already.
+        """
+
+        def register(fn: RawProcessor) -> RawProcessor:
+            if self.processor is not None and place_of(self.processor) != place_of(fn):
+                raise TaskAlreadyRegistered(
+                    f"the raw queue {self.name!r} has two processors",
+                    why=f"{place_of(self.processor)} ({self.source}) "
+                    f"and {place_of(fn)} ({self.env.registration_source})",
+                    next="a raw queue has one function for all messages: remove one",
+                )
+            return self.connect_raw_processor(fn)
+
+        return register
+
+    def connect_raw_processor(self, processor: RawProcessor) -> RawProcessor:
+        """Run ``processor`` for every message, in place of whatever ran before."""
+        self.processor = processor
+        self.source = self.env.registration_source
+        return processor
+
+    def add_raw_job(
+        self,
+        message_body: str,
+        delay_seconds: int = 0,
+        deduplication_id: str | None = None,
+        group_id: str | None = None,
+    ) -> str:
+        """Send a body as it is.
+
+        Parameters
+        ----------
+        delay_seconds :
+            Seconds until the message can be received, 0 to 900; standard queues only.
+        deduplication_id, group_id :
+            For FIFO queues; the group is ``default`` where none is given.
+
+        Returns
+        -------
+        str
+            The message id.
+        """
+        entry = raw_entry(
+            message_body,
+            delay_seconds=delay_seconds or None,
+            deduplication_id=deduplication_id,
+            group_id=group_id,
+        )
+        fit_to_queue(entry, is_fifo=self.client.is_fifo, queue_name=self.name)
+        check_entry(entry)
+        return str(self.client.send(entry)["MessageId"])
+
+    def kind_of(self, message: Message) -> Kind:
+        """Whether the function wants a thread or the event loop."""
+        return "loop" if inspect.iscoroutinefunction(self.processor) else "thread"
+
+    def job_name_of(self, message: Message) -> str | None:
+        """None: raw messages have no job name."""
+        return None
+
+    def process_message(self, message: Message) -> ProcessingResult | bool:
+        """Hand a message to the function, and tell how it ended."""
+        return run_job([message], self._open([message]), self.middlewares)
+
+    async def process_message_async(self, message: Message) -> ProcessingResult | bool:
+        """The same as :meth:`process_message`, on the event loop."""
+        return await run_job_async([message], self._open([message]), self.middlewares)
+
+    def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """Hand several messages to the function, as a list."""
+        return [run_job(messages, self._open(messages), self.middlewares)] * len(messages)
+
+    async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """The same as :meth:`process_messages`, on the event loop."""
+        result = await run_job_async(messages, self._open(messages), self.middlewares)
+        return [result] * len(messages)
+
+    def _open(self, messages: Sequence[Message]) -> OpenJob:
+        def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
+            if self.processor is None:
+                raise TaskNotFound(
+                    f"the raw queue {self.name!r} has no processor",
+                    next="register one with @queue.raw_processor()",
+                )
+            argument = list(messages) if self.takes_lists else messages[0]
+            return CurrentJob(tuple(messages), None, {}), partial(self.processor, argument)
+
+        return open_job

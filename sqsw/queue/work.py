@@ -1,0 +1,143 @@
+"""Hand queues to the worker."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
+from sqsw.core.events import EventBus, QueueWarning
+from sqsw.core.message import Message
+from sqsw.core.results import BatchProcessingResult, ProcessingResult
+from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
+from sqsw.shutdown_policies import NEVER_SHUTDOWN
+from sqsw.transport.queue_client import QueueClient
+from sqsw.worker.lane import Kind, Lane
+from sqsw.worker.once import process_once
+from sqsw.worker.worker import Worker, WorkerReport
+
+
+class WorkableQueue(Protocol):
+    """All that a lane needs of a queue."""
+
+    name: str
+    backoff_policy: Backoff
+    batching_policy: Batching
+
+    @property
+    def client(self) -> QueueClient:
+        """The calls to SQS on this queue."""
+        ...
+
+    def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """Run the jobs of some messages."""
+        ...
+
+    def handle_async(self, messages: Sequence[Message]) -> Awaitable[list[ProcessingResult]]:
+        """The same, on the event loop."""
+        ...
+
+    def kind_of(self, message: Message) -> Kind:
+        """Whether the job of a message wants a thread or the event loop."""
+        ...
+
+    def job_name_of(self, message: Message) -> str | None:
+        """The job name of a message."""
+        ...
+
+
+def never(queue_name: str) -> ShutdownPolicy:
+    """The shutdown policy of queues that are worked until a signal comes."""
+    return NEVER_SHUTDOWN
+
+
+def work_queues(
+    queues: Iterable[WorkableQueue],
+    *,
+    settings: WorkerSettings,
+    events: EventBus,
+    shares: Iterable[QueueShare] = (),
+    policy_of: Callable[[str], ShutdownPolicy] = never,
+) -> WorkerReport:
+    """Run the jobs of these queues in one worker until it is told to stop.
+
+    Parameters
+    ----------
+    shares :
+        Slots and weights, by queue name; queues that are not named share equally.
+    policy_of :
+        The shutdown policy for the queue of this name. Queues that are given the same policy
+        object leave together.
+
+    Raises
+    ------
+    QueueNotFound, AccessDenied
+        One of the queues cannot be read.
+    """
+    by_name = {share.queue_name: share for share in shares}
+    lanes = []
+    for queue in queues:
+        attributes = queue.client.attributes()
+        for warning in _warnings(queue.name, attributes):
+            events.publish(warning)
+        share = by_name.get(queue.name, QueueShare(queue.name))
+        lanes.append(_lane(queue, attributes, settings, share, policy_of(queue.name)))
+    return Worker(lanes, settings, events).run()
+
+
+def work_once(queue: WorkableQueue, wait_seconds: float) -> BatchProcessingResult:
+    """Receive once and run these jobs one after another."""
+    return process_once(lane_of(queue, WorkerSettings(), NEVER_SHUTDOWN), wait_seconds)
+
+
+def lane_of(
+    queue: WorkableQueue, settings: WorkerSettings, shutdown_policy: ShutdownPolicy
+) -> Lane:
+    """The queue as a worker sees it; asks SQS for its visibility timeout."""
+    attributes = queue.client.attributes("VisibilityTimeout")
+    return _lane(queue, attributes, settings, QueueShare(queue.name), shutdown_policy)
+
+
+def _lane(
+    queue: WorkableQueue,
+    attributes: dict[str, str],
+    settings: WorkerSettings,
+    share: QueueShare,
+    shutdown_policy: ShutdownPolicy,
+) -> Lane:
+    return Lane(
+        name=queue.name,
+        client=queue.client,
+        handle=queue.handle,
+        handle_async=queue.handle_async,
+        kind_of=queue.kind_of,
+        job_name_of=queue.job_name_of,
+        backoff_policy=queue.backoff_policy,
+        batch_size=queue.batching_policy.batch_size,
+        # A message that is visible again while it is worked on would be run twice.
+        visibility_timeout=settings.visibility_timeout
+        or int(attributes.get("VisibilityTimeout", 30))
+        or MIN_LEASE_SECONDS,
+        share=share,
+        shutdown_policy=shutdown_policy,
+    )
+
+
+def _warnings(name: str, attributes: dict[str, str]) -> Iterable[QueueWarning]:
+    if "RedrivePolicy" not in attributes and "RedriveAllowPolicy" not in attributes:
+        yield QueueWarning(
+            name,
+            f"{name!r} has no dead-letter queue: a job that always fails is tried again "
+            "until the message expires",
+            f"sqsw create-queue {name} --dlq {_dead_letter_name(name)} --update",
+        )
+    if attributes.get("VisibilityTimeout") == "0":
+        yield QueueWarning(
+            name,
+            f"the visibility timeout of {name!r} is 0: every receiver gets every message; "
+            f"this worker asks for {MIN_LEASE_SECONDS} seconds at each receive",
+            f"sqsw create-queue {name} --visibility-timeout 30s --update",
+        )
+
+
+def _dead_letter_name(name: str) -> str:
+    stem = name.removesuffix(".fifo")
+    return f"{stem}_dead{name[len(stem) :]}"

@@ -1,0 +1,119 @@
+"""Tasks that are declared before there is an environment; what a plugin exports."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, Protocol, cast
+
+from sqsw.async_task import AsyncTask, JobSender
+from sqsw.core.errors import TaskAlreadyRegistered
+
+P = ParamSpec("P")
+
+
+class TaskQueue(JobSender, Protocol):
+    """All that a registry asks of a queue."""
+
+    def refuse_other(self, job_name: str, fn: Callable[..., Any]) -> None:
+        """Raise TaskAlreadyRegistered where another function has this name."""
+        ...
+
+    def connect_processor(
+        self, job_name: str, processor: Callable[..., Any], pass_context: bool, context_var: str
+    ) -> object:
+        """Run this function for jobs of this name."""
+        ...
+
+
+class TaskHost(Protocol):
+    """All that a registry asks of an environment."""
+
+    def queue(self, queue_name: str) -> TaskQueue:
+        """The queue of this name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec(Generic[P]):
+    """One declared task."""
+
+    queue_name: str
+    task: AsyncTask[P]
+    pass_context: bool
+    context_var: str
+
+
+class TaskRegistry:
+    """Tasks without an environment.
+
+    ::
+
+        tasks = TaskRegistry()
+
+        @tasks.task("emails", "send_email")
+        def send_email(to: str, subject: str) -> None: ...
+
+        tasks.bind(env)                       # or: an entry point in the group sqsw.processors
+        send_email.delay(to="ann@example.com", subject="Hello")
+    """
+
+    def __init__(self) -> None:
+        self.specs: list[TaskSpec[Any]] = []
+
+    def task(
+        self,
+        queue_name: str,
+        job_name: str | None = None,
+        *,
+        pass_context: bool = False,
+        context_var: str = "context",
+    ) -> Callable[[Callable[P, object]], AsyncTask[P]]:
+        """Declare the decorated function as a task.
+
+        Parameters
+        ----------
+        queue_name :
+            The name of the queue, without prefix.
+        job_name :
+            The name under which workers know it; the name of the function if left out.
+        pass_context, context_var :
+            Whether the function takes the job context, and under which name.
+
+        Raises
+        ------
+        TaskAlreadyRegistered
+            Another function of this registry has the name.
+        """
+
+        def declare(fn: Callable[P, object]) -> AsyncTask[P]:
+            name: str = job_name or getattr(fn, "__name__", repr(fn))
+            if any(s.queue_name == queue_name and s.task.job_name == name for s in self.specs):
+                raise TaskAlreadyRegistered(f"job '{queue_name}.{name}' is declared twice")
+            task = AsyncTask(None, name, fn, provided=(context_var,) if pass_context else ())
+            self.specs.append(TaskSpec(queue_name, task, pass_context, context_var))
+            return task
+
+        return declare
+
+    def bind(self, env: TaskHost) -> None:
+        """Register all tasks with an environment, and send to its queues from now on.
+
+        Raises
+        ------
+        TaskAlreadyRegistered
+            Another function has one of the names; nothing has been registered then.
+        """
+        for spec in self.specs:
+            env.queue(spec.queue_name).refuse_other(spec.task.job_name, spec.task.processor)
+        for spec in self.specs:
+            queue = env.queue(spec.queue_name)
+            queue.connect_processor(
+                spec.task.job_name, spec.task.processor, spec.pass_context, spec.context_var
+            )
+            spec.task.bind(cast(JobSender, queue))
+
+    def __call__(self, env: TaskHost) -> None:
+        """The same as :meth:`bind`, so that a registry can be a plugin."""
+        self.bind(env)
+
+    def __repr__(self) -> str:
+        return f"<TaskRegistry of {len(self.specs)} tasks>"

@@ -1,0 +1,393 @@
+"""The environment: where the queues are, and what holds for all of them."""
+
+import os
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar, overload
+
+from sqsw.async_task import AsyncTask
+from sqsw.backoff_policies import DEFAULT_BACKOFF
+from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending
+from sqsw.context import SQSContext
+from sqsw.core.contracts import Backoff, Batching
+from sqsw.core.errors import SettingsError
+from sqsw.core.events import EventBus
+from sqsw.core.redrive_policy import RedrivePolicy
+from sqsw.core.results import BatchProcessingResult
+from sqsw.middleware.chain import Middleware
+from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor
+from sqsw.queue.generic import GenericQueue
+from sqsw.queue.job_queue import JobQueue
+from sqsw.queue.raw_queue import RawProcessor, RawQueue
+from sqsw.transport.client import ClientSource
+from sqsw.transport.names import QueueRef, name_of_url
+from sqsw.transport.queue_client import QueueClient
+from sqsw.transport.service_errors import service_errors
+
+P = ParamSpec("P")
+Q = TypeVar("Q", bound=GenericQueue)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One registered function.
+
+    Attributes
+    ----------
+    queue_name :
+        The name of the queue, without prefix.
+    job_name :
+        The job name; None where the queue is a raw queue.
+    fn :
+        The function.
+    pass_context :
+        Whether it takes the job context.
+    source :
+        Who registered it: ``app``, or a plugin by name and version.
+    """
+
+    queue_name: str
+    job_name: str | None
+    fn: Callable[..., Any]
+    pass_context: bool
+    source: str
+
+
+class SQSEnv:
+    """Where the queues are, and what holds for all of them.
+
+    Making one touches neither credentials nor network; that happens at the first call. It can be
+    used from many threads.
+
+    Parameters
+    ----------
+    session :
+        A boto3 session (or the ``boto3`` module), a :class:`~sqsw.memory_sqs.MemorySession` or a
+        :class:`~sqsw.memory_sqs.LocalSession`. None: the local file that ``SQSW_LOCAL`` names, else
+        a new boto3 session.
+    queue_prefix :
+        Text before every queue name; None takes ``SQSW_QUEUE_PREFIX``, else none.
+    codec :
+        The content type that jobs are sent as.
+    retry_max_attempts, retry_mode :
+        How botocore retries a call.
+    backoff_policy :
+        How long failed messages stay hidden, where a queue has no policy of its own.
+    processor_maker :
+        What makes processors; a subclass of :class:`~sqsw.processors.Processor`.
+    context_maker :
+        What makes the job context.
+    accept :
+        The content types that workers read; None for all but pickle.
+    middlewares :
+        What stands around every job, the first one outermost.
+    events :
+        The bus that workers publish to; None makes one.
+    endpoint_url, region :
+        Another SQS-compatible endpoint, and the region; None leaves the choice to boto3.
+
+    Raises
+    ------
+    ContentTypeRefused
+        There is no codec for ``codec``.
+    """
+
+    def __init__(
+        self,
+        session: Any = None,
+        queue_prefix: str | None = None,
+        codec: str = DEFAULT_CONTENT_TYPE,
+        retry_max_attempts: int = 3,
+        retry_mode: str = "standard",
+        backoff_policy: Backoff = DEFAULT_BACKOFF,
+        processor_maker: Callable[..., Any] = Processor,
+        context_maker: Callable[[], SQSContext] = SQSContext,
+        *,
+        accept: Collection[str] | None = None,
+        middlewares: Sequence[Middleware] = (),
+        events: EventBus | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+    ) -> None:
+        codec_for_sending(codec)
+        self.session = session
+        self.codec = codec
+        self.accept = accept
+        self.backoff_policy = backoff_policy
+        self.processor_maker = processor_maker
+        self.context = context_maker()
+        self.middlewares = middlewares
+        self.events = events or EventBus()
+        self.queues: dict[str, GenericQueue] = {}
+        self.registration_source = "app"
+        self._queue_prefix = queue_prefix
+        self._retries: dict[str, Any] = {
+            "retry_max_attempts": retry_max_attempts,
+            "retry_mode": retry_mode,
+        }
+        self._endpoint_url = endpoint_url
+        self._region = region
+        self._clients: ClientSource | None = None
+        self._lock = threading.RLock()
+
+    # -- where ------------------------------------------------------------------------------------
+
+    @property
+    def clients(self) -> ClientSource:
+        """Where the boto3 client comes from."""
+        with self._lock:
+            if self._clients is None:
+                self._clients = ClientSource(
+                    self._session(),
+                    endpoint_url=self._endpoint_url,
+                    region=self._region,
+                    **self._retries,
+                )
+            return self._clients
+
+    @property
+    def sqs_client(self) -> Any:
+        """The boto3 client."""
+        return self.clients.client
+
+    @property
+    def queue_prefix(self) -> str:
+        """Text before every queue name."""
+        if self._queue_prefix is None:
+            return os.environ.get("SQSW_QUEUE_PREFIX", "")
+        return self._queue_prefix
+
+    def _session(self) -> Any:
+        # What the code says wins over variables; SQSW_LOCAL is one of them.
+        if self.session is not None or self._endpoint_url is not None:
+            return self.session
+        from sqsw.memory_sqs import LocalSession, local_path
+
+        path = local_path(os.environ.get("SQSW_LOCAL"))
+        return None if path is None else LocalSession(path)
+
+    def connect_to(
+        self,
+        *,
+        session: Any = None,
+        queue_prefix: str | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+    ) -> None:
+        """Look for the queues elsewhere from now on; what is None stays as it is.
+
+        This is how the options of the command line win over what the application says.
+        """
+        with self._lock:
+            if session is not None or endpoint_url is not None:
+                self.session, self._endpoint_url = session, endpoint_url
+            if queue_prefix is not None:
+                self._queue_prefix = queue_prefix
+            if region is not None:
+                self._region = region
+            self._clients = None
+            for queue in self.queues.values():
+                queue.forget_client()
+
+    def location(self) -> str:
+        """Where the queues are, for people; without asking anybody."""
+        session = self.clients.session
+        place = getattr(session, "location", None)
+        if isinstance(place, str):
+            return place
+        endpoint = self._endpoint_url or (
+            os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
+        )
+        if endpoint:
+            return endpoint
+        return str(self.sqs_client.meta.region_name)
+
+    # -- names ------------------------------------------------------------------------------------
+
+    def get_sqs_queue_name(self, queue_name: str) -> str:
+        """The name that SQS knows: with the prefix."""
+        return f"{self.queue_prefix}{queue_name}"
+
+    def name_of(self, sqs_name: str) -> str:
+        """The queue name without the prefix, where it has it."""
+        return sqs_name.removeprefix(self.queue_prefix)
+
+    def get_queue_arn(self, queue_name: str) -> str:
+        """The ARN of a queue.
+
+        Raises
+        ------
+        QueueNotFound
+            There is no such queue.
+        """
+        return self.queue_client(queue_name).attributes("QueueArn")["QueueArn"]
+
+    def get_all_known_queues(self) -> list[str]:
+        """The names of all queues in SQS with the prefix; without the prefix."""
+        prefix = self.queue_prefix
+        with service_errors("list the queues"):
+            pages: Iterable[Any] = self.clients.client.get_paginator("list_queues").paginate(
+                **({"QueueNamePrefix": prefix} if prefix else {}),
+                PaginationConfig={"PageSize": 1000},
+            )
+            urls = [url for page in pages for url in page.get("QueueUrls", [])]
+        return [self.name_of(name_of_url(url)) for url in urls]
+
+    def make_queue_client(self, queue_name: str, queue_url: str | None = None) -> QueueClient:
+        """The calls on the queue of this name (which gets the prefix) or at this URL."""
+        sqs_name = name_of_url(queue_url) if queue_url else self.get_sqs_queue_name(queue_name)
+        return QueueClient(self.clients, queue_name, sqs_name, queue_url)
+
+    def queue_client(self, text: str) -> QueueClient:
+        """The calls on a queue by its name (which gets the prefix), its URL or its ARN.
+
+        Raises
+        ------
+        SettingsError
+            The text is none of these.
+        """
+        ref = QueueRef.parse(text)
+        if ref.url is None and ref.arn is None:
+            return self.make_queue_client(ref.name)
+        # A URL or an ARN is the whole name: it gets no prefix.
+        return QueueClient(self.clients, self.name_of(ref.name), ref.name, ref.url)
+
+    # -- queues -----------------------------------------------------------------------------------
+
+    @overload
+    def queue(
+        self,
+        queue_name: str,
+        queue_maker: None = None,
+        batching_policy: Batching | None = None,
+        backoff_policy: Backoff | None = None,
+        *,
+        queue_url: str | None = None,
+        accept: Collection[str] | None = None,
+    ) -> JobQueue: ...
+    @overload
+    def queue(
+        self,
+        queue_name: str,
+        queue_maker: Callable[..., Q],
+        batching_policy: Batching | None = None,
+        backoff_policy: Backoff | None = None,
+        *,
+        queue_url: str | None = None,
+        accept: Collection[str] | None = None,
+    ) -> Q: ...
+    def queue(
+        self,
+        queue_name: str,
+        queue_maker: Callable[..., Any] | None = None,
+        batching_policy: Batching | None = None,
+        backoff_policy: Backoff | None = None,
+        *,
+        queue_url: str | None = None,
+        accept: Collection[str] | None = None,
+    ) -> Any:
+        """The queue of this name; made at the first call, the same object from then on.
+
+        Parameters
+        ----------
+        queue_name :
+            The name, without prefix.
+        queue_maker :
+            The class (or what a ``maker()`` returns); None for :class:`~sqsw.queue.JobQueue`.
+        batching_policy :
+            Whether functions take one job or a list.
+        backoff_policy :
+            How long failed messages stay hidden; None for the policy of the environment.
+        queue_url :
+            The queue URL, where the queue is not to be looked up by its name.
+        accept :
+            The content types that may be read; None for what the environment accepts.
+
+        Raises
+        ------
+        ValueError
+            The name was used with another queue URL before.
+        SettingsError
+            The name was used with another class before.
+        """
+        with self._lock:
+            known = self.queues.get(queue_name)
+            if known is None:
+                options = {"queue_url": queue_url, "accept": accept}
+                known = self.queues[queue_name] = (queue_maker or JobQueue)(
+                    env=self,
+                    name=queue_name,
+                    backoff_policy=backoff_policy or self.backoff_policy,
+                    batching_policy=batching_policy,
+                    **{name: value for name, value in options.items() if value is not None},
+                )
+        if queue_url is not None and known.queue_url != queue_url:
+            raise ValueError(
+                f"the queue {queue_name!r} has the URL {known.queue_url!r}, not {queue_url!r}"
+            )
+        if isinstance(queue_maker, type) and not isinstance(known, queue_maker):
+            raise SettingsError(
+                f"the queue {queue_name!r} is a {type(known).__name__} already",
+                why=f"it was asked for as a {queue_maker.__name__} now, and differently before",
+                next="name the class at the first env.queue(…) of this name",
+            )
+        return known
+
+    def processor(
+        self,
+        queue_name: str,
+        job_name: str,
+        pass_context: bool = False,
+        context_var: str = DEFAULT_CONTEXT_VAR,
+    ) -> Callable[[Callable[P, object]], AsyncTask[P]]:
+        """Run the decorated function for jobs of this name on this queue.
+
+        See :meth:`sqsw.queue.JobQueue.processor`.
+        """
+        return self.queue(queue_name).processor(job_name, pass_context, context_var)
+
+    def raw_processor(self, queue_name: str) -> Callable[[RawProcessor], RawProcessor]:
+        """Run the decorated function for every message of this (raw) queue."""
+        return self.queue(queue_name, RawQueue).raw_processor()
+
+    def add_job(self, queue_name: str, job_name: str, /, **keywords: Any) -> str | None:
+        """Send a job; see :meth:`sqsw.queue.JobQueue.add_job`."""
+        return self.queue(queue_name).add_job(job_name, **keywords)
+
+    def redrive_policy(self, dead_letter_queue_name: str, max_receive_count: int) -> RedrivePolicy:
+        """After this many receives the next one moves a message to the dead-letter queue."""
+        return RedrivePolicy(self, dead_letter_queue_name, max_receive_count)
+
+    def registrations(self) -> list[Registration]:
+        """All registered functions, by queue and job name."""
+        found: list[Registration] = []
+        for name, queue in sorted(self.queues.items()):
+            if isinstance(queue, JobQueue):
+                found += [
+                    Registration(name, job, p.fn, p.pass_context, queue.sources[job])
+                    for job, p in sorted(queue.processors.items())
+                ]
+            elif isinstance(queue, RawQueue) and queue.processor is not None:
+                found.append(Registration(name, None, queue.processor, False, queue.source))
+        return found
+
+    @contextmanager
+    def registering_from(self, source: str) -> Iterator[None]:
+        """Remember ``source`` as the origin of what is registered inside the ``with`` block."""
+        before, self.registration_source = self.registration_source, source
+        try:
+            yield
+        finally:
+            self.registration_source = before
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def process_batch(self, queue_name: str, wait_seconds: float = 0) -> BatchProcessingResult:
+        """Receive once from this queue, run these jobs one after another, and return."""
+        return self._known(queue_name).process_batch(wait_seconds)
+
+    def _known(self, queue_name: str) -> GenericQueue:
+        # With its own class, whichever that is.
+        return self.queues.get(queue_name) or self.queue(queue_name)
