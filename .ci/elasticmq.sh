@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Fetches ElasticMQ for the tests of backend `elasticmq`; with --install, as root, Java and Maven too.
+# Where it cannot, it says so and ends well: those tests are skipped with a reason then.
+set -eu
+cd "$(dirname "$0")/elasticmq"
+target=../cache/elasticmq
+version=$(sed -n 's:.*<version>\([0-9.]*[0-9]\)</version>.*:\1:p' pom.xml | tail -n 1)
+if [ -f "$target/elasticmq-server_2.13-$version.jar" ]; then
+    exit 0
+fi
+if ! command -v mvn >/dev/null || ! command -v java >/dev/null; then
+    if [ "${1:-}" = --install ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get -qq update
+        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y default-jre-headless maven >/dev/null
+    else
+        echo "elasticmq: needs java and mvn (Debian: default-jre-headless, maven); its tests will be skipped"
+        exit 0
+    fi
+fi
+rm -rf "$target"
+mvn -q -B dependency:copy-dependencies -DoutputDirectory="$target" -DincludeScope=runtime
+echo "elasticmq $version fetched"

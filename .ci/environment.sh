@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# Sourced: `make_environment DIRECTORY` makes a virtual environment there, unless there is a good one.
+
+make_environment() {
+    local directory=$1 python=${PYTHON:-python3}
+    if ! command -v "$python" >/dev/null ||
+        ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        echo "error: Python 3.11 or newer is needed; '$python' is not" >&2
+        echo "  next: install one, or name one: PYTHON=/path/to/python3.12 $0" >&2
+        return 1
+    fi
+    if "$directory/bin/python" -m pip --version >/dev/null 2>&1; then
+        return 0
+    fi
+    rm -rf "$directory"
+    if ! "$python" -m venv "$directory" >/dev/null 2>&1; then
+        rm -rf "$directory"
+        echo "error: '$python' cannot make virtual environments" >&2
+        echo "  why:  Debian ships that in a package of its own" >&2
+        echo "  next: apt-get install python3-venv" >&2
+        return 1
+    fi
+}

@@ -1,0 +1,237 @@
+"""The SQS servers that tests run against: our own, those of others, and AWS.
+
+``pytest -k NAME`` or ``pytest --backend NAME`` picks one.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from sqsw.memory_sqs import LocalSession, MemorySession
+
+#: where .ci/elasticmq.sh puts ElasticMQ
+ELASTICMQ_JARS = Path(__file__).parent.parent / ".ci" / "cache" / "elasticmq"
+
+#: the place where the README of sqs-workers expects an SQS server
+LOCALSTACK_PORT = 4566
+
+
+class EndpointSession(boto3.session.Session):
+    """A boto3 session whose SQS is somewhere else."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        super().__init__(
+            aws_access_key_id="test", aws_secret_access_key="test", region_name="elasticmq"
+        )
+        self.endpoint_url = endpoint_url
+
+    def client(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("endpoint_url", self.endpoint_url)
+        return super().client(*args, **kwargs)
+
+    def resource(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("endpoint_url", self.endpoint_url)
+        return super().resource(*args, **kwargs)
+
+
+class Clock:
+    """Lets time pass for a backend: for real, unless it is our own engine in memory."""
+
+    def pass_seconds(self, seconds: float) -> None:
+        """Go on when this many seconds are over."""
+        time.sleep(seconds + 0.05)
+
+
+class EngineClock(Clock):
+    """Moves the clock of a session in memory."""
+
+    def __init__(self, session: MemorySession) -> None:
+        self._session = session
+
+    def pass_seconds(self, seconds: float) -> None:
+        """Be this many seconds later at once."""
+        self._session.clock.advance(seconds=seconds)
+
+
+class Backend(ABC):
+    """One kind of SQS."""
+
+    name: str
+
+    def start(self) -> None:
+        """Begin to serve, where there is a server; once for all tests."""
+
+    def stop(self) -> None:
+        """End what :meth:`start` began."""
+
+    @abstractmethod
+    def session(self, directory: Path) -> Any:
+        """A session for one test."""
+
+    def clock(self, session: Any) -> Clock:
+        """The clock of the backend."""
+        return Clock()
+
+
+class Memory(Backend):
+    """The embedded SQS in this process."""
+
+    name = "memory"
+
+    def session(self, directory: Path) -> Any:
+        return MemorySession()
+
+    def clock(self, session: Any) -> Clock:
+        return EngineClock(session)
+
+
+class File(Backend):
+    """The embedded SQS in a file."""
+
+    name = "file"
+
+    def session(self, directory: Path) -> Any:
+        return LocalSession(directory / "local.db")
+
+
+class Server(Backend):
+    """An SQS server in a process of its own."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._session: EndpointSession | None = None
+
+    @abstractmethod
+    def command(self, port: int, directory: Path) -> list[str]:
+        """What starts the server on this port."""
+
+    def port(self) -> int:
+        """The port to listen on."""
+        return free_port()
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it listens."""
+        assert self._session is not None
+        return self._session.endpoint_url
+
+    def start(self) -> None:
+        if self._session is not None:
+            return
+        port = self.port()
+        directory = Path(os.environ.get("TMPDIR", "/tmp")) / f"sqsw-{self.name}-{os.getpid()}"
+        directory.mkdir(exist_ok=True)
+        self._directory = directory
+        if not answers(port):
+            log = (directory / "server.log").open("wb")
+            with log:
+                self._process = subprocess.Popen(
+                    self.command(port, directory), stdout=log, stderr=subprocess.STDOUT
+                )
+            wait_until(lambda: answers(port), 60, f"{self.name} to listen on port {port}")
+        self._session = EndpointSession(f"http://127.0.0.1:{port}")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+        if self._session is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def session(self, directory: Path) -> Any:
+        return self._session
+
+
+class Moto(Server):
+    """The mock server of moto."""
+
+    name = "moto"
+
+    def command(self, port: int, directory: Path) -> list[str]:
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+
+
+class ElasticMQ(Server):
+    """ElasticMQ, the server that the README of sqs-workers names for its tests."""
+
+    name = "elasticmq"
+
+    def __init__(self, port: int | None = None) -> None:
+        super().__init__()
+        self._port = port
+
+    def port(self) -> int:
+        return self._port or free_port()
+
+    def start(self) -> None:
+        # A server that somebody runs at the named place is taken as it is.
+        if self._port is None or not answers(self._port):
+            if shutil.which("java") is None:
+                pytest.skip("ElasticMQ needs Java, and there is none")
+            if not ELASTICMQ_JARS.is_dir():
+                pytest.skip("ElasticMQ is not here: run .ci/elasticmq.sh")
+        super().start()
+
+    def command(self, port: int, directory: Path) -> list[str]:
+        config = directory / "elasticmq.conf"
+        config.write_text(
+            'include classpath("application.conf")\n'
+            "generate-node-address = true\n"
+            f'rest-sqs {{ enabled = true, bind-port = {port}, bind-hostname = "127.0.0.1", '
+            "sqs-limits = strict }\n"
+            "rest-stats { enabled = false }\n"
+        )
+        main = "org.elasticmq.server.Main"
+        options = ["-Xmx256m", f"-Dconfig.file={config}", "-cp", f"{ELASTICMQ_JARS}/*"]
+        return ["java", *options, main]
+
+
+class AWS(Backend):
+    """SQS itself: costs a little, and needs credentials and a region."""
+
+    name = "aws"
+
+    def session(self, directory: Path) -> Any:
+        session = boto3.session.Session()
+        if session.get_credentials() is None:
+            pytest.skip("AWS needs credentials, and there are none")
+        return session
+
+
+def make_backends(localstack: bool) -> dict[str, Backend]:
+    """All backends by name; none is started."""
+    elasticmq = ElasticMQ(LOCALSTACK_PORT if localstack else None)
+    return {b.name: b for b in (Memory(), File(), Moto(), elasticmq, AWS())}
+
+
+def free_port() -> int:
+    """A port on which nobody listens just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on this port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Go on once the condition holds; fail where it does not within these seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.02)

@@ -1,0 +1,151 @@
+"""Fixtures that all tests share; the backends themselves are in backends.py."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqsw.sqs_env import SQSEnv
+from tests.backends import Backend, Clock, make_backends
+
+NAMES = ("memory", "file", "moto", "elasticmq")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend",
+        action="append",
+        choices=[*NAMES, "aws"],
+        help="run against this SQS only; may be repeated (aws runs only when asked for)",
+    )
+
+
+def _expression(config: pytest.Config) -> str:
+    return str(config.getoption("keyword") or "")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[BACKENDS] = make_backends("localstack" in _expression(config))
+
+
+BACKENDS = pytest.StashKey[dict[str, Backend]]()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("backend") or list(NAMES)
+    if "aws" in _expression(metafunc.config).split():
+        chosen = [*chosen, "aws"]
+    known = metafunc.definition.get_closest_marker("known_difference")
+    parameters = []
+    for name in dict.fromkeys(chosen):
+        # The README of sqs-workers says `pytest -k localstack` for its test server.
+        marks = [pytest.mark.localstack] if name == "elasticmq" else []
+        if known is not None and name in known.kwargs:
+            marks.append(pytest.mark.xfail(reason=f"{name}: {known.kwargs[name]}", strict=True))
+        parameters.append(pytest.param(name, id=name, marks=marks))
+    metafunc.parametrize("backend", parameters, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def started_backends(pytestconfig: pytest.Config) -> Iterator[dict[str, Backend]]:
+    """All backends; what was started is stopped at the end."""
+    backends = pytestconfig.stash[BACKENDS]
+    yield backends
+    for backend in backends.values():
+        backend.stop()
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, started_backends: dict[str, Backend]) -> Backend:
+    """The SQS of this test, running."""
+    found = started_backends[request.param]
+    found.start()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_from_outside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the person who runs the tests decides where queues are."""
+    if "aws" in request.node.name:
+        return
+    for name in (
+        "SQSW_LOCAL",
+        "SQSW_QUEUE_PREFIX",
+        "SQSW_CONFIG",
+        "SQSW_APP",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_SQS",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "NO_COLOR",
+        "FORCE_COLOR",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent/config")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials")
+
+
+@pytest.fixture
+def session(backend: Backend, tmp_path: Path) -> Iterator[Any]:
+    """A session on the SQS of this test."""
+    made = backend.session(tmp_path)
+    yield made
+    if backend.name in ("memory", "file"):
+        made.close()
+
+
+@pytest.fixture
+def clock(backend: Backend, session: Any) -> Clock:
+    """Lets time pass."""
+    return backend.clock(session)
+
+
+@pytest.fixture
+def client(session: Any) -> Any:
+    """A boto3 client on the SQS of this test."""
+    return session.client("sqs")
+
+
+@pytest.fixture
+def env(session: Any) -> SQSEnv:
+    """An environment whose queues are its own."""
+    return SQSEnv(session, queue_prefix=f"t{uuid.uuid4().hex[:12]}_")
+
+
+@pytest.fixture
+def queue_name() -> str:
+    """A name that nobody has used before."""
+    return f"q-{uuid.uuid4().hex[:16]}"
+
+
+@pytest.fixture
+def fifo_queue_name() -> str:
+    """A name of a FIFO queue that nobody has used before."""
+    return f"q-{uuid.uuid4().hex[:16]}.fifo"
+
+
+@pytest.fixture
+def make_queue(client: Any) -> Callable[..., str]:
+    """Creates queues: ``make_queue(name=None, fifo=False, **attributes)``, the URL is returned."""
+
+    def make(name: str | None = None, fifo: bool = False, **attributes: Any) -> str:
+        if fifo:
+            attributes["FifoQueue"] = "true"
+        texts = {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in attributes.items()
+        }
+        name = name or f"q-{uuid.uuid4().hex[:16]}{'.fifo' if fifo else ''}"
+        url: str = client.create_queue(QueueName=name, Attributes=texts)["QueueUrl"]
+        return url
+
+    return make
