@@ -85,7 +85,7 @@ class TaskRegistry:
         """
 
         def declare(fn: Callable[P, object]) -> AsyncTask[P]:
-            name: str = job_name or getattr(fn, "__name__", repr(fn))
+            name = str(job_name or getattr(fn, "__name__", repr(fn)))
             if any(s.queue_name == queue_name and s.task.job_name == name for s in self.specs):
                 raise TaskAlreadyRegistered(f"job '{queue_name}.{name}' is declared twice")
             task = AsyncTask(None, name, fn, provided=(context_var,) if pass_context else ())

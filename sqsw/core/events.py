@@ -125,6 +125,11 @@ class JobRetry(JobEnded):
 
 
 @dataclass(frozen=True, slots=True)
+class JobDropped(JobEnded):
+    """A job ended, one way or the other, after its lease was lost: its result does not count."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobUnknown(JobEvent):
     """No processor for this job; it stays hidden for ``hidden_seconds`` and is never deleted."""
 

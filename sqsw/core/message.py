@@ -51,12 +51,13 @@ class Message:
     """
 
     message_id: str
-    receipt_handle: str
-    body: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    message_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # A message that is printed or logged by mistake shows neither what it says nor the right to it.
+    receipt_handle: str = field(repr=False)
+    body: str = field(repr=False)
+    attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    message_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     queue_name: str = ""
-    received_at: float = field(default_factory=time.monotonic, compare=False)
+    received_at: float = field(default_factory=time.monotonic, compare=False, repr=False)
     lease: Lease = field(default_factory=Lease, compare=False, repr=False)
 
     @property

@@ -1,14 +1,23 @@
 """One queue as the worker sees it: everything the roles need to know, and no queue class."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sqsw.core.contracts import Backoff, ShutdownPolicy
+from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import QueueShare
+from sqsw.transport.batches import EntryFailure
 from sqsw.transport.queue_client import QueueClient
+
+logger = logging.getLogger(__name__)
+
+#: seconds: SQS counts the 12 hours of a message from a moment a little before we know of it
+_LIMIT_MARGIN_SECONDS = 5
 
 #: Where a job wants to run: in a thread, or on the event loop.
 Kind = Literal["thread", "loop"]
@@ -44,7 +53,7 @@ class Lane:
     share :
         Slots and weight of the queue.
     shutdown_policy :
-        When this lane is to be quieted.
+        When this lane is to be quieted. Lanes that hold the same object are judged together.
     """
 
     name: str
@@ -63,3 +72,151 @@ class Lane:
     def is_fifo(self) -> bool:
         """Whether order within a message group is to be kept."""
         return self.client.is_fifo
+
+    def hidden_seconds(self, message: Message, result: ProcessingResult) -> int:
+        """How long a failed message stays hidden, 0 to what is left of its 12 hours."""
+        for policy in (result.backoff_policy, self.backoff_policy):
+            if policy is not None:
+                try:
+                    return self.within_limit(message, policy.get_visibility_timeout(message))
+                except Exception:  # not ours, and one bad policy must not stop a worker
+                    logger.exception("the backoff policy %r failed", policy)
+        return 0
+
+    def within_limit(self, message: Message, seconds: float) -> int:
+        """``seconds`` as SQS takes them for this message: whole, and within its 12 hours."""
+        left = message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - time.monotonic()
+        return max(0, int(min(round(seconds), left - _LIMIT_MARGIN_SECONDS)))
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A receive that begins: how long it may wait, and whether jobs were in hand then."""
+
+    wait_seconds: float
+    busy: bool
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call of ``handle``: what takes one slot, and one credit.
+
+    Attributes
+    ----------
+    lane, messages :
+        Whose messages, and which: one, unless the queue hands out lists.
+    job_names :
+        The job name of each message.
+    kind :
+        Where it wants to run.
+    group :
+        The message group on a FIFO queue, else None.
+    undeleted :
+        Messages that are still to be deleted before the group may open for its next call.
+    started_at :
+        Seconds on the monotonic clock.
+    ended :
+        True once its results are being judged.
+    runner :
+        The thread id or the asyncio task that runs it; written by the executor.
+    """
+
+    lane: Lane
+    messages: list[Message]
+    job_names: list[str | None]
+    kind: Kind
+    group: str | None = None
+    undeleted: int = 0
+    started_at: float = 0.0
+    ended: bool = False
+    runner: object = None
+
+    def run(self) -> list[ProcessingResult]:
+        """The results of the messages; a failure for each, where ``handle`` itself fails."""
+        try:
+            return self._checked(self.lane.handle(self.messages))
+        except BaseException as error:  # noqa: BLE001  # SystemExit in a job is a failed job
+            return self.failed(error)
+
+    async def run_async(self) -> list[ProcessingResult]:
+        """The same on the event loop."""
+        try:
+            return self._checked(await self.lane.handle_async(self.messages))
+        except BaseException as error:  # noqa: BLE001  # as above, and so is a cancellation
+            return self.failed(error)
+
+    def failed(self, error: BaseException) -> list[ProcessingResult]:
+        """A failure for each message."""
+        return [ProcessingResult(False, error=error)] * len(self.messages)
+
+    def _checked(self, results: list[ProcessingResult]) -> list[ProcessingResult]:
+        if len(results) != len(self.messages):
+            raise RuntimeError(f"{len(results)} results for {len(self.messages)} messages")
+        return results
+
+
+def cut_calls(lane: Lane, messages: Sequence[Message]) -> Iterator[Call]:
+    """Cut what a receive brought into calls, in order.
+
+    Only a lane that hands out lists gets calls of several messages. Such a list is for one kind of
+    executor and, on a FIFO queue, of one group and one job, since it fails or succeeds as a whole.
+    """
+    call: Call | None = None
+    for message in messages:
+        kind, job_name = _kind_and_name(lane, message)
+        group = message.group_id if lane.is_fifo else None
+        if (
+            call is not None
+            and len(call.messages) < lane.batch_size
+            and (call.kind, call.group) == (kind, group)
+            and (group is None or call.job_names[0] == job_name)
+        ):
+            call.messages.append(message)
+            call.job_names.append(job_name)
+            continue
+        if call is not None:
+            yield call
+        call = Call(lane, [message], [job_name], kind, group)
+    if call is not None:
+        yield call
+
+
+def _kind_and_name(lane: Lane, message: Message) -> tuple[Kind, str | None]:
+    try:
+        return lane.kind_of(message), lane.job_name_of(message)
+    except Exception:  # a strange message must not stop the receives; its job will tell
+        logger.exception("cannot tell the job of message %s", message.message_id)
+        return "thread", None
+
+
+def receive(lane: Lane, wanted: int, wait_seconds: float) -> tuple[list[Message], int]:
+    """Up to ``wanted`` messages, and how many calls that took.
+
+    One call brings ten at most. A lane that hands out lists asks for more, as long as there are
+    any, without waiting.
+    """
+    messages: list[Message] = []
+    requests = 0
+    while len(messages) < wanted:
+        requests += 1
+        try:
+            arrived = lane.client.receive(
+                min(MAX_BATCH_ENTRIES, wanted - len(messages)),
+                wait_seconds=0 if messages else wait_seconds,
+                visibility_timeout=lane.visibility_timeout,
+            )
+        except Exception:
+            if not messages:
+                raise
+            # What has come already must not be lost to an error, which will show again.
+            logger.debug("a list of %s stays shorter", lane.name, exc_info=True)
+            break
+        messages += arrived
+        if not arrived or lane.batch_size == 1:
+            break
+    return messages, requests
+
+
+def is_final(failure: EntryFailure) -> bool:
+    """Whether trying this entry of a batch again cannot help."""
+    return failure.sender_fault and "throttl" not in failure.code.lower()

@@ -1,0 +1,26 @@
+"""Find an app and its plugins, open it, run it.
+
+The names are loaded when they are asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqsw.app.loading import load_app as load_app
+    from sqsw.app.opening import open_env as open_env
+    from sqsw.app.plugins import load_plugins as load_plugins
+    from sqsw.app.running import run_app as run_app
+else:
+    _HOMES = {
+        "load_app": "sqsw.app.loading",
+        "load_plugins": "sqsw.app.plugins",
+        "open_env": "sqsw.app.opening",
+        "run_app": "sqsw.app.running",
+    }
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)

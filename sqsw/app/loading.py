@@ -1,0 +1,171 @@
+"""From ``module:attribute`` to an environment, with errors that say what to write instead."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
+from types import ModuleType
+
+from sqsw.core.errors import AppLoadError, SQSError
+from sqsw.registry import TaskRegistry
+from sqsw.sqs_env import SQSEnv
+
+_OUR_DIRECTORIES = (os.path.dirname(__file__), os.path.dirname(importlib.__file__))
+
+
+def load_app(app_path: str) -> SQSEnv:
+    """The environment that an app path names.
+
+    Parameters
+    ----------
+    app_path :
+        ``module:attribute``, where the attribute is an :class:`~sqsw.sqs_env.SQSEnv` or a function
+        without parameters that returns one; or ``module``, which holds exactly one, or none if it
+        only declares tasks in a :class:`~sqsw.registry.TaskRegistry`.
+
+    Raises
+    ------
+    AppLoadError
+        The module cannot be imported, the attribute is missing, or it is something else.
+    """
+    env, registries = load_parts(app_path)
+    env = SQSEnv() if env is None else env
+    for registry in registries:
+        registry(env)
+    return env
+
+
+def load_parts(app_path: str) -> tuple[SQSEnv | None, list[TaskRegistry]]:
+    """The environment of an app path, if it holds one, and registries that none has taken yet."""
+    module_name, colon, attribute = app_path.partition(":")
+    if not module_name or (colon and not attribute):
+        raise AppLoadError(
+            f"{app_path!r} is not the path of an app",
+            why="it is written module:attribute, or module",
+            next="sqsw work myapp.tasks:env",
+        )
+    module = _import(module_name, attribute)
+    if not attribute:
+        return _only_env(module)
+    found = module
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise _no_such_env(module, attribute)
+        found = getattr(found, name)
+    if isinstance(found, TaskRegistry):
+        return None, [found]
+    return _as_env(app_path, found), []
+
+
+def _import(module_name: str, attribute: str) -> ModuleType:
+    # First, as for `python -m`: the app of a project wins over an installed package of its name.
+    if os.getcwd() not in sys.path[:1]:
+        sys.path.insert(0, os.getcwd())
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(module_name)
+    except SQSError:
+        raise
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if module_name == missing or module_name.startswith(f"{missing}."):
+            raise _not_found(module_name, attribute, missing) from error
+        raise AppLoadError(
+            f"cannot import {module_name!r}",
+            why=f"no module named {missing!r}, which is imported {_place(error)}",
+            next=f"install {missing.partition('.')[0]!r}, or correct the import",
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise AppLoadError(
+            f"cannot import {module_name!r}",
+            why=f"{type(error).__name__}: {error}, raised {_place(error)}",
+            next="correct the app; -vv shows the traceback",
+        ) from error
+
+
+def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
+    why = f"no module named {missing!r}; searched the current directory and sys.path"
+    parent, _, last = missing.rpartition(".")
+    here = sorted(info.name for info in pkgutil.iter_modules(_search_path(parent)))
+    if here:
+        why += f"; {repr(parent) if parent else 'the current directory'} has: {', '.join(here)}"
+    meant = get_close_matches(last, here, n=1)
+    path = ".".join(filter(None, (parent, meant[0]))) if meant else None
+    return AppLoadError(
+        f"cannot import {module_name!r}",
+        why=why,
+        next=f"sqsw work {path}{':' + attribute if attribute else ''}" if path else None,
+    )
+
+
+def _search_path(parent: str) -> Iterable[str]:
+    if not parent:
+        return [os.getcwd()]
+    return getattr(sys.modules.get(parent), "__path__", ())
+
+
+def _place(error: BaseException) -> str:
+    """File and line of the app's own code that raised, or that holds the import."""
+    place = "by the app"
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith("<frozen ") and os.path.dirname(file) not in _OUR_DIRECTORIES:
+            place = f"in {os.path.relpath(file)}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"in {os.path.relpath(error.filename)}, line {error.lineno}"
+    return place
+
+
+def _envs_of(module: ModuleType) -> dict[str, SQSEnv]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, SQSEnv)}
+
+
+def _only_env(module: ModuleType) -> tuple[SQSEnv | None, list[TaskRegistry]]:
+    envs = _envs_of(module)
+    if len({id(env) for env in envs.values()}) > 1:
+        raise AppLoadError(
+            f"{module.__name__!r} has several SQSEnv objects",
+            why=f"they are: {', '.join(sorted(envs))}",
+            next=f"name one: sqsw work {module.__name__}:{next(iter(envs))}",
+        )
+    for env in envs.values():
+        return env, []
+    registries = [value for value in vars(module).values() if isinstance(value, TaskRegistry)]
+    return None, list({id(registry): registry for registry in registries}.values())
+
+
+def _no_such_env(module: ModuleType, attribute: str) -> AppLoadError:
+    envs = sorted(_envs_of(module))
+    meant = get_close_matches(attribute, envs, n=1, cutoff=0.1) or envs
+    return AppLoadError(
+        f"{module.__name__!r} has no SQSEnv named {attribute!r}",
+        why=f"SQSEnv objects there: {', '.join(envs) or 'none'}",
+        next=f"sqsw work {module.__name__}:{meant[0]}" if meant else None,
+    )
+
+
+def _as_env(app_path: str, found: object) -> SQSEnv:
+    if isinstance(found, SQSEnv):
+        return found
+    result, doing = found, "is"
+    if callable(found):
+        try:
+            inspect.signature(found).bind()
+        except (TypeError, ValueError) as error:
+            raise _no_env(app_path, f"needs arguments ({error})") from error
+        result, doing = found(), "returns"
+    if isinstance(result, SQSEnv):
+        return result
+    raise _no_env(app_path, f"{doing} an object of the type {type(result).__name__}")
+
+
+def _no_env(app_path: str, what: str) -> AppLoadError:
+    return AppLoadError(
+        f"{app_path!r} is no SQSEnv",
+        why=f"it {what}; wanted is an SQSEnv, or a function without parameters that returns one",
+    )

@@ -1,0 +1,110 @@
+"""One environment with the jobs of all apps and plugins."""
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from sqsw.app.loading import load_parts
+from sqsw.app.plugins import PluginFailure, load_plugins, log_plugin_failure
+from sqsw.core.arguments import describe_mismatch
+from sqsw.core.errors import AppLoadError, SettingsError, TaskNotFound
+from sqsw.queue.job_queue import JobQueue
+from sqsw.sqs_env import SQSEnv
+from sqsw.transport.service_errors import service_errors
+
+
+def profile_session(profile: str) -> Any:
+    """A boto3 session with the credentials of a profile.
+
+    Raises
+    ------
+    SettingsError
+        There is no such profile.
+    """
+    with service_errors("use the profile"):
+        import boto3
+
+        return boto3.session.Session(profile_name=profile)
+
+
+def open_env(
+    app_paths: Sequence[str] = (),
+    *,
+    session_maker: Callable[[], Any] | None = None,
+    queue_prefix: str | None = None,
+    endpoint_url: str | None = None,
+    region: str | None = None,
+    plugins: bool = True,
+    strict: bool = False,
+    on_plugin_failure: Callable[[PluginFailure], None] = log_plugin_failure,
+) -> SQSEnv:
+    """One environment with the jobs of all these apps and of the installed plugins.
+
+    Parameters
+    ----------
+    app_paths :
+        See :func:`load_app`; with none, a new environment.
+    session_maker, queue_prefix, endpoint_url, region :
+        Where the queues are, in place of what the app says; None leaves that as it is.
+    plugins, strict, on_plugin_failure :
+        Whether installed plugins are loaded, and what becomes of one that cannot be.
+
+    Raises
+    ------
+    AppLoadError
+        An app cannot be loaded, or two apps hold different environments.
+    TaskAlreadyRegistered
+        Two functions were registered for one job.
+    """
+    loaded = {app_path: load_parts(app_path) for app_path in app_paths}
+    envs = {app_path: env for app_path, (env, _) in loaded.items() if env is not None}
+    if len({id(env) for env in envs.values()}) > 1:
+        raise AppLoadError(
+            f"the apps hold different SQSEnv objects: {', '.join(envs)}",
+            why="all jobs of a worker belong to one environment",
+            next="let one module make it and the others import it, or use a TaskRegistry",
+        )
+    env = next(iter(envs.values()), None) or SQSEnv()
+    env.connect_to(
+        session=None if session_maker is None else session_maker(),
+        queue_prefix=queue_prefix,
+        endpoint_url=endpoint_url,
+        region=region,
+    )
+    for _, registries in loaded.values():
+        for registry in registries:
+            registry(env)
+    if plugins:
+        load_plugins(env, strict, on_failure=on_plugin_failure)
+    return env
+
+
+def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[str, Any]) -> None:
+    """Check a job against the function that is registered for it, without running it.
+
+    Raises
+    ------
+    TaskNotFound
+        No function is registered for this job of this queue.
+    SettingsError
+        The function does not take these arguments.
+    """
+    queue = env.queues.get(queue_name)
+    processors = queue.processors if isinstance(queue, JobQueue) else {}
+    processor = processors.get(job_name)
+    if processor is None:
+        known = sorted(processors)
+        meant = get_close_matches(job_name, known, n=1)
+        raise TaskNotFound(
+            f"no job {job_name!r} is registered for {queue_name!r}",
+            why=f"registered for this queue: {', '.join(known) or 'none'}",
+            next=f"did you mean {meant[0]!r}?" if meant else "send unchecked with --no-check",
+        )
+    provided = (processor.context_var,) if processor.pass_context else ()
+    mismatch = describe_mismatch(processor.fn, job_kwargs, provided=provided)
+    if mismatch is not None:
+        raise SettingsError(
+            f"{job_name!r} does not take these arguments",
+            why=mismatch,
+            next="correct the arguments, or send unchecked with --no-check",
+        )

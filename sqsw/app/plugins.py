@@ -1,0 +1,94 @@
+"""Installed packages that bring jobs."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqsw.core.errors import AppLoadError, SQSError
+from sqsw.sqs_env import SQSEnv
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+logger = logging.getLogger(__name__)
+
+#: Installed packages name what registers their jobs in this entry point group: a
+#: :class:`~sqsw.registry.TaskRegistry`, or a function that takes the environment.
+PLUGIN_GROUP = "sqsw.processors"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFailure:
+    """A plugin that could not be loaded: its name, its package, and why."""
+
+    name: str
+    origin: str
+    reason: str
+
+
+def log_plugin_failure(failure: PluginFailure) -> None:
+    """Log a plugin that could not be loaded."""
+    logger.warning(
+        "plugin_failed",
+        extra={"plugin": failure.name, "origin": failure.origin, "reason": failure.reason},
+    )
+
+
+def load_plugins(
+    env: SQSEnv,
+    strict: bool = False,
+    *,
+    on_failure: Callable[[PluginFailure], None] = log_plugin_failure,
+) -> list[str]:
+    """Let all installed plugins register their jobs with ``env``.
+
+    Parameters
+    ----------
+    strict :
+        Whether a plugin that fails is an error.
+    on_failure :
+        Told of each plugin that failed, otherwise.
+
+    Returns
+    -------
+    list of str
+        The packages that were loaded, with their versions.
+
+    Raises
+    ------
+    TaskAlreadyRegistered
+        A plugin registers a job that another function has.
+    AppLoadError
+        With ``strict``: a plugin cannot be loaded.
+    """
+    # Not that of the standard library: it finds entry points of one package twice when its
+    # metadata is on sys.path twice.
+    from importlib_metadata import entry_points
+
+    loaded = []
+    for point in sorted(entry_points(group=PLUGIN_GROUP), key=lambda point: point.name):
+        origin = _origin(point)
+        try:
+            register = point.load()
+            with env.registering_from(f"plugin {origin}"):
+                register(env)
+        except SQSError:
+            raise
+        except (Exception, SystemExit) as error:
+            failure = PluginFailure(point.name, origin, f"{type(error).__name__}: {error}")
+            if strict:
+                raise AppLoadError(
+                    f"the plugin {failure.name!r} of {origin} cannot be loaded",
+                    why=failure.reason,
+                    next="correct or uninstall it, or start with --no-plugins",
+                ) from error
+            on_failure(failure)
+        else:
+            loaded.append(origin)
+    return loaded
+
+
+def _origin(point: "EntryPoint") -> str:
+    dist = point.dist
+    return point.name if dist is None else f"{dist.name} {dist.version}"

@@ -1,0 +1,172 @@
+"""Run the jobs of an environment."""
+
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from sqsw.app.opening import open_env
+from sqsw.core.contracts import ShutdownPolicy
+from sqsw.core.errors import SettingsError, TaskNotFound
+from sqsw.core.events import Listener
+from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.queue.generic import GenericQueue
+from sqsw.queue.job_queue import JobQueue
+from sqsw.queue.raw_queue import RawQueue
+from sqsw.queue.work import never, work_queues
+from sqsw.sqs_env import SQSEnv
+
+if TYPE_CHECKING:
+    from sqsw.worker.worker import WorkerReport
+
+
+def queues_to_work(
+    env: SQSEnv, shares: Sequence[QueueShare] = (), *, processors_from: str | None = None
+) -> list[QueueShare]:
+    """The queues that a worker will run, without asking SQS.
+
+    Parameters
+    ----------
+    shares :
+        The queues that are wanted, by name, URL or ARN; none for every queue with registered jobs.
+    processors_from :
+        Run the jobs of this queue on the one that is wanted: work a dead-letter queue in place.
+
+    Raises
+    ------
+    TaskNotFound
+        A queue has no registered jobs.
+    SettingsError
+        Nothing is registered at all, or ``processors_from`` stands beside several queues.
+    """
+    known = sorted({registration.queue_name for registration in env.registrations()})
+    if processors_from is not None:
+        if len(shares) != 1:
+            raise SettingsError(
+                "--processors-from needs exactly one --queue",
+                why="it runs the jobs of one queue on another",
+                next=f"add the one queue to work: --queue {processors_from}_dead",
+            )
+        _refuse_unregistered(processors_from, known)
+        return list(shares)
+    if not known and not shares:
+        raise SettingsError(
+            "there is nothing to work: no jobs are registered",
+            why="neither the app nor an installed plugin registers one",
+            next="name an app that does: sqsw work myapp.tasks:env",
+        )
+    for share in shares:
+        _refuse_unregistered(env.queue_client(share.queue_name).name, known)
+    return list(shares) or [QueueShare(name) for name in known]
+
+
+def _refuse_unregistered(queue_name: str, known: Sequence[str]) -> None:
+    if queue_name in known:
+        return
+    meant = get_close_matches(queue_name, known, n=1)
+    raise TaskNotFound(
+        f"no jobs are registered for the queue {queue_name!r}",
+        why=f"queues with registered jobs: {', '.join(known) or 'none'}",
+        next=f"did you mean {meant[0]!r}?"
+        if meant
+        else "register its jobs, or add the app that does: --app module:attribute",
+    )
+
+
+def run_queues(
+    env: SQSEnv,
+    shares: Sequence[QueueShare],
+    *,
+    settings: WorkerSettings,
+    shutdown_policy_maker: Callable[[], ShutdownPolicy] | None = None,
+    listeners: Iterable[Listener] = (),
+    processors_from: str | None = None,
+) -> "WorkerReport":
+    """Run the jobs of these queues until a signal or the shutdown policy ends it.
+
+    Parameters
+    ----------
+    shares :
+        As :func:`queues_to_work` gives them.
+    settings :
+        The numbers of the worker.
+    shutdown_policy_maker :
+        Makes the one policy that all queues share: they leave together.
+    listeners :
+        Told of every event.
+    processors_from :
+        See :func:`queues_to_work`.
+
+    Raises
+    ------
+    QueueNotFound, AccessDenied
+        A queue cannot be read at the start.
+    """
+    for listener in listeners:
+        env.events.subscribe(listener)
+    queues = [_queue(env, share.queue_name, processors_from) for share in shares]
+    named = [
+        QueueShare(queue.name, share.slots, share.weight)
+        for queue, share in zip(queues, shares, strict=True)
+    ]
+    policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
+    return work_queues(
+        queues,
+        settings=settings,
+        events=env.events,
+        shares=named,
+        policy_of=never if policy is None else lambda _: policy,
+    )
+
+
+def run_app(
+    app_paths: Sequence[str],
+    shares: Sequence[QueueShare] = (),
+    *,
+    settings: WorkerSettings,
+    shutdown_policy_maker: Callable[[], ShutdownPolicy] | None = None,
+    session_maker: Callable[[], Any] | None = None,
+    listeners: Iterable[Listener] = (),
+    processors_from: str | None = None,
+    **opening: Any,
+) -> "WorkerReport":
+    """Load apps and plugins, and run their jobs: ``sqsw work`` without the command line.
+
+    See :func:`open_env` (which takes what else is given), :func:`queues_to_work` and
+    :func:`run_queues`.
+    """
+    env = open_env(app_paths, session_maker=session_maker, **opening)
+    return run_queues(
+        env,
+        queues_to_work(env, shares, processors_from=processors_from),
+        settings=settings,
+        shutdown_policy_maker=shutdown_policy_maker,
+        listeners=listeners,
+        processors_from=processors_from,
+    )
+
+
+def _queue(env: SQSEnv, text: str, processors_from: str | None) -> GenericQueue:
+    client = env.queue_client(text)
+    queue = env.queues.get(client.name)
+    if processors_from is not None:
+        queue = _with_processors(env, client.name, env.queues[processors_from])
+    elif queue is None:
+        queue = env.queue(client.name)
+    if text != client.name:
+        # A URL or an ARN says more than a name: another account, or a name without the prefix.
+        queue.queue_url = client.url
+        queue.forget_client()
+    return queue
+
+
+def _with_processors(env: SQSEnv, name: str, source: GenericQueue) -> GenericQueue:
+    # The functions take what they take on their own queue: one job, or a list.
+    batching, backoff, accept = source.batching_policy, source.backoff_policy, source.accept
+    if isinstance(source, JobQueue):
+        queue = env.queue(name, JobQueue, batching, backoff, accept=accept)
+        source.copy_processors(queue)
+        return queue
+    raw = env.queue(name, RawQueue, batching, backoff, accept=accept)
+    if isinstance(source, RawQueue) and source.processor is not None:
+        raw.connect_raw_processor(source.processor)
+    return raw

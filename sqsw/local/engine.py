@@ -1,0 +1,139 @@
+"""The engine: one entrance for all operations of the embedded SQS."""
+
+import os
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sqsw.local import labels, move_tasks, moves, queues, receiving, releasing, sending
+from sqsw.local.clock import Clock, MovableClock
+from sqsw.local.errors import UnknownOperationException
+from sqsw.local.store import Durability, Store, StoreSettings
+from sqsw.local.validate import Params
+
+Operation = Callable[[Store, Params, int], dict[str, Any]]
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "AddPermission": labels.add_permission,
+    "CancelMessageMoveTask": moves.cancel_message_move_task,
+    "ChangeMessageVisibility": releasing.change_message_visibility,
+    "ChangeMessageVisibilityBatch": releasing.change_message_visibility_batch,
+    "CreateQueue": queues.create_queue,
+    "DeleteMessage": releasing.delete_message,
+    "DeleteMessageBatch": releasing.delete_message_batch,
+    "DeleteQueue": queues.delete_queue,
+    "GetQueueAttributes": queues.get_queue_attributes,
+    "GetQueueUrl": queues.get_queue_url,
+    "ListDeadLetterSourceQueues": queues.list_dead_letter_source_queues,
+    "ListMessageMoveTasks": moves.list_message_move_tasks,
+    "ListQueueTags": labels.list_queue_tags,
+    "ListQueues": queues.list_queues,
+    "PurgeQueue": queues.purge_queue,
+    "ReceiveMessage": receiving.receive_message,
+    "RemovePermission": labels.remove_permission,
+    "SendMessage": sending.send_message,
+    "SendMessageBatch": sending.send_message_batch,
+    "SetQueueAttributes": queues.set_queue_attributes,
+    "StartMessageMoveTask": moves.start_message_move_task,
+    "TagQueue": labels.tag_queue,
+    "UntagQueue": labels.untag_queue,
+}
+
+DEFAULT_REGION: Final = "local"
+#: a name that never resolves, so that nothing can be sent there by mistake
+DEFAULT_ORIGIN: Final = "http://sqsw.invalid"
+
+
+class LocalEngine:
+    """SQS on SQLite.
+
+    Parameters
+    ----------
+    path :
+        The database file; None: memory, for this process alone. Several processes may share a file.
+    clock :
+        Seconds since 1970. A :class:`~sqsw.local.clock.MovableClock` wakes waiting receives when it
+        is moved.
+    durable :
+        ``normal``: what was answered outlives a killed process; ``full``: a power failure too.
+    relaxed :
+        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+    account :
+        The account that owns the queues: 12 digits.
+    max_in_flight :
+        Messages of one queue in flight at a time.
+    busy_seconds :
+        How long a call waits for a file that another process holds.
+
+    Raises
+    ------
+    FileError
+        The file cannot be used; each subclass is one reason.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None,
+        *,
+        clock: Clock = time.time,
+        durable: Durability = "normal",
+        relaxed: bool = False,
+        account: str = "000000000000",
+        max_in_flight: int = 120_000,
+        busy_seconds: float = 5.0,
+    ) -> None:
+        self.clock = clock
+        self.store = Store(
+            None if path is None else os.path.abspath(path),
+            clock=clock,
+            settings=StoreSettings(account, relaxed, max_in_flight),
+            durable=durable,
+            busy_seconds=busy_seconds,
+        )
+        if isinstance(clock, MovableClock):
+            waiters = self.store.waiters
+            weakref.finalize(self, clock.follow(waiters.wake_all))
+        # An engine that is forgotten, or alive when the process ends, leaves nothing behind.
+        self._finalizer = weakref.finalize(self, self.store.close)
+
+    def handle(
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        region: str = DEFAULT_REGION,
+        origin: str = DEFAULT_ORIGIN,
+    ) -> dict[str, Any]:
+        """Answer one call; a receive that waits blocks the calling thread.
+
+        Parameters
+        ----------
+        operation, params :
+            Name and members as in the model of SQS; blobs are bytes.
+        region :
+            Queues of one name in two regions are two queues.
+        origin :
+            Scheme and host with which queue URLs begin.
+
+        Raises
+        ------
+        ServiceError
+            What SQS would answer with.
+        FileError
+            The file cannot be used.
+        """
+        function = OPERATIONS.get(operation)
+        if function is None:
+            raise UnknownOperationException(f"The operation {operation} is not known.")
+        now = self.store.now()
+        move_tasks.advance(self.store, now)
+        return function(self.store, Params(params, region, origin), now)
+
+    def end_polls(self) -> None:
+        """Every receive that waits now, in this process, answers at once with nothing."""
+        self.store.waiters.end_all()
+
+    def close(self) -> None:
+        """Close the file and end the receives that wait; a second time does nothing."""
+        self._finalizer()

@@ -1,0 +1,170 @@
+"""The errors of the embedded SQS: those that SQS answers with, and those of its file.
+
+A subclass of :class:`ServiceError` is named for the *shape* that SQS names in ``__type``; botocore
+finds the exception class by it. ``query_code`` is what callers read as ``Error.Code``; it travels
+in the header ``x-amzn-query-error``.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
+"""
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """An error that SQS answers with."""
+
+    query_code: ClassVar[str]
+    status: ClassVar[int] = 400
+    #: used where the call gives no text of its own
+    default_text: ClassVar[str] = ""
+
+    def __init__(self, text: str | None = None) -> None:
+        self.text = self.default_text if text is None else text
+        super().__init__(self.text)
+
+    @property
+    def shape(self) -> str:
+        return type(self).__name__
+
+    def as_failed_entry(self, entry_id: str) -> dict[str, object]:
+        """How a batch answers an entry that was refused."""
+        return {
+            "Id": entry_id,
+            "Code": self.query_code,
+            "Message": self.text,
+            "SenderFault": True,
+        }
+
+
+class QueueDoesNotExist(ServiceError):
+    query_code = "AWS.SimpleQueueService.NonExistentQueue"
+    default_text = "The specified queue does not exist."
+
+
+class QueueNameExists(ServiceError):
+    query_code = "QueueAlreadyExists"
+
+
+class QueueDeletedRecently(ServiceError):
+    query_code = "AWS.SimpleQueueService.QueueDeletedRecently"
+    default_text = (
+        "You must wait 60 seconds after deleting a queue before you can create another with the"
+        " same name."
+    )
+
+
+class PurgeQueueInProgress(ServiceError):
+    query_code = "AWS.SimpleQueueService.PurgeQueueInProgress"
+    status = 403
+
+
+class EmptyBatchRequest(ServiceError):
+    query_code = "AWS.SimpleQueueService.EmptyBatchRequest"
+
+
+class TooManyEntriesInBatchRequest(ServiceError):
+    query_code = "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"
+
+
+class BatchEntryIdsNotDistinct(ServiceError):
+    query_code = "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"
+
+
+class InvalidBatchEntryId(ServiceError):
+    query_code = "AWS.SimpleQueueService.InvalidBatchEntryId"
+    default_text = (
+        "A batch entry id can only contain alphanumeric characters, hyphens and underscores."
+        " It can be at most 80 letters long."
+    )
+
+
+class BatchRequestTooLong(ServiceError):
+    query_code = "AWS.SimpleQueueService.BatchRequestTooLong"
+
+
+class ReceiptHandleIsInvalid(ServiceError):
+    query_code = "ReceiptHandleIsInvalid"
+
+
+class InvalidMessageContents(ServiceError):
+    query_code = "InvalidMessageContents"
+
+
+class InvalidAttributeName(ServiceError):
+    query_code = "InvalidAttributeName"
+
+
+class InvalidAttributeValue(ServiceError):
+    query_code = "InvalidAttributeValue"
+
+
+class OverLimit(ServiceError):
+    query_code = "OverLimit"
+    status = 403
+
+
+class ResourceNotFoundException(ServiceError):
+    query_code = "ResourceNotFoundException"
+    status = 404
+
+
+class InvalidParameterValueException(ServiceError):
+    """Not in the model, so that callers get a plain ``ClientError``."""
+
+    query_code = "InvalidParameterValue"
+
+
+class MissingRequiredParameterException(ServiceError):
+    """Not in the model, so that callers get a plain ``ClientError``."""
+
+    query_code = "MissingParameter"
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(f"The request must contain the parameter {parameter}.")
+
+
+class UnknownOperationException(ServiceError):
+    query_code = "UnknownOperationException"
+
+
+class SerializationException(ServiceError):
+    """A parameter of a type that the model does not allow; only raw HTTP clients get that far."""
+
+    query_code = "SerializationException"
+
+
+class FileError(Exception):
+    """The file of the embedded SQS cannot be used; nothing in it was changed."""
+
+    def __init__(self, path: str, detail: str = "") -> None:
+        super().__init__(f"{path}: {detail}" if detail else path)
+        self.path = path
+        self.detail = detail
+
+
+class FileLocked(FileError):
+    """Somebody else held the file for longer than we wait."""
+
+
+class FileNotOurs(FileError):
+    """The file is not an SQLite database, or one of another program."""
+
+
+class FileTooNew(FileError):
+    """A later version of sqsw wrote the file."""
+
+
+class FileReadOnly(FileError):
+    """The file, or the directory it is in, cannot be written."""
+
+
+class FileFull(FileError):
+    """The disk is full; what was answered before is kept."""
+
+
+class FileCannotOpen(FileError):
+    """The file cannot be opened or created."""
+
+
+class FileDamaged(FileError):
+    """SQLite finds the file inconsistent, or the disk fails."""

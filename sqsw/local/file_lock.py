@@ -1,0 +1,77 @@
+"""A lock between processes that is handed over in order: flock on a file of its own.
+
+SQLite's own waiting polls with growing sleeps, so that a busy process starves the others; the
+kernel wakes who waits. It is a file beside the database because closing any descriptor of the
+database itself would drop the locks that SQLite holds on it. The kernel frees the lock when a
+process is killed.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+
+if sys.platform != "win32":
+    import fcntl
+
+
+class FileLock:
+    """One lock file; used by one thread at a time (the store sees to that)."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self, seconds: float) -> bool:
+        """Whether the lock was taken within ``seconds``."""
+        if sys.platform == "win32":
+            return True  # SQLite's busy timeout does alone
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return self._wait(self._descriptor, seconds)
+        except OSError:
+            return True  # a file system without flock: as on Windows
+        return True
+
+    def release(self) -> None:
+        if sys.platform != "win32" and self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Forget the descriptor; the next ``acquire`` opens one anew."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _wait(self, descriptor: int, seconds: float) -> bool:
+        """Wait in the kernel's line; flock has no timeout, but a thread can be left behind."""
+        guard = threading.Lock()
+        answered = threading.Event()
+        left = False
+
+        def wait() -> None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with guard:
+                if not left:
+                    answered.set()
+                    return
+                # Nobody waits for it any more. Unlock by name: a forked child may share the
+                # descriptor, and then closing it here would not free the lock.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
+                os.close(descriptor)
+
+        threading.Thread(target=wait, name="sqsw-file-lock", daemon=True).start()
+        if answered.wait(seconds):
+            return True
+        with guard:
+            if answered.is_set():
+                return True
+            left = True
+            self._descriptor = None  # it belongs to the thread now
+        return False

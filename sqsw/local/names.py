@@ -1,0 +1,62 @@
+"""Queue names, ARNs and URLs: how they are built and read.
+
+Source:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html
+"""
+
+import re
+from typing import NamedTuple
+
+from sqsw.local.errors import InvalidParameterValueException
+
+_STANDARD_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_FIFO_NAME = re.compile(r"(?=.{1,80}\Z)[A-Za-z0-9_-]+\.fifo", re.DOTALL)
+_ARN = re.compile(r"arn:([^:]+):([^:]+):([^:]*):([^:]*):([^:]+)")
+
+
+class QueueArn(NamedTuple):
+    """The parts of a queue's ARN that tell queues apart."""
+
+    region: str
+    account: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"arn:aws:sqs:{self.region}:{self.account}:{self.name}"
+
+
+def check_queue_name(name: str, *, is_fifo: bool) -> None:
+    if is_fifo:
+        if not _FIFO_NAME.fullmatch(name):
+            raise InvalidParameterValueException(
+                "The name of a FIFO queue can only include alphanumeric characters, hyphens, or"
+                " underscores, must end with .fifo suffix and be 1 to 80 in length."
+            )
+    elif not _STANDARD_NAME.fullmatch(name):
+        raise InvalidParameterValueException(
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
+        )
+
+
+def parse_arn(text: str) -> QueueArn | None:
+    """The parts of an ARN; None if the text has not the form of one."""
+    match = _ARN.fullmatch(text)
+    return QueueArn(match[3], match[4], match[5]) if match else None
+
+
+def queue_url(origin: str, account: str, name: str) -> str:
+    return f"{origin}/{account}/{name}"
+
+
+def parse_queue_url(url: str) -> tuple[str | None, str] | None:
+    """Account and name out of a queue URL; the account is None for a bare name.
+
+    Host and scheme do not count: a queue may be reached under several.
+    """
+    path = url.partition("://")[2].partition("/")[2] if "://" in url else url
+    parts = path.strip("/").split("/")
+    if len(parts) >= 2:
+        return parts[-2], parts[-1]
+    if "/" in url or not url:
+        return None
+    return None, url

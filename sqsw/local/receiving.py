@@ -1,0 +1,306 @@
+"""ReceiveMessage: one look at a queue, and the receive that waits.
+
+Source:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqsw.local import (
+    dead_letters,
+    fifo,
+    message_attributes,
+    message_rows,
+    move_tasks,
+    queue_rows,
+)
+from sqsw.local.attributes import unknown_attribute
+from sqsw.local.digests import md5_of_attributes
+from sqsw.local.errors import OverLimit
+from sqsw.local.fifo import Delivery
+from sqsw.local.message_rows import Stored
+from sqsw.local.queue_rows import Queue, find_queue
+from sqsw.local.receipts import Receipt, write_receipt
+from sqsw.local.store import Store, Transaction
+from sqsw.local.validate import (
+    MAX_BATCH_ENTRIES,
+    MAX_VISIBILITY_SECONDS,
+    MAX_WAIT_SECONDS,
+    Params,
+    check_printable_id,
+    check_range,
+    invalid_value,
+)
+from sqsw.local.waiting import wait_for
+
+_SYSTEM_ATTRIBUTES: Final = frozenset(
+    {
+        "All",
+        "SenderId",
+        "SentTimestamp",
+        "ApproximateReceiveCount",
+        "ApproximateFirstReceiveTimestamp",
+        "SequenceNumber",
+        "MessageDeduplicationId",
+        "MessageGroupId",
+        "AWSTraceHeader",
+        "DeadLetterQueueSourceArn",
+    }
+)
+#: dead letters that one look moves at most
+_MAX_MOVES: Final = 1_000
+
+
+def receive_message(store: Store, params: Params, now: int) -> dict[str, Any]:
+    """Receive, and wait for a message if the call or the queue says so; blocks until then."""
+    receive = Receive(store, params)
+    answer = receive.look(now)
+    if answer is not None:
+        return answer
+    return wait_for(receive, store.waiters, store.clock) if receive.wait_seconds else {}
+
+
+class Receive:
+    """One ReceiveMessage, checked once; it may look several times before it has an answer.
+
+    A server that does not want to block a thread joins the waiters of the store itself and calls
+    :meth:`look` when it is woken.
+    """
+
+    def __init__(self, store: Store, params: Params) -> None:
+        self._store, self._params = store, params
+        with store.read() as transaction:
+            queue = find_queue(transaction, store, params)
+        self.queue_id = queue.id
+        self._max_messages = _bounded(params, "MaxNumberOfMessages", 1, MAX_BATCH_ENTRIES) or 1
+        self._visibility_seconds = _bounded(params, "VisibilityTimeout", 0, MAX_VISIBILITY_SECONDS)
+        wait_seconds = _bounded(params, "WaitTimeSeconds", 0, MAX_WAIT_SECONDS)
+        #: seconds it may wait in all
+        self.wait_seconds = (
+            queue.number("ReceiveMessageWaitTimeSeconds") if wait_seconds is None else wait_seconds
+        )
+        self._system_names = _system_names(params)
+        self._attribute_names = params.texts("MessageAttributeNames")
+        self._attempt_id = _attempt_id(params, queue)
+
+    def look(self, now: int | None = None) -> dict[str, Any] | None:
+        """The answer if something is available, else None.
+
+        The write lock is taken only if there is something to take: most looks of idle workers find
+        nothing.
+        """
+        if now is None:
+            now = self._store.now()
+            move_tasks.advance(self._store, now)  # nobody else may be there to do it
+        with self._store.read() as transaction:
+            queue = queue_rows.by_id(transaction, self._store, self.queue_id)
+            if queue is None:
+                return {}  # deleted meanwhile
+            repeated = self._attempt_id and fifo.find_attempt(
+                transaction, queue.id, self._attempt_id, now
+            )
+            if not repeated and not message_rows.has_available(transaction, queue, now):
+                return None
+        with self._store.write() as transaction:
+            queue = queue_rows.by_id(transaction, self._store, self.queue_id)
+            if queue is None:
+                return {}
+            messages = self._take(transaction, queue, now)
+            shown = [self._shown(queue, message) for message in messages]
+        return {"Messages": shown} if shown else None
+
+    def seconds_to_deadline(self) -> float | None:
+        """Seconds until something becomes available by itself; None: nothing will."""
+        with self._store.read() as transaction:
+            queue = queue_rows.by_id(transaction, self._store, self.queue_id)
+            deadlines = [task.next_step() for task in move_tasks.running(transaction)]
+            own = message_rows.next_deadline(transaction, queue) if queue else None
+        if own is not None:
+            deadlines.append(own)
+        if not deadlines:
+            return None
+        deadline = min(deadlines)
+        # A millisecond more: times are cut to whole ones, and too early would be once more.
+        return max(0.0, deadline / 1000 - self._store.clock()) + 0.001
+
+    def _take(self, transaction: Transaction, queue: Queue, now: int) -> list[Stored]:
+        message_rows.settle(transaction, queue, now)
+        seconds = self._visibility_seconds
+        visible_at = now + 1000 * (
+            queue.number("VisibilityTimeout") if seconds is None else seconds
+        )
+        if self._attempt_id:
+            repeated = _repeat(transaction, queue, self._attempt_id, visible_at, now)
+            if repeated:
+                return repeated
+        room = self._room(transaction, queue, now)
+        choose = _choose_fifo if queue.is_fifo else _choose_standard
+        chosen = choose(self._store, transaction, queue, room, now) if room else []
+        if not chosen:
+            return []
+        taken = message_rows.deliver(transaction, queue, chosen, visible_at, now)
+        if queue.is_fifo:
+            groups = dict.fromkeys(message.group for message in taken)
+            fifo.to_the_end(transaction, [group for group in groups if group is not None])
+            message_rows.refresh_groups(transaction, queue, groups, now)
+        if visible_at <= now:
+            transaction.wake(queue.id, len(taken))
+        if self._attempt_id:
+            deliveries = [Delivery(m.seq, m.receives, m.visible_at) for m in taken]
+            fifo.keep_attempt(transaction, queue.id, self._attempt_id, deliveries, now)
+        return taken
+
+    def _room(self, transaction: Transaction, queue: Queue, now: int) -> int:
+        """How many messages this receive may put in flight."""
+        most = self._store.settings.max_in_flight
+        if queue.in_flight + self._max_messages <= most:
+            return self._max_messages
+        current = queue_rows.by_id(transaction, self._store, queue.id) or queue
+        room = most - message_rows.counts(transaction, current, now)[1]
+        if room <= 0 and not queue.is_fifo and not self.wait_seconds:
+            raise OverLimit(f"Too many messages in flight: at most {most} are allowed for a queue.")
+        return max(0, min(room, self._max_messages))
+
+    def _shown(self, queue: Queue, message: Stored) -> dict[str, Any]:
+        answer: dict[str, Any] = {
+            "MessageId": message.id,
+            "ReceiptHandle": write_receipt(queue.secret, Receipt(message.seq, message.receives)),
+            "MD5OfBody": message.md5,
+            "Body": message.body,
+        }
+        if self._system_names:
+            attributes = self._system_attributes(queue, message)
+            if attributes:
+                answer["Attributes"] = attributes
+        selected = message_attributes.select(
+            message_attributes.from_json(message.attributes), self._attribute_names
+        )
+        if selected:
+            answer["MD5OfMessageAttributes"] = md5_of_attributes(selected)
+            answer["MessageAttributes"] = message_attributes.shown(selected)
+        return answer
+
+    def _system_attributes(self, queue: Queue, message: Stored) -> dict[str, str]:
+        attributes = {
+            "SenderId": self._store.settings.account,
+            "SentTimestamp": str(message.sent_at),
+            "ApproximateReceiveCount": str(message.receives),
+            "ApproximateFirstReceiveTimestamp": str(message.first_receive),
+            "SequenceNumber": fifo.sequence_number(message.seq) if queue.is_fifo else None,
+            "MessageDeduplicationId": message.deduplication_id,
+            "MessageGroupId": message.group_name,
+            "AWSTraceHeader": message.trace_header,
+            "DeadLetterQueueSourceArn": message.source_arn,
+        }
+        wanted = self._system_names
+        return {
+            name: value
+            for name, value in attributes.items()
+            if value is not None and ("All" in wanted or name in wanted)
+        }
+
+
+def _choose_standard(
+    store: Store, transaction: Transaction, queue: Queue, limit: int, now: int
+) -> list[Stored]:
+    """The oldest messages that can be received; what was received too often moves on."""
+    target = dead_letters.target_of(transaction, store, queue)
+    for _ in range(_MAX_MOVES // limit):
+        messages = message_rows.ready_messages(transaction, queue, limit, now)
+        keep = list(_without_dead(transaction, queue, messages, target, now))
+        if len(keep) == len(messages):
+            return keep
+    return keep
+
+
+def _choose_fifo(
+    store: Store, transaction: Transaction, queue: Queue, limit: int, now: int
+) -> list[Stored]:
+    """As many as possible of the group that has been available longest, then of the next."""
+    target = dead_letters.target_of(transaction, store, queue)
+    chosen: list[Stored] = []
+    for group in fifo.available_groups(transaction, queue.id, limit):
+        after, moves = -1, 0
+        while len(chosen) < limit and moves < _MAX_MOVES:
+            room = limit - len(chosen)
+            found = message_rows.first_of_group(transaction, queue, group, room, after, now)
+            keep = list(_without_dead(transaction, queue, found, target, now))
+            chosen += keep
+            if len(keep) < len(found):
+                message_rows.refresh_groups(transaction, queue, [group], now)
+            if len(found) < room:
+                break
+            after, moves = found[-1].seq, moves + len(found)
+        if len(chosen) >= limit:
+            break
+    return chosen
+
+
+def _without_dead(
+    transaction: Transaction,
+    queue: Queue,
+    messages: list[Stored],
+    target: tuple[Queue, int] | None,
+    now: int,
+) -> Iterator[Stored]:
+    """Those that are delivered; the others are moved to the dead-letter queue on the way."""
+    for message in messages:
+        if target and message.receives - message.receives_before >= target[1]:
+            message_rows.to_dead_letters(transaction, queue, target[0], message, now)
+        else:
+            yield message
+
+
+def _repeat(
+    transaction: Transaction, queue: Queue, attempt_id: str, visible_at: int, now: int
+) -> list[Stored]:
+    """The messages of the same attempt again, if nothing has happened to them since."""
+    deliveries = fifo.find_attempt(transaction, queue.id, attempt_id, now)
+    messages = []
+    for seq, receives, was_visible_at in deliveries:
+        message = message_rows.find(transaction, queue, seq, now)
+        if message is None or (message.receives, message.visible_at) != (receives, was_visible_at):
+            return []
+        if not message.is_hidden(now):
+            return []
+        messages.append(message)
+    if not messages:
+        return []
+    message_rows.hide(transaction, queue, messages, visible_at, now)
+    message_rows.refresh_groups(transaction, queue, (message.group for message in messages), now)
+    fifo.prolong_attempt(
+        transaction,
+        queue.id,
+        attempt_id,
+        [delivery._replace(visible_at=visible_at) for delivery in deliveries],
+    )
+    return messages
+
+
+def _bounded(params: Params, name: str, low: int, high: int) -> int | None:
+    # Two wordings, both SQS's own.
+    bounds = f">= {low} and <= {high}" if low == 0 else f"between {low} and {high}"
+    return check_range(params, name, low, high, f"Must be {bounds}, if provided.")
+
+
+def _system_names(params: Params) -> frozenset[str]:
+    names = params.texts("MessageSystemAttributeNames") or params.texts("AttributeNames")
+    for name in names:
+        if name not in _SYSTEM_ATTRIBUTES:
+            raise unknown_attribute(name)
+    return frozenset(names)
+
+
+def _attempt_id(params: Params, queue: Queue) -> str | None:
+    attempt_id = params.text("ReceiveRequestAttemptId")
+    if attempt_id is None:
+        return None
+    check_printable_id("ReceiveRequestAttemptId", attempt_id)
+    if not queue.is_fifo:
+        raise invalid_value(
+            "ReceiveRequestAttemptId",
+            attempt_id,
+            "The request includes a parameter that is not valid for this queue type.",
+        )
+    return attempt_id

@@ -1,0 +1,191 @@
+"""Tables, their version, and the way from an older version to this one.
+
+What keeps every call flat, however full a queue is:
+
+* ``messages`` holds what changes with each delivery, ``bodies`` what is written once; a receive
+  never rewrites a body.
+* ``seq`` carries the time of the send (milliseconds shifted by 20 bits), so that the order of
+  sending and the age are one range of one index.
+* Messages that can be received and messages that are hidden have an index each; a call that finds
+  hidden messages due promotes them first, so nothing ever walks over what it cannot take.
+* A message group is a row with either a ``rank`` (available, since when) or a ``wake`` (when it
+  will be).
+* The counts of a queue stand in its row and move in the transaction that moves a message.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from sqsw.local.errors import FileNotOurs, FileTooNew
+
+#: "sqsw" in ASCII: tells our files from those of other programs
+APPLICATION_ID: Final = 0x73717377
+
+#: states of a message
+READY: Final = 0
+IN_FLIGHT: Final = 1
+DELAYED: Final = 2
+
+#: bits of ``seq`` below the milliseconds
+SEQ_BITS: Final = 20
+
+_VERSION_1 = """
+CREATE TABLE seqs(last INTEGER NOT NULL);
+INSERT INTO seqs VALUES (0);
+
+CREATE TABLE queues(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: a waiting receive may still hold one
+    region TEXT NOT NULL,
+    name TEXT NOT NULL,
+    is_fifo INTEGER NOT NULL,
+    secret BLOB NOT NULL,                  -- signs receipt handles
+    attributes TEXT NOT NULL,              -- JSON, those that were set
+    tags TEXT NOT NULL,                    -- JSON
+    deduplicates_by_group INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,           -- all times in milliseconds
+    modified_at INTEGER NOT NULL,
+    purged_at INTEGER,
+    ready INTEGER NOT NULL DEFAULT 0,
+    in_flight INTEGER NOT NULL DEFAULT 0,
+    delayed INTEGER NOT NULL DEFAULT 0,
+    UNIQUE(region, name)
+);
+CREATE TABLE deleted_queues(
+    region TEXT NOT NULL,
+    name TEXT NOT NULL,
+    deleted_at INTEGER NOT NULL,
+    PRIMARY KEY(region, name)
+) WITHOUT ROWID;
+
+CREATE TABLE messages(
+    seq INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    grp INTEGER,                           -- row of groups, on FIFO queues only
+    state INTEGER NOT NULL,
+    visible_at INTEGER NOT NULL,
+    receives INTEGER NOT NULL,             -- in all queues it was in
+    receives_before INTEGER NOT NULL,      -- of these, in the queues before this one
+    first_receive INTEGER,
+    last_receive INTEGER,
+    sent_at INTEGER NOT NULL,
+    id TEXT NOT NULL
+);
+CREATE INDEX m_queue ON messages(queue, seq);
+CREATE INDEX m_ready ON messages(queue, seq) WHERE state = 0;
+CREATE INDEX m_hidden ON messages(queue, visible_at, state) WHERE state > 0;
+CREATE INDEX m_group ON messages(grp, seq) WHERE grp IS NOT NULL;
+CREATE TABLE bodies(
+    seq INTEGER PRIMARY KEY,
+    body TEXT NOT NULL,
+    md5 TEXT NOT NULL,
+    attributes TEXT,                       -- JSON
+    group_name TEXT,
+    deduplication_id TEXT,
+    trace_header TEXT,
+    source_arn TEXT                        -- of the queue it was a dead letter of
+);
+
+CREATE TABLE groups(
+    id INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    rank INTEGER,
+    wake INTEGER
+);
+CREATE UNIQUE INDEX g_name ON groups(queue, name);
+CREATE INDEX g_rank ON groups(queue, rank) WHERE rank IS NOT NULL;
+CREATE INDEX g_wake ON groups(queue, wake) WHERE wake IS NOT NULL;
+
+CREATE TABLE deduplications(
+    queue INTEGER NOT NULL,
+    group_name TEXT NOT NULL,              -- empty where the whole queue is the scope
+    deduplication_id TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY(queue, group_name, deduplication_id)
+) WITHOUT ROWID;
+CREATE INDEX d_expires ON deduplications(queue, expires_at);
+CREATE TABLE attempts(
+    queue INTEGER NOT NULL,
+    attempt_id TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    deliveries TEXT NOT NULL,              -- JSON: [[seq, receives, visible_at], ...]
+    PRIMARY KEY(queue, attempt_id)
+) WITHOUT ROWID;
+CREATE INDEX a_expires ON attempts(queue, expires_at);
+
+CREATE TABLE move_tasks(
+    id TEXT PRIMARY KEY,
+    source INTEGER NOT NULL,
+    source_arn TEXT NOT NULL,
+    destination_arn TEXT,
+    rate INTEGER,                          -- messages per second
+    status TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    to_move INTEGER NOT NULL,
+    moved INTEGER NOT NULL DEFAULT 0,
+    last_seq INTEGER NOT NULL,             -- what came later is not moved
+    failure TEXT
+);
+CREATE INDEX t_running ON move_tasks(status) WHERE status = 'RUNNING';
+"""
+
+#: the step at index n leads from version n to version n + 1; released steps are never edited
+MIGRATIONS: Final[Sequence[str]] = (_VERSION_1,)
+
+
+def is_current(connection: sqlite3.Connection, path: str) -> bool:
+    """Whether the tables are those of this version.
+
+    Raises
+    ------
+    FileNotOurs
+        Another program's database.
+    FileTooNew
+        A later version of sqsw wrote it; going back is not possible.
+    """
+    application_id = _pragma(connection, "application_id")
+    version = _pragma(connection, "user_version")
+    if application_id == APPLICATION_ID:
+        if version > len(MIGRATIONS):
+            raise FileTooNew(path, f"version {version}, at most {len(MIGRATIONS)} is known here")
+        return version == len(MIGRATIONS)
+    if application_id or version or _pragma(connection, "schema_version"):
+        raise FileNotOurs(path, "an SQLite database of another program")
+    return False
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to this version, step by step, in one transaction.
+
+    The caller has seen :func:`is_current` say no, and holds the file's lock.
+    """
+    version = _pragma(connection, "user_version")
+    if version == 0:
+        # Only before the first table, and before the first page is written by the change to WAL.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    _statements(connection, ("BEGIN IMMEDIATE",))
+    try:
+        for script in MIGRATIONS[version:]:
+            _statements(connection, script.split(";\n"))
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(connection: sqlite3.Connection, statements: Sequence[str]) -> None:
+    # Not executescript(): it would commit the transaction that is open.
+    for statement in statements:
+        if statement.strip():
+            connection.execute(statement)
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    row = connection.execute(f"PRAGMA {name}").fetchone()
+    return int(row[0])

@@ -1,0 +1,199 @@
+"""Waking between processes that share one file.
+
+1. a process whose receive waits binds one datagram socket in a directory beside the file
+2. who commits something receivable lists the directory and sends one datagram to each socket
+3. as a net below, also where there are no sockets, the waiting process looks whether the file
+   changed
+
+Nothing is lost in between: the waiting side binds, then looks once more; the sending side commits,
+then lists. Either the look sees the commit or the list sees the socket.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import socket
+import struct
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import Final
+
+#: bytes in the path of a socket: 107 on Linux, 103 on macOS
+_MAX_PATH_BYTES: Final = 103
+_NAME_BYTES: Final = 20
+#: seconds between two looks at the file, with a socket and without
+_TICK_SECONDS: Final = 1.0
+_TICK_WITHOUT_SOCKET_SECONDS: Final = 0.05
+
+_MESSAGE = struct.Struct(">QI")
+
+
+class WakeSockets:
+    """The sockets beside one file: ours, once somebody waits, and those of the others.
+
+    Parameters
+    ----------
+    path :
+        The database file.
+    on_wake :
+        Called in the listening thread with a queue's id and the number of receives to wake.
+    on_tick :
+        Called in the listening thread about once a second.
+    """
+
+    def __init__(
+        self, path: str, on_wake: Callable[[int, int], None], on_tick: Callable[[], None]
+    ) -> None:
+        self.directory = _directory(path)
+        self._on_wake, self._on_tick = on_wake, on_tick
+        self.lock = threading.Lock()
+        self._pid = 0
+        self._listener: _Listener | None = None
+        self._sender: socket.socket | None = None
+
+    def listen(self) -> None:
+        """Bind our socket and start the listening thread, once in a process."""
+        with self.lock:
+            self._leave_inherited()
+            if self._listener is None:
+                self._listener = _Listener(self.directory, self._on_wake, self._on_tick)
+                self._listener.start()
+
+    def send(self, queue_id: int, count: int) -> None:
+        """Tell the other processes that ``count`` messages of a queue can be received."""
+        try:
+            names = os.listdir(self.directory) if self.directory else []
+        except OSError:
+            return  # nobody has ever waited
+        with self.lock:
+            self._leave_inherited()
+            own = self._listener.socket_name if self._listener else None
+            for name in names:
+                if name != own:
+                    self._send_to(f"{self.directory}/{name}", _MESSAGE.pack(queue_id, count))
+
+    def close(self) -> None:
+        with self.lock:
+            self._leave_inherited()
+            listener, sender = self._listener, self._sender
+            self._listener = self._sender = None
+        if sender:
+            sender.close()
+        if listener:
+            listener.stop()
+
+    def _leave_inherited(self) -> None:
+        """After a fork the socket's name is the parent's; only our copies of descriptors go."""
+        if self._pid == os.getpid():
+            return
+        if self._listener:
+            self._listener.close_socket()
+        if self._sender:
+            self._sender.close()
+        self._pid, self._listener, self._sender = os.getpid(), None, None
+
+    def _send_to(self, name: str, data: bytes) -> None:
+        if self._sender is None:
+            self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._sender.setblocking(False)
+        try:
+            self._sender.sendto(data, name)
+        except ConnectionRefusedError:
+            # Its process was killed. A name is never used again, so nobody else loses it.
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+        except OSError:
+            pass  # enough datagrams wait there already, or the name has just gone
+
+
+class _Listener(threading.Thread):
+    """Reads our socket until it is stopped; without a socket it only ticks."""
+
+    def __init__(
+        self,
+        directory: str | None,
+        on_wake: Callable[[int, int], None],
+        on_tick: Callable[[], None],
+    ) -> None:
+        super().__init__(name="sqsw-wake", daemon=True)
+        self.socket_name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._directory = directory
+        self._on_wake, self._on_tick = on_wake, on_tick
+        self._ended = threading.Event()
+        self._socket = self._bind()
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            data = self._read()
+            if self._ended.is_set():
+                break
+            if len(data) == _MESSAGE.size:
+                self._on_wake(*_MESSAGE.unpack(data))
+            elif not data:
+                self._on_tick()
+        self.close_socket()
+
+    def stop(self) -> None:
+        """End the thread and take the name away."""
+        self._ended.set()
+        if self._socket:
+            path = f"{self._directory}/{self.socket_name}"
+            with contextlib.suppress(OSError):
+                self._socket.sendto(b"stop", path)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            with contextlib.suppress(OSError):
+                os.rmdir(str(self._directory))  # the last one; others in it keep it
+        if self is not threading.current_thread():
+            self.join(_TICK_SECONDS)
+
+    def close_socket(self) -> None:
+        if self._socket:
+            self._socket.close()
+
+    def _bind(self) -> socket.socket | None:
+        if self._directory is None:
+            return None
+        # The last one to leave removes the directory, maybe between our two steps: once more.
+        for _ in range(3):
+            with contextlib.suppress(OSError):
+                os.makedirs(self._directory, mode=0o700, exist_ok=True)
+                bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                try:
+                    bound.bind(f"{self._directory}/{self.socket_name}")
+                except OSError:
+                    bound.close()
+                    continue
+                bound.settimeout(_TICK_SECONDS)
+                return bound
+        return None
+
+    def _read(self) -> bytes:
+        """One datagram, or nothing when it is time to tick."""
+        if self._socket is None:
+            self._ended.wait(_TICK_WITHOUT_SOCKET_SECONDS)
+            return b""
+        try:
+            return self._socket.recv(_MESSAGE.size)
+        except TimeoutError:
+            return b""
+        except OSError:
+            self._ended.wait(_TICK_WITHOUT_SOCKET_SECONDS)
+            return b""
+
+
+def _directory(path: str) -> str | None:
+    """Where the sockets of a file are; every process finds the same place."""
+    if not hasattr(socket, "AF_UNIX") or os.name == "nt":
+        return None
+    real = os.path.realpath(path)
+    beside = f"{real}-wake"
+    if len(os.fsencode(beside)) + 1 + _NAME_BYTES <= _MAX_PATH_BYTES:
+        return beside
+    digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:16]
+    elsewhere = os.path.join(tempfile.gettempdir(), f"sqsw-wake-{digest}")
+    if len(os.fsencode(elsewhere)) + 1 + _NAME_BYTES <= _MAX_PATH_BYTES:
+        return elsewhere
+    return None

@@ -1,0 +1,435 @@
+"""Sessions on the embedded SQS: in this process, or in a file that processes share.
+
+They stand where a boto3 session stands and make real boto3 clients, so that parameters are checked,
+errors raised and retries made by botocore as against AWS; only the request itself goes to the
+embedded SQS instead of the network.
+"""
+
+import functools
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sqsw.core.errors import Busy, SettingsError, SQSError
+from sqsw.local import wire
+from sqsw.local.clock import Clock, MovableClock
+from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, LocalEngine
+from sqsw.local.errors import (
+    FileCannotOpen,
+    FileDamaged,
+    FileError,
+    FileFull,
+    FileLocked,
+    FileNotOurs,
+    FileReadOnly,
+    FileTooNew,
+)
+from sqsw.local.store import Durability
+
+#: the file of the embedded SQS where none is named
+DEFAULT_PATH: Final = ".sqsw/local.db"
+
+#: emit it on any client of a session, and its receives that wait in this process answer at once
+END_POLLS_EVENT: Final = "sqsw.end-polls"
+
+# One lock for all sessions, held over a fork: botocore's sessions are not made for two threads, and
+# a child must not inherit one that is half made.
+_making = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_making.acquire,
+        after_in_parent=_making.release,
+        after_in_child=_making.release,
+    )
+
+
+def local_path(value: str | None) -> str | None:
+    """The file that a value of ``SQSW_LOCAL`` or ``--local`` names; None: not local.
+
+    ``1`` stands for ``.sqsw/local.db``; the empty text and ``0`` for off.
+    """
+    if value in (None, "", "0"):
+        return None
+    return DEFAULT_PATH if value == "1" else value
+
+
+class _EmbeddedSession:
+    """What both sessions share: a boto3 session whose SQS clients talk to an engine."""
+
+    def __init__(self, region_name: str | None) -> None:
+        self.region_name = region_name or DEFAULT_REGION
+        self._boto: Any = None
+
+    @property
+    def engine(self) -> LocalEngine:
+        """The embedded SQS behind this session."""
+        raise NotImplementedError
+
+    def client(
+        self,
+        service_name: str,
+        region_name: str | None = None,
+        *,
+        endpoint_url: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """A boto3 client for SQS.
+
+        Parameters
+        ----------
+        service_name :
+            ``"sqs"``; nothing else is embedded.
+        region_name :
+            Default: the session's.
+        endpoint_url :
+            Where queue URLs seem to be; nothing is sent there.
+        options :
+            As for boto3: a ``config`` of yours is merged over ours.
+
+        Raises
+        ------
+        SettingsError
+            Another service, or a file that cannot be used.
+        Busy
+            Another program holds the file.
+        """
+        return self._make("client", service_name, region_name, endpoint_url, options)
+
+    def resource(
+        self,
+        service_name: str,
+        region_name: str | None = None,
+        *,
+        endpoint_url: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """A boto3 resource for SQS; the parameters are those of :meth:`client`."""
+        return self._make("resource", service_name, region_name, endpoint_url, options)
+
+    def close(self) -> None:
+        """Close the embedded SQS; the session's clients cannot be used after it."""
+        self.engine.close()
+
+    def _make(
+        self,
+        kind: str,
+        service_name: str,
+        region_name: str | None,
+        endpoint_url: str | None,
+        options: dict[str, Any],
+    ) -> Any:
+        if service_name != "sqs":
+            raise SettingsError(
+                f"a {type(self).__name__} has no service {service_name!r}",
+                why="only SQS is embedded",
+                next=f"take boto3's own session for {service_name!r}",
+            )
+        with _making:
+            _ = self.engine  # a file that cannot be used is said here, not at the first call
+            if self._boto is None:
+                self._boto = _boto_session(self)
+            return getattr(self._boto, kind)(
+                service_name,
+                region_name=region_name or self.region_name,
+                endpoint_url=endpoint_url or DEFAULT_ORIGIN,
+                **options,
+            )
+
+
+class MemoryAWS:
+    """The queues of one or more memory sessions.
+
+    Parameters
+    ----------
+    relaxed :
+        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+    clock :
+        Where the time comes from; default: a clock that :meth:`MovableClock.advance` moves.
+    """
+
+    def __init__(self, *, relaxed: bool = False, clock: Clock | None = None) -> None:
+        self.clock: Any = MovableClock() if clock is None else clock
+        self.engine = LocalEngine(None, clock=self.clock, relaxed=relaxed)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "queues in memory live in one process and cannot be pickled;"
+            " LocalSession(path) is shared between processes"
+        )
+
+
+class MemorySession(_EmbeddedSession):
+    """A session with an SQS of its own in memory, which lives as long as the session.
+
+    Parameters
+    ----------
+    aws :
+        The queues; give one to several sessions and they share them. Default: new ones.
+    region_name :
+        Default: ``local``.
+    relaxed, clock :
+        See :class:`MemoryAWS`; for the default ``aws`` only.
+    """
+
+    def __init__(
+        self,
+        aws: MemoryAWS | None = None,
+        *,
+        region_name: str | None = None,
+        relaxed: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(region_name)
+        self.aws = aws or MemoryAWS(relaxed=relaxed, clock=clock)
+
+    @property
+    def engine(self) -> LocalEngine:
+        """The embedded SQS behind this session."""
+        return self.aws.engine
+
+    @property
+    def clock(self) -> Any:
+        """The time of these queues: ``session.clock.advance(minutes=20)`` moves it."""
+        return self.aws.clock
+
+    @property
+    def location(self) -> str:
+        """Where the queues are, for people."""
+        return "memory"
+
+    def __repr__(self) -> str:
+        return f"MemorySession(region_name={self.region_name!r})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a MemorySession lives in one process and cannot be pickled;"
+            " LocalSession(path) is shared between processes"
+        )
+
+
+class LocalSession(_EmbeddedSession):
+    """A session with an SQS in a file, which other processes may use at the same time.
+
+    The file is opened, and made if it is not there, when the first client is. The directory
+    ``.sqsw`` gets a ``.gitignore`` when it is made.
+
+    Parameters
+    ----------
+    path :
+        The database file.
+    region_name :
+        Default: ``local``.
+    durable :
+        ``normal``: what was answered outlives a killed process; ``full``: a power failure too, at
+        the price of one flush of the disk a call.
+    relaxed :
+        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+    clock :
+        Where the time comes from; default: a clock that :meth:`MovableClock.advance` moves, in this
+        process alone.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = DEFAULT_PATH,
+        *,
+        region_name: str | None = None,
+        durable: Durability = "normal",
+        relaxed: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(region_name)
+        self.path = os.fspath(path)
+        # A later change of the working directory does not lead to another file.
+        self._absolute = os.path.abspath(path)
+        self._durable, self._relaxed, self._given_clock = durable, relaxed, clock
+        self.clock: Any = MovableClock() if clock is None else clock
+        self._engine: LocalEngine | None = None
+
+    @property
+    def engine(self) -> LocalEngine:
+        """The embedded SQS behind this session; opens the file.
+
+        Raises
+        ------
+        SettingsError
+            The file is not a database, of a later version, read-only, or cannot be made.
+        Busy
+            Another program holds the file.
+        """
+        with _making:
+            if self._engine is None:
+                with self.told_errors():
+                    _make_directory(self._absolute)
+                    self._engine = LocalEngine(
+                        self._absolute,
+                        clock=self.clock,
+                        durable=self._durable,
+                        relaxed=self._relaxed,
+                    )
+            return self._engine
+
+    def close(self) -> None:
+        """Close the file, if it is open; the session's clients cannot be used after it."""
+        if self._engine is not None:
+            self._engine.close()
+
+    @contextmanager
+    def told_errors(self) -> Iterator[None]:
+        """Errors of the file come out as those of the library, with what to do next."""
+        try:
+            yield
+        except (FileError, OSError) as error:
+            raise _told(self.path, error) from error
+
+    @property
+    def location(self) -> str:
+        """Where the queues are, for people."""
+        return f"local file {self.path}"
+
+    def __repr__(self) -> str:
+        return f"LocalSession({self.path!r}, region_name={self.region_name!r})"
+
+    def __reduce__(self) -> Any:
+        make = functools.partial(
+            LocalSession,
+            region_name=self.region_name,
+            durable=self._durable,
+            relaxed=self._relaxed,
+            clock=self._given_clock,
+        )
+        return make, (self._absolute,)
+
+
+def _boto_session(session: _EmbeddedSession) -> Any:
+    """A boto3 session that needs no credentials, reads no files and reaches no network."""
+    import boto3.session
+    import botocore.session
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    # A profile or a file that is named in the environment is meant for AWS; one that is missing
+    # would be an error even here.
+    nowhere = (None, None, None, None)
+    core = botocore.session.Session(
+        session_vars=dict.fromkeys(("profile", "config_file", "credentials_file"), nowhere)
+    )
+    core.set_credentials("local", "local")
+    core.set_default_client_config(
+        Config(
+            signature_version=UNSIGNED,
+            # Building botocore's own is a third of the time of a call.
+            user_agent="sqsw",
+            use_fips_endpoint=False,
+            use_dualstack_endpoint=False,
+        )
+    )
+    boto = boto3.session.Session(botocore_session=core, region_name=session.region_name)
+    boto.events.register("before-sign.sqs", _name_region)
+    boto.events.register("before-send.sqs", _Seam(session))
+    boto.events.register(END_POLLS_EVENT, lambda **_: session.engine.end_polls())
+    return boto
+
+
+def _name_region(request: Any, region_name: str, **_: object) -> None:
+    """Unsigned requests carry no region, and queues of one name in two regions are two."""
+    request.headers[wire.REGION_HEADER] = region_name
+
+
+class _Seam:
+    """Answers botocore's requests; it must never return None, else they go to the network."""
+
+    def __init__(self, session: _EmbeddedSession) -> None:
+        self._session = session
+
+    def __call__(self, request: Any, **_: object) -> Any:
+        from botocore.awsrequest import AWSResponse
+
+        url = urlsplit(request.url)
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        headers["host"] = url.netloc
+        with _told_by(self._session):
+            answer = wire.answer(
+                self._session.engine, request.method, headers, request.body, scheme=url.scheme
+            )
+        answer_headers: Any = answer.headers  # it makes headers of its own out of any mapping
+        return AWSResponse(request.url, answer.status, answer_headers, _RawBody(answer.body))
+
+
+class _RawBody:
+    """The body as botocore reads it from a connection."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self) -> Iterator[bytes]:
+        yield self._body
+
+
+@contextmanager
+def _told_by(session: _EmbeddedSession) -> Iterator[None]:
+    if isinstance(session, LocalSession):
+        with session.told_errors():
+            yield
+    else:
+        yield
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _make_directory(path: str) -> None:
+    directory = Path(path).parent
+    if directory.exists():
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    if directory.name == ".sqsw":
+        # Queues of a developer's machine are nobody else's.
+        (directory / ".gitignore").write_text("*\n")
+
+
+def _told(path: str, error: FileError | OSError) -> SQSError:
+    """What happened to the file, why, and what to do."""
+    if isinstance(error, FileLocked):
+        return Busy(
+            f"{path} is in use by another program",
+            why="the file stayed locked for 5 seconds",
+            next="share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324",
+        )
+    if isinstance(error, FileFull):
+        return SQSError(
+            f"there is no room left on the disk of {path}",
+            why="what was answered before is kept; this call changed nothing",
+            next="make room, then try again",
+        )
+    why, what_next = _REASONS.get(type(error), (str(error), "name another file"))
+    return SettingsError(f"{path} cannot be used", why=why, next=what_next)
+
+
+_REASONS: Final[Mapping[type[Exception], tuple[str, str]]] = {
+    FileNotOurs: (
+        "it is not a database of sqsw; it was left as it is",
+        "name another file",
+    ),
+    FileTooNew: (
+        "a later version of sqsw wrote it",
+        "upgrade sqsw, or name another file",
+    ),
+    FileReadOnly: (
+        "the file or its directory cannot be written",
+        "change its permissions, or name another file",
+    ),
+    FileCannotOpen: (
+        "it cannot be opened or made",
+        "see whether the directory exists and can be written, or name another file",
+    ),
+    FileDamaged: (
+        "the database is damaged, or the disk fails",
+        "put the file aside for 'sqlite3 FILE .recover', and begin with a new one",
+    ),
+}

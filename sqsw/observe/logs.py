@@ -1,0 +1,195 @@
+"""Log lines from events: one method an event, the name of the event as the message.
+
+What belongs to it stands in ``extra``, under the same keys everywhere: ``queue``, ``job``, ``id``,
+``group``, ``attempt``, ``seconds_s`` and a few more. Bodies and arguments are never logged.
+
+Where an application has configured no logging at all, the standard library still shows warnings
+and errors on stderr.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqsw.core.contracts import Clock
+from sqsw.core.events import (
+    AckFailed,
+    ChildExited,
+    DrainStarted,
+    Event,
+    EventBus,
+    JobDone,
+    JobEnded,
+    JobEvent,
+    JobFailed,
+    JobRetry,
+    JobStarted,
+    JobUnknown,
+    LeaseLost,
+    QueueWarning,
+    ReceiveError,
+    WorkerStarted,
+    WorkerStopped,
+)
+from sqsw.core.message import Message
+
+#: seconds between two lines about the same unknown job
+_UNKNOWN_SECONDS = 60.0
+
+
+class LogListener:
+    """Logs events with the standard library.
+
+    Parameters
+    ----------
+    logger :
+        Where to; None for the logger ``sqsw.worker``.
+    clock :
+        Seconds, of a clock that only goes forward.
+    """
+
+    def __init__(
+        self, logger: logging.Logger | None = None, *, clock: Clock = time.monotonic
+    ) -> None:
+        self._logger = logger or logging.getLogger("sqsw.worker")
+        self._clock = clock
+        self._unknown: dict[tuple[str, str | None], float] = {}
+        self._methods: Mapping[type[Event], Callable[[Any], None]] = {
+            WorkerStarted: self.worker_started,
+            JobStarted: self.job_started,
+            JobDone: self.job_done,
+            JobFailed: self.job_failed,
+            JobRetry: self.job_retry,
+            JobUnknown: self.job_unknown,
+            LeaseLost: self.lease_lost,
+            AckFailed: self.ack_failed,
+            ReceiveError: self.receive_error,
+            QueueWarning: self.queue_warning,
+            ChildExited: self.child_exited,
+            DrainStarted: self.drain_started,
+            WorkerStopped: self.worker_stopped,
+        }
+
+    def subscribe_to(self, events: EventBus) -> None:
+        """Listen to the events that become log lines, and to no others."""
+        events.subscribe(self, *self._methods)
+
+    def __call__(self, event: Event) -> None:
+        """Log an event, if it is one of those."""
+        method = self._methods.get(type(event))
+        if method is not None:
+            method(event)
+
+    def worker_started(self, event: WorkerStarted) -> None:
+        self._log(
+            logging.INFO, "worker_started", queues=event.queues, concurrency=event.concurrency
+        )
+
+    def job_started(self, event: JobStarted) -> None:
+        self._job(logging.DEBUG, "job_started", event)
+
+    def job_done(self, event: JobDone) -> None:
+        self._job(logging.INFO, "job_done", event)
+
+    def job_failed(self, event: JobFailed) -> None:
+        self._job(
+            logging.ERROR, "job_failed", event, exc_info=event.error, hidden_s=event.hidden_seconds
+        )
+
+    def job_retry(self, event: JobRetry) -> None:
+        self._job(logging.INFO, "job_retry", event, hidden_s=event.hidden_seconds)
+
+    def job_unknown(self, event: JobUnknown) -> None:
+        """At most once a minute for each name: a queue can be full of them."""
+        key = (event.message.queue_name, event.job_name)
+        now = self._clock()
+        if now - self._unknown.get(key, float("-inf")) >= _UNKNOWN_SECONDS:
+            self._unknown[key] = now
+            self._job(
+                logging.WARNING,
+                "job_unknown",
+                event,
+                hidden_s=event.hidden_seconds,
+                reason=str(event.error),
+            )
+
+    def lease_lost(self, event: LeaseLost) -> None:
+        self._message(logging.WARNING, "lease_lost", event.message, reason=event.reason)
+
+    def ack_failed(self, event: AckFailed) -> None:
+        self._message(
+            logging.ERROR, "ack_failed", event.message, action=event.action, reason=event.reason
+        )
+
+    def receive_error(self, event: ReceiveError) -> None:
+        self._log(
+            logging.WARNING,
+            "receive_error",
+            queue=event.queue_name,
+            reason=str(event.error),
+            retry_s=event.retry_seconds,
+        )
+
+    def queue_warning(self, event: QueueWarning) -> None:
+        self._log(
+            logging.WARNING,
+            "queue_warning",
+            queue=event.queue_name,
+            reason=event.text,
+            hint=event.hint,
+        )
+
+    def child_exited(self, event: ChildExited) -> None:
+        self._log(logging.ERROR, "child_exited", pid=event.pid, exit_code=event.exit_code)
+
+    def drain_started(self, event: DrainStarted) -> None:
+        self._log(
+            logging.INFO,
+            "drain_started",
+            reason=event.reason,
+            running=event.running,
+            waiting=event.waiting,
+            drain_s=event.drain_seconds,
+        )
+
+    def worker_stopped(self, event: WorkerStopped) -> None:
+        self._log(logging.INFO, "worker_stopped", reason=event.reason, unfinished=event.unfinished)
+
+    def _job(
+        self,
+        level: int,
+        name: str,
+        event: JobEvent,
+        exc_info: BaseException | None = None,
+        **extra: object,
+    ) -> None:
+        if isinstance(event, JobEnded):
+            extra["seconds_s"] = round(event.duration_seconds, 6)
+        self._message(level, name, event.message, exc_info, job=event.job_name, **extra)
+
+    def _message(
+        self,
+        level: int,
+        name: str,
+        message: Message,
+        exc_info: BaseException | None = None,
+        **extra: object,
+    ) -> None:
+        # Looked at here: most lines are of jobs that are done, and most workers log warnings only.
+        if self._logger.isEnabledFor(level):
+            self._log(
+                level,
+                name,
+                exc_info,
+                queue=message.queue_name,
+                id=message.message_id,
+                group=message.group_id,
+                attempt=message.receive_count,
+                **extra,
+            )
+
+    def _log(
+        self, level: int, name: str, exc_info: BaseException | None = None, **extra: object
+    ) -> None:
+        self._logger.log(level, name, exc_info=exc_info, extra=extra)

@@ -1,0 +1,208 @@
+"""When a worker leaves by itself, as values.
+
+A policy is told of every batch (an empty one after a receive that brought nothing) and asked
+whether it is time. One object may be used for many runs and in many places, the constants of this
+module included: a worker works on a :meth:`~_Policy.fresh` copy and leaves the object as it is.
+"""
+
+import time
+
+from sqsw.core.contracts import Clock, ShutdownPolicy
+from sqsw.core.errors import SettingsError
+from sqsw.core.results import BatchProcessingResult
+
+
+class _Policy:
+    """What all policies share. Own policies need only the first two methods."""
+
+    def update_state(self, batch_result: BatchProcessingResult) -> None:
+        """Take note of a batch; an empty one after a receive that brought nothing."""
+
+    def need_shutdown(self) -> bool:
+        """True once the worker is to leave."""
+        raise NotImplementedError
+
+    def fresh(self) -> ShutdownPolicy:
+        """The same policy without what it has seen."""
+        raise NotImplementedError
+
+    def note_busy(self) -> None:
+        """Take note that a slot is busy, or that a receive brought something."""
+
+    def seconds_left(self) -> float | None:
+        """Seconds until it wants to leave if nothing comes; None: not by waiting."""
+        return 0.0 if self.need_shutdown() else None
+
+
+class NeverShutdown(_Policy):
+    """Work until a signal comes."""
+
+    def need_shutdown(self) -> bool:
+        """False."""
+        return False
+
+    def fresh(self) -> ShutdownPolicy:
+        """Itself: it has no state."""
+        return self
+
+    def __repr__(self) -> str:
+        return "NeverShutdown()"
+
+
+class IdleShutdown(_Policy):
+    """Leave after a time without work.
+
+    The time counts from when the queue last gave something or a slot was last busy; it is over at
+    the end of a receive that brought nothing, at the earliest.
+
+    Parameters
+    ----------
+    idle_seconds : float
+        Seconds; 0 leaves after the first receive that brings nothing while no job runs.
+    clock :
+        Seconds, of a clock that only goes forward.
+
+    Raises
+    ------
+    SettingsError
+        ``idle_seconds`` is negative.
+    """
+
+    def __init__(self, idle_seconds: float, clock: Clock = time.monotonic) -> None:
+        if idle_seconds < 0:
+            raise SettingsError(f"idle_seconds is {idle_seconds}, it must be 0 or more")
+        self.idle_seconds = idle_seconds
+        self._clock = clock
+        self._since: float | None = None
+        self._empty = False
+
+    def update_state(self, batch_result: BatchProcessingResult) -> None:
+        """Take note of a batch; an empty one after a receive that brought nothing."""
+        self._empty = not batch_result.total_count()
+        if not self._empty or self._since is None:
+            self._since = self._clock()
+
+    def note_busy(self) -> None:
+        """The time starts anew."""
+        self._empty = False
+        self._since = self._clock()
+
+    def need_shutdown(self) -> bool:
+        """True once the last receive was empty and the time is over."""
+        return self._empty and self.seconds_left() <= 0
+
+    def seconds_left(self) -> float:
+        """Seconds until it wants to leave if nothing comes."""
+        if self._since is None:
+            return self.idle_seconds
+        return max(0.0, self._since + self.idle_seconds - self._clock())
+
+    def fresh(self) -> ShutdownPolicy:
+        """The same policy without what it has seen."""
+        return IdleShutdown(self.idle_seconds, self._clock)
+
+    def __repr__(self) -> str:
+        return f"IdleShutdown({self.idle_seconds!r})"
+
+
+class MaxTasksShutdown(_Policy):
+    """Leave after a number of jobs, however they ended; what runs by then is finished first.
+
+    Parameters
+    ----------
+    max_tasks : int
+        Jobs, at least 1.
+
+    Raises
+    ------
+    SettingsError
+        ``max_tasks`` is less than 1.
+    """
+
+    def __init__(self, max_tasks: int) -> None:
+        if max_tasks < 1:
+            raise SettingsError(f"max_tasks is {max_tasks}, it must be 1 or more")
+        self.max_tasks = max_tasks
+        self._count = 0
+
+    def update_state(self, batch_result: BatchProcessingResult) -> None:
+        """Count the jobs of a batch."""
+        self._count += batch_result.total_count()
+
+    def need_shutdown(self) -> bool:
+        """True once that many jobs have ended."""
+        return self._count >= self.max_tasks
+
+    def fresh(self) -> ShutdownPolicy:
+        """The same policy without what it has seen."""
+        return MaxTasksShutdown(self.max_tasks)
+
+    def __repr__(self) -> str:
+        return f"MaxTasksShutdown({self.max_tasks!r})"
+
+
+class _Combined(_Policy):
+    def __init__(self, *policies: ShutdownPolicy) -> None:
+        self.policies = policies
+
+    def update_state(self, batch_result: BatchProcessingResult) -> None:
+        """Pass a batch on to each of them."""
+        for policy in self.policies:
+            policy.update_state(batch_result)
+
+    def note_busy(self) -> None:
+        """Pass it on to those that take note of it."""
+        for policy in self.policies:
+            note_busy = getattr(policy, "note_busy", None)
+            if note_busy is not None:
+                note_busy()
+
+    def fresh(self) -> ShutdownPolicy:
+        """The same policies without what they have seen, as far as they know how."""
+        fresh = [p.fresh() if hasattr(p, "fresh") else p for p in self.policies]
+        return type(self)(*fresh)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.policies))})"
+
+
+class OrShutdown(_Combined):
+    """Leave as soon as one of some policies wants to."""
+
+    def need_shutdown(self) -> bool:
+        """True once one of them wants to leave."""
+        return any(policy.need_shutdown() for policy in self.policies)
+
+    def seconds_left(self) -> float | None:
+        """The least of theirs."""
+        known = [s for s in map(_seconds_left, self.policies) if s is not None]
+        return min(known, default=None)
+
+
+class AndShutdown(_Combined):
+    """Leave once all of some policies want to."""
+
+    def need_shutdown(self) -> bool:
+        """True once all of them want to leave."""
+        return all(policy.need_shutdown() for policy in self.policies)
+
+    def seconds_left(self) -> float | None:
+        """The most of theirs; None while one of them does not end by waiting."""
+        known = [s for s in map(_seconds_left, self.policies) if s is not None]
+        return max(known, default=None) if len(known) == len(self.policies) else None
+
+
+def _seconds_left(policy: ShutdownPolicy) -> float | None:
+    """What a policy says; one that cannot say ends now or not by waiting."""
+    ask = getattr(policy, "seconds_left", None)
+    if ask is not None:
+        seconds: float | None = ask()
+        return seconds
+    return 0.0 if policy.need_shutdown() else None
+
+
+#: Work until a signal comes.
+NEVER_SHUTDOWN = NeverShutdown()
+
+#: Leave as soon as the queue is empty and nothing runs.
+ASAP_SHUTDOWN = IdleShutdown(idle_seconds=0)

@@ -1,0 +1,258 @@
+"""Send many messages: in few requests, and on a FIFO queue in order."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqsw.core.errors import SettingsError, SQSError
+from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.message_view import Failure
+from sqsw.sqs_manage.outgoing import OutgoingMessage, QueueRules
+from sqsw.sqs_manage.sending import Outcome, send_entries
+from sqsw.transport.batches import Entry, split_entries
+from sqsw.transport.queue_client import QueueClient
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """A message that SQS took.
+
+    Attributes
+    ----------
+    queue, id, job :
+        The queue name without prefix, the message id and the job name.
+    line :
+        The line of the input.
+    group, dedup_id :
+        As they were sent.
+    sequence_number :
+        Its place in a FIFO queue.
+    """
+
+    queue: str
+    id: str
+    job: str | None
+    line: int
+    group: str | None
+    dedup_id: str | None
+    sequence_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """What became of the lines.
+
+    Attributes
+    ----------
+    sent, failed :
+        Messages.
+    requests :
+        Calls of SendMessageBatch.
+    failures :
+        Each line that failed, in order of the input on a FIFO queue.
+    """
+
+    sent: int
+    failed: int
+    requests: int
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    messages: list[OutgoingMessage]
+    entries: list[Entry]
+
+
+def send_message(env: ManageHost, queue_name: str, message: OutgoingMessage) -> SentMessage:
+    """Send one message.
+
+    Parameters
+    ----------
+    queue_name :
+        A queue name without prefix, a queue URL or an ARN.
+
+    Raises
+    ------
+    MessageRefused, ContentTypeRefused
+        The queue would not take it.
+    QueueNotFound
+        There is no such queue.
+    """
+    queue = env.queue_client(queue_name)
+    entry = message.to_entry(QueueRules.of(queue))
+    return _sent(queue, message, entry, queue.send(entry))
+
+
+def send_messages(
+    env: ManageHost,
+    queue_name: str,
+    lines: Iterable[OutgoingMessage | Failure],
+    *,
+    concurrency: int = 4,
+    on_result: Callable[[SentMessage | Failure], None] | None = None,
+) -> SendReport:
+    """Send messages, ten or 1 MiB in a request.
+
+    The input is read as it is sent: only what is on its way is in memory, and the failures. What
+    the queue would not take counts as failed; ``check_messages`` refuses it before anything is
+    sent. What SQS calls retryable is sent again three times. On a FIFO queue there is one request
+    at a time, and a message group stops at its first failure: the rest of it counts as failed, so
+    that its order is never broken.
+
+    Parameters
+    ----------
+    queue_name :
+        A queue name without prefix, a queue URL or an ARN.
+    lines :
+        The messages; a failure among them (a line that could not be read) is counted and told.
+    concurrency :
+        Requests at a time on a standard queue, at least 1.
+    on_result :
+        Told what became of each line, in the thread of the caller.
+
+    Raises
+    ------
+    QueueNotFound, AccessDenied, ConnectionFailed
+        Nothing can be sent (any more); all that was sent until then has been told.
+    SettingsError
+        ``concurrency`` is below 1.
+    """
+    if concurrency < 1:
+        raise SettingsError(f"concurrency is {concurrency}, it must be at least 1")
+    queue = env.queue_client(queue_name)
+    sender = _Sender(queue, QueueRules.of(queue), on_result or (lambda result: None))
+    # A FIFO queue waits for each answer, which may stop a group; others keep all hands busy.
+    hands, window = (1, 1) if queue.is_fifo else (concurrency, 2 * concurrency)
+    under_way: deque[tuple[_Batch, Future[Outcome]]] = deque()
+    with ThreadPoolExecutor(hands, "sqsw-send") as pool:
+        try:
+            for cut in sender.batches(lines):
+                batch = sender.still_to_send(cut)
+                if batch.entries:
+                    under_way.append((batch, pool.submit(send_entries, queue, batch.entries)))
+                if len(under_way) >= window:
+                    sender.settle(under_way)
+            while under_way:
+                sender.settle(under_way)
+        except BaseException:
+            # What has not begun does not begin; what is on its way is waited for, and told.
+            pool.shutdown(wait=True, cancel_futures=True)
+            while under_way:
+                _, answer = under_way[0]
+                if answer.cancelled() or answer.exception() is not None:
+                    under_way.popleft()
+                else:
+                    sender.settle(under_way)
+            raise
+    return sender.report()
+
+
+@dataclass(slots=True)
+class _Sender:
+    """Turns lines into batches, and answers into results."""
+
+    queue: QueueClient
+    rules: QueueRules
+    tell: Callable[[SentMessage | Failure], None]
+    sent: int = 0
+    requests: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    # What stands before a bad line of its group still goes out, what comes after it does not;
+    # after an answer that it was refused, nothing of the group does.
+    cut_groups: set[str] = field(default_factory=set)
+    stopped_groups: set[str] = field(default_factory=set)
+
+    def batches(self, lines: Iterable[OutgoingMessage | Failure]) -> Iterator[_Batch]:
+        """The lines that can be sent, cut to requests."""
+        waiting: deque[OutgoingMessage] = deque()
+        for entries in split_entries(self._entries(lines, waiting)):
+            yield _Batch([waiting.popleft() for _ in entries], entries)
+
+    def _entries(
+        self, lines: Iterable[OutgoingMessage | Failure], waiting: deque[OutgoingMessage]
+    ) -> Iterator[Entry]:
+        for line in lines:
+            if isinstance(line, Failure):
+                self._fail(line)
+                continue
+            try:
+                entry = line.to_entry(self.rules)
+            except SQSError as error:
+                reason = f"{error.message}: {error.why}" if error.why else error.message
+                self._fail_line(line, error.code or type(error).__name__, reason, retryable=False)
+                self.cut_groups.add(_group(line))
+                continue
+            if self.rules.fifo and _group(line) in self.cut_groups:
+                self._stop(line)
+                continue
+            waiting.append(line)
+            yield entry
+
+    def still_to_send(self, batch: _Batch) -> _Batch:
+        """The batch without the groups that have been stopped since it was cut."""
+        if not self.stopped_groups:
+            return batch
+        kept = _Batch([], [])
+        for message, entry in zip(batch.messages, batch.entries, strict=True):
+            if _group(message) in self.stopped_groups:
+                self._stop(message)
+            else:
+                kept.messages.append(message)
+                kept.entries.append(entry)
+        return kept
+
+    def settle(self, under_way: "deque[tuple[_Batch, Future[Outcome]]]") -> None:
+        """Wait for the first answer that is due, and tell what became of its batch."""
+        outcome = under_way[0][1].result()
+        batch, _ = under_way.popleft()  # only now: a Ctrl-C while waiting does not lose it
+        self.requests += outcome.requests
+        for index, message in enumerate(batch.messages):
+            failure = outcome.failures.get(index)
+            if failure is None:
+                self.sent += 1
+                entry, answer = batch.entries[index], outcome.answers[index]
+                self.tell(_sent(self.queue, message, entry, answer))
+                continue
+            if self.rules.fifo:
+                self.stopped_groups.add(_group(message))
+            self._fail_line(
+                message, failure.code, failure.reason, retryable=not failure.sender_fault
+            )
+
+    def report(self) -> SendReport:
+        return SendReport(self.sent, len(self.failures), self.requests, tuple(self.failures))
+
+    def _stop(self, message: OutgoingMessage) -> None:
+        reason = "a message before it in its group could not be sent"
+        self._fail_line(message, "GroupStopped", reason, retryable=True)
+
+    def _fail_line(
+        self, message: OutgoingMessage, code: str, reason: str, *, retryable: bool
+    ) -> None:
+        item = message.to_item()
+        self._fail(Failure(self.queue.name, message.line, None, code, reason, retryable, item))
+
+    def _fail(self, failure: Failure) -> None:
+        self.failures.append(failure)
+        self.tell(failure)
+
+
+def _sent(
+    queue: QueueClient, message: OutgoingMessage, entry: Entry, answer: Mapping[str, Any]
+) -> SentMessage:
+    return SentMessage(
+        queue=queue.name,
+        id=answer["MessageId"],
+        job=message.job,
+        line=message.line,
+        group=entry.get("MessageGroupId"),
+        dedup_id=entry.get("MessageDeduplicationId"),
+        sequence_number=answer.get("SequenceNumber"),
+    )
+
+
+def _group(message: OutgoingMessage) -> str:
+    return message.group or "default"  # as a FIFO queue gets it where nobody names one

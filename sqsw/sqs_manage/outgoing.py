@@ -1,0 +1,229 @@
+"""Messages to be sent in bulk: what a line says, and whether the queue would take it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqsw.codecs.envelope import JOB_CONTEXT, pack_body, pack_job, raw_entry
+from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
+from sqsw.core.errors import AccessDenied, MessageRefused, SettingsError, SQSError
+from sqsw.core.limits import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
+from sqsw.sqs_manage.durations import format_duration
+from sqsw.sqs_manage.host import ManageHost
+from sqsw.transport.batches import (
+    Entry,
+    attribute_bytes,
+    body_bytes,
+    check_entry,
+    entry_bytes,
+    fit_to_queue,
+)
+from sqsw.transport.queue_client import QueueClient
+
+# Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_GROUP_OR_DEDUP_ID = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRules:
+    """What a queue asks of a message.
+
+    Attributes
+    ----------
+    name :
+        The name of the queue without prefix.
+    fifo :
+        Whether it is a FIFO queue.
+    content_dedup :
+        Whether it deduplicates by body; None where that may not be read.
+    max_bytes :
+        Bytes of one message, at most.
+    """
+
+    name: str
+    fifo: bool
+    content_dedup: bool | None = None
+    max_bytes: int = MAX_MESSAGE_BYTES
+
+    @classmethod
+    def of(cls, queue: QueueClient) -> "QueueRules":
+        """The rules of a queue; a standard queue is not asked.
+
+        Raises
+        ------
+        QueueNotFound
+            There is no such queue.
+        """
+        if not queue.is_fifo:
+            return cls(queue.name, False)
+        try:
+            found = queue.attributes("ContentBasedDeduplication", "MaximumMessageSize")
+        except AccessDenied:  # who may send need not be allowed to look
+            return cls(queue.name, True)
+        return cls(
+            queue.name,
+            True,
+            found.get("ContentBasedDeduplication") == "true",
+            int(found.get("MaximumMessageSize", MAX_MESSAGE_BYTES)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message to be sent: a job with its arguments, or a body as it is.
+
+    Attributes
+    ----------
+    line :
+        The line of the input that it came from, counted from 1.
+    job :
+        The job name; None for a raw body.
+    args :
+        The arguments of the job; None where the body is given as text.
+    group, dedup_id :
+        Message group and deduplication id.
+    delay :
+        Seconds until it can be received, 0 to 900; standard queues only.
+    context :
+        The job context.
+    body, content_type :
+        The text of the body, and what it is: for a raw message, or a job that is not to be
+        written anew (pickle).
+    context_text :
+        The job context as text, in that content type.
+    """
+
+    line: int = 1
+    job: str | None = None
+    args: Mapping[str, Any] | None = None
+    group: str | None = None
+    dedup_id: str | None = None
+    delay: int | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    body: str | None = None
+    content_type: str | None = None
+    context_text: str | None = None
+
+    def to_entry(self, rules: QueueRules) -> Entry:
+        """The parameters of a SendMessage.
+
+        Raises
+        ------
+        MessageRefused
+            SQS, or this queue, would not take it.
+        ContentTypeRefused
+            There is no codec for its content type.
+        """
+        self._check_delay(rules)
+        self._check_ids(rules)
+        entry = self._pack(
+            delay_seconds=self.delay,
+            deduplication_id=self.dedup_id,
+            group_id=self.group,
+        )
+        fit_to_queue(entry, is_fifo=rules.fifo, queue_name=rules.name)
+        check_entry(entry)
+        if entry_bytes(entry) > rules.max_bytes:
+            raise MessageRefused(
+                f"the message is {entry_bytes(entry)} bytes, the limit is {rules.max_bytes}",
+                why=f"body {body_bytes(entry)} bytes, attributes {attribute_bytes(entry)} bytes",
+                next="store the data elsewhere and send its address",
+            )
+        return entry
+
+    def to_item(self) -> dict[str, Any]:
+        """The message as an object that can be read and sent again."""
+        item: dict[str, Any] = {"job": self.job, "args": self.args}
+        if self.args is None:
+            item = {"job": self.job, "body": self.body, "content_type": self.content_type}
+            if self.context_text is not None:
+                item["attributes"] = {JOB_CONTEXT: self.context_text}
+        optional = {
+            "group": self.group,
+            "dedup_id": self.dedup_id,
+            "delay": self.delay,
+            "context": dict(self.context) or None,
+        }
+        return item | {name: value for name, value in optional.items() if value is not None}
+
+    def _pack(self, **options: Any) -> Entry:
+        if self.job is None:
+            return raw_entry(self.body or "", **options)
+        if self.args is not None:
+            return pack_job(self.job, self.args, self.context, **options)
+        content_type = self.content_type or DEFAULT_CONTENT_TYPE
+        if self.context_text is None:
+            # As the codec of the body writes it, or the worker could not read it.
+            entry = pack_job(self.job, {}, self.context, content_type, **options)
+            return entry | {"MessageBody": self.body or ""}
+        return pack_body(self.job, self.body or "", self.context_text, content_type, **options)
+
+    def _check_delay(self, rules: QueueRules) -> None:
+        if not self.delay:
+            return
+        if rules.fifo:
+            raise MessageRefused(
+                f"{rules.name!r} takes no delay per message",
+                why="FIFO queues only have a delay for the whole queue",
+                next="leave out --delay, or set it once: sqsw create-queue "
+                f"{rules.name} --delay {format_duration(self.delay)} --update",
+            )
+        if self.delay > MAX_DELAY_SECONDS:
+            raise MessageRefused(
+                f"a delay of {format_duration(self.delay)} is more than SQS can hold",
+                why="the limit is 15 minutes per message",
+                next="use --delay 15m at most, or send it later from cron",
+            )
+
+    def _check_ids(self, rules: QueueRules) -> None:
+        for name, value in (("group", self.group), ("deduplication id", self.dedup_id)):
+            if value is not None and not _GROUP_OR_DEDUP_ID.fullmatch(value):
+                raise MessageRefused(
+                    f"{value!r} cannot be a {name}",
+                    why="SQS takes 1 to 128 letters, digits and punctuation characters, no space",
+                )
+        if rules.fifo and self.dedup_id is None and rules.content_dedup is False:
+            raise MessageRefused(
+                f"{rules.name!r} needs --dedup-id",
+                why="content-based deduplication is off for this queue",
+                next="add --dedup-id ID, or turn it on: sqsw create-queue "
+                f"{rules.name} --content-dedup --update",
+            )
+
+
+def check_messages(
+    env: ManageHost,
+    queue_name: str,
+    messages: Iterable[OutgoingMessage],
+    *,
+    source: str = "the input",
+) -> int:
+    """See to it that the queue would take every message, before any is sent; how many there are.
+
+    Parameters
+    ----------
+    source :
+        What the input is called in errors: a file name, or ``stdin``.
+
+    Raises
+    ------
+    SettingsError
+        The queue would not take one; the error says which line it came from.
+    QueueNotFound
+        There is no such queue.
+    """
+    rules = QueueRules.of(env.queue_client(queue_name))
+    count = 0
+    for message in messages:
+        try:
+            message.to_entry(rules)
+        except SQSError as error:
+            help_ = error.next or "correct the line, or skip bad lines with --keep-going"
+            raise SettingsError(
+                f"line {message.line} of {source} is not valid",
+                why=f"{error.message}: {error.why}" if error.why else error.message,
+                next=f"nothing was sent; {help_}",
+            ) from error
+        count += 1
+    return count

@@ -1,0 +1,63 @@
+"""Look at messages and put them back."""
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+
+from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.message_view import MessageView
+from sqsw.sqs_manage.picking import Picker
+from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
+from sqsw.sqs_manage.selection import EVERYTHING, Selection
+
+#: seconds: short, since somebody may wait for these messages; a peek is over soon
+LEASE_SECONDS = 10
+
+
+def peek_messages(
+    env: ManageHost,
+    queue_name: str,
+    limit: int,
+    *,
+    selection: Selection | None = None,
+    poll_seconds: float = 1,
+    on_notice: Callable[[Notice], None] | None = None,
+) -> Generator[MessageView, None, None]:
+    """Look at up to ``limit`` messages that are meant, and put all of them back.
+
+    SQS has no peek: each message is received once, hidden for ten seconds (renewed until the end)
+    and then put back. Close the generator (``contextlib.closing``) where it may be left early.
+
+    Parameters
+    ----------
+    limit :
+        Messages to show, at least 1; the limit of the selection is not used.
+    selection :
+        Which ones; None for whatever comes first.
+    poll_seconds :
+        The pass ends when a poll of this many seconds brings nothing.
+    on_notice :
+        Told what a person should know beside the result.
+
+    Yields
+    ------
+    MessageView
+        Each message once, with the action ``peeked``.
+
+    Raises
+    ------
+    QueueNotFound
+        There is no such queue.
+    SettingsError
+        ``limit`` is below 1.
+    """
+    picker = Picker(replace(selection or EVERYTHING, limit=limit), env.name_of)
+    with ReceivePass(
+        env.queue_client(queue_name),
+        lease_seconds=LEASE_SECONDS,
+        poll_seconds=poll_seconds,
+        on_notice=on_notice,
+    ) as walk:
+        while (size := picker.next_size()) and (messages := walk.next_batch(size)):
+            picked, _ = picker.pick(messages)
+            for one in picked:
+                yield one.view.did("peeked")

@@ -1,0 +1,86 @@
+"""The calls that are about queues rather than about the messages of one: list, make, tag."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqsw.core.errors import SQSError
+from sqsw.sqs_manage.host import ManageHost
+from sqsw.transport.names import name_of_arn
+from sqsw.transport.queue_client import QueueClient
+from sqsw.transport.service_errors import service_errors
+
+#: queues in one answer of ListQueues, at most
+#: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html
+_LIST_PAGE = 1000
+
+# What SQS and the SQS-compatible servers answer to an operation that they do not have. A server
+# that answers with a bare HTTP status has that as the code.
+_UNKNOWN_OPERATION = {
+    "UnsupportedOperation",
+    "UnknownOperation",
+    "UnknownOperationException",
+    "InvalidAction",
+    "NotImplemented",
+    "NotImplementedException",
+    "404",
+    "405",
+    "501",
+}
+
+
+def is_unknown_operation(error: SQSError) -> bool:
+    """Whether the service said that it does not have this operation."""
+    return error.code in _UNKNOWN_OPERATION
+
+
+def queue_urls(env: ManageHost) -> Iterator[str]:
+    """The URLs of all queues with the prefix, in the order of their names."""
+    keywords: dict[str, Any] = {"PaginationConfig": {"PageSize": _LIST_PAGE}}
+    if env.queue_prefix:
+        keywords["QueueNamePrefix"] = env.queue_prefix
+    with service_errors("list the queues"):
+        for page in env.clients.client.get_paginator("list_queues").paginate(**keywords):
+            yield from page.get("QueueUrls", [])
+
+
+def make_queue(queue: QueueClient, attributes: Mapping[str, str], tags: Mapping[str, str]) -> str:
+    """Create a queue; its URL."""
+    keywords: dict[str, Any] = {"Attributes": dict(attributes)}
+    if tags:
+        keywords["tags"] = dict(tags)
+    with service_errors(f"create the queue {queue.name!r}", queue.name):
+        answer = queue.boto3_client.create_queue(QueueName=queue.sqs_name, **keywords)
+    return answer["QueueUrl"]
+
+
+def tags_of(queue: QueueClient) -> dict[str, str]:
+    """The tags of a queue."""
+    url = queue.url
+    with service_errors(f"read the tags of {queue.name!r}", queue.name):
+        return dict(queue.boto3_client.list_queue_tags(QueueUrl=url).get("Tags", {}))
+
+
+def tag_queue(queue: QueueClient, tags: Mapping[str, str]) -> None:
+    """Add tags to a queue, or change them."""
+    url = queue.url
+    with service_errors(f"tag {queue.name!r}", queue.name):
+        queue.boto3_client.tag_queue(QueueUrl=url, Tags=dict(tags))
+
+
+def arn_of(queue: QueueClient) -> str:
+    """The ARN of a queue that exists."""
+    return queue.attributes("QueueArn")["QueueArn"]
+
+
+def redrive_target(attributes: Mapping[str, str]) -> tuple[str | None, int | None]:
+    """The ARN of the dead-letter queue and the number of receives, out of queue attributes."""
+    policy = json.loads(attributes.get("RedrivePolicy") or "{}")
+    arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
+    return arn, int(count) if count is not None else None
+
+
+def dead_letter_queue_of(env: ManageHost, attributes: Mapping[str, str]) -> str | None:
+    """The name of the dead-letter queue, out of queue attributes."""
+    arn, _ = redrive_target(attributes)
+    return env.name_of(name_of_arn(arn)) if arn else None

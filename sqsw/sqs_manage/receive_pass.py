@@ -1,0 +1,257 @@
+"""One walk over the messages of a queue: each is handed out once, and whatever is left goes back.
+
+A message that was looked at stays hidden until the walk is over: put back at once, it would come
+again and again. Leases are renewed meanwhile, so the walk may take as long as it takes.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+
+from sqsw.core.errors import AccessDenied, SQSError
+from sqsw.core.limits import MAX_BATCH_ENTRIES
+from sqsw.core.message import Message
+from sqsw.transport.batches import EntryFailure
+from sqsw.transport.queue_client import QueueClient
+
+#: seconds that a message stays hidden when whoever walks dies
+LEASE_SECONDS = 300
+
+#: seconds of a poll that brings nothing, after which a walk is over
+POLL_SECONDS = 5
+
+#: calls, and seconds between them, for an entry that SQS refuses without blaming the sender
+_TRIES, _PAUSE_SECONDS = 3, 0.2
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a person should know beside the result; never an error.
+
+    Attributes
+    ----------
+    message, why, next :
+        What happened, why, and what would help, as with errors.
+    """
+
+    message: str
+    why: str | None = None
+    next: str | None = None
+
+
+class ReceivePass:
+    """A walk over the messages of a queue.
+
+    It is a context manager: at its end, however it comes, every message that was not deleted is
+    put back. A Ctrl-C waits until the step under way is done.
+
+    Parameters
+    ----------
+    queue :
+        The queue.
+    lease_seconds :
+        How long a received message stays hidden, renewed from half of it on.
+    poll_seconds :
+        The walk is over when a poll of this many seconds brings nothing.
+    on_notice :
+        Told what a person should know.
+    clock :
+        Seconds; that of the leases.
+    """
+
+    def __init__(
+        self,
+        queue: QueueClient,
+        *,
+        lease_seconds: int = LEASE_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
+        on_notice: Callable[[Notice], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._lease_seconds = lease_seconds
+        self._poll_seconds = poll_seconds
+        self._on_notice = on_notice or (lambda notice: None)
+        self._clock = clock
+        # Every call runs in this thread, where no Ctrl-C can cut it in two: an answer that nobody
+        # reads would leave its messages hidden, a send without its delete would double them.
+        self._hands = ThreadPoolExecutor(1, "sqsw-pass")
+        # In the order in which the leases end: renewed ones go to the end.
+        self._held: dict[str, Message] = {}
+        self._seen: set[str] = set()
+        self._cut_groups: set[str] = set()
+        self._reached_the_end = False
+        self._interrupted = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None and self._reached_the_end:
+                self._tell_of_cut_groups()
+            self.finish(self._put_back)
+        except SQSError:
+            # What ended the walk says more, and the messages come back by themselves.
+            if error is None:
+                raise
+        finally:
+            self._hands.shutdown(wait=False, cancel_futures=True)
+        if error is None:
+            self._raise_if_interrupted()
+
+    def next_batch(self, max_messages: int = MAX_BATCH_ENTRIES) -> list[Message]:
+        """Up to ``max_messages`` (1 to 10) that were not seen before; none once all were."""
+        while True:
+            self._raise_if_interrupted()
+            messages = self.finish(lambda: self._receive(max_messages))
+            self._raise_if_interrupted()
+            if not messages:
+                self._reached_the_end = True
+                return []
+            # SQS may deliver a message twice, and does so when a lease is lost.
+            fresh = [m for m in messages if m.message_id not in self._seen]
+            self._seen.update(m.message_id for m in fresh)
+            if fresh:
+                return fresh
+
+    def finish(self, work: Callable[[], T]) -> T:
+        """Do one step to its end; a Ctrl-C meanwhile is raised by the next :meth:`next_batch`."""
+        step = self._hands.submit(work)
+        try:
+            return step.result()
+        except KeyboardInterrupt:
+            self._interrupted = True
+            return step.result()
+
+    def pass_over(self, message_id: str) -> None:
+        """Do not hand out the message of this id, should it come."""
+        self._seen.add(message_id)
+
+    def delete(self, messages: Sequence[Message]) -> dict[str, EntryFailure]:
+        """Delete up to ten messages; those that SQS did not delete, by message id.
+
+        To be called inside :meth:`finish`.
+        """
+        failures = _until_done(self._queue.delete_batch, messages)
+        for message in messages:
+            if message.message_id not in failures:
+                self._held.pop(message.message_id, None)
+        return failures
+
+    def _receive(self, max_messages: int) -> list[Message]:
+        self._renew()
+        messages = self._queue.receive(
+            max_messages,
+            wait_seconds=self._poll_seconds,
+            visibility_timeout=self._lease_seconds,
+        )
+        for message in messages:
+            # An older delivery of it goes: its receipt handle is worth nothing any more.
+            self._held.pop(message.message_id, None)
+            self._held[message.message_id] = message
+        self._note_groups(messages)
+        return messages
+
+    def _renew(self) -> None:
+        due = []
+        for message in self._held.values():
+            if message.lease.expires_at - self._clock() > self._lease_seconds / 2:
+                break
+            due.append(message)
+        for part in _tens(due):
+            until = self._clock() + self._lease_seconds
+            failures = self._queue.change_visibility_batch([(m, self._lease_seconds) for m in part])
+            refused = {failure.index: failure for failure in failures}
+            for index, message in enumerate(part):
+                if index not in refused:
+                    message.lease.expires_at = until
+                    self._held[message.message_id] = self._held.pop(message.message_id)
+                elif refused[index].sender_fault:
+                    del self._held[message.message_id]  # no longer ours: it is back already
+
+    def _put_back(self) -> None:
+        # A lease that has run out is somebody else's by now, and 0 would take it from them.
+        ours = [m for m in self._held.values() if m.lease.expires_at > self._clock()]
+        self._held.clear()
+        left = 0
+        for part in _tens(ours):
+            left += len(_until_done(lambda p: self._queue.change_visibility_batch(_now(p)), part))
+        if left:
+            self._on_notice(
+                Notice(
+                    f"{left} messages of {self._queue.name!r} could not be put back",
+                    why="SQS refused to make them visible",
+                    next=f"they come back by themselves within {self._lease_seconds} seconds",
+                )
+            )
+
+    def _note_groups(self, messages: Sequence[Message]) -> None:
+        if not self._queue.is_fifo:
+            return
+        self._cut_groups.difference_update(m.group_id or "" for m in messages)
+        if len(messages) == MAX_BATCH_ENTRIES:
+            self._cut_groups.add(messages[-1].group_id or "")
+
+    def _tell_of_cut_groups(self) -> None:
+        cut = self._cut_groups & {m.group_id or "" for m in self._held.values()}
+        if not cut:
+            return
+        try:
+            name = "ApproximateNumberOfMessages"  # those behind messages in flight count here
+            more = self.finish(lambda: self._queue.attributes(name)).get(name) != "0"
+        except AccessDenied:
+            more = True
+        if more:
+            self._on_notice(
+                Notice(
+                    f"{len(cut)} message groups of {self._queue.name!r} were not seen to their end",
+                    why="on a FIFO queue a message that is looked at and left hides the rest of "
+                    "its group",
+                    next="move or delete what stands in front, and look again",
+                )
+            )
+
+    def _raise_if_interrupted(self) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+
+def _until_done(
+    call: Callable[[Sequence[Message]], list[EntryFailure]], messages: Sequence[Message]
+) -> dict[str, EntryFailure]:
+    """Repeat a batch call for the entries that may work another time; what failed for good."""
+    failed: dict[str, EntryFailure] = {}
+    left = list(messages)
+    for attempt in range(_TRIES):
+        refused = {left[failure.index].message_id: failure for failure in call(left)}
+        for message in left:
+            failed.pop(message.message_id, None)
+        failed.update(refused)
+        left = [
+            m for m in left if m.message_id in refused and not refused[m.message_id].sender_fault
+        ]
+        if not left:
+            break
+        if attempt + 1 < _TRIES:
+            time.sleep(_PAUSE_SECONDS)
+    return failed
+
+
+def _tens(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    for start in range(0, len(messages), MAX_BATCH_ENTRIES):
+        yield messages[start : start + MAX_BATCH_ENTRIES]
+
+
+def _now(messages: Sequence[Message]) -> list[tuple[Message, int]]:
+    return [(message, 0) for message in messages]

@@ -1,0 +1,160 @@
+"""Move dead letters back: by SQS itself where it can, else by sqsw."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from sqsw.core.errors import SettingsError
+from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.message_view import Failure, HandledMessage
+from sqsw.sqs_manage.moves import Move, start_move, watch_move
+from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice
+from sqsw.sqs_manage.resend import resend_messages
+from sqsw.sqs_manage.selection import EVERYTHING, Selection
+from sqsw.transport.queue_client import QueueClient
+
+OnProgress = Callable[[Move | HandledMessage], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveReport:
+    """What became of the dead letters.
+
+    Attributes
+    ----------
+    moved, skipped, failed :
+        Messages moved, looked at and not meant, and not moved though meant.
+    by_sqs :
+        Whether SQS moved them itself.
+    status :
+        How the move by SQS stands; None where sqsw moved.
+    failures :
+        Each message that was not moved though meant.
+    would_move :
+        Messages that a dry run would have moved.
+    """
+
+    moved: int
+    skipped: int
+    failed: int
+    by_sqs: bool
+    status: str | None
+    failures: tuple[Failure, ...]
+    would_move: int = 0
+
+
+def redrive(
+    env: ManageHost,
+    dead_letter_queue_name: str,
+    *,
+    target: str | None = None,
+    selection: Selection | None = None,
+    per_second: int | None = None,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+    wait: bool = True,
+    poll_seconds: float = POLL_SECONDS,
+    on_notice: Callable[[Notice], None] | None = None,
+) -> RedriveReport:
+    """Move messages out of a dead-letter queue.
+
+    Without a selection SQS does the work. With one, where SQS cannot, and to try it out, sqsw
+    receives, sends and then deletes: body, attributes and group are kept byte for byte, a FIFO
+    queue is moved in order, and nothing is deleted before its copy is confirmed. What is not
+    meant stays hidden until the end and is then put back. A Ctrl-C ends such a move after the
+    batch under way; a move by SQS goes on, only the watching ends.
+
+    Parameters
+    ----------
+    dead_letter_queue_name, target :
+        A queue name without prefix, a queue URL or an ARN. No target: each message goes to the
+        queue it came from, else to the only one whose dead-letter queue this is.
+    selection :
+        The messages that are meant; None for all.
+    per_second :
+        Messages per second, at least 1; by SQS 500 at most. None: as fast as possible.
+    dry_run :
+        Move nothing; each message looked at counts as received once.
+    on_progress :
+        Told every look at the move by SQS, or each message that sqsw handled.
+    wait :
+        False: start the move by SQS and return.
+    poll_seconds :
+        A move by sqsw ends when a poll of this many seconds brings nothing.
+    on_notice :
+        Told what a person should know beside the result.
+
+    Raises
+    ------
+    RedriveError
+        Nobody knows where to, or the move by SQS failed.
+    Busy
+        A move out of this queue is running.
+    QueueNotFound
+        The queue or the target does not exist.
+    SettingsError
+        The target is the queue itself, or a number is out of its range.
+    """
+    queue = env.queue_client(dead_letter_queue_name)
+    destination = None if target is None else env.queue_client(target)
+    _check(queue, destination, per_second)
+    tell = on_progress or (lambda progress: None)
+    if not selection and not dry_run:
+        report = _move_by_sqs(env, queue, destination, per_second, tell, wait)
+        if report is not None:
+            return report
+    elif not wait:
+        raise SettingsError(
+            "a move with a selection cannot go on by itself",
+            why="SQS moves all messages or none, so sqsw has to do it",
+        )
+    counts = {"moved": 0, "would_move": 0, "skipped": 0}
+    failures: list[Failure] = []
+    with closing(
+        resend_messages(
+            env,
+            queue,
+            target=destination,
+            selection=selection or EVERYTHING,
+            per_second=per_second,
+            dry_run=dry_run,
+            poll_seconds=poll_seconds,
+            on_notice=on_notice,
+        )
+    ) as messages:
+        for handled in messages:
+            if handled.failure is not None:
+                failures.append(handled.failure)
+            elif handled.view.action is not None:
+                counts[handled.view.action] += 1
+            tell(handled)
+    return RedriveReport(
+        failed=len(failures), by_sqs=False, status=None, failures=tuple(failures), **counts
+    )
+
+
+def _check(queue: QueueClient, target: QueueClient | None, per_second: int | None) -> None:
+    if per_second is not None and per_second < 1:
+        raise SettingsError(f"the rate is {per_second} per second, it must be at least 1")
+    if target is None:
+        return
+    if target.url == queue.url:  # asks for both, so that a wrong name is told before anything moves
+        raise SettingsError(f"cannot move the messages of {queue.name!r} to itself")
+
+
+def _move_by_sqs(
+    env: ManageHost,
+    queue: QueueClient,
+    target: QueueClient | None,
+    per_second: int | None,
+    tell: OnProgress,
+    wait: bool,
+) -> RedriveReport | None:
+    """Let SQS move; None where it cannot."""
+    handle = start_move(env, queue, target, per_second)
+    if handle is None:
+        return None
+    if not wait:
+        return RedriveReport(0, 0, 0, by_sqs=True, status="RUNNING", failures=())
+    move = watch_move(env, queue, handle, tell)
+    return RedriveReport(move.moved, 0, 0, by_sqs=True, status=move.status, failures=())

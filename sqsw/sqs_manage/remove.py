@@ -1,0 +1,157 @@
+"""Delete queues, and delete messages: all of them, or only those that are meant.
+
+Nothing here happens but on a person's order.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+
+from sqsw.core.errors import QueueNotFound, SettingsError
+from sqsw.sqs_manage.describe import QueueReport, describe, report_of
+from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.message_view import HandledMessage
+from sqsw.sqs_manage.picking import Picked, Picker
+from sqsw.sqs_manage.queue_calls import redrive_target
+from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice, ReceivePass
+from sqsw.sqs_manage.selection import Selection
+
+
+def delete_queue(env: ManageHost, queue_name: str) -> QueueReport | None:
+    """Delete a queue and all that is in it; its name stays unusable for 60 seconds.
+
+    Parameters
+    ----------
+    queue_name :
+        A queue name without prefix, a queue URL or an ARN.
+
+    Returns
+    -------
+    QueueReport
+        The queue as it was, with the action ``deleted``; None where there was none.
+    """
+    queue = env.queue_client(queue_name)
+    try:
+        report = report_of(env, queue, queue.attributes(), "deleted")
+        queue.delete_queue()
+    except QueueNotFound:
+        return None
+    return report
+
+
+def delete_with_dead_letter_queue(env: ManageHost, queue_name: str) -> list[QueueReport]:
+    """Delete a queue, and its dead-letter queue too if that is empty and nobody else's.
+
+    Returns
+    -------
+    list of QueueReport
+        The queue, then its dead-letter queue, each ``deleted`` or ``unchanged``; what does not
+        exist is left out.
+    """
+    deleted = delete_queue(env, queue_name)
+    if deleted is None:
+        return []
+    target, _ = redrive_target(deleted.attributes)
+    if target is None:
+        return [deleted]
+    queue = env.queue_client(target)
+    try:
+        report = describe(env, queue, "unchanged")
+    except QueueNotFound:
+        return [deleted]
+    # SQS may go on naming the source for a while after its end.
+    others = [source for source in report.sources if source != deleted.name]
+    if others or report.total:
+        return [deleted, report]
+    dead = delete_queue(env, target)
+    return [deleted, dead] if dead is not None else [deleted]
+
+
+def purge_queue(env: ManageHost, queue_name: str) -> QueueReport:
+    """Delete all messages of a queue, by SQS itself.
+
+    SQS takes up to 60 seconds and may delete messages that arrive meanwhile.
+
+    Returns
+    -------
+    QueueReport
+        The queue as it was before, with the action ``purged``.
+
+    Raises
+    ------
+    QueueNotFound
+        There is no such queue.
+    Busy
+        The queue was purged less than 60 seconds ago.
+    """
+    queue = env.queue_client(queue_name)
+    report = report_of(env, queue, queue.attributes(), "purged")
+    queue.purge()
+    return report
+
+
+def purge_selected(
+    env: ManageHost,
+    queue_name: str,
+    selection: Selection,
+    *,
+    dry_run: bool = False,
+    poll_seconds: float = POLL_SECONDS,
+    on_notice: Callable[[Notice], None] | None = None,
+) -> Generator[HandledMessage, None, None]:
+    """Delete the messages that are meant, by receiving and deleting.
+
+    Every message looked at counts as received once. What is not meant stays hidden until the end
+    of the pass and is then put back; close the generator (``contextlib.closing``) where it may be
+    left early.
+
+    Parameters
+    ----------
+    dry_run :
+        Delete nothing; the action is ``would_delete``.
+    poll_seconds :
+        The pass ends when a poll of this many seconds brings nothing.
+    on_notice :
+        Told what a person should know beside the result.
+
+    Yields
+    ------
+    HandledMessage
+        Each message once: ``deleted``, ``would_delete``, ``skipped``, or its failure.
+
+    Raises
+    ------
+    QueueNotFound
+        There is no such queue.
+    SettingsError
+        The selection selects everything: that is :func:`purge_queue`.
+    """
+    if not selection:
+        raise SettingsError(
+            f"nothing says which messages of {queue_name!r} are to be deleted",
+            next="purge the queue as a whole, or give a selection",
+        )
+    queue = env.queue_client(queue_name)
+    picker = Picker(selection, env.name_of)
+    with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as walk:
+        while (size := picker.next_size()) and (messages := walk.next_batch(size)):
+            picked, skipped = picker.pick(messages)
+            handled = (
+                [HandledMessage(one.view.did("would_delete")) for one in picked]
+                if dry_run
+                else _delete(walk, picked)
+            )
+            yield from handled
+            yield from map(HandledMessage, skipped)
+
+
+def _delete(walk: ReceivePass, picked: Sequence[Picked]) -> list[HandledMessage]:
+    if not picked:
+        return []
+    failures = walk.finish(lambda: walk.delete([one.message for one in picked]))
+    return [
+        HandledMessage.failed(
+            one.view, failure.code, failure.reason, retryable=not failure.sender_fault
+        )
+        if (failure := failures.get(one.message.message_id))
+        else HandledMessage(one.view.did("deleted"))
+        for one in picked
+    ]

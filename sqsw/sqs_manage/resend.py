@@ -1,0 +1,235 @@
+"""Move dead letters by sqsw itself: receive, send, and only then delete.
+
+A crash between send and delete doubles a message and never loses one.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
+
+from sqsw.core.errors import RedriveError, SQSError
+from sqsw.core.limits import MAX_BATCH_ENTRIES
+from sqsw.core.message import Message
+from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.message_view import HandledMessage
+from sqsw.sqs_manage.picking import Picked, Picker
+from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
+from sqsw.sqs_manage.selection import Selection
+from sqsw.sqs_manage.sending import send_entries
+from sqsw.transport.batches import Entry, EntryFailure, fit_to_queue, split_entries
+from sqsw.transport.names import name_of_url
+from sqsw.transport.queue_client import QueueClient
+
+
+def resend_messages(
+    env: ManageHost,
+    queue: QueueClient,
+    *,
+    target: QueueClient | None,
+    selection: Selection,
+    per_second: int | None,
+    dry_run: bool,
+    poll_seconds: float,
+    on_notice: Callable[[Notice], None] | None,
+) -> Generator[HandledMessage, None, None]:
+    """Move the messages that are meant; each message that was looked at, and what became of it."""
+    routes = _Routes(env, queue, target)
+    picker = Picker(selection, env.name_of)
+    pace = _Pace(per_second)
+    with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as walk:
+        mover = _Mover(walk, routes)
+        while (size := picker.next_size(pace.batch_size)) and (batch := walk.next_batch(size)):
+            picked, skipped = picker.pick(batch)
+            if dry_run:
+                yield from map(routes.try_out, picked)
+            elif picked:
+                pace.wait(len(picked))
+                yield from walk.finish(partial(mover.move, picked))
+            yield from map(HandledMessage, skipped)
+
+
+class _Mover:
+    """Sends, and then deletes."""
+
+    def __init__(self, walk: ReceivePass, routes: "_Routes") -> None:
+        self._walk = walk
+        self._routes = routes
+        self._stopped: set[tuple[str, str | None]] = set()
+
+    def move(self, picked: Sequence[Picked]) -> list[HandledMessage]:
+        """What became of each of up to ten messages."""
+        handled: list[HandledMessage] = []
+        by_destination: dict[str, tuple[QueueClient, list[Picked]]] = {}
+        for one in picked:
+            try:
+                destination = self._routes.destination_of(one.message)
+            except RedriveError as error:
+                handled.append(_not_moved(one, error))
+                continue
+            by_destination.setdefault(destination.url, (destination, []))[1].append(one)
+        for destination, together in by_destination.values():
+            for part in _requests(destination, together):
+                handled += self._send_and_delete(destination, part)
+        return handled
+
+    def _send_and_delete(
+        self, destination: QueueClient, part: Sequence[Picked]
+    ) -> list[HandledMessage]:
+        # In a FIFO queue one request carries one message, and nothing overtakes what failed.
+        line = (destination.url, part[0].view.group)
+        if destination.is_fifo and line in self._stopped:
+            reason = "a message before it in its group could not be moved"
+            return [HandledMessage.failed(one.view, "GroupStopped", reason) for one in part]
+        outcome = send_entries(destination, [entry_for(destination, one.message) for one in part])
+        for answer in outcome.answers.values():
+            # Should it fail again and come back while we are here, it is not moved again.
+            self._walk.pass_over(answer["MessageId"])
+        sent = [part[index].message for index in outcome.answers]
+        kept = self._walk.delete(sent) if sent else {}
+        if outcome.failures:
+            self._stopped.add(line)
+        return [
+            _judge(one, outcome.failures.get(index), kept.get(one.view.id))
+            for index, one in enumerate(part)
+        ]
+
+
+def _judge(one: Picked, unsent: EntryFailure | None, kept: EntryFailure | None) -> HandledMessage:
+    if unsent is not None:
+        return HandledMessage.failed(
+            one.view, unsent.code, unsent.reason, retryable=not unsent.sender_fault
+        )
+    if kept is not None:
+        # Not retryable: to repeat it would double it once more.
+        reason = f"it was sent, but could not be deleted here, so it is twice now: {kept.reason}"
+        return HandledMessage.failed(one.view, kept.code, reason)
+    return HandledMessage(one.view.did("moved"))
+
+
+class _Routes:
+    """Knows where each dead letter goes.
+
+    Parameters
+    ----------
+    target :
+        Where all of them go; None: each to the queue it came from, else to the only one whose
+        dead-letter queue this is.
+    """
+
+    def __init__(self, env: ManageHost, queue: QueueClient, target: QueueClient | None) -> None:
+        self._env = env
+        self._queue = queue
+        self._target = target
+        self._known: dict[str, QueueClient | RedriveError] = {}
+        self._sources: list[str] | None = None
+
+    def destination_of(self, message: Message) -> QueueClient:
+        """The queue that this dead letter goes to.
+
+        Raises
+        ------
+        RedriveError
+            Nobody knows, or that queue is gone.
+        """
+        if self._target is not None:
+            return self._target
+        source = message.attributes.get("DeadLetterQueueSourceArn") or self._only_source()
+        if source not in self._known:
+            self._known[source] = self._open(source)
+        found = self._known[source]
+        if isinstance(found, RedriveError):
+            raise found
+        return found
+
+    def try_out(self, one: Picked) -> HandledMessage:
+        """What would become of a message."""
+        try:
+            self.destination_of(one.message)
+        except RedriveError as error:
+            return _not_moved(one, error)
+        return HandledMessage(one.view.did("would_move"))
+
+    def _open(self, source: str) -> QueueClient | RedriveError:
+        client = self._env.queue_client(source)
+        try:
+            _ = client.url  # asks SQS, once for all messages, whether the queue is there
+        except SQSError as error:
+            return RedriveError(
+                f"it came from {client.name!r}: {error.message}", why=error.why, code=error.code
+            )
+        return client
+
+    def _only_source(self) -> str:
+        if self._sources is None:
+            self._sources = self._queue.dead_letter_sources()
+        if len(self._sources) == 1:
+            return self._sources[0]
+        names = ", ".join(sorted(self._env.name_of(name_of_url(url)) for url in self._sources))
+        raise RedriveError(
+            "nothing says where it came from",
+            why=f"{self._queue.name!r} is the dead-letter queue of {names}"
+            if names
+            else f"{self._queue.name!r} is not the dead-letter queue of any queue",
+            next="say where to",
+            code="NoSource",
+        )
+
+
+class _Pace:
+    """Keeps to a number of messages a second."""
+
+    def __init__(self, per_second: int | None) -> None:
+        self._per_second = per_second
+        self._next_at = time.monotonic()
+        # One at a time where ten would be a burst followed by a long silence.
+        self.batch_size = min(per_second or MAX_BATCH_ENTRIES, MAX_BATCH_ENTRIES)
+
+    def wait(self, count: int) -> None:
+        """Wait until ``count`` more messages may go."""
+        if self._per_second is None:
+            return
+        now = time.monotonic()
+        if self._next_at > now:
+            time.sleep(self._next_at - now)
+        self._next_at = max(now, self._next_at) + count / self._per_second
+
+
+def entry_for(destination: QueueClient, message: Message) -> Entry:
+    """The message as it is to be sent on: its body and its attributes byte for byte.
+
+    To a FIFO queue the message id goes as deduplication id, as in SQS's own dead-letter queues: the
+    original one could still be in its five minutes, and SQS would answer yes and store nothing.
+    """
+    entry: Entry = {"MessageBody": message.body}
+    if message.message_attributes:
+        entry["MessageAttributes"] = {
+            name: {
+                key: value
+                for key, value in attribute.items()
+                if key in ("DataType", "StringValue", "BinaryValue")
+            }
+            for name, attribute in message.message_attributes.items()
+        }
+    trace = message.attributes.get("AWSTraceHeader")
+    if trace:
+        header = {"DataType": "String", "StringValue": trace}
+        entry["MessageSystemAttributes"] = {"AWSTraceHeader": header}
+    if message.group_id is not None:
+        entry["MessageGroupId"] = message.group_id
+    if destination.is_fifo:
+        entry["MessageDeduplicationId"] = message.message_id
+    fit_to_queue(entry, is_fifo=destination.is_fifo, queue_name=destination.name)
+    return entry
+
+
+def _requests(destination: QueueClient, picked: Sequence[Picked]) -> Iterator[list[Picked]]:
+    entries = [entry_for(destination, one.message) for one in picked]
+    start = 0
+    for part in split_entries(entries, 1 if destination.is_fifo else MAX_BATCH_ENTRIES):
+        yield list(picked[start : start + len(part)])
+        start += len(part)
+
+
+def _not_moved(one: Picked, error: RedriveError) -> HandledMessage:
+    reason = "; ".join(text for text in (error.message, error.why, error.next) if text)
+    return HandledMessage.failed(one.view, error.code or "NoSource", reason)

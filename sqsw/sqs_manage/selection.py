@@ -1,0 +1,196 @@
+"""Which messages are meant: by job, by what they hold, by age, by id, and how many."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqsw.core.errors import SettingsError
+from sqsw.sqs_manage.message_view import MessageView, format_time
+
+_FILTER = re.compile(r"\s*([^\s=!<>~]+)\s*(<=|>=|!=|!~|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+# A day alone is a number of other things too; only beside a time it is read as one.
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
+_TIME_PATHS = ("sent_at", "first_received_at")
+
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+    ">": lambda left, right: left > right,
+    ">=": lambda left, right: left >= right,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition: a path into the message, an operator and a value.
+
+    Two numbers are compared as numbers; where the left side is a time, both are compared as times;
+    everything else as text. A missing key is null, which is neither less nor more than anything
+    and matches no regular expression.
+
+    Attributes
+    ----------
+    path :
+        Dotted keys and list indices into :class:`~sqsw.sqs_manage.message_view.MessageView`.
+    operator :
+        ``=`` ``!=`` ``<`` ``<=`` ``>`` ``>=``, or ``~`` ``!~`` for a regular expression.
+    value :
+        The text to compare with.
+    """
+
+    path: str
+    operator: str
+    value: str
+    _pattern: "re.Pattern[str] | None" = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "Filter":
+        """Read ``args.customer=acme``, ``receives < 5`` or ``body~timeout``.
+
+        Raises
+        ------
+        SettingsError
+            There is no operator, or the value is no regular expression or no time where one is
+            needed.
+        """
+        match = _FILTER.fullmatch(text)
+        if match is None:
+            raise SettingsError(
+                f"{text!r} is not a filter",
+                why="a filter is a path, one of = != < <= > >= ~ !~ and a value",
+                next="for example: --filter args.customer=acme or --filter 'receives<5'",
+            )
+        path, operator, value = match.groups()
+        pattern = None
+        if operator in ("~", "!~"):
+            try:
+                pattern = re.compile(value)
+            except re.error as error:
+                raise SettingsError(
+                    f"{value!r} is not a regular expression", why=str(error)
+                ) from error
+        elif path in _TIME_PATHS and value != "null" and _read_time(value) is None:
+            raise SettingsError(
+                f"{value!r} is not a time, and {path} is compared with one",
+                next=f"write {path}{operator}2026-11-01 or {path}{operator}2026-11-01T12:30:00Z",
+            )
+        return cls(path, operator, value, pattern)
+
+    def matches(self, view: MessageView) -> bool:
+        """Whether the condition holds for this message."""
+        left = view.value_at(self.path)
+        if self._pattern is not None:
+            found = left is not None and self._pattern.search(_text(left)) is not None
+            return found is (self.operator == "~")
+        mine, given = _comparable(left, self.value)
+        if self.operator in ("=", "!="):
+            return (mine == given) is (self.operator == "=")
+        return left is not None and _ORDER[self.operator](mine, given)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The messages that are meant; with nothing given: all of them.
+
+    Attributes
+    ----------
+    jobs :
+        Job names, any of them; ``*`` stands for any text.
+    filters :
+        Conditions, all of them.
+    older_than :
+        Sent at least this many seconds ago.
+    ids :
+        Message ids.
+    limit :
+        Messages, at most.
+    """
+
+    jobs: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    older_than: float | None = None
+    ids: frozenset[str] | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise SettingsError(f"limit is {self.limit}, it must be at least 1")
+        if self.older_than is not None and self.older_than < 0:
+            raise SettingsError(f"older_than is {self.older_than} seconds, it cannot be negative")
+
+    def __bool__(self) -> bool:
+        return self.has_conditions or self.limit is not None
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether messages have to be looked at; a limit alone takes whatever comes first."""
+        return (
+            bool(self.jobs or self.filters) or self.older_than is not None or self.ids is not None
+        )
+
+    def matches(self, view: MessageView, now: datetime) -> bool:
+        """Whether this message is meant; the limit is left to whoever counts.
+
+        Parameters
+        ----------
+        now :
+            The time from which ages count, with its zone.
+        """
+        if self.ids is not None and view.id not in self.ids:
+            return False
+        if self.jobs and not any(_job_matches(name, view.job) for name in self.jobs):
+            return False
+        if self.older_than is not None and not (
+            view.sent_at is not None and now - view.sent_at >= timedelta(seconds=self.older_than)
+        ):
+            return False
+        return all(condition.matches(view) for condition in self.filters)
+
+
+#: Selects every message.
+EVERYTHING = Selection()
+
+
+def _job_matches(wanted: str, job: str | None) -> bool:
+    if job is None:
+        return False
+    pattern = ".*".join(map(re.escape, wanted.split("*")))
+    return re.fullmatch(pattern, job, re.DOTALL) is not None
+
+
+def _comparable(left: Any, value: str) -> tuple[Any, Any]:
+    if isinstance(left, int | float) and not isinstance(left, bool) and _NUMBER.fullmatch(value):
+        return left, _read_number(value)
+    mine = left if isinstance(left, datetime) else None
+    if isinstance(left, str) and _TIMESTAMP.fullmatch(left):
+        mine = _read_time(left)
+    if mine is not None:
+        given = _read_time(value)
+        if given is not None:
+            return mine, given
+    return _text(left), value
+
+
+def _read_number(text: str) -> int | float:
+    # Sequence numbers and the like are longer than a float is exact.
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
+
+
+def _read_time(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        return format_time(value) or ""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

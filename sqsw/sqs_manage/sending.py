@@ -1,0 +1,100 @@
+"""Send up to ten entries until each has its answer."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqsw.core.errors import AccessDenied, Busy, ConnectionFailed, QueueNotFound, SQSError
+from sqsw.transport.batches import Entry, EntryFailure
+from sqsw.transport.queue_client import QueueClient
+
+#: calls for an entry that SQS calls retryable: the first, and three more
+_TRIES = 4
+
+#: seconds before the second call, doubled for each one after it
+_PAUSE_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the entries, by their place.
+
+    Attributes
+    ----------
+    answers :
+        What SQS answered for those that it took (``MessageId``, ``SequenceNumber`` …).
+    failures :
+        Why the others were not sent.
+    requests :
+        How many calls it took.
+    """
+
+    answers: dict[int, dict[str, Any]] = field(default_factory=dict)
+    failures: dict[int, EntryFailure] = field(default_factory=dict)
+    requests: int = 0
+
+
+def send_entries(queue: QueueClient, entries: Sequence[Entry]) -> Outcome:
+    """Send up to ten entries, again where that may help.
+
+    On a FIFO queue an entry is sent again only while nothing of its group went out after it.
+
+    Raises
+    ------
+    QueueNotFound, AccessDenied, ConnectionFailed
+        No entry of this call, nor of any other, can be sent.
+    """
+    outcome = Outcome()
+    left = list(range(len(entries)))
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(_PAUSE_SECONDS * 2 ** (attempt - 1))
+        outcome.requests += 1
+        answers, refused = _send(queue, [entries[index] for index in left])
+        outcome.answers |= {left[place]: answer for place, answer in answers.items()}
+        failures = {left[failure.index]: failure for failure in refused}
+        for index in left:
+            outcome.failures.pop(index, None)
+            if index not in outcome.answers and index not in failures:
+                failures[index] = EntryFailure(index, "NoAnswer", "SQS did not say", False)
+        outcome.failures |= failures
+        left = _to_repeat(queue, entries, outcome, failures)
+        if not left:
+            break
+    return outcome
+
+
+def _send(
+    queue: QueueClient, entries: Sequence[Entry]
+) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
+    try:
+        return queue.send_batch(entries)
+    except (QueueNotFound, AccessDenied, ConnectionFailed):
+        raise
+    except SQSError as error:
+        # The request as a whole was refused: that is the answer for each of its entries.
+        code, reason = error.code or type(error).__name__, error.why or error.message
+        retryable = isinstance(error, Busy)
+        return {}, [EntryFailure(i, code, reason, not retryable) for i in range(len(entries))]
+
+
+def _to_repeat(
+    queue: QueueClient,
+    entries: Sequence[Entry],
+    outcome: Outcome,
+    failures: dict[int, EntryFailure],
+) -> list[int]:
+    again: list[int] = []
+    stopped: set[str] = set()
+    for index, failure in sorted(failures.items()):
+        group = entries[index].get("MessageGroupId", "")
+        overtaken = any(
+            later > index and entries[later].get("MessageGroupId", "") == group
+            for later in outcome.answers
+        )
+        if queue.is_fifo and (failure.sender_fault or overtaken):
+            stopped.add(group)
+        if not failure.sender_fault and group not in stopped:
+            again.append(index)
+    return again

@@ -1,0 +1,356 @@
+"""The dispatcher: brings messages to free slots.
+
+1. accept    (what a receive brought: watched at once, since its visibility timeout runs already)
+2. order     (one call of a message group at a time)
+3. pick      (a slot is free: the next ready call, by weight)
+4. judge     (how each job ended: an event, and on to the acknowledger)
+5. open      (a group, once the delete before has succeeded; after a failure its rest goes back)
+
+Made, started and stopped by ``Worker``; it has no thread of its own. One lock guards its books and
+those of its parts; it is never held across a call to SQS, a listener or a job.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from sqsw.core.contracts import Clock
+from sqsw.core.errors import TaskNotFound
+from sqsw.core.events import (
+    Event,
+    EventBus,
+    JobDone,
+    JobDropped,
+    JobFailed,
+    JobRetry,
+    JobStarted,
+    JobUnknown,
+    MessageReceived,
+)
+from sqsw.core.message import Message
+from sqsw.core.results import ProcessingResult
+from sqsw.worker.executors.base import Executor
+from sqsw.worker.groups import GroupGate
+from sqsw.worker.lane import Call, Kind, Lane, cut_calls
+from sqsw.worker.ready import ReadyMessages
+
+#: seconds that followers of a failed message stay hidden longer than it does: so it comes back
+#: alone, and they do not spend receives on its retries
+FOLLOWER_SECONDS = 1
+
+
+#: The heartbeat: keep these alive from now on; this one is over, for this reason.
+Watch = Callable[[Lane, Sequence[Message]], None]
+Lose = Callable[[Lane, Message, str], None]
+
+#: The acknowledger: a job ended, so delete the message, or hide it for so many seconds where a
+#: number is given; these go back for so many seconds, and whether their jobs had started.
+Put = Callable[[Lane, Message, int | None], None]
+PutBack = Callable[[Lane, Sequence[Message], int, bool], None]
+
+
+class Dispatcher:
+    """Knows what is in hand, and what runs next.
+
+    Parameters
+    ----------
+    pools :
+        Lanes that share slots, each with what they have ready.
+    executors :
+        Where a call of each kind runs.
+    lock :
+        The one lock, shared with the credits of the pools.
+    watch, lose :
+        Methods of the heartbeat.
+    put, put_back :
+        Methods of the acknowledger.
+    """
+
+    def __init__(
+        self,
+        pools: Iterable[tuple[Sequence[Lane], ReadyMessages]],
+        executors: Mapping[Kind, Executor],
+        *,
+        lock: threading.Lock,
+        watch: Watch,
+        lose: Lose,
+        put: Put,
+        put_back: PutBack,
+        events: EventBus,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._executors = executors
+        self._lock = lock
+        self._watch, self._lose = watch, lose
+        self._put, self._put_back = put, put_back
+        self._events = events
+        self._clock = clock
+        self._ready = {lane.name: ready for lanes, ready in pools for lane in lanes}
+        self._gates: dict[str, GroupGate[Call]] = {name: GroupGate() for name in self._ready}
+        self._in_hand: Counter[str] = Counter()
+        self._quiet: set[str] = set()
+        self._running: dict[int, Call] = {}
+        self._ordered: dict[str, Call] = {}
+        self.counts: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """Nothing to do: the first ``accept`` begins."""
+
+    def stop(self, deadline: float) -> None:
+        """Start nothing any more."""
+        self.quiet()
+
+    def quiet(self, lane: Lane | None = None) -> None:
+        """Put back what has not started, and what arrives from now on; of all lanes if not one."""
+        names = [lane.name] if lane is not None else list(self._ready)
+        back: list[Call] = []
+        with self._lock:
+            for name in names:
+                self._quiet.add(name)
+                for call in self._ready[name].clear(name):
+                    back += [call, *self._leave_group(call)]
+                waiting = self._gates[name].clear_waiting()
+                self._ready[name].credits.park(name, -len(waiting))
+                back += waiting
+        self._send_back(back, 0)
+
+    # Duties 1 to 3: in, and to a slot.
+
+    def accept(self, lane: Lane, messages: Sequence[Message]) -> None:
+        """Take over what a receive brought."""
+        if not messages:
+            return
+        self._watch(lane, messages)
+        for message in messages:
+            self._events.publish(MessageReceived(message))
+        calls = list(cut_calls(lane, messages))
+        with self._lock:
+            self._in_hand[lane.name] += len(messages)
+            refused = lane.name in self._quiet
+            for call in () if refused else calls:
+                self._line_up(call)
+            following = self._pick_all(lane)
+        if refused:
+            self._send_back(calls, 0)
+        self._launch(following)
+
+    def _line_up(self, call: Call) -> None:
+        name = call.lane.name
+        if call.group is not None:
+            call.undeleted = len(call.messages)
+            self._ordered.update((message.receipt_handle, call) for message in call.messages)
+            if not self._gates[name].admit(call.group, call):
+                self._ready[name].credits.park(name, 1)
+                return
+        self._ready[name].add(call)
+
+    def _pick_all(self, lane: Lane) -> list[Call]:
+        ready = self._ready[lane.name]
+        calls = []
+        while (call := self._pick(ready)) is not None:
+            calls.append(call)
+        ready.credits.tell()
+        return calls
+
+    def _pick(self, ready: ReadyMessages) -> Call | None:
+        while (call := ready.pick()) is not None:
+            if call.group is None and any(m.lease.lost.is_set() for m in call.messages):
+                self._drop_lost(call)
+            if call.messages:
+                call.started_at = self._clock()
+                self._running[id(call)] = call
+                return call
+            ready.credits.end(call.lane.name, None)
+        return None
+
+    def _drop_lost(self, call: Call) -> None:
+        owned = [
+            (message, name)
+            for message, name in zip(call.messages, call.job_names, strict=True)
+            if not message.lease.lost.is_set()
+        ]
+        self._in_hand[call.lane.name] -= len(call.messages) - len(owned)
+        call.messages = [message for message, _ in owned]
+        call.job_names = [name for _, name in owned]
+
+    def _launch(self, calls: Iterable[Call]) -> None:
+        for call in calls:
+            self._announce(call)
+            self._executors[call.kind].submit(call, self.done)
+
+    def _announce(self, call: Call) -> None:
+        for message, job_name in zip(call.messages, call.job_names, strict=True):
+            self._events.publish(JobStarted(message, job_name))
+
+    # Duties 4 and 5: how it ended, and what that means for its group.
+
+    def done(self, call: Call, results: list[ProcessingResult]) -> Call | None:
+        """Judge a call that ended; a call for the same executor, if one takes over the slot."""
+        now = self._clock()
+        behind: list[Call] = []
+        with self._lock:
+            if id(call) not in self._running or call.ended:
+                return None  # it was put back at the end of a drain, and counts no more
+            call.ended = True
+            if call.group is not None and not all(result.success for result in results):
+                # Before the failed message can be received again: it must find its group empty.
+                behind = self._leave_group(call)
+        hidden, outcomes = 0, []
+        for message, job_name, result in zip(call.messages, call.job_names, results, strict=True):
+            outcome, seconds = self._judge(call, message, job_name, result, now)
+            outcomes.append(outcome)
+            hidden = max(hidden, seconds)
+        self._send_back(behind, hidden + FOLLOWER_SECONDS)
+        ready = self._ready[call.lane.name]
+        with self._lock:
+            self.counts.update(outcomes)
+            self._in_hand[call.lane.name] -= outcomes.count("lease_lost")
+            del self._running[id(call)]
+            ready.credits.end(call.lane.name, now - call.started_at)
+            following = self._pick(ready)
+            ready.credits.tell()
+        if following is None:
+            return None
+        self._announce(following)
+        if following.kind == call.kind:
+            return following
+        self._executors[following.kind].submit(following, self.done)
+        return None
+
+    def _judge(
+        self,
+        call: Call,
+        message: Message,
+        job_name: str | None,
+        result: ProcessingResult,
+        now: float,
+    ) -> tuple[str, int]:
+        """Tell how one job ended, and hand it on; for how many seconds its message is hidden."""
+        lane, seconds = call.lane, now - call.started_at
+        if message.lease.expires_at <= now:
+            self._lose(lane, message, "the visibility timeout ended before the job did")
+        if message.lease.lost.is_set():
+            self._events.publish(JobDropped(message, job_name, seconds))
+            return "lease_lost", 0
+        if result.success:
+            self._events.publish(JobDone(message, job_name, seconds))
+            self._put(lane, message, None)
+            return "done", 0
+        hidden = lane.hidden_seconds(message, result)
+        event: Event
+        if result.error is None:
+            outcome, event = "retried", JobRetry(message, job_name, seconds, hidden)
+        elif isinstance(result.error, TaskNotFound):
+            outcome, event = "unknown", JobUnknown(message, job_name, result.error, hidden)
+        else:
+            outcome, event = "failed", JobFailed(message, job_name, seconds, result.error, hidden)
+        self._events.publish(event)
+        self._put(lane, message, hidden)
+        return outcome, hidden
+
+    def acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
+        """The acknowledger has finished with these messages: they are out of hand."""
+        behind: list[Call] = []
+        hidden = 0
+        with self._lock:
+            self._in_hand[lane.name] -= len(messages)
+            for message in messages if self._ordered else ():
+                call = self._ordered.pop(message.receipt_handle, None)
+                if call is None or not self._in_line(call):
+                    continue
+                if deleted:
+                    self._open_group(call)
+                else:
+                    # SQS would not delete it, so it comes again when its lease ends.
+                    hidden = max(hidden, int(message.lease.expires_at - self._clock()))
+                    behind += self._leave_group(call)
+            following = self._pick_all(lane)
+        self._send_back(behind, hidden + FOLLOWER_SECONDS)
+        self._launch(following)
+
+    def lost(self, lane: Lane, message: Message) -> None:
+        """The lease of a message in hand is over: what comes after it in its group goes back."""
+        back: list[Call] = []
+        with self._lock:
+            running = next((c for c in self._running.values() if message in c.messages), None)
+            call = self._ordered.pop(message.receipt_handle, None)
+            if call is not None and self._in_line(call):
+                head = self._gates[lane.name].is_head(call.group, call)
+                back = self._leave_group(call)
+                if running is None:
+                    if not head:
+                        self._ready[lane.name].credits.park(lane.name, -1)
+                    # A head stands ready still: it is found empty there, and so passed over.
+                    back.insert(0, replace(call))
+                    call.messages, call.job_names = [], []
+        self._send_back(back, FOLLOWER_SECONDS)
+        if running is not None and all(m.lease.lost.is_set() for m in running.messages):
+            self._executors[running.kind].cancel(running)
+
+    def _in_line(self, call: Call) -> bool:
+        return call.group is not None and self._gates[call.lane.name].holds(call.group, call)
+
+    def _open_group(self, call: Call) -> None:
+        call.undeleted -= 1
+        if call.undeleted or call.group is None:
+            return
+        following = self._gates[call.lane.name].finish(call.group, call)
+        if following is not None:
+            ready = self._ready[call.lane.name]
+            ready.credits.park(call.lane.name, -1)
+            ready.add(following)
+
+    def _leave_group(self, call: Call) -> list[Call]:
+        """Take a call out of its group; what stood behind it, which goes back unrun."""
+        if call.group is None:
+            return []
+        behind = self._gates[call.lane.name].fail(call.group, call)
+        self._ready[call.lane.name].credits.park(call.lane.name, -len(behind))
+        return behind
+
+    def _send_back(self, calls: Iterable[Call], hidden_seconds: int) -> None:
+        """Put back calls that have not started, in order; without what is no longer ours."""
+        for call in calls:
+            lost = [message for message in call.messages if message.lease.lost.is_set()]
+            owned = [message for message in call.messages if message not in lost]
+            with self._lock:
+                self.counts["released"] += len(owned)
+                self._in_hand[call.lane.name] -= len(lost)
+                for message in lost:
+                    self._ordered.pop(message.receipt_handle, None)
+            if owned:
+                self._put_back(call.lane, owned, hidden_seconds, False)
+
+    # What others ask.
+
+    def in_hand(self, lane: Lane) -> int:
+        """Messages of a lane that were received and not yet acknowledged."""
+        return self._in_hand[lane.name]
+
+    def running(self) -> list[Call]:
+        """What runs now."""
+        with self._lock:
+            return list(self._running.values())
+
+    def waiting(self) -> int:
+        """Messages that have not started."""
+        with self._lock:
+            running = sum(len(call.messages) for call in self._running.values())
+            return max(0, self._in_hand.total() - running)
+
+    def abandon(self) -> int:
+        """Put back what still runs, whose results will not count; how many messages that were."""
+        with self._lock:
+            calls = [call for call in self._running.values() if not call.ended]
+            for call in calls:
+                del self._running[id(call)]
+        count = 0
+        for call in calls:
+            owned = [message for message in call.messages if not message.lease.lost.is_set()]
+            for message in owned:
+                message.lease.lost.set()  # the job may look, and end early
+            self._put_back(call.lane, owned, 0, True)
+            count += len(call.messages)
+        return count

@@ -1,0 +1,52 @@
+"""What an executor is: a way to run calls."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from sqsw.core.results import ProcessingResult
+
+
+class Runnable(Protocol):
+    """All that an executor needs to know of a call."""
+
+    runner: Any
+
+    def run(self) -> list[ProcessingResult]: ...
+    async def run_async(self) -> list[ProcessingResult]: ...
+
+
+#: Takes the results of a call; what it returns is a call for the same executor, which has a slot
+#: already: so a busy thread gets its next job without a hand-over.
+OnDone = Callable[[Any, list[ProcessingResult]], Any]
+
+
+class Executor(Protocol):
+    """Runs calls; how many at once is decided by who submits them."""
+
+    def start(self) -> None: ...
+    def quiet(self) -> None: ...
+
+    def submit(self, call: Any, on_done: OnDone) -> None:
+        """Run a call as soon as may be; never waits for it."""
+        ...
+
+    def cancel(self, call: Any) -> None:
+        """Make a call end early, where that can be done."""
+        ...
+
+    def stop(self, deadline: float) -> None:
+        """End what is idle, and leave what still runs at ``deadline`` (monotonic seconds)."""
+        ...
+
+
+def stack_of(call: Runnable) -> str:
+    """Where a running call is, as lines of a traceback."""
+    runner = call.runner
+    if isinstance(runner, int):
+        frame = sys._current_frames().get(runner)
+        return "".join(traceback.format_stack(frame)) if frame is not None else ""
+    if hasattr(runner, "get_stack"):
+        return "".join(line for f in runner.get_stack() for line in traceback.format_stack(f, 1))
+    return ""

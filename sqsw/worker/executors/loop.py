@@ -1,0 +1,116 @@
+"""Coroutines on one event loop, which has a thread of its own."""
+
+import asyncio
+import contextvars
+import logging
+import threading
+import time
+from collections import deque
+
+from sqsw.worker.executors.base import OnDone, Runnable
+
+logger = logging.getLogger(__name__)
+
+#: seconds that cancelled coroutines have to clean up after themselves
+_CANCEL_SECONDS = 0.5
+
+
+class LoopExecutor:
+    """Runs calls as tasks of one event loop; thread and loop are made at the first call."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inbox: deque[tuple[Runnable, OnDone]] = deque()
+        self._scheduled = False
+        self._stopped = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context = contextvars.Context()
+
+    def start(self) -> None:
+        """Every job starts with the context variables of the thread that starts the worker."""
+        self._context = contextvars.copy_context()
+
+    def quiet(self) -> None:
+        """Nothing to do: there is no more work without a submit."""
+
+    def submit(self, call: Runnable, on_done: OnDone) -> None:
+        """Hand a call to the loop."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._inbox.append((call, on_done))
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._work, args=(self._loop,), name="sqsw-loop", daemon=True
+                )
+                self._thread.start()
+            # One wake-up for all that comes until the loop gets there, not one a call.
+            if not self._scheduled:
+                self._scheduled = True
+                self._loop.call_soon_threadsafe(self._take_in)
+
+    def cancel(self, call: Runnable) -> None:
+        """Cancel the coroutine of a call."""
+        with self._lock:
+            if self._loop is not None and isinstance(call.runner, asyncio.Task):
+                self._loop.call_soon_threadsafe(call.runner.cancel)
+
+    def stop(self, deadline: float) -> None:
+        """Cancel what still runs, and end the loop."""
+        with self._lock:
+            self._stopped = True
+            loop, self._loop = self._loop, None
+            thread, self._thread = self._thread, None
+        if loop is None or thread is None:
+            return
+        loop.call_soon_threadsafe(self._cancel_all)
+        thread.join(max(deadline - time.monotonic(), 2 * _CANCEL_SECONDS))
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        while True:
+            try:
+                loop.run_forever()
+                break
+            except BaseException:  # a task of a job raised SystemExit
+                logger.exception("a coroutine tried to end the event loop")
+        loop.close()
+
+    def _take_in(self) -> None:
+        with self._lock:
+            self._scheduled = False
+            arrived = list(self._inbox)
+            self._inbox.clear()
+        for call, on_done in arrived:
+            self._begin(call, on_done)
+
+    def _begin(self, call: Runnable, on_done: OnDone) -> None:
+        # A task would be collected in the middle of its work if nobody held it.
+        task = asyncio.get_running_loop().create_task(
+            self._run(call, on_done), context=self._context.copy()
+        )
+        call.runner = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, call: Runnable, on_done: OnDone) -> None:
+        results = await call.run_async()
+        following = on_done(call, results)
+        if following is not None:
+            self._begin(following, on_done)
+
+    def _cancel_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        for task in self._tasks:
+            task.cancel()
+        loop.create_task(self._end(loop))  # noqa: RUF006  # ends the loop that would collect it
+
+    async def _end(self, loop: asyncio.AbstractEventLoop) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=_CANCEL_SECONDS)
+        await loop.shutdown_asyncgens()
+        loop.stop()

@@ -1,0 +1,90 @@
+"""Calls in threads, one thread for each slot that is in use."""
+
+import contextvars
+import logging
+import threading
+import time
+from queue import SimpleQueue
+
+from sqsw.worker.executors.base import OnDone, Runnable
+
+logger = logging.getLogger(__name__)
+
+_Work = tuple[Runnable, OnDone]
+
+
+class ThreadExecutor:
+    """Starts a thread when none is idle, so there are never more than calls at once.
+
+    They are daemon threads: a job that never ends must not keep the interpreter from ending.
+    """
+
+    def __init__(self) -> None:
+        self._inbox: SimpleQueue[_Work | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._stopped = False
+        self._threads: list[threading.Thread] = []
+        self._context = contextvars.Context()
+
+    def start(self) -> None:
+        """Every job starts with the context variables of the thread that starts the worker."""
+        self._context = contextvars.copy_context()
+
+    def quiet(self) -> None:
+        """Nothing to do: there is no more work without a submit."""
+
+    def submit(self, call: Runnable, on_done: OnDone) -> None:
+        """Give a call to an idle thread, or to a new one."""
+        with self._lock:
+            idle = self._idle > 0
+            if idle:
+                self._idle -= 1
+        if idle:
+            self._inbox.put((call, on_done))
+            return
+        name = f"sqsw-job-{len(self._threads) + 1}"
+        work = (call, on_done)
+        thread = threading.Thread(target=self._work, args=(work,), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            logger.warning("no more threads to be had: a job runs in the thread that received it")
+            self._run(call, on_done)
+        else:
+            with self._lock:
+                self._threads.append(thread)
+
+    def cancel(self, call: Runnable) -> None:
+        """A thread cannot be ended from outside: the job sees that its lease is lost."""
+
+    def stop(self, deadline: float) -> None:
+        """End the idle threads; one that is busy ends after its job."""
+        with self._lock:
+            self._stopped = True
+            idle, self._idle = self._idle, 0
+            threads, self._threads = self._threads, []
+        for _ in range(idle):
+            self._inbox.put(None)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self, work: _Work | None) -> None:
+        while work is not None:
+            self._run(*work)
+            with self._lock:
+                if self._stopped:
+                    return
+                self._idle += 1
+            work = self._inbox.get()
+
+    def _run(self, call: Runnable | None, on_done: OnDone) -> None:
+        while call is not None:
+            call.runner = threading.get_ident()
+            results = self._context.copy().run(call.run)
+            try:
+                call = on_done(call, results)
+            except BaseException:  # of a listener, say; this thread has to live on
+                logger.exception("the end of a job failed")
+                call = None

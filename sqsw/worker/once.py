@@ -1,0 +1,117 @@
+"""One batch, in this thread: what tests and cron jobs call.
+
+1. receive    (up to ten messages, or one list)
+2. run        (one call after the other; after a failure the rest of its group goes back)
+3. tell SQS   (at the end; on a FIFO queue before the next message of a group)
+
+The same roles as in a worker, without threads but the heartbeat's: a slow job would else cost the
+others their leases.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+
+from sqsw.core.events import EventBus, ReceiveDone
+from sqsw.core.limits import MAX_BATCH_ENTRIES
+from sqsw.core.message import Message
+from sqsw.core.results import BatchProcessingResult
+from sqsw.worker.acknowledger import Acknowledger
+from sqsw.worker.credits import Credits
+from sqsw.worker.dispatcher import Dispatcher
+from sqsw.worker.executors.inline import InlineExecutor
+from sqsw.worker.heartbeat import Heartbeat, beat_seconds
+from sqsw.worker.lane import Lane, receive
+from sqsw.worker.ready import ReadyMessages
+
+#: seconds for which a failing call to SQS is repeated at the end of a batch
+_LAST_CALLS_SECONDS = 10.0
+
+
+def process_once(
+    lane: Lane, wait_seconds: float = 0, events: EventBus | None = None
+) -> BatchProcessingResult:
+    """Receive once, run what came one after the other, and tell SQS.
+
+    A KeyboardInterrupt puts back what is in hand and goes on up.
+
+    Parameters
+    ----------
+    wait_seconds :
+        How long the receive may wait for a message, 0 to 20 seconds.
+    events :
+        Whom to tell what happens.
+
+    Returns
+    -------
+    BatchProcessingResult
+        The messages that were deleted, and those that will come back after they failed.
+    """
+    return _Batch(lane, events or EventBus()).run(wait_seconds)
+
+
+class _Batch:
+    def __init__(self, lane: Lane, events: EventBus) -> None:
+        self._lane = lane
+        self._events = events
+        self._result = BatchProcessingResult(lane.name)
+        self._heartbeat = Heartbeat(
+            events=events,
+            on_lost=self._lost,
+            is_acknowledging=self._is_acknowledging,
+            interval=beat_seconds([lane]),
+        )
+        self._acknowledger = Acknowledger(
+            events=events,
+            forget=self._heartbeat.forget,
+            on_acknowledged=self._acknowledged,
+            on_batch=self._count,
+        )
+        lock = threading.Lock()
+        one_slot = Credits({lane.name: lane.share.weight}, 1, 0, lock)
+        self._dispatcher = Dispatcher(
+            [([lane], ReadyMessages([lane], one_slot))],
+            {"thread": InlineExecutor(), "loop": InlineExecutor(coroutines=True)},
+            lock=lock,
+            watch=self._heartbeat.watch,
+            lose=self._heartbeat.lose,
+            put=self._acknowledger.put,
+            put_back=self._acknowledger.put_back,
+            events=events,
+        )
+
+    def run(self, wait_seconds: float) -> BatchProcessingResult:
+        try:
+            size = self._lane.batch_size
+            wanted = size if size > 1 else MAX_BATCH_ENTRIES
+            messages, _ = receive(self._lane, wanted, wait_seconds)
+            self._events.publish(ReceiveDone(self._lane.name, len(messages)))
+            if messages:
+                self._heartbeat.start()
+                self._dispatcher.accept(self._lane, messages)
+                self._flush()
+        except BaseException:
+            self._dispatcher.quiet()
+            self._dispatcher.abandon()
+            self._flush()
+            raise
+        finally:
+            self._heartbeat.stop(time.monotonic() + _LAST_CALLS_SECONDS)
+        return self._result
+
+    def _flush(self) -> None:
+        # On a FIFO queue each delete lets the next message of its group run, here and inside.
+        self._acknowledger.flush(time.monotonic() + _LAST_CALLS_SECONDS)
+
+    def _lost(self, lane: Lane, message: Message) -> None:
+        self._dispatcher.lost(lane, message)
+
+    def _is_acknowledging(self, message: Message) -> bool:
+        return self._acknowledger.holds(message)
+
+    def _acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
+        self._dispatcher.acknowledged(lane, messages, deleted)
+
+    def _count(self, lane: Lane, result: BatchProcessingResult) -> None:
+        self._result.update(result.succeeded, success=True)
+        self._result.update(result.failed, success=False)

@@ -1,0 +1,160 @@
+"""The shutdown watch: asks the policies of the lanes when to leave.
+
+1. tell      (a policy hears of every batch, and of every receive that brought nothing)
+2. ask       (whether the worker is to leave)
+3. quiet     (the lanes of that policy)
+
+Started by ``Worker``; it has no thread of its own, but works in those of the pollers and of the
+acknowledger.
+
+A policy needs ``update_state`` and ``need_shutdown``. It may also have
+
+* ``fresh()``: the same policy without what it has seen; a worker works on that, so that one object
+  can serve many runs,
+* ``seconds_left()``: when it would leave if nothing came any more, or None; no poll waits longer,
+* ``note_busy()``: a slot is busy, or a receive brought something.
+"""
+
+import logging
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.core.results import BatchProcessingResult
+from sqsw.worker.lane import Lane, Poll
+
+logger = logging.getLogger(__name__)
+
+#: A batch, or None: busy.
+_Report = BatchProcessingResult | None
+
+
+class _Judge:
+    """One policy, for the lanes that hold it; it is asked by one thread at a time."""
+
+    def __init__(self, policy: Any) -> None:
+        fresh = getattr(policy, "fresh", None)
+        self.policy = fresh() if fresh is not None else policy
+        self.lanes: list[Lane] = []
+        self.decided = False
+        self._reports: deque[_Report] = deque()
+        self._turn = threading.Lock()
+
+    def tell(self, report: _Report) -> bool:
+        """Whether this report, or one that another thread left here, made the policy decide."""
+        self._reports.append(report)
+        decided = False
+        # The one who has the turn works off what others bring meanwhile, and nobody waits for a
+        # user's function. Looked at again after the turn: somebody may have come too late for it.
+        while self._reports and self._turn.acquire(blocking=False):
+            try:
+                while self._reports:
+                    decided = self._judge(self._reports.popleft()) or decided
+            finally:
+                self._turn.release()
+        return decided
+
+    def seconds_left(self) -> float | None:
+        """When it would leave if nothing came any more; None: not by waiting."""
+        ask = getattr(self.policy, "seconds_left", None)
+        try:
+            return None if ask is None else ask()
+        except Exception:
+            logger.exception("the shutdown policy %r failed", self.policy)
+            return None
+
+    def _judge(self, report: _Report) -> bool:
+        try:
+            if report is not None:
+                self.policy.update_state(report)
+            elif hasattr(self.policy, "note_busy"):
+                self.policy.note_busy()
+            if not self.decided and self.policy.need_shutdown():
+                self.decided = True
+                return True
+        except Exception:  # a policy is not ours, and must not stop a worker by failing
+            logger.exception("the shutdown policy %r failed", self.policy)
+        return False
+
+
+class ShutdownWatch:
+    """Feeds the shutdown policies of the lanes.
+
+    Parameters
+    ----------
+    in_hand :
+        Messages of a lane that are not yet acknowledged: as long as there are any, a receive that
+        brings nothing does not mean that the lane is idle.
+    on_decided :
+        Called with the lanes of a policy that wants to leave.
+    wait_seconds :
+        How long a poll may wait where no policy says less.
+    """
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        *,
+        in_hand: Callable[[Lane], int],
+        on_decided: Callable[[Sequence[Lane]], None],
+        wait_seconds: float = MAX_WAIT_SECONDS,
+    ) -> None:
+        self._in_hand = in_hand
+        self._on_decided = on_decided
+        self._wait_seconds = wait_seconds
+        self._judges: dict[str, _Judge] = {}
+        by_policy: dict[int, _Judge] = {}
+        for lane in lanes:
+            policy = lane.shutdown_policy
+            judge = by_policy.setdefault(id(policy), _Judge(policy))
+            judge.lanes.append(lane)
+            self._judges[lane.name] = judge
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def quiet(self) -> None:
+        """Nothing to do."""
+
+    def stop(self, deadline: float) -> None:
+        """Nothing to do."""
+
+    def poll_begins(self, lane: Lane) -> Poll:
+        """How long the next receive may wait."""
+        judge = self._judges[lane.name]
+        busy = self._is_busy(judge)
+        left = judge.seconds_left()
+        if left is None:
+            return Poll(self._wait_seconds, busy)
+        # Whole seconds, as SQS wants them; one at least while jobs run, or empty receives would
+        # chase each other until the jobs are done.
+        return Poll(min(self._wait_seconds, max(math.ceil(left), int(busy))), busy)
+
+    def poll_ended(self, lane: Lane, poll: Poll, count: int) -> None:
+        """A receive was answered, with so many messages."""
+        judge = self._judges[lane.name]
+        # Busy before or after: a message that went back while SQS answered is not in that answer.
+        if count or poll.busy or self._is_busy(judge):
+            self._tell(judge, None)
+        else:
+            self._tell(judge, BatchProcessingResult(lane.name))
+
+    def batch_finished(self, lane: Lane, result: BatchProcessingResult) -> None:
+        """Messages were acknowledged together."""
+        judge = self._judges[lane.name]
+        self._tell(judge, result)
+        left = judge.seconds_left()
+        if left is not None and left < 1 and not self._is_busy(judge):
+            # The poll that began while jobs ran would delay the end by its second.
+            for lane in judge.lanes:
+                lane.client.end_polls()
+
+    def _tell(self, judge: _Judge, report: _Report) -> None:
+        if judge.tell(report):
+            self._on_decided(judge.lanes)
+
+    def _is_busy(self, judge: _Judge) -> bool:
+        return any(self._in_hand(lane) > 0 for lane in judge.lanes)

@@ -1,0 +1,113 @@
+"""Signals as an inbox: what the main thread of a worker reads while it waits."""
+
+import select
+import signal
+import socket
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Any, Literal, NamedTuple
+
+#: ``drain`` and ``quiet`` as in the command line's table of signals, ``slots``: show what runs,
+#: ``ignore``: nothing, ``fail``: a role cannot go on.
+Verb = Literal["drain", "quiet", "slots", "ignore", "fail"]
+
+#: what the signals say to a worker
+VERBS: Mapping[signal.Signals, Verb] = {
+    signal.SIGTERM: "drain",
+    signal.SIGINT: "drain",
+    signal.SIGUSR1: "slots",
+    signal.SIGUSR2: "quiet",
+    signal.SIGTSTP: "quiet",
+    signal.SIGHUP: "ignore",
+}
+
+
+class Notice(NamedTuple):
+    """One thing to do, and who asks for it."""
+
+    verb: Verb
+    reason: str
+    error: BaseException | None = None
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether it came as a signal."""
+        return self.reason in signal.Signals.__members__
+
+
+class SignalInbox:
+    """Notices for the main thread: from signals, and by ``post`` from any thread.
+
+    As a context manager it takes the signals over, in the main thread only, and gives them back at
+    the end. SIGINT and SIGHUP stay ignored where they are at the beginning: under ``nohup``, and in
+    the children of a supervisor.
+    """
+
+    def __init__(self) -> None:
+        self._notices: deque[Notice] = deque()
+        self._doors: tuple[socket.socket, socket.socket] | None = None
+        self._former: dict[signal.Signals, Any] = {}
+        self._former_fd = -1
+
+    def __enter__(self) -> "SignalInbox":
+        self._doors = socket.socketpair()
+        for door in self._doors:
+            door.setblocking(False)
+        if threading.current_thread() is threading.main_thread():
+            # The kernel may give a signal to any thread, and then the wait of this one would go on;
+            # the byte that the interpreter writes here ends the wait in any case.
+            self._former_fd = signal.set_wakeup_fd(
+                self._doors[1].fileno(), warn_on_full_buffer=False
+            )
+            for number in VERBS:
+                ignored = signal.getsignal(number) is signal.SIG_IGN
+                if not (ignored and number in (signal.SIGINT, signal.SIGHUP)):
+                    self._former[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._former:
+            signal.set_wakeup_fd(self._former_fd)
+        for number, handler in self._former.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        self._former = {}
+        doors, self._doors = self._doors, None
+        for door in doors or ():
+            door.close()
+
+    def fileno(self) -> int:
+        """What to wait for beside other things; readable once there is a notice."""
+        return -1 if self._doors is None else self._doors[0].fileno()
+
+    def post(self, verb: Verb, reason: str, error: BaseException | None = None) -> None:
+        """Leave a notice; it is kept where nobody waits yet."""
+        self._notices.append(Notice(verb, reason, error))
+        doors = self._doors
+        if doors is not None:
+            # Full, so the reader wakes anyway; or closed just now, so nobody reads any more.
+            with suppress(OSError):
+                doors[1].send(b"\0")
+
+    def wait(self, timeout: float | None = None) -> list[Notice]:
+        """The notices there are, after ``timeout`` seconds at the latest; None waits for one."""
+        if not self._notices and self._doors is not None:
+            select.select([self._doors[0]], [], [], timeout)
+            with suppress(BlockingIOError):
+                while self._doors[0].recv(4096):
+                    pass
+        notices = []
+        while self._notices:
+            notices.append(self._notices.popleft())
+        return notices
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        sign = signal.Signals(number)
+        self._notices.append(Notice(VERBS[sign], sign.name))

@@ -1,0 +1,362 @@
+"""The worker: makes the roles, introduces them to each other, starts and stops them.
+
+1. start     (heartbeat, acknowledger, executors, dispatcher, pollers: end of the line first)
+2. wait      (for a signal, a shutdown policy, ``stop()``)
+3. drain     (no more receives; unstarted messages go back; running jobs finish)
+4. stop      (the roles, reversed; put back what still runs)
+
+The thread that calls ``run`` does nothing else: a signal is acted on at once.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqsw.core.contracts import Clock
+from sqsw.core.events import DrainStarted, EventBus, WorkerStarted, WorkerStopped
+from sqsw.core.message import Message
+from sqsw.core.results import BatchProcessingResult
+from sqsw.core.settings import WorkerSettings
+from sqsw.worker.acknowledger import Acknowledger
+from sqsw.worker.credits import Credits
+from sqsw.worker.dispatcher import Dispatcher
+from sqsw.worker.executors.base import Executor, stack_of
+from sqsw.worker.executors.loop import LoopExecutor
+from sqsw.worker.executors.threads import ThreadExecutor
+from sqsw.worker.heartbeat import Heartbeat, beat_seconds
+from sqsw.worker.lane import Kind, Lane
+from sqsw.worker.poller import Poller
+from sqsw.worker.ready import ReadyMessages
+from sqsw.worker.shutdown_watch import ShutdownWatch
+from sqsw.worker.signals import Notice, SignalInbox
+
+#: seconds between two looks during a drain
+_LOOK_SECONDS = 0.02
+
+#: seconds beyond the drain to put back what is still in hand, and the same after a second signal
+_LAST_CALLS_SECONDS, _FORCED_SECONDS = 3.0, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a worker did.
+
+    Attributes
+    ----------
+    done, failed, retried, unknown :
+        Jobs by how they ended: returned, raised, asked for a retry, had no processor.
+    released :
+        Messages that were put back without having been started.
+    lease_lost :
+        Jobs whose result was dropped since their lease was over.
+    unfinished :
+        Messages whose jobs were still running at the end, and were put back.
+    stopped_by :
+        ``SIGTERM``, ``SIGINT``, ``shutdown_policy``, or what was given to ``stop``.
+    forced :
+        True where a second signal ended the drain; ``stopped_by`` is that signal then.
+    requests :
+        Calls to SQS.
+    """
+
+    done: int
+    failed: int
+    retried: int
+    unknown: int
+    released: int
+    lease_lost: int
+    unfinished: int
+    stopped_by: str
+    forced: bool
+    requests: int
+
+
+class Role(Protocol):
+    """The verbs of every role. Each may be called twice; ``stop`` without ``start`` is harmless."""
+
+    def start(self) -> None: ...
+    def quiet(self) -> None: ...
+    def stop(self, deadline: float) -> None: ...
+
+
+class Worker:
+    """Runs the jobs of some lanes, once.
+
+    Parameters
+    ----------
+    lanes :
+        The queues.
+    settings :
+        The numbers.
+    events :
+        Whom to tell what happens.
+    """
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        settings: WorkerSettings | None = None,
+        events: EventBus | None = None,
+        *,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._lanes = list(lanes)
+        self._settings = settings or WorkerSettings()
+        self._events = events or EventBus()
+        self._clock = clock
+        self._inbox = SignalInbox()
+        self._has_run = False
+        self._quiet_lanes: set[str] = set()
+        self._signals = 0
+        self._introduce()
+
+    def _introduce(self) -> None:
+        settings, events, lanes = self._settings, self._events, self._lanes
+        lock = threading.Lock()
+        self._pools = _pools(lanes, settings, lock)
+        self._executors: dict[Kind, Executor] = {"thread": ThreadExecutor(), "loop": LoopExecutor()}
+        self._heartbeat = Heartbeat(
+            events=events,
+            on_lost=self._lost,
+            is_acknowledging=self._is_acknowledging,
+            renew=settings.heartbeat,
+            interval=beat_seconds(lanes),
+            clock=self._clock,
+        )
+        self._acknowledger = Acknowledger(
+            events=events,
+            forget=self._forget,
+            on_acknowledged=self._acknowledged,
+            on_batch=self._batch_finished,
+            linger_seconds=settings.ack_linger_seconds,
+            clock=self._clock,
+        )
+        self._dispatcher = Dispatcher(
+            self._pools,
+            self._executors,
+            lock=lock,
+            watch=self._heartbeat.watch,
+            lose=self._heartbeat.lose,
+            put=self._acknowledger.put,
+            put_back=self._acknowledger.put_back,
+            events=events,
+            clock=self._clock,
+        )
+        self._watch = ShutdownWatch(
+            lanes,
+            in_hand=self._dispatcher.in_hand,
+            on_decided=self._lanes_decided,
+            wait_seconds=settings.wait_seconds,
+        )
+        self._pollers = [
+            Poller(
+                lane,
+                ready.credits,
+                accept=self._dispatcher.accept,
+                poll_begins=self._watch.poll_begins,
+                poll_ended=self._watch.poll_ended,
+                on_fatal=lambda error: self._inbox.post("fail", "error", error),
+                events=events,
+                clock=self._clock,
+            )
+            for pool, ready in self._pools
+            for lane in pool
+        ]
+
+    # What others may call, from any thread.
+
+    def stop(self, reason: str = "stop") -> None:
+        """Begin to drain; ``run`` returns when that is done."""
+        self._inbox.post("drain", reason)
+
+    def quiet(self) -> None:
+        """Receive no more, run what is in hand, and stay."""
+        self._inbox.post("quiet", "quiet")
+
+    # The thread of ``run``.
+
+    def run(self) -> WorkerReport:
+        """Work until a signal, a shutdown policy or ``stop()``.
+
+        Raises
+        ------
+        QueueNotFound, AccessDenied, SettingsError
+            The very first receive of a lane showed that it has nothing to receive from. Everything
+            has been stopped then.
+        """
+        if self._has_run:
+            raise RuntimeError("a worker runs once; make another one")
+        self._has_run = True
+        stopped_by: Notice | None = None
+        with self._inbox:
+            try:
+                self._start()
+                stopped_by = self._wait()
+                forced = self._drain(stopped_by)
+            except BaseException:
+                self._stop(forced=True)
+                raise
+            unfinished = self._stop(forced=forced is not None)
+        if stopped_by.error is not None:
+            raise stopped_by.error
+        reason = (forced or stopped_by).reason
+        self._events.publish(WorkerStopped(reason, unfinished))
+        return self._report(reason, forced is not None, unfinished)
+
+    def _start(self) -> None:
+        slots = sum(ready.credits.slots for _, ready in self._pools)
+        back: list[Role] = [self._heartbeat, self._acknowledger, *self._executors.values()]
+        for role in back:
+            role.start()
+        self._events.publish(WorkerStarted(tuple(lane.name for lane in self._lanes), slots))
+        front: list[Role] = [self._dispatcher, self._watch, *self._pollers]
+        for role in front:
+            role.start()
+
+    def _wait(self) -> Notice:
+        while True:
+            for notice in self._inbox.wait():
+                if self._is_end(notice):
+                    return notice
+
+    def _is_end(self, notice: Notice) -> bool:
+        """Act on a notice; whether it ends the work."""
+        if notice.verb == "slots":
+            sys.stderr.write(self.describe_slots())
+            sys.stderr.flush()
+        elif notice.verb == "quiet":
+            for poller in self._pollers:
+                poller.quiet()
+        self._signals += notice.verb == "drain" and notice.is_signal
+        return notice.verb in ("drain", "fail")
+
+    def _drain(self, stopped_by: Notice) -> Notice | None:
+        """Finish what is in hand; the second signal, if one ended that early."""
+        deadline = self._clock() + self._settings.drain_seconds
+        running = sum(len(call.messages) for call in self._dispatcher.running())
+        self._events.publish(
+            DrainStarted(
+                stopped_by.reason,
+                running,
+                self._dispatcher.waiting(),
+                self._settings.drain_seconds,
+            )
+        )
+        for poller in self._pollers:
+            poller.quiet()
+        self._dispatcher.quiet()
+        self._acknowledger.quiet()
+        while not self._is_drained() and self._clock() < deadline:
+            for poller in self._pollers:
+                poller.end_poll()
+            for notice in self._inbox.wait(_LOOK_SECONDS):
+                self._is_end(notice)
+                if self._signals >= 2:
+                    return notice
+        return None
+
+    def _is_drained(self) -> bool:
+        # Asked in this order: what a last poll brings is in hand before its thread ends.
+        return not any(poller.is_alive() for poller in self._pollers) and not any(
+            self._dispatcher.in_hand(lane) for lane in self._lanes
+        )
+
+    def _stop(self, *, forced: bool) -> int:
+        """Stop the roles, from the beginning of the line to its end; how many jobs still ran."""
+        now = self._clock()
+        for poller in self._pollers:
+            poller.quiet()
+        self._dispatcher.quiet()
+        unfinished = self._dispatcher.abandon()
+        for poller in self._pollers:
+            poller.stop(now)
+        self._watch.stop(now)
+        self._dispatcher.stop(now)
+        deadline = now + (_FORCED_SECONDS if forced else _LAST_CALLS_SECONDS)
+        self._acknowledger.stop(deadline)
+        # After the acknowledger, for once: a busy thread must not cost it its time.
+        for executor in self._executors.values():
+            executor.stop(now + 0.2)
+        self._heartbeat.stop(deadline)
+        return unfinished
+
+    # What the roles call; methods here, since they are made one after the other.
+
+    def _lost(self, lane: Lane, message: Message) -> None:
+        self._dispatcher.lost(lane, message)
+
+    def _is_acknowledging(self, message: Message) -> bool:
+        return self._acknowledger.holds(message)
+
+    def _acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
+        self._dispatcher.acknowledged(lane, messages, deleted)
+
+    def _batch_finished(self, lane: Lane, result: BatchProcessingResult) -> None:
+        self._watch.batch_finished(lane, result)
+
+    def _forget(self, messages: Sequence[Message]) -> None:
+        # After a second signal nobody waits for an extension that hangs.
+        self._heartbeat.forget(messages, _FORCED_SECONDS / 2 if self._signals >= 2 else None)
+
+    def _lanes_decided(self, lanes: Sequence[Lane]) -> None:
+        for lane in lanes:
+            self._quiet_lanes.add(lane.name)
+            for poller in self._pollers:
+                if poller.lane is lane:
+                    poller.quiet()
+            self._dispatcher.quiet(lane)
+        if len(self._quiet_lanes) == len(self._lanes):
+            self.stop("shutdown_policy")
+
+    # What it tells.
+
+    def describe_slots(self) -> str:
+        """Every slot in use as text: queue, job, id, running for, lease left, stack."""
+        now = self._clock()
+        lines = []
+        for call in self._dispatcher.running():
+            for message, job_name in zip(call.messages, call.job_names, strict=True):
+                lines.append(
+                    f"{call.lane.name} {job_name or '-'} {message.message_id} "
+                    f"running for {now - call.started_at:.1f}s, "
+                    f"lease left {message.lease.expires_at - now:.1f}s\n"
+                )
+            lines.append(stack_of(call))
+        return "".join(lines) or "no slot is busy\n"
+
+    def _report(self, reason: str, forced: bool, unfinished: int) -> WorkerReport:
+        counts = self._dispatcher.counts
+        requests = self._heartbeat.requests + self._acknowledger.requests
+        return WorkerReport(
+            done=counts["done"],
+            failed=counts["failed"],
+            retried=counts["retried"],
+            unknown=counts["unknown"],
+            released=counts["released"],
+            lease_lost=counts["lease_lost"],
+            unfinished=unfinished,
+            stopped_by=reason,
+            forced=forced,
+            requests=requests + sum(poller.requests for poller in self._pollers),
+        )
+
+
+def _pools(
+    lanes: Sequence[Lane], settings: WorkerSettings, lock: threading.Lock
+) -> list[tuple[list[Lane], ReadyMessages]]:
+    """The lanes that share the slots of the worker, and each one that has slots of its own."""
+    shared = [lane for lane in lanes if lane.share.slots is None]
+    pools = [(shared, settings.concurrency)] if shared else []
+    pools += [([lane], lane.share.slots) for lane in lanes if lane.share.slots is not None]
+    total = sum(slots for _, slots in pools)
+    made = []
+    for pool, slots in pools:
+        prefetch = settings.prefetch
+        if prefetch is not None:
+            prefetch = prefetch * slots // total
+        weights = {lane.name: lane.share.weight for lane in pool}
+        made.append((pool, ReadyMessages(pool, Credits(weights, slots, prefetch, lock))))
+    return made
