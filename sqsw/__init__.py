@@ -56,7 +56,7 @@ else:
         "purge_queue": "sqsw.sqs_manage.remove",
         "redrive": "sqsw.sqs_manage.redrive",
     }
-    __all__ = sorted(_HOMES)
+    __all__ = list(_HOMES)
 
     def __getattr__(name):
         if name == "__version__":

@@ -14,7 +14,7 @@ class AsyncTaskDelayArgs(TypedDict, total=False):
     """The keywords of :meth:`AsyncTask.delay` that are about the message and not about the job."""
 
     _content_type: str
-    _delay_seconds: int
+    _delay_seconds: float
     _deduplication_id: str
     _group_id: str
 
@@ -101,7 +101,7 @@ class AsyncTask(Generic[P]):
     def delay(
         self,
         *args: Any,
-        _delay_seconds: int,
+        _delay_seconds: float,
         _content_type: str = ...,
         _deduplication_id: str = ...,
         _group_id: str = ...,
@@ -151,20 +151,28 @@ class AsyncTask(Generic[P]):
         if not self.queue.takes_lists:
             bound = bind_arguments(self.processor, args, job_kwargs, provided=self.provided)
         elif args:
-            raise TypeError(
-                f"{self.job_name!r} is called with a list of jobs, so jobs have keywords only"
-            )
+            raise TypeError(self._keywords_only())
         else:
             bound = job_kwargs
         return {**bound, **about_message}
+
+    def _keywords_only(self) -> str:
+        return f"{self.job_name!r} is called with a list of jobs, so jobs have keywords only"
 
     def send(self, message: dict[str, Any]) -> str | None:
         """Send what :meth:`message_of` has made."""
         return self.queue.add_job(self.job_name, **message)
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Call the function here and now; what it returns."""
-        return self.processor(*args, **kwargs)
+        """Call the function here and now; what it returns.
+
+        A function that is called with a list of jobs gets a list of this one.
+        """
+        if self._queue is None or not self._queue.takes_lists:
+            return self.processor(*args, **kwargs)
+        if args:
+            raise TypeError(self._keywords_only())
+        return cast("Callable[[list[Any]], object]", self.processor)([kwargs])
 
     def bake(self, *args: P.args, **kwargs: P.kwargs) -> "BakedAsyncTask":
         """Keep the call, to be sent by ``.delay()`` later.

@@ -62,7 +62,6 @@ class _EmbeddedSession:
 
     def __init__(self, region_name: str | None) -> None:
         self.region_name = region_name or DEFAULT_REGION
-        self._boto: Any = None
 
     @property
     def engine(self) -> LocalEngine:
@@ -128,16 +127,19 @@ class _EmbeddedSession:
                 why="only SQS is embedded",
                 next=f"take boto3's own session for {service_name!r}",
             )
+        region_name = region_name or self.region_name
         with _making:
-            _ = self.engine  # a file that cannot be used is said here, not at the first call
-            if self._boto is None:
-                self._boto = _boto_session(self)
-            return getattr(self._boto, kind)(
+            engine = self.engine  # a file that cannot be used is said here, not at the first call
+            made = getattr(_boto_session(), kind)(
                 service_name,
-                region_name=region_name or self.region_name,
+                region_name=region_name,
                 endpoint_url=endpoint_url or DEFAULT_ORIGIN,
                 **options,
             )
+        client = made if kind == "client" else made.meta.client
+        client.meta.events.register("before-send.sqs", _Seam(self, region_name))
+        client.meta.events.register(END_POLLS_EVENT, lambda **_: engine.end_polls())
+        return made
 
 
 class MemoryAWS:
@@ -305,8 +307,12 @@ class LocalSession(_EmbeddedSession):
         return make, (self._absolute,)
 
 
-def _boto_session(session: _EmbeddedSession) -> Any:
-    """A boto3 session that needs no credentials, reads no files and reaches no network."""
+@functools.cache
+def _boto_session() -> Any:
+    """One boto3 session for all of ours, since making one costs as much as a hundred calls.
+
+    It needs no credentials, reads no files and knows no engine: clients are attached one by one.
+    """
     import boto3.session
     import botocore.session
     from botocore import UNSIGNED
@@ -328,30 +334,25 @@ def _boto_session(session: _EmbeddedSession) -> Any:
             use_dualstack_endpoint=False,
         )
     )
-    boto = boto3.session.Session(botocore_session=core, region_name=session.region_name)
-    boto.events.register("before-sign.sqs", _name_region)
-    boto.events.register("before-send.sqs", _Seam(session))
-    boto.events.register(END_POLLS_EVENT, lambda **_: session.engine.end_polls())
-    return boto
-
-
-def _name_region(request: Any, region_name: str, **_: object) -> None:
-    """Unsigned requests carry no region, and queues of one name in two regions are two."""
-    request.headers[wire.REGION_HEADER] = region_name
+    return boto3.session.Session(botocore_session=core, region_name=DEFAULT_REGION)
 
 
 class _Seam:
-    """Answers botocore's requests; it must never return None, else they go to the network."""
+    """Answers a client's requests; it must never return None, else they go to the network.
 
-    def __init__(self, session: _EmbeddedSession) -> None:
-        self._session = session
+    Unsigned requests carry no region, and queues of one name in two regions are two: so the seam
+    knows the region of its client.
+    """
+
+    def __init__(self, session: _EmbeddedSession, region_name: str) -> None:
+        self._session, self._region_name = session, region_name
 
     def __call__(self, request: Any, **_: object) -> Any:
         from botocore.awsrequest import AWSResponse
 
         url = urlsplit(request.url)
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
-        headers["host"] = url.netloc
+        headers |= {"host": url.netloc, wire.REGION_HEADER: self._region_name}
         with _told_by(self._session):
             answer = wire.answer(
                 self._session.engine, request.method, headers, request.body, scheme=url.scheme

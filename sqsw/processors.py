@@ -150,6 +150,8 @@ class Processor:
     def _many(self, readable: Sequence[tuple[Message, Job]]) -> tuple[list[Message], "OpenJob"]:
         messages = [message for message, _ in readable]
         jobs = [job.job_kwargs for _, job in readable]
+        if self.pass_context:
+            jobs = [{**job.job_kwargs, self.context_var: job.job_context} for _, job in readable]
 
         def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
             running = CurrentJob(tuple(messages), self.job_name, readable[0][1].job_context)
@@ -172,7 +174,7 @@ class Processor:
 
     def _checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
         returned = call(*arguments)
-        if returned is None and inspect.iscoroutinefunction(self.fn):
+        if inspect.iscoroutinefunction(self.fn) and not inspect.isawaitable(returned):
             # The coroutine was made and dropped: the job has not run, and must not count as done.
             raise TypeError(
                 f"{type(self).__name__}.{call.__name__}() dropped the coroutine of "

@@ -7,9 +7,9 @@ module included: a worker works on a :meth:`~_Policy.fresh` copy and leaves the 
 
 import time
 
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock, ShutdownPolicy
 from sqsw.core.errors import SettingsError
-from sqsw.core.results import BatchProcessingResult
 
 
 class _Policy:

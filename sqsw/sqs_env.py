@@ -11,16 +11,19 @@ from sqsw.async_task import AsyncTask
 from sqsw.backoff_policies import DEFAULT_BACKOFF
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending
 from sqsw.context import SQSContext
-from sqsw.core.contracts import Backoff, Batching
+from sqsw.core.batch_result import BatchProcessingResult
+from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import SettingsError
 from sqsw.core.events import EventBus
 from sqsw.core.redrive_policy import RedrivePolicy
-from sqsw.core.results import BatchProcessingResult
+from sqsw.core.settings import WorkerSettings
 from sqsw.middleware.chain import Middleware
 from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawProcessor, RawQueue
+from sqsw.queue.work import work_apart
+from sqsw.shutdown_policies import NeverShutdown
 from sqsw.transport.client import ClientSource
 from sqsw.transport.names import QueueRef, name_of_url
 from sqsw.transport.queue_client import QueueClient
@@ -387,6 +390,49 @@ class SQSEnv:
     def process_batch(self, queue_name: str, wait_seconds: float = 0) -> BatchProcessingResult:
         """Receive once from this queue, run these jobs one after another, and return."""
         return self._known(queue_name).process_batch(wait_seconds)
+
+    def process_queues(
+        self,
+        queue_names: Iterable[str] | None = None,
+        shutdown_policy_maker: Callable[[], ShutdownPolicy] = NeverShutdown,
+        *,
+        concurrency: int = 1,
+    ) -> None:
+        """Run the jobs of several queues until the policies, or a signal, end it.
+
+        Each queue gets a process, which is watched and replaced should it die. Processes are
+        forked, so that they have what this one has; where that cannot be (no fork, threads in this
+        process, queues in memory) one worker here takes all queues, and its slots are shared.
+
+        Parameters
+        ----------
+        queue_names :
+            Names without prefix; None for all queues with a registered function.
+        shutdown_policy_maker :
+            Makes the policy of each queue.
+        concurrency :
+            Jobs at once in a process.
+
+        Raises
+        ------
+        SettingsError
+            Nothing is registered, so there is nothing to run.
+        """
+        names = list(queue_names or dict.fromkeys(r.queue_name for r in self.registrations()))
+        if not names:
+            raise SettingsError(
+                "there is nothing to work: no functions are registered",
+                next="import the modules that register them, then call process_queues()",
+            )
+        from sqsw.memory_sqs import MemorySession
+
+        work_apart(
+            [self._known(name) for name in names],
+            settings=WorkerSettings(concurrency=concurrency),
+            events=self.events,
+            policy_maker=shutdown_policy_maker,
+            fork=not isinstance(self.clients.session, MemorySession),
+        )
 
     def _known(self, queue_name: str) -> GenericQueue:
         # With its own class, whichever that is.

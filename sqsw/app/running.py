@@ -16,7 +16,7 @@ from sqsw.queue.work import never, work_queues
 from sqsw.sqs_env import SQSEnv
 
 if TYPE_CHECKING:
-    from sqsw.worker.worker import WorkerReport
+    from sqsw.core.worker_report import WorkerReport
 
 
 def queues_to_work(

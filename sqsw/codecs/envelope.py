@@ -107,7 +107,7 @@ def raw_entry(
                 else f"a delay of {delay_seconds} seconds is in the past",
                 why=f"a message can be delayed by 0 to {MAX_DELAY_SECONDS} seconds",
             )
-        entry["DelaySeconds"] = delay_seconds
+        entry["DelaySeconds"] = int(delay_seconds)
     if deduplication_id is not None:
         entry["MessageDeduplicationId"] = str(deduplication_id)
     if group_id is not None:

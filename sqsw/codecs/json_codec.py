@@ -20,7 +20,9 @@ class JSONCodec:
         """
         try:
             _refuse_lossy_keys(message)
-            return json.dumps(message, allow_nan=False, separators=(",", ":"))
+            # With json's own spaces, as sqs-workers writes it: a FIFO queue that deduplicates by
+            # content sees the same bytes from both.
+            return json.dumps(message, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             path, reason = _first_refused(message, "") or ("", str(error))
             raise MessageRefused(

@@ -7,12 +7,12 @@ loaded when they are asked for.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sqsw.core.batch_result import BatchProcessingResult as BatchProcessingResult
     from sqsw.core.errors import SQSError as SQSError
     from sqsw.core.redrive_policy import RedrivePolicy as RedrivePolicy
-    from sqsw.core.results import BatchProcessingResult as BatchProcessingResult
 else:
     _HOMES = {
-        "BatchProcessingResult": "sqsw.core.results",
+        "BatchProcessingResult": "sqsw.core.batch_result",
         "RedrivePolicy": "sqsw.core.redrive_policy",
         "SQSError": "sqsw.core.errors",
     }

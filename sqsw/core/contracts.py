@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from sqsw.core.batch_result import BatchProcessingResult
     from sqsw.core.message import Message
-    from sqsw.core.results import BatchProcessingResult
 
 
 @runtime_checkable

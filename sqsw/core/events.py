@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.message import Message
-from sqsw.core.results import BatchProcessingResult
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any, Self
 
 from sqsw.batching import NoBatching
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
-from sqsw.core.results import BatchProcessingResult, ProcessingResult
+from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import WorkerSettings
 from sqsw.middleware.chain import Middleware
 from sqsw.processors import as_result
@@ -195,9 +196,15 @@ class GenericQueue(ABC):
         wait_seconds :
             Seconds to wait for a message, 0 to 20.
         max_messages :
-            1 to 10.
+            At most so many; above 10 by several receives, up to the first one that is not full.
         """
-        return self.client.receive(max_messages, wait_seconds=wait_seconds)
+        found: list[Message] = []
+        while (wanted := min(max_messages - len(found), MAX_BATCH_ENTRIES)) > 0:
+            received = self.client.receive(wanted, wait_seconds=wait_seconds)
+            found += received
+            if len(received) < wanted:
+                break
+        return found
 
     def drain_queue(self, wait_seconds: float = 0) -> int:
         """Delete all messages that can be received now, by receiving them.

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ParamSpec
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from sqsw.async_task import AsyncTask
 from sqsw.backoff_policies import ConstantBackoff
@@ -18,9 +19,31 @@ from sqsw.transport.batches import Entry, check_entry, fit_to_queue
 from sqsw.worker.lane import Kind
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 #: A job that nobody here knows waits this long: its processor may be on its way with a deploy.
 UNKNOWN_JOB_BACKOFF = ConstantBackoff(300)
+
+# What is none of these is a processor, whatever ``processor_maker`` makes them of.
+_RESULT = (ProcessingResult, bool)
+
+
+def refusing_a_queue_name(method: Callable[P, R]) -> Callable[P, R]:
+    """Say what is meant where ``queue.processor()`` is called as ``env.processor()`` is."""
+
+    @wraps(method)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        names = [argument for argument in args[1:3] if isinstance(argument, str)]
+        if len(names) == 2:
+            first, second = names
+            raise TypeError(
+                f"queue.processor() takes the job name only, and got {first!r} and {second!r}: "
+                f"did you mean env.processor({first!r}, {second!r}, …) "
+                f"or queue.processor({second!r}, …)?"
+            )
+        return method(*args, **kwargs)
+
+    return checked
 
 
 class JobQueue(GenericQueue):
@@ -34,6 +57,7 @@ class JobQueue(GenericQueue):
 
     # -- registering -------------------------------------------------------------------------
 
+    @refusing_a_queue_name
     def processor(
         self,
         job_name: str,
@@ -56,12 +80,6 @@ class JobQueue(GenericQueue):
         TypeError
             A queue name was given as well.
         """
-        if not isinstance(pass_context, bool):
-            raise TypeError(
-                f"queue.processor() takes the job name only, and got {job_name!r} and "
-                f"{pass_context!r}: did you mean env.processor({job_name!r}, {pass_context!r}, …) "
-                f"or queue.processor({pass_context!r}, …)?"
-            )
 
         def register(fn: Callable[P, object]) -> AsyncTask[P]:
             self.refuse_other(job_name, fn)
@@ -231,14 +249,14 @@ class JobQueue(GenericQueue):
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and tell how it ended."""
         found = self._find(message)
-        return found.process_message(message) if isinstance(found, Processor) else found
+        return found if isinstance(found, _RESULT) else found.process_message(message)
 
     async def process_message_async(self, message: Message) -> ProcessingResult | bool:
         """The same as :meth:`process_message`, on the event loop."""
         found = self._find(message)
-        if isinstance(found, Processor):
-            return await found.process_message_async(message)
-        return found
+        if isinstance(found, _RESULT):
+            return found
+        return await found.process_message_async(message)
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages, a list for each job name."""
@@ -263,10 +281,10 @@ class JobQueue(GenericQueue):
         groups: dict[str, tuple[Processor, list[Message]]] = {}
         for message in messages:
             found = self._find(message)
-            if isinstance(found, Processor):
-                groups.setdefault(found.job_name, (found, []))[1].append(message)
-            else:
+            if isinstance(found, _RESULT):
                 results[message.receipt_handle] = as_result(found)
+            else:
+                groups.setdefault(found.job_name, (found, []))[1].append(message)
         return list(groups.values())
 
     def _find(self, message: Message) -> Processor | ProcessingResult | bool:
@@ -279,7 +297,7 @@ class JobQueue(GenericQueue):
             )
             return ProcessingResult(False, error=missing)
         processor = self.processors.get(job_name)
-        return processor or self.process_message_fallback(job_name)
+        return self.process_message_fallback(job_name) if processor is None else processor
 
     def process_message_fallback(self, job_name: str) -> ProcessingResult | bool:
         """What becomes of a job that has no processor: put back for five minutes, never deleted."""

@@ -1,5 +1,6 @@
 """Open batches: jobs are collected and sent ten at a time."""
 
+import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -21,6 +22,8 @@ class _Batch:
 
     depth: int = 0
     entries: list[Entry] = field(default_factory=list)
+    # asyncio.to_thread() takes the context along, and the open batch with it.
+    lock: threading.Lock = field(default_factory=threading.Lock)
     failed: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -38,11 +41,11 @@ class Outbox:
     @property
     def is_open(self) -> bool:
         """Whether jobs are being collected here."""
-        return self._open.get() is not None
+        return self._current() is not None
 
     def open(self) -> None:
         """Begin to collect; may be called again inside."""
-        batch = self._open.get()
+        batch = self._current()
         if batch is None:
             batch = _Batch()
             self._open.set(batch)
@@ -51,14 +54,19 @@ class Outbox:
     def add(self, entry: Entry) -> None:
         """Collect an entry; ten of them are sent."""
         batch = self._batch()
-        batch.entries.append(entry)
-        if len(batch.entries) >= MAX_BATCH_ENTRIES:
-            self.flush()
+        with batch.lock:
+            batch.entries.append(entry)
+            is_full = len(batch.entries) >= MAX_BATCH_ENTRIES
+        if is_full:
+            self._flush(batch)
 
     def flush(self) -> None:
         """Send what was collected so far."""
-        batch = self._batch()
-        entries, batch.entries = batch.entries, []
+        self._flush(self._batch())
+
+    def _flush(self, batch: _Batch) -> None:
+        with batch.lock:
+            entries, batch.entries = batch.entries, []
         batch.failed += send_entries(self._client(), entries)
 
     def close(self) -> None:
@@ -74,7 +82,7 @@ class Outbox:
         if batch.depth:
             return
         try:
-            self.flush()
+            self._flush(batch)
         finally:
             self._open.set(None)
         if batch.failed:
@@ -88,8 +96,14 @@ class Outbox:
                 next="the error has the failed entries in .errors, each under '_message'",
             )
 
-    def _batch(self) -> _Batch:
+    def _current(self) -> _Batch | None:
         batch = self._open.get()
+        # A task that began inside the block has a copy of its context, with the batch in it; what
+        # it adds after the end of the block would never be sent.
+        return batch if batch is not None and batch.depth > 0 else None
+
+    def _batch(self) -> _Batch:
+        batch = self._current()
         if batch is None:
             raise RuntimeError("there is no open batch: call open_add_batch() first")
         return batch

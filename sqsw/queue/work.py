@@ -1,18 +1,23 @@
 """Hand queues to the worker."""
 
+import os
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.events import EventBus, QueueWarning
 from sqsw.core.message import Message
-from sqsw.core.results import BatchProcessingResult, ProcessingResult
+from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
+from sqsw.core.worker_report import WorkerReport
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.once import process_once
-from sqsw.worker.worker import Worker, WorkerReport
+from sqsw.worker.supervisor import Supervisor
+from sqsw.worker.worker import Worker
 
 
 class WorkableQueue(Protocol):
@@ -81,6 +86,30 @@ def work_queues(
         share = by_name.get(queue.name, QueueShare(queue.name))
         lanes.append(_lane(queue, attributes, settings, share, policy_of(queue.name)))
     return Worker(lanes, settings, events).run()
+
+
+def work_apart(
+    queues: Sequence[WorkableQueue],
+    *,
+    settings: WorkerSettings,
+    events: EventBus,
+    policy_maker: Callable[[], ShutdownPolicy],
+    fork: bool,
+) -> None:
+    """Run the jobs of each queue in a process of its own, watched and replaced should it die.
+
+    Processes are forked, so that they have what this one has. Where that cannot be (no fork,
+    threads in this process, or ``fork`` is False) one worker here takes all queues.
+    """
+
+    def work_one(queue: WorkableQueue) -> None:
+        policy = policy_maker()
+        work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
+
+    if fork and hasattr(os, "fork") and threading.active_count() == 1:
+        Supervisor(work_one, [(queue,) for queue in queues], events=events).run()
+        return
+    work_queues(queues, settings=settings, events=events, policy_of=lambda _: policy_maker())
 
 
 def work_once(queue: WorkableQueue, wait_seconds: float) -> BatchProcessingResult:

@@ -151,12 +151,15 @@ class ReceivePass:
 
     def _receive(self, max_messages: int) -> list[Message]:
         self._renew()
+        # Counted from before the call, so that no lease ends earlier there than here.
+        until = self._clock() + self._lease_seconds
         messages = self._queue.receive(
             max_messages,
             wait_seconds=self._poll_seconds,
             visibility_timeout=self._lease_seconds,
         )
         for message in messages:
+            message.lease.expires_at = until
             # An older delivery of it goes: its receipt handle is worth nothing any more.
             self._held.pop(message.message_id, None)
             self._held[message.message_id] = message
@@ -213,9 +216,11 @@ class ReceivePass:
         except AccessDenied:
             more = True
         if more:
+            one = len(cut) == 1
             self._on_notice(
                 Notice(
-                    f"{len(cut)} message groups of {self._queue.name!r} were not seen to their end",
+                    f"{len(cut)} message group{'' if one else 's'} of {self._queue.name!r} "
+                    f"{'was not seen to its' if one else 'were not seen to their'} end",
                     why="on a FIFO queue a message that is looked at and left hides the rest of "
                     "its group",
                     next="move or delete what stands in front, and look again",

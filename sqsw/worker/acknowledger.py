@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import AccessDenied, QueueNotFound
 from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted, MessageReturned
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
-from sqsw.core.results import BatchProcessingResult
 from sqsw.worker.lane import Lane, is_final
 
 logger = logging.getLogger(__name__)

@@ -112,8 +112,10 @@ class Dispatcher:
                 for call in self._ready[name].clear(name):
                     back += [call, *self._leave_group(call)]
                 waiting = self._gates[name].clear_waiting()
-                self._ready[name].credits.park(name, -len(waiting))
                 back += waiting
+                credits = self._ready[name].credits
+                credits.park(name, -len(waiting))
+                credits.tell()
         self._send_back(back, 0)
 
     # Duties 1 to 3: in, and to a slot.
@@ -206,7 +208,7 @@ class Dispatcher:
         ready = self._ready[call.lane.name]
         with self._lock:
             self.counts.update(outcomes)
-            self._in_hand[call.lane.name] -= outcomes.count("lease_lost")
+            self._in_hand[call.lane.name] -= outcomes.count("dropped")
             del self._running[id(call)]
             ready.credits.end(call.lane.name, now - call.started_at)
             following = self._pick(ready)
@@ -233,7 +235,7 @@ class Dispatcher:
             self._lose(lane, message, "the visibility timeout ended before the job did")
         if message.lease.lost.is_set():
             self._events.publish(JobDropped(message, job_name, seconds))
-            return "lease_lost", 0
+            return "dropped", 0
         if result.success:
             self._events.publish(JobDone(message, job_name, seconds))
             self._put(lane, message, None)
@@ -274,6 +276,7 @@ class Dispatcher:
         """The lease of a message in hand is over: what comes after it in its group goes back."""
         back: list[Call] = []
         with self._lock:
+            self.counts["lease_lost"] += 1
             running = next((c for c in self._running.values() if message in c.messages), None)
             call = self._ordered.pop(message.receipt_handle, None)
             if call is not None and self._in_line(call):
@@ -285,6 +288,7 @@ class Dispatcher:
                     # A head stands ready still: it is found empty there, and so passed over.
                     back.insert(0, replace(call))
                     call.messages, call.job_names = [], []
+                self._ready[lane.name].credits.tell()
         self._send_back(back, FOLLOWER_SECONDS)
         if running is not None and all(m.lease.lost.is_set() for m in running.messages):
             self._executors[running.kind].cancel(running)
@@ -321,7 +325,8 @@ class Dispatcher:
                 for message in lost:
                     self._ordered.pop(message.receipt_handle, None)
             if owned:
-                self._put_back(call.lane, owned, hidden_seconds, False)
+                hidden = min(call.lane.within_limit(message, hidden_seconds) for message in owned)
+                self._put_back(call.lane, owned, hidden, False)
 
     # What others ask.
 

@@ -86,7 +86,7 @@ class Lane:
     def within_limit(self, message: Message, seconds: float) -> int:
         """``seconds`` as SQS takes them for this message: whole, and within its 12 hours."""
         left = message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - time.monotonic()
-        return max(0, int(min(round(seconds), left - _LIMIT_MARGIN_SECONDS)))
+        return max(0, round(min(seconds, left - _LIMIT_MARGIN_SECONDS)))
 
 
 @dataclass(frozen=True, slots=True)

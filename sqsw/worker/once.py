@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Sequence
 
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.events import EventBus, ReceiveDone
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
-from sqsw.core.results import BatchProcessingResult
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.credits import Credits
 from sqsw.worker.dispatcher import Dispatcher

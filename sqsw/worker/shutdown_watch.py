@@ -22,8 +22,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.limits import MAX_WAIT_SECONDS
-from sqsw.core.results import BatchProcessingResult
 from sqsw.worker.lane import Lane, Poll
 
 logger = logging.getLogger(__name__)

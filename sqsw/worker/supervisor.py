@@ -33,6 +33,14 @@ _SOUND_SECONDS = 60.0
 _LAST_SECONDS = 10.0
 
 
+#: what a child is told, whatever signal it came by
+_FORWARDED: dict[str, signal.Signals] = {
+    "drain": signal.SIGTERM,
+    "slots": signal.SIGUSR1,
+    "quiet": signal.SIGUSR2,
+}
+
+
 @dataclass(slots=True, eq=False)
 class _Child:
     arguments: tuple[Any, ...]
@@ -124,6 +132,7 @@ class Supervisor:
                     if self._clock() >= self._kill_at:
                         self._kill_all()
             finally:
+                self._kill_at = 0.0
                 self._kill_all()
                 self._reap()
         return SupervisorReport(stopped_by, self._signals > 1, self._restarts)
@@ -182,15 +191,16 @@ class Supervisor:
 
     def _forward(self, notice: Notice) -> bool:
         """Pass a notice on to the children; whether it ends them."""
-        number = {"slots": signal.SIGUSR1, "quiet": signal.SIGUSR2}.get(notice.verb)
+        number = _FORWARDED.get(notice.verb)
+        if number is None:
+            return False
         if notice.verb == "drain":
-            number = signal.SIGTERM
             self._signals += notice.is_signal
             patience = 0.0 if self._signals > 1 else self._drain_seconds
             self._kill_at = self._clock() + patience + _LAST_SECONDS
             for child in self._children:
                 child.restart_at = None
-        for process in self._alive() if number is not None else ():
+        for process in self._alive():
             if process.pid is not None and process.is_alive():
                 os.kill(process.pid, number)
         return notice.verb == "drain"

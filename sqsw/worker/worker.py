@@ -12,14 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.events import DrainStarted, EventBus, WorkerStarted, WorkerStopped
 from sqsw.core.message import Message
-from sqsw.core.results import BatchProcessingResult
 from sqsw.core.settings import WorkerSettings
+from sqsw.core.worker_report import WorkerReport
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.credits import Credits
 from sqsw.worker.dispatcher import Dispatcher
@@ -38,40 +38,6 @@ _LOOK_SECONDS = 0.02
 
 #: seconds beyond the drain to put back what is still in hand, and the same after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 3.0, 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerReport:
-    """What a worker did.
-
-    Attributes
-    ----------
-    done, failed, retried, unknown :
-        Jobs by how they ended: returned, raised, asked for a retry, had no processor.
-    released :
-        Messages that were put back without having been started.
-    lease_lost :
-        Jobs whose result was dropped since their lease was over.
-    unfinished :
-        Messages whose jobs were still running at the end, and were put back.
-    stopped_by :
-        ``SIGTERM``, ``SIGINT``, ``shutdown_policy``, or what was given to ``stop``.
-    forced :
-        True where a second signal ended the drain; ``stopped_by`` is that signal then.
-    requests :
-        Calls to SQS.
-    """
-
-    done: int
-    failed: int
-    retried: int
-    unknown: int
-    released: int
-    lease_lost: int
-    unfinished: int
-    stopped_by: str
-    forced: bool
-    requests: int
 
 
 class Role(Protocol):
@@ -111,6 +77,7 @@ class Worker:
         self._has_run = False
         self._quiet_lanes: set[str] = set()
         self._signals = 0
+        self._forced_by: Notice | None = None
         self._introduce()
 
     def _introduce(self) -> None:
@@ -190,21 +157,21 @@ class Worker:
         if self._has_run:
             raise RuntimeError("a worker runs once; make another one")
         self._has_run = True
-        stopped_by: Notice | None = None
         with self._inbox:
             try:
                 self._start()
                 stopped_by = self._wait()
-                forced = self._drain(stopped_by)
+                self._drain(stopped_by)
             except BaseException:
-                self._stop(forced=True)
+                self._stop(_FORCED_SECONDS)
                 raise
-            unfinished = self._stop(forced=forced is not None)
+            forced = self._forced_by is not None
+            unfinished = self._stop(_FORCED_SECONDS if forced else _LAST_CALLS_SECONDS)
+        reason = (self._forced_by or stopped_by).reason
+        self._events.publish(WorkerStopped(reason, unfinished))
         if stopped_by.error is not None:
             raise stopped_by.error
-        reason = (forced or stopped_by).reason
-        self._events.publish(WorkerStopped(reason, unfinished))
-        return self._report(reason, forced is not None, unfinished)
+        return self._report(reason, unfinished)
 
     def _start(self) -> None:
         slots = sum(ready.credits.slots for _, ready in self._pools)
@@ -217,10 +184,10 @@ class Worker:
             role.start()
 
     def _wait(self) -> Notice:
-        while True:
-            for notice in self._inbox.wait():
-                if self._is_end(notice):
-                    return notice
+        ends: list[Notice] = []
+        while not ends:
+            ends = [notice for notice in self._inbox.wait() if self._is_end(notice)]
+        return ends[0]
 
     def _is_end(self, notice: Notice) -> bool:
         """Act on a notice; whether it ends the work."""
@@ -230,11 +197,14 @@ class Worker:
         elif notice.verb == "quiet":
             for poller in self._pollers:
                 poller.quiet()
-        self._signals += notice.verb == "drain" and notice.is_signal
+        if notice.verb == "drain" and notice.is_signal:
+            self._signals += 1
+            if self._signals > 1:
+                self._forced_by = notice
         return notice.verb in ("drain", "fail")
 
-    def _drain(self, stopped_by: Notice) -> Notice | None:
-        """Finish what is in hand; the second signal, if one ended that early."""
+    def _drain(self, stopped_by: Notice) -> None:
+        """Finish what is in hand, until the deadline or a second signal."""
         deadline = self._clock() + self._settings.drain_seconds
         running = sum(len(call.messages) for call in self._dispatcher.running())
         self._events.publish(
@@ -249,14 +219,11 @@ class Worker:
             poller.quiet()
         self._dispatcher.quiet()
         self._acknowledger.quiet()
-        while not self._is_drained() and self._clock() < deadline:
+        while not (self._is_drained() or self._forced_by or self._clock() >= deadline):
             for poller in self._pollers:
                 poller.end_poll()
             for notice in self._inbox.wait(_LOOK_SECONDS):
                 self._is_end(notice)
-                if self._signals >= 2:
-                    return notice
-        return None
 
     def _is_drained(self) -> bool:
         # Asked in this order: what a last poll brings is in hand before its thread ends.
@@ -264,7 +231,7 @@ class Worker:
             self._dispatcher.in_hand(lane) for lane in self._lanes
         )
 
-    def _stop(self, *, forced: bool) -> int:
+    def _stop(self, last_calls_seconds: float) -> int:
         """Stop the roles, from the beginning of the line to its end; how many jobs still ran."""
         now = self._clock()
         for poller in self._pollers:
@@ -275,7 +242,7 @@ class Worker:
             poller.stop(now)
         self._watch.stop(now)
         self._dispatcher.stop(now)
-        deadline = now + (_FORCED_SECONDS if forced else _LAST_CALLS_SECONDS)
+        deadline = now + last_calls_seconds
         self._acknowledger.stop(deadline)
         # After the acknowledger, for once: a busy thread must not cost it its time.
         for executor in self._executors.values():
@@ -299,7 +266,7 @@ class Worker:
 
     def _forget(self, messages: Sequence[Message]) -> None:
         # After a second signal nobody waits for an extension that hangs.
-        self._heartbeat.forget(messages, _FORCED_SECONDS / 2 if self._signals >= 2 else None)
+        self._heartbeat.forget(messages, _FORCED_SECONDS / 2 if self._forced_by else None)
 
     def _lanes_decided(self, lanes: Sequence[Lane]) -> None:
         for lane in lanes:
@@ -327,7 +294,7 @@ class Worker:
             lines.append(stack_of(call))
         return "".join(lines) or "no slot is busy\n"
 
-    def _report(self, reason: str, forced: bool, unfinished: int) -> WorkerReport:
+    def _report(self, reason: str, unfinished: int) -> WorkerReport:
         counts = self._dispatcher.counts
         requests = self._heartbeat.requests + self._acknowledger.requests
         return WorkerReport(
@@ -339,7 +306,7 @@ class Worker:
             lease_lost=counts["lease_lost"],
             unfinished=unfinished,
             stopped_by=reason,
-            forced=forced,
+            forced=self._forced_by is not None,
             requests=requests + sum(poller.requests for poller in self._pollers),
         )
 

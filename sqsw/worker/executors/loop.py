@@ -67,7 +67,8 @@ class LoopExecutor:
         if loop is None or thread is None:
             return
         loop.call_soon_threadsafe(self._cancel_all)
-        thread.join(max(deadline - time.monotonic(), 2 * _CANCEL_SECONDS))
+        # A coroutine that blocks the loop must not block the end of the worker as well.
+        thread.join(max(deadline - time.monotonic(), _CANCEL_SECONDS + 0.1))
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -98,7 +99,11 @@ class LoopExecutor:
 
     async def _run(self, call: Runnable, on_done: OnDone) -> None:
         results = await call.run_async()
-        following = on_done(call, results)
+        try:
+            following = on_done(call, results)
+        except BaseException:  # of a listener, say; the loop has to live on
+            logger.exception("the end of a job failed")
+            return
         if following is not None:
             self._begin(following, on_done)
 

@@ -1,0 +1,37 @@
+"""What a worker did, from its start to its end."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a worker did.
+
+    Attributes
+    ----------
+    done, failed, retried, unknown :
+        Jobs by how they ended: returned, raised, asked for a retry, had no processor.
+    released :
+        Messages that were put back without having been started.
+    lease_lost :
+        Messages whose lease was over before they were acknowledged; a job's result is dropped then.
+    unfinished :
+        Messages whose jobs were still running at the end, and were put back.
+    stopped_by :
+        ``SIGTERM``, ``SIGINT``, ``shutdown_policy``, or what was given to ``stop``.
+    forced :
+        True where a second signal ended the drain; ``stopped_by`` is that signal then.
+    requests :
+        Calls to SQS.
+    """
+
+    done: int
+    failed: int
+    retried: int
+    unknown: int
+    released: int
+    lease_lost: int
+    unfinished: int
+    stopped_by: str
+    forced: bool
+    requests: int

@@ -1,0 +1,122 @@
+"""What a worker says before its first request: a banner for a person, one line for a collector."""
+
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqsw.core.events import QueueWarning, WorkerStarted
+from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.observe.logs import LogListener
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.logs import logs_as_json
+from sqsw_cli.output import Printer
+from sqsw_cli.version import version_of
+from sqsw_cli.wording import count_of, duration
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+
+logger = logging.getLogger("sqsw.worker")
+
+
+class WorkerLog(LogListener):
+    """Log lines of a worker; the one at its start has what the banner shows a person.
+
+    Parameters
+    ----------
+    facts :
+        Keys and values for ``worker_started``.
+    """
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        super().__init__(logger)
+        self._facts = facts
+
+    def worker_started(self, event: WorkerStarted) -> None:
+        logger.info("worker_started", extra=dict(self._facts))
+
+
+class BannerLog(LogListener):
+    """Log lines below a banner, which has said how the worker started."""
+
+    def __init__(self, printer: Printer) -> None:
+        super().__init__(logger)
+        self._printer = printer
+
+    def worker_started(self, event: WorkerStarted) -> None:
+        pass
+
+    def queue_warning(self, event: QueueWarning) -> None:
+        self._printer.warn(event.text, next=event.hint)
+
+
+def announce(
+    invocation: Invocation,
+    env: "SQSEnv",
+    apps: Sequence[str],
+    shares: Sequence[QueueShare],
+    settings: WorkerSettings,
+) -> LogListener:
+    """Say what begins, before the first request, and listen to what follows."""
+    if not logs_as_json(invocation, daemon=True):
+        # Line by line: the region may have to be looked for, and the first one shall not wait.
+        for line in _lines(env, apps, shares, settings):
+            invocation.printer.note(line)
+        return BannerLog(invocation.printer)
+    logger.info("worker_starting", extra={"apps": list(apps), "worker": worker_name()})
+    return WorkerLog(_facts(env, apps, shares, settings))
+
+
+def _facts(
+    env: "SQSEnv", apps: Sequence[str], shares: Sequence[QueueShare], settings: WorkerSettings
+) -> dict[str, Any]:
+    return {
+        "version": version_of("sqsw"),
+        "worker": worker_name(),
+        "apps": list(apps),
+        "plugins": _plugins(env),
+        "sqs": env.location(),
+        "queues": [share.queue_name for share in shares],
+        "concurrency": settings.concurrency,
+        "prefetch": "auto" if settings.prefetch is None else settings.prefetch,
+        "visibility_timeout_s": settings.visibility_timeout,
+        "heartbeat": settings.heartbeat,
+        "drain_s": settings.drain_seconds,
+    }
+
+
+def worker_name() -> str:
+    """Host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _lines(
+    env: "SQSEnv", apps: Sequence[str], shares: Sequence[QueueShare], settings: WorkerSettings
+) -> Iterator[str]:
+    yield f"sqsw {version_of('sqsw')}   worker {worker_name()}"
+    sources = [*apps, *(f"plugin {plugin}" for plugin in _plugins(env))]
+    yield f"  app      {'   + '.join(sources)}"
+    yield f"  sqs      {env.location()}"
+    jobs = Counter(registration.queue_name for registration in env.registrations())
+    width = max(len(share.queue_name) for share in shares)
+    for index, share in enumerate(shares):
+        title = "" if index else "queues"
+        count = count_of(jobs[env.queue_client(share.queue_name).name], "job")
+        own = count_of(share.slots, "slot") if share.slots else f"weight {share.weight}"
+        yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}  {own}"
+    prefetch = "auto" if settings.prefetch is None else settings.prefetch
+    lease = "of the queue"
+    if settings.visibility_timeout is not None:
+        lease = duration(settings.visibility_timeout)
+    renewed = "renewed" if settings.heartbeat else "not renewed"
+    yield f"  slots    {settings.concurrency}, prefetch {prefetch}, lease {lease}, {renewed}"
+    yield f"  stop     Ctrl-C drains ({duration(settings.drain_seconds)}), twice stops now"
+
+
+def _plugins(env: "SQSEnv") -> list[str]:
+    """The plugins whose jobs are here."""
+    sources = {registration.source for registration in env.registrations()}
+    return sorted(source.removeprefix("plugin ") for source in sources if source != "app")

@@ -1,0 +1,64 @@
+"""A command as sqsw has them: global options anywhere, ``--local`` alone, examples last."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from sqsw_cli.global_options import GlobalOption, global_options
+
+
+def with_plain_local(args: Iterable[str]) -> list[str]:
+    """Write a bare ``--local`` as ``--local=``, so that it never eats the next word."""
+    rewritten = list(args)
+    end = rewritten.index("--") if "--" in rewritten else len(rewritten)
+    rewritten[:end] = ["--local=" if word == "--local" else word for word in rewritten[:end]]
+    return rewritten
+
+
+class WithGlobals(click.Command):
+    """What commands and their group share.
+
+    Parameters
+    ----------
+    examples :
+        Lines for the end of the help.
+    """
+
+    def __init__(self, *args: Any, examples: str = "", **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.params.extend(global_options())
+        self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_plain_local(args))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                is_shared = isinstance(param, GlobalOption) or "--help" in param.opts
+                (shared if is_shared else own).append(record)
+        for title, records in (("Options", own), ("Global options", shared)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        lines = self.examples.strip("\n").splitlines()
+        if lines:
+            with formatter.section("Examples"):
+                for line in lines:
+                    formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
+
+
+class Command(WithGlobals):
+    """One command of sqsw."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        keywords.setdefault("context_settings", {}).setdefault(
+            "help_option_names", ["-h", "--help"]
+        )
+        super().__init__(*args, **keywords)

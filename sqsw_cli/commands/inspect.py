@@ -1,0 +1,169 @@
+"""``sqsw inspect``: queues, messages and registered jobs."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from sqsw.core.errors import SettingsError
+from sqsw_cli.command import Command
+from sqsw_cli.exits import Exit
+from sqsw_cli.failures import Failure
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.opening import opened
+from sqsw_cli.options import app_options, selection_options, yes_option
+from sqsw_cli.output import Printer
+from sqsw_cli.params import Duration
+from sqsw_cli.peeking import count_messages, show_messages
+from sqsw_cli.queue_lines import show_queue, show_queues
+from sqsw_cli.selecting import refuse_idle_terminal, selection_of
+from sqsw_cli.task_lines import show_tasks
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+    from sqsw.sqs_manage.describe import QueueReport
+    from sqsw.sqs_manage.selection import Filter
+
+EXAMPLES = """
+sqsw inspect
+sqsw inspect emails --watch
+sqsw inspect emails_dead --peek 20
+sqsw inspect emails_dead --peek 500 --count-by job
+sqsw inspect emails_dead --fail-above 0 || mail -s "dead jobs" ops@example.com
+sqsw inspect --tasks --app myapp.tasks:env
+"""
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@click.option("--peek", metavar="N", type=click.IntRange(min=1), help="Show up to N messages.")
+@click.option(
+    "--count-by", metavar="PATH", help="With --peek: count by a key, as in args.customer."
+)
+@selection_options
+@click.option("--tasks", is_flag=True, help="Registered jobs, and where they come from.")
+@app_options
+@click.option("--watch", is_flag=True, help="Repeat until Ctrl-C.")
+@click.option("--interval", metavar="D", type=Duration(1), help="With --watch: 1s or more (2s).")
+@click.option(
+    "--fail-above",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Exit 8 if any queue shown holds more than N ready messages.",
+)
+@yes_option
+@click.pass_context
+def inspect(
+    ctx: click.Context,
+    queues: Sequence[str],
+    peek: int | None,
+    count_by: str | None,
+    jobs: Sequence[str],
+    filters: "Sequence[Filter]",
+    older_than: int | None,
+    ids: str | None,
+    tasks: bool,
+    app: Sequence[str],
+    no_plugins: bool,
+    watch: bool,
+    interval: int | None,
+    fail_above: int | None,
+    yes: bool,
+) -> int:
+    """Show all queues with the prefix; one QUEUE in detail; messages; or registered jobs."""
+    refuse_idle_terminal(ids, ctx)
+    invocation = ctx.find_object(Invocation) or Invocation()
+    selection = selection_of(jobs, filters, older_than, ids)
+    _check(
+        {
+            "--peek": peek is not None,
+            "--count-by": count_by is not None,
+            "a selection": bool(selection),
+            "--tasks": tasks,
+            "--watch": watch,
+            "--interval": interval is not None,
+            "--fail-above": fail_above is not None,
+        },
+        queues,
+    )
+    printer = invocation.printer
+    if tasks:
+        with opened(invocation, app, plugins=not no_plugins) as env:
+            show_tasks(printer, env, queues)
+            return Exit.OK
+    with opened(invocation) as env:
+        if peek is None:
+            look = _Look(printer, env, queues)
+            return look.repeat(interval or 2) if watch else look.once(fail_above)
+        if count_by is not None:
+            count_messages(printer, env, queues[0], peek, selection, yes=yes, path=count_by)
+        else:
+            show_messages(printer, env, queues[0], peek, selection, yes=yes)
+    return Exit.OK
+
+
+def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
+    """Refuse options that would do nothing here."""
+    if given["--peek"] and len(queues) != 1:
+        raise SettingsError(
+            f"--peek looks into one queue, {len(queues)} are named",
+            next="sqsw inspect QUEUE --peek 20",
+        )
+    needs = {"--count-by": "--peek", "a selection": "--peek", "--interval": "--watch"}
+    for option, needed in needs.items():
+        if given[option] and not given[needed]:
+            raise SettingsError(f"{option} needs {needed}", next=f"add {needed}")
+    alone = [option for option in ("--peek", "--tasks", "--watch", "--fail-above") if given[option]]
+    if len(alone) > 1:
+        raise SettingsError(f"{' and '.join(alone)} do not go together", next="choose one of them")
+
+
+class _Look:
+    """One look at the queues, or one after the other."""
+
+    def __init__(self, printer: Printer, env: "SQSEnv", queues: Sequence[str]) -> None:
+        self.printer = printer
+        self.env = env
+        self.queues = queues
+
+    def once(self, fail_above: int | None) -> int:
+        """Show the queues; complain if one of them holds too much."""
+        shown = self._show()
+        over = [r for r in shown if fail_above is not None and (r.visible or 0) > fail_above]
+        if not over:
+            return Exit.OK
+        raise Failure(
+            f"more than {fail_above} ready messages: "
+            + ", ".join(f"{report.name} has {report.visible}" for report in over),
+            code="fail_above",
+            exit_code=Exit.CHECK,
+        )
+
+    def repeat(self, seconds: int) -> int:
+        """Show them again and again; Ctrl-C is the way out, and no failure."""
+        try:
+            while True:
+                if self.printer.terminal:
+                    click.clear()
+                self._show()
+                time.sleep(seconds)
+        except KeyboardInterrupt:
+            return Exit.OK
+
+    def _show(self) -> "Sequence[QueueReport]":
+        from sqsw.sqs_manage.describe import describe_queue, list_queues
+
+        if len(self.queues) == 1:
+            report = describe_queue(self.env, self.queues[0])
+            show_queue(self.printer, report)
+            return [report]
+        if self.queues:
+            reports = [describe_queue(self.env, queue) for queue in self.queues]
+        else:
+            # A dead-letter queue stands beside its source, unless it has several or none here.
+            reports = [report for report in list_queues(self.env) if len(report.sources) != 1]
+            if not reports:
+                self.printer.note(f"no queues in {self.env.location()}")
+        show_queues(self.printer, reports)
+        return reports

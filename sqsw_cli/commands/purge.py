@@ -1,0 +1,163 @@
+"""``sqsw purge``: delete the messages of a queue, all of them or those that are meant."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from sqsw_cli.command import Command
+from sqsw_cli.confirming import type_the_name, yes_or_no
+from sqsw_cli.exits import Exit
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.message_lines import show_failure, show_handled
+from sqsw_cli.opening import is_local, opened
+from sqsw_cli.options import dry_run_option, limit_option, selection_options, yes_option
+from sqsw_cli.output import Printer
+from sqsw_cli.records import values_of
+from sqsw_cli.selecting import refuse_idle_terminal, selection_of
+from sqsw_cli.wording import count_of, elapsed, thousands
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+    from sqsw.sqs_manage.describe import QueueReport
+    from sqsw.sqs_manage.selection import Filter, Selection
+
+EXAMPLES = """
+sqsw purge emails
+sqsw purge emails_dead --yes
+sqsw purge emails_dead --older-than 7d --dry-run
+sqsw purge emails --job old_job
+"""
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("queue")
+@selection_options
+@limit_option
+@yes_option
+@dry_run_option("Print what would be deleted; with a selection it must receive to look.")
+@click.pass_context
+def purge(
+    ctx: click.Context,
+    queue: str,
+    jobs: Sequence[str],
+    filters: "Sequence[Filter]",
+    older_than: int | None,
+    ids: str | None,
+    limit: int | None,
+    yes: bool,
+    dry_run: bool,
+) -> int:
+    """Delete all messages of QUEUE, or only those that the options select.
+
+    Selecting works by receiving: on a queue with a dead-letter queue it spends one receive of
+    every message that it looks at.
+    """
+    from sqsw.sqs_manage.describe import describe_queue
+
+    refuse_idle_terminal(ids, ctx)
+    invocation = ctx.find_object(Invocation) or Invocation()
+    selection = selection_of(jobs, filters, older_than, ids, limit)
+    with opened(invocation) as env:
+        report = describe_queue(env, queue)
+        if not dry_run and not yes:
+            _confirm_purge(report, selection)
+        elif dry_run and not yes and selection and report.dlq and not is_local(env):
+            yes_or_no(
+                f"Looking counts as a receive; a message at its last one goes to {report.dlq} "
+                "next time. Go on?",
+                f"looking into {report.name!r} counts as a receive and needs a yes",
+            )
+        if selection:
+            return _purge_selected(invocation.printer, env, queue, report, selection, dry_run)
+        _purge_all(invocation.printer, env, queue, report, dry_run)
+        return Exit.OK
+
+
+def _confirm_purge(report: "QueueReport", selection: "Selection") -> None:
+    holding = (
+        f"{report.name} holds about {count_of(report.total, 'message')}: "
+        f"{thousands(report.visible)} ready, {thousands(report.in_flight)} in flight, "
+        f"{thousands(report.delayed)} delayed."
+    )
+    which = "those that match" if selection else "all of them"
+    type_the_name(
+        report.name,
+        [holding, f"Purging deletes {which} and cannot be undone."],
+        f"purge deletes about {report.total} messages from {report.name!r} and needs a yes"
+        if not selection
+        else f"purge deletes the matching messages from {report.name!r} and needs a yes",
+    )
+
+
+def _purge_all(
+    printer: Printer, env: "SQSEnv", queue: str, report: "QueueReport", dry_run: bool
+) -> None:
+    from sqsw.sqs_manage.remove import purge_queue
+
+    if not dry_run:
+        report = purge_queue(env, queue)
+    action = "would_delete" if dry_run else "purged"
+    if printer.as_json:
+        printer.json("queue", values_of(replace(report, action=action)))
+    elif not printer.terminal:
+        printer.plain(report.name, action, report.total)
+    elif dry_run:
+        printer.say(f"would delete about {count_of(report.total, 'message')} of {report.name}")
+    else:
+        printer.done(
+            f"purge of {report.name} started; SQS needs up to 60 seconds "
+            "and may delete messages that arrive meanwhile"
+        )
+
+
+def _purge_selected(
+    printer: Printer,
+    env: "SQSEnv",
+    queue: str,
+    report: "QueueReport",
+    selection: "Selection",
+    dry_run: bool,
+) -> int:
+    from sqsw.sqs_manage.remove import purge_selected
+
+    printer.finish_when_gone()
+    if report.dlq:
+        printer.warn(
+            f"every message of {report.name!r} that is looked at spends one of its "
+            f"{report.max_receives} receives",
+            why="SQS has no peek; messages are received and put back",
+        )
+    begun = time.monotonic()
+    counts = {"deleted": 0, "would_delete": 0, "skipped": 0, "failed": 0}
+    handled = purge_selected(
+        env,
+        queue,
+        selection,
+        dry_run=dry_run,
+        on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
+    )
+    with closing(handled):
+        for message in handled:
+            if message.failure is not None:
+                counts["failed"] += 1
+                show_failure(printer, message.failure)
+            else:
+                counts[message.view.action or "skipped"] += 1
+                if message.view.action != "skipped" or printer.as_json:
+                    show_handled(printer, message.view)
+            if printer.gone:
+                break
+    seconds = time.monotonic() - begun
+    if printer.as_json:
+        printer.json("summary", {"command": "purge", "seconds_s": round(seconds, 3), **counts})
+    elif printer.terminal:
+        done = "would be deleted" if dry_run else "deleted"
+        count = counts["would_delete"] if dry_run else counts["deleted"]
+        printer.done(f"{thousands(count)} {done} in {elapsed(seconds)}")
+    if counts["failed"]:
+        return Exit.PARTIAL if counts["deleted"] else Exit.FAILURE
+    return Exit.OK

@@ -1,0 +1,246 @@
+"""``sqsw redrive``: move dead letters back."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from sqsw.core.errors import SettingsError
+from sqsw_cli.command import Command
+from sqsw_cli.exits import Exit
+from sqsw_cli.failures import Failure
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.message_lines import show_failure, show_handled
+from sqsw_cli.opening import opened
+from sqsw_cli.options import (
+    accepted_yes_option,
+    dry_run_option,
+    limit_option,
+    selection_options,
+)
+from sqsw_cli.output import Column, Printer
+from sqsw_cli.progress import Bar
+from sqsw_cli.records import values_of
+from sqsw_cli.selecting import refuse_idle_terminal, selection_of
+from sqsw_cli.wording import ago, count_of, elapsed, rfc3339, thousands
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+    from sqsw.sqs_manage.message_view import HandledMessage
+    from sqsw.sqs_manage.moves import Move
+    from sqsw.sqs_manage.redrive import RedriveReport
+    from sqsw.sqs_manage.selection import Filter, Selection
+
+EXAMPLES = """
+sqsw redrive foo_dead
+sqsw redrive foo_dead --to foo --rate 50
+sqsw redrive foo_dead --job send_email --dry-run
+sqsw redrive foo_dead --filter args.customer=acme --filter 'receives<5' --limit 100
+sqsw inspect foo_dead --peek 1000 --json | jq -r 'select(.args.a > .args.b).id' | sqsw redrive foo_dead --ids -
+sqsw redrive foo_dead --status
+"""  # noqa: E501  # a line of a shell cannot be cut
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("dlq")
+@click.option("--to", "target", metavar="QUEUE", help="Destination for all messages.")
+@click.option("--rate", metavar="N", type=click.IntRange(min=1), help="Messages per second.")
+@selection_options
+@limit_option
+@dry_run_option("List what would be moved; each message listed counts as received once.")
+@click.option("--no-wait", is_flag=True, help="Start the move by SQS and return.")
+@click.option("--status", is_flag=True, help="Show the last ten moves.")
+@click.option("--cancel", is_flag=True, help="Stop the running move.")
+@accepted_yes_option
+@click.pass_context
+def redrive(
+    ctx: click.Context,
+    dlq: str,
+    target: str | None,
+    rate: int | None,
+    jobs: Sequence[str],
+    filters: "Sequence[Filter]",
+    older_than: int | None,
+    ids: str | None,
+    limit: int | None,
+    dry_run: bool,
+    no_wait: bool,
+    status: bool,
+    cancel: bool,
+) -> int:
+    """Move messages out of the dead-letter queue DLQ, back to where they came from.
+
+    Without a selection SQS does the work. With one, or where SQS cannot, sqsw receives, sends and
+    then deletes, in this order: a crash in between duplicates a message and never loses one.
+    """
+    refuse_idle_terminal(ids, ctx)
+    invocation = ctx.find_object(Invocation) or Invocation()
+    selection = selection_of(jobs, filters, older_than, ids, limit)
+    moving = bool(selection or dry_run or no_wait or target or rate)
+    if status + cancel + moving > 1:
+        raise SettingsError(
+            "--status and --cancel stand alone",
+            why="they look at a move or stop it; the other options begin one",
+        )
+    printer = invocation.printer
+    with opened(invocation) as env:
+        if status:
+            return _show_moves(printer, env, dlq)
+        if cancel:
+            return _cancel(printer, env, dlq)
+        mover = _Mover(printer, env, dlq, target, selection, rate, dry_run, not no_wait)
+        return mover.run()
+
+
+class _Mover:
+    """One redrive: what is shown while it runs, and what at its end."""
+
+    def __init__(
+        self,
+        printer: Printer,
+        env: "SQSEnv",
+        dlq: str,
+        target: str | None,
+        selection: "Selection",
+        rate: int | None,
+        dry_run: bool,
+        wait: bool,
+    ) -> None:
+        self.printer = printer
+        self.env = env
+        self.dlq = dlq
+        self.target = target
+        self.selection = selection
+        self.rate = rate
+        self.dry_run = dry_run
+        self.wait = wait
+        self.moved = 0
+
+    def run(self) -> int:
+        """Move, and say how it went."""
+        from sqsw.sqs_manage.redrive import redrive
+
+        printer = self.printer
+        printer.finish_when_gone()
+        begun = time.monotonic()
+        what = f"{self.dlq} → {self.target or 'where they came from'}"
+        with printer.progress(what) as bar:
+            try:
+                report = redrive(
+                    self.env,
+                    self.dlq,
+                    target=self.target,
+                    selection=self.selection or None,
+                    per_second=self.rate,
+                    dry_run=self.dry_run,
+                    wait=self.wait,
+                    on_progress=lambda progress: self._tell(progress, bar),
+                    on_notice=lambda note: printer.warn(note.message, note.why, note.next),
+                )
+            except KeyboardInterrupt:
+                self._interrupted()
+                raise
+        return self._end(report, time.monotonic() - begun)
+
+    def _tell(self, progress: "Move | HandledMessage", bar: Bar) -> None:
+        from sqsw.sqs_manage.moves import Move
+
+        if isinstance(progress, Move):
+            self.moved = progress.moved
+            bar.at(progress.moved, progress.total)
+            if self.printer.as_json:
+                self.printer.json("move", values_of(progress))
+        elif progress.failure is not None:
+            show_failure(self.printer, progress.failure)
+        else:
+            action = progress.view.action
+            self.moved += action == "moved"
+            bar.at(self.moved)
+            # A person sees what a dry run would move; of a move, how much of it is done.
+            wanted = ("would_move",) if self.printer.terminal else ("would_move", "moved")
+            if self.printer.as_json or action in wanted:
+                show_handled(self.printer, progress.view)
+
+    def _interrupted(self) -> None:
+        by_sqs = not (self.selection or self.dry_run)
+        self.printer.note(f"\n{count_of(self.moved, 'message')} moved so far")
+        if by_sqs:
+            self.printer.note(
+                f"a move by SQS goes on; to stop it: sqsw redrive {self.dlq} --cancel"
+            )
+
+    def _end(self, report: "RedriveReport", seconds: float) -> int:
+        printer = self.printer
+        if printer.as_json:
+            counts = {"moved": report.moved, "skipped": report.skipped, "failed": report.failed}
+            values = {"command": "redrive", "seconds_s": round(seconds, 3), **counts}
+            printer.json("summary", values)
+        elif report.status == "RUNNING":
+            printer.note(f"the move has begun; how it goes: sqsw redrive {self.dlq} --status")
+        elif self.dry_run:
+            printer.note(f"{thousands(report.would_move)} would be moved")
+        elif printer.terminal:
+            printer.done(f"{thousands(report.moved)} moved in {elapsed(seconds)}")
+        elif report.by_sqs:
+            printer.plain("moved", report.moved)
+        if report.failed:
+            if not printer.as_json:
+                printer.note(f"✗ {thousands(report.failed)} failed and stay in {self.dlq}")
+            return Exit.PARTIAL if report.moved else Exit.FAILURE
+        return Exit.OK
+
+
+def _show_moves(printer: Printer, env: "SQSEnv", dlq: str) -> int:
+    from sqsw.sqs_manage.moves import redrive_status
+
+    moves = redrive_status(env, dlq)
+    if printer.as_json:
+        for move in moves:
+            printer.json("move", values_of(move))
+    elif printer.terminal:
+        if not moves:
+            printer.note(f"no moves out of {dlq} are known")
+            return Exit.OK
+        columns = ("started", "status", "moved", "to", "reason")
+        rows = [
+            [
+                ago(move.started_at),
+                move.status.lower(),
+                f"{thousands(move.moved)} of {thousands(move.total)}",
+                move.destination or "where they came from",
+                move.failure_reason or "",
+            ]
+            for move in moves
+        ]
+        printer.table([Column(title, right=title == "moved") for title in columns], rows)
+    else:
+        for move in moves:
+            started = rfc3339(move.started_at)
+            printer.plain(started, move.status, move.moved, move.total, move.destination)
+    return Exit.OK
+
+
+def _cancel(printer: Printer, env: "SQSEnv", dlq: str) -> int:
+    from sqsw.core.errors import RedriveError
+    from sqsw.sqs_manage.moves import cancel_redrive
+
+    try:
+        moved = cancel_redrive(env, dlq)
+    except RedriveError as error:
+        if error.code != "ResourceNotFoundException":
+            raise
+        raise Failure(
+            error.message,
+            why=error.why,
+            next=error.next,
+            code="move_not_found",
+            exit_code=Exit.NOT_FOUND,
+        ) from error
+    if printer.as_json:
+        printer.json("move", {"source": dlq, "status": "CANCELLING", "moved": moved})
+    elif printer.terminal:
+        printer.done(f"the move is being stopped; about {count_of(moved, 'message')} stay moved")
+    else:
+        printer.plain("cancelling", moved)
+    return Exit.OK

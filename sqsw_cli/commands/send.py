@@ -1,0 +1,221 @@
+"""``sqsw send``: put jobs into a queue."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqsw.core.errors import SettingsError
+from sqsw_cli.bulk_send import BulkSend
+from sqsw_cli.command import Command
+from sqsw_cli.exits import Exit
+from sqsw_cli.failures import Failure
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.job_lines import Common, items_of, object_of
+from sqsw_cli.message_lines import show_unsent
+from sqsw_cli.opening import opened
+from sqsw_cli.options import accepted_yes_option, app_options, dry_run_option
+from sqsw_cli.output import Printer
+from sqsw_cli.params import DURATION, read_text
+from sqsw_cli.records import values_of
+from sqsw_cli.selecting import refuse_idle_terminal
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+    from sqsw.sqs_manage.outgoing import OutgoingMessage
+
+EXAMPLES = """
+sqsw send emails send_email to=user@example.com subject=Hello body=@letter.txt
+sqsw send reports build year:=2026 'formats:=["pdf","csv"]' --delay 5m
+sqsw send orders.fifo ship id:=17 --group customer-4 --dedup-id order-17
+sqsw send emails send_email --from recipients.jsonl --failed failed.jsonl
+psql -Atc "select json_build_object('id', id) from users" | sqsw send users refresh --from -
+sqsw send cron --raw '{"detail-type": "Scheduled Event"}'
+sqsw send cron --raw --from events.jsonl
+"""
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("queue")
+@click.argument("words", metavar="[JOB [ITEM]...]", nargs=-1)
+@click.option("-d", "--data", metavar="JSON", help="All arguments as one object; @file reads one.")
+@click.option(
+    "--from",
+    "file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="JSON Lines: arguments of JOB, or messages without it; - is stdin.",
+)
+@click.option("--raw", is_flag=True, help="The word after QUEUE is the body; @file and - read it.")
+@click.option("--group", metavar="ID", help="Message group.")
+@click.option("--dedup-id", metavar="ID", help="FIFO deduplication id.")
+@click.option("--delay", metavar="D", type=DURATION, help="0 to 15m, standard queues only.")
+@click.option("--context", metavar="K=V", multiple=True, help="Job context; K:=json as in ITEMs.")
+@app_options
+@click.option("--no-check", is_flag=True, help="With an app configured: send unchecked.")
+@click.option(
+    "--failed",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Bulk: write the lines that failed, ready for --from.",
+)
+@click.option("--keep-going", is_flag=True, help="Bulk: count bad lines as failed, and go on.")
+@dry_run_option("Print the messages, send nothing.")
+@accepted_yes_option
+@click.pass_context
+def send(
+    ctx: click.Context,
+    /,
+    queue: str,
+    words: Sequence[str],
+    file: str | None,
+    raw: bool,
+    app: Sequence[str],
+    no_plugins: bool,
+    no_check: bool,
+    failed: str | None,
+    keep_going: bool,
+    dry_run: bool,
+    **given: Any,
+) -> int:
+    """Send a job, or one a line of a file.
+
+    ITEM is key=value (text), key:=json, key=@file or key:=@file. All payloads are JSON. stdin is
+    read only where - asks for it.
+    """
+    refuse_idle_terminal(words[0] if raw and words and file is None else file, ctx)
+    invocation = ctx.find_object(Invocation) or Invocation()
+    bulk = {"--failed": failed, "--keep-going": keep_going}
+    _check(words, file, raw, bulk, **given)
+    # Bodies have no function to be checked against.
+    checked = list(app) if app and not no_check and not raw else []
+    with opened(invocation, checked, plugins=bool(checked) and not no_plugins) as env:
+        check = _checker(env, queue) if checked else _accept
+        common = Common(
+            job=None if raw or not words else words[0],
+            group=given["group"],
+            dedup_id=given["dedup_id"],
+            delay=given["delay"],
+            context=items_of(given["context"], "context key"),
+            raw=raw,
+        )
+        if file is not None:
+            sender = BulkSend(invocation.printer, env, queue, common, file)
+            if dry_run:
+                return sender.show(check)
+            return sender.run(check, keep_going=keep_going, failed_path=failed)
+        message = _message(common, words, given["data"])
+        return _send_one(invocation.printer, env, queue, message, check, dry_run=dry_run)
+
+
+def _check(
+    words: Sequence[str],
+    file: str | None,
+    raw: bool,
+    bulk: dict[str, Any],
+    *,
+    data: str | None,
+    context: Sequence[str],
+    dedup_id: str | None,
+    **_: Any,
+) -> None:
+    """Refuse what would be ignored."""
+    if raw and (data is not None or context):
+        raise SettingsError(
+            "--raw takes neither --data nor --context", why="a body is sent as it is"
+        )
+    most = 0 if raw else 1
+    if file is not None:
+        if data is not None or len(words) > most:
+            surplus = "--data" if data is not None else repr(words[most])
+            raise SettingsError(
+                f"--from and {surplus} do not go together",
+                why="each line brings its own arguments" if not raw else "every line is a body",
+            )
+        if dedup_id is not None:
+            raise SettingsError(
+                "--from and --dedup-id do not go together",
+                why="SQS would keep the first of messages with one deduplication id",
+                next="let each line say its own: dedup_id",
+            )
+        return
+    for option, value in bulk.items():
+        if value:
+            raise SettingsError(f"{option} needs --from")
+    if not words:
+        raise SettingsError(
+            "no body is given" if raw else "no JOB is given",
+            next="sqsw send QUEUE --raw BODY" if raw else "sqsw send QUEUE JOB key=value",
+        )
+    if raw and len(words) > 1:
+        raise SettingsError(
+            f"--raw takes one body, and {words[1]!r} stands behind it",
+            next="put quotes around the body",
+        )
+
+
+def _message(common: Common, words: Sequence[str], data: str | None) -> "OutgoingMessage":
+    if common.raw:
+        return common.message(1, body=_body(words[0]))
+    args = {}
+    if data is not None:
+        text = read_text(data[1:]) if data.startswith("@") else data
+        args = object_of(text, "the value of --data")
+    return common.message(1, args={**args, **items_of(words[1:])})
+
+
+def _body(word: str) -> str:
+    if word == "-":
+        return sys.stdin.read()
+    return read_text(word[1:]) if word.startswith("@") else word
+
+
+def _checker(env: "SQSEnv", queue: str) -> "Callable[[OutgoingMessage], None]":
+    """Compares messages with the registered functions."""
+    from sqsw.app.opening import check_job
+
+    name = env.queue_client(queue).name
+
+    def check(message: "OutgoingMessage") -> None:
+        # A payload that is not decoded here cannot be compared.
+        if message.job is not None and message.args is not None:
+            check_job(env, name, message.job, message.args)
+
+    return check
+
+
+def _accept(message: "OutgoingMessage") -> None:
+    pass
+
+
+def _send_one(
+    printer: Printer,
+    env: "SQSEnv",
+    queue: str,
+    message: "OutgoingMessage",
+    check: "Callable[[OutgoingMessage], None]",
+    *,
+    dry_run: bool,
+) -> int:
+    from sqsw.sqs_manage.bulk import SentMessage, send_messages
+    from sqsw.sqs_manage.outgoing import QueueRules
+
+    check(message)
+    client = env.queue_client(queue)
+    message.to_entry(QueueRules.of(client))
+    if dry_run:
+        show_unsent(printer, client.name, message)
+        return Exit.OK
+    results: list[Any] = []
+    send_messages(env, queue, [message], on_result=results.append)
+    result = results[0]
+    if not isinstance(result, SentMessage):
+        raise Failure(f"cannot send to {client.name!r}", why=f"{result.message} [{result.code}]")
+    if printer.as_json:
+        printer.json("sent", values_of(result))
+    elif printer.terminal:
+        printer.done(f"sent {result.job or 'a message'} to {client.name}  id {result.id}")
+    else:
+        printer.plain(result.id)
+    return Exit.OK

@@ -1,0 +1,196 @@
+"""``sqsw.toml``, or ``[tool.sqsw]`` in ``pyproject.toml``: defaults for options.
+
+A key is an option's name, nothing more. Where the queues are has no key: the application that
+sends would not read it, and would miss the worker.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sqsw.core.errors import SettingsError
+from sqsw_cli.wording import nearest
+
+_WHERE = {
+    "local": "SQSW_LOCAL",
+    "endpoint_url": "AWS_ENDPOINT_URL_SQS",
+    "region": "AWS_REGION",
+    "profile": "AWS_PROFILE",
+    "queue_prefix": "SQSW_QUEUE_PREFIX",
+}
+#: Options that a file must not give: a standing yes would be no yes.
+_NEVER = {"config", "version", "help", "yes"}
+#: Keys of ``[queues.NAME]``.
+_QUEUE_KEYS = {"weight", "concurrency"}
+_GLOBAL = ("json", "color", "log_level", "log_format", "quiet", "verbose")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the file says.
+
+    Attributes
+    ----------
+    path :
+        The file; None where there is none.
+    table :
+        Its keys: those of sqsw.toml, or of [tool.sqsw].
+    section :
+        How its outermost table is called in the file.
+    """
+
+    path: Path | None = None
+    table: Mapping[str, Any] = field(default_factory=dict)
+    section: str = ""
+
+    @property
+    def queues(self) -> dict[str, dict[str, int]]:
+        """``[queues.NAME]``: weight and concurrency of queues, for ``work``."""
+        queues = self._subtable("queues")
+        for name, values in queues.items():
+            if not isinstance(values, dict):
+                raise self._bad(f"queues.{name}", "must be a table", None)
+            for key, value in values.items():
+                if key not in _QUEUE_KEYS:
+                    raise self._unknown(key, f"queues.{name}", _QUEUE_KEYS)
+                if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                    raise self._bad(f"queues.{name}.{key}", "must be a number from 1", None)
+        return queues
+
+    def defaults_of(self, ctx: click.Context) -> dict[str, Any]:
+        """The defaults that the file gives for the options of the command of this context.
+
+        Raises
+        ------
+        SettingsError
+            A key is unknown, must not stand in a file, or has a value that its option refuses.
+        """
+        self._check_sections(ctx)
+        options = {_key(param): param for param in ctx.command.params if _key(param)}
+        shared = {key: value for key, value in self.table.items() if not isinstance(value, dict)}
+        # The app is a key for all commands, and an option of those that load one.
+        if "app" not in options:
+            shared.pop("app", None)
+        own = self._subtable(ctx.info_name or "")
+        defaults = {}
+        for table, section in ((shared, ""), (own, ctx.info_name or "")):
+            for key, value in table.items():
+                self._check_key(key, section, options)
+                param = options[key]
+                defaults[str(param.name)] = self._value(ctx, param, key, section, value)
+        return defaults
+
+    def _check_sections(self, ctx: click.Context) -> None:
+        parent = ctx.parent
+        group = parent.command if parent is not None else None
+        commands = group.list_commands(parent) if parent and isinstance(group, click.Group) else []
+        known = ["queues", *(name.replace("-", "_") for name in commands), *commands]
+        for key, value in self.table.items():
+            if isinstance(value, dict) and key not in known:
+                raise self._unknown(key, "", [*known, *_GLOBAL, "app"])
+            if not isinstance(value, dict) and key not in (*_GLOBAL, "app"):
+                self._refuse(key, "")
+                raise self._unknown(key, "", [*known, *_GLOBAL, "app"])
+
+    def _check_key(self, key: str, section: str, options: Mapping[str, click.Parameter]) -> None:
+        self._refuse(key, section)
+        if key not in options:
+            raise self._unknown(key, section, options)
+
+    def _refuse(self, key: str, section: str) -> None:
+        if key in _WHERE:
+            raise self._bad(
+                _dotted(section, key),
+                "cannot stand in a file: the application that sends would not read it",
+                f"set {_WHERE[key]}, or write --{key.replace('_', '-')}",
+            )
+        if key in _NEVER:
+            raise self._bad(_dotted(section, key), "belongs on the command line only", None)
+
+    def _value(
+        self, ctx: click.Context, param: click.Parameter, key: str, section: str, value: Any
+    ) -> Any:
+        if param.multiple and isinstance(value, str):
+            value = [value]
+        if isinstance(param.type, click.Path) and isinstance(value, str) and self.path is not None:
+            value = value if value == "-" else str(self.path.parent / value)
+        try:
+            param.type_cast_value(ctx, value)
+        except click.BadParameter as error:
+            raise self._bad(_dotted(section, key), error.message, None) from error
+        except (TypeError, ValueError) as error:
+            raise self._bad(_dotted(section, key), str(error), None) from error
+        return value
+
+    def _subtable(self, name: str) -> dict[str, Any]:
+        found = self.table.get(name.replace("-", "_"), self.table.get(name, {}))
+        return found if isinstance(found, dict) else {}
+
+    def _unknown(self, key: str, section: str, known: Any) -> SettingsError:
+        meant = nearest(key, known)
+        return SettingsError(
+            f"unknown key {key!r} in {_dotted(self.section, section) or 'the file'} of {self.path}",
+            why="a key is the name of an option, with underscores",
+            next=f"did you mean {meant!r}?" if meant else None,
+        )
+
+    def _bad(self, key: str, reason: str, next_step: str | None) -> SettingsError:
+        return SettingsError(f"{key!r} in {self.path} cannot be used", why=reason, next=next_step)
+
+
+def read_config(path: str | None = None, start: Path | None = None) -> Config:
+    """Read the file that is named, or the first one found from ``start`` upwards.
+
+    Parameters
+    ----------
+    path :
+        A file; ``none`` for no file; None to look for one.
+    start :
+        The directory where the search begins; the current one by default.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read or parsed.
+    """
+    if path == "none":
+        return Config()
+    if path is not None:
+        return _from_file(Path(path)) or Config(Path(path))
+    directory = Path.cwd() if start is None else start
+    for folder in (directory, *directory.parents):
+        for name in ("sqsw.toml", "pyproject.toml"):
+            file = folder / name
+            found = _from_file(file) if file.is_file() else None
+            if found is not None:
+                return found
+    return Config()
+
+
+def _from_file(path: Path) -> Config | None:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SettingsError(f"cannot read {os.fspath(path)}", why=reason) from error
+    if path.name == "pyproject.toml":
+        own = table.get("tool", {}).get("sqsw")
+        return None if own is None else Config(path, own, "tool.sqsw")
+    return Config(path, table)
+
+
+def _key(param: click.Parameter) -> str:
+    """The key of an option: its long name with underscores; empty for an argument."""
+    if not isinstance(param, click.Option):
+        return ""
+    longest = max(param.opts, key=len)
+    return longest.lstrip("-").replace("-", "_") if longest.startswith("--") else ""
+
+
+def _dotted(*parts: str) -> str:
+    return ".".join(part for part in parts if part)

@@ -1,0 +1,52 @@
+"""Exit codes: one table, by error class."""
+
+from enum import IntEnum
+
+from sqsw.core.errors import (
+    AccessDenied,
+    AppLoadError,
+    Busy,
+    MessageRefused,
+    QueueNotFound,
+    SettingsError,
+    SQSBatchError,
+    TaskAlreadyRegistered,
+    TaskNotFound,
+)
+
+
+class Exit(IntEnum):
+    """What the shell is told."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    ACCESS = 4
+    PARTIAL = 5
+    BUSY = 6
+    APP = 7
+    CHECK = 8
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+_BY_CLASS: dict[type[BaseException], Exit] = {
+    SettingsError: Exit.USAGE,
+    MessageRefused: Exit.USAGE,
+    QueueNotFound: Exit.NOT_FOUND,
+    TaskNotFound: Exit.NOT_FOUND,
+    AccessDenied: Exit.ACCESS,
+    SQSBatchError: Exit.PARTIAL,
+    Busy: Exit.BUSY,
+    AppLoadError: Exit.APP,
+    TaskAlreadyRegistered: Exit.APP,
+}
+
+
+def exit_code_of(error: BaseException) -> Exit:
+    """The exit code for an error: that of the nearest class in the table, else 1."""
+    for cls in type(error).__mro__:
+        if cls in _BY_CLASS:
+            return _BY_CLASS[cls]
+    return Exit.FAILURE

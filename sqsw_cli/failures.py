@@ -1,0 +1,131 @@
+"""What went wrong, why, and what to do next: on stderr, in words or as one JSON object."""
+
+import json
+import re
+import tempfile
+import traceback
+
+import click
+
+from sqsw.core.errors import SQSError
+from sqsw_cli.exits import Exit, exit_code_of
+from sqsw_cli.wording import nearest
+
+
+class ConsumerGone(Exception):
+    """Whoever read stdout has gone away (``| head``)."""
+
+
+class Failure(Exception):
+    """A failure of a command, in three parts.
+
+    Parameters
+    ----------
+    message, why, next :
+        What happened, the cause as far as it is known, and what would help.
+    code :
+        A word for programs.
+    exit_code :
+        What the shell is told.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        why: str | None = None,
+        next: str | None = None,
+        code: str = "failure",
+        exit_code: Exit = Exit.FAILURE,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.why = why
+        self.next = next
+        self.code = code
+        self.exit_code = int(exit_code)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Any error as a failure; a traceback that nobody expected is saved for a report."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, SQSError):
+        return Failure(
+            error.message or str(error),
+            why=error.why,
+            next=error.next,
+            code=_word(type(error).__name__),
+            exit_code=exit_code_of(error),
+        )
+    if isinstance(error, click.UsageError):
+        return _usage(error)
+    if isinstance(error, click.ClickException):
+        return Failure(_plain(error.format_message()))
+    return _unexpected(error)
+
+
+def _usage(error: click.UsageError) -> Failure:
+    command = error.ctx.command_path if error.ctx is not None else "sqsw"
+    message, next_step = _plain(error.format_message()), f"{command} --help"
+    if isinstance(error, click.NoSuchOption):
+        message = f"no such option: {error.option_name}"
+        meant = nearest(error.option_name, error.possibilities or ())
+        next_step = f"did you mean {meant!r}?" if meant else next_step
+    return Failure(message, next=next_step, code="usage", exit_code=Exit.USAGE)
+
+
+def _unexpected(error: BaseException) -> Failure:
+    text = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="sqsw-traceback-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(text)
+    return Failure(
+        f"unexpected {type(error).__name__}: {error}",
+        why=f"this is a defect of sqsw or of the app; the traceback was saved in {file.name}",
+        next="please report it together with that file",
+        code="unexpected",
+    )
+
+
+def _plain(message: str) -> str:
+    """A sentence of click in our style: small at its beginning, no full stop at its end."""
+    message = message.strip().removesuffix(".")
+    return message[:1].lower() + message[1:]
+
+
+def _word(class_name: str) -> str:
+    """``QueueNotFound`` becomes ``queue_not_found``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower()
+
+
+def block(
+    kind: str, message: str, why: str | None = None, next: str | None = None, *, color: bool
+) -> str:
+    """An error or a warning in its three parts, for people."""
+    shade = {"error": "red", "warning": "yellow"}[kind]
+    head = click.style(f"{kind}:", fg=shade, bold=True) if color else f"{kind}:"
+    lines = [f"{head} {message}"]
+    if why:
+        lines.append(f"  why:  {why}")
+    if next:
+        lines.append(f"  next: {next}")
+    return "\n".join(lines)
+
+
+def show(failure: Failure, *, as_json: bool, color: bool) -> None:
+    """Print a failure to stderr."""
+    if as_json:
+        values = {
+            "type": "error",
+            "code": failure.code,
+            "exit_code": failure.exit_code,
+            "message": failure.message,
+            "why": failure.why,
+            "next": failure.next,
+        }
+        click.echo(json.dumps(values, ensure_ascii=False), err=True)
+    else:
+        text = block("error", failure.message, failure.why, failure.next, color=color)
+        click.echo(text, err=True, color=color)

@@ -1,0 +1,130 @@
+"""The options that every command carries, so that they may stand before or after its name."""
+
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from sqsw_cli.config import read_config
+from sqsw_cli.invocation import Invocation
+
+
+class GlobalOption(click.Option):
+    """An option of every command, shown below the command's own."""
+
+
+class LocalOption(GlobalOption):
+    """``--local[=PATH]``: takes a value only with ``=``."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        return None if record is None else ("--local[=PATH]", record[1])
+
+
+def global_options() -> list[click.Option]:
+    """The options of section "global" on every command, newly made for each."""
+    return [
+        LocalOption(
+            ["--local"],
+            metavar="PATH",
+            callback=_remember,
+            expose_value=False,
+            help="Use the embedded SQS in a SQLite file (.sqsw/local.db). [SQSW_LOCAL]",
+        ),
+        _where("--endpoint-url", "URL", "Another SQS-compatible endpoint. [AWS_ENDPOINT_URL_SQS]"),
+        _where("--region", "NAME", "Region. [AWS_REGION]"),
+        _where("--profile", "NAME", "Credentials profile. [AWS_PROFILE]"),
+        _where("--queue-prefix", "TEXT", "Put before every queue name. [SQSW_QUEUE_PREFIX]"),
+        GlobalOption(
+            ["--config", "config_path"],
+            metavar="FILE",
+            envvar="SQSW_CONFIG",
+            allow_from_autoenv=False,
+            is_eager=True,
+            callback=_read_config,
+            expose_value=False,
+            help="Configuration file; 'none' reads no file. [SQSW_CONFIG]",
+        ),
+        _how(["--json"], is_flag=True, default=False, help="One JSON object a line on stdout."),
+        _how(
+            ["--color"],
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            help="Colour. [NO_COLOR, FORCE_COLOR]",
+        ),
+        _how(
+            ["--log-level"],
+            type=click.Choice(["debug", "info", "warning", "error"]),
+            default="info",
+            envvar="SQSW_LOG_LEVEL",
+            help="[SQSW_LOG_LEVEL]",
+        ),
+        _how(
+            ["--log-format"],
+            type=click.Choice(["auto", "console", "json"]),
+            default="auto",
+            envvar="SQSW_LOG_FORMAT",
+            help="Of daemons: lines on a terminal, JSON otherwise. [SQSW_LOG_FORMAT]",
+        ),
+        _how(["-q", "--quiet"], is_flag=True, default=False, help="No notes, no progress."),
+        _how(["-v", "--verbose"], count=True, help="More log; -vv: tracebacks, botocore's log."),
+        GlobalOption(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show the version.",
+        ),
+    ]
+
+
+def _where(name: str, metavar: str, text: str) -> click.Option:
+    # No envvar: variables rank below what the app says in code, and the library reads them.
+    return GlobalOption(
+        [name],
+        metavar=metavar,
+        callback=_remember,
+        expose_value=False,
+        allow_from_autoenv=False,
+        help=text,
+    )
+
+
+def _how(names: list[str], **keywords: Any) -> click.Option:
+    return GlobalOption(
+        names, callback=_remember, expose_value=False, allow_from_autoenv=False, **keywords
+    )
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    given = _is_given(ctx, param.name or "")
+    # The group knows nothing of the file yet, so only what was typed counts there.
+    if given or ctx.parent is not None:
+        ctx.ensure_object(Invocation).remember(param.name or "", value, given=given)
+    return value
+
+
+def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Remember the file; a command reads it before its other options look for their defaults."""
+    _remember(ctx, param, value)
+    if ctx.parent is not None and not ctx.resilient_parsing:
+        invocation = ctx.ensure_object(Invocation)
+        invocation.config = read_config(invocation.config_path)
+        ctx.default_map = invocation.config.defaults_of(ctx)
+    return value
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        import platform
+
+        from sqsw_cli.version import version_of
+
+        python = platform.python_version()
+        click.echo(f"sqsw {version_of('sqsw')} (Python {python}, boto3 {version_of('boto3')})")
+        ctx.exit()

@@ -1,0 +1,76 @@
+"""What the global options say, wherever they stood on the command line."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sqsw_cli.terminal import wants_color
+
+if TYPE_CHECKING:
+    from sqsw_cli.config import Config
+    from sqsw_cli.output import Printer
+
+
+@dataclass
+class Invocation:
+    """One call of ``sqsw``: its global options, and the printer that follows from them.
+
+    The options may stand before the command, after it, or both; then the later one wins. Those
+    of *where* the queues are stay None unless they were given: variables rank below what an app
+    says in code, so it is the library that reads them.
+    """
+
+    args: Sequence[str] = ()
+    local: str | None = None
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    queue_prefix: str | None = None
+    json: bool | None = None
+    color: str = "auto"
+    log_level: str = "info"
+    log_format: str = "auto"
+    quiet: bool = False
+    verbose: int = 0
+    config: "Config | None" = None
+    config_path: str | None = None
+    given: set[str] = field(default_factory=set)
+
+    def remember(self, name: str, value: Any, *, given: bool) -> None:
+        """Take the value of an option; what was typed beats what was not, whichever came first."""
+        if given:
+            self.given.add(name)
+        elif name in self.given:
+            return
+        setattr(self, name, value)
+
+    @property
+    def as_json(self) -> bool:
+        """Whether programs read the output; also where the options could not be read at all."""
+        if self.json is None:
+            own = self.args[: self.args.index("--")] if "--" in self.args else self.args
+            return "--json" in own
+        return self.json
+
+    @property
+    def level(self) -> str:
+        """The log level after ``-q`` and ``-v``."""
+        if "log_level" in self.given:
+            return self.log_level
+        if self.verbose:
+            return "debug"
+        return "error" if self.quiet else self.log_level
+
+    @property
+    def color_on_stderr(self) -> bool:
+        """Whether errors and notes are coloured."""
+        return not self.as_json and wants_color(sys.stderr, self.color)
+
+    @cached_property
+    def printer(self) -> "Printer":
+        """Prints in the face that was asked for."""
+        from sqsw_cli.output import Printer
+
+        return Printer(as_json=self.as_json, color=self.color, quiet=self.quiet)

@@ -1,0 +1,181 @@
+"""What ``send`` was told to send: items, JSON, lines of a file."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from sqsw.core.errors import SettingsError, SQSError
+from sqsw_cli.params import parse_item, parse_json
+
+if TYPE_CHECKING:
+    from sqsw.sqs_manage.outgoing import OutgoingMessage
+
+
+class BadLine(SettingsError):
+    """A line that is no message: its number, and what stands there."""
+
+    number = 0
+    text = ""
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the options say for every message.
+
+    Attributes
+    ----------
+    job :
+        The job name; None where the lines name it.
+    group, dedup_id, delay, context :
+        As the options have them; what a line says itself wins.
+    raw :
+        Whether bodies are sent as they are.
+    """
+
+    job: str | None = None
+    group: str | None = None
+    dedup_id: str | None = None
+    delay: int | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    raw: bool = False
+
+    def message(self, line: int, **given: Any) -> "OutgoingMessage":
+        """A message with these options, and what is given for it alone."""
+        from sqsw.sqs_manage.outgoing import OutgoingMessage
+
+        own = {key: value for key, value in given.items() if value is not None}
+        shared = {
+            "job": None if self.raw else self.job,
+            "group": self.group,
+            "dedup_id": self.dedup_id,
+            "delay": self.delay,
+            "context": self.context,
+        }
+        return OutgoingMessage(line=line, **{**shared, **own})
+
+
+def items_of(words: Iterable[str], what: str = "argument") -> dict[str, Any]:
+    """The items of the command line as one dictionary.
+
+    Raises
+    ------
+    SettingsError
+        One is no item, or a key stands twice.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        key, value = parse_item(word)
+        if key in found:
+            raise SettingsError(f"the {what} {key!r} is given twice", next="give it once")
+        found[key] = value
+    return found
+
+
+def object_of(text: str, what: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises
+    ------
+    SettingsError
+        It is something else.
+    """
+    value = parse_json(text, what)
+    if not isinstance(value, dict):
+        raise SettingsError(
+            f"{what} is no JSON object", why=f"expected an object, got {_kind(value)}"
+        )
+    return value
+
+
+def read_lines(
+    lines: Iterable[str],
+    common: Common,
+    *,
+    file_name: str,
+    check: Callable[["OutgoingMessage"], None],
+) -> "Iterator[OutgoingMessage | BadLine]":
+    """The messages of a file of JSON Lines, or of bodies; a bad one as its error.
+
+    Parameters
+    ----------
+    common :
+        What the options say.
+    file_name :
+        For errors.
+    check :
+        Raises where a message does not fit the registered function.
+    """
+    for number, line in enumerate(lines, start=1):
+        text = line.rstrip("\r\n")
+        if not text.strip():
+            continue
+        try:
+            message = _read(text, number, common)
+            check(message)
+        except SQSError as error:
+            why = "; ".join(part for part in (error.message, error.why) if part)
+            bad = BadLine(
+                f"line {number} of {file_name} is not valid",
+                why=error.why if isinstance(error, BadLine) else why,
+                next="nothing was sent; correct the line, or skip bad lines with --keep-going",
+            )
+            bad.number, bad.text = number, text
+            yield bad
+        else:
+            yield message
+
+
+def _read(text: str, number: int, common: Common) -> "OutgoingMessage":
+    if common.raw:
+        return common.message(number, body=text)
+    try:
+        value = parse_json(text, "the line")
+    except SettingsError as error:
+        raise BadLine("", why=f"no JSON: {error.why}") from error
+    if not isinstance(value, dict):
+        raise BadLine("", why=f"expected a JSON object, got {_kind(value)}")
+    if common.job is not None:
+        return common.message(number, args=value)
+    return _read_message(value, number, common)
+
+
+def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "OutgoingMessage":
+    """A ``message`` object, as ``inspect --peek --json`` prints it."""
+    keys: dict[str, tuple[type, ...]] = {
+        "job": (str,),
+        "args": (dict,),
+        "group": (str,),
+        "dedup_id": (str,),
+        "delay": (int,),
+        "context": (dict,),
+        "body": (str,),
+        "content_type": (str,),
+    }
+    for key, kinds in keys.items():
+        if not isinstance(value.get(key), (*kinds, type(None))):
+            raise BadLine("", why=f"{key!r} is {_kind(value[key])}")
+    job, args, body = value.get("job"), value.get("args"), value.get("body")
+    own = {key: value.get(key) for key in ("group", "dedup_id", "delay")}
+    if job is None and body is None:
+        raise BadLine("", why="it has neither 'job' nor 'body'")
+    if job is None:
+        return replace(common, raw=True).message(number, body=body, **own)
+    own |= {"job": job, "context": value.get("context")}
+    if args is not None or body is None:
+        return common.message(number, args=args or {}, **own)
+    # A payload that is no JSON (pickle of sqs-workers) goes out byte for byte.
+    attributes = value.get("attributes") or {}
+    return common.message(
+        number,
+        body=body,
+        content_type=value.get("content_type"),
+        context_text=attributes.get("JobContext"),
+        **own,
+    )
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean"}
+    if value is None:
+        return "null"
+    return names.get(type(value), "a number")

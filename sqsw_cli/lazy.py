@@ -1,0 +1,122 @@
+"""A group that imports a command when it is called; plugins bring commands of their own."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from sqsw_cli.command import WithGlobals
+from sqsw_cli.exits import Exit
+from sqsw_cli.failures import Failure, block
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.wording import nearest
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+#: Distributions that bring a command name it here; the entry point is a click command.
+PLUGIN_GROUP = "sqsw.commands"
+
+
+class Row(NamedTuple):
+    """Where a command is, and what the list of commands says about it."""
+
+    target: str
+    summary: str
+
+
+class LazyGroup(WithGlobals, click.Group):
+    """Knows its commands by a table and imports only the one that is called.
+
+    Parameters
+    ----------
+    table :
+        Command name to its row, in the order of the help.
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, Row], **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.table, *_plugins(self.table)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.table:
+            module, _, name = self.table[cmd_name].target.partition(":")
+            command: click.Command = getattr(import_module(module), name)
+            return command
+        entry_point = _plugins(self.table).get(cmd_name)
+        return None if entry_point is None else _load(entry_point)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
+            meant = nearest(name, self.list_commands(ctx))
+            raise Failure(
+                f"no such command: {name}"
+                if not name.startswith("-")
+                else f"no such option: {name}",
+                next=f"did you mean 'sqsw {meant}'?" if meant else "sqsw --help",
+                code="usage",
+                exit_code=Exit.USAGE,
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        WithGlobals.format_options(self, ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row.summary) for name, row in self.table.items()])
+        records = []
+        for name, entry_point in _plugins(self.table).items():
+            try:
+                command = _load(entry_point)
+            except Failure as failure:
+                color = ctx.ensure_object(Invocation).color_on_stderr
+                warning = block("warning", f"{failure.message}: {failure.why}", color=color)
+                click.echo(warning, err=True, color=color)
+                continue
+            summary = command.get_short_help_str(60)
+            records.append((name, f"{summary} ({_origin(entry_point)})".strip()))
+        if records:
+            with formatter.section("Plugin commands"):
+                formatter.write_dl(records)
+
+
+def _plugins(built_in: Mapping[str, Row]) -> dict[str, "EntryPoint"]:
+    """The commands that plugins bring, by name; a built-in one cannot be replaced."""
+    from importlib_metadata import entry_points
+
+    found = sorted(entry_points(group=PLUGIN_GROUP), key=lambda point: point.name)
+    return {point.name: point for point in found if point.name not in built_in}
+
+
+def _origin(entry_point: "EntryPoint") -> str:
+    dist = entry_point.dist
+    return "unknown package" if dist is None else f"{dist.name} {dist.version}"
+
+
+def _load(entry_point: "EntryPoint") -> click.Command:
+    try:
+        command = entry_point.load()
+    except Exception as error:
+        raise _broken(entry_point, f"{type(error).__name__}: {error}") from error
+    if not isinstance(command, click.Command):
+        raise _broken(entry_point, f"{entry_point.value} is no click command")
+    return command
+
+
+def _broken(entry_point: "EntryPoint", reason: str) -> Failure:
+    return Failure(
+        f"the plugin command '{entry_point.name}' of {_origin(entry_point)} cannot be loaded",
+        why=reason,
+        next="correct or uninstall the package",
+        code="app_load_error",
+        exit_code=Exit.APP,
+    )

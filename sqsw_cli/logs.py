@@ -1,0 +1,136 @@
+"""Logs on stderr: what the library and the jobs log through the standard library, formatted by
+structlog, as lines for a person or as JSON for a collector."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from sqsw.context import current_job
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.terminal import is_terminal
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+EventDict = MutableMapping[str, Any]
+
+#: Loggers of the libraries below, which tell every request.
+_BELOW = ("boto3", "botocore", "urllib3", "s3transfer")
+
+# What botocore writes at -vv that opens doors: headers of requests, answers of STS and SSO.
+_SECRETS = re.compile(
+    r"""(?ix)
+    (authorization | x-amz-security-token | (?:secret_?access_?key) | session_?token
+     | access_?token | refresh_?token | client_?secret)
+    (["']? \s* [:=>] \s* b?["']?)
+    ([^"'\n<&}]+)
+    """
+)
+
+
+def configure_logs(invocation: Invocation, *, daemon: bool = False) -> None:
+    """Send all logs to stderr, in the format and from the level that the options say.
+
+    Parameters
+    ----------
+    daemon :
+        Whether ``auto`` means JSON where stderr is no terminal.
+    """
+    import structlog
+
+    # Rank, name and time first, then whatever the record carries.
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        _add_job,
+        _mask_secrets,
+    ]
+    as_json = logs_as_json(invocation, daemon=daemon)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *(_json_tail() if as_json else _console_tail(invocation)),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(invocation.level.upper())
+    for name in _BELOW:
+        # Off, but for -vv: every poll would write a page.
+        quiet = logging.CRITICAL if invocation.verbose < 2 else logging.NOTSET
+        logging.getLogger(name).setLevel(quiet)
+    if not structlog.is_configured():
+        # A job that logs by structlog would print on stdout, which is for data.
+        structlog.configure(
+            processors=[
+                structlog.stdlib.filter_by_level,
+                *shared,
+                structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            ],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
+
+
+def logs_as_json(invocation: Invocation, *, daemon: bool) -> bool:
+    """Whether a program reads the log: said so, or ``--json``, or no terminal to see it on."""
+    if invocation.as_json or invocation.log_format == "json":
+        return True
+    return daemon and invocation.log_format == "auto" and not is_terminal(sys.stderr)
+
+
+def _json_tail() -> "list[Processor]":
+    import structlog
+
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+    ]
+
+
+def _console_tail(invocation: Invocation) -> "list[Processor]":
+    import structlog
+
+    return [
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        _for_people,
+        structlog.dev.ConsoleRenderer(
+            colors=invocation.color_on_stderr,
+            # The default one shows local variables, which may hold what a job must not tell.
+            exception_formatter=structlog.dev.plain_traceback,
+            sort_keys=False,
+        ),
+    ]
+
+
+def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Say in which job a line was logged."""
+    job = current_job()
+    if job is not None:
+        event_dict.setdefault("queue", job.queue_name)
+        event_dict.setdefault("job", job.job_name)
+        event_dict.setdefault("id", job.id)
+        event_dict.setdefault("attempt", job.receive_count)
+    return event_dict
+
+
+def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Leave out what only a program asks for: empty values, and our own loggers' names."""
+    if str(event_dict.get("logger", "")).startswith("sqsw."):
+        del event_dict["logger"]
+    return {key: value for key, value in event_dict.items() if value is not None}
+
+
+def _mask_secrets(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Cross out credentials in what the libraries below log."""
+    if str(event_dict.get("logger", "")).startswith(_BELOW):
+        event_dict["event"] = _SECRETS.sub(r"\1\2***", str(event_dict["event"]))
+    return event_dict

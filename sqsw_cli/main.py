@@ -1,0 +1,112 @@
+"""The root of the command line: the table of commands, and what becomes of errors.
+
+Only click, the standard library and the errors are imported here, so that ``sqsw --help`` and the
+completion of a shell answer at once.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import click
+
+from sqsw_cli.exits import Exit
+from sqsw_cli.failures import ConsumerGone, failure_of, show
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.lazy import LazyGroup, Row
+
+COMMANDS = {
+    "work": Row("sqsw_cli.commands.work:work", "Run jobs until stopped"),
+    "send": Row("sqsw_cli.commands.send:send", "Put jobs into a queue"),
+    "inspect": Row(
+        "sqsw_cli.commands.inspect:inspect", "Show queues, messages and registered jobs"
+    ),
+    "redrive": Row("sqsw_cli.commands.redrive:redrive", "Move dead letters back"),
+    "create-queue": Row(
+        "sqsw_cli.commands.create_queue:create_queue",
+        "Create a queue and its dead-letter queue",
+    ),
+    "purge": Row("sqsw_cli.commands.purge:purge", "Delete the messages of a queue"),
+}
+
+EXAMPLES = """
+sqsw create-queue --local --dlq emails_dead
+sqsw send --local emails send_email to=user@example.com
+sqsw work --local myapp.tasks:env
+"""
+
+
+class Root(LazyGroup):
+    """The group behind ``sqsw``: every error ends here, as words and as an exit code."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        words = list(sys.argv[1:] if args is None else args)
+        invocation = Invocation(args=words)
+        try:
+            result = super().main(
+                words,
+                prog_name="sqsw",
+                complete_var=complete_var,
+                standalone_mode=False,
+                obj=invocation,
+                **extra,
+            )
+            code = result if isinstance(result, int) else Exit.OK
+            sys.stdout.flush()
+        except (ConsumerGone, BrokenPipeError):
+            code = Exit.OK
+            _forget_stdout()
+        except (click.Abort, KeyboardInterrupt):
+            code = Exit.INTERRUPTED
+        except Exception as error:  # noqa: BLE001  # whatever it is, a person is told in words
+            code = _failed(error, invocation)
+        sys.exit(int(code))
+
+
+def _failed(error: Exception, invocation: Invocation) -> int:
+    failure = failure_of(error)
+    if invocation.verbose >= 2:
+        traceback.print_exception(error)
+    show(failure, as_json=invocation.as_json, color=invocation.color_on_stderr)
+    return failure.exit_code
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter from flushing, at its end, into a pipe that nobody reads."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.command(
+    cls=Root,
+    name="sqsw",
+    table=COMMANDS,
+    examples=EXAMPLES,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Run Python jobs from Amazon SQS, and look after the queues."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def run() -> NoReturn:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a sign gets a question mark, not a traceback.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # or AttributeError
+    cli.main()

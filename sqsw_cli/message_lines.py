@@ -1,0 +1,120 @@
+"""How messages look in the three faces."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqsw_cli.output import Column, Printer
+from sqsw_cli.records import values_of
+from sqsw_cli.wording import ago, rfc3339, thousands
+
+if TYPE_CHECKING:
+    from sqsw.sqs_manage.message_view import Failure, MessageView
+    from sqsw.sqs_manage.outgoing import OutgoingMessage
+
+#: characters of one value, and of a message id, on a terminal
+_VALUE, _ID = 32, 8
+
+
+def show_message(printer: Printer, view: "MessageView") -> None:
+    """One message for a program or a pipe."""
+    if printer.as_json:
+        printer.json("message", values_of(view))
+    else:
+        printer.plain(
+            view.id, view.job, rfc3339(view.sent_at), view.receives, payload(view, shorten=False)
+        )
+
+
+def show_handled(printer: Printer, view: "MessageView") -> None:
+    """What became of one message, for a program, a pipe or a person."""
+    if printer.as_json:
+        printer.json("message", values_of(view))
+    elif printer.terminal:
+        action = (view.action or "").replace("_", " ")
+        printer.say(f"{action}  {view.id[:_ID]}  {view.job or '-'}  {payload(view, shorten=True)}")
+    else:
+        printer.plain(view.action, view.id, view.job, payload(view, shorten=False))
+
+
+def show_failure(printer: Printer, failure: "Failure") -> None:
+    """A message to which it could not be done."""
+    if printer.as_json:
+        printer.json("failed", values_of(failure))
+    elif printer.terminal:
+        printer.say(f"✗ {failure.id or f'line {failure.line}'}  {failure.message} [{failure.code}]")
+    else:
+        where = failure.line if failure.id is None else failure.id
+        printer.plain("failed", where, failure.code, failure.message)
+
+
+def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> None:
+    """A message that a dry run would have sent."""
+    if printer.as_json:
+        values = {
+            "queue": queue,
+            "job": message.job,
+            "args": message.args,
+            "context": message.context,
+            "content_type": message.content_type or ("json" if message.job else None),
+            "body": message.body,
+            "raw": message.job is None,
+            "group": message.group,
+            "dedup_id": message.dedup_id,
+        }
+        printer.json("message", values)
+        return
+    shorten = printer.terminal
+    text = message.body or ""
+    if message.args is not None:
+        text = arguments(message.args) if shorten else json.dumps(message.args, ensure_ascii=False)
+    if shorten:
+        printer.say(f"would send  {message.job or '-'}  {text}")
+    else:
+        printer.plain(message.job, text)
+
+
+def message_table(printer: Printer, views: "Iterable[MessageView]") -> None:
+    """Messages for a person."""
+    columns = [
+        Column("id"),
+        Column("job"),
+        Column("sent"),
+        Column("receives", right=True),
+        Column("arguments", cut=True),
+    ]
+    rows = [
+        [
+            view.id[:_ID],
+            view.job or "-",
+            ago(view.sent_at),
+            thousands(view.receives),
+            payload(view, shorten=True),
+        ]
+        for view in views
+    ]
+    printer.table(columns, rows)
+
+
+def payload(view: "MessageView", *, shorten: bool) -> str:
+    """The arguments of a job, or the body where there are none to be read."""
+    if view.args is None:
+        return _short(view.body) if shorten else view.body
+    if not shorten:
+        return json.dumps(view.args, ensure_ascii=False)
+    return arguments(view.args)
+
+
+def arguments(args: Mapping[str, Any]) -> str:
+    """``to="user@example.com" count=3``, long values shortened."""
+    return " ".join(
+        f"{key}={_short(json.dumps(value, ensure_ascii=False))}" for key, value in args.items()
+    )
+
+
+def _short(text: str) -> str:
+    # What ends in a quote keeps it, so that a text still looks like one.
+    text = " ".join(text.split())
+    if len(text) <= _VALUE:
+        return text
+    return text[: _VALUE - 2] + ("…" + text[-1] if text.startswith('"') else "…")

@@ -1,0 +1,190 @@
+"""One command, three faces: tables for a person, lines for a pipe, JSON for a program.
+
+stdout is data and stderr is talk. rich is imported where something is drawn.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from sqsw_cli.failures import ConsumerGone, block
+from sqsw_cli.progress import Bar
+from sqsw_cli.records import json_line, record
+from sqsw_cli.terminal import is_terminal, wants_color
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+#: Tabs and line ends separate fields and records of the plain face, so inside they are written.
+_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+#: between two columns
+_GAP = "  "
+
+#: columns of the terminal that something shortened needs, to be worth showing
+_CUT_WIDTH = 16
+
+
+class Column(NamedTuple):
+    """A column of a table; only one with ``cut`` may be shortened to fit."""
+
+    title: str
+    right: bool = False
+    cut: bool = False
+
+
+class Printer:
+    """Prints results and notes.
+
+    Parameters
+    ----------
+    as_json :
+        Whether a program reads.
+    color :
+        ``auto``, ``always`` or ``never``.
+    quiet :
+        Whether notes are left out.
+    """
+
+    def __init__(self, *, as_json: bool = False, color: str = "auto", quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.terminal = not as_json and is_terminal(sys.stdout)
+        self.gone = False
+        self._color = color
+        self._quiet = quiet
+        self._finishes = False
+
+    def finish_when_gone(self) -> None:
+        """Something is being changed: if nobody reads any more, note it in ``gone`` and go on.
+
+        Without this a reader that goes away ends the command at once.
+        """
+        self._finishes = True
+
+    # -- data, on stdout ---------------------------------------------------------------------
+
+    def json(self, kind: str, values: Mapping[str, Any]) -> None:
+        """One JSON object, with all keys of its type."""
+        self._write(json_line(record(kind, values)))
+
+    def plain(self, *fields: object) -> None:
+        """One line of fields with tabs between them; None is an empty field."""
+        self._write("\t".join(_field(field) for field in fields))
+
+    def say(self, text: str = "", *, style: str | None = None) -> None:
+        """A line for a person."""
+        colored = wants_color(sys.stdout, self._color)
+        self._write(click.style(text, fg=style) if style and colored else text)
+
+    def done(self, text: str) -> None:
+        """A line that says what has been done."""
+        self._write(f"{self._sign('✓', 'green')} {text}")
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        """A table as wide as the terminal: columns are left out from the right, never cut."""
+        console = self._console()
+        widths = [_least(index, column, rows) for index, column in enumerate(columns)]
+        count = len(columns)
+        while count > 1 and _width(widths[:count]) > console.width:
+            count -= 1
+        # A name that is longer than the terminal is wrapped by it, but not cut by us.
+        console.width = max(console.width, _width(widths[:count]))
+        with console.capture() as captured:
+            console.print(_table(columns[:count], widths, rows))
+        for line in captured.get().rstrip("\n").split("\n"):
+            self._write(line.rstrip())
+
+    def _sign(self, sign: str, shade: str) -> str:
+        return click.style(sign, fg=shade) if wants_color(sys.stdout, self._color) else sign
+
+    def _console(self) -> "Console":
+        from rich.console import Console
+
+        colored = wants_color(sys.stdout, self._color)
+        return Console(
+            file=sys.stdout,
+            force_terminal=colored,
+            no_color=not colored,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+
+    def _write(self, line: str) -> None:
+        if self.gone:
+            return
+        try:
+            # Flushed line by line: the reader is a program that waits for it, or a person.
+            click.echo(line, color=True)
+        except BrokenPipeError as error:
+            self.gone = True
+            if not self._finishes:
+                raise ConsumerGone from error
+
+    # -- talk, on stderr ---------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Something a person may want to know."""
+        if not self._quiet and not self.as_json:
+            click.echo(text, err=True)
+
+    def next(self, command: str) -> None:
+        """The command that comes next, most likely; only on a terminal."""
+        if self.terminal:
+            self.note(f"\nnext: {command}")
+
+    def warn(self, message: str, why: str | None = None, next: str | None = None) -> None:
+        """A warning, in the form of an error."""
+        color = not self.as_json and wants_color(sys.stderr, self._color)
+        click.echo(block("warning", message, why, next, color=color), err=True, color=color)
+
+    def progress(self, what: str) -> Bar:
+        """How far something is, on stderr where a person looks at it."""
+        shown = not self._quiet and not self.as_json and is_terminal(sys.stderr)
+        return Bar(what, shown=shown, color=wants_color(sys.stderr, self._color))
+
+
+def _width(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _table(
+    columns: Sequence[Column], widths: Sequence[int], rows: Sequence[Sequence[str]]
+) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, len(_GAP), 0, 0),
+        header_style="dim",
+        show_header=any(column.title for column in columns),
+    )
+    for index, column in enumerate(columns):
+        table.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            overflow="ellipsis" if column.cut else "crop",
+            min_width=widths[index],
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row[: len(columns)]))
+    return table
+
+
+def _least(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
+    """The width below which the column is left out."""
+    from rich.cells import cell_len
+
+    widest = max([len(column.title), *(cell_len(row[index]) for row in rows)])
+    return min(_CUT_WIDTH, widest) if column.cut else widest
+
+
+def _field(value: object) -> str:
+    return "" if value is None else str(value).translate(_ESCAPES)

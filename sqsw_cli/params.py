@@ -1,0 +1,232 @@
+"""Values of options: DURATION, FILTER, K=V, the SPEC of a queue.
+
+What they mean is the library's; here is only how they are written.
+"""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.settings import QueueShare
+
+if TYPE_CHECKING:
+    from click import ParamType
+
+    from sqsw.sqs_manage.selection import Filter
+else:
+
+    class ParamType(click.ParamType):
+        """Generic for the type checker; older releases of click have it plain."""
+
+        def __class_getitem__(cls, item):
+            return cls
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DURATION = re.compile(r"(?:\d+[smhd])+")
+_PART = re.compile(r"(\d+)([smhd])")
+
+
+class Duration(ParamType[int]):
+    """``30`` or ``30s``, ``15m``, ``12h``, ``4d``, ``1h30m``: a number of seconds.
+
+    Parameters
+    ----------
+    lowest, highest :
+        Bounds in seconds; None for none.
+    """
+
+    name = "duration"
+
+    def __init__(self, lowest: int = 0, highest: int | None = None) -> None:
+        self.lowest = lowest
+        self.highest = highest
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).strip()
+        if text.isascii() and text.isdigit():
+            seconds = int(text)
+        elif _DURATION.fullmatch(text):
+            seconds = sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(text))
+        else:
+            self.fail(f"{text!r} is no duration; write 30, 30s, 15m, 12h, 4d or 1h30m", param, ctx)
+        if seconds < self.lowest or (self.highest is not None and seconds > self.highest):
+            top = f" and {self.highest}s" if self.highest is not None else ""
+            words = f"between {self.lowest}s{top}" if top else f"{self.lowest}s or more"
+            self.fail(f"{text!r} is out of range: {words}", param, ctx)
+        return seconds
+
+
+class FilterType(ParamType["Filter"]):
+    """``PATH OPERATOR VALUE``, as :class:`sqsw.sqs_manage.selection.Filter` reads it."""
+
+    name = "filter"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Filter":
+        from sqsw.sqs_manage.selection import Filter
+
+        if isinstance(value, Filter):
+            return value
+        try:
+            return Filter.parse(str(value))
+        except SQSError as error:
+            self.fail("; ".join(filter(None, (error.message, error.why))), param, ctx)
+
+
+class KeyValue(ParamType[tuple[str, str]]):
+    """``KEY=VALUE``, both texts."""
+
+    name = "key=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, sign, text = str(value).partition("=")
+        if not sign or not key:
+            self.fail(f"{value!r} is not KEY=VALUE", param, ctx)
+        return key, text
+
+
+class QueueSpec(ParamType["QueueAsked"]):
+    """``NAME[=N][,weight=W]``: a queue of a worker, its own slots, its weight.
+
+    What was not written stays None, for the file may say it.
+    """
+
+    name = "queue"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "QueueAsked":
+        if isinstance(value, QueueAsked):
+            return value
+        head, *settings = str(value).split(",")
+        name, sign, slots = _name_and_slots(head)
+        if not name:
+            self.fail(f"{value!r} names no queue", param, ctx)
+        weight = None
+        for setting in settings:
+            key, _, text = setting.partition("=")
+            if key != "weight":
+                self.fail(f"{setting!r} is not known here; write weight=W", param, ctx)
+            weight = self._number(text, f"the weight of {name!r}", param, ctx)
+        own = self._number(slots, f"the slots of {name!r}", param, ctx) if sign else None
+        return QueueAsked(name, own, weight)
+
+    def _number(
+        self, text: str, what: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if not (text.isascii() and text.isdigit() and int(text) >= 1):
+            self.fail(f"{what} must be a number from 1, got {text!r}", param, ctx)
+        return int(text)
+
+
+class QueueAsked:
+    """A queue as ``--queue`` names it; None where a number was not written."""
+
+    def __init__(self, name: str, slots: int | None = None, weight: int | None = None) -> None:
+        self.name = name
+        self.slots = slots
+        self.weight = weight
+
+    def share(self, table: dict[str, int]) -> QueueShare:
+        """With what the file says about this queue, where the option did not."""
+        slots = table.get("concurrency") if self.slots is None else self.slots
+        weight = table.get("weight", 1) if self.weight is None else self.weight
+        return QueueShare(self.name, slots=slots, weight=weight)
+
+
+def _name_and_slots(head: str) -> tuple[str, str, str]:
+    # The query of a URL may hold an equals sign; slots are only ever a number at the end.
+    name, sign, slots = head.rpartition("=")
+    return (name, sign, slots) if sign else (head, "", "")
+
+
+class Prefetch(ParamType[int | str]):
+    """A number of messages, or ``auto``, which is None."""
+
+    name = "prefetch"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        text = str(value)
+        if text == "auto":
+            return text
+        if not (text.isascii() and text.isdigit()):
+            self.fail(f"{text!r} is neither a number nor 'auto'", param, ctx)
+        return int(text)
+
+
+DURATION = Duration()
+FILTER = FilterType()
+KEY_VALUE = KeyValue()
+QUEUE_SPEC = QueueSpec()
+PREFETCH = Prefetch()
+
+_SPLIT = re.compile(r"(?<!\\)(:=@|=@|:=|=)")
+
+
+def parse_item(text: str) -> tuple[str, Any]:
+    r"""``key=value``, ``key:=json``, ``key=@file`` or ``key:=@file``.
+
+    The first ``=`` or ``:=`` splits; ``\=`` in a key is a literal ``=``.
+
+    Raises
+    ------
+    SettingsError
+        The text is none of these, its JSON is broken, or the file cannot be read.
+    """
+    found = _SPLIT.search(text)
+    if found is None or found.start() == 0:
+        raise SettingsError(
+            f"{text!r} is not an argument for a job",
+            why="arguments are written key=value, key:=json, key=@file or key:=@file",
+        )
+    key = text[: found.start()].replace(r"\=", "=")
+    sign, value = found.group(), text[found.end() :]
+    if sign.endswith("@"):
+        value = read_text(value)
+    return key, parse_json(value, f"the value of {key!r}") if ":" in sign else value
+
+
+def parse_json(text: str, what: str) -> Any:
+    """Strict JSON: neither NaN nor Infinity, which SQS would carry and others could not read.
+
+    Raises
+    ------
+    SettingsError
+        It is not JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise SettingsError(f"{what} is not JSON", why=str(error)) from error
+
+
+def read_text(path: str) -> str:
+    """The contents of a UTF-8 file.
+
+    Raises
+    ------
+    SettingsError
+        It cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}", why=error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8", why=str(error)) from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,146 @@
+"""Look into a queue, after saying what that costs."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqsw_cli.confirming import yes_or_no
+from sqsw_cli.message_lines import message_table, show_message
+from sqsw_cli.opening import is_local
+from sqsw_cli.output import Column, Printer
+from sqsw_cli.records import json_line
+from sqsw_cli.wording import ago, rfc3339, thousands
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+    from sqsw.sqs_manage.message_view import MessageView
+    from sqsw.sqs_manage.selection import Selection
+
+
+def show_messages(
+    printer: Printer, env: "SQSEnv", queue: str, limit: int, selection: "Selection", *, yes: bool
+) -> None:
+    """Messages of a queue, decoded."""
+    with _peeked(printer, env, queue, limit, selection, yes=yes) as views:
+        if printer.terminal:
+            found = list(views)
+            if found:
+                message_table(printer, found)
+            else:
+                printer.note("no messages")
+        else:
+            for view in views:
+                show_message(printer, view)
+
+
+def count_messages(
+    printer: Printer,
+    env: "SQSEnv",
+    queue: str,
+    limit: int,
+    selection: "Selection",
+    *,
+    yes: bool,
+    path: str,
+) -> None:
+    """How many messages have which value at a path, the most frequent one first."""
+    groups: dict[str, _Group] = {}
+    name = queue
+    with _peeked(printer, env, queue, limit, selection, yes=yes) as views:
+        for view in views:
+            name = view.queue
+            value = view.value_at(path)
+            # Lists and objects cannot be keys; their text can, and a text stays apart from it.
+            groups.setdefault(json_line({"": value}), _Group(value)).add(view.sent_at)
+    ordered = sorted(groups.values(), key=lambda group: -group.count)
+    if printer.terminal:
+        columns = [
+            Column(path),
+            Column("count", right=True),
+            Column("oldest"),
+            Column("newest"),
+        ]
+        rows = [
+            [_text(group.key), thousands(group.count), ago(group.oldest), ago(group.newest)]
+            for group in ordered
+        ]
+        printer.table(columns, rows)
+        return
+    for group in ordered:
+        if printer.as_json:
+            values = {
+                "queue": name,
+                "key": group.key,
+                "count": group.count,
+                "oldest_sent_at": group.oldest,
+                "newest_sent_at": group.newest,
+            }
+            printer.json("group", values)
+        else:
+            times = (rfc3339(group.oldest), rfc3339(group.newest))
+            printer.plain(_text(group.key), group.count, *times)
+
+
+@dataclass
+class _Group:
+    """The messages that share a value."""
+
+    key: object
+    count: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+    def add(self, sent_at: datetime | None) -> None:
+        self.count += 1
+        if sent_at is not None:
+            self.oldest = min(self.oldest or sent_at, sent_at)
+            self.newest = max(self.newest or sent_at, sent_at)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json_line({"": value})[5:-1]
+
+
+@contextmanager
+def _peeked(
+    printer: Printer, env: "SQSEnv", queue: str, limit: int, selection: "Selection", *, yes: bool
+) -> "Iterator[Iterator[MessageView]]":
+    from sqsw.sqs_manage.peek import peek_messages
+
+    _say_the_cost(printer, env, queue, yes=yes)
+    views = peek_messages(
+        env,
+        queue,
+        limit,
+        selection=selection or None,
+        on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
+    )
+    # Whatever ends it, the messages are put back.
+    with closing(views):
+        yield views
+
+
+def _say_the_cost(printer: Printer, env: "SQSEnv", queue: str, *, yes: bool) -> None:
+    from sqsw.sqs_manage.describe import describe_queue
+
+    report = describe_queue(env, queue)
+    why = "SQS has no peek; messages are received for 10 seconds and put back"
+    if report.fifo:
+        why += "; the message groups that are touched wait until then"
+    if report.dlq is None:
+        if report.fifo:
+            printer.warn("peeking counts as a receive", why=why)
+        return
+    printer.warn(
+        "peeking counts as a receive; "
+        f"a message at its last receive goes to {report.dlq} next time",
+        why=why,
+        next="on a dead-letter queue this is harmless",
+    )
+    if not yes and not is_local(env):
+        yes_or_no(
+            f"Look into {report.name}?",
+            f"peeking may spend the last receive of messages of {report.name!r} and needs a yes",
+        )

@@ -1,0 +1,41 @@
+"""Which messages are meant: from options to a selection."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sqsw.sqs_manage.selection import Filter, Selection
+
+
+def selection_of(
+    jobs: Sequence[str],
+    filters: "Sequence[Filter]",
+    older_than: int | None,
+    ids: str | None,
+    limit: int | None = None,
+) -> "Selection":
+    """The selection that the options describe; it is false where none was given."""
+    from sqsw.sqs_manage.selection import Selection
+
+    return Selection(
+        jobs=tuple(jobs),
+        filters=tuple(filters),
+        older_than=older_than,
+        ids=None if ids is None else _read_ids(ids),
+        limit=limit,
+    )
+
+
+def _read_ids(path: str) -> frozenset[str]:
+    with click.open_file(path, encoding="utf-8") as file:
+        return frozenset(stripped for line in file if (stripped := line.strip()))
+
+
+def refuse_idle_terminal(path: str | None, ctx: click.Context) -> None:
+    """Show the help where ``-`` would wait for a person to type."""
+    if path == "-" and sys.stdin.isatty():
+        click.echo(ctx.get_help())
+        ctx.exit()

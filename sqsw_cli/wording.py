@@ -1,0 +1,69 @@
+"""How numbers, times and durations read: for people, for pipes and for programs."""
+
+import difflib
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+#: between thousands, as in 1 204: a thin space that no line breaks at
+_THIN = "\u202f"
+
+
+def thousands(number: int | None) -> str:
+    """A count for people; a question mark where it is unknown."""
+    return "?" if number is None else f"{number:,}".replace(",", _THIN)
+
+
+def count_of(number: int, noun: str) -> str:
+    """``1 job``, ``6 jobs``."""
+    return f"{thousands(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person writes them, and as the options read them: ``30s``, ``1h30m``, ``4d``."""
+    rest = round(seconds)
+    parts = []
+    for unit, size in _UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def elapsed(seconds: float) -> str:
+    """How long something took, as finely as it matters."""
+    return f"{seconds:.1f}s" if seconds < 10 else duration(seconds)
+
+
+def ago(moment: datetime | None, now: float | None = None) -> str:
+    """How long ago, in its largest unit: ``4m ago``."""
+    if moment is None:
+        return "?"
+    seconds = max(0, (time.time() if now is None else now) - moment.timestamp())
+    for unit, size in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit} ago"
+    return "now"
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """A time for pipes and programs: UTC with milliseconds."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    if count < 1024:
+        return f"{count} B"
+    if count < 1024 * 1024:
+        return f"{count / 1024:.3g} KiB"
+    return f"{count / (1024 * 1024):.3g} MiB"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
