@@ -8,7 +8,7 @@ embedded SQS instead of the network.
 import functools
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,18 +17,9 @@ from urllib.parse import urlsplit
 from sqsw.core.errors import Busy, SettingsError, SQSError
 from sqsw.local import wire
 from sqsw.local.clock import Clock, MovableClock
+from sqsw.local.connections import Durability
 from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, LocalEngine
-from sqsw.local.errors import (
-    FileCannotOpen,
-    FileDamaged,
-    FileError,
-    FileFull,
-    FileLocked,
-    FileNotOurs,
-    FileReadOnly,
-    FileTooNew,
-)
-from sqsw.local.store import Durability
+from sqsw.local.errors import FileError, FileFull, FileLocked
 
 #: the file of the embedded SQS where none is named
 DEFAULT_PATH: Final = ".sqsw/local.db"
@@ -60,6 +51,9 @@ def local_path(value: str | None) -> str | None:
 class _EmbeddedSession:
     """What both sessions share: a boto3 session whose SQS clients talk to an engine."""
 
+    #: the file; None: memory
+    path: str | None = None
+
     def __init__(self, region_name: str | None) -> None:
         self.region_name = region_name or DEFAULT_REGION
 
@@ -76,12 +70,10 @@ class _EmbeddedSession:
         endpoint_url: str | None = None,
         **options: Any,
     ) -> Any:
-        """A boto3 client for SQS.
+        """A boto3 client for SQS, which is all that is embedded.
 
         Parameters
         ----------
-        service_name :
-            ``"sqs"``; nothing else is embedded.
         region_name :
             Default: the session's.
         endpoint_url :
@@ -112,6 +104,19 @@ class _EmbeddedSession:
     def close(self) -> None:
         """Close the embedded SQS; the session's clients cannot be used after it."""
         self.engine.close()
+
+    @contextmanager
+    def told_errors(self) -> Iterator[None]:
+        """Errors of the file come out as those of the library, with what to do next."""
+        try:
+            yield
+        except (FileError, OSError) as error:
+            raise _told(self.path or "memory", error) from error
+
+    @property
+    def location(self) -> str:
+        """Where the queues are, for people."""
+        return f"local file {self.path}"
 
     def _make(
         self,
@@ -156,12 +161,6 @@ class MemoryAWS:
     def __init__(self, *, relaxed: bool = False, clock: Clock | None = None) -> None:
         self.clock: Any = MovableClock() if clock is None else clock
         self.engine = LocalEngine(None, clock=self.clock, relaxed=relaxed)
-
-    def __reduce__(self) -> Any:
-        raise TypeError(
-            "queues in memory live in one process and cannot be pickled;"
-            " LocalSession(path) is shared between processes"
-        )
 
 
 class MemorySession(_EmbeddedSession):
@@ -245,7 +244,7 @@ class LocalSession(_EmbeddedSession):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(region_name)
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         # A later change of the working directory does not lead to another file.
         self._absolute = os.path.abspath(path)
         self._durable, self._relaxed, self._given_clock = durable, relaxed, clock
@@ -279,19 +278,6 @@ class LocalSession(_EmbeddedSession):
         """Close the file, if it is open; the session's clients cannot be used after it."""
         if self._engine is not None:
             self._engine.close()
-
-    @contextmanager
-    def told_errors(self) -> Iterator[None]:
-        """Errors of the file come out as those of the library, with what to do next."""
-        try:
-            yield
-        except (FileError, OSError) as error:
-            raise _told(self.path, error) from error
-
-    @property
-    def location(self) -> str:
-        """Where the queues are, for people."""
-        return f"local file {self.path}"
 
     def __repr__(self) -> str:
         return f"LocalSession({self.path!r}, region_name={self.region_name!r})"
@@ -353,7 +339,7 @@ class _Seam:
         url = urlsplit(request.url)
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         headers |= {"host": url.netloc, wire.REGION_HEADER: self._region_name}
-        with _told_by(self._session):
+        with self._session.told_errors():
             answer = wire.answer(
                 self._session.engine, request.method, headers, request.body, scheme=url.scheme
             )
@@ -369,15 +355,6 @@ class _RawBody:
 
     def stream(self) -> Iterator[bytes]:
         yield self._body
-
-
-@contextmanager
-def _told_by(session: _EmbeddedSession) -> Iterator[None]:
-    if isinstance(session, LocalSession):
-        with session.told_errors():
-            yield
-    else:
-        yield
 
 
 def _text(value: bytes | str) -> str:
@@ -396,41 +373,9 @@ def _make_directory(path: str) -> None:
 
 def _told(path: str, error: FileError | OSError) -> SQSError:
     """What happened to the file, why, and what to do."""
+    if isinstance(error, OSError):
+        return SettingsError(f"{path} cannot be used", why=str(error), next="name another file")
     if isinstance(error, FileLocked):
-        return Busy(
-            f"{path} is in use by another program",
-            why="the file stayed locked for 5 seconds",
-            next="share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324",
-        )
-    if isinstance(error, FileFull):
-        return SQSError(
-            f"there is no room left on the disk of {path}",
-            why="what was answered before is kept; this call changed nothing",
-            next="make room, then try again",
-        )
-    why, what_next = _REASONS.get(type(error), (str(error), "name another file"))
-    return SettingsError(f"{path} cannot be used", why=why, next=what_next)
-
-
-_REASONS: Final[Mapping[type[Exception], tuple[str, str]]] = {
-    FileNotOurs: (
-        "it is not a database of sqsw; it was left as it is",
-        "name another file",
-    ),
-    FileTooNew: (
-        "a later version of sqsw wrote it",
-        "upgrade sqsw, or name another file",
-    ),
-    FileReadOnly: (
-        "the file or its directory cannot be written",
-        "change its permissions, or name another file",
-    ),
-    FileCannotOpen: (
-        "it cannot be opened or made",
-        "see whether the directory exists and can be written, or name another file",
-    ),
-    FileDamaged: (
-        "the database is damaged, or the disk fails",
-        "put the file aside for 'sqlite3 FILE .recover', and begin with a new one",
-    ),
-}
+        return Busy(f"{path} is in use by another program", why=error.why, next=error.next)
+    kind = SQSError if isinstance(error, FileFull) else SettingsError
+    return kind(f"{path} cannot be used", why=error.why, next=error.next)

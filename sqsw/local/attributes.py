@@ -1,7 +1,6 @@
 """The attributes of queues: which there are, their range and default, and who may set them.
 
-Source:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 """
 
 import json

@@ -1,7 +1,6 @@
 """The MD5 digests by which SQS lets clients check what arrived.
 
-Source:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
 """
 
 import hashlib

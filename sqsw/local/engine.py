@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from sqsw.local import labels, move_tasks, moves, queues, receiving, releasing, sending
 from sqsw.local.clock import Clock, MovableClock
+from sqsw.local.connections import Durability
 from sqsw.local.errors import UnknownOperationException
-from sqsw.local.store import Durability, Store, StoreSettings
+from sqsw.local.store import Store, StoreSettings
 from sqsw.local.validate import Params
 
 Operation = Callable[[Store, Params, int], dict[str, Any]]

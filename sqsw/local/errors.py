@@ -136,6 +136,10 @@ class SerializationException(ServiceError):
 class FileError(Exception):
     """The file of the embedded SQS cannot be used; nothing in it was changed."""
 
+    #: the cause, and what helps, in words for people
+    why: ClassVar[str]
+    next: ClassVar[str]
+
     def __init__(self, path: str, detail: str = "") -> None:
         super().__init__(f"{path}: {detail}" if detail else path)
         self.path = path
@@ -145,26 +149,47 @@ class FileError(Exception):
 class FileLocked(FileError):
     """Somebody else held the file for longer than we wait."""
 
+    why = "the file stayed locked for 5 seconds"
+    next = "share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324"
+
 
 class FileNotOurs(FileError):
     """The file is not an SQLite database, or one of another program."""
+
+    why = "it is not a database of sqsw; it was left as it is"
+    next = "name another file"
 
 
 class FileTooNew(FileError):
     """A later version of sqsw wrote the file."""
 
+    why = "a later version of sqsw wrote it"
+    next = "upgrade sqsw, or name another file"
+
 
 class FileReadOnly(FileError):
     """The file, or the directory it is in, cannot be written."""
+
+    why = "the file or its directory cannot be written"
+    next = "change its permissions, or name another file"
 
 
 class FileFull(FileError):
     """The disk is full; what was answered before is kept."""
 
+    why = "its disk is full; this call changed nothing, what was answered before is kept"
+    next = "make room, then try again"
+
 
 class FileCannotOpen(FileError):
     """The file cannot be opened or created."""
 
+    why = "it cannot be opened or made"
+    next = "see that its directory exists and can be written, or name another file"
+
 
 class FileDamaged(FileError):
     """SQLite finds the file inconsistent, or the disk fails."""
+
+    why = "the database is damaged, or its disk fails"
+    next = "put the file aside for 'sqlite3 FILE .recover', and begin with a new one"

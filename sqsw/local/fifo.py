@@ -5,8 +5,7 @@ is not hidden; then it has a ``rank``, the time since when. If it is hidden it h
 time until when. So a message in flight blocks itself and what comes after it, and nothing before
 it.
 
-Source:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
 """
 
 import json

@@ -10,6 +10,9 @@ import contextlib
 import os
 import sys
 import threading
+from collections.abc import Iterator
+
+from sqsw.local.errors import FileLocked
 
 if sys.platform != "win32":
     import fcntl
@@ -75,3 +78,53 @@ class FileLock:
             left = True
             self._descriptor = None  # it belongs to the thread now
         return False
+
+
+class WriteLock:
+    """The right to write to one file: among the threads of this process, then among processes.
+
+    Threads first, so that one of them stands in line with the other processes. A thread that has it
+    may take it again.
+    """
+
+    def __init__(self, path: str | None, seconds: float) -> None:
+        self._path, self._seconds = path, seconds
+        self._threads = threading.RLock()
+        self._depth = 0
+        self.processes = None if path is None else FileLock(f"{path}-lock")
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Entered, no other thread of this process is here.
+
+        Raises
+        ------
+        FileLocked
+            One of them has been here for the time that we wait.
+        """
+        if not self._threads.acquire(timeout=-1 if self._path is None else self._seconds):
+            raise FileLocked(str(self._path))
+        try:
+            yield
+        finally:
+            self._threads.release()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Entered, nobody else writes, in this process or another.
+
+        Raises
+        ------
+        FileLocked
+            Somebody else has written for the time that we wait.
+        """
+        with self.alone():
+            if self.processes and not self._depth and not self.processes.acquire(self._seconds):
+                raise FileLocked(str(self._path))
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if self.processes and not self._depth:
+                    self.processes.release()

@@ -3,16 +3,16 @@
 No thread does it: whoever calls next moves what clock and rate allow by then, a portion at a time.
 So a task goes on, in whatever process, after the one that started it has ended.
 
-Source:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 """
 
 import uuid
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from sqsw.local import message_rows, names, queue_rows
-from sqsw.local.message_rows import NewMessage, Stored
+from sqsw.local import message_queries, message_rows, names, queue_rows
+from sqsw.local.message_queries import Stored
+from sqsw.local.message_rows import NewMessage
 from sqsw.local.queue_rows import Queue
 from sqsw.local.store import Store, Transaction
 
@@ -86,7 +86,7 @@ def _advance(transaction: Transaction, store: Store, task: MoveTask, now: int) -
         end(transaction, task, FAILED, _NO_QUEUE)
         return
     message_rows.settle(transaction, source, now)
-    messages = message_rows.movable(transaction, source, task.last_seq, allowed + 1, now)
+    messages = message_queries.movable(transaction, source, task.last_seq, allowed + 1, now)
     portion = messages[:allowed]
     failure = _move(transaction, store, task, source, portion, now)
     if failure:

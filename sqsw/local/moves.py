@@ -1,7 +1,6 @@
 """StartMessageMoveTask, ListMessageMoveTasks and CancelMessageMoveTask.
 
-Source:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 and the pages of the other two beside it.
 """
 
@@ -11,7 +10,7 @@ import json
 import uuid
 from typing import Any, Final
 
-from sqsw.local import dead_letters, message_rows, move_tasks, names, queue_rows
+from sqsw.local import dead_letters, message_queries, move_tasks, names, queue_rows
 from sqsw.local.errors import InvalidParameterValueException, ResourceNotFoundException
 from sqsw.local.move_tasks import CANCELLED, FAILED, RUNNING, MoveTask
 from sqsw.local.queue_rows import Queue
@@ -116,7 +115,7 @@ def _insert(
 ) -> MoveTask:
     for old in _latest(transaction, source, -1)[_MAX_RESULTS - 1 :]:
         transaction.execute("DELETE FROM move_tasks WHERE id = ?", (old.id,))
-    ready = message_rows.counts(transaction, source, now)[0]
+    ready = message_queries.counts(transaction, source, now)[0]
     last = transaction.row("SELECT last FROM seqs")[0]
     task = MoveTask(
         str(uuid.uuid4()),

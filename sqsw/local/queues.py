@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqsw.local import attributes, dead_letters, message_rows, queue_rows
+from sqsw.local import attributes, dead_letters, message_queries, message_rows, queue_rows
 from sqsw.local.errors import (
     PurgeQueueInProgress,
     QueueDeletedRecently,
@@ -207,7 +207,7 @@ def _is_too_early(store: Store, last: int | None, now: int) -> bool:
 
 
 def _live_attributes(transaction: Transaction, queue: Queue, now: int) -> dict[str, str]:
-    ready, in_flight, delayed = message_rows.counts(transaction, queue, now)
+    ready, in_flight, delayed = message_queries.counts(transaction, queue, now)
     return {
         "ApproximateNumberOfMessages": str(ready),
         "ApproximateNumberOfMessagesNotVisible": str(in_flight),

@@ -1,7 +1,6 @@
 """ReceiveMessage: one look at a queue, and the receive that waits.
 
-Source:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 """
 
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from sqsw.local import (
     dead_letters,
     fifo,
     message_attributes,
+    message_queries,
     message_rows,
     move_tasks,
     queue_rows,
@@ -19,7 +19,7 @@ from sqsw.local.attributes import unknown_attribute
 from sqsw.local.digests import md5_of_attributes
 from sqsw.local.errors import OverLimit
 from sqsw.local.fifo import Delivery
-from sqsw.local.message_rows import Stored
+from sqsw.local.message_queries import Stored
 from sqsw.local.queue_rows import Queue, find_queue
 from sqsw.local.receipts import Receipt, write_receipt
 from sqsw.local.store import Store, Transaction
@@ -100,7 +100,7 @@ class Receive:
             repeated = self._attempt_id and fifo.find_attempt(
                 transaction, queue.id, self._attempt_id, now
             )
-            if not repeated and not message_rows.has_available(transaction, queue, now):
+            if not repeated and not message_queries.has_available(transaction, queue, now):
                 return None
         with self._store.write() as transaction:
             queue = queue_rows.by_id(transaction, self._store, self.queue_id)
@@ -115,7 +115,7 @@ class Receive:
         with self._store.read() as transaction:
             queue = queue_rows.by_id(transaction, self._store, self.queue_id)
             deadlines = [task.next_step() for task in move_tasks.running(transaction)]
-            own = message_rows.next_deadline(transaction, queue) if queue else None
+            own = message_queries.next_deadline(transaction, queue) if queue else None
         if own is not None:
             deadlines.append(own)
         if not deadlines:
@@ -157,7 +157,7 @@ class Receive:
         if queue.in_flight + self._max_messages <= most:
             return self._max_messages
         current = queue_rows.by_id(transaction, self._store, queue.id) or queue
-        room = most - message_rows.counts(transaction, current, now)[1]
+        room = most - message_queries.counts(transaction, current, now)[1]
         if room <= 0 and not queue.is_fifo and not self.wait_seconds:
             raise OverLimit(f"Too many messages in flight: at most {most} are allowed for a queue.")
         return max(0, min(room, self._max_messages))
@@ -207,7 +207,7 @@ def _choose_standard(
     """The oldest messages that can be received; what was received too often moves on."""
     target = dead_letters.target_of(transaction, store, queue)
     for _ in range(_MAX_MOVES // limit):
-        messages = message_rows.ready_messages(transaction, queue, limit, now)
+        messages = message_queries.ready_messages(transaction, queue, limit, now)
         keep = list(_without_dead(transaction, queue, messages, target, now))
         if len(keep) == len(messages):
             return keep
@@ -224,7 +224,7 @@ def _choose_fifo(
         after, moves = -1, 0
         while len(chosen) < limit and moves < _MAX_MOVES:
             room = limit - len(chosen)
-            found = message_rows.first_of_group(transaction, queue, group, room, after, now)
+            found = message_queries.first_of_group(transaction, queue, group, room, after, now)
             keep = list(_without_dead(transaction, queue, found, target, now))
             chosen += keep
             if len(keep) < len(found):
@@ -259,7 +259,7 @@ def _repeat(
     deliveries = fifo.find_attempt(transaction, queue.id, attempt_id, now)
     messages = []
     for seq, receives, was_visible_at in deliveries:
-        message = message_rows.find(transaction, queue, seq, now)
+        message = message_queries.find(transaction, queue, seq, now)
         if message is None or (message.receives, message.visible_at) != (receives, was_visible_at):
             return []
         if not message.is_hidden(now):

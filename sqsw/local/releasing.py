@@ -7,7 +7,7 @@ and .../API_ChangeMessageVisibility.html
 from collections.abc import Callable
 from typing import Any
 
-from sqsw.local import message_rows
+from sqsw.local import message_queries, message_rows
 from sqsw.local.errors import (
     InvalidParameterValueException,
     MissingRequiredParameterException,
@@ -15,7 +15,7 @@ from sqsw.local.errors import (
     SerializationException,
     ServiceError,
 )
-from sqsw.local.message_rows import Place
+from sqsw.local.message_queries import Place
 from sqsw.local.queue_rows import Queue, find_queue
 from sqsw.local.receipts import Receipt, read_receipt
 from sqsw.local.schema import IN_FLIGHT
@@ -94,7 +94,7 @@ def _find_deletable(
 ) -> Place | None:
     """The message of a receipt handle; None if it is gone, which is all the same to the caller."""
     handle, receipt = _read_handle(queue, params)
-    place = message_rows.place_of(transaction, queue, receipt.seq, now)
+    place = message_queries.place_of(transaction, queue, receipt.seq, now)
     if place and queue.is_fifo and not _is_held(place, receipt, now):
         raise invalid_value("ReceiptHandle", handle, "The receipt handle has expired.")
     return place
@@ -111,7 +111,7 @@ def _change_visibility(transaction: Transaction, queue: Queue, params: Params, n
     )
     if seconds is None:
         raise MissingRequiredParameterException("VisibilityTimeout")
-    place = message_rows.place_of(transaction, queue, receipt.seq, now)
+    place = message_queries.place_of(transaction, queue, receipt.seq, now)
     # A standard queue lets even an expired handle hide its message again; SQS does so.
     if place is None or (queue.is_fifo and not _is_held(place, receipt, now)):
         raise _not_available(handle)

@@ -1,7 +1,6 @@
 """The rules for the tags of queues, which creating a queue and tagging it share.
 
-Source:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-tags.html
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-tags.html
 """
 
 from collections.abc import Mapping

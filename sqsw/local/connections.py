@@ -1,0 +1,176 @@
+"""Connections to the database: one a thread and process for a file, one for memory.
+
+Only SQLite opens the file: closing any other descriptor of it would drop the process's locks on it.
+And no connection is taken into a forked child: SQLite would believe there that it holds its
+parent's locks.
+"""
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final, Literal
+
+from sqsw.local import schema
+from sqsw.local.errors import (
+    FileCannotOpen,
+    FileDamaged,
+    FileError,
+    FileFull,
+    FileLocked,
+    FileNotOurs,
+    FileReadOnly,
+)
+from sqsw.local.file_lock import WriteLock
+
+Durability = Literal["normal", "full"]
+
+#: bytes that the write-ahead log keeps after a checkpoint
+_WAL_BYTES: Final = 4 * 1024 * 1024
+
+_FILE_ERRORS: Final[dict[int, type[FileError]]] = {
+    sqlite3.SQLITE_BUSY: FileLocked,
+    sqlite3.SQLITE_LOCKED: FileLocked,
+    sqlite3.SQLITE_PROTOCOL: FileLocked,
+    sqlite3.SQLITE_NOTADB: FileNotOurs,
+    sqlite3.SQLITE_READONLY: FileReadOnly,
+    sqlite3.SQLITE_PERM: FileReadOnly,
+    sqlite3.SQLITE_FULL: FileFull,
+    sqlite3.SQLITE_CANTOPEN: FileCannotOpen,
+    sqlite3.SQLITE_CORRUPT: FileDamaged,
+    sqlite3.SQLITE_IOERR: FileDamaged,
+}
+
+
+class Handle:
+    """A connection, who opened it, and the lock that keeps its closing apart from its use."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.is_closed = False
+
+    def close(self) -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            self.connection.close()
+
+
+class Connections:
+    """The connections of one store.
+
+    Parameters
+    ----------
+    path :
+        The file; None: memory.
+    write_lock :
+        Held while tables are made.
+    durable :
+        ``normal`` or ``full``: whether each commit waits for the disk.
+    busy_seconds :
+        How long SQLite waits for programs that do not know our lock.
+    """
+
+    def __init__(
+        self, path: str | None, write_lock: WriteLock, durable: Durability, busy_seconds: float
+    ) -> None:
+        self._path, self._write_lock = path, write_lock
+        self._durable, self._busy_seconds = durable, busy_seconds
+        self._local = threading.local()
+        self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+        self._is_closed = False
+        self._shared = None if path is not None else self._open()
+
+    @contextmanager
+    def use(self) -> Iterator[sqlite3.Connection]:
+        """The connection of this thread; while this is entered nobody closes it."""
+        while True:
+            handle = self._own()
+            with handle.lock:
+                # A fork in another thread closes connections, maybe between the two lines above.
+                if not handle.is_closed:
+                    with self._translated():
+                        yield handle.connection
+                    return
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Entered, no connection is in use; none may be opened meanwhile."""
+        with ExitStack() as stack:
+            for handle in list(self._handles):
+                stack.enter_context(handle.lock)
+            yield
+
+    def close_all(self) -> None:
+        """Close what this process has opened, while it is held."""
+        for handle in list(self._handles):
+            if handle.pid == os.getpid():
+                handle.close()
+
+    def close_for_good(self) -> None:
+        self._is_closed = True
+        self.close_all()
+
+    def _own(self) -> Handle:
+        if self._is_closed:
+            raise sqlite3.ProgrammingError("the embedded SQS is closed")
+        if self._shared:
+            return self._shared
+        handle: Handle | None = getattr(self._local, "handle", None)
+        if handle is not None and not handle.is_closed:
+            if handle.pid == os.getpid():
+                return handle
+            # A fork that Python did not see. Closing the parent's connection here, if only by
+            # forgetting it, could drop locks that this process takes next.
+            _inherited.append(handle)
+        handle = self._local.handle = self._open()
+        return handle
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors of SQLite that are the file's come out as ours, with its path."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", None)
+            kind = _FILE_ERRORS.get(code & 0xFF) if code is not None else None
+            if kind is None:
+                raise
+            raise kind(self._path or "memory", str(error)) from error
+
+    def _open(self) -> Handle:
+        with self._write_lock.alone(), self._translated():
+            connection = sqlite3.connect(
+                self._path or ":memory:",
+                timeout=self._busy_seconds,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            handle = Handle(connection)
+            self._handles.add(handle)
+            return handle
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        where = self._path or "memory"
+        if not schema.is_current(connection, where):
+            with self._write_lock.held():
+                if not schema.is_current(connection, where):
+                    schema.migrate(connection)
+                    if self._path is not None:
+                        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        if self._path is not None:
+            connection.execute(f"PRAGMA synchronous = {self._durable}")
+            connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}").fetchall()
+
+
+#: connections of a parent process, kept so that nothing closes them
+_inherited: list[Handle] = []

@@ -1,0 +1,1 @@
+"""What SQS promises, one promise a file; run on every backend."""

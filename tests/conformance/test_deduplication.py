@@ -1,0 +1,108 @@
+"""A message with an id that was sent in the last five minutes is taken and not stored."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from tests.conformance.calls import bodies, is_empty, refused, send, take, take_one
+
+MakeQueue = Callable[..., str]
+
+
+def send_as(client: Any, url: str, text: str, group: str = "g", **options: Any) -> Any:
+    return client.send_message(QueueUrl=url, MessageBody=text, MessageGroupId=group, **options)
+
+
+def test_a_duplicate_succeeds_and_is_not_stored(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True)
+    first = send_as(client, url, "a", MessageDeduplicationId="d")
+    second = send_as(client, url, "b", MessageDeduplicationId="d")
+    assert second["MessageId"] == first["MessageId"]
+    assert "SequenceNumber" in second
+    assert bodies(take(client, url, 1)) == ["a"]
+    assert is_empty(client, url)
+
+
+def test_equal_bodies_are_duplicates_by_content(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true")
+    for value in ("x", "y"):
+        attributes = {"k": {"DataType": "String", "StringValue": value}}
+        send_as(client, url, "a", MessageAttributes=attributes)
+    message = take_one(client, url, AttributeNames=["MessageDeduplicationId"])
+    digest = hashlib.sha256(b"a").hexdigest()
+    assert message["Attributes"]["MessageDeduplicationId"] == digest
+
+
+def test_a_given_id_beats_the_content(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true")
+    send_as(client, url, "a", MessageDeduplicationId="1")
+    send_as(client, url, "a", MessageDeduplicationId="2")
+    assert bodies(take(client, url, 2)) == ["a", "a"]
+
+
+def test_a_given_id_may_equal_a_digest(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true")
+    send_as(client, url, "a")
+    send_as(client, url, "b", MessageDeduplicationId=hashlib.sha256(b"a").hexdigest())
+    assert bodies(take(client, url, 1)) == ["a"]
+    assert is_empty(client, url)
+
+
+def test_without_content_an_id_is_needed(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True)
+    with refused(
+        "InvalidParameterValue",
+        "The queue should either have ContentBasedDeduplication enabled or"
+        " MessageDeduplicationId provided explicitly",
+    ):
+        send_as(client, url, "a")
+
+
+def test_it_outlives_receive_and_delete(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True)
+    send_as(client, url, "a", MessageDeduplicationId="d")
+    message = take_one(client, url)
+    send_as(client, url, "b", MessageDeduplicationId="d")
+    client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    send_as(client, url, "c", MessageDeduplicationId="d")
+    assert is_empty(client, url)
+
+
+def test_the_group_does_not_matter_by_default(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True)
+    send_as(client, url, "a", "g1", MessageDeduplicationId="d")
+    send_as(client, url, "b", "g2", MessageDeduplicationId="d")
+    assert bodies(take(client, url, 1)) == ["a"]
+    assert is_empty(client, url)
+
+
+def test_the_group_matters_in_its_scope(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True, DeduplicationScope="messageGroup")
+    send_as(client, url, "a", "g1", MessageDeduplicationId="d")
+    send_as(client, url, "b", "g2", MessageDeduplicationId="d")
+    send_as(client, url, "c", "g1", MessageDeduplicationId="d")
+    assert bodies(take(client, url, 2)) == ["a", "b"]
+    assert is_empty(client, url)
+
+
+def test_the_scope_at_creation_stays_in_force(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True)
+    client.set_queue_attributes(QueueUrl=url, Attributes={"DeduplicationScope": "messageGroup"})
+    send_as(client, url, "a", "g1", MessageDeduplicationId="d")
+    send_as(client, url, "b", "g2", MessageDeduplicationId="d")
+    assert bodies(take(client, url, 1)) == ["a"]
+    assert is_empty(client, url)
+
+
+def test_deduplication_ids_are_printable_without_blanks(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True)
+    for wrong in ("", "a b", "ä", "x" * 129):
+        with refused("InvalidParameterValue", "MessageDeduplicationId can only include"):
+            send_as(client, url, "a", MessageDeduplicationId=wrong)
+
+
+def test_messages_are_sent_and_received_by_hand(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True)
+    send(client, url, "a", MessageGroupId="g", MessageDeduplicationId="1")
+    send(client, url, "a", MessageGroupId="g", MessageDeduplicationId="2")
+    assert bodies(take(client, url, 2)) == ["a", "a"]

@@ -1,0 +1,75 @@
+"""Delayed messages cannot be received before their time; retention ends messages."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.conformance.calls import counts, is_empty, refused, send, take, take_one
+
+MakeQueue = Callable[..., str]
+
+
+def test_a_delayed_message_waits(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    send(client, url, "later", DelaySeconds=1)
+    assert counts(client, url) == (0, 0, 1)
+    assert is_empty(client, url)
+    clock.pass_seconds(1.1)
+    assert counts(client, url) == (1, 0, 0)
+    assert take_one(client, url)["Body"] == "later"
+
+
+def test_the_delay_of_the_queue_is_for_messages_without_one(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(DelaySeconds="1")
+    send(client, url, "later")
+    send(client, url, "at once", DelaySeconds=0)
+    assert take_one(client, url)["Body"] == "at once"
+    assert is_empty(client, url)
+    clock.pass_seconds(1.1)
+    assert take_one(client, url)["Body"] == "later"
+
+
+def test_a_new_delay_is_not_for_messages_sent_before(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(DelaySeconds="1")
+    send(client, url, "x")
+    client.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "60"})
+    clock.pass_seconds(1.1)
+    assert take_one(client, url)["Body"] == "x"
+
+
+def test_a_delay_has_bounds(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    for seconds in (-1, 901):
+        with refused("InvalidParameterValue", "DelaySeconds must be >= 0 and <= 900."):
+            client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=seconds)
+
+
+def test_a_message_of_a_fifo_queue_has_no_delay_of_its_own(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true")
+    with refused("InvalidParameterValue", "Value 1 for parameter DelaySeconds is invalid."):
+        client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g", DelaySeconds=1)
+
+
+def test_a_fifo_queue_ignores_a_delay_of_zero(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true", DelaySeconds="1")
+    send(client, url, "x", MessageGroupId="g", DelaySeconds=0)
+    assert is_empty(client, url)
+    clock.pass_seconds(1.1)
+    assert take_one(client, url)["Body"] == "x"
+
+
+def test_a_fifo_queue_applies_a_new_delay_to_delayed_messages(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true", DelaySeconds="60")
+    send(client, url, "a", "b", MessageGroupId="g")
+    client.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "1"})
+    clock.pass_seconds(1.1)
+    assert [message["Body"] for message in take(client, url, 2)] == ["a", "b"]

@@ -1,0 +1,172 @@
+"""Move tasks bring dead letters back."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.conformance.calls import arn_of, bodies, is_empty, refused, send, take, take_one
+
+MakeQueue = Callable[..., str]
+
+
+def make_dead(client: Any, make_queue: MakeQueue, *texts: str, **options: Any) -> tuple[str, str]:
+    """A queue and its dead-letter queue, in which these messages are."""
+    dead = make_queue()
+    policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
+    url = make_queue(RedrivePolicy=policy)
+    send(client, url, *texts)
+    take(client, url, len(texts), VisibilityTimeout=0)
+    assert is_empty(client, url)
+    return url, dead
+
+
+def tasks_of(client: Any, dead: str, **options: Any) -> list[dict[str, Any]]:
+    answer = client.list_message_move_tasks(SourceArn=arn_of(client, dead), **options)
+    return list(answer["Results"])
+
+
+def finished(client: Any, dead: str) -> dict[str, Any]:
+    """The latest task, once it runs no more."""
+    deadline = time.monotonic() + 10
+    while True:
+        (task,) = tasks_of(client, dead)
+        if task["Status"] != "RUNNING" or time.monotonic() > deadline:
+            return task
+        time.sleep(0.05)
+
+
+def test_messages_go_back_to_where_they_came_from(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = make_dead(client, make_queue, "a", "b")
+    client.start_message_move_task(SourceArn=arn_of(client, dead))
+    task = finished(client, dead)
+    assert task["Status"] == "COMPLETED"
+    assert task["SourceArn"] == arn_of(client, dead)
+    assert task["ApproximateNumberOfMessagesMoved"] == 2
+    assert task["ApproximateNumberOfMessagesToMove"] == 2
+    assert "TaskHandle" not in task
+    assert sorted(bodies(take(client, url, 2))) == ["a", "b"]
+    assert is_empty(client, dead)
+
+
+def test_messages_go_where_they_are_sent(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = make_dead(client, make_queue, "a")
+    other = make_queue()
+    client.start_message_move_task(
+        SourceArn=arn_of(client, dead), DestinationArn=arn_of(client, other)
+    )
+    assert finished(client, dead)["DestinationArn"] == arn_of(client, other)
+    message = take_one(client, other, AttributeNames=["ApproximateReceiveCount"])
+    assert message["Body"] == "a"
+    assert message["Attributes"]["ApproximateReceiveCount"] == "1"
+    assert is_empty(client, url)
+
+
+def test_a_rate_slows_it_down_and_it_can_be_cancelled(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    url, dead = make_dead(client, make_queue, "a", "b", "c", "d")
+    arn = arn_of(client, dead)
+    handle = client.start_message_move_task(SourceArn=arn, MaxNumberOfMessagesPerSecond=1)[
+        "TaskHandle"
+    ]
+    values = json.loads(base64.b64decode(handle))
+    assert values.keys() == {"taskId", "sourceArn"}
+    assert values["sourceArn"] == arn
+    (task,) = tasks_of(client, dead)
+    assert task["Status"] == "RUNNING"
+    assert task["TaskHandle"] == handle
+    assert task["MaxNumberOfMessagesPerSecond"] == 1
+    with refused("InvalidParameterValue", "There is already a task running."):
+        client.start_message_move_task(SourceArn=arn)
+    clock.pass_seconds(1.1)
+    moved = client.cancel_message_move_task(TaskHandle=handle)["ApproximateNumberOfMessagesMoved"]
+    assert 1 <= moved < 4
+    clock.pass_seconds(1.1)
+    (task,) = tasks_of(client, dead)
+    assert task["Status"] in ("CANCELLED", "CANCELLING")
+    assert len(take(client, url, moved)) == moved
+    assert len(take(client, dead, 4 - moved)) == 4 - moved
+
+
+def test_messages_in_flight_stay(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = make_dead(client, make_queue, "a", "b")
+    held = take_one(client, dead)
+    client.start_message_move_task(SourceArn=arn_of(client, dead))
+    assert finished(client, dead)["ApproximateNumberOfMessagesMoved"] == 1
+    assert bodies(take(client, url)) == [{"a": "b", "b": "a"}[held["Body"]]]
+
+
+def test_the_latest_task_comes_first(client: Any, make_queue: MakeQueue) -> None:
+    _, dead = make_dead(client, make_queue, "a")
+    assert tasks_of(client, dead) == []
+    for _ in range(2):
+        client.start_message_move_task(SourceArn=arn_of(client, dead))
+        finished(client, dead)
+    assert len(tasks_of(client, dead)) == 1
+    tasks = tasks_of(client, dead, MaxResults=10)
+    assert [task["ApproximateNumberOfMessagesMoved"] for task in tasks] == [0, 1]
+
+
+def test_what_cannot_be_moved_is_refused(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = make_dead(client, make_queue)
+    missing = arn_of(client, dead) + "-no"
+    with refused("ResourceNotFoundException", "for the SourceArn parameter doesn't exist."):
+        client.start_message_move_task(SourceArn=missing)
+    with refused("ResourceNotFoundException", "for the SourceArn parameter doesn't exist."):
+        client.list_message_move_tasks(SourceArn=missing)
+    with refused("InvalidParameterValue", "Source queue must be configured as a Dead Letter"):
+        client.start_message_move_task(SourceArn=arn_of(client, url))
+    with refused("ResourceNotFoundException", "for the DestinationArn parameter doesn't exist."):
+        client.start_message_move_task(SourceArn=arn_of(client, dead), DestinationArn=missing)
+    with refused("InvalidParameterValue", "You must use this format to specify the SourceArn"):
+        client.start_message_move_task(SourceArn="nonsense")
+    for rate in (0, 501):
+        with refused("InvalidParameterValue"):
+            client.start_message_move_task(
+                SourceArn=arn_of(client, dead), MaxNumberOfMessagesPerSecond=rate
+            )
+
+
+def test_not_found_is_404(client: Any, make_queue: MakeQueue) -> None:
+    arn = arn_of(client, make_queue()) + "-no"
+    try:
+        client.list_message_move_tasks(SourceArn=arn)
+    except client.exceptions.ResourceNotFoundException as error:
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    else:
+        raise AssertionError("it was found")
+
+
+def test_handles_that_are_none_are_refused(client: Any, make_queue: MakeQueue) -> None:
+    _, dead = make_dead(client, make_queue)
+    with refused("InvalidParameterValue", "Value for parameter TaskHandle is invalid."):
+        client.cancel_message_move_task(TaskHandle="nonsense")
+
+    def handle(arn: str) -> str:
+        values = {"taskId": "10f6dbb1-1b38-4b7c-b6b0-1a0ef8d38f1d", "sourceArn": arn}
+        return base64.b64encode(json.dumps(values).encode()).decode()
+
+    with refused("ResourceNotFoundException", "Task does not exist."):
+        client.cancel_message_move_task(TaskHandle=handle(arn_of(client, dead)))
+    with refused("ResourceNotFoundException", "for the SourceArn parameter doesn't exist."):
+        client.cancel_message_move_task(TaskHandle=handle(arn_of(client, dead) + "-no"))
+
+
+def test_a_destination_that_is_deleted_fails_the_task(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    _, dead = make_dead(client, make_queue, "a", "b", "c")
+    other = make_queue()
+    client.start_message_move_task(
+        SourceArn=arn_of(client, dead),
+        DestinationArn=arn_of(client, other),
+        MaxNumberOfMessagesPerSecond=1,
+    )
+    client.delete_queue(QueueUrl=other)
+    clock.pass_seconds(1.5)
+    task = finished(client, dead)
+    assert task["Status"] == "FAILED"
+    assert task["FailureReason"] == "AWS.SimpleQueueService.NonExistentQueue"
+    assert len(take(client, dead, 2)) == 2

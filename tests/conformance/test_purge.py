@@ -1,0 +1,48 @@
+"""A purge removes every message, and what deduplication remembers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conformance.calls import counts, is_empty, send, take_one
+
+MakeQueue = Callable[..., str]
+
+
+def test_a_purge_removes_messages_in_every_state(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    send(client, url, "in flight", "visible")
+    send(client, url, "delayed", DelaySeconds=60)
+    take_one(client, url)
+    client.purge_queue(QueueUrl=url)
+    assert counts(client, url) == (0, 0, 0)
+    assert is_empty(client, url)
+
+
+def test_a_purge_forgets_deduplication_ids(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True)
+    options = {"MessageGroupId": "g", "MessageDeduplicationId": "d"}
+    send(client, url, "before", **options)
+    client.purge_queue(QueueUrl=url)
+    send(client, url, "after", **options)
+    assert take_one(client, url)["Body"] == "after"
+
+
+def test_a_queue_can_be_purged_once_a_minute(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    client.purge_queue(QueueUrl=url)
+    with pytest.raises(client.exceptions.PurgeQueueInProgress) as caught:
+        client.purge_queue(QueueUrl=url)
+    answer = caught.value.response
+    name = url.rpartition("/")[2]
+    assert answer["Error"]["Code"] == "AWS.SimpleQueueService.PurgeQueueInProgress"
+    assert answer["Error"]["Message"] == (
+        f"Only one PurgeQueue operation on {name} is allowed every 60 seconds."
+    )
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_other_queues_can_be_purged_meanwhile(client: Any, make_queue: MakeQueue) -> None:
+    client.purge_queue(QueueUrl=make_queue())
+    client.purge_queue(QueueUrl=make_queue())

@@ -1,0 +1,188 @@
+"""A message that was received too often goes to the dead-letter queue."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.conformance.calls import (
+    arn_of,
+    attribute,
+    bodies,
+    is_empty,
+    refused,
+    send,
+    take,
+    take_one,
+)
+
+MakeQueue = Callable[..., str]
+
+
+def with_dead_letters(
+    client: Any, make_queue: MakeQueue, count: object = 1, **options: Any
+) -> tuple[str, str]:
+    dead = make_queue(**options)
+    policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": count}
+    return make_queue(RedrivePolicy=policy, **options), dead
+
+
+def test_it_moves_on_the_receive_after_the_last(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = with_dead_letters(client, make_queue, 2)
+    send(client, url, "x")
+    for _ in range(2):
+        take_one(client, url, VisibilityTimeout=0)
+    assert is_empty(client, dead)
+    assert is_empty(client, url)
+    assert take_one(client, dead)["Body"] == "x"
+
+
+def test_nothing_moves_unless_somebody_receives(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    url, dead = with_dead_letters(client, make_queue)
+    send(client, url, "x")
+    take_one(client, url, VisibilityTimeout=1)
+    clock.pass_seconds(1.1)
+    assert is_empty(client, dead)
+    assert is_empty(client, url)
+    assert take_one(client, dead)["Body"] == "x"
+
+
+def test_the_moving_receive_delivers_the_next(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = with_dead_letters(client, make_queue)
+    send(client, url, "first", "second")
+    assert take_one(client, url, VisibilityTimeout=0)["Body"] == "first"
+    answer = client.receive_message(QueueUrl=url, WaitTimeSeconds=1)
+    assert bodies(answer["Messages"]) == ["second"]
+    assert take_one(client, dead)["Body"] == "first"
+
+
+def test_it_keeps_what_it_was_and_tells_where_it_came_from(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url, dead = with_dead_letters(client, make_queue)
+    attributes = {"k": {"DataType": "String", "StringValue": "x"}}
+    (message_id,) = send(client, url, "x", MessageAttributes=attributes)
+    wanted = {"AttributeNames": ["All"], "MessageAttributeNames": ["All"]}
+    before = take_one(client, url, VisibilityTimeout=0, **wanted)
+    assert is_empty(client, url)
+    after = take_one(client, dead, **wanted)
+    assert after["MessageId"] == message_id
+    assert after["MessageAttributes"] == attributes
+    # The receive that moves it does not count, and the count goes on.
+    assert after["Attributes"].pop("ApproximateReceiveCount") == "2"
+    assert after["Attributes"].pop("DeadLetterQueueSourceArn") == arn_of(client, url)
+    del before["Attributes"]["ApproximateReceiveCount"]
+    assert after["Attributes"] == before["Attributes"]
+
+
+def test_an_old_handle_is_void_after_the_move(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = with_dead_letters(client, make_queue)
+    send(client, url, "x")
+    handle = take_one(client, url, VisibilityTimeout=0)["ReceiptHandle"]
+    assert is_empty(client, url)
+    client.delete_message(QueueUrl=url, ReceiptHandle=handle)
+    assert take_one(client, dead)["Body"] == "x"
+
+
+def test_in_a_chain_the_receives_of_each_queue_count(client: Any, make_queue: MakeQueue) -> None:
+    middle, last = with_dead_letters(client, make_queue, 2)
+    policy = {"deadLetterTargetArn": arn_of(client, middle), "maxReceiveCount": 2}
+    url = make_queue(RedrivePolicy=policy)
+    send(client, url, "x")
+    for _ in range(2):
+        take_one(client, url, VisibilityTimeout=0)
+    assert is_empty(client, url)
+    for _ in range(2):
+        take_one(client, middle, VisibilityTimeout=0)
+    assert is_empty(client, middle)
+    assert take_one(client, last)["Body"] == "x"
+
+
+def test_a_fifo_group_goes_on_in_the_same_receive(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = with_dead_letters(client, make_queue, fifo=True, ContentBasedDeduplication="true")
+    send(client, url, "a", "b", MessageGroupId="g")
+    assert take_one(client, url, VisibilityTimeout=0)["Body"] == "a"
+    assert bodies(take(client, url, 1)) == ["b"]
+    message = take_one(client, dead, AttributeNames=["All"])
+    assert message["Body"] == "a"
+    assert message["Attributes"]["MessageGroupId"] == "g"
+
+
+def test_two_messages_of_one_deduplication_id_both_arrive(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url, dead = with_dead_letters(client, make_queue, fifo=True)
+    policy = json.loads(attribute(client, url, "RedrivePolicy") or "")
+    other = make_queue(fifo=True, RedrivePolicy=policy)
+    for source in (url, other):
+        options = {"MessageGroupId": "g", "MessageDeduplicationId": "d"}
+        (message_id,) = send(client, source, "x", **options)
+        take_one(client, source, VisibilityTimeout=0)
+        assert is_empty(client, source)
+        message = take_one(client, dead, AttributeNames=["All"])
+        assert message["Attributes"]["MessageDeduplicationId"] == message_id
+        client.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+
+
+def test_the_policy_is_shown_with_a_number(client: Any, make_queue: MakeQueue) -> None:
+    for count in (5, "5"):
+        url, dead = with_dead_letters(client, make_queue, count)
+        policy = json.loads(attribute(client, url, "RedrivePolicy") or "")
+        assert policy == {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 5}
+
+
+def test_an_empty_policy_takes_it_away(client: Any, make_queue: MakeQueue) -> None:
+    url, _ = with_dead_letters(client, make_queue)
+    client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
+    assert not attribute(client, url, "RedrivePolicy")
+    send(client, url, "x")
+    for _ in range(3):
+        take_one(client, url, VisibilityTimeout=0)
+
+
+def test_policies_that_make_no_sense_are_refused(client: Any, make_queue: MakeQueue) -> None:
+    arn = arn_of(client, make_queue())
+    for policy in (
+        "no json",
+        {"deadLetterTargetArn": arn},
+        {"maxReceiveCount": 1},
+        {"deadLetterTargetArn": arn, "maxReceiveCount": "many"},
+        {"deadLetterTargetArn": arn, "maxReceiveCount": 0},
+        {"deadLetterTargetArn": arn, "maxReceiveCount": 1001},
+    ):
+        with refused("InvalidParameterValue", "for parameter RedrivePolicy is invalid."):
+            make_queue(RedrivePolicy=policy)
+
+
+def test_the_target_must_exist(client: Any, make_queue: MakeQueue) -> None:
+    policy = {"deadLetterTargetArn": arn_of(client, make_queue()) + "-no", "maxReceiveCount": 1}
+    with refused("InvalidParameterValue", "Dead letter target does not exist."):
+        make_queue(RedrivePolicy=policy)
+
+
+def test_the_target_must_be_of_the_same_type(client: Any, make_queue: MakeQueue) -> None:
+    policy = {"deadLetterTargetArn": arn_of(client, make_queue()), "maxReceiveCount": 1}
+    with refused("InvalidParameterValue"):
+        make_queue(fifo=True, RedrivePolicy=policy)
+
+
+def test_the_target_may_refuse_a_source(client: Any, make_queue: MakeQueue) -> None:
+    dead = make_queue(RedriveAllowPolicy={"redrivePermission": "denyAll"})
+    policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
+    with refused("InvalidParameterValue"):
+        make_queue(RedrivePolicy=policy)
+    url = make_queue()
+    allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [arn_of(client, url)]}
+    client.set_queue_attributes(
+        QueueUrl=dead, Attributes={"RedriveAllowPolicy": json.dumps(allowed)}
+    )
+    client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
+
+
+def test_a_message_stays_if_the_target_is_gone(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = with_dead_letters(client, make_queue)
+    send(client, url, "x")
+    client.delete_queue(QueueUrl=dead)
+    for _ in range(3):
+        take_one(client, url, VisibilityTimeout=0)

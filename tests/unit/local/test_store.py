@@ -1,0 +1,194 @@
+"""Transactions and connections on a file: all or nothing, one a thread, and clear errors."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sqsw.local.engine import LocalEngine
+from sqsw.local.errors import FileCannotOpen, FileFull, FileLocked, FileReadOnly
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "f.db"
+
+
+@pytest.fixture
+def engine(path: Path) -> Iterator[LocalEngine]:
+    engine = LocalEngine(path, busy_seconds=0.2)
+    engine.handle("CreateQueue", {"QueueName": "q"})
+    yield engine
+    engine.close()
+
+
+def send(engine: LocalEngine, body: str = "x") -> None:
+    engine.handle("SendMessage", {"QueueUrl": "q", "MessageBody": body})
+
+
+def count(engine: LocalEngine) -> int:
+    with engine.store.read() as transaction:
+        return int(transaction.row("SELECT count(*) FROM messages")[0])
+
+
+def in_thread(function: Callable[[], object]) -> None:
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001 - it is raised again below
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    if errors:
+        raise errors[0]
+
+
+def test_what_fails_half_way_leaves_nothing(engine: LocalEngine) -> None:
+    def fail() -> None:
+        with engine.store.write() as transaction:
+            transaction.execute("DELETE FROM queues")
+            raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        fail()
+    send(engine)
+    assert count(engine) == 1
+
+
+def test_each_thread_has_a_connection_that_goes_with_it(engine: LocalEngine) -> None:
+    in_thread(lambda: send(engine))
+    in_thread(lambda: send(engine))
+    assert count(engine) == 2
+    assert len(engine.store._connections._handles) == 1
+
+
+def test_memory_is_one_database_for_all_threads() -> None:
+    engine = LocalEngine(None)
+    engine.handle("CreateQueue", {"QueueName": "q"})
+    threads = [threading.Thread(target=lambda: [send(engine) for _ in range(50)]) for _ in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert count(engine) == 200
+    engine.close()
+
+
+def test_a_file_that_stays_locked_is_told(engine: LocalEngine, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(FileLocked):
+        send(engine)
+    # Reading goes on meanwhile.
+    assert engine.handle("ReceiveMessage", {"QueueUrl": "q"}) == {}
+    other.execute("COMMIT")
+    other.close()
+    send(engine)
+    assert count(engine) == 1
+
+
+def test_an_empty_receive_takes_no_lock(engine: LocalEngine) -> None:
+    with engine.store._write_lock.held():
+        in_thread(lambda: engine.handle("ReceiveMessage", {"QueueUrl": "q"}))
+
+
+def test_a_full_disk_loses_nothing_that_was_answered(engine: LocalEngine) -> None:
+    send(engine)
+    with engine.store.read() as transaction:
+        pages = transaction.row("PRAGMA page_count")[0]
+        transaction.rows(f"PRAGMA max_page_count = {pages + 20}")
+    with pytest.raises(FileFull):
+        for _ in range(100):
+            send(engine, "x" * 10_000)
+    before = count(engine)
+    with pytest.raises(FileFull):
+        send(engine, "x" * 200_000)
+    assert count(engine) == before
+    (message,) = engine.handle("ReceiveMessage", {"QueueUrl": "q"})["Messages"]
+    engine.handle("DeleteMessage", {"QueueUrl": "q", "ReceiptHandle": message["ReceiptHandle"]})
+    assert count(engine) == before - 1
+
+
+def test_a_file_that_cannot_be_written_is_told(engine: LocalEngine) -> None:
+    with engine.store.read() as transaction:
+        transaction.rows("PRAGMA query_only = 1")
+    with pytest.raises(FileReadOnly):
+        send(engine)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_a_read_only_file_is_told(path: Path) -> None:
+    LocalEngine(path).close()
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    try:
+        with pytest.raises((FileReadOnly, OSError)):
+            LocalEngine(path).handle("CreateQueue", {"QueueName": "q"})
+    finally:
+        path.parent.chmod(0o755)
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises((FileCannotOpen, FileNotFoundError)):
+        LocalEngine(tmp_path / "nowhere" / "f.db")
+    with pytest.raises(FileCannotOpen):
+        LocalEngine(tmp_path)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_goes_on(tmp_path: Path, in_memory: bool) -> None:
+    engine = LocalEngine(None if in_memory else tmp_path / "f.db")
+    engine.handle("CreateQueue", {"QueueName": "q"})
+    send(engine, "before")
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            engine.handle("ReceiveMessage", {"QueueUrl": "q", "VisibilityTimeout": 0})
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                try:
+                    send(engine, "in the child")
+                    received = engine.handle(
+                        "ReceiveMessage", {"QueueUrl": "q", "WaitTimeSeconds": 5}
+                    )
+                    os._exit(0 if received["Messages"] else 1)
+                finally:
+                    os._exit(2)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        stop.set()
+        thread.join()
+    # Memory was copied, the file is shared.
+    assert count(engine) == (1 if in_memory else 11)
+    engine.close()
+
+
+def test_a_closed_engine_says_so(path: Path) -> None:
+    engine = LocalEngine(path)
+    engine.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        engine.handle("ListQueues", {})
+    assert sorted(file.name for file in path.parent.iterdir()) == ["f.db", "f.db-lock"]
+
+
+def test_an_engine_that_is_forgotten_closes_its_file(path: Path) -> None:
+    engine = LocalEngine(path)
+    store = engine.store
+    del engine
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"), store.read():
+        pass

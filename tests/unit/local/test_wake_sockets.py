@@ -1,0 +1,90 @@
+"""Waking across sockets, and without them; two objects stand for two processes."""
+
+import queue
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from sqsw.local import wake_sockets
+from sqsw.local.wake_sockets import WakeSockets
+
+Wakes = queue.Queue[tuple[int, int]]
+
+
+def sockets_of(path: Path, wakes: Wakes | None = None) -> WakeSockets:
+    def on_wake(queue_id: int, count: int) -> None:
+        if wakes is not None:
+            wakes.put((queue_id, count))
+
+    return WakeSockets(str(path), on_wake, lambda: None)
+
+
+def test_who_listens_hears_who_sends(tmp_path: Path) -> None:
+    wakes: Wakes = queue.Queue()
+    listening, sending = sockets_of(tmp_path / "f.db", wakes), sockets_of(tmp_path / "f.db")
+    listening.listen()
+    listening.listen()
+    sending.send(7, 3)
+    assert wakes.get(timeout=2) == (7, 3)
+    listening.send(7, 3)
+    assert wakes.empty(), "a process does not send to itself"
+    listening.close()
+    sending.close()
+    assert not (tmp_path / "f.db-wake").exists()
+
+
+def test_sending_without_a_listener_does_nothing(tmp_path: Path) -> None:
+    sockets = sockets_of(tmp_path / "f.db")
+    sockets.send(1, 1)
+    sockets.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
+    directory = tmp_path / "f.db-wake"
+    directory.mkdir()
+    dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    dead.bind(str(directory / "1-dead"))
+    dead.close()
+    sockets = sockets_of(tmp_path / "f.db")
+    sockets.send(1, 1)
+    sockets.close()
+    assert list(directory.iterdir()) == []
+
+
+def test_a_full_socket_is_a_success(tmp_path: Path) -> None:
+    directory = tmp_path / "f.db-wake"
+    directory.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as slow:
+        slow.bind(str(directory / "1-slow"))
+        sockets = sockets_of(tmp_path / "f.db")
+        for _ in range(2000):
+            sockets.send(1, 1)
+        sockets.close()
+
+
+def test_a_long_path_has_its_sockets_elsewhere(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    wakes: Wakes = queue.Queue()
+    listening, sending = sockets_of(deep / "f.db", wakes), sockets_of(deep / "f.db")
+    assert listening.directory == sending.directory
+    listening.listen()
+    sending.send(1, 1)
+    assert wakes.get(timeout=2) == (1, 1)
+    listening.close()
+    sending.close()
+
+
+def test_without_sockets_it_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wake_sockets, "_directory", lambda path: None)
+    ticks: queue.Queue[float] = queue.Queue()
+    sockets = WakeSockets(
+        str(tmp_path / "f.db"), lambda *_: None, lambda: ticks.put(time.monotonic())
+    )
+    sockets.listen()
+    assert ticks.get(timeout=2) < ticks.get(timeout=2)
+    sockets.send(1, 1)
+    sockets.close()
