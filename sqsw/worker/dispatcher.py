@@ -33,7 +33,7 @@ from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.worker.executors.base import Executor
 from sqsw.worker.groups import GroupGate
-from sqsw.worker.lane import Call, Kind, Lane, cut_calls
+from sqsw.worker.lane import Call, Kind, Lane, cut_calls, within_limit
 from sqsw.worker.ready import ReadyMessages
 
 #: seconds that followers of a failed message stay hidden longer than it does: so it comes back
@@ -240,7 +240,7 @@ class Dispatcher:
             self._events.publish(JobDone(message, job_name, seconds))
             self._put(lane, message, None)
             return "done", 0
-        hidden = lane.hidden_seconds(message, result)
+        hidden = lane.hidden_seconds(message, result, now)
         event: Event
         if result.error is None:
             outcome, event = "retried", JobRetry(message, job_name, seconds, hidden)
@@ -325,7 +325,8 @@ class Dispatcher:
                 for message in lost:
                     self._ordered.pop(message.receipt_handle, None)
             if owned:
-                hidden = min(call.lane.within_limit(message, hidden_seconds) for message in owned)
+                now = self._clock()
+                hidden = min(within_limit(message, hidden_seconds, now) for message in owned)
                 self._put_back(call.lane, owned, hidden, False)
 
     # What others ask.

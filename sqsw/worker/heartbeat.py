@@ -17,7 +17,7 @@ from sqsw.core.contracts import Clock
 from sqsw.core.events import EventBus, LeaseLost, VisibilityExtended
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
-from sqsw.worker.lane import Lane, is_final
+from sqsw.worker.lane import Lane, is_final, within_limit
 
 logger = logging.getLogger(__name__)
 
@@ -129,14 +129,14 @@ class Heartbeat:
                 self._extend(lane, batch)
 
     def _extend(self, lane: Lane, messages: Sequence[Message]) -> None:
+        now = self._clock()
         with self._changed:
             changes = [
-                (message, lane.within_limit(message, lane.visibility_timeout))
+                (message, within_limit(message, lane.visibility_timeout, now))
                 for message in messages
                 if message.receipt_handle in self._watched
             ]
             # Near the end of its 12 hours a message cannot be kept for longer than it is already.
-            now = self._clock()
             changes = [(m, s) for m, s in changes if now + s > m.lease.expires_at]
             self._extending = {message.receipt_handle for message, _ in changes}
         if not changes:

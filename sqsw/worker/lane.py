@@ -1,7 +1,6 @@
 """One queue as the worker sees it: everything the roles need to know, and no queue class."""
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -73,20 +72,22 @@ class Lane:
         """Whether order within a message group is to be kept."""
         return self.client.is_fifo
 
-    def hidden_seconds(self, message: Message, result: ProcessingResult) -> int:
+    def hidden_seconds(self, message: Message, result: ProcessingResult, now: float) -> int:
         """How long a failed message stays hidden, 0 to what is left of its 12 hours."""
         for policy in (result.backoff_policy, self.backoff_policy):
             if policy is not None:
                 try:
-                    return self.within_limit(message, policy.get_visibility_timeout(message))
+                    seconds = policy.get_visibility_timeout(message)
+                    return within_limit(message, seconds, now)
                 except Exception:  # not ours, and one bad policy must not stop a worker
                     logger.exception("the backoff policy %r failed", policy)
         return 0
 
-    def within_limit(self, message: Message, seconds: float) -> int:
-        """``seconds`` as SQS takes them for this message: whole, and within its 12 hours."""
-        left = message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - time.monotonic()
-        return max(0, round(min(seconds, left - _LIMIT_MARGIN_SECONDS)))
+
+def within_limit(message: Message, seconds: float, now: float) -> int:
+    """``seconds`` as SQS takes them for this message: whole, and within its 12 hours."""
+    left = message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - now
+    return max(0, round(min(seconds, left - _LIMIT_MARGIN_SECONDS)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class SignalInbox:
         self._doors = socket.socketpair()
         for door in self._doors:
             door.setblocking(False)
+        if self._notices:
+            self._ring(self._doors)  # they came too early to make the door readable
         if threading.current_thread() is threading.main_thread():
             # The kernel may give a signal to any thread, and then the wait of this one would go on;
             # the byte that the interpreter writes here ends the wait in any case.
@@ -92,9 +94,12 @@ class SignalInbox:
         self._notices.append(Notice(verb, reason, error))
         doors = self._doors
         if doors is not None:
-            # Full, so the reader wakes anyway; or closed just now, so nobody reads any more.
-            with suppress(OSError):
-                doors[1].send(b"\0")
+            self._ring(doors)
+
+    def _ring(self, doors: tuple[socket.socket, socket.socket]) -> None:
+        # Full, so the reader wakes anyway; or closed just now, so nobody reads any more.
+        with suppress(OSError):
+            doors[1].send(b"\0")
 
     def wait(self, timeout: float | None = None) -> list[Notice]:
         """The notices there are, after ``timeout`` seconds at the latest; None waits for one."""

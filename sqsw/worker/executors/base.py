@@ -47,6 +47,11 @@ def stack_of(call: Runnable) -> str:
     if isinstance(runner, int):
         frame = sys._current_frames().get(runner)
         return "".join(traceback.format_stack(frame)) if frame is not None else ""
-    if hasattr(runner, "get_stack"):
-        return "".join(line for f in runner.get_stack() for line in traceback.format_stack(f, 1))
-    return ""
+    lines = []
+    # A task by itself shows its outermost coroutine only; what that one waits for tells more.
+    waiting = runner.get_coro() if hasattr(runner, "get_coro") else None
+    while waiting is not None:
+        frame = getattr(waiting, "cr_frame", None)
+        lines += traceback.format_stack(frame, 1) if frame is not None else []
+        waiting = getattr(waiting, "cr_await", None)
+    return "".join(lines)

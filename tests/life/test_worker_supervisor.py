@@ -1,0 +1,145 @@
+"""Child processes: watched, replaced, drained together."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import DEVNULL
+
+import pytest
+
+from sqsw.core.events import ChildExited
+from sqsw.worker import supervisor as supervisor_module
+from sqsw.worker.supervisor import Supervisor
+from tests import backends
+from tests.unit.worker.doubles import recorder
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    backends.wait_until(condition, 60, "what this test is about")
+
+
+def note(folder: str, name: str) -> None:
+    """A child that ends well at once."""
+    (Path(folder) / f"{name}-{os.getpid()}").touch()
+
+
+def fail_once(folder: str) -> None:
+    """A child that dies the first time."""
+    if not list(Path(folder).glob("*")):
+        note(folder, "died")
+        os._exit(9)
+    note(folder, "done")
+
+
+def stay(folder: str, name: str) -> None:
+    """A child that ends with a signal, or with its parent."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    note(folder, name)
+    while True:
+        time.sleep(0.01)
+
+
+def refuse(folder: str, name: str) -> None:
+    """A child that takes no notice of the first signal."""
+    signal.signal(signal.SIGTERM, lambda *_: note(folder, "told"))
+    note(folder, name)
+    while True:
+        time.sleep(0.01)
+
+
+def files(folder: Path, name: str) -> list[str]:
+    return sorted(path.name for path in folder.glob(f"{name}-*"))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_run_until_all_are_done(tmp_path: Path, method: str) -> None:
+    arguments = [(str(tmp_path), "a"), (str(tmp_path), "b")]
+    report = Supervisor(note, arguments, 2, method=method).run()  # type: ignore[arg-type]  # one of both
+    assert (len(files(tmp_path, "a")), len(files(tmp_path, "b"))) == (2, 2)
+    assert (report.stopped_by, report.forced, report.restarts) == ("done", False, 0)
+
+
+def test_a_child_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "_FIRST_RESTART_SECONDS", 0.01)
+    events, told = recorder(ChildExited)
+    report = Supervisor(fail_once, [(str(tmp_path),)], events=events).run()
+    assert [event.exit_code for event in told] == [9]
+    assert files(tmp_path, "died") == [f"died-{told[0].pid}"]
+    assert len(files(tmp_path, "done")) == 1
+    assert report.restarts == 1
+
+
+@contextmanager
+def signalled(folder: Path, number: signal.Signals, *names: str) -> Iterator[None]:
+    """Another process sends this one a signal, once these children are up.
+
+    Not a thread of this one, which forks meanwhile.
+    """
+    waits = "; ".join(f"until ls {folder}/{name}-*; do sleep 0.05; done" for name in names)
+    command = f"{waits}; kill -{number.value} {os.getpid()}"
+    with subprocess.Popen(["sh", "-c", command], stdout=DEVNULL, stderr=DEVNULL) as process:
+        yield
+        process.wait(60)
+
+
+def test_one_signal_ends_all_children(tmp_path: Path) -> None:
+    arguments = [(str(tmp_path), "a"), (str(tmp_path), "b")]
+    with signalled(tmp_path, signal.SIGINT, "a", "b"):
+        report = Supervisor(stay, arguments).run()
+    assert (report.stopped_by, report.forced, report.restarts) == ("SIGINT", False, 0)
+
+
+def test_what_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "_LAST_SECONDS", 0.1)
+    with signalled(tmp_path, signal.SIGTERM, "up"):
+        report = Supervisor(refuse, [(str(tmp_path), "up")], drain_seconds=0.1).run()
+    assert report.stopped_by == "SIGTERM"
+    assert files(tmp_path, "told")
+
+
+def test_a_second_signal_is_passed_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "_LAST_SECONDS", 0.1)
+    # The child takes no notice of the first one, and is killed soon after the second.
+    supervisor = Supervisor(refuse, [(str(tmp_path), "up")], drain_seconds=1000)
+    with (
+        signalled(tmp_path, signal.SIGTERM, "up"),
+        signalled(tmp_path, signal.SIGTERM, "told"),
+    ):
+        report = supervisor.run()
+    assert report.forced
+
+
+def test_it_can_be_stopped_by_the_program(tmp_path: Path) -> None:
+    supervisor = Supervisor(stay, [(str(tmp_path), "a")])
+    supervisor.stop()
+    assert supervisor.run().stopped_by == "stop"
+
+
+def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys; from sqsw.worker.supervisor import Supervisor\n"
+        "from tests.life.test_worker_supervisor import stay\n"
+        "Supervisor(stay, [(sys.argv[1], 'a'), (sys.argv[1], 'b')]).run()\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=Path(__file__).parent.parent.parent
+    )
+    wait_until(lambda: files(tmp_path, "a") and files(tmp_path, "b"))
+    parent.kill()
+    parent.wait(60)
+    pids = [int(name.partition("-")[2]) for name in files(tmp_path, "*")]
+    assert len(pids) == 2
+    wait_until(lambda: not any(is_running(pid) for pid in pids))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -1,0 +1,190 @@
+"""Events as log lines."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from sqsw.core.errors import ConnectionFailed, TaskNotFound
+from sqsw.core.events import (
+    AckFailed,
+    ChildExited,
+    DrainStarted,
+    Event,
+    EventBus,
+    JobDone,
+    JobDropped,
+    JobFailed,
+    JobRetry,
+    JobStarted,
+    JobUnknown,
+    LeaseLost,
+    MessageDeleted,
+    QueueWarning,
+    ReceiveError,
+    WorkerStarted,
+    WorkerStopped,
+)
+from sqsw.core.message import Message
+from sqsw.observe.logs import LogListener
+from tests.unit.worker.doubles import ManualClock
+
+MESSAGE = Message(
+    "id-1",
+    "handle",
+    "a secret body",
+    attributes={"ApproximateReceiveCount": "3", "MessageGroupId": "g"},
+    queue_name="emails",
+)
+OF_MESSAGE = {"queue": "emails", "id": "id-1", "group": "g", "attempt": 3}
+OF_JOB = {**OF_MESSAGE, "job": "send"}
+
+
+@pytest.fixture
+def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
+    collected: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = collected.append  # type: ignore[method-assign,assignment]  # all that a handler needs
+    logger = logging.getLogger("sqsw.worker")
+    logger.addHandler(handler)
+    with caplog.at_level(logging.DEBUG, "sqsw.worker"):
+        yield collected
+    logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "name", "extra"),
+    [
+        (
+            WorkerStarted(("emails", "news"), 8),
+            "INFO",
+            "worker_started",
+            {"queues": ("emails", "news"), "concurrency": 8},
+        ),
+        (JobStarted(MESSAGE, "send"), "DEBUG", "job_started", OF_JOB),
+        (JobDone(MESSAGE, "send", 1.5), "INFO", "job_done", {**OF_JOB, "seconds_s": 1.5}),
+        (
+            JobFailed(MESSAGE, "send", 1.5, ValueError("no"), 7),
+            "ERROR",
+            "job_failed",
+            {**OF_JOB, "seconds_s": 1.5, "hidden_s": 7},
+        ),
+        (
+            JobRetry(MESSAGE, "send", 1.5, 7),
+            "INFO",
+            "job_retry",
+            {**OF_JOB, "seconds_s": 1.5, "hidden_s": 7},
+        ),
+        (
+            JobUnknown(MESSAGE, "send", TaskNotFound("no processor"), 300),
+            "WARNING",
+            "job_unknown",
+            {**OF_JOB, "hidden_s": 300, "reason": "no processor"},
+        ),
+        (
+            LeaseLost(MESSAGE, "over"),
+            "WARNING",
+            "lease_lost",
+            {**OF_MESSAGE, "reason": "over"},
+        ),
+        (
+            AckFailed(MESSAGE, "delete", "no network"),
+            "ERROR",
+            "ack_failed",
+            {**OF_MESSAGE, "action": "delete", "reason": "no network"},
+        ),
+        (
+            ReceiveError("emails", ConnectionFailed("no network"), 2.0),
+            "WARNING",
+            "receive_error",
+            {"queue": "emails", "reason": "no network", "retry_s": 2.0},
+        ),
+        (
+            QueueWarning("emails", "it will hurt", "do this"),
+            "WARNING",
+            "queue_warning",
+            {"queue": "emails", "reason": "it will hurt", "hint": "do this"},
+        ),
+        (ChildExited(77, -9), "ERROR", "child_exited", {"pid": 77, "exit_code": -9}),
+        (
+            DrainStarted("SIGTERM", 2, 3, 25.0),
+            "INFO",
+            "drain_started",
+            {"reason": "SIGTERM", "running": 2, "waiting": 3, "drain_s": 25.0},
+        ),
+        (
+            WorkerStopped("SIGTERM", 1),
+            "INFO",
+            "worker_stopped",
+            {"reason": "SIGTERM", "unfinished": 1},
+        ),
+    ],
+)
+def test_each_event_is_its_line(
+    records: list[logging.LogRecord], event: Event, level: str, name: str, extra: dict[str, object]
+) -> None:
+    events = EventBus()
+    LogListener().subscribe_to(events)
+    events.publish(event)
+    (record,) = records
+    assert (record.name, record.levelname, record.getMessage()) == ("sqsw.worker", level, name)
+    assert {key: getattr(record, key) for key in extra} == extra
+    assert not any(MESSAGE.body in str(value) for value in vars(record).values())
+
+
+def test_a_failure_comes_with_its_traceback(records: list[logging.LogRecord]) -> None:
+    error = ValueError("no")
+    LogListener()(JobFailed(MESSAGE, "send", 1.5, error, 7))
+    assert records[0].exc_info is not None
+    assert records[0].exc_info[1] is error
+
+
+def test_other_events_are_no_lines(records: list[logging.LogRecord]) -> None:
+    listener = LogListener()
+    listener(MessageDeleted(MESSAGE))
+    listener(JobDropped(MESSAGE, "send", 1.0))
+    assert records == []
+
+
+def test_an_unknown_job_is_told_once_a_minute(records: list[logging.LogRecord]) -> None:
+    clock = ManualClock()
+    listener = LogListener(clock=clock)
+
+    def unknown(job_name: str) -> None:
+        listener(JobUnknown(MESSAGE, job_name, TaskNotFound("no processor"), 300))
+
+    unknown("a")
+    unknown("a")
+    unknown("b")
+    clock.advance(59)
+    unknown("a")
+    clock.advance(1)
+    unknown("a")
+    assert [record.__dict__["job"] for record in records] == ["a", "b", "a"]
+
+
+def test_another_logger_and_its_level(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("of.an.app")
+    with caplog.at_level(logging.WARNING, "of.an.app"):
+        listener = LogListener(logger)
+        listener(JobDone(MESSAGE, "send", 1.5))
+        listener(LeaseLost(MESSAGE, "over"))
+    assert [record.name for record in caplog.records] == ["of.an.app"]
+
+
+def test_without_any_logging_set_up_errors_are_still_seen() -> None:
+    script = """
+from sqsw.core.events import JobDone, JobFailed
+from sqsw.core.message import Message
+from sqsw.observe.logs import LogListener
+message = Message("id", "handle", "a secret body")
+LogListener()(JobDone(message, "send", 1.0))
+LogListener()(JobFailed(message, "send", 1.0, ValueError("what was wrong"), 0))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "job_failed" in ended.stderr
+    assert "what was wrong" in ended.stderr
+    assert "job_done" not in ended.stderr
+    assert "secret" not in ended.stderr

@@ -1,0 +1,205 @@
+"""What SQS is told of jobs that ended."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from sqsw.core.batch_result import BatchProcessingResult
+from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound
+from sqsw.core.message import Message
+from sqsw.worker.acknowledger import Acknowledger
+from sqsw.worker.lane import Lane
+from tests.unit.worker.doubles import (
+    FakeClient,
+    ManualClock,
+    lane,
+    message,
+    names,
+    recorder,
+    refused,
+    throttled,
+)
+
+
+class Kit:
+    """An acknowledger with all that it talks to, in one diary."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.client = FakeClient()
+        self.lane = lane(client=self.client)
+        self.events, self.told = recorder()
+        self.diary: list[Any] = []
+        self.batches: list[BatchProcessingResult] = []
+        self.acknowledger = Acknowledger(
+            events=self.events,
+            forget=self._forget,
+            on_acknowledged=self._acknowledged,
+            on_batch=lambda _, result: self.batches.append(result),
+            linger_seconds=0.05,
+            clock=self.clock,
+            jitter=lambda: 1.0,
+        )
+
+    def _forget(self, messages: Sequence[Message]) -> None:
+        calls = len(self.client.deletes) + len(self.client.changes)
+        self.diary.append(("forget", [m.body for m in messages], calls))
+
+    def _acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
+        self.diary.append(("out", [m.body for m in messages], deleted))
+
+    def message(self, body: str) -> Message:
+        return message(body, expires_at=self.clock.now + 30)
+
+
+@pytest.fixture
+def kit() -> Kit:
+    return Kit()
+
+
+def test_a_success_is_deleted_and_forgotten_afterwards(kit: Kit) -> None:
+    kit.acknowledger.put(kit.lane, kit.message("a"), None)
+    kit.acknowledger.flush()
+    assert kit.client.deletes == [["a"]]
+    assert kit.diary == [("forget", ["a"], 1), ("out", ["a"], True)]
+    assert names(kit.told) == ["MessageDeleted", "BatchFinished"]
+    assert [m.body for m in kit.batches[0].succeeded] == ["a"]
+
+
+def test_a_failure_is_forgotten_and_then_returned(kit: Kit) -> None:
+    kit.acknowledger.put(kit.lane, kit.message("a"), 7)
+    kit.acknowledger.flush()
+    assert kit.client.changes == [[("a", 7)]]
+    assert kit.diary == [("forget", ["a"], 0), ("out", ["a"], False)]
+    (returned, _) = kit.told
+    assert (returned.hidden_seconds, returned.started) == (7, True)
+    assert [m.body for m in kit.batches[0].failed] == ["a"]
+
+
+def test_unstarted_messages_count_in_no_batch(kit: Kit) -> None:
+    kit.acknowledger.put_back(kit.lane, [kit.message("a"), kit.message("b")], 0)
+    kit.acknowledger.flush()
+    assert kit.client.changes == [[("a", 0), ("b", 0)]]
+    assert [event.started for event in kit.told] == [False, False]
+    assert kit.batches == []
+
+
+def test_ten_a_call_deletes_and_returns_apart(kit: Kit) -> None:
+    for number in range(23):
+        kit.acknowledger.put(kit.lane, kit.message(str(number)), None)
+    kit.acknowledger.put(kit.lane, kit.message("x"), 3)
+    kit.acknowledger.flush()
+    assert [len(bodies) for bodies in kit.client.deletes] == [10, 10, 3]
+    assert kit.client.changes == [[("x", 3)]]
+    assert kit.acknowledger.requests == 4
+
+
+def due(kit: Kit) -> bool:
+    return kit.acknowledger._next_due() <= kit.clock.now
+
+
+def test_a_single_message_lingers_and_ten_do_not(kit: Kit) -> None:
+    kit.acknowledger.put(kit.lane, kit.message("a"), None)
+    assert kit.acknowledger._take(kit.clock.now, everything=False) is None
+    assert not due(kit)
+    kit.clock.advance(0.05)
+    assert due(kit)
+    assert len(kit.acknowledger._take(kit.clock.now, everything=False) or ()) == 1
+    for _ in range(10):
+        kit.acknowledger.put(kit.lane, kit.message(""), None)
+    assert len(kit.acknowledger._take(kit.clock.now, everything=False) or ()) == 10
+
+
+def test_fifo_messages_do_not_linger(kit: Kit) -> None:
+    fifo = lane("q.fifo", client=FakeClient("q.fifo"))
+    kit.acknowledger.put(fifo, kit.message("a"), None)
+    assert due(kit)
+
+
+def test_the_lane_that_waited_longest_comes_first(kit: Kit) -> None:
+    other = lane("other")
+    kit.acknowledger.put(other, kit.message("first"), None)
+    kit.clock.advance(0.01)
+    kit.acknowledger.put(kit.lane, kit.message("second"), None)
+    kit.clock.advance(1)
+    batch = kit.acknowledger._take(kit.clock.now, everything=False) or []
+    assert [ack.message.body for ack in batch] == ["first"]
+
+
+@pytest.mark.parametrize("answer", [ConnectionFailed("no network"), [throttled()], OSError()])
+def test_a_delete_is_tried_again_while_the_lease_lives(kit: Kit, answer: Any) -> None:
+    kit.client.answers = [answer, answer]
+    made = kit.message("a")
+    kit.acknowledger.put(kit.lane, made, None)
+    kit.acknowledger.flush()
+    assert kit.told == []
+    assert kit.acknowledger.holds(made)
+    kit.acknowledger.flush()
+    assert len(kit.client.deletes) == 1  # not yet
+    kit.clock.advance(0.2)
+    kit.acknowledger.flush()
+    kit.clock.advance(0.4)
+    kit.acknowledger.flush()
+    assert len(kit.client.deletes) == 3
+    assert names(kit.told) == ["MessageDeleted", "BatchFinished"]
+    assert not kit.acknowledger.holds(made)
+
+
+def test_a_delete_is_given_up_when_the_lease_ends(kit: Kit) -> None:
+    kit.client.answers = [OSError("no network")] * 100
+    kit.acknowledger.put(kit.lane, kit.message("a"), None)
+    for _ in range(100):
+        kit.acknowledger.flush()
+        kit.clock.advance(0.5)
+    assert names(kit.told) == ["AckFailed", "BatchFinished"]
+    assert (kit.told[0].action, kit.told[0].reason) == ("delete", "no network")
+    assert kit.diary[-1] == ("out", ["a"], False)
+    assert [m.body for m in kit.batches[0].failed] == ["a"]
+
+
+@pytest.mark.parametrize("answer", [AccessDenied("no"), QueueNotFound("gone"), [refused()]])
+def test_what_cannot_help_is_not_tried_again(kit: Kit, answer: Any) -> None:
+    kit.client.answers = [answer]
+    kit.acknowledger.put(kit.lane, kit.message("a"), None)
+    kit.acknowledger.flush()
+    assert names(kit.told) == ["AckFailed", "BatchFinished"]
+    assert kit.diary == [("forget", ["a"], 1), ("out", ["a"], False)]
+
+
+def test_a_first_try_is_made_though_the_lease_just_ended(kit: Kit) -> None:
+    # The job was done in time; on a standard queue an old handle still deletes.
+    made = kit.message("a")
+    kit.acknowledger.put(kit.lane, made, None)
+    kit.clock.advance(31)
+    kit.acknowledger.flush()
+    assert names(kit.told) == ["MessageDeleted", "BatchFinished"]
+
+
+def test_one_bad_entry_does_not_hinder_the_others(kit: Kit) -> None:
+    kit.client.answers = [[refused(1), throttled(2)]]
+    for body in "abcd":
+        kit.acknowledger.put(kit.lane, kit.message(body), None)
+    kit.acknowledger.flush()
+    (result,) = kit.batches
+    assert [m.body for m in result.succeeded] == ["a", "d"]
+    assert [m.body for m in result.failed] == ["b"]
+    kit.clock.advance(1)
+    kit.acknowledger.flush()
+    assert kit.client.deletes == [["a", "b", "c", "d"], ["c"]]
+
+
+def test_stop_sends_all_and_gives_up_at_its_deadline() -> None:
+    kit = Kit()
+    kit.client.answers = [OSError("no network")]
+    kit.acknowledger.put(kit.lane, kit.message("a"), None)
+    kit.acknowledger.stop(kit.clock.now - 1)
+    assert names(kit.told) == ["AckFailed", "BatchFinished"]
+    assert "stopped" in kit.told[0].reason
+    kit.acknowledger.stop(kit.clock.now)
+
+
+def test_what_comes_after_the_stop_is_sent_by_who_brings_it(kit: Kit) -> None:
+    kit.acknowledger.stop(kit.clock.now)
+    kit.acknowledger.put_back(kit.lane, [kit.message("late")], 0)
+    assert kit.client.changes == [[("late", 0)]]

@@ -1,0 +1,305 @@
+"""The ways to run a call."""
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.worker.executors.base import Executor, stack_of
+from sqsw.worker.executors.inline import InlineExecutor, run_inline
+from sqsw.worker.executors.loop import LoopExecutor
+from sqsw.worker.executors.threads import ThreadExecutor
+from tests.unit.worker.doubles import our_threads
+
+VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
+
+
+class FakeCall:
+    """What an executor needs of a call."""
+
+    def __init__(self, job: Callable[[], Any]) -> None:
+        self.job = job
+        self.runner: Any = None
+
+    def run(self) -> list[ProcessingResult]:
+        self.job()
+        return [SUCCEEDED]
+
+    async def run_async(self) -> list[ProcessingResult]:
+        answer = self.job()
+        if asyncio.iscoroutine(answer):
+            await answer
+        return [SUCCEEDED]
+
+
+class Ends:
+    """Collects the ends of calls, and hands out what is to follow."""
+
+    def __init__(self, *following: FakeCall) -> None:
+        self.following = list(following)
+        self.ended: list[FakeCall] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, call: FakeCall, results: list[ProcessingResult]) -> FakeCall | None:
+        with self._changed:
+            self.ended.append(call)
+            self._changed.notify_all()
+            return self.following.pop(0) if self.following else None
+
+    def wait(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.ended) >= count, 10)
+
+
+def soon() -> float:
+    return time.monotonic() + 10
+
+
+@pytest.fixture(params=[ThreadExecutor, LoopExecutor])
+def executor(request: pytest.FixtureRequest) -> Any:
+    made: Executor = request.param()
+    yield made
+    made.stop(soon())
+    assert our_threads() == []
+
+
+def test_a_call_is_run_and_its_end_told(executor: Executor) -> None:
+    ran: list[str] = []
+    executor.start()
+    ends = Ends()
+    executor.submit(FakeCall(lambda: ran.append(threading.current_thread().name)), ends)
+    ends.wait(1)
+    assert ran and ran[0] != threading.current_thread().name
+
+
+def test_what_the_end_returns_is_run_next(executor: Executor) -> None:
+    threads: list[int] = []
+    calls = [FakeCall(lambda: threads.append(threading.get_ident())) for _ in range(3)]
+    ends = Ends(*calls[1:])
+    executor.submit(calls[0], ends)
+    ends.wait(3)
+    assert ends.ended == calls
+    assert len(set(threads)) == 1
+
+
+def test_every_call_has_its_own_context_made_of_the_one_at_the_start(executor: Executor) -> None:
+    seen: list[str] = []
+
+    def job() -> None:
+        seen.append(VARIABLE.get())
+        VARIABLE.set("of a job")
+
+    token = VARIABLE.set("of the start")
+    executor.start()
+    VARIABLE.reset(token)
+    ends = Ends(FakeCall(job))
+    executor.submit(FakeCall(job), ends)
+    ends.wait(2)
+    assert seen == ["of the start", "of the start"]
+
+
+def test_an_end_that_raises_does_not_end_the_executor(
+    executor: Executor, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(call: FakeCall, results: list[ProcessingResult]) -> None:
+        raise SystemExit
+
+    ends = Ends()
+    executor.submit(FakeCall(lambda: None), broken)
+    executor.submit(FakeCall(lambda: None), ends)
+    ends.wait(1)
+
+
+def test_the_verbs_of_an_executor(executor: Executor) -> None:
+    executor.stop(soon())
+    executor.start()
+    executor.quiet()
+    executor.quiet()
+    executor.stop(soon())
+    executor.stop(soon())
+
+
+def test_as_many_threads_as_calls_at_once_and_no_more() -> None:
+    executor = ThreadExecutor()
+    barrier = threading.Barrier(4)
+    ends = Ends()
+    for _ in range(3):
+        executor.submit(FakeCall(lambda: barrier.wait(10)), ends)
+    barrier.wait(10)
+    ends.wait(3)
+    wait_until(lambda: executor._idle == 3)
+    for number in range(4, 20):
+        executor.submit(FakeCall(lambda: None), ends)
+        ends.wait(number)
+        wait_until(lambda: executor._idle == 3)
+    assert len(executor._threads) == 3
+    executor.stop(soon())
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = soon()
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
+    executor = ThreadExecutor()
+    started, go_on, ends = threading.Event(), threading.Event(), Ends()
+
+    def job() -> None:
+        started.set()
+        go_on.wait(10)
+
+    call = FakeCall(job)
+    executor.submit(call, ends)
+    assert started.wait(10)
+    assert "go_on.wait" in stack_of(call)
+    (thread,) = executor._threads
+    assert thread.daemon
+    executor.stop(time.monotonic())
+    go_on.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_without_more_threads_the_caller_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ran: list[int] = []
+    executor, ends = ThreadExecutor(), Ends()
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    executor.submit(FakeCall(lambda: ran.append(threading.get_ident())), ends)
+    monkeypatch.undo()
+    assert ran == [threading.get_ident()]
+
+
+def test_coroutines_wait_together() -> None:
+    executor, ends = LoopExecutor(), Ends()
+    together = 0
+
+    async def job() -> None:
+        nonlocal together
+        together += 1
+        while together < 100:
+            await asyncio.sleep(0)
+
+    for _ in range(100):
+        executor.submit(FakeCall(job), ends)
+    ends.wait(100)
+    executor.stop(soon())
+
+
+def test_a_coroutine_can_be_cancelled_and_shows_where_it_is() -> None:
+    executor, ends = LoopExecutor(), Ends()
+    started = threading.Event()
+    cancelled: list[bool] = []
+
+    async def job() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+
+    call = FakeCall(job)
+    executor.submit(call, ends)
+    assert started.wait(10)
+    assert "asyncio.sleep" in stack_of(call)
+    executor.cancel(call)
+    ends.wait(1)
+    assert cancelled == [True]
+    executor.stop(soon())
+
+
+def test_coroutines_that_still_run_are_cancelled_at_the_stop() -> None:
+    executor, ends = LoopExecutor(), Ends()
+    started = threading.Event()
+    cleaned: list[bool] = []
+
+    async def job() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cleaned.append(True)
+
+    executor.submit(FakeCall(job), ends)
+    assert started.wait(10)
+    executor.stop(soon())
+    assert cleaned == [True]
+    executor.submit(FakeCall(job), ends)  # too late, and harmless
+
+
+def test_system_exit_in_a_side_task_leaves_the_loop_alive(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    executor, ends = LoopExecutor(), Ends()
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def job() -> None:
+        task = asyncio.ensure_future(leave())
+        while not task.done():
+            await asyncio.sleep(0)
+        task.exception()
+
+    executor.submit(FakeCall(job), ends)
+    ends.wait(1)
+    executor.submit(FakeCall(lambda: None), ends)
+    ends.wait(2)
+    executor.stop(soon())
+    assert "tried to end the event loop" in caplog.text
+
+
+def test_inline_runs_at_once_in_this_thread() -> None:
+    ran: list[int] = []
+    calls = [FakeCall(lambda: ran.append(threading.get_ident())) for _ in range(3)]
+    ends = Ends(*calls[1:])
+    executor = InlineExecutor()
+    executor.start()
+    executor.submit(calls[0], ends)
+    executor.cancel(calls[0])
+    executor.quiet()
+    executor.stop(0)
+    assert ends.ended == calls
+    assert ran == [threading.get_ident()] * 3
+
+
+def test_inline_runs_a_coroutine_to_its_end() -> None:
+    ran: list[str] = []
+
+    async def job() -> None:
+        left_behind = asyncio.ensure_future(asyncio.sleep(60))
+        await asyncio.sleep(0)
+        ran.append("to the end")
+        assert not left_behind.done()
+
+    InlineExecutor(coroutines=True).submit(FakeCall(job), Ends())
+    assert ran == ["to the end"]
+
+
+def test_inline_runs_a_coroutine_inside_a_running_loop() -> None:
+    async def job() -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> list[ProcessingResult]:
+        return run_inline(FakeCall(job), coroutine=True)
+
+    assert asyncio.run(main()) == [SUCCEEDED]
+
+
+def test_ctrl_c_in_an_inline_job_goes_up() -> None:
+    class Interrupted(FakeCall):
+        def run(self) -> list[ProcessingResult]:
+            return [ProcessingResult(False, error=KeyboardInterrupt())]
+
+    with pytest.raises(KeyboardInterrupt):
+        InlineExecutor().submit(Interrupted(lambda: None), Ends())

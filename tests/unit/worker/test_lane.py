@@ -1,0 +1,131 @@
+"""Calls, and how long a failed message stays hidden."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from sqsw.core.message import Message
+from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.transport.batches import EntryFailure
+from sqsw.worker.lane import Call, cut_calls, is_final, receive
+from tests.unit.worker.doubles import FakeClient, Seconds, lane, message, refused, throttled
+
+FAILED = ProcessingResult(False)
+NOW = 100_000.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "hidden"), [(0, 0), (7, 7), (-3, 0), (1.6, 2), (1e9, 43195), (float("inf"), 43195)]
+)
+def test_backoff_is_whole_seconds_within_the_twelve_hours(seconds: float, hidden: int) -> None:
+    assert lane(backoff=seconds).hidden_seconds(message(received_at=NOW), FAILED, NOW) == hidden
+
+
+def test_the_twelve_hours_count_from_the_receive() -> None:
+    old = message(received_at=NOW - 43_000)
+    assert lane(backoff=3600).hidden_seconds(old, FAILED, NOW) == 195
+    older = message(received_at=NOW - 50_000)
+    assert lane(backoff=3600).hidden_seconds(older, FAILED, NOW) == 0
+
+
+def test_the_result_knows_better_than_the_queue() -> None:
+    result = ProcessingResult(False, backoff_policy=Seconds(3))
+    assert lane(backoff=7).hidden_seconds(message(received_at=NOW), result, NOW) == 3
+
+
+def test_a_backoff_policy_that_raises_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    result = ProcessingResult(False, backoff_policy=Seconds(ZeroDivisionError()))
+    assert lane(backoff=7).hidden_seconds(message(received_at=NOW), result, NOW) == 7
+    assert (
+        lane(backoff=ZeroDivisionError()).hidden_seconds(message(received_at=NOW), FAILED, NOW) == 0
+    )
+    assert lane(backoff=float("nan")).hidden_seconds(message(received_at=NOW), FAILED, NOW) == 0
+    assert "backoff policy" in caplog.text
+
+
+def call(handle: object, count: int = 1) -> Call:
+    messages = [message() for _ in range(count)]
+    return Call(lane(handle=handle), messages, ["send"] * count, "thread")  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError(), SystemExit(3), KeyboardInterrupt(), GeneratorExit()]
+)
+def test_whatever_is_raised_is_a_failure_of_each_message(error: BaseException) -> None:
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        raise error
+
+    made = call(handle, 2)
+    for results in (made.run(), asyncio.run(made.run_async())):
+        assert [(r.success, r.error) for r in results] == [(False, error)] * 2
+
+
+@pytest.mark.parametrize("results", [[], [SUCCEEDED] * 3, None])
+def test_a_result_for_each_message_or_none_counts(results: object) -> None:
+    assert not any(result.success for result in call(lambda _: results, 2).run())
+
+
+def bodies(calls: Sequence[Call]) -> list[list[str]]:
+    return [[message.body for message in call.messages] for call in calls]
+
+
+def test_one_message_is_one_call() -> None:
+    messages = [message("a"), message("b")]
+    assert bodies(list(cut_calls(lane(), messages))) == [["a"], ["b"]]
+
+
+def test_lists_have_the_size_of_the_batch() -> None:
+    messages = [message(body) for body in "abcde"]
+    assert bodies(list(cut_calls(lane(batch_size=2), messages))) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_a_list_of_a_fifo_queue_is_of_one_group_and_one_job() -> None:
+    fifo = lane("q.fifo", batch_size=10)
+    messages = [message("g1", group="g"), message("g2", group="g"), message("h1", group="h")]
+    assert bodies(list(cut_calls(fifo, messages))) == [["g1", "g2"], ["h1"]]
+    names = iter(["x", "x", "y"])
+    object.__setattr__(fifo, "job_name_of", lambda _: next(names))
+    messages = [message(f"g{n}", group="g") for n in (1, 2, 3)]
+    assert bodies(list(cut_calls(fifo, messages))) == [["g1", "g2"], ["g3"]]
+
+
+def test_groups_mean_nothing_on_a_standard_queue() -> None:
+    (only,) = cut_calls(lane(), [message(group="g")])
+    assert only.group is None
+
+
+def test_a_message_that_cannot_be_told_apart_still_gets_its_call() -> None:
+    strange = lane()
+    object.__setattr__(strange, "kind_of", lambda _: 1 / 0)
+    (only,) = cut_calls(strange, [message("a")])
+    assert (only.kind, only.job_names) == ("thread", [None])
+
+
+def test_a_receive_is_one_call() -> None:
+    client = FakeClient()
+    client.inbox = [[message("a")], [message("b")]]
+    messages, requests = receive(lane(client=client), 10, 20)
+    assert (len(messages), requests) == (1, 1)
+    assert client.receives == [(10, 20, 30)]
+
+
+def test_a_long_list_takes_several_receives_that_do_not_wait() -> None:
+    client = FakeClient()
+    client.inbox = [[message() for _ in range(10)], [message() for _ in range(3)], []]
+    messages, requests = receive(lane(client=client, batch_size=25), 25, 20)
+    assert (len(messages), requests) == (13, 3)
+    assert [(count, wait) for count, wait, _ in client.receives] == [(10, 20), (10, 0), (10, 0)]
+
+
+def test_an_error_in_a_long_list_keeps_what_has_come() -> None:
+    client = FakeClient()
+    client.inbox = [[message("a")], OSError()]
+    messages, _ = receive(lane(client=client, batch_size=25), 25, 20)
+    assert [m.body for m in messages] == ["a"]
+
+
+def test_which_failures_are_final() -> None:
+    assert is_final(refused())
+    assert not is_final(throttled())
+    assert not is_final(EntryFailure(0, "ThrottlingException", "", sender_fault=True))

@@ -1,0 +1,143 @@
+"""Messages are received within the credit, and errors never end the worker."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SettingsError
+from sqsw.core.events import ReceiveDone
+from sqsw.core.message import Message
+from sqsw.worker.credits import Credits
+from sqsw.worker.lane import Lane, Poll
+from sqsw.worker.poller import Poller
+from tests.unit.worker.doubles import FakeClient, lane, message, names, recorder
+
+
+class Kit:
+    """A poller with all that it talks to."""
+
+    def __init__(self, slots: int = 8, **fields: Any) -> None:
+        self.client = FakeClient()
+        self.lane = lane(client=self.client, **fields)
+        self.credits = Credits({self.lane.name: 1}, slots, 0, threading.Lock())
+        self.events, self.told = recorder()
+        self.accepted: list[Sequence[Message]] = []
+        self.ended: list[int] = []
+        self.fatal: list[BaseException] = []
+        self.poller = Poller(
+            self.lane,
+            self.credits,
+            accept=lambda _, messages: self.accepted.append(messages),
+            poll_begins=lambda _: Poll(wait_seconds=20, busy=False),
+            poll_ended=self._ended,
+            on_fatal=self.fatal.append,
+            events=self.events,
+            jitter=lambda: 1.0,
+        )
+        # The pause after an error: over at once, and written down.
+        self.pauses: list[float] = []
+        self.poller._quiet.wait = self.pauses.append  # type: ignore[method-assign,assignment]  # no test sleeps
+
+    def _ended(self, lane: Lane, poll: Poll, count: int) -> None:
+        self.ended.append(count)
+
+
+def test_it_asks_for_its_credit_and_hands_over_what_came() -> None:
+    kit = Kit(slots=3)
+    kit.client.inbox = [[message("a"), message("b")]]
+    assert kit.poller.step() == 2
+    assert kit.client.receives == [(3, 20, 30)]
+    assert [[m.body for m in messages] for messages in kit.accepted] == [["a", "b"]]
+    assert kit.told == [ReceiveDone("emails", 2)]
+    assert kit.ended == [2]
+    assert kit.credits.take("emails", 10, 0) == 3  # all of it came back; accept keeps other books
+
+
+def test_a_lane_of_lists_takes_one_credit_for_a_list() -> None:
+    kit = Kit(slots=3, batch_size=25)
+    kit.client.inbox = [[message() for _ in range(10)]]
+    kit.poller.step()
+    assert [count for count, _, _ in kit.client.receives] == [10, 10]
+    assert kit.poller.requests == 2
+
+
+def test_no_credit_no_receive() -> None:
+    kit = Kit()
+    kit.credits.close("emails")
+    assert kit.poller.step() == 0
+    assert kit.client.receives == []
+
+
+def test_errors_back_off_up_to_thirty_seconds() -> None:
+    kit = Kit()
+    kit.client.inbox = [ConnectionFailed("no network")] * 9
+    for _ in range(9):
+        kit.poller.step()
+    assert kit.pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert [event.retry_seconds for event in kit.told] == kit.pauses
+    assert names(kit.told) == ["ReceiveError"] * 9
+    assert kit.credits.take("emails", 10, 0) == 8
+    kit.credits.give_back("emails", 8)
+    kit.client.inbox = [[], ConnectionFailed("no network")]
+    kit.poller.step()
+    kit.poller.step()
+    assert kit.pauses[-1] == 0.5
+
+
+@pytest.mark.parametrize("error", [QueueNotFound("?"), AccessDenied("no"), SettingsError("region")])
+def test_the_very_first_receive_may_be_fatal(error: Exception) -> None:
+    kit = Kit()
+    kit.client.inbox = [error]
+    kit.poller.step()
+    assert kit.fatal == [error]
+    assert kit.told == []
+    assert kit.credits.is_closed("emails")
+
+
+@pytest.mark.parametrize("error", [QueueNotFound("?"), AccessDenied("no"), ZeroDivisionError()])
+def test_later_nothing_is_fatal(error: Exception) -> None:
+    kit = Kit()
+    kit.client.inbox = [[], error]
+    kit.poller.step()
+    kit.poller.step()
+    assert kit.fatal == []
+    assert names(kit.told) == ["ReceiveDone", "ReceiveError"]
+
+
+def test_quiet_closes_the_credit() -> None:
+    kit = Kit()
+    kit.poller.quiet()
+    kit.poller.quiet()
+    assert kit.poller.step() == 0
+
+
+def test_a_poll_is_ended_only_where_one_waits() -> None:
+    kit = Kit()
+    kit.poller.end_poll()
+    assert kit.client.polls_ended == 0
+    receive = kit.client.receive
+    kit.client.receive = lambda *a, **k: (kit.poller.end_poll(), receive(*a, **k))[1]  # type: ignore[method-assign,func-returns-value]  # in the midst
+    kit.poller.step()
+    assert kit.client.polls_ended == 1
+
+
+def test_its_thread_ends_after_quiet() -> None:
+    kit = Kit()
+    kit.poller.stop(0)  # harmless
+    del kit.poller._quiet.wait
+    kit.poller = Poller(
+        kit.lane,
+        Credits({"emails": 1}, 1, 0, threading.Lock()),
+        accept=lambda _, messages: None,
+        poll_begins=lambda _: Poll(20, False),
+        poll_ended=lambda *_: None,
+        on_fatal=kit.fatal.append,
+        events=kit.events,
+    )
+    kit.poller.start()
+    kit.poller.start()
+    assert kit.poller.is_alive()
+    kit.poller.stop(float("inf"))
+    assert not kit.poller.is_alive()

@@ -1,0 +1,229 @@
+"""Policies are told what happens, and quiet their lanes."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from sqsw.core.batch_result import BatchProcessingResult
+from sqsw.core.contracts import ShutdownPolicy
+from sqsw.shutdown_policies import ASAP_SHUTDOWN, NEVER_SHUTDOWN, IdleShutdown, MaxTasksShutdown
+from sqsw.worker.lane import Lane
+from sqsw.worker.shutdown_watch import ShutdownWatch
+from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message
+
+
+class Kit:
+    """A watch over lanes of these policies; how much is in hand is said by the test."""
+
+    def __init__(self, *policies: ShutdownPolicy) -> None:
+        self.clients = [FakeClient(f"q{n}") for n in range(len(policies))]
+        self.lanes = [
+            lane(client.name, client=client, shutdown_policy=policy)
+            for client, policy in zip(self.clients, policies, strict=True)
+        ]
+        self.in_hand = dict.fromkeys((each.name for each in self.lanes), 0)
+        self.decided: list[list[str]] = []
+        self.watch = ShutdownWatch(
+            self.lanes,
+            in_hand=lambda lane: self.in_hand[lane.name],
+            on_decided=self._decided,
+        )
+
+    def _decided(self, lanes: Sequence[Lane]) -> None:
+        self.decided.append([lane.name for lane in lanes])
+
+    def poll(self, count: int = 0, of: int = 0) -> float:
+        """A whole poll; how long it was allowed to wait."""
+        poll = self.watch.poll_begins(self.lanes[of])
+        self.watch.poll_ended(self.lanes[of], poll, count)
+        return poll.wait_seconds
+
+    def batch(self, jobs: int = 1, of: int = 0) -> None:
+        result = BatchProcessingResult("q", succeeded=[message() for _ in range(jobs)])
+        self.watch.batch_finished(self.lanes[of], result)
+
+
+def test_an_empty_receive_ends_asap() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    assert kit.poll(count=3) == 0
+    assert kit.decided == []
+    kit.poll()
+    assert kit.decided == [["q0"]]
+    kit.poll()
+    assert kit.decided == [["q0"]]  # once
+
+
+def test_the_constant_is_as_new_for_the_next_worker() -> None:
+    for _ in range(2):
+        kit = Kit(ASAP_SHUTDOWN)
+        kit.poll(count=1)
+        assert kit.decided == []
+        kit.poll()
+        assert kit.decided == [["q0"]]
+
+
+def test_a_busy_slot_is_not_idle() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    kit.in_hand["q0"] = 1
+    assert kit.poll() == 1  # not 0, or polls would chase each other
+    assert kit.decided == []
+    kit.in_hand["q0"] = 0
+    kit.poll()
+    assert kit.decided == [["q0"]]
+
+
+def test_busy_at_the_beginning_of_the_poll_is_busy() -> None:
+    # What went back while SQS answered is not in that answer.
+    kit = Kit(ASAP_SHUTDOWN)
+    kit.in_hand["q0"] = 1
+    poll = kit.watch.poll_begins(kit.lanes[0])
+    kit.in_hand["q0"] = 0
+    kit.watch.poll_ended(kit.lanes[0], poll, 0)
+    assert kit.decided == []
+
+
+def test_polls_wait_no_longer_than_the_policy() -> None:
+    clock = ManualClock()
+    kit = Kit(IdleShutdown(30, clock=clock))
+    assert kit.poll() == 20
+    clock.advance(20)
+    assert kit.poll() == 10
+    clock.advance(9.5)
+    assert kit.poll() == 1
+    assert kit.decided == []
+    clock.advance(0.5)
+    kit.poll()
+    assert kit.decided == [["q0"]]
+
+
+def test_idle_time_begins_anew_while_jobs_run() -> None:
+    clock = ManualClock()
+    kit = Kit(IdleShutdown(10, clock=clock))
+    kit.in_hand["q0"] = 1
+    for _ in range(10):
+        clock.advance(10)
+        kit.poll()
+    kit.in_hand["q0"] = 0
+    clock.advance(9)
+    kit.poll()
+    assert kit.decided == []
+    clock.advance(1)
+    kit.poll()
+    assert kit.decided == [["q0"]]
+
+
+def test_a_poll_is_ended_when_nothing_else_keeps_the_worker() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    kit.batch()
+    assert kit.clients[0].polls_ended == 1
+    kit.in_hand["q0"] = 1
+    kit.batch()
+    assert kit.clients[0].polls_ended == 1
+    never = Kit(NEVER_SHUTDOWN)
+    never.batch()
+    assert never.clients[0].polls_ended == 0
+
+
+def test_jobs_are_counted() -> None:
+    kit = Kit(MaxTasksShutdown(3), MaxTasksShutdown(3))
+    kit.batch(2)
+    kit.batch(2, of=1)
+    assert kit.decided == []
+    kit.batch(1)
+    assert kit.decided == [["q0"]]
+
+
+def test_lanes_of_one_policy_are_judged_together() -> None:
+    clock = ManualClock()
+    shared = IdleShutdown(10, clock=clock)
+    kit = Kit(shared, shared)
+    kit.poll(of=0)
+    clock.advance(9)
+    kit.poll(count=1, of=1)
+    clock.advance(9)
+    kit.poll(of=0)
+    assert kit.decided == []
+    clock.advance(1)
+    kit.poll(of=1)
+    assert kit.decided == [["q0", "q1"]]
+
+
+def test_a_policy_of_two_methods_is_enough() -> None:
+    class Own:
+        def __init__(self) -> None:
+            self.batches = 0
+
+        def update_state(self, batch_result: BatchProcessingResult) -> None:
+            self.batches += 1
+
+        def need_shutdown(self) -> bool:
+            return self.batches >= 2
+
+    own = Own()
+    kit = Kit(own)
+    kit.in_hand["q0"] = 1
+    assert kit.poll() == 20
+    kit.in_hand["q0"] = 0
+    kit.poll()
+    assert kit.decided == []
+    kit.poll()
+    assert kit.decided == [["q0"]]
+    assert own.batches == 2
+
+
+def test_a_policy_that_raises_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def update_state(self, batch_result: BatchProcessingResult) -> None:
+            raise ZeroDivisionError
+
+        def need_shutdown(self) -> bool:
+            raise ZeroDivisionError
+
+        def seconds_left(self) -> float:
+            raise ZeroDivisionError
+
+    kit = Kit(Broken())
+    assert kit.poll() == 20
+    kit.batch()
+    assert kit.decided == []
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_reports_of_many_threads_reach_the_policy_one_at_a_time() -> None:
+    class Careful:
+        inside = 0
+        jobs = 0
+
+        def update_state(self, batch_result: BatchProcessingResult) -> None:
+            self.inside += 1
+            assert self.inside == 1
+            self.jobs += batch_result.total_count()
+            self.inside -= 1
+
+        def need_shutdown(self) -> bool:
+            return self.jobs == 800
+
+    policy = Careful()
+    kit = Kit(policy)
+
+    def report() -> None:
+        for _ in range(100):
+            kit.batch()
+
+    threads = [threading.Thread(target=report) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert policy.jobs == 800
+    assert kit.decided == [["q0"]]
+
+
+def test_the_verbs_of_a_role() -> None:
+    verbs: Any = Kit(NEVER_SHUTDOWN).watch
+    verbs.stop(0)
+    verbs.start()
+    verbs.quiet()
+    verbs.stop(0)

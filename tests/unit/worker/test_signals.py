@@ -1,0 +1,90 @@
+"""Signals and notices end the wait of the main thread."""
+
+import os
+import select
+import signal
+import threading
+import time
+
+import pytest
+
+from sqsw.worker.signals import VERBS, Notice, SignalInbox
+
+
+def test_a_signal_is_a_notice_and_the_handlers_come_back() -> None:
+    before = {number: signal.getsignal(number) for number in VERBS}
+    with SignalInbox() as inbox:
+        os.kill(os.getpid(), signal.SIGTERM)
+        (notice,) = inbox.wait(10)
+        assert notice == Notice("drain", "SIGTERM")
+        assert notice.is_signal
+    assert {number: signal.getsignal(number) for number in VERBS} == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_signal_ends_a_wait_at_once() -> None:
+    with SignalInbox() as inbox:
+        timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        begin = time.monotonic()
+        assert inbox.wait(30) == [Notice("slots", "SIGUSR1")]
+        assert time.monotonic() - begin < 10
+        timer.join()
+
+
+def test_a_post_of_another_thread_ends_a_wait() -> None:
+    with SignalInbox() as inbox:
+        thread = threading.Thread(target=inbox.post, args=("drain", "stop"))
+        thread.start()
+        (notice,) = inbox.wait(30)
+        thread.join()
+    assert notice == Notice("drain", "stop")
+    assert not notice.is_signal
+
+
+def test_a_post_before_anybody_waits_is_kept() -> None:
+    inbox = SignalInbox()
+    inbox.post("drain", "early")
+    with inbox:
+        assert select.select([inbox], [], [], 10)[0] == [inbox]
+        assert [notice.reason for notice in inbox.wait(10)] == ["early"]
+
+
+def test_nothing_comes() -> None:
+    with SignalInbox() as inbox:
+        assert inbox.wait(0) == []
+
+
+def test_many_posts_do_not_block_who_posts() -> None:
+    with SignalInbox() as inbox:
+        for _ in range(5000):
+            inbox.post("quiet", "again")
+        assert len(inbox.wait(10)) == 5000
+        assert inbox.wait(0) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
+    former = signal.signal(number, signal.SIG_IGN)
+    try:
+        with SignalInbox():
+            assert signal.getsignal(number) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, former)
+
+
+def test_in_another_thread_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def wait() -> None:
+        with SignalInbox() as inbox:
+            seen.append(signal.getsignal(signal.SIGTERM))
+            inbox.post("drain", "stop")
+            seen.append(inbox.wait(10)[0].reason)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    thread.join(10)
+    assert seen == [before, "stop"]
