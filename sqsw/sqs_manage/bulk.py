@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 from sqsw.core.errors import SettingsError, SQSError
+from sqsw.sqs_manage.hands import hire_hand
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.message_view import Failure
 from sqsw.sqs_manage.outgoing import OutgoingMessage, QueueRules
@@ -60,30 +62,18 @@ class SendReport:
     failures: tuple[Failure, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
+    """One request: its answer is left here by whoever sends it, so that no Ctrl-C can lose it."""
+
     messages: list[OutgoingMessage]
     entries: list[Entry]
+    sending: "Future[None] | None" = None
+    outcome: Outcome | None = None
+    told: int = 0
 
-
-def send_message(env: ManageHost, queue_name: str, message: OutgoingMessage) -> SentMessage:
-    """Send one message.
-
-    Parameters
-    ----------
-    queue_name :
-        A queue name without prefix, a queue URL or an ARN.
-
-    Raises
-    ------
-    MessageRefused, ContentTypeRefused
-        The queue would not take it.
-    QueueNotFound
-        There is no such queue.
-    """
-    queue = env.queue_client(queue_name)
-    entry = message.to_entry(QueueRules.of(queue))
-    return _sent(queue, message, entry, queue.send(entry))
+    def send(self, queue: QueueClient) -> None:
+        self.outcome = send_entries(queue, self.entries)
 
 
 def send_messages(
@@ -97,10 +87,10 @@ def send_messages(
     """Send messages, ten or 1 MiB in a request.
 
     The input is read as it is sent: only what is on its way is in memory, and the failures. What
-    the queue would not take counts as failed; ``check_messages`` refuses it before anything is
-    sent. What SQS calls retryable is sent again three times. On a FIFO queue there is one request
-    at a time, and a message group stops at its first failure: the rest of it counts as failed, so
-    that its order is never broken.
+    the queue would not take counts as failed (:meth:`OutgoingMessage.to_entry` tells it before).
+    What SQS calls retryable is sent again three times. On a FIFO queue there is one request at a
+    time, and a message group stops at its first failure: the rest of it counts as failed, so that
+    its order is never broken.
 
     Parameters
     ----------
@@ -125,28 +115,25 @@ def send_messages(
     queue = env.queue_client(queue_name)
     sender = _Sender(queue, QueueRules.of(queue), on_result or (lambda result: None))
     # A FIFO queue waits for each answer, which may stop a group; others keep all hands busy.
-    hands, window = (1, 1) if queue.is_fifo else (concurrency, 2 * concurrency)
-    under_way: deque[tuple[_Batch, Future[Outcome]]] = deque()
-    with ThreadPoolExecutor(hands, "sqsw-send") as pool:
-        try:
-            for cut in sender.batches(lines):
-                batch = sender.still_to_send(cut)
-                if batch.entries:
-                    under_way.append((batch, pool.submit(send_entries, queue, batch.entries)))
-                if len(under_way) >= window:
-                    sender.settle(under_way)
-            while under_way:
+    count, window = (1, 1) if queue.is_fifo else (concurrency, 2 * concurrency)
+    hands = [hire_hand("sqsw-send") for _ in range(count)]
+    under_way: deque[_Batch] = deque()
+    try:
+        for hand, cut in zip(cycle(hands), sender.batches(lines), strict=False):
+            batch = sender.still_to_send(cut)
+            if batch.entries:
+                under_way.append(batch)
+                batch.sending = hand.submit(batch.send, queue)
+            if len(under_way) >= window:
                 sender.settle(under_way)
-        except BaseException:
-            # What has not begun does not begin; what is on its way is waited for, and told.
-            pool.shutdown(wait=True, cancel_futures=True)
-            while under_way:
-                _, answer = under_way[0]
-                if answer.cancelled() or answer.exception() is not None:
-                    under_way.popleft()
-                else:
-                    sender.settle(under_way)
-            raise
+        while under_way:
+            sender.settle(under_way)
+    finally:
+        # After an error what has not begun does not begin; what is on its way is waited for.
+        for hand in hands:
+            hand.shutdown(wait=True, cancel_futures=True)
+        for batch in under_way:
+            sender.tell_answers(batch)
     return sender.report()
 
 
@@ -204,13 +191,25 @@ class _Sender:
                 kept.entries.append(entry)
         return kept
 
-    def settle(self, under_way: "deque[tuple[_Batch, Future[Outcome]]]") -> None:
-        """Wait for the first answer that is due, and tell what became of its batch."""
-        outcome = under_way[0][1].result()
-        batch, _ = under_way.popleft()  # only now: a Ctrl-C while waiting does not lose it
-        self.requests += outcome.requests
-        for index, message in enumerate(batch.messages):
-            failure = outcome.failures.get(index)
+    def settle(self, under_way: deque[_Batch]) -> None:
+        """Wait for the first answer that is due, and tell it."""
+        first = under_way[0]
+        if first.sending is not None:
+            first.sending.result()
+        self.tell_answers(first)
+        under_way.popleft()
+
+    def tell_answers(self, batch: _Batch) -> None:
+        """Tell what became of a batch, where that is known; each of its messages once."""
+        outcome = batch.outcome
+        if outcome is None:
+            return
+        while batch.told < len(batch.messages):
+            index = batch.told
+            batch.told += 1
+            if index == 0:
+                self.requests += outcome.requests
+            message, failure = batch.messages[index], outcome.failures.get(index)
             if failure is None:
                 self.sent += 1
                 entry, answer = batch.entries[index], outcome.answers[index]

@@ -96,7 +96,7 @@ def list_queues(env: ManageHost) -> list[QueueReport]:
 
     One request for each thousand queues, and one for each queue.
     """
-    clients = [env.queue_client(url) for url in queue_urls(env)]
+    clients = [env.queue_client(url) for url in sorted(queue_urls(env), key=name_of_url)]
     with ThreadPoolExecutor(_CONCURRENCY) as pool:
         found = list(pool.map(_attributes_if_there, clients))
     reports = {

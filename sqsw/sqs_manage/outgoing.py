@@ -1,16 +1,15 @@
 """Messages to be sent in bulk: what a line says, and whether the queue would take it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqsw.codecs.envelope import JOB_CONTEXT, pack_body, pack_job, raw_entry
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
-from sqsw.core.errors import AccessDenied, MessageRefused, SettingsError, SQSError
+from sqsw.core.errors import AccessDenied, MessageRefused
 from sqsw.core.limits import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
 from sqsw.sqs_manage.durations import format_duration
-from sqsw.sqs_manage.host import ManageHost
 from sqsw.transport.batches import (
     Entry,
     attribute_bytes,
@@ -190,40 +189,3 @@ class OutgoingMessage:
                 next="add --dedup-id ID, or turn it on: sqsw create-queue "
                 f"{rules.name} --content-dedup --update",
             )
-
-
-def check_messages(
-    env: ManageHost,
-    queue_name: str,
-    messages: Iterable[OutgoingMessage],
-    *,
-    source: str = "the input",
-) -> int:
-    """See to it that the queue would take every message, before any is sent; how many there are.
-
-    Parameters
-    ----------
-    source :
-        What the input is called in errors: a file name, or ``stdin``.
-
-    Raises
-    ------
-    SettingsError
-        The queue would not take one; the error says which line it came from.
-    QueueNotFound
-        There is no such queue.
-    """
-    rules = QueueRules.of(env.queue_client(queue_name))
-    count = 0
-    for message in messages:
-        try:
-            message.to_entry(rules)
-        except SQSError as error:
-            help_ = error.next or "correct the line, or skip bad lines with --keep-going"
-            raise SettingsError(
-                f"line {message.line} of {source} is not valid",
-                why=f"{error.message}: {error.why}" if error.why else error.message,
-                next=f"nothing was sent; {help_}",
-            ) from error
-        count += 1
-    return count

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqsw.core.errors import SQSError
 from sqsw.sqs_manage.host import ManageHost
-from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
 
@@ -14,8 +13,8 @@ from sqsw.transport.service_errors import service_errors
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html
 _LIST_PAGE = 1000
 
-# What SQS and the SQS-compatible servers answer to an operation that they do not have. A server
-# that answers with a bare HTTP status has that as the code.
+# What SQS and its likes answer to an operation that they do not have. The code is a
+# number where a server answers with a bare HTTP status, which SQS never does (moto: 500).
 _UNKNOWN_OPERATION = {
     "UnsupportedOperation",
     "UnknownOperation",
@@ -25,6 +24,7 @@ _UNKNOWN_OPERATION = {
     "NotImplementedException",
     "404",
     "405",
+    "500",
     "501",
 }
 
@@ -35,7 +35,7 @@ def is_unknown_operation(error: SQSError) -> bool:
 
 
 def queue_urls(env: ManageHost) -> Iterator[str]:
-    """The URLs of all queues with the prefix, in the order of their names."""
+    """The URLs of all queues with the prefix."""
     keywords: dict[str, Any] = {"PaginationConfig": {"PageSize": _LIST_PAGE}}
     if env.queue_prefix:
         keywords["QueueNamePrefix"] = env.queue_prefix
@@ -78,9 +78,3 @@ def redrive_target(attributes: Mapping[str, str]) -> tuple[str | None, int | Non
     policy = json.loads(attributes.get("RedrivePolicy") or "{}")
     arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
     return arn, int(count) if count is not None else None
-
-
-def dead_letter_queue_of(env: ManageHost, attributes: Mapping[str, str]) -> str | None:
-    """The name of the dead-letter queue, out of queue attributes."""
-    arn, _ = redrive_target(attributes)
-    return env.name_of(name_of_arn(arn)) if arn else None

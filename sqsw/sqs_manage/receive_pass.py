@@ -6,7 +6,6 @@ again and again. Leases are renewed meanwhile, so the walk may take as long as i
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,6 +13,7 @@ from typing import Self, TypeVar
 from sqsw.core.errors import AccessDenied, SQSError
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
+from sqsw.sqs_manage.hands import hire_hand
 from sqsw.transport.batches import EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
@@ -80,7 +80,7 @@ class ReceivePass:
         self._clock = clock
         # Every call runs in this thread, where no Ctrl-C can cut it in two: an answer that nobody
         # reads would leave its messages hidden, a send without its delete would double them.
-        self._hands = ThreadPoolExecutor(1, "sqsw-pass")
+        self._hand = hire_hand("sqsw-pass")
         # In the order in which the leases end: renewed ones go to the end.
         self._held: dict[str, Message] = {}
         self._seen: set[str] = set()
@@ -106,7 +106,7 @@ class ReceivePass:
             if error is None:
                 raise
         finally:
-            self._hands.shutdown(wait=False, cancel_futures=True)
+            self._hand.shutdown(wait=False)
         if error is None:
             self._raise_if_interrupted()
 
@@ -127,7 +127,7 @@ class ReceivePass:
 
     def finish(self, work: Callable[[], T]) -> T:
         """Do one step to its end; a Ctrl-C meanwhile is raised by the next :meth:`next_batch`."""
-        step = self._hands.submit(work)
+        step = self._hand.submit(work)
         try:
             return step.result()
         except KeyboardInterrupt:

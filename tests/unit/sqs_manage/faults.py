@@ -1,0 +1,92 @@
+"""Faults of SQS, put between botocore and the embedded SQS."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+Condition = Callable[[dict[str, Any]], bool]
+
+
+class Faults:
+    """Makes SQS refuse entries of batches, or whole calls; notes the calls in their order."""
+
+    def __init__(self, client: Any) -> None:
+        self._events = client.meta.events
+        self.calls: list[str] = []
+        self._events.register("provide-client-params.sqs", self._note)
+
+    def _note(self, model: Any, **_: Any) -> None:
+        self.calls.append(model.name)
+
+    def count(self, operation: str) -> int:
+        """How often an operation was called."""
+        return self.calls.count(operation)
+
+    def refuse(self, operation: str, code: str, *, text: str = "no", times: int = 1_000) -> None:
+        """Refuse calls of an operation, this many times; they do not reach the queues."""
+        left = [times]
+
+        def answer(**_: Any) -> Any:
+            if not left[0]:
+                return None
+            left[0] -= 1
+            return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": text}}
+
+        self._events.register(f"before-call.sqs.{operation}", answer)
+
+    def refuse_entries(
+        self, operation: str, condition: Condition, *, sender_fault: bool, times: int = 1_000
+    ) -> None:
+        """Refuse the entries of batch calls that meet the condition, this many times."""
+        left = [times]
+        refused: list[str] = []
+
+        def take_out(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+            refused.clear()
+            if left[0]:
+                refused.extend(e["Id"] for e in params["Entries"] if condition(e))
+                left[0] -= bool(refused)
+            kept = [entry for entry in params["Entries"] if entry["Id"] not in refused]
+            # A batch cannot be empty; such a one does not reach the queues.
+            return {**params, "Entries": kept or params["Entries"]}
+
+        def answer_if_empty(params: dict[str, Any], **_: Any) -> Any:
+            sent = {entry["Id"] for entry in json.loads(params["body"])["Entries"]}
+            if sent <= set(refused):
+                return SimpleNamespace(status_code=200), {"Successful": [], "Failed": []}
+            return None
+
+        def put_in(parsed: dict[str, Any], **_: Any) -> None:
+            parsed.setdefault("Failed", []).extend(
+                {
+                    "Id": entry_id,
+                    "Code": "InvalidParameterValue" if sender_fault else "InternalError",
+                    "Message": "no",
+                    "SenderFault": sender_fault,
+                }
+                for entry_id in refused
+            )
+
+        self._events.register(f"provide-client-params.sqs.{operation}", take_out)
+        self._events.register(f"before-call.sqs.{operation}", answer_if_empty)
+        self._events.register(f"after-call.sqs.{operation}", put_in)
+
+    def before(self, operation: str, act: Callable[[], None]) -> None:
+        """Do something right before a call goes out."""
+        self._events.register_first(f"before-send.sqs.{operation}", lambda **_: act())
+
+    def ctrl_c_before(self, operation: str) -> None:
+        """Press Ctrl-C right before the first call of an operation goes out."""
+        pressed: list[bool] = []
+
+        def press() -> None:
+            if not pressed:
+                pressed.append(True)
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.1)  # the main thread is to hear of it before this call goes on
+
+        self.before(operation, press)

@@ -1,0 +1,62 @@
+"""Fill queues and look what is in them, without the code under test."""
+
+from typing import Any
+
+from sqsw.codecs.envelope import pack_job
+from sqsw.sqs_env import SQSEnv
+
+
+def send_jobs(env: SQSEnv, queue: str, *kwargs: dict[str, Any], job: str = "send") -> list[str]:
+    """Send one job for each of these arguments; the message ids."""
+    client = env.queue_client(queue)
+    ids = []
+    for number, job_kwargs in enumerate(kwargs):
+        entry = pack_job(job, job_kwargs)
+        if client.is_fifo:
+            entry["MessageGroupId"] = str(job_kwargs.get("group", "g"))
+            entry["MessageDeduplicationId"] = f"{job_kwargs.get('group', 'g')}-{number}"
+        ids.append(client.send(entry)["MessageId"])
+    return ids
+
+
+def dead_letter(env: SQSEnv, queue: str) -> None:
+    """Receive everything from a queue with ``maxReceiveCount`` 1 until it is dead-lettered."""
+    client = env.queue_client(queue)
+    while client.receive(10, visibility_timeout=0):
+        pass
+
+
+def contents(env: SQSEnv, queue: str) -> list[dict[str, Any]]:
+    """Take all messages out that can be received, by boto3."""
+    client = env.queue_client(queue)
+    found: list[dict[str, Any]] = []
+    while True:
+        answer: Any = client.boto3_client.receive_message(
+            QueueUrl=client.url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=600,
+            WaitTimeSeconds=0,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        if not answer.get("Messages"):
+            return found
+        found += answer["Messages"]
+        for message in answer["Messages"]:
+            client.boto3_client.delete_message(
+                QueueUrl=client.url, ReceiptHandle=message["ReceiptHandle"]
+            )
+
+
+def bodies(env: SQSEnv, queue: str) -> list[str]:
+    """Take all messages out; their bodies."""
+    return [message["Body"] for message in contents(env, queue)]
+
+
+def counts(env: SQSEnv, queue: str) -> tuple[int, int]:
+    """Messages that are visible, and those in flight."""
+    found = env.queue_client(queue).attributes()
+    return (
+        int(found["ApproximateNumberOfMessages"]),
+        int(found["ApproximateNumberOfMessagesNotVisible"]),
+    )

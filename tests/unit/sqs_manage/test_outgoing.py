@@ -1,0 +1,170 @@
+from typing import Any
+
+import pytest
+
+from sqsw.codecs.envelope import pack_job
+from sqsw.core.errors import ContentTypeRefused, MessageRefused
+from sqsw.core.limits import MAX_MESSAGE_BYTES
+from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage.create import create_queue
+from sqsw.sqs_manage.durations import format_duration
+from sqsw.sqs_manage.outgoing import OutgoingMessage, QueueRules
+from tests.unit.sqs_manage.faults import Faults
+
+STANDARD = QueueRules("emails", fifo=False)
+FIFO = QueueRules("emails.fifo", fifo=True, content_dedup=False)
+
+
+def job(**changes: Any) -> OutgoingMessage:
+    return OutgoingMessage(**{"job": "send", "args": {"to": "ann"}, **changes})
+
+
+def test_a_job_is_packed_as_the_library_packs_it() -> None:
+    message = job(context={"user": 7}, delay=5, group="g")
+    assert message.to_entry(STANDARD) == pack_job(
+        "send", {"to": "ann"}, {"user": 7}, delay_seconds=5, group_id="g"
+    )
+
+
+def test_a_fifo_queue_gets_the_default_group() -> None:
+    entry = job(dedup_id="d").to_entry(FIFO)
+    assert (entry["MessageGroupId"], entry["MessageDeduplicationId"]) == ("default", "d")
+
+
+def test_a_body_is_sent_as_it_is() -> None:
+    assert OutgoingMessage(body="é{").to_entry(STANDARD) == {"MessageBody": "é{"}
+
+
+@pytest.mark.parametrize(
+    ("message", "rules", "texts"),
+    [
+        (
+            job(),
+            FIFO,
+            (
+                "'emails.fifo' needs --dedup-id",
+                "content-based deduplication is off for this queue",
+                "add --dedup-id ID, or turn it on: "
+                "sqsw create-queue emails.fifo --content-dedup --update",
+            ),
+        ),
+        (
+            job(delay=1200),
+            STANDARD,
+            (
+                "a delay of 20m is more than SQS can hold",
+                "the limit is 15 minutes per message",
+                "use --delay 15m at most, or send it later from cron",
+            ),
+        ),
+        (
+            job(delay=300, dedup_id="d"),
+            FIFO,
+            (
+                "'emails.fifo' takes no delay per message",
+                "FIFO queues only have a delay for the whole queue",
+                "leave out --delay, or set it once: "
+                "sqsw create-queue emails.fifo --delay 5m --update",
+            ),
+        ),
+    ],
+)
+def test_what_the_queue_would_not_take_is_refused_in_three_parts(
+    message: OutgoingMessage, rules: QueueRules, texts: tuple[str, str, str]
+) -> None:
+    with pytest.raises(MessageRefused) as caught:
+        message.to_entry(rules)
+    assert (caught.value.message, caught.value.why, caught.value.next) == texts
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        job(dedup_id="d"),
+        job(group="two words"),
+        job(group=""),
+        job(group="g" * 129),
+        job(delay=-1),
+        job(args={"x": float("nan")}),
+        OutgoingMessage(body=""),
+        OutgoingMessage(body="\x00"),
+        OutgoingMessage(body="x" * (MAX_MESSAGE_BYTES + 1)),
+    ],
+)
+def test_what_sqs_would_refuse_is_refused_before_any_call(message: OutgoingMessage) -> None:
+    with pytest.raises(MessageRefused):
+        message.to_entry(STANDARD)
+
+
+def test_a_queue_may_take_less_than_sqs() -> None:
+    small = QueueRules("q.fifo", fifo=True, content_dedup=True, max_bytes=1024)
+    with pytest.raises(MessageRefused) as caught:
+        OutgoingMessage(body="x" * 1025).to_entry(small)
+    assert caught.value.message == "the message is 1025 bytes, the limit is 1024"
+    assert OutgoingMessage(body="x" * 1024).to_entry(small)
+
+
+def test_a_content_type_without_a_codec_is_refused() -> None:
+    with pytest.raises(ContentTypeRefused):
+        OutgoingMessage(job="send", body="x", content_type="yaml").to_entry(STANDARD)
+
+
+def test_the_rules_of_a_fifo_queue_are_asked_for(env: SQSEnv, faults: Faults) -> None:
+    create_queue(env, "emails")
+    attributes = {"ContentBasedDeduplication": "true", "MaximumMessageSize": "2048"}
+    create_queue(env, "o.fifo", attributes=attributes)
+    faults.calls.clear()
+    assert QueueRules.of(env.queue_client("emails")) == STANDARD
+    assert faults.calls == []
+    assert QueueRules.of(env.queue_client("o.fifo")) == QueueRules("o.fifo", True, True, 2048)
+
+
+def test_who_may_only_send_is_not_asked_for_more(env: SQSEnv, faults: Faults) -> None:
+    create_queue(env, "o.fifo")
+    faults.refuse("GetQueueAttributes", "AccessDenied")
+    rules = QueueRules.of(env.queue_client("o.fifo"))
+    assert rules == QueueRules("o.fifo", True, None)
+    assert job().to_entry(rules)
+
+
+@pytest.mark.parametrize("content_type", ["pickle", "pickle_compat", "json"])
+def test_a_body_that_is_not_written_anew_goes_out_byte_for_byte(content_type: str) -> None:
+    entry = pack_job("send", {"to": "ann"}, {"user": 7}, content_type)
+    message = OutgoingMessage(
+        job="send",
+        body=entry["MessageBody"],
+        content_type=content_type,
+        context_text=entry["MessageAttributes"]["JobContext"]["StringValue"],
+    )
+    assert message.to_entry(STANDARD) == entry
+
+
+def test_a_body_without_a_context_gets_one_that_its_reader_can_read() -> None:
+    entry = pack_job("send", {"to": "ann"}, {}, "pickle")
+    message = OutgoingMessage(job="send", body=entry["MessageBody"], content_type="pickle")
+    assert message.to_entry(STANDARD) == entry
+
+
+def test_an_item_says_what_is_needed_to_send_it_again() -> None:
+    assert job(group="g", delay=3, context={"user": 7}).to_item() == {
+        "job": "send",
+        "args": {"to": "ann"},
+        "group": "g",
+        "delay": 3,
+        "context": {"user": 7},
+    }
+    pickled = OutgoingMessage(job="send", body="gASV", content_type="pickle", context_text="eJxr")
+    assert pickled.to_item() == {
+        "job": "send",
+        "body": "gASV",
+        "content_type": "pickle",
+        "attributes": {"JobContext": "eJxr"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (59, "59s"), (60, "1m"), (5400, "1h30m"), (1_209_600, "14d"), (90_061, "1d1h1m1s")],
+)
+def test_durations_are_written_as_they_are_read(seconds: int, text: str) -> None:
+    assert format_duration(seconds) == text

@@ -1,0 +1,153 @@
+import time
+
+import pytest
+
+from sqsw.core.errors import ConnectionFailed, SQSError
+from sqsw.memory_sqs import MemorySession
+from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage.create import create_queue
+from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
+from tests.unit.sqs_manage.faults import Faults
+from tests.unit.sqs_manage.queues import counts, send_jobs
+
+
+class Time:
+    """The monotonic clock, and the clock of the queues, moved together."""
+
+    def __init__(self, session: MemorySession) -> None:
+        self._session = session
+        self._moved = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._moved
+
+    def advance(self, seconds: float) -> None:
+        self._moved += seconds
+        self._session.clock.advance(seconds=seconds)
+
+
+@pytest.fixture
+def clock(session: MemorySession) -> Time:
+    return Time(session)
+
+
+@pytest.fixture
+def jobs(env: SQSEnv) -> str:
+    create_queue(env, "jobs")
+    send_jobs(env, "jobs", *[{"n": n} for n in range(25)])
+    return "jobs"
+
+
+def test_each_message_is_handed_out_once_and_all_go_back(env: SQSEnv, jobs: str) -> None:
+    with ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk:
+        batches = [walk.next_batch() for _ in range(4)]
+        assert [len(batch) for batch in batches] == [10, 10, 5, 0]
+        assert counts(env, jobs) == (0, 25)
+    assert len({message.message_id for batch in batches for message in batch}) == 25
+    assert counts(env, jobs) == (25, 0)
+
+
+def test_leases_are_renewed_from_half_of_their_time_on(
+    env: SQSEnv, jobs: str, clock: Time, faults: Faults
+) -> None:
+    with ReceivePass(
+        env.queue_client(jobs), lease_seconds=300, poll_seconds=0, clock=clock
+    ) as walk:
+        walk.next_batch()
+        clock.advance(100)
+        walk.next_batch()
+        assert faults.count("ChangeMessageVisibilityBatch") == 0
+        clock.advance(60)  # 160 s for the first ten, 60 for the second
+        walk.next_batch()
+        assert faults.count("ChangeMessageVisibilityBatch") == 1
+        for _ in range(10):
+            clock.advance(140)
+            assert counts(env, jobs) == (0, 25)
+            assert walk.next_batch() == []
+    assert counts(env, jobs) == (25, 0)
+
+
+def test_a_message_that_comes_again_after_a_lost_lease_is_not_handed_out_again(
+    env: SQSEnv, jobs: str, clock: Time
+) -> None:
+    with ReceivePass(
+        env.queue_client(jobs), lease_seconds=300, poll_seconds=0, clock=clock
+    ) as walk:
+        first = walk.next_batch()
+        clock.advance(400)  # whoever called was asleep
+        others = walk.next_batch() + walk.next_batch()
+        assert walk.next_batch() == []
+        assert not {m.message_id for m in first} & {m.message_id for m in others}
+        assert counts(env, jobs) == (0, 25)
+    assert counts(env, jobs) == (25, 0)
+
+
+def test_a_lease_that_ran_out_is_not_taken_from_somebody_else(
+    env: SQSEnv, jobs: str, clock: Time
+) -> None:
+    with ReceivePass(
+        env.queue_client(jobs), lease_seconds=300, poll_seconds=0, clock=clock
+    ) as walk:
+        walk.next_batch()
+        clock.advance(400)
+        somebody = [m for _ in range(3) for m in env.queue_client(jobs).receive(10)]
+        assert len(somebody) == 25
+    assert counts(env, jobs) == (0, 25)
+
+
+def test_a_fifo_message_whose_lease_is_lost_is_let_go(env: SQSEnv, clock: Time) -> None:
+    create_queue(env, "o.fifo")
+    send_jobs(env, "o.fifo", {"n": 1})
+    with ReceivePass(env.queue_client("o.fifo"), lease_seconds=300, poll_seconds=0) as walk:
+        [message] = walk.next_batch()
+        clock.advance(400)
+        message.lease.expires_at = 0
+        assert walk.next_batch() == []
+    assert counts(env, "o.fifo") == (1, 0)
+
+
+def test_an_error_leaves_everything_visible_and_goes_on_up(env: SQSEnv, jobs: str) -> None:
+    with (
+        pytest.raises(RuntimeError),
+        ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk,
+    ):
+        walk.next_batch()
+        raise RuntimeError
+    assert counts(env, jobs) == (25, 0)
+
+
+def test_the_error_that_ended_the_walk_wins_over_one_while_putting_back(
+    env: SQSEnv, jobs: str, faults: Faults
+) -> None:
+    with (
+        pytest.raises(ConnectionFailed),
+        ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk,
+    ):
+        walk.next_batch()
+        faults.refuse("ChangeMessageVisibilityBatch", "AccessDenied")
+        raise ConnectionFailed
+    with pytest.raises(SQSError), ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk:
+        walk.next_batch()
+
+
+def test_what_could_not_be_put_back_is_told(env: SQSEnv, jobs: str, faults: Faults) -> None:
+    faults.refuse_entries(
+        "ChangeMessageVisibilityBatch", lambda e: e["Id"] == "3", sender_fault=True
+    )
+    notices: list[Notice] = []
+    with ReceivePass(env.queue_client(jobs), poll_seconds=0, on_notice=notices.append) as walk:
+        walk.next_batch()
+    assert [notice.message for notice in notices] == ["1 messages of 'jobs' could not be put back"]
+    assert counts(env, jobs) == (24, 1)
+
+
+def test_a_ctrl_c_during_a_receive_puts_back_what_it_brought(
+    env: SQSEnv, jobs: str, faults: Faults
+) -> None:
+    faults.ctrl_c_before("ReceiveMessage")
+    with (
+        pytest.raises(KeyboardInterrupt),
+        ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk,
+    ):
+        walk.next_batch()
+    assert counts(env, jobs) == (25, 0)

@@ -1,0 +1,414 @@
+from typing import Any
+
+import pytest
+
+from sqsw.core.errors import AccessDenied, Busy, QueueNotFound, RedriveError, SettingsError
+from sqsw.memory_sqs import MemorySession
+from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage.create import create_queue
+from sqsw.sqs_manage.message_view import HandledMessage
+from sqsw.sqs_manage.moves import Move, cancel_redrive, redrive_status
+from sqsw.sqs_manage.redrive import RedriveReport, redrive
+from sqsw.sqs_manage.selection import Filter, Selection
+from tests.unit.sqs_manage.faults import Faults
+from tests.unit.sqs_manage.queues import bodies, contents, counts, dead_letter, send_jobs
+
+
+def where(*texts: str, **others: Any) -> Selection:
+    return Selection(filters=tuple(map(Filter.parse, texts)), **others)
+
+
+def by_hand(env: SQSEnv, queue: str, **options: Any) -> RedriveReport:
+    options.setdefault("selection", where("receives>0"))
+    return redrive(env, queue, poll_seconds=0, **options)
+
+
+@pytest.fixture
+def dead(env: SQSEnv, emails: str) -> list[str]:
+    """Twenty-five dead letters of ``emails``."""
+    ids = send_jobs(env, emails, *[{"n": n} for n in range(25)])
+    dead_letter(env, emails)
+    return ids
+
+
+class TestBySQS:
+    def test_without_a_selection_sqs_moves_each_message_to_where_it_came_from(
+        self, env: SQSEnv, dead: list[str]
+    ) -> None:
+        looks: list[Move | HandledMessage] = []
+        report = redrive(env, "emails_dead", on_progress=looks.append)
+        assert (report.moved, report.by_sqs, report.status) == (25, True, "COMPLETED")
+        assert counts(env, "emails") == (25, 0)
+        last = looks[-1]
+        assert isinstance(last, Move)
+        assert (last.source, last.destination, last.status) == ("emails_dead", None, "COMPLETED")
+        assert (last.moved, last.total) == (25, 25)
+        assert last.started_at is not None
+
+    def test_a_target_and_a_rate_are_passed_on(self, env: SQSEnv, dead: list[str]) -> None:
+        create_queue(env, "other")
+        report = redrive(env, "emails_dead", target="other", per_second=500)
+        assert (report.moved, report.by_sqs) == (25, True)
+        assert counts(env, "other") == (25, 0)
+        [move] = redrive_status(env, "emails_dead")
+        assert (move.destination, move.rate, move.status) == ("other", 500, "COMPLETED")
+
+    def test_a_target_may_be_a_url_or_an_arn(self, env: SQSEnv, dead: list[str]) -> None:
+        [report] = create_queue(env, "other")
+        assert redrive(env, "emails_dead", target=report.arn).moved == 25
+        assert report.url is not None
+        assert redrive(env, report.url, target="emails", poll_seconds=0).moved == 25
+
+    def test_nothing_to_move_is_no_error(self, env: SQSEnv, emails: str) -> None:
+        assert redrive(env, "emails_dead").moved == 0
+
+    def test_a_queue_that_is_nobodys_dead_letter_queue_needs_a_target(self, env: SQSEnv) -> None:
+        create_queue(env, "jobs")
+        with pytest.raises(RedriveError) as caught:
+            redrive(env, "jobs")
+        assert caught.value.message == "'jobs' is not the dead-letter queue of any queue"
+        assert caught.value.why == (
+            "a move without a filter is done by SQS, which only moves out of dead-letter queues"
+        )
+        assert caught.value.next == "say where to: sqsw redrive jobs --to QUEUE"
+
+    def test_with_a_target_sqsw_moves_out_of_any_queue(self, env: SQSEnv) -> None:
+        for name in ("jobs", "orders"):
+            create_queue(env, name)
+        send_jobs(env, "jobs", *[{"n": n} for n in range(12)])
+        report = redrive(env, "jobs", target="orders", poll_seconds=0)
+        assert (report.moved, report.by_sqs, report.status) == (12, False, None)
+        assert (counts(env, "jobs"), counts(env, "orders")) == ((0, 0), (12, 0))
+
+    def test_a_second_move_is_busy_and_can_be_cancelled(self, env: SQSEnv, dead: list[str]) -> None:
+        report = redrive(env, "emails_dead", per_second=1, wait=False)
+        assert (report.status, report.by_sqs) == ("RUNNING", True)
+        with pytest.raises(Busy) as caught:
+            redrive(env, "emails_dead")
+        assert caught.value.message == "a move out of 'emails_dead' is already running"
+        [move] = redrive_status(env, "emails_dead")
+        assert caught.value.why == (
+            f"SQS runs one move per queue; this one has moved about {move.moved} of 25"
+        )
+        assert caught.value.next == "sqsw redrive emails_dead --status, or --cancel"
+        assert move.status == "RUNNING" and move.handle is not None
+        assert cancel_redrive(env, "emails_dead") == move.moved
+        assert redrive_status(env, "emails_dead")[0].status == "CANCELLED"
+
+    def test_there_may_be_nothing_to_cancel(self, env: SQSEnv, emails: str) -> None:
+        assert redrive_status(env, "emails_dead") == []
+        with pytest.raises(RedriveError) as caught:
+            cancel_redrive(env, "emails_dead")
+        assert caught.value.code == "ResourceNotFoundException"
+
+    def test_a_move_that_fails_says_to_repeat_with_a_target(self, env: SQSEnv, emails: str) -> None:
+        send_jobs(env, "emails_dead", {"n": 1})  # sent there directly: no queue to go back to
+        with pytest.raises(RedriveError) as caught:
+            redrive(env, "emails_dead")
+        assert caught.value.message.startswith("the move out of 'emails_dead' failed")
+        assert caught.value.next == "say where to: sqsw redrive emails_dead --to QUEUE"
+
+    @pytest.mark.parametrize(
+        "code", ["UnsupportedOperation", "UnknownOperationException", "InvalidAction"]
+    )
+    def test_where_the_service_cannot_sqsw_moves(
+        self, env: SQSEnv, dead: list[str], faults: Faults, code: str
+    ) -> None:
+        faults.refuse("StartMessageMoveTask", code)
+        report = redrive(env, "emails_dead", poll_seconds=0)
+        assert (report.moved, report.by_sqs) == (25, False)
+        assert counts(env, "emails") == (25, 0)
+
+    def test_where_the_service_may_not_be_asked_that_is_the_error(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        faults.refuse("StartMessageMoveTask", "AccessDenied")
+        with pytest.raises(AccessDenied):
+            redrive(env, "emails_dead")
+
+
+class TestBySqsw:
+    def test_what_is_selected_moves_and_the_rest_stays(self, env: SQSEnv, dead: list[str]) -> None:
+        told: list[Move | HandledMessage] = []
+        report = by_hand(env, "emails_dead", selection=where("args.n<7"), on_progress=told.append)
+        assert (report.moved, report.skipped, report.failed, report.by_sqs) == (7, 18, 0, False)
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((18, 0), (7, 0))
+        assert len(told) == 25
+        actions = [one.view.action for one in told if isinstance(one, HandledMessage)]
+        assert (actions.count("moved"), actions.count("skipped")) == (7, 18)
+
+    def test_nothing_is_deleted_before_it_was_sent(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        by_hand(env, "emails_dead")
+        calls = [c for c in faults.calls if c in ("SendMessageBatch", "DeleteMessageBatch")]
+        assert calls == ["SendMessageBatch", "DeleteMessageBatch"] * 3
+
+    def test_a_crash_between_send_and_delete_doubles_and_never_loses(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        faults.refuse("DeleteMessageBatch", "AccessDenied")
+        with pytest.raises(AccessDenied):
+            by_hand(env, "emails_dead")
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((25, 0), (10, 0))
+
+    def test_a_send_that_is_refused_deletes_nothing(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        faults.refuse("SendMessageBatch", "AccessDenied")
+        with pytest.raises(AccessDenied):
+            by_hand(env, "emails_dead")
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((25, 0), (0, 0))
+
+    def test_a_request_that_is_refused_as_a_whole_fails_each_of_its_messages(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        faults.refuse("SendMessageBatch", "KmsDisabled", text="the key is off")
+        report = by_hand(env, "emails_dead", selection=where("args.n<3"))
+        assert (report.moved, report.failed, report.skipped) == (0, 3, 22)
+        assert {f.code for f in report.failures} == {"KmsDisabled"}
+        assert all("the key is off" in failure.message for failure in report.failures)
+        assert counts(env, "emails_dead") == (25, 0)
+
+    def test_one_entry_that_is_refused_stays_and_is_told(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        faults.refuse_entries(
+            "SendMessageBatch", lambda e: '"n": 3}' in e["MessageBody"], sender_fault=True
+        )
+        report = by_hand(env, "emails_dead")
+        assert (report.moved, report.failed) == (24, 1)
+        [failure] = report.failures
+        assert (failure.code, failure.message) == ("InvalidParameterValue", "no")
+        assert (failure.queue, failure.id, failure.item["args"]) == (
+            "emails_dead",
+            dead[3],
+            {"n": 3},
+        )
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((1, 0), (24, 0))
+
+    def test_an_entry_that_could_not_be_deleted_is_not_moved_twice(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        faults.refuse_entries("DeleteMessageBatch", lambda e: e["Id"] == "0", sender_fault=True)
+        report = by_hand(env, "emails_dead")
+        assert (report.moved, report.failed) == (22, 3)
+        assert "it is twice now" in report.failures[0].message
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((3, 0), (25, 0))
+
+    def test_body_and_attributes_are_kept_byte_for_byte(self, env: SQSEnv, emails: str) -> None:
+        entry: dict[str, Any] = {
+            "MessageBody": 'no json: \t "é" \U0001f600',
+            "MessageAttributes": {
+                "binary": {"DataType": "Binary.png", "BinaryValue": b"\x00\xff\x80"},
+                "number": {"DataType": "Number.int", "StringValue": "007"},
+                "text": {"DataType": "String", "StringValue": "ß"},
+            },
+            "MessageGroupId": "customer-4",
+            "MessageSystemAttributes": {
+                "AWSTraceHeader": {"DataType": "String", "StringValue": "Root=1-5759e988-bd862e"}
+            },
+        }
+        env.queue_client(emails).send(entry)
+        dead_letter(env, emails)
+        assert by_hand(env, "emails_dead").moved == 1
+        [message] = contents(env, emails)
+        assert message["Body"] == entry["MessageBody"]
+        assert message["MessageAttributes"] == entry["MessageAttributes"]
+        assert message["Attributes"]["MessageGroupId"] == "customer-4"
+        assert message["Attributes"]["AWSTraceHeader"] == "Root=1-5759e988-bd862e"
+
+    def test_a_limit_moves_that_many(self, env: SQSEnv, dead: list[str]) -> None:
+        report = by_hand(env, "emails_dead", selection=Selection(limit=12))
+        assert (report.moved, report.skipped) == (12, 0)
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((13, 0), (12, 0))
+
+    def test_ids_move_exactly_these(self, env: SQSEnv, dead: list[str]) -> None:
+        ids = frozenset([dead[4], dead[20], "unknown"])
+        report = by_hand(env, "emails_dead", selection=Selection(ids=ids))
+        assert (report.moved, report.skipped) == (2, 23)
+        assert sorted(bodies(env, "emails")) == ['{"n": 20}', '{"n": 4}']
+
+    def test_a_dry_run_moves_nothing(self, env: SQSEnv, dead: list[str]) -> None:
+        told: list[Any] = []
+        report = by_hand(
+            env, "emails_dead", selection=where("args.n<7"), dry_run=True, on_progress=told.append
+        )
+        assert (report.moved, report.would_move, report.skipped) == (0, 7, 18)
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((25, 0), (0, 0))
+        assert {one.view.action for one in told} == {"would_move", "skipped"}
+
+    def test_a_dry_run_needs_no_selection(self, env: SQSEnv, dead: list[str]) -> None:
+        report = redrive(env, "emails_dead", dry_run=True, poll_seconds=0)
+        assert (report.would_move, report.by_sqs) == (25, False)
+
+    def test_each_goes_to_the_queue_it_came_from(self, env: SQSEnv) -> None:
+        for name in ("a", "b"):
+            create_queue(env, name, dead_letter_queue="dead", max_receives=1)
+            send_jobs(env, name, {"from": name}, {"from": name})
+            dead_letter(env, name)
+        assert by_hand(env, "dead").moved == 4
+        assert bodies(env, "a") == ['{"from": "a"}'] * 2
+        assert bodies(env, "b") == ['{"from": "b"}'] * 2
+
+    def test_without_an_origin_it_goes_to_the_only_source(self, env: SQSEnv, emails: str) -> None:
+        send_jobs(env, "emails_dead", {"n": 1})
+        assert by_hand(env, "emails_dead").moved == 1
+        assert counts(env, "emails") == (1, 0)
+
+    def test_without_an_origin_and_with_several_sources_it_fails(self, env: SQSEnv) -> None:
+        for name in ("a", "b"):
+            create_queue(env, name, dead_letter_queue="dead")
+        send_jobs(env, "dead", {"n": 1})
+        report = by_hand(env, "dead")
+        [failure] = report.failures
+        assert failure.code == "NoSource"
+        assert failure.message == (
+            "nothing says where it came from; 'dead' is the dead-letter queue of a, b; say where to"
+        )
+        assert by_hand(env, "dead", dry_run=True).failed == 1
+        assert counts(env, "dead") == (1, 0)
+
+    def test_a_source_that_is_gone_fails_its_messages_only(self, env: SQSEnv, client: Any) -> None:
+        for name in ("a", "b"):
+            create_queue(env, name, dead_letter_queue="dead", max_receives=1)
+            send_jobs(env, name, {"from": name})
+            dead_letter(env, name)
+        client.delete_queue(QueueUrl=env.queue_client("a").url)
+        report = by_hand(env, "dead")
+        assert (report.moved, report.failed) == (1, 1)
+        assert "no queue named 'a'" in report.failures[0].message
+
+    def test_a_message_that_fails_again_meanwhile_is_not_moved_again(
+        self, env: SQSEnv, emails: str, faults: Faults
+    ) -> None:
+        send_jobs(env, emails, *[{"n": n} for n in range(3)])
+        dead_letter(env, emails)
+        rounds: list[int] = []
+
+        def fail_again() -> None:
+            if len(rounds) < 3:
+                rounds.append(1)
+                dead_letter(env, emails)
+
+        # Right before the receive after the move, when all three are back in `emails`.
+        faults.before("DeleteMessageBatch", fail_again)
+        assert by_hand(env, "emails_dead").moved == 3
+
+    def test_a_rate_is_kept(
+        self, env: SQSEnv, dead: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slept: list[float] = []
+        monkeypatch.setattr("time.sleep", slept.append)
+        report = by_hand(env, "emails_dead", selection=Selection(limit=6), per_second=2)
+        assert report.moved == 6
+        assert len(slept) == 2
+        # Nobody really slept, so the second wait is for two parts of a second each.
+        assert slept[0] == pytest.approx(1, abs=0.3)
+        assert slept[1] == pytest.approx(2, abs=0.3)
+
+    def test_a_ctrl_c_finishes_the_batch_and_puts_the_rest_back(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        faults.ctrl_c_before("SendMessageBatch")
+        told: list[Any] = []
+        with pytest.raises(KeyboardInterrupt):
+            by_hand(env, "emails_dead", selection=where("args.n>=5"), on_progress=told.append)
+        assert [one.view.action for one in told] == ["moved"] * 5 + ["skipped"] * 5
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((20, 0), (5, 0))
+
+    def test_an_error_of_a_listener_puts_the_rest_back(self, env: SQSEnv, dead: list[str]) -> None:
+        def fail(progress: Any) -> None:
+            raise BrokenPipeError
+
+        with pytest.raises(BrokenPipeError):
+            by_hand(env, "emails_dead", on_progress=fail)
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((15, 0), (10, 0))
+
+    def test_what_makes_no_sense_is_refused_before_anything_moves(
+        self, env: SQSEnv, dead: list[str]
+    ) -> None:
+        for options in (
+            {"target": "emails_dead"},
+            {"per_second": 0},
+            {"per_second": 501},
+            {"selection": Selection(limit=1), "wait": False},
+        ):
+            with pytest.raises(SettingsError):
+                redrive(env, "emails_dead", **options)
+        with pytest.raises(QueueNotFound):
+            by_hand(env, "emails_dead", target="nothing")
+        with pytest.raises(QueueNotFound):
+            redrive(env, "nothing")
+        assert counts(env, "emails_dead") == (25, 0)
+
+
+class TestFifo:
+    def test_messages_move_in_order_with_their_group_and_the_id_as_deduplication_id(
+        self, env: SQSEnv, orders: str
+    ) -> None:
+        sent = send_jobs(
+            env, orders, *[{"group": group, "n": n} for n in range(12) for group in ("a", "b")]
+        )
+        dead_letter(env, orders)
+        report = by_hand(env, "orders_dead.fifo")
+        assert (report.moved, report.failed) == (24, 0)
+        messages = contents(env, orders)
+        for group in ("a", "b"):
+            numbers = [m["Body"] for m in messages if m["Attributes"]["MessageGroupId"] == group]
+            assert numbers == [f'{{"group": "{group}", "n": {n}}}' for n in range(12)]
+        # The embedded SQS keeps the message id when it dead-letters, as SQS does.
+        assert {m["Attributes"]["MessageDeduplicationId"] for m in messages} == set(sent)
+
+    def test_one_message_a_request(self, env: SQSEnv, orders: str, faults: Faults) -> None:
+        send_jobs(env, orders, *[{"n": n} for n in range(3)])
+        dead_letter(env, orders)
+        faults.calls.clear()
+        by_hand(env, "orders_dead.fifo")
+        assert faults.count("SendMessageBatch") == 3
+
+    def test_nothing_overtakes_a_message_that_could_not_be_sent(
+        self, env: SQSEnv, orders: str, faults: Faults
+    ) -> None:
+        send_jobs(
+            env, orders, *[{"group": group, "n": n} for n in range(4) for group in ("a", "b")]
+        )
+        dead_letter(env, orders)
+        faults.refuse_entries(
+            "SendMessageBatch",
+            lambda e: e["MessageBody"] == '{"group": "a", "n": 1}',
+            sender_fault=True,
+        )
+        report = by_hand(env, "orders_dead.fifo")
+        assert (report.moved, report.failed) == (5, 3)
+        assert [failure.code for failure in report.failures] == [
+            "InvalidParameterValue",
+            "GroupStopped",
+            "GroupStopped",
+        ]
+        assert [m["Body"] for m in contents(env, "orders_dead.fifo")] == [
+            f'{{"group": "a", "n": {n}}}' for n in (1, 2, 3)
+        ]
+
+    def test_a_standard_queue_moves_to_a_fifo_queue_and_back(
+        self, env: SQSEnv, orders: str
+    ) -> None:
+        create_queue(env, "plain")
+        send_jobs(env, "plain", {"n": 1})
+        assert redrive(env, "plain", target=orders, poll_seconds=0).moved == 1
+        [message] = contents(env, orders)
+        assert message["Attributes"]["MessageGroupId"] == "default"
+        send_jobs(env, "orders_dead.fifo", {"group": "g", "n": 2})
+        assert by_hand(env, "orders_dead.fifo", target="plain").moved == 1
+        [message] = contents(env, "plain")
+        assert message["Attributes"]["MessageGroupId"] == "g"
+
+
+def test_a_session_without_a_prefix_works_too() -> None:
+    session = MemorySession()
+    env = SQSEnv(session)
+    create_queue(env, "emails", dead_letter_queue="emails_dead", max_receives=1)
+    send_jobs(env, "emails", {"n": 1})
+    dead_letter(env, "emails")
+    assert redrive(env, "emails_dead").moved == 1
+    session.close()

@@ -1,0 +1,152 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sqsw.core.errors import SettingsError
+from sqsw.core.message import Message
+from sqsw.sqs_manage.message_view import MessageView, view_message
+from sqsw.sqs_manage.selection import Filter, Selection
+
+SENT = datetime(2026, 10, 31, 12, 0, tzinfo=UTC)
+
+
+def view(**changes: Any) -> MessageView:
+    return replace(
+        view_message(
+            Message("id-1", "handle", "text", {"SentTimestamp": str(int(SENT.timestamp() * 1000))})
+        ),
+        **{"raw": False, "job": "send_email", **changes},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("args.customer=acme", ("args.customer", "=", "acme")),
+        ("receives < 5", ("receives", "<", "5")),
+        ("receives<=5", ("receives", "<=", "5")),
+        ("args.a!=b=c", ("args.a", "!=", "b=c")),
+        ("body~time ?out", ("body", "~", "time ?out")),
+        ("body !~ ^x", ("body", "!~", "^x")),
+        ("job=", ("job", "=", "")),
+        ("body=two words", ("body", "=", "two words")),
+    ],
+)
+def test_a_filter_is_path_operator_and_value(text: str, parts: tuple[str, str, str]) -> None:
+    found = Filter.parse(text)
+    assert (found.path, found.operator, found.value) == parts
+
+
+@pytest.mark.parametrize("text", ["customer", "", "=x", "body~(", "sent_at<yesterday"])
+def test_what_is_no_filter_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        Filter.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "holds"),
+    [
+        # numbers, where both are
+        ("args.n<10", {"n": 9}, True),
+        ("args.n<10", {"n": 10}, False),
+        ("args.n<=10", {"n": 10}, True),
+        ("args.n=10.0", {"n": 10}, True),
+        ("args.n>-1e3", {"n": -999}, True),
+        ("args.n=12345678901234567891", {"n": 12345678901234567890}, False),
+        # text, where one is not
+        ("args.n<10", {"n": "9"}, False),
+        ("args.zip=1234", {"zip": "01234"}, False),
+        ("args.zip=01234", {"zip": "01234"}, True),
+        ("args.n=ten", {"n": 10}, False),
+        # the other values of JSON, as JSON writes them
+        ("args.flag=true", {"flag": True}, True),
+        ("args.flag=1", {"flag": True}, False),
+        ("args.list=[1,2]", {"list": [1, 2]}, True),
+        # null
+        ("args.x=null", {}, True),
+        ("args.x=null", {"x": None}, True),
+        ("args.x!=null", {"x": 0}, True),
+        ("args.x<5", {}, False),
+        ("args.x>5", {}, False),
+        ("args.x~.", {}, False),
+        ("args.x!~.", {}, True),
+        # times
+        ("args.at<2026-11-01", {"at": "2026-10-31T23:59:59Z"}, True),
+        ("args.at<2026-11-01", {"at": "2026-10-31T23:59:59-02:00"}, False),
+        ("args.at=2026-11-01T01:00:00+01:00", {"at": "2026-11-01T00:00:00Z"}, True),
+        ("args.at<soon", {"at": "2026-11-01T00:00:00Z"}, True),
+        # where it stands
+        ("args.items.1=b", {"items": ["a", "b"]}, True),
+        ("args.items.2=null", {"items": ["a", "b"]}, True),
+        ("args.items.-1=null", {"items": ["a", "b"]}, True),
+        ("args.user.id=7", {"user": {"id": 7}}, True),
+        ("args.user.id.deeper=null", {"user": {"id": 7}}, True),
+        # regular expressions
+        ("args.to~@example[.]com$", {"to": "ann@example.com"}, True),
+        ("args.to!~@example", {"to": "ann@example.com"}, False),
+    ],
+)
+def test_a_filter_holds(text: str, args: dict[str, Any], holds: bool) -> None:
+    assert Filter.parse(text).matches(view(args=args)) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("sent_at<2026-11-01", True),
+        ("sent_at>2026-11-01", False),
+        ("sent_at=2026-10-31T13:00:00+01:00", True),
+        ("sent_at~^2026-10", True),
+        ("first_received_at=null", True),
+        ("receives<5", True),
+        ("job=send_email", True),
+        ("context.user=null", True),
+        ("body~ex", True),
+        ("did=null", True),
+        ("__class__=null", True),
+    ],
+)
+def test_a_path_begins_with_a_key_of_the_message(text: str, holds: bool) -> None:
+    assert Filter.parse(text).matches(view()) is holds
+
+
+@pytest.mark.parametrize(
+    ("selection", "selected"),
+    [
+        (Selection(), True),
+        (Selection(jobs=("send_email",)), True),
+        (Selection(jobs=("other", "send_*")), True),
+        (Selection(jobs=("*mail",)), True),
+        (Selection(jobs=("send",)), False),
+        (Selection(jobs=("send_emai?",)), False),
+        (Selection(ids=frozenset({"id-1", "id-2"})), True),
+        (Selection(ids=frozenset({"id-2"})), False),
+        (Selection(older_than=3600), True),
+        (Selection(older_than=3601), False),
+        (Selection(jobs=("send_email",), filters=(Filter.parse("receives>1"),)), False),
+        (Selection(filters=(Filter.parse("receives=1"), Filter.parse("body=text"))), True),
+    ],
+)
+def test_all_that_is_given_must_hold(selection: Selection, selected: bool) -> None:
+    assert selection.matches(view(), SENT + timedelta(hours=1)) is selected
+
+
+def test_a_message_without_a_job_is_selected_by_no_job_name() -> None:
+    assert not Selection(jobs=("*",)).matches(view(job=None, raw=True), SENT)
+
+
+def test_a_selection_is_true_where_it_leaves_something_out() -> None:
+    assert not Selection()
+    assert Selection(limit=1)
+    assert Selection(ids=frozenset())
+    assert Selection(older_than=0)
+    assert not Selection(limit=1).has_conditions
+
+
+def test_numbers_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(SettingsError):
+        Selection(limit=0)
+    with pytest.raises(SettingsError):
+        Selection(older_than=-1)
