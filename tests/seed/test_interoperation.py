@@ -1,0 +1,185 @@
+"""sqsw and the released sqs-workers share queues: what one sends, the other works."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+
+from sqsw import SQSEnv, create_fifo_queue, create_standard_queue
+from sqsw.core.message import Message
+from tests.backends import Backend
+
+if importlib.util.find_spec("sqs_workers") is None:
+    pytest.skip("sqs-workers is not here: pip install sqs-workers==0.7.3", allow_module_level=True)
+
+PREDECESSOR = """
+import json, os
+from sqs_workers import SQSEnv
+
+env = SQSEnv(queue_prefix=os.environ["SQSW_QUEUE_PREFIX"])
+seen = []
+"""
+
+
+@pytest.fixture(autouse=True)
+def server(place: Backend) -> Backend:
+    """A place that both can reach."""
+    return place
+
+
+@pytest.fixture
+def env() -> SQSEnv:
+    """sqsw, as one sets it up for the migration."""
+    env = SQSEnv(accept=("json", "pickle", "pickle_compat"))
+    create_standard_queue(env, "emails")
+    create_fifo_queue(env, "emails.fifo")
+    return env
+
+
+def run_predecessor(script: str) -> Any:
+    """Run a program with sqs-workers; what it leaves in ``seen``."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PREDECESSOR + textwrap.dedent(script) + "\nprint(json.dumps(seen))",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def work(env: SQSEnv, queue_name: str, count: int) -> list[Any]:
+    """Work so many jobs with sqsw; what they were called with."""
+    seen: list[Any] = []
+
+    @env.processor(queue_name, "send_email", pass_context=True)
+    def send_email(to: str, number: int, context: Any) -> None:
+        seen.append([to, number, dict(context)])
+
+    for _ in range(count + 2):
+        if len(seen) < count:
+            assert env.process_batch(queue_name, wait_seconds=1).failed_count() == 0
+    assert env.process_batch(queue_name).total_count() == 0
+    return seen
+
+
+#: The predecessor's worker.
+WORK = """
+@env.queue({queue_name!r}).processor("send_email", pass_context=True)
+def send_email(to, number, context):
+    seen.append([to, number, context.to_dict()])
+
+for _ in range({count} + 2):
+    if len(seen) < {count}:
+        env.queue({queue_name!r}).process_batch(wait_seconds=1)
+"""
+
+
+@pytest.mark.parametrize("codec", ["json", "pickle", "pickle_compat"])
+def test_sqsw_works_what_sqs_workers_sends(env: SQSEnv, codec: str) -> None:
+    run_predecessor(
+        f"""
+        env.codec = {codec!r}
+        @env.queue("emails").processor("send_email")
+        def send_email(to, number): ...
+        with env.context(remote_addr="127.0.0.1"):
+            send_email.delay("ann@example.com", number=1)
+        env.queue("emails").add_job("send_email", to="Grüße", number=2)
+        """
+    )
+    assert sorted(work(env, "emails", 2)) == [
+        ["Grüße", 2, {}],
+        ["ann@example.com", 1, {"remote_addr": "127.0.0.1"}],
+    ]
+
+
+@pytest.mark.parametrize("codec", ["json", "pickle_compat"])
+def test_sqsw_works_batches_and_fifo_that_sqs_workers_sends(env: SQSEnv, codec: str) -> None:
+    run_predecessor(
+        f"""
+        env.codec = {codec!r}
+        queue = env.queue("emails")
+        with queue.add_batch():
+            for number in range(12):
+                queue.add_job("send_email", to="ann", number=number)
+        fifo = env.queue("emails.fifo")
+        with fifo.add_batch():
+            for number in range(5):
+                fifo.add_job("send_email", _deduplication_id=number, to="ann", number=number)
+        """
+    )
+    assert sorted(work(env, "emails", 12)) == [["ann", number, {}] for number in range(12)]
+    assert work(env, "emails.fifo", 5) == [["ann", number, {}] for number in range(5)]
+
+
+@pytest.mark.parametrize("codec", ["json", "pickle", "pickle_compat"])
+def test_sqs_workers_works_what_sqsw_sends(env: SQSEnv, codec: str) -> None:
+    @env.processor("emails", "send_email")
+    def send_email(to: str, number: int) -> None:
+        raise AssertionError
+
+    with env.context(remote_addr="127.0.0.1"):
+        send_email.delay("ann@example.com", number=1, _content_type=codec)
+    env.queue("emails").add_job("send_email", _content_type=codec, to="Grüße", number=2)
+    seen = run_predecessor(WORK.format(queue_name="emails", count=2))
+    assert sorted(seen) == [
+        ["Grüße", 2, {}],
+        ["ann@example.com", 1, {"remote_addr": "127.0.0.1"}],
+    ]
+
+
+@pytest.mark.parametrize("codec", ["json", "pickle_compat"])
+def test_sqs_workers_works_batches_and_fifo_that_sqsw_sends(env: SQSEnv, codec: str) -> None:
+    queue, fifo = env.queue("emails"), env.queue("emails.fifo")
+    with queue.add_batch():
+        for number in range(12):
+            queue.add_job("send_email", _content_type=codec, to="ann", number=number)
+    with fifo.add_batch():
+        for number in range(5):
+            fifo.add_job(
+                "send_email",
+                _content_type=codec,
+                _deduplication_id=str(number),
+                to="ann",
+                number=number,
+            )
+    seen = run_predecessor(WORK.format(queue_name="emails", count=12))
+    assert sorted(seen) == [["ann", number, {}] for number in range(12)]
+    seen = run_predecessor(WORK.format(queue_name="emails.fifo", count=5))
+    assert seen == [["ann", number, {}] for number in range(5)]
+
+
+def test_both_read_a_raw_message_of_the_other(env: SQSEnv) -> None:
+    run_predecessor(
+        """
+        from sqs_workers import RawQueue
+        env.queue("emails", RawQueue).add_raw_job("Hello from there")
+        """
+    )
+    (message,) = env.queue("emails").get_raw_messages(wait_seconds=2)
+    assert isinstance(message, Message)
+    assert message.body == "Hello from there"
+    env.queue("emails").client.delete_batch([message])
+
+    env.sqs_client.send_message(
+        QueueUrl=env.queue("emails").client.url, MessageBody="Hello from here"
+    )
+    seen = run_predecessor(
+        """
+        from sqs_workers import RawQueue
+        queue = env.queue("emails", RawQueue)
+        @queue.raw_processor()
+        def processor(message):
+            seen.append(message.body)
+        queue.process_batch(wait_seconds=2)
+        """
+    )
+    assert seen == ["Hello from here"]

@@ -1,0 +1,57 @@
+"""A task has the parameters of its function."""
+
+from typing import Unpack, assert_type
+
+from sqsw import SQSEnv
+from sqsw.async_task import AsyncTask, AsyncTaskDelayArgs, BakedAsyncTask
+
+env = SQSEnv()
+queue = env.queue("emails")
+
+
+@queue.processor("send_email")
+def send_email(to: str, subject: str = "Hello", *, urgent: bool = False) -> int:
+    return len(to)
+
+
+@env.processor("emails", "send_later")
+def send_later(to: str, **_delay_args: Unpack[AsyncTaskDelayArgs]) -> None: ...
+
+
+@queue.processor("send_async")
+async def send_async(to: str) -> None: ...
+
+
+@queue.processor("with_context", pass_context=True, context_var="ctx")
+def with_context(to: str, ctx: dict[str, str] | None = None) -> None: ...
+
+
+# Accepted.
+assert_type(send_email.delay("ann"), str | None)
+send_email.delay(to="ann", subject="Hi", urgent=True)
+send_email.delay(to="ann", _delay_seconds=5)
+send_email.delay(to="ann", _delay_seconds=5.5)
+send_email.delay("ann", _content_type="json")
+send_email.delay("ann", _group_id="g", _deduplication_id="d", _delay_seconds=0)
+send_later.delay(to="ann", _delay_seconds=5, _group_id="g")
+send_async.delay(to="ann")
+with_context.delay(to="ann")
+send_email.run("ann")
+with send_email.batch():
+    send_email.delay(to="ann")
+baked = send_email.bake(to="ann")
+assert_type(baked, BakedAsyncTask)
+assert_type(baked.delay(), str | None)
+connected: AsyncTask[[str]] = queue.connect_processor("send_async", send_async.processor)
+
+# Refused.
+send_email.delay(to=1)  # E: No overload variant of "delay"
+send_email.delay()  # E: overload variants of "delay" of "AsyncTask" require at least one
+send_email.delay(to="ann", body="no such parameter")  # E: No overload variant of "delay"
+send_email.delay(to="ann", _delay_seconds="5")  # E: No overload variant of "delay"
+send_email.delay(to="ann", _priority=1)  # E: No overload variant of "delay"
+send_email.run(to=1)  # E: Argument "to" to "run" of "AsyncTask" has incompatible type "int"
+send_email.bake(1)  # E: Argument 1 to "bake" of "AsyncTask" has incompatible type "int"
+send_email.bake("ann", urgent="very")  # E: Argument "urgent" to "bake"
+send_later.delay(to="ann", _priority=1)  # E: No overload variant of "delay"
+queue.processor("q1", "hello_world")  # E: Argument 2 to "processor" of "JobQueue"
