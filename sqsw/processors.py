@@ -2,11 +2,12 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from types import TracebackType
 from typing import Any, Protocol
 
 from sqsw.codecs.envelope import Job, unpack_job
@@ -93,16 +94,16 @@ class Processor:
         """Whether the job is a coroutine, to be run on the event loop."""
         return inspect.iscoroutinefunction(self.fn) or inspect.iscoroutinefunction(self.process)
 
-    def process(
-        self, job_kwargs: dict[str, Any], job_context: Mapping[str, Any] | None = None
-    ) -> Any:
+    # Declared so that type checkers take overrides with and without ``job_context``.
+    def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Call the function; what it returned, a coroutine where it is ``async def``.
 
-        Keywords that the function does not take are dropped, so that senders and workers can be
-        deployed in either order.
+        To be called as ``process(job_kwargs, job_context)``. Keywords that the function does not
+        take are dropped, so that senders and workers can be deployed in either order.
         """
         if not self.pass_context:
             return call_handler(self.fn, [], job_kwargs)
+        job_context = args[0] if args else kwargs.get("job_context")
         if job_context is None:  # an override with one argument has not passed it on
             job = current_job()
             job_context = job.context if job else {}
@@ -255,7 +256,18 @@ def judge(error: BaseException) -> ProcessingResult:
     """How a job ended that raised this."""
     if isinstance(error, RetryJob):
         return ProcessingResult(False, error.backoff_policy)
-    return ProcessingResult(False, error=error)
+    return ProcessingResult(False, error=error.with_traceback(_without_ours(error)))
+
+
+def _without_ours(error: BaseException) -> TracebackType | None:
+    """The traceback from the user's code on: how sqsw came there says nothing about the error."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        module = traceback.tb_frame.f_globals.get("__name__", "")
+        if not str(module).startswith(("sqsw.", "asyncio.")):
+            break
+        traceback = traceback.tb_next
+    return traceback
 
 
 def as_result(value: object) -> ProcessingResult:

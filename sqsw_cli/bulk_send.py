@@ -90,7 +90,7 @@ class BulkSend:
                 total, lines = len(messages), iter(messages)
             failed_file = None
             if failed_path is not None:
-                failed_file = stack.enter_context(open(failed_path, "w", encoding="utf-8"))
+                failed_file = stack.enter_context(_open_to_write(failed_path))
             bar = stack.enter_context(self.printer.progress(f"→ {self.queue}"))
             report = send_messages(
                 self.env,
@@ -207,6 +207,13 @@ class BulkSend:
 def _words(code: str) -> str:
     """``InternalError`` as ``internal error``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", code.rpartition(".")[2]).lower()
+
+
+def _open_to_write(path: str) -> IO[str]:
+    try:
+        return open(path, "w", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"cannot write {path}", why=error.strerror) from error
 
 
 def _is_same_file(first: str, second: str) -> bool:

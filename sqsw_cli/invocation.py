@@ -46,13 +46,21 @@ class Invocation:
             return
         setattr(self, name, value)
 
+    def look_ahead(self) -> None:
+        """Find out how to print an error that kept the options from being read."""
+        words = list(self.args[: self.args.index("--")] if "--" in self.args else self.args)
+        if self.json is None:
+            self.json = "--json" in words
+        if "color" not in self.given:
+            for word, following in zip(words, [*words[1:], ""], strict=True):
+                choice = following if word == "--color" else word.removeprefix("--color=")
+                if choice in ("auto", "always", "never"):
+                    self.color = choice
+
     @property
     def as_json(self) -> bool:
-        """Whether programs read the output; also where the options could not be read at all."""
-        if self.json is None:
-            own = self.args[: self.args.index("--")] if "--" in self.args else self.args
-            return "--json" in own
-        return self.json
+        """Whether programs read the output."""
+        return bool(self.json)
 
     @property
     def level(self) -> str:

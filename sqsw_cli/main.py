@@ -75,6 +75,7 @@ class Root(LazyGroup):
 
 def _failed(error: Exception, invocation: Invocation) -> int:
     failure = failure_of(error)
+    invocation.look_ahead()
     if invocation.verbose >= 2:
         traceback.print_exception(error)
     show(failure, as_json=invocation.as_json, color=invocation.color_on_stderr)

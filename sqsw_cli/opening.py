@@ -1,20 +1,17 @@
-"""From options to an environment; and what a person should know when a queue is not there."""
+"""From options to an environment."""
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqsw.core.errors import ConnectionFailed, QueueNotFound, SettingsError, SQSError
+from sqsw.core.errors import SettingsError, SQSError
+from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.wording import nearest
 
 if TYPE_CHECKING:
     from sqsw.app.plugins import PluginFailure
     from sqsw.sqs_env import SQSEnv
-
-_NO_QUEUE = re.compile(r"no queue named '(.+)'")
 
 
 @contextmanager
@@ -53,10 +50,8 @@ def opened(
     )
     try:
         yield env
-    except QueueNotFound as error:
-        raise _not_found(env, error) from error
-    except ConnectionFailed as error:
-        raise _not_connected(invocation, error) from error
+    except SQSError as error:
+        raise explained(error, invocation, env) from error
     if not daemon:  # threads of a worker that was stopped at once may still hold the file
         close = getattr(env.clients.session, "close", None)
         if close is not None:
@@ -106,41 +101,4 @@ def _warn(invocation: Invocation, failure: "PluginFailure") -> None:
         f"the plugin {failure.name!r} of {failure.origin} cannot be loaded",
         why=failure.reason,
         next="correct or uninstall it, or leave plugins out: --no-plugins",
-    )
-
-
-def _not_found(env: "SQSEnv", error: QueueNotFound) -> SQSError:
-    """Say where it is missing, and which queue may be meant."""
-    found = _NO_QUEUE.fullmatch(error.message)
-    if found is None:
-        return error
-    name = found.group(1)
-    try:
-        meant = nearest(name, env.get_all_known_queues())
-    except SQSError:  # not allowed to list: then without a suggestion
-        meant = None
-    create = f"sqsw create-queue {meant or name}"
-    return QueueNotFound(
-        f"no queue named {name!r} in {env.location()}",
-        why=f"the name sent was {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",
-        next=f"did you mean {meant!r}? Or create it: {create}" if meant else f"create it: {create}",
-        code=error.code,
-    )
-
-
-def _not_connected(invocation: Invocation, error: ConnectionFailed) -> SQSError:
-    """Say where the address comes from."""
-    if invocation.endpoint_url is not None:
-        origin, cure = "--endpoint-url", "leave out --endpoint-url"
-    else:
-        names = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
-        origin = next((name for name in names if os.environ.get(name)), "")
-        cure = f"unset {origin}"
-    if not origin:
-        return error
-    return ConnectionFailed(
-        error.message,
-        why=f"{error.why}; the address comes from {origin}",
-        next=f"start the server there, or {cure} to use AWS",
-        code=error.code,
     )

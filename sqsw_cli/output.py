@@ -5,6 +5,7 @@ stdout is data and stderr is talk. rich is imported where something is drawn.
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -57,6 +58,10 @@ class Printer:
         self._color = color
         self._quiet = quiet
         self._finishes = False
+        if as_json:
+            # Whatever the locale says; a stream that stands in for stdout may not have it.
+            with suppress(AttributeError):
+                sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # see above
 
     def finish_when_gone(self) -> None:
         """Something is being changed: if nobody reads any more, note it in ``gone`` and go on.

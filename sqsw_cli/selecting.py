@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqsw.core.errors import SettingsError
+
 if TYPE_CHECKING:
     from sqsw.sqs_manage.selection import Filter, Selection
 
@@ -30,8 +32,11 @@ def selection_of(
 
 
 def _read_ids(path: str) -> frozenset[str]:
-    with click.open_file(path, encoding="utf-8") as file:
-        return frozenset(stripped for line in file if (stripped := line.strip()))
+    try:
+        with click.open_file(path, encoding="utf-8") as file:
+            return frozenset(stripped for line in file if (stripped := line.strip()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the ids in {path}", why=str(error)) from error
 
 
 def refuse_idle_terminal(path: str | None, ctx: click.Context) -> None:

@@ -93,11 +93,12 @@ def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
     if here:
         why += f"; {repr(parent) if parent else 'the current directory'} has: {', '.join(here)}"
     meant = get_close_matches(last, here, n=1)
-    path = ".".join(filter(None, (parent, meant[0]))) if meant else None
+    rest = module_name[len(missing) :] + (f":{attribute}" if attribute else "")
+    path = ".".join(filter(None, (parent, *meant)))
     return AppLoadError(
         f"cannot import {module_name!r}",
         why=why,
-        next=f"sqsw work {path}{':' + attribute if attribute else ''}" if path else None,
+        next=f"sqsw work {path}{rest}" if meant else None,
     )
 
 
@@ -141,7 +142,7 @@ def _only_env(module: ModuleType) -> tuple[SQSEnv | None, list[TaskRegistry]]:
 
 def _no_such_env(module: ModuleType, attribute: str) -> AppLoadError:
     envs = sorted(_envs_of(module))
-    meant = get_close_matches(attribute, envs, n=1, cutoff=0.1) or envs
+    meant = get_close_matches(attribute, envs, n=1) or envs
     return AppLoadError(
         f"{module.__name__!r} has no SQSEnv named {attribute!r}",
         why=f"SQSEnv objects there: {', '.join(envs) or 'none'}",

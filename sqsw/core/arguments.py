@@ -12,10 +12,15 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 # Reading a signature costs more than all else that is done in Python around a job.
-@lru_cache(maxsize=4096)
+_kept_signature = lru_cache(maxsize=4096)(inspect.signature)
+
+
 def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
     """The signature of a function, kept."""
-    return inspect.signature(fn)
+    try:
+        return _kept_signature(fn)
+    except TypeError:  # a callable object that cannot be hashed, a dataclass for example
+        return inspect.signature(fn)
 
 
 def bind_arguments(

@@ -138,7 +138,7 @@ class GenericQueue(ABC):
         wait_seconds :
             Seconds to wait for a message, 0 to 20.
         """
-        return work_once(self, wait_seconds)
+        return work_once(self, wait_seconds, self.env.events)
 
     def lane(
         self, settings: WorkerSettings, shutdown_policy: ShutdownPolicy = NEVER_SHUTDOWN

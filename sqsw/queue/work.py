@@ -112,9 +112,9 @@ def work_apart(
     work_queues(queues, settings=settings, events=events, policy_of=lambda _: policy_maker())
 
 
-def work_once(queue: WorkableQueue, wait_seconds: float) -> BatchProcessingResult:
+def work_once(queue: WorkableQueue, wait_seconds: float, events: EventBus) -> BatchProcessingResult:
     """Receive once and run these jobs one after another."""
-    return process_once(lane_of(queue, WorkerSettings(), NEVER_SHUTDOWN), wait_seconds)
+    return process_once(lane_of(queue, WorkerSettings(), NEVER_SHUTDOWN), wait_seconds, events)
 
 
 def lane_of(

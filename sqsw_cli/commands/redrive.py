@@ -156,7 +156,8 @@ class _Mover:
         else:
             action = progress.view.action
             self.moved += action == "moved"
-            bar.at(self.moved)
+            if not self.dry_run:  # its lines would run into the bar
+                bar.at(self.moved)
             # A person sees what a dry run would move; of a move, how much of it is done.
             wanted = ("would_move",) if self.printer.terminal else ("would_move", "moved")
             if self.printer.as_json or action in wanted:

@@ -11,7 +11,6 @@ from sqsw.core.errors import SettingsError
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw_cli.banner import announce
 from sqsw_cli.command import Command
-from sqsw_cli.config import Config
 from sqsw_cli.exits import Exit
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.lock import exclusive
@@ -120,15 +119,16 @@ def work(
     invocation = ctx.find_object(Invocation) or Invocation()
     apps = _apps(ctx, positional_app, app)
     settings = _settings(numbers)
+    table = {} if invocation.config is None else invocation.config.queues
     begun = time.monotonic()
     with (
         exclusive(lock),
         opened(invocation, apps, plugins=not no_plugins, strict=strict, daemon=True) as env,
     ):
         _refuse_nothing(apps, env.registrations())
-        shares = queues_to_work(
-            env, _shares(queue, invocation.config), processors_from=processors_from
-        )
+        asked = [QueueShare(wanted.name) for wanted in queue]
+        names = queues_to_work(env, asked, processors_from=processors_from)
+        shares = _shares(queue or [QueueAsked(share.queue_name) for share in names], table)
         announce(invocation, env, apps, shares, settings).subscribe_to(env.events)
         report = run_queues(
             env,
@@ -166,9 +166,8 @@ def _settings(numbers: dict[str, Any]) -> WorkerSettings:
     )
 
 
-def _shares(asked: Sequence[QueueAsked], config: Config | None) -> list[QueueShare]:
-    """The queues that are wanted, with what the file says about them."""
-    table = {} if config is None else config.queues
+def _shares(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> list[QueueShare]:
+    """Slots and weights of the queues, with what the file says about them."""
     names = [queue.name for queue in asked]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -1,0 +1,83 @@
+"""What a person should know beside an error: the place, the profile, the address, what next."""
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.wording import nearest
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+
+_NO_QUEUE = re.compile(r"no queue named '(.+)'")
+# As AWS words it: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
+_NOT_AUTHORIZED = re.compile(r"not authorized to perform: (\S+) on resource: (\S+)", re.IGNORECASE)
+
+
+def explained(error: SQSError, invocation: Invocation, env: "SQSEnv") -> SQSError:
+    """The same error, with what only the command line knows; or the error itself."""
+    if isinstance(error, QueueNotFound):
+        return _not_found(error, env)
+    if isinstance(error, ConnectionFailed):
+        return _not_connected(error, invocation)
+    if isinstance(error, AccessDenied):
+        return _denied(error, invocation)
+    return error
+
+
+def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
+    """Say where it is missing, and which queue may be meant."""
+    found = _NO_QUEUE.fullmatch(error.message)
+    if found is None:
+        return error
+    name = found.group(1)
+    try:
+        meant = nearest(name, env.get_all_known_queues())
+    except SQSError:  # not allowed to list: then without a suggestion
+        meant = None
+    create = f"sqsw create-queue {meant or name}"
+    return QueueNotFound(
+        f"no queue named {name!r} in {env.location()}",
+        why=f"the name sent was {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",
+        next=f"did you mean {meant!r}? Or create it: {create}" if meant else f"create it: {create}",
+        code=error.code,
+    )
+
+
+def _not_connected(error: ConnectionFailed, invocation: Invocation) -> SQSError:
+    """Say where the address comes from."""
+    if invocation.endpoint_url is not None:
+        origin, cure = "--endpoint-url", "leave out --endpoint-url"
+    else:
+        names = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
+        origin = next((name for name in names if os.environ.get(name)), "")
+        cure = f"unset {origin}"
+    if not origin:
+        return error
+    # botocore keeps what the socket said as text, and says itself only that it did not connect.
+    details = str(getattr(error.__cause__, "kwargs", {}).get("error", ""))
+    reason = "connection refused" if "refused" in details else error.why
+    return ConnectionFailed(
+        error.message.rstrip("/"),
+        why=f"{reason}; the address comes from {origin}",
+        next=f"start the server there, or {cure} to use AWS",
+        code=error.code,
+    )
+
+
+def _denied(error: AccessDenied, invocation: Invocation) -> SQSError:
+    """Name the profile, or what is denied on what."""
+    profile = invocation.profile or os.environ.get("AWS_PROFILE") or "default"
+    why, next_step = error.why, error.next
+    if error.message == "no AWS credentials found":
+        why = f"looked at the environment, the profile {profile!r}, container and instance roles"
+    elif error.message == "the AWS credentials have expired":
+        why = f"the session token of profile {profile!r} is no longer accepted [{error.code}]"
+        next_step = (
+            f"log in again (for example: aws sso login --profile {profile}) and repeat the command"
+        )
+    elif (denied := _NOT_AUTHORIZED.search(error.why or "")) is not None:
+        why = f"{denied.group(1)} is denied on {denied.group(2)} [{error.code}]"
+    return AccessDenied(error.message, why=why, next=next_step, code=error.code)

@@ -1,0 +1,131 @@
+"""sqsw.toml and [tool.sqsw]."""
+
+from pathlib import Path
+
+import pytest
+
+from sqsw.core.errors import SettingsError
+from sqsw_cli.config import read_config
+from tests.unit.cli.conftest import Sqsw
+
+
+def test_the_nearest_file_upwards_is_read(tmp_path: Path) -> None:
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text('[tool.sqsw]\napp = "top"\n')
+    assert read_config(start=below).table == {"app": "top"}
+    # One without our table is not ours.
+    (tmp_path / "a" / "pyproject.toml").write_text("[tool.other]\n")
+    assert read_config(start=below).table == {"app": "top"}
+    (tmp_path / "a" / "sqsw.toml").write_text('app = "near"\n')
+    assert read_config(start=below).table == {"app": "near"}
+
+
+def test_in_one_directory_sqsw_toml_wins(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.sqsw]\napp = "pyproject"\n')
+    (tmp_path / "sqsw.toml").write_text('app = "own"\n')
+    assert read_config(start=tmp_path).table == {"app": "own"}
+
+
+def test_none_reads_no_file(tmp_path: Path) -> None:
+    (tmp_path / "sqsw.toml").write_text("broken = [\n")
+    assert read_config("none", start=tmp_path).path is None
+    with pytest.raises(SettingsError, match="cannot read"):
+        read_config(start=tmp_path)
+    with pytest.raises(SettingsError, match="cannot read"):
+        read_config(str(tmp_path / "other.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "next_step"),
+    [
+        (
+            "[work]\nconcurency = 3\n",
+            "unknown key 'concurency' in work",
+            "did you mean 'concurrency'?",
+        ),
+        ("[wrok]\n", "unknown key 'wrok'", "did you mean 'work'?"),
+        ("ap = 'x'\n", "unknown key 'ap'", "did you mean 'app'?"),
+        ("local = true\n", "'local' in", "set SQSW_LOCAL, or write --local"),
+        ("[work]\nqueue_prefix = 'x'\n", "'work.queue_prefix' in", "set SQSW_QUEUE_PREFIX"),
+        ("[work]\nconcurrency = 'many'\n", "'work.concurrency' in", None),
+        ("[queues.emails]\nwait = 1\n", "unknown key 'wait' in queues.emails", None),
+        ("[queues.emails]\nweight = 0\n", "'queues.emails.weight' in", None),
+    ],
+)
+def test_what_cannot_be_used_is_an_error(
+    sqsw: Sqsw, home: Path, text: str, message: str, next_step: str | None
+) -> None:
+    (home / "sqsw.toml").write_text(text)
+    ran = sqsw("work myapp.tasks:env --until-idle 0 -Q emails")
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: {message}")
+    assert next_step is None or f"  next: {next_step}" in ran.err
+
+
+def test_a_standing_yes_is_refused(sqsw: Sqsw, home: Path) -> None:
+    (home / "sqsw.toml").write_text("[purge]\nyes = true\n")
+    ran = sqsw("purge emails")
+    assert ran.code == 2
+    assert "belongs on the command line only" in ran.err
+
+
+def test_option_beats_variable_beats_file(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqsw("create-queue emails")
+    (home / "pyproject.toml").write_text(
+        '[tool.sqsw]\napp = "myapp.tasks:env"\n\n'
+        '[tool.sqsw.work]\nconcurrency = 3\nuntil_idle = "0s"\nqueue = "emails"\n'
+        "[tool.sqsw.queues.emails]\nweight = 2\n"
+    )
+
+    def concurrency(words: str) -> int:
+        ran = sqsw(words)
+        assert ran.code == 0, ran.err
+        *_, started = [line for line in ran.err.splitlines() if '"worker_started"' in line]
+        return int(started.partition('"concurrency": ')[2].partition(",")[0])
+
+    assert concurrency("work") == 3
+    monkeypatch.setenv("SQSW_WORK_CONCURRENCY", "4")
+    monkeypatch.setenv("SQSW_WORK_QUEUE", "emails,weight=3")
+    assert concurrency("work") == 4
+    assert concurrency("work -c 5") == 5
+
+
+def test_the_config_option_may_stand_before_or_after(sqsw: Sqsw, home: Path) -> None:
+    (home / "other.toml").write_text("json = true\n")
+    sqsw("create-queue emails")
+    for words in ("--config other.toml inspect", "inspect --config other.toml"):
+        assert sqsw(words).objects[0]["type"] == "queue"
+
+
+def test_relative_paths_begin_at_the_file(sqsw: Sqsw, home: Path, tmp_path: Path) -> None:
+    sqsw("create-queue emails")
+    (home / "sqsw.toml").write_text('[work]\nlock = "work.lock"\nuntil_idle = 0\n')
+    below = home / "below"
+    below.mkdir()
+    import subprocess
+
+    words = sqsw.command("work", "myapp.tasks:env", "-Q", "emails")
+    # The app is found from the current directory, so this one is on the path by hand.
+    import os
+
+    env = {**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{home}"}
+    done = subprocess.run(words, cwd=below, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (home / "work.lock").exists()
+    assert not (below / "work.lock").exists()
+
+
+def test_queues_of_the_file_have_their_weights_without_being_named(sqsw: Sqsw, home: Path) -> None:
+    (home / "myapp" / "few.py").write_text(
+        "from sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\n"
+        "@env.processor('a', 'x')\ndef x(): ...\n@env.processor('b', 'x')\ndef y(): ...\n"
+    )
+    (home / "sqsw.toml").write_text("[queues.b]\nconcurrency = 2\n[queues.a]\nweight = 3\n")
+    sqsw("create-queue a")
+    sqsw("create-queue b")
+    ran = sqsw("work myapp.few:env --until-idle 0 --log-format console")
+    assert ran.code == 0, ran.err
+    assert "  queues   a   1 job    weight 3\n           b   1 job    2 slots\n" in ran.err

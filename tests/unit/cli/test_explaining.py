@@ -1,0 +1,53 @@
+"""What only the command line knows about an error."""
+
+import pytest
+
+from sqsw.core.errors import AccessDenied, ConnectionFailed, SQSError
+from sqsw.memory_sqs import MemorySession
+from sqsw.sqs_env import SQSEnv
+from sqsw_cli.explaining import explained
+from sqsw_cli.invocation import Invocation
+
+ENV = SQSEnv(MemorySession())
+
+
+def parts(error: SQSError, **options: str) -> tuple[str, str | None, str | None]:
+    """The three parts of the explained error."""
+    told = explained(error, Invocation(profile=options.get("profile")), ENV)
+    assert type(told) is type(error)
+    assert told.code == error.code
+    return told.message, told.why, told.next
+
+
+def test_expired_credentials_name_their_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    expired = AccessDenied("the AWS credentials have expired", why="x", code="ExpiredToken")
+    assert parts(expired, profile="dev") == (
+        "the AWS credentials have expired",
+        "the session token of profile 'dev' is no longer accepted [ExpiredToken]",
+        "log in again (for example: aws sso login --profile dev) and repeat the command",
+    )
+    assert "profile 'default'" in (parts(AccessDenied("no AWS credentials found"))[1] or "")
+
+
+def test_a_missing_permission_is_named() -> None:
+    why = (
+        "User: arn:aws:iam::123456789012:user/x is not authorized to perform: sqs:ReceiveMessage "
+        "on resource: arn:aws:sqs:eu-west-1:123456789012:emails because no identity-based policy "
+        "allows the sqs:ReceiveMessage action [AccessDenied]"
+    )
+    error = AccessDenied("not allowed to receive from 'emails'", why=why, code="AccessDenied")
+    assert parts(error)[:2] == (
+        "not allowed to receive from 'emails'",
+        "sqs:ReceiveMessage is denied on arn:aws:sqs:eu-west-1:123456789012:emails [AccessDenied]",
+    )
+
+
+def test_without_an_address_of_ours_a_failed_connection_stays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    error = ConnectionFailed("cannot connect", why="x")
+    assert explained(error, Invocation(), ENV) is error
+    assert explained(plain := SQSError("x"), Invocation(), ENV) is plain

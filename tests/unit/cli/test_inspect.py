@@ -1,0 +1,125 @@
+"""``sqsw inspect``."""
+
+import signal
+
+import pytest
+
+from tests.unit.cli.conftest import Sqsw
+
+
+@pytest.fixture(autouse=True)
+def queues(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq emails_dead --tag team=crm")
+    sqsw("create-queue orders.fifo --content-dedup")
+
+
+def test_all_queues_a_line_each(sqsw: Sqsw) -> None:
+    sqsw("send emails a")
+    assert sqsw("inspect").out.splitlines() == [
+        "emails\t1\t0\t0\temails_dead\t0\tstandard",
+        "orders.fifo\t0\t0\t0\t\t\tFIFO",
+    ]
+
+
+def test_some_queues_are_shown_as_they_are_named(sqsw: Sqsw) -> None:
+    names = [one["name"] for one in sqsw("inspect emails_dead orders.fifo --json").objects]
+    assert names == ["emails_dead", "orders.fifo"]
+
+
+def test_one_queue_in_detail(sqsw: Sqsw) -> None:
+    (queue,) = sqsw("inspect emails --json").objects
+    assert queue["tags"] == {"team": "crm"}
+    assert queue["action"] is None
+    (dead,) = sqsw("inspect emails_dead --json").objects
+    assert dead["sources"] == ["emails"]
+
+
+def test_the_prefix_is_taken_off(sqsw: Sqsw) -> None:
+    sqsw("--queue-prefix prod_ create-queue emails")
+    (queue,) = sqsw("--queue-prefix prod_ inspect --json").objects
+    assert (queue["name"], queue["sqs_name"]) == ("emails", "prod_emails")
+    ran = sqsw("--queue-prefix prod_ inspect emials")
+    assert "  why:  the name sent was 'prod_emials' [QueueDoesNotExist]" in ran.err
+    assert "  next: did you mean 'emails'?" in ran.err
+
+
+def test_peek_shows_and_puts_back(sqsw: Sqsw) -> None:
+    for number in range(3):
+        sqsw(f"send orders.fifo ship n:={number} --group g{number}")
+    ran = sqsw("inspect orders.fifo --peek 2 --json")
+    assert ran.code == 0
+    assert [(one["job"], one["action"]) for one in ran.objects] == [("ship", "peeked")] * 2
+    assert sqsw.visible("orders.fifo") == 3
+    (line,) = sqsw("inspect orders.fifo --peek 5 --filter args.n=2").out.splitlines()
+    assert line.endswith('\t{"n": 2}')
+
+
+def test_count_by_groups_messages(sqsw: Sqsw) -> None:
+    for job in ("a", "b", "b"):
+        sqsw(f"send emails {job} n:=[1]")
+    groups = sqsw("inspect emails --peek 9 --count-by job --json").objects
+    assert [(one["type"], one["queue"], one["key"], one["count"]) for one in groups] == [
+        ("group", "emails", "b", 2),
+        ("group", "emails", "a", 1),
+    ]
+    assert groups[0]["oldest_sent_at"] <= groups[0]["newest_sent_at"]
+    (line,) = sqsw("inspect emails --peek 9 --count-by args.n").out.splitlines()
+    assert line.split("\t")[:2] == ["[1]", "3"]
+
+
+def test_fail_above_is_an_alarm(sqsw: Sqsw) -> None:
+    assert sqsw("inspect emails --fail-above 0").code == 0
+    sqsw("send emails a")
+    ran = sqsw("inspect --fail-above 0 --json")
+    assert ran.code == 8
+    assert len(ran.objects) == 2
+    assert ran.error["message"] == "more than 0 ready messages: emails has 1"
+    assert sqsw("inspect --fail-above 1").code == 0
+
+
+def test_tasks_say_where_jobs_come_from(sqsw: Sqsw) -> None:
+    tasks = sqsw("inspect --tasks --app myapp.tasks:env --json").objects
+    assert [(one["queue"], one["job"]) for one in tasks] == [
+        ("emails", "fail"),
+        ("emails", "send_email"),
+        ("slow", "sleep"),
+    ]
+    task = tasks[1]
+    assert task["function"] == "myapp.tasks.send_email"
+    assert task["file"] == str(sqsw.home / "myapp" / "tasks.py")
+    assert (task["signature"], task["source"], task["kind"]) == (
+        "(to, subject, body='')",
+        "app",
+        "sync",
+    )
+    assert sqsw("inspect slow --tasks --app myapp.tasks").out.startswith("slow\tsleep\t")
+    assert sqsw("inspect --tasks").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--peek 3", "--peek looks into one queue, 0 are named"),
+        ("emails orders.fifo --peek 3", "--peek looks into one queue, 2 are named"),
+        ("emails --count-by job", "--count-by needs --peek"),
+        ("emails --job a", "a selection needs --peek"),
+        ("emails --interval 3", "--interval needs --watch"),
+        ("emails --peek 3 --tasks", "--peek and --tasks do not go together"),
+        ("--watch --fail-above 3", "--watch and --fail-above do not go together"),
+        ("--watch --interval 0", "invalid value for '--interval'"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(sqsw: Sqsw, words: str, message: str) -> None:
+    ran = sqsw(f"inspect {words}")
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: {message}")
+
+
+def test_ctrl_c_ends_a_watch_well(sqsw: Sqsw) -> None:
+    process = sqsw.start("inspect emails --watch --interval 1")
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(2)]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert lines[0] == lines[1]
+    assert (process.returncode, err) == (0, "")

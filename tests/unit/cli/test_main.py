@@ -1,0 +1,211 @@
+"""The root: help, errors in three parts, commands by plugins."""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from sqsw_cli.main import COMMANDS, cli
+from tests.unit.cli.conftest import Sqsw, write_plugin
+
+HEAVY = ("boto3", "botocore", "rich", "structlog")
+
+
+def test_alone_it_prints_the_help(sqsw: Sqsw) -> None:
+    alone, helped = sqsw(""), sqsw("--help")
+    assert alone.code == helped.code == 0
+    assert alone.out == helped.out
+    assert alone.out.startswith("Usage: sqsw [OPTIONS] COMMAND [ARGS]...\n")
+    assert alone.out.rstrip().endswith("sqsw work --local myapp.tasks:env")
+
+
+@pytest.mark.parametrize("words", ["--help", "", "work --help", "inspect -h", "--version"])
+def test_help_imports_nothing_heavy(sqsw: Sqsw, words: str) -> None:
+    code = (
+        "import sys\n"
+        "from sqsw_cli.main import cli\n"
+        f"try: cli.main({sqsw.words((words,))!r})\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
+    helped = sqsw(name, "--help")
+    assert helped.code == 0
+    assert "\nExamples:\n  sqsw " in helped.out
+    assert "--local[=PATH]" in helped.out
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    command = getattr(import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    assert command.name == name
+    assert command.help
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "next_step"),
+    [
+        ("sned", "no such command: sned", "did you mean 'sqsw send'?"),
+        ("send q j --delya 3", "no such option: --delya", "did you mean '--delay'?"),
+        ("--jsom", "no such option: --jsom", "did you mean '--json'?"),
+        ("send", "missing argument 'QUEUE'", "sqsw send --help"),
+        ("work --concurrency none", None, "sqsw work --help"),
+    ],
+)
+def test_usage_errors_have_a_next_step(
+    sqsw: Sqsw, words: str, message: str | None, next_step: str
+) -> None:
+    ran = sqsw(words)
+    assert ran.code == 2
+    assert ran.out == ""
+    first, *_, last = ran.err.splitlines()
+    assert message is None or first == f"error: {message}"
+    assert last == f"  next: {next_step}"
+
+
+def test_with_json_an_error_is_one_object_on_stderr(sqsw: Sqsw) -> None:
+    for words in ("--json sned", "send --json", "send --jsom --json"):
+        ran = sqsw(words)
+        assert ran.code == 2
+        assert ran.out == ""
+        assert list(ran.error) == ["type", "code", "exit_code", "message", "why", "next"]
+        assert (ran.error["type"], ran.error["code"], ran.error["exit_code"]) == (
+            "error",
+            "usage",
+            2,
+        )
+
+
+def test_an_unexpected_error_is_saved_and_told(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("sqsw.sqs_manage.describe.list_queues", broken)
+    ran = sqsw("inspect")
+    assert ran.code == 1
+    assert ran.err.startswith("error: unexpected ZeroDivisionError: by zero\n  why:  ")
+    (saved,) = tmp_path.glob("sqsw-traceback-*.txt")
+    assert str(saved) in ran.err
+    assert "in broken" in saved.read_text()
+    assert "Traceback" not in ran.err
+    assert "Traceback" in sqsw("inspect -vv").err
+
+
+def test_the_version_names_python_and_boto3(sqsw: Sqsw) -> None:
+    ran = sqsw("--version")
+    assert ran.code == 0
+    assert ran.out.startswith("sqsw ")
+    assert f"(Python {'.'.join(map(str, sys.version_info[:3]))}, boto3 1." in ran.out
+
+
+def test_options_stand_before_or_after_the_command_and_the_later_one_wins(sqsw: Sqsw) -> None:
+    assert sqsw("create-queue emails").code == 0
+    for words in ("--json inspect", "inspect --json"):
+        assert sqsw(words).objects[0]["name"] == "emails"
+    ran = sqsw("--queue-prefix a_ create-queue x --queue-prefix b_ --json")
+    assert ran.objects[0]["sqs_name"] == "b_x"
+
+
+def test_a_bare_local_does_not_eat_the_next_word(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.delenv("SQSW_LOCAL")
+    assert sqsw("--local create-queue emails").code == 0
+    assert sqsw("create-queue --local reports").code == 0
+    assert (home / ".sqsw" / "local.db").exists()
+    assert (home / ".sqsw" / ".gitignore").read_text().strip() == "*"
+    assert sqsw("inspect --local=other.db").out == ""
+    assert sqsw("inspect --local").out.splitlines()[0].startswith("emails\t")
+
+
+def test_local_beside_another_place_is_refused(sqsw: Sqsw) -> None:
+    ran = sqsw("inspect --local --endpoint-url http://127.0.0.1:9")
+    assert ran.code == 2
+    assert ran.err.startswith("error: --local and --endpoint-url do not go together\n")
+
+
+def test_local_0_switches_the_variable_off(sqsw: Sqsw) -> None:
+    ran = sqsw.process("inspect --local=0 --config none", env={"AWS_EC2_METADATA_DISABLED": "true"})
+    assert ran.code == 2
+    assert ran.err.startswith("error: no AWS region set\n")
+
+
+def test_an_endpoint_that_does_not_answer_is_named(sqsw: Sqsw) -> None:
+    credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "local"}
+    env = {**credentials, "SQSW_LOCAL": "", "AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9"}
+    ran = sqsw.process("inspect", env=env)
+    assert ran.code == 1
+    assert ran.err.splitlines() == [
+        "error: cannot connect to http://127.0.0.1:9",
+        "  why:  connection refused; the address comes from AWS_ENDPOINT_URL_SQS",
+        "  next: start the server there, or unset AWS_ENDPOINT_URL_SQS to use AWS",
+    ]
+
+
+def test_a_profile_that_does_not_exist_is_a_usage_error(sqsw: Sqsw) -> None:
+    ran = sqsw.process("inspect --profile nobody")
+    assert ran.code == 2
+    assert "nobody" in ran.err
+
+
+def test_a_plugin_brings_a_command(sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(home))
+    module = (
+        'import click\n\n@click.command()\ndef hello():\n    """Say it."""\n    click.echo("hi")\n'
+    )
+    write_plugin(home, "acme-hello", "[sqsw.commands]\nhello = acme_hello:hello\n", module)
+    write_plugin(home, "acme-thief", "[sqsw.commands]\nsend = acme_thief:send\n", "send = 1\n")
+    helped = sqsw("--help")
+    assert "Plugin commands:\n  hello  Say it. (acme-hello 2.1)\n" in helped.out
+    assert sqsw("hello").out == "hi\n"
+    assert "Send a job" in sqsw("send --help").out
+
+
+def test_a_broken_plugin_command_is_one_warning(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(home))
+    write_plugin(
+        home, "acme-bad", "[sqsw.commands]\nbad = acme_bad:bad\n", "raise RuntimeError('x')\n"
+    )
+    helped = sqsw("--help")
+    assert helped.code == 0
+    (warning,) = helped.err.splitlines()
+    assert warning.startswith("warning: the plugin command 'bad' of acme-bad 2.1 cannot be loaded")
+    assert sqsw("bad").code == 7
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(sqsw: Sqsw) -> None:
+    import subprocess
+
+    env = sqsw.env
+    for number in range(40):
+        env.queue_client(f"q{number}").boto3_client.create_queue(QueueName=f"q{number}")
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"{' '.join(sqsw.command('inspect --json'))} | head -n 1; echo ${{PIPESTATUS[0]}}",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    first, status = done.stdout.splitlines()
+    assert json.loads(first)["type"] == "queue"
+    assert (status, done.stderr) == ("0", "")
+
+
+def test_all_commands_are_in_the_group() -> None:
+    ctx = click.Context(cli)
+    assert [name for name in cli.list_commands(ctx) if name in COMMANDS] == list(COMMANDS)

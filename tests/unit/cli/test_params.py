@@ -1,0 +1,112 @@
+"""Values as they are written."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from sqsw.core.errors import SettingsError
+from sqsw_cli.params import DURATION, KEY_VALUE, QUEUE_SPEC, Duration, QueueAsked, parse_item
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30", 30),
+        ("30s", 30),
+        ("15m", 900),
+        ("12h", 43_200),
+        ("4d", 345_600),
+        ("1h30m", 5_400),
+        (7, 7),
+    ],
+)
+def test_a_duration_is_a_number_of_seconds(text: str | int, seconds: int) -> None:
+    assert DURATION.convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1.5", "m", "1w", "-3", "3 m", "²"])
+def test_other_words_are_no_duration(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no duration"):
+        DURATION.convert(text, None, None)
+
+
+def test_a_duration_has_bounds() -> None:
+    with pytest.raises(click.BadParameter, match="between 10s and 60s"):
+        Duration(10, 60).convert("5", None, None)
+    with pytest.raises(click.BadParameter, match="1s or more"):
+        Duration(1).convert("0", None, None)
+
+
+def test_a_queue_has_slots_and_weight() -> None:
+    def read(text: str) -> tuple[str, int | None, int | None]:
+        asked = QUEUE_SPEC.convert(text, None, None)
+        return asked.name, asked.slots, asked.weight
+
+    assert read("emails") == ("emails", None, None)
+    assert read("emails=2") == ("emails", 2, None)
+    assert read("emails,weight=3") == ("emails", None, 3)
+    assert read("emails=2,weight=3") == ("emails", 2, 3)
+    assert read("https://sqs.eu-west-1.amazonaws.com/1/emails") == (
+        "https://sqs.eu-west-1.amazonaws.com/1/emails",
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "=2", "emails=", "emails=0", "emails=x", "emails,w=1", "e,weight=0"]
+)
+def test_a_broken_queue_spec_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        QUEUE_SPEC.convert(text, None, None)
+
+
+def test_the_file_gives_what_the_option_did_not_say() -> None:
+    table = {"concurrency": 4, "weight": 3}
+    assert (QueueAsked("a").share(table).slots, QueueAsked("a").share(table).weight) == (4, 3)
+    assert QueueAsked("a", 1, 2).share(table).slots == 1
+    assert QueueAsked("a").share({}).weight == 1
+
+
+def test_a_tag_is_key_and_value() -> None:
+    assert KEY_VALUE.convert("team=a=b", None, None) == ("team", "a=b")
+    with pytest.raises(click.BadParameter):
+        KEY_VALUE.convert("team", None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "item"),
+    [
+        ("to=user@example.com", ("to", "user@example.com")),
+        ("n=1", ("n", "1")),
+        ("n:=1", ("n", 1)),
+        ("n:=null", ("n", None)),
+        ('formats:=["a"]', ("formats", ["a"])),
+        ("a=b=c", ("a", "b=c")),
+        (r"a\=b=c", ("a=b", "c")),
+        ("a:b=c", ("a:b", "c")),
+        ("empty=", ("empty", "")),
+    ],
+)
+def test_an_item_is_text_or_json(text: str, item: tuple[str, Any]) -> None:
+    assert parse_item(text) == item
+
+
+def test_an_item_reads_files(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear …\n", encoding="utf-8")
+    (tmp_path / "list.json").write_text("[1]")
+    assert parse_item(f"body=@{tmp_path}/letter.txt") == ("body", "Dear …\n")
+    assert parse_item(f"body:=@{tmp_path}/list.json") == ("body", [1])
+    with pytest.raises(SettingsError, match="cannot read"):
+        parse_item(f"body=@{tmp_path}/none")
+    (tmp_path / "latin").write_bytes(b"\xe4")
+    with pytest.raises(SettingsError, match="is not UTF-8"):
+        parse_item(f"body=@{tmp_path}/latin")
+
+
+@pytest.mark.parametrize("text", ["", "word", "=x", "n:=NaN", "n:={", "n:=Infinity"])
+def test_a_broken_item_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        parse_item(text)

@@ -1,0 +1,58 @@
+"""``sqsw purge``."""
+
+import pytest
+
+from tests.unit.cli.conftest import Sqsw
+
+
+@pytest.fixture(autouse=True)
+def queue(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
+    for job in ("a", "b", "b"):
+        sqsw(f"send emails {job} n:=1")
+
+
+def test_without_a_terminal_it_wants_a_yes(sqsw: Sqsw) -> None:
+    ran = sqsw.process("purge emails", input="emails\n")
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        "error: purge deletes about 3 messages from 'emails' and needs a yes",
+        "  why:  there is no terminal to ask on",
+        "  next: add --yes if this is intended",
+    ]
+    assert sqsw.visible("emails") == 3
+
+
+def test_with_a_yes_it_deletes_all(sqsw: Sqsw) -> None:
+    (queue,) = sqsw("purge emails --yes --json").objects
+    assert (queue["type"], queue["action"], queue["visible"]) == ("queue", "purged", 3)
+    assert sqsw.visible("emails") == 0
+    ran = sqsw("purge emails -y")
+    assert ran.code == 6
+    assert ran.err.startswith("error: 'emails' is already being purged\n")
+
+
+def test_with_a_selection_it_deletes_what_matches(sqsw: Sqsw) -> None:
+    ran = sqsw("purge emails --job b --yes --json")
+    assert ran.code == 0
+    *messages, summary = ran.objects
+    assert sorted(one["action"] for one in messages) == ["deleted", "deleted", "skipped"]
+    assert (summary["deleted"], summary["skipped"], summary["failed"]) == (2, 1, 0)
+    assert sqsw.visible("emails") == 1
+
+
+def test_a_dry_run_deletes_nothing(sqsw: Sqsw) -> None:
+    assert sqsw("purge emails --dry-run --json").objects[0]["action"] == "would_delete"
+    ran = sqsw("purge emails --job b --limit 2 --dry-run")
+    assert [line.split("\t")[0] for line in ran.out.splitlines()] == ["would_delete"] * 2
+    assert sqsw.visible("emails") == 3
+
+
+def test_ids_come_from_a_file_or_stdin(sqsw: Sqsw) -> None:
+    ids = [one["id"] for one in sqsw("inspect emails --peek 2 --json").objects]
+    assert sqsw("purge emails --ids - --yes", input="\n".join(ids)).code == 0
+    assert sqsw.visible("emails") == 1
+
+
+def test_a_missing_queue_is_not_found(sqsw: Sqsw) -> None:
+    assert sqsw("purge emials --yes").code == 3

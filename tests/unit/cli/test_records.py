@@ -1,0 +1,50 @@
+"""All keys of a type, always, in their order."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqsw.sqs_manage.bulk import SentMessage
+from sqsw.sqs_manage.describe import QueueReport
+from sqsw.sqs_manage.message_view import Failure, MessageView
+from sqsw.sqs_manage.moves import Move
+from sqsw_cli.records import COUNTERS, KEYS, json_line, record
+
+
+def test_unknown_values_are_null_and_surplus_ones_are_left_out() -> None:
+    values = record("sent", {"id": "1", "other": 2})
+    assert list(values) == ["type", *KEYS["sent"]]
+    assert values["id"] == "1"
+    assert values["line"] is None
+
+
+def test_a_summary_has_the_counters_of_its_command() -> None:
+    for command, counters in COUNTERS.items():
+        keys = list(record("summary", {"command": command}))
+        assert keys == ["type", "command", "seconds_s", "requests", *counters]
+
+
+def test_the_dataclasses_of_the_library_have_the_keys() -> None:
+    for kind, cls in (
+        ("queue", QueueReport),
+        ("message", MessageView),
+        ("sent", SentMessage),
+        ("failed", Failure),
+        ("move", Move),
+    ):
+        assert tuple(cls.__dataclass_fields__) == KEYS[kind]
+
+
+def test_times_are_rfc_3339_and_text_is_not_escaped() -> None:
+    @dataclass
+    class Inner:
+        word: str
+
+    values = {"at": datetime(2026, 1, 2, tzinfo=UTC), "tags": ("ä",), "in": Inner("x")}
+    line = json_line(values)
+    assert "ä" in line
+    assert json.loads(line) == {
+        "at": "2026-01-02T00:00:00.000Z",
+        "tags": ["ä"],
+        "in": {"word": "x"},
+    }

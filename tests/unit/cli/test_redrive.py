@@ -1,0 +1,75 @@
+"""``sqsw redrive``."""
+
+import pytest
+
+from tests.unit.cli.conftest import Sqsw
+
+
+@pytest.fixture(autouse=True)
+def queues(sqsw: Sqsw) -> None:
+    """foo_dead holds three dead letters of foo."""
+    sqsw("create-queue foo --dlq foo_dead --max-receives 1 --visibility-timeout 0")
+    client = sqsw.env.queue_client("foo")
+    for job in ("a", "b", "b"):
+        sqsw(f"send foo {job} n:=1")
+    for _ in range(2):
+        client.receive(10)
+    assert (sqsw.visible("foo"), sqsw.visible("foo_dead")) == (0, 3)
+
+
+def test_all_go_back_by_sqs(sqsw: Sqsw) -> None:
+    ran = sqsw("redrive foo_dead")
+    assert (ran.code, ran.out) == (0, "moved\t3\n")
+    assert (sqsw.visible("foo"), sqsw.visible("foo_dead")) == (3, 0)
+    again = sqsw("redrive foo_dead")
+    assert (again.code, again.out) == (0, "moved\t0\n")
+    (first, *_) = sqsw("redrive foo_dead --status --json").objects
+    assert (first["type"], first["source"], first["status"]) == ("move", "foo_dead", "COMPLETED")
+
+
+def test_json_ends_with_a_summary(sqsw: Sqsw) -> None:
+    ran = sqsw("redrive foo_dead --json")
+    assert {one["type"] for one in ran.objects[:-1]} == {"move"}
+    summary = ran.objects[-1]
+    assert summary["command"] == "redrive"
+    assert (summary["moved"], summary["skipped"], summary["failed"]) == (3, 0, 0)
+
+
+def test_a_selection_is_moved_by_sqsw(sqsw: Sqsw) -> None:
+    ran = sqsw("redrive foo_dead --job b --limit 1")
+    assert ran.code == 0
+    (line,) = ran.out.splitlines()
+    assert line.startswith("moved\t")
+    assert (sqsw.visible("foo"), sqsw.visible("foo_dead")) == (1, 2)
+
+
+def test_a_dry_run_moves_nothing(sqsw: Sqsw) -> None:
+    ran = sqsw("redrive foo_dead --filter args.n=1 --limit 3 --dry-run --json")
+    assert [one["action"] for one in ran.objects[:-1]] == ["would_move"] * 3
+    assert sqsw.visible("foo_dead") == 3
+
+
+def test_no_dead_letter_queue_needs_a_target(sqsw: Sqsw) -> None:
+    sqsw("create-queue jobs")
+    ran = sqsw("redrive jobs")
+    assert ran.code == 1
+    assert ran.err.splitlines()[0] == "error: 'jobs' is not the dead-letter queue of any queue"
+    assert sqsw("redrive foo_dead --to jobs").code == 0
+    assert sqsw.visible("jobs") == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("--status --cancel", 2, "--status and --cancel stand alone"),
+        ("--status --to x", 2, "--status and --cancel stand alone"),
+        ("--job a --no-wait", 2, "a move with a selection cannot go on by itself"),
+        ("--filter nonsense", 2, "invalid value for '--filter'"),
+        ("--cancel", 3, "no move out of 'foo_dead' is running"),
+        ("--to nowhere", 3, "no queue named 'nowhere'"),
+    ],
+)
+def test_errors(sqsw: Sqsw, words: str, code: int, message: str) -> None:
+    ran = sqsw(f"redrive foo_dead {words}")
+    assert ran.code == code
+    assert ran.err.startswith(f"error: {message}")

@@ -1,0 +1,142 @@
+"""What a person sees: on a pseudo-terminal."""
+
+import os
+import pty
+import select
+import signal
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from tests.unit.cli.conftest import Sqsw
+
+
+def on_terminal(
+    sqsw: Sqsw,
+    words: str,
+    answers: Sequence[tuple[str, str]] = (),
+    *,
+    columns: int = 100,
+    color: bool = False,
+) -> tuple[int, str]:
+    """Run on a pseudo-terminal; each answer is typed once its question is there."""
+    pid, descriptor = pty.fork()
+    if pid == 0:
+        os.environ |= {
+            "COLUMNS": str(columns),
+            "TERM": "xterm",
+            **({} if color else {"NO_COLOR": "1"}),
+        }
+        command = sqsw.command(words)
+        os.execv(command[0], command)
+    said, left, deadline = b"", list(answers), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not select.select([descriptor], [], [], 1)[0]:
+            continue
+        try:
+            chunk = os.read(descriptor, 65_536)
+        except OSError:  # what Linux says once the other side is closed
+            break
+        if not chunk:
+            break
+        said += chunk
+        if left and left[0][0].encode() in said:
+            os.write(descriptor, left.pop(0)[1].encode())
+    else:
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    os.close(descriptor)
+    return os.waitstatus_to_exitcode(status), said.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture(autouse=True)
+def queues(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq emails_dead")
+    sqsw("create-queue reports")
+    for number in range(2):
+        sqsw(f"send emails send_email to=user{number}@example.com subject=x")
+
+
+def test_queues_are_a_table(sqsw: Sqsw) -> None:
+    assert on_terminal(sqsw, "inspect") == (
+        0,
+        "queue    ready  in flight  delayed  dead letters     type\n"
+        "emails       2          0        0  emails_dead   0  standard\n"
+        "reports      0          0        0  none             standard\n",
+    )
+    code, narrow = on_terminal(sqsw, "inspect", columns=20)
+    assert code == 0
+    assert [line.split() for line in narrow.splitlines()[1:]] == [["emails", "2"], ["reports", "0"]]
+
+
+def test_colour_is_for_terminals_unless_asked_for(sqsw: Sqsw) -> None:
+    assert "\x1b[" in on_terminal(sqsw, "inspect", color=True)[1]
+    assert "\x1b[" not in on_terminal(sqsw, "inspect --color never", color=True)[1]
+    assert "\x1b[" in sqsw.process("sned --color always").err
+    assert "\x1b[" in sqsw.process("sned", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).err
+    assert "\x1b[" not in sqsw.process("sned").err
+
+
+def test_a_queue_in_detail(sqsw: Sqsw) -> None:
+    _, said = on_terminal(sqsw, "inspect emails")
+    lines = said.splitlines()
+    assert lines[0].startswith("emails     standard · http")
+    assert lines[1:4] == [
+        "  ready 2 · in flight 0 · delayed 0",
+        "  lease 30s · keeps 4d · delay 0 · max 1 MiB · SQS-managed key",
+        "  dead letters to emails_dead (0) after 5 receives",
+    ]
+
+
+def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
+    code, said = on_terminal(sqsw, "purge emails", [("go on: ", "other\n")])
+    assert code == 1
+    assert sqsw.visible("emails") == 2
+    code, said = on_terminal(sqsw, "purge emails", [("go on: ", "emails\n")])
+    assert code == 0
+    assert said == (
+        "emails holds about 2 messages: 2 ready, 0 in flight, 0 delayed.\n"
+        "Purging deletes all of them and cannot be undone.\n"
+        "Type the queue name to go on: emails\n"
+        "✓ purge of emails started; SQS needs up to 60 seconds "
+        "and may delete messages that arrive meanwhile\n"
+    )
+    assert sqsw.visible("emails") == 0
+
+
+def test_ctrl_c_at_a_question_is_an_interrupt(sqsw: Sqsw) -> None:
+    code, _ = on_terminal(sqsw, "purge emails", [("go on: ", "\x03")])
+    assert code == 130
+    assert sqsw.visible("emails") == 2
+
+
+def test_creating_shows_what_and_what_next(sqsw: Sqsw) -> None:
+    code, said = on_terminal(sqsw, "create-queue --fifo --dlq orders_dead")
+    assert code == 0
+    assert said == (
+        "✓ orders_dead.fifo  created  FIFO · keeps 14d\n"
+        "✓ orders.fifo       created  FIFO · lease 30s · keeps 4d "
+        "· after 5 receives to orders_dead.fifo\n"
+        "\nnext: sqsw send orders.fifo JOB key=value --dedup-id ID\n"
+    )
+
+
+def test_a_worker_shows_a_banner(sqsw: Sqsw) -> None:
+    code, said = on_terminal(sqsw, "work myapp.tasks:env -Q emails,weight=3 --max-jobs 2")
+    assert code == 0
+    lines = said.splitlines()
+    assert lines[0].startswith("sqsw ")
+    assert lines[1:4] == [
+        "  app      myapp.tasks:env",
+        f"  sqs      local file {sqsw.home / 'local.db'}",
+        "  queues   emails   2 jobs   weight 3",
+    ]
+    assert "job_done" in said
+    assert "worker_started" not in said
+
+
+def test_where_stdin_would_be_typed_the_help_is_shown(sqsw: Sqsw) -> None:
+    code, said = on_terminal(sqsw, "send emails send_email --from -")
+    assert code == 0
+    assert said.startswith("Usage: sqsw send ")

@@ -1,0 +1,182 @@
+"""``sqsw work``; what signals do, as a process."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Sqsw, write_plugin
+
+
+@pytest.fixture(autouse=True)
+def queues(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq emails_dead --max-receives 1")
+    sqsw("create-queue slow")
+
+
+def test_it_runs_the_jobs_of_a_queue(sqsw: Sqsw) -> None:
+    for number in range(3):
+        sqsw(f"send emails send_email to=u{number} subject=x")
+    ran = sqsw("work myapp.tasks:env --queue emails --until-idle 1")
+    assert (ran.code, ran.out) == (0, "")
+    log = [json.loads(line) for line in ran.err.splitlines()]
+    assert log[0]["event"] == "worker_starting"
+    started = next(line for line in log if line["event"] == "worker_started")
+    assert (started["queues"], started["apps"]) == (["emails"], ["myapp.tasks:env"])
+    assert started["sqs"].startswith("local file ")
+    assert sum(line["event"] == "job_done" for line in log) == 3
+    own = [line for line in log if line["event"] == "sending"]
+    assert {(line["logger"], line["job"], line["queue"], line["attempt"]) for line in own} == {
+        ("myapp.tasks", "send_email", "emails", 1)
+    }
+    assert sqsw.visible("emails") == 0
+
+
+def test_json_prints_one_summary(sqsw: Sqsw) -> None:
+    sqsw("send emails send_email to=a subject=x")
+    sqsw("send emails fail")
+    ran = sqsw("work myapp.tasks:env -Q emails --max-jobs 2 --json")
+    assert ran.code == 0
+    (summary,) = ran.objects
+    assert (summary["type"], summary["command"]) == ("summary", "work")
+    assert (summary["done"], summary["failed"], summary["unknown"]) == (1, 1, 0)
+    assert summary["stopped_by"] == "shutdown_policy"
+    assert summary["requests"] >= 1
+
+
+def test_strict_tells_of_failed_and_unknown_jobs(sqsw: Sqsw) -> None:
+    sqsw("send emails fail")
+    assert sqsw("work myapp.tasks:env -Q emails --max-jobs 1 --strict").code == 5
+    sqsw("send emails nobody_knows")
+    assert sqsw("work myapp.tasks:env -Q emails --max-jobs 1 --strict").code == 5
+
+
+def test_dead_letters_are_worked_in_place(sqsw: Sqsw) -> None:
+    sqsw("send emails_dead send_email to=a subject=x")
+    ran = sqsw("work myapp.tasks:env -Q emails_dead --processors-from emails --max-jobs 1 --json")
+    assert ran.objects[0]["done"] == 1
+    assert sqsw.visible("emails_dead") == 0
+
+
+def test_plugins_bring_jobs(sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = (
+        "from sqsw.registry import TaskRegistry\n"
+        "tasks = TaskRegistry()\n"
+        "@tasks.task('news', 'post')\n"
+        "def post(): ...\n"
+    )
+    write_plugin(home, "acme-news", "[sqsw.processors]\nnews = acme_news:tasks\n", module)
+    bad = "import nothing_of_this_name\n"
+    write_plugin(home, "acme-bad", "[sqsw.processors]\nbad = acme_bad:tasks\n", bad)
+    monkeypatch.syspath_prepend(str(home))
+    sqsw("create-queue news")
+    sqsw("send news post")
+    ran = sqsw("work --max-jobs 1 --json")
+    assert ran.code == 0
+    assert ran.objects[0]["done"] == 1
+    assert ran.err.startswith("warning: the plugin 'bad' of acme-bad 2.1 cannot be loaded\n")
+    assert "No module named 'nothing_of_this_name'" in ran.err
+    assert sqsw("work --max-jobs 1 --strict").code == 7
+    assert sqsw("work --no-plugins").code == 2
+    task = sqsw("inspect --tasks --json").objects[0]
+    assert (task["source"], task["distribution"]) == ("plugin", "acme-news 2.1")
+
+
+def test_a_job_that_is_registered_twice_stops_the_start(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = (
+        "def register(env):\n    @env.processor('emails', 'send_email')\n    def other(): ...\n"
+    )
+    write_plugin(home, "acme-mail", "[sqsw.processors]\nmail = acme_mail:register\n", module)
+    monkeypatch.syspath_prepend(str(home))
+    ran = sqsw("work myapp.tasks:env")
+    assert ran.code == 7
+    assert ran.err.splitlines() == [
+        "error: job 'emails.send_email' is registered twice",
+        "  why:  by myapp.tasks.send_email (app) and acme_mail.register.<locals>.other "
+        "(plugin acme-mail 2.1)",
+        "  next: rename one, or start with --no-plugins",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("work", 2, "there is nothing to work"),
+        ("work myapp.models", 2, "there is nothing to work: no jobs are registered"),
+        ("work myapp.task:env", 7, "cannot import 'myapp.task'"),
+        ("work myapp.tasks:app", 7, "'myapp.tasks' has no SQSEnv named 'app'"),
+        ("work myapp.tasks:log", 7, "'myapp.tasks:log' is no SQSEnv"),
+        ("work myapp.tasks:env -Q emial", 3, "no jobs are registered for the queue 'emial'"),
+        ("work myapp.tasks:env -Q emails -Q emails=2", 2, "the queue 'emails' is named twice"),
+        ("work myapp.tasks:env --processors-from emails", 2, "--processors-from needs exactly one"),
+        ("work myapp.tasks:env --visibility-timeout 5", 2, "invalid value for '--visibility"),
+    ],
+)
+def test_errors_before_the_start(sqsw: Sqsw, words: str, code: int, message: str) -> None:
+    ran = sqsw(words)
+    assert ran.code == code, ran.err
+    assert any(line.startswith(f"error: {message}") for line in ran.err.splitlines())
+
+
+def test_a_queue_that_does_not_exist_ends_it(sqsw: Sqsw, home: Path) -> None:
+    (home / "myapp" / "lost.py").write_text(
+        "from sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\n"
+        "@env.processor('emials', 'x')\ndef x(): ...\n"
+    )
+    ran = sqsw("work myapp.lost:env")
+    assert ran.code == 3
+    assert "error: no queue named 'emials' in local file " in ran.err
+    assert "did you mean 'emails'?" in ran.err
+
+
+def test_a_held_lock_is_busy(sqsw: Sqsw, home: Path) -> None:
+    from sqsw_cli.lock import exclusive
+
+    with exclusive(str(home / "nightly.lock")):
+        ran = sqsw("work myapp.tasks:env --lock nightly.lock")
+    assert ran.code == 6
+    assert ran.err.startswith("error: nightly.lock is held by another process\n")
+
+
+def busy_worker(sqsw: Sqsw, seconds: float, *words: str) -> "subprocess.Popen[str]":
+    """A worker in the middle of a job of so many seconds."""
+    sqsw(f"send slow sleep n:={seconds}")
+    process = sqsw.start("work", "myapp.tasks:env", "-Q", "slow", "-v", "--json", *words)
+    assert process.stderr is not None
+    while "job_started" not in process.stderr.readline():
+        assert process.poll() is None
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_drains(sqsw: Sqsw, number: signal.Signals) -> None:
+    process = busy_worker(sqsw, 1)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert (json.loads(out)["done"], json.loads(out)["stopped_by"]) == (1, number.name)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_the_second_signal_stops_now(sqsw: Sqsw, number: signal.Signals, code: int) -> None:
+    process = busy_worker(sqsw, 60)
+    process.send_signal(number)
+    assert process.stderr is not None
+    while "drain_started" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == code
+    assert sqsw.visible("slow") == 1
+
+
+def test_jobs_that_outlast_the_drain_are_put_back(sqsw: Sqsw) -> None:
+    process = busy_worker(sqsw, 60, "--drain-timeout", "0")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 5
+    assert sqsw.visible("slow") == 1

@@ -1,0 +1,147 @@
+"""A job as an SQS entry and back."""
+
+from typing import Any
+
+import pytest
+
+from sqsw.codecs.envelope import pack_body, pack_job, raw_entry, unpack_job
+from sqsw.core.errors import ContentTypeRefused, DecodeError, MessageRefused, SQSError
+from sqsw.core.message import Message
+
+
+def text(value: str) -> dict[str, str]:
+    return {"DataType": "String", "StringValue": value}
+
+
+def message(body: str = "{}", **attributes: str) -> Message:
+    """A message with these attributes beside, or in place of, those of a job."""
+    names = {"ContentType": "json", "JobContext": "{}", "JobName": "hello", **attributes}
+    present = {name: text(value) for name, value in names.items() if value != "(none)"}
+    return Message("id", "handle", body, message_attributes=present)
+
+
+def test_a_job_there_and_back() -> None:
+    entry = pack_job("hello", {"name": "ann"}, {"user": 7}, "json")
+    job = unpack_job(
+        Message("id", "handle", entry["MessageBody"], message_attributes=entry["MessageAttributes"])
+    )
+    assert (job.job_name, job.job_kwargs, job.job_context) == (
+        "hello",
+        {"name": "ann"},
+        {"user": 7},
+    )
+    assert job.content_type == "json"
+
+
+def test_nothing_is_in_the_entry_that_nobody_asked_for() -> None:
+    assert set(pack_job("hello", {})) == {"MessageBody", "MessageAttributes"}
+    assert raw_entry("text") == {"MessageBody": "text"}
+
+
+def test_ids_and_delays_are_in_the_entry_where_they_are_given() -> None:
+    entry = pack_body(
+        "hello", "{}", "{}", "json", delay_seconds=0, deduplication_id="d", group_id="g"
+    )
+    assert entry["DelaySeconds"] == 0
+    assert entry["MessageDeduplicationId"] == "d"
+    assert entry["MessageGroupId"] == "g"
+
+
+def test_ids_that_are_numbers_become_text() -> None:
+    entry = raw_entry("text", deduplication_id=17, group_id=4)  # type: ignore[arg-type]  # users do
+    assert (entry["MessageDeduplicationId"], entry["MessageGroupId"]) == ("17", "4")
+
+
+@pytest.mark.parametrize("seconds", [0, 900])
+def test_delays_of_up_to_15_minutes_are_taken(seconds: int) -> None:
+    assert raw_entry("text", delay_seconds=seconds)["DelaySeconds"] == seconds
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(901, "more than SQS can hold"), (-1, "past")])
+def test_other_delays_are_refused(seconds: int, reason: str) -> None:
+    with pytest.raises(MessageRefused, match=f"{seconds} seconds.*{reason}"):
+        raw_entry("text", delay_seconds=seconds)
+
+
+@pytest.mark.parametrize("missing", ["JobName", "ContentType"])
+def test_a_missing_attribute_is_named(missing: str) -> None:
+    with pytest.raises(DecodeError, match=f"no attribute {missing}"):
+        unpack_job(message(**{missing: "(none)"}))
+
+
+def test_a_message_without_any_attributes_is_a_named_failure() -> None:
+    with pytest.raises(DecodeError, match="no attribute JobName") as caught:
+        unpack_job(Message("id", "handle", "Hello world"))
+    assert "raw queue" in str(caught.value.next)
+
+
+def test_a_missing_context_is_an_empty_one() -> None:
+    assert unpack_job(message(JobContext="(none)")).job_context == {}
+    assert unpack_job(message(JobContext="")).job_context == {}
+
+
+@pytest.mark.parametrize("content_type", ["yaml", "pickle", "pickle_compat", "JSON", ""])
+def test_content_types_that_are_not_accepted_are_refused(content_type: str) -> None:
+    with pytest.raises(ContentTypeRefused, match=f"'{content_type}' is not accepted"):
+        unpack_job(message(ContentType=content_type))
+
+
+HOSTILE = {
+    "no json": "{nonsense",
+    "nested": "[" * 100_000,
+    "nested objects": '{"a": ' * 100_000,
+    "empty": "",
+    "long number": "1" * 10_000,
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_a_body_that_cannot_be_read_is_a_named_failure(body: str) -> None:
+    with pytest.raises(DecodeError, match="the body cannot be read as json") as caught:
+        unpack_job(message(body))
+    assert caught.value.why
+
+
+@pytest.mark.parametrize("context", [HOSTILE["no json"], HOSTILE["nested"]])
+def test_a_context_that_cannot_be_read_is_a_named_failure(context: str) -> None:
+    with pytest.raises(DecodeError, match="the context cannot be read as json"):
+        unpack_job(message(JobContext=context))
+
+
+@pytest.mark.parametrize("body", ["[]", '"text"', "5", "null", "true"])
+def test_a_body_that_is_no_dictionary_is_a_named_failure(body: str) -> None:
+    with pytest.raises(DecodeError, match="the body is no dictionary of names"):
+        unpack_job(message(body))
+    with pytest.raises(DecodeError, match="the context is no dictionary of names"):
+        unpack_job(message(JobContext=body))
+
+
+@pytest.mark.parametrize(
+    "body", ["not base64!", "aGVsbG8=", "eJxLSU1PT8ksAgALzAKd", "ÄÖÜ", "eJwDAAAAAAE="]
+)
+def test_a_pickle_that_is_none_is_a_named_failure(body: str) -> None:
+    with pytest.raises(DecodeError, match="the body cannot be read as pickle"):
+        unpack_job(message(body, ContentType="pickle", JobContext="(none)"), ["pickle"])
+
+
+def test_a_pickle_with_keys_that_are_no_names_is_a_named_failure() -> None:
+    from sqsw.codecs.pickle_codec import PickleCodec
+
+    strange: Any = {1: "a"}
+    body = PickleCodec().serialize(strange)
+    with pytest.raises(DecodeError, match="no dictionary of names"):
+        unpack_job(message(body, ContentType="pickle", JobContext="(none)"), ["pickle"])
+
+
+def test_a_pickle_that_is_not_accepted_is_not_even_looked_at() -> None:
+    import base64
+    import zlib
+
+    bomb = base64.urlsafe_b64encode(zlib.compress(b"cos\nabort\n(tR.")).decode()
+    with pytest.raises(ContentTypeRefused):
+        unpack_job(message(bomb, ContentType="pickle"))
+
+
+def test_an_unknown_codec_is_refused_when_sending() -> None:
+    with pytest.raises(SQSError, match="no codec for the content type 'yaml'"):
+        pack_job("hello", {}, content_type="yaml")

@@ -1,0 +1,94 @@
+"""Content types: which can be sent, and which are accepted."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sqsw.codecs.json_codec import JSONCodec
+from sqsw.codecs.pickle_codec import PickleCodec, PickleCompatCodec
+from sqsw.codecs.table import (
+    CONTENT_TYPES_CODECS,
+    DEFAULT_CONTENT_TYPE,
+    codec_for_sending,
+    get_codec,
+    register_codec,
+)
+from sqsw.core.errors import ContentTypeRefused, SettingsError
+from sqsw.queue.job_queue import JobQueue
+
+
+class Reversed:
+    """A codec of the application's own."""
+
+    def serialize(self, message: dict[str, Any]) -> str:
+        return JSONCodec().serialize(message)[::-1]
+
+    def deserialize(self, serialized: str) -> Any:
+        return JSONCodec().deserialize(serialized[::-1])
+
+
+@pytest.fixture
+def own_codec() -> Iterator[Reversed]:
+    codec = Reversed()
+    register_codec("reversed", codec)
+    yield codec
+    del CONTENT_TYPES_CODECS["reversed"]
+
+
+def test_json_is_the_default() -> None:
+    assert DEFAULT_CONTENT_TYPE == "json"
+    assert isinstance(get_codec("json"), JSONCodec)
+
+
+@pytest.mark.parametrize("content_type", ["pickle", "pickle_compat"])
+def test_pickle_is_accepted_only_where_it_is_listed(content_type: str) -> None:
+    with pytest.raises(ContentTypeRefused, match=f"'{content_type}' is not accepted") as caught:
+        get_codec(content_type)
+    assert "trusted" in str(caught.value.next)
+    with pytest.raises(ContentTypeRefused):
+        get_codec(content_type, ["json"])
+    assert isinstance(get_codec(content_type, [content_type]), PickleCodec)
+    assert isinstance(get_codec("pickle_compat", {"pickle_compat"}), PickleCompatCodec)
+
+
+def test_an_empty_list_accepts_nothing() -> None:
+    with pytest.raises(ContentTypeRefused, match="'json' is not accepted") as caught:
+        get_codec("json", [])
+    assert caught.value.why == "accepted here: none"
+
+
+def test_pickle_can_be_sent_where_it_is_asked_for() -> None:
+    assert isinstance(codec_for_sending("pickle"), PickleCodec)
+
+
+def test_a_content_type_that_nobody_knows_is_refused_either_way() -> None:
+    with pytest.raises(ContentTypeRefused, match="'yaml' is not accepted"):
+        get_codec("yaml")
+    with pytest.raises(ContentTypeRefused, match="no codec for the content type 'yaml'"):
+        get_codec("yaml", ["yaml"])
+    with pytest.raises(ContentTypeRefused, match="no codec for the content type 'yaml'"):
+        codec_for_sending("yaml")
+
+
+def test_a_codec_of_one_s_own_is_sent_and_accepted(own_codec: Reversed, jobs: JobQueue) -> None:
+    seen: list[str] = []
+
+    @jobs.processor("hello")
+    def hello(name: str) -> None:
+        seen.append(name)
+
+    hello.delay("ann", _content_type="reversed")
+    (message,) = jobs.get_raw_messages()
+    assert message.body == '}"nna" :"eman"{'
+    jobs.client.change_visibility_batch([(message, 0)])
+    assert jobs.process_batch().succeeded_count() == 1
+    assert seen == ["ann"]
+
+
+def test_a_content_type_is_registered_once(own_codec: Reversed) -> None:
+    register_codec("reversed", own_codec)
+    with pytest.raises(SettingsError, match="'reversed'"):
+        register_codec("reversed", Reversed())
+    with pytest.raises(SettingsError, match="'json'"):
+        register_codec("json", Reversed())

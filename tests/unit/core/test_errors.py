@@ -1,0 +1,51 @@
+"""The error tree."""
+
+import inspect
+import pickle
+
+import pytest
+
+import sqsw.exceptions
+from sqsw.core import errors
+from sqsw.core.errors import SQSBatchError, SQSError
+
+ALL = [
+    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)
+]
+
+
+def test_all_errors_are_sqs_errors() -> None:
+    assert len(ALL) > 10
+    assert all(issubclass(kind, SQSError) for kind in ALL)
+
+
+def test_the_docstring_draws_the_whole_tree() -> None:
+    assert errors.__doc__ is not None
+    drawn = {word for word in errors.__doc__.split() if word[0].isupper() and word.isidentifier()}
+    assert {kind.__name__ for kind in ALL} <= drawn
+
+
+def test_the_old_door_has_all_of_them() -> None:
+    for kind in ALL:
+        assert getattr(sqsw.exceptions, kind.__name__) is kind
+
+
+def test_an_error_says_what_why_and_what_next() -> None:
+    error = SQSError("no queue", why="it was deleted", next="create it", code="X")
+    assert str(error) == error.message == "no queue"
+    assert (error.why, error.next, error.code) == ("it was deleted", "create it", "X")
+    assert SQSError().why is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SQSError("no queue", why="it was deleted", next="create it", code="X"),
+        SQSBatchError("2 failed", [{"Id": "1", "_message": {"MessageBody": "x"}}], why="size"),
+    ],
+)
+def test_an_error_survives_the_way_between_processes(error: SQSError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)

@@ -1,0 +1,52 @@
+"""The message that walks through the house."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from sqsw.core.message import Lease, Message
+
+
+def message(**attributes: str) -> Message:
+    return Message("id", "handle", "body", attributes=attributes)
+
+
+def test_a_message_tells_what_sqs_says_of_it() -> None:
+    told = message(ApproximateReceiveCount="3", MessageGroupId="g", MessageDeduplicationId="d")
+    assert (told.receive_count, told.group_id, told.deduplication_id) == (3, "g", "d")
+
+
+def test_what_sqs_does_not_say_is_none_or_one() -> None:
+    told = message()
+    assert (told.receive_count, told.group_id, told.deduplication_id) == (1, None, None)
+    assert message(ApproximateReceiveCount="many").receive_count == 1
+    assert told.string_attribute("JobName") is None
+
+
+def test_only_text_is_a_string_attribute() -> None:
+    attributes: dict[str, dict[str, Any]] = {
+        "Text": {"DataType": "String", "StringValue": "t"},
+        "Bytes": {"DataType": "Binary", "BinaryValue": b"t"},
+        "Odd": {"DataType": "String", "StringValue": 5},
+    }
+    told = Message("id", "handle", "body", message_attributes=attributes)
+    assert [told.string_attribute(name) for name in attributes] == ["t", None, None]
+
+
+def test_a_message_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        message().body = "other"  # type: ignore[misc]  # that is the test
+
+
+def test_deliveries_compare_by_what_they_carry_and_not_by_when_they_came() -> None:
+    assert Message("id", "handle", "body", received_at=1) == Message(
+        "id", "handle", "body", received_at=2
+    )
+    assert Message("id", "handle", "body") != Message("id", "other", "body")
+
+
+def test_a_lease_is_ours_until_it_is_lost() -> None:
+    lease = Lease()
+    assert lease.expires_at == float("inf")
+    assert not lease.lost.is_set()

@@ -1,0 +1,154 @@
+"""The receive side that all queues share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sqsw.batching import BatchMessages
+from sqsw.core.errors import QueueNotFound, SettingsError
+from sqsw.core.events import Event, QueueWarning, WorkerStopped
+from sqsw.core.settings import MIN_LEASE_SECONDS, WorkerSettings
+from sqsw.queue.job_queue import JobQueue
+from sqsw.shutdown_policies import ASAP_SHUTDOWN, IdleShutdown
+from sqsw.sqs_env import SQSEnv
+
+
+def test_a_maker_gives_arguments_ahead(memory_env: SQSEnv) -> None:
+    made = memory_env.queue("jobs", JobQueue.maker(accept=["pickle"]))
+    assert isinstance(made, JobQueue)
+    assert made.accept == ["pickle"]
+    assert repr(made) == "<JobQueue jobs>"
+    assert made.get_sqs_queue_name() == "jobs"
+
+
+@pytest.mark.parametrize(("wanted", "got"), [(1, 1), (10, 10), (25, 25), (100, 33)])
+def test_raw_messages_are_received_up_to_the_number_that_is_wanted(
+    jobs: JobQueue, wanted: int, got: int
+) -> None:
+    with jobs.add_batch():
+        for number in range(33):
+            jobs.add_job("count", number=number)
+    messages = jobs.get_raw_messages(0, wanted)
+    assert len({message.message_id for message in messages}) == got
+    assert len(messages) == got
+
+
+def test_draining_deletes_all_that_can_be_received_and_counts(jobs: JobQueue) -> None:
+    with jobs.add_batch():
+        for number in range(33):
+            jobs.add_job("count", number=number)
+        jobs.add_job("count", _delay_seconds=600)
+    in_flight = jobs.get_raw_messages(max_messages=3)
+    assert jobs.drain_queue() == 30
+    assert jobs.drain_queue() == 0
+    jobs.client.change_visibility_batch([(message, 0) for message in in_flight])
+    assert jobs.drain_queue() == 3
+
+
+def test_a_batch_of_an_empty_queue_is_an_empty_result(jobs: JobQueue) -> None:
+    result = jobs.process_batch()
+    assert (result.queue_name, result.total_count()) == ("jobs", 0)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda queue: queue.process_batch(),
+        lambda queue: queue.process_queue(ASAP_SHUTDOWN, wait_second=0),
+        lambda queue: queue.lane(WorkerSettings()),
+        lambda queue: queue.get_raw_messages(),
+        lambda queue: queue.drain_queue(),
+        lambda queue: queue.get_queue(),
+    ],
+)
+def test_a_queue_that_is_not_there_is_named(
+    memory_env: SQSEnv, work: Callable[[JobQueue], Any]
+) -> None:
+    with pytest.raises(QueueNotFound, match="'nowhere'"):
+        work(memory_env.queue("nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "settings", "lease"),
+    [
+        ("77", WorkerSettings(), 77),
+        ("77", WorkerSettings(visibility_timeout=15), 15),
+        ("0", WorkerSettings(), MIN_LEASE_SECONDS),
+    ],
+)
+def test_a_lane_has_the_lease_of_the_settings_or_of_the_queue(
+    jobs: JobQueue, attribute: str, settings: WorkerSettings, lease: int
+) -> None:
+    jobs.client.set_attributes({"VisibilityTimeout": attribute})
+    lane = jobs.lane(settings, ASAP_SHUTDOWN)
+    assert lane.visibility_timeout == lease
+    assert (lane.name, lane.batch_size, lane.is_fifo) == ("jobs", 1, False)
+    assert (lane.shutdown_policy, lane.backoff_policy) == (ASAP_SHUTDOWN, jobs.backoff_policy)
+
+
+def test_a_lane_takes_lists_of_the_size_of_the_queue(fifo_jobs: JobQueue) -> None:
+    fifo_jobs.batching_policy = BatchMessages(25)
+    lane = fifo_jobs.lane(WorkerSettings())
+    assert (lane.batch_size, lane.is_fifo) == (25, True)
+
+
+def test_a_queue_is_worked_until_its_policy_says_stop(jobs: JobQueue) -> None:
+    seen: list[int] = []
+
+    @jobs.processor("count")
+    def count(number: int) -> None:
+        seen.append(number)
+
+    with jobs.add_batch():
+        for number in range(25):
+            jobs.add_job("count", number=number)
+    jobs.process_queue(shutdown_policy=IdleShutdown(0), wait_second=0)
+    assert sorted(seen) == list(range(25))
+
+
+def test_one_job_runs_at_a_time_unless_more_are_asked_for(jobs: JobQueue) -> None:
+    running: list[int] = []
+    most: list[int] = []
+
+    def count(number: int) -> None:
+        running.append(number)
+        most.append(len(running))
+        running.remove(number)
+
+    jobs.connect_processor("count", count)
+    with jobs.add_batch():
+        for number in range(30):
+            jobs.add_job("count", number=number)
+    jobs.process_queue(IdleShutdown(0), wait_second=0)
+    assert (len(most), max(most)) == (30, 1)
+
+
+def test_numbers_out_of_their_range_are_refused_before_anything_runs(jobs: JobQueue) -> None:
+    with pytest.raises(SettingsError, match="wait_seconds is 21"):
+        jobs.process_queue(wait_second=21)
+    with pytest.raises(SettingsError, match="concurrency is 0"):
+        jobs.process_queue(concurrency=0)
+
+
+def test_a_queue_that_will_hurt_is_warned_about(jobs: JobQueue) -> None:
+    heard: list[Event] = []
+    jobs.env.events.subscribe(heard.append, QueueWarning, WorkerStopped)
+    jobs.client.set_attributes({"VisibilityTimeout": "0"})
+    jobs.process_queue(IdleShutdown(0), wait_second=0)
+    texts = [event.text for event in heard if isinstance(event, QueueWarning)]
+    assert len(texts) == 2
+    assert "no dead-letter queue" in texts[0]
+    assert "visibility timeout" in texts[1]
+    assert isinstance(heard[-1], WorkerStopped)
+
+
+def test_a_queue_with_a_dead_letter_queue_is_not_warned_about(
+    memory_env: SQSEnv, jobs: JobQueue
+) -> None:
+    heard: list[Event] = []
+    memory_env.events.subscribe(heard.append, QueueWarning)
+    memory_env.sqs_client.create_queue(QueueName="dead")
+    jobs.client.set_attributes({"RedrivePolicy": memory_env.redrive_policy("dead", 3).to_json()})
+    jobs.process_queue(IdleShutdown(0), wait_second=0)
+    assert heard == []

@@ -1,0 +1,231 @@
+"""Open batches: collected, sent ten at a time, and nothing is lost."""
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from sqsw.core.errors import MessageRefused, SQSBatchError
+from sqsw.core.limits import MAX_MESSAGE_BYTES
+from sqsw.queue.job_queue import JobQueue
+
+
+@pytest.fixture
+def sent(jobs: JobQueue) -> list[int]:
+    """The number of entries in each call from here on."""
+    calls: list[int] = []
+    jobs.client.boto3_client.meta.events.register(
+        "provide-client-params.sqs.SendMessageBatch",
+        lambda params, **_: calls.append(len(params["Entries"])),
+    )
+    return calls
+
+
+def numbers(queue: JobQueue) -> list[int]:
+    """The jobs in the queue, by their number."""
+    found: list[int] = []
+    while messages := queue.get_raw_messages():
+        found += [json.loads(message.body)["number"] for message in messages]
+        queue.client.delete_batch(messages)
+    return sorted(found)
+
+
+def test_jobs_wait_for_the_end_of_the_block_or_for_the_tenth(
+    jobs: JobQueue, sent: list[int]
+) -> None:
+    with jobs.add_batch():
+        for number in range(9):
+            assert jobs.add_job("count", number=number) is None
+        assert sent == []
+        jobs.add_job("count", number=9)
+        assert sent == [10]
+        jobs.add_job("count", number=10)
+        assert sent == [10]
+    assert sent == [10, 1]
+    assert numbers(jobs) == list(range(11))
+    assert jobs.add_job("count", number=0)
+
+
+def test_batches_are_split_by_bytes_as_well(jobs: JobQueue, sent: list[int]) -> None:
+    body = "x" * (MAX_MESSAGE_BYTES // 3)
+    with jobs.add_batch():
+        for number in range(7):
+            jobs.add_job("count", number=number, body=body)
+    assert sent == [2, 2, 2, 1]
+    assert numbers(jobs) == list(range(7))
+
+
+def test_the_bytes_that_count_are_those_of_utf_8(jobs: JobQueue, sent: list[int]) -> None:
+    body = "☃" * (MAX_MESSAGE_BYTES // 3 // 2)
+    with jobs.add_batch():
+        for _ in range(4):
+            jobs.add_raw_job("count", body)
+    # Two bodies would fit to the byte, their attributes do not.
+    assert sent == [1, 1, 1, 1]
+
+
+def test_batches_may_stand_inside_each_other(jobs: JobQueue, sent: list[int]) -> None:
+    with jobs.add_batch():
+        jobs.add_job("count", number=1)
+        with jobs.add_batch():
+            jobs.add_job("count", number=2)
+        assert sent == []
+    assert sent == [2]
+    jobs.open_add_batch()
+    jobs.open_add_batch()
+    jobs.add_job("count", number=3)
+    jobs.close_add_batch()
+    assert sent == [2]
+    jobs.close_add_batch()
+    assert sent == [2, 1]
+
+
+def test_closing_what_is_not_open_is_an_error(jobs: JobQueue) -> None:
+    with pytest.raises(RuntimeError, match="no open batch"):
+        jobs.close_add_batch()
+
+
+def test_what_was_collected_is_sent_though_the_block_raises(jobs: JobQueue) -> None:
+    with pytest.raises(ValueError, match="inside"), jobs.add_batch():
+        jobs.add_job("count", number=1)
+        raise ValueError("inside")
+    assert numbers(jobs) == [1]
+    assert jobs.add_job("count", number=2)
+
+
+def test_a_refused_job_leaves_the_rest_of_the_batch_alone(jobs: JobQueue) -> None:
+    with jobs.add_batch():
+        jobs.add_job("count", number=1)
+        with pytest.raises(MessageRefused):
+            jobs.add_job("count", number={2})
+        jobs.add_job("count", number=3)
+    assert numbers(jobs) == [1, 3]
+
+
+def test_what_sqs_refuses_is_told_at_the_end_and_all_others_are_sent(
+    jobs: JobQueue, sent: list[int]
+) -> None:
+    jobs.client.set_attributes({"MaximumMessageSize": "1024"})
+    large = {3, 12, 17}
+    with pytest.raises(SQSBatchError, match=r"3 job\(s\) .* 'jobs'") as caught, jobs.add_batch():
+        for number in range(25):
+            jobs.add_job("count", number=number, body="x" * (2000 if number in large else 1))
+    assert sent == [10, 10, 5]
+    assert numbers(jobs) == sorted(set(range(25)) - large)
+
+    errors = caught.value.errors
+    assert [json.loads(e["_message"]["MessageBody"])["number"] for e in errors] == sorted(large)
+    for error in errors:
+        assert error["SenderFault"] is True
+        assert error["Code"]
+        assert error["Message"]
+        assert error["_message"]["MessageAttributes"]["JobName"]["StringValue"] == "count"
+    assert caught.value.why
+    # The entry can be sent again as it is, once the reason is gone.
+    jobs.client.set_attributes({"MaximumMessageSize": "1048576"})
+    jobs.client.send_batch([error["_message"] for error in errors])
+    assert numbers(jobs) == sorted(large)
+
+
+def test_a_call_that_fails_as_a_whole_fails_its_jobs_and_no_others(jobs: JobQueue) -> None:
+    failing: list[Any] = []
+
+    def refuse_the_first(params: dict[str, Any], **_: object) -> None:
+        if not failing:
+            failing.append(params)
+            params["Entries"][0]["Id"] = "not an id!"
+
+    jobs.client.boto3_client.meta.events.register(
+        "provide-client-params.sqs.SendMessageBatch", refuse_the_first
+    )
+    with pytest.raises(SQSBatchError, match=r"10 job\(s\)") as caught, jobs.add_batch():
+        for number in range(12):
+            jobs.add_job("count", number=number)
+    assert numbers(jobs) == [10, 11]
+    assert len(caught.value.errors) == 10
+    assert {error["Code"] for error in caught.value.errors} == {"InvalidBatchEntryId"}
+
+
+def test_a_queue_that_is_not_there_fails_all_jobs_of_the_batch(jobs: JobQueue) -> None:
+    nowhere = jobs.env.queue("nowhere")  # type: ignore[attr-defined]  # an SQSEnv
+    with pytest.raises(SQSBatchError) as caught, nowhere.add_batch():
+        for number in range(3):
+            nowhere.add_job("count", number=number)
+    assert len(caught.value.errors) == 3
+
+
+def test_every_thread_has_a_batch_of_its_own(jobs: JobQueue, sent: list[int]) -> None:
+    with jobs.add_batch():
+        jobs.add_job("count", number=1)
+        ids: list[str | None] = []
+        thread = threading.Thread(target=lambda: ids.append(jobs.add_job("count", number=2)))
+        thread.start()
+        thread.join()
+        assert ids[0]  # it was sent at once: this thread has opened no batch
+        assert sent == []
+    assert sent == [1]
+
+
+def test_a_task_that_outlives_the_block_sends_by_itself(jobs: JobQueue, sent: list[int]) -> None:
+    async def late(gate: asyncio.Event) -> str | None:
+        await gate.wait()
+        return jobs.add_job("count", number=2)
+
+    async def main() -> str | None:
+        gate = asyncio.Event()
+        with jobs.add_batch():
+            jobs.add_job("count", number=1)
+            task = asyncio.create_task(late(gate))
+            await asyncio.sleep(0)
+        gate.set()
+        return await task
+
+    assert asyncio.run(main())
+    assert sent == [1]
+    assert numbers(jobs) == [1, 2]
+
+
+def test_a_task_that_ends_inside_the_block_adds_to_its_batch(
+    jobs: JobQueue, sent: list[int]
+) -> None:
+    async def child(number: int) -> None:
+        jobs.add_job("count", number=number)
+
+    async def main() -> None:
+        with jobs.add_batch():
+            await asyncio.gather(*(child(number) for number in range(5)))
+            await asyncio.gather(
+                *(asyncio.to_thread(jobs.add_job, "count", number=n) for n in range(5, 14))
+            )
+
+    asyncio.run(main())
+    assert sum(sent) == 14
+    assert numbers(jobs) == list(range(14))
+
+
+def test_two_tasks_have_two_batches(jobs: JobQueue, sent: list[int]) -> None:
+    async def send(number: int, barrier: asyncio.Barrier) -> None:
+        with jobs.add_batch():
+            jobs.add_job("count", number=number)
+            await barrier.wait()
+
+    async def main() -> None:
+        barrier = asyncio.Barrier(2)
+        await asyncio.gather(send(1, barrier), send(2, barrier))
+
+    asyncio.run(main())
+    assert sent == [1, 1]
+    assert numbers(jobs) == [1, 2]
+
+
+def test_fifo_batches_keep_their_order(fifo_jobs: JobQueue) -> None:
+    with fifo_jobs.add_batch():
+        for number in range(15):
+            fifo_jobs.add_job("count", _deduplication_id=str(number), number=number)
+    found: list[int] = []
+    while messages := fifo_jobs.get_raw_messages():
+        found += [json.loads(message.body)["number"] for message in messages]
+        fifo_jobs.client.delete_batch(messages)
+    assert found == list(range(15))

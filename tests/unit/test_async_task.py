@@ -1,0 +1,153 @@
+"""What a decorated function becomes."""
+
+import json
+from typing import Any, Unpack
+
+import pytest
+
+from sqsw.async_task import AsyncTask, AsyncTaskDelayArgs
+from sqsw.batching import BatchMessages
+from sqsw.core.errors import MessageRefused, UnboundTask
+from sqsw.queue.job_queue import JobQueue
+from sqsw.sqs_env import SQSEnv
+
+
+def send_email(to: str, subject: str = "Hello") -> str:
+    """Sends an email."""
+    return f"{subject} {to}"
+
+
+@pytest.fixture
+def task(jobs: JobQueue) -> AsyncTask[...]:
+    return jobs.connect_processor("send_email", send_email)
+
+
+def bodies(queue: JobQueue) -> list[Any]:
+    return [json.loads(message.body) for message in queue.get_raw_messages()]
+
+
+def test_a_task_looks_like_its_function(jobs: JobQueue, task: AsyncTask[...]) -> None:
+    assert task.__doc__ == "Sends an email."
+    assert task.__name__ == "send_email"
+    assert task.__wrapped__ is send_email
+    assert (task.queue, task.job_name, task.processor) == (jobs, "send_email", send_email)
+    assert repr(task) == "<AsyncTask jobs.send_email>"
+    assert repr(task.bake("ann")) == "<BakedAsyncTask send_email>"
+
+
+def test_arguments_are_bound_when_they_are_sent(jobs: JobQueue, task: AsyncTask[...]) -> None:
+    task.delay("ann", subject="Hi")
+    assert bodies(jobs) == [{"to": "ann", "subject": "Hi"}]
+    for args, kwargs in (((), {}), (("ann", "Hi", "x"), {}), (("ann",), {"body": "x"})):
+        with pytest.raises(TypeError):
+            task.delay(*args, **kwargs)
+        with pytest.raises(TypeError):
+            task.bake(*args, **kwargs)
+    assert bodies(jobs) == []
+
+
+def test_a_task_that_is_called_runs_nothing(task: AsyncTask[...]) -> None:
+    with pytest.raises(RuntimeError, match=r"jobs\.send_email.*\.delay\(.*\.run\("):
+        task("ann")
+    assert task.run("ann") == "Hello ann"
+
+
+def test_underscored_keywords_are_about_the_message(fifo_jobs: JobQueue) -> None:
+    task = fifo_jobs.connect_processor("send_email", send_email)
+    task.delay("ann", _group_id="g", _deduplication_id="d", _content_type="pickle")
+    (message,) = fifo_jobs.get_raw_messages()
+    assert (message.group_id, message.deduplication_id) == ("g", "d")
+    assert message.string_attribute("ContentType") == "pickle"
+    with pytest.raises(MessageRefused, match="no delay"):
+        task.delay("ann", _deduplication_id="d2", _delay_seconds=5)
+
+
+def test_other_underscored_keywords_belong_to_the_function(jobs: JobQueue) -> None:
+    def odd(_private: int) -> None: ...
+
+    jobs.connect_processor("odd", odd).delay(_private=1)
+    assert bodies(jobs) == [{"_private": 1}]
+    with pytest.raises(TypeError, match="_priority"):
+        jobs.connect_processor("odd", odd).delay(_private=1, _priority=2)  # type: ignore[call-overload]  # that is the test
+
+
+def test_a_function_may_spell_out_the_keywords_of_the_message(jobs: JobQueue) -> None:
+    seen: list[Any] = []
+
+    @jobs.processor("typed")
+    def typed(to: str, **_delay_args: Unpack[AsyncTaskDelayArgs]) -> None:
+        seen.append((to, _delay_args))
+
+    typed.delay(to="ann", _delay_seconds=0, _content_type="json")
+    assert jobs.process_batch().succeeded_count() == 1
+    assert seen == [("ann", {})]
+
+
+def test_arguments_named_like_those_of_the_machinery_arrive(jobs: JobQueue) -> None:
+    seen: list[Any] = []
+
+    @jobs.processor("odd")
+    def odd(self: int, job_name: int, queue: int, args: int, kwargs: int) -> None:
+        seen.append((self, job_name, queue, args, kwargs))
+
+    odd.delay(1, 2, 3, args=4, kwargs=5)
+    jobs.process_batch()
+    assert seen == [(1, 2, 3, 4, 5)]
+
+
+def test_the_context_is_not_an_argument_of_the_sender(jobs: JobQueue) -> None:
+    @jobs.processor("hello", pass_context=True)
+    def hello(context: Any, name: str) -> None: ...
+
+    hello.delay("ann")  # type: ignore[call-overload]  # types do not know of the context
+    assert bodies(jobs) == [{"name": "ann"}]
+    with pytest.raises(TypeError, match="context"):
+        hello.delay("ann", context={})  # type: ignore[call-overload]  # that is the test
+
+
+def test_a_baked_task_keeps_its_arguments_and_what_is_about_the_message(
+    jobs: JobQueue, task: AsyncTask[...]
+) -> None:
+    baked = task.bake("ann", _content_type="pickle")
+    assert baked.delay()
+    with jobs.add_batch():
+        assert baked.delay() is None
+    assert {m.string_attribute("ContentType") for m in jobs.get_raw_messages()} == {"pickle"}
+
+
+def test_a_task_of_a_batch_function_takes_keywords_only(memory_env: SQSEnv) -> None:
+    memory_env.sqs_client.create_queue(QueueName="many")
+    queue = memory_env.queue("many", batching_policy=BatchMessages(10))
+
+    @queue.processor("send_emails")
+    def send_emails(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return jobs
+
+    task: AsyncTask[...] = send_emails
+    task.delay(to="ann", anything="goes")
+    assert bodies(queue) == [{"to": "ann", "anything": "goes"}]
+    with pytest.raises(TypeError, match="keywords only"):
+        task.delay("ann")
+    with pytest.raises(TypeError, match="keywords only"):
+        task.bake("ann")
+    assert task.run(to="ann") == [{"to": "ann"}]
+
+
+def test_a_task_without_a_queue_can_be_run_but_not_sent() -> None:
+    task: AsyncTask[...] = AsyncTask(None, "send_email", send_email)
+    assert task.run("ann") == "Hello ann"
+    for use in (lambda: task.delay("ann"), lambda: task.bake("ann").delay(), task.batch):
+        with pytest.raises(UnboundTask, match="'send_email' has no queue yet") as caught:
+            use()
+        assert "bind(env)" in str(caught.value.next)
+    with pytest.raises(RuntimeError, match="called like a function"):
+        task("ann")
+    assert repr(task) == "<AsyncTask None.send_email>"
+
+
+def test_a_task_baked_before_its_queue_is_known_is_sent_after_it(jobs: JobQueue) -> None:
+    task: AsyncTask[...] = AsyncTask(None, "send_email", send_email)
+    baked = task.bake("ann")
+    task.bind(jobs)
+    assert baked.delay()
+    assert bodies(jobs) == [{"to": "ann"}]

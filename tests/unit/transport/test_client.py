@@ -1,0 +1,75 @@
+"""The boto3 client: made at its first use, with the settings that were given."""
+
+from typing import Any
+
+import boto3
+import pytest
+
+from sqsw.core.errors import SettingsError
+from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.memory_sqs import MemorySession
+from sqsw.transport.client import ClientSource
+
+
+class Session:
+    """Remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def client(self, service: str, **keywords: Any) -> Any:
+        self.asked.append((service, keywords))
+        return object()
+
+
+def test_nothing_is_made_before_the_first_use_and_one_client_after_it() -> None:
+    session = Session()
+    source = ClientSource(session)
+    assert session.asked == []
+    assert source.client is source.client
+    assert [service for service, _ in session.asked] == ["sqs"]
+
+
+def test_retries_and_time_outs_are_configured() -> None:
+    session = Session()
+    _ = ClientSource(session, retry_max_attempts=7, retry_mode="adaptive").client
+    config = session.asked[0][1]["config"]
+    assert config.retries == {"max_attempts": 7, "mode": "adaptive"}
+    # An answer to a long poll may take as long as the poll, and a little more.
+    assert config.read_timeout > MAX_WAIT_SECONDS
+
+
+def test_endpoint_and_region_are_passed_on_where_they_are_given() -> None:
+    session = Session()
+    _ = ClientSource(session).client
+    _ = ClientSource(session, endpoint_url="http://127.0.0.1:9324", region="here").client
+    plain, given = (keywords for _, keywords in session.asked)
+    assert not {"endpoint_url", "region_name"} & set(plain)
+    assert (given["endpoint_url"], given["region_name"]) == ("http://127.0.0.1:9324", "here")
+
+
+@pytest.mark.parametrize("session", [None, boto3, "new"])
+def test_the_region_may_come_from_aws_region(monkeypatch: pytest.MonkeyPatch, session: Any) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    made = boto3.session.Session() if session == "new" else session
+    assert ClientSource(made).client.meta.region_name == "eu-north-1"
+    assert ClientSource(made, region="us-west-2").client.meta.region_name == "us-west-2"
+
+
+def test_a_session_that_is_not_boto3_s_is_not_told_of_aws_region(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    assert ClientSource(MemorySession()).client.meta.region_name == "local"
+
+
+def test_a_missing_region_is_a_settings_error_with_a_hint() -> None:
+    with pytest.raises(SettingsError, match="no AWS region set") as caught:
+        _ = ClientSource().client
+    assert "AWS_REGION" in str(caught.value.next)
+
+
+def test_a_missing_profile_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+    with pytest.raises(SettingsError, match="no-such-profile"):
+        _ = ClientSource(region="eu-west-1").client

@@ -1,0 +1,37 @@
+"""Queue names, URLs and ARNs."""
+
+import pytest
+
+from sqsw.core.errors import SettingsError
+from sqsw.transport.names import QueueRef, is_fifo, name_of_arn, name_of_url
+
+URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/emails.fifo"
+ARN = "arn:aws:sqs:eu-west-1:123456789012:emails.fifo"
+
+
+def test_a_queue_may_be_written_as_a_name_a_url_or_an_arn() -> None:
+    assert QueueRef.parse("emails") == QueueRef("emails")
+    assert QueueRef.parse(URL) == QueueRef("emails.fifo", url=URL)
+    assert QueueRef.parse(ARN) == QueueRef("emails.fifo", arn=ARN)
+    local = "http://127.0.0.1:9324/queue/000000000000/emails"
+    assert QueueRef.parse(local).name == "emails"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "https://example.com", "https://example.com/emails", "arn:aws:sns:eu-west-1:1:x", "arn:x"],
+)
+def test_what_is_none_of_them_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        QueueRef.parse(text)
+
+
+def test_the_name_stands_at_the_end() -> None:
+    assert name_of_url(URL) == name_of_url(URL + "/") == name_of_arn(ARN) == "emails.fifo"
+
+
+def test_fifo_queues_are_known_by_their_name() -> None:
+    assert is_fifo("emails.fifo")
+    assert is_fifo(URL)
+    assert not is_fifo("emails")
+    assert not is_fifo("fifo")

@@ -1,0 +1,128 @@
+"""The calls on one queue: plain values in, messages out."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sqsw.core.errors import QueueNotFound, SQSError
+from sqsw.queue.job_queue import JobQueue
+from sqsw.sqs_env import SQSEnv
+from sqsw.transport.queue_client import QueueClient
+
+
+@pytest.fixture
+def client(jobs: JobQueue) -> QueueClient:
+    return jobs.client
+
+
+def calls(env: SQSEnv, operation: str) -> list[dict[str, Any]]:
+    """The parameters of each call of this operation from here on."""
+    found: list[dict[str, Any]] = []
+    env.sqs_client.meta.events.register(
+        f"provide-client-params.sqs.{operation}", lambda params, **_: found.append(params)
+    )
+    return found
+
+
+def test_the_url_is_looked_up_once_and_only_where_it_is_not_known(memory_env: SQSEnv) -> None:
+    url = memory_env.sqs_client.create_queue(QueueName="jobs")["QueueUrl"]
+    asked = calls(memory_env, "GetQueueUrl")
+    client = memory_env.make_queue_client("jobs")
+    assert asked == []
+    assert (client.url, client.url) == (url, url)
+    assert memory_env.make_queue_client("jobs", url).url == url
+    assert len(asked) == 1
+
+
+def test_a_queue_that_is_not_there_is_named_without_its_prefix(memory_env: SQSEnv) -> None:
+    memory_env.connect_to(queue_prefix="dev_")
+    with pytest.raises(QueueNotFound, match="no queue named 'nowhere'") as caught:
+        _ = memory_env.make_queue_client("nowhere").url
+    assert caught.value.code
+    memory_env.sqs_client.create_queue(QueueName="dev_nowhere")
+    client = memory_env.make_queue_client("nowhere")
+    assert client.url  # the failure was not kept
+    client.delete_queue()
+    with pytest.raises(QueueNotFound, match="'nowhere'"):
+        client.receive()
+
+
+def test_a_received_message_brings_everything(client: QueueClient) -> None:
+    attributes = {
+        "Text": {"DataType": "String", "StringValue": "ß"},
+        "Bytes": {"DataType": "Binary", "BinaryValue": b"\0"},
+    }
+    answer = client.send({"MessageBody": "Hello", "MessageAttributes": attributes})
+    (message,) = client.receive(10, visibility_timeout=60)
+    assert message.message_id == answer["MessageId"]
+    assert message.body == "Hello"
+    assert message.receipt_handle
+    assert message.queue_name == "jobs"
+    assert message.receive_count == 1
+    assert message.string_attribute("Text") == "ß"
+    assert message.string_attribute("Bytes") is None
+    assert message.message_attributes["Bytes"]["BinaryValue"] == b"\0"
+    assert message.lease.expires_at == message.received_at + 60
+    assert {"SentTimestamp", "SenderId"} <= set(message.attributes)
+
+
+def test_a_batch_tells_answers_and_failures_by_the_place_of_their_entry(
+    client: QueueClient,
+) -> None:
+    client.set_attributes({"MaximumMessageSize": "1024"})
+    sent, failures = client.send_batch(
+        [{"MessageBody": "a"}, {"MessageBody": "x" * 1025}, {"MessageBody": "c"}]
+    )
+    assert sorted(sent) == [0, 2]
+    assert all(answer["MessageId"] for answer in sent.values())
+    assert [(f.index, f.sender_fault) for f in failures] == [(1, True)]
+    assert failures[0].code
+    assert failures[0].reason
+
+
+def test_deletes_and_changes_tell_what_was_refused(client: QueueClient) -> None:
+    for body in "abc":
+        client.send({"MessageBody": body})
+    first, second, third = client.receive(10)
+    assert client.delete_batch([first]) == []
+    # Deleted twice: that is no failure.
+    assert client.delete_batch([first, second]) == []
+    assert client.change_visibility_batch([(third, 0)]) == []
+    refused = client.change_visibility_batch([(third, 0), (first, 0)])
+    assert refused
+    assert {failure.index for failure in refused} <= {0, 1}
+    (again,) = client.receive(10)
+    assert again.message_id == third.message_id
+    assert again.receive_count == 2
+
+
+def test_attributes_are_read_all_or_by_name_and_changed(client: QueueClient) -> None:
+    assert client.attributes("VisibilityTimeout") == {"VisibilityTimeout": "30"}
+    client.set_attributes({"VisibilityTimeout": "77"})
+    assert client.attributes()["VisibilityTimeout"] == "77"
+    with pytest.raises(SQSError, match="cannot change the attributes of 'jobs'"):
+        client.set_attributes({"VisibilityTimeout": "-1"})
+
+
+def test_the_sources_of_a_dead_letter_queue_are_listed(memory_env: SQSEnv) -> None:
+    memory_env.sqs_client.create_queue(QueueName="dead")
+    policy = {"deadLetterTargetArn": memory_env.get_queue_arn("dead"), "maxReceiveCount": 3}
+    url = memory_env.sqs_client.create_queue(
+        QueueName="jobs", Attributes={"RedrivePolicy": json.dumps(policy)}
+    )["QueueUrl"]
+    assert memory_env.make_queue_client("dead").dead_letter_sources() == [url]
+
+
+def test_a_purge_empties_the_queue(client: QueueClient) -> None:
+    client.send({"MessageBody": "a"})
+    client.purge()
+    assert client.receive(10) == []
+
+
+def test_the_resource_is_a_new_one_at_each_call(jobs: JobQueue) -> None:
+    first, second = jobs.get_queue(), jobs.get_queue()
+    assert first is not second
+    assert first.url == jobs.client.url
+    first.send_message(MessageBody="Hello")
+    assert [message.body for message in second.receive_messages()] == ["Hello"]

@@ -1,0 +1,79 @@
+"""What botocore raises, as our own errors."""
+
+import pytest
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sqsw.core.errors import (
+    AccessDenied,
+    Busy,
+    ConnectionFailed,
+    QueueNotFound,
+    SettingsError,
+    SQSError,
+)
+from sqsw.transport.service_errors import service_errors
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "the reason"}}, "SendMessage")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("AWS.SimpleQueueService.NonExistentQueue", QueueNotFound),
+        ("QueueDoesNotExist", QueueNotFound),
+        ("ExpiredToken", AccessDenied),
+        ("AccessDenied", AccessDenied),
+        ("AccessDeniedException", AccessDenied),
+        ("InvalidClientTokenId", AccessDenied),
+        ("AWS.SimpleQueueService.QueueDeletedRecently", Busy),
+        ("AWS.SimpleQueueService.PurgeQueueInProgress", Busy),
+        ("ThrottlingException", Busy),
+        ("InvalidParameterValue", SQSError),
+        ("", SQSError),
+    ],
+)
+def test_a_refusal_becomes_the_error_of_its_code(code: str, kind: type[SQSError]) -> None:
+    with pytest.raises(SQSError) as caught, service_errors("send to 'emails'", "emails"):
+        raise refused(code)
+    assert type(caught.value) is kind
+    assert "emails" in str(caught.value) or kind is AccessDenied
+    assert caught.value.code == code.rpartition(".")[2]
+    assert isinstance(caught.value.__cause__, ClientError)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (exceptions.NoCredentialsError(), AccessDenied),
+        (exceptions.NoRegionError(), SettingsError),
+        (exceptions.ProfileNotFound(profile="mine"), SettingsError),
+        (exceptions.EndpointConnectionError(endpoint_url="http://x"), ConnectionFailed),
+        (exceptions.ReadTimeoutError(endpoint_url="http://x"), ConnectionFailed),
+        (exceptions.ParamValidationError(report="bad"), SQSError),
+    ],
+)
+def test_what_never_reached_sqs_becomes_an_error_that_says_why(
+    error: BotoCoreError, kind: type[SQSError]
+) -> None:
+    with pytest.raises(SQSError) as caught, service_errors("send to 'emails'"):
+        raise error
+    assert type(caught.value) is kind
+    assert caught.value.__cause__ is error
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    with pytest.raises(KeyError), service_errors("send"):
+        raise KeyError("x")
+
+
+def test_a_server_that_is_not_there_is_a_failed_connection() -> None:
+    from sqsw.sqs_env import SQSEnv
+    from tests.backends import EndpointSession, free_port
+
+    session = EndpointSession(f"http://127.0.0.1:{free_port()}")
+    env = SQSEnv(session, retry_max_attempts=1)
+    with pytest.raises(ConnectionFailed, match="cannot connect to"):
+        env.queue("emails").add_job("send_email")
