@@ -6,6 +6,7 @@ from typing import Any, Self
 from sqsw.core.message import Message
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.raw_queue import RawQueue
+from sqsw.transport.resending import entry_to_resend
 
 #: seconds, so that a worker on both queues does not spin
 PUSH_BACK_DELAY_SECONDS = 1
@@ -25,16 +26,9 @@ class PushBackSender:
     def __call__(self, message: Message) -> None:
         """Send one message back; the worker deletes it once this has returned."""
         client = self.upstream_queue.client
-        entry: dict[str, Any] = {"MessageBody": message.body}
-        if message.message_attributes:
-            entry["MessageAttributes"] = _as_sent(message)
-        if client.is_fifo:
-            entry["MessageGroupId"] = message.group_id or "default"
-            entry["MessageDeduplicationId"] = message.message_id
-        else:
+        entry = entry_to_resend(message, client)
+        if not client.is_fifo:
             entry["DelaySeconds"] = PUSH_BACK_DELAY_SECONDS
-            if message.group_id is not None:
-                entry["MessageGroupId"] = message.group_id
         client.send(entry)
 
 
@@ -62,12 +56,3 @@ class DeadLetterQueue(RawQueue):
     ) -> Callable[..., Self]:
         """This class for one upstream queue, as ``queue_maker=`` takes it."""
         return super().maker(upstream_queue=upstream_queue, **kwargs)
-
-
-def _as_sent(message: Message) -> dict[str, dict[str, Any]]:
-    # An answer may bring empty lists beside the value, which SQS does not take back.
-    kept = ("DataType", "StringValue", "BinaryValue")
-    return {
-        name: {key: value[key] for key in kept if key in value}
-        for name, value in message.message_attributes.items()
-    }

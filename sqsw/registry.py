@@ -27,8 +27,8 @@ class TaskQueue(JobSender, Protocol):
 class TaskHost(Protocol):
     """All that a registry asks of an environment."""
 
-    def queue(self, queue_name: str) -> TaskQueue:
-        """The queue of this name."""
+    def job_queue(self, queue_name: str) -> TaskQueue:
+        """The queue of this name, which must not be a raw queue."""
         ...
 
 
@@ -103,9 +103,9 @@ class TaskRegistry:
             Another function has one of the names; nothing has been registered then.
         """
         for spec in self.specs:
-            env.queue(spec.queue_name).refuse_other(spec.task.job_name, spec.task.processor)
+            env.job_queue(spec.queue_name).refuse_other(spec.task.job_name, spec.task.processor)
         for spec in self.specs:
-            queue = env.queue(spec.queue_name)
+            queue = env.job_queue(spec.queue_name)
             queue.connect_processor(
                 spec.task.job_name, spec.task.processor, spec.pass_context, spec.context_var
             )

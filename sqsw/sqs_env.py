@@ -87,7 +87,8 @@ class SQSEnv:
     middlewares :
         What stands around every job, the first one outermost.
     events :
-        The bus that workers publish to; None makes one.
+        The bus that workers publish to; None makes one. What happens is logged under the name
+        ``sqsw.worker``, unless a :class:`~sqsw.observe.logs.LogListener` of yours listens already.
     endpoint_url, region :
         Another SQS-compatible endpoint, and the region; None leaves the choice to boto3.
 
@@ -349,7 +350,17 @@ class SQSEnv:
 
         See :meth:`sqsw.queue.JobQueue.processor`.
         """
-        return self.queue(queue_name).processor(job_name, pass_context, context_var)
+        return self.job_queue(queue_name).processor(job_name, pass_context, context_var)
+
+    def job_queue(self, queue_name: str) -> JobQueue:
+        """The queue of this name, which must not be a raw queue.
+
+        Raises
+        ------
+        SettingsError
+            It is one.
+        """
+        return self.queue(queue_name, JobQueue)
 
     def raw_processor(self, queue_name: str) -> Callable[[RawProcessor], RawProcessor]:
         """Run the decorated function for every message of this (raw) queue."""
@@ -357,7 +368,7 @@ class SQSEnv:
 
     def add_job(self, queue_name: str, job_name: str, /, **keywords: Any) -> str | None:
         """Send a job; see :meth:`sqsw.queue.JobQueue.add_job`."""
-        return self.queue(queue_name).add_job(job_name, **keywords)
+        return self.job_queue(queue_name).add_job(job_name, **keywords)
 
     def redrive_policy(self, dead_letter_queue_name: str, max_receive_count: int) -> RedrivePolicy:
         """After this many receives the next one moves a message to the dead-letter queue."""
@@ -428,7 +439,7 @@ class SQSEnv:
 
         work_apart(
             [self._known(name) for name in names],
-            settings=WorkerSettings(concurrency=concurrency),
+            settings=WorkerSettings(concurrency=concurrency, wait_seconds=10),
             events=self.events,
             policy_maker=shutdown_policy_maker,
             fork=not isinstance(self.clients.session, MemorySession),

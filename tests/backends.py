@@ -29,9 +29,9 @@ LOCALSTACK_PORT = 4566
 class EndpointSession(boto3.session.Session):
     """A boto3 session whose SQS is somewhere else."""
 
-    def __init__(self, endpoint_url: str) -> None:
+    def __init__(self, endpoint_url: str, region_name: str) -> None:
         super().__init__(
-            aws_access_key_id="test", aws_secret_access_key="test", region_name="elasticmq"
+            aws_access_key_id="test", aws_secret_access_key="test", region_name=region_name
         )
         self.endpoint_url = endpoint_url
 
@@ -107,6 +107,8 @@ class File(Backend):
 class Server(Backend):
     """An SQS server in a process of its own."""
 
+    region_name = "us-east-1"
+
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._session: EndpointSession | None = None
@@ -139,7 +141,7 @@ class Server(Backend):
                     self.command(port, directory), stdout=log, stderr=subprocess.STDOUT
                 )
             wait_until(lambda: answers(port), 60, f"{self.name} to listen on port {port}")
-        self._session = EndpointSession(f"http://127.0.0.1:{port}")
+        self._session = EndpointSession(f"http://127.0.0.1:{port}", self.region_name)
 
     def stop(self) -> None:
         if self._process is not None:

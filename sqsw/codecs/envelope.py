@@ -58,10 +58,17 @@ def pack_job(
         There is no such codec.
     """
     codec = codec_for_sending(content_type)
+    body = codec.serialize(dict(job_kwargs))
+    try:
+        context = codec.serialize(dict(job_context or {}))
+    except MessageRefused as error:
+        raise MessageRefused(
+            f"the job context cannot be sent: {error.message}", why=error.why, next=error.next
+        ) from error
     return pack_body(
         job_name,
-        codec.serialize(dict(job_kwargs)),
-        codec.serialize(dict(job_context or {})),
+        body,
+        context,
         content_type,
         delay_seconds=delay_seconds,
         deduplication_id=deduplication_id,

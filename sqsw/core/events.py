@@ -204,6 +204,10 @@ class EventBus:
         with self._lock:
             self._listeners = [*self._listeners, (listener, kinds or (Event,))]
 
+    def has_listener(self, kind: type) -> bool:
+        """Whether a listener of this class has subscribed."""
+        return any(isinstance(listener, kind) for listener, _ in self._listeners)
+
     def publish(self, event: Event) -> None:
         """Tell all who listen for this kind of event."""
         for listener, kinds in self._listeners:

@@ -9,8 +9,8 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Final, Literal
 
 from sqsw.local import schema
@@ -81,15 +81,23 @@ class Connections:
         self._durable, self._busy_seconds = durable, busy_seconds
         self._local = threading.local()
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+        #: held while a connection is opened; always taken before the write lock
+        self.opening = threading.Lock()
         self._is_closed = False
         self._shared = None if path is not None else self._open()
 
     @contextmanager
-    def use(self) -> Iterator[sqlite3.Connection]:
-        """The connection of this thread; while this is entered nobody closes it."""
+    def use(
+        self, first: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> Iterator[sqlite3.Connection]:
+        """The connection of this thread; while this is entered nobody closes it.
+
+        ``first`` is entered before, but after the connection is opened, which may need the write
+        lock for itself.
+        """
         while True:
             handle = self._own()
-            with handle.lock:
+            with first(), handle.lock:
                 # A fork in another thread closes connections, maybe between the two lines above.
                 if not handle.is_closed:
                     with self._translated():
@@ -98,7 +106,7 @@ class Connections:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Entered, no connection is in use; none may be opened meanwhile."""
+        """Entered, no connection is in use; the caller lets none be opened."""
         with ExitStack() as stack:
             for handle in list(self._handles):
                 stack.enter_context(handle.lock)
@@ -142,7 +150,7 @@ class Connections:
             raise kind(self._path or "memory", str(error)) from error
 
     def _open(self) -> Handle:
-        with self._write_lock.alone(), self._translated():
+        with self.opening, self._translated():
             connection = sqlite3.connect(
                 self._path or ":memory:",
                 timeout=self._busy_seconds,

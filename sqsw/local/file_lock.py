@@ -83,24 +83,22 @@ class FileLock:
 class WriteLock:
     """The right to write to one file: among the threads of this process, then among processes.
 
-    Threads first, so that one of them stands in line with the other processes. A thread that has it
-    may take it again.
+    Threads first, so that one of them stands in line with the other processes.
     """
 
     def __init__(self, path: str | None, seconds: float) -> None:
         self._path, self._seconds = path, seconds
-        self._threads = threading.RLock()
-        self._depth = 0
+        self._threads = threading.Lock()
         self.processes = None if path is None else FileLock(f"{path}-lock")
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Entered, no other thread of this process is here.
+        """Entered, no other thread of this process writes.
 
         Raises
         ------
         FileLocked
-            One of them has been here for the time that we wait.
+            One of them has written for the time that we wait.
         """
         if not self._threads.acquire(timeout=-1 if self._path is None else self._seconds):
             raise FileLocked(str(self._path))
@@ -119,12 +117,10 @@ class WriteLock:
             Somebody else has written for the time that we wait.
         """
         with self.alone():
-            if self.processes and not self._depth and not self.processes.acquire(self._seconds):
+            if self.processes and not self.processes.acquire(self._seconds):
                 raise FileLocked(str(self._path))
-            self._depth += 1
             try:
                 yield
             finally:
-                self._depth -= 1
-                if self.processes and not self._depth:
+                if self.processes:
                     self.processes.release()

@@ -114,7 +114,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A change: all of it or nothing. Wakes waiting receives after the commit."""
-        with self._write_lock.held(), self._connections.use() as connection:
+        with self._connections.use(self._write_lock.held) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 transaction = Transaction(connection)
@@ -146,7 +146,13 @@ class Store:
     @contextmanager
     def quiet(self) -> Iterator[None]:
         """Entered, no other thread is inside a transaction or opens a connection."""
-        with self._write_lock.alone(), self._connections.held(), self.waiters.hold():
+        connections = self._connections
+        with (
+            connections.opening,
+            self._write_lock.alone(),
+            connections.held(),
+            self.waiters.hold(),
+        ):
             yield
 
     def before_fork(self) -> None:

@@ -38,6 +38,12 @@ from sqsw.core.message import Message
 _UNKNOWN_SECONDS = 60.0
 
 
+def ensure_logged(events: EventBus) -> None:
+    """Log the events of this bus, unless somebody does already."""
+    if not events.has_listener(LogListener):
+        LogListener().subscribe_to(events)
+
+
 class LogListener:
     """Logs events with the standard library.
 

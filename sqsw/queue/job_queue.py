@@ -136,7 +136,7 @@ class JobQueue(GenericQueue):
 
     def add_job(
         self,
-        job_name: str,
+        job_name: str | None = None,
         /,
         _content_type: str | None = None,
         _delay_seconds: int | None = None,
@@ -149,7 +149,7 @@ class JobQueue(GenericQueue):
         Parameters
         ----------
         job_name :
-            The job name.
+            The job name; by keyword too, as in sqs-workers, where the job has no such argument.
         _content_type :
             The codec; None for that of the environment.
         _delay_seconds :
@@ -171,6 +171,10 @@ class JobQueue(GenericQueue):
         QueueNotFound
             There is no such queue.
         """
+        if job_name is None:
+            if "job_name" not in job_kwargs:
+                raise TypeError("add_job() misses the job name")
+            job_name = str(job_kwargs.pop("job_name"))
         entry = pack_job(
             job_name,
             job_kwargs,

@@ -12,6 +12,7 @@ from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
 from sqsw.core.worker_report import WorkerReport
+from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Kind, Lane
@@ -77,6 +78,7 @@ def work_queues(
     QueueNotFound, AccessDenied
         One of the queues cannot be read.
     """
+    ensure_logged(events)
     by_name = {share.queue_name: share for share in shares}
     lanes = []
     for queue in queues:
@@ -106,6 +108,7 @@ def work_apart(
         policy = policy_maker()
         work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
 
+    ensure_logged(events)
     if fork and hasattr(os, "fork") and threading.active_count() == 1:
         Supervisor(work_one, [(queue,) for queue in queues], events=events).run()
         return
@@ -114,6 +117,7 @@ def work_apart(
 
 def work_once(queue: WorkableQueue, wait_seconds: float, events: EventBus) -> BatchProcessingResult:
     """Receive once and run these jobs one after another."""
+    ensure_logged(events)
     return process_once(lane_of(queue, WorkerSettings(), NEVER_SHUTDOWN), wait_seconds, events)
 
 

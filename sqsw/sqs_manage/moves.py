@@ -18,7 +18,7 @@ from sqsw.transport.queue_client import QueueClient
 _MAX_PER_SECOND, _MAX_LISTED = 500, 10
 
 #: seconds between two looks at a move: the first, and the longest
-_FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS = 0.05, 1.0
+_FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS = 0.05, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,80 +54,100 @@ class Move:
     failure_reason: str | None
 
 
-def start_move(
-    env: ManageHost, queue: QueueClient, target: QueueClient | None, per_second: int | None
-) -> str | None:
-    """Let SQS move the messages of a dead-letter queue.
+class MoveBySQS:
+    """One move: started, and then watched.
 
-    Returns
-    -------
-    str
-        The handle of the move; None where SQS cannot move them: a server that does not have the
-        operation, or a queue with a target that is the dead-letter queue of no other.
-
-    Raises
-    ------
-    RedriveError
-        Without a target the queue must be the dead-letter queue of another.
-    Busy
-        A move out of this queue is running.
-    SettingsError
-        SQS does not move that fast.
+    Parameters
+    ----------
+    queue :
+        The dead-letter queue.
     """
-    if per_second is not None and per_second > _MAX_PER_SECOND:
-        raise SettingsError(
-            f"the rate is {per_second} per second, SQS moves {_MAX_PER_SECOND} at most",
-            next=f"use {_MAX_PER_SECOND} at most, or none: as fast as SQS likes",
-        )
-    source_arn = arn_of(queue)
-    target_arn = None if target is None else arn_of(target)
-    try:
-        return queue.start_move(source_arn, target_arn, per_second)
-    except NotImplementedError:  # moto, in this process, where it does not know an operation
-        return None
-    except SQSError as error:
-        if is_unknown_operation(error):
-            return None
-        if _says(error, "configured as a dead letter queue"):
-            if target is not None:
-                return None
-            raise _not_a_dead_letter_queue(queue) from error
-        if _says(error, "already a task running"):
-            raise _running_already(env, queue, source_arn) from error
-        raise
 
+    def __init__(self, env: ManageHost, queue: QueueClient) -> None:
+        self._env = env
+        self._queue = queue
+        self._source_arn = arn_of(queue)
+        self._earlier: list[Move] = []
+        self._handle = ""
 
-def watch_move(
-    env: ManageHost, queue: QueueClient, handle: str, tell: Callable[[Move], None]
-) -> Move:
-    """Look at a move until it has ended; each look is told.
+    def start(self, target: QueueClient | None, per_second: int | None) -> bool:
+        """Let SQS move the messages.
 
-    Raises
-    ------
-    RedriveError
-        The move failed.
-    """
-    source_arn = arn_of(queue)
-    pause = _FIRST_LOOK_SECONDS
-    while True:
-        moves = _moves(env, queue, source_arn)
-        # The handle is told only while it runs; afterwards ours is the latest.
-        move = next((m for m in moves if m.handle == handle), moves[0] if moves else None)
-        if move is not None:
-            tell(move)
-            if move.status not in ("RUNNING", "CANCELLING"):
-                break
-        time.sleep(pause)
-        pause = min(pause * 1.5, _LAST_LOOK_SECONDS)
-    if move.status == "FAILED":
-        raise RedriveError(
-            f"the move out of {queue.name!r} failed after about {move.moved} messages",
-            why=f"{move.failure_reason or 'SQS gave no reason'}; messages that were sent to "
-            f"{queue.name!r} directly have no queue to go back to",
-            next=f"say where to: sqsw redrive {queue.name} --to QUEUE",
-            code=move.failure_reason,
-        )
-    return move
+        Returns
+        -------
+        bool
+            False where SQS cannot: a server that does not have the operation, or a queue with a
+            target that is the dead-letter queue of no other.
+
+        Raises
+        ------
+        RedriveError
+            Without a target the queue must be the dead-letter queue of another.
+        Busy
+            A move out of this queue is running.
+        SettingsError
+            SQS does not move that fast.
+        """
+        if per_second is not None and per_second > _MAX_PER_SECOND:
+            raise SettingsError(
+                f"the rate is {per_second} per second, SQS moves {_MAX_PER_SECOND} at most",
+                next=f"use {_MAX_PER_SECOND} at most, or none: as fast as SQS likes",
+            )
+        target_arn = None if target is None else arn_of(target)
+        try:
+            self._earlier = _moves(self._env, self._queue, self._source_arn)
+            self._handle = self._queue.start_move(self._source_arn, target_arn, per_second)
+        except NotImplementedError:  # moto, in this process, where it does not know an operation
+            return False
+        except SQSError as error:
+            if is_unknown_operation(error):
+                return False
+            if _says(error, "configured as a dead letter queue"):
+                if target is not None:
+                    return False
+                raise _not_a_dead_letter_queue(self._queue) from error
+            if _says(error, "already a task running"):
+                raise _running_already(self._env, self._queue, self._source_arn) from error
+            raise
+        return True
+
+    def watch(self, tell: Callable[[Move], None]) -> Move:
+        """Look at the move until it has ended; each look is told.
+
+        Raises
+        ------
+        RedriveError
+            The move failed.
+        """
+        pause = _FIRST_LOOK_SECONDS
+        move = self._look()
+        while move is None or move.status in ("RUNNING", "CANCELLING"):
+            if move is not None:
+                tell(move)
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LAST_LOOK_SECONDS)
+            move = self._look()
+        tell(move)
+        if move.status == "FAILED":
+            name = self._queue.name
+            raise RedriveError(
+                f"the move out of {name!r} failed after about {move.moved} messages",
+                why=f"{move.failure_reason or 'SQS gave no reason'}; messages that were sent to "
+                f"{name!r} directly have no queue to go back to",
+                next=f"say where to: sqsw redrive {name} --to QUEUE",
+                code=move.failure_reason,
+            )
+        return move
+
+    def _look(self) -> Move | None:
+        try:
+            moves = _moves(self._env, self._queue, self._source_arn)
+        except Busy:
+            return None  # too many looks; the move itself goes on
+        # The handle is told only while it runs; afterwards ours is the latest. A list that lags
+        # shows the earlier ones alone.
+        running = next((move for move in moves if move.handle == self._handle), None)
+        return running or (moves[0] if moves and moves != self._earlier else None)
 
 
 def redrive_status(env: ManageHost, dead_letter_queue_name: str) -> list[Move]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqsw.core.errors import SettingsError
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.message_view import Failure, HandledMessage
-from sqsw.sqs_manage.moves import Move, start_move, watch_move
+from sqsw.sqs_manage.moves import Move, MoveBySQS
 from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice
 from sqsw.sqs_manage.resend import resend_messages
 from sqsw.sqs_manage.selection import EVERYTHING, Selection
@@ -151,10 +151,10 @@ def _move_by_sqs(
     wait: bool,
 ) -> RedriveReport | None:
     """Let SQS move; None where it cannot."""
-    handle = start_move(env, queue, target, per_second)
-    if handle is None:
+    by_sqs = MoveBySQS(env, queue)
+    if not by_sqs.start(target, per_second):
         return None
     if not wait:
         return RedriveReport(0, 0, 0, by_sqs=True, status="RUNNING", failures=())
-    move = watch_move(env, queue, handle, tell)
+    move = by_sqs.watch(tell)
     return RedriveReport(move.moved, 0, 0, by_sqs=True, status=move.status, failures=())

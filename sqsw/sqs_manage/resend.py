@@ -16,9 +16,10 @@ from sqsw.sqs_manage.picking import Picked, Picker
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
 from sqsw.sqs_manage.sending import send_entries
-from sqsw.transport.batches import Entry, EntryFailure, fit_to_queue, split_entries
+from sqsw.transport.batches import EntryFailure, split_entries
 from sqsw.transport.names import name_of_url
 from sqsw.transport.queue_client import QueueClient
+from sqsw.transport.resending import entry_to_resend
 
 
 def resend_messages(
@@ -80,7 +81,9 @@ class _Mover:
         if destination.is_fifo and line in self._stopped:
             reason = "a message before it in its group could not be moved"
             return [HandledMessage.failed(one.view, "GroupStopped", reason) for one in part]
-        outcome = send_entries(destination, [entry_for(destination, one.message) for one in part])
+        outcome = send_entries(
+            destination, [entry_to_resend(one.message, destination) for one in part]
+        )
         for answer in outcome.answers.values():
             # Should it fail again and come back while we are here, it is not moved again.
             self._walk.pass_over(answer["MessageId"])
@@ -194,36 +197,8 @@ class _Pace:
         self._next_at = max(now, self._next_at) + count / self._per_second
 
 
-def entry_for(destination: QueueClient, message: Message) -> Entry:
-    """The message as it is to be sent on: its body and its attributes byte for byte.
-
-    To a FIFO queue the message id goes as deduplication id, as in SQS's own dead-letter queues: the
-    original one could still be in its five minutes, and SQS would answer yes and store nothing.
-    """
-    entry: Entry = {"MessageBody": message.body}
-    if message.message_attributes:
-        entry["MessageAttributes"] = {
-            name: {
-                key: value
-                for key, value in attribute.items()
-                if key in ("DataType", "StringValue", "BinaryValue")
-            }
-            for name, attribute in message.message_attributes.items()
-        }
-    trace = message.attributes.get("AWSTraceHeader")
-    if trace:
-        header = {"DataType": "String", "StringValue": trace}
-        entry["MessageSystemAttributes"] = {"AWSTraceHeader": header}
-    if message.group_id is not None:
-        entry["MessageGroupId"] = message.group_id
-    if destination.is_fifo:
-        entry["MessageDeduplicationId"] = message.message_id
-    fit_to_queue(entry, is_fifo=destination.is_fifo, queue_name=destination.name)
-    return entry
-
-
 def _requests(destination: QueueClient, picked: Sequence[Picked]) -> Iterator[list[Picked]]:
-    entries = [entry_for(destination, one.message) for one in picked]
+    entries = [entry_to_resend(one.message, destination) for one in picked]
     start = 0
     for part in split_entries(entries, 1 if destination.is_fifo else MAX_BATCH_ENTRIES):
         yield list(picked[start : start + len(part)])

@@ -52,7 +52,7 @@ class Acknowledger:
     on_acknowledged :
         Called with messages that are out of hand, and whether they were deleted.
     on_batch :
-        Called with what became of the jobs of each call.
+        Called with what became of the jobs of each call to SQS.
     linger_seconds :
         How long a message waits for others of its lane; FIFO queues do not wait at all.
     senders :

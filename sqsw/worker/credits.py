@@ -87,6 +87,11 @@ class Credits:
         """Whether this lane gets no more credits."""
         return self._accounts[lane_name].closed
 
+    def waiting(self, lane_name: str) -> int:
+        """Calls of a lane that wait, for a slot or for their group."""
+        account = self._accounts[lane_name]
+        return account.ready + account.parked
+
     def has_free_slot(self) -> bool:
         """Whether one more call can run."""
         return self.running < self.slots

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import TaskNotFound
 from sqsw.core.events import (
@@ -50,6 +51,9 @@ Lose = Callable[[Lane, Message, str], None]
 Put = Callable[[Lane, Message, int | None], None]
 PutBack = Callable[[Lane, Sequence[Message], int, bool], None]
 
+#: The shutdown watch: how the jobs of a call ended.
+Ended = Callable[[Lane, BatchProcessingResult], None]
+
 
 class Dispatcher:
     """Knows what is in hand, and what runs next.
@@ -66,6 +70,8 @@ class Dispatcher:
         Methods of the heartbeat.
     put, put_back :
         Methods of the acknowledger.
+    ended :
+        A method of the shutdown watch.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class Dispatcher:
         lose: Lose,
         put: Put,
         put_back: PutBack,
+        ended: Ended,
         events: EventBus,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -85,6 +92,7 @@ class Dispatcher:
         self._lock = lock
         self._watch, self._lose = watch, lose
         self._put, self._put_back = put, put_back
+        self._ended = ended
         self._events = events
         self._clock = clock
         self._ready = {lane.name: ready for lanes, ready in pools for lane in lanes}
@@ -205,6 +213,10 @@ class Dispatcher:
             outcomes.append(outcome)
             hidden = max(hidden, seconds)
         self._send_back(behind, hidden + FOLLOWER_SECONDS)
+        ended = BatchProcessingResult(call.lane.name)
+        for message, outcome in zip(call.messages, outcomes, strict=True):
+            ended.update([message], success=outcome == "done")
+        self._ended(call.lane, ended)
         ready = self._ready[call.lane.name]
         with self._lock:
             self.counts.update(outcomes)
@@ -341,10 +353,9 @@ class Dispatcher:
             return list(self._running.values())
 
     def waiting(self) -> int:
-        """Messages that have not started."""
+        """Calls that have not started."""
         with self._lock:
-            running = sum(len(call.messages) for call in self._running.values())
-            return max(0, self._in_hand.total() - running)
+            return sum(ready.credits.waiting(name) for name, ready in self._ready.items())
 
     def abandon(self) -> int:
         """Put back what still runs, whose results will not count; how many messages that were."""

@@ -77,6 +77,7 @@ class _Batch:
             lose=self._heartbeat.lose,
             put=self._acknowledger.put,
             put_back=self._acknowledger.put_back,
+            ended=self._ended,
             events=events,
         )
 
@@ -111,6 +112,9 @@ class _Batch:
 
     def _acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
         self._dispatcher.acknowledged(lane, messages, deleted)
+
+    def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
+        """Nothing to do: one batch has no shutdown policy."""
 
     def _count(self, lane: Lane, result: BatchProcessingResult) -> None:
         self._result.update(result.succeeded, success=True)

@@ -1,8 +1,10 @@
 """Received messages that wait for a slot; whoever comes next is decided at the pick."""
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 
+from sqsw.core.settings import WorkerSettings
 from sqsw.worker.credits import Credits
 from sqsw.worker.lane import Call, Lane
 
@@ -52,3 +54,24 @@ class ReadyMessages:
         chosen = max(waiting, key=self._turns.__getitem__)
         self._turns[chosen] -= sum(self._weights[name] for name in waiting)
         return chosen
+
+
+def make_pools(
+    lanes: Sequence[Lane], settings: WorkerSettings, lock: threading.Lock
+) -> list[tuple[list[Lane], ReadyMessages]]:
+    """The lanes that share the slots of the worker, and each one that has slots of its own.
+
+    ``lock`` is the dispatcher's.
+    """
+    shared = [lane for lane in lanes if lane.share.slots is None]
+    pools = [(shared, settings.concurrency)] if shared else []
+    pools += [([lane], lane.share.slots) for lane in lanes if lane.share.slots is not None]
+    total = sum(slots for _, slots in pools)
+    made = []
+    for pool, slots in pools:
+        prefetch = settings.prefetch
+        if prefetch is not None:
+            prefetch = prefetch * slots // total
+        weights = {lane.name: lane.share.weight for lane in pool}
+        made.append((pool, ReadyMessages(pool, Credits(weights, slots, prefetch, lock))))
+    return made

@@ -1,6 +1,6 @@
 """The shutdown watch: asks the policies of the lanes when to leave.
 
-1. tell      (a policy hears of every batch, and of every receive that brought nothing)
+1. tell      (a policy hears of every call that ended, and of every receive that brought nothing)
 2. ask       (whether the worker is to leave)
 3. quiet     (the lanes of that policy)
 
@@ -11,7 +11,8 @@ A policy needs ``update_state`` and ``need_shutdown``. It may also have
 
 * ``fresh()``: the same policy without what it has seen; a worker works on that, so that one object
   can serve many runs,
-* ``seconds_left()``: when it would leave if nothing came any more, or None; no poll waits longer,
+* ``seconds_left()``: when it would leave if nothing came any more, or None; no poll waits longer
+  (asked by several threads, so it should only look),
 * ``note_busy()``: a slot is busy, or a receive brought something.
 """
 
@@ -90,6 +91,8 @@ class ShutdownWatch:
         brings nothing does not mean that the lane is idle.
     on_decided :
         Called with the lanes of a policy that wants to leave.
+    on_idle :
+        Called when only a poll keeps a policy from deciding: ``end_polls`` helps.
     wait_seconds :
         How long a poll may wait where no policy says less.
     """
@@ -100,12 +103,15 @@ class ShutdownWatch:
         *,
         in_hand: Callable[[Lane], int],
         on_decided: Callable[[Sequence[Lane]], None],
+        on_idle: Callable[[], None],
         wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
         self._in_hand = in_hand
         self._on_decided = on_decided
+        self._on_idle = on_idle
         self._wait_seconds = wait_seconds
         self._judges: dict[str, _Judge] = {}
+        self._polls: dict[str, Poll] = {}
         by_policy: dict[int, _Judge] = {}
         for lane in lanes:
             policy = lane.shutdown_policy
@@ -127,30 +133,52 @@ class ShutdownWatch:
         judge = self._judges[lane.name]
         busy = self._is_busy(judge)
         left = judge.seconds_left()
-        if left is None:
-            return Poll(self._wait_seconds, busy)
-        # Whole seconds, as SQS wants them; one at least while jobs run, or empty receives would
-        # chase each other until the jobs are done.
-        return Poll(min(self._wait_seconds, max(math.ceil(left), int(busy))), busy)
+        wait_seconds = self._wait_seconds
+        if left is not None:
+            # Whole seconds, as SQS wants them; one at least while jobs run, or empty receives would
+            # chase each other until the jobs are done.
+            wait_seconds = min(wait_seconds, max(math.ceil(left), int(busy)))
+        poll = self._polls[lane.name] = Poll(wait_seconds, busy)
+        return poll
 
     def poll_ended(self, lane: Lane, poll: Poll, count: int) -> None:
         """A receive was answered, with so many messages."""
         judge = self._judges[lane.name]
+        self._polls.pop(lane.name, None)
         # Busy before or after: a message that went back while SQS answered is not in that answer.
         if count or poll.busy or self._is_busy(judge):
             self._tell(judge, None)
         else:
             self._tell(judge, BatchProcessingResult(lane.name))
 
-    def batch_finished(self, lane: Lane, result: BatchProcessingResult) -> None:
-        """Messages were acknowledged together."""
-        judge = self._judges[lane.name]
-        self._tell(judge, result)
+    def ended(self, lane: Lane, result: BatchProcessingResult) -> None:
+        """A call ended. Told before the next one begins, so that no policy is overrun."""
+        self._tell(self._judges[lane.name], result)
+
+    def acknowledged(self, lane: Lane) -> None:
+        """Messages are out of hand."""
+        if self._waits_for_polls(self._judges[lane.name]):
+            self._on_idle()
+
+    def end_polls(self) -> bool:
+        """End the polls that began while jobs ran, where nothing but them keeps the worker.
+
+        True where there are any. Then it is to be called again: one that is on its way to the other
+        side is not waiting there yet, and so it is not ended.
+        """
+        found = False
+        for judge in {id(judge): judge for judge in self._judges.values()}.values():
+            if self._waits_for_polls(judge):
+                for lane in judge.lanes:
+                    poll = self._polls.get(lane.name)
+                    if poll is not None and poll.busy:
+                        lane.client.end_polls()
+                        found = True
+        return found
+
+    def _waits_for_polls(self, judge: _Judge) -> bool:
         left = judge.seconds_left()
-        if left is not None and left < 1 and not self._is_busy(judge):
-            # The poll that began while jobs ran would delay the end by its second.
-            for lane in judge.lanes:
-                lane.client.end_polls()
+        return left is not None and left < 1 and not judge.decided and not self._is_busy(judge)
 
     def _tell(self, judge: _Judge, report: _Report) -> None:
         if judge.tell(report):

@@ -11,8 +11,8 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, NamedTuple
 
 #: ``drain`` and ``quiet`` as in the command line's table of signals, ``slots``: show what runs,
-#: ``ignore``: nothing, ``fail``: a role cannot go on.
-Verb = Literal["drain", "quiet", "slots", "ignore", "fail"]
+#: ``ignore``: nothing, ``look``: only wake up, ``fail``: a role cannot go on.
+Verb = Literal["drain", "quiet", "slots", "ignore", "look", "fail"]
 
 #: what the signals say to a worker
 VERBS: Mapping[signal.Signals, Verb] = {

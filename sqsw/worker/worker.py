@@ -21,7 +21,6 @@ from sqsw.core.message import Message
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.worker_report import WorkerReport
 from sqsw.worker.acknowledger import Acknowledger
-from sqsw.worker.credits import Credits
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.loop import LoopExecutor
@@ -29,11 +28,11 @@ from sqsw.worker.executors.threads import ThreadExecutor
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.poller import Poller
-from sqsw.worker.ready import ReadyMessages
+from sqsw.worker.ready import ReadyMessages, make_pools
 from sqsw.worker.shutdown_watch import ShutdownWatch
 from sqsw.worker.signals import Notice, SignalInbox
 
-#: seconds between two looks during a drain
+#: seconds between two looks during a drain, and while polls are to end
 _LOOK_SECONDS = 0.02
 
 #: seconds beyond the drain to put back what is still in hand, and the same after a second signal
@@ -81,16 +80,14 @@ class Worker:
         self._introduce()
 
     def _introduce(self) -> None:
-        settings, events, lanes = self._settings, self._events, self._lanes
-        lock = threading.Lock()
-        self._pools = _pools(lanes, settings, lock)
-        self._executors: dict[Kind, Executor] = {"thread": ThreadExecutor(), "loop": LoopExecutor()}
+        """Make the roles from the end of the line to its beginning."""
+        settings, events = self._settings, self._events
         self._heartbeat = Heartbeat(
             events=events,
             on_lost=self._lost,
             is_acknowledging=self._is_acknowledging,
             renew=settings.heartbeat,
-            interval=beat_seconds(lanes),
+            interval=beat_seconds(self._lanes),
             clock=self._clock,
         )
         self._acknowledger = Acknowledger(
@@ -101,6 +98,9 @@ class Worker:
             linger_seconds=settings.ack_linger_seconds,
             clock=self._clock,
         )
+        self._executors: dict[Kind, Executor] = {"thread": ThreadExecutor(), "loop": LoopExecutor()}
+        lock = threading.Lock()
+        self._pools = make_pools(self._lanes, settings, lock)
         self._dispatcher = Dispatcher(
             self._pools,
             self._executors,
@@ -109,29 +109,32 @@ class Worker:
             lose=self._heartbeat.lose,
             put=self._acknowledger.put,
             put_back=self._acknowledger.put_back,
+            ended=self._ended,
             events=events,
             clock=self._clock,
         )
         self._watch = ShutdownWatch(
-            lanes,
+            self._lanes,
             in_hand=self._dispatcher.in_hand,
             on_decided=self._lanes_decided,
+            on_idle=lambda: self._inbox.post("look", "idle"),
             wait_seconds=settings.wait_seconds,
         )
         self._pollers = [
-            Poller(
-                lane,
-                ready.credits,
-                accept=self._dispatcher.accept,
-                poll_begins=self._watch.poll_begins,
-                poll_ended=self._watch.poll_ended,
-                on_fatal=lambda error: self._inbox.post("fail", "error", error),
-                events=events,
-                clock=self._clock,
-            )
-            for pool, ready in self._pools
-            for lane in pool
+            self._make_poller(lane, ready) for pool, ready in self._pools for lane in pool
         ]
+
+    def _make_poller(self, lane: Lane, ready: ReadyMessages) -> Poller:
+        return Poller(
+            lane,
+            ready.credits,
+            accept=self._dispatcher.accept,
+            poll_begins=self._watch.poll_begins,
+            poll_ended=self._watch.poll_ended,
+            on_fatal=lambda error: self._inbox.post("fail", "error", error),
+            events=self._events,
+            clock=self._clock,
+        )
 
     # What others may call, from any thread.
 
@@ -186,7 +189,8 @@ class Worker:
     def _wait(self) -> Notice:
         ends: list[Notice] = []
         while not ends:
-            ends = [notice for notice in self._inbox.wait() if self._is_end(notice)]
+            timeout = _LOOK_SECONDS if self._watch.end_polls() else None
+            ends = [notice for notice in self._inbox.wait(timeout) if self._is_end(notice)]
         return ends[0]
 
     def _is_end(self, notice: Notice) -> bool:
@@ -262,7 +266,10 @@ class Worker:
         self._dispatcher.acknowledged(lane, messages, deleted)
 
     def _batch_finished(self, lane: Lane, result: BatchProcessingResult) -> None:
-        self._watch.batch_finished(lane, result)
+        self._watch.acknowledged(lane)
+
+    def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
+        self._watch.ended(lane, result)
 
     def _forget(self, messages: Sequence[Message]) -> None:
         # After a second signal nobody waits for an extension that hangs.
@@ -309,21 +316,3 @@ class Worker:
             forced=self._forced_by is not None,
             requests=requests + sum(poller.requests for poller in self._pollers),
         )
-
-
-def _pools(
-    lanes: Sequence[Lane], settings: WorkerSettings, lock: threading.Lock
-) -> list[tuple[list[Lane], ReadyMessages]]:
-    """The lanes that share the slots of the worker, and each one that has slots of its own."""
-    shared = [lane for lane in lanes if lane.share.slots is None]
-    pools = [(shared, settings.concurrency)] if shared else []
-    pools += [([lane], lane.share.slots) for lane in lanes if lane.share.slots is not None]
-    total = sum(slots for _, slots in pools)
-    made = []
-    for pool, slots in pools:
-        prefetch = settings.prefetch
-        if prefetch is not None:
-            prefetch = prefetch * slots // total
-        weights = {lane.name: lane.share.weight for lane in pool}
-        made.append((pool, ReadyMessages(pool, Credits(weights, slots, prefetch, lock))))
-    return made

@@ -14,6 +14,7 @@ def entries(*texts: str, **options: Any) -> list[dict[str, Any]]:
     return [{"Id": str(n), "MessageBody": text, **options} for n, text in enumerate(texts)]
 
 
+@pytest.mark.known_difference(moto="answers an empty Failed")
 def test_a_batch_is_answered_entry_by_entry(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     answer = client.send_message_batch(QueueUrl=url, Entries=entries("a", "b"))
@@ -24,6 +25,9 @@ def test_a_batch_is_answered_entry_by_entry(client: Any, make_queue: MakeQueue) 
     assert {m["MessageId"] for m in received} == {e["MessageId"] for e in answer["Successful"]}
 
 
+@pytest.mark.known_difference(
+    moto="takes an empty batch of deletes", elasticmq="takes an empty batch"
+)
 def test_an_empty_batch_is_refused(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     code = "AWS.SimpleQueueService.EmptyBatchRequest"
@@ -35,6 +39,7 @@ def test_an_empty_batch_is_refused(client: Any, make_queue: MakeQueue) -> None:
         client.change_message_visibility_batch(QueueUrl=url, Entries=[])
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_ten_entries_are_the_most(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     with refused(
@@ -45,12 +50,14 @@ def test_ten_entries_are_the_most(client: Any, make_queue: MakeQueue) -> None:
     assert is_empty(client, url)
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_ids_must_be_distinct(client: Any, make_queue: MakeQueue) -> None:
     batch = [{"Id": "same", "MessageBody": text} for text in "ab"]
     with refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Id same repeated."):
         client.send_message_batch(QueueUrl=make_queue(), Entries=batch)
 
 
+@pytest.mark.known_difference(elasticmq="takes any id")
 def test_ids_have_a_form(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for entry_id in ("", "a b", "a.b", "x" * 81):
@@ -61,6 +68,7 @@ def test_ids_have_a_form(client: Any, make_queue: MakeQueue) -> None:
         assert error["Message"].startswith("A batch entry id can only contain alphanumeric")
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_a_batch_has_a_size_of_its_own(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     half = "x" * 524_288
@@ -71,6 +79,9 @@ def test_a_batch_has_a_size_of_its_own(client: Any, make_queue: MakeQueue) -> No
         client.send_message_batch(QueueUrl=url, Entries=entries(half, half + "x"))
 
 
+@pytest.mark.known_difference(
+    moto="refuses the whole batch for one long entry", elasticmq="takes long entries"
+)
 def test_one_bad_entry_does_not_hinder_the_others(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     answer = client.send_message_batch(
@@ -110,6 +121,7 @@ def test_messages_are_deleted_in_a_batch(client: Any, make_queue: MakeQueue) -> 
     assert failed["SenderFault"] is True
 
 
+@pytest.mark.known_difference(elasticmq="takes any visibility timeout")
 def test_visibility_is_changed_in_a_batch(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "a", "b")
@@ -126,6 +138,10 @@ def test_visibility_is_changed_in_a_batch(client: Any, make_queue: MakeQueue) ->
     assert bodies(take(client, url)) == [received[0]["Body"]]
 
 
+@pytest.mark.known_difference(
+    moto="answers no sequence numbers for batches",
+    elasticmq="answers no sequence numbers for batches",
+)
 def test_a_fifo_batch_keeps_its_order(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     answer = client.send_message_batch(QueueUrl=url, Entries=entries(*"cab", MessageGroupId="g"))
@@ -142,6 +158,9 @@ def test_a_batch_may_hold_duplicates(client: Any, make_queue: MakeQueue) -> None
     assert take_one(client, url)["Body"] == "a"
 
 
+@pytest.mark.known_difference(
+    moto="has the code of a single send", elasticmq="takes messages without a group"
+)
 def test_one_entry_without_a_group_refuses_a_fifo_batch(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     batch = entries("a", "b", MessageGroupId="g")

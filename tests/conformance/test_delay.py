@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.conformance.calls import counts, is_empty, refused, send, take, take_one
 
 MakeQueue = Callable[..., str]
@@ -40,6 +42,7 @@ def test_a_new_delay_is_not_for_messages_sent_before(
     assert take_one(client, url)["Body"] == "x"
 
 
+@pytest.mark.known_difference(moto="takes any delay", elasticmq="has texts of its own")
 def test_a_delay_has_bounds(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for seconds in (-1, 901):
@@ -47,6 +50,7 @@ def test_a_delay_has_bounds(client: Any, make_queue: MakeQueue) -> None:
             client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=seconds)
 
 
+@pytest.mark.known_difference(elasticmq="has texts of its own")
 def test_a_message_of_a_fifo_queue_has_no_delay_of_its_own(
     client: Any, make_queue: MakeQueue
 ) -> None:
@@ -55,6 +59,7 @@ def test_a_message_of_a_fifo_queue_has_no_delay_of_its_own(
         client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g", DelaySeconds=1)
 
 
+@pytest.mark.known_difference(moto="takes the delay of the message")
 def test_a_fifo_queue_ignores_a_delay_of_zero(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
@@ -65,6 +70,7 @@ def test_a_fifo_queue_ignores_a_delay_of_zero(
     assert take_one(client, url)["Body"] == "x"
 
 
+@pytest.mark.known_difference(moto="keeps the old delay", elasticmq="keeps the old delay")
 def test_a_fifo_queue_applies_a_new_delay_to_delayed_messages(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:

@@ -3,16 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.conformance.calls import refused, take_one
 
 MakeQueue = Callable[..., str]
 
 
+@pytest.mark.known_difference(moto="takes an empty body", elasticmq="has codes of its own")
 def test_an_empty_body_is_a_missing_parameter(client: Any, make_queue: MakeQueue) -> None:
     with refused("MissingParameter", "The request must contain the parameter MessageBody."):
         client.send_message(QueueUrl=make_queue(), MessageBody="")
 
 
+@pytest.mark.known_difference(elasticmq="knows no limit of the queue")
 def test_a_message_of_exactly_the_limit_is_taken(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     client.send_message(QueueUrl=url, MessageBody="x" * 1024)
@@ -20,6 +24,7 @@ def test_a_message_of_exactly_the_limit_is_taken(client: Any, make_queue: MakeQu
         client.send_message(QueueUrl=url, MessageBody="x" * 1025)
 
 
+@pytest.mark.known_difference(elasticmq="has the limit of 256 KiB")
 def test_the_default_limit_is_one_mebibyte(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     client.send_message(QueueUrl=url, MessageBody="x" * 1_048_576)
@@ -30,6 +35,7 @@ def test_the_default_limit_is_one_mebibyte(client: Any, make_queue: MakeQueue) -
         client.send_message(QueueUrl=url, MessageBody="x" * 1_048_577)
 
 
+@pytest.mark.known_difference(moto="counts characters", elasticmq="knows no limit of the queue")
 def test_bytes_are_counted_not_characters(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     client.send_message(QueueUrl=url, MessageBody="ü" * 512)
@@ -37,6 +43,7 @@ def test_bytes_are_counted_not_characters(client: Any, make_queue: MakeQueue) ->
         client.send_message(QueueUrl=url, MessageBody="ü" * 513)
 
 
+@pytest.mark.known_difference(moto="counts the body alone", elasticmq="knows no limit of the queue")
 def test_attributes_count_with_name_type_and_value(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     attributes = {"k": {"DataType": "String", "StringValue": "x"}}
@@ -45,6 +52,7 @@ def test_attributes_count_with_name_type_and_value(client: Any, make_queue: Make
         client.send_message(QueueUrl=url, MessageBody="x" * 1017, MessageAttributes=attributes)
 
 
+@pytest.mark.known_difference(moto="takes any character", elasticmq="has codes of its own")
 def test_characters_outside_xml_are_refused(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for text in ("\x00", "a\x1fb", "\ufffe", "\uffff", "\x0b"):
@@ -54,6 +62,7 @@ def test_characters_outside_xml_are_refused(client: Any, make_queue: MakeQueue) 
         client.send_message(QueueUrl=url, MessageBody=text)
 
 
+@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
 def test_a_receive_has_bounds(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for count in (0, 11):
@@ -72,6 +81,7 @@ def test_a_receive_has_bounds(client: Any, make_queue: MakeQueue) -> None:
             client.receive_message(QueueUrl=url, WaitTimeSeconds=seconds)
 
 
+@pytest.mark.known_difference(moto="takes any number", elasticmq="has codes of its own")
 def test_ten_message_attributes_are_the_most(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     attributes = {f"k{n}": {"DataType": "String", "StringValue": "x"} for n in range(11)}
@@ -79,6 +89,7 @@ def test_ten_message_attributes_are_the_most(client: Any, make_queue: MakeQueue)
         client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=attributes)
 
 
+@pytest.mark.known_difference(moto="refuses accented letters", elasticmq="takes any name")
 def test_names_of_message_attributes(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
 
@@ -96,6 +107,7 @@ def test_names_of_message_attributes(client: Any, make_queue: MakeQueue) -> None
             attempt(name)
 
 
+@pytest.mark.known_difference(moto="takes any value", elasticmq="has codes of its own")
 def test_types_and_values_of_message_attributes(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
 
@@ -125,6 +137,7 @@ def test_a_type_and_a_label_are_kept(client: Any, make_queue: MakeQueue) -> None
     assert take_one(client, url, MessageAttributeNames=["All"])["MessageAttributes"] == attributes
 
 
+@pytest.mark.known_difference(moto="takes any name", elasticmq="takes any name")
 def test_only_the_trace_header_is_a_system_attribute(client: Any, make_queue: MakeQueue) -> None:
     attributes = {"Other": {"DataType": "String", "StringValue": "x"}}
     with refused("InvalidParameterValue"):
@@ -133,6 +146,7 @@ def test_only_the_trace_header_is_a_system_attribute(client: Any, make_queue: Ma
         )
 
 
+@pytest.mark.known_difference(moto="takes any group", elasticmq="has codes of its own")
 def test_group_ids_are_printable_without_blanks(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g!\"#$%&'()*+,-./:;<=>?@[]")

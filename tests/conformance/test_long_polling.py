@@ -3,7 +3,11 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conformance.calls import arn_of, send, take_one
 
@@ -15,17 +19,22 @@ class Waiting:
 
     def __init__(self, client: Any, url: str, **options: Any) -> None:
         self._answer: dict[str, Any] = {}
+        self.seconds = float("inf")
         self._began = time.monotonic()
-        self._thread = threading.Thread(target=self._receive, args=(client, url, options))
+        arguments = (client, url, options)
+        self._thread = threading.Thread(target=self._receive, args=arguments, daemon=True)
         self._thread.start()
         time.sleep(0.3)  # let it get as far as waiting
 
     def _receive(self, client: Any, url: str, options: dict[str, Any]) -> None:
-        self._answer = client.receive_message(QueueUrl=url, **{"WaitTimeSeconds": 10} | options)
+        # A server that answers too late for the test makes no noise in the next one.
+        with suppress(BotoCoreError, ClientError):
+            options = {"WaitTimeSeconds": 10} | options
+            self._answer = client.receive_message(QueueUrl=url, **options)
         self.seconds = time.monotonic() - self._began
 
-    def bodies(self) -> list[str]:
-        self._thread.join(20)
+    def bodies(self, within: float = 20) -> list[str]:
+        self._thread.join(within)
         assert not self._thread.is_alive()
         return [message["Body"] for message in self._answer.get("Messages", [])]
 
@@ -99,6 +108,7 @@ def test_a_shorter_visibility_timeout_wakes_it_earlier(client: Any, make_queue: 
     assert waiting.seconds < 4
 
 
+@pytest.mark.known_difference(moto="does not wake for it")
 def test_a_delete_that_frees_a_group_wakes_it(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     send(client, url, "a", "b", MessageGroupId="g")
@@ -109,6 +119,7 @@ def test_a_delete_that_frees_a_group_wakes_it(client: Any, make_queue: MakeQueue
     assert waiting.seconds < 2
 
 
+@pytest.mark.known_difference(elasticmq="moves a message when its timeout ends")
 def test_a_dead_letter_wakes_it(client: Any, make_queue: MakeQueue) -> None:
     dead = make_queue()
     policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
@@ -128,9 +139,9 @@ def test_each_message_goes_to_one_of_those_who_wait(client: Any, make_queue: Mak
     assert sorted(body for one in waiting for body in one.bodies()) == ["a", "b", "c"]
 
 
+@pytest.mark.known_difference(moto="waits on", elasticmq="never answers")
 def test_the_end_of_the_queue_ends_it(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
-    waiting = Waiting(client, url, WaitTimeSeconds=5)
+    waiting = Waiting(client, url, WaitTimeSeconds=3)
     client.delete_queue(QueueUrl=url)
-    assert waiting.bodies() == []
-    assert waiting.seconds < 2
+    assert waiting.bodies(within=2) == []

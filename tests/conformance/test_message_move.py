@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.conformance.calls import arn_of, bodies, is_empty, refused, send, take, take_one
 
 MakeQueue = Callable[..., str]
@@ -37,6 +39,7 @@ def finished(client: Any, dead: str) -> dict[str, Any]:
         time.sleep(0.05)
 
 
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="names other numbers")
 def test_messages_go_back_to_where_they_came_from(client: Any, make_queue: MakeQueue) -> None:
     url, dead = make_dead(client, make_queue, "a", "b")
     client.start_message_move_task(SourceArn=arn_of(client, dead))
@@ -50,6 +53,7 @@ def test_messages_go_back_to_where_they_came_from(client: Any, make_queue: MakeQ
     assert is_empty(client, dead)
 
 
+@pytest.mark.known_difference(moto="has no move tasks")
 def test_messages_go_where_they_are_sent(client: Any, make_queue: MakeQueue) -> None:
     url, dead = make_dead(client, make_queue, "a")
     other = make_queue()
@@ -63,6 +67,7 @@ def test_messages_go_where_they_are_sent(client: Any, make_queue: MakeQueue) -> 
     assert is_empty(client, url)
 
 
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has handles of its own")
 def test_a_rate_slows_it_down_and_it_can_be_cancelled(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
@@ -90,6 +95,7 @@ def test_a_rate_slows_it_down_and_it_can_be_cancelled(
     assert len(take(client, dead, 4 - moved)) == 4 - moved
 
 
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="moves messages in flight")
 def test_messages_in_flight_stay(client: Any, make_queue: MakeQueue) -> None:
     url, dead = make_dead(client, make_queue, "a", "b")
     held = take_one(client, dead)
@@ -98,6 +104,7 @@ def test_messages_in_flight_stay(client: Any, make_queue: MakeQueue) -> None:
     assert bodies(take(client, url)) == [{"a": "b", "b": "a"}[held["Body"]]]
 
 
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="lists all tasks")
 def test_the_latest_task_comes_first(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue, "a")
     assert tasks_of(client, dead) == []
@@ -109,6 +116,7 @@ def test_the_latest_task_comes_first(client: Any, make_queue: MakeQueue) -> None
     assert [task["ApproximateNumberOfMessagesMoved"] for task in tasks] == [0, 1]
 
 
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
 def test_what_cannot_be_moved_is_refused(client: Any, make_queue: MakeQueue) -> None:
     url, dead = make_dead(client, make_queue)
     missing = arn_of(client, dead) + "-no"
@@ -129,6 +137,7 @@ def test_what_cannot_be_moved_is_refused(client: Any, make_queue: MakeQueue) -> 
             )
 
 
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
 def test_not_found_is_404(client: Any, make_queue: MakeQueue) -> None:
     arn = arn_of(client, make_queue()) + "-no"
     try:
@@ -139,6 +148,7 @@ def test_not_found_is_404(client: Any, make_queue: MakeQueue) -> None:
         raise AssertionError("it was found")
 
 
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
 def test_handles_that_are_none_are_refused(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue)
     with refused("InvalidParameterValue", "Value for parameter TaskHandle is invalid."):
@@ -154,6 +164,7 @@ def test_handles_that_are_none_are_refused(client: Any, make_queue: MakeQueue) -
         client.cancel_message_move_task(TaskHandle=handle(arn_of(client, dead) + "-no"))
 
 
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="moves all at once")
 def test_a_destination_that_is_deleted_fails_the_task(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:

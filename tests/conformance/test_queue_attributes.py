@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.conformance.calls import arn_of, attribute, refused
 
 MakeQueue = Callable[..., str]
@@ -33,12 +35,14 @@ def all_of(client: Any, url: str) -> dict[str, str]:
     return dict(answer["Attributes"])
 
 
+@pytest.mark.known_difference(elasticmq="knows no encryption and no limit")
 def test_a_new_standard_queue_shows_its_defaults(client: Any, make_queue: MakeQueue) -> None:
     shown = all_of(client, make_queue())
     assert {name: shown.pop(name) for name in STANDARD} == STANDARD
     assert shown.keys() == LIVE
 
 
+@pytest.mark.known_difference(elasticmq="knows no encryption and no limit")
 def test_a_new_fifo_queue_shows_four_more(client: Any, make_queue: MakeQueue) -> None:
     shown = all_of(client, make_queue(fifo=True))
     expected = STANDARD | FIFO
@@ -54,6 +58,7 @@ def test_the_arn_has_account_and_name(client: Any, make_queue: MakeQueue) -> Non
     assert parts[4:] == [account, name]
 
 
+@pytest.mark.known_difference(elasticmq="answers an empty map")
 def test_no_name_gets_no_attributes(client: Any, make_queue: MakeQueue) -> None:
     assert "Attributes" not in client.get_queue_attributes(QueueUrl=make_queue())
 
@@ -64,6 +69,7 @@ def test_attributes_that_a_queue_has_not_are_left_out(client: Any, make_queue: M
     assert answer["Attributes"] == {"VisibilityTimeout": "30"}
 
 
+@pytest.mark.known_difference(elasticmq="leaves unknown names out")
 def test_unknown_names_are_refused(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for name in ("Nonsense", "", "visibilitytimeout"):
@@ -90,6 +96,9 @@ OUT_OF_RANGE = {
 }
 
 
+@pytest.mark.known_difference(
+    moto="takes values out of range", elasticmq="takes values out of range"
+)
 def test_values_out_of_range_are_refused(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     before = all_of(client, url)
@@ -100,6 +109,7 @@ def test_values_out_of_range_are_refused(client: Any, make_queue: MakeQueue) -> 
     assert all_of(client, url) == before
 
 
+@pytest.mark.known_difference(moto="takes read-only names", elasticmq="has texts of its own")
 def test_what_is_read_only_cannot_be_set(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for name in ("QueueArn", "ApproximateNumberOfMessages", "CreatedTimestamp"):
@@ -109,6 +119,7 @@ def test_what_is_read_only_cannot_be_set(client: Any, make_queue: MakeQueue) -> 
     assert attribute(client, url, "VisibilityTimeout") == "30"
 
 
+@pytest.mark.known_difference(moto="takes them", elasticmq="takes them")
 def test_a_standard_queue_knows_no_fifo_attributes(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for name, value, text in (
@@ -123,6 +134,7 @@ def test_a_standard_queue_knows_no_fifo_attributes(client: Any, make_queue: Make
             client.set_queue_attributes(QueueUrl=url, Attributes={name: value})
 
 
+@pytest.mark.known_difference(moto="changes it", elasticmq="ignores the change")
 def test_the_type_of_a_queue_cannot_change(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True)
     client.set_queue_attributes(QueueUrl=url, Attributes={"FifoQueue": "true"})
@@ -130,6 +142,7 @@ def test_the_type_of_a_queue_cannot_change(client: Any, make_queue: MakeQueue) -
         client.set_queue_attributes(QueueUrl=url, Attributes={"FifoQueue": "false"})
 
 
+@pytest.mark.known_difference(elasticmq="knows no throughput limit")
 def test_high_throughput_needs_the_scope_of_the_group(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(
         fifo=True, DeduplicationScope="messageGroup", FifoThroughputLimit="perMessageGroupId"
@@ -138,11 +151,13 @@ def test_high_throughput_needs_the_scope_of_the_group(client: Any, make_queue: M
     make_queue(fifo=True, DeduplicationScope="messageGroup")
 
 
+@pytest.mark.known_difference(moto="takes it", elasticmq="knows no throughput limit")
 def test_high_throughput_without_the_scope_is_refused(client: Any, make_queue: MakeQueue) -> None:
     with refused("InvalidAttributeValue"):
         make_queue(fifo=True, FifoThroughputLimit="perMessageGroupId")
 
 
+@pytest.mark.known_difference(moto="keeps capitals", elasticmq="knows no encryption")
 def test_booleans_are_read_in_any_case_and_shown_in_lower(
     client: Any, make_queue: MakeQueue
 ) -> None:
@@ -150,6 +165,7 @@ def test_booleans_are_read_in_any_case_and_shown_in_lower(
     assert attribute(client, url, "SqsManagedSseEnabled") == "false"
 
 
+@pytest.mark.known_difference(moto="leaves it on", elasticmq="knows no encryption")
 def test_a_kms_key_switches_the_other_encryption_off(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(KmsMasterKeyId="alias/key", KmsDataKeyReusePeriodSeconds="6000")
     assert attribute(client, url, "SqsManagedSseEnabled") == "false"
@@ -161,11 +177,13 @@ def test_a_kms_key_switches_the_other_encryption_off(client: Any, make_queue: Ma
     assert attribute(client, url, "SqsManagedSseEnabled") == "false"
 
 
+@pytest.mark.known_difference(moto="takes both", elasticmq="knows no encryption")
 def test_one_kind_of_encryption_at_a_time(client: Any, make_queue: MakeQueue) -> None:
     with refused("InvalidAttributeName", "You can use one type of server-side encryption"):
         make_queue(KmsMasterKeyId="alias/key", SqsManagedSseEnabled="true")
 
 
+@pytest.mark.known_difference(moto="shows a policy of its own", elasticmq="keeps no policy")
 def test_an_empty_policy_takes_it_away(client: Any, make_queue: MakeQueue) -> None:
     policy = {"Version": "2012-10-17", "Statement": []}
     url = make_queue(Policy=policy)

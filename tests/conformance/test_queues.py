@@ -16,6 +16,7 @@ def test_a_queue_is_found_by_its_name(client: Any, queue_name: str) -> None:
     assert client.get_queue_url(QueueName=queue_name)["QueueUrl"] == url
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_a_queue_that_is_not_there_has_a_code_and_a_class(client: Any, queue_name: str) -> None:
     with pytest.raises(client.exceptions.QueueDoesNotExist) as caught:
         client.get_queue_url(QueueName=queue_name)
@@ -24,6 +25,7 @@ def test_a_queue_that_is_not_there_has_a_code_and_a_class(client: Any, queue_nam
     assert error["Message"].startswith("The specified queue does not exist")
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_operations_on_a_queue_that_is_not_there_are_refused(
     client: Any, make_queue: MakeQueue
 ) -> None:
@@ -40,6 +42,7 @@ def test_operations_on_a_queue_that_is_not_there_are_refused(
             operation(QueueUrl=url, **options)
 
 
+@pytest.mark.known_difference(elasticmq="takes URLs alone")
 def test_a_bare_name_stands_for_the_url(client: Any, make_queue: MakeQueue) -> None:
     name = make_queue().rpartition("/")[2]
     client.send_message(QueueUrl=name, MessageBody="by name")
@@ -53,6 +56,7 @@ def test_creating_it_again_answers_the_same_url(client: Any, make_queue: MakeQue
     assert make_queue(name, VisibilityTimeout="11") == url
 
 
+@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
 def test_creating_it_with_another_attribute_is_refused(client: Any, make_queue: MakeQueue) -> None:
     name = make_queue(VisibilityTimeout="11").rpartition("/")[2]
     with refused("QueueAlreadyExists", "different value for attribute VisibilityTimeout"):
@@ -61,6 +65,7 @@ def test_creating_it_with_another_attribute_is_refused(client: Any, make_queue: 
         make_queue(name, VisibilityTimeout="12")
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_what_counts_is_the_value_now_not_at_creation(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(VisibilityTimeout="11")
     name = url.rpartition("/")[2]
@@ -75,22 +80,26 @@ def test_a_default_that_is_given_is_no_difference(client: Any, make_queue: MakeQ
     assert make_queue(url.rpartition("/")[2], VisibilityTimeout="30") == url
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_bad_names_are_refused(client: Any) -> None:
     for name in ("", "with space", "a/b", "dot.ted", "x" * 81):
         with refused("InvalidParameterValue"):
             client.create_queue(QueueName=name)
 
 
+@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
 def test_a_fifo_queue_needs_its_suffix(client: Any, queue_name: str) -> None:
     with refused("InvalidParameterValue", "must end with .fifo suffix"):
         client.create_queue(QueueName=queue_name, Attributes={"FifoQueue": "true"})
 
 
+@pytest.mark.known_difference(moto="makes a standard queue", elasticmq="has codes of its own")
 def test_the_suffix_needs_a_fifo_queue(client: Any, fifo_queue_name: str) -> None:
     with refused("InvalidParameterValue"):
         client.create_queue(QueueName=fifo_queue_name)
 
 
+@pytest.mark.known_difference(elasticmq="answers an empty list")
 def test_queues_are_listed_by_their_beginning(client: Any, queue_name: str) -> None:
     names = [f"{queue_name}-{letter}" for letter in "cab"]
     urls = [client.create_queue(QueueName=name)["QueueUrl"] for name in names]
@@ -98,6 +107,7 @@ def test_queues_are_listed_by_their_beginning(client: Any, queue_name: str) -> N
     assert "QueueUrls" not in client.list_queues(QueueNamePrefix=queue_name + "-d")
 
 
+@pytest.mark.known_difference(elasticmq="knows no pages")
 def test_queues_are_listed_in_pages(client: Any, queue_name: str) -> None:
     urls = [client.create_queue(QueueName=f"{queue_name}-{n}")["QueueUrl"] for n in range(5)]
     pages = client.get_paginator("list_queues").paginate(
@@ -106,12 +116,14 @@ def test_queues_are_listed_in_pages(client: Any, queue_name: str) -> None:
     assert [page["QueueUrls"] for page in pages] == [urls[:2], urls[2:4], urls[4:]]
 
 
+@pytest.mark.known_difference(moto="takes any size", elasticmq="takes any size")
 def test_the_size_of_a_page_has_bounds(client: Any) -> None:
     for count in (0, 1001):
         with refused("InvalidParameterValue", "MaxResults must be an integer between 1 and 1000"):
             client.list_queues(MaxResults=count)
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_a_deleted_queue_is_gone(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "lost")
@@ -120,6 +132,7 @@ def test_a_deleted_queue_is_gone(client: Any, make_queue: MakeQueue) -> None:
         client.send_message(QueueUrl=url, MessageBody="x")
 
 
+@pytest.mark.known_difference(moto="takes the name at once", elasticmq="takes the name at once")
 def test_a_name_rests_for_60_seconds_after_a_delete(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     client.delete_queue(QueueUrl=url)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.conformance.calls import (
     arn_of,
     attribute,
@@ -48,6 +50,7 @@ def test_nothing_moves_unless_somebody_receives(
     assert take_one(client, dead)["Body"] == "x"
 
 
+@pytest.mark.known_difference(elasticmq="moves a message when its timeout ends")
 def test_the_moving_receive_delivers_the_next(client: Any, make_queue: MakeQueue) -> None:
     url, dead = with_dead_letters(client, make_queue)
     send(client, url, "first", "second")
@@ -57,6 +60,7 @@ def test_the_moving_receive_delivers_the_next(client: Any, make_queue: MakeQueue
     assert take_one(client, dead)["Body"] == "first"
 
 
+@pytest.mark.known_difference(moto="does not name the source")
 def test_it_keeps_what_it_was_and_tells_where_it_came_from(
     client: Any, make_queue: MakeQueue
 ) -> None:
@@ -76,6 +80,7 @@ def test_it_keeps_what_it_was_and_tells_where_it_came_from(
     assert after["Attributes"] == before["Attributes"]
 
 
+@pytest.mark.known_difference(moto="refuses the old handle", elasticmq="refuses the old handle")
 def test_an_old_handle_is_void_after_the_move(client: Any, make_queue: MakeQueue) -> None:
     url, dead = with_dead_letters(client, make_queue)
     send(client, url, "x")
@@ -85,6 +90,9 @@ def test_an_old_handle_is_void_after_the_move(client: Any, make_queue: MakeQueue
     assert take_one(client, dead)["Body"] == "x"
 
 
+@pytest.mark.known_difference(
+    moto="counts the receives of all queues", elasticmq="moves a message when its timeout ends"
+)
 def test_in_a_chain_the_receives_of_each_queue_count(client: Any, make_queue: MakeQueue) -> None:
     middle, last = with_dead_letters(client, make_queue, 2)
     policy = {"deadLetterTargetArn": arn_of(client, middle), "maxReceiveCount": 2}
@@ -109,6 +117,7 @@ def test_a_fifo_group_goes_on_in_the_same_receive(client: Any, make_queue: MakeQ
     assert message["Attributes"]["MessageGroupId"] == "g"
 
 
+@pytest.mark.known_difference(moto="keeps the old id")
 def test_two_messages_of_one_deduplication_id_both_arrive(
     client: Any, make_queue: MakeQueue
 ) -> None:
@@ -132,6 +141,7 @@ def test_the_policy_is_shown_with_a_number(client: Any, make_queue: MakeQueue) -
         assert policy == {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 5}
 
 
+@pytest.mark.known_difference(elasticmq="refuses an empty policy")
 def test_an_empty_policy_takes_it_away(client: Any, make_queue: MakeQueue) -> None:
     url, _ = with_dead_letters(client, make_queue)
     client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
@@ -141,6 +151,7 @@ def test_an_empty_policy_takes_it_away(client: Any, make_queue: MakeQueue) -> No
         take_one(client, url, VisibilityTimeout=0)
 
 
+@pytest.mark.known_difference(moto="fails on what is no JSON", elasticmq="has codes of its own")
 def test_policies_that_make_no_sense_are_refused(client: Any, make_queue: MakeQueue) -> None:
     arn = arn_of(client, make_queue())
     for policy in (
@@ -155,18 +166,21 @@ def test_policies_that_make_no_sense_are_refused(client: Any, make_queue: MakeQu
             make_queue(RedrivePolicy=policy)
 
 
+@pytest.mark.known_difference(moto="has codes of its own", elasticmq="has codes of its own")
 def test_the_target_must_exist(client: Any, make_queue: MakeQueue) -> None:
     policy = {"deadLetterTargetArn": arn_of(client, make_queue()) + "-no", "maxReceiveCount": 1}
     with refused("InvalidParameterValue", "Dead letter target does not exist."):
         make_queue(RedrivePolicy=policy)
 
 
+@pytest.mark.known_difference(moto="has codes of its own", elasticmq="takes it")
 def test_the_target_must_be_of_the_same_type(client: Any, make_queue: MakeQueue) -> None:
     policy = {"deadLetterTargetArn": arn_of(client, make_queue()), "maxReceiveCount": 1}
     with refused("InvalidParameterValue"):
         make_queue(fifo=True, RedrivePolicy=policy)
 
 
+@pytest.mark.known_difference(moto="knows no allow policy", elasticmq="knows no allow policy")
 def test_the_target_may_refuse_a_source(client: Any, make_queue: MakeQueue) -> None:
     dead = make_queue(RedriveAllowPolicy={"redrivePermission": "denyAll"})
     policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
@@ -180,6 +194,7 @@ def test_the_target_may_refuse_a_source(client: Any, make_queue: MakeQueue) -> N
     client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
 
 
+@pytest.mark.known_difference(moto="moves it into nothing", elasticmq="moves it into nothing")
 def test_a_message_stays_if_the_target_is_gone(client: Any, make_queue: MakeQueue) -> None:
     url, dead = with_dead_letters(client, make_queue)
     send(client, url, "x")

@@ -84,8 +84,9 @@ class Environment:
         (project / "pyproject.toml").write_text(dedent(pyproject))
         (project / package / "__init__.py").write_text("")
         (project / package / "jobs.py").write_text(dedent(source))
-        pip = [sys.executable, "-m", "pip", "--python", self.python, "install", "-q", "--no-deps"]
-        subprocess.run([*pip, "--no-build-isolation", project], check=True, timeout=120)
+        pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "-q"]
+        options = ["--no-deps", "--no-build-isolation"]
+        subprocess.run([*pip, *options, str(project)], check=True, timeout=120)
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run ``sqsw`` in the environment."""

@@ -65,3 +65,16 @@ def test_a_job_without_a_processor_is_a_failure_and_not_deleted() -> None:
     assert (result.succeeded_count(), result.failed_count()) == (0, 1)
     attributes = sqs.queue("emails").client.attributes()
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+def test_the_error_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    sqs = SQSEnv()
+    create_standard_queue(sqs, "emails")
+
+    @sqs.processor("emails", "send_email")
+    def send_email(to):
+        raise ConnectionError("the mail server is away")
+
+    send_email.delay(to="ann@example.com")
+    sqs.process_batch("emails", wait_seconds=1)
+    assert "ConnectionError: the mail server is away" in caplog.text

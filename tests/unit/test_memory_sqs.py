@@ -94,7 +94,7 @@ def test_an_error_without_a_shape_is_a_plain_one(session: MemorySession) -> None
     with pytest.raises(ClientError) as caught:
         client.create_queue(QueueName="a b")
     assert type(caught.value) is ClientError
-    error = caught.value.response["Error"]
+    error: Any = caught.value.response["Error"]
     assert error["Code"] == "InvalidParameterValue"
     assert error["QueryErrorCode"] == "InvalidParameterValueException"
 

@@ -73,7 +73,12 @@ def test_each_thread_has_a_connection_that_goes_with_it(engine: LocalEngine) -> 
 def test_memory_is_one_database_for_all_threads() -> None:
     engine = LocalEngine(None)
     engine.handle("CreateQueue", {"QueueName": "q"})
-    threads = [threading.Thread(target=lambda: [send(engine) for _ in range(50)]) for _ in "abcd"]
+
+    def work() -> None:
+        for _ in range(50):
+            send(engine)
+
+    threads = [threading.Thread(target=work) for _ in "abcd"]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,5 +1,6 @@
 """Faults of SQS, put between botocore and the embedded SQS."""
 
+import copy
 import json
 import os
 import signal
@@ -28,13 +29,20 @@ class Faults:
 
     def refuse(self, operation: str, code: str, *, text: str = "no", times: int = 1_000) -> None:
         """Refuse calls of an operation, this many times; they do not reach the queues."""
+        self._answer(operation, 400, {"Error": {"Code": code, "Message": text}}, times)
+
+    def answer(self, operation: str, result: dict[str, Any], *, times: int = 1_000) -> None:
+        """Answer calls of an operation, this many times, in the place of the queues."""
+        self._answer(operation, 200, result, times)
+
+    def _answer(self, operation: str, status: int, parsed: dict[str, Any], times: int) -> None:
         left = [times]
 
         def answer(**_: Any) -> Any:
             if not left[0]:
                 return None
             left[0] -= 1
-            return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": text}}
+            return SimpleNamespace(status_code=status), copy.deepcopy(parsed)
 
         self._events.register(f"before-call.sqs.{operation}", answer)
 

@@ -95,6 +95,31 @@ class TestBySQS:
         assert cancel_redrive(env, "emails_dead") == move.moved
         assert redrive_status(env, "emails_dead")[0].status == "CANCELLED"
 
+    def test_a_list_that_lags_is_not_taken_for_the_end_of_this_move(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        assert redrive(env, "emails_dead").moved == 25
+        dead_letter(env, "emails")
+        lagging = env.queue_client("emails_dead")
+        earlier = lagging.moves(lagging.attributes("QueueArn")["QueueArn"], 10)
+        faults.answer("ListMessageMoveTasks", {"Results": earlier}, times=3)
+        report = redrive(env, "emails_dead")
+        assert report.status == "COMPLETED"
+        assert faults.count("ListMessageMoveTasks") > 4
+
+    def test_too_many_looks_do_not_end_the_watching(
+        self, env: SQSEnv, dead: list[str], faults: Faults
+    ) -> None:
+        looks: list[Any] = []
+
+        def throttle(look: Any) -> None:
+            if not looks:
+                faults.refuse("ListMessageMoveTasks", "RequestThrottled", times=2)
+            looks.append(look)
+
+        report = redrive(env, "emails_dead", per_second=20, on_progress=throttle)
+        assert (report.moved, report.status) == (25, "COMPLETED")
+
     def test_there_may_be_nothing_to_cancel(self, env: SQSEnv, emails: str) -> None:
         assert redrive_status(env, "emails_dead") == []
         with pytest.raises(RedriveError) as caught:

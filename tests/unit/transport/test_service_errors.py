@@ -73,7 +73,7 @@ def test_a_server_that_is_not_there_is_a_failed_connection() -> None:
     from sqsw.sqs_env import SQSEnv
     from tests.backends import EndpointSession, free_port
 
-    session = EndpointSession(f"http://127.0.0.1:{free_port()}")
+    session = EndpointSession(f"http://127.0.0.1:{free_port()}", "us-east-1")
     env = SQSEnv(session, retry_max_attempts=1)
     with pytest.raises(ConnectionFailed, match="cannot connect to"):
         env.queue("emails").add_job("send_email")

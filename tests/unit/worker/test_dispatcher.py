@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.errors import TaskNotFound
 from sqsw.core.events import JobDone, JobStarted
 from sqsw.core.message import Message
@@ -48,6 +49,7 @@ class Kit:
         self.events, self.told = recorder()
         self.threads, self.loop = HeldExecutor(), HeldExecutor()
         self.diary: list[Any] = []
+        self.ended: list[BatchProcessingResult] = []
         lock = threading.Lock()
         weights = {each.name: each.share.weight for each in self.lanes}
         self.credits = Credits(weights, slots, 0, lock)
@@ -59,6 +61,7 @@ class Kit:
             lose=self.lose,
             put=self._put,
             put_back=self._put_back,
+            ended=lambda _, result: self.ended.append(result),
             events=self.events,
             clock=self.clock,
         )
@@ -169,6 +172,15 @@ def test_a_list_is_judged_message_by_message() -> None:
     kit.end("a", SUCCEEDED, FAILED)
     assert kit.diary == [("put", "a", None), ("put", "b", 7)]
     assert kit.told[-1].duration_seconds == 3
+    assert [bodies(kit.ended[0].succeeded), bodies(kit.ended[0].failed)] == [["a"], ["b"]]
+
+
+def test_a_quiet_at_the_end_of_a_job_starts_no_other() -> None:
+    kit = Kit(slots=1)
+    kit.accept(message("a"), message("b"))
+    kit.dispatcher._ended = lambda lane, _: kit.dispatcher.quiet(lane)
+    assert kit.end("a") is None
+    assert kit.diary == [("put", "a", None), ("back", ["b"], 0, False)]
 
 
 def test_a_lease_that_ended_during_the_job_drops_the_result() -> None:
@@ -306,6 +318,7 @@ def test_messages_that_wait_for_their_group_hold_no_credit() -> None:
     kit.accept(*group("g", 10))
     assert kit.credits.take(kit.lane.name, 10, 0) == 1
     assert kit.credits._accounts[kit.lane.name].parked == 9
+    assert kit.dispatcher.waiting() == 9
 
 
 def test_quiet_puts_back_what_has_not_started_and_what_comes() -> None:

@@ -25,10 +25,12 @@ class Kit:
         ]
         self.in_hand = dict.fromkeys((each.name for each in self.lanes), 0)
         self.decided: list[list[str]] = []
+        self.idle: list[bool] = []
         self.watch = ShutdownWatch(
             self.lanes,
             in_hand=lambda lane: self.in_hand[lane.name],
             on_decided=self._decided,
+            on_idle=lambda: self.idle.append(True),
         )
 
     def _decided(self, lanes: Sequence[Lane]) -> None:
@@ -42,7 +44,8 @@ class Kit:
 
     def batch(self, jobs: int = 1, of: int = 0) -> None:
         result = BatchProcessingResult("q", succeeded=[message() for _ in range(jobs)])
-        self.watch.batch_finished(self.lanes[of], result)
+        self.watch.ended(self.lanes[of], result)
+        self.watch.acknowledged(self.lanes[of])
 
 
 def test_an_empty_receive_ends_asap() -> None:
@@ -114,16 +117,30 @@ def test_idle_time_begins_anew_while_jobs_run() -> None:
     assert kit.decided == [["q0"]]
 
 
-def test_a_poll_is_ended_when_nothing_else_keeps_the_worker() -> None:
+def test_a_poll_that_began_while_jobs_ran_is_ended_when_nothing_else_keeps_the_worker() -> None:
     kit = Kit(ASAP_SHUTDOWN)
-    kit.batch()
-    assert kit.clients[0].polls_ended == 1
     kit.in_hand["q0"] = 1
+    poll = kit.watch.poll_begins(kit.lanes[0])
     kit.batch()
-    assert kit.clients[0].polls_ended == 1
-    never = Kit(NEVER_SHUTDOWN)
-    never.batch()
-    assert never.clients[0].polls_ended == 0
+    assert (kit.idle, kit.watch.end_polls()) == ([], False)
+    kit.in_hand["q0"] = 0
+    kit.batch()
+    assert kit.idle == [True]
+    # Again and again until it has ended: it may not have come to the other side yet.
+    assert kit.watch.end_polls() and kit.watch.end_polls()
+    assert kit.clients[0].polls_ended == 2
+    kit.watch.poll_ended(kit.lanes[0], poll, 0)
+    assert not kit.watch.end_polls()
+
+
+def test_polls_of_a_patient_policy_are_left_alone() -> None:
+    for policy in (NEVER_SHUTDOWN, IdleShutdown(30)):
+        kit = Kit(policy)
+        kit.in_hand["q0"] = 1
+        kit.watch.poll_begins(kit.lanes[0])
+        kit.in_hand["q0"] = 0
+        kit.batch()
+        assert (kit.idle, kit.watch.end_polls()) == ([], False)
 
 
 def test_jobs_are_counted() -> None:

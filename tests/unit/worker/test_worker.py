@@ -1,0 +1,71 @@
+"""The verbs of a worker; how it works is shown in tests/life."""
+
+import signal
+from collections.abc import Sequence
+
+import pytest
+
+from sqsw.core.events import DrainStarted, WorkerStarted, WorkerStopped
+from sqsw.core.message import Message
+from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.core.settings import WorkerSettings
+from sqsw.worker.worker import Worker
+from tests.unit.worker.doubles import FakeClient, lane, message, our_threads, recorder
+
+
+def test_a_stop_before_the_run_ends_it_at_once() -> None:
+    events, told = recorder(WorkerStarted, DrainStarted, WorkerStopped)
+    worker = Worker([lane("a"), lane("b", slots=3)], WorkerSettings(concurrency=5), events)
+    worker.stop("enough")
+    worker.stop("again")
+    report = worker.run()
+    assert (report.stopped_by, report.forced) == ("enough", False)
+    assert told == [
+        WorkerStarted(("a", "b"), 8),
+        DrainStarted("enough", 0, 0, 25.0),
+        WorkerStopped("enough", 0),
+    ]
+    assert our_threads() == []
+
+
+def test_the_handlers_of_signals_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+    events, _ = recorder()
+    worker = Worker([lane()], events=events)
+    events.subscribe(lambda _: seen.append(signal.getsignal(signal.SIGTERM)), WorkerStarted)
+    worker.stop()
+    worker.run()
+    assert seen != [before]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_error_in_the_main_thread_stops_everything_and_goes_up() -> None:
+    worker = Worker([lane()])
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    worker._inbox.wait = lambda timeout=None: interrupted()  # type: ignore[method-assign,assignment,return-value]  # Ctrl-C without our handlers
+    with pytest.raises(KeyboardInterrupt):
+        worker.run()
+    assert our_threads() == []
+
+
+def test_quiet_lets_what_is_in_hand_end() -> None:
+    client = FakeClient()
+    client.inbox = [[message("a")]]
+    worker = Worker([lane(client=client)])
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        worker.quiet()
+        worker.stop()
+        return [SUCCEEDED]
+
+    object.__setattr__(worker._lanes[0], "handle", handle)
+    assert worker.run().done == 1
+    assert client.deletes == [["a"]]
+
+
+def test_no_slot_is_busy() -> None:
+    assert Worker([lane()]).describe_slots() == "no slot is busy\n"
