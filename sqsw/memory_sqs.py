@@ -142,7 +142,7 @@ class _EmbeddedSession:
                 **options,
             )
         client = made if kind == "client" else made.meta.client
-        client.meta.events.register("before-send.sqs", _Seam(self, region_name))
+        client.meta.events.register("before-send.sqs", _Seam(self, engine, region_name))
         client.meta.events.register(END_POLLS_EVENT, lambda **_: engine.end_polls())
         return made
 
@@ -330,8 +330,8 @@ class _Seam:
     knows the region of its client.
     """
 
-    def __init__(self, session: _EmbeddedSession, region_name: str) -> None:
-        self._session, self._region_name = session, region_name
+    def __init__(self, session: _EmbeddedSession, engine: LocalEngine, region_name: str) -> None:
+        self._session, self._engine, self._region_name = session, engine, region_name
 
     def __call__(self, request: Any, **_: object) -> Any:
         from botocore.awsrequest import AWSResponse
@@ -341,7 +341,7 @@ class _Seam:
         headers |= {"host": url.netloc, wire.REGION_HEADER: self._region_name}
         with self._session.told_errors():
             answer = wire.answer(
-                self._session.engine, request.method, headers, request.body, scheme=url.scheme
+                self._engine, request.method, headers, request.body, scheme=url.scheme
             )
         answer_headers: Any = answer.headers  # it makes headers of its own out of any mapping
         return AWSResponse(request.url, answer.status, answer_headers, _RawBody(answer.body))

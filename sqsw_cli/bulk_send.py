@@ -1,6 +1,5 @@
 """Send the lines of a file: read, check, send, and tell what became of each."""
 
-import json
 import os
 import re
 import time
@@ -14,6 +13,7 @@ import click
 from sqsw.core.errors import SettingsError
 from sqsw_cli.exits import Exit
 from sqsw_cli.job_lines import BadLine, Common, read_lines
+from sqsw_cli.json_text import json_text
 from sqsw_cli.message_lines import show_failure, show_unsent
 from sqsw_cli.output import Printer
 from sqsw_cli.progress import Bar
@@ -181,7 +181,7 @@ class BulkSend:
             return item
         if self.common.raw:
             return str(item["body"])
-        return json.dumps(item["args"] if self.common.job is not None else item, ensure_ascii=False)
+        return json_text(item["args"] if self.common.job is not None else item)
 
     def _show_end(self, report: "SendReport", seconds: float, failed_path: str | None) -> None:
         printer = self.printer

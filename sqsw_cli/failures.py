@@ -1,6 +1,5 @@
 """What went wrong, why, and what to do next: on stderr, in words or as one JSON object."""
 
-import json
 import re
 import tempfile
 import traceback
@@ -9,6 +8,7 @@ import click
 
 from sqsw.core.errors import SQSError
 from sqsw_cli.exits import Exit, exit_code_of
+from sqsw_cli.json_text import json_text
 from sqsw_cli.wording import nearest
 
 
@@ -125,7 +125,7 @@ def show(failure: Failure, *, as_json: bool, color: bool) -> None:
             "why": failure.why,
             "next": failure.next,
         }
-        click.echo(json.dumps(values, ensure_ascii=False), err=True)
+        click.echo(json_text(values), err=True)
     else:
         text = block("error", failure.message, failure.why, failure.next, color=color)
         click.echo(text, err=True, color=color)

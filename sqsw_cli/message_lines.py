@@ -1,9 +1,9 @@
 """How messages look in the three faces."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sqsw_cli.json_text import json_text
 from sqsw_cli.output import Column, Printer
 from sqsw_cli.records import values_of
 from sqsw_cli.wording import ago, rfc3339, thousands
@@ -67,7 +67,7 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
     shorten = printer.terminal
     text = message.body or ""
     if message.args is not None:
-        text = arguments(message.args) if shorten else json.dumps(message.args, ensure_ascii=False)
+        text = arguments(message.args) if shorten else json_text(message.args)
     if shorten:
         printer.say(f"would send  {message.job or '-'}  {text}")
     else:
@@ -101,15 +101,13 @@ def payload(view: "MessageView", *, shorten: bool) -> str:
     if view.args is None:
         return _short(view.body) if shorten else view.body
     if not shorten:
-        return json.dumps(view.args, ensure_ascii=False)
+        return json_text(view.args)
     return arguments(view.args)
 
 
 def arguments(args: Mapping[str, Any]) -> str:
     """``to="user@example.com" count=3``, long values shortened."""
-    return " ".join(
-        f"{key}={_short(json.dumps(value, ensure_ascii=False))}" for key, value in args.items()
-    )
+    return " ".join(f"{key}={_short(json_text(value))}" for key, value in args.items())
 
 
 def _short(text: str) -> str:

@@ -3,13 +3,13 @@
 Keys are only ever added. Every key of a type is always there; what is unknown is null.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from sqsw_cli.json_text import json_text
 from sqsw_cli.wording import rfc3339
 
 KEYS: dict[str, tuple[str, ...]] = {
@@ -60,7 +60,7 @@ def values_of(item: Any) -> dict[str, Any]:
 
 def json_line(values: Mapping[str, Any]) -> str:
     """One line of JSON, UTF-8, times as RFC 3339."""
-    return json.dumps(values, ensure_ascii=False, default=_plain)
+    return json_text(values, default=_plain)
 
 
 def _plain(value: Any) -> Any:

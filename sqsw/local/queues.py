@@ -101,6 +101,8 @@ def delete_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
         queue = find_queue(transaction, store, params)
         message_rows.remove_all(transaction, queue)
         transaction.execute("DELETE FROM queues WHERE id = ?", (queue.id,))
+        transaction.execute("DELETE FROM move_tasks WHERE source = ?", (queue.id,))
+        transaction.execute("DELETE FROM deleted_queues WHERE deleted_at <= ?", (now - _PAUSE_MS,))
         transaction.execute(
             "INSERT OR REPLACE INTO deleted_queues VALUES (?, ?, ?)",
             (queue.arn.region, queue.name, now),

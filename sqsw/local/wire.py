@@ -11,7 +11,7 @@ A file that cannot be used is not an answer of SQS: that exception goes on to th
 import re
 import uuid
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqsw.local import json_protocol
 from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, LocalEngine
@@ -24,6 +24,15 @@ Headers = dict[str, str]
 
 # Credential=AKID/20260101/eu-west-1/sqs/aws4_request
 _SCOPE = re.compile(r"Credential=[^/,\s]*/[0-9]{8}/([A-Za-z0-9-]{1,64})/sqs/")
+
+
+class Request(NamedTuple):
+    """What a caller wants, whatever protocol said it."""
+
+    operation: str
+    params: dict[str, Any]
+    region: str
+    origin: str
 
 
 class Answer(NamedTuple):
@@ -52,21 +61,38 @@ def answer(
         Under which the request came, for the URLs of queues.
     """
     try:
-        if method != "POST":
-            raise UnknownOperationException(f"{method} is not a way to call this service.")
-        operation = json_protocol.operation_of(headers.get("x-amz-target", ""))
-        params = json_protocol.read_params(body)
-        _add_trace(params, headers)
+        request = read_request(method, headers, body, scheme=scheme)
         result = engine.handle(
-            operation, params, region=region_of(headers), origin=_origin(headers, scheme)
+            request.operation, request.params, region=request.region, origin=request.origin
         )
     except ServiceError as error:
-        return Answer(
-            error.status,
-            _headers() | json_protocol.error_headers(error),
-            json_protocol.write_error(error),
-        )
+        return failure(error)
+    return success(result)
+
+
+def read_request(method: str, headers: Mapping[str, str], body: bytes, *, scheme: str) -> Request:
+    """The operation and its parameters.
+
+    Raises
+    ------
+    ServiceError
+        It is no request of a protocol that is known here.
+    """
+    if method != "POST":
+        raise UnknownOperationException(f"{method} is not a way to call this service.")
+    params = json_protocol.read_params(body)
+    _add_trace(params, headers)
+    operation = json_protocol.operation_of(headers.get("x-amz-target", ""))
+    return Request(operation, params, region_of(headers), _origin(headers, scheme))
+
+
+def success(result: Mapping[str, Any]) -> Answer:
     return Answer(200, _headers(), json_protocol.write_answer(result))
+
+
+def failure(error: ServiceError) -> Answer:
+    headers = _headers() | json_protocol.error_headers(error)
+    return Answer(error.status, headers, json_protocol.write_error(error))
 
 
 def region_of(headers: Mapping[str, str]) -> str:

@@ -16,6 +16,9 @@ from sqsw.core.errors import (
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
+#: characters of a service's own words, at most
+_REASON_LENGTH = 300
+
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _ACCESS = {
     "AccessDenied",
@@ -59,7 +62,9 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
     answer = error.response.get("Error", {})
     code = answer.get("Code", "Unknown")
     short = code.rpartition(".")[2]
-    reason = f"{answer.get('Message', 'no reason given')} [{short}]"
+    # Where something else than SQS answers, the message may be a whole page.
+    lines = str(answer.get("Message") or "no reason given").strip().splitlines()
+    reason = f"{lines[0][:_REASON_LENGTH]} [{short[:_REASON_LENGTH]}]"
     if code in _NOT_FOUND:
         return QueueNotFound(f"no queue named {queue_name!r}", why=reason, code=short)
     if code in _EXPIRED:
@@ -113,7 +118,7 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
         return SettingsError(
             "no AWS region set",
             why="neither an option, AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile names one",
-            next="add --region eu-west-1 or set AWS_REGION",
+            next="add --region eu-west-1, set AWS_REGION, or work without AWS: add --local",
         )
     if isinstance(error, exceptions.ProfileNotFound):
         return SettingsError(

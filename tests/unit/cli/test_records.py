@@ -8,6 +8,7 @@ from sqsw.sqs_manage.bulk import SentMessage
 from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.message_view import Failure, MessageView
 from sqsw.sqs_manage.moves import Move
+from sqsw_cli.json_text import json_text
 from sqsw_cli.records import COUNTERS, KEYS, json_line, record
 
 
@@ -48,3 +49,10 @@ def test_times_are_rfc_3339_and_text_is_not_escaped() -> None:
         "tags": ["ä"],
         "in": {"word": "x"},
     }
+
+
+def test_a_lone_surrogate_is_written_as_an_escape() -> None:
+    text = json_text({"path": "caf\udce9.py", "name": "café"})
+
+    assert text == '{"path": "caf\\udce9.py", "name": "caf\\u00e9"}'
+    assert json_text({"name": "café"}) == '{"name": "café"}'

@@ -46,10 +46,16 @@ def test_a_relaxed_engine_waits_for_neither() -> None:
 
 def test_nothing_of_a_deleted_queue_is_left(sqs: Calls) -> None:
     url = sqs.make("q.fifo")
+    arn = "arn:aws:sqs:local:000000000000:q.fifo"
+    policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": 1}}'
+    source = sqs.make("source.fifo", RedrivePolicy=policy)
     sqs.send(url, "x", MessageGroupId="g")
     sqs.receive(url, ReceiveRequestAttemptId="once")
+    sqs("StartMessageMoveTask", SourceArn=arn)
+    sqs("DeleteQueue", QueueUrl=source)
     sqs("DeleteQueue", QueueUrl=url)
-    for table in ("queues", "messages", "bodies", "groups", "deduplications", "attempts"):
+    tables = "queues messages bodies groups deduplications attempts move_tasks"
+    for table in tables.split():
         assert sqs.rows(f"SELECT * FROM {table}") == []
 
 

@@ -1,0 +1,19 @@
+"""JSON as text that every stream can carry."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+
+def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """JSON in readable UTF-8.
+
+    A lone surrogate (half of a character, in a file name that is no UTF-8, say) cannot be encoded;
+    a value with one is written in ASCII escapes, which lose nothing.
+    """
+    text = json.dumps(value, ensure_ascii=False, default=default)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, default=default)
+    return text

@@ -1,0 +1,52 @@
+"""Tags and permissions at their edges."""
+
+import json
+
+import pytest
+
+from sqsw.local.errors import InvalidParameterValueException
+from tests.unit.local.manual import Calls, refused
+
+
+def permit(sqs: Calls, url: str, label: str) -> None:
+    sqs(
+        "AddPermission",
+        QueueUrl=url,
+        Label=label,
+        AWSAccountIds=["111111111111"],
+        Actions=["SendMessage"],
+    )
+
+
+def policy_of(sqs: Calls, url: str) -> object:
+    answer = sqs("GetQueueAttributes", QueueUrl=url, AttributeNames=["Policy"])
+    return json.loads(answer["Attributes"]["Policy"]) if answer else None
+
+
+@pytest.mark.parametrize("statement", [{"Sid": "theirs"}, [{"Sid": "theirs"}], "odd", [1]])
+def test_a_policy_of_any_form_is_added_to(sqs: Calls, statement: object) -> None:
+    url = sqs.make(Policy=json.dumps({"Version": "2012-10-17", "Statement": statement}))
+    permit(sqs, url, "ours")
+    policy = policy_of(sqs, url)
+    assert isinstance(policy, dict)
+    assert policy["Version"] == "2012-10-17"
+    assert policy["Statement"][-1]["Sid"] == "ours"
+    assert len(policy["Statement"]) == 2
+
+
+@pytest.mark.parametrize("label", ["", "a b", "x" * 81])
+def test_labels_have_a_form(sqs: Calls, label: str) -> None:
+    with refused(InvalidParameterValueException, "for parameter Label is invalid"):
+        permit(sqs, sqs.make(), label)
+
+
+@pytest.mark.parametrize(
+    "tags", [{"": "x"}, {"k" * 129: "x"}, {"k": "x" * 257}, {"aws:k": "x"}, {"AWS:k": "x"}]
+)
+def test_tags_have_a_form(sqs: Calls, tags: dict[str, str]) -> None:
+    url = sqs.make()
+    with refused(InvalidParameterValueException):
+        sqs("TagQueue", QueueUrl=url, Tags=tags)
+    with refused(InvalidParameterValueException):
+        sqs("CreateQueue", QueueName="other", tags=tags)
+    assert sqs("ListQueueTags", QueueUrl=url) == {}

@@ -1,0 +1,54 @@
+"""Deleting and hiding, where time matters."""
+
+from sqsw.local.errors import InvalidParameterValueException, MissingRequiredParameterException
+from tests.unit.local.manual import Calls, refused
+
+
+def test_twelve_hours_count_from_the_latest_delivery(sqs: Calls) -> None:
+    url = sqs.make(VisibilityTimeout=100)
+    sqs.send(url, "x")
+    (message,) = sqs.receive(url)
+    sqs.hide(url, message, 43200)
+    sqs.clock.pass_seconds(3600)
+    with refused(InvalidParameterValueException, "beyond the limit [43200 seconds]"):
+        sqs.hide(url, message, 43200 - 3599)
+    sqs.hide(url, message, 43200 - 3600)
+    sqs.hide(url, message, 0)
+    (message,) = sqs.receive(url)
+    sqs.hide(url, message, 43200)
+
+
+def test_a_handle_that_is_twice_in_a_batch_deletes_once(sqs: Calls) -> None:
+    url = sqs.make()
+    sqs.send(url, "a", "b")
+    (message,) = sqs.receive(url, 1)
+    entries = [{"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]} for n in range(2)]
+    answer = sqs("DeleteMessageBatch", QueueUrl=url, Entries=entries)
+    assert answer == {"Successful": [{"Id": "0"}, {"Id": "1"}]}
+    assert sqs.counts(url) == (1, 0, 0)
+
+
+def test_the_timeout_is_needed(sqs: Calls) -> None:
+    url = sqs.make()
+    sqs.send(url, "a")
+    (message,) = sqs.receive(url)
+    with refused(MissingRequiredParameterException, "VisibilityTimeout"):
+        sqs("ChangeMessageVisibility", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def test_a_handle_of_an_earlier_delivery_deletes_on_a_standard_queue(sqs: Calls) -> None:
+    url = sqs.make(VisibilityTimeout=10)
+    sqs.send(url, "a")
+    (first,) = sqs.receive(url)
+    sqs.clock.pass_seconds(10)
+    sqs.receive(url)
+    sqs.delete(url, first)
+    assert sqs.counts(url) == (0, 0, 0)
+
+
+def test_bodies_go_with_their_messages(sqs: Calls) -> None:
+    url = sqs.make()
+    sqs.send(url, "a")
+    (message,) = sqs.receive(url)
+    sqs.delete(url, message)
+    assert sqs.rows("SELECT * FROM bodies") == []
