@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     __version__: str
 else:
+    from sqsw.core.lazy_face import lazy_face
+
     _HOMES = {
         "ConstantBackoff": "sqsw.backoff_policies",
         "DEFAULT_BACKOFF": "sqsw.backoff_policies",
@@ -57,17 +59,14 @@ else:
         "redrive": "sqsw.sqs_manage.redrive",
     }
     __all__ = list(_HOMES)
+    _load = lazy_face(__name__, _HOMES)
 
     def __getattr__(name):
         if name == "__version__":
             from importlib_metadata import version
 
             return version("sqsw")
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        value = globals()[name] = _load(name)
         return value
 
     def __dir__():

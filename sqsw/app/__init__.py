@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from sqsw.app.plugins import load_plugins as load_plugins
     from sqsw.app.running import run_app as run_app
 else:
+    from sqsw.core.lazy_face import lazy_face
+
     _HOMES = {
         "load_app": "sqsw.app.loading",
         "load_plugins": "sqsw.app.plugins",
@@ -18,9 +20,4 @@ else:
         "run_app": "sqsw.app.running",
     }
 
-    def __getattr__(name):
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
+    __getattr__ = lazy_face(__name__, _HOMES)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sqsw.codecs.table import get_codec as get_codec
     from sqsw.codecs.table import register_codec as register_codec
 else:
+    from sqsw.core.lazy_face import lazy_face
+
     _HOMES = {
         "CONTENT_TYPES_CODECS": "sqsw.codecs.table",
         "Codec": "sqsw.codecs.base",
@@ -23,9 +25,4 @@ else:
         "register_codec": "sqsw.codecs.table",
     }
 
-    def __getattr__(name):
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
+    __getattr__ = lazy_face(__name__, _HOMES)

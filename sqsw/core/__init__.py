@@ -11,15 +11,12 @@ if TYPE_CHECKING:
     from sqsw.core.errors import SQSError as SQSError
     from sqsw.core.redrive_policy import RedrivePolicy as RedrivePolicy
 else:
+    from sqsw.core.lazy_face import lazy_face
+
     _HOMES = {
         "BatchProcessingResult": "sqsw.core.batch_result",
         "RedrivePolicy": "sqsw.core.redrive_policy",
         "SQSError": "sqsw.core.errors",
     }
 
-    def __getattr__(name):
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
+    __getattr__ = lazy_face(__name__, _HOMES)

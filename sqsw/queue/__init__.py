@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from sqsw.queue.job_queue import JobQueue as JobQueue
     from sqsw.queue.raw_queue import RawQueue as RawQueue
 else:
+    from sqsw.core.lazy_face import lazy_face
+
     _HOMES = {
         "GenericQueue": "sqsw.queue.generic",
         "JobQueue": "sqsw.queue.job_queue",
@@ -15,9 +17,4 @@ else:
         "SQSBatchError": "sqsw.core.errors",
     }
 
-    def __getattr__(name):
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
+    __getattr__ = lazy_face(__name__, _HOMES)

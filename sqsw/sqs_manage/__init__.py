@@ -11,15 +11,12 @@ if TYPE_CHECKING:
     from sqsw.sqs_manage.create import create_standard_queue as create_standard_queue
     from sqsw.sqs_manage.remove import delete_queue as delete_queue
 else:
+    from sqsw.core.lazy_face import lazy_face
+
     _HOMES = {
         "create_fifo_queue": "sqsw.sqs_manage.create",
         "create_standard_queue": "sqsw.sqs_manage.create",
         "delete_queue": "sqsw.sqs_manage.remove",
     }
 
-    def __getattr__(name):
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
+    __getattr__ = lazy_face(__name__, _HOMES)
