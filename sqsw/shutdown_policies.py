@@ -98,8 +98,10 @@ class IdleShutdown(_Policy):
         return max(0.0, self._since + self.idle_seconds - self._clock())
 
     def fresh(self) -> ShutdownPolicy:
-        """The same policy without what it has seen."""
-        return IdleShutdown(self.idle_seconds, self._clock)
+        """The same policy without what it has seen; its time counts from now."""
+        copy = IdleShutdown(self.idle_seconds, self._clock)
+        copy._since = self._clock()
+        return copy
 
     def __repr__(self) -> str:
         return f"IdleShutdown({self.idle_seconds!r})"

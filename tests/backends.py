@@ -16,6 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from sqsw.memory_sqs import LocalSession, MemorySession
 
@@ -37,6 +38,8 @@ class EndpointSession(boto3.session.Session):
 
     def client(self, *args: Any, **kwargs: Any) -> Any:
         kwargs.setdefault("endpoint_url", self.endpoint_url)
+        # A 500 is what these servers answer to what they do not know: asking again only takes time.
+        kwargs.setdefault("config", Config(retries={"total_max_attempts": 1}))
         return super().client(*args, **kwargs)
 
     def resource(self, *args: Any, **kwargs: Any) -> Any:
@@ -53,9 +56,9 @@ class Clock:
 
 
 class EngineClock(Clock):
-    """Moves the clock of a session in memory."""
+    """Moves the clock of a session of ours, for this process."""
 
-    def __init__(self, session: MemorySession) -> None:
+    def __init__(self, session: MemorySession | LocalSession) -> None:
         self._session = session
 
     def pass_seconds(self, seconds: float) -> None:
@@ -102,6 +105,9 @@ class File(Backend):
 
     def session(self, directory: Path) -> Any:
         return LocalSession(directory / "local.db")
+
+    def clock(self, session: Any) -> Clock:
+        return EngineClock(session)
 
 
 class Server(Backend):

@@ -150,7 +150,7 @@ class FileLocked(FileError):
     """Somebody else held the file for longer than we wait."""
 
     why = "the file stayed locked for 5 seconds"
-    next = "share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324"
+    next = "try again when the other program is done, or name another file"
 
 
 class FileNotOurs(FileError):

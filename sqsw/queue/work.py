@@ -110,7 +110,12 @@ def work_apart(
 
     ensure_logged(events)
     if fork and hasattr(os, "fork") and threading.active_count() == 1:
-        Supervisor(work_one, [(queue,) for queue in queues], events=events).run()
+        Supervisor(
+            work_one,
+            [(queue,) for queue in queues],
+            drain_seconds=settings.drain_seconds,
+            events=events,
+        ).run()
         return
     work_queues(queues, settings=settings, events=events, policy_of=lambda _: policy_maker())
 

@@ -145,11 +145,11 @@ class ShutdownWatch:
         """A receive was answered, with so many messages."""
         judge = self._judges[lane.name]
         self._polls.pop(lane.name, None)
-        # Busy before or after: a message that went back while SQS answered is not in that answer.
-        if count or poll.busy or self._is_busy(judge):
+        if count or self._is_busy(judge):
             self._tell(judge, None)
-        else:
+        elif not poll.busy:
             self._tell(judge, BatchProcessingResult(lane.name))
+        # Else it says nothing: a message that went back while SQS answered is not in that answer.
 
     def ended(self, lane: Lane, result: BatchProcessingResult) -> None:
         """A call ended. Told before the next one begins, so that no policy is overrun."""

@@ -117,6 +117,30 @@ def test_idle_time_begins_anew_while_jobs_run() -> None:
     assert kit.decided == [["q0"]]
 
 
+def test_idle_time_counts_from_the_end_of_the_last_job_and_not_of_the_poll_after_it() -> None:
+    clock = ManualClock()
+    kit = Kit(IdleShutdown(10, clock=clock))
+    kit.in_hand["q0"] = 1
+    poll = kit.watch.poll_begins(kit.lanes[0])
+    kit.in_hand["q0"] = 0
+    kit.batch()
+    clock.advance(10)
+    kit.watch.poll_ended(kit.lanes[0], poll, 0)
+    assert kit.decided == []  # that poll may have missed what went back meanwhile
+    assert kit.poll() == 0
+    assert kit.decided == [["q0"]]
+
+
+def test_idle_time_counts_from_the_start_where_nothing_ever_comes() -> None:
+    clock = ManualClock()
+    kit = Kit(IdleShutdown(10, clock=clock))
+    poll = kit.watch.poll_begins(kit.lanes[0])
+    assert poll.wait_seconds == 10
+    clock.advance(10)
+    kit.watch.poll_ended(kit.lanes[0], poll, 0)
+    assert kit.decided == [["q0"]]
+
+
 def test_a_poll_that_began_while_jobs_ran_is_ended_when_nothing_else_keeps_the_worker() -> None:
     kit = Kit(ASAP_SHUTDOWN)
     kit.in_hand["q0"] = 1
