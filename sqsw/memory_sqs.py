@@ -27,6 +27,10 @@ DEFAULT_PATH: Final = ".sqsw/local.db"
 #: emit it on any client of a session, and its receives that wait in this process answer at once
 END_POLLS_EVENT: Final = "sqsw.end-polls"
 
+#: emit it on any client of a session with ``queue_url``, ``after`` and ``limit``; the response is a
+#: :class:`~sqsw.local.peeking.Peek`
+PEEK_EVENT: Final = "sqsw.peek"
+
 # One lock for all sessions, held over a fork: botocore's sessions are not made for two threads, and
 # a child must not inherit one that is half made.
 _making = threading.RLock()
@@ -144,6 +148,7 @@ class _EmbeddedSession:
         client = made if kind == "client" else made.meta.client
         client.meta.events.register("before-send.sqs", _Seam(self, engine, region_name))
         client.meta.events.register(END_POLLS_EVENT, lambda **_: engine.end_polls())
+        client.meta.events.register(PEEK_EVENT, _Peek(self, engine, region_name))
         return made
 
 
@@ -345,6 +350,17 @@ class _Seam:
             )
         answer_headers: Any = answer.headers  # it makes headers of its own out of any mapping
         return AWSResponse(request.url, answer.status, answer_headers, _RawBody(answer.body))
+
+
+class _Peek:
+    """Answers the event by which tools look at messages without receiving them."""
+
+    def __init__(self, session: _EmbeddedSession, engine: LocalEngine, region_name: str) -> None:
+        self._session, self._engine, self._region_name = session, engine, region_name
+
+    def __call__(self, queue_url: str, after: int, limit: int, **_: object) -> Any:
+        with self._session.told_errors():
+            return self._engine.peek(queue_url, after=after, limit=limit, region=self._region_name)
 
 
 class _RawBody:

@@ -109,7 +109,8 @@ def _peeked(
 ) -> "Iterator[Iterator[MessageView]]":
     from sqsw.sqs_manage.peek import peek_messages
 
-    _say_the_cost(printer, env, queue, yes=yes)
+    if not is_local(env):  # the embedded SQS looks without a receive
+        _say_the_cost(printer, env, queue, yes=yes)
     views = peek_messages(
         env,
         queue,
@@ -139,7 +140,7 @@ def _say_the_cost(printer: Printer, env: "SQSEnv", queue: str, *, yes: bool) -> 
         why=why,
         next="on a dead-letter queue this is harmless",
     )
-    if not yes and not is_local(env):
+    if not yes:
         yes_or_no(
             f"Look into {report.name}?",
             f"peeking may spend the last receive of messages of {report.name!r} and needs a yes",

@@ -10,6 +10,7 @@ from sqsw.local import labels, move_tasks, moves, queues, receiving, releasing, 
 from sqsw.local.clock import Clock, MovableClock
 from sqsw.local.connections import Durability
 from sqsw.local.errors import UnknownOperationException
+from sqsw.local.peeking import Peek, peek
 from sqsw.local.store import Store, StoreSettings
 from sqsw.local.validate import Params
 
@@ -130,6 +131,26 @@ class LocalEngine:
         now = self.store.now()
         move_tasks.advance(self.store, now)
         return function(self.store, Params(params, region, origin), now)
+
+    def peek(
+        self, queue_url: str, *, after: int = -1, limit: int = 100, region: str = DEFAULT_REGION
+    ) -> Peek:
+        """Look at messages that could be received now, and leave them as they are.
+
+        Parameters
+        ----------
+        after :
+            ``last`` of the part before; -1 begins with the oldest message.
+        limit :
+            Messages in one part, at most.
+
+        Raises
+        ------
+        ServiceError
+            There is no such queue.
+        """
+        params = Params({"QueueUrl": queue_url}, region, DEFAULT_ORIGIN)
+        return peek(self.store, params, self.store.now(), after=after, limit=limit)
 
     def end_polls(self) -> None:
         """Every receive that waits now, in this process, answers at once with nothing."""

@@ -19,7 +19,7 @@ _STORED = (
 )
 _ONE = _STORED.format(index="") + "m.seq = ? AND m.queue = ?"
 _READY = _STORED.format(index="INDEXED BY m_ready") + (
-    "m.queue = ? AND m.state = 0 AND m.seq >= ? ORDER BY m.seq LIMIT ?"
+    "m.queue = ? AND m.state = 0 AND m.seq >= ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
 )
 _OF_GROUP = _STORED.format(index="INDEXED BY m_group") + (
     "m.grp = ? AND m.seq >= ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
@@ -93,9 +93,11 @@ def place_of(transaction: Transaction, queue: Queue, seq: int, now: int) -> Plac
     return Place(*row) if row and seq >= queue.horizon(now) else None
 
 
-def ready_messages(transaction: Transaction, queue: Queue, limit: int, now: int) -> list[Stored]:
+def ready_messages(
+    transaction: Transaction, queue: Queue, limit: int, now: int, after: int = -1
+) -> list[Stored]:
     """What can be received now, oldest first; after :func:`settle`."""
-    rows = transaction.rows(_READY, (queue.id, queue.horizon(now), limit))
+    rows = transaction.rows(_READY, (queue.id, queue.horizon(now), after, limit))
     return [Stored(*row) for row in rows]
 
 

@@ -9,19 +9,16 @@ from typing import Any, Final
 from sqsw.local import (
     dead_letters,
     fifo,
-    message_attributes,
     message_queries,
     message_rows,
     move_tasks,
     queue_rows,
 )
-from sqsw.local.attributes import unknown_attribute
-from sqsw.local.digests import md5_of_attributes
 from sqsw.local.errors import OverLimit
 from sqsw.local.fifo import Delivery
 from sqsw.local.message_queries import Stored
 from sqsw.local.queue_rows import Queue, find_queue
-from sqsw.local.receipts import Receipt, write_receipt
+from sqsw.local.showing import Showing, system_names
 from sqsw.local.store import Store, Transaction
 from sqsw.local.validate import (
     MAX_BATCH_ENTRIES,
@@ -34,20 +31,6 @@ from sqsw.local.validate import (
 )
 from sqsw.local.waiting import wait_for
 
-_SYSTEM_ATTRIBUTES: Final = frozenset(
-    {
-        "All",
-        "SenderId",
-        "SentTimestamp",
-        "ApproximateReceiveCount",
-        "ApproximateFirstReceiveTimestamp",
-        "SequenceNumber",
-        "MessageDeduplicationId",
-        "MessageGroupId",
-        "AWSTraceHeader",
-        "DeadLetterQueueSourceArn",
-    }
-)
 #: dead letters that one look moves at most
 _MAX_MOVES: Final = 1_000
 
@@ -80,8 +63,9 @@ class Receive:
         self.wait_seconds = (
             queue.number("ReceiveMessageWaitTimeSeconds") if wait_seconds is None else wait_seconds
         )
-        self._system_names = _system_names(params)
-        self._attribute_names = params.texts("MessageAttributeNames")
+        self._show = Showing(
+            store.settings.account, system_names(params), params.texts("MessageAttributeNames")
+        )
         self._attempt_id = _attempt_id(params, queue)
 
     def look(self, now: int | None = None) -> dict[str, Any] | None:
@@ -107,7 +91,7 @@ class Receive:
             if queue is None:
                 return {}
             messages = self._take(transaction, queue, now)
-            shown = [self._shown(queue, message) for message in messages]
+            shown = [self._show.message(queue, message) for message in messages]
         return {"Messages": shown} if shown else None
 
     def seconds_to_deadline(self) -> float | None:
@@ -161,44 +145,6 @@ class Receive:
         if room <= 0 and not queue.is_fifo and not self.wait_seconds:
             raise OverLimit(f"Too many messages in flight: at most {most} are allowed for a queue.")
         return max(0, min(room, self._max_messages))
-
-    def _shown(self, queue: Queue, message: Stored) -> dict[str, Any]:
-        answer: dict[str, Any] = {
-            "MessageId": message.id,
-            "ReceiptHandle": write_receipt(queue.secret, Receipt(message.seq, message.receives)),
-            "MD5OfBody": message.md5,
-            "Body": message.body,
-        }
-        if self._system_names:
-            attributes = self._system_attributes(queue, message)
-            if attributes:
-                answer["Attributes"] = attributes
-        selected = message_attributes.select(
-            message_attributes.from_json(message.attributes), self._attribute_names
-        )
-        if selected:
-            answer["MD5OfMessageAttributes"] = md5_of_attributes(selected)
-            answer["MessageAttributes"] = message_attributes.shown(selected)
-        return answer
-
-    def _system_attributes(self, queue: Queue, message: Stored) -> dict[str, str]:
-        attributes = {
-            "SenderId": self._store.settings.account,
-            "SentTimestamp": str(message.sent_at),
-            "ApproximateReceiveCount": str(message.receives),
-            "ApproximateFirstReceiveTimestamp": str(message.first_receive),
-            "SequenceNumber": fifo.sequence_number(message.seq) if queue.is_fifo else None,
-            "MessageDeduplicationId": message.deduplication_id,
-            "MessageGroupId": message.group_name,
-            "AWSTraceHeader": message.trace_header,
-            "DeadLetterQueueSourceArn": message.source_arn,
-        }
-        wanted = self._system_names
-        return {
-            name: value
-            for name, value in attributes.items()
-            if value is not None and ("All" in wanted or name in wanted)
-        }
 
 
 def _choose_standard(
@@ -282,14 +228,6 @@ def _bounded(params: Params, name: str, low: int, high: int) -> int | None:
     # Two wordings, both SQS's own.
     bounds = f">= {low} and <= {high}" if low == 0 else f"between {low} and {high}"
     return check_range(params, name, low, high, f"Must be {bounds}, if provided.")
-
-
-def _system_names(params: Params) -> frozenset[str]:
-    names = params.texts("MessageSystemAttributeNames") or params.texts("AttributeNames")
-    for name in names:
-        if name not in _SYSTEM_ATTRIBUTES:
-            raise unknown_attribute(name)
-    return frozenset(names)
 
 
 def _attempt_id(params: Params, queue: Queue) -> str | None:

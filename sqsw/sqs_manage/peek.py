@@ -25,7 +25,8 @@ def peek_messages(
     """Look at up to ``limit`` messages that are meant, and put all of them back.
 
     SQS has no peek: each message is received once, hidden for ten seconds (renewed until the end)
-    and then put back. Close the generator (``contextlib.closing``) where it may be left early.
+    and then put back. The embedded SQS can look without a receive, and nothing changes there.
+    Close the generator (``contextlib.closing``) where it may be left early.
 
     Parameters
     ----------
@@ -51,8 +52,16 @@ def peek_messages(
         ``limit`` is below 1.
     """
     picker = Picker(replace(selection or EVERYTHING, limit=limit), env.name_of)
+    queue = env.queue_client(queue_name)
+    in_place = queue.peek()
+    if in_place is not None:
+        for message in in_place:
+            if not picker.next_size():
+                break
+            yield from (one.view.did("peeked") for one in picker.pick([message])[0])
+        return
     with ReceivePass(
-        env.queue_client(queue_name),
+        queue,
         lease_seconds=LEASE_SECONDS,
         poll_seconds=poll_seconds,
         on_notice=on_notice,

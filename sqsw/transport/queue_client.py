@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.limits import MAX_BATCH_ENTRIES
@@ -15,9 +15,16 @@ from sqsw.transport.service_errors import service_errors
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
+#: Asked of a client whose queues can be looked into without a receive; AWS has no such thing.
+PEEK_EVENT = "sqsw.peek"
+
 #: Told to a client whose long polls shall end now. Sessions on the embedded SQS listen for it; AWS
 #: has no such thing, so there it goes unheard and a poll lasts as long as it lasts.
 END_POLLS_EVENT = "sqsw.end-polls"
+
+
+#: messages that one look brings
+_PEEK_PART = 100
 
 
 class QueueClient:
@@ -117,6 +124,31 @@ class QueueClient:
             )
         now = time.monotonic()
         return [self._message(raw, now, visibility_timeout) for raw in answer.get("Messages", [])]
+
+    def peek(self) -> Iterator[Message] | None:
+        """Look at what could be received now, without receiving it, where the other side can.
+
+        Only the embedded SQS can; None means that there is no way but to receive. The messages have
+        no receipt handle.
+        """
+        url, events = self.url, self.boto3_client.meta.events
+
+        def part_after(last: int, limit: int) -> Any:
+            answers = events.emit(PEEK_EVENT, queue_url=url, after=last, limit=limit)
+            return answers[0][1] if answers else None
+
+        if part_after(-1, 1) is None:
+            return None
+
+        def messages() -> Iterator[Message]:
+            last: int | None = -1
+            while last is not None:
+                part = part_after(last, _PEEK_PART)
+                for raw in part.messages:
+                    yield self._message({"ReceiptHandle": "", **raw}, time.monotonic(), None)
+                last = part.last
+
+        return messages()
 
     def _message(
         self, raw: Mapping[str, Any], now: float, visibility_timeout: int | None

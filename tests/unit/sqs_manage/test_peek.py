@@ -1,3 +1,5 @@
+"""Peeks as on AWS, which knows no way to look but to receive."""
+
 import time
 from contextlib import closing
 from typing import Any
@@ -11,8 +13,15 @@ from sqsw.sqs_manage.message_view import MessageView
 from sqsw.sqs_manage.peek import peek_messages
 from sqsw.sqs_manage.receive_pass import Notice
 from sqsw.sqs_manage.selection import Filter, Selection
+from sqsw.transport.queue_client import PEEK_EVENT
 from tests.unit.sqs_manage.faults import Faults
 from tests.unit.sqs_manage.queues import counts, send_jobs
+
+
+@pytest.fixture(autouse=True)
+def _as_on_aws(client: Any) -> None:
+    """Nobody hears what only the embedded SQS answers."""
+    client.meta.events.register_first(PEEK_EVENT, lambda **_: None)
 
 
 def peek(env: SQSEnv, queue: str, limit: int, **options: Any) -> list[MessageView]:

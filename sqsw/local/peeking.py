@@ -1,0 +1,37 @@
+"""Look at messages without receiving them: nothing that SQS can do, for tools on a local file."""
+
+from typing import Any, NamedTuple
+
+from sqsw.local import message_queries, message_rows
+from sqsw.local.queue_rows import find_queue
+from sqsw.local.showing import Showing
+from sqsw.local.store import Store
+from sqsw.local.validate import Params
+
+
+class Peek(NamedTuple):
+    """A part of a queue.
+
+    Parameters
+    ----------
+    messages :
+        As ReceiveMessage answers them, with all attributes and without a receipt handle.
+    last :
+        Where the next part begins; None after the last one.
+    """
+
+    messages: list[dict[str, Any]]
+    last: int | None
+
+
+def peek(store: Store, params: Params, now: int, *, after: int, limit: int) -> Peek:
+    """The messages that could be received now and come after ``after``, oldest first."""
+    show = Showing(store.settings.account, frozenset({"All"}), ["All"])
+    with store.write() as transaction:
+        queue = find_queue(transaction, store, params)
+        message_rows.settle(transaction, queue, now)
+        found = message_queries.ready_messages(transaction, queue, limit, now, after)
+    shown = [show.message(queue, message) for message in found]
+    for message in shown:
+        del message["ReceiptHandle"]
+    return Peek(shown, found[-1].seq if len(found) == limit else None)

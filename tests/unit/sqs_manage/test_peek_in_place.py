@@ -1,0 +1,33 @@
+"""Peeks on the embedded SQS, which can look without a receive."""
+
+from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage.peek import peek_messages
+from sqsw.sqs_manage.selection import Filter, Selection
+from tests.unit.sqs_manage.queues import counts, send_jobs
+
+
+def test_a_peek_is_no_receive(env: SQSEnv, emails: str) -> None:
+    send_jobs(env, emails, {"n": 1})
+    for _ in range(3):  # the queue lets a message be received once
+        (view,) = peek_messages(env, emails, 5)
+        assert (view.args, view.receives, view.action) == ({"n": 1}, 0, "peeked")
+        assert view.first_received_at is None
+    assert counts(env, emails) == (1, 0)
+    assert len(env.queue_client(emails).receive(1)) == 1
+
+
+def test_it_looks_through_more_than_one_part_and_waits_for_nobody(env: SQSEnv, emails: str) -> None:
+    send_jobs(env, emails, *[{"n": n} for n in range(230)])
+    selection = Selection(filters=(Filter.parse("args.n>=120"),))
+    seen = list(peek_messages(env, emails, 105, selection=selection, poll_seconds=20))
+    assert [(view.args or {})["n"] for view in seen] == list(range(120, 225))
+
+
+def test_what_is_in_flight_is_not_shown(env: SQSEnv, emails: str) -> None:
+    send_jobs(env, emails, {"n": 1}, {"n": 2})
+    env.queue_client(emails).receive(1)
+    assert [view.args for view in peek_messages(env, emails, 5)] == [{"n": 2}]
+
+
+def test_an_empty_queue_shows_nothing_at_once(env: SQSEnv, emails: str) -> None:
+    assert list(peek_messages(env, emails, 5, poll_seconds=20)) == []
