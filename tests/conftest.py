@@ -1,6 +1,7 @@
 """Fixtures that all tests share; the backends themselves are in backends.py."""
 
 import json
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,9 @@ def _expression(config: pytest.Config) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in the background like that; a worker would stay deaf, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[BACKENDS] = make_backends("localstack" in _expression(config))
 
 
@@ -149,3 +153,10 @@ def make_queue(client: Any) -> Callable[..., str]:
         return url
 
     return make
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Processes for ``-n auto``: most tests wait for servers and clocks, few for the processor."""
+    # One server at a fixed place serves them all, and is stopped by the process that started it.
+    return 1 if "localstack" in _expression(config) else 4
