@@ -19,7 +19,8 @@ class AsyncTaskDelayArgs(TypedDict, total=False):
     _group_id: str
 
 
-_MESSAGE_KEYWORDS = frozenset(AsyncTaskDelayArgs.__annotations__)
+#: names that no parameter of a job can have
+MESSAGE_KEYWORDS = frozenset(AsyncTaskDelayArgs.__annotations__)
 
 
 class JobSender(Protocol):
@@ -96,10 +97,11 @@ class AsyncTask(Generic[P]):
         self._queue = queue
 
     @overload
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> str | None: ...
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> str | None: ...
     @overload
     def delay(
         self,
+        /,
         *args: Any,
         _delay_seconds: float,
         _content_type: str = ...,
@@ -110,6 +112,7 @@ class AsyncTask(Generic[P]):
     @overload
     def delay(
         self,
+        /,
         *args: Any,
         _content_type: str,
         _deduplication_id: str = ...,
@@ -118,11 +121,11 @@ class AsyncTask(Generic[P]):
     ) -> str | None: ...
     @overload
     def delay(
-        self, *args: Any, _deduplication_id: str, _group_id: str = ..., **kwargs: Any
+        self, /, *args: Any, _deduplication_id: str, _group_id: str = ..., **kwargs: Any
     ) -> str | None: ...
     @overload
-    def delay(self, *args: Any, _group_id: str, **kwargs: Any) -> str | None: ...
-    def delay(self, *args: Any, **kwargs: Any) -> str | None:
+    def delay(self, /, *args: Any, _group_id: str, **kwargs: Any) -> str | None: ...
+    def delay(self, /, *args: Any, **kwargs: Any) -> str | None:
         """Send the call ``function(*args, **kwargs)`` as a job.
 
         Keywords that begin with an underscore are about the message: ``_delay_seconds`` (0 to 900),
@@ -146,8 +149,8 @@ class AsyncTask(Generic[P]):
 
     def message_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The keywords for ``add_job``: the bound arguments, and those about the message."""
-        about_message = {k: v for k, v in kwargs.items() if k in _MESSAGE_KEYWORDS}
-        job_kwargs = {k: v for k, v in kwargs.items() if k not in _MESSAGE_KEYWORDS}
+        about_message = {k: v for k, v in kwargs.items() if k in MESSAGE_KEYWORDS}
+        job_kwargs = {k: v for k, v in kwargs.items() if k not in MESSAGE_KEYWORDS}
         if not self.queue.takes_lists:
             bound = bind_arguments(self.processor, args, job_kwargs, provided=self.provided)
         elif args:
@@ -163,7 +166,7 @@ class AsyncTask(Generic[P]):
         """Send what :meth:`message_of` has made."""
         return self.queue.add_job(self.job_name, **message)
 
-    def run(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def run(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Call the function here and now; what it returns.
 
         A function that is called with a list of jobs gets a list of this one.
@@ -174,7 +177,7 @@ class AsyncTask(Generic[P]):
             raise TypeError(self._keywords_only())
         return cast("Callable[[list[Any]], object]", self.processor)([kwargs])
 
-    def bake(self, *args: P.args, **kwargs: P.kwargs) -> "BakedAsyncTask":
+    def bake(self, /, *args: P.args, **kwargs: P.kwargs) -> "BakedAsyncTask":
         """Keep the call, to be sent by ``.delay()`` later.
 
         Raises
@@ -188,7 +191,7 @@ class AsyncTask(Generic[P]):
         """Collect the jobs that this queue gets inside the ``with`` block, send them in batches."""
         return self.queue.add_batch()
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Refuse: a call would run the function here, which is rarely what is meant.
 
         Raises
@@ -205,6 +208,11 @@ class AsyncTask(Generic[P]):
     def __repr__(self) -> str:
         queue_name = self._queue.name if self._queue else None
         return f"<AsyncTask {queue_name}.{self.job_name}>"
+
+
+def function_of(fn: Callable[P, object]) -> Callable[P, object]:
+    """The function itself, where it was decorated before: one function can serve two queues."""
+    return cast("Callable[P, object]", fn.processor) if isinstance(fn, AsyncTask) else fn
 
 
 class BakedAsyncTask:

@@ -8,12 +8,12 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
 from sqsw.core.arguments import call_handler
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.current_job import CurrentJob, JobContext
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult, RetryJob
 from sqsw.middleware.chain import Middleware, run_chain
@@ -115,50 +115,57 @@ class Processor:
 
     def process_message(self, message: Message) -> ProcessingResult:
         """Run the job of a message, and tell how it ended."""
-        return run_job([message], self._one(message), self.queue.middlewares)
+        return run_job(self._one(message), self.queue.middlewares)
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages as one list; one result for each of them."""
         readable, results = self._readable(messages)
         if readable:
-            result = run_job(*self._many(readable), self.queue.middlewares)
+            result = run_job(self._many(readable), self.queue.middlewares)
             results.update((message.receipt_handle, result) for message, _ in readable)
         return [results[message.receipt_handle] for message in messages]
 
     async def process_message_async(self, message: Message) -> ProcessingResult:
         """The same as :meth:`process_message`, on the event loop."""
-        return await run_job_async([message], self._one(message), self.queue.middlewares)
+        return await run_job_async(self._one(message), self.queue.middlewares)
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
         readable, results = self._readable(messages)
         if readable:
-            result = await run_job_async(*self._many(readable), self.queue.middlewares)
+            result = await run_job_async(self._many(readable), self.queue.middlewares)
             results.update((message.receipt_handle, result) for message, _ in readable)
         return [results[message.receipt_handle] for message in messages]
 
     def _one(self, message: Message) -> "OpenJob":
         def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
             job = unpack_job(message, self.queue.accept)
-            arguments: list[Any] = [job.job_kwargs]
-            if _takes_context(type(self).process):
-                arguments.append(job.job_context)
-            running = CurrentJob((message,), self.job_name, job.job_context)
-            return running, partial(self._checked, self.process, *arguments)
+            context = JobContext(job.job_context)
+            process: Callable[..., Any] = self.process
+            way = _way_of_context(type(self).process)
+            arguments = [job.job_kwargs, context] if way == "position" else [job.job_kwargs]
+            if way == "keyword":
+                process = partial(process, job_context=context)
+            running = CurrentJob((message,), self.job_name, context)
+            return running, partial(self._checked, process, *arguments)
 
         return open_job
 
-    def _many(self, readable: Sequence[tuple[Message, Job]]) -> tuple[list[Message], "OpenJob"]:
+    def _many(self, readable: Sequence[tuple[Message, Job]]) -> "OpenJob":
         messages = [message for message, _ in readable]
+        contexts = [JobContext(job.job_context) for _, job in readable]
         jobs = [job.job_kwargs for _, job in readable]
         if self.pass_context:
-            jobs = [{**job.job_kwargs, self.context_var: job.job_context} for _, job in readable]
+            jobs = [
+                {**job, self.context_var: context}
+                for job, context in zip(jobs, contexts, strict=True)
+            ]
 
         def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
-            running = CurrentJob(tuple(messages), self.job_name, readable[0][1].job_context)
+            running = CurrentJob(tuple(messages), self.job_name, contexts[0])
             return running, partial(self._checked, self.process_batch, jobs)
 
-        return messages, open_job
+        return open_job
 
     def _readable(
         self, messages: Sequence[Message]
@@ -175,11 +182,16 @@ class Processor:
 
     def _checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
         returned = call(*arguments)
-        if inspect.iscoroutinefunction(self.fn) and not inspect.isawaitable(returned):
-            # The coroutine was made and dropped: the job has not run, and must not count as done.
+        # What was made and is not run must not count as done.
+        if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
             raise TypeError(
-                f"{type(self).__name__}.{call.__name__}() dropped the coroutine of "
-                f"{self.job_name!r}: return what super().{call.__name__}(…) returns"
+                f"{self.job_name!r} returned a generator, which nobody runs: "
+                "collect what it yields inside the function"
+            )
+        if inspect.iscoroutinefunction(self.fn) and not inspect.isawaitable(returned):
+            raise TypeError(
+                f"{type(self).__name__} dropped the coroutine of {self.job_name!r}: "
+                "an override has to return what super() returns"
             )
         return returned
 
@@ -188,9 +200,7 @@ class Processor:
 OpenJob = Callable[[], tuple[CurrentJob, Callable[[], Any]]]
 
 
-def run_job(
-    messages: Sequence[Message], open_job: OpenJob, middlewares: Sequence[Middleware]
-) -> ProcessingResult:
+def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingResult:
     """Run one job, and tell how it ended.
 
     Raises
@@ -198,9 +208,10 @@ def run_job(
     KeyboardInterrupt
         Somebody pressed Ctrl-C; that is not the job's failure.
     """
+    raised = _Raised()
     try:
         job, call = open_job()
-        with job_scope(job), run_chain(middlewares, job):
+        with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
             if inspect.isawaitable(returned):
                 _run_to_end(returned)
@@ -208,12 +219,10 @@ def run_job(
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit too: no job can end the worker
         return judge(error)
-    return SUCCEEDED
+    return raised.result()
 
 
-async def run_job_async(
-    messages: Sequence[Message], open_job: OpenJob, middlewares: Sequence[Middleware]
-) -> ProcessingResult:
+async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingResult:
     """The same as :func:`run_job`, on the event loop.
 
     Raises
@@ -221,9 +230,10 @@ async def run_job_async(
     asyncio.CancelledError
         The worker cancelled the job.
     """
+    raised = _Raised()
     try:
         job, call = open_job()
-        with job_scope(job), run_chain(middlewares, job):
+        with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
             if inspect.isawaitable(returned):
                 await returned
@@ -236,7 +246,24 @@ async def run_job_async(
         return judge(error)  # raised by the job itself, out of a task of its own
     except BaseException as error:  # noqa: BLE001 - as in run_job
         return judge(error)
-    return SUCCEEDED
+    return raised.result()
+
+
+class _Raised:
+    """Remembers what a job raised: a middleware that swallows it does not make the job succeed."""
+
+    def __init__(self) -> None:
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._error = error
+
+    def result(self) -> ProcessingResult:
+        """How the job ended, once all middlewares have been left."""
+        return SUCCEEDED if self._error is None else judge(self._error)
 
 
 def _run_to_end(awaitable: Awaitable[Any]) -> None:
@@ -278,9 +305,16 @@ def as_result(value: object) -> ProcessingResult:
 
 
 @lru_cache(maxsize=256)
-def _takes_context(process: Callable[..., Any]) -> bool:
-    """Whether an override of ``process`` takes the job context as its second argument."""
-    parameters = list(inspect.signature(process).parameters.values())
-    return len(parameters) > 2 or any(
-        p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters
-    )
+def _way_of_context(process: Callable[..., Any]) -> Literal["position", "keyword", "none"]:
+    """How an override of ``process`` takes the job context; sqs-workers' README knows two."""
+    parameters = inspect.signature(process).parameters
+    named = parameters.get("job_context")
+    if named is not None and named.kind is inspect.Parameter.KEYWORD_ONLY:
+        return "keyword"
+    positional = [
+        p
+        for p in parameters.values()
+        if p.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    variadic = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters.values())
+    return "position" if len(positional) > 2 or variadic else "none"

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, Protocol, cast
+from typing import Any, Generic, Literal, ParamSpec, Protocol, cast, overload
 
-from sqsw.async_task import AsyncTask, JobSender
+from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, JobSender, function_of
+from sqsw.core.arguments import check_function
 from sqsw.core.errors import TaskAlreadyRegistered
 
 P = ParamSpec("P")
@@ -59,6 +60,24 @@ class TaskRegistry:
     def __init__(self) -> None:
         self.specs: list[TaskSpec[Any]] = []
 
+    @overload
+    def task(
+        self,
+        queue_name: str,
+        job_name: str | None = None,
+        *,
+        pass_context: Literal[False] = False,
+        context_var: str = ...,
+    ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
+    @overload
+    def task(
+        self,
+        queue_name: str,
+        job_name: str | None = None,
+        *,
+        pass_context: bool,
+        context_var: str = ...,
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     def task(
         self,
         queue_name: str,
@@ -66,7 +85,7 @@ class TaskRegistry:
         *,
         pass_context: bool = False,
         context_var: str = "context",
-    ) -> Callable[[Callable[P, object]], AsyncTask[P]]:
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Declare the decorated function as a task.
 
         Parameters
@@ -84,11 +103,13 @@ class TaskRegistry:
             Another function of this registry has the name.
         """
 
-        def declare(fn: Callable[P, object]) -> AsyncTask[P]:
-            name = str(job_name or getattr(fn, "__name__", repr(fn)))
+        def declare(fn: Callable[..., object]) -> AsyncTask[...]:
+            function = function_of(fn)
+            check_function(function, MESSAGE_KEYWORDS)
+            name = str(job_name or getattr(function, "__name__", repr(function)))
             if any(s.queue_name == queue_name and s.task.job_name == name for s in self.specs):
                 raise TaskAlreadyRegistered(f"job '{queue_name}.{name}' is declared twice")
-            task = AsyncTask(None, name, fn, provided=(context_var,) if pass_context else ())
+            task = AsyncTask(None, name, function, provided=(context_var,) if pass_context else ())
             self.specs.append(TaskSpec(queue_name, task, pass_context, context_var))
             return task
 

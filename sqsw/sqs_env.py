@@ -5,11 +5,11 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from sqsw.async_task import AsyncTask
 from sqsw.backoff_policies import DEFAULT_BACKOFF
-from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending
+from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, check_accept, codec_for_sending
 from sqsw.context import SQSContext
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
@@ -116,6 +116,7 @@ class SQSEnv:
         region: str | None = None,
     ) -> None:
         codec_for_sending(codec)
+        check_accept(accept)
         self.session = session
         self.codec = codec
         self.accept = accept
@@ -314,7 +315,7 @@ class SQSEnv:
         ValueError
             The name was used with another queue URL before.
         SettingsError
-            The name was used with another class before.
+            The name was used with another class, policy or ``accept`` before.
         """
         with self._lock:
             known = self.queues.get(queue_name)
@@ -331,21 +332,46 @@ class SQSEnv:
             raise ValueError(
                 f"the queue {queue_name!r} has the URL {known.queue_url!r}, not {queue_url!r}"
             )
-        if isinstance(queue_maker, type) and not isinstance(known, queue_maker):
+        maker = getattr(queue_maker, "func", queue_maker)  # of what maker() returns, the class
+        if isinstance(maker, type) and not isinstance(known, maker):
             raise SettingsError(
                 f"the queue {queue_name!r} is a {type(known).__name__} already",
-                why=f"it was asked for as a {queue_maker.__name__} now, and differently before",
+                why=f"it was asked for as a {maker.__name__} now, and differently before",
                 next="name the class at the first env.queue(…) of this name",
             )
+        asked = {
+            "batching_policy": (batching_policy, batching_policy != known.batching_policy),
+            "backoff_policy": (backoff_policy, backoff_policy != known.backoff_policy),
+            "accept": (accept, set(accept or ()) != set(known.accept or ())),
+        }
+        for option, (value, differs) in asked.items():
+            if value is not None and differs:
+                raise SettingsError(
+                    f"the queue {queue_name!r} was made before, with another {option}",
+                    why=f"asked for now: {value!r}; it would have no effect",
+                    next="say it at the first env.queue(…) of this name",
+                )
         return known
 
+    @overload
+    def processor(
+        self,
+        queue_name: str,
+        job_name: str,
+        pass_context: Literal[False] = False,
+        context_var: str = ...,
+    ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
+    @overload
+    def processor(
+        self, queue_name: str, job_name: str, pass_context: bool, context_var: str = ...
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     def processor(
         self,
         queue_name: str,
         job_name: str,
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
-    ) -> Callable[[Callable[P, object]], AsyncTask[P]]:
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name on this queue.
 
         See :meth:`sqsw.queue.JobQueue.processor`.
@@ -386,6 +412,14 @@ class SQSEnv:
             elif isinstance(queue, RawQueue) and queue.processor is not None:
                 found.append(Registration(name, None, queue.processor, False, queue.source))
         return found
+
+    def unregister(self, registration: Registration) -> None:
+        """Take a registered function away again."""
+        queue = self.queues[registration.queue_name]
+        if isinstance(queue, JobQueue) and registration.job_name is not None:
+            queue.processors.pop(registration.job_name, None)
+        elif isinstance(queue, RawQueue):
+            queue.processor = None
 
     @contextmanager
     def registering_from(self, source: str) -> Iterator[None]:

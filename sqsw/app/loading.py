@@ -159,7 +159,16 @@ def _as_env(app_path: str, found: object) -> SQSEnv:
             inspect.signature(found).bind()
         except (TypeError, ValueError) as error:
             raise _no_env(app_path, f"needs arguments ({error})") from error
-        result, doing = found(), "returns"
+        try:
+            result, doing = found(), "returns"
+        except SQSError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise AppLoadError(
+                f"{app_path!r} does not make an SQSEnv",
+                why=f"{type(error).__name__}: {error}, raised {_place(error)}",
+                next="correct the app; -vv shows the traceback",
+            ) from error
     if isinstance(result, SQSEnv):
         return result
     raise _no_env(app_path, f"{doing} an object of the type {type(result).__name__}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqsw.core.errors import AppLoadError, SQSError
+from sqsw.core.errors import AppLoadError, TaskAlreadyRegistered
 from sqsw.sqs_env import SQSEnv
 
 if TYPE_CHECKING:
@@ -69,13 +69,18 @@ def load_plugins(
     loaded = []
     for point in sorted(entry_points(group=PLUGIN_GROUP), key=lambda point: point.name):
         origin = _origin(point)
+        before = env.registrations()
         try:
             register = point.load()
             with env.registering_from(f"plugin {origin}"):
                 register(env)
-        except SQSError:
+        except TaskAlreadyRegistered:
             raise
         except (Exception, SystemExit) as error:
+            # All of its jobs or none: half a plugin would fail in ways that nobody can explain.
+            for registration in env.registrations():
+                if registration not in before:
+                    env.unregister(registration)
             failure = PluginFailure(point.name, origin, f"{type(error).__name__}: {error}")
             if strict:
                 raise AppLoadError(

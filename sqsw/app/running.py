@@ -104,6 +104,13 @@ def run_queues(
     for listener in listeners:
         env.events.subscribe(listener)
     queues = [_queue(env, share.queue_name, processors_from) for share in shares]
+    for index, queue in enumerate(queues):
+        if queue in queues[:index]:
+            raise SettingsError(
+                f"the queue {queue.name!r} is named twice",
+                why="two of the names, URLs or ARNs stand for it",
+                next="name it once; a queue of the same name elsewhere needs a worker of its own",
+            )
     named = [
         QueueShare(queue.name, share.slots, share.weight)
         for queue, share in zip(queues, shares, strict=True)

@@ -39,7 +39,7 @@ def pack_job(
     job_context: Mapping[str, Any] | None = None,
     content_type: str = DEFAULT_CONTENT_TYPE,
     *,
-    delay_seconds: int | None = None,
+    delay_seconds: float | None = None,
     deduplication_id: str | None = None,
     group_id: str | None = None,
 ) -> Entry:
@@ -82,7 +82,7 @@ def pack_body(
     job_context: str,
     content_type: str,
     *,
-    delay_seconds: int | None = None,
+    delay_seconds: float | None = None,
     deduplication_id: str | None = None,
     group_id: str | None = None,
 ) -> Entry:
@@ -100,7 +100,7 @@ def pack_body(
 def raw_entry(
     body: str,
     *,
-    delay_seconds: int | None = None,
+    delay_seconds: float | None = None,
     deduplication_id: str | None = None,
     group_id: str | None = None,
 ) -> Entry:

@@ -1,4 +1,4 @@
-"""JSON: the default. What arrives is what was sent, or it is not sent at all."""
+"""JSON: the default. What it cannot carry is refused in the sender (a tuple arrives as a list)."""
 
 import json
 from typing import Any

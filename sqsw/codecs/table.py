@@ -17,9 +17,6 @@ CONTENT_TYPES_CODECS: dict[str, Codec] = {
     "pickle_compat": PickleCompatCodec(),
 }
 
-# Accepted only where ``accept=`` lists them: to read them is to run what the sender wrote.
-_DANGEROUS = frozenset({"pickle", "pickle_compat"})
-
 
 def register_codec(content_type: str, codec: Codec) -> None:
     """Add a codec of the application's own.
@@ -37,8 +34,28 @@ def register_codec(content_type: str, codec: Codec) -> None:
 
 
 def accepted_by_default() -> list[str]:
-    """The content types that a queue accepts where nobody lists them: all but pickle."""
-    return [name for name in CONTENT_TYPES_CODECS if name not in _DANGEROUS]
+    """The content types that a queue accepts where nobody lists them: all but pickle.
+
+    To read pickle is to run what the sender wrote, under whatever name it was registered.
+    """
+    return [
+        name for name, codec in CONTENT_TYPES_CODECS.items() if not isinstance(codec, PickleCodec)
+    ]
+
+
+def check_accept(accept: Collection[str] | None) -> None:
+    """Refuse what is no list of content types.
+
+    Raises
+    ------
+    SettingsError
+        It is one text: ``in`` would then look for parts of it.
+    """
+    if isinstance(accept, str):
+        raise SettingsError(
+            f"accept is {accept!r}, it must be a list of content types",
+            next=f"accept=[{accept!r}]",
+        )
 
 
 def get_codec(content_type: str, accept: Collection[str] | None = None) -> Codec:

@@ -56,6 +56,12 @@ def bind_arguments(
                 "so give the parameter a name"
             )
         if kind is inspect.Parameter.VAR_KEYWORD:
+            twice = sorted(set(value) & set(job_kwargs))
+            if twice:
+                raise TypeError(
+                    f"{_name(fn)}() gets {twice[0]!r} twice, by position and by keyword: a job "
+                    "carries one value for each name"
+                )
             job_kwargs.update(value)
         else:
             job_kwargs[name] = value
@@ -104,9 +110,9 @@ def call_handler(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
         return fn(*args, **kwargs)
     taken = validate_arguments(fn, kwargs)
     only_by_position = [
-        taken.pop(name)
+        taken.pop(name, parameter.default)
         for name, parameter in signature_of(fn).parameters.items()
-        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY and name in taken
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY
     ]
     return fn(*only_by_position, **taken)
 
@@ -139,6 +145,27 @@ def describe_mismatch(
         parts.append("unexpected " + ", ".join(map(repr, surplus)))
     parts.append(f"signature {signature.replace(parameters=list(parameters.values()))}")
     return "; ".join(parts)
+
+
+def check_function(fn: Callable[..., Any], reserved: Collection[str] = ()) -> None:
+    """Refuse what would never run as a job.
+
+    Raises
+    ------
+    TypeError
+        A generator function, whose call runs nothing, or one with a parameter of a reserved name.
+    """
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise TypeError(
+            f"{_name(fn)}() is a generator function: calling it runs nothing, so no job would be "
+            "done; collect what it yields inside the function"
+        )
+    taken = sorted(set(reserved) & set(signature_of(fn).parameters))
+    if taken:
+        raise TypeError(
+            f"{_name(fn)}() has a parameter {taken[0]!r}, which is about the message and never "
+            "reaches a job: give it another name"
+        )
 
 
 def place_of(fn: Callable[..., Any]) -> str:

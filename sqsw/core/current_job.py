@@ -8,6 +8,14 @@ from typing import Any
 from sqsw.core.message import Message
 
 
+class JobContext(dict[str, Any]):
+    """The context that came with a job: a dictionary, with what sqs-workers' contexts have."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A copy as a plain dictionary."""
+        return dict(self)
+
+
 @dataclass(frozen=True, slots=True)
 class CurrentJob:
     """The job that runs here.

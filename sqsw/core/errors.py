@@ -13,7 +13,6 @@
     ├── ContentTypeRefused     a content type that is unknown or not accepted
     ├── DecodeError            a message that cannot be read as a job
     ├── MessageRefused         a message that SQS would refuse: size, characters, attributes
-    ├── JobTimeout             a job ran longer than its time limit
     ├── RedriveError           dead letters cannot be moved
     ├── Busy                   try again later
     ├── AccessDenied           no credentials, expired ones, or not enough permission
@@ -114,10 +113,6 @@ class DecodeError(SQSError):
 
 class MessageRefused(SQSError):
     """SQS would refuse this message, so it was not sent."""
-
-
-class JobTimeout(SQSError):
-    """A job ran longer than its time limit."""
 
 
 class RedriveError(SQSError):

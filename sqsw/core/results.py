@@ -17,14 +17,11 @@ class ProcessingResult:
         How long it stays hidden; None for the policy of the queue.
     error :
         What was raised; None where the job asked for its retry itself.
-    give_up :
-        True where another try cannot help.
     """
 
     success: bool
     backoff_policy: Backoff | None = None
     error: BaseException | None = None
-    give_up: bool = False
 
 
 #: Nearly every job ends like this, so nearly every job shares this one.

@@ -6,8 +6,10 @@ from functools import partial
 from typing import Any, Self
 
 from sqsw.batching import NoBatching
+from sqsw.codecs.table import check_accept
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
+from sqsw.core.errors import SQSBatchError
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -55,6 +57,7 @@ class GenericQueue(ABC):
         self.backoff_policy = backoff_policy or env.backoff_policy
         self.batching_policy = batching_policy or NoBatching()
         self.queue_url = queue_url
+        check_accept(accept)
         self._accept = accept
         self._client: QueueClient | None = None
 
@@ -213,10 +216,23 @@ class GenericQueue(ABC):
         -------
         int
             Messages deleted.
+
+        Raises
+        ------
+        SQSBatchError
+            SQS did not delete some of them.
         """
-        count = 0
+        count, failed = 0, []
         while messages := self.get_raw_messages(wait_seconds):
-            count += len(messages) - len(self.client.delete_batch(messages))
+            failures = self.client.delete_batch(messages)
+            failed += [failure.as_error(messages[failure.index]) for failure in failures]
+            count += len(messages) - len(failures)
+        if failed:
+            raise SQSBatchError(
+                f"{len(failed)} message(s) of {self.name!r} were not deleted, {count} were",
+                failed,
+                why=f"{failed[0]['Code']}: {failed[0]['Message']}",
+            )
         return count
 
     def __repr__(self) -> str:

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
-from sqsw.async_task import AsyncTask
+from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
-from sqsw.core.arguments import place_of
+from sqsw.core.arguments import check_function, place_of
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
-from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor, as_result
+from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor, as_result, judge
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.outbox import Outbox
 from sqsw.transport.batches import Entry, check_entry, fit_to_queue
@@ -23,6 +23,9 @@ R = TypeVar("R")
 
 #: A job that nobody here knows waits this long: its processor may be on its way with a deploy.
 UNKNOWN_JOB_BACKOFF = ConstantBackoff(300)
+
+#: characters of a job name in an error: whoever sends a message chooses it
+_SHOWN_NAME = 100
 
 # What is none of these is a processor, whatever ``processor_maker`` makes them of.
 _RESULT = (ProcessingResult, bool)
@@ -57,14 +60,25 @@ class JobQueue(GenericQueue):
 
     # -- registering -------------------------------------------------------------------------
 
+    @overload
+    def processor(
+        self, job_name: str, pass_context: Literal[False] = False, context_var: str = ...
+    ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
+    @overload
+    def processor(
+        self, job_name: str, pass_context: bool, context_var: str = ...
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     @refusing_a_queue_name
     def processor(
         self,
         job_name: str,
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
-    ) -> Callable[[Callable[P, object]], AsyncTask[P]]:
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name.
+
+        Where the function takes the job context, the worker provides it, so type checkers do not
+        look at the arguments of ``delay`` then.
 
         Parameters
         ----------
@@ -78,10 +92,10 @@ class JobQueue(GenericQueue):
         TaskAlreadyRegistered
             Another function has the name.
         TypeError
-            A queue name was given as well.
+            A queue name was given as well, or the function can be no job.
         """
 
-        def register(fn: Callable[P, object]) -> AsyncTask[P]:
+        def register(fn: Callable[..., object]) -> AsyncTask[...]:
             self.refuse_other(job_name, fn)
             return self.connect_processor(job_name, fn, pass_context, context_var)
 
@@ -94,7 +108,15 @@ class JobQueue(GenericQueue):
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
     ) -> AsyncTask[P]:
-        """Run ``processor`` for jobs of this name, in place of whatever ran for it before."""
+        """Run ``processor`` for jobs of this name, in place of whatever ran for it before.
+
+        Raises
+        ------
+        TypeError
+            It is a generator function, or has a parameter that can never reach a job.
+        """
+        processor = function_of(processor)
+        check_function(processor, MESSAGE_KEYWORDS)
         self.processors[job_name] = self.env.processor_maker(
             queue=self,
             fn=processor,
@@ -113,7 +135,7 @@ class JobQueue(GenericQueue):
         TaskAlreadyRegistered
             It names both functions and where they come from.
         """
-        known = self.processors.get(job_name)
+        known, fn = self.processors.get(job_name), function_of(fn)
         if known is not None and place_of(known.fn) != place_of(fn):
             raise TaskAlreadyRegistered(
                 f"job '{self.name}.{job_name}' is registered twice",
@@ -139,7 +161,7 @@ class JobQueue(GenericQueue):
         job_name: str | None = None,
         /,
         _content_type: str | None = None,
-        _delay_seconds: int | None = None,
+        _delay_seconds: float | None = None,
         _deduplication_id: str | None = None,
         _group_id: str | None = None,
         **job_kwargs: Any,
@@ -192,7 +214,7 @@ class JobQueue(GenericQueue):
         message_body: str,
         job_context: str = "{}",
         content_type: str = "json",
-        delay_seconds: int | None = None,
+        delay_seconds: float | None = None,
         deduplication_id: str | None = None,
         group_id: str | None = None,
     ) -> str | None:
@@ -266,7 +288,10 @@ class JobQueue(GenericQueue):
         """Run the jobs of several messages, a list for each job name."""
         results: dict[str, ProcessingResult] = {}
         for processor, group in self._by_processor(messages, results):
-            done = processor.process_messages(group)
+            try:
+                done = processor.process_messages(group)
+            except Exception as error:  # noqa: BLE001 - the lists of other jobs have their own end
+                done = [judge(error)] * len(group)
             results.update(zip((m.receipt_handle for m in group), done, strict=True))
         return [results[message.receipt_handle] for message in messages]
 
@@ -274,7 +299,10 @@ class JobQueue(GenericQueue):
         """The same as :meth:`process_messages`, on the event loop."""
         results: dict[str, ProcessingResult] = {}
         for processor, group in self._by_processor(messages, results):
-            done = await processor.process_messages_async(group)
+            try:
+                done = await processor.process_messages_async(group)
+            except Exception as error:  # noqa: BLE001 - as above
+                done = [judge(error)] * len(group)
             results.update(zip((m.receipt_handle for m in group), done, strict=True))
         return [results[message.receipt_handle] for message in messages]
 
@@ -307,7 +335,7 @@ class JobQueue(GenericQueue):
         """What becomes of a job that has no processor: put back for five minutes, never deleted."""
         known = ", ".join(sorted(self.processors)) or "none"
         unknown = TaskNotFound(
-            f"no processor for the job '{self.name}.{job_name}'",
+            f"no processor for the job '{self.name}.{job_name[:_SHOWN_NAME]}'",
             why=f"registered for this queue: {known}",
             next="register it, or deploy the release that has it",
         )

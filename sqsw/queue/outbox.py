@@ -1,8 +1,8 @@
 """Open batches: jobs are collected and sent ten at a time."""
 
+import asyncio
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,20 +11,22 @@ from sqsw.core.errors import SQSBatchError, SQSError
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.transport.batches import Entry, EntryFailure, split_entries
 from sqsw.transport.queue_client import QueueClient
-
-#: seconds before an entry is sent again that SQS refused for reasons of its own
-_RETRY_SECONDS = (0.2, 1.0)
+from sqsw.transport.sending import send_entries
 
 
 @dataclass
 class _Batch:
     """What one ``with queue.add_batch():`` has collected, inner ones included."""
 
+    owner: object
+    outer: "_Batch | None"
     depth: int = 0
     entries: list[Entry] = field(default_factory=list)
     # asyncio.to_thread() takes the context along, and the open batch with it.
     lock: threading.Lock = field(default_factory=threading.Lock)
     failed: list[dict[str, Any]] = field(default_factory=list)
+    #: message groups of a FIFO queue of which an entry failed
+    stopped: set[str] = field(default_factory=set)
 
 
 class Outbox:
@@ -46,8 +48,9 @@ class Outbox:
     def open(self) -> None:
         """Begin to collect; may be called again inside."""
         batch = self._current()
-        if batch is None:
-            batch = _Batch()
+        # A task that began inside the block adds to its batch, but cannot keep it open.
+        if batch is None or batch.owner != _owner():
+            batch = _Batch(_owner(), outer=batch)
             self._open.set(batch)
         batch.depth += 1
 
@@ -67,7 +70,9 @@ class Outbox:
     def _flush(self, batch: _Batch) -> None:
         with batch.lock:
             entries, batch.entries = batch.entries, []
-        batch.failed += send_entries(self._client(), entries)
+        failed = send_all(self._client(), entries, batch.stopped)
+        with batch.lock:
+            batch.failed += failed
 
     def close(self) -> None:
         """Send the rest, once the outermost batch is closed.
@@ -84,7 +89,7 @@ class Outbox:
         try:
             self._flush(batch)
         finally:
-            self._open.set(None)
+            self._open.set(batch.outer)
         if batch.failed:
             reasons = sorted(
                 {f"{failure['Code']}: {failure['Message']}" for failure in batch.failed}
@@ -109,41 +114,44 @@ class Outbox:
         return batch
 
 
-def send_entries(client: QueueClient, entries: list[Entry]) -> list[dict[str, Any]]:
+def _owner() -> object:
+    """Who opens a batch: this asyncio task, or this thread."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs here
+        task = None
+    return threading.get_ident() if task is None else task
+
+
+def send_all(
+    client: QueueClient, entries: Sequence[Entry], stopped: set[str]
+) -> list[dict[str, Any]]:
     """Send entries in batches that SQS takes; those that were not sent, as SQSBatchError has them.
 
-    What SQS refuses for reasons of its own is sent again, but not on FIFO queues, where it would
-    come behind later messages of its group.
+    On a FIFO queue nothing of a message group is sent behind an entry of it that failed: such
+    groups are noted in ``stopped``.
     """
     failed: list[dict[str, Any]] = []
-    waits = () if client.is_fifo else _RETRY_SECONDS
     for batch in split_entries(entries):
-        left = batch
-        for wait in (*waits, None):
-            refused = _send(client, left)
-            again = [f for f in refused if wait is not None and not f.sender_fault]
-            failed += [_as_error(f, left[f.index]) for f in refused if f not in again]
-            left = [left[f.index] for f in again]
-            if not left or wait is None:
-                break
-            time.sleep(wait)
+        held = [entry for entry in batch if entry.get("MessageGroupId") in stopped]
+        failed += [_BEHIND.as_error(entry) for entry in held]
+        sent = [entry for entry in batch if entry not in held]
+        failures = _send(client, sent) if sent else {}
+        for index, failure in sorted(failures.items()):
+            failed.append(failure.as_error(sent[index]))
+            if client.is_fifo:
+                stopped.add(sent[index]["MessageGroupId"])
     return failed
 
 
-def _send(client: QueueClient, batch: list[Entry]) -> list[EntryFailure]:
+#: what is said of an entry that waited for one before it in its group
+_BEHIND = EntryFailure(0, "GroupStopped", "a message before it in its group was not sent", False)
+
+
+def _send(client: QueueClient, batch: Sequence[Entry]) -> Mapping[int, EntryFailure]:
     try:
-        return client.send_batch(batch)[1]
+        return send_entries(client, batch).failures
     except SQSError as error:
-        # The call as a whole: botocore has tried it again where that could help.
+        # The call as a whole, and so each of its entries; the caller gets them all back.
         code, reason = error.code or type(error).__name__, error.why or error.message
-        return [EntryFailure(i, code, reason, sender_fault=True) for i in range(len(batch))]
-
-
-def _as_error(failure: EntryFailure, entry: Entry) -> dict[str, Any]:
-    return {
-        "Id": str(failure.index),
-        "Code": failure.code,
-        "Message": failure.reason,
-        "SenderFault": failure.sender_fault,
-        "_message": entry,
-    }
+        return {index: EntryFailure(index, code, reason, False) for index in range(len(batch))}

@@ -95,19 +95,19 @@ class RawQueue(GenericQueue):
 
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Hand a message to the function, and tell how it ended."""
-        return run_job([message], self._open([message]), self.middlewares)
+        return run_job(self._open([message]), self.middlewares)
 
     async def process_message_async(self, message: Message) -> ProcessingResult | bool:
         """The same as :meth:`process_message`, on the event loop."""
-        return await run_job_async([message], self._open([message]), self.middlewares)
+        return await run_job_async(self._open([message]), self.middlewares)
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Hand several messages to the function, as a list."""
-        return [run_job(messages, self._open(messages), self.middlewares)] * len(messages)
+        return [run_job(self._open(messages), self.middlewares)] * len(messages)
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
-        result = await run_job_async(messages, self._open(messages), self.middlewares)
+        result = await run_job_async(self._open(messages), self.middlewares)
         return [result] * len(messages)
 
     def _open(self, messages: Sequence[Message]) -> OpenJob:

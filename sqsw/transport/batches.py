@@ -35,6 +35,16 @@ class EntryFailure:
     reason: str
     sender_fault: bool
 
+    def as_error(self, message: object) -> dict[str, Any]:
+        """As :class:`~sqsw.core.errors.SQSBatchError` has it, with what failed."""
+        return {
+            "Id": str(self.index),
+            "Code": self.code,
+            "Message": self.reason,
+            "SenderFault": self.sender_fault,
+            "_message": message,
+        }
+
 
 def body_bytes(entry: Mapping[str, Any]) -> int:
     """Bytes of the body in UTF-8."""

@@ -29,11 +29,21 @@ _ACCESS = {
     "UnrecognizedClientException",
     "InvalidAccessKeyId",
     "MissingAuthenticationToken",
+    "IncompleteSignature",
+    "InvalidSignatureException",
     "KmsAccessDenied",
     "KMS.AccessDeniedException",
 }
 _NOT_FOUND = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
-_THROTTLED = {"Throttling", "ThrottlingException", "RequestThrottled", "SlowDown"}
+_THROTTLED = {
+    "KMS.ThrottlingException",
+    "KmsThrottled",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+}
 
 
 @contextmanager
@@ -113,6 +123,15 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
             "no AWS credentials found",
             why="looked at the environment, the AWS profile, container and instance roles",
             next="run 'aws configure', set AWS_PROFILE, or work without AWS: add --local",
+        )
+    if isinstance(
+        error,
+        exceptions.CredentialRetrievalError | exceptions.SSOError | exceptions.TokenRetrievalError,
+    ):
+        return AccessDenied(
+            "the AWS credentials cannot be fetched",
+            why=str(error),
+            next="log in again (for example: aws sso login) and repeat the command",
         )
     if isinstance(error, exceptions.NoRegionError):
         return SettingsError(

@@ -24,14 +24,14 @@ def test_the_readme_s_slip_is_refused_with_the_call_that_was_meant(sqs: SQSEnv) 
     queue = sqs.queue("q1")
     with pytest.raises(TypeError, match=r"env\.processor\('q1', 'hello_world'"):
 
-        @queue.processor("q1", "hello_world", pass_context=True)  # type: ignore[misc, arg-type]  # the slip
+        @queue.processor("q1", "hello_world", pass_context=True)  # type: ignore[call-overload]  # the slip
         def hello_world(username=None, context=None):
             raise AssertionError
 
 
 def test_the_readme_s_slip_is_refused_without_further_arguments_too(sqs: SQSEnv) -> None:
     with pytest.raises(TypeError, match=r"env\.processor\('q1', 'hello_world'"):
-        sqs.queue("q1").processor("q1", "hello_world")  # type: ignore[arg-type]  # the slip
+        sqs.queue("q1").processor("q1", "hello_world")  # type: ignore[call-overload]  # the slip
 
 
 def test_a_context_reaches_the_function(sqs: SQSEnv, capsys: pytest.CaptureFixture[str]) -> None:

@@ -220,7 +220,7 @@ def test_json_is_written_byte_for_byte_so_that_fifo_queues_recognize_duplicates(
 
 def test_a_delay_in_parts_of_a_second_is_cut_as_sqs_workers_cuts_it() -> None:
     wire = Wire("json")
-    wire.env.queue("emails").add_job("send_email", _delay_seconds=5.9)  # type: ignore[arg-type]  # users do
+    wire.env.queue("emails").add_job("send_email", _delay_seconds=5.9)
     assert wire.sent[0]["DelaySeconds"] == 5
 
 

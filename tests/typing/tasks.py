@@ -54,4 +54,4 @@ send_email.run(to=1)  # E: Argument "to" to "run" of "AsyncTask" has incompatibl
 send_email.bake(1)  # E: Argument 1 to "bake" of "AsyncTask" has incompatible type "int"
 send_email.bake("ann", urgent="very")  # E: Argument "urgent" to "bake"
 send_later.delay(to="ann", _priority=1)  # E: No overload variant of "delay"
-queue.processor("q1", "hello_world")  # E: Argument 2 to "processor" of "JobQueue"
+queue.processor("q1", "hello_world")  # E: No overload variant of "processor"

@@ -222,6 +222,42 @@ def test_a_plugin_that_fails_does_not_stop_the_others(
         load_plugins(SQSEnv(), strict=True)
 
 
+def test_a_plugin_that_fails_midway_leaves_none_of_its_jobs(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(home.parent))
+    write_plugin(
+        home,
+        "acme_half",
+        "from sqsw import SQSError\n"
+        "def register(env):\n"
+        "    @env.processor('emails', 'half')\n"
+        "    def half(): ...\n"
+        "    raise SQSError('no licence')\n",
+    )
+    env, told = SQSEnv(), list[PluginFailure]()
+    assert load_plugins(env, on_failure=told.append) == []
+    assert told[0].reason == "SQSError: no licence"
+    assert env.registrations() == []
+
+
+def test_a_function_that_makes_the_environment_and_raises_is_told(home: Path) -> None:
+    (home / "makes.py").write_text("import os\n\n\ndef make():\n    return os.environ['NO_SUCH']\n")
+    message, why, _ = refusal("myapp.makes:make")
+    assert message == "'myapp.makes:make' does not make an SQSEnv"
+    assert why is not None
+    assert "KeyError: 'NO_SUCH', raised in" in why
+
+
+def test_two_names_of_one_queue_are_refused() -> None:
+    env = SQSEnv(MemorySession())
+    url = env.sqs_client.create_queue(QueueName="emails")["QueueUrl"]
+    env.processor("emails", "send_email")(lambda: None)
+    shares = [QueueShare("emails"), QueueShare(url)]
+    with pytest.raises(SettingsError, match="named twice"):
+        run_queues(env, shares, settings=WorkerSettings())
+
+
 def test_a_job_registered_twice_names_both_places(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,10 +99,10 @@ def test_the_context_is_not_an_argument_of_the_sender(jobs: JobQueue) -> None:
     @jobs.processor("hello", pass_context=True)
     def hello(context: Any, name: str) -> None: ...
 
-    hello.delay("ann")  # type: ignore[call-overload]  # types do not know of the context
+    hello.delay("ann")
     assert bodies(jobs) == [{"name": "ann"}]
     with pytest.raises(TypeError, match="context"):
-        hello.delay("ann", context={})  # type: ignore[call-overload]  # that is the test
+        hello.delay("ann", context={})
 
 
 def test_a_baked_task_keeps_its_arguments_and_what_is_about_the_message(

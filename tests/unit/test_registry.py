@@ -35,7 +35,7 @@ def test_declared_tasks_are_sent_and_worked_once_they_are_bound(jobs: JobQueue) 
     tasks.bind(jobs.env)  # type: ignore[arg-type]  # an SQSEnv
     with jobs.env.context(user=7):
         hello.delay("ann")
-        bye.delay("ann")  # type: ignore[call-overload]  # types do not know of the context
+        bye.delay("ann")
     assert jobs.process_batch().succeeded_count() == 2
     assert sorted(map(str, seen)) == ["('ann', 7)", "ann"]
     assert [(r.queue_name, r.job_name) for r in jobs.env.registrations()] == [  # type: ignore[attr-defined]  # an SQSEnv

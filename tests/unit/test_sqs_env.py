@@ -45,7 +45,7 @@ def test_making_one_and_registering_tasks_touches_nothing() -> None:
     task.bake(end="")
     repr(env.queue("emails"))
     assert [r.job_name for r in env.registrations()] == [None, None, "send_email"]
-    with pytest.raises(AssertionError, match="asked for client"):
+    with pytest.raises(AssertionError, match="asked for"):
         task.delay(end="")
 
 
@@ -340,3 +340,24 @@ def test_a_forked_child_makes_a_client_of_its_own() -> None:
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "0\n", done.stderr
+
+
+def test_what_would_have_no_effect_on_a_queue_that_is_there_is_refused(
+    memory_env: SQSEnv,
+) -> None:
+    queue = memory_env.queue("emails", accept=("json",))
+    assert memory_env.queue("emails", accept=["json"]) is queue
+    assert memory_env.queue("emails", backoff_policy=memory_env.backoff_policy) is queue
+    for option in (
+        {"accept": ("json", "pickle")},
+        {"batching_policy": BatchMessages(5)},
+        {"backoff_policy": ConstantBackoff(7)},
+        {"queue_maker": DeadLetterQueue.maker(queue)},
+    ):
+        with pytest.raises(SettingsError):
+            memory_env.queue("emails", **option)  # type: ignore[call-overload]  # one each
+
+
+def test_accept_is_a_list_and_no_text() -> None:
+    with pytest.raises(SettingsError, match="list of content types"):
+        SQSEnv(MemorySession(), accept="pickle_compat")

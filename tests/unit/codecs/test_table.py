@@ -10,6 +10,7 @@ from sqsw.codecs.pickle_codec import PickleCodec, PickleCompatCodec
 from sqsw.codecs.table import (
     CONTENT_TYPES_CODECS,
     DEFAULT_CONTENT_TYPE,
+    accepted_by_default,
     codec_for_sending,
     get_codec,
     register_codec,
@@ -92,3 +93,13 @@ def test_a_content_type_is_registered_once(own_codec: Reversed) -> None:
         register_codec("reversed", Reversed())
     with pytest.raises(SettingsError, match="'json'"):
         register_codec("json", Reversed())
+
+
+def test_pickle_under_another_name_is_no_less_dangerous() -> None:
+    register_codec("x-pickle", PickleCodec())
+    try:
+        assert "x-pickle" not in accepted_by_default()
+        with pytest.raises(ContentTypeRefused):
+            get_codec("x-pickle")
+    finally:
+        del CONTENT_TYPES_CODECS["x-pickle"]

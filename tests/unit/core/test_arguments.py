@@ -119,3 +119,17 @@ def test_a_mismatch_is_told_in_words() -> None:
 def test_the_place_of_a_function_is_its_module_and_name() -> None:
     assert place_of(plain) == f"{__name__}.plain"
     assert place_of(len) == "builtins.len"
+
+
+def test_one_name_carries_one_value() -> None:
+    def both(a: int, /, **rest: int) -> None: ...
+
+    with pytest.raises(TypeError, match="'a' twice"):
+        bind_arguments(both, (1,), {"a": 2})
+
+
+def test_a_gap_among_the_positional_ones_is_filled_by_its_default() -> None:
+    def gap(a: int = 1, b: int = 2, /) -> tuple[int, int]:
+        return a, b
+
+    assert call_handler(gap, [], {"b": 5}) == (1, 5)

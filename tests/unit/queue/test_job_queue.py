@@ -1,6 +1,7 @@
 """A queue of jobs: registering, sending, running."""
 
 import json
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_queue_name_too_many_is_refused_with_what_was_meant(
 ) -> None:
     queue = memory_env.queue("jobs")
     with pytest.raises(TypeError) as caught:
-        queue.processor("q1", "hello", **keywords)  # type: ignore[arg-type]  # the slip
+        queue.processor("q1", "hello", **keywords)  # type: ignore[call-overload]  # the slip
     for hint in ("env.processor('q1', 'hello', …)", "queue.processor('hello', …)"):
         assert hint in str(caught.value)
     assert queue.processors == {}
@@ -224,3 +225,47 @@ def test_coroutines_want_the_loop_and_functions_a_thread(jobs: JobQueue) -> None
 
     assert [kind(name) for name in ("later", "hello", "unknown")] == ["loop", "thread", "thread"]
     assert jobs.kind_of(Message("i", "h", "")) == "thread"
+
+
+def test_a_generator_function_can_be_no_job(jobs: JobQueue) -> None:
+    def plain() -> Iterator[int]:
+        yield 1
+
+    async def on_the_loop() -> AsyncIterator[int]:
+        yield 1
+
+    for fn in (plain, on_the_loop):
+        with pytest.raises(TypeError, match="generator function"):
+            jobs.processor("hello")(fn)
+
+
+def test_what_returns_a_generator_is_a_failure(jobs: JobQueue) -> None:
+    @jobs.processor("hello")
+    def hello() -> Iterator[int]:
+        return (number for number in range(3))
+
+    hello.delay()
+    assert jobs.process_batch().failed_count() == 1
+
+
+def test_a_parameter_that_could_never_reach_the_job_is_refused(jobs: JobQueue) -> None:
+    def hello(_group_id: str) -> None: ...
+
+    with pytest.raises(TypeError, match="_group_id"):
+        jobs.processor("hello")(hello)
+
+
+def test_one_function_can_serve_two_queues(memory_env: SQSEnv, jobs: JobQueue) -> None:
+    memory_env.sqs_client.create_queue(QueueName="others")
+    seen: list[str] = []
+
+    @memory_env.processor("others", "greet")
+    @jobs.processor("hello")
+    def hello(name: str) -> None:
+        seen.append(name)
+
+    hello.delay(name="ann")
+    memory_env.queue("jobs").add_job("hello", name="ben")
+    assert memory_env.process_batch("others").succeeded_count() == 1
+    assert jobs.process_batch().succeeded_count() == 1
+    assert seen == ["ann", "ben"]

@@ -229,3 +229,52 @@ def test_fifo_batches_keep_their_order(fifo_jobs: JobQueue) -> None:
         found += [json.loads(message.body)["number"] for message in messages]
         fifo_jobs.client.delete_batch(messages)
     assert found == list(range(15))
+
+
+def test_a_batch_that_a_task_opens_inside_the_block_is_its_own(
+    jobs: JobQueue, sent: list[int]
+) -> None:
+    async def main() -> None:
+        opened, done = asyncio.Event(), asyncio.Event()
+
+        async def other() -> None:
+            with jobs.add_batch():
+                jobs.add_job("count", number=2)
+                opened.set()
+                await done.wait()
+
+        with jobs.add_batch():
+            jobs.add_job("count", number=1)
+            task = asyncio.create_task(other())
+            await opened.wait()
+        assert sent == [1]  # the end of this block does not wait for the other one
+        done.set()
+        await task
+
+    asyncio.run(main())
+    assert sent == [1, 1]
+    assert numbers(jobs) == [1, 2]
+
+
+def test_in_a_fifo_queue_nothing_of_a_group_goes_behind_a_job_that_failed(
+    fifo_jobs: JobQueue,
+) -> None:
+    events = fifo_jobs.client.boto3_client.meta.events
+
+    def refuse_the_first(params: dict[str, Any], **_: Any) -> None:
+        for entry in params["Entries"]:
+            if '"number": 9,' in entry["MessageBody"]:
+                entry["MessageDeduplicationId"] = "no good id"
+
+    events.register("provide-client-params.sqs.SendMessageBatch", refuse_the_first)
+    with pytest.raises(SQSBatchError) as caught, fifo_jobs.add_batch():
+        for number in range(15):
+            group = "b" if number == 12 else "a"
+            fifo_jobs.add_job(
+                "count", number=number, x=0, _group_id=group, _deduplication_id=str(number)
+            )
+    codes = {
+        json.loads(e["_message"]["MessageBody"])["number"]: e["Code"] for e in caught.value.errors
+    }
+    assert codes == {9: "InvalidParameterValue"} | dict.fromkeys((10, 11, 13, 14), "GroupStopped")
+    assert numbers(fifo_jobs) == [*range(9), 12]

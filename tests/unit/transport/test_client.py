@@ -73,3 +73,33 @@ def test_a_missing_profile_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     with pytest.raises(SettingsError, match="no-such-profile"):
         _ = ClientSource(region="eu-west-1").client
+
+
+def region_of(session: Any) -> Any:
+    source = ClientSource(session)
+    return source.client.meta.region_name
+
+
+def test_aws_region_says_where_unless_the_code_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    assert region_of(None) == "us-east-1"
+    assert region_of(boto3.session.Session(region_name="eu-west-1")) == "eu-west-1"
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert region_of(boto3.session.Session()) == "us-east-1"
+
+
+def test_the_default_session_that_somebody_has_set_up_knows_its_region(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    assert region_of(boto3) == "us-east-1"
+    boto3.setup_default_session(region_name="ap-south-1")
+    assert region_of(boto3) == "ap-south-1"
+
+
+def test_an_endpoint_that_is_no_url_is_a_clear_error() -> None:
+    with pytest.raises(SettingsError) as caught:
+        _ = ClientSource(None, endpoint_url="localhost:9324", region="x").client
+    assert "localhost:9324" in (caught.value.why or "")
