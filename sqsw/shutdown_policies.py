@@ -65,11 +65,11 @@ class IdleShutdown(_Policy):
     Raises
     ------
     SettingsError
-        ``idle_seconds`` is negative.
+        ``idle_seconds`` is negative or no number.
     """
 
     def __init__(self, idle_seconds: float, clock: Clock = time.monotonic) -> None:
-        if idle_seconds < 0:
+        if not idle_seconds >= 0:  # so that NaN is refused as well
             raise SettingsError(f"idle_seconds is {idle_seconds}, it must be 0 or more")
         self.idle_seconds = idle_seconds
         self._clock = clock

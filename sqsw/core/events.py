@@ -23,7 +23,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted(Event):
-    """A worker began: the names of its queues, its slots and what it reads from."""
+    """A worker began: the names of its queues, and its slots."""
 
     queues: tuple[str, ...]
     concurrency: int
@@ -159,6 +159,14 @@ class VisibilityExtended(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ExtensionFailed(Event):
+    """Leases could not be renewed, for the first time since it last went well."""
+
+    queue_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseLost(MessageEvent):
     """Somebody else may run this message now; what it does here no longer counts."""
 
@@ -214,7 +222,9 @@ class EventBus:
             if isinstance(event, kinds):
                 try:
                     listener(event)
-                except Exception:  # a listener is not ours, and must not stop a job
+                except KeyboardInterrupt:
+                    raise  # from the keyboard, and meant for who called
+                except BaseException:  # a listener is not ours, and must not stop a job or a role
                     if id(listener) not in self._broken:
                         self._broken.add(id(listener))
                         logger.exception("a listener failed; its next failures are not logged")

@@ -19,6 +19,7 @@ from sqsw.core.events import (
     DrainStarted,
     Event,
     EventBus,
+    ExtensionFailed,
     JobDone,
     JobEnded,
     JobEvent,
@@ -34,8 +35,14 @@ from sqsw.core.events import (
 )
 from sqsw.core.message import Message
 
-#: seconds between two lines about the same unknown job
-_UNKNOWN_SECONDS = 60.0
+#: seconds between two lines about the same thing
+_REPEAT_SECONDS = 60.0
+
+#: things that are told apart for that; beyond them all others share one line
+_MAX_THINGS = 1_000
+
+#: characters of a job name, and of a reason that may quote one: both may come from outside
+_NAME_LENGTH, _REASON_LENGTH = 100, 300
 
 
 def ensure_logged(events: EventBus) -> None:
@@ -60,7 +67,7 @@ class LogListener:
     ) -> None:
         self._logger = logger or logging.getLogger("sqsw.worker")
         self._clock = clock
-        self._unknown: dict[tuple[str, str | None], float] = {}
+        self._told: dict[tuple[str, ...], float] = {}
         self._methods: Mapping[type[Event], Callable[[Any], None]] = {
             WorkerStarted: self.worker_started,
             JobStarted: self.job_started,
@@ -68,6 +75,7 @@ class LogListener:
             JobFailed: self.job_failed,
             JobRetry: self.job_retry,
             JobUnknown: self.job_unknown,
+            ExtensionFailed: self.extension_failed,
             LeaseLost: self.lease_lost,
             AckFailed: self.ack_failed,
             ReceiveError: self.receive_error,
@@ -108,16 +116,20 @@ class LogListener:
 
     def job_unknown(self, event: JobUnknown) -> None:
         """At most once a minute for each name: a queue can be full of them."""
-        key = (event.message.queue_name, event.job_name)
-        now = self._clock()
-        if now - self._unknown.get(key, float("-inf")) >= _UNKNOWN_SECONDS:
-            self._unknown[key] = now
+        if self._is_time("job", event.message.queue_name, (event.job_name or "")[:_NAME_LENGTH]):
             self._job(
                 logging.WARNING,
                 "job_unknown",
                 event,
                 hidden_s=event.hidden_seconds,
-                reason=str(event.error),
+                reason=str(event.error)[:_REASON_LENGTH],
+            )
+
+    def extension_failed(self, event: ExtensionFailed) -> None:
+        """At most once a minute for each queue."""
+        if self._is_time("extension", event.queue_name):
+            self._log(
+                logging.WARNING, "extension_failed", queue=event.queue_name, reason=event.reason
             )
 
     def lease_lost(self, event: LeaseLost) -> None:
@@ -162,6 +174,19 @@ class LogListener:
     def worker_stopped(self, event: WorkerStopped) -> None:
         self._log(logging.INFO, "worker_stopped", reason=event.reason, unfinished=event.unfinished)
 
+    def _is_time(self, *thing: str) -> bool:
+        """Whether nothing was said about this for a minute."""
+        now = self._clock()
+        if thing not in self._told and len(self._told) >= _MAX_THINGS:
+            thing = ("others",)
+        if now - self._told.get(thing, float("-inf")) < _REPEAT_SECONDS:
+            return False
+        if thing == ("others",):
+            # Once a minute there is room again for those that are new.
+            self._told = {t: at for t, at in self._told.items() if now - at < _REPEAT_SECONDS}
+        self._told[thing] = now
+        return True
+
     def _job(
         self,
         level: int,
@@ -172,7 +197,8 @@ class LogListener:
     ) -> None:
         if isinstance(event, JobEnded):
             extra["seconds_s"] = round(event.duration_seconds, 6)
-        self._message(level, name, event.message, exc_info, job=event.job_name, **extra)
+        job_name = event.job_name and event.job_name[:_NAME_LENGTH]
+        self._message(level, name, event.message, exc_info, job=job_name, **extra)
 
     def _message(
         self,

@@ -1,13 +1,19 @@
 """Hand queues to the worker."""
 
 import os
+import random
+import signal
+import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
-from sqsw.core.events import EventBus, QueueWarning
+from sqsw.core.errors import Busy, ConnectionFailed
+from sqsw.core.events import EventBus, QueueWarning, ReceiveError
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
@@ -19,6 +25,14 @@ from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.once import process_once
 from sqsw.worker.supervisor import Supervisor
 from sqsw.worker.worker import Worker
+
+#: seconds before a queue is looked at again that could not be reached, at first and at most
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
+
+# Names of this module, so that a test can take their place.
+_sleep, _jitter = time.sleep, random.random
+
+Answer = TypeVar("Answer")
 
 
 class WorkableQueue(Protocol):
@@ -82,7 +96,7 @@ def work_queues(
     by_name = {share.queue_name: share for share in shares}
     lanes = []
     for queue in queues:
-        attributes = queue.client.attributes()
+        attributes = _patiently(queue.client.attributes, queue.name, events)
         for warning in _warnings(queue.name, attributes):
             events.publish(warning)
         share = by_name.get(queue.name, QueueShare(queue.name))
@@ -102,14 +116,25 @@ def work_apart(
 
     Processes are forked, so that they have what this one has. Where that cannot be (no fork,
     threads in this process, or ``fork`` is False) one worker here takes all queues.
+
+    Raises
+    ------
+    QueueNotFound, AccessDenied
+        One of the queues cannot be found.
     """
 
     def work_one(queue: WorkableQueue) -> None:
         policy = policy_maker()
-        work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
+        report = work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
+        if report.stopped_by in signal.Signals.__members__:
+            # Not done: where the supervisor did not send that signal, somebody has to take over.
+            sys.exit(128 + signal.Signals[report.stopped_by])
 
     ensure_logged(events)
     if fork and hasattr(os, "fork") and threading.active_count() == 1:
+        for queue in queues:
+            # A queue that is not there is said here, once, and not by children again and again.
+            _patiently(partial(getattr, queue.client, "url"), queue.name, events)
         Supervisor(
             work_one,
             [(queue,) for queue in queues],
@@ -118,6 +143,19 @@ def work_apart(
         ).run()
         return
     work_queues(queues, settings=settings, events=events, policy_of=lambda _: policy_maker())
+
+
+def _patiently(call: Callable[[], Answer], queue_name: str, events: EventBus) -> Answer:
+    """What a call at the start says; while nobody answers it is tried again, as receives are."""
+    most = _FIRST_RETRY_SECONDS
+    while True:
+        try:
+            return call()
+        except (ConnectionFailed, Busy) as error:
+            seconds = most * (0.5 + _jitter() / 2)
+            events.publish(ReceiveError(queue_name, error, seconds))
+            _sleep(seconds)
+            most = min(_LAST_RETRY_SECONDS, most * 2)
 
 
 def work_once(queue: WorkableQueue, wait_seconds: float, events: EventBus) -> BatchProcessingResult:

@@ -2,8 +2,10 @@
 
 import os
 import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.transport.service_errors import service_errors
 
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
 
 #: seconds that an answer may take beyond a long poll before the connection counts as dead
 _ANSWER_SECONDS = 15
+
+#: seconds to connect and to be answered, and retries, of calls that never wait for a message: who
+#: makes them has leases that run out meanwhile, and tries again by himself
+_QUICK_CONNECT_SECONDS, _QUICK_ANSWER_SECONDS, _QUICK_RETRIES = 3, 10, 1
 
 
 class ClientSource:
@@ -45,11 +51,12 @@ class ClientSource:
         region: str | None = None,
     ) -> None:
         self.session = session
-        self._retries = {"max_attempts": retry_max_attempts, "mode": retry_mode}
+        self._retries: dict[str, Any] = {"max_attempts": retry_max_attempts, "mode": retry_mode}
         self._endpoint_url = endpoint_url
         self._region = region
         self._lock = threading.Lock()
-        self._client: SQSClient | None = None
+        self._made: dict[bool, SQSClient] = {}
+        self._own_session: Any = None
         self._pid = 0
 
     @property
@@ -61,30 +68,64 @@ class ClientSource:
         SettingsError
             There is no region, or the profile does not exist.
         """
+        return self._of_this_process(quick=False)
+
+    @property
+    def quick_client(self) -> "SQSClient":
+        """The same with short timeouts, for calls that never wait for a message.
+
+        It is :attr:`client` itself where the session is not boto3's: then that decides what a
+        client is, and there may be no network at all.
+        """
+        import boto3
+
+        own = self.session is None or self.session is boto3
+        return self._of_this_process(quick=own or isinstance(self.session, boto3.session.Session))
+
+    def _of_this_process(self, *, quick: bool) -> "SQSClient":
         # A connection that is shared with a parent process would mix up answers after a fork.
-        if self._client is None or self._pid != os.getpid():
+        if self._pid != os.getpid() or quick not in self._made:
             with self._lock:
-                if self._client is None or self._pid != os.getpid():
-                    self._client = self._make()
-                    self._pid = os.getpid()
-        return self._client
+                if self._pid != os.getpid():
+                    self._made, self._own_session, self._pid = {}, None, os.getpid()
+                if quick not in self._made:
+                    self._made[quick] = self._make(quick=quick)
+        return self._made[quick]
 
     def resource(self) -> Any:
         """A new boto3 resource; it may be used from one thread only."""
         session, keywords = self._session_and_keywords()
         return session.resource("sqs", **keywords)
 
-    def _make(self) -> "SQSClient":
+    def _make(self, *, quick: bool) -> "SQSClient":
         with service_errors("use SQS"):
             session, keywords = self._session_and_keywords()
-            client: SQSClient = session.client("sqs", **keywords)
+            # One session for both: its credentials may have cost somebody a code to type.
+            session = self._own_session = self._own_session or session
+            if quick:
+                keywords["config"] = keywords["config"].merge(self._quick_config())
+            try:
+                client: SQSClient = session.client("sqs", **keywords)
+            except ValueError as error:  # botocore's word for an endpoint that is no URL
+                raise SettingsError("no client for SQS can be made", why=str(error)) from error
         return client
+
+    def _quick_config(self) -> Any:
+        from botocore.config import Config
+
+        retries: Any = dict(self._retries)
+        retries["max_attempts"] = min(self._retries["max_attempts"], _QUICK_RETRIES)
+        return Config(
+            retries=retries,
+            connect_timeout=_QUICK_CONNECT_SECONDS,
+            read_timeout=_QUICK_ANSWER_SECONDS,
+        )
 
     def _session_and_keywords(self) -> tuple[Any, dict[str, Any]]:
         from botocore.config import Config
 
         config = Config(
-            retries=self._retries,  # type: ignore[arg-type]  # the stub wants its own TypedDict
+            retries=dict(self._retries),  # type: ignore[arg-type]  # a copy: botocore changes it
             read_timeout=MAX_WAIT_SECONDS + _ANSWER_SECONDS,
             max_pool_connections=64,
         )
@@ -95,7 +136,7 @@ class ClientSource:
         if session is None:
             import boto3
 
-            session = boto3.session.Session()
+            session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
         region = self._region or _region_of_environment(session)
         if region is not None:
             keywords["region_name"] = region
@@ -103,9 +144,9 @@ class ClientSource:
 
 
 def _region_of_environment(session: Any) -> str | None:
-    import boto3
-
-    # A session that somebody made with a region, or that is not boto3's, knows better.
-    if session is not boto3 and type(session) is not boto3.session.Session:
+    """``AWS_REGION``, unless the code has named a region."""
+    # The boto3 module stands for its default session, which somebody may have set up.
+    made = session.DEFAULT_SESSION if isinstance(session, ModuleType) else session
+    if getattr(made, "region_name", None):
         return None
     return os.environ.get("AWS_REGION") or None

@@ -113,8 +113,10 @@ class QueueClient:
         keywords: dict[str, Any] = {}
         if visibility_timeout is not None:
             keywords["VisibilityTimeout"] = visibility_timeout
+        client = self.boto3_client
+        asked = time.monotonic()
         with service_errors(f"receive from {self.name!r}", self.name):
-            answer = self.boto3_client.receive_message(
+            answer = client.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=min(max_messages, MAX_BATCH_ENTRIES),
                 WaitTimeSeconds=int(wait_seconds),
@@ -122,8 +124,13 @@ class QueueClient:
                 MessageAttributeNames=["All"],
                 **keywords,
             )
-        now = time.monotonic()
-        return [self._message(raw, now, visibility_timeout) for raw in answer.get("Messages", [])]
+        now = hidden_at = time.monotonic()
+        if not answer["ResponseMetadata"].get("RetryAttempts"):
+            # The lease runs since SQS hid the message, however late the answer got here; better a
+            # little too early. Of a call that botocore repeated nobody knows when it was asked.
+            hidden_at = min(now, asked + wait_seconds)
+        expires_at = None if visibility_timeout is None else hidden_at + visibility_timeout
+        return [self._message(raw, now, expires_at) for raw in answer.get("Messages", [])]
 
     def peek(self) -> Iterator[Message] | None:
         """Look at what could be received now, without receiving it, where the other side can.
@@ -150,10 +157,8 @@ class QueueClient:
 
         return messages()
 
-    def _message(
-        self, raw: Mapping[str, Any], now: float, visibility_timeout: int | None
-    ) -> Message:
-        lease = Lease() if visibility_timeout is None else Lease(now + visibility_timeout)
+    def _message(self, raw: Mapping[str, Any], now: float, expires_at: float | None) -> Message:
+        lease = Lease() if expires_at is None else Lease(expires_at)
         return Message(
             message_id=raw["MessageId"],
             receipt_handle=raw["ReceiptHandle"],
@@ -173,7 +178,7 @@ class QueueClient:
             for index, message in enumerate(messages)
         ]
         with service_errors(f"delete from {self.name!r}", self.name):
-            answer = self.boto3_client.delete_message_batch(QueueUrl=url, Entries=entries)
+            answer = self._clients.quick_client.delete_message_batch(QueueUrl=url, Entries=entries)
         return _failures(answer)
 
     def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
@@ -188,7 +193,7 @@ class QueueClient:
             for index, (message, seconds) in enumerate(changes)
         ]
         with service_errors(f"change the visibility of messages of {self.name!r}", self.name):
-            answer = self.boto3_client.change_message_visibility_batch(
+            answer = self._clients.quick_client.change_message_visibility_batch(
                 QueueUrl=url, Entries=entries
             )
         return _failures(answer)

@@ -20,7 +20,7 @@ from itertools import count
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
-from sqsw.core.errors import AccessDenied, QueueNotFound
+from sqsw.core.errors import QueueNotFound
 from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted, MessageReturned
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 #: seconds before a failed call is repeated, at first and at most
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.2, 5.0
+
+#: seconds to wait for an extension under way, which would undo the return of its message
+_FORGET_SECONDS = 3.0
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +51,8 @@ class Acknowledger:
     Parameters
     ----------
     forget :
-        Called with messages before they are returned, and after they were deleted.
+        Called with messages before they are returned, and after they were deleted; and with how
+        many seconds to wait for extensions of them that are under way.
     on_acknowledged :
         Called with messages that are out of hand, and whether they were deleted.
     on_batch :
@@ -63,7 +67,7 @@ class Acknowledger:
         self,
         *,
         events: EventBus,
-        forget: Callable[[Sequence[Message]], None],
+        forget: Callable[[Sequence[Message], float], None],
         on_acknowledged: Callable[[Lane, Sequence[Message], bool], None],
         on_batch: Callable[[Lane, BatchProcessingResult], None],
         linger_seconds: float = 0.0,
@@ -108,11 +112,19 @@ class Acknowledger:
     def stop(self, deadline: float) -> None:
         """Send all there is, until ``deadline``; what comes later is sent by who brings it."""
         self.quiet()
-        self.flush(deadline)
+        threads, self._threads = self._threads, []
+        if threads:
+            # The senders do it: a call that hangs must not hold up who stops.
+            with self._changed:
+                while self._held and (seconds := deadline - self._clock()) > 0:
+                    self._changed.wait(seconds)
+        else:
+            self.flush(deadline)
         with self._changed:
             self._stopped = True
+            left = self._take_rest()
             self._changed.notify_all()
-        threads, self._threads = self._threads, []
+        self._give_up(left)
         for thread in threads:
             thread.join(max(0.0, deadline - self._clock()))
 
@@ -170,12 +182,21 @@ class Acknowledger:
                     if deadline is None or not self._held:
                         return
                     if now >= deadline:
+                        left = self._take_rest()
                         break
                     self._changed.wait(min(deadline, self._next_due()) - now)
                     continue
             self._send(batch)
-        with self._changed:
-            left, self._later = [ack for _, _, ack in self._later], []
+        self._give_up(left)
+
+    def _take_rest(self) -> list[_Ack]:
+        left, self._later = [ack for _, _, ack in self._later], []
+        for line in self._lines.values():
+            left += line
+            line.clear()
+        return left
+
+    def _give_up(self, left: Sequence[_Ack]) -> None:
         for ack in left:
             reason = "the worker stopped before SQS could be told"
             self._finish(ack.lane, ack.hidden_seconds is None, [], [(ack, reason)])
@@ -190,7 +211,7 @@ class Acknowledger:
                     self._changed.wait(None if wait == float("inf") else max(0.0, wait))
             try:
                 self._send(batch)
-            except Exception:  # without these threads everything would run twice
+            except BaseException:  # without these threads everything would run twice
                 logger.exception("an acknowledgement failed")
 
     def _take(self, now: float, *, everything: bool) -> list[_Ack] | None:
@@ -219,7 +240,7 @@ class Acknowledger:
         lane, deleting = batch[0].lane, batch[0].hidden_seconds is None
         messages = [ack.message for ack in batch]
         if not deleting:
-            self._forget(messages)
+            self._forget(messages, _FORGET_SECONDS)
         refused: dict[int, tuple[str, bool]] = {}
         try:
             if deleting:
@@ -230,7 +251,9 @@ class Acknowledger:
                 )
             refused = {f.index: (f"{f.reason} [{f.code}]", is_final(f)) for f in failures}
         except Exception as error:  # noqa: BLE001  # whatever it was, the messages must not be forgotten
-            final = isinstance(error, AccessDenied | QueueNotFound)
+            # Without the queue there is nothing to tell; all else may pass, as when credentials
+            # have expired and new ones are on their way.
+            final = isinstance(error, QueueNotFound)
             refused = dict.fromkeys(range(len(batch)), (str(error), final))
         done, failed = [], []
         for index, ack in enumerate(batch):
@@ -267,7 +290,7 @@ class Acknowledger:
         succeeded = [ack.message for ack in done]
         given_up = [ack.message for ack, _ in failed]
         if deleting:
-            self._forget(succeeded + given_up)
+            self._forget(succeeded + given_up, 0.0)
         for ack in done:
             if ack.hidden_seconds is None:
                 self._events.publish(MessageDeleted(ack.message))

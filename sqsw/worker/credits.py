@@ -83,10 +83,6 @@ class Credits:
             self._accounts[lane_name].closed = True
             self._changed.notify_all()
 
-    def is_closed(self, lane_name: str) -> bool:
-        """Whether this lane gets no more credits."""
-        return self._accounts[lane_name].closed
-
     def waiting(self, lane_name: str) -> int:
         """Calls of a lane that wait, for a slot or for their group."""
         account = self._accounts[lane_name]

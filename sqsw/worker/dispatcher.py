@@ -10,6 +10,7 @@ Made, started and stopped by ``Worker``; it has no thread of its own. One lock g
 those of its parts; it is never held across a call to SQS, a listener or a job.
 """
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -36,6 +37,8 @@ from sqsw.worker.executors.base import Executor
 from sqsw.worker.groups import GroupGate
 from sqsw.worker.lane import Call, Kind, Lane, cut_calls, within_limit
 from sqsw.worker.ready import ReadyMessages
+
+logger = logging.getLogger(__name__)
 
 #: seconds that followers of a failed message stay hidden longer than it does: so it comes back
 #: alone, and they do not spend receives on its retries
@@ -207,7 +210,26 @@ class Dispatcher:
             if call.group is not None and not all(result.success for result in results):
                 # Before the failed message can be received again: it must find its group empty.
                 behind = self._leave_group(call)
-        hidden, outcomes = 0, []
+        outcomes: list[str] = []
+        try:
+            self._judge_all(call, results, now, outcomes, behind)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # whatever it was, the slot has to go on to the next call
+            logger.exception("the end of a job of %s failed", call.lane.name)
+        finally:
+            self._leave_slot(call, outcomes, now)
+        return self._follow(call)
+
+    def _judge_all(
+        self,
+        call: Call,
+        results: Sequence[ProcessingResult],
+        now: float,
+        outcomes: list[str],
+        behind: Iterable[Call],
+    ) -> None:
+        hidden = 0
         for message, job_name, result in zip(call.messages, call.job_names, results, strict=True):
             outcome, seconds = self._judge(call, message, job_name, result, now)
             outcomes.append(outcome)
@@ -217,12 +239,18 @@ class Dispatcher:
         for message, outcome in zip(call.messages, outcomes, strict=True):
             ended.update([message], success=outcome == "done")
         self._ended(call.lane, ended)
-        ready = self._ready[call.lane.name]
+
+    def _leave_slot(self, call: Call, outcomes: Sequence[str], now: float) -> None:
         with self._lock:
             self.counts.update(outcomes)
             self._in_hand[call.lane.name] -= outcomes.count("dropped")
             del self._running[id(call)]
-            ready.credits.end(call.lane.name, now - call.started_at)
+            self._ready[call.lane.name].credits.end(call.lane.name, now - call.started_at)
+
+    def _follow(self, call: Call) -> Call | None:
+        """The call that takes over the slot of this one, if it is for the same executor."""
+        ready = self._ready[call.lane.name]
+        with self._lock:
             following = self._pick(ready)
             ready.credits.tell()
         if following is None:

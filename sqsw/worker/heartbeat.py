@@ -4,7 +4,8 @@
 2. extend    (at half of the visibility timeout, ten messages a call)
 3. tell      (a lease that is over, or that SQS would not extend: the job's result is worth nothing)
 
-Started first and stopped last by ``Worker``; one thread.
+Started first and stopped last by ``Worker``; one thread that looks at all leases, and beside it one
+for each lane while it has leases to extend: a call that hangs delays no other lane.
 """
 
 import logging
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from sqsw.core.contracts import Clock
-from sqsw.core.events import EventBus, LeaseLost, VisibilityExtended
+from sqsw.core.events import EventBus, ExtensionFailed, LeaseLost, VisibilityExtended
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.worker.lane import Lane, is_final, within_limit
@@ -62,14 +63,18 @@ class Heartbeat:
         self._changed = threading.Condition()
         self._watched: dict[str, tuple[Lane, Message]] = {}
         self._extending: set[str] = set()
-        self._ending = threading.Event()
+        self._busy_lanes: set[str] = set()
+        self._errors: dict[str, str] = {}
+        self._ending = False
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._extenders: list[threading.Thread] = []
         self.requests = 0
 
     def start(self) -> None:
         """Begin to beat."""
         if self._thread is None:
-            self._ending.clear()
+            self._ending = False
             self._thread = threading.Thread(target=self._work, name="sqsw-heartbeat", daemon=True)
             self._thread.start()
 
@@ -77,22 +82,30 @@ class Heartbeat:
         """Nothing to do: what is in hand stays ours until the end."""
 
     def stop(self, deadline: float) -> None:
-        """End the thread."""
-        self._ending.set()
+        """End the threads."""
+        self._ending = True
+        self._wake.set()
         thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join(max(0.0, deadline - self._clock()))
+        for ending in [thread, *self._extenders] if thread is not None else []:
+            ending.join(max(0.0, deadline - self._clock()))
 
     def watch(self, lane: Lane, messages: Sequence[Message]) -> None:
         """Keep the leases of these messages alive from now on."""
         with self._changed:
             for message in messages:
                 self._watched[message.receipt_handle] = (lane, message)
+        # An answer that came late: the next beat may be too late as well.
+        if any(self._is_half_gone(lane, message) for message in messages):
+            self._wake.set()
 
-    def forget(self, messages: Sequence[Message], timeout: float | None = None) -> None:
-        """Leave these messages alone; returns when no extension of them is under way any more.
+    def _is_half_gone(self, lane: Lane, message: Message) -> bool:
+        return message.lease.expires_at - self._clock() <= lane.visibility_timeout / 2
 
-        It is waited for since it would undo a change of visibility that overtakes it.
+    def forget(self, messages: Sequence[Message], timeout: float) -> None:
+        """Leave these messages alone; waits until no extension of them is under way any more.
+
+        It would undo a change of visibility that overtakes it. That is the lesser harm where it
+        hangs, so nobody waits longer than ``timeout`` seconds.
         """
         handles = {message.receipt_handle for message in messages}
         with self._changed:
@@ -107,11 +120,19 @@ class Heartbeat:
             if message.lease.lost.is_set():
                 return
             message.lease.lost.set()
+            error = self._errors.get(lane.name)
+        if error is not None:
+            reason += f"; the last extension failed: {error}"
         self._events.publish(LeaseLost(message, reason))
         self._on_lost(lane, message)
 
     def beat(self) -> None:
         """Look at all leases once; extend those that are at half of their time."""
+        for lane, messages in self._look():
+            self._extend_all(lane, messages)
+
+    def _look(self) -> list[tuple[Lane, list[Message]]]:
+        """Tell which leases are over; those to be extended, by lanes that are not at it already."""
         now = self._clock()
         with self._changed:
             watched = list(self._watched.values())
@@ -123,10 +144,21 @@ class Heartbeat:
                     self.lose(lane, message, "its visibility timeout ended")
             elif self._renew and left <= lane.visibility_timeout / 2:
                 due.setdefault(lane.name, (lane, []))[1].append(message)
-        for lane, messages in due.values():
-            rest = iter(messages)
+        with self._changed:
+            free = due.keys() - self._busy_lanes
+            self._busy_lanes |= free
+        return [due[name] for name in free]
+
+    def _extend_all(self, lane: Lane, messages: Sequence[Message]) -> None:
+        rest = iter(messages)
+        try:
             while batch := list(islice(rest, MAX_BATCH_ENTRIES)):
                 self._extend(lane, batch)
+        except BaseException:  # the next beat tries again
+            logger.exception("leases of %s could not be extended", lane.name)
+        finally:
+            with self._changed:
+                self._busy_lanes.discard(lane.name)
 
     def _extend(self, lane: Lane, messages: Sequence[Message]) -> None:
         now = self._clock()
@@ -138,20 +170,23 @@ class Heartbeat:
             ]
             # Near the end of its 12 hours a message cannot be kept for longer than it is already.
             changes = [(m, s) for m, s in changes if now + s > m.lease.expires_at]
-            self._extending = {message.receipt_handle for message, _ in changes}
+            handles = {message.receipt_handle for message, _ in changes}
+            self._extending |= handles
         if not changes:
             return
         try:
             failures = lane.client.change_visibility_batch(changes)
         except Exception as error:  # noqa: BLE001  # the network, say: the next beat tries again
-            logger.debug("could not extend %d messages: %s", len(changes), error)
+            self._note_error(lane, str(error) or type(error).__name__)
             return
         finally:
-            self.requests += 1
             with self._changed:
-                self._extending = set()
+                self.requests += 1
+                self._extending -= handles
                 self._changed.notify_all()
         failed = {failure.index: failure for failure in failures}
+        repeatable = [f"{f.reason} [{f.code}]" for f in failures if not is_final(f)]
+        self._note_error(lane, repeatable[0] if repeatable else None)
         for index, (message, seconds) in enumerate(changes):
             if index not in failed:
                 message.lease.expires_at = now + seconds
@@ -160,14 +195,42 @@ class Heartbeat:
         if len(failed) < len(changes):
             self._events.publish(VisibilityExtended(lane.name, len(changes) - len(failed)))
 
+    def _note_error(self, lane: Lane, error: str | None) -> None:
+        """Remember why a lane's leases may be lost soon; tell it once until it went well again."""
+        with self._changed:
+            is_new = error is not None and lane.name not in self._errors
+            if error is None:
+                self._errors.pop(lane.name, None)
+            else:
+                self._errors[lane.name] = error
+        if is_new and error is not None:
+            self._events.publish(ExtensionFailed(lane.name, error))
+
     def _is_still_ours(self, message: Message) -> bool:
         with self._changed:
             watched = message.receipt_handle in self._watched
         return watched and not self._is_acknowledging(message)
 
     def _work(self) -> None:
-        while not self._ending.wait(self._interval):
+        while True:
+            self._wake.wait(self._interval)
+            self._wake.clear()
+            if self._ending:
+                return
             try:
-                self.beat()
-            except Exception:  # without this thread every long job would run twice
+                for lane, messages in self._look():
+                    self._extend_beside(lane, messages)
+            except BaseException:  # without this thread every long job would run twice
                 logger.exception("a beat failed")
+
+    def _extend_beside(self, lane: Lane, messages: Sequence[Message]) -> None:
+        name = f"sqsw-heartbeat-{lane.name}"
+        thread = threading.Thread(
+            target=self._extend_all, args=(lane, messages), name=name, daemon=True
+        )
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # no more threads to be had
+            self._extend_all(lane, messages)
+        else:
+            self._extenders = [*(t for t in self._extenders if t.is_alive()), thread]

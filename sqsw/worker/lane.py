@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 #: seconds: SQS counts the 12 hours of a message from a moment a little before we know of it
 _LIMIT_MARGIN_SECONDS = 5
 
+#: seconds that a failed message stays hidden where no backoff policy can say it: long enough not to
+#: burn its receives, short enough not to be missed
+_FALLBACK_SECONDS = 30
+
 #: Where a job wants to run: in a thread, or on the event loop.
 Kind = Literal["thread", "loop"]
 
@@ -79,9 +83,11 @@ class Lane:
                 try:
                     seconds = policy.get_visibility_timeout(message)
                     return within_limit(message, seconds, now)
-                except Exception:  # not ours, and one bad policy must not stop a worker
+                except KeyboardInterrupt:
+                    raise
+                except BaseException:  # not ours, and one bad policy must not stop a worker
                     logger.exception("the backoff policy %r failed", policy)
-        return 0
+        return within_limit(message, _FALLBACK_SECONDS, now)
 
 
 def within_limit(message: Message, seconds: float, now: float) -> int:
@@ -185,7 +191,9 @@ def cut_calls(lane: Lane, messages: Sequence[Message]) -> Iterator[Call]:
 def _kind_and_name(lane: Lane, message: Message) -> tuple[Kind, str | None]:
     try:
         return lane.kind_of(message), lane.job_name_of(message)
-    except Exception:  # a strange message must not stop the receives; its job will tell
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a strange message must not stop the receives; its job will tell
         logger.exception("cannot tell the job of message %s", message.message_id)
         return "thread", None
 

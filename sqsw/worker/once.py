@@ -2,7 +2,7 @@
 
 1. receive    (up to ten messages, or one list)
 2. run        (one call after the other; after a failure the rest of its group goes back)
-3. tell SQS   (at the end; on a FIFO queue before the next message of a group)
+3. tell SQS   (once a second and at the end; on a FIFO queue before the next message of a group)
 
 The same roles as in a worker, without threads but the heartbeat's: a slow job would else cost the
 others their leases.
@@ -26,6 +26,10 @@ from sqsw.worker.ready import ReadyMessages
 
 #: seconds for which a failing call to SQS is repeated at the end of a batch
 _LAST_CALLS_SECONDS = 10.0
+
+#: seconds after which SQS is told in between: what has ended is not to run again if this process
+#: is killed
+_FLUSH_SECONDS = 1.0
 
 
 def process_once(
@@ -55,6 +59,7 @@ class _Batch:
         self._lane = lane
         self._events = events
         self._result = BatchProcessingResult(lane.name)
+        self._told_at = time.monotonic()
         self._heartbeat = Heartbeat(
             events=events,
             on_lost=self._lost,
@@ -114,7 +119,10 @@ class _Batch:
         self._dispatcher.acknowledged(lane, messages, deleted)
 
     def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
-        """Nothing to do: one batch has no shutdown policy."""
+        now = time.monotonic()
+        if now - self._told_at >= _FLUSH_SECONDS:
+            self._told_at = now
+            self._acknowledger.flush()
 
     def _count(self, lane: Lane, result: BatchProcessingResult) -> None:
         self._result.update(result.succeeded, success=True)

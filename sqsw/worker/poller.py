@@ -113,25 +113,34 @@ class Poller:
         count = self._credits.take(lane.name, want, _CREDIT_SECONDS)
         if count == 0:
             return 0
-        poll = self._poll_begins(lane)
         try:
-            self._receiving = True
-            messages, requests = receive(lane, count * lane.batch_size, poll.wait_seconds)
+            answer = self._poll(count * lane.batch_size)
+        finally:
+            self._credits.give_back(lane.name, count)
+        if isinstance(answer, Exception):
+            self._failed(answer)
+            return 0
+        poll, arrived = answer
+        self._events.publish(ReceiveDone(lane.name, arrived))
+        self._poll_ended(lane, poll, arrived)
+        return arrived
+
+    def _poll(self, wanted: int) -> tuple[Poll, int] | Exception:
+        """Receive and hand over; what was polled and how many came, or the error instead."""
+        poll = self._poll_begins(self.lane)
+        self._receiving = True
+        try:
+            messages, requests = receive(self.lane, wanted, poll.wait_seconds)
         except Exception as error:  # noqa: BLE001  # never the end of a worker, whatever it is
             self.requests += 1
-            self._credits.give_back(lane.name, count)
-            self._failed(error)
-            return 0
+            return error
         finally:
             self._receiving = False
         self.requests += requests
         self._answered = True
         self._errors = 0
-        self._accept(lane, messages)
-        self._credits.give_back(lane.name, count)
-        self._events.publish(ReceiveDone(lane.name, len(messages)))
-        self._poll_ended(lane, poll, len(messages))
-        return len(messages)
+        self._accept(self.lane, messages)
+        return poll, len(messages)
 
     def _failed(self, error: Exception) -> None:
         fatal = isinstance(error, QueueNotFound | AccessDenied | SettingsError)
@@ -149,6 +158,6 @@ class Poller:
         while not self._quiet.is_set():
             try:
                 self.step()
-            except Exception:  # a lane whose thread is gone would stand still unseen
+            except BaseException:  # a lane whose thread is gone would stand still unseen
                 logger.exception("the poller of %s failed", self.lane.name)
                 self._quiet.wait(1.0)

@@ -4,8 +4,8 @@
 2. ask       (whether the worker is to leave)
 3. quiet     (the lanes of that policy)
 
-Started by ``Worker``; it has no thread of its own, but works in those of the pollers and of the
-acknowledger.
+Started by ``Worker``; it has no thread of its own, but works in those of the pollers, of the
+executors and of the acknowledger, and in the main one.
 
 A policy needs ``update_state`` and ``need_shutdown``. It may also have
 
@@ -62,8 +62,9 @@ class _Judge:
         """When it would leave if nothing came any more; None: not by waiting."""
         ask = getattr(self.policy, "seconds_left", None)
         try:
-            return None if ask is None else ask()
-        except Exception:
+            seconds: float | None = None if ask is None else ask()
+            return seconds if seconds is not None and math.isfinite(seconds) else None
+        except BaseException:  # or not a number at all
             logger.exception("the shutdown policy %r failed", self.policy)
             return None
 
@@ -76,7 +77,7 @@ class _Judge:
             if not self.decided and self.policy.need_shutdown():
                 self.decided = True
                 return True
-        except Exception:  # a policy is not ours, and must not stop a worker by failing
+        except BaseException:  # a policy is not ours, and must not stop a worker by failing
             logger.exception("the shutdown policy %r failed", self.policy)
         return False
 
@@ -115,7 +116,8 @@ class ShutdownWatch:
         by_policy: dict[int, _Judge] = {}
         for lane in lanes:
             policy = lane.shutdown_policy
-            judge = by_policy.setdefault(id(policy), _Judge(policy))
+            judge = by_policy.get(id(policy)) or _Judge(policy)
+            by_policy[id(policy)] = judge
             judge.lanes.append(lane)
             self._judges[lane.name] = judge
 

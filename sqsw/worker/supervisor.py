@@ -8,6 +8,7 @@
 The thread that calls ``run`` does all of it.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,8 @@ from typing import Any, Literal
 from sqsw.core.contracts import Clock
 from sqsw.core.events import ChildExited, EventBus
 from sqsw.worker.signals import VERBS, Notice, SignalInbox
+
+logger = logging.getLogger(__name__)
 
 #: seconds before a child is replaced, at first and at most
 _FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 1.0, 30.0
@@ -122,15 +125,14 @@ class Supervisor:
             try:
                 self._start_due(reader, writer)
                 while self._awaited():
-                    sentinels = [process.sentinel for process in self._alive()]
-                    wait([self._inbox.fileno(), *sentinels], self._seconds_to_wait())
-                    for notice in self._inbox.wait(0):
-                        if self._forward(notice):
-                            stopped_by = notice.reason
-                    self._reap()
+                    stopped_by = self._step() or stopped_by
                     self._start_due(reader, writer)
-                    if self._clock() >= self._kill_at:
-                        self._kill_all()
+            except BaseException:
+                # The children are well: what they have begun they may finish.
+                self._forward(Notice("drain", "error"))
+                while self._awaited():
+                    self._step()
+                raise
             finally:
                 self._kill_at = 0.0
                 self._kill_all()
@@ -140,6 +142,19 @@ class Supervisor:
     def stop(self, reason: str = "stop") -> None:
         """Let all children drain; may be called from any thread."""
         self._inbox.post("drain", reason)
+
+    def _step(self) -> str | None:
+        """Wait for something to happen and see to it; the reason, if it ends the work."""
+        stopped_by = None
+        sentinels = [process.sentinel for process in self._alive()]
+        wait([self._inbox.fileno(), *sentinels], self._seconds_to_wait())
+        for notice in self._inbox.wait(0):
+            if self._forward(notice):
+                stopped_by = notice.reason
+        self._reap()
+        if self._clock() >= self._kill_at:
+            self._kill_all()
+        return stopped_by
 
     def _alive(self) -> list[BaseProcess]:
         return [child.process for child in self._children if child.process is not None]
@@ -161,19 +176,30 @@ class Supervisor:
                 child.started_at = self._clock()
                 # Only a forked child has inherited the writer, and only it has to close it.
                 door = writer if self._method == "fork" else None
-                child.process = self._context.Process(
-                    target=_child_main, args=(self._target, child.arguments, reader, door)
-                )
-                # A signal between the fork and the first lines of the child would be taken by the
-                # handlers of this process, in the child, where nobody reads what they leave.
-                former = signal.pthread_sigmask(signal.SIG_BLOCK, VERBS)
                 try:
-                    child.process.start()
-                finally:
-                    signal.pthread_sigmask(signal.SIG_SETMASK, former)
+                    child.process = self._start((self._target, child.arguments, reader, door))
+                except OSError as error:  # no memory or no process to be had just now
+                    logger.error("cannot start a worker process: %s", error)
+                    self._start_later(child)
+
+    def _start(self, arguments: tuple[Any, ...]) -> BaseProcess:
+        process: BaseProcess = self._context.Process(target=_child_main, args=arguments)
+        # A signal between the fork and the first lines of the child would be taken by the handlers
+        # of this process, in the child, where nobody reads what they leave.
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, VERBS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+        return process
+
+    def _start_later(self, child: _Child) -> None:
+        now = self._clock()
+        child.failures = 1 if now - child.started_at >= _SOUND_SECONDS else child.failures + 1
+        seconds = _FIRST_RESTART_SECONDS * 2 ** min(child.failures - 1, 10)
+        child.restart_at = now + min(_LAST_RESTART_SECONDS, seconds)
 
     def _reap(self) -> None:
-        now = self._clock()
         for child in self._children:
             process = child.process
             if process is None or process.is_alive():
@@ -184,9 +210,7 @@ class Supervisor:
             if exit_code == 0 or self._kill_at < float("inf"):
                 continue
             self._events.publish(ChildExited(pid, exit_code))
-            child.failures = 1 if now - child.started_at >= _SOUND_SECONDS else child.failures + 1
-            seconds = _FIRST_RESTART_SECONDS * 2 ** min(child.failures - 1, 10)
-            child.restart_at = now + min(_LAST_RESTART_SECONDS, seconds)
+            self._start_later(child)
             self._restarts += 1
 
     def _forward(self, notice: Notice) -> bool:

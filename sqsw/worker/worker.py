@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
@@ -196,8 +197,10 @@ class Worker:
     def _is_end(self, notice: Notice) -> bool:
         """Act on a notice; whether it ends the work."""
         if notice.verb == "slots":
-            sys.stderr.write(self.describe_slots())
-            sys.stderr.flush()
+            # Closed, gone (pythonw) or a broken pipe: nobody reads, and the work goes on.
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write(self.describe_slots())
+                sys.stderr.flush()
         elif notice.verb == "quiet":
             for poller in self._pollers:
                 poller.quiet()
@@ -271,9 +274,10 @@ class Worker:
     def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
         self._watch.ended(lane, result)
 
-    def _forget(self, messages: Sequence[Message]) -> None:
-        # After a second signal nobody waits for an extension that hangs.
-        self._heartbeat.forget(messages, _FORCED_SECONDS / 2 if self._forced_by else None)
+    def _forget(self, messages: Sequence[Message], seconds: float) -> None:
+        if self._forced_by:
+            seconds = min(seconds, _FORCED_SECONDS / 2)
+        self._heartbeat.forget(messages, seconds)
 
     def _lanes_decided(self, lanes: Sequence[Lane]) -> None:
         for lane in lanes:

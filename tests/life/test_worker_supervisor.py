@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import DEVNULL
+from typing import Any
 
 import pytest
 
@@ -112,6 +114,62 @@ def test_a_second_signal_is_passed_on_too(tmp_path: Path, monkeypatch: pytest.Mo
     ):
         report = supervisor.run()
     assert report.forced
+
+
+def break_start(
+    monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor, number: int, error: Exception
+) -> None:
+    """The start of this number, counted from one, fails."""
+    starts, start = [0], supervisor._start
+
+    def counted(arguments: tuple[Any, ...]) -> BaseProcess:
+        starts[0] += 1
+        if starts[0] == number:
+            raise error
+        return start(arguments)
+
+    monkeypatch.setattr(supervisor, "_start", counted)
+
+
+def test_a_start_that_fails_is_tried_again_and_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_FIRST_RESTART_SECONDS", 0.01)
+    supervisor = Supervisor(note, [(str(tmp_path), "a"), (str(tmp_path), "b")])
+    break_start(monkeypatch, supervisor, 2, OSError(12, "Cannot allocate memory"))
+    assert supervisor.run().stopped_by == "done"
+    assert (len(files(tmp_path, "a")), len(files(tmp_path, "b"))) == (1, 1)
+    assert "Cannot allocate memory" in caplog.text
+
+
+def end_well(folder: str, name: str) -> None:
+    """A child that notes that it was asked to end, and takes its time."""
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    note(folder, name)
+    while not asked:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    note(folder, "ended")
+
+
+def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(end_well, [(str(tmp_path), "up")])
+    reap = supervisor._reap
+
+    def broken() -> None:
+        monkeypatch.setattr(supervisor, "_reap", reap)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(supervisor, "_reap", broken)
+    with (
+        signalled(tmp_path, signal.SIGHUP, "up"),
+        pytest.raises(ZeroDivisionError),
+    ):
+        supervisor.run()
+    assert len(files(tmp_path, "ended")) == 1
 
 
 def test_it_can_be_stopped_by_the_program(tmp_path: Path) -> None:

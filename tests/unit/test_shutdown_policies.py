@@ -167,5 +167,7 @@ def test_how_they_show_themselves() -> None:
 def test_numbers_that_make_no_sense_are_refused() -> None:
     with pytest.raises(SettingsError, match="idle_seconds is -1"):
         IdleShutdown(-1)
+    with pytest.raises(SettingsError, match="idle_seconds is nan"):
+        IdleShutdown(float("nan"))
     with pytest.raises(SettingsError, match="max_tasks is 0"):
         MaxTasksShutdown(0)

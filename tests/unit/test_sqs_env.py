@@ -355,7 +355,7 @@ def test_what_would_have_no_effect_on_a_queue_that_is_there_is_refused(
         {"queue_maker": DeadLetterQueue.maker(queue)},
     ):
         with pytest.raises(SettingsError):
-            memory_env.queue("emails", **option)  # type: ignore[call-overload]  # one each
+            memory_env.queue("emails", **option)
 
 
 def test_accept_is_a_list_and_no_text() -> None:

@@ -50,6 +50,31 @@ def test_a_listener_that_raises_is_logged_once_and_stops_nobody(
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
+def test_a_listener_that_wants_to_exit_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    bus = EventBus()
+    heard: list[Event] = []
+
+    def exiting(event: Event) -> None:
+        raise SystemExit("of a listener")
+
+    bus.subscribe(exiting)
+    bus.subscribe(heard.append)
+    bus.publish(STARTED)
+    assert heard == [STARTED]
+    assert "of a listener" in caplog.text
+
+
+def test_ctrl_c_in_a_listener_goes_up() -> None:
+    bus = EventBus()
+
+    def interrupted(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    bus.subscribe(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bus.publish(STARTED)
+
+
 def test_a_listener_may_subscribe_another_while_it_hears() -> None:
     bus = EventBus()
     late: list[Event] = []

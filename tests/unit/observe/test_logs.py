@@ -14,6 +14,7 @@ from sqsw.core.events import (
     DrainStarted,
     Event,
     EventBus,
+    ExtensionFailed,
     JobDone,
     JobDropped,
     JobFailed,
@@ -82,6 +83,12 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
             "WARNING",
             "job_unknown",
             {**OF_JOB, "hidden_s": 300, "reason": "no processor"},
+        ),
+        (
+            ExtensionFailed("emails", "not allowed"),
+            "WARNING",
+            "extension_failed",
+            {"queue": "emails", "reason": "not allowed"},
         ),
         (
             LeaseLost(MESSAGE, "over"),
@@ -163,6 +170,44 @@ def test_an_unknown_job_is_told_once_a_minute(records: list[logging.LogRecord]) 
     clock.advance(1)
     unknown("a")
     assert [record.__dict__["job"] for record in records] == ["a", "b", "a"]
+
+
+def test_extensions_that_fail_are_told_once_a_minute_a_queue(
+    records: list[logging.LogRecord],
+) -> None:
+    clock = ManualClock()
+    listener = LogListener(clock=clock)
+    for seconds, queue_name in [(0, "a"), (0, "b"), (59, "a"), (1, "a")]:
+        clock.advance(seconds)
+        listener(ExtensionFailed(queue_name, "no network"))
+    assert [record.__dict__["queue"] for record in records] == ["a", "b", "a"]
+
+
+def test_many_unknown_names_share_a_line_and_a_table_of_bounded_size(
+    records: list[logging.LogRecord],
+) -> None:
+    clock = ManualClock()
+    listener = LogListener(clock=clock)
+
+    def flood() -> None:
+        for number in range(3_000):
+            listener(JobUnknown(MESSAGE, f"job{number}", TaskNotFound("?"), 300))
+
+    flood()
+    assert len(records) == len(listener._told) == 1_001
+    clock.advance(61)
+    records.clear()
+    flood()
+    assert len(records) <= 2_001
+    assert len(listener._told) <= 1_001
+
+
+def test_a_long_name_is_cut(records: list[logging.LogRecord]) -> None:
+    name = "A" * 500_000
+    LogListener()(JobUnknown(MESSAGE, name, TaskNotFound(f"no processor {name}"), 300))
+    (record,) = records
+    assert record.__dict__["job"] == "A" * 100
+    assert len(record.__dict__["reason"]) <= 300
 
 
 def test_another_logger_and_its_level(caplog: pytest.LogCaptureFixture) -> None:

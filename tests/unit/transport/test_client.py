@@ -103,3 +103,27 @@ def test_an_endpoint_that_is_no_url_is_a_clear_error() -> None:
     with pytest.raises(SettingsError) as caught:
         _ = ClientSource(None, endpoint_url="localhost:9324", region="x").client
     assert "localhost:9324" in (caught.value.why or "")
+
+
+def test_calls_that_do_not_wait_for_messages_have_a_client_with_short_time_outs() -> None:
+    source = ClientSource(boto3.session.Session(), region="eu-west-1", retry_max_attempts=3)
+    config: Any = source.quick_client.meta.config
+    assert source.quick_client is source.quick_client is not source.client
+    assert config.connect_timeout + config.read_timeout < MAX_WAIT_SECONDS
+    assert config.retries["total_max_attempts"] == 2
+    config = ClientSource(region="eu-west-1", retry_max_attempts=0).quick_client.meta.config
+    assert config.retries["total_max_attempts"] == 1
+
+
+def test_both_clients_share_the_credentials_of_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    source = ClientSource(region="eu-west-1")
+    clients: list[Any] = [source.client, source.quick_client]
+    long, quick = (client._request_signer._credentials for client in clients)
+    assert long is quick is not None
+
+
+def test_a_session_that_is_not_boto3_s_has_one_client() -> None:
+    source = ClientSource(MemorySession())
+    assert source.quick_client is source.client

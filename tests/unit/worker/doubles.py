@@ -33,11 +33,11 @@ class ManualClock:
 class Seconds:
     """A backoff policy of a number, or of what is raised instead."""
 
-    def __init__(self, seconds: float | Exception) -> None:
+    def __init__(self, seconds: float | BaseException) -> None:
         self.seconds = seconds
 
     def get_visibility_timeout(self, message: Message) -> float:
-        if isinstance(self.seconds, Exception):
+        if isinstance(self.seconds, BaseException):
             raise self.seconds
         return self.seconds
 
@@ -127,7 +127,7 @@ def lane(
     handle_async: Callable[[Sequence[Message]], Awaitable[list[ProcessingResult]]] | None = None,
     kind: Kind = "thread",
     client: Any = None,
-    backoff: float | Exception = 7,
+    backoff: float | BaseException = 7,
     batch_size: int = 1,
     visibility_timeout: int = 30,
     slots: int | None = None,

@@ -1,5 +1,7 @@
 """What SQS is told of jobs that ended."""
 
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound
 from sqsw.core.message import Message
+from sqsw.transport.batches import EntryFailure
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.lane import Lane
 from tests.unit.worker.doubles import (
@@ -32,6 +35,7 @@ class Kit:
         self.events, self.told = recorder()
         self.diary: list[Any] = []
         self.batches: list[BatchProcessingResult] = []
+        self.patience: list[float] = []
         self.acknowledger = Acknowledger(
             events=self.events,
             forget=self._forget,
@@ -42,7 +46,8 @@ class Kit:
             jitter=lambda: 1.0,
         )
 
-    def _forget(self, messages: Sequence[Message]) -> None:
+    def _forget(self, messages: Sequence[Message], seconds: float) -> None:
+        self.patience.append(seconds)
         calls = len(self.client.deletes) + len(self.client.changes)
         self.diary.append(("forget", [m.body for m in messages], calls))
 
@@ -63,6 +68,7 @@ def test_a_success_is_deleted_and_forgotten_afterwards(kit: Kit) -> None:
     kit.acknowledger.flush()
     assert kit.client.deletes == [["a"]]
     assert kit.diary == [("forget", ["a"], 1), ("out", ["a"], True)]
+    assert kit.patience == [0]  # no extension can undo a delete
     assert names(kit.told) == ["MessageDeleted", "BatchFinished"]
     assert [m.body for m in kit.batches[0].succeeded] == ["a"]
 
@@ -71,6 +77,7 @@ def test_a_failure_is_forgotten_and_then_returned(kit: Kit) -> None:
     kit.acknowledger.put(kit.lane, kit.message("a"), 7)
     kit.acknowledger.flush()
     assert kit.client.changes == [[("a", 7)]]
+    assert kit.patience[0] > 0  # an extension under way would undo it
     assert kit.diary == [("forget", ["a"], 0), ("out", ["a"], False)]
     (returned, _) = kit.told
     assert (returned.hidden_seconds, returned.started) == (7, True)
@@ -127,7 +134,9 @@ def test_the_lane_that_waited_longest_comes_first(kit: Kit) -> None:
     assert [ack.message.body for ack in batch] == ["first"]
 
 
-@pytest.mark.parametrize("answer", [ConnectionFailed("no network"), [throttled()], OSError()])
+@pytest.mark.parametrize(
+    "answer", [ConnectionFailed("no"), [throttled()], OSError(), AccessDenied("expired")]
+)
 def test_a_delete_is_tried_again_while_the_lease_lives(kit: Kit, answer: Any) -> None:
     kit.client.answers = [answer, answer]
     made = kit.message("a")
@@ -158,7 +167,7 @@ def test_a_delete_is_given_up_when_the_lease_ends(kit: Kit) -> None:
     assert [m.body for m in kit.batches[0].failed] == ["a"]
 
 
-@pytest.mark.parametrize("answer", [AccessDenied("no"), QueueNotFound("gone"), [refused()]])
+@pytest.mark.parametrize("answer", [QueueNotFound("gone"), [refused()]])
 def test_what_cannot_help_is_not_tried_again(kit: Kit, answer: Any) -> None:
     kit.client.answers = [answer]
     kit.acknowledger.put(kit.lane, kit.message("a"), None)
@@ -203,3 +212,64 @@ def test_what_comes_after_the_stop_is_sent_by_who_brings_it(kit: Kit) -> None:
     kit.acknowledger.stop(kit.clock.now)
     kit.acknowledger.put_back(kit.lane, [kit.message("late")], 0)
     assert kit.client.changes == [[("late", 0)]]
+
+
+class Hanging(FakeClient):
+    """Answers when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called, self.go_on = threading.Event(), threading.Event()
+
+    def delete_batch(self, messages: Sequence[Message]) -> list[EntryFailure]:
+        self.called.set()
+        self.go_on.wait(60)
+        return super().delete_batch(messages)
+
+
+def test_a_call_that_hangs_does_not_hold_up_the_stop() -> None:
+    client = Hanging()
+    slow = lane(client=client)
+    events, told = recorder()
+    acknowledger = Acknowledger(
+        events=events,
+        forget=lambda *_: None,
+        on_acknowledged=lambda *_: None,
+        on_batch=lambda *_: None,
+        senders=1,
+    )
+    acknowledger.start()
+    (sender,) = acknowledger._threads
+    acknowledger.put(slow, message("a"), None)
+    assert client.called.wait(60)
+    acknowledger.put(slow, message("b"), None)
+    begin = time.monotonic()
+    acknowledger.stop(begin + 0.05)
+    assert time.monotonic() - begin < 30
+    assert [(event.message.body, event.action) for event in told[:1]] == [("b", "delete")]
+    client.go_on.set()
+    sender.join(60)
+    assert client.deletes == [["a"]]
+
+
+def test_whatever_is_raised_in_a_sender_it_goes_on() -> None:
+    sent = threading.Event()
+    client = FakeClient()
+
+    def acknowledged(lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
+        if messages[0].body == "a":
+            raise SystemExit
+        sent.set()
+
+    acknowledger = Acknowledger(
+        events=recorder()[0],
+        forget=lambda *_: None,
+        on_acknowledged=acknowledged,
+        on_batch=lambda *_: None,
+        senders=1,
+    )
+    acknowledger.start()
+    acknowledger.put(lane("a", client=client), message("a"), None)
+    acknowledger.put(lane("b", client=client), message("b"), None)
+    assert sent.wait(60)
+    acknowledger.stop(time.monotonic() + 60)

@@ -367,8 +367,40 @@ def test_a_lease_lost_before_the_drain_is_not_put_back() -> None:
     assert kit.dispatcher.in_hand(kit.lane) == 1
 
 
-def test_the_verbs_of_a_role() -> None:
+@pytest.mark.parametrize("where", ["put", "ended"])
+def test_whatever_is_raised_at_the_end_of_a_job_its_slot_is_free(
+    where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> None:
+        raise SystemExit("of a hook")
+
+    kit = Kit(slots=1)
+    kit.accept(message("a"), message("b"))
+    setattr(kit.dispatcher, f"_{where}", broken)
+    following = kit.end("a")
+    assert following is not None and bodies(following.messages) == ["b"]
+    assert kit.credits.running == 1
+    assert "of a hook" in caplog.text
+
+
+def test_a_keyboard_interrupt_goes_up_and_leaves_no_slot_taken() -> None:
+    kit = Kit(slots=1)
+    kit.accept(message("a"))
+
+    def interrupted(event: JobDone) -> None:
+        raise KeyboardInterrupt
+
+    kit.events.subscribe(interrupted, JobDone)
+    with pytest.raises(KeyboardInterrupt):
+        kit.end("a")
+    assert kit.credits.running == 0
+
+
+def test_what_arrives_after_the_stop_goes_back() -> None:
     kit = Kit()
-    kit.dispatcher.stop(0)
     kit.dispatcher.start()
     kit.dispatcher.stop(0)
+    kit.dispatcher.stop(0)
+    kit.accept(message("a"))
+    assert kit.diary == [("back", ["a"], 0, False)]
+    assert kit.running() == []

@@ -113,15 +113,19 @@ def test_an_end_that_raises_does_not_end_the_executor(
     executor.submit(FakeCall(lambda: None), broken)
     executor.submit(FakeCall(lambda: None), ends)
     ends.wait(1)
+    wait_until(lambda: "SystemExit" in caplog.text)
 
 
 def test_the_verbs_of_an_executor(executor: Executor) -> None:
-    executor.stop(soon())
     executor.start()
     executor.quiet()
     executor.quiet()
+    ends = Ends()
+    executor.submit(FakeCall(lambda: None), ends)
+    ends.wait(1)
     executor.stop(soon())
     executor.stop(soon())
+    assert our_threads() == []
 
 
 def test_as_many_threads_as_calls_at_once_and_no_more() -> None:

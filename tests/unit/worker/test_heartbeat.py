@@ -1,21 +1,25 @@
 """Leases of messages in hand are kept alive, or seen to end."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sqsw.core.events import LeaseLost, VisibilityExtended
+from sqsw.core.errors import AccessDenied
+from sqsw.core.events import ExtensionFailed, LeaseLost, VisibilityExtended
 from sqsw.core.message import Message
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds
 from sqsw.worker.lane import Lane
+from tests.backends import wait_until
 from tests.unit.worker.doubles import (
     FakeClient,
     ManualClock,
     lane,
     message,
     names,
+    our_threads,
     recorder,
     refused,
     throttled,
@@ -84,7 +88,7 @@ def test_ten_messages_a_call(kit: Kit) -> None:
 
 def test_a_forgotten_message_is_left_alone(kit: Kit) -> None:
     watched = kit.watch("a")
-    kit.heartbeat.forget([watched])
+    kit.heartbeat.forget([watched], 0)
     kit.clock.advance(100)
     kit.heartbeat.beat()
     assert (kit.client.changes, kit.lost) == ([], [])
@@ -131,7 +135,32 @@ def test_a_failed_call_is_tried_again_at_the_next_beat(kit: Kit, answer: Any) ->
     kit.clock.advance(1)
     kit.heartbeat.beat()
     assert watched.lease.expires_at == kit.clock.now + 30
-    assert kit.told == [VisibilityExtended("emails", 1)]
+    assert names(kit.told) == ["ExtensionFailed", "VisibilityExtended"]
+
+
+def test_why_leases_cannot_be_extended_is_told_once_and_again_where_one_is_lost(kit: Kit) -> None:
+    kit.watch("a")
+    kit.client.answers = [AccessDenied("not allowed to change the visibility")] * 3
+    for _ in range(3):
+        kit.clock.advance(10)
+        kit.heartbeat.beat()
+    failed, lost = kit.told
+    assert failed == ExtensionFailed("emails", "not allowed to change the visibility")
+    assert "visibility timeout ended" in lost.reason
+    assert "not allowed to change the visibility" in lost.reason
+
+
+def test_a_failure_after_a_success_is_told_anew(kit: Kit) -> None:
+    kit.watch("a")
+    kit.client.answers = [OSError("no network"), [], [throttled()]]
+    for seconds in (15, 1, 15):
+        kit.clock.advance(seconds)
+        kit.heartbeat.beat()
+    assert kit.told == [
+        ExtensionFailed("emails", "no network"),
+        VisibilityExtended("emails", 1),
+        ExtensionFailed("emails", "later [InternalError]"),
+    ]
 
 
 @pytest.mark.parametrize("seconds", [15, 30])
@@ -178,14 +207,14 @@ def test_forget_waits_for_the_extension_under_way(kit: Kit) -> None:
     assert under_way.wait(10)
 
     def forget() -> None:
-        kit.heartbeat.forget([watched])
+        kit.heartbeat.forget([watched], 60)
         order.append("forgotten")
 
     forgetting = threading.Thread(target=forget)
     forgetting.start()
     forgetting.join(0.05)
     assert forgetting.is_alive()
-    kit.heartbeat.forget([watched], timeout=0)  # after a second signal nobody waits
+    kit.heartbeat.forget([watched], 0)  # nobody waits for longer than he wants
     go_on.set()
     forgetting.join(10)
     beat.join(10)
@@ -195,15 +224,66 @@ def test_forget_waits_for_the_extension_under_way(kit: Kit) -> None:
 def test_its_thread_beats_until_it_is_stopped(kit: Kit) -> None:
     beaten = threading.Event()
     kit.heartbeat._interval = 0.001
-    kit.heartbeat.beat = beaten.set  # type: ignore[method-assign]  # seen from outside
+
+    def look() -> list[Any]:
+        beaten.set()
+        raise SystemExit  # it goes on whatever is raised
+
+    kit.heartbeat._look = look  # type: ignore[method-assign]  # seen from outside
     kit.heartbeat.stop(kit.clock.now)  # harmless
     kit.heartbeat.start()
     kit.heartbeat.start()
+    assert beaten.wait(10)
+    beaten.clear()
     assert beaten.wait(10)
     kit.heartbeat.quiet()
     kit.heartbeat.stop(kit.clock.now + 10)
     kit.heartbeat.stop(kit.clock.now)
     assert not any(thread.name == "sqsw-heartbeat" for thread in threading.enumerate())
+
+
+def test_a_call_that_hangs_delays_no_other_lane() -> None:
+    under_way, go_on, extended = threading.Event(), threading.Event(), threading.Event()
+
+    class Hanging(FakeClient):
+        def change_visibility_batch(self, changes: Any) -> Any:
+            under_way.set()
+            go_on.wait(60)
+            return super().change_visibility_batch(changes)
+
+    hangs = lane("a", client=Hanging("a"), visibility_timeout=30)
+    fine = lane("b", client=FakeClient("b"), visibility_timeout=30)
+    events, _ = recorder()
+    heartbeat = Heartbeat(
+        events=events,
+        on_lost=lambda *_: None,
+        is_acknowledging=lambda _: False,
+        interval=0.001,
+    )
+    events.subscribe(lambda _: extended.set(), VisibilityExtended)
+    heartbeat.start()
+    heartbeat.watch(hangs, [message(expires_at=time.monotonic() + 10)])
+    assert under_way.wait(60)
+    heartbeat.watch(fine, [message(expires_at=time.monotonic() + 10)])
+    assert extended.wait(60)
+    assert our_threads().count("sqsw-heartbeat-a") == 1  # later beats leave this lane alone
+    go_on.set()
+    heartbeat.stop(time.monotonic() + 60)
+    wait_until(lambda: our_threads() == [], 60, "the end of the call")
+
+
+def test_a_lease_that_is_half_gone_when_it_comes_is_extended_at_once() -> None:
+    events, _ = recorder()
+    extended = threading.Event()
+    events.subscribe(lambda _: extended.set(), VisibilityExtended)
+    heartbeat = Heartbeat(
+        events=events, on_lost=lambda *_: None, is_acknowledging=lambda _: False, interval=1000
+    )
+    heartbeat.start()
+    heartbeat.watch(lane(visibility_timeout=300), [message(expires_at=time.monotonic() + 100)])
+    assert extended.wait(60)
+    heartbeat.stop(time.monotonic() + 60)
+    assert our_threads() == []
 
 
 def test_how_often_it_beats() -> None:

@@ -37,11 +37,15 @@ def test_the_result_knows_better_than_the_queue() -> None:
 def test_a_backoff_policy_that_raises_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
     result = ProcessingResult(False, backoff_policy=Seconds(ZeroDivisionError()))
     assert lane(backoff=7).hidden_seconds(message(received_at=NOW), result, NOW) == 7
-    assert (
-        lane(backoff=ZeroDivisionError()).hidden_seconds(message(received_at=NOW), FAILED, NOW) == 0
-    )
-    assert lane(backoff=float("nan")).hidden_seconds(message(received_at=NOW), FAILED, NOW) == 0
     assert "backoff policy" in caplog.text
+
+
+@pytest.mark.parametrize("backoff", [ZeroDivisionError(), SystemExit("no"), float("nan")])
+def test_without_any_policy_that_works_a_failed_message_waits_thirty_seconds(
+    backoff: float | BaseException,
+) -> None:
+    # Not 0: the job would fail again and again until its receives are used up.
+    assert lane(backoff=backoff).hidden_seconds(message(received_at=NOW), FAILED, NOW) == 30
 
 
 def call(handle: object, count: int = 1) -> Call:

@@ -8,6 +8,7 @@ import pytest
 
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.worker import once as once_module
 from sqsw.worker.once import process_once
 from tests.unit.worker.doubles import FakeClient, lane, message, names, our_threads, recorder
 
@@ -43,6 +44,19 @@ def test_what_came_is_run_in_order_and_acknowledged_together() -> None:
     assert [m.body for m in result.failed] == ["b"]
     assert names(told).count("JobDone") == 2
     assert our_threads() == []
+
+
+def test_what_ended_is_told_in_between_where_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once_module, "_FLUSH_SECONDS", 0)
+    told_by_then: list[list[list[str]]] = []
+    queue = client("a", "b", "c")
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        told_by_then.append(list(queue.deletes))
+        return [SUCCEEDED]
+
+    assert process_once(lane(client=queue, handle=handle)).succeeded_count() == 3
+    assert told_by_then == [[], [["a"]], [["a"], ["b"]]]
 
 
 def test_an_empty_receive_is_an_empty_result() -> None:

@@ -25,12 +25,13 @@ class Kit:
         self.events, self.told = recorder()
         self.accepted: list[Sequence[Message]] = []
         self.ended: list[int] = []
+        self.broken = False
         self.fatal: list[BaseException] = []
         self.poller = Poller(
             self.lane,
             self.credits,
             accept=lambda _, messages: self.accepted.append(messages),
-            poll_begins=lambda _: Poll(wait_seconds=20, busy=False),
+            poll_begins=self._begins,
             poll_ended=self._ended,
             on_fatal=self.fatal.append,
             events=self.events,
@@ -39,6 +40,11 @@ class Kit:
         # The pause after an error: over at once, and written down.
         self.pauses: list[float] = []
         self.poller._quiet.wait = self.pauses.append  # type: ignore[method-assign,assignment]  # no test sleeps
+
+    def _begins(self, lane: Lane) -> Poll:
+        if self.broken:
+            raise SystemExit("of a policy")
+        return Poll(wait_seconds=20, busy=False)
 
     def _ended(self, lane: Lane, poll: Poll, count: int) -> None:
         self.ended.append(count)
@@ -93,7 +99,7 @@ def test_the_very_first_receive_may_be_fatal(error: Exception) -> None:
     kit.poller.step()
     assert kit.fatal == [error]
     assert kit.told == []
-    assert kit.credits.is_closed("emails")
+    assert kit.credits.take("emails", 10, 0) == 0
 
 
 @pytest.mark.parametrize("error", [QueueNotFound("?"), AccessDenied("no"), ZeroDivisionError()])
@@ -104,6 +110,38 @@ def test_later_nothing_is_fatal(error: Exception) -> None:
     kit.poller.step()
     assert kit.fatal == []
     assert names(kit.told) == ["ReceiveDone", "ReceiveError"]
+
+
+def test_the_credit_comes_back_whatever_is_raised() -> None:
+    kit = Kit()
+    kit.broken = True
+    with pytest.raises(SystemExit):
+        kit.poller.step()
+    kit.broken = False
+    kit.client.inbox = [[message("a")]]
+    kit.poller._accept = lambda *_: 1 / 0  # type: ignore[assignment]  # fails as well
+    with pytest.raises(ZeroDivisionError):
+        kit.poller.step()
+    assert kit.credits.take("emails", 10, 0) == 8
+
+
+def test_whatever_is_raised_in_its_thread_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    kit = Kit()
+    kit.broken = True
+    asked = threading.Event()
+
+    def pause(seconds: float) -> bool:
+        asked.set()
+        kit.broken = False
+        return False
+
+    kit.poller._quiet.wait = pause  # type: ignore[method-assign,assignment]  # no test sleeps
+    kit.events.subscribe(lambda _: kit.poller.quiet(), ReceiveDone)
+    kit.poller.start()
+    assert asked.wait(60)
+    kit.poller._thread.join(60)  # type: ignore[union-attr]  # it was started
+    assert kit.told == [ReceiveDone("emails", 0)]
+    assert "SystemExit" in caplog.text
 
 
 def test_quiet_closes_the_credit() -> None:

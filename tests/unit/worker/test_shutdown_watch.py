@@ -8,7 +8,13 @@ import pytest
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import ShutdownPolicy
-from sqsw.shutdown_policies import ASAP_SHUTDOWN, NEVER_SHUTDOWN, IdleShutdown, MaxTasksShutdown
+from sqsw.shutdown_policies import (
+    ASAP_SHUTDOWN,
+    NEVER_SHUTDOWN,
+    IdleShutdown,
+    MaxTasksShutdown,
+    NeverShutdown,
+)
 from sqsw.worker.lane import Lane
 from sqsw.worker.shutdown_watch import ShutdownWatch
 from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message
@@ -262,9 +268,51 @@ def test_reports_of_many_threads_reach_the_policy_one_at_a_time() -> None:
     assert kit.decided == [["q0"]]
 
 
-def test_the_verbs_of_a_role() -> None:
-    verbs: Any = Kit(NEVER_SHUTDOWN).watch
-    verbs.stop(0)
-    verbs.start()
-    verbs.quiet()
-    verbs.stop(0)
+@pytest.mark.parametrize("left", [float("inf"), float("nan"), "soon", None])
+def test_odd_seconds_left_are_none(left: Any) -> None:
+    class Odd(NeverShutdown):
+        def seconds_left(self) -> float | None:
+            return left  # type: ignore[no-any-return]  # as a user's policy may
+
+    kit = Kit(Odd())
+    assert kit.poll() == 20
+    kit.batch()
+    assert kit.idle == []
+
+
+def test_a_policy_that_wants_to_exit_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Exiting(NeverShutdown):
+        def update_state(self, batch_result: BatchProcessingResult) -> None:
+            raise SystemExit("of a policy")
+
+        def seconds_left(self) -> float:
+            raise SystemExit("of a policy")
+
+    kit = Kit(Exiting())
+    assert kit.poll() == 20
+    kit.batch()
+    assert kit.decided == []
+    assert "of a policy" in caplog.text
+
+
+def test_a_policy_is_made_fresh_once_for_all_its_lanes() -> None:
+    class Counted(NeverShutdown):
+        copies = 0
+
+        def fresh(self) -> ShutdownPolicy:
+            self.copies += 1
+            return NeverShutdown()
+
+    policy = Counted()
+    Kit(policy, policy, policy)
+    assert policy.copies == 1
+
+
+def test_the_verbs_of_a_role_change_nothing() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    for _ in range(2):
+        kit.watch.stop(0)
+        kit.watch.start()
+        kit.watch.quiet()
+    kit.poll()
+    assert kit.decided == [["q0"]]

@@ -1,5 +1,6 @@
 """The verbs of a worker; how it works is shown in tests/life."""
 
+import io
 import signal
 from collections.abc import Sequence
 
@@ -65,6 +66,22 @@ def test_quiet_lets_what_is_in_hand_end() -> None:
     object.__setattr__(worker._lanes[0], "handle", handle)
     assert worker.run().done == 1
     assert client.deletes == [["a"]]
+
+
+class Closed(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("stderr", [Closed(), None])
+def test_showing_the_slots_to_nobody_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO | None
+) -> None:
+    monkeypatch.setattr("sys.stderr", stderr)
+    worker = Worker([lane()])
+    worker._inbox.post("slots", "SIGUSR1")
+    worker.stop("enough")
+    assert worker.run().stopped_by == "enough"
 
 
 def test_no_slot_is_busy() -> None:

@@ -1,0 +1,134 @@
+"""How workers of several queues begin, and what the end of one of their processes means."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqsw.core.errors import AccessDenied, Busy, ConnectionFailed, QueueNotFound
+from sqsw.core.events import ChildExited, EventBus, ReceiveError, WorkerStarted
+from sqsw.core.settings import WorkerSettings
+from sqsw.memory_sqs import LocalSession, MemorySession
+from sqsw.queue import work as work_module
+from sqsw.queue.work import work_apart, work_queues
+from sqsw.shutdown_policies import ASAP_SHUTDOWN
+from sqsw.sqs_env import SQSEnv
+from tests import backends
+from tests.unit.worker.doubles import recorder
+
+HERE = Path(__file__).parent.parent.parent
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    backends.wait_until(condition, 60, "what this test is about")
+
+
+@pytest.fixture
+def env() -> SQSEnv:
+    made = SQSEnv(MemorySession())
+    made.sqs_client.create_queue(QueueName="jobs")
+    made.queue("jobs").connect_processor("job", lambda: None)
+    return made
+
+
+def test_a_queue_that_is_not_there_is_said_before_any_process_is_started(env: SQSEnv) -> None:
+    queues: list[Any] = [env.queue("jobs"), env.queue("nowhere")]
+    with pytest.raises(QueueNotFound, match="nowhere"):
+        work_apart(
+            queues,
+            settings=WorkerSettings(),
+            events=EventBus(),
+            policy_maker=lambda: ASAP_SHUTDOWN,
+            fork=True,
+        )
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """No test sleeps: the pauses between tries, written down."""
+    made: list[float] = []
+    monkeypatch.setattr(work_module, "_sleep", made.append)
+    monkeypatch.setattr(work_module, "_jitter", lambda: 1.0)
+    return made
+
+
+def failing_at_first(env: SQSEnv, *errors: Exception) -> Any:
+    """A queue whose attributes cannot be read at first."""
+    queue: Any = env.queue("jobs")
+    left, read = list(errors), queue.client.attributes
+
+    def attributes(*names: str) -> dict[str, str]:
+        if left:
+            raise left.pop(0)
+        found: dict[str, str] = read(*names)
+        return found
+
+    queue.client.attributes = attributes
+    return queue
+
+
+def test_a_service_that_cannot_be_reached_at_the_start_is_waited_for(
+    env: SQSEnv, pauses: list[float]
+) -> None:
+    errors = [ConnectionFailed("no network"), Busy("slow down")] * 4
+    queue = failing_at_first(env, *errors)
+    events, told = recorder(ReceiveError)
+    report = work_queues(
+        [queue], settings=WorkerSettings(), events=events, policy_of=lambda _: ASAP_SHUTDOWN
+    )
+    assert report.stopped_by == "shutdown_policy"
+    assert [event.error for event in told] == errors
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert [event.retry_seconds for event in told] == pauses
+
+
+def test_an_access_error_at_the_start_goes_up(env: SQSEnv, pauses: list[float]) -> None:
+    queue = failing_at_first(env, AccessDenied("no"))
+    with pytest.raises(AccessDenied):
+        work_queues([queue], settings=WorkerSettings(), events=EventBus())
+    assert pauses == []
+
+
+def work_two(folder: Path) -> None:
+    """A program with a process for each of two queues, in a file."""
+    env = SQSEnv(LocalSession(str(folder / "sqs.db")))
+    for name in ("a", "b"):
+        env.queue(name).connect_processor("job", lambda: None)
+    env.events.subscribe(
+        lambda event: (folder / f"{event.queues[0]}-{os.getpid()}").touch(), WorkerStarted
+    )
+    env.events.subscribe(lambda event: (folder / f"exit-{event.exit_code}").touch(), ChildExited)
+    env.process_queues()
+
+
+def test_a_process_that_somebody_stops_is_replaced(tmp_path: Path) -> None:
+    session = LocalSession(str(tmp_path / "sqs.db"))
+    for name in ("a", "b"):
+        session.client("sqs").create_queue(QueueName=name)
+    session.close()
+    command = [sys.executable, "-m", "tests.life.test_worker_start", str(tmp_path)]
+    with subprocess.Popen(command, cwd=HERE, stderr=subprocess.DEVNULL) as program:
+        try:
+            wait_until(lambda: list(tmp_path.glob("a-*")) and list(tmp_path.glob("b-*")))
+            (first,) = tmp_path.glob("a-*")
+            os.kill(int(first.name.partition("-")[2]), signal.SIGTERM)
+            wait_until(lambda: len(list(tmp_path.glob("a-*"))) == 2)
+            assert [path.name for path in tmp_path.glob("exit-*")] == ["exit-143"]
+            assert len(list(tmp_path.glob("b-*"))) == 1
+            program.terminate()
+            begin = time.monotonic()
+            assert program.wait(60) == 0
+            assert time.monotonic() - begin < 30
+            assert len(list(tmp_path.glob("exit-*"))) == 1  # the drain of the others is none
+        finally:
+            program.kill()
+
+
+if __name__ == "__main__":
+    work_two(Path(sys.argv[1]))
