@@ -1,21 +1,19 @@
 """Send the lines of a file: read, check, send, and tell what became of each."""
 
-import os
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, BinaryIO
 
-import click
-
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import SQSError
 from sqsw_cli.exits import Exit
+from sqsw_cli.explaining import explained
+from sqsw_cli.failures import failure_of
+from sqsw_cli.invocation import Invocation
 from sqsw_cli.job_lines import BadLine, Common, read_lines
-from sqsw_cli.json_text import json_text
+from sqsw_cli.line_file import LineFile, open_kept
 from sqsw_cli.message_lines import show_failure, show_unsent
-from sqsw_cli.output import Printer
 from sqsw_cli.progress import Bar
 from sqsw_cli.records import values_of
 from sqsw_cli.wording import count_of, elapsed, thousands
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
     from sqsw.sqs_manage.bulk import SendReport, SentMessage
     from sqsw.sqs_manage.message_view import Failure
-    from sqsw.sqs_manage.outgoing import OutgoingMessage
+    from sqsw.sqs_manage.outgoing import OutgoingMessage, UnreadLine
 
     Check = Callable[[OutgoingMessage], None]
 
@@ -38,183 +36,207 @@ class BulkSend:
         What the options say for every line.
     path :
         The file; ``-`` is stdin.
+    check :
+        Raises where a message does not fit the registered function.
+    keep_going :
+        Count bad lines as failed; otherwise all are read before the first one is sent.
+    failed_path :
+        Where the lines are written that were not sent.
     """
 
     def __init__(
-        self, printer: Printer, env: "SQSEnv", queue: str, common: Common, path: str
+        self,
+        invocation: Invocation,
+        env: "SQSEnv",
+        queue: str,
+        common: Common,
+        path: str,
+        check: "Check",
+        *,
+        keep_going: bool,
+        failed_path: str | None,
     ) -> None:
-        self.printer = printer
+        self.invocation = invocation
+        self.printer = invocation.printer
         self.env = env
         self.queue = queue
+        self.name = env.queue_client(queue).name
         self.common = common
         self.path = path
-        self.handled = 0
+        self.check = check
+        self.keep_going = keep_going
+        self.failed_path = failed_path
+        self.sent = 0
+        self.failed = 0
 
-    def show(self, check: "Check") -> int:
-        """Print the messages that would be sent."""
-        name = self.env.queue_client(self.queue).name
-        with self._open() as file:
-            for message in list(self._valid(file, self._strictly(check))):
-                show_unsent(self.printer, name, message)
-        return Exit.OK
+    def show(self) -> int:
+        """Print the messages that would be sent, as they are read."""
+        with LineFile(self.path) as file, open_kept(self.failed_path, self.path) as kept:
+            for line in self._read(file.lines(), file.name):
+                if isinstance(line, BadLine):
+                    if not self.keep_going:
+                        raise line
+                    self._note_failure(line.number, file, kept)
+                    show_failure(self.printer, self._failure(line))
+                else:
+                    self.sent += 1
+                    file.forget(line.line)
+                    show_unsent(self.printer, self.name, line)
+        return self._exit_code()
 
-    def run(self, check: "Check", *, keep_going: bool, failed_path: str | None) -> int:
-        """Send, in as few requests as possible.
-
-        Parameters
-        ----------
-        check :
-            Raises where a message does not fit the registered function.
-        keep_going :
-            Count bad lines as failed; otherwise all are read before the first one is sent.
-        failed_path :
-            Where failed lines are written.
-        """
+    def run(self) -> int:
+        """Send, in as few requests as possible."""
         from sqsw.sqs_manage.bulk import send_messages
 
-        if failed_path is not None and _is_same_file(failed_path, self.path):
-            raise SettingsError(
-                f"--from and --failed are one file: {failed_path}",
-                why="it would be emptied before it is read",
-                next="name another file after --failed",
-            )
         begun = time.monotonic()
         self.printer.finish_when_gone()
-        with ExitStack() as stack:
-            file = stack.enter_context(self._open())
-            total = None
-            if keep_going:
-                lines = self._with_failures(file, check)
-            else:
-                messages = list(self._valid(file, self._strictly(check)))
-                total, lines = len(messages), iter(messages)
-            failed_file = None
-            if failed_path is not None:
-                failed_file = stack.enter_context(_open_to_write(failed_path))
-            bar = stack.enter_context(self.printer.progress(f"→ {self.queue}"))
-            report = send_messages(
-                self.env,
-                self.queue,
-                self._while_read(lines),
-                on_result=lambda result: self._tell(result, failed_file, bar, total),
-            )
-        self._show_end(report, time.monotonic() - begun, failed_path)
-        if report.failed:
-            return Exit.PARTIAL if report.sent else Exit.FAILURE
-        return Exit.OK
+        with LineFile(self.path) as file:
+            total = None if self.keep_going else self._count_valid(file)
+            with open_kept(self.failed_path, self.path) as kept:
+                finished = False
+                try:
+                    with self.printer.progress(f"→ {self.queue}") as bar:
+                        report = send_messages(
+                            self.env,
+                            self.queue,
+                            self._lines(file),
+                            on_result=lambda result: self._tell(result, file, kept, bar, total),
+                        )
+                    finished = True
+                except Exception as error:
+                    if not self.sent:
+                        raise
+                    raise self._partial(error) from error
+                finally:
+                    if not finished or self.printer.gone:
+                        self._end_early(file, kept, total, time.monotonic() - begun)
+        self._show_end(report, time.monotonic() - begun)
+        return self._exit_code()
 
-    def _open(self) -> IO[str]:
-        return click.open_file(self.path, encoding="utf-8")
-
-    def _strictly(self, check: "Check") -> "Check":
-        """The check, and what the queue would refuse: to be known before anything is sent."""
+    def _read(
+        self, lines: "Iterator[tuple[int, bytes]]", name: str
+    ) -> "Iterator[OutgoingMessage | BadLine]":
         from sqsw.sqs_manage.outgoing import QueueRules
 
         rules = QueueRules.of(self.env.queue_client(self.queue))
 
-        def strict(message: "OutgoingMessage") -> None:
-            check(message)
-            message.to_entry(rules)
+        def check(message: "OutgoingMessage") -> None:
+            self.check(message)
+            message.to_entry(rules)  # what the queue would refuse
 
-        return strict
+        return read_lines(lines, self.common, file_name=name, check=check)
 
-    def _lines(self, file: IO[str], check: "Check") -> "Iterator[OutgoingMessage | BadLine]":
-        name = "stdin" if self.path == "-" else self.path
-        try:
-            yield from read_lines(file, self.common, file_name=name, check=check)
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"{name} is not UTF-8", why=str(error)) from error
-
-    def _valid(self, file: IO[str], check: "Check") -> "Iterator[OutgoingMessage]":
-        for line in self._lines(file, check):
+    def _count_valid(self, file: LineFile) -> int:
+        """See that every line is good before the first one is sent; how many they are."""
+        count = 0
+        for line in self._read(file.look_through(), file.name):
             if isinstance(line, BadLine):
                 raise line
-            yield line
+            count += 1
+        return count
 
-    def _with_failures(
-        self, file: IO[str], check: "Check"
-    ) -> "Iterator[OutgoingMessage | Failure]":
-        from sqsw.sqs_manage.message_view import Failure
-
-        name = self.env.queue_client(self.queue).name
-        for line in self._lines(file, check):
-            if isinstance(line, BadLine):
-                yield Failure(
-                    name, line.number, None, "InvalidLine", line.why or "", False, line.text
-                )
-            else:
-                yield line
-
-    def _while_read(
-        self, lines: "Iterator[OutgoingMessage | Failure]"
-    ) -> "Iterator[OutgoingMessage | Failure]":
-        # Once nobody reads what became of the messages, no further ones are begun.
-        for line in lines:
+    def _lines(self, file: LineFile) -> "Iterator[OutgoingMessage | UnreadLine]":
+        for line in self._read(file.lines(), file.name):
+            # Once nobody reads what became of the messages, no further ones are begun.
             if self.printer.gone:
                 return
-            yield line
+            yield self._failure(line) if isinstance(line, BadLine) else line
+
+    def _failure(self, line: BadLine) -> "UnreadLine":
+        from sqsw.sqs_manage.outgoing import UnreadLine
+
+        return UnreadLine(
+            *(self.name, line.number, None, line.kind, line.why or "", False, line.text),
+            group=line.group,
+        )
 
     def _tell(
         self,
         result: "SentMessage | Failure",
-        failed_file: IO[str] | None,
+        file: LineFile,
+        kept: BinaryIO | None,
         bar: Bar,
         total: int | None,
     ) -> None:
         from sqsw.sqs_manage.bulk import SentMessage
 
-        self.handled += 1
-        bar.at(self.handled, total)
         if not isinstance(result, SentMessage):
-            if failed_file is not None:
-                failed_file.write(self._line_again(result.item) + "\n")
+            self._note_failure(result.line or 0, file, kept)
             if not self.printer.terminal:
                 show_failure(self.printer, result)
-        elif self.printer.as_json:
-            self.printer.json("sent", values_of(result))
-        elif not self.printer.terminal:
-            self.printer.plain("sent", result.line, result.id)
+        else:
+            file.forget(result.line)
+            self.sent += 1
+            if self.printer.as_json:
+                self.printer.json("sent", values_of(result))
+            elif not self.printer.terminal:
+                self.printer.plain("sent", result.line, result.id)
+        bar.at(self.sent + self.failed, total)
 
-    def _line_again(self, item: Any) -> str:
-        """A failed item as the line that it was, so that the same command can read it again."""
-        if isinstance(item, str):
-            return item
-        if self.common.raw:
-            return str(item["body"])
-        return json_text(item["args"] if self.common.job is not None else item)
+    def _note_failure(self, number: int, file: LineFile, kept: BinaryIO | None) -> None:
+        if kept is not None:
+            kept.write(file.line(number))
+        file.forget(number)
+        self.failed += 1
 
-    def _show_end(self, report: "SendReport", seconds: float, failed_path: str | None) -> None:
+    def _partial(self, error: Exception) -> Exception:
+        """The error that ended it, after some were sent."""
+        if isinstance(error, SQSError):
+            error = explained(error, self.invocation, self.env)
+        failure = failure_of(error)
+        failure.exit_code = Exit.PARTIAL
+        return failure
+
+    def _end_early(
+        self, file: LineFile, kept: BinaryIO | None, total: int | None, seconds: float
+    ) -> None:
+        """Keep the lines that are not known to be sent, and say how many they are."""
+        under_way = file.under_way
+        unsent = None if total is None else total - self.sent
+        if kept is not None:
+            unsent = self.failed
+            for line in file.rest():
+                kept.write(line)
+                unsent += 1
+        if self.printer.gone:
+            return
+        if self.printer.as_json:
+            self._summary(seconds, {"sent": self.sent, "failed": unsent})
+            return
+        where = f"they are in {self.failed_path}, ready for --from"
+        self.printer.warn(
+            f"{thousands(self.sent)} sent to {self.name}, "
+            f"{'the rest' if unsent is None else thousands(unsent)} not",
+            why=f"{under_way} of these may have been sent: there is no answer" * bool(under_way),
+            next=where if kept is not None else "with --failed FILE the lines not sent are kept",
+        )
+
+    def _summary(self, seconds: float, counts: dict[str, int | None]) -> None:
+        values = {"command": "send", "seconds_s": round(seconds, 3), **counts}
+        self.printer.json("summary", values)
+
+    def _show_end(self, report: "SendReport", seconds: float) -> None:
         printer = self.printer
         if printer.as_json:
-            printer.json(
-                "summary",
-                {"command": "send", "seconds_s": round(seconds, 3), **values_of(report)},
-            )
+            self._summary(seconds, values_of(report))
             return
-        name = self.env.queue_client(self.queue).name
         if printer.terminal:
             printer.done(
-                f"{thousands(report.sent)} sent to {name} in {elapsed(seconds)} "
+                f"{thousands(report.sent)} sent to {self.name} in {elapsed(seconds)} "
                 f"({count_of(report.requests, 'request')})"
             )
         if report.failed:
             kinds = Counter(_words(failure.code) for failure in report.failures)
             reasons = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-            where = f"   lines in {failed_path}" if failed_path is not None else ""
+            where = f"   lines in {self.failed_path}" if self.failed_path is not None else ""
             printer.note(f"✗ {thousands(report.failed)} failed: {reasons}{where}")
+
+    def _exit_code(self) -> int:
+        if self.failed:
+            return Exit.PARTIAL if self.sent else Exit.FAILURE
+        return Exit.OK
 
 
 def _words(code: str) -> str:
     """``InternalError`` as ``internal error``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", code.rpartition(".")[2]).lower()
-
-
-def _open_to_write(path: str) -> IO[str]:
-    try:
-        return open(path, "w", encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"cannot write {path}", why=error.strerror) from error
-
-
-def _is_same_file(first: str, second: str) -> bool:
-    return os.path.exists(first) and os.path.exists(second) and os.path.samefile(first, second)

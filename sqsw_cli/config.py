@@ -5,7 +5,6 @@ sends would not read it, and would miss the worker.
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +116,8 @@ class Config:
     ) -> Any:
         if param.multiple and isinstance(value, str):
             value = [value]
+        if wanted := _wrong_type(param, value):
+            raise self._bad(_dotted(section, key), f"must be {wanted}", None)
         if isinstance(param.type, click.Path) and isinstance(value, str) and self.path is not None:
             value = value if value == "-" else str(self.path.parent / value)
         try:
@@ -173,15 +174,31 @@ def read_config(path: str | None = None, start: Path | None = None) -> Config:
 
 
 def _from_file(path: Path) -> Config | None:
+    import tomllib
+
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SettingsError(f"cannot read {os.fspath(path)}", why=reason) from error
     if path.name == "pyproject.toml":
-        own = table.get("tool", {}).get("sqsw")
+        tools = table.get("tool")
+        own = tools.get("sqsw") if isinstance(tools, dict) else None
+        if not isinstance(own, dict | None):
+            raise SettingsError(f"cannot read {os.fspath(path)}", why="[tool.sqsw] is no table")
         return None if own is None else Config(path, own, "tool.sqsw")
     return Config(path, table)
+
+
+def _wrong_type(param: click.Parameter, value: Any) -> str | None:
+    """What the value of an option has to be, where it is not: click takes texts for granted."""
+    if param.multiple:
+        fits = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        return None if fits else "a text, or a list of texts"
+    if isinstance(param, click.Option) and param.is_flag:
+        return None if isinstance(value, bool) else "true or false"
+    fits = isinstance(value, str | int) and not isinstance(value, bool)
+    return None if fits else "a text or a number"
 
 
 def _key(param: click.Parameter) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
@@ -37,7 +38,7 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
         meant = nearest(name, env.get_all_known_queues())
     except SQSError:  # not allowed to list: then without a suggestion
         meant = None
-    create = f"sqsw create-queue {meant or name}"
+    create = f"sqsw create-queue {shlex.quote(name)}"
     return QueueNotFound(
         f"no queue named {name!r} in {env.location()}",
         why=f"the name sent was {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",

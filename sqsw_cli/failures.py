@@ -1,14 +1,13 @@
 """What went wrong, why, and what to do next: on stderr, in words or as one JSON object."""
 
 import re
-import tempfile
-import traceback
 
 import click
 
 from sqsw.core.errors import SQSError
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.json_text import json_text
+from sqsw_cli.terminal import safe
 from sqsw_cli.wording import nearest
 
 
@@ -46,6 +45,13 @@ class Failure(Exception):
         self.exit_code = int(exit_code)
 
 
+class CannotWrite(Failure):
+    """stdout takes no more: the disk is full, say."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__("cannot write the output", why=error.strerror, code="output")
+
+
 def failure_of(error: BaseException) -> Failure:
     """Any error as a failure; a traceback that nobody expected is saved for a report."""
     if isinstance(error, Failure):
@@ -76,6 +82,9 @@ def _usage(error: click.UsageError) -> Failure:
 
 
 def _unexpected(error: BaseException) -> Failure:
+    import tempfile
+    import traceback
+
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile(
         "w", prefix="sqsw-traceback-", suffix=".txt", delete=False, encoding="utf-8"
@@ -106,12 +115,17 @@ def block(
     """An error or a warning in its three parts, for people."""
     shade = {"error": "red", "warning": "yellow"}[kind]
     head = click.style(f"{kind}:", fg=shade, bold=True) if color else f"{kind}:"
-    lines = [f"{head} {message}"]
+    lines = [f"{head} {_lines(message)}"]
     if why:
-        lines.append(f"  why:  {why}")
+        lines.append(f"  why:  {_lines(why)}")
     if next:
-        lines.append(f"  next: {next}")
+        lines.append(f"  next: {_lines(next)}")
     return "\n".join(lines)
+
+
+def _lines(text: str) -> str:
+    # What others say (the error of an import, click) may have lines, but nothing else to obey.
+    return "\n".join(map(safe, text.splitlines()))
 
 
 def show(failure: Failure, *, as_json: bool, color: bool) -> None:

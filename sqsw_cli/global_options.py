@@ -97,12 +97,13 @@ def _how(names: list[str], **keywords: Any) -> click.Option:
     )
 
 
-def _is_given(ctx: click.Context, name: str) -> bool:
+def is_typed(ctx: click.Context, name: str) -> bool:
+    """Whether an option stands on the command line, and is no default from elsewhere."""
     return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    given = _is_given(ctx, param.name or "")
+    given = is_typed(ctx, param.name or "")
     # The group knows nothing of the file yet, so only what was typed counts there.
     if given or ctx.parent is not None:
         ctx.ensure_object(Invocation).remember(param.name or "", value, given=given)

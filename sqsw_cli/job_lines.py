@@ -12,10 +12,22 @@ if TYPE_CHECKING:
 
 
 class BadLine(SettingsError):
-    """A line that is no message: its number, and what stands there."""
+    """A line that is no message.
+
+    Attributes
+    ----------
+    number, text :
+        Where it stands, and what stands there.
+    kind :
+        What is wrong, as a word for programs.
+    group :
+        The message group that it belongs to; None where nobody can tell.
+    """
 
     number = 0
     text = ""
+    kind = "InvalidLine"
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ def object_of(text: str, what: str) -> dict[str, Any]:
 
 
 def read_lines(
-    lines: Iterable[str],
+    lines: Iterable[tuple[int, bytes]],
     common: Common,
     *,
     file_name: str,
@@ -98,6 +110,8 @@ def read_lines(
 
     Parameters
     ----------
+    lines :
+        With their numbers.
     common :
         What the options say.
     file_name :
@@ -105,27 +119,47 @@ def read_lines(
     check :
         Raises where a message does not fit the registered function.
     """
-    for number, line in enumerate(lines, start=1):
-        text = line.rstrip("\r\n")
-        if not text.strip():
+    for number, line in lines:
+        stripped = line.rstrip(b"\r\n")
+        if not stripped.strip():
             continue
         try:
-            message = _read(text, number, common)
+            message = _read(stripped, number, common)
             check(message)
         except SQSError as error:
-            why = "; ".join(part for part in (error.message, error.why) if part)
             bad = BadLine(
                 f"line {number} of {file_name} is not valid",
-                why=error.why if isinstance(error, BadLine) else why,
+                why="; ".join(part for part in (error.message, error.why) if part),
                 next="nothing was sent; correct the line, or skip bad lines with --keep-going",
             )
-            bad.number, bad.text = number, text
+            bad.number, bad.text = number, stripped.decode(errors="backslashreplace")
+            if not isinstance(error, BadLine):
+                bad.kind = error.code or type(error).__name__
+            bad.group = _group_of(bad.text, common)
             yield bad
         else:
             yield message
 
 
-def _read(text: str, number: int, common: Common) -> "OutgoingMessage":
+def _group_of(text: str, common: Common) -> str | None:
+    from sqsw.sqs_manage.outgoing import DEFAULT_GROUP
+
+    own: Any = None
+    if common.job is None and not common.raw:
+        try:
+            own = object_of(text, "the line").get("group")
+        except SettingsError:
+            return None
+        if not isinstance(own, str | None):
+            return None
+    return own or common.group or DEFAULT_GROUP
+
+
+def _read(line: bytes, number: int, common: Common) -> "OutgoingMessage":
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise BadLine("", why=f"no UTF-8: {error}") from error
     if common.raw:
         return common.message(number, body=text)
     try:
@@ -159,6 +193,9 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
     if job is None and body is None:
         raise BadLine("", why="it has neither 'job' nor 'body'")
     if job is None:
+        if common.context:
+            raise BadLine("", why="it is a raw body, and --context is for jobs")
+        own["content_type"] = value.get("content_type")
         return replace(common, raw=True).message(number, body=body, **own)
     own |= {"job": job, "context": value.get("context")}
     if args is not None or body is None:

@@ -4,6 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+#: DEL and C1, which JSON may hold as they are and a terminal would obey; C0 is escaped anyway.
+_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+
 
 def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
     """JSON in readable UTF-8.
@@ -16,4 +19,4 @@ def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
         text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, default=default)
-    return text
+    return text.translate(_CONTROLS)

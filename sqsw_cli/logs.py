@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqsw.context import current_job
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.terminal import is_terminal
+from sqsw_cli.terminal import is_terminal, safe
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -123,10 +123,17 @@ def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
 
 
 def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Leave out what only a program asks for: empty values, and our own loggers' names."""
+    """Leave out what only a program asks for: empty values, and our own loggers' names.
+
+    Job names and groups come from whoever may send; what a job itself logs is its own.
+    """
     if str(event_dict.get("logger", "")).startswith("sqsw."):
         del event_dict["logger"]
-    return {key: value for key, value in event_dict.items() if value is not None}
+    return {
+        key: safe(value) if key in ("job", "group") else value
+        for key, value in event_dict.items()
+        if value is not None
+    }
 
 
 def _mask_secrets(logger: Any, method: str, event_dict: EventDict) -> EventDict:

@@ -6,7 +6,6 @@ completion of a shell answer at once.
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -14,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from sqsw_cli.exits import Exit
-from sqsw_cli.failures import ConsumerGone, failure_of, show
+from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.lazy import LazyGroup, Row
 
@@ -62,7 +61,8 @@ class Root(LazyGroup):
                 **extra,
             )
             code = result if isinstance(result, int) else Exit.OK
-            sys.stdout.flush()
+            if sys.stdout is not None:  # closed from the start
+                sys.stdout.flush()
         except (ConsumerGone, BrokenPipeError):
             code = Exit.OK
             _forget_stdout()
@@ -75,15 +75,19 @@ class Root(LazyGroup):
 
 def _failed(error: Exception, invocation: Invocation) -> int:
     failure = failure_of(error)
+    if isinstance(failure, CannotWrite):
+        _forget_stdout()
     invocation.look_ahead()
     if invocation.verbose >= 2:
+        import traceback
+
         traceback.print_exception(error)
     show(failure, as_json=invocation.as_json, color=invocation.color_on_stderr)
     return failure.exit_code
 
 
 def _forget_stdout() -> None:
-    """Keep the interpreter from flushing, at its end, into a pipe that nobody reads."""
+    """Keep the interpreter from flushing, at its end, into what takes no more."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

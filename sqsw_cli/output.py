@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from sqsw_cli.failures import ConsumerGone, block
+from sqsw_cli.failures import CannotWrite, ConsumerGone, block
 from sqsw_cli.progress import Bar
 from sqsw_cli.records import json_line, record
-from sqsw_cli.terminal import is_terminal, wants_color
+from sqsw_cli.terminal import is_terminal, safe, wants_color
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-#: Tabs and line ends separate fields and records of the plain face, so inside they are written.
-_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
 
 #: between two columns
 _GAP = "  "
@@ -78,20 +74,22 @@ class Printer:
 
     def plain(self, *fields: object) -> None:
         """One line of fields with tabs between them; None is an empty field."""
-        self._write("\t".join(_field(field) for field in fields))
+        self._write("\t".join("" if field is None else safe(str(field)) for field in fields))
 
     def say(self, text: str = "", *, style: str | None = None) -> None:
         """A line for a person."""
         colored = wants_color(sys.stdout, self._color)
-        self._write(click.style(text, fg=style) if style and colored else text)
+        self._write(click.style(safe(text), fg=style) if style and colored else safe(text))
 
     def done(self, text: str) -> None:
         """A line that says what has been done."""
-        self._write(f"{self._sign('✓', 'green')} {text}")
+        self._write(f"{self._sign('✓', 'green')} {safe(text)}")
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         """A table as wide as the terminal: columns are left out from the right, never cut."""
         console = self._console()
+        rows = [[safe(cell) for cell in row] for row in rows]
+        columns = [column._replace(title=safe(column.title)) for column in columns]
         widths = [_least(index, column, rows) for index, column in enumerate(columns)]
         count = len(columns)
         while count > 1 and _width(widths[:count]) > console.width:
@@ -129,18 +127,21 @@ class Printer:
             self.gone = True
             if not self._finishes:
                 raise ConsumerGone from error
+        except OSError as error:
+            raise CannotWrite(error) from error
 
     # -- talk, on stderr ---------------------------------------------------------------------
 
     def note(self, text: str) -> None:
         """Something a person may want to know."""
         if not self._quiet and not self.as_json:
-            click.echo(text, err=True)
+            click.echo(safe(text), err=True)
 
     def next(self, command: str) -> None:
         """The command that comes next, most likely; only on a terminal."""
         if self.terminal:
-            self.note(f"\nnext: {command}")
+            self.note("")
+            self.note(f"next: {command}")
 
     def warn(self, message: str, why: str | None = None, next: str | None = None) -> None:
         """A warning, in the form of an error."""
@@ -189,7 +190,3 @@ def _least(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
 
     widest = max([len(column.title), *(cell_len(row[index]) for row in rows)])
     return min(_CUT_WIDTH, widest) if column.cut else widest
-
-
-def _field(value: object) -> str:
-    return "" if value is None else str(value).translate(_ESCAPES)

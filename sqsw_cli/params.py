@@ -207,7 +207,7 @@ def parse_json(text: str, what: str) -> Any:
     """
     try:
         return json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: nested too deeply
         raise SettingsError(f"{what} is not JSON", why=str(error)) from error
 
 

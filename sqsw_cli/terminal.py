@@ -7,16 +7,31 @@ from typing import TextIO
 
 import click
 
+#: What a terminal would obey instead of showing: C0, DEL, and C1.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_CONTROLS |= {ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a person reads this stream as it is written."""
+
+def safe(text: str) -> str:
+    """The text with control characters written out.
+
+    Names and values come from whoever may send, and must not move the cursor, rename the window or
+    begin a line or a field of their own.
+    """
+    return text.translate(_CONTROLS)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person reads this stream as it is written; None is one closed from the start."""
+    if stream is None:
+        return False
     try:
         return stream.isatty()
     except ValueError:  # closed
         return False
 
 
-def wants_color(stream: TextIO, choice: str = "auto") -> bool:
+def wants_color(stream: TextIO | None, choice: str = "auto") -> bool:
     """Whether this stream gets colour.
 
     ``--color`` beats ``FORCE_COLOR`` beats ``NO_COLOR`` beats ``TERM=dumb`` beats "is a terminal".

@@ -11,10 +11,10 @@ from sqsw.core.errors import SettingsError, SQSError
 from sqsw.sqs_manage.hands import hire_hand
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.message_view import Failure
-from sqsw.sqs_manage.outgoing import OutgoingMessage, QueueRules
-from sqsw.sqs_manage.sending import Outcome, send_entries
+from sqsw.sqs_manage.outgoing import DEFAULT_GROUP, OutgoingMessage, QueueRules, UnreadLine
 from sqsw.transport.batches import Entry, split_entries
 from sqsw.transport.queue_client import QueueClient
+from sqsw.transport.sending import Outcome, send_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class _Batch:
 def send_messages(
     env: ManageHost,
     queue_name: str,
-    lines: Iterable[OutgoingMessage | Failure],
+    lines: Iterable[OutgoingMessage | UnreadLine],
     *,
     concurrency: int = 4,
     on_result: Callable[[SentMessage | Failure], None] | None = None,
@@ -97,7 +97,7 @@ def send_messages(
     queue_name :
         A queue name without prefix, a queue URL or an ARN.
     lines :
-        The messages; a failure among them (a line that could not be read) is counted and told.
+        The messages; a line among them that could not be read counts as failed and is told.
     concurrency :
         Requests at a time on a standard queue, at least 1.
     on_result :
@@ -147,23 +147,25 @@ class _Sender:
     sent: int = 0
     requests: int = 0
     failures: list[Failure] = field(default_factory=list)
-    # What stands before a bad line of its group still goes out, what comes after it does not;
-    # after an answer that it was refused, nothing of the group does.
-    cut_groups: set[str] = field(default_factory=set)
+    # What stands before a bad line of its group still goes out, what comes after it does not (of
+    # no group, where nobody knows which one it was: None); after an answer that it was refused,
+    # nothing of the group does.
+    cut_groups: set[str | None] = field(default_factory=set)
     stopped_groups: set[str] = field(default_factory=set)
 
-    def batches(self, lines: Iterable[OutgoingMessage | Failure]) -> Iterator[_Batch]:
+    def batches(self, lines: Iterable[OutgoingMessage | UnreadLine]) -> Iterator[_Batch]:
         """The lines that can be sent, cut to requests."""
         waiting: deque[OutgoingMessage] = deque()
         for entries in split_entries(self._entries(lines, waiting)):
             yield _Batch([waiting.popleft() for _ in entries], entries)
 
     def _entries(
-        self, lines: Iterable[OutgoingMessage | Failure], waiting: deque[OutgoingMessage]
+        self, lines: Iterable[OutgoingMessage | UnreadLine], waiting: deque[OutgoingMessage]
     ) -> Iterator[Entry]:
         for line in lines:
-            if isinstance(line, Failure):
+            if isinstance(line, UnreadLine):
                 self._fail(line)
+                self.cut_groups.add(line.group)
                 continue
             try:
                 entry = line.to_entry(self.rules)
@@ -172,7 +174,7 @@ class _Sender:
                 self._fail_line(line, error.code or type(error).__name__, reason, retryable=False)
                 self.cut_groups.add(_group(line))
                 continue
-            if self.rules.fifo and _group(line) in self.cut_groups:
+            if self.rules.fifo and self.cut_groups & {_group(line), None}:
                 self._stop(line)
                 continue
             waiting.append(line)
@@ -254,4 +256,4 @@ def _sent(
 
 
 def _group(message: OutgoingMessage) -> str:
-    return message.group or "default"  # as a FIFO queue gets it where nobody names one
+    return message.group or DEFAULT_GROUP

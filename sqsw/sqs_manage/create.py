@@ -1,5 +1,6 @@
 """Create queues together with their dead-letter queues."""
 
+import shlex
 from collections.abc import Mapping
 
 from sqsw.core.errors import SettingsError, SQSError
@@ -45,9 +46,7 @@ def create_standard_queue(
     SQSError
         The queue exists with other settings, or SQS refuses a value.
     """
-    queue = env.queue_client(queue_name)
-    attributes = _attributes(message_retention_period, visibility_timeout, redrive_policy)
-    return make_queue(queue, attributes, {})
+    return _create(env, queue_name, message_retention_period, visibility_timeout, redrive_policy)
 
 
 def create_fifo_queue(
@@ -74,12 +73,12 @@ def create_fifo_queue(
     SQSError
         The queue exists with other settings, or SQS refuses a value.
     """
-    queue = env.queue_client(queue_name)
-    attributes = _attributes(message_retention_period, visibility_timeout, redrive_policy)
-    attributes["FifoQueue"] = "true"
+    fifo = {"FifoQueue": "true"}
     if content_based_deduplication:
-        attributes["ContentBasedDeduplication"] = "true"
-    return make_queue(queue, attributes, {})
+        fifo["ContentBasedDeduplication"] = "true"
+    return _create(
+        env, queue_name, message_retention_period, visibility_timeout, redrive_policy, **fifo
+    )
 
 
 def create_queue(
@@ -169,7 +168,7 @@ def queue_name_from_dead_letter_queue(name: str) -> str:
     raise SettingsError(
         f"cannot derive a queue name from the dead-letter queue {name!r}",
         why="it ends in none of _dead -dead _dlq -dlq _deadletter(s) -deadletter(s)",
-        next=f"name the queue: sqsw create-queue NAME --dlq {name}",
+        next=f"name the queue: sqsw create-queue NAME --dlq {shlex.quote(name)}",
     )
 
 
@@ -197,16 +196,18 @@ def _check(queue_name: str, dead_letter_queue: str | None, max_receives: int | N
         )
 
 
-def _attributes(
+def _create(
+    env: ManageHost,
+    queue_name: str,
     message_retention_period: int | None,
     visibility_timeout: int | None,
     redrive_policy: RedrivePolicy | None,
-) -> dict[str, str]:
-    attributes: dict[str, str] = {}
+    **attributes: str,
+) -> str:
     if message_retention_period is not None:
         attributes["MessageRetentionPeriod"] = str(message_retention_period)
     if visibility_timeout is not None:
         attributes["VisibilityTimeout"] = str(visibility_timeout)
     if redrive_policy is not None:
         attributes["RedrivePolicy"] = redrive_policy.to_json()
-    return attributes
+    return make_queue(env.queue_client(queue_name), attributes, {})

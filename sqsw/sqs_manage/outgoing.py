@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqsw.codecs.envelope import JOB_CONTEXT, pack_body, pack_job, raw_entry
+from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, pack_body, pack_job, raw_entry
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
 from sqsw.core.errors import AccessDenied, MessageRefused
 from sqsw.core.limits import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
 from sqsw.sqs_manage.durations import format_duration
+from sqsw.sqs_manage.message_view import Failure
 from sqsw.transport.batches import (
     Entry,
     attribute_bytes,
@@ -19,6 +20,9 @@ from sqsw.transport.batches import (
     fit_to_queue,
 )
 from sqsw.transport.queue_client import QueueClient
+
+#: the message group in a FIFO queue where nobody names one, as fit_to_queue has it
+DEFAULT_GROUP = "default"
 
 # Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _GROUP_OR_DEDUP_ID = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}")
@@ -69,6 +73,20 @@ class QueueRules:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadLine(Failure):
+    """A line that is no message.
+
+    Attributes
+    ----------
+    group :
+        The message group that it belongs to, which stops there on a FIFO queue; None where nobody
+        can tell: then all of them do.
+    """
+
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """One message to be sent: a job with its arguments, or a body as it is.
 
@@ -114,6 +132,8 @@ class OutgoingMessage:
         ContentTypeRefused
             There is no codec for its content type.
         """
+        if self.job == "":
+            raise MessageRefused("the job name is empty", why="no function can be found by it")
         self._check_delay(rules)
         self._check_ids(rules)
         entry = self._pack(
@@ -148,7 +168,7 @@ class OutgoingMessage:
 
     def _pack(self, **options: Any) -> Entry:
         if self.job is None:
-            return raw_entry(self.body or "", **options)
+            return self._pack_raw(**options)
         if self.args is not None:
             return pack_job(self.job, self.args, self.context, **options)
         content_type = self.content_type or DEFAULT_CONTENT_TYPE
@@ -158,7 +178,16 @@ class OutgoingMessage:
             return entry | {"MessageBody": self.body or ""}
         return pack_body(self.job, self.body or "", self.context_text, content_type, **options)
 
+    def _pack_raw(self, **options: Any) -> Entry:
+        entry = raw_entry(self.body or "", **options)
+        if self.content_type:
+            text = {"DataType": "String", "StringValue": self.content_type}
+            entry["MessageAttributes"] = {CONTENT_TYPE: text}
+        return entry
+
     def _check_delay(self, rules: QueueRules) -> None:
+        if isinstance(self.delay, bool):
+            raise MessageRefused("the delay is a boolean", why="a delay is a number of seconds")
         if not self.delay:
             return
         if rules.fifo:

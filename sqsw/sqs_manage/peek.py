@@ -1,13 +1,17 @@
 """Look at messages and put them back."""
 
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
+from itertools import islice
+from typing import Any
 
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.message_view import MessageView
-from sqsw.sqs_manage.picking import Picker
+from sqsw.sqs_manage.picking import Picked, Picker
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import EVERYTHING, Selection
+from sqsw.transport.queue_client import QueueClient
 
 #: seconds: short, since somebody may wait for these messages; a peek is over soon
 LEASE_SECONDS = 10
@@ -53,20 +57,28 @@ def peek_messages(
     """
     picker = Picker(replace(selection or EVERYTHING, limit=limit), env.name_of)
     queue = env.queue_client(queue_name)
-    in_place = queue.peek()
-    if in_place is not None:
-        for message in in_place:
-            if not picker.next_size():
-                break
-            yield from (one.view.did("peeked") for one in picker.pick([message])[0])
-        return
-    with ReceivePass(
-        queue,
-        lease_seconds=LEASE_SECONDS,
-        poll_seconds=poll_seconds,
-        on_notice=on_notice,
-    ) as walk:
-        while (size := picker.next_size()) and (messages := walk.next_batch(size)):
-            picked, _ = picker.pick(messages)
+    options = {"lease_seconds": LEASE_SECONDS, "poll_seconds": poll_seconds, "on_notice": on_notice}
+    with closing(look(queue, picker, **options)) as parts:
+        for picked, _ in parts:
             for one in picked:
                 yield one.view.did("peeked")
+
+
+def look(
+    queue: QueueClient, picker: Picker, **options: Any
+) -> Generator[tuple[list[Picked], list[MessageView]], None, None]:
+    """Look at messages, without a receive where that can be; what :meth:`Picker.pick` says of them.
+
+    Parameters
+    ----------
+    options :
+        Those of the :class:`ReceivePass`, where it takes one.
+    """
+    in_place = queue.peek()
+    if in_place is not None:
+        while (size := picker.next_size()) and (messages := list(islice(in_place, size))):
+            yield picker.pick(messages)
+        return
+    with ReceivePass(queue, **options) as walk:
+        while (size := picker.next_size()) and (messages := walk.next_batch(size)):
+            yield picker.pick(messages)

@@ -6,7 +6,7 @@ again and again. Leases are renewed meanwhile, so the walk may take as long as i
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -162,7 +162,8 @@ class ReceivePass:
             message.lease.expires_at = until
             # An older delivery of it goes: its receipt handle is worth nothing any more.
             self._held.pop(message.message_id, None)
-            self._held[message.message_id] = message
+            # Only to be put back: what it says would fill the memory on a long walk.
+            self._held[message.message_id] = replace(message, body="", message_attributes={})
         self._note_groups(messages)
         return messages
 

@@ -74,7 +74,7 @@ def redrive(
     per_second :
         Messages per second, at least 1; by SQS 500 at most. None: as fast as possible.
     dry_run :
-        Move nothing; each message looked at counts as received once.
+        Move nothing; each message looked at counts as received once, but for the embedded SQS.
     on_progress :
         Told every look at the move by SQS, or each message that sqsw handled.
     wait :

@@ -4,13 +4,14 @@ Nothing here happens but on a person's order.
 """
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 
 from sqsw.core.errors import QueueNotFound, SettingsError
-from sqsw.sqs_manage.describe import QueueReport, describe, report_of
+from sqsw.sqs_manage.describe import QueueReport, report_of
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.message_view import HandledMessage
+from sqsw.sqs_manage.peek import look
 from sqsw.sqs_manage.picking import Picked, Picker
-from sqsw.sqs_manage.queue_calls import redrive_target
 from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
 
@@ -35,34 +36,6 @@ def delete_queue(env: ManageHost, queue_name: str) -> QueueReport | None:
     except QueueNotFound:
         return None
     return report
-
-
-def delete_with_dead_letter_queue(env: ManageHost, queue_name: str) -> list[QueueReport]:
-    """Delete a queue, and its dead-letter queue too if that is empty and nobody else's.
-
-    Returns
-    -------
-    list of QueueReport
-        The queue, then its dead-letter queue, each ``deleted`` or ``unchanged``; what does not
-        exist is left out.
-    """
-    deleted = delete_queue(env, queue_name)
-    if deleted is None:
-        return []
-    target, _ = redrive_target(deleted.attributes)
-    if target is None:
-        return [deleted]
-    queue = env.queue_client(target)
-    try:
-        report = describe(env, queue, "unchanged")
-    except QueueNotFound:
-        return [deleted]
-    # SQS may go on naming the source for a while after its end.
-    others = [source for source in report.sources if source != deleted.name]
-    if others or report.total:
-        return [deleted, report]
-    dead = delete_queue(env, target)
-    return [deleted, dead] if dead is not None else [deleted]
 
 
 def purge_queue(env: ManageHost, queue_name: str) -> QueueReport:
@@ -99,9 +72,9 @@ def purge_selected(
 ) -> Generator[HandledMessage, None, None]:
     """Delete the messages that are meant, by receiving and deleting.
 
-    Every message looked at counts as received once. What is not meant stays hidden until the end
-    of the pass and is then put back; close the generator (``contextlib.closing``) where it may be
-    left early.
+    Every message looked at counts as received once, but for a dry run on the embedded SQS. What is
+    not meant stays hidden until the end of the pass and is then put back; close the generator
+    (``contextlib.closing``) where it may be left early.
 
     Parameters
     ----------
@@ -131,15 +104,17 @@ def purge_selected(
         )
     queue = env.queue_client(queue_name)
     picker = Picker(selection, env.name_of)
+    if dry_run:
+        looks = look(queue, picker, poll_seconds=poll_seconds, on_notice=on_notice)
+        with closing(looks) as parts:
+            for picked, skipped in parts:
+                yield from (HandledMessage(one.view.did("would_delete")) for one in picked)
+                yield from map(HandledMessage, skipped)
+        return
     with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as walk:
         while (size := picker.next_size()) and (messages := walk.next_batch(size)):
             picked, skipped = picker.pick(messages)
-            handled = (
-                [HandledMessage(one.view.did("would_delete")) for one in picked]
-                if dry_run
-                else _delete(walk, picked)
-            )
-            yield from handled
+            yield from _delete(walk, picked)
             yield from map(HandledMessage, skipped)
 
 

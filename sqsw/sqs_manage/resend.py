@@ -5,6 +5,7 @@ A crash between send and delete doubles a message and never loses one.
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 
 from sqsw.core.errors import RedriveError, SQSError
@@ -12,14 +13,15 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.message_view import HandledMessage
+from sqsw.sqs_manage.peek import look
 from sqsw.sqs_manage.picking import Picked, Picker
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
-from sqsw.sqs_manage.sending import send_entries
 from sqsw.transport.batches import EntryFailure, split_entries
 from sqsw.transport.names import name_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.resending import entry_to_resend
+from sqsw.transport.sending import send_entries
 
 
 def resend_messages(
@@ -36,14 +38,19 @@ def resend_messages(
     """Move the messages that are meant; each message that was looked at, and what became of it."""
     routes = _Routes(env, queue, target)
     picker = Picker(selection, env.name_of)
+    if dry_run:
+        looks = look(queue, picker, poll_seconds=poll_seconds, on_notice=on_notice)
+        with closing(looks) as parts:
+            for picked, skipped in parts:
+                yield from map(routes.try_out, picked)
+                yield from map(HandledMessage, skipped)
+        return
     pace = _Pace(per_second)
     with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as walk:
         mover = _Mover(walk, routes)
         while (size := picker.next_size(pace.batch_size)) and (batch := walk.next_batch(size)):
             picked, skipped = picker.pick(batch)
-            if dry_run:
-                yield from map(routes.try_out, picked)
-            elif picked:
+            if picked:
                 pace.wait(len(picked))
                 yield from walk.finish(partial(mover.move, picked))
             yield from map(HandledMessage, skipped)

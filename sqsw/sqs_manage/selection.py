@@ -55,7 +55,7 @@ class Filter:
         ------
         SettingsError
             There is no operator, or the value is no regular expression or no time where one is
-            needed.
+            needed, or a number that is too long.
         """
         match = _FILTER.fullmatch(text)
         if match is None:
@@ -78,6 +78,11 @@ class Filter:
                 f"{value!r} is not a time, and {path} is compared with one",
                 next=f"write {path}{operator}2026-11-01 or {path}{operator}2026-11-01T12:30:00Z",
             )
+        elif _NUMBER.fullmatch(value):
+            try:
+                _read_number(value)
+            except ValueError as error:  # more digits than Python reads
+                raise SettingsError(f"the number for {path} is too long", why=str(error)) from error
         return cls(path, operator, value, pattern)
 
     def matches(self, view: MessageView) -> bool:

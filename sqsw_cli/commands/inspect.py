@@ -10,6 +10,7 @@ from sqsw.core.errors import SettingsError
 from sqsw_cli.command import Command
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
+from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import opened
 from sqsw_cli.options import app_options, selection_options, yes_option
@@ -84,6 +85,9 @@ def inspect(
             "--watch": watch,
             "--interval": interval is not None,
             "--fail-above": fail_above is not None,
+            "--app": is_typed(ctx, "app"),
+            "--no-plugins": is_typed(ctx, "no_plugins"),
+            "--yes": yes,
         },
         queues,
     )
@@ -110,7 +114,11 @@ def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
             f"--peek looks into one queue, {len(queues)} are named",
             next="sqsw inspect QUEUE --peek 20",
         )
-    needs = {"--count-by": "--peek", "a selection": "--peek", "--interval": "--watch"}
+    needs = {
+        **dict.fromkeys(("--count-by", "a selection", "--yes"), "--peek"),
+        **dict.fromkeys(("--app", "--no-plugins"), "--tasks"),
+        "--interval": "--watch",
+    }
     for option, needed in needs.items():
         if given[option] and not given[needed]:
             raise SettingsError(f"{option} needs {needed}", next=f"add {needed}")

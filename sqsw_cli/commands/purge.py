@@ -125,7 +125,7 @@ def _purge_selected(
     from sqsw.sqs_manage.remove import purge_selected
 
     printer.finish_when_gone()
-    if report.dlq:
+    if report.dlq and not (dry_run and is_local(env)):
         printer.warn(
             f"every message of {report.name!r} that is looked at spends one of its "
             f"{report.max_receives} receives",

@@ -1,5 +1,6 @@
 """``sqsw redrive``: move dead letters back."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from sqsw.core.errors import SettingsError
 from sqsw_cli.command import Command
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
+from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.message_lines import show_failure, show_handled
 from sqsw_cli.opening import opened
@@ -83,6 +85,8 @@ def redrive(
             "--status and --cancel stand alone",
             why="they look at a move or stop it; the other options begin one",
         )
+    if dry_run and is_typed(ctx, "rate"):
+        raise SettingsError("--dry-run and --rate do not go together", why="nothing is moved")
     printer = invocation.printer
     with opened(invocation) as env:
         if status:
@@ -110,6 +114,8 @@ class _Mover:
         self.printer = printer
         self.env = env
         self.dlq = dlq
+        # As a shell reads it, whatever was typed: a name, a URL or an ARN.
+        self.command = f"sqsw redrive {shlex.quote(dlq)}"
         self.target = target
         self.selection = selection
         self.rate = rate
@@ -165,11 +171,10 @@ class _Mover:
 
     def _interrupted(self) -> None:
         by_sqs = not (self.selection or self.dry_run)
-        self.printer.note(f"\n{count_of(self.moved, 'message')} moved so far")
+        self.printer.note("")  # below the ^C of the terminal
+        self.printer.note(f"{count_of(self.moved, 'message')} moved so far")
         if by_sqs:
-            self.printer.note(
-                f"a move by SQS goes on; to stop it: sqsw redrive {self.dlq} --cancel"
-            )
+            self.printer.note(f"a move by SQS goes on; to stop it: {self.command} --cancel")
 
     def _end(self, report: "RedriveReport", seconds: float) -> int:
         printer = self.printer
@@ -178,7 +183,7 @@ class _Mover:
             values = {"command": "redrive", "seconds_s": round(seconds, 3), **counts}
             printer.json("summary", values)
         elif report.status == "RUNNING":
-            printer.note(f"the move has begun; how it goes: sqsw redrive {self.dlq} --status")
+            printer.note(f"the move has begun; how it goes: {self.command} --status")
         elif self.dry_run:
             printer.note(f"{thousands(report.would_move)} would be moved")
         elif printer.terminal:
@@ -239,7 +244,8 @@ def _cancel(printer: Printer, env: "SQSEnv", dlq: str) -> int:
             exit_code=Exit.NOT_FOUND,
         ) from error
     if printer.as_json:
-        printer.json("move", {"source": dlq, "status": "CANCELLING", "moved": moved})
+        source = env.queue_client(dlq).name
+        printer.json("move", {"source": source, "status": "CANCELLING", "moved": moved})
     elif printer.terminal:
         printer.done(f"the move is being stopped; about {count_of(moved, 'message')} stay moved")
     else:

@@ -11,6 +11,7 @@ from sqsw_cli.bulk_send import BulkSend
 from sqsw_cli.command import Command
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
+from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.job_lines import Common, items_of, object_of
 from sqsw_cli.message_lines import show_unsent
@@ -86,10 +87,14 @@ def send(
     """
     refuse_idle_terminal(words[0] if raw and words and file is None else file, ctx)
     invocation = ctx.find_object(Invocation) or Invocation()
-    bulk = {"--failed": failed, "--keep-going": keep_going}
+    bulk = {"--failed": is_typed(ctx, "failed"), "--keep-going": is_typed(ctx, "keep_going")}
     _check(words, file, raw, bulk, **given)
+    if failed and dry_run and not keep_going:
+        raise SettingsError("--failed with --dry-run needs --keep-going", next="add --keep-going")
     # Bodies have no function to be checked against.
     checked = list(app) if app and not no_check and not raw else []
+    if not checked:
+        _refuse_unchecked(ctx, raw=raw)
     with opened(invocation, checked, plugins=bool(checked) and not no_plugins) as env:
         check = _checker(env, queue) if checked else _accept
         common = Common(
@@ -101,10 +106,9 @@ def send(
             raw=raw,
         )
         if file is not None:
-            sender = BulkSend(invocation.printer, env, queue, common, file)
-            if dry_run:
-                return sender.show(check)
-            return sender.run(check, keep_going=keep_going, failed_path=failed)
+            options: dict[str, Any] = {"keep_going": keep_going, "failed_path": failed}
+            sender = BulkSend(invocation, env, queue, common, file, check, **options)
+            return sender.show() if dry_run else sender.run()
         message = _message(common, words, given["data"])
         return _send_one(invocation.printer, env, queue, message, check, dry_run=dry_run)
 
@@ -113,7 +117,7 @@ def _check(
     words: Sequence[str],
     file: str | None,
     raw: bool,
-    bulk: dict[str, Any],
+    bulk: dict[str, bool],
     *,
     data: str | None,
     context: Sequence[str],
@@ -140,8 +144,8 @@ def _check(
                 next="let each line say its own: dedup_id",
             )
         return
-    for option, value in bulk.items():
-        if value:
+    for option, typed in bulk.items():
+        if typed:
             raise SettingsError(f"{option} needs --from")
     if not words:
         raise SettingsError(
@@ -153,6 +157,20 @@ def _check(
             f"--raw takes one body, and {words[1]!r} stands behind it",
             next="put quotes around the body",
         )
+
+
+def _refuse_unchecked(ctx: click.Context, *, raw: bool) -> None:
+    """Refuse what is for a check, where nothing is checked."""
+    for name in ("app", "no_plugins"):
+        if is_typed(ctx, name):
+            option = f"--{name.replace('_', '-')}"
+            raise SettingsError(
+                f"{option} does nothing here",
+                why="a body has no function to be checked against"
+                if raw
+                else "nothing is checked: no app is named, or --no-check is given",
+                next=f"leave out {option}",
+            )
 
 
 def _message(common: Common, words: Sequence[str], data: str | None) -> "OutgoingMessage":

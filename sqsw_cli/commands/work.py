@@ -1,17 +1,19 @@
 """``sqsw work``: run jobs until stopped."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw_cli.banner import announce
 from sqsw_cli.command import Command
 from sqsw_cli.exits import Exit
+from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.lock import exclusive
 from sqsw_cli.opening import opened
@@ -121,7 +123,9 @@ def work(
     settings = _settings(numbers)
     table = {} if invocation.config is None else invocation.config.queues
     begun = time.monotonic()
+    # stdout is for the summary then, whatever the jobs print.
     with (
+        redirect_stdout(sys.stderr) if invocation.as_json else nullcontext(),
         exclusive(lock),
         opened(invocation, apps, plugins=not no_plugins, strict=strict, daemon=True) as env,
     ):
@@ -151,8 +155,7 @@ def _apps(ctx: click.Context, positional: str | None, apps: Sequence[str]) -> li
     """
     if positional is None:
         return list(apps)
-    typed = ctx.get_parameter_source("app") is ParameterSource.COMMANDLINE
-    return [positional, *apps] if typed else [positional]
+    return [positional, *apps] if is_typed(ctx, "app") else [positional]
 
 
 def _settings(numbers: dict[str, Any]) -> WorkerSettings:

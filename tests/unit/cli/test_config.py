@@ -49,6 +49,16 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
         ("local = true\n", "'local' in", "set SQSW_LOCAL, or write --local"),
         ("[work]\nqueue_prefix = 'x'\n", "'work.queue_prefix' in", "set SQSW_QUEUE_PREFIX"),
         ("[work]\nconcurrency = 'many'\n", "'work.concurrency' in", None),
+        ("[work]\nstrict = 1\n", "'work.strict' in", None),
+        ("[work]\nconcurrency = true\n", "'work.concurrency' in", None),
+        ("[work]\nuntil_idle = [1]\n", "'work.until_idle' in", None),
+        ("[work]\nlock = {a = 1}\n", "'work.lock' in", None),
+        ("[work]\nqueue = [1]\n", "'work.queue' in", None),
+        ("app = 5\n", "'app' in", None),
+        ("json = 'yes'\n", "'json' in", None),
+        ("work = 5\n", "unknown key 'work'", None),
+        ("queues = 5\n", "unknown key 'queues'", None),
+        ("[queues]\nemails = 5\n", "'queues.emails' in", None),
         ("[queues.emails]\nwait = 1\n", "unknown key 'wait' in queues.emails", None),
         ("[queues.emails]\nweight = 0\n", "'queues.emails.weight' in", None),
     ],
@@ -61,6 +71,16 @@ def test_what_cannot_be_used_is_an_error(
     assert ran.code == 2
     assert ran.err.startswith(f"error: {message}")
     assert next_step is None or f"  next: {next_step}" in ran.err
+
+
+def test_a_table_that_is_none_is_an_error_where_it_is_ours(sqsw: Sqsw, home: Path) -> None:
+    (home / "pyproject.toml").write_text("[tool]\nsqsw = 5\n")
+    ran = sqsw("inspect")
+    assert ran.code == 2
+    assert ran.err.startswith("error: cannot read ")
+    assert "  why:  [tool.sqsw] is no table" in ran.err
+    (home / "pyproject.toml").write_text("tool = 5\n")
+    assert sqsw("inspect").code == 0
 
 
 def test_a_standing_yes_is_refused(sqsw: Sqsw, home: Path) -> None:

@@ -7,6 +7,7 @@ from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
 from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
+from tests.unit.cli.conftest import Sqsw
 
 ENV = SQSEnv(MemorySession())
 
@@ -51,3 +52,8 @@ def test_without_an_address_of_ours_a_failed_connection_stays_as_it_is(
     error = ConnectionFailed("cannot connect", why="x")
     assert explained(error, Invocation(), ENV) is error
     assert explained(plain := SQSError("x"), Invocation(), ENV) is plain
+
+
+def test_a_command_that_is_suggested_can_be_pasted(sqsw: Sqsw) -> None:
+    ran = sqsw("send", "no; such", "x")
+    assert "sqsw create-queue 'no; such'" in ran.err

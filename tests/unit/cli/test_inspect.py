@@ -1,6 +1,7 @@
 """``sqsw inspect``."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,10 @@ def test_tasks_say_where_jobs_come_from(sqsw: Sqsw) -> None:
         ("emails --interval 3", "--interval needs --watch"),
         ("emails --peek 3 --tasks", "--peek and --tasks do not go together"),
         ("--watch --fail-above 3", "--watch and --fail-above do not go together"),
+        ("--app no.such.module", "--app needs --tasks"),
+        ("--no-plugins", "--no-plugins needs --tasks"),
+        ("emails --yes", "--yes needs --peek"),
+        ("emails --peek 3 --filter args.a<" + "9" * 5_000, "invalid value for '--filter'"),
         ("--watch --interval 0", "invalid value for '--interval'"),
     ],
 )
@@ -113,6 +118,13 @@ def test_options_that_would_do_nothing_are_refused(sqsw: Sqsw, words: str, messa
     ran = sqsw(f"inspect {words}")
     assert ran.code == 2
     assert ran.err.startswith(f"error: {message}")
+
+
+def test_an_app_that_is_configured_does_no_harm_here(sqsw: Sqsw, home: Path) -> None:
+    text = 'app = "no.such.module"\n[inspect]\nno_plugins = true\n[send]\nkeep_going = true\n'
+    (home / "sqsw.toml").write_text(text)
+    assert sqsw("inspect emails").code == 0
+    assert sqsw("send emails j --no-check").code == 0
 
 
 def test_ctrl_c_ends_a_watch_well(sqsw: Sqsw) -> None:

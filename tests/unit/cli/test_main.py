@@ -1,6 +1,8 @@
 """The root: help, errors in three parts, commands by plugins."""
 
 import json
+import shlex
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -31,8 +33,6 @@ def test_help_imports_nothing_heavy(sqsw: Sqsw, words: str) -> None:
         "except SystemExit: pass\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
     )
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
@@ -187,8 +187,6 @@ def test_a_broken_plugin_command_is_one_warning(
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(sqsw: Sqsw) -> None:
-    import subprocess
-
     env = sqsw.env
     for number in range(40):
         env.queue_client(f"q{number}").boto3_client.create_queue(QueueName=f"q{number}")
@@ -196,7 +194,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(sqsw: Sqsw) -> None:
         [
             "bash",
             "-c",
-            f"{' '.join(sqsw.command('inspect --json'))} | head -n 1; echo ${{PIPESTATUS[0]}}",
+            f"{shlex.join(sqsw.command('inspect --json'))} | head -n 1; echo ${{PIPESTATUS[0]}}",
         ],
         capture_output=True,
         text=True,
@@ -209,3 +207,30 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(sqsw: Sqsw) -> None:
 def test_all_commands_are_in_the_group() -> None:
     ctx = click.Context(cli)
     assert [name for name in cli.list_commands(ctx) if name in COMMANDS] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("words", ["inspect", "inspect --json", "--help"])
+def test_without_a_stdout_a_command_still_ends_well(sqsw: Sqsw, words: str) -> None:
+    sqsw("create-queue emails")
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.join(sqsw.command(words))} >&-"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_told_in_words(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.join(sqsw.command('inspect'))} > /dev/full"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == ("error: cannot write the output\n  why:  No space left on device\n")
+
+
+def test_the_help_imports_little(sqsw: Sqsw) -> None:
+    code = "import sys, sqsw_cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"tomllib", "traceback", "tempfile", "rich", "boto3"} & set(done.stdout.split())

@@ -56,3 +56,13 @@ def test_ids_come_from_a_file_or_stdin(sqsw: Sqsw) -> None:
 
 def test_a_missing_queue_is_not_found(sqsw: Sqsw) -> None:
     assert sqsw("purge emials --yes").code == 3
+
+
+def test_a_dry_run_spends_no_receive_of_a_local_queue(sqsw: Sqsw) -> None:
+    sqsw("create-queue news --dlq news_dead --max-receives 1")
+    sqsw("send news a")
+    for _ in range(3):
+        ran = sqsw("purge news --job a --dry-run --json")
+        assert (ran.code, ran.err) == (0, "")
+        assert [one.get("action") for one in ran.objects] == ["would_delete", None]
+    assert (sqsw.visible("news"), sqsw.visible("news_dead")) == (1, 0)

@@ -63,6 +63,7 @@ def test_no_dead_letter_queue_needs_a_target(sqsw: Sqsw) -> None:
     [
         ("--status --cancel", 2, "--status and --cancel stand alone"),
         ("--status --to x", 2, "--status and --cancel stand alone"),
+        ("--dry-run --rate 1", 2, "--dry-run and --rate do not go together"),
         ("--job a --no-wait", 2, "a move with a selection cannot go on by itself"),
         ("--filter nonsense", 2, "invalid value for '--filter'"),
         ("--cancel", 3, "no move out of 'foo_dead' is running"),
@@ -73,3 +74,11 @@ def test_errors(sqsw: Sqsw, words: str, code: int, message: str) -> None:
     ran = sqsw(f"redrive foo_dead {words}")
     assert ran.code == code
     assert ran.err.startswith(f"error: {message}")
+
+
+def test_what_is_cancelled_has_the_name_of_its_queue(sqsw: Sqsw) -> None:
+    url = sqsw.env.queue_client("foo_dead").url
+    started = sqsw(f"redrive {url} --rate 1 --no-wait")
+    assert started.err == f"the move has begun; how it goes: sqsw redrive {url} --status\n"
+    (move,) = sqsw(f"redrive {url} --cancel --json").objects
+    assert (move["source"], move["status"]) == ("foo_dead", "CANCELLING")

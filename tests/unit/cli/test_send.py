@@ -1,6 +1,7 @@
 """``sqsw send``."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,13 @@ def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:
         ("send emails --raw a b=1", "--raw takes one body"),
         ("send emails --raw a --context x=y", "--raw takes neither"),
         ("send emails j --failed x", "--failed needs --from"),
+        ("send emails --raw a --app no.such", "--app does nothing here"),
+        ("send emails j --no-plugins", "--no-plugins does nothing here"),
+        ("send emails j --app no.such --no-check", "--app does nothing here"),
+        (
+            "send emails j --from jobs.jsonl --dry-run --failed x",
+            "--failed with --dry-run needs --keep-going",
+        ),
         ("send emails j --keep-going", "--keep-going needs --from"),
         ("send emails j a=1 --from jobs.jsonl", "--from and 'a=1' do not go together"),
         ("send emails j --data {} --from jobs.jsonl", "--from and --data do not go together"),
@@ -227,7 +235,7 @@ def test_a_missing_queue_is_named_with_a_suggestion(sqsw: Sqsw) -> None:
     first, second, third = ran.err.splitlines()
     assert first == f"error: no queue named 'emials' in local file {sqsw.home / 'local.db'}"
     assert second == "  why:  the name sent was 'emials' [QueueDoesNotExist]"
-    assert third == "  next: did you mean 'emails'? Or create it: sqsw create-queue emails"
+    assert third == "  next: did you mean 'emails'? Or create it: sqsw create-queue emials"
 
 
 def test_messages_go_from_one_queue_to_another_by_a_pipe(sqsw: Sqsw) -> None:
@@ -243,7 +251,7 @@ def test_when_nobody_reads_any_more_what_is_on_its_way_is_finished(sqsw: Sqsw, h
     import subprocess
 
     (home / "jobs.jsonl").write_text(lines([{"n": number} for number in range(2000)]))
-    command = " ".join(sqsw.command("send", "emails", "j", "--from", "jobs.jsonl", "--json"))
+    command = shlex.join(sqsw.command("send", "emails", "j", "--from", "jobs.jsonl", "--json"))
     done = subprocess.run(
         ["bash", "-c", f"{command} | head -n 1; echo ${{PIPESTATUS[0]}}"],
         capture_output=True,

@@ -180,3 +180,16 @@ def test_jobs_that_outlast_the_drain_are_put_back(sqsw: Sqsw) -> None:
     process.communicate(timeout=30)
     assert process.returncode == 5
     assert sqsw.visible("slow") == 1
+
+
+def test_what_jobs_print_is_not_among_the_json(sqsw: Sqsw, home: Path) -> None:
+    (home / "myapp" / "loud.py").write_text(
+        "from sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\nprint('loading')\n"
+        "@env.processor('emails', 'j')\ndef j():\n    print('running')\n"
+    )
+    sqsw("create-queue emails")
+    sqsw("send emails j")
+    ran = sqsw.process("work myapp.loud:env --max-jobs 1 --json")
+    assert ran.code == 0, ran.err
+    assert [one["type"] for one in ran.objects] == ["summary"]
+    assert {"loading", "running"} <= set(ran.err.splitlines())

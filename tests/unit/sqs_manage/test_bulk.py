@@ -8,8 +8,7 @@ from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.bulk import SentMessage, send_messages
 from sqsw.sqs_manage.create import create_queue
-from sqsw.sqs_manage.message_view import Failure
-from sqsw.sqs_manage.outgoing import OutgoingMessage
+from sqsw.sqs_manage.outgoing import OutgoingMessage, UnreadLine
 from tests.unit.sqs_manage.faults import Faults
 from tests.unit.sqs_manage.queues import bodies, contents, counts
 
@@ -42,7 +41,7 @@ def fifo(env: SQSEnv) -> str:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sqsw.sqs_manage.sending._PAUSE_SECONDS", 0)
+    monkeypatch.setattr("sqsw.transport.sending._PAUSE_SECONDS", 0)
 
 
 def test_ten_messages_go_in_a_request(env: SQSEnv, plain: str, faults: Faults) -> None:
@@ -81,7 +80,7 @@ def test_the_input_is_read_as_it_is_sent(env: SQSEnv, plain: str) -> None:
 
 
 def test_a_line_that_the_queue_would_not_take_counts_as_failed(env: SQSEnv, plain: str) -> None:
-    unread = Failure("plain", 2, None, "SettingsError", "no JSON", False, "{")
+    unread = UnreadLine("plain", 2, None, "SettingsError", "no JSON", False, "{")
     bad = OutgoingMessage(3, "send", {"n": 3}, delay=1_000)
     told: list[Any] = []
     report = send_messages(env, plain, [*jobs(1), unread, bad, *jobs(1)], on_result=told.append)
@@ -224,6 +223,16 @@ class TestFifo:
         report = send_messages(env, fifo, lines)
         assert (report.sent, report.failed) == (6, 2)
         assert [failure.line for failure in report.failures] == [5, 7]
+
+    @pytest.mark.parametrize(("group", "sent"), [("a", {1, 2, 4}), (None, {1, 2})])
+    def test_a_line_that_was_not_read_stops_its_group_or_all(
+        self, env: SQSEnv, fifo: str, group: str | None, sent: set[int]
+    ) -> None:
+        first, second, third, fourth = in_groups(2, "a", "b")
+        unread = UnreadLine(fifo, 9, None, "InvalidLine", "no JSON", False, "{", group)
+        told: list[Any] = []
+        send_messages(env, fifo, [first, second, unread, third, fourth], on_result=told.append)
+        assert {one.line for one in told if isinstance(one, SentMessage)} == sent
 
     def test_an_entry_is_sent_again_only_while_nothing_of_its_group_overtook_it(
         self, env: SQSEnv, fifo: str, faults: Faults

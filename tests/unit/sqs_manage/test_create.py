@@ -1,4 +1,5 @@
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -266,7 +267,7 @@ def test_a_name_without_an_ending_or_without_a_rest_is_refused(name: str) -> Non
     assert caught.value.why == (
         "it ends in none of _dead -dead _dlq -dlq _deadletter(s) -deadletter(s)"
     )
-    assert caught.value.next == f"name the queue: sqsw create-queue NAME --dlq {name}"
+    assert caught.value.next == f"name the queue: sqsw create-queue NAME --dlq {shlex.quote(name)}"
 
 
 def test_the_face_knows_its_three_names_and_no_other() -> None:

@@ -1,4 +1,6 @@
+import gc
 import time
+import tracemalloc
 
 import pytest
 
@@ -45,6 +47,22 @@ def test_each_message_is_handed_out_once_and_all_go_back(env: SQSEnv, jobs: str)
         assert counts(env, jobs) == (0, 25)
     assert len({message.message_id for batch in batches for message in batch}) == 25
     assert counts(env, jobs) == (25, 0)
+
+
+def test_what_was_handed_out_is_not_held_with_its_body(env: SQSEnv) -> None:
+    create_queue(env, "large")
+    send_jobs(env, "large", *[{"n": "x" * 500_000} for _ in range(20)])
+    with ReceivePass(env.queue_client("large"), poll_seconds=0) as walk:
+        walk.next_batch()
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        while walk.next_batch():
+            pass
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert after - before < 1_000_000
+    assert counts(env, "large") == (20, 0)
 
 
 def test_leases_are_renewed_from_half_of_their_time_on(

@@ -9,15 +9,10 @@ from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.receive_pass import Notice
-from sqsw.sqs_manage.remove import (
-    delete_queue,
-    delete_with_dead_letter_queue,
-    purge_queue,
-    purge_selected,
-)
+from sqsw.sqs_manage.remove import delete_queue, purge_queue, purge_selected
 from sqsw.sqs_manage.selection import Filter, Selection
 from tests.unit.sqs_manage.faults import Faults
-from tests.unit.sqs_manage.queues import bodies, counts, send_jobs
+from tests.unit.sqs_manage.queues import counts, send_jobs
 
 
 def where(*texts: str, **others: Any) -> Selection:
@@ -40,38 +35,6 @@ def test_a_queue_is_deleted_and_told_as_it_was(env: SQSEnv, client: Any) -> None
     assert (report.name, report.action, report.visible) == ("emails", "deleted", 1)
     assert not client.list_queues().get("QueueUrls")
     assert delete_queue(env, "emails") is None
-
-
-def test_an_empty_dead_letter_queue_goes_with_its_queue(
-    env: SQSEnv, emails: str, client: Any
-) -> None:
-    reports = delete_with_dead_letter_queue(env, emails)
-    assert [(r.name, r.action) for r in reports] == [
-        ("emails", "deleted"),
-        ("emails_dead", "deleted"),
-    ]
-    assert not client.list_queues().get("QueueUrls")
-    assert delete_with_dead_letter_queue(env, emails) == []
-
-
-def test_a_dead_letter_queue_that_holds_messages_or_serves_another_stays(env: SQSEnv) -> None:
-    create_queue(env, "emails", dead_letter_queue="dead")
-    create_queue(env, "news", dead_letter_queue="dead")
-    assert [r.action for r in delete_with_dead_letter_queue(env, "emails")] == [
-        "deleted",
-        "unchanged",
-    ]
-    send_jobs(env, "dead", {"n": 1})
-    assert [r.action for r in delete_with_dead_letter_queue(env, "news")] == [
-        "deleted",
-        "unchanged",
-    ]
-    assert len(bodies(env, "dead")) == 1
-
-
-def test_a_queue_without_a_dead_letter_queue_goes_alone(env: SQSEnv) -> None:
-    create_queue(env, "emails")
-    assert [r.name for r in delete_with_dead_letter_queue(env, "emails")] == ["emails"]
 
 
 def test_a_purge_empties_the_queue_and_tells_what_it_held(env: SQSEnv) -> None:

@@ -1,0 +1,113 @@
+"""The lines of ``send --from``: read as they are needed, kept until somebody knows their end."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import click
+
+from sqsw.core.errors import SettingsError
+
+
+class LineFile:
+    """A file of lines; of what was read, it holds the lines that are under way.
+
+    Parameters
+    ----------
+    path :
+        The file; ``-`` is stdin.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.name = "stdin" if path == "-" else path
+        self._opened = ExitStack()
+        self._file = self._opened.enter_context(click.open_file(path, "rb"))
+        self._under_way: dict[int, bytes] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._opened.close()
+
+    def look_through(self) -> Iterator[tuple[int, bytes]]:
+        """Every line with its number; afterwards :meth:`lines` begins where this did."""
+        if not self._file.seekable():
+            self._spool()
+        begin = self._file.tell()
+        yield from enumerate(self._file, start=1)
+        self._file.seek(begin)
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Every line with its number, under way from now on; empty ones are left out."""
+        for number, line in enumerate(self._file, start=1):
+            # Before anything else, where a Ctrl-C could get in between and lose it.
+            self._under_way[number] = line
+            if line.strip():
+                yield number, line
+            else:
+                self.forget(number)
+
+    def line(self, number: int) -> bytes:
+        """A line that is under way, as it was read, with its end."""
+        return _ended(self._under_way[number])
+
+    def forget(self, number: int) -> None:
+        """It is known what became of a line."""
+        del self._under_way[number]
+
+    @property
+    def under_way(self) -> int:
+        """How many lines were read, with nobody knowing what became of them."""
+        return len(self._under_way)
+
+    def rest(self) -> Iterator[bytes]:
+        """The lines that are under way, and those that were not read, in their order."""
+        for line in self._under_way.values():
+            yield _ended(line)
+        for line in self._file:
+            if line.strip():
+                yield _ended(line)
+
+    def _spool(self) -> None:
+        import shutil
+        import tempfile
+
+        temporary = tempfile.TemporaryFile()  # noqa: SIM115  # the stack closes it
+        spool = self._opened.enter_context(temporary)
+        shutil.copyfileobj(self._file, spool)
+        spool.seek(0)
+        self._file = spool
+
+
+def open_kept(path: str | None, source: str) -> AbstractContextManager[BinaryIO | None]:
+    """The file for the lines that were not sent; None where nobody asked for it.
+
+    Raises
+    ------
+    SettingsError
+        It is the one that is read, or cannot be written.
+    """
+    if path is None:
+        return nullcontext()
+    if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+        raise SettingsError(
+            f"--from and --failed are one file: {path}",
+            why="it would be emptied before it is read",
+            next="name another file after --failed",
+        )
+    try:
+        return open(path, "wb")
+    except OSError as error:
+        raise SettingsError(f"cannot write {path}", why=error.strerror) from error
+
+
+def _ended(line: bytes) -> bytes:
+    return line if line.endswith(b"\n") else line + b"\n"
