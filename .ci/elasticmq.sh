@@ -18,5 +18,5 @@ if ! command -v mvn >/dev/null || ! command -v java >/dev/null; then
     fi
 fi
 rm -rf "$target"
-mvn -q -B dependency:copy-dependencies -DoutputDirectory="$target" -DincludeScope=runtime
+mvn -q -B -Dstyle.color=never dependency:copy-dependencies -DoutputDirectory="$target" -DincludeScope=runtime
 echo "elasticmq $version fetched"

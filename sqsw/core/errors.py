@@ -51,6 +51,10 @@ class SQSError(Exception):
         self.why = why
         self.next = next
         self.code = code
+        # So that a traceback shows them, too: the cause and the cure are half of the message.
+        for word, text in (("why", why), ("next", next)):
+            if text:
+                self.add_note(f"  {word + ':':5} {text}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would call the class with ``args`` alone, which loses the keywords.

@@ -122,7 +122,7 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
         return AccessDenied(
             "no AWS credentials found",
             why="looked at the environment, the AWS profile, container and instance roles",
-            next="run 'aws configure', set AWS_PROFILE, or work without AWS: add --local",
+            next="run 'aws configure', set AWS_PROFILE, or work without AWS: --local, SQSW_LOCAL=1",
         )
     if isinstance(
         error,

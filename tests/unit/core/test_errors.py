@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import traceback
 
 import pytest
 
@@ -49,3 +50,9 @@ def test_an_error_survives_the_way_between_processes(error: SQSError) -> None:
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
+
+
+def test_a_traceback_shows_why_and_what_to_do() -> None:
+    error = SQSError("it broke", why="it was old", next="buy a new one")
+    text = "".join(traceback.format_exception(error))
+    assert "it broke\n  why:  it was old\n  next: buy a new one" in text
