@@ -3,13 +3,13 @@
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from sqsw.local.errors import InvalidAttributeName, InvalidAttributeValue
+from sqsw.local.validate import read_json_object
 
 Attributes = dict[str, str]
 
@@ -150,8 +150,8 @@ def _read(name: str, value: str, *, is_fifo: bool) -> str:
         return _read_boolean(name, value)
     if rule.kind == "choice" and value not in rule.choices:
         raise invalid_attribute(name)
-    if rule.kind == "json" and name == "Policy":
-        _check_json(name, value)
+    if rule.kind == "json" and name == "Policy" and read_json_object(value) is None:
+        raise invalid_attribute(name)
     return value
 
 
@@ -168,12 +168,3 @@ def _read_boolean(name: str, value: str) -> str:
     if name == "FifoQueue" and lowered == "false":
         raise invalid_attribute(name, "Modifying queue type is not supported.")
     return lowered
-
-
-def _check_json(name: str, value: str) -> None:
-    try:
-        is_object = isinstance(json.loads(value), dict)
-    except (ValueError, RecursionError):
-        is_object = False
-    if not is_object:
-        raise invalid_attribute(name)

@@ -22,6 +22,7 @@ from sqsw.local.errors import (
     FileLocked,
     FileNotOurs,
     FileReadOnly,
+    FileReplaced,
 )
 from sqsw.local.file_lock import WriteLock
 
@@ -84,6 +85,8 @@ class Connections:
         #: held while a connection is opened; always taken before the write lock
         self.opening = threading.Lock()
         self._is_closed = False
+        #: device and inode of the file, by which another one in its place is known
+        self._identity: tuple[int, int] | None = None
         self._shared = None if path is not None else self._open()
 
     @contextmanager
@@ -122,11 +125,21 @@ class Connections:
         self._is_closed = True
         self.close_all()
 
+    def renew(self) -> None:
+        """In a forked child, where another thread of the parent may have held our locks."""
+        self.opening = threading.Lock()
+        if self._shared:
+            self._shared.lock = threading.Lock()
+        else:
+            _inherited.extend(self._handles)
+            self._handles = weakref.WeakSet()
+
     def _own(self) -> Handle:
         if self._is_closed:
             raise sqlite3.ProgrammingError("the embedded SQS is closed")
         if self._shared:
             return self._shared
+        self._check_identity()
         handle: Handle | None = getattr(self._local, "handle", None)
         if handle is not None and not handle.is_closed:
             if handle.pid == os.getpid():
@@ -167,6 +180,14 @@ class Connections:
             self._handles.add(handle)
             return handle
 
+    def _check_identity(self) -> None:
+        """Refuse to go on with a file that others no longer see, or with the one in its place.
+
+        Only by its name: to open it here would cost SQLite its locks.
+        """
+        if self._identity is not None and _identity_of(str(self._path)) != self._identity:
+            raise FileReplaced(str(self._path))
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         where = self._path or "memory"
         if not schema.is_current(connection, where):
@@ -176,8 +197,17 @@ class Connections:
                     if self._path is not None:
                         connection.execute("PRAGMA journal_mode = WAL").fetchall()
         if self._path is not None:
+            self._identity = self._identity or _identity_of(self._path)
             connection.execute(f"PRAGMA synchronous = {self._durable}")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}").fetchall()
+
+
+def _identity_of(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 #: connections of a parent process, kept so that nothing closes them

@@ -5,7 +5,7 @@ Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGui
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqsw.local import names, queue_rows
 from sqsw.local.attributes import invalid_attribute
@@ -13,7 +13,7 @@ from sqsw.local.errors import InvalidParameterValueException
 from sqsw.local.names import QueueArn
 from sqsw.local.queue_rows import Queue
 from sqsw.local.store import Store, Transaction
-from sqsw.local.validate import invalid_value
+from sqsw.local.validate import invalid_value, read_json_object
 
 #: receives before a message is dead-lettered, at most
 MAX_RECEIVE_COUNT: Final = 1_000
@@ -81,7 +81,7 @@ def check_policies(
 
 def _read_policy(text: str) -> RedrivePolicy | None:
     """None for an empty policy, which takes it away."""
-    values = _json_object(text)
+    values = read_json_object(text)
     if values == {}:
         return None
     if values is None:
@@ -126,7 +126,7 @@ def _allows(target: Queue, source: QueueArn) -> bool:
 
 
 def _read_allow_policy(text: str) -> str:
-    values = _json_object(text)
+    values = read_json_object(text)
     if values is None:
         raise invalid_attribute("RedriveAllowPolicy", "It is not a valid JSON map.")
     if values == {}:
@@ -154,14 +154,6 @@ def _are_arns(sources: object) -> bool:
         and 1 <= len(sources) <= MAX_SOURCES
         and all(isinstance(arn, str) and names.parse_arn(arn) for arn in sources)
     )
-
-
-def _json_object(text: str) -> dict[str, Any] | None:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None
 
 
 def _invalid(policy: str, reason: str) -> InvalidParameterValueException:

@@ -1,15 +1,17 @@
 """The engine: one entrance for all operations of the embedded SQS."""
 
 import os
+import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
-from sqsw.local import labels, move_tasks, moves, queues, receiving, releasing, sending
+from sqsw.local import contents, labels, move_tasks, moves, queues, receiving, releasing, sending
 from sqsw.local.clock import Clock, MovableClock
 from sqsw.local.connections import Durability
-from sqsw.local.errors import UnknownOperationException
+from sqsw.local.errors import FileError, UnknownOperationException
 from sqsw.local.peeking import Peek, peek
 from sqsw.local.store import Store, StoreSettings
 from sqsw.local.validate import Params
@@ -45,6 +47,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 DEFAULT_REGION: Final = "local"
 #: a name that never resolves, so that nothing can be sent there by mistake
 DEFAULT_ORIGIN: Final = "http://sqsw.invalid"
+#: how long a process that ends cleans up a file at most
+_TIDY_SECONDS: Final = 0.2
 
 
 class LocalEngine:
@@ -97,7 +101,7 @@ class LocalEngine:
             waiters = self.store.waiters
             weakref.finalize(self, clock.follow(waiters.wake_all))
         # An engine that is forgotten, or alive when the process ends, leaves nothing behind.
-        self._finalizer = weakref.finalize(self, self.store.close)
+        self._finalizer = weakref.finalize(self, _close, self.store)
 
     def handle(
         self,
@@ -159,3 +163,11 @@ class LocalEngine:
     def close(self) -> None:
         """Close the file and end the receives that wait; a second time does nothing."""
         self._finalizer()
+
+
+def _close(store: Store) -> None:
+    if store.path is not None:
+        # A busy or broken file is closed as it is.
+        with suppress(FileError, sqlite3.Error, OSError):
+            contents.finish(store, _TIDY_SECONDS)
+    store.close()

@@ -188,6 +188,13 @@ class FileCannotOpen(FileError):
     next = "see that its directory exists and can be written, or name another file"
 
 
+class FileReplaced(FileCannotOpen):
+    """The file is not the one that was opened: it was removed, or another was put in its place."""
+
+    why = "it was removed or replaced while it was open"
+    next = "start this program again"
+
+
 class FileDamaged(FileError):
     """SQLite finds the file inconsistent, or the disk fails."""
 

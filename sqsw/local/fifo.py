@@ -20,6 +20,11 @@ from sqsw.local.store import Transaction
 REMEMBERED_MS: Final = 300_000
 #: rows that one call cleans up or promotes at most, so that none takes long
 PORTION: Final = 1_000
+#: tables of what is remembered for five minutes, and their keys beside the contents
+_REMEMBERED: Final = (
+    ("deduplications", "group_name, deduplication_id"),
+    ("attempts", "attempt_id"),
+)
 #: makes sequence numbers 20 digits long
 _SEQUENCE_OFFSET: Final = 10**19
 
@@ -50,16 +55,16 @@ def sequence_number(seq: int) -> str:
 
 
 def join_group(
-    transaction: Transaction, queue_id: int, name: str, seq: int, wake: int | None
+    transaction: Transaction, contents: int, name: str, seq: int, wake: int | None
 ) -> int:
     """The row of a group, made if this message is its first; ``wake``: when it can be received."""
-    row = transaction.row("SELECT id FROM groups WHERE queue = ? AND name = ?", (queue_id, name))
+    row = transaction.row("SELECT id FROM groups WHERE contents = ? AND name = ?", (contents, name))
     if row:
         # The messages before this one decide when the group is available.
         return int(row[0])
     cursor = transaction.execute(
-        "INSERT INTO groups(queue, name, rank, wake) VALUES (?, ?, ?, ?)",
-        (queue_id, name, seq if wake is None else None, wake),
+        "INSERT INTO groups(contents, name, rank, wake) VALUES (?, ?, ?, ?)",
+        (contents, name, seq if wake is None else None, wake),
     )
     return int(cursor.lastrowid or 0)
 
@@ -93,20 +98,20 @@ def to_the_end(transaction: Transaction, groups: list[int]) -> None:
     )
 
 
-def promote_groups(transaction: Transaction, queue_id: int, now: int) -> None:
+def promote_groups(transaction: Transaction, contents: int, now: int) -> None:
     """Groups whose first message can be received again: the longest available comes first."""
     transaction.execute(
         f"UPDATE groups SET rank = wake << {SEQ_BITS}, wake = NULL WHERE id IN"
-        " (SELECT id FROM groups WHERE queue = ? AND wake IS NOT NULL AND wake <= ?"
+        " (SELECT id FROM groups WHERE contents = ? AND wake IS NOT NULL AND wake <= ?"
         " ORDER BY wake LIMIT ?)",
-        (queue_id, now, PORTION),
+        (contents, now, PORTION),
     )
 
 
-def available_groups(transaction: Transaction, queue_id: int, limit: int) -> list[int]:
+def available_groups(transaction: Transaction, contents: int, limit: int) -> list[int]:
     rows = transaction.rows(
-        "SELECT id FROM groups WHERE queue = ? AND rank IS NOT NULL ORDER BY rank LIMIT ?",
-        (queue_id, limit),
+        "SELECT id FROM groups WHERE contents = ? AND rank IS NOT NULL ORDER BY rank LIMIT ?",
+        (contents, limit),
     )
     return [group for (group,) in rows]
 
@@ -116,9 +121,9 @@ def find_duplicate(
 ) -> tuple[str, int] | None:
     """Message id and ``seq`` of the message sent under this id in the last five minutes."""
     row = transaction.row(
-        "SELECT message_id, seq FROM deduplications WHERE queue = ? AND group_name = ?"
+        "SELECT message_id, seq FROM deduplications WHERE contents = ? AND group_name = ?"
         " AND deduplication_id = ? AND expires_at > ?",
-        (queue.id, _scope(queue, group_name), deduplication_id, now),
+        (queue.contents, _scope(queue, group_name), deduplication_id, now),
     )
     return (row[0], row[1]) if row else None
 
@@ -131,65 +136,59 @@ def remember(
     sent: tuple[str, int],
     now: int,
 ) -> None:
-    """Keep the id of a message that was just sent, and drop some that are over."""
-    _forget_old(transaction, "deduplications", "group_name, deduplication_id", queue.id, now)
+    """Keep the id of a message that was just sent."""
     transaction.execute(
         "INSERT OR REPLACE INTO deduplications VALUES (?, ?, ?, ?, ?, ?)",
-        (queue.id, _scope(queue, group_name), deduplication_id, now + REMEMBERED_MS, *sent),
+        (queue.contents, _scope(queue, group_name), deduplication_id, now + REMEMBERED_MS, *sent),
     )
 
 
 def find_attempt(
-    transaction: Transaction, queue_id: int, attempt_id: str, now: int
+    transaction: Transaction, contents: int, attempt_id: str, now: int
 ) -> list[Delivery]:
     """What a receive under this attempt id answered in the last five minutes."""
     row = transaction.row(
-        "SELECT deliveries FROM attempts WHERE queue = ? AND attempt_id = ? AND expires_at > ?",
-        (queue_id, attempt_id, now),
+        "SELECT deliveries FROM attempts WHERE contents = ? AND attempt_id = ? AND expires_at > ?",
+        (contents, attempt_id, now),
     )
     return [Delivery(*delivery) for delivery in json.loads(row[0])] if row else []
 
 
 def keep_attempt(
     transaction: Transaction,
-    queue_id: int,
+    contents: int,
     attempt_id: str,
     deliveries: list[Delivery],
     now: int,
 ) -> None:
-    _forget_old(transaction, "attempts", "attempt_id", queue_id, now)
     transaction.execute(
         "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?)",
-        (queue_id, attempt_id, now + REMEMBERED_MS, json.dumps(deliveries)),
+        (contents, attempt_id, now + REMEMBERED_MS, json.dumps(deliveries)),
     )
 
 
 def prolong_attempt(
-    transaction: Transaction, queue_id: int, attempt_id: str, deliveries: list[Delivery]
+    transaction: Transaction, contents: int, attempt_id: str, deliveries: list[Delivery]
 ) -> None:
     """A repeated answer hides its messages anew; the five minutes stay those of the first."""
     transaction.execute(
-        "UPDATE attempts SET deliveries = ? WHERE queue = ? AND attempt_id = ?",
-        (json.dumps(deliveries), queue_id, attempt_id),
+        "UPDATE attempts SET deliveries = ? WHERE contents = ? AND attempt_id = ?",
+        (json.dumps(deliveries), contents, attempt_id),
     )
 
 
-def forget_queue(transaction: Transaction, queue_id: int) -> None:
-    """A purge, or the end of the queue: groups, deduplication and attempts go."""
-    for table in ("groups", "deduplications", "attempts"):
-        transaction.execute(f"DELETE FROM {table} WHERE queue = ?", (queue_id,))
+def forget_old(transaction: Transaction, contents: int, limit: int, now: int) -> None:
+    """Drop a portion of the deduplication ids and attempts whose five minutes are over."""
+    where = "contents = ? AND expires_at <= ?"
+    for table, key in _REMEMBERED:
+        # A probe of the index first: mostly nothing is over.
+        if transaction.row(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", (contents, now)):
+            transaction.execute(
+                f"DELETE FROM {table} WHERE contents = ? AND ({key}) IN"
+                f" (SELECT {key} FROM {table} WHERE {where} LIMIT ?)",
+                (contents, contents, now, limit),
+            )
 
 
 def _scope(queue: Queue, group_name: str) -> str:
     return group_name if queue.deduplicates_by_group else ""
-
-
-def _forget_old(transaction: Transaction, table: str, key: str, queue_id: int, now: int) -> None:
-    where = "queue = ? AND expires_at <= ?"
-    # A probe of the index first: mostly nothing is over.
-    if transaction.row(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", (queue_id, now)):
-        transaction.execute(
-            f"DELETE FROM {table} WHERE queue = ? AND ({key}) IN"
-            f" (SELECT {key} FROM {table} WHERE {where} LIMIT {PORTION})",
-            (queue_id, queue_id, now),
-        )

@@ -45,7 +45,10 @@ class FileLock:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Forget the descriptor; the next ``acquire`` opens one anew."""
+        """Forget the descriptor; the next ``acquire`` opens one anew.
+
+        In a forked child that shares it with its parent, the parent's lock stays as it is.
+        """
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -69,15 +72,24 @@ class FileLock:
                     fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
 
-        threading.Thread(target=wait, name="sqsw-file-lock", daemon=True).start()
-        if answered.wait(seconds):
-            return True
-        with guard:
-            if answered.is_set():
+        def leave() -> bool:
+            """Stop waiting, unless the lock has just been taken."""
+            nonlocal left
+            with guard:
+                if answered.is_set():
+                    return False
+                left = True
+                self._descriptor = None  # it belongs to the thread now
                 return True
-            left = True
-            self._descriptor = None  # it belongs to the thread now
-        return False
+
+        try:
+            threading.Thread(target=wait, name="sqsw-file-lock", daemon=True).start()
+            return answered.wait(seconds) or not leave()
+        except BaseException:
+            # Ctrl-C: nobody is there any more who would release it.
+            if not leave():
+                self.release()
+            raise
 
 
 class WriteLock:
@@ -90,6 +102,13 @@ class WriteLock:
         self._path, self._seconds = path, seconds
         self._threads = threading.Lock()
         self.processes = None if path is None else FileLock(f"{path}-lock")
+
+    def renew(self) -> None:
+        """In a forked child, where the threads that held or awaited it are not."""
+        self._threads = threading.Lock()
+        if self.processes:
+            with contextlib.suppress(OSError):
+                self.processes.close()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -117,9 +136,9 @@ class WriteLock:
             Somebody else has written for the time that we wait.
         """
         with self.alone():
-            if self.processes and not self.processes.acquire(self._seconds):
-                raise FileLocked(str(self._path))
             try:
+                if self.processes and not self.processes.acquire(self._seconds):
+                    raise FileLocked(str(self._path))
                 yield
             finally:
                 if self.processes:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sqsw.local.errors import SerializationException, ServiceError
+from sqsw.local.validate import read_json_object
 
 CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 _TARGET: Final = "AmazonSQS."
@@ -28,11 +29,8 @@ def read_params(body: bytes) -> dict[str, Any]:
     SerializationException
         The body is no JSON object, or a blob is not base64.
     """
-    try:
-        params = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        raise SerializationException("The body of the request is not JSON.") from None
-    if not isinstance(params, dict):
+    params = read_json_object(body or b"{}")
+    if params is None:
         raise SerializationException("The body of the request must be a JSON object.")
     for structure in (params, *_structures(params.get("Entries"))):
         for name in ("MessageAttributes", "MessageSystemAttributes"):

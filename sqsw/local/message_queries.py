@@ -17,22 +17,23 @@ _STORED = (
     " b.deduplication_id, b.trace_header, b.source_arn"
     " FROM messages m {index} CROSS JOIN bodies b ON b.seq = m.seq WHERE "
 )
-_ONE = _STORED.format(index="") + "m.seq = ? AND m.queue = ?"
+_ONE = _STORED.format(index="") + "m.seq = ? AND m.contents = ?"
 _READY = _STORED.format(index="INDEXED BY m_ready") + (
-    "m.queue = ? AND m.state = 0 AND m.seq >= ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
+    "m.contents = ? AND m.state = 0 AND m.seq >= ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
 )
 _OF_GROUP = _STORED.format(index="INDEXED BY m_group") + (
     "m.grp = ? AND m.seq >= ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
 )
 _MOVABLE = _STORED.format(index="INDEXED BY m_ready") + (
-    "m.queue = ? AND m.state = 0 AND m.seq >= ? AND m.seq <= ?"
-    " AND (m.grp IS NULL OR EXISTS("
-    "SELECT 1 FROM groups g WHERE g.id = m.grp AND g.rank IS NOT NULL))"
+    "m.contents = ? AND m.state = 0 AND m.seq >= ? AND m.seq <= ?"
+    " AND (m.grp IS NULL OR NOT EXISTS("
+    "SELECT 1 FROM messages h INDEXED BY m_group"
+    " WHERE h.grp = m.grp AND h.seq < m.seq AND h.state > 0))"
     " ORDER BY m.seq LIMIT ?"
 )
 _PLACE = "seq, state, grp, visible_at, receives, last_receive"
-_HIDDEN = "FROM messages INDEXED BY m_hidden WHERE queue = ? AND state > 0"
-_EXPIRED = "FROM messages INDEXED BY m_queue WHERE queue = ? AND seq < ?"
+_HIDDEN = "FROM messages INDEXED BY m_hidden WHERE contents = ? AND state > 0"
+_EXPIRED = "FROM messages INDEXED BY m_contents WHERE contents = ? AND seq < ?"
 
 
 class Place(NamedTuple):
@@ -44,9 +45,6 @@ class Place(NamedTuple):
     visible_at: int
     receives: int
     last_receive: int | None
-
-    def is_hidden(self, now: int) -> bool:
-        return self.state != READY and self.visible_at > now
 
 
 class Stored(NamedTuple):
@@ -81,14 +79,14 @@ class Stored(NamedTuple):
 
 def find(transaction: Transaction, queue: Queue, seq: int, now: int) -> Stored | None:
     """One message of this queue that retention still keeps."""
-    row = transaction.row(_ONE, (seq, queue.id))
+    row = transaction.row(_ONE, (seq, queue.contents))
     return Stored(*row) if row and seq >= queue.horizon(now) else None
 
 
 def place_of(transaction: Transaction, queue: Queue, seq: int, now: int) -> Place | None:
     """The same without reading the body, which may be large."""
     row = transaction.row(
-        f"SELECT {_PLACE} FROM messages WHERE seq = ? AND queue = ?", (seq, queue.id)
+        f"SELECT {_PLACE} FROM messages WHERE seq = ? AND contents = ?", (seq, queue.contents)
     )
     return Place(*row) if row and seq >= queue.horizon(now) else None
 
@@ -97,7 +95,7 @@ def ready_messages(
     transaction: Transaction, queue: Queue, limit: int, now: int, after: int = -1
 ) -> list[Stored]:
     """What can be received now, oldest first; after :func:`settle`."""
-    rows = transaction.rows(_READY, (queue.id, queue.horizon(now), after, limit))
+    rows = transaction.rows(_READY, (queue.contents, queue.horizon(now), after, limit))
     return [Stored(*row) for row in rows]
 
 
@@ -118,15 +116,15 @@ def first_of_group(
 def movable(
     transaction: Transaction, queue: Queue, last_seq: int, limit: int, now: int
 ) -> list[Stored]:
-    """What a move may take: ready, not newer than ``last_seq``, of groups that are not blocked."""
-    rows = transaction.rows(_MOVABLE, (queue.id, queue.horizon(now), last_seq, limit))
+    """What a move may take: ready, up to ``last_seq``, behind nothing hidden of its group."""
+    rows = transaction.rows(_MOVABLE, (queue.contents, queue.horizon(now), last_seq, limit))
     return [Stored(*row) for row in rows]
 
 
 def expired(transaction: Transaction, queue: Queue, limit: int, now: int) -> list[Place]:
     """Messages that retention no longer keeps, in flight or not."""
     rows = transaction.rows(
-        f"SELECT {_PLACE} {_EXPIRED} LIMIT ?", (queue.id, queue.horizon(now), limit)
+        f"SELECT {_PLACE} {_EXPIRED} LIMIT ?", (queue.contents, queue.horizon(now), limit)
     )
     return [Place(*row) for row in rows]
 
@@ -135,40 +133,49 @@ def due(transaction: Transaction, queue: Queue, limit: int, now: int) -> list[Pl
     """Messages that are marked as hidden, but whose time is over; the earliest first."""
     rows = transaction.rows(
         f"SELECT {_PLACE} {_HIDDEN} AND visible_at <= ? ORDER BY visible_at LIMIT ?",
-        (queue.id, now, limit),
+        (queue.contents, now, limit),
     )
     return [Place(*row) for row in rows]
 
 
 def has_available(transaction: Transaction, queue: Queue, now: int) -> bool:
     """Whether a receive could find something, or has rows to bring up to date; a few probes."""
-    probes = [(f"SELECT 1 {_HIDDEN} AND visible_at <= ? LIMIT 1", now)]
+    horizon = queue.horizon(now)
+    hidden = [
+        (f"SELECT 1 {_HIDDEN} AND visible_at <= ? LIMIT 1", now),
+        (f"SELECT 1 {_EXPIRED} LIMIT 1", horizon),
+    ]
     if queue.is_fifo:
-        groups = "SELECT 1 FROM groups WHERE queue = ? AND"
-        probes += [
+        groups = "SELECT 1 FROM groups WHERE contents = ? AND"
+        probes = [
             (f"{groups} rank IS NOT NULL AND rank > ? LIMIT 1", -1),
             (f"{groups} wake IS NOT NULL AND wake <= ? LIMIT 1", now),
-            (f"SELECT 1 {_EXPIRED} LIMIT 1", queue.horizon(now)),
+            *hidden,
+            ("SELECT 1 FROM deduplications WHERE contents = ? AND expires_at <= ? LIMIT 1", now),
+            ("SELECT 1 FROM attempts WHERE contents = ? AND expires_at <= ? LIMIT 1", now),
         ]
     else:
-        ready = "FROM messages INDEXED BY m_ready WHERE queue = ? AND state = 0 AND seq >= ?"
-        probes.append((f"SELECT 1 {ready} LIMIT 1", queue.horizon(now)))
-    return any(transaction.row(sql, (queue.id, bound)) for sql, bound in probes)
+        ready = "FROM messages INDEXED BY m_ready WHERE contents = ? AND state = 0 AND seq >= ?"
+        probes = [(f"SELECT 1 {ready} LIMIT 1", horizon), *hidden]
+    return any(transaction.row(sql, (queue.contents, bound)) for sql, bound in probes)
 
 
 def next_deadline(transaction: Transaction, queue: Queue) -> int | None:
     """When, in milliseconds, a hidden message can be received again by itself."""
     deadlines = []
     if queue.is_fifo:
-        sql = "SELECT wake FROM groups WHERE queue = ? AND wake IS NOT NULL ORDER BY wake LIMIT 1"
+        groups = "FROM groups WHERE contents = ? AND wake IS NOT NULL"
+        sql = f"SELECT wake {groups} ORDER BY wake LIMIT 1"
         # A first message in flight that expires frees its group.
-        oldest = transaction.row("SELECT min(seq) FROM messages WHERE queue = ?", (queue.id,))[0]
+        (oldest,) = transaction.row(
+            "SELECT min(seq) FROM messages WHERE contents = ?", (queue.contents,)
+        )
         if oldest is not None:
             retention = queue.number("MessageRetentionPeriod") * 1000
             deadlines.append((oldest >> SEQ_BITS) + retention)
     else:
         sql = f"SELECT visible_at {_HIDDEN} ORDER BY visible_at LIMIT 1"
-    row = transaction.row(sql, (queue.id,))
+    row = transaction.row(sql, (queue.contents,))
     if row:
         deadlines.append(row[0])
     return min(deadlines, default=None)
@@ -180,13 +187,13 @@ def counts(transaction: Transaction, queue: Queue, now: int) -> tuple[int, int, 
     horizon = queue.horizon(now)
     expired: list[Any] = transaction.rows(
         f"SELECT state, COUNT(*) {_EXPIRED} GROUP BY state",
-        (queue.id, horizon),
+        (queue.contents, horizon),
     )
     for state, count in expired:
         result[state] -= count
     due = transaction.rows(
         f"SELECT state, COUNT(*) {_HIDDEN} AND visible_at <= ? AND seq >= ? GROUP BY state",
-        (queue.id, now, horizon),
+        (queue.contents, now, horizon),
     )
     for state, count in due:
         result[state] -= count

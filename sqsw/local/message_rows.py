@@ -5,14 +5,17 @@ FIFO queues the rows of their groups.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqsw.local import fifo, message_queries
+from sqsw.local import contents, fifo, message_queries
 from sqsw.local.fifo import PORTION
 from sqsw.local.message_queries import Place, Stored
 from sqsw.local.queue_rows import Queue, add_to_counts
 from sqsw.local.schema import DELAYED, IN_FLIGHT, READY
 from sqsw.local.store import Transaction
+
+#: rows that are cleaned up for each message that comes in: more than one, so that they get fewer
+TIDIED_EACH: Final = 20
 
 
 class NewMessage(NamedTuple):
@@ -40,12 +43,14 @@ def add(transaction: Transaction, queue: Queue, messages: Sequence[NewMessage], 
         group = None
         if queue.is_fifo:
             wake = visible_at if is_delayed else None
-            group = fifo.join_group(transaction, queue.id, message.group_name or "", seq, wake)
+            group = fifo.join_group(
+                transaction, queue.contents, message.group_name or "", seq, wake
+            )
         state = DELAYED if is_delayed else READY
-        rows.append((seq, queue.id, group, state, visible_at, now, message.id))
+        rows.append((seq, queue.contents, group, state, visible_at, now, message.id))
         bodies.append((seq, *message[1:7]))
     transaction.executemany(
-        "INSERT INTO messages(seq, queue, grp, state, visible_at, receives, receives_before,"
+        "INSERT INTO messages(seq, contents, grp, state, visible_at, receives, receives_before,"
         " sent_at, id) VALUES (?, ?, ?, ?, ?, 0, 0, ?, ?)",
         rows,
     )
@@ -59,11 +64,21 @@ def add(transaction: Transaction, queue: Queue, messages: Sequence[NewMessage], 
     return first
 
 
+def tidy(transaction: Transaction, queue: Queue, limit: int, now: int) -> None:
+    """Delete a portion of what nobody sees any more: expired, forgotten, or left by a purge."""
+    contents.sweep(transaction, limit)
+    expired = message_queries.expired(transaction, queue, limit, now)
+    for some in contents.in_time(expired):
+        remove(transaction, queue, some, now)
+    if len(expired) == PORTION:
+        transaction.shrink(PORTION)
+    if queue.is_fifo:
+        fifo.forget_old(transaction, queue.contents, limit, now)
+
+
 def settle(transaction: Transaction, queue: Queue, now: int) -> None:
-    """Bring the rows up to this moment: remove what has expired, promote what is due."""
-    expired = message_queries.expired(transaction, queue, PORTION, now)
-    if expired:
-        remove(transaction, queue, expired, now)
+    """Bring the rows up to this moment: delete what is over, promote what is due."""
+    tidy(transaction, queue, PORTION, now)
     due = message_queries.due(transaction, queue, PORTION, now)
     if due:
         transaction.executemany(
@@ -71,7 +86,7 @@ def settle(transaction: Transaction, queue: Queue, now: int) -> None:
         )
         _move_counts(transaction, queue.id, [place.state for place in due], READY)
     if queue.is_fifo:
-        fifo.promote_groups(transaction, queue.id, now)
+        fifo.promote_groups(transaction, queue.contents, now)
 
 
 def remove(transaction: Transaction, queue: Queue, places: Sequence[Place], now: int) -> None:
@@ -84,15 +99,12 @@ def remove(transaction: Transaction, queue: Queue, places: Sequence[Place], now:
 
 
 def remove_all(transaction: Transaction, queue: Queue) -> None:
-    """Empty the queue, and forget what it deduplicates by."""
+    """Empty the queue, and forget what it deduplicates by: it gets new contents."""
+    contents.leave(transaction, queue.contents)
     transaction.execute(
-        "DELETE FROM bodies WHERE seq IN (SELECT seq FROM messages WHERE queue = ?)", (queue.id,)
+        "UPDATE queues SET contents = ?, ready = 0, in_flight = 0, delayed = 0 WHERE id = ?",
+        (contents.make(transaction), queue.id),
     )
-    transaction.execute("DELETE FROM messages WHERE queue = ?", (queue.id,))
-    transaction.execute(
-        "UPDATE queues SET ready = 0, in_flight = 0, delayed = 0 WHERE id = ?", (queue.id,)
-    )
-    fifo.forget_queue(transaction, queue.id)
 
 
 def refresh_groups(
@@ -149,15 +161,16 @@ def to_dead_letters(
     """Move a message that was received too often; its receive count goes with it."""
     seq, group = message.seq, None
     deduplication_id = message.deduplication_id
+    tidy(transaction, target, TIDIED_EACH, now)
     if target.is_fifo:
         # The time of the move counts for retention, and two messages of one deduplication id
         # must both arrive.
         seq, deduplication_id = fifo.next_seq(transaction, now), message.id
-        group = fifo.join_group(transaction, target.id, message.group_name or "", seq, None)
+        group = fifo.join_group(transaction, target.contents, message.group_name or "", seq, None)
     transaction.execute(
-        "UPDATE messages SET seq = ?, queue = ?, grp = ?, state = 0, visible_at = ?,"
+        "UPDATE messages SET seq = ?, contents = ?, grp = ?, state = 0, visible_at = ?,"
         " receives_before = receives WHERE seq = ?",
-        (seq, target.id, group, now, message.seq),
+        (seq, target.contents, group, now, message.seq),
     )
     transaction.execute(
         "UPDATE bodies SET seq = ?, deduplication_id = ?, source_arn = ? WHERE seq = ?",

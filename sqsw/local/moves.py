@@ -15,7 +15,7 @@ from sqsw.local.errors import InvalidParameterValueException, ResourceNotFoundEx
 from sqsw.local.move_tasks import CANCELLED, FAILED, RUNNING, MoveTask
 from sqsw.local.queue_rows import Queue
 from sqsw.local.store import Store, Transaction
-from sqsw.local.validate import Params, check_range, invalid_value
+from sqsw.local.validate import Params, check_range, invalid_value, read_json_object
 
 #: messages per second, at most
 _MAX_RATE: Final = 500
@@ -168,10 +168,10 @@ def _handle(task: MoveTask) -> str:
 def _read_handle(handle: str) -> tuple[str, str]:
     """Task id and source ARN."""
     try:
-        values = json.loads(base64.b64decode(handle, validate=True))
-        task_id, source_arn = values["taskId"], values["sourceArn"]
-    except (ValueError, binascii.Error, RecursionError, KeyError, TypeError):
-        task_id = source_arn = None
+        values = read_json_object(base64.b64decode(handle, validate=True)) or {}
+    except (ValueError, binascii.Error):
+        values = {}
+    task_id, source_arn = values.get("taskId"), values.get("sourceArn")
     if not isinstance(task_id, str) or not isinstance(source_arn, str):
         raise InvalidParameterValueException("Value for parameter TaskHandle is invalid.")
     return task_id, source_arn

@@ -14,7 +14,7 @@ from sqsw.local.validate import Params
 
 _COLUMNS = (
     "id, region, name, is_fifo, secret, attributes, tags, deduplicates_by_group,"
-    " created_at, modified_at, purged_at, ready, in_flight, delayed"
+    " contents, created_at, modified_at, purged_at, ready, in_flight, delayed"
 )
 
 
@@ -31,6 +31,8 @@ class Queue:
     tags: dict[str, str]
     #: the scope of deduplication at the queue's creation, which later changes do not touch
     deduplicates_by_group: bool
+    #: what its messages belong to, until it is purged
+    contents: int
     created_at: int
     modified_at: int
     purged_at: int | None
@@ -95,10 +97,6 @@ def in_region(transaction: Transaction, store: Store, region: str) -> Iterator[Q
         f"SELECT {_COLUMNS} FROM queues WHERE region = ? ORDER BY name", (region,)
     ):
         yield _from_row(row, store.settings.account)
-
-
-def url_of(queue: Queue, params: Params) -> str:
-    return names.queue_url(params.origin, queue.arn.account, queue.name)
 
 
 def save_attributes(

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqsw.local import attributes, dead_letters, message_queries, message_rows, queue_rows
+from sqsw.local import attributes, contents, dead_letters, message_queries, message_rows, queue_rows
 from sqsw.local.errors import (
     PurgeQueueInProgress,
     QueueDeletedRecently,
@@ -99,7 +99,7 @@ def delete_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
     """Remove a queue with all it holds; receives that wait on it end."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
-        message_rows.remove_all(transaction, queue)
+        contents.leave(transaction, queue.contents)
         transaction.execute("DELETE FROM queues WHERE id = ?", (queue.id,))
         transaction.execute("DELETE FROM move_tasks WHERE source = ?", (queue.id,))
         transaction.execute("DELETE FROM deleted_queues WHERE deleted_at <= ?", (now - _PAUSE_MS,))
@@ -165,7 +165,8 @@ def _insert(
 ) -> None:
     transaction.execute(
         "INSERT INTO queues(region, name, is_fifo, secret, attributes, tags,"
-        " deduplicates_by_group, created_at, modified_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " deduplicates_by_group, contents, created_at, modified_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             arn.region,
             arn.name,
@@ -174,6 +175,7 @@ def _insert(
             json.dumps(stored),
             json.dumps(tags),
             stored.get("DeduplicationScope") == "messageGroup",
+            contents.make(transaction),
             now,
             now,
         ),
@@ -223,11 +225,11 @@ def _live_attributes(transaction: Transaction, queue: Queue, now: int) -> dict[s
 def _change_delay(transaction: Transaction, queue: Queue, seconds: int, now: int) -> None:
     """A FIFO queue applies its new delay to messages that are still delayed."""
     transaction.execute(
-        "UPDATE messages SET visible_at = sent_at + ? WHERE queue = ? AND state = ?"
+        "UPDATE messages SET visible_at = sent_at + ? WHERE contents = ? AND state = ?"
         " AND visible_at > ?",
-        (seconds * 1000, queue.id, DELAYED, now),
+        (seconds * 1000, queue.contents, DELAYED, now),
     )
-    groups = transaction.rows("SELECT id FROM groups WHERE queue = ?", (queue.id,))
+    groups = transaction.rows("SELECT id FROM groups WHERE contents = ?", (queue.contents,))
     message_rows.refresh_groups(transaction, queue, (group for (group,) in groups), now)
 
 

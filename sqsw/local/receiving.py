@@ -82,7 +82,7 @@ class Receive:
             if queue is None:
                 return {}  # deleted meanwhile
             repeated = self._attempt_id and fifo.find_attempt(
-                transaction, queue.id, self._attempt_id, now
+                transaction, queue.contents, self._attempt_id, now
             )
             if not repeated and not message_queries.has_available(transaction, queue, now):
                 return None
@@ -132,7 +132,7 @@ class Receive:
             transaction.wake(queue.id, len(taken))
         if self._attempt_id:
             deliveries = [Delivery(m.seq, m.receives, m.visible_at) for m in taken]
-            fifo.keep_attempt(transaction, queue.id, self._attempt_id, deliveries, now)
+            fifo.keep_attempt(transaction, queue.contents, self._attempt_id, deliveries, now)
         return taken
 
     def _room(self, transaction: Transaction, queue: Queue, now: int) -> int:
@@ -166,7 +166,7 @@ def _choose_fifo(
     """As many as possible of the group that has been available longest, then of the next."""
     target = dead_letters.target_of(transaction, store, queue)
     chosen: list[Stored] = []
-    for group in fifo.available_groups(transaction, queue.id, limit):
+    for group in fifo.available_groups(transaction, queue.contents, limit):
         after, moves = -1, 0
         while len(chosen) < limit and moves < _MAX_MOVES:
             room = limit - len(chosen)
@@ -202,7 +202,7 @@ def _repeat(
     transaction: Transaction, queue: Queue, attempt_id: str, visible_at: int, now: int
 ) -> list[Stored]:
     """The messages of the same attempt again, if nothing has happened to them since."""
-    deliveries = fifo.find_attempt(transaction, queue.id, attempt_id, now)
+    deliveries = fifo.find_attempt(transaction, queue.contents, attempt_id, now)
     messages = []
     for seq, receives, was_visible_at in deliveries:
         message = message_queries.find(transaction, queue, seq, now)
@@ -217,7 +217,7 @@ def _repeat(
     message_rows.refresh_groups(transaction, queue, (message.group for message in messages), now)
     fifo.prolong_attempt(
         transaction,
-        queue.id,
+        queue.contents,
         attempt_id,
         [delivery._replace(visible_at=visible_at) for delivery in deliveries],
     )

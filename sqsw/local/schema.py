@@ -11,6 +11,8 @@ What keeps every call flat, however full a queue is:
 * A message group is a row with either a ``rank`` (available, since when) or a ``wake`` (when it
   will be).
 * The counts of a queue stand in its row and move in the transaction that moves a message.
+* What a queue holds belongs to its ``contents``, not to the queue itself: to empty it, it gets new
+  ones, and the rows of the old are deleted later, a portion at a time.
 """
 
 import sqlite3
@@ -42,6 +44,7 @@ CREATE TABLE queues(
     secret BLOB NOT NULL,                  -- signs receipt handles
     attributes TEXT NOT NULL,              -- JSON, those that were set
     tags TEXT NOT NULL,                    -- JSON
+    contents INTEGER NOT NULL,
     deduplicates_by_group INTEGER NOT NULL,
     created_at INTEGER NOT NULL,           -- all times in milliseconds
     modified_at INTEGER NOT NULL,
@@ -58,9 +61,15 @@ CREATE TABLE deleted_queues(
     PRIMARY KEY(region, name)
 ) WITHOUT ROWID;
 
+CREATE TABLE contents(
+    id INTEGER PRIMARY KEY,
+    is_left INTEGER NOT NULL DEFAULT 0     -- of no queue any more: its rows are to be deleted
+);
+CREATE INDEX c_left ON contents(id) WHERE is_left;
+
 CREATE TABLE messages(
     seq INTEGER PRIMARY KEY,
-    queue INTEGER NOT NULL,
+    contents INTEGER NOT NULL,
     grp INTEGER,                           -- row of groups, on FIFO queues only
     state INTEGER NOT NULL,
     visible_at INTEGER NOT NULL,
@@ -71,9 +80,9 @@ CREATE TABLE messages(
     sent_at INTEGER NOT NULL,
     id TEXT NOT NULL
 );
-CREATE INDEX m_queue ON messages(queue, seq);
-CREATE INDEX m_ready ON messages(queue, seq) WHERE state = 0;
-CREATE INDEX m_hidden ON messages(queue, visible_at, state) WHERE state > 0;
+CREATE INDEX m_contents ON messages(contents, seq);
+CREATE INDEX m_ready ON messages(contents, seq) WHERE state = 0;
+CREATE INDEX m_hidden ON messages(contents, visible_at, state) WHERE state > 0;
 CREATE INDEX m_group ON messages(grp, seq) WHERE grp IS NOT NULL;
 CREATE TABLE bodies(
     seq INTEGER PRIMARY KEY,
@@ -88,33 +97,33 @@ CREATE TABLE bodies(
 
 CREATE TABLE groups(
     id INTEGER PRIMARY KEY,
-    queue INTEGER NOT NULL,
+    contents INTEGER NOT NULL,
     name TEXT NOT NULL,
     rank INTEGER,
     wake INTEGER
 );
-CREATE UNIQUE INDEX g_name ON groups(queue, name);
-CREATE INDEX g_rank ON groups(queue, rank) WHERE rank IS NOT NULL;
-CREATE INDEX g_wake ON groups(queue, wake) WHERE wake IS NOT NULL;
+CREATE UNIQUE INDEX g_name ON groups(contents, name);
+CREATE INDEX g_rank ON groups(contents, rank) WHERE rank IS NOT NULL;
+CREATE INDEX g_wake ON groups(contents, wake) WHERE wake IS NOT NULL;
 
 CREATE TABLE deduplications(
-    queue INTEGER NOT NULL,
+    contents INTEGER NOT NULL,
     group_name TEXT NOT NULL,              -- empty where the whole queue is the scope
     deduplication_id TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
     message_id TEXT NOT NULL,
     seq INTEGER NOT NULL,
-    PRIMARY KEY(queue, group_name, deduplication_id)
+    PRIMARY KEY(contents, group_name, deduplication_id)
 ) WITHOUT ROWID;
-CREATE INDEX d_expires ON deduplications(queue, expires_at);
+CREATE INDEX d_expires ON deduplications(contents, expires_at);
 CREATE TABLE attempts(
-    queue INTEGER NOT NULL,
+    contents INTEGER NOT NULL,
     attempt_id TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
     deliveries TEXT NOT NULL,              -- JSON: [[seq, receives, visible_at], ...]
-    PRIMARY KEY(queue, attempt_id)
+    PRIMARY KEY(contents, attempt_id)
 ) WITHOUT ROWID;
-CREATE INDEX a_expires ON attempts(queue, expires_at);
+CREATE INDEX a_expires ON attempts(contents, expires_at);
 
 CREATE TABLE move_tasks(
     id TEXT PRIMARY KEY,

@@ -83,6 +83,8 @@ def send_message_batch(store: Store, params: Params, now: int) -> dict[str, Any]
 
 
 def _store(transaction: Transaction, queue: Queue, drafts: list[Draft], now: int) -> None:
+    # Here too: nobody may ever receive from this queue.
+    message_rows.tidy(transaction, queue, message_rows.TIDIED_EACH * len(drafts), now)
     if not queue.is_fifo:
         if drafts:
             message_rows.add(transaction, queue, [draft.message for draft in drafts], now)

@@ -58,6 +58,13 @@ class Transaction:
         rows = self.execute(sql, parameters).fetchall()
         return rows[0] if rows else None
 
+    def shrink(self, pages: int) -> None:
+        """After many deletes: give at most so many of the free pages back to the disk."""
+        free = self.row("PRAGMA freelist_count")[0]
+        for _ in range(min(free, pages)):
+            # Whatever number it is given: Python takes one step of it, and a step is a page.
+            self.execute("PRAGMA incremental_vacuum(1)")
+
     def wake(self, queue_id: int, count: int = 1) -> None:
         """After the commit: so many messages are available, or the next deadline has moved."""
         self.wakes.append(Wake(queue_id, count))
@@ -104,8 +111,8 @@ class Store:
     def read(self) -> Iterator[Transaction]:
         """One moment of the database; waits for nobody."""
         with self._connections.use() as connection:
-            connection.execute("BEGIN")
             try:
+                connection.execute("BEGIN")  # inside: Ctrl-C may come when it has just begun
                 yield Transaction(connection)
             finally:
                 if connection.in_transaction:
@@ -115,8 +122,8 @@ class Store:
     def write(self) -> Iterator[Transaction]:
         """A change: all of it or nothing. Wakes waiting receives after the commit."""
         with self._connections.use(self._write_lock.held) as connection:
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 transaction = Transaction(connection)
                 yield transaction
                 connection.execute("COMMIT")
@@ -161,6 +168,12 @@ class Store:
             self._connections.close_all()
             self._close_lock()
 
+    def renew(self) -> None:
+        """In a forked child: begin anew where another thread of the parent held something."""
+        self._write_lock.renew()
+        self._connections.renew()
+        self.waiters.renew()
+
     def _close_lock(self) -> None:
         if self._write_lock.processes:
             self._write_lock.processes.close()
@@ -171,14 +184,16 @@ _fork_holds = threading.local()
 
 
 def _before_fork() -> None:
-    holds: list[tuple[Store, AbstractContextManager[None]]] = []
+    # Python goes on with the fork whatever is raised here, so the other two must know how far it
+    # came.
+    holds = _fork_holds.entered = list[tuple[Store, AbstractContextManager[None]]]()
     for store in sorted(_stores, key=id):
         hold = store.quiet()
-        hold.__enter__()
-        with suppress(sqlite3.Error):
-            store.before_fork()
-        holds.append((store, hold))
-    _fork_holds.entered = holds
+        with suppress(FileError):  # it stays busy: the child gets locks of its own
+            hold.__enter__()
+            holds.append((store, hold))
+            with suppress(sqlite3.Error):
+                store.before_fork()
 
 
 def _after_fork_in_parent() -> None:
@@ -188,9 +203,13 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    for store, _ in getattr(_fork_holds, "entered", []):
-        store.waiters.forget()
+    quiet = {store for store, _ in getattr(_fork_holds, "entered", [])}
     _after_fork_in_parent()
+    for store in list(_stores):
+        if store in quiet:
+            store.waiters.forget()
+        else:
+            store.renew()
 
 
 if hasattr(os, "register_at_fork"):

@@ -3,6 +3,7 @@
 Nothing here trusts its input: behind a plain HTTP client any member may be missing or of any type.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -38,6 +39,15 @@ _FORBIDDEN_TEXT = (
     "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF |"
     " #xE000 to #xFFFD | #x10000 to #x10FFFF"
 )
+
+
+def read_json_object(text: str | bytes) -> dict[str, Any] | None:
+    """The members of a JSON object; None if the text is anything else."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
 
 
 class Params:

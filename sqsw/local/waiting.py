@@ -64,7 +64,7 @@ class Waiters:
         self._lock = threading.Lock()
         self._lines: dict[int, dict[Waiter, None]] = {}
         self._data_version = data_version
-        self._seen_version = -1
+        self._seen_version: int | None = None
         self._sockets = WakeSockets(path, self._wake_line, self._tick) if path else None
 
     def join(self, queue_id: int, wake: Callable[[], None]) -> Waiter:
@@ -127,6 +127,13 @@ class Waiters:
     def forget(self) -> None:
         """In a forked child: the threads that waited are the parent's."""
         self._lines.clear()
+
+    def renew(self) -> None:
+        """The same where another thread of the parent was inside."""
+        self._lock = threading.Lock()
+        self.forget()
+        if self._sockets:
+            self._sockets.lock = threading.Lock()
 
     def _everybody(self) -> list[Waiter]:
         with self._lock:

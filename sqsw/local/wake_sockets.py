@@ -12,8 +12,10 @@ then lists. Either the look sees the commit or the list sees the socket.
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import socket
+import stat
 import struct
 import tempfile
 import threading
@@ -28,6 +30,8 @@ _TICK_SECONDS: Final = 1.0
 _TICK_WITHOUT_SOCKET_SECONDS: Final = 0.05
 
 _MESSAGE = struct.Struct(">QI")
+#: process and chance
+_NAME = re.compile(r"[0-9]+-[0-9a-f]{8}")
 
 
 class WakeSockets:
@@ -63,15 +67,17 @@ class WakeSockets:
 
     def send(self, queue_id: int, count: int) -> None:
         """Tell the other processes that ``count`` messages of a queue can be received."""
+        if self.directory is None or not _is_ours_alone(self.directory):
+            return  # nobody waits, or not by sockets
         try:
-            names = os.listdir(self.directory) if self.directory else []
+            names = os.listdir(self.directory)
         except OSError:
-            return  # nobody has ever waited
+            return  # the last one has just left
         with self.lock:
             self._leave_inherited()
             own = self._listener.socket_name if self._listener else None
             for name in names:
-                if name != own:
+                if name != own and _NAME.fullmatch(name):
                     self._send_to(f"{self.directory}/{name}", _MESSAGE.pack(queue_id, count))
 
     def close(self) -> None:
@@ -101,9 +107,11 @@ class WakeSockets:
         try:
             self._sender.sendto(data, name)
         except ConnectionRefusedError:
-            # Its process was killed. A name is never used again, so nobody else loses it.
+            # Its process was killed. A name is never used again, so nobody else loses it. A file
+            # that is no socket refuses in the same way, and is not ours.
             with contextlib.suppress(OSError):
-                os.unlink(name)
+                if stat.S_ISSOCK(os.lstat(name).st_mode):
+                    os.unlink(name)
         except OSError:
             pass  # enough datagrams wait there already, or the name has just gone
 
@@ -159,7 +167,10 @@ class _Listener(threading.Thread):
         # The last one to leave removes the directory, maybe between our two steps: once more.
         for _ in range(3):
             with contextlib.suppress(OSError):
-                os.makedirs(self._directory, mode=0o700, exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(self._directory, mode=0o700)
+                if not _is_ours_alone(self._directory):
+                    continue
                 bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                 try:
                     bound.bind(f"{self._directory}/{self.socket_name}")
@@ -182,6 +193,16 @@ class _Listener(threading.Thread):
         except OSError:
             self._ended.wait(_TICK_WITHOUT_SOCKET_SECONDS)
             return b""
+
+
+def _is_ours_alone(directory: str) -> bool:
+    """Whether it is a directory, no link to one, that no other user can put anything into."""
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return False
+    is_private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
+    return is_private and found.st_uid == os.geteuid()
 
 
 def _directory(path: str) -> str | None:

@@ -76,6 +76,13 @@ class Calls:
         with self.engine.store.read() as transaction:
             return transaction.rows(sql)
 
+    def statements(self) -> list[str]:
+        """What the connection of this thread runs from now on."""
+        run: list[str] = []
+        with self.engine.store._connections.use() as connection:
+            connection.set_trace_callback(run.append)
+        return run
+
 
 @contextmanager
 def refused(kind: type[ServiceError], text: str = "") -> Iterator[None]:

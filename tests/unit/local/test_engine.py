@@ -1,5 +1,6 @@
 """The engine takes anything and answers with a result or an error of SQS."""
 
+import sqlite3
 from typing import Any
 
 import pytest
@@ -117,6 +118,8 @@ def test_it_is_closed_twice_without_harm() -> None:
     engine = LocalEngine(None)
     engine.close()
     engine.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        engine.handle("ListQueues", {})
 
 
 def test_the_docstrings_name_their_source() -> None:

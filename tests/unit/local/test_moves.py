@@ -106,6 +106,26 @@ def test_a_fifo_move_keeps_order_and_leaves_blocked_groups(sqs: Calls) -> None:
     assert sqs.counts("dead.fifo") == (1, 1, 0)
 
 
+def test_a_fifo_move_takes_nothing_from_behind_a_message_in_flight(sqs: Calls) -> None:
+    sqs.make("dead.fifo")
+    policy = f'{{"deadLetterTargetArn": "{_arn("dead.fifo")}", "maxReceiveCount": 1}}'
+    url = sqs.make("q.fifo", RedrivePolicy=policy)
+    sqs.send("dead.fifo", "m1", "m2", "m3", MessageGroupId="g")
+    first, _ = sqs.receive("dead.fifo", 2)
+    sqs.hide("dead.fifo", first, 0)
+    sqs("StartMessageMoveTask", SourceArn=_arn("dead.fifo"), DestinationArn=_arn("q.fifo"))
+    assert sqs.bodies(url) == ["m1"]
+    assert sqs.counts("dead.fifo") == (1, 1, 0)
+
+
+def test_a_move_that_has_to_wait_locks_nobody_out(sqs: Calls, dead: str) -> None:
+    sqs("StartMessageMoveTask", SourceArn=_arn("dead"), MaxNumberOfMessagesPerSecond=1)
+    run = sqs.statements()
+    sqs("ListQueues")
+    assert run
+    assert "BEGIN IMMEDIATE" not in run
+
+
 def test_the_type_of_the_destination_must_match(sqs: Calls, dead: str) -> None:
     sqs.make("q.fifo")
     with refused(InvalidParameterValueException, "same type"):

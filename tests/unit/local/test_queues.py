@@ -45,7 +45,7 @@ def test_a_relaxed_engine_waits_for_neither() -> None:
 
 
 def test_nothing_of_a_deleted_queue_is_left(sqs: Calls) -> None:
-    url = sqs.make("q.fifo")
+    url, other = sqs.make("q.fifo"), sqs.make("other")
     arn = "arn:aws:sqs:local:000000000000:q.fifo"
     policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": 1}}'
     source = sqs.make("source.fifo", RedrivePolicy=policy)
@@ -54,9 +54,10 @@ def test_nothing_of_a_deleted_queue_is_left(sqs: Calls) -> None:
     sqs("StartMessageMoveTask", SourceArn=arn)
     sqs("DeleteQueue", QueueUrl=source)
     sqs("DeleteQueue", QueueUrl=url)
-    tables = "queues messages bodies groups deduplications attempts move_tasks"
-    for table in tables.split():
-        assert sqs.rows(f"SELECT * FROM {table}") == []
+    sqs.send(other, "this call clears up", "and this one")
+    tables = "messages bodies groups deduplications attempts move_tasks queues contents"
+    left = [sqs.rows(f"SELECT count(*) FROM {table}")[0][0] for table in tables.split()]
+    assert left == [2, 2, 0, 0, 0, 0, 1, 1]
 
 
 def test_a_purge_resets_groups_and_counts(sqs: Calls) -> None:

@@ -1,15 +1,17 @@
 """Transactions and connections on a file: all or nothing, one a thread, and clear errors."""
 
 import os
+import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sqsw.local.engine import LocalEngine
-from sqsw.local.errors import FileCannotOpen, FileFull, FileLocked, FileReadOnly
+from sqsw.local.errors import FileCannotOpen, FileFull, FileLocked, FileReadOnly, FileReplaced
 
 
 @pytest.fixture
@@ -101,8 +103,10 @@ def test_a_file_that_stays_locked_is_told(engine: LocalEngine, path: Path) -> No
 
 
 def test_an_empty_receive_takes_no_lock(engine: LocalEngine) -> None:
+    answers: list[object] = []
     with engine.store._write_lock.held():
-        in_thread(lambda: engine.handle("ReceiveMessage", {"QueueUrl": "q"}))
+        in_thread(lambda: answers.append(engine.handle("ReceiveMessage", {"QueueUrl": "q"})))
+    assert answers == [{}]
 
 
 def test_a_full_disk_loses_nothing_that_was_answered(engine: LocalEngine) -> None:
@@ -181,6 +185,84 @@ def test_a_forked_child_goes_on(tmp_path: Path, in_memory: bool) -> None:
     # Memory was copied, the file is shared.
     assert count(engine) == (1 if in_memory else 11)
     engine.close()
+
+
+def _send_until_free(engine: LocalEngine) -> None:
+    """The other process is about to let go."""
+    until = time.monotonic() + 10
+    while True:
+        try:
+            return send(engine, "in the child")
+        except FileLocked:
+            assert time.monotonic() < until
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_while_a_file_is_busy_locks_nobody_out(tmp_path: Path) -> None:
+    engines = [LocalEngine(tmp_path / f"{name}.db", busy_seconds=0.2) for name in "abc"]
+    for engine in engines:
+        engine.handle("CreateQueue", {"QueueName": "q"})
+    busy, is_held, may_end = engines[1], threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with busy.store._write_lock.held():
+            is_held.set()
+            may_end.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    is_held.wait(10)
+    child = os.fork()
+    if child == 0:
+        try:
+            for engine in engines:
+                in_thread(lambda engine=engine: _send_until_free(engine))  # type: ignore[misc]
+                engine.close()
+            os._exit(0)
+        finally:
+            os._exit(2)
+    may_end.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    for engine in engines:
+        in_thread(lambda engine=engine: send(engine))  # type: ignore[misc]
+        assert count(engine) == 2
+        engine.close()
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_a_file_that_was_removed_or_replaced_is_told(tmp_path: Path, is_made_again: bool) -> None:
+    directory = tmp_path / ".sqsw"
+    directory.mkdir()
+    old = LocalEngine(directory / "local.db")
+    old.handle("CreateQueue", {"QueueName": "q"})
+    errors: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            old.handle("ReceiveMessage", {"QueueUrl": "q", "WaitTimeSeconds": 20})
+        except FileReplaced as error:
+            errors.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while not old.store.waiters._lines:
+        time.sleep(0.005)
+    # Aside and not away, so that the new file gets another inode for certain.
+    shutil.move(directory, tmp_path / "aside")
+    if is_made_again:
+        directory.mkdir()
+        new = LocalEngine(directory / "local.db")
+        new.handle("CreateQueue", {"QueueName": "q"})
+        new.close()
+    with pytest.raises(FileCannotOpen, match=r"local\.db"):
+        send(old)
+    with pytest.raises(FileReplaced):
+        in_thread(lambda: send(old))
+    assert directory.exists() == is_made_again
+    waiting.join(10)
+    assert len(errors) == 1, "a receive that waits is told, too"
+    old.close()
 
 
 def test_a_closed_engine_says_so(path: Path) -> None:

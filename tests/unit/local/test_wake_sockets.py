@@ -1,5 +1,6 @@
 """Waking across sockets, and without them; two objects stand for two processes."""
 
+import os
 import queue
 import socket
 import time
@@ -44,9 +45,9 @@ def test_sending_without_a_listener_does_nothing(tmp_path: Path) -> None:
 
 def test_the_name_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
     directory = tmp_path / "f.db-wake"
-    directory.mkdir()
+    directory.mkdir(mode=0o700)
     dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    dead.bind(str(directory / "1-dead"))
+    dead.bind(str(directory / "1-deaddead"))
     dead.close()
     sockets = sockets_of(tmp_path / "f.db")
     sockets.send(1, 1)
@@ -54,11 +55,50 @@ def test_the_name_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
     assert list(directory.iterdir()) == []
 
 
+def test_what_is_no_socket_of_ours_stays(tmp_path: Path) -> None:
+    directory = tmp_path / "f.db-wake"
+    directory.mkdir(mode=0o700)
+    for name in ("notes.txt", "1-deadbeef"):
+        (directory / name).write_text("precious")
+    other = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    other.bind(str(directory / "theirs"))
+    other.close()
+    sockets = sockets_of(tmp_path / "f.db")
+    sockets.send(1, 1)
+    sockets.close()
+    assert sorted(os.listdir(directory)) == ["1-deadbeef", "notes.txt", "theirs"]
+    assert (directory / "1-deadbeef").read_text() == "precious"
+
+
+@pytest.mark.parametrize("kind", ["link", "others may write"])
+def test_a_directory_that_is_not_ours_alone_is_not_used(tmp_path: Path, kind: str) -> None:
+    directory, victim = tmp_path / "f.db-wake", tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    if kind == "link":
+        directory.symlink_to(victim)
+    else:
+        directory.mkdir()
+        directory.chmod(0o777)
+    dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    dead.bind(str(directory / "1-deaddead"))
+    dead.close()
+    ticks: queue.Queue[float] = queue.Queue()
+    sockets = WakeSockets(
+        str(tmp_path / "f.db"), lambda *_: None, lambda: ticks.put(time.monotonic())
+    )
+    sockets.send(1, 1)
+    sockets.listen()
+    assert ticks.get(timeout=2) < ticks.get(timeout=2), "it looks by itself instead"
+    assert os.listdir(directory) == ["1-deaddead"]
+    sockets.close()
+    assert os.listdir(directory) == ["1-deaddead"]
+
+
 def test_a_full_socket_is_a_success(tmp_path: Path) -> None:
     directory = tmp_path / "f.db-wake"
-    directory.mkdir()
+    directory.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as slow:
-        slow.bind(str(directory / "1-slow"))
+        slow.bind(str(directory / "1-0123abcd"))
         sockets = sockets_of(tmp_path / "f.db")
         for _ in range(2000):
             sockets.send(1, 1)
