@@ -29,9 +29,13 @@ def _expression(config: pytest.Config) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell starts what runs in the background like that; a worker would stay deaf, too.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            # Shells and nohup start what runs in the background like that; a worker stays deaf then.
+            signal.signal(number, handler)
     config.stash[BACKENDS] = make_backends("localstack" in _expression(config))
 
 

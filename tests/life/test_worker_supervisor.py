@@ -165,7 +165,7 @@ def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
 
     monkeypatch.setattr(supervisor, "_reap", broken)
     with (
-        signalled(tmp_path, signal.SIGHUP, "up"),
+        signalled(tmp_path, signal.SIGUSR1, "up"),
         pytest.raises(ZeroDivisionError),
     ):
         supervisor.run()

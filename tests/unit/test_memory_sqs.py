@@ -257,6 +257,19 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     assert caught.value.next == "name another file"
 
 
+def test_a_file_that_was_removed_is_told_by_the_call(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    session = LocalSession(path)
+    client = session.client("sqs")
+    url = url_of(client)
+    path.unlink()
+    with pytest.raises(SettingsError) as caught:
+        client.receive_message(QueueUrl=url)
+    assert caught.value.why == "it was removed or replaced while it was open"
+    assert not path.exists()
+    session.close()
+
+
 def test_a_newer_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     session = LocalSession(path)
