@@ -122,6 +122,19 @@ class Connections:
         self._is_closed = True
         self.close_all()
 
+    @contextmanager
+    def never_waiting(self) -> Iterator[None]:
+        """Entered, the connection of this thread waits for nobody."""
+        self._set_busy_timeout(0)
+        try:
+            yield
+        finally:
+            self._set_busy_timeout(self._busy_seconds)
+
+    def _set_busy_timeout(self, seconds: float) -> None:
+        with self.use() as connection:
+            connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").fetchall()
+
     def _own(self) -> Handle:
         if self._is_closed:
             raise sqlite3.ProgrammingError("the embedded SQS is closed")

@@ -97,6 +97,12 @@ def in_region(transaction: Transaction, store: Store, region: str) -> Iterator[Q
         yield _from_row(row, store.settings.account)
 
 
+def everywhere(transaction: Transaction, store: Store) -> Iterator[Queue]:
+    """All queues of all regions."""
+    for row in transaction.rows(f"SELECT {_COLUMNS} FROM queues ORDER BY region, name"):
+        yield _from_row(row, store.settings.account)
+
+
 def url_of(queue: Queue, params: Params) -> str:
     return names.queue_url(params.origin, queue.arn.account, queue.name)
 
