@@ -55,6 +55,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._is_incomplete = False
+        #: nothing that comes now is read
+        self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -70,13 +72,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
         if self._in_head:
             self._head_bytes += len(data)
             self._is_incomplete = True
         super().data_received(data)
-        if self.transport.is_closing():
-            self._stop_timer()
-        elif self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(HeaderTooLarge())
         elif self._is_incomplete and self._timer is None:
             self._timer = self.loop.call_later(self.request_seconds, self._on_timeout)
@@ -85,19 +87,19 @@ class Connection(HttpToolsProtocol):
         head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if head > MAX_HEAD_BYTES:
             self._refuse(HeaderTooLarge())
-        if self.transport.is_closing():
-            return  # one of several requests in one piece was refused
+        if self._is_refused:
+            return  # and so is what came behind it in one piece
         super().on_headers_complete()
         self._in_head = False
 
     def on_body(self, body: bytes) -> None:
-        if not self.transport.is_closing():
+        if not self._is_refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._stop_timer()
         self._head_bytes, self._in_head, self._is_incomplete = 0, True, False
-        if self.transport.is_closing():
+        if self._is_refused:
             return
         super().on_message_complete()
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
@@ -106,8 +108,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Garbage, in the words of uvicorn: here it is answered in those of SQS."""
-        if not self.transport.is_closing():
-            self._refuse(BadRequest())
+        self._refuse(BadRequest())
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
@@ -122,29 +123,35 @@ class Connection(HttpToolsProtocol):
 
     def _on_timeout(self) -> None:
         self._timer = None
-        if not self.transport.is_closing():
-            self._refuse(RequestTimeout())
+        self._refuse(RequestTimeout())
 
     def _refuse(self, error: ServiceError) -> None:
-        """Answer without the application, and close."""
+        """Answer without the application, and close; once is enough."""
         self._stop_timer()
-        headers = dict(self.headers) if self.headers else {}
-        texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
-        answer = wire.failure(wire.Call("", texts, b""), error)
-        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-        lines += [f"Content-Length: {len(answer.body)}", "Connection: close", "", ""]
-        if self._may_answer():
-            self.transport.write("\r\n".join(lines).encode("latin-1") + answer.body)
+        if self._is_refused or self.transport.is_closing():
+            return
+        self._is_refused = True
+        cycle: RequestResponseCycle | None = self.cycle
+        is_pending = cycle is not None and not cycle.response_complete
+        if cycle is not None and is_pending and (self._in_head or cycle.response_started):
+            # What came before is answered first, and nothing after it.
+            cycle.keep_alive = False
+            return
+        if not self.pipeline:
+            self.transport.write(self._written(error))
         self.transport.close()
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
-    def _may_answer(self) -> bool:
-        """Whether the next thing that the client expects is the answer to what is refused."""
-        cycle: RequestResponseCycle | None = self.cycle
-        if self._in_head:
-            return cycle is None or cycle.response_complete
-        return cycle is not None and not cycle.response_started
+    def _written(self, error: ServiceError) -> bytes:
+        """The whole answer, in the protocol that the headers so far speak."""
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers or ()
+        }
+        answer = wire.failure(wire.Call("", headers, b""), error)
+        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        lines += [f"Content-Length: {len(answer.body)}", "Connection: close", "", ""]
+        return "\r\n".join(lines).encode("latin-1") + answer.body
 
     def _wait_for_next(self) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
