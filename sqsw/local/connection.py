@@ -43,6 +43,34 @@ class HeaderTooLarge(ServiceError):
     default_text = f"The headers of a request can have {MAX_HEAD_BYTES} bytes."
 
 
+class _OneWrite:
+    """A transport that sends head and body of an answer together: each send is a system call."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        is_head = data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n")
+        if is_head and not data.startswith(b"HTTP/1.1 100 "):
+            self._head = data
+            return
+        head, self._head = self._head, b""
+        self._transport.write(head + data)
+
+    def flush(self) -> None:
+        """Send a head that has no body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+
 class Connection(HttpToolsProtocol):
     """Reads requests off one connection; the timer runs only while a request is incomplete."""
 
@@ -59,7 +87,8 @@ class Connection(HttpToolsProtocol):
         self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
+        gathering: Any = _OneWrite(transport)
+        super().connection_made(gathering)
         # asyncio does it only for sockets that name their protocol. Without it the second half of
         # an answer waits 40 ms for the client's acknowledgement of the first.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -105,6 +134,11 @@ class Connection(HttpToolsProtocol):
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
             # Refused before its end was here, so uvicorn's own timer was stopped by the rest.
             self._wait_for_next()
+
+    def on_response_complete(self) -> None:
+        transport: Any = self.transport
+        transport.flush()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Garbage, in the words of uvicorn: here it is answered in those of SQS."""

@@ -5,7 +5,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,8 +14,9 @@ from tests.life.serving import serving
 REQUESTS = 10_000
 #: connections at a time
 CLIENTS = 100
-#: seconds for an answer; who sent half a request gets none so soon
-PATIENCE = 0.15
+#: seconds for an answer, first and then for those that got none: on a busy machine some take
+#: longer, and who sent half a request gets none so soon
+PATIENCE = (0.15, 1.0)
 
 QUEUE = "http://h/000000000000/q"
 ENTRY = {"Id": "a", "MessageBody": "x", "DelaySeconds": 0}
@@ -133,12 +134,12 @@ FORM = re.compile(
 )
 
 
-async def ask(port: int, request: bytes) -> int:
+async def ask(port: int, request: bytes, patience: float) -> int:
     """The status of the answer; 0 where it did not come in time, -1 where it never will."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer, is_late = b"", False
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             writer.write(request)
             while part := await reader.read(65536):
                 answer += part
@@ -167,13 +168,24 @@ def length_of(head: bytes) -> int:
 
 async def ask_all(port: int, requests: list[bytes]) -> Counter[int]:
     statuses: Counter[int] = Counter()
-    waiting = iter(requests)
+    for patience in PATIENCE:
+        late: list[bytes] = []
+        waiting = iter(requests)
 
-    async def client() -> None:
-        for request in waiting:
-            statuses[await ask(port, request)] += 1
+        async def client(
+            waiting: Iterator[bytes] = waiting,
+            late: list[bytes] = late,
+            patience: float = patience,
+        ) -> None:
+            for request in waiting:
+                status = await ask(port, request, patience)
+                statuses[status] += 1
+                if not status:
+                    late.append(request)
 
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+        await asyncio.gather(*(client() for _ in range(CLIENTS)))
+        requests, statuses[0] = late, 0
+    statuses[0] = len(requests)
     return statuses
 
 
@@ -186,7 +198,7 @@ def test_whatever_is_sent_it_stays_up_and_answers() -> None:
         statuses = asyncio.run(ask_all(running.port, requests))
         assert statuses.keys() <= {0, 200, 400, 403, 404, 408, 413, 431}, statuses
         # Without an answer so soon: those that lack bytes, and receives that wait.
-        assert statuses[0] < REQUESTS / 4, statuses
+        assert statuses[0] < REQUESTS / 10, statuses
         assert min(statuses[200], statuses[400]) > REQUESTS / 10, statuses
         client.send_message(QueueUrl="q", MessageBody="still here")
         assert "ok" in running.page("/health")

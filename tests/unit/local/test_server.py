@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -229,3 +231,11 @@ def test_at_the_end_nobody_waits_any_more(app: HttpApp, sqs: Calls) -> None:
         assert [early.status, late.status] == [200, 200]
 
     run(main)
+
+
+def test_the_server_needs_no_boto() -> None:
+    code = (
+        "import sys, sqsw.local.server, sqsw.local.connection;"
+        "sys.exit(any(name.startswith('boto') for name in sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
