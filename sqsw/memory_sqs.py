@@ -54,11 +54,14 @@ if hasattr(os, "register_at_fork"):
 def local_path(value: str | None) -> str | None:
     """The file that a value of ``SQSW_LOCAL`` or ``--local`` names; None: not local.
 
-    ``1`` stands for ``.sqsw/local.db``; the empty text and ``0`` for off.
+    ``1`` (or ``true``, ``yes``, ``on``) stands for ``.sqsw/local.db``; the empty text and ``0``
+    (or ``false``, ``no``, ``off``) for off. A ``~`` is the home directory, since files of variables
+    are read by programs that leave it as it is.
     """
-    if value in (None, "", "0"):
+    word = (value or "").lower()
+    if value is None or word in ("", "0", "false", "no", "off"):
         return None
-    return DEFAULT_PATH if value == "1" else value
+    return DEFAULT_PATH if word in ("1", "true", "yes", "on") else os.path.expanduser(value)
 
 
 def serve_address(host: str, port: int) -> str:

@@ -60,6 +60,7 @@ def serve(
     from sqsw_cli.logs import configure_logs
 
     invocation = ctx.find_object(Invocation) or Invocation()
+    _refuse_elsewhere(invocation)
     path = _path(invocation, memory)
     key = _key()
     facts = {"host": host, "path": path, "region": invocation.region or memory_sqs.DEFAULT_REGION}
@@ -84,6 +85,18 @@ def serve(
     )
     logger.info("stopped")
     return Exit.OK
+
+
+def _refuse_elsewhere(invocation: Invocation) -> None:
+    """Options that say where queues are, or what they are called, have no meaning here."""
+    for name in ("endpoint_url", "profile", "queue_prefix"):
+        if getattr(invocation, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise SettingsError(
+                f"serve takes no {option}",
+                why="it is itself the place where the queues are, under the names they are sent",
+                next=f"leave out {option}; it belongs to the commands that use the server",
+            )
 
 
 def _path(invocation: Invocation, memory: bool) -> str | None:

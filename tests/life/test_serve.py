@@ -325,3 +325,17 @@ def test_requests_in_one_piece_are_answered_in_their_order(server: Serving) -> N
     second = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
     answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n" + second)
     assert re.findall(rb"HTTP/1.1 ([0-9]+)", answer) == [b"200", b"404"]
+
+
+@pytest.mark.parametrize(
+    "option", ["--endpoint-url=http://127.0.0.1:1", "--profile=dev", "--queue-prefix=p_"]
+)
+def test_what_it_would_ignore_is_refused(option: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sqsw_cli", "serve", option],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert f"serve takes no {option.partition('=')[0]}" in done.stderr
