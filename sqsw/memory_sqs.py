@@ -1,25 +1,34 @@
-"""Sessions on the embedded SQS: in this process, or in a file that processes share.
+"""Sessions on the embedded SQS: in this process, or in a file that processes share; and over HTTP.
 
 They stand where a boto3 session stands and make real boto3 clients, so that parameters are checked,
 errors raised and retries made by botocore as against AWS; only the request itself goes to the
 embedded SQS instead of the network.
 """
 
+import errno
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from sqsw.core.errors import Busy, SettingsError, SQSError
 from sqsw.local import wire
 from sqsw.local.clock import Clock, MovableClock
 from sqsw.local.connections import Durability
-from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, LocalEngine
+from sqsw.local.engine import DEFAULT_ORIGIN, LocalEngine
+from sqsw.local.engine import DEFAULT_REGION as DEFAULT_REGION
 from sqsw.local.errors import FileError, FileFull, FileLocked
+
+if TYPE_CHECKING:
+    from sqsw.local.server import LocalServer
+
+#: where the embedded SQS is served; the port is that of ElasticMQ, so that settings for it fit
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 9324
 
 #: the file of the embedded SQS where none is named
 DEFAULT_PATH: Final = ".sqsw/local.db"
@@ -45,11 +54,21 @@ if hasattr(os, "register_at_fork"):
 def local_path(value: str | None) -> str | None:
     """The file that a value of ``SQSW_LOCAL`` or ``--local`` names; None: not local.
 
-    ``1`` stands for ``.sqsw/local.db``; the empty text and ``0`` for off.
+    ``1`` (or ``true``, ``yes``, ``on``) stands for ``.sqsw/local.db``; the empty text and ``0``
+    (or ``false``, ``no``, ``off``) for off. A ``~`` is the home directory, since files of variables
+    are read by programs that leave it as it is.
     """
-    if value in (None, "", "0"):
+    word = (value or "").lower()
+    if value is None or word in ("", "0", "false", "no", "off"):
         return None
-    return DEFAULT_PATH if value == "1" else value
+    return DEFAULT_PATH if word in ("1", "true", "yes", "on") else os.path.expanduser(value)
+
+
+def serve_address(host: str, port: int) -> str:
+    """The address under which clients reach an endpoint on this host and port."""
+    from sqsw.local.server import reachable
+
+    return f"http://{reachable(host)}:{port}"
 
 
 class _EmbeddedSession:
@@ -298,6 +317,71 @@ class LocalSession(_EmbeddedSession):
         return make, (self._absolute,)
 
 
+def serve(
+    path: str | os.PathLike[str] | None,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    *,
+    key: tuple[str, str] | None = None,
+    no_auth: bool = False,
+    region_name: str | None = None,
+    relaxed: bool = False,
+    on_ready: "Callable[[LocalServer], object] | None" = None,
+) -> None:
+    """The embedded SQS over HTTP, until SIGTERM, SIGINT or ``stop()`` of the server.
+
+    Signals are heard where this is called in the main thread; the former handlers come back.
+
+    Parameters
+    ----------
+    path :
+        The file, which other processes may use at the same time; None: memory.
+    host, port :
+        Where to listen; port 0: a free one.
+    key :
+        Access key and secret key that every request must be signed with. None: who reaches the host
+        is welcome.
+    no_auth :
+        Nobody has to sign, on any host.
+    region_name :
+        Of requests that are not signed; default: ``local``.
+    relaxed :
+        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+    on_ready :
+        Called with the server when it answers: it has ``url``, ``port`` and ``stop()``, which may
+        be called from any thread.
+
+    Raises
+    ------
+    SettingsError
+        The file or the address cannot be used, or others than programs of this machine would be
+        let in without a key.
+    Busy
+        Another program holds the file, or listens there.
+    """
+    from sqsw.local.server import LocalServer, is_loopback
+
+    if key is None and not no_auth and not is_loopback(host):
+        raise SettingsError(
+            f"{host!r} lets in whoever reaches it",
+            why="it is no address of this machine alone, and no key is asked for",
+            next="set SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY, or say --no-auth",
+        )
+    session = (
+        MemorySession(relaxed=relaxed) if path is None else LocalSession(path, relaxed=relaxed)
+    )
+    engine, region = session.engine, region_name or DEFAULT_REGION
+    try:
+        server = LocalServer(engine, host, port, key=None if no_auth else key, region=region)
+    except OSError as error:
+        session.close()
+        raise _not_listening(error, host, port) from error
+    try:
+        server.run(lambda: on_ready and on_ready(server))
+    finally:
+        session.close()
+
+
 @functools.cache
 def _boto_session() -> Any:
     """One boto3 session for all of ours, since making one costs as much as a hundred calls.
@@ -345,9 +429,8 @@ class _Seam:
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         headers |= {"host": url.netloc, wire.REGION_HEADER: self._region_name}
         with self._session.told_errors():
-            answer = wire.answer(
-                self._engine, request.method, headers, request.body, scheme=url.scheme
-            )
+            call = wire.Call(request.method, headers, request.body, url.scheme, url.path, url.query)
+            answer = wire.answer(self._engine, call)
         answer_headers: Any = answer.headers  # it makes headers of its own out of any mapping
         return AWSResponse(request.url, answer.status, answer_headers, _RawBody(answer.body))
 
@@ -385,6 +468,20 @@ def _make_directory(path: str) -> None:
     if directory.name == ".sqsw":
         # Queues of a developer's machine are nobody else's.
         (directory / ".gitignore").write_text("*\n")
+
+
+def _not_listening(error: OSError, host: str, port: int) -> SQSError:
+    if error.errno == errno.EADDRINUSE:
+        return Busy(
+            f"port {port} of {host} is in use by another program",
+            why="only one program can listen on a port",
+            next="stop it, name another port: --port N, or take a free one: --port 0",
+        )
+    return SettingsError(
+        f"cannot listen on port {port} of {host}",
+        why=error.strerror or str(error),
+        next=f"name another address; {DEFAULT_HOST} is this machine alone",
+    )
 
 
 def _told(path: str, error: FileError | OSError) -> SQSError:

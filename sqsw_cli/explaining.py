@@ -63,7 +63,7 @@ def _not_connected(error: ConnectionFailed, invocation: Invocation) -> SQSError:
     return ConnectionFailed(
         error.message.rstrip("/"),
         why=f"{reason}; the address comes from {origin}",
-        next=f"start the server there, or {cure} to use AWS",
+        next=f"start it with 'sqsw serve', or {cure} to use AWS",
         code=error.code,
     )
 

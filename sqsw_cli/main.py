@@ -29,6 +29,7 @@ COMMANDS = {
         "Create a queue and its dead-letter queue",
     ),
     "purge": Row("sqsw_cli.commands.purge:purge", "Delete the messages of a queue"),
+    "serve": Row("sqsw_cli.commands.serve:serve", "Run a local SQS"),
 }
 
 EXAMPLES = """

@@ -33,6 +33,7 @@ KEYS: dict[str, tuple[str, ...]] = {
         *("source", "destination", "status", "moved", "total", "rate", "started_at", "handle"),
         "failure_reason",
     ),
+    "ready": ("url", "host", "port", "path", "region"),
     "summary": ("command", "seconds_s", "requests"),
 }
 

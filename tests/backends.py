@@ -141,13 +141,14 @@ class Server(Backend):
         directory.mkdir(exist_ok=True)
         self._directory = directory
         if not answers(port):
-            log = (directory / "server.log").open("wb")
-            with log:
-                self._process = subprocess.Popen(
-                    self.command(port, directory), stdout=log, stderr=subprocess.STDOUT
-                )
+            self._process = self.open_process(self.command(port, directory), directory)
             wait_until(lambda: answers(port), 60, f"{self.name} to listen on port {port}")
         self._session = EndpointSession(f"http://127.0.0.1:{port}", self.region_name)
+
+    def open_process(self, command: list[str], directory: Path) -> "subprocess.Popen[bytes]":
+        """Start it; what it says goes into a file."""
+        with (directory / "server.log").open("wb") as log:
+            return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -158,6 +159,49 @@ class Server(Backend):
 
     def session(self, directory: Path) -> Any:
         return self._session
+
+
+class ServedClock(Clock):
+    """Moves the clock of our server, for all who use it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def pass_seconds(self, seconds: float) -> None:
+        """Be this many seconds later at once."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(f"{seconds}\n".encode())
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == b"moved\n"
+
+
+class Served(Server):
+    """The embedded SQS in memory, over HTTP, in a process of its own."""
+
+    name = "served"
+
+    def command(self, port: int, directory: Path) -> list[str]:
+        return [sys.executable, "-m", "tests.served", str(port)]
+
+    def open_process(self, command: list[str], directory: Path) -> "subprocess.Popen[bytes]":
+        with (directory / "server.log").open("wb") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=Path(__file__).parent.parent,
+            )
+
+    def clock(self, session: Any) -> Clock:
+        assert self._process is not None
+        return ServedClock(self._process)
+
+    def stop(self) -> None:
+        super().stop()
+        for stream in (self._process.stdin, self._process.stdout) if self._process else ():
+            assert stream is not None
+            stream.close()
 
 
 class Moto(Server):
@@ -219,7 +263,7 @@ class AWS(Backend):
 def make_backends(localstack: bool) -> dict[str, Backend]:
     """All backends by name; none is started."""
     elasticmq = ElasticMQ(LOCALSTACK_PORT if localstack else None)
-    return {b.name: b for b in (Memory(), File(), Moto(), elasticmq, AWS())}
+    return {b.name: b for b in (Memory(), File(), Served(), Moto(), elasticmq, AWS())}
 
 
 def free_port() -> int:

@@ -12,7 +12,7 @@ import pytest
 from sqsw.sqs_env import SQSEnv
 from tests.backends import Backend, Clock, make_backends
 
-NAMES = ("memory", "file", "moto", "elasticmq")
+NAMES = ("memory", "file", "served", "moto", "elasticmq")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

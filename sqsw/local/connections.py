@@ -134,6 +134,19 @@ class Connections:
             _inherited.extend(self._handles)
             self._handles = weakref.WeakSet()
 
+    @contextmanager
+    def never_waiting(self) -> Iterator[None]:
+        """Entered, the connection of this thread waits for nobody."""
+        self._set_busy_timeout(0)
+        try:
+            yield
+        finally:
+            self._set_busy_timeout(self._busy_seconds)
+
+    def _set_busy_timeout(self, seconds: float) -> None:
+        with self.use() as connection:
+            connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").fetchall()
+
     def _own(self) -> Handle:
         if self._is_closed:
             raise sqlite3.ProgrammingError("the embedded SQS is closed")

@@ -13,6 +13,7 @@ from sqsw.local.clock import Clock, MovableClock
 from sqsw.local.connections import Durability
 from sqsw.local.errors import FileError, UnknownOperationException
 from sqsw.local.peeking import Peek, peek
+from sqsw.local.receiving import Receive
 from sqsw.local.store import Store, StoreSettings
 from sqsw.local.validate import Params
 
@@ -135,6 +136,16 @@ class LocalEngine:
         now = self.store.now()
         move_tasks.advance(self.store, now)
         return function(self.store, Params(params, region, origin), now)
+
+    def receive(self, params: Mapping[str, Any], *, region: str, origin: str) -> Receive:
+        """A receive for who waits otherwise than by blocking a thread; nothing is taken yet.
+
+        Raises
+        ------
+        ServiceError
+            What SQS would answer with.
+        """
+        return Receive(self.store, Params(params, region, origin))
 
     def peek(
         self, queue_url: str, *, after: int = -1, limit: int = 100, region: str = DEFAULT_REGION

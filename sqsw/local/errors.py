@@ -26,6 +26,11 @@ class ServiceError(Exception):
     def shape(self) -> str:
         return type(self).__name__
 
+    @property
+    def fault(self) -> str:
+        """Whose fault it is, in the words of SQS."""
+        return "Sender" if self.status < 500 else "Receiver"
+
     def as_failed_entry(self, entry_id: str) -> dict[str, object]:
         """How a batch answers an entry that was refused."""
         return {
@@ -133,6 +138,62 @@ class SerializationException(ServiceError):
     query_code = "SerializationException"
 
 
+class InvalidAction(ServiceError):
+    """How the query protocol says that there is no such operation."""
+
+    query_code = "InvalidAction"
+
+
+class RequestEntityTooLarge(ServiceError):
+    query_code = "RequestEntityTooLarge"
+    status = 413
+
+
+class IncompleteSignature(ServiceError):
+    query_code = "IncompleteSignature"
+
+
+class MissingAuthenticationToken(ServiceError):
+    query_code = "MissingAuthenticationToken"
+    status = 403
+    default_text = "Request is missing Authentication Token"
+
+
+class InvalidClientTokenId(ServiceError):
+    query_code = "InvalidClientTokenId"
+    status = 403
+    default_text = "The security token included in the request is invalid."
+
+
+class SignatureDoesNotMatch(ServiceError):
+    query_code = "SignatureDoesNotMatch"
+    status = 403
+    default_text = (
+        "The request signature we calculated does not match the signature you provided. Check your"
+        " AWS Secret Access Key and signing method. Consult the service documentation for details."
+    )
+
+
+class RequestExpired(ServiceError):
+    query_code = "RequestExpired"
+
+
+class InternalFailure(ServiceError):
+    """A fault of ours: SDKs try again."""
+
+    query_code = "InternalFailure"
+    status = 500
+    default_text = "The request processing has failed because of an unknown error."
+
+
+class ServiceUnavailable(ServiceError):
+    """The file is held by somebody else for now: SDKs try again."""
+
+    query_code = "ServiceUnavailable"
+    status = 503
+    default_text = "The request has failed due to a temporary failure of the server."
+
+
 class FileError(Exception):
     """The file of the embedded SQS cannot be used; nothing in it was changed."""
 
@@ -150,7 +211,7 @@ class FileLocked(FileError):
     """Somebody else held the file for longer than we wait."""
 
     why = "the file stayed locked for 5 seconds"
-    next = "try again when the other program is done, or name another file"
+    next = "share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324"
 
 
 class FileNotOurs(FileError):

@@ -34,7 +34,7 @@ class FileLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return self._wait(self._descriptor, seconds)
+            return seconds > 0 and self._wait(self._descriptor, seconds)
         except OSError:
             return True  # a file system without flock: as on Windows
         return True
@@ -101,6 +101,7 @@ class WriteLock:
     def __init__(self, path: str | None, seconds: float) -> None:
         self._path, self._seconds = path, seconds
         self._threads = threading.Lock()
+        self._patience = threading.local()
         self.processes = None if path is None else FileLock(f"{path}-lock")
 
     def renew(self) -> None:
@@ -111,6 +112,15 @@ class WriteLock:
                 self.processes.close()
 
     @contextlib.contextmanager
+    def never_waiting(self) -> Iterator[None]:
+        """Entered, a lock that somebody else holds is an error at once, in this thread."""
+        self._patience.seconds = 0.0
+        try:
+            yield
+        finally:
+            del self._patience.seconds
+
+    @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Entered, no other thread of this process writes.
 
@@ -119,7 +129,7 @@ class WriteLock:
         FileLocked
             One of them has written for the time that we wait.
         """
-        if not self._threads.acquire(timeout=-1 if self._path is None else self._seconds):
+        if not self._threads.acquire(timeout=-1 if self._path is None else self._most()):
             raise FileLocked(str(self._path))
         try:
             yield
@@ -137,9 +147,13 @@ class WriteLock:
         """
         with self.alone():
             try:
-                if self.processes and not self.processes.acquire(self._seconds):
+                if self.processes and not self.processes.acquire(self._most()):
                     raise FileLocked(str(self._path))
                 yield
             finally:
                 if self.processes:
                     self.processes.release()
+
+    def _most(self) -> float:
+        """Seconds that this thread waits."""
+        return float(getattr(self._patience, "seconds", self._seconds))

@@ -51,7 +51,7 @@ def write_error(error: ServiceError) -> bytes:
 def error_headers(error: ServiceError) -> dict[str, str]:
     """By these headers botocore finds the codes that callers look for."""
     return {
-        "x-amzn-query-error": f"{error.query_code};Sender",
+        "x-amzn-query-error": f"{error.query_code};{error.fault}",
         "x-amzn-errortype": f"com.amazonaws.sqs#{error.shape}",
     }
 

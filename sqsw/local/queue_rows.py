@@ -99,6 +99,12 @@ def in_region(transaction: Transaction, store: Store, region: str) -> Iterator[Q
         yield _from_row(row, store.settings.account)
 
 
+def everywhere(transaction: Transaction, store: Store) -> Iterator[Queue]:
+    """All queues of all regions."""
+    for row in transaction.rows(f"SELECT {_COLUMNS} FROM queues ORDER BY region, name"):
+        yield _from_row(row, store.settings.account)
+
+
 def save_attributes(
     transaction: Transaction, queue: Queue, stored: Mapping[str, str], now: int
 ) -> None:

@@ -103,6 +103,19 @@ class Store:
             pass  # a file that cannot be used is said at once, not at the first call
         _stores.add(self)
 
+    @contextmanager
+    def never_waiting(self) -> Iterator[None]:
+        """Entered, a file that others hold is an error at once in this thread.
+
+        For a thread that has others to serve. The call that failed can be made again in another
+        thread as it is: nothing of it was done.
+        """
+        if self.path is None:
+            yield
+            return
+        with self._write_lock.never_waiting(), self._connections.never_waiting():
+            yield
+
     def now(self) -> int:
         """Milliseconds since 1970."""
         return int(self.clock() * 1000)

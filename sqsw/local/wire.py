@@ -1,7 +1,7 @@
 """A request to SQS becomes an operation, its result an answer; what carries them is not known here.
 
-1. protocol, operation and region out of the headers
-2. parameters out of the body
+1. which protocol it is: JSON 1.0, or the older query protocol
+2. operation, parameters and region
 3. the engine
 4. status, headers and body, errors of SQS included
 
@@ -13,17 +13,51 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from sqsw.local import json_protocol
-from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, LocalEngine
+from sqsw.local import json_protocol, query_answers, query_protocol
+from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, OPERATIONS, LocalEngine
 from sqsw.local.errors import ServiceError, UnknownOperationException
+from sqsw.local.query_protocol import NoAction
 
 #: names the region where nothing is signed
 REGION_HEADER: Final = "x-sqsw-region"
 
 Headers = dict[str, str]
 
-# Credential=AKID/20260101/eu-west-1/sqs/aws4_request
-_SCOPE = re.compile(r"Credential=[^/,\s]*/[0-9]{8}/([A-Za-z0-9-]{1,64})/sqs/")
+# Credential=AKID/20260101/eu-west-1/sqs/aws4_request, in a query string with %2F for the strokes
+_SCOPE = re.compile(
+    r"Credential=[^/,\s]*?(?:/|%2F)[0-9]{8}(?:/|%2F)([A-Za-z0-9-]{1,64})(?:/|%2F)sqs"
+)
+# A host name or an address, and a port: what can stand in the URL of a queue.
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+
+
+class Call(NamedTuple):
+    """One request as it came.
+
+    Parameters
+    ----------
+    headers :
+        With names in lower case.
+    scheme :
+        Under which it came, for the URLs of queues.
+    path, query :
+        Of the address, the query string as it was sent.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    body: bytes
+    scheme: str = "http"
+    path: str = "/"
+    query: str = ""
+
+    @property
+    def speaks_json(self) -> bool:
+        """Whether it is of the JSON protocol; everything else is taken for the older one."""
+        return "x-amz-target" in self.headers or (
+            "content-type" in self.headers
+            and (self.headers["content-type"].startswith("application/x-amz-json"))
+        )
 
 
 class Request(NamedTuple):
@@ -43,34 +77,19 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def answer(
-    engine: LocalEngine,
-    method: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    scheme: str = "http",
-) -> Answer:
-    """Answer one request; a receive that waits blocks the calling thread.
-
-    Parameters
-    ----------
-    headers :
-        With names in lower case.
-    scheme :
-        Under which the request came, for the URLs of queues.
-    """
+def answer(engine: LocalEngine, call: Call) -> Answer:
+    """Answer one request; a receive that waits blocks the calling thread."""
     try:
-        request = read_request(method, headers, body, scheme=scheme)
+        request = read_request(call)
         result = engine.handle(
             request.operation, request.params, region=request.region, origin=request.origin
         )
     except ServiceError as error:
-        return failure(error)
-    return success(result)
+        return failure(call, error)
+    return success(call, request.operation, result)
 
 
-def read_request(method: str, headers: Mapping[str, str], body: bytes, *, scheme: str) -> Request:
+def read_request(call: Call) -> Request:
     """The operation and its parameters.
 
     Raises
@@ -78,39 +97,63 @@ def read_request(method: str, headers: Mapping[str, str], body: bytes, *, scheme
     ServiceError
         It is no request of a protocol that is known here.
     """
-    if method != "POST":
-        raise UnknownOperationException(f"{method} is not a way to call this service.")
-    params = json_protocol.read_params(body)
-    _add_trace(params, headers)
-    operation = json_protocol.operation_of(headers.get("x-amz-target", ""))
-    return Request(operation, params, region_of(headers), _origin(headers, scheme))
+    origin = _origin(call)
+    if call.speaks_json:
+        if call.method != "POST":
+            raise UnknownOperationException(f"{call.method} is not a way to call this service.")
+        params = json_protocol.read_params(call.body)
+        operation = json_protocol.operation_of(call.headers.get("x-amz-target", ""))
+    else:
+        if call.method not in ("GET", "POST"):
+            raise NoAction
+        operation, params = query_protocol.read_request(call.path, call.query, call.body, origin)
+        if operation not in OPERATIONS:
+            raise query_protocol.invalid_action(operation)
+    _add_trace(params, call.headers)
+    return Request(operation, params, region_of(call), origin)
 
 
-def success(result: Mapping[str, Any]) -> Answer:
-    return Answer(200, _headers(), json_protocol.write_answer(result))
+def success(call: Call, operation: str, result: Mapping[str, Any]) -> Answer:
+    request_id = str(uuid.uuid4())
+    if call.speaks_json:
+        headers = _headers(json_protocol.CONTENT_TYPE, request_id)
+        return Answer(200, headers, json_protocol.write_answer(result))
+    as_json = query_protocol.prefers_json(call.headers)
+    headers = _headers(query_answers.JSON if as_json else query_answers.XML, request_id)
+    body = query_answers.write_answer(operation, result, request_id, as_json=as_json)
+    return Answer(200, headers, body)
 
 
-def failure(error: ServiceError) -> Answer:
-    headers = _headers() | json_protocol.error_headers(error)
-    return Answer(error.status, headers, json_protocol.write_error(error))
+def failure(call: Call, error: ServiceError) -> Answer:
+    request_id = str(uuid.uuid4())
+    if call.speaks_json:
+        headers = _headers(json_protocol.CONTENT_TYPE, request_id)
+        headers |= json_protocol.error_headers(error)
+        return Answer(error.status, headers, json_protocol.write_error(error))
+    # Who names no action gets XML, whatever was asked for.
+    as_json = query_protocol.prefers_json(call.headers) and not isinstance(error, NoAction)
+    headers = _headers(query_answers.JSON if as_json else query_answers.XML, request_id)
+    return Answer(
+        error.status, headers, query_answers.write_error(error, request_id, as_json=as_json)
+    )
 
 
-def region_of(headers: Mapping[str, str]) -> str:
+def region_of(call: Call) -> str:
     """The region that the call is signed for, or that our own sessions name."""
-    scope = _SCOPE.search(headers.get("authorization", ""))
+    headers = call.headers
+    scope = _SCOPE.search(headers.get("authorization", "")) or (
+        _SCOPE.search(call.query) if call.query else None
+    )
     return scope[1] if scope else headers.get(REGION_HEADER, DEFAULT_REGION)
 
 
-def _origin(headers: Mapping[str, str], scheme: str) -> str:
-    host = headers.get("host")
-    return f"{scheme}://{host}" if host else DEFAULT_ORIGIN
+def _origin(call: Call) -> str:
+    host = call.headers.get("host")
+    return f"{call.scheme}://{host}" if host and _HOST.fullmatch(host) else DEFAULT_ORIGIN
 
 
-def _headers() -> Headers:
-    return {
-        "Content-Type": json_protocol.CONTENT_TYPE,
-        "x-amzn-RequestId": str(uuid.uuid4()),
-    }
+def _headers(content_type: str, request_id: str) -> Headers:
+    return {"Content-Type": content_type, "x-amzn-RequestId": request_id}
 
 
 def _add_trace(params: dict[str, object], headers: Mapping[str, str]) -> None:

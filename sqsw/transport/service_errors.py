@@ -150,6 +150,6 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
         return ConnectionFailed(
             f"cannot connect to {endpoint}" if endpoint else f"cannot {doing}",
             why=str(error),
-            next="check the address and the network, or start a local SQS: sqsw work --local",
+            next="check the address and the network, or start a local SQS: sqsw serve",
         )
     return SQSError(f"cannot {doing}", why=str(error))

@@ -302,7 +302,9 @@ def test_a_file_that_stays_locked_is_told_by_the_call(tmp_path: Path) -> None:
     other.close()
     assert str(caught.value) == f"{path} is in use by another program"
     assert caught.value.why == "the file stayed locked for 5 seconds"
-    assert caught.value.next == "try again when the other program is done, or name another file"
+    assert caught.value.next == (
+        "share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324"
+    )
     session.close()
 
 
@@ -324,3 +326,10 @@ def test_a_full_disk_is_told_by_the_call(tmp_path: Path) -> None:
 )
 def test_a_variable_names_the_file(value: str | None, path: str | None) -> None:
     assert local_path(value) == path
+
+
+def test_words_of_variable_files_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert local_path("true") == local_path("YES") == local_path("on") == ".sqsw/local.db"
+    assert local_path("false") is local_path("No") is local_path("off") is None
+    assert local_path("~/queues.db") == "/home/ann/queues.db"

@@ -149,7 +149,7 @@ def test_an_endpoint_that_does_not_answer_is_named(sqsw: Sqsw) -> None:
     assert ran.err.splitlines() == [
         "error: cannot connect to http://127.0.0.1:9",
         "  why:  connection refused; the address comes from AWS_ENDPOINT_URL_SQS",
-        "  next: start the server there, or unset AWS_ENDPOINT_URL_SQS to use AWS",
+        "  next: start it with 'sqsw serve', or unset AWS_ENDPOINT_URL_SQS to use AWS",
     ]
 
 

@@ -13,8 +13,13 @@ def ask(
     sqs: Calls, operation: str, params: object, headers: dict[str, str] | None = None
 ) -> tuple[wire.Answer, Any]:
     all_headers = {"x-amz-target": f"AmazonSQS.{operation}", "host": "h:1"} | (headers or {})
-    answer = wire.answer(sqs.engine, "POST", all_headers, json.dumps(params).encode())
+    call = wire.Call("POST", all_headers, json.dumps(params).encode())
+    answer = wire.answer(sqs.engine, call)
     return answer, json.loads(answer.body)
+
+
+def region_of(headers: dict[str, str], query: str = "") -> str:
+    return wire.region_of(wire.Call("POST", headers, b"", query=query))
 
 
 def test_a_success(sqs: Calls) -> None:
@@ -48,7 +53,8 @@ def test_an_unknown_operation(sqs: Calls) -> None:
 
 
 def test_what_is_no_json(sqs: Calls) -> None:
-    answer = wire.answer(sqs.engine, "POST", {"x-amz-target": "AmazonSQS.ListQueues"}, b"{")
+    call = wire.Call("POST", {"x-amz-target": "AmazonSQS.ListQueues"}, b"{")
+    answer = wire.answer(sqs.engine, call)
     assert answer.status == 400
     assert b"SerializationException" in answer.body
 
@@ -56,9 +62,9 @@ def test_what_is_no_json(sqs: Calls) -> None:
 def test_the_region_is_that_of_the_signature(sqs: Calls) -> None:
     scope = "AKID/20260101/eu-west-1/sqs/aws4_request"
     signed = {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host"}
-    assert wire.region_of(signed) == "eu-west-1"
-    assert wire.region_of({}) == "local"
-    assert wire.region_of({wire.REGION_HEADER: "us-east-1"}) == "us-east-1"
+    assert region_of(signed) == "eu-west-1"
+    assert region_of({}) == "local"
+    assert region_of({wire.REGION_HEADER: "us-east-1"}) == "us-east-1"
     ask(sqs, "CreateQueue", {"QueueName": "q"}, signed)
     assert ask(sqs, "ListQueues", {})[1] == {}
     assert len(ask(sqs, "ListQueues", {}, signed)[1]["QueueUrls"]) == 1

@@ -1,0 +1,156 @@
+"""``sqsw serve``: run a local SQS."""
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqsw.core.errors import SettingsError
+from sqsw.memory_sqs import DEFAULT_HOST, DEFAULT_PATH, DEFAULT_PORT, local_path, serve_address
+from sqsw_cli.command import Command
+from sqsw_cli.exits import Exit
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.output import Printer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = """
+sqsw serve
+eval "$(sqsw serve --print-env)"
+sqsw serve --port 0 --local=ci.db
+sqsw serve --memory --json
+"""
+
+#: where requests that are signed must have their keys from; no secret is ever an option
+ACCESS_KEY = "SQSW_SERVE_ACCESS_KEY"
+SECRET_KEY = "SQSW_SERVE_SECRET_KEY"
+
+logger = logging.getLogger("sqsw.serve")
+
+
+@click.command(
+    cls=Command, examples=EXAMPLES, context_settings={"auto_envvar_prefix": "SQSW_SERVE"}
+)
+@click.option(
+    "--port",
+    metavar="N",
+    type=click.IntRange(0, 65_535),
+    default=DEFAULT_PORT,
+    help=f"Port; 0 picks a free one ({DEFAULT_PORT}).",
+)
+@click.option(
+    "--host", metavar="NAME", default=DEFAULT_HOST, help=f"Where to listen ({DEFAULT_HOST})."
+)
+@click.option("--memory", is_flag=True, help="Keep the queues in memory instead of a file.")
+@click.option("--no-auth", is_flag=True, help="Let everybody in, on another host than loopback.")
+@click.option("--print-env", is_flag=True, help="Print the lines for a shell, and do nothing else.")
+@click.pass_context
+def serve(
+    ctx: click.Context, port: int, host: str, memory: bool, no_auth: bool, print_env: bool
+) -> int:
+    """Run a local SQS.
+
+    The queues of --local over HTTP, for several processes, other languages, boto3 and the aws
+    command. With SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY set, every request must be signed
+    with them. Ctrl-C or SIGTERM stops.
+    """
+    from sqsw import memory_sqs
+    from sqsw_cli.logs import configure_logs
+
+    invocation = ctx.find_object(Invocation) or Invocation()
+    _refuse_elsewhere(invocation)
+    path = _path(invocation, memory)
+    key = _key()
+    facts = {"host": host, "path": path, "region": invocation.region or memory_sqs.DEFAULT_REGION}
+    if print_env:
+        _refuse_unknown_port(port)
+        _tell(invocation.printer, {**facts, "url": serve_address(host, port), "port": port})
+        return Exit.OK
+    configure_logs(invocation, daemon=True)
+
+    def ready(server: Any) -> None:
+        _tell(invocation.printer, {**facts, "url": server.url, "port": server.port})
+        logger.info("serving", extra={"url": server.url, "path": path, "signed": key is not None})
+
+    memory_sqs.serve(
+        path,
+        host,
+        port,
+        key=key,
+        no_auth=no_auth,
+        region_name=invocation.region,
+        on_ready=ready,
+    )
+    logger.info("stopped")
+    return Exit.OK
+
+
+def _refuse_elsewhere(invocation: Invocation) -> None:
+    """Options that say where queues are, or what they are called, have no meaning here."""
+    for name in ("endpoint_url", "profile", "queue_prefix"):
+        if getattr(invocation, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise SettingsError(
+                f"serve takes no {option}",
+                why="it is itself the place where the queues are, under the names they are sent",
+                next=f"leave out {option}; it belongs to the commands that use the server",
+            )
+
+
+def _path(invocation: Invocation, memory: bool) -> str | None:
+    """The file; None: memory."""
+    if not memory:
+        named = local_path(invocation.local or "1") if invocation.local is not None else None
+        return named or local_path(os.environ.get("SQSW_LOCAL")) or DEFAULT_PATH
+    if invocation.local not in (None, "0"):
+        raise SettingsError(
+            "--memory and --local do not go together",
+            why="the queues are either in memory or in a file",
+            next="leave out one of them",
+        )
+    return None
+
+
+def _key() -> tuple[str, str] | None:
+    """Access key and secret key, if requests are to be signed."""
+    access_key, secret_key = os.environ.get(ACCESS_KEY, ""), os.environ.get(SECRET_KEY, "")
+    if bool(access_key) != bool(secret_key):
+        given, missing = (ACCESS_KEY, SECRET_KEY) if access_key else (SECRET_KEY, ACCESS_KEY)
+        raise SettingsError(
+            f"{given} is set and {missing} is not",
+            why="a key has both parts",
+            next=f"set {missing} as well, or none of them",
+        )
+    return (access_key, secret_key) if access_key else None
+
+
+def _refuse_unknown_port(port: int) -> None:
+    if port == 0:
+        raise SettingsError(
+            "--print-env does not know a port that is picked later",
+            next="name the port, or take the lines that sqsw serve --port 0 prints",
+        )
+
+
+def _tell(printer: Printer, facts: dict[str, Any]) -> None:
+    """Where it is: lines for a shell, or one object."""
+    if printer.as_json:
+        printer.json("ready", facts)
+        return
+    for line in _exports(facts["url"], facts["region"]):
+        printer.say(line)
+
+
+def _exports(url: str, region: str) -> "Iterator[str]":
+    import shlex
+
+    yield f"export AWS_ENDPOINT_URL_SQS={shlex.quote(url)}"
+    name = shlex.quote(region)
+    # A secret is not written where it can be read later; the shell knows it by its variable.
+    key = (f'"${ACCESS_KEY}"', f'"${SECRET_KEY}"') if os.environ.get(ACCESS_KEY) else ("local",) * 2
+    yield (
+        f"export AWS_REGION={name} AWS_DEFAULT_REGION={name}"
+        f" AWS_ACCESS_KEY_ID={key[0]} AWS_SECRET_ACCESS_KEY={key[1]}"
+    )

@@ -1,0 +1,107 @@
+"""``sqsw serve`` as a process, and clients that are not SDKs."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from urllib.request import urlopen
+
+import boto3
+
+ROOT = Path(__file__).parents[2]
+
+
+class Serving:
+    """A running ``sqsw serve``."""
+
+    def __init__(self, process: "subprocess.Popen[str]", ready: dict[str, Any]) -> None:
+        self.process, self.ready = process, ready
+        self.url: str = ready["url"]
+        self.port: int = ready["port"]
+
+    def client(
+        self, access_key: str = "local", secret_key: str = "local", region: str = "local"
+    ) -> Any:
+        return boto3.session.Session(access_key, secret_key, region_name=region).client(
+            "sqs", endpoint_url=self.url
+        )
+
+    def page(self, path: str, **params: str) -> str:
+        """What a GET is answered."""
+        query = f"?{urlencode(params)}" if params else ""
+        with urlopen(self.url + path + query, timeout=30) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def waiting(self) -> int:
+        """Receives that wait now."""
+        (line,) = (x for x in self.page("/metrics").splitlines() if x.startswith("sqsw_waiting"))
+        return int(line.split()[1])
+
+    def connect(self, data: bytes = b"") -> socket.socket:
+        """A plain connection on which this was sent."""
+        url = urlsplit(self.url)
+        made = socket.create_connection((url.hostname, self.port), timeout=30)
+        made.sendall(data)
+        return made
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """The exit code after this signal, and what was logged."""
+        self.process.send_signal(number)
+        _, log = self.process.communicate(timeout=30)
+        return self.process.returncode, log
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    """One answer: head and body."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        part = connection.recv(65536)
+        assert part, answer
+        answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    found = re.search(rb"(?i)\r\ncontent-length: ([0-9]+)", head)
+    assert found, head
+    while len(body) < int(found[1]):
+        part = connection.recv(65536)
+        assert part, answer
+        body += part
+    return head + b"\r\n\r\n" + body
+
+
+@contextmanager
+def serving(
+    *options: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> Iterator[Serving]:
+    """``sqsw serve`` on a free port while this is entered."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sqsw_cli", "serve", "--json", "--port", "0", *options],
+        cwd=cwd,
+        env={**environment(), **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout and process.stderr
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        yield Serving(process, json.loads(line))
+    finally:
+        process.kill()
+        process.wait(30)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def environment() -> dict[str, str]:
+    """For a process in another directory than that of the project."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "SQSW_CONFIG": "none"}

@@ -1,0 +1,341 @@
+"""The server as a process: how it begins and ends, who may come in, and who is sent away."""
+
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sqsw.local.engine import LocalEngine
+from sqsw.local.server import LocalServer
+from tests.backends import wait_until
+from tests.life.serving import ROOT, Serving, environment, read_answer, serving
+
+TASKS = """
+from pathlib import Path
+
+from sqsw import SQSEnv
+
+env = SQSEnv()
+
+@env.processor("emails", "send_email")
+def send_email(to):
+    Path("sending").write_text(to)
+    Path("sending").rename("sent")
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Serving]:
+    with serving("--memory") as running:
+        yield running
+
+
+def test_it_says_where_it_is(tmp_path: Path) -> None:
+    with serving("--local=ci.db", cwd=tmp_path) as running:
+        assert running.ready == {
+            "type": "ready",
+            "url": f"http://127.0.0.1:{running.port}",
+            "host": "127.0.0.1",
+            "port": running.port,
+            "path": "ci.db",
+            "region": "local",
+        }
+        assert json.loads(running.page("/health")) == {"status": "ok"}
+        running.client().create_queue(QueueName="q")
+        code, log = running.end()
+    assert code == 0
+    assert (tmp_path / "ci.db").exists()
+    events = [json.loads(line) for line in log.splitlines()]
+    assert [event["event"] for event in events] == ["serving", "request", "request", "stopped"]
+    assert events[2].items() >= {"operation": "CreateQueue", "status": 200, "path": "/"}.items()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_answers_the_receives_that_wait(number: int) -> None:
+    with serving("--memory") as running, ThreadPoolExecutor() as pool:
+        client = running.client()
+        url = client.create_queue(QueueName="q")["QueueUrl"]
+        polls = [
+            pool.submit(client.receive_message, QueueUrl=url, WaitTimeSeconds=20) for _ in range(5)
+        ]
+        wait_until(lambda: running.waiting() == 5, 20, "five receives to wait")
+        begun = time.monotonic()
+        code, _ = running.end(number)
+        assert code == 0
+        assert time.monotonic() - begun < 5
+        assert ["Messages" in poll.result() for poll in polls] == [False] * 5
+
+
+def test_a_client_that_hung_up_takes_no_message(server: Serving) -> None:
+    client = server.client()
+    url = client.create_queue(QueueName="hung-up")["QueueUrl"]
+    request = f"GET {url.removeprefix(server.url)}?Action=ReceiveMessage&WaitTimeSeconds=20"
+    with server.connect(f"{request} HTTP/1.1\r\nHost: h\r\n\r\n".encode()):
+        wait_until(lambda: server.waiting() == 1, 20, "the receive to wait")
+    wait_until(lambda: server.waiting() == 0, 20, "the server to notice")
+    client.send_message(QueueUrl=url, MessageBody="x")
+    (message,) = client.receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
+    assert message["Attributes"]["ApproximateReceiveCount"] == "1"
+
+
+def test_a_send_wakes_a_receive_that_waits(server: Serving) -> None:
+    client = server.client()
+    url = client.create_queue(QueueName="woken")["QueueUrl"]
+    with ThreadPoolExecutor() as pool:
+        poll = pool.submit(client.receive_message, QueueUrl=url, WaitTimeSeconds=20)
+        wait_until(lambda: server.waiting() == 1, 20, "the receive to wait")
+        begun = time.monotonic()
+        client.send_message(QueueUrl=url, MessageBody="x")
+        assert len(poll.result()["Messages"]) == 1
+        assert time.monotonic() - begun < 5
+
+
+def test_the_older_protocol_by_hand(server: Serving) -> None:
+    created = server.page("/", Action="CreateQueue", QueueName="by-hand", Version="2012-11-05")
+    found = re.search("<QueueUrl>(.*)</QueueUrl>", created)
+    assert found
+    path = found[1].removeprefix(server.url)
+    server.page(path, Action="SendMessage", MessageBody="<x>")
+    assert "<Body>&lt;x&gt;</Body>" in server.page(path, Action="ReceiveMessage")
+    with pytest.raises(HTTPError) as caught:
+        server.page(path)
+    assert caught.value.code == 404
+    assert caught.value.read() == b"<UnknownOperationException/>"
+    caught.value.close()
+
+
+def test_queue_urls_begin_with_the_host_that_was_asked(server: Serving) -> None:
+    request = b"GET /?Action=CreateQueue&QueueName=host HTTP/1.1\r\nHost: sqs.test:1\r\n\r\n"
+    with server.connect(request) as connection:
+        assert b"<QueueUrl>http://sqs.test:1/000000000000/host<" in read_answer(connection)
+    request = request.replace(b"sqs.test:1", b"<no host>")
+    with server.connect(request) as connection:
+        assert b"no host" not in read_answer(connection)
+
+
+def test_metrics(server: Serving) -> None:
+    client = server.client()
+    url = client.create_queue(QueueName="counted")["QueueUrl"]
+    client.send_message(QueueUrl=url, MessageBody="x")
+    with pytest.raises(ClientError):
+        client.get_queue_url(QueueName="nobody")
+    lines = server.page("/metrics").splitlines()
+    assert 'sqsw_requests_total{operation="GetQueueUrl",status="400"} 1' in lines
+    name = 'region="local",queue="counted",state="visible"'
+    assert f"sqsw_queue_messages{{{name}}} 1" in lines
+
+
+def test_with_keys_every_request_must_be_signed() -> None:
+    keys = {"SQSW_SERVE_ACCESS_KEY": "AKID", "SQSW_SERVE_SECRET_KEY": "secret"}
+    with serving("--memory", env=keys) as running:
+        client = running.client("AKID", "secret")
+        url = client.create_queue(QueueName="q")["QueueUrl"]
+        client.send_message(QueueUrl=url, MessageBody="é" * 1000)
+        for access_key, secret_key, code in [
+            ("OTHER", "secret", "InvalidClientTokenId"),
+            ("AKID", "other", "SignatureDoesNotMatch"),
+        ]:
+            with pytest.raises(ClientError) as caught:
+                running.client(access_key, secret_key).list_queues()
+            assert caught.value.response["Error"]["Code"] == code
+            assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+        with pytest.raises(HTTPError) as refused:
+            running.page("/", Action="ListQueues")
+        assert b"<Code>MissingAuthenticationToken</Code>" in refused.value.read()
+        refused.value.close()
+        assert "ok" in running.page("/health")
+
+
+def test_a_worker_and_a_sender_over_http(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    with serving("--local=shared.db", cwd=tmp_path) as running:
+        env = environment() | {
+            "AWS_ENDPOINT_URL_SQS": running.url,
+            **dict.fromkeys(("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "local"),
+        }
+
+        def sqsw(*words: str) -> "subprocess.Popen[bytes]":
+            command = [sys.executable, "-m", "sqsw_cli", *words]
+            return subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
+
+        assert sqsw("create-queue", "emails").wait(60) == 0
+        worker = sqsw("work", "tasks:env", "--endpoint-url", running.url)
+        job = ("emails", "send_email", "to=ann@example.com")
+        assert sqsw("send", *job, "--app", "tasks:env").wait(60) == 0
+        wait_until((tmp_path / "sent").exists, 60, "the job")
+        assert (tmp_path / "sent").read_text() == "ann@example.com"
+        worker.kill()  # a drain would wait for the end of its receive
+        worker.wait(60)
+        # Who has the file sees the same queues.
+        assert LocalEngine(tmp_path / "shared.db").handle("ListQueues", {})["QueueUrls"]
+
+
+def test_a_port_in_use_is_told(server: Serving) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sqsw_cli", "serve", "--memory", "--port", str(server.port)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 6
+    assert done.stderr.startswith(
+        f"error: port {server.port} of 127.0.0.1 is in use by another program\n"
+    )
+    assert done.stdout == ""
+
+
+def test_a_file_that_another_program_holds_stops_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    with serving(f"--local={path}") as running, ThreadPoolExecutor() as pool:
+        client = running.client()
+        url = client.create_queue(QueueName="q")["QueueUrl"]
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        sent = pool.submit(client.send_message, QueueUrl=url, MessageBody="x")
+        time.sleep(0.5)
+        begun = time.monotonic()
+        assert "ok" in running.page("/health")
+        client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        assert time.monotonic() - begun < 2
+        assert not sent.done()
+        other.execute("ROLLBACK")
+        other.close()
+        assert sent.result()["MessageId"]
+
+
+# -- clients that do not behave --------------------------------------------------------------
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    """A server in this process that gives its clients half a second for a request."""
+    from sqsw.local import connection
+
+    monkeypatch.setattr(connection.Connection, "request_seconds", 0.5)
+    server = LocalServer(LocalEngine(None), "127.0.0.1", 0)
+    ready = threading.Event()
+    thread = threading.Thread(target=server.run, args=(ready.set,))
+    thread.start()
+    assert ready.wait(20)
+    process: Any = None
+    yield Serving(process, {"url": server.url, "port": server.port})
+    server.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def answer_of(running: Serving, data: bytes) -> bytes:
+    """All that is answered until the server closes."""
+    parts = []
+    with running.connect(data) as connection:
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /health HT",
+        b"POST / HTTP/1.1\r\nHost: h\r\nX-Half: a",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf",
+    ],
+    ids=["request line", "header", "body"],
+)
+def test_half_a_request_is_cut_off(hasty: Serving, data: bytes) -> None:
+    begun = time.monotonic()
+    answer = answer_of(hasty, data)
+    assert time.monotonic() - begun < 10
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"<Code>RequestTimeout</Code>" in answer
+
+
+def test_a_receive_may_wait_longer_than_a_request_may_come(hasty: Serving) -> None:
+    hasty.page("/", Action="CreateQueue", QueueName="q")
+    begun = time.monotonic()
+    answer = hasty.page("/000000000000/q", Action="ReceiveMessage", WaitTimeSeconds="1")
+    assert "<ReceiveMessageResult/>" in answer
+    assert time.monotonic() - begun >= 1
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
+        (b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"GET /" + b"a" * 70_000, 431),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),
+    ],
+    ids=["garbage", "path", "connect", "lengths", "address", "header"],
+)
+def test_what_is_no_request_is_answered_in_the_form_of_sqs(
+    server: Serving, data: bytes, status: int
+) -> None:
+    with server.connect(data) as connection:
+        answer = read_answer(connection)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Content-Type: text/xml\r\n" in answer
+    assert answer.endswith(b"</ErrorResponse>")
+
+
+def test_too_large_a_body_is_refused_and_the_connection_goes_on(server: Serving) -> None:
+    body = b"a" * (9 * 1024 * 1024)
+    headers = f"Host: h\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: {len(body)}"
+    with server.connect(f"POST / HTTP/1.1\r\n{headers}\r\n\r\n".encode()) as connection:
+        connection.sendall(body)
+        refused = read_answer(connection)
+        assert refused.startswith(b"HTTP/1.1 413 ")
+        assert b'"__type": "com.amazonaws.sqs#RequestEntityTooLarge"' in refused
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_the_largest_message_passes(server: Serving) -> None:
+    client = server.client()
+    url = client.create_queue(QueueName="large")["QueueUrl"]
+    body = "é" * (512 * 1024)  # 1 MiB in UTF-8, three times as much as botocore writes it
+    client.send_message(QueueUrl=url, MessageBody=body)
+    (message,) = client.receive_message(QueueUrl=url)["Messages"]
+    assert message["Body"] == body
+
+
+def test_garbage_behind_a_request_does_not_take_its_answer(server: Serving) -> None:
+    answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: h\r\n\r\nGARBAGE\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b'{"status": "ok"}')
+
+
+def test_requests_in_one_piece_are_answered_in_their_order(server: Serving) -> None:
+    second = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n" + second)
+    assert re.findall(rb"HTTP/1.1 ([0-9]+)", answer) == [b"200", b"404"]
+
+
+@pytest.mark.parametrize(
+    "option", ["--endpoint-url=http://127.0.0.1:1", "--profile=dev", "--queue-prefix=p_"]
+)
+def test_what_it_would_ignore_is_refused(option: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sqsw_cli", "serve", option],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert f"serve takes no {option.partition('=')[0]}" in done.stderr

@@ -1,0 +1,28 @@
+"""Our server as a process whose clock a test can move: ``python -m tests.served PORT``.
+
+Each line on stdin is a number of seconds by which time goes on; one line on stdout answers it.
+"""
+
+import sys
+import threading
+
+from sqsw.local.clock import MovableClock
+from sqsw.local.engine import LocalEngine
+from sqsw.local.server import LocalServer
+
+
+def serve(port: int) -> None:
+    clock = MovableClock()
+    server = LocalServer(LocalEngine(None, clock=clock), "127.0.0.1", port)
+
+    def move() -> None:
+        for line in sys.stdin:
+            clock.advance(seconds=float(line))
+            print("moved", flush=True)
+
+    threading.Thread(target=move, daemon=True).start()
+    server.run(lambda: None)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -1,0 +1,147 @@
+"""``sqsw serve``: what it says, and what it refuses; the server itself is in tests/life."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqsw import memory_sqs
+from tests.unit.cli.conftest import Sqsw
+
+ENV = (
+    "export AWS_ENDPOINT_URL_SQS=http://127.0.0.1:9324\n"
+    "export AWS_REGION=local AWS_DEFAULT_REGION=local"
+    " AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n"
+)
+
+
+class Calls(list[dict[str, Any]]):
+    """Stands for the server: notes what it is to do, and is ready at once."""
+
+    url, port = "http://127.0.0.1:9324", 9324
+
+    def __call__(self, path: str | None, host: str, port: int, **options: Any) -> None:
+        self.append({"path": path, "host": host, "port": port, **options})
+        options["on_ready"](self)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    monkeypatch.setattr(memory_sqs, "serve", made := Calls())
+    return made
+
+
+def test_it_prints_lines_for_a_shell(sqsw: Sqsw, calls: Calls, home: Path) -> None:
+    ran = sqsw("serve")
+    assert ran.code == 0
+    assert ran.out == ENV
+    (call,) = calls
+    assert call["path"] == str(home / "local.db")  # that of SQSW_LOCAL
+    assert (call["host"], call["port"], call["key"]) == ("127.0.0.1", 9324, None)
+
+
+def test_ready_is_one_object_for_a_program(sqsw: Sqsw, calls: Calls) -> None:
+    ran = sqsw("serve --json --memory --region eu-west-1")
+    assert ran.objects == [
+        {
+            "type": "ready",
+            "url": "http://127.0.0.1:9324",
+            "host": "127.0.0.1",
+            "port": 9324,
+            "path": None,
+            "region": "eu-west-1",
+        }
+    ]
+    assert calls[0]["region_name"] == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "path"),
+    [
+        ("serve", "", ".sqsw/local.db"),
+        ("serve --local", "other.db", ".sqsw/local.db"),
+        ("serve --local=a.db", "other.db", "a.db"),
+        ("--local=a.db serve", "", "a.db"),
+        ("serve --local=0", "1", ".sqsw/local.db"),
+        ("serve --memory", "other.db", None),
+    ],
+)
+def test_which_file(
+    sqsw: Sqsw,
+    calls: Calls,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    variable: str,
+    path: str | None,
+) -> None:
+    monkeypatch.setenv("SQSW_LOCAL", variable)
+    assert sqsw(words).code == 0
+    assert calls[0]["path"] == path
+
+
+def test_print_env_prints_and_starts_nothing(sqsw: Sqsw, calls: Calls) -> None:
+    assert sqsw("serve --print-env").out == ENV
+    assert "=http://127.0.0.1:5555\n" in sqsw("serve --print-env --host 0.0.0.0 --port 5555").out
+    assert "='http://[::1]:9324'\n" in sqsw("serve --print-env --host ::1").out
+    assert calls == []
+
+
+def test_print_env_needs_a_port(sqsw: Sqsw) -> None:
+    ran = sqsw("serve --print-env --port 0")
+    assert ran.code == 2
+    assert "does not know a port" in ran.err
+
+
+def test_the_lines_never_hold_a_secret(
+    sqsw: Sqsw, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQSW_SERVE_ACCESS_KEY", "AKID")
+    monkeypatch.setenv("SQSW_SERVE_SECRET_KEY", "hidden")
+    ran = sqsw("serve")
+    assert 'AWS_SECRET_ACCESS_KEY="$SQSW_SERVE_SECRET_KEY"' in ran.out
+    assert "hidden" not in ran.out + ran.err
+    assert calls[0]["key"] == ("AKID", "hidden")
+
+
+def test_options_by_variables(sqsw: Sqsw, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQSW_SERVE_PORT", "1234")
+    assert sqsw("serve").code == 0
+    assert calls[0]["port"] == 1234
+
+
+def test_half_a_key_is_refused(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQSW_SERVE_SECRET_KEY", "x")
+    ran = sqsw("serve")
+    assert ran.code == 2
+    assert ran.err.startswith(
+        "error: SQSW_SERVE_SECRET_KEY is set and SQSW_SERVE_ACCESS_KEY is not"
+    )
+
+
+def test_memory_and_a_file_do_not_go_together(sqsw: Sqsw) -> None:
+    ran = sqsw("serve --memory --local")
+    assert ran.code == 2
+    assert ran.err.startswith("error: --memory and --local do not go together\n")
+
+
+def test_another_host_without_a_key_is_refused(sqsw: Sqsw) -> None:
+    ran = sqsw("serve --host 0.0.0.0 --port 0")
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        "error: '0.0.0.0' lets in whoever reaches it",
+        "  why:  it is no address of this machine alone, and no key is asked for",
+        "  next: set SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY, or say --no-auth",
+    ]
+
+
+def test_a_host_that_is_none_of_ours(sqsw: Sqsw) -> None:
+    ran = sqsw("serve --host 192.0.2.1 --no-auth --port 0")
+    assert ran.code == 2
+    assert ran.err.startswith("error: cannot listen on port 0 of 192.0.2.1\n")
+
+
+def test_a_file_that_cannot_be_used(sqsw: Sqsw, home: Path) -> None:
+    (home / "text").write_text("no database " * 100)
+    ran = sqsw("serve --local=text --port 0")
+    assert ran.code == 2
+    assert ran.err.startswith("error: text cannot be used\n")
