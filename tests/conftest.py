@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
         (signal.SIGHUP, signal.SIG_DFL),
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
-            # Shells and nohup start what runs in the background like that; a worker stays deaf then.
+            # Shells and nohup start what is in the background like that, and it stays deaf.
             signal.signal(number, handler)
     config.stash[BACKENDS] = make_backends("localstack" in _expression(config))
 
