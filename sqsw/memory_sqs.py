@@ -9,12 +9,14 @@ import errno
 import functools
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
 from sqsw.core.errors import Busy, SettingsError, SQSError
 from sqsw.local import wire
 from sqsw.local.clock import Clock, MovableClock
@@ -32,13 +34,6 @@ DEFAULT_PORT: Final = 9324
 
 #: the file of the embedded SQS where none is named
 DEFAULT_PATH: Final = ".sqsw/local.db"
-
-#: emit it on any client of a session, and its receives that wait in this process answer at once
-END_POLLS_EVENT: Final = "sqsw.end-polls"
-
-#: emit it on any client of a session with ``queue_url``, ``after`` and ``limit``; the response is a
-#: :class:`~sqsw.local.peeking.Peek`
-PEEK_EVENT: Final = "sqsw.peek"
 
 # One lock for all sessions, held over a fork: botocore's sessions are not made for two threads, and
 # a child must not inherit one that is half made.
@@ -71,7 +66,7 @@ def serve_address(host: str, port: int) -> str:
     return f"http://{reachable(host)}:{port}"
 
 
-class _EmbeddedSession:
+class _EmbeddedSession(ABC):
     """What both sessions share: a boto3 session whose SQS clients talk to an engine."""
 
     #: the file; None: memory
@@ -81,9 +76,9 @@ class _EmbeddedSession:
         self.region_name = region_name or DEFAULT_REGION
 
     @property
+    @abstractmethod
     def engine(self) -> LocalEngine:
         """The embedded SQS behind this session."""
-        raise NotImplementedError
 
     def client(
         self,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
 from sqsw.transport.batches import Entry, EntryFailure
@@ -14,13 +15,6 @@ from sqsw.transport.service_errors import service_errors
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
-
-#: Asked of a client whose queues can be looked into without a receive; AWS has no such thing.
-PEEK_EVENT = "sqsw.peek"
-
-#: Told to a client whose long polls shall end now. Sessions on the embedded SQS listen for it; AWS
-#: has no such thing, so there it goes unheard and a poll lasts as long as it lasts.
-END_POLLS_EVENT = "sqsw.end-polls"
 
 
 #: messages that one look brings

@@ -15,9 +15,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
+from sqsw.core.client_events import END_POLLS_EVENT
 from sqsw.core.errors import Busy, SettingsError, SQSError
 from sqsw.memory_sqs import (
-    END_POLLS_EVENT,
     LocalSession,
     MemoryAWS,
     MemorySession,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sqsw.core.client_events import PEEK_EVENT
 from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
@@ -13,7 +14,6 @@ from sqsw.sqs_manage.message_view import MessageView
 from sqsw.sqs_manage.peek import peek_messages
 from sqsw.sqs_manage.receive_pass import Notice
 from sqsw.sqs_manage.selection import Filter, Selection
-from sqsw.transport.queue_client import PEEK_EVENT
 from tests.unit.sqs_manage.faults import Faults
 from tests.unit.sqs_manage.queues import counts, send_jobs
 
