@@ -29,6 +29,7 @@ COMMANDS = {
         "Create a queue and its dead-letter queue",
     ),
     "purge": Row("sqsw_cli.commands.purge:purge", "Delete the messages of a queue"),
+    "delete-queue": Row("sqsw_cli.commands.delete_queue:delete_queue", "Delete queues"),
     "serve": Row("sqsw_cli.commands.serve:serve", "Run a local SQS"),
 }
 

@@ -3,15 +3,16 @@
 Nothing here happens but on a person's order.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 
 from sqsw.core.errors import QueueNotFound, SettingsError
-from sqsw.sqs_manage.describe import QueueReport, report_of
+from sqsw.sqs_manage.describe import QueueReport, describe_queue, report_of
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.peek import look
 from sqsw.sqs_manage.picking import Picked, Picker
+from sqsw.sqs_manage.queue_calls import redrive_target
 from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
 
@@ -36,6 +37,44 @@ def delete_queue(env: ManageHost, queue_name: str) -> QueueReport | None:
     except QueueNotFound:
         return None
     return report
+
+
+def unneeded_dead_letter_queues(
+    env: ManageHost,
+    queues: Sequence[QueueReport],
+    on_notice: Callable[[Notice], None],
+) -> list[QueueReport]:
+    """The dead-letter queues that may go with these queues: empty, and of no other queue.
+
+    Parameters
+    ----------
+    queues :
+        The queues that are to be deleted.
+    on_notice :
+        Told of each dead-letter queue that has to stay, and why.
+    """
+    going = {queue.name for queue in queues}
+    targets = {redrive_target(queue.attributes)[0] for queue in queues}
+    targets -= {None, *(queue.arn for queue in queues)}
+    unneeded = []
+    for target in sorted(filter(None, targets)):
+        try:
+            report = describe_queue(env, target)
+        except QueueNotFound:
+            continue
+        if reason := _reason_to_keep(report, going):
+            on_notice(Notice(f"{report.name!r} is kept", why=reason))
+        else:
+            unneeded.append(report)
+    return unneeded
+
+
+def _reason_to_keep(dead_letter_queue: QueueReport, going: Collection[str]) -> str | None:
+    if others := sorted(set(dead_letter_queue.sources) - set(going)):
+        return f"it is the dead-letter queue of {', '.join(others)} as well"
+    if held := dead_letter_queue.total:
+        return f"it holds {held} message{'s' if held > 1 else ''}"
+    return None
 
 
 def purge_queue(env: ManageHost, queue_name: str) -> QueueReport:

@@ -1,0 +1,104 @@
+"""``sqsw delete-queue``: queues that are no longer needed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from sqsw_cli.command import Command
+from sqsw_cli.confirming import type_the_name
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.opening import opened
+from sqsw_cli.options import yes_option
+from sqsw_cli.output import Printer
+from sqsw_cli.records import values_of
+from sqsw_cli.wording import count_of
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+    from sqsw.sqs_manage.describe import QueueReport
+
+EXAMPLES = """
+sqsw delete-queue emails --with-dlq
+sqsw delete-queue tmp_1 tmp_2 --yes
+"""
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("queues", metavar="QUEUE...", nargs=-1, required=True)
+@click.option(
+    "--with-dlq",
+    is_flag=True,
+    help="Its dead-letter queue too, if that is empty and no other queue uses it.",
+)
+@yes_option
+@click.pass_obj
+def delete_queue(
+    invocation: Invocation, queues: Sequence[str], with_dlq: bool, yes: bool
+) -> None:
+    """Delete queues and all that is in them.
+
+    The names stay unusable for 60 seconds. A queue that is not there is no error.
+    """
+    from sqsw.sqs_manage.remove import unneeded_dead_letter_queues
+
+    printer = invocation.printer
+    with opened(invocation) as env:
+        found = {report.sqs_name: report for report in (_find(env, queue) for queue in queues)}
+        going = [report for report in found.values() if report.url is not None]
+        if with_dlq:
+            going += unneeded_dead_letter_queues(
+                env, going, lambda notice: printer.warn(notice.message, notice.why, notice.next)
+            )
+        if not yes:
+            _confirm(going)
+        for report in found.values():
+            if report.url is None:
+                _show(printer, report)
+        for report in going:
+            _show(printer, _delete(env, report))
+
+
+def _find(env: "SQSEnv", queue: str) -> "QueueReport":
+    """The queue as it is; one without URL where there is none."""
+    from sqsw.core.errors import QueueNotFound
+    from sqsw.sqs_manage.describe import describe_queue, report_of
+
+    try:
+        return describe_queue(env, queue)
+    except QueueNotFound:
+        return report_of(env, env.queue_client(queue), {}, "unchanged", exists=False)
+
+
+def _delete(env: "SQSEnv", report: "QueueReport") -> "QueueReport":
+    from sqsw.sqs_manage import remove
+
+    # By its URL: the name in the report has lost its prefix, and may have come as an ARN.
+    gone = remove.delete_queue(env, str(report.url)) is None
+    return replace(report, action="unchanged" if gone else "deleted")
+
+
+def _confirm(going: "Sequence[QueueReport]") -> None:
+    """A person types the name of each."""
+    for report in going:
+        holding = count_of(report.total, "message")
+        type_the_name(
+            report.name,
+            [
+                f"{report.name} holds about {holding}.",
+                "Deleting the queue deletes them too and cannot be undone.",
+            ],
+            f"delete-queue deletes {report.name!r} with about {holding} and needs a yes",
+        )
+
+
+def _show(printer: Printer, report: "QueueReport") -> None:
+    if printer.as_json:
+        printer.json("queue", values_of(report))
+    elif not printer.terminal:
+        printer.plain(report.name, report.action)
+    elif report.action == "deleted":
+        printer.done(f"{report.name} deleted; its name can be used again in 60 seconds")
+    else:
+        printer.say(f"{report.name} is not there: nothing to delete")

@@ -1,0 +1,81 @@
+"""``sqsw delete-queue``."""
+
+from tests.unit.cli.conftest import Sqsw
+
+
+def queues(sqsw: Sqsw) -> list[str]:
+    return sorted(sqsw.env.get_all_known_queues())
+
+
+def test_without_a_terminal_it_wants_a_yes(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
+    sqsw("send emails a")
+    ran = sqsw.process("delete-queue emails", input="emails\n")
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        "error: delete-queue deletes 'emails' with about 1 message and needs a yes",
+        "  why:  there is no terminal to ask on",
+        "  next: add --yes if this is intended",
+    ]
+    assert queues(sqsw) == ["emails"]
+
+
+def test_several_queues_go_and_one_that_is_not_there_is_no_error(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
+    sqsw("create-queue news")
+    ran = sqsw("delete-queue emails nothing news --yes --json")
+    assert ran.code == 0
+    assert {one["name"]: one["action"] for one in ran.objects} == {
+        "nothing": "unchanged",
+        "emails": "deleted",
+        "news": "deleted",
+    }
+    assert queues(sqsw) == []
+
+
+def test_by_its_url_and_its_name_it_is_one_queue(sqsw: Sqsw) -> None:
+    (made,) = sqsw("create-queue emails --json").objects
+    ran = sqsw("delete-queue", made["url"], "emails", made["arn"], "--yes")
+    assert (ran.code, ran.out) == (0, "emails\tdeleted\n")
+
+
+def test_the_name_is_taken_for_a_minute(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
+    sqsw("delete-queue emails --yes")
+    assert sqsw("create-queue emails").code == 6
+
+
+def test_an_empty_dead_letter_queue_goes_with_its_queue(sqsw: Sqsw) -> None:
+    sqsw("create-queue --dlq emails_dead")
+    ran = sqsw("delete-queue emails --with-dlq --yes")
+    assert ran.out == "emails\tdeleted\nemails_dead\tdeleted\n"
+    assert queues(sqsw) == []
+
+
+def test_a_dead_letter_queue_under_another_prefix_is_the_one_that_goes(sqsw: Sqsw) -> None:
+    sqsw("create-queue prod_emails --dlq shared_dead")
+    sqsw("create-queue prod_shared_dead")
+    assert sqsw("delete-queue emails --with-dlq --yes --queue-prefix prod_").code == 0
+    assert queues(sqsw) == ["prod_shared_dead"]
+
+
+def test_a_dead_letter_queue_that_is_needed_stays(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq dead")
+    sqsw("create-queue news --dlq dead")
+    ran = sqsw("delete-queue emails --with-dlq --yes")
+    assert (ran.code, ran.out) == (0, "emails\tdeleted\n")
+    assert ran.err.splitlines() == [
+        "warning: 'dead' is kept",
+        "  why:  it is the dead-letter queue of news as well",
+    ]
+    sqsw("send dead a")
+    ran = sqsw("delete-queue news --with-dlq --yes")
+    assert "it holds 1 message" in ran.err
+    assert queues(sqsw) == ["dead"]
+
+
+def test_both_sources_of_a_dead_letter_queue_take_it_along(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq dead")
+    sqsw("create-queue news --dlq dead")
+    assert sqsw("delete-queue emails news --with-dlq --yes").code == 0
+    assert queues(sqsw) == []
