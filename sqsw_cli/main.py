@@ -31,6 +31,9 @@ COMMANDS = {
     "purge": Row("sqsw_cli.commands.purge:purge", "Delete the messages of a queue"),
     "delete-queue": Row("sqsw_cli.commands.delete_queue:delete_queue", "Delete queues"),
     "serve": Row("sqsw_cli.commands.serve:serve", "Run a local SQS"),
+    "completion": Row(
+        "sqsw_cli.commands.completion:completion", "Print the completion script for a shell"
+    ),
 }
 
 EXAMPLES = """
@@ -52,6 +55,8 @@ class Root(LazyGroup):
         **extra: Any,
     ) -> NoReturn:
         words = list(sys.argv[1:] if args is None else args)
+        if "_SQSW_COMPLETE" in os.environ:
+            import sqsw_cli.completing.shells  # noqa: F401  # click finds the shells by their names
         invocation = Invocation(args=words)
         try:
             result = super().main(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError, SQSError
+from sqsw_cli.completing.jobs import remember_jobs
 from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
 
@@ -48,6 +49,8 @@ def opened(
         strict=strict,
         on_plugin_failure=lambda failure: _warn(invocation, failure),
     )
+    if app_paths or plugins:
+        remember_jobs(app_paths, env.registrations())
     try:
         yield env
     except SQSError as error:

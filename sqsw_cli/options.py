@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sqsw_cli.completing.values import complete_app, complete_job
 from sqsw_cli.params import DURATION, FILTER
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -20,6 +21,7 @@ def app_options(command: Decorated) -> Decorated:
         metavar="APP",
         multiple=True,
         envvar="SQSW_APP",
+        shell_complete=complete_app,
         help="module:attribute, or module; may be repeated. [SQSW_APP]",
     )(command)
 
@@ -29,7 +31,12 @@ def selection_options(command: Decorated) -> Decorated:
     for option in reversed(
         [
             click.option(
-                "--job", "jobs", metavar="NAME", multiple=True, help="Job name; * allowed."
+                "--job",
+                "jobs",
+                metavar="NAME",
+                multiple=True,
+                shell_complete=complete_job,
+                help="Job name; * allowed.",
             ),
             click.option(
                 "--filter",

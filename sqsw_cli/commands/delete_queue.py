@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw_cli.command import Command
+from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.confirming import type_the_name
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import opened
@@ -26,7 +27,9 @@ sqsw delete-queue tmp_1 tmp_2 --yes
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queues", metavar="QUEUE...", nargs=-1, required=True)
+@click.argument(
+    "queues", metavar="QUEUE...", nargs=-1, required=True, shell_complete=complete_queue
+)
 @click.option(
     "--with-dlq",
     is_flag=True,
@@ -34,9 +37,7 @@ sqsw delete-queue tmp_1 tmp_2 --yes
 )
 @yes_option
 @click.pass_obj
-def delete_queue(
-    invocation: Invocation, queues: Sequence[str], with_dlq: bool, yes: bool
-) -> None:
+def delete_queue(invocation: Invocation, queues: Sequence[str], with_dlq: bool, yes: bool) -> None:
     """Delete queues and all that is in them.
 
     The names stay unusable for 60 seconds. A queue that is not there is no error.

@@ -8,6 +8,7 @@ import click
 
 from sqsw.core.errors import SettingsError
 from sqsw_cli.command import Command
+from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
 from sqsw_cli.global_options import is_typed
@@ -37,7 +38,7 @@ sqsw inspect --tasks --app myapp.tasks:env
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=complete_queue)
 @click.option("--peek", metavar="N", type=click.IntRange(min=1), help="Show up to N messages.")
 @click.option(
     "--count-by", metavar="PATH", help="With --peek: count by a key, as in args.customer."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw_cli.command import Command
+from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.confirming import type_the_name, yes_or_no
 from sqsw_cli.exits import Exit
 from sqsw_cli.invocation import Invocation
@@ -34,7 +35,7 @@ sqsw purge emails --job old_job
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queue")
+@click.argument("queue", shell_complete=complete_queue)
 @selection_options
 @limit_option
 @yes_option

@@ -9,6 +9,7 @@ import click
 
 from sqsw.core.errors import SettingsError
 from sqsw_cli.command import Command
+from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
 from sqsw_cli.global_options import is_typed
@@ -45,8 +46,14 @@ sqsw redrive foo_dead --status
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("dlq")
-@click.option("--to", "target", metavar="QUEUE", help="Destination for all messages.")
+@click.argument("dlq", shell_complete=complete_queue)
+@click.option(
+    "--to",
+    "target",
+    metavar="QUEUE",
+    shell_complete=complete_queue,
+    help="Destination for all messages.",
+)
 @click.option("--rate", metavar="N", type=click.IntRange(min=1), help="Messages per second.")
 @selection_options
 @limit_option

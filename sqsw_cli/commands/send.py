@@ -9,6 +9,7 @@ import click
 from sqsw.core.errors import SettingsError
 from sqsw_cli.bulk_send import BulkSend
 from sqsw_cli.command import Command
+from sqsw_cli.completing.values import complete_queue, complete_send
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
 from sqsw_cli.global_options import is_typed
@@ -38,8 +39,8 @@ sqsw send cron --raw --from events.jsonl
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queue")
-@click.argument("words", metavar="[JOB [ITEM]...]", nargs=-1)
+@click.argument("queue", shell_complete=complete_queue)
+@click.argument("words", metavar="[JOB [ITEM]...]", nargs=-1, shell_complete=complete_send)
 @click.option("-d", "--data", metavar="JSON", help="All arguments as one object; @file reads one.")
 @click.option(
     "--from",

@@ -12,6 +12,7 @@ from sqsw.core.errors import SettingsError
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw_cli.banner import announce
 from sqsw_cli.command import Command
+from sqsw_cli.completing.values import complete_app, complete_queue
 from sqsw_cli.exits import Exit
 from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
@@ -36,11 +37,12 @@ sqsw work myapp.tasks:env -Q emails_dead --processors-from emails --until-idle 1
 
 
 @click.command(cls=Command, examples=EXAMPLES, context_settings={"auto_envvar_prefix": "SQSW_WORK"})
-@click.argument("positional_app", metavar="[APP]", required=False)
+@click.argument("positional_app", metavar="[APP]", required=False, shell_complete=complete_app)
 @app_options
 @click.option(
     "-Q",
     "--queue",
+    shell_complete=complete_queue,
     metavar="SPEC",
     type=QUEUE_SPEC,
     multiple=True,
@@ -91,7 +93,10 @@ sqsw work myapp.tasks:env -Q emails_dead --processors-from emails --until-idle 1
     help="How long running jobs may finish after a signal (25s).",
 )
 @click.option(
-    "--processors-from", metavar="QUEUE", help="Run this queue's jobs on the one --queue given."
+    "--processors-from",
+    metavar="QUEUE",
+    shell_complete=complete_queue,
+    help="Run this queue's jobs on the one --queue given.",
 )
 @click.option(
     "--strict",

@@ -1,0 +1,62 @@
+"""Job names and their arguments, as the last command that loaded an app saw them."""
+
+import inspect
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sqsw_cli.completing.memory import Remembered
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import Registration
+
+#: queue name to job name to the names of its arguments
+Jobs = dict[str, dict[str, list[str]]]
+
+
+def remember_jobs(app_paths: Sequence[str], registrations: "Iterable[Registration]") -> None:
+    """Keep what these apps register, for completion in this directory."""
+    jobs: Jobs = {}
+    for found in registrations:
+        if found.job_name is not None:
+            jobs.setdefault(found.queue_name, {})[found.job_name] = _arguments(found)
+    memory = _memory()
+    apps = _apps(memory)
+    key = " ".join(app_paths)
+    if jobs and apps.get(key) != jobs:
+        memory.write({**apps, key: jobs})
+
+
+def remembered_apps() -> list[str]:
+    """The apps that were loaded in this directory."""
+    return [app for app in _apps(_memory()) if app and " " not in app]
+
+
+def remembered_jobs(queue: str | None) -> dict[str, list[str]]:
+    """Job names and their arguments, of a queue or of all, for this directory."""
+    found: dict[str, list[str]] = {}
+    for jobs in _apps(_memory()).values():
+        for name, tasks in jobs.items():
+            if queue in (None, name):
+                found.update(tasks)
+    return found
+
+
+def _memory() -> Remembered:
+    return Remembered("jobs", os.getcwd())
+
+
+def _apps(memory: Remembered) -> Mapping[str, Jobs]:
+    apps = memory.read()
+    return apps if isinstance(apps, dict) else {}
+
+
+def _arguments(registration: "Registration") -> list[str]:
+    try:
+        parameters = list(inspect.signature(registration.fn).parameters.values())
+    except (TypeError, ValueError):  # some functions of C have none
+        return []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind not in variadic]
+    context = "job_context" if registration.pass_context else None
+    return [name for name in names if name != context]

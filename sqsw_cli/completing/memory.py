@@ -1,0 +1,52 @@
+"""What completion remembers between commands: small JSON files in the user's cache directory."""
+
+import hashlib
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+def cache_directory() -> Path:
+    """``$XDG_CACHE_HOME/sqsw``, or ``~/.cache/sqsw``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sqsw"
+
+
+class Remembered:
+    """One value, kept in a file.
+
+    Parameters
+    ----------
+    kind, place :
+        What it is, and what it is about; both name the file.
+    """
+
+    def __init__(self, kind: str, place: object) -> None:
+        text = json.dumps(place, sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:24]
+        self.path = cache_directory() / f"{kind}-{digest}.json"
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was written; infinite where it never was."""
+        try:
+            return max(0.0, time.time() - self.path.stat().st_mtime)
+        except OSError:
+            return float("inf")
+
+    def read(self) -> Any:
+        """The value; None where there is none that can be read."""
+        try:
+            return json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, value: Any) -> None:
+        """Keep a value. Where that cannot be done completion knows less, and nothing else fails."""
+        own = self.path.with_suffix(f".{os.getpid()}")
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            own.write_text(json.dumps(value), encoding="utf-8")
+            own.replace(self.path)

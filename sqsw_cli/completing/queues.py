@@ -1,0 +1,79 @@
+"""Queue names: of the local file at once, of AWS from a list that a child process renews."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqsw_cli.completing.memory import Remembered
+from sqsw_cli.invocation import Invocation
+
+#: seconds for which a list is as good as new
+_FRESH = 60
+#: seconds that a person waits for a new list
+_PATIENCE = 1.0
+
+_WHERE = ("endpoint_url", "region", "profile", "queue_prefix")
+_VARIABLES = (
+    *("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    *("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "SQSW_QUEUE_PREFIX"),
+)
+
+
+def queue_names(invocation: Invocation) -> list[str]:
+    """The names, without prefix, of the queues where this command would look."""
+    from sqsw.memory_sqs import local_path
+
+    word = invocation.local
+    path = local_path(os.environ.get("SQSW_LOCAL")) if word is None else local_path(word or "1")
+    other = invocation.endpoint_url or invocation.profile
+    if path is not None and (word is not None or not other):
+        return _local_names(Path(path), invocation)
+    return _remote_names({name: getattr(invocation, name) for name in _WHERE})
+
+
+def _local_names(path: Path, invocation: Invocation) -> list[str]:
+    from sqsw.memory_sqs import LocalSession
+
+    if not path.is_file():  # completion creates none
+        return []
+    session = LocalSession(path, region_name=invocation.region)
+    try:
+        urls = session.engine.handle("ListQueues", {}, region=session.region_name).get("QueueUrls")
+    finally:
+        session.close()
+    prefix = _prefix(invocation.queue_prefix)
+    names = [url.rpartition("/")[2] for url in urls or []]
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+
+
+def _prefix(given: str | None) -> str:
+    return os.environ.get("SQSW_QUEUE_PREFIX", "") if given is None else given
+
+
+def _remote_names(where: Mapping[str, str | None]) -> list[str]:
+    key = {**where, **{name: os.environ.get(name) for name in _VARIABLES}}
+    names, asked = Remembered("queues", key), Remembered("asked", key)
+    if names.age > _FRESH and asked.age > _FRESH / 6:
+        asked.write(None)  # keeps a second Tab from asking once more
+        _ask(where, names.path)
+    found = names.read()
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _ask(where: Mapping[str, str | None], path: Path) -> None:
+    """Have a child renew the list, and wait for it a little; it goes on where that is too short."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "sqsw_cli.renew_queue_names", json.dumps(where), str(path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={name: value for name, value in os.environ.items() if name != "_SQSW_COMPLETE"},
+    )
+    try:
+        child.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.returncode = 0  # it outlives us: nothing to reap, and nothing to warn of

@@ -1,0 +1,66 @@
+"""Arguments and options that complete to what is there: queues, jobs, arguments, apps."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import click
+from click.shell_completion import CompletionItem
+
+from sqsw_cli.invocation import Invocation
+
+_Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
+
+
+def _completes(
+    candidates: Callable[[click.Context], Iterable[str]],
+) -> _Complete:
+    def complete(
+        ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        try:
+            found = list(candidates(ctx))
+        except Exception:  # noqa: BLE001  # a Tab is no place for an error; the command says it
+            return []
+        return [CompletionItem(one) for one in found if one.startswith(incomplete)]
+
+    return complete
+
+
+def _queues(ctx: click.Context) -> Iterable[str]:
+    from sqsw_cli.completing.queues import queue_names
+
+    typed = ctx.params.get("queues") or ()
+    names = queue_names(ctx.find_object(Invocation) or Invocation())
+    return [name for name in names if name not in typed]
+
+
+def _jobs(ctx: click.Context) -> Iterable[str]:
+    from sqsw_cli.completing.jobs import remembered_jobs
+
+    return sorted(remembered_jobs(ctx.params.get("queue")))
+
+
+def _words_of_send(ctx: click.Context) -> Iterable[str]:
+    from sqsw_cli.completing.jobs import remembered_jobs
+
+    words: Sequence[str] = ctx.params.get("words") or ()
+    if ctx.params.get("raw"):
+        return []
+    if not words:
+        return _jobs(ctx)
+    job, *items = words
+    given = {item.partition("=")[0].removesuffix(":") for item in items}
+    arguments = remembered_jobs(ctx.params.get("queue")).get(job, [])
+    return [f"{name}=" for name in arguments if name not in given]
+
+
+def _apps(ctx: click.Context) -> Iterable[str]:
+    from sqsw_cli.completing.jobs import remembered_apps
+
+    return remembered_apps()
+
+
+#: to be given as ``shell_complete``
+complete_queue = _completes(_queues)
+complete_job = _completes(_jobs)
+complete_send = _completes(_words_of_send)
+complete_app = _completes(_apps)

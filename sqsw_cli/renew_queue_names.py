@@ -1,0 +1,22 @@
+"""A process of its own: ask SQS for the names of the queues, and keep them for completion."""
+
+import json
+import sys
+from pathlib import Path
+
+from sqsw_cli.completing.memory import Remembered
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.opening import opened
+
+
+def main() -> None:
+    """Write the names into the file that the caller names."""
+    where, path = sys.argv[1:]
+    memory = Remembered("queues", None)
+    memory.path = Path(path)
+    with opened(Invocation(quiet=True, **json.loads(where))) as env:
+        memory.write(sorted(env.get_all_known_queues()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""``sqsw completion``: in the shells themselves."""
+
+import json
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sqsw_cli.completing.memory import Remembered
+from tests.unit.cli.conftest import Sqsw
+
+pytestmark = pytest.mark.usefixtures("filled")
+
+
+@pytest.fixture
+def filled(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two queues, an app that was looked at, and ``sqsw`` on the path of the shells."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(sqsw.home / "cache"))
+    command = sqsw.home / "bin" / "sqsw"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sqsw_cli "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
+    sqsw("create-queue --dlq emails_dead")
+    sqsw("create-queue reports")
+    assert sqsw("inspect --tasks --app myapp.tasks:env").code == 0
+
+
+def needs(shell: str) -> str:
+    """The shell's path, or a skip."""
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not installed")
+    return found
+
+
+def in_bash(*words: str) -> list[str]:
+    """What bash offers for these words, the last of which is being typed."""
+    split = [part for word in words for part in _as_bash_splits(word)]
+    script = (
+        'source <("$0" completion bash)\n'
+        'COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))\n'
+        "_sqsw_completion sqsw 2>/dev/null\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        [needs("bash"), "--norc", "-c", script, "sqsw", *split],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def _as_bash_splits(word: str) -> list[str]:
+    before, sign, after = word.partition("=")
+    return [before, sign, *([after] if after else [])] if sign else [word]
+
+
+def in_fish(line: str) -> list[str]:
+    """What fish offers for a line."""
+    script = f"sqsw completion fish | source; complete --do-complete '{line}'"
+    done = subprocess.run(
+        [needs("fish"), "--no-config", "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return [one.split("\t")[0] for one in done.stdout.splitlines()]
+
+
+def in_zsh(line: str, expected: str) -> str:
+    """The line of an interactive zsh after a Tab, once it reads as expected."""
+    path = needs("zsh")
+    pid, descriptor = pty.fork()
+    if pid == 0:
+        os.environ |= {"TERM": "dumb", "PS1": "> ", "COLUMNS": "200"}
+        os.execv(path, [path, "-f", "-i"])
+    said = ""
+
+    def until(text: str) -> None:
+        nonlocal said
+        deadline = time.monotonic() + 60
+        while text not in said and time.monotonic() < deadline:
+            if select.select([descriptor], [], [], 0.2)[0]:
+                said += os.read(descriptor, 65_536).decode()
+
+    def type_in(text: str) -> None:
+        os.write(descriptor, text.encode())
+
+    try:
+        type_in(
+            'autoload -U compinit; compinit -u -D; eval "$(sqsw completion zsh)"; echo re""ady\n'
+        )
+        until("ready\r\n")
+        said = ""
+        type_in(f"{line}\t")
+        until(expected)
+        return said
+    finally:
+        type_in("\x15exit\n")
+        os.close(descriptor)
+        os.waitpid(pid, 0)
+
+
+def test_bash_completes_what_is_there() -> None:
+    assert in_bash("sqsw", "insp") == ["inspect"]
+    assert in_bash("sqsw", "inspect", "em") == ["emails", "emails_dead"]
+    assert in_bash("sqsw", "inspect", "emails", "em") == ["emails_dead"]
+    assert in_bash("sqsw", "send", "emails", "") == ["fail", "send_email"]
+    assert in_bash("sqsw", "send", "emails", "send_email", "") == ["to=", "subject=", "body="]
+    assert in_bash("sqsw", "send", "emails", "send_email", "to=ann@example.com", "s") == [
+        "subject="
+    ]
+    assert in_bash("sqsw", "work", "my") == ["myapp.tasks:env"]
+    assert in_bash("sqsw", "work", "--queue=rep") == ["reports"]
+    assert in_bash("sqsw", "redrive", "emails_dead", "--job", "s") == ["send_email", "sleep"]
+    assert in_bash("sqsw", "inspect", "--color=al") == ["always"]
+
+
+def test_fish_completes_what_is_there() -> None:
+    assert in_fish("sqsw purge rep") == ["reports"]
+    assert in_fish("sqsw send emails send_email su") == ["subject="]
+
+
+def test_zsh_completes_what_is_there() -> None:
+    assert "sqsw purge reports" in in_zsh("sqsw purge rep", "sqsw purge reports")
+    line = "sqsw send emails send_email su"
+    # The cursor stands right behind the sign, where the value begins.
+    assert "subject=" in in_zsh(line, "subject=")
+
+
+def test_a_queue_of_another_file_is_offered_where_the_option_says_so(sqsw: Sqsw) -> None:
+    sqsw("create-queue other --local=second.db")
+    assert in_bash("sqsw", "inspect", "--local=second.db", "") == ["other"]
+    assert in_bash("sqsw", "inspect", "--local=third.db", "") == []
+    assert not (sqsw.home / "third.db").exists()
+
+
+def test_names_lose_the_prefix(sqsw: Sqsw) -> None:
+    sqsw("create-queue dev_news")
+    assert in_bash("sqsw", "--queue-prefix", "dev_", "purge", "") == ["news"]
+
+
+def test_of_a_server_a_child_asks_once_a_minute(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "local")
+    server = sqsw.start("serve --port 0 --json")
+    assert server.stdout
+    try:
+        url = json.loads(server.stdout.readline())["url"]
+        call = ("sqsw", "--endpoint-url", url, "inspect")
+        for _ in range(20):  # the first Tab may be too early on a busy machine
+            if found := in_bash(*call, "re"):
+                break
+            time.sleep(0.5)
+        assert found == ["reports"]
+        sqsw("create-queue regions")
+        assert in_bash(*call, "re") == ["reports"]
+        for kept in (sqsw.home / "cache" / "sqsw").glob("*"):
+            old = time.time() - 61
+            os.utime(kept, (old, old))
+        for _ in range(20):
+            if len(found := in_bash(*call, "re")) > 1:
+                break
+            time.sleep(0.5)
+        assert sorted(found) == ["regions", "reports"]
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)
+
+
+def test_without_a_server_and_a_cache_nothing_is_offered_and_nothing_said(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = sqsw.home / "blocked"
+    blocked.write_text("a file, where a directory is wanted")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    assert sqsw("inspect --tasks --app myapp.tasks:env").code == 0
+    words = "sqsw --endpoint-url http://127.0.0.1:1 inspect "
+    ran = sqsw.process(
+        env={"_SQSW_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "4"}
+    )
+    assert (ran.code, ran.out.strip(), ran.err) == (0, "", "")
+
+
+def test_completion_imports_no_boto3(sqsw: Sqsw) -> None:
+    code = (
+        "import sys\n"
+        "from sqsw_cli.main import run\n"
+        "try:\n    run()\n"
+        "finally:\n"
+        "    heavy = ('boto3', 'botocore', 'rich', 'structlog', 'myapp')\n"
+        "    print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            **os.environ,
+            "_SQSW_COMPLETE": "bash_complete",
+            "COMP_WORDS": "sqsw send em",
+            "COMP_CWORD": "2",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["plain,emails", "plain,emails_dead", "[]"]
+
+
+def test_an_unknown_shell_is_refused(sqsw: Sqsw) -> None:
+    ran = sqsw("completion tcsh")
+    assert ran.code == 2
+    assert "bash" in ran.err
+
+
+def test_what_is_remembered_survives_a_broken_file(tmp_path: Path) -> None:
+    memory = Remembered("jobs", str(tmp_path))
+    memory.write({"a": 1})
+    assert memory.read() == {"a": 1}
+    memory.path.write_text("{")
+    assert memory.read() is None
