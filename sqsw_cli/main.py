@@ -30,6 +30,9 @@ COMMANDS = {
     ),
     "purge": Row("sqsw_cli.commands.purge:purge", "Delete the messages of a queue"),
     "delete-queue": Row("sqsw_cli.commands.delete_queue:delete_queue", "Delete queues"),
+    "doctor": Row(
+        "sqsw_cli.commands.doctor:doctor", "Check credentials, app, queues and queued messages"
+    ),
     "serve": Row("sqsw_cli.commands.serve:serve", "Run a local SQS"),
     "completion": Row(
         "sqsw_cli.commands.completion:completion", "Print the completion script for a shell"

@@ -83,7 +83,11 @@ class Printer:
 
     def done(self, text: str) -> None:
         """A line that says what has been done."""
-        self._write(f"{self._sign('✓', 'green')} {safe(text)}")
+        self.signed("✓", "green", text)
+
+    def signed(self, sign: str, shade: str | None, text: str) -> None:
+        """A line behind a sign, whose meaning its words say as well."""
+        self._write(f"{self._sign(sign, shade) if shade else sign} {safe(text)}")
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         """A table as wide as the terminal: columns are left out from the right, never cut."""

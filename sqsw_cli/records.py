@@ -34,6 +34,7 @@ KEYS: dict[str, tuple[str, ...]] = {
         "failure_reason",
     ),
     "ready": ("url", "host", "port", "path", "region"),
+    "check": ("name", "status", "detail", "hint"),
     "summary": ("command", "seconds_s", "requests"),
 }
 

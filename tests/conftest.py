@@ -77,8 +77,13 @@ def backend(request: pytest.FixtureRequest, started_backends: dict[str, Backend]
 
 
 @pytest.fixture(autouse=True)
-def nothing_from_outside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the person who runs the tests decides where queues are."""
+def nothing_from_outside(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """No variable of the person who runs the tests decides where queues are, and no cache is his."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     if "aws" in request.node.name:
         return
     for name in (

@@ -92,6 +92,27 @@ class ClientSource:
                     self._made[quick] = self._make(quick=quick)
         return self._made[quick]
 
+    def credentials_origin(self) -> str:
+        """Where boto3 found the credentials, in its words (``env``, ``sso``); never what they are.
+
+        Raises
+        ------
+        AccessDenied
+            There are none, or they cannot be fetched.
+        """
+        with service_errors("use the credentials"):
+            import boto3
+            from botocore.exceptions import NoCredentialsError
+
+            session = self.session
+            if not hasattr(session, "get_credentials"):  # none given, or the module boto3
+                session = boto3.session.Session()
+            credentials = session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            credentials.get_frozen_credentials()
+            return str(credentials.method)
+
     def resource(self) -> Any:
         """A new boto3 resource; it may be used from one thread only."""
         session, keywords = self._session_and_keywords()

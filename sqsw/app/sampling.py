@@ -1,0 +1,83 @@
+"""Will this release choke on what is already queued? A look at some messages; none is run."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from sqsw.core.arguments import validate_arguments
+from sqsw.core.errors import SQSError
+from sqsw.queue.job_queue import JobQueue
+from sqsw.queue.raw_queue import RawQueue
+from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage.checks import Check
+from sqsw.sqs_manage.message_view import MessageView
+from sqsw.sqs_manage.peek import peek_messages
+from sqsw.sqs_manage.receive_pass import Notice
+
+#: kinds of trouble that a check names, at most
+_SHOWN = 3
+
+
+def check_sample(
+    env: SQSEnv, queue_name: str, limit: int, *, on_notice: Callable[[Notice], None] | None = None
+) -> Check:
+    """Compare up to ``limit`` queued messages with the functions that would run them.
+
+    Looking costs what :func:`sqsw.sqs_manage.peek.peek_messages` says.
+
+    Parameters
+    ----------
+    limit :
+        Messages to look at, at least 1.
+    on_notice :
+        Told what a person should know beside the result.
+    """
+    name = env.queue_client(queue_name).name
+    what = f"{name}: sample"
+    troubles = Counter[str]()
+    looked = 0
+    try:
+        for view in peek_messages(env, queue_name, limit, on_notice=on_notice):
+            looked += 1
+            if trouble := _trouble(env, name, view):
+                troubles[trouble] += 1
+    except SQSError as error:
+        return Check(what, "fail", error.message, error.next)
+    if not looked:
+        return Check(what, "ok", "no messages")
+    if not troubles:
+        return Check(what, "ok", f"{_messages(looked)}: their jobs are known, their arguments fit")
+    return Check(
+        what,
+        "fail",
+        f"of {_messages(looked)}: " + "; ".join(_most_common(troubles)),
+        "register the job, or give the new parameter a default, before this release runs",
+    )
+
+
+def _messages(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"
+
+
+def _most_common(troubles: Counter[str]) -> Iterable[str]:
+    for trouble, count in troubles.most_common(_SHOWN):
+        yield f"{count} {trouble}"
+    if (others := len(troubles) - _SHOWN) > 0:
+        yield f"and {others} other kinds of trouble"
+
+
+def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
+    """What would keep this message from being run; None where nothing is seen."""
+    queue = env.queues.get(queue_name)
+    if isinstance(queue, RawQueue):
+        return None if queue.processor is not None else "for which no function is registered"
+    if not isinstance(queue, JobQueue) or view.job not in queue.processors:
+        return f"of the job {view.job!r}, which is not registered"
+    if view.args is None:  # what is not decoded here cannot be compared
+        return None
+    processor = queue.processors[view.job]
+    provided = {processor.context_var: None} if processor.pass_context else {}
+    try:
+        validate_arguments(processor.fn, {**view.args, **provided})
+    except TypeError as error:
+        return f"of the job {view.job!r}: {error}"
+    return None

@@ -1,0 +1,206 @@
+"""What keeps a worker from its queue, found before its first job; and the least policy it needs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
+from sqsw.sqs_manage.describe import QueueReport, describe
+from sqsw.sqs_manage.durations import format_duration
+from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.queue_calls import redrive_target
+from sqsw.transport.names import name_of_arn
+from sqsw.transport.queue_client import QueueClient
+from sqsw.transport.service_errors import service_errors
+
+Status = Literal["ok", "warn", "fail", "skip"]
+
+#: seconds of a visibility timeout above which a crash keeps jobs waiting for long
+_LONG_LEASE = 900
+
+#: what ``work`` and ``send`` call; the batch operations go by the names of the single ones
+#: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+_WORK_ACTIONS = (
+    "sqs:GetQueueUrl",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+)
+_SEND_ACTIONS = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:SendMessage")
+
+
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    name :
+        What: ``emails: dead letters``.
+    status :
+        ``ok``, ``warn``, ``fail``, or ``skip`` for what could not be looked at.
+    detail, hint :
+        What was found, and what would mend it.
+    """
+
+    name: str
+    status: Status
+    detail: str
+    hint: str | None = None
+
+
+def check_queue(env: ManageHost, queue_name: str) -> Iterator[Check]:
+    """Look at one queue as its worker will need it; nothing is received and nothing changes.
+
+    Parameters
+    ----------
+    queue_name :
+        A queue name without prefix, a queue URL or an ARN.
+
+    Yields
+    ------
+    Check
+        Whether it exists; its lease, its dead-letter queue, and what the account may do.
+    """
+    queue = env.queue_client(queue_name)
+    try:
+        report = describe(env, queue)
+    except QueueNotFound:
+        yield Check(
+            queue.name,
+            "fail",
+            f"no queue of this name; SQS was asked for {queue.sqs_name!r}",
+            f"sqsw create-queue {queue.name}",
+        )
+        return
+    except SQSError as error:
+        yield Check(queue.name, "fail", _words(error), error.next)
+        return
+    yield Check(queue.name, "ok", f"{'FIFO' if report.fifo else 'standard'} queue at {report.url}")
+    yield _check_lease(report)
+    yield _check_dead_letters(env, report)
+    yield _check_rights(queue)
+
+
+def _check_lease(report: QueueReport) -> Check:
+    what, seconds = f"{report.name}: lease", int(report.attributes.get("VisibilityTimeout", 30))
+    hint = f"sqsw create-queue {report.name} --visibility-timeout 30s --update"
+    if seconds > _LONG_LEASE:
+        detail = "as long as this the jobs of a worker that crashed stay hidden"
+        return Check(what, "warn", f"{format_duration(seconds)}: {detail}", hint)
+    if seconds == 0:
+        return Check(what, "warn", "0s: every receiver gets every message", hint)
+    return Check(what, "ok", f"{format_duration(seconds)}, which workers renew")
+
+
+def _check_dead_letters(env: ManageHost, report: QueueReport) -> Check:
+    name, what = report.name, f"{report.name}: dead letters"
+    target, receives = redrive_target(report.attributes)
+    if target is None and report.sources:
+        return Check(what, "ok", f"takes those of {', '.join(report.sources)}")
+    if target is None:
+        return Check(
+            what,
+            "warn",
+            "no dead-letter queue: a job that always fails is tried until its retention ends",
+            f"sqsw create-queue {name} --dlq {_dead(name)} --update",
+        )
+    dead = env.name_of(name_of_arn(target))
+    try:
+        kept = int(env.queue_client(target).attributes()["MessageRetentionPeriod"])
+    except QueueNotFound:
+        return Check(
+            what, "fail", f"{dead!r} does not exist", f"sqsw create-queue {name} --dlq {dead}"
+        )
+    except (SQSError, KeyError):
+        return Check(what, "skip", f"go to {dead}, whose attributes cannot be read")
+    own = int(report.attributes.get("MessageRetentionPeriod", 0))
+    if kept <= own:
+        return Check(
+            what,
+            "warn",
+            f"{dead} keeps messages {format_duration(kept)} and {name} {format_duration(own)}: "
+            "the age of a standard message goes on counting, so dead letters may be gone early",
+            f"sqsw create-queue {dead} --retention 14d --update",
+        )
+    return Check(
+        what, "ok", f"go to {dead} after {receives} receives, kept {format_duration(kept)}"
+    )
+
+
+def _dead(name: str) -> str:
+    return f"{name.removesuffix('.fifo')}_dead{'.fifo' if name.endswith('.fifo') else ''}"
+
+
+def _check_rights(queue: QueueClient) -> Check:
+    """Ask for what cannot be had: a person without the right is told of that first."""
+    client: Any = queue.boto3_client
+    what = f"{queue.name}: rights"
+    if not str(urlsplit(client.meta.endpoint_url).hostname).endswith(_AWS_HOSTS):
+        return Check(what, "skip", "only AWS has rights")
+    address, handle = {"QueueUrl": queue.url}, {"ReceiptHandle": "none"}
+    asked: dict[str, Callable[[], object]] = {
+        # SQS gives ten messages at most: one more is refused, and nothing is received.
+        "ReceiveMessage": lambda: client.receive_message(**address, MaxNumberOfMessages=11),
+        "DeleteMessage": lambda: client.delete_message(**address, **handle),
+        "ChangeMessageVisibility": lambda: client.change_message_visibility(
+            **address, **handle, VisibilityTimeout=0
+        ),
+    }
+    denied = [action for action, call in asked.items() if _is_denied(queue, action, call)]
+    if denied:
+        return Check(
+            what,
+            "fail",
+            f"not allowed: {', '.join(denied)}",
+            f"sqsw doctor --policy {queue.name} prints the statement that a worker needs",
+        )
+    return Check(what, "ok", "may receive, delete and change visibility")
+
+
+def _is_denied(queue: QueueClient, action: str, call: Callable[[], object]) -> bool:
+    try:
+        with service_errors(f"call {action}", queue.name):
+            call()
+    except AccessDenied:
+        return True
+    except SQSError:
+        return False  # refused for what was asked, which is what was wanted
+    return False
+
+
+def least_policy(env: ManageHost, queue_names: Sequence[str]) -> dict[str, Any]:
+    """The IAM policy with the least that ``work`` and ``send`` need for these queues.
+
+    A queue that cannot be read is named by a pattern with every account.
+    """
+    arns = [_arn(env.queue_client(name)) for name in queue_names]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": sid,
+                "Effect": "Allow",
+                "Action": list(actions),
+                "Resource": arns,
+            }
+            for sid, actions in (("SqswWork", _WORK_ACTIONS), ("SqswSend", _SEND_ACTIONS))
+        ],
+    }
+
+
+def _arn(queue: QueueClient) -> str:
+    try:
+        return queue.attributes("QueueArn")["QueueArn"]
+    except SQSError:
+        region = queue.boto3_client.meta.region_name
+        return f"arn:{queue.boto3_client.meta.partition}:sqs:{region}:*:{queue.sqs_name}"
+
+
+def _words(error: SQSError) -> str:
+    return ": ".join(filter(None, (error.message, error.why)))

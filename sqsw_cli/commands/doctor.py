@@ -1,0 +1,188 @@
+"""``sqsw doctor``: what would keep a worker from its jobs."""
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from sqsw.core.errors import AppLoadError, SettingsError, SQSError, TaskAlreadyRegistered
+from sqsw_cli.command import Command
+from sqsw_cli.completing.values import complete_queue
+from sqsw_cli.confirming import yes_or_no
+from sqsw_cli.exits import Exit
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.opening import is_local, opened
+from sqsw_cli.options import app_options, yes_option
+from sqsw_cli.output import Printer
+from sqsw_cli.version import version_of
+from sqsw_cli.wording import count_of
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+    from sqsw.sqs_manage.checks import Check
+
+EXAMPLES = """
+sqsw doctor
+sqsw doctor emails --app myapp.tasks:env --sample 50
+sqsw doctor --policy emails > policy.json
+"""
+
+_SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("-", None)}
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=complete_queue)
+@app_options
+@click.option(
+    "--sample",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Look at N messages of each queue: would this app run them?",
+)
+@click.option("--policy", is_flag=True, help="Print the least IAM policy for work and send.")
+@click.option("--strict", is_flag=True, help="Exit 8 for warnings too.")
+@yes_option
+@click.pass_obj
+def doctor(
+    invocation: Invocation,
+    queues: Sequence[str],
+    app: Sequence[str],
+    no_plugins: bool,
+    sample: int | None,
+    policy: bool,
+    strict: bool,
+    yes: bool,
+) -> int:
+    """Check credentials, app, queues and, with --sample, queued messages.
+
+    Without QUEUE: the queues with registered jobs, or all where none are registered.
+    """
+    if policy:
+        _print_policy(invocation, queues, app, plugins=not no_plugins)
+        return Exit.OK
+    report = _Report(invocation.printer)
+    report.add("versions", "ok", _versions())
+    config = invocation.config.path if invocation.config else None
+    report.add("configuration", "ok" if config else "skip", str(config or "no file"))
+    with ExitStack() as stack:
+        env = _open(stack, report, invocation, app, plugins=not no_plugins)
+        if _check_place(report, env):
+            for queue in _queues(env, queues):
+                _check_queue(report, env, queue, sample, yes=yes)
+    return report.end(strict=strict)
+
+
+class _Report:
+    """Prints checks as they are made, and counts them."""
+
+    def __init__(self, printer: Printer) -> None:
+        self.printer = printer
+        self.counts = dict.fromkeys(_SIGNS, 0)
+
+    def show(self, check: "Check") -> None:
+        self.add(check.name, check.status, check.detail, check.hint)
+
+    def add(self, name: str, status: str, detail: str, hint: str | None = None) -> None:
+        self.counts[status] += 1
+        values = {"name": name, "status": status, "detail": detail, "hint": hint}
+        if self.printer.as_json:
+            self.printer.json("check", values)
+        elif self.printer.terminal:
+            self.printer.signed(*_SIGNS[status], f"{status:<4}  {name}: {detail}")
+            if hint:
+                self.printer.say(f"        next: {hint}")
+        else:
+            self.printer.plain(status, name, detail, hint)
+
+    def end(self, *, strict: bool) -> int:
+        failed, warned = self.counts["fail"], self.counts["warn"]
+        self.printer.note(f"{count_of(failed, 'failure')}, {count_of(warned, 'warning')}")
+        return Exit.CHECK if failed or (strict and warned) else Exit.OK
+
+
+def _versions() -> str:
+    names = ("sqsw", "boto3", "click", "structlog")
+    python = platform.python_version()
+    return ", ".join([f"Python {python}", *(f"{name} {version_of(name)}" for name in names)])
+
+
+def _open(
+    stack: ExitStack, report: _Report, invocation: Invocation, apps: Sequence[str], *, plugins: bool
+) -> "SQSEnv":
+    """The environment with its jobs; without them where they cannot be loaded."""
+    try:
+        env = stack.enter_context(opened(invocation, apps, plugins=plugins))
+    except (AppLoadError, TaskAlreadyRegistered) as error:
+        report.add("app", "fail", _words(error), error.next)
+        return stack.enter_context(opened(invocation))
+    jobs = Counter(registration.queue_name for registration in env.registrations())
+    found = ", ".join(f"{queue} {count_of(jobs[queue], 'job')}" for queue in sorted(jobs))
+    named = " ".join(apps) or "no app named"
+    report.add("app", "ok" if jobs else "skip", f"{named}: {found or 'no jobs registered'}")
+    return env
+
+
+def _check_place(report: _Report, env: "SQSEnv") -> bool:
+    """Where the queues are, and with what right; whether it makes sense to go on."""
+    try:
+        report.add("queues", "ok", f"in {env.location()}")
+        if not is_local(env):
+            report.add("credentials", "ok", f"from {env.clients.credentials_origin()}")
+    except SQSError as error:
+        report.add("place", "fail", _words(error), error.next)
+        return False
+    return True
+
+
+def _check_queue(
+    report: _Report, env: "SQSEnv", queue: str, sample: int | None, *, yes: bool
+) -> None:
+    from sqsw.app.sampling import check_sample
+    from sqsw.sqs_manage.checks import check_queue
+
+    checks = list(check_queue(env, queue))
+    for check in checks:
+        report.show(check)
+    if sample is None or checks[0].status == "fail":
+        return
+    if not yes and not is_local(env):
+        yes_or_no(
+            f"Looking into {queue} counts as a receive of each message. Go on?",
+            f"a sample of {queue!r} counts as a receive of each message and needs a yes",
+        )
+    printer = report.printer
+    report.show(
+        check_sample(
+            env,
+            queue,
+            sample,
+            on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
+        )
+    )
+
+
+def _queues(env: "SQSEnv", named: Sequence[str]) -> Sequence[str]:
+    if named:
+        return named
+    registered = sorted({registration.queue_name for registration in env.registrations()})
+    return registered or sorted(env.get_all_known_queues())
+
+
+def _print_policy(
+    invocation: Invocation, queues: Sequence[str], app: Sequence[str], *, plugins: bool
+) -> None:
+    from sqsw.sqs_manage.checks import least_policy
+
+    with opened(invocation, app, plugins=plugins) as env:
+        names = _queues(env, queues)
+        if not names:
+            raise SettingsError("no queue is named", next="sqsw doctor --policy QUEUE")
+        click.echo(json.dumps(least_policy(env, names), indent=2))
+
+
+def _words(error: SQSError) -> str:
+    return ": ".join(filter(None, (error.message, error.why)))

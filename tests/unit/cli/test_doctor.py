@@ -1,0 +1,138 @@
+"""``sqsw doctor``."""
+
+import json
+
+import pytest
+
+from tests.unit.cli.conftest import Ran, Sqsw
+
+
+def statuses(ran: Ran) -> dict[str, str]:
+    return {one["name"]: one["status"] for one in ran.objects}
+
+
+def test_all_is_well(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq emails_dead")
+    sqsw("create-queue slow --dlq slow_dead")
+    sqsw("send emails send_email to=a subject=b")
+    ran = sqsw("doctor --app myapp.tasks:env --sample 10 --strict --json")
+    assert ran.code == 0
+    assert statuses(ran) == {
+        "versions": "ok",
+        "configuration": "skip",
+        "app": "ok",
+        "queues": "ok",
+        **{
+            f"{queue}{what}": status
+            for queue in ("emails", "slow")
+            for what, status in (
+                ("", "ok"),
+                (": lease", "ok"),
+                (": dead letters", "ok"),
+                (": rights", "skip"),
+                (": sample", "ok"),
+            )
+        },
+    }
+    assert sqsw.visible("emails") == 1
+
+
+def test_each_trouble_of_a_queue_has_its_line_and_its_cure(sqsw: Sqsw) -> None:
+    sqsw("create-queue long --visibility-timeout 1h")
+    sqsw("create-queue zero --visibility-timeout 0 --dlq zero_dead")
+    sqsw("create-queue kept --dlq short")
+    sqsw("create-queue short --retention 1h --update")
+    ran = sqsw("doctor long zero kept gone short --json")
+    assert ran.code == 8
+    found = {one["name"]: (one["status"], one["hint"]) for one in ran.objects}
+    assert found["gone"] == ("fail", "sqsw create-queue gone")
+    assert found["long: lease"][0] == "warn"
+    assert found["long: dead letters"] == (
+        "warn",
+        "sqsw create-queue long --dlq long_dead --update",
+    )
+    assert found["zero: lease"][0] == "warn"
+    assert found["kept: dead letters"] == (
+        "warn",
+        "sqsw create-queue short --retention 14d --update",
+    )
+    assert found["short: dead letters"][0] == "ok"
+    for _, hint in found.values():
+        if hint and hint.startswith("sqsw create-queue"):
+            assert sqsw(hint.removeprefix("sqsw ")).code == 0, hint
+    assert sqsw("doctor long zero kept gone short").code == 0
+
+
+def test_warnings_count_where_it_is_strict(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
+    assert sqsw("doctor emails").code == 0
+    assert sqsw("doctor emails --strict").code == 8
+
+
+def test_a_sample_finds_what_this_release_could_not_run(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq emails_dead")
+    sqsw("send emails send_email to=a")
+    sqsw("send emails unknown_job")
+    sqsw("send emails send_email to=a subject=b surplus=c")  # dropped by a worker: no trouble
+    ran = sqsw("doctor emails --app myapp.tasks:env --sample 10 --json")
+    assert ran.code == 8
+    (sample,) = [one for one in ran.objects if one["name"] == "emails: sample"]
+    assert "of 3 messages: 1 of" in sample["detail"]
+    assert "misses the argument(s) subject" in sample["detail"]
+    assert "'unknown_job', which is not registered" in sample["detail"]
+    assert sqsw.visible("emails") == 3
+
+
+def test_an_app_that_cannot_be_loaded_is_one_failure_among_the_checks(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq emails_dead")
+    ran = sqsw("doctor --app myapp.task:env --json")
+    assert ran.code == 8
+    assert statuses(ran)["app"] == "fail"
+    assert statuses(ran)["emails"] == "ok"
+
+
+def test_no_region_ends_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SQSW_LOCAL")
+    ran = sqsw("doctor emails")
+    assert ran.code == 8
+    assert "no AWS region set" in ran.out
+
+
+def test_no_credentials_end_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SQSW_LOCAL")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    ran = sqsw("doctor emails --region eu-west-1")
+    assert ran.code == 8
+    assert "no AWS credentials found" in ran.out
+
+
+def test_credentials_are_named_by_their_place_only(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SQSW_LOCAL")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASECRET")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "verysecret")
+    url = "http://127.0.0.1:1"
+    ran = sqsw(f"doctor emails --region eu-west-1 --endpoint-url {url}")
+    assert ran.code == 8
+    assert "ok\tcredentials\tfrom env" in ran.out
+    assert "cannot connect" in ran.out
+    assert "SECRET" not in (ran.out + ran.err).upper().replace("AWS_SECRET", "")
+
+
+def test_the_least_policy(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
+    ran = sqsw("doctor --policy emails gone")
+    policy = json.loads(ran.out)
+    assert policy["Version"] == "2012-10-17"
+    work, send = policy["Statement"]
+    assert work["Resource"] == [
+        "arn:aws:sqs:local:000000000000:emails",
+        "arn:aws:sqs:local:*:gone",
+    ]
+    assert "sqs:ReceiveMessage" in work["Action"]
+    assert "sqs:SendMessage" in send["Action"]
+
+
+def test_a_policy_for_nothing_is_refused(sqsw: Sqsw) -> None:
+    assert sqsw("doctor --policy").code == 2

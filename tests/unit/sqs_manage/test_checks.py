@@ -1,0 +1,76 @@
+"""Rights are asked for without a receive; answers of AWS stand in, since only it has rights."""
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+
+from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage.checks import Check, check_queue
+
+
+class Raw:
+    """The body of an answer."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, *_: Any, **__: Any) -> Any:
+        yield self._body
+
+
+def operation_of(request: Any) -> str:
+    target = request.headers["X-Amz-Target"]
+    text = target.decode() if isinstance(target, bytes) else str(target)
+    return text.rpartition(".")[2]
+
+
+def answer(request: Any, status: int, values: Any) -> AWSResponse:
+    body = Raw(json.dumps(values).encode())
+    return AWSResponse(request.url, status, {}, body)  # type: ignore[arg-type]  # as urllib3's
+
+
+URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/emails"
+ANSWERS: dict[str, Any] = {
+    "GetQueueUrl": {"QueueUrl": URL},
+    "GetQueueAttributes": {"Attributes": {"VisibilityTimeout": "30"}},
+    "ListDeadLetterSourceQueues": {"queueUrls": []},
+    "ListQueueTags": {},
+}
+REFUSED = {
+    "ReceiveMessage": "InvalidParameterValue",
+    "DeleteMessage": "ReceiptHandleIsInvalid",
+    "ChangeMessageVisibility": "ReceiptHandleIsInvalid",
+}
+
+
+def rights(denied: Collection[str]) -> tuple[Check, dict[str, Any]]:
+    """The check of an account that may not call these, and what it asked for."""
+    session = boto3.session.Session("key", "secret", region_name="eu-west-1")
+    asked: dict[str, Any] = {}
+
+    def aws(request: Any, **_: Any) -> Any:
+        operation = operation_of(request)
+        asked[operation] = json.loads(request.body)
+        if operation in ANSWERS:
+            return answer(request, 200, ANSWERS[operation])
+        code = "AccessDenied" if operation in denied else REFUSED[operation]
+        return answer(request, 400, {"__type": code, "message": "no"})
+
+    listen: Any = session.events.register
+    listen("before-send.sqs", aws)
+    (found,) = [one for one in check_queue(SQSEnv(session), "emails") if "rights" in one.name]
+    return found, asked
+
+
+def test_what_is_denied_is_named_and_nothing_was_received() -> None:
+    found, asked = rights(["ReceiveMessage", "DeleteMessage"])
+    assert (found.status, found.detail) == ("fail", "not allowed: ReceiveMessage, DeleteMessage")
+    # More than SQS gives: with the right to receive this is refused for its number.
+    assert asked["ReceiveMessage"]["MaxNumberOfMessages"] == 11
+
+
+def test_with_all_rights_it_is_well() -> None:
+    assert rights([])[0].status == "ok"
