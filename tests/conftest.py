@@ -82,7 +82,7 @@ def nothing_from_outside(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """No variable of the person who runs the tests decides where queues are, and no cache is his."""
+    """Neither variables nor the cache of the person who runs the tests play a part."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     if "aws" in request.node.name:
         return
