@@ -8,18 +8,21 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 
 from sqsw.memory_sqs import LocalSession
 from sqsw.sqs_env import SQSEnv
 from sqsw_cli.main import cli
 
 ROOT = Path(__file__).parents[3]
+SCHEMAS = ROOT / "docs" / "schemas"
 
 TASKS = """
 import logging
@@ -47,6 +50,20 @@ def sleep(n):
 """
 
 
+@cache
+def validator(kind: str) -> Draft202012Validator:
+    """The published schema of a type of object."""
+    schema = json.loads((SCHEMAS / f"{kind}.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def valid(values: dict[str, Any]) -> dict[str, Any]:
+    """An object that a command printed, if it is as its schema says."""
+    validator(values["type"]).validate(values)
+    return values
+
+
 @dataclass
 class Ran:
     """What a command said, and how it ended."""
@@ -57,14 +74,13 @@ class Ran:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """The JSON objects on stdout."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        """The JSON objects on stdout, each of them as its schema says."""
+        return [valid(json.loads(line)) for line in self.out.splitlines()]
 
     @property
     def error(self) -> dict[str, Any]:
         """The JSON object at the end of stderr."""
-        found: dict[str, Any] = json.loads(self.err.splitlines()[-1])
-        return found
+        return valid(json.loads(self.err.splitlines()[-1]))
 
 
 class Sqsw:

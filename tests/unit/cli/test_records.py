@@ -10,6 +10,7 @@ from sqsw.sqs_manage.message_view import Failure, MessageView
 from sqsw.sqs_manage.moves import Move
 from sqsw_cli.json_text import json_text
 from sqsw_cli.records import COUNTERS, KEYS, json_line, record
+from tests.unit.cli.conftest import SCHEMAS
 
 
 def test_unknown_values_are_null_and_surplus_ones_are_left_out() -> None:
@@ -56,3 +57,15 @@ def test_a_lone_surrogate_is_written_as_an_escape() -> None:
 
     assert text == '{"path": "caf\\udce9.py", "name": "caf\\u00e9"}'
     assert json_text({"name": "café"}) == '{"name": "café"}'
+
+
+def test_every_type_has_a_schema_with_its_keys() -> None:
+    schemas = {path.stem: json.loads(path.read_text()) for path in SCHEMAS.glob("*.json")}
+    assert set(schemas) == {*KEYS, "error"}
+    for kind, schema in schemas.items():
+        if kind in KEYS:
+            assert list(schema["properties"]) == ["type", *KEYS[kind]]
+            assert schema["required"] == ["type", *KEYS[kind]]
+    branches = schemas["summary"]["oneOf"]
+    counters = {one["properties"]["command"]["const"]: one["required"] for one in branches}
+    assert {name: tuple(keys) for name, keys in counters.items()} == COUNTERS
