@@ -20,6 +20,7 @@ _COLUMNS = (
     Column("", right=True),
     Column("type"),
 )
+_AGE = Column("oldest", right=True)
 
 
 def show_queues(printer: Printer, reports: "Sequence[QueueReport]") -> None:
@@ -28,7 +29,10 @@ def show_queues(printer: Printer, reports: "Sequence[QueueReport]") -> None:
         for report in reports:
             _show_line(printer, report)
     elif reports:
-        printer.table(_COLUMNS, [_row(report) for report in reports])
+        # Where no age is known there is nothing to say, and on AWS it has to be asked for.
+        aged = any(report.oldest_age_s is not None for report in reports)
+        columns = [*_COLUMNS, _AGE] if aged else _COLUMNS
+        printer.table(columns, [_row(report)[: len(columns)] for report in reports])
 
 
 def show_queue(printer: Printer, report: "QueueReport") -> None:
@@ -46,7 +50,8 @@ def _show_line(printer: Printer, report: "QueueReport") -> None:
         printer.json("queue", values_of(report))
     else:
         counts = (report.visible, report.in_flight, report.delayed)
-        printer.plain(report.name, *counts, report.dlq, report.dlq_visible, _type(report))
+        dead = (report.dlq, report.dlq_visible)
+        printer.plain(report.name, *counts, *dead, _type(report), report.oldest_age_s)
 
 
 def _row(report: "QueueReport") -> list[str]:
@@ -59,6 +64,7 @@ def _row(report: "QueueReport") -> list[str]:
         dead,
         thousands(report.dlq_visible) if report.dlq else "",
         _type(report),
+        "" if report.oldest_age_s is None else duration(report.oldest_age_s),
     ]
 
 
@@ -69,6 +75,8 @@ def _details(report: "QueueReport") -> list[str]:
         f"· delayed {thousands(report.delayed)}",
         " · ".join(_numbers(report)),
     ]
+    if report.oldest_age_s is not None:
+        lines.append(f"oldest message {duration(report.oldest_age_s)} old")
     if report.dlq:
         lines.append(
             f"dead letters to {report.dlq} ({thousands(report.dlq_visible)}) "

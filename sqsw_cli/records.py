@@ -16,6 +16,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "queue": (
         *("name", "sqs_name", "url", "arn", "fifo", "action", "visible", "in_flight", "delayed"),
         *("dlq", "dlq_visible", "max_receives", "sources", "attributes", "tags"),
+        "oldest_age_s",
     ),
     "message": (
         *("queue", "id", "job", "args", "context", "content_type", "body", "raw", "group"),

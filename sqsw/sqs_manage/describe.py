@@ -48,6 +48,8 @@ class QueueReport:
         All attributes, by SQS's names.
     tags :
         The tags; None where they were not asked for.
+    oldest_age_s :
+        Age of the oldest message in seconds, where it was asked for and there is one.
     """
 
     name: str
@@ -65,6 +67,7 @@ class QueueReport:
     sources: tuple[str, ...]
     attributes: Mapping[str, str]
     tags: Mapping[str, str] | None
+    oldest_age_s: float | None = None
 
     @property
     def total(self) -> int:

@@ -113,6 +113,19 @@ class ClientSource:
             credentials.get_frozen_credentials()
             return str(credentials.method)
 
+    def call_other_service(self, service: str, operation: str, **parameters: Any) -> Any:
+        """One call of another service of AWS, with the same session and region.
+
+        Raises
+        ------
+        AccessDenied
+            There are no credentials, or they do not allow the call.
+        """
+        with service_errors(f"call {service}:{operation}"):
+            session, keywords = self._session_and_keywords()
+            keywords.pop("endpoint_url", None)  # that of SQS
+            return getattr(session.client(service, **keywords), operation)(**parameters)
+
     def resource(self) -> Any:
         """A new boto3 resource; it may be used from one thread only."""
         session, keywords = self._session_and_keywords()

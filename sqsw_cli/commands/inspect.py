@@ -13,7 +13,7 @@ from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
 from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.opening import opened
+from sqsw_cli.opening import is_local, opened
 from sqsw_cli.options import app_options, selection_options, yes_option
 from sqsw_cli.output import Printer
 from sqsw_cli.params import Duration
@@ -49,6 +49,11 @@ sqsw inspect --tasks --app myapp.tasks:env
 @click.option("--watch", is_flag=True, help="Repeat until Ctrl-C.")
 @click.option("--interval", metavar="D", type=Duration(1), help="With --watch: 1s or more (2s).")
 @click.option(
+    "--age",
+    is_flag=True,
+    help="Age of the oldest message: on AWS one request to CloudWatch, always shown with --local.",
+)
+@click.option(
     "--fail-above",
     metavar="N",
     type=click.IntRange(min=0),
@@ -70,6 +75,7 @@ def inspect(
     no_plugins: bool,
     watch: bool,
     interval: int | None,
+    age: bool,
     fail_above: int | None,
     yes: bool,
 ) -> int:
@@ -85,6 +91,7 @@ def inspect(
             "--tasks": tasks,
             "--watch": watch,
             "--interval": interval is not None,
+            "--age": age,
             "--fail-above": fail_above is not None,
             "--app": is_typed(ctx, "app"),
             "--no-plugins": is_typed(ctx, "no_plugins"),
@@ -99,7 +106,7 @@ def inspect(
             return Exit.OK
     with opened(invocation) as env:
         if peek is None:
-            look = _Look(printer, env, queues)
+            look = _Look(printer, env, queues, age=age)
             return look.repeat(interval or 2) if watch else look.once(fail_above)
         if count_by is not None:
             count_messages(printer, env, queues[0], peek, selection, yes=yes, path=count_by)
@@ -110,6 +117,8 @@ def inspect(
 
 def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
     """Refuse options that would do nothing here."""
+    if given["--age"] and (given["--peek"] or given["--tasks"]):
+        raise SettingsError("--age goes with the queues, not with their messages or jobs")
     if given["--peek"] and len(queues) != 1:
         raise SettingsError(
             f"--peek looks into one queue, {len(queues)} are named",
@@ -131,10 +140,13 @@ def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
 class _Look:
     """One look at the queues, or one after the other."""
 
-    def __init__(self, printer: Printer, env: "SQSEnv", queues: Sequence[str]) -> None:
+    def __init__(
+        self, printer: Printer, env: "SQSEnv", queues: Sequence[str], *, age: bool
+    ) -> None:
         self.printer = printer
         self.env = env
         self.queues = queues
+        self.age = age
 
     def once(self, fail_above: int | None) -> int:
         """Show the queues; complain if one of them holds too much."""
@@ -164,7 +176,7 @@ class _Look:
         from sqsw.sqs_manage.describe import describe_queue, list_queues
 
         if len(self.queues) == 1:
-            report = describe_queue(self.env, self.queues[0])
+            (report,) = self._aged([describe_queue(self.env, self.queues[0])])
             show_queue(self.printer, report)
             return [report]
         if self.queues:
@@ -174,5 +186,13 @@ class _Look:
             reports = [report for report in list_queues(self.env) if len(report.sources) != 1]
             if not reports:
                 self.printer.note(f"no queues in {self.env.location()}")
+        reports = self._aged(reports)
         show_queues(self.printer, reports)
         return reports
+
+    def _aged(self, reports: "list[QueueReport]") -> "list[QueueReport]":
+        from sqsw.sqs_manage.ages import with_cloudwatch_ages, with_local_ages
+
+        if is_local(self.env):
+            return with_local_ages(self.env, reports)
+        return with_cloudwatch_ages(self.env, reports) if self.age else reports

@@ -16,10 +16,14 @@ def queues(sqsw: Sqsw) -> None:
 
 def test_all_queues_a_line_each(sqsw: Sqsw) -> None:
     sqsw("send emails a")
-    assert sqsw("inspect").out.splitlines() == [
+    lines = [line.rpartition("\t") for line in sqsw("inspect").out.splitlines()]
+    assert [start for start, _, _ in lines] == [
         "emails\t1\t0\t0\temails_dead\t0\tstandard",
         "orders.fifo\t0\t0\t0\t\t\tFIFO",
     ]
+    ages = [age for _, _, age in lines]
+    assert float(ages[0]) < 60
+    assert not ages[1]
 
 
 def test_some_queues_are_shown_as_they_are_named(sqsw: Sqsw) -> None:
@@ -135,3 +139,18 @@ def test_ctrl_c_ends_a_watch_well(sqsw: Sqsw) -> None:
     _, err = process.communicate(timeout=20)
     assert lines[0] == lines[1]
     assert (process.returncode, err) == (0, "")
+
+
+def test_the_age_of_the_oldest_message_is_shown_of_a_local_file(sqsw: Sqsw) -> None:
+    sqsw("create-queue aged")
+    assert sqsw("inspect aged --json").objects[0]["oldest_age_s"] is None
+    sqsw("send aged a")
+    (queue,) = sqsw("inspect aged --json").objects
+    assert 0 <= queue["oldest_age_s"] < 60
+    assert queue["visible"] == 1
+    assert "aged" in sqsw("inspect --age").out
+
+
+def test_an_age_of_messages_is_refused(sqsw: Sqsw) -> None:
+    sqsw("create-queue aged")
+    assert sqsw("inspect aged --peek 1 --age").code == 2
