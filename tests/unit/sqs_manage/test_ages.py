@@ -1,11 +1,12 @@
-"""What CloudWatch is asked, and what is made of its answer: it stands in for itself here."""
+"""The age of the oldest message, as the embedded SQS and as CloudWatch know it."""
 
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
-from botocore.awsrequest import AWSResponse
+import pytest
 
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
@@ -13,38 +14,32 @@ from sqsw.sqs_manage.ages import with_cloudwatch_ages, with_local_ages
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.describe import list_queues
 
-ANSWER = b"""<GetMetricDataResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/">
-<GetMetricDataResult><MetricDataResults>
-<member><Id>q0</Id><Values><member>90.0</member><member>30.0</member></Values></member>
-<member><Id>q1</Id><Values/></member>
-</MetricDataResults></GetMetricDataResult></GetMetricDataResponse>"""
-
-
-class Raw:
-    """The body of an answer."""
-
-    def stream(self, *_: Any, **__: Any) -> Any:
-        yield ANSWER
-
 
 def test_the_newest_value_of_each_queue_counts() -> None:
+    moto = pytest.importorskip("moto", reason="CloudWatch is moto's here")
     with closing(MemorySession()) as local:
         env = SQSEnv(local)
         create_queue(env, "emails")
         create_queue(env, "news")
         reports = list_queues(env)
-    asked: list[bytes] = []
-
-    def cloudwatch(request: Any, **_: Any) -> AWSResponse:
-        asked.append(request.body)
-        return AWSResponse(request.url, 200, {}, Raw())  # type: ignore[arg-type]  # as urllib3's
-
-    session = boto3.session.Session("key", "secret", region_name="eu-west-1")
-    listen: Any = session.events.register
-    listen("before-send.cloudwatch", cloudwatch)
-    aged = with_cloudwatch_ages(SQSEnv(session), reports)
+    now = datetime.now(UTC)
+    with moto.mock_aws():
+        session = boto3.session.Session("key", "secret", region_name="eu-west-1")
+        cloudwatch: Any = session.client("cloudwatch")
+        for minutes, age in ((1, 90.0), (5, 30.0), (60, 7000.0)):
+            cloudwatch.put_metric_data(
+                Namespace="AWS/SQS",
+                MetricData=[
+                    {
+                        "MetricName": "ApproximateAgeOfOldestMessage",
+                        "Dimensions": [{"Name": "QueueName", "Value": "emails"}],
+                        "Timestamp": now - timedelta(minutes=minutes),
+                        "Value": age,
+                    }
+                ],
+            )
+        aged = with_cloudwatch_ages(SQSEnv(session), reports)
     assert [report.oldest_age_s for report in aged] == [90.0, None]
-    assert len(asked) == 1
 
 
 def test_the_oldest_message_that_can_be_received_counts() -> None:
