@@ -192,9 +192,25 @@ class SQSEnv:
                 self._queue_prefix = queue_prefix
             if region is not None:
                 self._region = region
-            self._clients = None
-            for queue in self.queues.values():
-                queue.forget_client()
+            self._forget_clients()
+
+    @contextmanager
+    def connected_to(self, **place: Any) -> Iterator[None]:
+        """As :meth:`connect_to`, for the length of a ``with`` block: what tests need."""
+        with self._lock:
+            before = self.session, self._endpoint_url, self._queue_prefix, self._region
+        self.connect_to(**place)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.session, self._endpoint_url, self._queue_prefix, self._region = before
+                self._forget_clients()
+
+    def _forget_clients(self) -> None:
+        self._clients = None
+        for queue in self.queues.values():
+            queue.forget_client()
 
     def location(self) -> str:
         """Where the queues are, for people; without asking anybody."""
