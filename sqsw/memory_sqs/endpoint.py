@@ -40,7 +40,7 @@ class Endpoint:
         make = partial(LocalServer, self._nothing.engine, DEFAULT_HOST, region=region_name)
         try:
             self._server = make(port=port)
-        except OSError:
+        except OSError:  # taken meanwhile, by whom we cannot know
             self._server = make(port=0)
         self.url, self.port = self._server.url, self._server.port
         ready = threading.Event()

@@ -1,20 +1,15 @@
 """The page on testing: its app, its tests, and pytest as it stands there."""
 
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 
-import pytest
-
 from tests.docs.test_readme import BLOCK, ROOT, run
+from tests.installed import needs_plugin
 
 PAGE = ROOT / "docs" / "testing.md"
 
 
-@pytest.mark.skipif(
-    not any(point.value == "sqsw.pytest_plugin" for point in entry_points(group="pytest11")),
-    reason="this installation of sqsw is older than its plugin: pip install -e .",
-)
+@needs_plugin
 def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
     text = PAGE.read_text(encoding="utf-8")
     blocks = list(BLOCK.finditer(text))

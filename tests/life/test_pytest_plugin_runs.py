@@ -1,15 +1,12 @@
 """The plugin in projects of others: real runs of pytest, which finds it by its entry point."""
 
-from importlib.metadata import entry_points
-
 import pytest
+
+from tests.installed import needs_plugin
 
 pytest_plugins = ("pytester",)
 
-pytestmark = pytest.mark.skipif(
-    not any(point.value == "sqsw.pytest_plugin" for point in entry_points(group="pytest11")),
-    reason="this installation of sqsw is older than its plugin: pip install -e .",
-)
+pytestmark = needs_plugin
 
 APP = """
     import boto3
@@ -175,7 +172,9 @@ def test_a_project_without_a_need_for_it_does_not_notice_it(pytester: pytest.Pyt
             assert "AWS_ENDPOINT_URL_SQS" not in os.environ
         """
     )
-    run(pytester).assert_outcomes(passed=1)
+    result = run(pytester)
+    result.assert_outcomes(passed=1, warnings=0)
+    result.stderr.no_fnmatch_line("*")
 
 
 def test_it_can_be_left_out(pytester: pytest.Pytester) -> None:

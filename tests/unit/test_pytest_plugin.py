@@ -5,21 +5,15 @@ import subprocess
 import sys
 import threading
 import time
-from importlib.metadata import entry_points
-from urllib.request import urlopen
 
 import boto3
 import pytest
 
 from sqsw import MemorySession, SQSEnv, create_standard_queue
-from sqsw.memory_sqs.endpoint import Endpoint
 from sqsw.pytest_plugin import SQSServer
-from tests.backends import wait_until
+from tests.installed import needs_plugin
 
-pytestmark = pytest.mark.skipif(
-    not any(point.value == "sqsw.pytest_plugin" for point in entry_points(group="pytest11")),
-    reason="this installation of sqsw is older than its plugin: pip install -e .",
-)
+pytestmark = needs_plugin
 
 #: addresses that tests of this module were given
 addresses: set[str] = set()
@@ -43,13 +37,6 @@ def queue_urls() -> list[str]:
     """The queues that plain boto3 finds."""
     found: list[str] = boto3.client("sqs").list_queues().get("QueueUrls", [])
     return found
-
-
-def page(url: str) -> str:
-    """What the endpoint says of itself."""
-    with urlopen(f"{url}/metrics", timeout=30) as answer:
-        text: str = answer.read().decode()
-        return text
 
 
 def test_the_plugin_alone_loads_next_to_nothing() -> None:
@@ -141,15 +128,6 @@ def test_time_that_is_moved_wakes_a_receive_that_waits(sqs_server: SQSServer) ->
     timer.join()
 
 
-def test_an_endpoint_goes_elsewhere_where_its_port_is_taken() -> None:
-    first = Endpoint()
-    second = Endpoint(port=first.port)
-    assert second.port != first.port
-    assert "sqsw_waiting_polls 0" in page(second.url)
-    first.close()
-    second.close()
-
-
 class TestASessionOfOnesOwn:
     @pytest.fixture
     def sqs_session(self) -> MemorySession:
@@ -162,30 +140,3 @@ class TestASessionOfOnesOwn:
         (url,) = queue_urls()
         for _ in range(2):  # SQS would want 60 seconds in between
             boto3.client("sqs").purge_queue(QueueUrl=url)
-
-
-def test_an_endpoint_that_shows_something_else_ends_the_receives_that_wait(
-    sqs_session: MemorySession, caplog: pytest.LogCaptureFixture
-) -> None:
-    endpoint = Endpoint()
-    client = boto3.client(
-        "sqs",
-        endpoint_url=endpoint.url,
-        region_name="us-east-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-    )
-    answers = []
-    with endpoint.showing(sqs_session):
-        url = client.create_queue(QueueName="emails")["QueueUrl"]
-        waiting = threading.Thread(
-            target=lambda: answers.append(client.receive_message(QueueUrl=url, WaitTimeSeconds=20))
-        )
-        waiting.start()
-        wait_until(lambda: "\nsqsw_waiting_polls 1" in page(endpoint.url), 20, "the receive")
-    waiting.join(10)
-    assert [answer.get("Messages") for answer in answers] == [None]
-    with pytest.raises(client.exceptions.QueueDoesNotExist):
-        client.send_message(QueueUrl=url, MessageBody="x")
-    endpoint.close()
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
