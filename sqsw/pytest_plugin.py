@@ -104,22 +104,22 @@ def sqs_server(sqs_session: "MemorySession", _sqsw_endpoint: "Endpoint") -> Iter
     """``sqs_session`` over HTTP; boto3 and the aws command find it, in child processes too."""
     url = _sqsw_endpoint.url
     with _sqsw_endpoint.showing(sqs_session), pytest.MonkeyPatch.context() as environment:
-        for name, value in _variables(url).items():
+        for name, value in _variables(url, sqs_session.region_name).items():
             environment.setenv(name, value)
         for name in _ELSEWHERE:
             environment.delenv(name, raising=False)
         yield SQSServer(url, sqs_session)
 
 
-def _variables(url: str) -> dict[str, str]:
+def _variables(url: str, region_name: str) -> dict[str, str]:
     direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     no_proxy = ",".join(filter(None, (direct, urlsplit(url).hostname)))
     return {
         "AWS_ENDPOINT_URL_SQS": url,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": region_name,
+        "AWS_DEFAULT_REGION": region_name,
         "SQSW_LOCAL": "0",
         "no_proxy": no_proxy,
         "NO_PROXY": no_proxy,

@@ -131,12 +131,13 @@ def test_time_that_is_moved_wakes_a_receive_that_waits(sqs_server: SQSServer) ->
 class TestASessionOfOnesOwn:
     @pytest.fixture
     def sqs_session(self) -> MemorySession:
-        return MemorySession(region_name="us-east-1", relaxed=True)
+        return MemorySession(region_name="eu-west-1", relaxed=True)
 
     def test_it_stands_below_the_other_fixtures(
         self, sqs_env: SQSEnv, sqs_server: SQSServer
     ) -> None:
         create_standard_queue(sqs_env, "emails")
         (url,) = queue_urls()
+        assert boto3.client("sqs").meta.region_name == "eu-west-1"
         for _ in range(2):  # SQS would want 60 seconds in between
             boto3.client("sqs").purge_queue(QueueUrl=url)
