@@ -4,7 +4,6 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from sqsw.async_task import AsyncTask
@@ -22,6 +21,8 @@ from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawProcessor, RawQueue
+from sqsw.queue.registrations import Registration as Registration
+from sqsw.queue.registrations import registrations_of, take_away
 from sqsw.queue.work import work_apart
 from sqsw.shutdown_policies import NeverShutdown
 from sqsw.transport.client import ClientSource
@@ -31,31 +32,6 @@ from sqsw.transport.service_errors import service_errors
 
 P = ParamSpec("P")
 Q = TypeVar("Q", bound=GenericQueue)
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """One registered function.
-
-    Attributes
-    ----------
-    queue_name :
-        The name of the queue, without prefix.
-    job_name :
-        The job name; None where the queue is a raw queue.
-    fn :
-        The function.
-    pass_context :
-        Whether it takes the job context.
-    source :
-        Who registered it: ``app``, or a plugin by name and version.
-    """
-
-    queue_name: str
-    job_name: str | None
-    fn: Callable[..., Any]
-    pass_context: bool
-    source: str
 
 
 class SQSEnv:
@@ -192,9 +168,34 @@ class SQSEnv:
                 self._queue_prefix = queue_prefix
             if region is not None:
                 self._region = region
-            self._clients = None
-            for queue in self.queues.values():
-                queue.forget_client()
+            self._forget_clients()
+
+    @contextmanager
+    def connected_to(
+        self,
+        *,
+        session: Any = None,
+        queue_prefix: str | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+    ) -> Iterator[None]:
+        """As :meth:`connect_to`, for the length of a ``with`` block: what tests need."""
+        with self._lock:
+            before = self.session, self._endpoint_url, self._queue_prefix, self._region
+        self.connect_to(
+            session=session, queue_prefix=queue_prefix, endpoint_url=endpoint_url, region=region
+        )
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.session, self._endpoint_url, self._queue_prefix, self._region = before
+                self._forget_clients()
+
+    def _forget_clients(self) -> None:
+        self._clients = None
+        for queue in self.queues.values():
+            queue.forget_client()
 
     def location(self) -> str:
         """Where the queues are, for people; without asking anybody."""
@@ -328,29 +329,7 @@ class SQSEnv:
                     batching_policy=batching_policy,
                     **{name: value for name, value in options.items() if value is not None},
                 )
-        if queue_url is not None and known.queue_url != queue_url:
-            raise ValueError(
-                f"the queue {queue_name!r} has the URL {known.queue_url!r}, not {queue_url!r}"
-            )
-        maker = getattr(queue_maker, "func", queue_maker)  # of what maker() returns, the class
-        if isinstance(maker, type) and not isinstance(known, maker):
-            raise SettingsError(
-                f"the queue {queue_name!r} is a {type(known).__name__} already",
-                why=f"it was asked for as a {maker.__name__} now, and differently before",
-                next="name the class at the first env.queue(…) of this name",
-            )
-        asked = {
-            "batching_policy": (batching_policy, batching_policy != known.batching_policy),
-            "backoff_policy": (backoff_policy, backoff_policy != known.backoff_policy),
-            "accept": (accept, set(accept or ()) != set(known.accept or ())),
-        }
-        for option, (value, differs) in asked.items():
-            if value is not None and differs:
-                raise SettingsError(
-                    f"the queue {queue_name!r} was made before, with another {option}",
-                    why=f"asked for now: {value!r}; it would have no effect",
-                    next="say it at the first env.queue(…) of this name",
-                )
+        known.refuse_other_options(queue_maker, queue_url, batching_policy, backoff_policy, accept)
         return known
 
     @overload
@@ -402,24 +381,11 @@ class SQSEnv:
 
     def registrations(self) -> list[Registration]:
         """All registered functions, by queue and job name."""
-        found: list[Registration] = []
-        for name, queue in sorted(self.queues.items()):
-            if isinstance(queue, JobQueue):
-                found += [
-                    Registration(name, job, p.fn, p.pass_context, queue.sources[job])
-                    for job, p in sorted(queue.processors.items())
-                ]
-            elif isinstance(queue, RawQueue) and queue.processor is not None:
-                found.append(Registration(name, None, queue.processor, False, queue.source))
-        return found
+        return registrations_of(self.queues)
 
     def unregister(self, registration: Registration) -> None:
         """Take a registered function away again."""
-        queue = self.queues[registration.queue_name]
-        if isinstance(queue, JobQueue) and registration.job_name is not None:
-            queue.processors.pop(registration.job_name, None)
-        elif isinstance(queue, RawQueue):
-            queue.processor = None
+        take_away(self.queues, registration)
 
     @contextmanager
     def registering_from(self, source: str) -> Iterator[None]:

@@ -16,11 +16,15 @@ class BatchProcessingResult:
         The name of the queue, without prefix.
     succeeded, failed :
         The messages that were deleted, and those that will come back.
+    errors :
+        What their functions raised, one for each failed message that did not just ask for its
+        retry. ``process_batch`` tells them; the event of a worker leaves them to ``JobFailed``.
     """
 
     queue_name: str
     succeeded: list[Message] = field(default_factory=list)
     failed: list[Message] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
 
     def update(self, messages: Iterable[Message], success: bool) -> None:
         """Count these messages as succeeded or failed."""

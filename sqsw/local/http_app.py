@@ -61,7 +61,7 @@ class HttpApp:
     def __init__(
         self, engine: LocalEngine, host: str, region: str, check: SignatureCheck | None = None
     ) -> None:
-        self._engine, self._host, self._region, self._check = engine, host, region, check
+        self.engine, self._host, self._region, self._check = engine, host, region, check
         self._is_ending = False
         self.metrics = Metrics()
 
@@ -82,7 +82,7 @@ class HttpApp:
     def end(self) -> None:
         """Answer the receives that wait; those that come now do not wait any more."""
         self._is_ending = True
-        self._engine.end_polls()
+        self.engine.end_polls()
 
     async def _answer(self, call: Call, receive: Receive) -> tuple[str, Answer]:
         operation = ""
@@ -109,7 +109,7 @@ class HttpApp:
             return operation, wire.failure(call, InternalFailure())
 
     async def _do(self, request: Request, receive: Receive) -> Mapping[str, Any]:
-        engine, where = self._engine, {"region": request.region, "origin": request.origin}
+        engine, where = self.engine, {"region": request.region, "origin": request.origin}
         if request.operation != "ReceiveMessage":
             return await without_waiting(
                 lambda: engine.handle(request.operation, request.params, **where)
@@ -140,7 +140,7 @@ class HttpApp:
         if entries:
             params = {"QueueUrl": request.params["QueueUrl"], "Entries": entries}
             await without_waiting(
-                lambda: self._engine.handle(
+                lambda: self.engine.handle(
                     "ChangeMessageVisibilityBatch", params, region=request.region
                 )
             )
@@ -149,7 +149,7 @@ class HttpApp:
         """The pages beside the API; they say nothing of what is in messages and ask for no key."""
         if call.path not in ("/health", "/metrics") or call.method not in ("GET", "HEAD"):
             return None
-        store = self._engine.store
+        store = self.engine.store
         try:
             text = await without_waiting(lambda: self.metrics.text(store))
         except Exception as error:  # noqa: BLE001  # whatever it is, that is what a health check asks

@@ -49,7 +49,6 @@ class LocalServer:
         key: tuple[str, str] | None = None,
         region: str = DEFAULT_REGION,
     ) -> None:
-        self._engine = engine
         self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         address = f"{reachable(host)}:{self.port}"
@@ -68,10 +67,15 @@ class LocalServer:
         """
         self._server = _make_server(self.app, on_ready)
         try:
-            with self._engine.store.never_waiting():
+            with self.app.engine.store.never_waiting():
                 asyncio.run(self._server.serve([self._socket]))
         finally:
             self._socket.close()
+
+    def answer_from(self, engine: LocalEngine) -> None:
+        """Answer from this engine from now on; receives that wait at the former one end."""
+        former, self.app.engine = self.app.engine, engine
+        former.end_polls()
 
     def stop(self) -> None:
         """End :meth:`run`; from any thread."""

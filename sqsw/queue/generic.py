@@ -9,7 +9,7 @@ from sqsw.batching import NoBatching
 from sqsw.codecs.table import check_accept
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
-from sqsw.core.errors import SQSBatchError
+from sqsw.core.errors import SettingsError, SQSBatchError
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -72,6 +72,47 @@ class GenericQueue(ABC):
         if self._client is None:
             self._client = self.env.make_queue_client(self.name, self.queue_url)
         return self._client
+
+    def refuse_other_options(
+        self,
+        queue_maker: Callable[..., Any] | None,
+        queue_url: str | None,
+        batching_policy: Batching | None,
+        backoff_policy: Backoff | None,
+        accept: Collection[str] | None,
+    ) -> None:
+        """Raise where the queue, which was made before, is asked for with something else.
+
+        Raises
+        ------
+        ValueError
+            Another queue URL.
+        SettingsError
+            Another class, policy or ``accept``: they would have no effect.
+        """
+        if queue_url is not None and self.queue_url != queue_url:
+            raise ValueError(
+                f"the queue {self.name!r} has the URL {self.queue_url!r}, not {queue_url!r}"
+            )
+        maker = getattr(queue_maker, "func", queue_maker)  # of what maker() returns, the class
+        if isinstance(maker, type) and not isinstance(self, maker):
+            raise SettingsError(
+                f"the queue {self.name!r} is a {type(self).__name__} already",
+                why=f"it was asked for as a {maker.__name__} now, and differently before",
+                next="name the class at the first env.queue(…) of this name",
+            )
+        asked = {
+            "batching_policy": (batching_policy, batching_policy != self.batching_policy),
+            "backoff_policy": (backoff_policy, backoff_policy != self.backoff_policy),
+            "accept": (accept, set(accept or ()) != set(self.accept or ())),
+        }
+        for option, (value, differs) in asked.items():
+            if value is not None and differs:
+                raise SettingsError(
+                    f"the queue {self.name!r} was made before, with another {option}",
+                    why=f"asked for now: {value!r}; it would have no effect",
+                    next="say it at the first env.queue(…) of this name",
+                )
 
     def forget_client(self) -> None:
         """Take a new client at the next call: the environment looks elsewhere now."""

@@ -238,6 +238,7 @@ class Dispatcher:
         ended = BatchProcessingResult(call.lane.name)
         for message, outcome in zip(call.messages, outcomes, strict=True):
             ended.update([message], success=outcome == "done")
+        ended.errors = [result.error for result in results if result.error is not None]
         self._ended(call.lane, ended)
 
     def _leave_slot(self, call: Call, outcomes: Sequence[str], now: float) -> None:

@@ -49,7 +49,7 @@ def process_once(
     Returns
     -------
     BatchProcessingResult
-        The messages that were deleted, and those that will come back after they failed.
+        The messages that were deleted, those that will come back after they failed, and why.
     """
     return _Batch(lane, events or EventBus()).run(wait_seconds)
 
@@ -119,6 +119,7 @@ class _Batch:
         self._dispatcher.acknowledged(lane, messages, deleted)
 
     def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
+        self._result.errors += result.errors
         now = time.monotonic()
         if now - self._told_at >= _FLUSH_SECONDS:
             self._told_at = now

@@ -11,7 +11,7 @@ from importlib_metadata import PackageNotFoundError, version
 
 import sqsw
 
-FACES = ["sqsw", "sqsw.queue", "sqsw.codecs", "sqsw.core", "sqsw.sqs_manage"]
+FACES = ["sqsw", "sqsw.queue", "sqsw.codecs", "sqsw.core", "sqsw.memory_sqs", "sqsw.sqs_manage"]
 
 #: module path under sqs_workers → names that its users import
 PREDECESSOR = {

@@ -291,6 +291,25 @@ def in_threads(count: int, call: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(run, range(count)))
 
 
+def test_an_environment_is_elsewhere_for_the_length_of_a_block() -> None:
+    aws, memory = Untouchable(), MemorySession()
+    env = SQSEnv(aws, queue_prefix="prod_", region="eu-west-1")
+    queue = env.queue("emails")
+    with (
+        pytest.raises(ZeroDivisionError),
+        env.connected_to(session=memory, queue_prefix="test_", region="local"),
+    ):
+        memory.client("sqs").create_queue(QueueName="test_emails")
+        assert queue.client.url.endswith("/test_emails")
+        raise ZeroDivisionError
+    assert env.session is aws
+    assert env.queue_prefix == "prod_"
+    assert queue.get_sqs_queue_name() == "prod_emails"
+    with pytest.raises(AssertionError, match="asked for"):
+        queue.client.attributes()
+    memory.close()
+
+
 def test_many_threads_that_begin_at_once_share_one_client_and_one_queue() -> None:
     made: list[str] = []
 

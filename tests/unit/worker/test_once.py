@@ -46,6 +46,18 @@ def test_what_came_is_run_in_order_and_acknowledged_together() -> None:
     assert our_threads() == []
 
 
+def test_what_jobs_raised_is_told_and_what_asked_for_its_retry_is_not() -> None:
+    again = ProcessingResult(False)
+    queue = client("a", "b", "c")
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        return [{"a": FAILED, "b": again, "c": SUCCEEDED}[m.body] for m in messages]
+
+    result = process_once(lane(client=queue, handle=handle))
+    assert result.errors == [FAILED.error]
+    assert result.failed_count() == 2
+
+
 def test_what_ended_is_told_in_between_where_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(once_module, "_FLUSH_SECONDS", 0)
     told_by_then: list[list[list[str]]] = []

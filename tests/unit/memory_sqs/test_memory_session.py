@@ -1,14 +1,12 @@
-"""Sessions on the embedded SQS behave as boto3's do, and tell what is wrong with a file."""
+"""Sessions on the embedded SQS behave as boto3's do."""
 
 import os
 import pickle
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
 from sqsw.core.client_events import END_POLLS_EVENT
-from sqsw.core.errors import Busy, SettingsError, SQSError
+from sqsw.core.errors import SettingsError
 from sqsw.memory_sqs import (
-    LocalSession,
     MemoryAWS,
     MemorySession,
-    local_path,
 )
 
 
@@ -32,11 +28,6 @@ def session() -> Iterator[MemorySession]:
     session.close()
 
 
-def pragma(session: LocalSession, text: str) -> None:
-    with session.engine.store.read() as transaction:
-        transaction.rows(f"PRAGMA {text}")
-
-
 def url_of(client: Any, name: str = "q") -> str:
     url: str = client.create_queue(QueueName=name)["QueueUrl"]
     return url
@@ -44,7 +35,8 @@ def url_of(client: Any, name: str = "q") -> str:
 
 def test_importing_it_imports_no_boto() -> None:
     code = (
-        "import sys, sqsw.memory_sqs;sys.exit(any(name.startswith('boto') for name in sys.modules))"
+        "import sys; from sqsw.memory_sqs import LocalSession, MemoryAWS, MemorySession, serve;"
+        "sys.exit(any(name.startswith('boto') for name in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -205,131 +197,3 @@ def test_a_client_works_after_a_fork(session: MemorySession) -> None:
 def test_a_memory_session_cannot_be_pickled(session: MemorySession) -> None:
     with pytest.raises(TypeError, match="lives in one process"):
         pickle.dumps(session)
-
-
-def test_a_local_session_is_pickled_by_its_arguments(tmp_path: Path) -> None:
-    session = LocalSession(tmp_path / "f.db", region_name="eu-west-1", relaxed=True)
-    url = url_of(session.client("sqs"))
-    copy = pickle.loads(pickle.dumps(session))
-    assert copy.region_name == "eu-west-1"
-    assert copy.client("sqs").list_queues()["QueueUrls"] == [url]
-    copy.close()
-    session.close()
-
-
-def test_the_directory_of_the_default_file_is_ignored_by_git(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    session = LocalSession()
-    assert list(tmp_path.iterdir()) == [], "nothing is made before it is needed"
-    url_of(session.client("sqs"))
-    assert (tmp_path / ".sqsw" / ".gitignore").read_text() == "*\n"
-    session.close()
-
-
-def test_other_directories_are_made_and_left_alone(tmp_path: Path) -> None:
-    session = LocalSession(tmp_path / "a" / "b" / "f.db")
-    url_of(session.client("sqs"))
-    assert not (tmp_path / "a" / "b" / ".gitignore").exists()
-    session.close()
-
-
-def test_a_change_of_directory_does_not_lead_to_another_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    session = LocalSession("f.db")
-    (tmp_path / "sub").mkdir()
-    monkeypatch.chdir(tmp_path / "sub")
-    url_of(session.client("sqs"))
-    assert (tmp_path / "f.db").exists()
-    session.close()
-
-
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "f.db"
-    path.write_text("a diary\n" * 500)
-    with pytest.raises(SettingsError) as caught:
-        LocalSession(path).client("sqs")
-    assert str(caught.value) == f"{path} cannot be used"
-    assert caught.value.why == "it is not a database of sqsw; it was left as it is"
-    assert caught.value.next == "name another file"
-
-
-def test_a_file_that_was_removed_is_told_by_the_call(tmp_path: Path) -> None:
-    path = tmp_path / "f.db"
-    session = LocalSession(path)
-    client = session.client("sqs")
-    url = url_of(client)
-    path.unlink()
-    with pytest.raises(SettingsError) as caught:
-        client.receive_message(QueueUrl=url)
-    assert caught.value.why == "it was removed or replaced while it was open"
-    assert not path.exists()
-    session.close()
-
-
-def test_a_newer_file_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "f.db"
-    session = LocalSession(path)
-    session.client("sqs")
-    session.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 999")
-    connection.close()
-    with pytest.raises(SettingsError) as caught:
-        LocalSession(path).client("sqs")
-    assert caught.value.why == "a later version of sqsw wrote it"
-
-
-def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="cannot be used"):
-        LocalSession(tmp_path / "file" / "f.db").client("sqs")
-
-
-def test_a_file_that_stays_locked_is_told_by_the_call(tmp_path: Path) -> None:
-    path = tmp_path / "f.db"
-    session = LocalSession(path)
-    client = session.client("sqs")
-    url = url_of(client)
-    pragma(session, "busy_timeout = 50")
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Busy) as caught:
-        client.send_message(QueueUrl=url, MessageBody="x")
-    other.close()
-    assert str(caught.value) == f"{path} is in use by another program"
-    assert caught.value.why == "the file stayed locked for 5 seconds"
-    assert caught.value.next == (
-        "share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324"
-    )
-    session.close()
-
-
-def test_a_full_disk_is_told_by_the_call(tmp_path: Path) -> None:
-    session = LocalSession(tmp_path / "f.db")
-    client = session.client("sqs")
-    url = url_of(client)
-    pragma(session, "max_page_count = 1")
-    with pytest.raises(SQSError) as caught:
-        client.send_message(QueueUrl=url, MessageBody="x" * 100_000)
-    assert type(caught.value) is SQSError
-    assert "disk is full" in (caught.value.why or "")
-    session.close()
-
-
-@pytest.mark.parametrize(
-    ("value", "path"),
-    [(None, None), ("", None), ("0", None), ("1", ".sqsw/local.db"), ("ci.db", "ci.db")],
-)
-def test_a_variable_names_the_file(value: str | None, path: str | None) -> None:
-    assert local_path(value) == path
-
-
-def test_words_of_variable_files_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ann")
-    assert local_path("true") == local_path("YES") == local_path("on") == ".sqsw/local.db"
-    assert local_path("false") is local_path("No") is local_path("off") is None
-    assert local_path("~/queues.db") == "/home/ann/queues.db"

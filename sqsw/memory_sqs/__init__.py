@@ -1,0 +1,39 @@
+"""Sessions on the embedded SQS: in this process, or in a file that processes share; and over HTTP.
+
+They stand where a boto3 session stands and make real boto3 clients, so that parameters are checked,
+errors raised and retries made by botocore as against AWS; only the request itself goes to the
+embedded SQS instead of the network.
+
+The names are loaded when they are asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqsw.local.engine import DEFAULT_REGION as DEFAULT_REGION
+    from sqsw.memory_sqs.local_session import LocalSession as LocalSession
+    from sqsw.memory_sqs.memory_session import MemoryAWS as MemoryAWS
+    from sqsw.memory_sqs.memory_session import MemorySession as MemorySession
+    from sqsw.memory_sqs.places import DEFAULT_HOST as DEFAULT_HOST
+    from sqsw.memory_sqs.places import DEFAULT_PATH as DEFAULT_PATH
+    from sqsw.memory_sqs.places import DEFAULT_PORT as DEFAULT_PORT
+    from sqsw.memory_sqs.places import local_path as local_path
+    from sqsw.memory_sqs.places import serve_address as serve_address
+    from sqsw.memory_sqs.serving import serve as serve
+else:
+    from sqsw.core.lazy_face import lazy_face
+
+    _HOMES = {
+        "DEFAULT_HOST": "sqsw.memory_sqs.places",
+        "DEFAULT_PATH": "sqsw.memory_sqs.places",
+        "DEFAULT_PORT": "sqsw.memory_sqs.places",
+        "DEFAULT_REGION": "sqsw.local.engine",
+        "LocalSession": "sqsw.memory_sqs.local_session",
+        "MemoryAWS": "sqsw.memory_sqs.memory_session",
+        "MemorySession": "sqsw.memory_sqs.memory_session",
+        "local_path": "sqsw.memory_sqs.places",
+        "serve": "sqsw.memory_sqs.serving",
+        "serve_address": "sqsw.memory_sqs.places",
+    }
+
+    __getattr__ = lazy_face(__name__, _HOMES)

@@ -1,0 +1,105 @@
+"""A session on queues in a file."""
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+from sqsw.local.clock import Clock, MovableClock
+from sqsw.local.connections import Durability
+from sqsw.local.engine import LocalEngine
+from sqsw.memory_sqs.boto import making
+from sqsw.memory_sqs.embedded import EmbeddedSession
+from sqsw.memory_sqs.file_errors import told_errors
+from sqsw.memory_sqs.places import DEFAULT_PATH
+
+
+class LocalSession(EmbeddedSession):
+    """A session with an SQS in a file, which other processes may use at the same time.
+
+    The file is opened, and made if it is not there, when the first client is. The directory
+    ``.sqsw`` gets a ``.gitignore`` when it is made.
+
+    Parameters
+    ----------
+    path :
+        The database file.
+    region_name :
+        Default: ``local``.
+    durable :
+        ``normal``: what was answered outlives a killed process; ``full``: a power failure too, at
+        the price of one flush of the disk a call.
+    relaxed :
+        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+    clock :
+        Where the time comes from; default: a clock that :meth:`MovableClock.advance` moves, in this
+        process alone.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = DEFAULT_PATH,
+        *,
+        region_name: str | None = None,
+        durable: Durability = "normal",
+        relaxed: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(region_name)
+        self.path: str = os.fspath(path)
+        # A later change of the working directory does not lead to another file.
+        self._absolute = os.path.abspath(path)
+        self._durable, self._relaxed, self._given_clock = durable, relaxed, clock
+        self.clock: Any = MovableClock() if clock is None else clock
+        self._engine: LocalEngine | None = None
+
+    @property
+    def engine(self) -> LocalEngine:
+        """The embedded SQS behind this session; opens the file.
+
+        Raises
+        ------
+        SettingsError
+            The file is not a database, of a later version, read-only, or cannot be made.
+        Busy
+            Another program holds the file.
+        """
+        with making:
+            if self._engine is None:
+                with told_errors(self.path):
+                    _make_directory(self._absolute)
+                    self._engine = LocalEngine(
+                        self._absolute,
+                        clock=self.clock,
+                        durable=self._durable,
+                        relaxed=self._relaxed,
+                    )
+            return self._engine
+
+    def close(self) -> None:
+        """Close the file, if it is open; the session's clients cannot be used after it."""
+        if self._engine is not None:
+            self._engine.close()
+
+    def __repr__(self) -> str:
+        return f"LocalSession({self.path!r}, region_name={self.region_name!r})"
+
+    def __reduce__(self) -> Any:
+        make = functools.partial(
+            LocalSession,
+            region_name=self.region_name,
+            durable=self._durable,
+            relaxed=self._relaxed,
+            clock=self._given_clock,
+        )
+        return make, (self._absolute,)
+
+
+def _make_directory(path: str) -> None:
+    directory = Path(path).parent
+    if directory.exists():
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    if directory.name == ".sqsw":
+        # Queues of a developer's machine are nobody else's.
+        (directory / ".gitignore").write_text("*\n")

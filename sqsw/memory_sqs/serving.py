@@ -1,0 +1,94 @@
+"""Queues over HTTP: until a signal comes."""
+
+import errno
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqsw.core.errors import Busy, SettingsError, SQSError
+from sqsw.local.engine import DEFAULT_REGION
+from sqsw.memory_sqs.local_session import LocalSession
+from sqsw.memory_sqs.memory_session import MemorySession
+from sqsw.memory_sqs.places import DEFAULT_HOST, DEFAULT_PORT
+
+if TYPE_CHECKING:
+    from sqsw.local.server import LocalServer
+
+
+def serve(
+    path: str | os.PathLike[str] | None,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    *,
+    key: tuple[str, str] | None = None,
+    no_auth: bool = False,
+    region_name: str | None = None,
+    relaxed: bool = False,
+    on_ready: "Callable[[LocalServer], object] | None" = None,
+) -> None:
+    """The embedded SQS over HTTP, until SIGTERM, SIGINT or ``stop()`` of the server.
+
+    Signals are heard where this is called in the main thread; the former handlers come back.
+
+    Parameters
+    ----------
+    path :
+        The file, which other processes may use at the same time; None: memory.
+    host, port :
+        Where to listen; port 0: a free one.
+    key :
+        Access key and secret key that every request must be signed with. None: who reaches the host
+        is welcome.
+    no_auth :
+        Nobody has to sign, on any host.
+    region_name :
+        Of requests that are not signed; default: ``local``.
+    relaxed :
+        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+    on_ready :
+        Called with the server when it answers: it has ``url``, ``port`` and ``stop()``, which may
+        be called from any thread.
+
+    Raises
+    ------
+    SettingsError
+        The file or the address cannot be used, or others than programs of this machine would be
+        let in without a key.
+    Busy
+        Another program holds the file, or listens there.
+    """
+    from sqsw.local.server import LocalServer, is_loopback
+
+    if key is None and not no_auth and not is_loopback(host):
+        raise SettingsError(
+            f"{host!r} lets in whoever reaches it",
+            why="it is no address of this machine alone, and no key is asked for",
+            next="set SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY, or say --no-auth",
+        )
+    session = (
+        MemorySession(relaxed=relaxed) if path is None else LocalSession(path, relaxed=relaxed)
+    )
+    engine, region = session.engine, region_name or DEFAULT_REGION
+    try:
+        server = LocalServer(engine, host, port, key=None if no_auth else key, region=region)
+    except OSError as error:
+        session.close()
+        raise _not_listening(error, host, port) from error
+    try:
+        server.run(lambda: on_ready and on_ready(server))
+    finally:
+        session.close()
+
+
+def _not_listening(error: OSError, host: str, port: int) -> SQSError:
+    if error.errno == errno.EADDRINUSE:
+        return Busy(
+            f"port {port} of {host} is in use by another program",
+            why="only one program can listen on a port",
+            next="stop it, name another port: --port N, or take a free one: --port 0",
+        )
+    return SettingsError(
+        f"cannot listen on port {port} of {host}",
+        why=error.strerror or str(error),
+        next=f"name another address; {DEFAULT_HOST} is this machine alone",
+    )

@@ -1,0 +1,126 @@
+"""Fixtures for the tests of applications.
+
+pytest loads this in every project of an environment where sqsw is installed, so that sqsw is
+imported inside the fixtures.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from sqsw.memory_sqs import MemorySession
+    from sqsw.memory_sqs.endpoint import Endpoint
+    from sqsw.sqs_env import SQSEnv
+
+#: the region of the queues: one that AWS has, since clients of other services may be in the test
+REGION = "us-east-1"
+
+#: variables that lead elsewhere, or that boto3 does not take together with an endpoint
+_ELSEWHERE = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+)
+
+_PORT = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tell pytest of ``sqsw_app``."""
+    parser.addini(
+        "sqsw_app", "the app that the fixture sqs_env takes, as in `sqsw work`: module:attribute"
+    )
+
+
+@dataclass(frozen=True)
+class SQSServer:
+    """What the fixture ``sqs_server`` is.
+
+    Attributes
+    ----------
+    url :
+        The address of the endpoint.
+    session :
+        The same queues without HTTP.
+    """
+
+    url: str
+    session: "MemorySession"
+
+    @property
+    def clock(self) -> Any:
+        """The time of the queues: ``sqs_server.clock.advance(minutes=20)`` moves it."""
+        return self.session.clock
+
+
+@pytest.fixture
+def sqs_session() -> "Iterator[MemorySession]":
+    """An SQS in memory, new and empty for each test, where a boto3 session is wanted."""
+    from sqsw.memory_sqs import MemorySession
+
+    session = MemorySession(region_name=REGION)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def sqs_env(sqs_session: "MemorySession", pytestconfig: pytest.Config) -> "Iterator[SQSEnv]":
+    """The environment of the app that ``sqsw_app`` names, or a new one, on ``sqs_session``."""
+    from sqsw.app.loading import load_parts
+    from sqsw.sqs_env import SQSEnv
+
+    app_path = pytestconfig.getini("sqsw_app")
+    env, registries = load_parts(app_path) if app_path else (None, [])
+    # One that is new stays on the closed session: what a thread still sends goes nowhere else.
+    env = env or SQSEnv(sqs_session)
+    with env.connected_to(session=sqs_session):
+        for registry in registries:
+            registry.bind(env)
+        yield env
+
+
+@pytest.fixture(scope="module")
+def _sqsw_endpoint(pytestconfig: pytest.Config) -> "Iterator[Endpoint]":
+    # One address for all tests: an application may keep the client that it made in the first. But
+    # no thread stays when nobody needs it: tests of other modules may fork.
+    from sqsw.memory_sqs.endpoint import Endpoint
+
+    endpoint = Endpoint(REGION, pytestconfig.stash.get(_PORT, 0))
+    pytestconfig.stash[_PORT] = endpoint.port
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture
+def sqs_server(sqs_session: "MemorySession", _sqsw_endpoint: "Endpoint") -> Iterator[SQSServer]:
+    """``sqs_session`` over HTTP; boto3 and the aws command find it, in child processes too."""
+    url = _sqsw_endpoint.url
+    with _sqsw_endpoint.showing(sqs_session), pytest.MonkeyPatch.context() as environment:
+        for name, value in _variables(url, sqs_session.region_name).items():
+            environment.setenv(name, value)
+        for name in _ELSEWHERE:
+            environment.delenv(name, raising=False)
+        yield SQSServer(url, sqs_session)
+
+
+def _variables(url: str, region_name: str) -> dict[str, str]:
+    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    no_proxy = ",".join(filter(None, (direct, urlsplit(url).hostname)))
+    return {
+        "AWS_ENDPOINT_URL_SQS": url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": region_name,
+        "AWS_DEFAULT_REGION": region_name,
+        "SQSW_LOCAL": "0",
+        "no_proxy": no_proxy,
+        "NO_PROXY": no_proxy,
+    }

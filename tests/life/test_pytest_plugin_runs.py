@@ -1,0 +1,250 @@
+"""The plugin in projects of others: real runs of pytest, which finds it by its entry point."""
+
+import pytest
+
+from tests.installed import needs_plugin
+
+pytest_plugins = ("pytester",)
+
+pytestmark = needs_plugin
+
+APP = """
+    import boto3
+
+    from sqsw import SQSEnv, TaskRegistry
+
+    # As an application says it: its jobs are on AWS, behind a prefix.
+    env = SQSEnv(boto3.session.Session(region_name="eu-west-1"), queue_prefix="shop_")
+    tasks = TaskRegistry()
+    done = []
+
+
+    @env.processor("emails", "send_email")
+    def send_email(to: str) -> None:
+        if to == "nobody":
+            raise LookupError("there is no address like this")
+        done.append(to)
+
+
+    @tasks.task("reports", "build")
+    def build(year: int) -> None:
+        done.append(year)
+
+
+    def make_env():
+        made = SQSEnv(queue_prefix="made_")
+
+        @made.processor("emails", "note")
+        def note(text: str) -> None:
+            done.append(text)
+
+        return made
+"""
+
+
+def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
+    """pytest on the files there, where every warning is an error."""
+    return pytester.runpytest_subprocess("-W", "error", "-p", "no:cacheprovider", *options)
+
+
+def configure(pytester: pytest.Pytester, app_path: str) -> None:
+    """An application and the project file that names it."""
+    pytester.makepyfile(shop=APP)
+    pytester.makepyprojecttoml(
+        f"""
+        [tool.pytest.ini_options]
+        pythonpath = ["."]
+        sqsw_app = "{app_path}"
+        """
+    )
+
+
+def test_the_environment_of_an_app_is_in_memory_for_one_test_at_a_time(
+    pytester: pytest.Pytester,
+) -> None:
+    configure(pytester, "shop:env")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        import shop
+        from sqsw import create_standard_queue
+
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_a_job(sqs_env, turn):
+            assert sqs_env is shop.env
+            assert sqs_env.get_all_known_queues() == []
+            create_standard_queue(sqs_env, "emails")
+            url = sqs_env.queue("emails").client.url
+            assert url.endswith("/shop_emails")
+            shop.send_email.delay(to="ann@example.com")
+            assert sqs_env.process_batch("emails").errors == []
+            assert shop.done.pop() == "ann@example.com"
+
+
+        def test_afterwards_it_is_where_it_was():
+            assert shop.env.location() == "eu-west-1"
+            assert shop.env.session.region_name == "eu-west-1"
+        """
+    )
+    run(pytester).assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(
+    ("app_path", "queue", "send", "value"),
+    [
+        ("shop:tasks", "reports", "shop.build.delay(year=2026)", "2026"),
+        ("shop:make_env", "emails", "sqs_env.add_job('emails', 'note', text='x')", "'x'"),
+    ],
+)
+def test_an_app_may_be_a_registry_or_a_function(
+    pytester: pytest.Pytester, app_path: str, queue: str, send: str, value: str
+) -> None:
+    configure(pytester, app_path)
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        import shop
+        from sqsw import create_standard_queue
+
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_a_job(sqs_env, turn):
+            create_standard_queue(sqs_env, "{queue}")
+            {send}
+            assert sqs_env.process_batch("{queue}").errors == []
+            assert shop.done.pop() == {value}
+        """
+    )
+    run(pytester).assert_outcomes(passed=2)
+
+
+def test_a_job_that_raised_is_seen_in_the_report(pytester: pytest.Pytester) -> None:
+    configure(pytester, "shop:env")
+    pytester.makepyfile(
+        """
+        import shop
+        from sqsw import create_standard_queue
+
+
+        def test_a_job(sqs_env):
+            create_standard_queue(sqs_env, "emails")
+            shop.send_email.delay(to="nobody")
+            sqs_env.process_batch("emails")
+            assert shop.done == ["nobody"]
+
+
+        def test_its_error(sqs_env):
+            create_standard_queue(sqs_env, "emails")
+            shop.send_email.delay(to="nobody")
+            assert sqs_env.process_batch("emails").errors == []
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(failed=2)
+    report = result.stdout.str()
+    assert report.count('raise LookupError("there is no address like this")') == 2
+    assert "Left contains one more item: LookupError('there is no address like this')" in report
+
+
+def test_an_app_that_is_not_there_is_told_as_the_command_line_does(
+    pytester: pytest.Pytester,
+) -> None:
+    configure(pytester, "shop:nev")
+    pytester.makepyfile("def test_a_job(sqs_env): ...")
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*'shop' has no SQSEnv named 'nev'*"])
+
+
+def test_a_project_without_a_need_for_it_does_not_notice_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import os
+        import sys
+
+
+        def test_nothing_is_loaded(request):
+            loaded = {"boto3", "botocore", "uvicorn", "sqsw.sqs_env", "sqsw.memory_sqs"}
+            assert loaded.isdisjoint(sys.modules)
+            assert "AWS_ENDPOINT_URL_SQS" not in os.environ
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(passed=1, warnings=0)
+    result.stderr.no_fnmatch_line("*")
+
+
+def test_it_can_be_left_out(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_a_job(sqs_env): ...")
+    result = run(pytester, "-p", "no:sqsw")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'sqs_env' not found*"])
+
+
+def test_a_client_that_an_app_keeps_is_good_in_all_modules(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop="""
+        import functools
+
+        import boto3
+
+
+        @functools.cache
+        def sqs():
+            return boto3.client("sqs")
+        """
+    )
+    module = """
+        import threading
+
+        import shop
+
+
+        def test_the_endpoint(sqs_server):
+            assert "QueueUrls" not in shop.sqs().list_queues()
+            shop.sqs().create_queue(QueueName="emails")
+
+
+        def test_the_next_one(sqs_server):
+            assert "QueueUrls" not in shop.sqs().list_queues()
+    """
+    last = "import threading\n\ndef test_no_thread_is_left(): assert threading.active_count() == 1"
+    pytester.makepyfile(test_one=module, test_two=module, test_zero=last)
+    run(pytester).assert_outcomes(passed=5)
+
+
+def test_variables_and_the_endpoint_end_with_their_test_in_every_process_of_xdist(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xdist", reason="this is about pytest-xdist")
+    monkeypatch.setenv("AWS_PROFILE", "of-a-developer")
+    pytester.makepyfile(
+        """
+        import os
+        import subprocess
+        import sys
+
+        import pytest
+
+        SEND = "import boto3; boto3.client('sqs').create_queue(QueueName='of-a-child')"
+
+
+        @pytest.mark.parametrize("turn", range(4))
+        def test_the_endpoint(sqs_server, turn):
+            subprocess.run([sys.executable, "-c", SEND], check=True)
+            import boto3
+
+            (url,) = boto3.client("sqs").list_queues()["QueueUrls"]
+            assert url.startswith(sqs_server.url)
+
+
+        @pytest.mark.parametrize("turn", range(4))
+        def test_without(turn):
+            assert "AWS_ENDPOINT_URL_SQS" not in os.environ
+            assert os.environ["AWS_PROFILE"] == "of-a-developer"
+        """
+    )
+    run(pytester, "-n", "2").assert_outcomes(passed=8)

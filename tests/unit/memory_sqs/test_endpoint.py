@@ -1,0 +1,55 @@
+"""Queues over HTTP on a thread of this process."""
+
+import threading
+from urllib.request import urlopen
+
+import boto3
+import pytest
+
+from sqsw.memory_sqs import MemorySession
+from sqsw.memory_sqs.endpoint import Endpoint
+from tests.backends import wait_until
+
+
+def page(url: str) -> str:
+    """What the endpoint says of itself."""
+    with urlopen(f"{url}/metrics", timeout=30) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def test_an_endpoint_goes_elsewhere_where_its_port_is_taken() -> None:
+    first = Endpoint()
+    second = Endpoint(port=first.port)
+    assert second.port != first.port
+    assert "sqsw_waiting_polls 0" in page(second.url)
+    first.close()
+    second.close()
+
+
+def test_an_endpoint_that_shows_something_else_ends_the_receives_that_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    session, endpoint = MemorySession(), Endpoint()
+    client = boto3.client(
+        "sqs",
+        endpoint_url=endpoint.url,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+    answers = []
+    with endpoint.showing(session):
+        url = client.create_queue(QueueName="emails")["QueueUrl"]
+        waiting = threading.Thread(
+            target=lambda: answers.append(client.receive_message(QueueUrl=url, WaitTimeSeconds=20))
+        )
+        waiting.start()
+        wait_until(lambda: "\nsqsw_waiting_polls 1" in page(endpoint.url), 20, "the receive")
+    waiting.join(10)
+    assert [answer.get("Messages") for answer in answers] == [None]
+    with pytest.raises(client.exceptions.QueueDoesNotExist):
+        client.send_message(QueueUrl=url, MessageBody="x")
+    endpoint.close()
+    session.close()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -1,0 +1,143 @@
+"""The fixtures for tests of applications, used as an application's tests use them."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import boto3
+import pytest
+
+from sqsw import MemorySession, SQSEnv, create_standard_queue
+from sqsw.pytest_plugin import SQSServer
+from tests.installed import needs_plugin
+
+pytestmark = needs_plugin
+
+#: addresses that tests of this module were given
+addresses: set[str] = set()
+
+
+@pytest.fixture
+def variables_of_a_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is set up for AWS, behind a proxy."""
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of an account")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    monkeypatch.setenv("SQSW_LOCAL", "queues.db")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+
+
+def queue_urls() -> list[str]:
+    """The queues that plain boto3 finds."""
+    found: list[str] = boto3.client("sqs").list_queues().get("QueueUrls", [])
+    return found
+
+
+def test_the_plugin_alone_loads_next_to_nothing() -> None:
+    code = "import sys, sqsw.pytest_plugin; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert {name for name in loaded if name.startswith("sqsw")} == {
+        "sqsw",
+        "sqsw.core",
+        "sqsw.core.lazy_face",
+        "sqsw.pytest_plugin",
+    }
+    assert loaded.isdisjoint({"boto3", "botocore", "uvicorn", "sqlite3", "importlib_metadata"})
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_each_test_has_an_environment_without_queues(sqs_env: SQSEnv, turn: int) -> None:
+    assert sqs_env.get_all_known_queues() == []
+    create_standard_queue(sqs_env, "emails")
+    assert sqs_env.location() == "memory"
+
+
+def test_a_job_is_hidden_until_its_time_has_come(
+    sqs_env: SQSEnv, sqs_session: MemorySession
+) -> None:
+    create_standard_queue(sqs_env, "emails")
+    done = []
+
+    @sqs_env.processor("emails", "send_email")
+    def send_email(to: str) -> None:
+        done.append(to)
+
+    send_email.delay(to="ann@example.com", _delay_seconds=900)
+    assert sqs_env.process_batch("emails").total_count() == 0
+    sqs_session.clock.advance(minutes=15)
+    assert sqs_env.process_batch("emails").succeeded_count() == 1
+    assert done == ["ann@example.com"]
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_each_test_has_an_endpoint_without_queues_at_one_address(
+    sqs_server: SQSServer, turn: int
+) -> None:
+    assert queue_urls() == []
+    url = boto3.client("sqs").create_queue(QueueName="emails")["QueueUrl"]
+    assert url.startswith(sqs_server.url)
+    addresses.add(sqs_server.url)
+    assert len(addresses) == 1
+
+
+@pytest.mark.usefixtures("variables_of_a_developer")
+def test_boto3_finds_the_endpoint_whatever_the_machine_is_set_up_for(
+    variables_of_a_developer: None, sqs_server: SQSServer
+) -> None:
+    url = boto3.client("sqs").create_queue(QueueName="emails")["QueueUrl"]
+    assert url.startswith(sqs_server.url)
+    assert "AWS_SESSION_TOKEN" not in os.environ
+    assert "intranet.example" in os.environ["NO_PROXY"]
+    assert SQSEnv().get_all_known_queues() == ["emails"], "SQSW_LOCAL would lead elsewhere"
+
+
+def test_a_child_process_finds_the_endpoint(sqs_server: SQSServer) -> None:
+    code = "import boto3; boto3.client('sqs').create_queue(QueueName='of-a-child')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert queue_urls() == [f"{sqs_server.url}/000000000000/of-a-child"]
+
+
+def test_an_environment_and_the_endpoint_have_the_same_queues(
+    sqs_env: SQSEnv, sqs_server: SQSServer
+) -> None:
+    create_standard_queue(sqs_env, "emails")
+    (url,) = queue_urls()
+    client = boto3.client("sqs")
+    client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=60)
+    sqs_server.clock.advance(minutes=1)
+    (message,) = sqs_env.queue("emails").get_raw_messages()
+    assert message.body == "x"
+
+
+def test_time_that_is_moved_wakes_a_receive_that_waits(sqs_server: SQSServer) -> None:
+    client = boto3.client("sqs")
+    url = client.create_queue(QueueName="emails")["QueueUrl"]
+    client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=600)
+    timer = threading.Timer(0.3, lambda: sqs_server.clock.advance(minutes=10))
+    timer.start()
+    began = time.monotonic()
+    assert len(client.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]) == 1
+    assert time.monotonic() - began < 10
+    timer.join()
+
+
+class TestASessionOfOnesOwn:
+    @pytest.fixture
+    def sqs_session(self) -> MemorySession:
+        return MemorySession(region_name="eu-west-1", relaxed=True)
+
+    def test_it_stands_below_the_other_fixtures(
+        self, sqs_env: SQSEnv, sqs_server: SQSServer
+    ) -> None:
+        create_standard_queue(sqs_env, "emails")
+        (url,) = queue_urls()
+        assert boto3.client("sqs").meta.region_name == "eu-west-1"
+        for _ in range(2):  # SQS would want 60 seconds in between
+            boto3.client("sqs").purge_queue(QueueUrl=url)
