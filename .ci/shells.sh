@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs the shells for which completion is tested, where that can be done; tests of others skip.
+# Installs the shells for which completion is tested, and jq for the examples of the help, where that can be done; tests of others skip.
 set -eu
 missing=()
-for shell in zsh fish; do
+for shell in zsh fish jq; do
     command -v "$shell" >/dev/null || missing+=("$shell")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0

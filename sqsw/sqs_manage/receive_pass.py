@@ -57,7 +57,8 @@ class ReceivePass:
     lease_seconds :
         How long a received message stays hidden, renewed from half of it on.
     poll_seconds :
-        The walk is over when a poll of this many seconds brings nothing.
+        The walk is over when a poll of this many seconds brings nothing. The embedded SQS knows at
+        once, so nothing is waited for there.
     on_notice :
         Told what a person should know.
     clock :
@@ -155,7 +156,7 @@ class ReceivePass:
         until = self._clock() + self._lease_seconds
         messages = self._queue.receive(
             max_messages,
-            wait_seconds=self._poll_seconds,
+            wait_seconds=0 if self._queue.is_embedded else self._poll_seconds,
             visibility_timeout=self._lease_seconds,
         )
         for message in messages:

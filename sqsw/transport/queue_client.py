@@ -126,6 +126,11 @@ class QueueClient:
         expires_at = None if visibility_timeout is None else hidden_at + visibility_timeout
         return [self._message(raw, now, expires_at) for raw in answer.get("Messages", [])]
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the embedded SQS is behind this client, whose answers are no estimates."""
+        return self.peek() is not None
+
     def peek(self) -> Iterator[Message] | None:
         """Look at what could be received now, without receiving it, where the other side can.
 
