@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs the shells for which completion is tested, and jq for the examples of the help, where that can be done; tests of others skip.
+# Installs the shells that completion is tested in, and jq for an example of the help, where that can be
+# done; the tests of what is missing skip.
 set -eu
 missing=()
-for shell in zsh fish jq; do
-    command -v "$shell" >/dev/null || missing+=("$shell")
+for program in zsh fish jq; do
+    command -v "$program" >/dev/null || missing+=("$program")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
