@@ -75,9 +75,13 @@ class Program:
         except AssertionError as error:
             raise AssertionError(f"{error}: {read_lines(lines)}\n{self.log}") from None
 
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """The exit code after this signal."""
-        self._process.send_signal(number)
+    def terminate(self, saying: str = "") -> None:
+        """Ask it to end, and go on when it says that it will."""
+        self._process.send_signal(signal.SIGTERM)
+        wait_until(lambda: saying in self.log, PATIENCE, f"{saying!r} in {self._log.name}")
+
+    def wait(self) -> int:
+        """The exit code."""
         return self._process.wait(PATIENCE)
 
 

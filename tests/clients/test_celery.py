@@ -31,14 +31,17 @@ def test_each_task_is_done_once_by_one_worker_or_the_next(tmp_path: Path) -> Non
         # kombu makes the queue itself
         run([python, str(APPS / "celery_app.py")], tmp_path, env)
         with running(worker, tmp_path, env, "first") as first:
-            first.wait_for(done, 6)
-            assert first.end() == 0, first.log
+            first.wait_for(done, 10)
+            first.terminate("Warm shutdown")
+            (tmp_path / "go").touch()
+            assert first.wait() == 0, first.log
         assert len(read_lines(done)) < len(JOBS), "the first worker was to be stopped halfway"
         # and here it is told where the queue is
         env["QUEUE_URL"] = client.get_queue_url(QueueName="jobs")["QueueUrl"]
         with running(worker, tmp_path, env, "second") as second:
             second.wait_for(done, len(JOBS))
-            assert second.end() == 0, second.log
+            second.terminate()
+            assert second.wait() == 0, second.log
         assert_each_once(read_lines(done), JOBS)
         assert_empty(client, "jobs")
         code, log = server.end()

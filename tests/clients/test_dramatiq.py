@@ -31,12 +31,15 @@ def test_each_actor_is_called_once_by_one_worker_or_the_next(tmp_path: Path) -> 
         env = environment(server) | {"PYTHONPATH": str(APPS)}
         run([python, str(APPS / "dramatiq_app.py")], tmp_path, env)
         with running(worker, tmp_path, env, "first") as first:
-            first.wait_for(done, 6)
-            assert first.end() == 0, first.log
+            first.wait_for(done, 10)
+            first.terminate("Shutting down")
+            (tmp_path / "go").touch()
+            assert first.wait() == 0, first.log
         assert len(read_lines(done)) < len(JOBS), "the first worker was to be stopped halfway"
         with running(worker, tmp_path, env, "second") as second:
             second.wait_for(done, len(JOBS))
-            assert second.end() == 0, second.log
+            second.terminate()
+            assert second.wait() == 0, second.log
         assert_each_once(read_lines(done), JOBS)
         assert_empty(client, "app_default")
         (dead,) = client.receive_message(QueueUrl="app_default_dlq")["Messages"]

@@ -36,6 +36,7 @@ def test_each_message_is_handled_once(tmp_path: Path, way: str) -> None:
         for name, count in (("first", 17), ("second", len(JOBS))):
             with running(consumer, tmp_path, env, name) as program:
                 program.wait_for(done, count)
-                assert program.end() == 0, program.log
+                program.terminate()
+                assert program.wait() == 0, program.log
         assert_each_once(read_lines(done), DONE)
         assert_empty(client, "jobs")

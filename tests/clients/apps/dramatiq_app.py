@@ -30,7 +30,8 @@ def note(text: str) -> None:
 
 @dramatiq.actor
 def slow(text: str) -> None:
-    time.sleep(0.5)
+    while not Path("go").exists():
+        time.sleep(0.05)
     write(text)
 
 
@@ -40,7 +41,7 @@ def late(sent: float) -> None:
     write("late")
 
 
-@dramatiq.actor(min_backoff=1000, max_backoff=1000)
+@dramatiq.actor(min_backoff=2000, max_backoff=2000)
 def stubborn(text: str) -> None:
     if not Path("failed").exists():
         Path("failed").touch()
