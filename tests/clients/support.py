@@ -17,6 +17,9 @@ from tests.life.serving import ROOT, Serving
 
 CLIENTS = ROOT / ".ci" / "cache" / "clients"
 APPS = Path(__file__).parent / "apps"
+#: what requests must be signed with, where a test wants that; with signs that have to be escaped
+KEY = ("AKID", "se/cr+et=")
+KEY_OF_SERVER = dict(zip(("SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"), KEY, strict=True))
 #: seconds for anything that a program of theirs does, on a machine with much else to do
 PATIENCE = 60.0
 
@@ -37,8 +40,8 @@ def installed(name: str) -> str:
     return found
 
 
-def environment(server: Serving) -> dict[str, str]:
-    """What ``sqsw serve`` prints for a shell."""
+def environment(server: Serving, key: tuple[str, str] = ("local", "local")) -> dict[str, str]:
+    """The variables that lead a client to this server."""
     variables = {
         name: value
         for name, value in os.environ.items()
@@ -48,8 +51,8 @@ def environment(server: Serving) -> dict[str, str]:
         "AWS_ENDPOINT_URL_SQS": server.url,
         "AWS_REGION": "local",
         "AWS_DEFAULT_REGION": "local",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": key[0],
+        "AWS_SECRET_ACCESS_KEY": key[1],
     }
 
 

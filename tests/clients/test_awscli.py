@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.backends import wait_until
-from tests.clients.support import PATIENCE, assert_empty, environment, fetched
+from tests.clients.support import KEY, KEY_OF_SERVER, PATIENCE, assert_empty, environment, fetched
 from tests.life import serving as life
 from tests.life.serving import Serving, serving
 
@@ -24,14 +24,15 @@ class Shell:
         print_env = [sys.executable, "-m", "sqsw_cli", "serve", "--print-env"]
         printed = subprocess.run(
             [*print_env, "--port", str(server.port)],
-            env=life.environment(),
+            env=life.environment() | KEY_OF_SERVER,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
             check=True,
         )
         self._exports = printed.stdout
-        self._env = {
+        # The rest comes from the lines; they name the key and do not hold it.
+        self._env = KEY_OF_SERVER | {
             name: value
             for name, value in environment(server).items()
             if name == "AWS_CONFIG_FILE" or not name.startswith("AWS_")
@@ -60,7 +61,7 @@ class Shell:
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     fetched("python/bin/aws")
     directory = tmp_path_factory.mktemp("aws")
-    with serving("--local=aws.db", cwd=directory) as server:
+    with serving("--local=aws.db", cwd=directory, env=KEY_OF_SERVER) as server:
         yield Shell(server, directory)
 
 
@@ -80,11 +81,11 @@ def test_a_message_there_and_back(aws: Shell) -> None:
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
     aws.answer("delete-message", *at, "--receipt-handle", message["ReceiptHandle"])
     assert aws.answer("receive-message", *at) is None
-    assert_empty(aws.server.client(), "jobs")
+    assert_empty(aws.server.client(*KEY), "jobs")
 
 
 def test_dead_letters_are_moved_back(aws: Shell) -> None:
-    client = aws.server.client()
+    client = aws.server.client(*KEY)
     client.create_queue(QueueName="dead")
     arn = "arn:aws:sqs:local:000000000000:dead"
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "1"})

@@ -1,9 +1,11 @@
-"""Celery on kombu's SQS transport: a worker that is stopped with jobs in hand, and the next one."""
+"""Celery on kombu's SQS transport, signed: a worker stopped with jobs in hand, and the next."""
 
 from pathlib import Path
 
 from tests.clients.support import (
     APPS,
+    KEY,
+    KEY_OF_SERVER,
     assert_each_once,
     assert_empty,
     environment,
@@ -25,9 +27,9 @@ JOBS = [
 def test_each_task_is_done_once_by_one_worker_or_the_next(tmp_path: Path) -> None:
     python, done = fetched("python/bin/python"), tmp_path / "done"
     worker = [python, "-m", "celery", "-A", "celery_app", "worker", "-c", "2", "-l", "info"]
-    with serving("--local=celery.db", cwd=tmp_path) as server:
-        client = server.client()
-        env = environment(server) | {"PYTHONPATH": str(APPS)}
+    with serving("--local=celery.db", cwd=tmp_path, env=KEY_OF_SERVER) as server:
+        client = server.client(*KEY)
+        env = environment(server, KEY) | {"PYTHONPATH": str(APPS)}
         # kombu makes the queue itself
         run([python, str(APPS / "celery_app.py")], tmp_path, env)
         with running(worker, tmp_path, env, "first") as first:

@@ -11,10 +11,14 @@ url = urlsplit(os.environ["AWS_ENDPOINT_URL_SQS"])
 options = {"region": "local", "wait_time_seconds": 2, "polling_interval": 0.1}
 if queue_url := os.environ.get("QUEUE_URL"):
     options["predefined_queues"] = {
-        "jobs": {"url": queue_url, "access_key_id": "local", "secret_access_key": "local"}
+        "jobs": {
+            "url": queue_url,
+            "access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
+            "secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
+        }
     }
 
-app = Celery("celery_app", broker=f"sqs://local:local@{url.hostname}:{url.port}//")
+app = Celery("celery_app", broker=f"sqs://{url.hostname}:{url.port}//")
 app.conf.update(
     task_default_queue="jobs",
     broker_transport_options=options,
