@@ -20,5 +20,6 @@ def test_a_botocore_of_before_the_json_protocol(tmp_path: Path) -> None:
     with serving("--local=query.db", cwd=tmp_path, env=KEY_OF_SERVER) as server:
         program = [python, str(APPS / "query_protocol.py")]
         printed = run(program, tmp_path, environment(server, KEY))
-        assert_each_once(printed.splitlines(), ["job 0 & <é>", *(f"job {n}" for n in range(1, 7))])
-        assert_empty(server.client(*KEY), "jobs", "dead")
+        jobs = ["job 0 & <é>", *(f"job {number}" for number in range(1, 7))]
+        assert_each_once(printed.splitlines(), [*jobs, "step 0", "step 1", "step 2"])
+        assert_empty(server.client(*KEY), "jobs", "dead", "ordered.fifo")

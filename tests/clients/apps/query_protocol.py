@@ -63,6 +63,16 @@ assert found["Body"] == "job 2"
 handles = [{"Id": "0", "ReceiptHandle": found["ReceiptHandle"]}]
 assert client.delete_message_batch(QueueUrl=dead, Entries=handles)["Successful"] == [{"Id": "0"}]
 
+settings = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+ordered = client.create_queue(QueueName="ordered.fifo", Attributes=settings)["QueueUrl"]
+for body in ("step 0", "step 1", "step 1", "step 2"):
+    client.send_message(QueueUrl=ordered, MessageBody=body, MessageGroupId="group")
+for message in receive(ordered, AttributeNames=["MessageGroupId"]):
+    assert message["Attributes"] == {"MessageGroupId": "group"}
+    client.delete_message(QueueUrl=ordered, ReceiptHandle=message["ReceiptHandle"])
+    done.append(message["Body"])
+assert done[-3:] == ["step 0", "step 1", "step 2"]
+
 for call, code in [
     (lambda: client.get_queue_url(QueueName="nobody"), "AWS.SimpleQueueService.NonExistentQueue"),
     (lambda: client.create_queue(QueueName="no name"), "InvalidParameterValue"),
