@@ -11,7 +11,7 @@ fi
 if ! command -v mvn >/dev/null || ! command -v java >/dev/null; then
     if [ "${1:-}" = --install ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         apt-get -qq update
-        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y default-jre-headless maven >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y default-jdk-headless maven >/dev/null
     else
         echo "elasticmq: needs java and mvn (Debian: default-jre-headless, maven); its tests will be skipped"
         exit 0

@@ -9,6 +9,7 @@ import socket
 from http import HTTPStatus
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from sqsw.local import wire
@@ -85,6 +86,8 @@ class Connection(HttpToolsProtocol):
         self._is_incomplete = False
         #: nothing that comes now is read
         self._is_refused = False
+        #: the head of a request that offers another protocol, without the offer
+        self._head_again = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         gathering: Any = _OneWrite(transport)
@@ -106,11 +109,35 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
             self._is_incomplete = True
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(memoryview(data))
+        except httptools.HttpParserError:
+            self._refuse(BadRequest())
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(HeaderTooLarge())
         elif self._is_incomplete and self._timer is None:
             self._timer = self.loop.call_later(self.request_seconds, self._on_timeout)
+
+    def _parse(self, data: memoryview) -> None:
+        """Read on as if nothing had been offered where a client offers another protocol.
+
+        The parser takes what comes behind such a head for that protocol, and the request for one
+        without a body. Java's own client offers HTTP/2 with every first request.
+
+        Source: https://www.rfc-editor.org/rfc/rfc9110#section-7.8
+        """
+        while True:
+            try:
+                return self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = data[offer.args[0] :]
+            head, self._head_again = self._head_again, b""
+            if head:
+                # The old one reads nothing more after "Connection: close".
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(head)
 
     def on_headers_complete(self) -> None:
         head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -118,6 +145,10 @@ class Connection(HttpToolsProtocol):
             self._refuse(HeaderTooLarge())
         if self._is_refused:
             return  # and so is what came behind it in one piece
+        method = self.parser.get_method()
+        if self.parser.should_upgrade() and method != b"CONNECT":
+            self._head_again = self._without_offer(method)
+            return
         super().on_headers_complete()
         self._in_head = False
 
@@ -126,6 +157,8 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._head_again:
+            return
         self._stop_timer()
         self._head_bytes, self._in_head, self._is_incomplete = 0, True, False
         if self._is_refused:
@@ -140,10 +173,6 @@ class Connection(HttpToolsProtocol):
         transport.flush()
         super().on_response_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """Garbage, in the words of uvicorn: here it is answered in those of SQS."""
-        self._refuse(BadRequest())
-
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         # What a client does not read would keep the connection for good.
@@ -154,6 +183,12 @@ class Connection(HttpToolsProtocol):
         if self._is_incomplete:
             self.transport.close()
         super().shutdown()
+
+    def _without_offer(self, method: bytes) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join((*lines, b"", b""))
 
     def _on_timeout(self) -> None:
         self._timer = None

@@ -40,7 +40,7 @@ def serve(
         Access key and secret key that every request must be signed with. None: who reaches the host
         is welcome.
     no_auth :
-        Nobody has to sign, on any host.
+        Nobody has to sign, on any host; not together with a key.
     region_name :
         Of requests that are not signed; default: ``local``.
     relaxed :
@@ -52,13 +52,19 @@ def serve(
     Raises
     ------
     SettingsError
-        The file or the address cannot be used, or others than programs of this machine would be
-        let in without a key.
+        The file or the address cannot be used, others than programs of this machine would be let in
+        without a key, or there is a key and ``no_auth``.
     Busy
         Another program holds the file, or listens there.
     """
     from sqsw.local.server import LocalServer, is_loopback
 
+    if key is not None and no_auth:
+        raise SettingsError(
+            "a key and --no-auth do not go together",
+            why="with a key every request must be signed, and --no-auth asks for no signature",
+            next="leave out --no-auth, or unset SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY",
+        )
     if key is None and not no_auth and not is_loopback(host):
         raise SettingsError(
             f"{host!r} lets in whoever reaches it",
@@ -70,7 +76,7 @@ def serve(
     )
     engine, region = session.engine, region_name or DEFAULT_REGION
     try:
-        server = LocalServer(engine, host, port, key=None if no_auth else key, region=region)
+        server = LocalServer(engine, host, port, key=key, region=region)
     except OSError as error:
         session.close()
         raise _not_listening(error, host, port) from error

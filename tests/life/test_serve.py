@@ -6,19 +6,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
 
 from sqsw.local.engine import LocalEngine
-from sqsw.local.server import LocalServer
 from tests.backends import wait_until
 from tests.life.serving import ROOT, Serving, environment, read_answer, serving
 
@@ -215,116 +212,6 @@ def test_a_file_that_another_program_holds_stops_nobody_else(tmp_path: Path) -> 
         other.execute("ROLLBACK")
         other.close()
         assert sent.result()["MessageId"]
-
-
-# -- clients that do not behave --------------------------------------------------------------
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
-    """A server in this process that gives its clients half a second for a request."""
-    from sqsw.local import connection
-
-    monkeypatch.setattr(connection.Connection, "request_seconds", 0.5)
-    server = LocalServer(LocalEngine(None), "127.0.0.1", 0)
-    ready = threading.Event()
-    thread = threading.Thread(target=server.run, args=(ready.set,))
-    thread.start()
-    assert ready.wait(20)
-    process: Any = None
-    yield Serving(process, {"url": server.url, "port": server.port})
-    server.stop()
-    thread.join(20)
-    assert not thread.is_alive()
-
-
-def answer_of(running: Serving, data: bytes) -> bytes:
-    """All that is answered until the server closes."""
-    parts = []
-    with running.connect(data) as connection:
-        while part := connection.recv(65536):
-            parts.append(part)
-    return b"".join(parts)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"GET /health HT",
-        b"POST / HTTP/1.1\r\nHost: h\r\nX-Half: a",
-        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf",
-    ],
-    ids=["request line", "header", "body"],
-)
-def test_half_a_request_is_cut_off(hasty: Serving, data: bytes) -> None:
-    begun = time.monotonic()
-    answer = answer_of(hasty, data)
-    assert time.monotonic() - begun < 10
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"<Code>RequestTimeout</Code>" in answer
-
-
-def test_a_receive_may_wait_longer_than_a_request_may_come(hasty: Serving) -> None:
-    hasty.page("/", Action="CreateQueue", QueueName="q")
-    begun = time.monotonic()
-    answer = hasty.page("/000000000000/q", Action="ReceiveMessage", WaitTimeSeconds="1")
-    assert "<ReceiveMessageResult/>" in answer
-    assert time.monotonic() - begun >= 1
-
-
-@pytest.mark.parametrize(
-    ("data", "status"),
-    [
-        (b"GARBAGE\r\n\r\n", 400),
-        (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
-        (b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-        (b"GET /" + b"a" * 70_000, 431),
-        (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),
-    ],
-    ids=["garbage", "path", "connect", "lengths", "address", "header"],
-)
-def test_what_is_no_request_is_answered_in_the_form_of_sqs(
-    server: Serving, data: bytes, status: int
-) -> None:
-    with server.connect(data) as connection:
-        answer = read_answer(connection)
-    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
-    assert b"Content-Type: text/xml\r\n" in answer
-    assert answer.endswith(b"</ErrorResponse>")
-
-
-def test_too_large_a_body_is_refused_and_the_connection_goes_on(server: Serving) -> None:
-    body = b"a" * (9 * 1024 * 1024)
-    headers = f"Host: h\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: {len(body)}"
-    with server.connect(f"POST / HTTP/1.1\r\n{headers}\r\n\r\n".encode()) as connection:
-        connection.sendall(body)
-        refused = read_answer(connection)
-        assert refused.startswith(b"HTTP/1.1 413 ")
-        assert b'"__type": "com.amazonaws.sqs#RequestEntityTooLarge"' in refused
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
-
-
-def test_the_largest_message_passes(server: Serving) -> None:
-    client = server.client()
-    url = client.create_queue(QueueName="large")["QueueUrl"]
-    body = "é" * (512 * 1024)  # 1 MiB in UTF-8, three times as much as botocore writes it
-    client.send_message(QueueUrl=url, MessageBody=body)
-    (message,) = client.receive_message(QueueUrl=url)["Messages"]
-    assert message["Body"] == body
-
-
-def test_garbage_behind_a_request_does_not_take_its_answer(server: Serving) -> None:
-    answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: h\r\n\r\nGARBAGE\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert answer.endswith(b'{"status": "ok"}')
-
-
-def test_requests_in_one_piece_are_answered_in_their_order(server: Serving) -> None:
-    second = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-    answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n" + second)
-    assert re.findall(rb"HTTP/1.1 ([0-9]+)", answer) == [b"200", b"404"]
 
 
 @pytest.mark.parametrize(

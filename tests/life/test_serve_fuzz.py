@@ -60,6 +60,7 @@ NOISE = [
     b"%",
     b"\xed\xa0\x80",
     b"Content-Length: 1",
+    b"\r\nConnection: Upgrade\r\nUpgrade: h2c",
     b"{",
 ]
 

@@ -134,6 +134,17 @@ def test_another_host_without_a_key_is_refused(sqsw: Sqsw) -> None:
     ]
 
 
+def test_a_key_that_would_not_be_asked_for_is_refused(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQSW_SERVE_ACCESS_KEY", "AKID")
+    monkeypatch.setenv("SQSW_SERVE_SECRET_KEY", "hidden")
+    ran = sqsw("serve --memory --no-auth --port 0")
+    assert ran.code == 2
+    assert ran.err.startswith("error: a key and --no-auth do not go together\n")
+    assert ran.out == ""
+
+
 def test_a_host_that_is_none_of_ours(sqsw: Sqsw) -> None:
     ran = sqsw("serve --host 192.0.2.1 --no-auth --port 0")
     assert ran.code == 2
