@@ -25,20 +25,6 @@ def test_a_batch_is_answered_entry_by_entry(client: Any, make_queue: MakeQueue) 
     assert {m["MessageId"] for m in received} == {e["MessageId"] for e in answer["Successful"]}
 
 
-@pytest.mark.known_difference(
-    moto="takes an empty batch of deletes", elasticmq="takes an empty batch"
-)
-def test_an_empty_batch_is_refused(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    code = "AWS.SimpleQueueService.EmptyBatchRequest"
-    with refused(code, "There should be at least one SendMessageBatchRequestEntry in the request."):
-        client.send_message_batch(QueueUrl=url, Entries=[])
-    with refused(code, "DeleteMessageBatchRequestEntry"):
-        client.delete_message_batch(QueueUrl=url, Entries=[])
-    with refused(code, "ChangeMessageVisibilityBatchRequestEntry"):
-        client.change_message_visibility_batch(QueueUrl=url, Entries=[])
-
-
 @pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_ten_entries_are_the_most(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
@@ -55,17 +41,6 @@ def test_ids_must_be_distinct(client: Any, make_queue: MakeQueue) -> None:
     batch = [{"Id": "same", "MessageBody": text} for text in "ab"]
     with refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Id same repeated."):
         client.send_message_batch(QueueUrl=make_queue(), Entries=batch)
-
-
-@pytest.mark.known_difference(elasticmq="takes any id")
-def test_ids_have_a_form(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    for entry_id in ("", "a b", "a.b", "x" * 81):
-        with pytest.raises(client.exceptions.InvalidBatchEntryId) as caught:
-            client.send_message_batch(QueueUrl=url, Entries=[{"Id": entry_id, "MessageBody": "x"}])
-        error = caught.value.response["Error"]
-        assert error["Code"] == "AWS.SimpleQueueService.InvalidBatchEntryId"
-        assert error["Message"].startswith("A batch entry id can only contain alphanumeric")
 
 
 @pytest.mark.known_difference(elasticmq="has codes of its own")
@@ -166,5 +141,139 @@ def test_one_entry_without_a_group_refuses_a_fifo_batch(client: Any, make_queue:
     batch = entries("a", "b", MessageGroupId="g")
     del batch[1]["MessageGroupId"]
     with refused("InvalidParameterValue", "The request must contain the parameter MessageGroupId."):
+        client.send_message_batch(QueueUrl=url, Entries=batch)
+    assert is_empty(client, url)
+
+
+#: the batches, and an entry of each that is well-formed
+BATCHES: dict[str, dict[str, Any]] = {
+    "send_message_batch": {"MessageBody": "x"},
+    "delete_message_batch": {"ReceiptHandle": "nonsense"},
+    "change_message_visibility_batch": {"ReceiptHandle": "nonsense", "VisibilityTimeout": 0},
+}
+
+
+@pytest.mark.parametrize("operation", BATCHES)
+def test_a_batch_without_entries(client: Any, make_queue: MakeQueue, operation: str) -> None:
+    with refused("AWS.SimpleQueueService.EmptyBatchRequest", "There should be at least one"):
+        getattr(client, operation)(QueueUrl=make_queue(), Entries=[])
+
+
+@pytest.mark.parametrize("operation", BATCHES)
+def test_a_batch_of_eleven(client: Any, make_queue: MakeQueue, operation: str) -> None:
+    """The count is told before the ids, which are all the same here."""
+    batch = [{"Id": "same", **BATCHES[operation]}] * 11
+    with refused("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "You have sent 11."):
+        getattr(client, operation)(QueueUrl=make_queue(), Entries=batch)
+
+
+@pytest.mark.parametrize("operation", BATCHES)
+def test_a_batch_with_an_id_twice(client: Any, make_queue: MakeQueue, operation: str) -> None:
+    batch = [{"Id": "same", **BATCHES[operation]}] * 2
+    with refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Id same repeated."):
+        getattr(client, operation)(QueueUrl=make_queue(), Entries=batch)
+
+
+@pytest.mark.parametrize("entry_id", ["", "a b", "a.b", "ä", "x" * 81])
+def test_an_id_that_is_refused(client: Any, make_queue: MakeQueue, entry_id: str) -> None:
+    url = make_queue()
+    with refused(
+        "AWS.SimpleQueueService.InvalidBatchEntryId",
+        "A batch entry id can only contain alphanumeric characters, hyphens and underscores.",
+    ):
+        client.send_message_batch(QueueUrl=url, Entries=[{"Id": entry_id, "MessageBody": "x"}])
+
+
+def test_an_id_that_is_taken(client: Any, make_queue: MakeQueue) -> None:
+    entry_id = "Az-09_".ljust(80, "x")
+    answer = client.send_message_batch(
+        QueueUrl=make_queue(), Entries=[{"Id": entry_id, "MessageBody": "x"}]
+    )
+    assert answer["Successful"][0]["Id"] == entry_id
+
+
+def test_the_size_of_a_batch_is_that_of_all_entries(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    batch = entries("x" * 524_288, "x" * 524_288)
+    assert len(client.send_message_batch(QueueUrl=url, Entries=batch)["Successful"]) == 2
+    batch[0]["MessageAttributes"] = {"k": {"DataType": "String", "StringValue": "x"}}
+    with refused("AWS.SimpleQueueService.BatchRequestTooLong", "You have sent 1048584 bytes."):
+        client.send_message_batch(QueueUrl=url, Entries=batch)
+
+
+def test_an_entry_is_answered_with_all_its_digests(client: Any, make_queue: MakeQueue) -> None:
+    entry = {
+        "Id": "a",
+        "MessageBody": "message",
+        "MessageAttributes": {"k": {"DataType": "String", "StringValue": "x"}},
+        "MessageSystemAttributes": {
+            "AWSTraceHeader": {"DataType": "String", "StringValue": "Root=1"}
+        },
+    }
+    (sent,) = client.send_message_batch(QueueUrl=make_queue(), Entries=[entry])["Successful"]
+    assert sent["MD5OfMessageBody"] == "78e731027d8fd50ed642340b7c9a63b3"
+    assert sent["MD5OfMessageAttributes"] == "a45daa70926828a2f0a1db3418e6feb4"
+    assert len(sent["MD5OfMessageSystemAttributes"]) == 32
+
+
+FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "long": (
+        {"MessageBody": "x" * 1025},
+        "InvalidParameterValue",
+        "One or more parameters cannot be validated. Reason: Message must be shorter than 1024"
+        " bytes.",
+    ),
+    "odd": ({"MessageBody": "\x00"}, "InvalidMessageContents", "Invalid characters found."),
+    "late": (
+        {"MessageBody": "x", "DelaySeconds": 901},
+        "InvalidParameterValue",
+        "Value 901 for parameter DelaySeconds is invalid.",
+    ),
+    "empty": (
+        {"MessageBody": ""},
+        "MissingParameter",
+        "The request must contain the parameter MessageBody.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_an_entry_that_fails_by_itself(client: Any, make_queue: MakeQueue, name: str) -> None:
+    url = make_queue(MaximumMessageSize="1024")
+    options, code, text = FAILURES[name]
+    batch = [{"Id": name, **options}, {"Id": "good", "MessageBody": "x"}]
+    answer = client.send_message_batch(QueueUrl=url, Entries=batch)
+    assert [entry["Id"] for entry in answer["Successful"]] == ["good"]
+    (failed,) = answer["Failed"]
+    assert failed.pop("Message").startswith(text)
+    assert failed == {"Id": name, "Code": code, "SenderFault": True}
+    assert take_one(client, url)["Body"] == "x"
+
+
+@pytest.mark.parametrize("operation", ["delete_message_batch", "change_message_visibility_batch"])
+def test_a_handle_that_is_none_fails_its_entry(
+    client: Any, make_queue: MakeQueue, operation: str
+) -> None:
+    batch = [{"Id": "a", **BATCHES[operation]}]
+    (failed,) = getattr(client, operation)(QueueUrl=make_queue(), Entries=batch)["Failed"]
+    assert failed == {
+        "Id": "a",
+        "Code": "ReceiptHandleIsInvalid",
+        "Message": 'The input receipt handle "nonsense" is not a valid receipt handle.',
+        "SenderFault": True,
+    }
+
+
+def test_one_entry_without_deduplication_refuses_a_fifo_batch(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(fifo=True)
+    batch = entries("a", "b", MessageGroupId="g", MessageDeduplicationId="d")
+    del batch[1]["MessageDeduplicationId"]
+    with refused(
+        "InvalidParameterValue",
+        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId"
+        " provided explicitly",
+    ):
         client.send_message_batch(QueueUrl=url, Entries=batch)
     assert is_empty(client, url)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.calls import attribute, refused
+from tests.conformance.calls import attribute, refused, send, take_one
 
 MakeQueue = Callable[..., str]
 
@@ -140,3 +140,11 @@ def test_the_scope_of_deduplication_can_be_set_later(
     url = make_queue(fifo=True, DeduplicationScope=other)
     client.set_queue_attributes(QueueUrl=url, Attributes={"DeduplicationScope": scope})
     assert attribute(client, url, "DeduplicationScope") == scope
+
+
+def test_a_change_takes_effect_at_once(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    send(client, url, "x")
+    client.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
+    for _ in range(2):
+        assert take_one(client, url)["Body"] == "x"

@@ -6,15 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.calls import is_empty, refused, send, take, take_one
+from tests.conformance.calls import bodies, is_empty, refused, send, take, take_one
 
 MakeQueue = Callable[..., str]
-
-ATTRIBUTES = {
-    "General": {"DataType": "String", "StringValue": "Kenobi"},
-    "Hello": {"DataType": "String", "StringValue": "There"},
-    "Help.Me": {"DataType": "String", "StringValue": "Me"},
-}
 
 
 def test_a_message_arrives_with_its_digest(client: Any, make_queue: MakeQueue) -> None:
@@ -34,29 +28,9 @@ def test_the_answer_to_a_plain_send_has_no_more(client: Any, make_queue: MakeQue
     assert answer.keys() == {"MessageId", "MD5OfMessageBody"}
 
 
-def test_a_plain_receive_has_no_attributes(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=ATTRIBUTES)
-    assert take_one(client, url).keys() == {"MessageId", "ReceiptHandle", "MD5OfBody", "Body"}
-
-
 @pytest.mark.known_difference(elasticmq="answers an empty list")
 def test_an_empty_receive_has_no_messages(client: Any, make_queue: MakeQueue) -> None:
     assert "Messages" not in client.receive_message(QueueUrl=make_queue())
-
-
-def test_messages_come_oldest_first_and_at_most_ten(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    send(client, url, *(str(n) for n in range(12)))
-    received = take(client, url, 12)
-    assert sorted(int(message["Body"]) for message in received) == list(range(12))
-    assert is_empty(client, url)
-
-
-def test_one_message_if_nothing_else_is_asked_for(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    send(client, url, "a", "b")
-    assert len(client.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]) == 1
 
 
 def test_a_deleted_message_does_not_come_again(
@@ -80,7 +54,64 @@ def test_a_group_on_a_standard_queue_orders_nothing(client: Any, make_queue: Mak
     assert len(take(client, url)) == 1
 
 
-@pytest.mark.known_difference(moto="takes it")
+def test_the_answer_to_a_fifo_send_has_a_number(client: Any, make_queue: MakeQueue) -> None:
+    answer = client.send_message(
+        QueueUrl=make_queue(fifo=True),
+        MessageBody="x",
+        MessageGroupId="g",
+        MessageDeduplicationId="d",
+        MessageAttributes={"k": {"DataType": "String", "StringValue": "x"}},
+    )
+    del answer["ResponseMetadata"]
+    assert answer.keys() == {
+        "MessageId",
+        "MD5OfMessageBody",
+        "MD5OfMessageAttributes",
+        "SequenceNumber",
+    }
+
+
+def test_one_message_if_nothing_else_is_asked_for(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    send(client, url, "a", "b")
+    assert len(client.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]) == 1
+
+
+def test_one_receive_gives_ten_messages_oldest_first(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    texts = [str(n) for n in range(11)]
+    send(client, url, *texts)
+    answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    assert bodies(answer["Messages"]) == texts[:10]
+    assert bodies(take(client, url)) == texts[10:]
+
+
+def test_each_message_comes_once_while_it_is_hidden(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    ids = send(client, url, *"abcdefghijkl")
+    assert sorted(message["MessageId"] for message in take(client, url, 12)) == sorted(ids)
+    assert is_empty(client, url)
+
+
 def test_deduplication_is_not_for_standard_queues(client: Any, make_queue: MakeQueue) -> None:
-    with refused("InvalidParameterValue", "not valid for this queue type"):
+    with refused(
+        "InvalidParameterValue",
+        "Value d for parameter MessageDeduplicationId is invalid. Reason: The request includes a"
+        " parameter that is not valid for this queue type.",
+    ):
         client.send_message(QueueUrl=make_queue(), MessageBody="x", MessageDeduplicationId="d")
+
+
+def test_a_group_on_a_standard_queue_locks_nothing(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    send(client, url, "a", "b", MessageGroupId="g")
+    assert len(take(client, url)) == 1
+    assert len(take(client, url)) == 1
+
+
+def test_a_group_in_a_batch_to_a_standard_queue(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    entry = {"Id": "a", "MessageBody": "x", "MessageGroupId": "tenant-1"}
+    client.send_message_batch(QueueUrl=url, Entries=[entry])
+    message = take_one(client, url, AttributeNames=["MessageGroupId"])
+    assert message["Attributes"] == {"MessageGroupId": "tenant-1"}
