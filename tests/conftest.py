@@ -71,13 +71,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """What is known to differ must differ: beside a test, or beside one row of its table."""
+    """What is known to differ must differ: a whole test, or some rows of its table."""
     call = getattr(item, "callspec", None)
     name = call.params.get("backend") if call else None
     for known in item.iter_markers("known_difference"):
-        if name in known.kwargs:
-            reason = f"{name}: {known.kwargs[name]}"
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+        reason = known.kwargs.get(name)
+        if isinstance(reason, dict):
+            row = call.id.removeprefix(f"{name}-").removesuffix(f"-{name}")
+            reason = next((why for why, rows in reason.items() if row in rows), None)
+        if reason:
+            item.add_marker(pytest.mark.xfail(reason=f"{name}: {reason}", strict=True))
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,10 @@ def test_the_group_matters_in_its_scope(client: Any, make_queue: MakeQueue) -> N
     assert is_empty(client, url)
 
 
+@pytest.mark.known_difference(
+    moto={"knows no scope of deduplication": ["messageGroup"]},
+    elasticmq="knows no scope of deduplication",
+)
 @pytest.mark.parametrize("scope", ["queue", "messageGroup"])
 def test_the_scope_at_creation_stays_in_force(
     client: Any, make_queue: MakeQueue, scope: str
@@ -106,6 +110,9 @@ def test_the_scope_at_creation_stays_in_force(
     assert is_empty(client, url)
 
 
+@pytest.mark.known_difference(
+    moto="knows no scope of deduplication", elasticmq="knows no scope of deduplication"
+)
 def test_the_group_matters_in_its_scope_whatever_the_throughput(
     client: Any, make_queue: MakeQueue
 ) -> None:
@@ -117,6 +124,7 @@ def test_the_group_matters_in_its_scope_whatever_the_throughput(
     assert bodies(take(client, url, 2)) == ["a", "b"]
 
 
+@pytest.mark.known_difference(moto="answers a new number")
 def test_a_duplicate_answers_the_number_of_the_first(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True)
     first, second = (send_as(client, url, text, MessageDeduplicationId="d") for text in "ab")

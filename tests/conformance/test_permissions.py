@@ -30,6 +30,7 @@ def policy_of(client: Any, url: str) -> dict[str, Any]:
     return policy
 
 
+@pytest.mark.known_difference(moto="has another version in it", elasticmq="keeps no permissions")
 def test_a_permission_is_a_statement_of_the_policy(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url)
@@ -49,6 +50,7 @@ def test_a_permission_is_a_statement_of_the_policy(client: Any, make_queue: Make
     }
 
 
+@pytest.mark.known_difference(elasticmq="keeps no permissions")
 def test_several_accounts_and_actions_are_lists(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, "two", (ACCOUNT, "222222222222"), ("SendMessage", "ReceiveMessage"))
@@ -59,6 +61,7 @@ def test_several_accounts_and_actions_are_lists(client: Any, make_queue: MakeQue
     ]
 
 
+@pytest.mark.known_difference(elasticmq="keeps no permissions")
 def test_a_second_permission_is_appended(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, "one")
@@ -66,6 +69,7 @@ def test_a_second_permission_is_appended(client: Any, make_queue: MakeQueue) -> 
     assert [statement["Sid"] for statement in policy_of(client, url)["Statement"]] == ["one", "two"]
 
 
+@pytest.mark.known_difference(elasticmq="keeps no permissions")
 def test_a_permission_for_everything(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, actions=("*",))
@@ -79,6 +83,7 @@ def test_nothing_is_enforced(client: Any, make_queue: MakeQueue) -> None:
     assert client.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]
 
 
+@pytest.mark.known_difference(elasticmq="takes it")
 def test_a_label_is_used_once(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, "two")
@@ -89,6 +94,7 @@ def test_a_label_is_used_once(client: Any, make_queue: MakeQueue) -> None:
         add(client, url, "two")
 
 
+@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
 @pytest.mark.parametrize("label", ["a b", "x" * 81, "ä"], ids=["blank", "long", "accent"])
 def test_a_label_has_a_form(client: Any, make_queue: MakeQueue, label: str) -> None:
     url = make_queue()
@@ -97,11 +103,13 @@ def test_a_label_has_a_form(client: Any, make_queue: MakeQueue, label: str) -> N
     add(client, url, "A-b_9".ljust(80, "x"))
 
 
+@pytest.mark.known_difference(elasticmq="takes it")
 def test_actions_are_needed(client: Any, make_queue: MakeQueue) -> None:
     with refused("MissingParameter", "The request must contain the parameter Actions."):
         add(client, make_queue(), actions=())
 
 
+@pytest.mark.known_difference(elasticmq="takes it")
 def test_accounts_are_needed(client: Any, make_queue: MakeQueue) -> None:
     with refused(
         "InvalidParameterValue",
@@ -110,6 +118,7 @@ def test_accounts_are_needed(client: Any, make_queue: MakeQueue) -> None:
         add(client, make_queue(), accounts=())
 
 
+@pytest.mark.known_difference(elasticmq="takes it")
 def test_seven_actions_are_the_most(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     with refused("OverLimit", "8 Actions were found, maximum allowed is 7."):
@@ -117,6 +126,7 @@ def test_seven_actions_are_the_most(client: Any, make_queue: MakeQueue) -> None:
     assert attribute(client, url, "Policy") is None
 
 
+@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
 def test_twenty_permissions_are_the_most(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for number in range(20):
@@ -126,6 +136,7 @@ def test_twenty_permissions_are_the_most(client: Any, make_queue: MakeQueue) -> 
     assert len(policy_of(client, url)["Statement"]) == 20
 
 
+@pytest.mark.known_difference(elasticmq="takes it")
 @pytest.mark.parametrize(
     "action",
     [
@@ -150,6 +161,7 @@ def test_an_action_that_is_for_the_owner(client: Any, make_queue: MakeQueue, act
         add(client, make_queue(), actions=(action,))
 
 
+@pytest.mark.known_difference(elasticmq="keeps no permissions")
 def test_a_permission_is_removed_by_its_label(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, "one")
@@ -165,6 +177,7 @@ def test_the_policy_goes_with_its_last_statement(client: Any, make_queue: MakeQu
     assert attribute(client, url, "Policy") is None
 
 
+@pytest.mark.known_difference(moto="has texts of its own", elasticmq="takes it")
 def test_an_unknown_label_is_refused(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     with refused(

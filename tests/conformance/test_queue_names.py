@@ -13,6 +13,7 @@ MakeQueue = Callable[..., str]
 MISSING = "AWS.SimpleQueueService.NonExistentQueue"
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_a_name_has_80_characters_at_most(client: Any, queue_name: str) -> None:
     name = queue_name + "Az09_-" + "x" * (80 - 6 - len(queue_name))
     assert client.create_queue(QueueName=name)["QueueUrl"].endswith(f"/{name}")
@@ -20,6 +21,7 @@ def test_a_name_has_80_characters_at_most(client: Any, queue_name: str) -> None:
         client.create_queue(QueueName=name + "x")
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 def test_the_suffix_counts_towards_the_80(client: Any, queue_name: str) -> None:
     name = queue_name.ljust(75, "x") + ".fifo"
     url = client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
@@ -37,6 +39,7 @@ def test_capitals_count(client: Any, queue_name: str) -> None:
     assert len(client.list_queues(QueueNamePrefix=lower)["QueueUrls"]) == 1
 
 
+@pytest.mark.known_difference(moto={"takes it": ["suffix"]}, elasticmq="has codes of its own")
 @pytest.mark.parametrize(
     "name",
     ["", "with space", "a/b", "dot.ted", "ä", "name.fifo"],
@@ -50,6 +53,7 @@ def test_a_bad_name(client: Any, name: str) -> None:
         client.create_queue(QueueName=name)
 
 
+@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
 def test_a_fifo_queue_needs_its_suffix(client: Any, queue_name: str) -> None:
     with refused(
         "InvalidParameterValue",
@@ -69,6 +73,7 @@ def test_the_arn_has_account_and_name(client: Any, make_queue: MakeQueue) -> Non
     assert account.isdigit()
 
 
+@pytest.mark.known_difference(elasticmq="has one region of its own")
 def test_the_arn_names_the_region(client: Any, make_queue: MakeQueue) -> None:
     assert arn_of(client, make_queue()).split(":")[3] == client.meta.region_name
 
@@ -102,6 +107,27 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.known_difference(
+    elasticmq={
+        "takes URLs alone": [
+            "change_message_visibility",
+            "delete_message",
+            "delete_message_batch",
+            "delete_queue",
+            "get_queue_attributes",
+            "list_dead_letter_source_queues",
+            "list_queue_tags",
+            "purge_queue",
+            "receive_message",
+            "send_message",
+            "send_message_batch",
+            "set_queue_attributes",
+            "tag_queue",
+            "untag_queue",
+        ],
+        "fails on it": ["change_message_visibility_batch"],
+    }
+)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_bare_name_stands_for_the_url(client: Any, make_queue: MakeQueue, operation: str) -> None:
     url = make_queue()
@@ -114,6 +140,10 @@ def test_a_bare_name_stands_for_the_url(client: Any, make_queue: MakeQueue, oper
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
+@pytest.mark.known_difference(
+    moto={"takes it": ["change_message_visibility_batch"]},
+    elasticmq="takes it, or fails on it, or has codes of its own",
+)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_queue_that_is_not_there(client: Any, make_queue: MakeQueue, operation: str) -> None:
     url = make_queue() + "-no"
@@ -124,12 +154,14 @@ def test_a_queue_that_is_not_there(client: Any, make_queue: MakeQueue, operation
         getattr(client, operation)(QueueUrl=url, **options)
 
 
+@pytest.mark.known_difference(moto="finds no queue there")
 def test_a_stroke_at_the_end_is_harmless(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url + "/", "x")
     assert take_one(client, url)["Body"] == "x"
 
 
+@pytest.mark.known_difference(elasticmq="has codes of its own")
 @pytest.mark.parametrize("url", ["http://localhost/", "http://localhost/name", "/", ""])
 def test_a_url_without_account_and_name(client: Any, url: str) -> None:
     with refused(MISSING):
@@ -151,6 +183,7 @@ def test_a_receipt_handle_is_new_for_each_delivery(client: Any, make_queue: Make
     assert all(handle.isprintable() and len(handle) > 30 for handle in handles)
 
 
+@pytest.mark.known_difference(elasticmq="takes it")
 def test_a_name_in_two_regions_is_two_queues(session: Any, queue_name: str) -> None:
     here, there = (session.client("sqs", region_name=name) for name in ("us-east-1", "eu-west-1"))
     url = here.create_queue(QueueName=queue_name)["QueueUrl"]

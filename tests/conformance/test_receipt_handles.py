@@ -34,6 +34,7 @@ def received(client: Any, url: str, **options: Any) -> dict[str, Any]:
     return take_one(client, url, **options)
 
 
+@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has texts of its own")
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_text_that_is_no_handle(client: Any, make_queue: MakeQueue, operation: str) -> None:
     with refused(
@@ -45,6 +46,7 @@ def test_a_text_that_is_no_handle(client: Any, make_queue: MakeQueue, operation:
         )
 
 
+@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has texts of its own")
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_handle_of_another_queue(client: Any, make_queue: MakeQueue, operation: str) -> None:
     url, other = make_queue(), make_queue()
@@ -74,6 +76,7 @@ def test_an_expired_handle_still_deletes(client: Any, clock: Any, make_queue: Ma
     assert is_empty(client, url)
 
 
+@pytest.mark.known_difference(moto="has codes of its own", elasticmq="refuses older handles")
 def test_a_handle_deletes_what_is_with_somebody_else(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     first = received(client, url, VisibilityTimeout=0)
@@ -84,6 +87,7 @@ def test_a_handle_deletes_what_is_with_somebody_else(client: Any, make_queue: Ma
         hide(client, url, second, 0)
 
 
+@pytest.mark.known_difference(elasticmq="refuses the second delete")
 def test_deleting_twice_is_a_success(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     message = received(client, url)
@@ -99,6 +103,7 @@ def test_an_expired_handle_still_hides(client: Any, clock: Any, make_queue: Make
     assert is_empty(client, url)
 
 
+@pytest.mark.known_difference(elasticmq="refuses older handles")
 def test_an_older_handle_still_hides(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     first = received(client, url, VisibilityTimeout=0)
@@ -107,6 +112,7 @@ def test_an_older_handle_still_hides(client: Any, make_queue: MakeQueue) -> None
     assert is_empty(client, url)
 
 
+@pytest.mark.known_difference(moto="has codes of its own", elasticmq="has codes of its own")
 def test_a_deleted_message_cannot_be_hidden(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     message = received(client, url)
@@ -122,6 +128,7 @@ def test_a_deleted_message_cannot_be_hidden(client: Any, make_queue: MakeQueue) 
 # -- FIFO queues -----------------------------------------------------------------------------
 
 
+@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
 def test_an_expired_handle_of_a_fifo_queue_deletes_nothing(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
@@ -137,6 +144,7 @@ def test_an_expired_handle_of_a_fifo_queue_deletes_nothing(
     assert take_one(client, url)["Body"] == "x"
 
 
+@pytest.mark.known_difference(moto="has codes of its own", elasticmq="has codes of its own")
 def test_an_extended_handle_of_a_fifo_queue_deletes(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
@@ -150,6 +158,7 @@ def test_an_extended_handle_of_a_fifo_queue_deletes(
         hide(client, url, message, 0)
 
 
+@pytest.mark.known_difference(elasticmq="refuses the second delete")
 def test_deleting_twice_from_a_fifo_queue_is_a_success(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True)
     message = received(client, url)

@@ -93,6 +93,7 @@ def test_each_message_comes_once_while_it_is_hidden(client: Any, make_queue: Mak
     assert is_empty(client, url)
 
 
+@pytest.mark.known_difference(moto="takes it", elasticmq="has texts of its own")
 def test_deduplication_is_not_for_standard_queues(client: Any, make_queue: MakeQueue) -> None:
     with refused(
         "InvalidParameterValue",
