@@ -80,7 +80,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
             row = call.id.removeprefix(f"{name}-").removesuffix(f"-{name}")
             reason = next((why for why, rows in reason.items() if row in rows), None)
         if reason:
-            item.add_marker(pytest.mark.xfail(reason=f"{name}: {reason}", strict=True))
+            # What is left to chance there may come out right.
+            strict = not reason.startswith("sometimes ")
+            item.add_marker(pytest.mark.xfail(reason=f"{name}: {reason}", strict=strict))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ _BACKEND = re.compile(rf"(?<=[\[-])(?:{'|'.join(_NAMES)})(?=[\]-])")
 _OUTCOMES = {
     "passed": "kept",
     "xfailed": "known differences",
+    "xpassed": "known differences",
     "skipped": "not tried",
     "failed": "broken",
     "error": "broken",
