@@ -173,7 +173,9 @@ def _check_policy(text: str) -> None:
     if len(text.encode()) > MAX_POLICY_BYTES:
         raise invalid_attribute("Policy", f"It must not have more than {MAX_POLICY_BYTES} bytes.")
     if len(statements_of(policy)) > MAX_STATEMENTS:
-        raise invalid_attribute("Policy", f"It must not have more than {MAX_STATEMENTS} statements.")
+        raise invalid_attribute(
+            "Policy", f"It must not have more than {MAX_STATEMENTS} statements."
+        )
 
 
 def _read_integer(name: str, value: str, rule: AttributeRule) -> str:

@@ -270,7 +270,7 @@ def test_an_error(
 ) -> None:
     with pytest.raises(ClientError) as caught:
         cause(client, make_queue)
-    error = caught.value.response["Error"]
+    error: dict[str, Any] = {**caught.value.response["Error"]}
     assert error["Code"] == code
     assert error["QueryErrorCode"] == shape
     assert error["Message"] == text

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.calls import bodies, counts, is_empty, refused, send, take, take_one
+from tests.conformance.calls import bodies, counts, is_empty, send, take, take_one
 
 MakeQueue = Callable[..., str]
 
@@ -159,11 +159,6 @@ def test_sequence_numbers_grow_and_come_back(client: Any, url: str) -> None:
     assert [message["Attributes"]["SequenceNumber"] for message in messages] == numbers
     assert messages[0]["Attributes"]["MessageGroupId"] == "g"
     assert len(messages[0]["Attributes"]["MessageDeduplicationId"]) == 64
-
-
-def test_a_message_needs_a_group(client: Any, url: str) -> None:
-    with refused("MissingParameter", "The request must contain the parameter MessageGroupId."):
-        client.send_message(QueueUrl=url, MessageBody="x")
 
 
 def test_groups_are_independent(client: Any, url: str) -> None:

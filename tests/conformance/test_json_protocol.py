@@ -169,7 +169,7 @@ def test_the_header_of_an_error_has_the_full_name(http: Http, queue_name: str) -
 def test_what_botocore_makes_of_an_error(client: Any, queue_name: str) -> None:
     with pytest.raises(client.exceptions.QueueDoesNotExist) as caught:
         client.get_queue_url(QueueName=queue_name)
-    error = caught.value.response["Error"]
+    error: dict[str, Any] = {**caught.value.response["Error"]}
     assert error["Code"] == "AWS.SimpleQueueService.NonExistentQueue"
     assert error["QueryErrorCode"] == "QueueDoesNotExist"
     assert error["Type"] == "Sender"
@@ -181,7 +181,7 @@ def test_an_error_without_a_shape_is_a_plain_one(client: Any, make_queue: MakeQu
     with pytest.raises(ClientError) as caught:
         client.receive_message(QueueUrl=url, MaxNumberOfMessages=11)
     assert type(caught.value) is ClientError
-    error = caught.value.response["Error"]
+    error: dict[str, Any] = {**caught.value.response["Error"]}
     assert error["Code"] == "InvalidParameterValue"
     assert error["QueryErrorCode"] == "InvalidParameterValueException"
 
