@@ -152,7 +152,7 @@ def test_a_destination_that_is_deleted_fails_the_task(
 
 
 @pytest.mark.known_difference(
-    moto="fails on it", elasticmq="shows the handle of a task that is over"
+    moto="has no move tasks", elasticmq="shows the handle of a task that is over"
 )
 def test_an_entry_has_what_was_given_and_no_more(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue, "a")
@@ -166,14 +166,14 @@ def test_an_entry_has_what_was_given_and_no_more(client: Any, make_queue: MakeQu
     }
 
 
-@pytest.mark.known_difference(moto="fails on it")
+@pytest.mark.known_difference(moto="has no move tasks")
 def test_the_start_is_told_in_milliseconds(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue)
     client.start_message_move_task(SourceArn=arn_of(client, dead))
     assert len(str(finished(client, dead)["StartedTimestamp"])) == 13
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="moves all to one queue")
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="moves all to one queue")
 def test_messages_of_two_sources_go_back_to_each(client: Any, make_queue: MakeQueue) -> None:
     url, dead = make_dead(client, make_queue, "a")
     policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
@@ -187,7 +187,7 @@ def test_messages_of_two_sources_go_back_to_each(client: Any, make_queue: MakeQu
     assert bodies(take(client, other)) == ["b"]
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="keeps the id")
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="keeps the id")
 def test_a_moved_message_is_a_new_one(client: Any, clock: Any, make_queue: MakeQueue) -> None:
     url, dead = make_dead(client, make_queue, "a")
     before = take_one(client, dead, VisibilityTimeout=0, AttributeNames=["All"])
@@ -215,7 +215,7 @@ def test_four_messages_at_a_rate_of_one_take_three_seconds(
     assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 4)
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="has codes of its own")
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
 def test_a_task_that_is_over_cannot_be_cancelled(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue, "a")
     handle = client.start_message_move_task(SourceArn=arn_of(client, dead))["TaskHandle"]
@@ -224,7 +224,7 @@ def test_a_task_that_is_over_cannot_be_cancelled(client: Any, make_queue: MakeQu
         client.cancel_message_move_task(TaskHandle=handle)
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="takes it")
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="takes it")
 @pytest.mark.parametrize("rate", [0, 501])
 def test_a_rate_has_bounds(client: Any, make_queue: MakeQueue, rate: int) -> None:
     _, dead = make_dead(client, make_queue)
@@ -234,7 +234,7 @@ def test_a_rate_has_bounds(client: Any, make_queue: MakeQueue, rate: int) -> Non
         )
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="takes it")
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="takes it")
 @pytest.mark.parametrize("count", [0, 11])
 def test_the_number_of_tasks_to_list_has_bounds(
     client: Any, make_queue: MakeQueue, count: int
@@ -244,7 +244,7 @@ def test_the_number_of_tasks_to_list_has_bounds(
         client.list_message_move_tasks(SourceArn=arn_of(client, dead), MaxResults=count)
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="fails on it")
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="hangs for 20 seconds")
 def test_a_source_is_a_dead_letter_queue(client: Any, make_queue: MakeQueue) -> None:
     with refused(
         "InvalidParameterValue", "Source queue must be configured as a Dead Letter Queue."
@@ -252,7 +252,7 @@ def test_a_source_is_a_dead_letter_queue(client: Any, make_queue: MakeQueue) -> 
         client.start_message_move_task(SourceArn=arn_of(client, make_queue()))
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="has codes of its own")
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
 @pytest.mark.parametrize("name", ["SourceArn", "DestinationArn"])
 def test_a_queue_that_is_not_there_cannot_be_moved(
     client: Any, make_queue: MakeQueue, name: str
@@ -268,7 +268,7 @@ def test_a_queue_that_is_not_there_cannot_be_moved(
     )
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="has codes of its own")
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
 def test_tasks_of_a_queue_that_is_not_there(client: Any, make_queue: MakeQueue) -> None:
     missing = arn_of(client, make_queue()) + "-no"
     with pytest.raises(client.exceptions.ResourceNotFoundException) as caught:
@@ -276,7 +276,7 @@ def test_tasks_of_a_queue_that_is_not_there(client: Any, make_queue: MakeQueue) 
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="has codes of its own")
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
 def test_an_arn_has_a_form(client: Any) -> None:
     with refused(
         "InvalidParameterValue",

@@ -107,6 +107,7 @@ def test_a_change_of_the_queue_spares_messages_in_flight(
     assert take_one(client, url)["Body"] == "x"
 
 
+@pytest.mark.moves_clock
 def test_the_timeout_of_a_change_is_for_this_delivery_only(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
