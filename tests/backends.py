@@ -70,6 +70,10 @@ class Backend(ABC):
     """One kind of SQS."""
 
     name: str
+    #: it can be called by hand over HTTP
+    is_server = False
+    #: its time can be moved, so that minutes and days take no time
+    moves_clock = False
 
     def start(self) -> None:
         """Begin to serve, where there is a server; once for all tests."""
@@ -90,6 +94,7 @@ class Memory(Backend):
     """The embedded SQS in this process."""
 
     name = "memory"
+    moves_clock = True
 
     def session(self, directory: Path) -> Any:
         return MemorySession()
@@ -102,6 +107,7 @@ class File(Backend):
     """The embedded SQS in a file."""
 
     name = "file"
+    moves_clock = True
 
     def session(self, directory: Path) -> Any:
         return LocalSession(directory / "local.db")
@@ -113,6 +119,7 @@ class File(Backend):
 class Server(Backend):
     """An SQS server in a process of its own."""
 
+    is_server = True
     region_name = "us-east-1"
 
     def __init__(self) -> None:
@@ -179,6 +186,7 @@ class Served(Server):
     """The embedded SQS in memory, over HTTP, in a process of its own."""
 
     name = "served"
+    moves_clock = True
 
     def command(self, port: int, directory: Path) -> list[str]:
         return [sys.executable, "-m", "tests.served", str(port)]

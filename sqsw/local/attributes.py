@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/AP
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqsw.local.errors import InvalidAttributeName, InvalidAttributeValue
 from sqsw.local.validate import read_json_object
@@ -59,6 +59,11 @@ RULES: Final[Mapping[str, AttributeRule]] = {
 }
 
 _DEFAULT_REUSE_SECONDS: Final = "300"
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-policies.html
+#: bytes of a policy, and statements in it
+MAX_POLICY_BYTES: Final = 8_192
+MAX_STATEMENTS: Final = 20
 
 
 def check_known(names: list[str]) -> None:
@@ -150,9 +155,27 @@ def _read(name: str, value: str, *, is_fifo: bool) -> str:
         return _read_boolean(name, value)
     if rule.kind == "choice" and value not in rule.choices:
         raise invalid_attribute(name)
-    if rule.kind == "json" and name == "Policy" and read_json_object(value) is None:
-        raise invalid_attribute(name)
+    if name == "Policy":
+        _check_policy(value)
     return value
+
+
+def statements_of(policy: Mapping[str, Any]) -> list[Any]:
+    """The statements of a policy, of which a single one may stand without a list."""
+    statements = policy.get("Statement", [])
+    return statements if isinstance(statements, list) else [statements]
+
+
+def _check_policy(text: str) -> None:
+    policy = read_json_object(text)
+    if policy is None:
+        raise invalid_attribute("Policy")
+    if len(text.encode()) > MAX_POLICY_BYTES:
+        raise invalid_attribute("Policy", f"It must not have more than {MAX_POLICY_BYTES} bytes.")
+    if len(statements_of(policy)) > MAX_STATEMENTS:
+        raise invalid_attribute(
+            "Policy", f"It must not have more than {MAX_STATEMENTS} statements."
+        )
 
 
 def _read_integer(name: str, value: str, rule: AttributeRule) -> str:

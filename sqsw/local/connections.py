@@ -190,6 +190,8 @@ class Connections:
                 connection.close()
                 raise
             handle = Handle(connection)
+            # A thread that ends may leave its connection in a ring that nobody collects soon.
+            weakref.finalize(handle, connection.close).atexit = False
             self._handles.add(handle)
             return handle
 

@@ -9,6 +9,7 @@ import re
 from typing import Any, Final
 
 from sqsw.local import queue_rows
+from sqsw.local.attributes import MAX_POLICY_BYTES, MAX_STATEMENTS, statements_of
 from sqsw.local.errors import MissingRequiredParameterException, OverLimit
 from sqsw.local.queue_rows import Queue, find_queue
 from sqsw.local.store import Store, Transaction
@@ -88,6 +89,13 @@ def add_permission(store: Store, params: Params, now: int) -> dict[str, Any]:
         if any(_has_label(statement, label) for statement in policy["Statement"]):
             raise invalid_value("Label", label, "Already exists.")
         policy["Statement"].append(_statement(queue, label, accounts, actions))
+        if (
+            len(policy["Statement"]) > MAX_STATEMENTS
+            or len(_written(policy).encode()) > MAX_POLICY_BYTES
+        ):
+            raise OverLimit(
+                f"A policy can have {MAX_STATEMENTS} statements and {MAX_POLICY_BYTES} bytes."
+            )
         _save_policy(transaction, queue, policy, now)
     return {}
 
@@ -143,8 +151,7 @@ def _policy(queue: Queue) -> dict[str, Any]:
             "Statement": [],
         }
     policy: dict[str, Any] = json.loads(text)
-    statements = policy.get("Statement", [])
-    policy["Statement"] = statements if isinstance(statements, list) else [statements]
+    policy["Statement"] = statements_of(policy)
     return policy
 
 
@@ -166,10 +173,14 @@ def _has_label(statement: object, label: str) -> bool:
     return isinstance(statement, dict) and statement.get("Sid") == label
 
 
+def _written(policy: dict[str, Any]) -> str:
+    return json.dumps(policy, ensure_ascii=False, separators=(",", ":"))
+
+
 def _save_policy(transaction: Transaction, queue: Queue, policy: dict[str, Any], now: int) -> None:
     stored = dict(queue.attributes)
     if policy["Statement"]:
-        stored["Policy"] = json.dumps(policy)
+        stored["Policy"] = _written(policy)
     else:
         stored.pop("Policy", None)
     queue_rows.save_attributes(transaction, queue, stored, now)

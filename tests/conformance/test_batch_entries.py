@@ -1,11 +1,11 @@
-"""Batches: what refuses the whole request, and what only its entry."""
+"""Batches, entry by entry."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.conformance.calls import bodies, is_empty, refused, send, take, take_one
+from tests.conformance.calls import bodies, send, take, take_one
 
 MakeQueue = Callable[..., str]
 
@@ -23,60 +23,6 @@ def test_a_batch_is_answered_entry_by_entry(client: Any, make_queue: MakeQueue) 
     assert answer["Successful"][0].keys() == {"Id", "MessageId", "MD5OfMessageBody"}
     received = take(client, url, 2)
     assert {m["MessageId"] for m in received} == {e["MessageId"] for e in answer["Successful"]}
-
-
-@pytest.mark.known_difference(
-    moto="takes an empty batch of deletes", elasticmq="takes an empty batch"
-)
-def test_an_empty_batch_is_refused(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    code = "AWS.SimpleQueueService.EmptyBatchRequest"
-    with refused(code, "There should be at least one SendMessageBatchRequestEntry in the request."):
-        client.send_message_batch(QueueUrl=url, Entries=[])
-    with refused(code, "DeleteMessageBatchRequestEntry"):
-        client.delete_message_batch(QueueUrl=url, Entries=[])
-    with refused(code, "ChangeMessageVisibilityBatchRequestEntry"):
-        client.change_message_visibility_batch(QueueUrl=url, Entries=[])
-
-
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_ten_entries_are_the_most(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    with refused(
-        "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
-        "Maximum number of entries per request are 10. You have sent 11.",
-    ):
-        client.send_message_batch(QueueUrl=url, Entries=entries(*"abcdefghijk"))
-    assert is_empty(client, url)
-
-
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_ids_must_be_distinct(client: Any, make_queue: MakeQueue) -> None:
-    batch = [{"Id": "same", "MessageBody": text} for text in "ab"]
-    with refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Id same repeated."):
-        client.send_message_batch(QueueUrl=make_queue(), Entries=batch)
-
-
-@pytest.mark.known_difference(elasticmq="takes any id")
-def test_ids_have_a_form(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    for entry_id in ("", "a b", "a.b", "x" * 81):
-        with pytest.raises(client.exceptions.InvalidBatchEntryId) as caught:
-            client.send_message_batch(QueueUrl=url, Entries=[{"Id": entry_id, "MessageBody": "x"}])
-        error = caught.value.response["Error"]
-        assert error["Code"] == "AWS.SimpleQueueService.InvalidBatchEntryId"
-        assert error["Message"].startswith("A batch entry id can only contain alphanumeric")
-
-
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_a_batch_has_a_size_of_its_own(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue(MaximumMessageSize="1024")
-    half = "x" * 524_288
-    with refused(
-        "AWS.SimpleQueueService.BatchRequestTooLong",
-        "Batch requests cannot be longer than 1048576 bytes. You have sent 1048577 bytes.",
-    ):
-        client.send_message_batch(QueueUrl=url, Entries=entries(half, half + "x"))
 
 
 @pytest.mark.known_difference(
@@ -158,13 +104,79 @@ def test_a_batch_may_hold_duplicates(client: Any, make_queue: MakeQueue) -> None
     assert take_one(client, url)["Body"] == "a"
 
 
+NO_HANDLES: dict[str, dict[str, Any]] = {
+    "delete_message_batch": {"ReceiptHandle": "nonsense"},
+    "change_message_visibility_batch": {"ReceiptHandle": "nonsense", "VisibilityTimeout": 0},
+}
+
+
+@pytest.mark.known_difference(moto="answers no digest of it", elasticmq="answers no digest of it")
+def test_an_entry_is_answered_with_all_its_digests(client: Any, make_queue: MakeQueue) -> None:
+    entry = {
+        "Id": "a",
+        "MessageBody": "message",
+        "MessageAttributes": {"k": {"DataType": "String", "StringValue": "x"}},
+        "MessageSystemAttributes": {
+            "AWSTraceHeader": {"DataType": "String", "StringValue": "Root=1"}
+        },
+    }
+    (sent,) = client.send_message_batch(QueueUrl=make_queue(), Entries=[entry])["Successful"]
+    assert sent["MD5OfMessageBody"] == "78e731027d8fd50ed642340b7c9a63b3"
+    assert sent["MD5OfMessageAttributes"] == "a45daa70926828a2f0a1db3418e6feb4"
+    assert len(sent["MD5OfMessageSystemAttributes"]) == 32
+
+
+FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "long": (
+        {"MessageBody": "x" * 1025},
+        "InvalidParameterValue",
+        "One or more parameters cannot be validated. Reason: Message must be shorter than 1024"
+        " bytes.",
+    ),
+    "odd": ({"MessageBody": "\x00"}, "InvalidMessageContents", "Invalid characters found."),
+    "late": (
+        {"MessageBody": "x", "DelaySeconds": 901},
+        "InvalidParameterValue",
+        "Value 901 for parameter DelaySeconds is invalid.",
+    ),
+    "empty": (
+        {"MessageBody": ""},
+        "MissingParameter",
+        "The request must contain the parameter MessageBody.",
+    ),
+}
+
+
 @pytest.mark.known_difference(
-    moto="has the code of a single send", elasticmq="takes messages without a group"
+    moto={"takes it, or refuses the whole batch": ["long", "odd", "empty"]},
+    elasticmq="takes it, or has texts of its own",
 )
-def test_one_entry_without_a_group_refuses_a_fifo_batch(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue(fifo=True, ContentBasedDeduplication="true")
-    batch = entries("a", "b", MessageGroupId="g")
-    del batch[1]["MessageGroupId"]
-    with refused("InvalidParameterValue", "The request must contain the parameter MessageGroupId."):
-        client.send_message_batch(QueueUrl=url, Entries=batch)
-    assert is_empty(client, url)
+@pytest.mark.parametrize("name", FAILURES)
+def test_an_entry_that_fails_by_itself(client: Any, make_queue: MakeQueue, name: str) -> None:
+    url = make_queue(MaximumMessageSize="1024")
+    options, code, text = FAILURES[name]
+    batch = [{"Id": name, **options}, {"Id": "good", "MessageBody": "x"}]
+    answer = client.send_message_batch(QueueUrl=url, Entries=batch)
+    assert [entry["Id"] for entry in answer["Successful"]] == ["good"]
+    (failed,) = answer["Failed"]
+    assert failed.pop("Message").startswith(text)
+    assert failed == {"Id": name, "Code": code, "SenderFault": True}
+    assert take_one(client, url)["Body"] == "x"
+
+
+@pytest.mark.known_difference(
+    moto={"has texts of its own": ["change_message_visibility_batch"]},
+    elasticmq="has texts of its own",
+)
+@pytest.mark.parametrize("operation", NO_HANDLES)
+def test_a_handle_that_is_none_fails_its_entry(
+    client: Any, make_queue: MakeQueue, operation: str
+) -> None:
+    batch = [{"Id": "a", **NO_HANDLES[operation]}]
+    (failed,) = getattr(client, operation)(QueueUrl=make_queue(), Entries=batch)["Failed"]
+    assert failed == {
+        "Id": "a",
+        "Code": "ReceiptHandleIsInvalid",
+        "Message": 'The input receipt handle "nonsense" is not a valid receipt handle.',
+        "SenderFault": True,
+    }

@@ -1,4 +1,4 @@
-"""Delayed messages cannot be received before their time; retention ends messages."""
+"""Delayed messages cannot be received before their time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,23 +42,6 @@ def test_a_new_delay_is_not_for_messages_sent_before(
     assert take_one(client, url)["Body"] == "x"
 
 
-@pytest.mark.known_difference(moto="takes any delay", elasticmq="has texts of its own")
-def test_a_delay_has_bounds(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    for seconds in (-1, 901):
-        with refused("InvalidParameterValue", "DelaySeconds must be >= 0 and <= 900."):
-            client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=seconds)
-
-
-@pytest.mark.known_difference(elasticmq="has texts of its own")
-def test_a_message_of_a_fifo_queue_has_no_delay_of_its_own(
-    client: Any, make_queue: MakeQueue
-) -> None:
-    url = make_queue(fifo=True, ContentBasedDeduplication="true")
-    with refused("InvalidParameterValue", "Value 1 for parameter DelaySeconds is invalid."):
-        client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g", DelaySeconds=1)
-
-
 @pytest.mark.known_difference(moto="takes the delay of the message")
 def test_a_fifo_queue_ignores_a_delay_of_zero(
     client: Any, clock: Any, make_queue: MakeQueue
@@ -79,3 +62,52 @@ def test_a_fifo_queue_applies_a_new_delay_to_delayed_messages(
     client.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "1"})
     clock.pass_seconds(1.1)
     assert [message["Body"] for message in take(client, url, 2)] == ["a", "b"]
+
+
+@pytest.mark.known_difference(moto={"takes it": ["-1"]}, elasticmq="has texts of its own")
+@pytest.mark.parametrize("seconds", [-1, 901])
+def test_a_delay_has_bounds(client: Any, make_queue: MakeQueue, seconds: int) -> None:
+    with refused(
+        "InvalidParameterValue",
+        f"Value {seconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0"
+        " and <= 900.",
+    ):
+        client.send_message(QueueUrl=make_queue(), MessageBody="x", DelaySeconds=seconds)
+
+
+@pytest.mark.known_difference(elasticmq="has texts of its own")
+def test_a_message_of_a_fifo_queue_has_no_delay_of_its_own(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true")
+    with refused(
+        "InvalidParameterValue",
+        "Value 1 for parameter DelaySeconds is invalid. Reason: The request include parameter that"
+        " is not valid for this queue type.",
+    ):
+        client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g", DelaySeconds=1)
+
+
+def test_the_delay_of_a_fifo_queue_is_for_all(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true", DelaySeconds="60")
+    send(client, url, "a", MessageGroupId="g")
+    send(client, url, "b", MessageGroupId="h")
+    assert counts(client, url) == (0, 0, 2)
+    assert is_empty(client, url)
+
+
+@pytest.mark.moves_clock
+def test_the_longest_delay_is_kept(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    send(client, url, "x", DelaySeconds=900)
+    clock.pass_seconds(899)
+    assert is_empty(client, url)
+    clock.pass_seconds(1)
+    assert take_one(client, url)["Body"] == "x"
+
+
+def test_a_delay_is_over_before_the_first_receive_alone(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(DelaySeconds="60")
+    send(client, url, "x", DelaySeconds=0)
+    take_one(client, url, VisibilityTimeout=0)
+    assert take_one(client, url)["Body"] == "x"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.calls import bodies, counts, is_empty, refused, send, take, take_one
+from tests.conformance.calls import bodies, counts, is_empty, send, take, take_one
 
 MakeQueue = Callable[..., str]
 
@@ -161,58 +161,39 @@ def test_sequence_numbers_grow_and_come_back(client: Any, url: str) -> None:
     assert len(messages[0]["Attributes"]["MessageDeduplicationId"]) == 64
 
 
-@pytest.mark.known_difference(
-    moto="deletes with an expired handle", elasticmq="deletes with an expired handle"
-)
-def test_an_expired_handle_does_not_delete(client: Any, clock: Any, url: str) -> None:
-    send_named(client, url, "g-1")
-    message = take_one(client, url, VisibilityTimeout=1)
-    clock.pass_seconds(1.1)
-    with refused("InvalidParameterValue", "Reason: The receipt handle has expired."):
-        delete(client, url, message)
-    assert receive(client, url) == ["g-1"]
+def test_groups_are_independent(client: Any, url: str) -> None:
+    send_named(client, url, "g-1", "h-1", "g-2", "h-2")
+    received = take(client, url, 4)
+    for group in "gh":
+        assert [x for x in bodies(received) if x[0] == group] == [f"{group}-1", f"{group}-2"]
 
 
-@pytest.mark.known_difference(elasticmq="refuses the second delete")
-def test_an_extended_handle_deletes(client: Any, clock: Any, url: str) -> None:
-    send_named(client, url, "g-1")
-    message = take_one(client, url, VisibilityTimeout=1)
-    hide(client, url, message, 60)
-    clock.pass_seconds(1.1)
-    delete(client, url, message)
-    delete(client, url, message)
+def test_a_group_goes_on_when_the_second_in_flight_is_visible_again(client: Any, url: str) -> None:
+    send_named(client, url, "g-1", "g-2", "g-3")
+    first, second = take(client, url, 2)
+    delete(client, url, first)
+    assert is_empty(client, url)
+    hide(client, url, second, 0)
+    assert receive(client, url) == ["g-2", "g-3"]
 
 
-def test_a_message_needs_a_group(client: Any, url: str) -> None:
-    with refused("MissingParameter", "The request must contain the parameter MessageGroupId."):
-        client.send_message(QueueUrl=url, MessageBody="x")
+def test_a_fifo_receive_gives_ten_messages(client: Any, url: str) -> None:
+    send_named(client, url, *(f"g-{n:02}" for n in range(11)))
+    assert receive(client, url) == [f"g-{n:02}" for n in range(10)]
 
 
-@pytest.mark.known_difference(moto="knows no attempts", elasticmq="gives new receipt handles")
-def test_the_same_attempt_gets_the_same_answer(client: Any, url: str) -> None:
-    send_named(client, url, "g-1", "g-2")
-
-    def attempt(attempt_id: str) -> list[Any]:
-        answer = client.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, ReceiveRequestAttemptId=attempt_id
-        )
-        return list(answer.get("Messages", []))
-
-    first = attempt("once")
-    assert attempt("once") == first
-    assert attempt("other") == []
+def test_a_name_of_a_group_is_kept_apart_by_queue(client: Any, make_queue: MakeQueue) -> None:
+    urls = [make_queue(fifo=True, ContentBasedDeduplication="true") for _ in range(2)]
+    for url in urls:
+        send_named(client, url, "g-1")
+    take_one(client, urls[0])
+    assert receive(client, urls[1]) == ["g-1"]
 
 
-@pytest.mark.known_difference(elasticmq="fails when a message was deleted")
-def test_an_attempt_ends_when_one_of_its_messages_changes(client: Any, url: str) -> None:
-    send_named(client, url, "g-1", "g-2")
-    options = {"QueueUrl": url, "MaxNumberOfMessages": 10, "ReceiveRequestAttemptId": "once"}
-    first = client.receive_message(**options)["Messages"]
-    delete(client, url, first[0])
-    assert not client.receive_message(**options).get("Messages")
-
-
-@pytest.mark.known_difference(moto="takes it on any queue")
-def test_an_attempt_id_is_for_fifo_queues(client: Any, make_queue: MakeQueue) -> None:
-    with refused("InvalidParameterValue"):
-        client.receive_message(QueueUrl=make_queue(), ReceiveRequestAttemptId="once")
+@pytest.mark.known_difference(moto="answers no sequence numbers")
+def test_sequence_numbers_grow_over_groups(client: Any, url: str) -> None:
+    numbers = [
+        client.send_message(QueueUrl=url, MessageBody=group, MessageGroupId=group)["SequenceNumber"]
+        for group in "gh"
+    ]
+    assert numbers[0] < numbers[1]

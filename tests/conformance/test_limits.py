@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conformance.calls import refused, take_one
 
@@ -43,15 +44,6 @@ def test_bytes_are_counted_not_characters(client: Any, make_queue: MakeQueue) ->
         client.send_message(QueueUrl=url, MessageBody="ü" * 513)
 
 
-@pytest.mark.known_difference(moto="counts the body alone", elasticmq="knows no limit of the queue")
-def test_attributes_count_with_name_type_and_value(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue(MaximumMessageSize="1024")
-    attributes = {"k": {"DataType": "String", "StringValue": "x"}}
-    client.send_message(QueueUrl=url, MessageBody="x" * 1016, MessageAttributes=attributes)
-    with refused("InvalidParameterValue"):
-        client.send_message(QueueUrl=url, MessageBody="x" * 1017, MessageAttributes=attributes)
-
-
 @pytest.mark.known_difference(moto="takes any character", elasticmq="has codes of its own")
 def test_characters_outside_xml_are_refused(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
@@ -63,99 +55,107 @@ def test_characters_outside_xml_are_refused(client: Any, make_queue: MakeQueue) 
 
 
 @pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
-def test_a_receive_has_bounds(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    for count in (0, 11):
-        with refused(
-            "InvalidParameterValue",
-            f"Value {count} for parameter MaxNumberOfMessages is invalid. "
-            "Reason: Must be between 1 and 10, if provided.",
-        ):
-            client.receive_message(QueueUrl=url, MaxNumberOfMessages=count)
-    for seconds in (-1, 21):
-        with refused(
-            "InvalidParameterValue",
-            f"Value {seconds} for parameter WaitTimeSeconds is invalid. "
-            "Reason: Must be >= 0 and <= 20, if provided.",
-        ):
-            client.receive_message(QueueUrl=url, WaitTimeSeconds=seconds)
+@pytest.mark.parametrize("count", [0, 11, -1])
+def test_a_receive_takes_1_to_10_messages(client: Any, make_queue: MakeQueue, count: int) -> None:
+    with refused(
+        "InvalidParameterValue",
+        f"Value {count} for parameter MaxNumberOfMessages is invalid. "
+        "Reason: Must be between 1 and 10, if provided.",
+    ):
+        client.receive_message(QueueUrl=make_queue(), MaxNumberOfMessages=count)
 
 
-@pytest.mark.known_difference(moto="takes any number", elasticmq="has codes of its own")
-def test_ten_message_attributes_are_the_most(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    attributes = {f"k{n}": {"DataType": "String", "StringValue": "x"} for n in range(11)}
-    with refused("InvalidParameterValue", "Number of message attributes [11] exceeds"):
-        client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=attributes)
+@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
+@pytest.mark.parametrize("seconds", [-1, 21])
+def test_a_receive_waits_0_to_20_seconds(client: Any, make_queue: MakeQueue, seconds: int) -> None:
+    with refused(
+        "InvalidParameterValue",
+        f"Value {seconds} for parameter WaitTimeSeconds is invalid. "
+        "Reason: Must be >= 0 and <= 20, if provided.",
+    ):
+        client.receive_message(QueueUrl=make_queue(), WaitTimeSeconds=seconds)
 
 
-@pytest.mark.known_difference(moto="refuses accented letters", elasticmq="takes any name")
-def test_names_of_message_attributes(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-
-    def attempt(name: str) -> None:
-        attributes = {name: {"DataType": "String", "StringValue": "x"}}
-        client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=attributes)
-
-    for name in ("a-b_c.d", "øßä", "9", "x" * 256):
-        attempt(name)
-    for name in ("a b", "a!", 'a"', "(a", "a?", "§", "AWS.x", "aws.x", "Amazon.x", ".a", "a."):
-        with refused("InvalidParameterValue"):
-            attempt(name)
-    for name in ("a..b", "x" * 257):
-        with refused("InvalidParameterValue"):
-            attempt(name)
+@pytest.mark.known_difference(moto="takes it, or has texts of its own", elasticmq="takes it")
+@pytest.mark.parametrize("seconds", [-1, 43201])
+def test_a_receive_hides_for_0_to_43200_seconds(
+    client: Any, make_queue: MakeQueue, seconds: int
+) -> None:
+    with refused(
+        "InvalidParameterValue",
+        f"Value {seconds} for parameter VisibilityTimeout is invalid. "
+        "Reason: Must be >= 0 and <= 43200, if provided.",
+    ):
+        client.receive_message(QueueUrl=make_queue(), VisibilityTimeout=seconds)
 
 
-@pytest.mark.known_difference(moto="takes any value", elasticmq="has codes of its own")
-def test_types_and_values_of_message_attributes(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-
-    def attempt(**value: object) -> None:
-        client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes={"k": value})
-
-    with refused("InvalidParameterValue", "has an invalid message attribute type"):
-        attempt(DataType="Text", StringValue="x")
-    with refused("InvalidParameterValue", "must contain a non-empty value of type 'String'."):
-        attempt(DataType="String", StringValue="")
-    with refused("InvalidParameterValue", "must contain a non-empty value of type 'Binary'."):
-        attempt(DataType="Binary", BinaryValue=b"")
-    with refused("InvalidParameterValue"):
-        attempt(DataType="String", StringValue="\x00")
-    with refused("InvalidParameterValue"):
-        attempt(DataType="Number", StringValue="one")
-    with refused("InvalidParameterValue"):
-        attempt(DataType="Number", StringValue="1" * 39)
-    attempt(DataType="Number", StringValue="-1.5e3")
-    attempt(DataType="String.json", StringValue="{}")
+IDS = {
+    "MessageGroupId": {"MessageDeduplicationId": "d"},
+    "MessageDeduplicationId": {"MessageGroupId": "g"},
+}
 
 
-def test_a_type_and_a_label_are_kept(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    attributes = {"k": {"DataType": "String.json", "StringValue": "{}"}}
-    client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=attributes)
-    assert take_one(client, url, MessageAttributeNames=["All"])["MessageAttributes"] == attributes
-
-
-@pytest.mark.known_difference(moto="takes any name", elasticmq="takes any name")
-def test_only_the_trace_header_is_a_system_attribute(client: Any, make_queue: MakeQueue) -> None:
-    attributes = {"Other": {"DataType": "String", "StringValue": "x"}}
-    with refused("InvalidParameterValue"):
+@pytest.mark.known_difference(
+    moto="takes it, or has codes of its own", elasticmq="has texts of its own"
+)
+@pytest.mark.parametrize(
+    "wrong", ["", "a b", "ä", "x" * 129], ids=["empty", "blank", "accent", "long"]
+)
+@pytest.mark.parametrize("name", IDS)
+def test_ids_are_printable_without_blanks(
+    client: Any, make_queue: MakeQueue, name: str, wrong: str
+) -> None:
+    with refused(
+        "InvalidParameterValue",
+        f"Value {wrong} for parameter {name} is invalid. Reason: {name} can only include"
+        " alphanumeric and punctuation characters. 1 to 128 in length.",
+    ):
         client.send_message(
-            QueueUrl=make_queue(), MessageBody="x", MessageSystemAttributes=attributes
+            QueueUrl=make_queue(fifo=True), MessageBody="x", **{**IDS[name], name: wrong}
         )
 
 
-@pytest.mark.known_difference(moto="takes any group", elasticmq="has codes of its own")
-def test_group_ids_are_printable_without_blanks(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue(fifo=True, ContentBasedDeduplication="true")
-    client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g!\"#$%&'()*+,-./:;<=>?@[]")
-    for group in ("a b", "ä", "x" * 129):
-        with refused(
-            "InvalidParameterValue",
-            f"Value {group} for parameter MessageGroupId is invalid. Reason: MessageGroupId can"
-            " only include alphanumeric and punctuation characters. 1 to 128 in length.",
-        ):
-            client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId=group)
-    with refused("InvalidParameterValue", "Value  for parameter MessageGroupId is invalid."):
-        client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="")
+@pytest.mark.parametrize("name", IDS)
+def test_ids_may_be_long_and_hold_any_punctuation(
+    client: Any, make_queue: MakeQueue, name: str
+) -> None:
+    url = make_queue(fifo=True)
+    longest = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~".ljust(128, "x")
+    client.send_message(QueueUrl=url, MessageBody="x", **{**IDS[name], name: longest})
+    assert take_one(client, url, AttributeNames=[name])["Attributes"] == {name: longest}
+
+
+@pytest.mark.known_difference(moto="takes it")
+@pytest.mark.parametrize("wrong", ["", "a b"], ids=["empty", "blank"])
+def test_a_group_of_a_standard_queue_has_the_same_form(
+    client: Any, make_queue: MakeQueue, wrong: str
+) -> None:
+    with refused("InvalidParameterValue", "MessageGroupId can only include alphanumeric"):
+        client.send_message(QueueUrl=make_queue(), MessageBody="x", MessageGroupId=wrong)
+
+
+ORDER: list[tuple[dict[str, Any], str]] = [
+    ({"MessageBody": ""}, "parameter MessageBody."),
+    ({"MessageBody": "\x00" * 1025}, "must be shorter than 1024 bytes"),
+    ({"MessageBody": "\x00"}, "Invalid characters found."),
+    ({"MessageAttributes": {"a b": {"DataType": "String", "StringValue": "x"}}}, "name can only"),
+    ({"DelaySeconds": 901}, "for parameter DelaySeconds"),
+    ({"MessageGroupId": "a b"}, "for parameter MessageGroupId"),
+    ({}, "parameter MessageGroupId."),  # and no deduplication id
+]
+
+
+@pytest.mark.known_difference(
+    moto={"checks in another order": ["0", "1", "2", "3", "4", "5"]},
+    elasticmq={"checks in another order": ["1", "2", "3", "4", "5"]},
+)
+@pytest.mark.parametrize("number", range(len(ORDER)))
+def test_the_first_mistake_is_told(client: Any, make_queue: MakeQueue, number: int) -> None:
+    """Each has those after it as well."""
+    url = make_queue(fifo=True, MaximumMessageSize="1024")
+    options: dict[str, Any] = {"MessageBody": "x"}
+    for mistake, _ in reversed(ORDER[number:]):
+        options |= mistake
+    with pytest.raises(ClientError) as caught:
+        client.send_message(QueueUrl=url, **options)
+    assert ORDER[number][1] in caught.value.response["Error"]["Message"]

@@ -117,38 +117,6 @@ def test_the_latest_task_comes_first(client: Any, make_queue: MakeQueue) -> None
 
 
 @pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
-def test_what_cannot_be_moved_is_refused(client: Any, make_queue: MakeQueue) -> None:
-    url, dead = make_dead(client, make_queue)
-    missing = arn_of(client, dead) + "-no"
-    with refused("ResourceNotFoundException", "for the SourceArn parameter doesn't exist."):
-        client.start_message_move_task(SourceArn=missing)
-    with refused("ResourceNotFoundException", "for the SourceArn parameter doesn't exist."):
-        client.list_message_move_tasks(SourceArn=missing)
-    with refused("InvalidParameterValue", "Source queue must be configured as a Dead Letter"):
-        client.start_message_move_task(SourceArn=arn_of(client, url))
-    with refused("ResourceNotFoundException", "for the DestinationArn parameter doesn't exist."):
-        client.start_message_move_task(SourceArn=arn_of(client, dead), DestinationArn=missing)
-    with refused("InvalidParameterValue", "You must use this format to specify the SourceArn"):
-        client.start_message_move_task(SourceArn="nonsense")
-    for rate in (0, 501):
-        with refused("InvalidParameterValue"):
-            client.start_message_move_task(
-                SourceArn=arn_of(client, dead), MaxNumberOfMessagesPerSecond=rate
-            )
-
-
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
-def test_not_found_is_404(client: Any, make_queue: MakeQueue) -> None:
-    arn = arn_of(client, make_queue()) + "-no"
-    try:
-        client.list_message_move_tasks(SourceArn=arn)
-    except client.exceptions.ResourceNotFoundException as error:
-        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
-    else:
-        raise AssertionError("it was found")
-
-
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
 def test_handles_that_are_none_are_refused(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue)
     with refused("InvalidParameterValue", "Value for parameter TaskHandle is invalid."):
@@ -181,3 +149,138 @@ def test_a_destination_that_is_deleted_fails_the_task(
     assert task["Status"] == "FAILED"
     assert task["FailureReason"] == "AWS.SimpleQueueService.NonExistentQueue"
     assert len(take(client, dead, 2)) == 2
+
+
+@pytest.mark.known_difference(
+    moto="has no move tasks", elasticmq="shows the handle of a task that is over"
+)
+def test_an_entry_has_what_was_given_and_no_more(client: Any, make_queue: MakeQueue) -> None:
+    _, dead = make_dead(client, make_queue, "a")
+    client.start_message_move_task(SourceArn=arn_of(client, dead))
+    assert finished(client, dead).keys() == {
+        "Status",
+        "SourceArn",
+        "ApproximateNumberOfMessagesMoved",
+        "ApproximateNumberOfMessagesToMove",
+        "StartedTimestamp",
+    }
+
+
+@pytest.mark.known_difference(moto="has no move tasks")
+def test_the_start_is_told_in_milliseconds(client: Any, make_queue: MakeQueue) -> None:
+    _, dead = make_dead(client, make_queue)
+    client.start_message_move_task(SourceArn=arn_of(client, dead))
+    assert len(str(finished(client, dead)["StartedTimestamp"])) == 13
+
+
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="moves all to one queue")
+def test_messages_of_two_sources_go_back_to_each(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = make_dead(client, make_queue, "a")
+    policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
+    other = make_queue(RedrivePolicy=policy)
+    send(client, other, "b")
+    take_one(client, other, VisibilityTimeout=0)
+    assert is_empty(client, other)
+    client.start_message_move_task(SourceArn=arn_of(client, dead))
+    assert finished(client, dead)["ApproximateNumberOfMessagesMoved"] == 2
+    assert bodies(take(client, url)) == ["a"]
+    assert bodies(take(client, other)) == ["b"]
+
+
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="keeps the id")
+def test_a_moved_message_is_a_new_one(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+    url, dead = make_dead(client, make_queue, "a")
+    before = take_one(client, dead, VisibilityTimeout=0, AttributeNames=["All"])
+    clock.pass_seconds(0.1)
+    client.start_message_move_task(SourceArn=arn_of(client, dead))
+    finished(client, dead)
+    after = take_one(client, url, AttributeNames=["All"])
+    assert after["MessageId"] != before["MessageId"]
+    assert after["Attributes"]["SentTimestamp"] > before["Attributes"]["SentTimestamp"]
+    assert after["Attributes"]["ApproximateReceiveCount"] == "1"
+
+
+@pytest.mark.moves_clock
+def test_four_messages_at_a_rate_of_one_take_three_seconds(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    _, dead = make_dead(client, make_queue, "a", "b", "c", "d")
+    client.start_message_move_task(SourceArn=arn_of(client, dead), MaxNumberOfMessagesPerSecond=1)
+    clock.pass_seconds(2.5)
+    (task,) = tasks_of(client, dead)
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("RUNNING", 3)
+    assert task["ApproximateNumberOfMessagesToMove"] == 4
+    clock.pass_seconds(0.5)
+    (task,) = tasks_of(client, dead)
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 4)
+
+
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
+def test_a_task_that_is_over_cannot_be_cancelled(client: Any, make_queue: MakeQueue) -> None:
+    _, dead = make_dead(client, make_queue, "a")
+    handle = client.start_message_move_task(SourceArn=arn_of(client, dead))["TaskHandle"]
+    finished(client, dead)
+    with refused("InvalidParameterValue"):
+        client.cancel_message_move_task(TaskHandle=handle)
+
+
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="takes it")
+@pytest.mark.parametrize("rate", [0, 501])
+def test_a_rate_has_bounds(client: Any, make_queue: MakeQueue, rate: int) -> None:
+    _, dead = make_dead(client, make_queue)
+    with refused("InvalidParameterValue"):
+        client.start_message_move_task(
+            SourceArn=arn_of(client, dead), MaxNumberOfMessagesPerSecond=rate
+        )
+
+
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="takes it")
+@pytest.mark.parametrize("count", [0, 11])
+def test_the_number_of_tasks_to_list_has_bounds(
+    client: Any, make_queue: MakeQueue, count: int
+) -> None:
+    _, dead = make_dead(client, make_queue)
+    with refused("InvalidParameterValue"):
+        client.list_message_move_tasks(SourceArn=arn_of(client, dead), MaxResults=count)
+
+
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="hangs for 20 seconds")
+def test_a_source_is_a_dead_letter_queue(client: Any, make_queue: MakeQueue) -> None:
+    with refused(
+        "InvalidParameterValue", "Source queue must be configured as a Dead Letter Queue."
+    ):
+        client.start_message_move_task(SourceArn=arn_of(client, make_queue()))
+
+
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
+@pytest.mark.parametrize("name", ["SourceArn", "DestinationArn"])
+def test_a_queue_that_is_not_there_cannot_be_moved(
+    client: Any, make_queue: MakeQueue, name: str
+) -> None:
+    _, dead = make_dead(client, make_queue)
+    arn = arn_of(client, dead)
+    with pytest.raises(client.exceptions.ResourceNotFoundException) as caught:
+        client.start_message_move_task(**{"SourceArn": arn, name: arn + "-no"})
+    response = caught.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    assert response["Error"]["Message"] == (
+        f"The resource that you specified for the {name} parameter doesn't exist."
+    )
+
+
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
+def test_tasks_of_a_queue_that_is_not_there(client: Any, make_queue: MakeQueue) -> None:
+    missing = arn_of(client, make_queue()) + "-no"
+    with pytest.raises(client.exceptions.ResourceNotFoundException) as caught:
+        client.list_message_move_tasks(SourceArn=missing)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+
+
+@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
+def test_an_arn_has_a_form(client: Any) -> None:
+    with refused(
+        "InvalidParameterValue",
+        "You must use this format to specify the SourceArn:"
+        " arn:<partition>:<service>:<region>:<account-id>:<resource-id>",
+    ):
+        client.start_message_move_task(SourceArn="nonsense")

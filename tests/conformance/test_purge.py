@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.calls import counts, is_empty, send, take_one
+from tests.conformance.calls import attribute, counts, is_empty, refused, send, take_one
 
 MakeQueue = Callable[..., str]
 
@@ -47,3 +47,33 @@ def test_a_queue_can_be_purged_once_a_minute(client: Any, make_queue: MakeQueue)
 def test_other_queues_can_be_purged_meanwhile(client: Any, make_queue: MakeQueue) -> None:
     client.purge_queue(QueueUrl=make_queue())
     client.purge_queue(QueueUrl=make_queue())
+
+
+@pytest.mark.moves_clock
+def test_a_queue_can_be_purged_again_after_60_seconds(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue()
+    client.purge_queue(QueueUrl=url)
+    clock.pass_seconds(59.5)
+    with refused("AWS.SimpleQueueService.PurgeQueueInProgress"):
+        client.purge_queue(QueueUrl=url)
+    clock.pass_seconds(0.5)
+    client.purge_queue(QueueUrl=url)
+
+
+def test_a_purge_frees_the_groups_of_a_fifo_queue(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true")
+    send(client, url, "held", MessageGroupId="g")
+    take_one(client, url)
+    client.purge_queue(QueueUrl=url)
+    send(client, url, "next", MessageGroupId="g")
+    assert take_one(client, url)["Body"] == "next"
+
+
+def test_a_purge_leaves_attributes_and_tags(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(VisibilityTimeout="11")
+    client.tag_queue(QueueUrl=url, Tags={"a": "b"})
+    client.purge_queue(QueueUrl=url)
+    assert attribute(client, url, "VisibilityTimeout") == "11"
+    assert client.list_queue_tags(QueueUrl=url)["Tags"] == {"a": "b"}

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.calls import arn_of, refused, send, take_one
+from tests.conformance.calls import is_empty, refused, send
 
 MakeQueue = Callable[..., str]
+
+MISSING = "AWS.SimpleQueueService.NonExistentQueue"
 
 
 def test_a_queue_is_found_by_its_name(client: Any, queue_name: str) -> None:
@@ -21,32 +23,8 @@ def test_a_queue_that_is_not_there_has_a_code_and_a_class(client: Any, queue_nam
     with pytest.raises(client.exceptions.QueueDoesNotExist) as caught:
         client.get_queue_url(QueueName=queue_name)
     error = caught.value.response["Error"]
-    assert error["Code"] == "AWS.SimpleQueueService.NonExistentQueue"
+    assert error["Code"] == MISSING
     assert error["Message"].startswith("The specified queue does not exist")
-
-
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_operations_on_a_queue_that_is_not_there_are_refused(
-    client: Any, make_queue: MakeQueue
-) -> None:
-    url = make_queue() + "-other"
-    for operation, options in (
-        (client.send_message, {"MessageBody": "x"}),
-        (client.receive_message, {}),
-        (client.get_queue_attributes, {"AttributeNames": ["All"]}),
-        (client.purge_queue, {}),
-        (client.delete_queue, {}),
-        (client.list_queue_tags, {}),
-    ):
-        with refused("AWS.SimpleQueueService.NonExistentQueue"):
-            operation(QueueUrl=url, **options)
-
-
-@pytest.mark.known_difference(elasticmq="takes URLs alone")
-def test_a_bare_name_stands_for_the_url(client: Any, make_queue: MakeQueue) -> None:
-    name = make_queue().rpartition("/")[2]
-    client.send_message(QueueUrl=name, MessageBody="by name")
-    assert take_one(client, name)["Body"] == "by name"
 
 
 def test_creating_it_again_answers_the_same_url(client: Any, make_queue: MakeQueue) -> None:
@@ -80,47 +58,10 @@ def test_a_default_that_is_given_is_no_difference(client: Any, make_queue: MakeQ
     assert make_queue(url.rpartition("/")[2], VisibilityTimeout="30") == url
 
 
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_bad_names_are_refused(client: Any) -> None:
-    for name in ("", "with space", "a/b", "dot.ted", "x" * 81):
-        with refused("InvalidParameterValue"):
-            client.create_queue(QueueName=name)
-
-
-@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
-def test_a_fifo_queue_needs_its_suffix(client: Any, queue_name: str) -> None:
-    with refused("InvalidParameterValue", "must end with .fifo suffix"):
-        client.create_queue(QueueName=queue_name, Attributes={"FifoQueue": "true"})
-
-
 @pytest.mark.known_difference(moto="makes a standard queue", elasticmq="has codes of its own")
 def test_the_suffix_needs_a_fifo_queue(client: Any, fifo_queue_name: str) -> None:
     with refused("InvalidParameterValue"):
         client.create_queue(QueueName=fifo_queue_name)
-
-
-@pytest.mark.known_difference(elasticmq="answers an empty list")
-def test_queues_are_listed_by_their_beginning(client: Any, queue_name: str) -> None:
-    names = [f"{queue_name}-{letter}" for letter in "cab"]
-    urls = [client.create_queue(QueueName=name)["QueueUrl"] for name in names]
-    assert sorted(client.list_queues(QueueNamePrefix=queue_name)["QueueUrls"]) == sorted(urls)
-    assert "QueueUrls" not in client.list_queues(QueueNamePrefix=queue_name + "-d")
-
-
-@pytest.mark.known_difference(elasticmq="knows no pages")
-def test_queues_are_listed_in_pages(client: Any, queue_name: str) -> None:
-    urls = [client.create_queue(QueueName=f"{queue_name}-{n}")["QueueUrl"] for n in range(5)]
-    pages = client.get_paginator("list_queues").paginate(
-        QueueNamePrefix=queue_name, PaginationConfig={"PageSize": 2}
-    )
-    assert [page["QueueUrls"] for page in pages] == [urls[:2], urls[2:4], urls[4:]]
-
-
-@pytest.mark.known_difference(moto="takes any size", elasticmq="takes any size")
-def test_the_size_of_a_page_has_bounds(client: Any) -> None:
-    for count in (0, 1001):
-        with refused("InvalidParameterValue", "MaxResults must be an integer between 1 and 1000"):
-            client.list_queues(MaxResults=count)
 
 
 @pytest.mark.known_difference(elasticmq="has codes of its own")
@@ -128,7 +69,7 @@ def test_a_deleted_queue_is_gone(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "lost")
     client.delete_queue(QueueUrl=url)
-    with refused("AWS.SimpleQueueService.NonExistentQueue"):
+    with refused(MISSING):
         client.send_message(QueueUrl=url, MessageBody="x")
 
 
@@ -143,10 +84,67 @@ def test_a_name_rests_for_60_seconds_after_a_delete(client: Any, make_queue: Mak
     assert error["Message"].startswith("You must wait 60 seconds after deleting a queue")
 
 
-def test_sources_of_a_dead_letter_queue_are_listed(client: Any, make_queue: MakeQueue) -> None:
-    dead, empty = make_queue(), make_queue()
-    policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 3}
-    sources = sorted(make_queue(RedrivePolicy=policy) for _ in range(2))
-    answer = client.list_dead_letter_source_queues(QueueUrl=dead)
-    assert sorted(answer["queueUrls"]) == sources
-    assert client.list_dead_letter_source_queues(QueueUrl=empty)["queueUrls"] == []
+@pytest.mark.known_difference(moto="takes the new tags", elasticmq="refuses other tags")
+def test_an_existing_queue_keeps_its_tags(client: Any, queue_name: str) -> None:
+    url = client.create_queue(QueueName=queue_name, tags={"team": "mail"})["QueueUrl"]
+    assert client.create_queue(QueueName=queue_name, tags={"team": "web"})["QueueUrl"] == url
+    assert client.list_queue_tags(QueueUrl=url)["Tags"] == {"team": "mail"}
+
+
+def test_only_what_is_given_is_compared(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(VisibilityTimeout="11", DelaySeconds="2")
+    assert make_queue(url.rpartition("/")[2], DelaySeconds="2") == url
+
+
+@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
+def test_a_queue_with_a_bad_attribute_is_not_made(client: Any, queue_name: str) -> None:
+    with refused("InvalidAttributeValue"):
+        client.create_queue(QueueName=queue_name, Attributes={"DelaySeconds": "901"})
+    with refused(MISSING):
+        client.get_queue_url(QueueName=queue_name)
+
+
+@pytest.mark.known_difference(moto="fails on it", elasticmq="has codes of its own")
+def test_a_queue_with_a_bad_redrive_policy_is_not_made(client: Any, queue_name: str) -> None:
+    with refused("InvalidParameterValue"):
+        client.create_queue(QueueName=queue_name, Attributes={"RedrivePolicy": "no json"})
+    with refused(MISSING):
+        client.get_queue_url(QueueName=queue_name)
+
+
+def test_a_queue_is_found_with_its_owner(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    account, name = url.split("/")[-2:]
+    found = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+    assert found["QueueUrl"] == url
+
+
+@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
+def test_a_queue_of_another_owner_is_not_found(client: Any, make_queue: MakeQueue) -> None:
+    name = make_queue().rpartition("/")[2]
+    with refused(MISSING):
+        client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId="999999999999")
+
+
+@pytest.mark.moves_clock
+def test_a_name_can_be_taken_again_after_60_seconds(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue()
+    send(client, url, "lost")
+    client.delete_queue(QueueUrl=url)
+    clock.pass_seconds(59.5)
+    with refused("AWS.SimpleQueueService.QueueDeletedRecently"):
+        make_queue(url.rpartition("/")[2])
+    clock.pass_seconds(0.5)
+    assert make_queue(url.rpartition("/")[2]) == url
+    assert is_empty(client, url)
+
+
+@pytest.mark.known_difference(elasticmq="has codes of its own")
+def test_deleting_a_queue_takes_its_tags(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    client.tag_queue(QueueUrl=url, Tags={"a": "b"})
+    client.delete_queue(QueueUrl=url)
+    with refused(MISSING):
+        client.list_queue_tags(QueueUrl=url)

@@ -6,16 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.calls import (
-    arn_of,
-    attribute,
-    bodies,
-    is_empty,
-    refused,
-    send,
-    take,
-    take_one,
-)
+from tests.conformance.calls import arn_of, attribute, bodies, is_empty, send, take, take_one
 
 MakeQueue = Callable[..., str]
 
@@ -134,66 +125,6 @@ def test_two_messages_of_one_deduplication_id_both_arrive(
         client.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
 
 
-def test_the_policy_is_shown_with_a_number(client: Any, make_queue: MakeQueue) -> None:
-    for count in (5, "5"):
-        url, dead = with_dead_letters(client, make_queue, count)
-        policy = json.loads(attribute(client, url, "RedrivePolicy") or "")
-        assert policy == {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 5}
-
-
-@pytest.mark.known_difference(elasticmq="refuses an empty policy")
-def test_an_empty_policy_takes_it_away(client: Any, make_queue: MakeQueue) -> None:
-    url, _ = with_dead_letters(client, make_queue)
-    client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
-    assert not attribute(client, url, "RedrivePolicy")
-    send(client, url, "x")
-    for _ in range(3):
-        take_one(client, url, VisibilityTimeout=0)
-
-
-@pytest.mark.known_difference(moto="fails on what is no JSON", elasticmq="has codes of its own")
-def test_policies_that_make_no_sense_are_refused(client: Any, make_queue: MakeQueue) -> None:
-    arn = arn_of(client, make_queue())
-    for policy in (
-        "no json",
-        {"deadLetterTargetArn": arn},
-        {"maxReceiveCount": 1},
-        {"deadLetterTargetArn": arn, "maxReceiveCount": "many"},
-        {"deadLetterTargetArn": arn, "maxReceiveCount": 0},
-        {"deadLetterTargetArn": arn, "maxReceiveCount": 1001},
-    ):
-        with refused("InvalidParameterValue", "for parameter RedrivePolicy is invalid."):
-            make_queue(RedrivePolicy=policy)
-
-
-@pytest.mark.known_difference(moto="has codes of its own", elasticmq="has codes of its own")
-def test_the_target_must_exist(client: Any, make_queue: MakeQueue) -> None:
-    policy = {"deadLetterTargetArn": arn_of(client, make_queue()) + "-no", "maxReceiveCount": 1}
-    with refused("InvalidParameterValue", "Dead letter target does not exist."):
-        make_queue(RedrivePolicy=policy)
-
-
-@pytest.mark.known_difference(moto="has codes of its own", elasticmq="takes it")
-def test_the_target_must_be_of_the_same_type(client: Any, make_queue: MakeQueue) -> None:
-    policy = {"deadLetterTargetArn": arn_of(client, make_queue()), "maxReceiveCount": 1}
-    with refused("InvalidParameterValue"):
-        make_queue(fifo=True, RedrivePolicy=policy)
-
-
-@pytest.mark.known_difference(moto="knows no allow policy", elasticmq="knows no allow policy")
-def test_the_target_may_refuse_a_source(client: Any, make_queue: MakeQueue) -> None:
-    dead = make_queue(RedriveAllowPolicy={"redrivePermission": "denyAll"})
-    policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
-    with refused("InvalidParameterValue"):
-        make_queue(RedrivePolicy=policy)
-    url = make_queue()
-    allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [arn_of(client, url)]}
-    client.set_queue_attributes(
-        QueueUrl=dead, Attributes={"RedriveAllowPolicy": json.dumps(allowed)}
-    )
-    client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
-
-
 @pytest.mark.known_difference(moto="moves it into nothing", elasticmq="moves it into nothing")
 def test_a_message_stays_if_the_target_is_gone(client: Any, make_queue: MakeQueue) -> None:
     url, dead = with_dead_letters(client, make_queue)
@@ -201,3 +132,70 @@ def test_a_message_stays_if_the_target_is_gone(client: Any, make_queue: MakeQueu
     client.delete_queue(QueueUrl=dead)
     for _ in range(3):
         take_one(client, url, VisibilityTimeout=0)
+
+
+def test_the_count_goes_on_in_the_dead_letter_queue(client: Any, make_queue: MakeQueue) -> None:
+    """The receive that moves it does not count."""
+    url, dead = with_dead_letters(client, make_queue)
+    send(client, url, "x")
+    take_one(client, url, VisibilityTimeout=0)
+    assert is_empty(client, url)
+    message = take_one(client, dead, AttributeNames=["ApproximateReceiveCount"])
+    assert message["Attributes"] == {"ApproximateReceiveCount": "2"}
+
+
+def test_the_delay_of_the_dead_letter_queue_is_not_for_it(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url, dead = with_dead_letters(client, make_queue)
+    client.set_queue_attributes(QueueUrl=dead, Attributes={"DelaySeconds": "60"})
+    send(client, url, "x")
+    take_one(client, url, VisibilityTimeout=0)
+    assert is_empty(client, url)
+    assert take_one(client, dead)["Body"] == "x"
+
+
+@pytest.mark.known_difference(
+    moto="does not deliver it again", elasticmq="does not deliver it again"
+)
+def test_a_queue_that_is_its_own_target_delivers_on(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    policy = {"deadLetterTargetArn": arn_of(client, url), "maxReceiveCount": 1}
+    client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
+    send(client, url, "x")
+    for _ in range(3):
+        assert take_one(client, url, VisibilityTimeout=0)["Body"] == "x"
+
+
+def test_a_new_policy_is_for_messages_that_are_there(client: Any, make_queue: MakeQueue) -> None:
+    dead, url = make_queue(), make_queue()
+    send(client, url, "x")
+    for _ in range(2):
+        take_one(client, url, VisibilityTimeout=0)
+    policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
+    client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
+    assert is_empty(client, url)
+    assert take_one(client, dead)["Body"] == "x"
+
+
+@pytest.mark.known_difference(moto="answers no sequence numbers", elasticmq="keeps the number")
+def test_a_fifo_dead_letter_has_a_new_number(client: Any, make_queue: MakeQueue) -> None:
+    url, dead = with_dead_letters(client, make_queue, fifo=True, ContentBasedDeduplication="true")
+    number = client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g")[
+        "SequenceNumber"
+    ]
+    take_one(client, url, VisibilityTimeout=0)
+    assert is_empty(client, url)
+    message = take_one(client, dead, AttributeNames=["SequenceNumber"])
+    assert message["Attributes"]["SequenceNumber"] > number
+
+
+@pytest.mark.known_difference(moto="forgets the id with the message")
+def test_the_source_still_knows_the_deduplication_id(client: Any, make_queue: MakeQueue) -> None:
+    url, _ = with_dead_letters(client, make_queue, fifo=True)
+    options = {"MessageGroupId": "g", "MessageDeduplicationId": "d"}
+    send(client, url, "x", **options)
+    take_one(client, url, VisibilityTimeout=0)
+    assert is_empty(client, url)
+    send(client, url, "y", **options)
+    assert is_empty(client, url)

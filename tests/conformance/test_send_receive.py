@@ -6,15 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.calls import is_empty, refused, send, take, take_one
+from tests.conformance.calls import bodies, is_empty, refused, send, take, take_one
 
 MakeQueue = Callable[..., str]
-
-ATTRIBUTES = {
-    "General": {"DataType": "String", "StringValue": "Kenobi"},
-    "Hello": {"DataType": "String", "StringValue": "There"},
-    "Help.Me": {"DataType": "String", "StringValue": "Me"},
-}
 
 
 def test_a_message_arrives_with_its_digest(client: Any, make_queue: MakeQueue) -> None:
@@ -34,115 +28,9 @@ def test_the_answer_to_a_plain_send_has_no_more(client: Any, make_queue: MakeQue
     assert answer.keys() == {"MessageId", "MD5OfMessageBody"}
 
 
-def test_a_plain_receive_has_no_attributes(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=ATTRIBUTES)
-    assert take_one(client, url).keys() == {"MessageId", "ReceiptHandle", "MD5OfBody", "Body"}
-
-
 @pytest.mark.known_difference(elasticmq="answers an empty list")
 def test_an_empty_receive_has_no_messages(client: Any, make_queue: MakeQueue) -> None:
     assert "Messages" not in client.receive_message(QueueUrl=make_queue())
-
-
-def test_all_system_attributes_of_a_plain_message(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    send(client, url, "x")
-    attributes = take_one(client, url, AttributeNames=["All"])["Attributes"]
-    assert attributes.keys() == {
-        "SenderId",
-        "SentTimestamp",
-        "ApproximateReceiveCount",
-        "ApproximateFirstReceiveTimestamp",
-    }
-    assert attributes["ApproximateReceiveCount"] == "1"
-    assert int(attributes["ApproximateFirstReceiveTimestamp"]) >= int(attributes["SentTimestamp"])
-
-
-def test_system_attributes_by_name_old_and_new(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    send(client, url, "x", "y")
-    for option in ("AttributeNames", "MessageSystemAttributeNames"):
-        message = take_one(client, url, **{option: ["ApproximateReceiveCount", "SequenceNumber"]})
-        assert message["Attributes"] == {"ApproximateReceiveCount": "1"}
-
-
-@pytest.mark.known_difference(moto="leaves unknown names out", elasticmq="leaves unknown names out")
-def test_unknown_system_attributes_are_refused(client: Any, make_queue: MakeQueue) -> None:
-    with refused("InvalidAttributeName", "Unknown Attribute Nonsense."):
-        client.receive_message(QueueUrl=make_queue(), AttributeNames=["Nonsense"])
-
-
-def test_the_digest_of_message_attributes(client: Any, make_queue: MakeQueue) -> None:
-    answer = client.send_message(
-        QueueUrl=make_queue(), MessageBody="x", MessageAttributes=ATTRIBUTES
-    )
-    assert answer["MD5OfMessageAttributes"] == "4c360f3fdafd970e05fae2f149d997f5"
-
-
-@pytest.mark.known_difference(elasticmq="knows no beginnings of names")
-def test_message_attributes_are_picked_and_the_digest_follows(
-    client: Any, make_queue: MakeQueue
-) -> None:
-    url = make_queue()
-    client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=ATTRIBUTES)
-    for wanted, names, digest in (
-        (["All"], {"General", "Hello", "Help.Me"}, "4c360f3fdafd970e05fae2f149d997f5"),
-        (["General", "Hello"], {"General", "Hello"}, "fca026605781cb4126a1e9044df24232"),
-        (["Hello"], {"Hello"}, "a311262e065454b75da111d535b8dacd"),
-        (["Hello", "Help.Me"], {"Hello", "Help.Me"}, "83fee93c1bcd8b9a5a923ffacdc636c7"),
-        ([".*"], {"General", "Hello", "Help.Me"}, "4c360f3fdafd970e05fae2f149d997f5"),
-        (["Hel.*"], {"Hello", "Help.Me"}, "83fee93c1bcd8b9a5a923ffacdc636c7"),
-    ):
-        message = take_one(client, url, VisibilityTimeout=0, MessageAttributeNames=wanted)
-        assert message["MessageAttributes"] == {name: ATTRIBUTES[name] for name in names}
-        assert message["MD5OfMessageAttributes"] == digest
-
-
-def test_no_match_gives_no_attributes(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=ATTRIBUTES)
-    message = take_one(client, url, MessageAttributeNames=["hello", "AWS.", "..foo", "Gen"])
-    assert "MessageAttributes" not in message
-    assert "MD5OfMessageAttributes" not in message
-
-
-def test_numbers_and_bytes_come_back_as_they_were(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    attributes = {
-        "count": {"DataType": "Number.int", "StringValue": "007.50"},
-        "data": {"DataType": "Binary.png", "BinaryValue": b"\x00\xff"},
-    }
-    client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=attributes)
-    assert take_one(client, url, MessageAttributeNames=["All"])["MessageAttributes"] == attributes
-
-
-@pytest.mark.known_difference(moto="answers no digest of it", elasticmq="answers no digest of it")
-def test_a_trace_header_travels_along(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
-    answer = client.send_message(
-        QueueUrl=url,
-        MessageBody="x",
-        MessageSystemAttributes={"AWSTraceHeader": {"DataType": "String", "StringValue": trace}},
-    )
-    assert answer["MD5OfMessageSystemAttributes"] == "5ae4d5d7636402d80f4eb6d213245a88"
-    message = take_one(client, url, MessageSystemAttributeNames=["AWSTraceHeader"])
-    assert message["Attributes"] == {"AWSTraceHeader": trace}
-
-
-def test_messages_come_oldest_first_and_at_most_ten(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    send(client, url, *(str(n) for n in range(12)))
-    received = take(client, url, 12)
-    assert sorted(int(message["Body"]) for message in received) == list(range(12))
-    assert is_empty(client, url)
-
-
-def test_one_message_if_nothing_else_is_asked_for(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    send(client, url, "a", "b")
-    assert len(client.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]) == 1
 
 
 def test_a_deleted_message_does_not_come_again(
@@ -166,7 +54,65 @@ def test_a_group_on_a_standard_queue_orders_nothing(client: Any, make_queue: Mak
     assert len(take(client, url)) == 1
 
 
-@pytest.mark.known_difference(moto="takes it")
+def test_the_answer_to_a_fifo_send_has_a_number(client: Any, make_queue: MakeQueue) -> None:
+    answer = client.send_message(
+        QueueUrl=make_queue(fifo=True),
+        MessageBody="x",
+        MessageGroupId="g",
+        MessageDeduplicationId="d",
+        MessageAttributes={"k": {"DataType": "String", "StringValue": "x"}},
+    )
+    del answer["ResponseMetadata"]
+    assert answer.keys() == {
+        "MessageId",
+        "MD5OfMessageBody",
+        "MD5OfMessageAttributes",
+        "SequenceNumber",
+    }
+
+
+def test_one_message_if_nothing_else_is_asked_for(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    send(client, url, "a", "b")
+    assert len(client.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]) == 1
+
+
+def test_one_receive_gives_ten_messages_oldest_first(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    texts = [str(n) for n in range(11)]
+    send(client, url, *texts)
+    answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    assert bodies(answer["Messages"]) == texts[:10]
+    assert bodies(take(client, url)) == texts[10:]
+
+
+def test_each_message_comes_once_while_it_is_hidden(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    ids = send(client, url, *"abcdefghijkl")
+    assert sorted(message["MessageId"] for message in take(client, url, 12)) == sorted(ids)
+    assert is_empty(client, url)
+
+
+@pytest.mark.known_difference(moto="takes it", elasticmq="has texts of its own")
 def test_deduplication_is_not_for_standard_queues(client: Any, make_queue: MakeQueue) -> None:
-    with refused("InvalidParameterValue", "not valid for this queue type"):
+    with refused(
+        "InvalidParameterValue",
+        "Value d for parameter MessageDeduplicationId is invalid. Reason: The request includes a"
+        " parameter that is not valid for this queue type.",
+    ):
         client.send_message(QueueUrl=make_queue(), MessageBody="x", MessageDeduplicationId="d")
+
+
+def test_a_group_on_a_standard_queue_locks_nothing(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    send(client, url, "a", "b", MessageGroupId="g")
+    assert len(take(client, url)) == 1
+    assert len(take(client, url)) == 1
+
+
+def test_a_group_in_a_batch_to_a_standard_queue(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    entry = {"Id": "a", "MessageBody": "x", "MessageGroupId": "tenant-1"}
+    client.send_message_batch(QueueUrl=url, Entries=[entry])
+    message = take_one(client, url, AttributeNames=["MessageGroupId"])
+    assert message["Attributes"] == {"MessageGroupId": "tenant-1"}

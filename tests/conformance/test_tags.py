@@ -1,12 +1,11 @@
-"""Tags of queues, and the permissions in their policy."""
+"""Tags of queues."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.conformance.calls import arn_of, attribute, refused
+from tests.conformance.calls import refused
 
 MakeQueue = Callable[..., str]
 
@@ -39,76 +38,50 @@ def test_untagging_ignores_unknown_keys(client: Any, make_queue: MakeQueue) -> N
     assert tags_of(client, url) == {"b": "2"}
 
 
-@pytest.mark.known_difference(moto="counts only the new ones", elasticmq="takes any number")
-def test_too_many_tags_change_nothing(client: Any, make_queue: MakeQueue) -> None:
+def test_an_empty_value_is_fine(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
-    client.tag_queue(QueueUrl=url, Tags={"a": "1"})
+    client.tag_queue(QueueUrl=url, Tags={"a": ""})
+    assert tags_of(client, url) == {"a": ""}
+
+
+@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
+def test_fifty_tags_are_the_most(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    fifty = {str(n): "x" for n in range(50)}
+    client.tag_queue(QueueUrl=url, Tags=fifty)
     with refused("InvalidParameterValue", "Too many tags added for queue"):
-        client.tag_queue(QueueUrl=url, Tags={str(n): "x" for n in range(50)})
-    assert tags_of(client, url) == {"a": "1"}
+        client.tag_queue(QueueUrl=url, Tags={"0": "y", "51": "x"})
+    assert tags_of(client, url) == fifty
+
+
+@pytest.mark.known_difference(elasticmq="takes it")
+def test_no_tags_are_a_missing_parameter(client: Any, make_queue: MakeQueue) -> None:
     with refused("MissingParameter", "The request must contain the parameter Tags."):
-        client.tag_queue(QueueUrl=url, Tags={})
+        client.tag_queue(QueueUrl=make_queue(), Tags={})
+
+
+@pytest.mark.known_difference(elasticmq="takes it")
+def test_no_tag_keys_are_refused(client: Any, make_queue: MakeQueue) -> None:
+    with refused(
+        "InvalidParameterValue", "Tag keys must be between 1 and 128 characters in length."
+    ):
+        client.untag_queue(QueueUrl=make_queue(), TagKeys=[])
+
+
+def test_the_longest_tag_is_taken(client: Any, make_queue: MakeQueue) -> None:
+    url, tags = make_queue(), {"k" * 128: "v" * 256}
+    client.tag_queue(QueueUrl=url, Tags=tags)
+    assert tags_of(client, url) == tags
+
+
+@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
+@pytest.mark.parametrize(
+    "tags",
+    [{"k" * 129: "v"}, {"": "v"}, {"k": "v" * 257}, {"aws:k": "v"}],
+    ids=["long key", "empty key", "long value", "reserved"],
+)
+def test_a_tag_has_a_form(client: Any, make_queue: MakeQueue, tags: dict[str, str]) -> None:
+    url = make_queue()
     with refused("InvalidParameterValue"):
-        client.untag_queue(QueueUrl=url, TagKeys=[])
-
-
-@pytest.mark.known_difference(moto="has another version in it", elasticmq="keeps no permissions")
-def test_permissions_are_statements_of_the_policy(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    client.add_permission(
-        QueueUrl=url, Label="one", AWSAccountIds=["111111111111"], Actions=["SendMessage"]
-    )
-    policy = json.loads(attribute(client, url, "Policy") or "")
-    arn = arn_of(client, url)
-    assert policy == {
-        "Version": "2008-10-17",
-        "Id": f"{arn}/SQSDefaultPolicy",
-        "Statement": [
-            {
-                "Sid": "one",
-                "Effect": "Allow",
-                "Principal": {"AWS": "arn:aws:iam::111111111111:root"},
-                "Action": "SQS:SendMessage",
-                "Resource": arn,
-            }
-        ],
-    }
-
-
-@pytest.mark.known_difference(moto="has texts of its own", elasticmq="keeps no permissions")
-def test_permissions_have_labels(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    client.add_permission(
-        QueueUrl=url,
-        Label="two",
-        AWSAccountIds=["111111111111", "222222222222"],
-        Actions=["*", "ReceiveMessage"],
-    )
-    (statement,) = json.loads(attribute(client, url, "Policy") or "")["Statement"]
-    assert statement["Action"] == ["SQS:*", "SQS:ReceiveMessage"]
-    assert len(statement["Principal"]["AWS"]) == 2
-    with refused("InvalidParameterValue", "Value two for parameter Label is invalid."):
-        client.add_permission(
-            QueueUrl=url, Label="two", AWSAccountIds=["111111111111"], Actions=["*"]
-        )
-    with refused("InvalidParameterValue", "can't find label."):
-        client.remove_permission(QueueUrl=url, Label="three")
-    client.remove_permission(QueueUrl=url, Label="two")
-    assert attribute(client, url, "Policy") is None
-
-
-@pytest.mark.known_difference(elasticmq="keeps no permissions")
-def test_permissions_are_checked(client: Any, make_queue: MakeQueue) -> None:
-    url = make_queue()
-
-    def add(actions: list[str], accounts: list[str]) -> None:
-        client.add_permission(QueueUrl=url, Label="x", AWSAccountIds=accounts, Actions=actions)
-
-    with refused("MissingParameter", "The request must contain the parameter Actions."):
-        add([], ["111111111111"])
-    with refused("InvalidParameterValue", "Value [] for parameter PrincipalId is invalid."):
-        add(["SendMessage"], [])
-    with refused("OverLimit", "8 Actions were found, maximum allowed is 7."):
-        add(["SendMessage"] * 8, ["111111111111"])
-    with refused("InvalidParameterValue", "Only the queue owner is allowed to invoke this action"):
-        add(["DeleteQueue"], ["111111111111"])
+        client.tag_queue(QueueUrl=url, Tags=tags)
+    assert not tags_of(client, url)

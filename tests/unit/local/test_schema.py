@@ -1,13 +1,21 @@
 """The tables of a file: made once, recognised, and never touched if they are not ours."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from sqsw.local import schema
 from sqsw.local.engine import LocalEngine
-from sqsw.local.errors import FileNotOurs, FileTooNew
+from sqsw.local.errors import (
+    FileNotOurs,
+    FileTooNew,
+    PurgeQueueInProgress,
+    QueueDeletedRecently,
+)
+from tests.unit.local.manual import Calls, ManualClock, refused
+from tests.unit.local.old_files import LEFT_AT, VERSION_1, restore
 
 
 def test_a_file_is_made_and_found_again(tmp_path: Path) -> None:
@@ -65,19 +73,91 @@ def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_an_older_file_is_brought_forward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _open(path: Path) -> Calls:
+    """An engine at the time at which the old file was left."""
+    clock = ManualClock()
+    clock.seconds = LEFT_AT
+    return Calls(LocalEngine(path, clock=clock), clock)
+
+
+def _tables(path: Path) -> list[tuple[str, str]]:
+    connection = sqlite3.connect(path)
+    sql = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+    tables = connection.execute(sql).fetchall()
+    connection.close()
+    return tables
+
+
+def test_a_file_of_version_1_goes_on_where_it_was_left(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
-    engine = LocalEngine(path)
-    engine.handle("CreateQueue", {"QueueName": "q"})
-    engine.handle("SendMessage", {"QueueUrl": "q", "MessageBody": "x"})
-    engine.close()
-    step = "ALTER TABLE queues ADD COLUMN colour TEXT;\nUPDATE queues SET colour = 'red';\n"
+    handle = restore(VERSION_1, path)
+    sqs = _open(path)
+    names = [url.rpartition("/")[2] for url in sqs("ListQueues")["QueueUrls"]]
+    assert names == ["dead", "f.fifo", "purged", "standard"]
+    assert sqs("ListQueueTags", QueueUrl="standard")["Tags"] == {"team": "mail"}
+    # Opened 10 seconds later: the move of two dead letters at one a second is over.
+    assert sqs.counts("dead") == (0, 0, 0)
+    assert sqs.counts("standard") == (2, 1, 1)
+    received = sqs.receive("standard", MessageAttributeNames=["All"])
+    assert sorted(message["Body"] for message in received) == ["gone too", "ready"]
+    assert {"b": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}} in [
+        message.get("MessageAttributes") for message in received
+    ]
+    sqs("DeleteMessage", QueueUrl="standard", ReceiptHandle=handle)
+    assert sqs.counts("standard") == (0, 2, 1)
+    assert sqs.bodies("f.fifo") == ["b-1"]
+    again = sqs.receive("f.fifo", ReceiveRequestAttemptId="once")
+    assert [message["Body"] for message in again] == ["a-1"]
+    sqs.send("f.fifo", "a-2", MessageGroupId="a")  # a duplicate
+    assert sqs.counts("f.fifo") == (1, 2, 0)
+    with refused(QueueDeletedRecently):
+        sqs.make("deleted")
+    with refused(PurgeQueueInProgress):
+        sqs("PurgeQueue", QueueUrl="purged")
+    sqs.engine.close()
+
+
+def test_an_old_file_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:
+    """Also while there is one version: what has been released is not edited."""
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    restore(VERSION_1, old)
+    for path in (old, new):
+        LocalEngine(path).close()
+    assert _tables(old) == _tables(new)
+
+
+def test_a_step_changes_tables_and_what_is_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "f.db"
+    restore(VERSION_1, path)
+    step = (
+        "ALTER TABLE queues ADD COLUMN colour TEXT;\n"
+        "UPDATE queues SET colour = 'red' WHERE is_fifo;\n"
+        "CREATE INDEX q_colour ON queues(colour);\n"
+    )
+    released = schema.MIGRATIONS
+    monkeypatch.setattr(schema, "MIGRATIONS", (*released, step))
+    for _ in range(2):  # the second time there is nothing to do
+        sqs = _open(path)
+        assert sqs.rows("SELECT name FROM queues WHERE colour = 'red'") == [("f.fifo",)]
+        assert sqs.rows("PRAGMA user_version") == [(len(released) + 1,)]
+        assert sqs.counts("standard") == (2, 1, 1)
+        sqs.engine.close()
+    monkeypatch.setattr(schema, "MIGRATIONS", released)
+    with pytest.raises(FileTooNew):
+        LocalEngine(path)
+
+
+def test_one_of_two_that_open_it_migrates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "f.db"
+    restore(VERSION_1, path)
+    step = "ALTER TABLE queues ADD COLUMN colour TEXT;\n"
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
-    engine = LocalEngine(path)
-    with engine.store.read() as transaction:
-        assert transaction.rows("SELECT colour FROM queues") == [("red",)]
-    assert engine.handle("ReceiveMessage", {"QueueUrl": "q"})["Messages"][0]["Body"] == "x"
-    engine.close()
+    with ThreadPoolExecutor(4) as pool:
+        for engine in pool.map(lambda _: LocalEngine(path), range(4)):
+            assert engine.handle("ListQueues", {})["QueueUrls"]
+            engine.close()
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

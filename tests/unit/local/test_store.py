@@ -72,6 +72,15 @@ def test_each_thread_has_a_connection_that_goes_with_it(engine: LocalEngine) -> 
     assert len(engine.store._connections._handles) == 1
 
 
+def test_a_closed_file_is_a_file_alone(engine: LocalEngine, path: Path) -> None:
+    """Else the log of SQLite stays beside it, with what was written last."""
+    call = {"QueueUrl": "q", "WaitTimeSeconds": 1, "VisibilityTimeout": 0}
+    in_thread(lambda: engine.handle("ReceiveMessage", call))
+    engine.close()
+    names = {found.name for found in path.parent.iterdir()}
+    assert names == {path.name, f"{path.name}-lock"}
+
+
 def test_memory_is_one_database_for_all_threads() -> None:
     engine = LocalEngine(None)
     engine.handle("CreateQueue", {"QueueName": "q"})

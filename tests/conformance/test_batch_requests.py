@@ -1,0 +1,132 @@
+"""Batches that are refused as a whole."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conformance.calls import is_empty, refused
+
+MakeQueue = Callable[..., str]
+
+#: the batches, and an entry of each that is well-formed
+BATCHES: dict[str, dict[str, Any]] = {
+    "send_message_batch": {"MessageBody": "x"},
+    "delete_message_batch": {"ReceiptHandle": "nonsense"},
+    "change_message_visibility_batch": {"ReceiptHandle": "nonsense", "VisibilityTimeout": 0},
+}
+
+
+def entries(*texts: str, **options: Any) -> list[dict[str, Any]]:
+    return [{"Id": str(n), "MessageBody": text, **options} for n, text in enumerate(texts)]
+
+
+@pytest.mark.known_difference(elasticmq="has codes of its own")
+def test_ten_entries_are_the_most(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    with refused(
+        "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+        "Maximum number of entries per request are 10. You have sent 11.",
+    ):
+        client.send_message_batch(QueueUrl=url, Entries=entries(*"abcdefghijk"))
+    assert is_empty(client, url)
+
+
+@pytest.mark.known_difference(elasticmq="has codes of its own")
+def test_a_batch_has_a_size_of_its_own(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(MaximumMessageSize="1024")
+    half = "x" * 524_288
+    with refused(
+        "AWS.SimpleQueueService.BatchRequestTooLong",
+        "Batch requests cannot be longer than 1048576 bytes. You have sent 1048577 bytes.",
+    ):
+        client.send_message_batch(QueueUrl=url, Entries=entries(half, half + "x"))
+
+
+@pytest.mark.known_difference(
+    moto="has the code of a single send", elasticmq="takes messages without a group"
+)
+def test_one_entry_without_a_group_refuses_a_fifo_batch(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true")
+    batch = entries("a", "b", MessageGroupId="g")
+    del batch[1]["MessageGroupId"]
+    with refused("InvalidParameterValue", "The request must contain the parameter MessageGroupId."):
+        client.send_message_batch(QueueUrl=url, Entries=batch)
+    assert is_empty(client, url)
+
+
+@pytest.mark.known_difference(
+    moto={"takes it": ["change_message_visibility_batch"]}, elasticmq="takes it"
+)
+@pytest.mark.parametrize("operation", BATCHES)
+def test_a_batch_without_entries(client: Any, make_queue: MakeQueue, operation: str) -> None:
+    with refused("AWS.SimpleQueueService.EmptyBatchRequest", "There should be at least one"):
+        getattr(client, operation)(QueueUrl=make_queue(), Entries=[])
+
+
+@pytest.mark.known_difference(
+    moto="takes it, or has codes of its own", elasticmq="has codes of its own"
+)
+@pytest.mark.parametrize("operation", BATCHES)
+def test_a_batch_of_eleven(client: Any, make_queue: MakeQueue, operation: str) -> None:
+    """The count is told before the ids, which are all the same here."""
+    batch = [{"Id": "same", **BATCHES[operation]}] * 11
+    with refused("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "You have sent 11."):
+        getattr(client, operation)(QueueUrl=make_queue(), Entries=batch)
+
+
+@pytest.mark.known_difference(
+    moto={"takes it": ["change_message_visibility_batch"]}, elasticmq="has codes of its own"
+)
+@pytest.mark.parametrize("operation", BATCHES)
+def test_a_batch_with_an_id_twice(client: Any, make_queue: MakeQueue, operation: str) -> None:
+    batch = [{"Id": "same", **BATCHES[operation]}] * 2
+    with refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Id same repeated."):
+        getattr(client, operation)(QueueUrl=make_queue(), Entries=batch)
+
+
+@pytest.mark.known_difference(moto={"takes it": ["accent"]}, elasticmq="takes it")
+@pytest.mark.parametrize(
+    "entry_id", ["", "a b", "a.b", "ä", "x" * 81], ids=["empty", "blank", "dot", "accent", "long"]
+)
+def test_an_id_that_is_refused(client: Any, make_queue: MakeQueue, entry_id: str) -> None:
+    url = make_queue()
+    with refused(
+        "AWS.SimpleQueueService.InvalidBatchEntryId",
+        "A batch entry id can only contain alphanumeric characters, hyphens and underscores.",
+    ):
+        client.send_message_batch(QueueUrl=url, Entries=[{"Id": entry_id, "MessageBody": "x"}])
+
+
+def test_an_id_that_is_taken(client: Any, make_queue: MakeQueue) -> None:
+    entry_id = "Az-09_".ljust(80, "x")
+    answer = client.send_message_batch(
+        QueueUrl=make_queue(), Entries=[{"Id": entry_id, "MessageBody": "x"}]
+    )
+    assert answer["Successful"][0]["Id"] == entry_id
+
+
+@pytest.mark.known_difference(moto="takes it", elasticmq="has the limit of 256 KiB")
+def test_the_size_of_a_batch_is_that_of_all_entries(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    batch = entries("x" * 524_288, "x" * 524_288)
+    assert len(client.send_message_batch(QueueUrl=url, Entries=batch)["Successful"]) == 2
+    batch[0]["MessageAttributes"] = {"k": {"DataType": "String", "StringValue": "x"}}
+    with refused("AWS.SimpleQueueService.BatchRequestTooLong", "You have sent 1048584 bytes."):
+        client.send_message_batch(QueueUrl=url, Entries=batch)
+
+
+@pytest.mark.known_difference(elasticmq="takes it")
+def test_one_entry_without_deduplication_refuses_a_fifo_batch(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(fifo=True)
+    batch = entries("a", "b", MessageGroupId="g", MessageDeduplicationId="d")
+    del batch[1]["MessageDeduplicationId"]
+    with refused(
+        "InvalidParameterValue",
+        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId"
+        " provided explicitly",
+    ):
+        client.send_message_batch(QueueUrl=url, Entries=batch)
+    assert is_empty(client, url)
