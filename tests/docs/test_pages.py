@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.installed import needs_plugin
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"<!-- (file: (?P<file>\S+)|shell|python) -->\n```\w+\n(?P<text>.*?)```", re.S)
 PAGES = [
@@ -21,6 +23,7 @@ ENVIRONMENT = {"README.md": {"SQSW_LOCAL": "1"}}
 OUTPUT = {
     "README.md": "sending 'Hello' to ann@example.com",
     "docs/embedded-sqs.md": "http://127.0.0.1:",
+    "docs/testing.md": "8 passed",
 }
 
 
@@ -50,10 +53,13 @@ def run(command: list[str], directory: Path, environment: dict[str, str]) -> str
     return finished.stdout
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=needs_plugin if page == "docs/testing.md" else ()) for page in PAGES],
+)
 def test_every_code_block_runs(page: str, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
-    for name, what in (("sqsw", "-m sqsw_cli"), ("python", "")):
+    for name, what in (("sqsw", "-m sqsw_cli"), ("pytest", "-m pytest"), ("python", "")):
         command = tmp_path / "bin" / name
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {what} "$@"\n')
         command.chmod(0o755)
