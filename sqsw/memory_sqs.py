@@ -23,7 +23,7 @@ from sqsw.local.clock import Clock, MovableClock
 from sqsw.local.connections import Durability
 from sqsw.local.engine import DEFAULT_ORIGIN, LocalEngine
 from sqsw.local.engine import DEFAULT_REGION as DEFAULT_REGION
-from sqsw.local.errors import FileError, FileFull, FileLocked
+from sqsw.local.errors import FileError, FileFailed, FileFull, FileLocked
 
 if TYPE_CHECKING:
     from sqsw.local.server import LocalServer
@@ -485,5 +485,5 @@ def _told(path: str, error: FileError | OSError) -> SQSError:
         return SettingsError(f"{path} cannot be used", why=str(error), next="name another file")
     if isinstance(error, FileLocked):
         return Busy(f"{path} is in use by another program", why=error.why, next=error.next)
-    kind = SQSError if isinstance(error, FileFull) else SettingsError
+    kind = SQSError if isinstance(error, FileFull | FileFailed) else SettingsError
     return kind(f"{path} cannot be used", why=error.why, next=error.next)
