@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Final, Literal
 
 from sqsw.local import schema
@@ -144,7 +144,8 @@ class Connections:
         try:
             yield
         finally:
-            self._set_busy_timeout(self._busy_seconds)
+            with suppress(FileError):  # removed meanwhile: no call of this thread gets that far
+                self._set_busy_timeout(self._busy_seconds)
 
     def _set_busy_timeout(self, seconds: float) -> None:
         with self.use() as connection:
