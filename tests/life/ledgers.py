@@ -123,12 +123,13 @@ def send_for_good(path: str, queue_name: str, ledger: Path, seed: str) -> None:
 def consume_for_good(path: str, queue_name: str, ledger: Path, lease: int) -> None:
     """A process: receive and delete, and now and then wait for what never comes, until killed."""
     user = User(LocalSession(path).client("sqs"), queue_name, Ledger(ledger))
+    chance = random.Random(ledger.stem)
     empty = user.client.create_queue(QueueName="empty")["QueueUrl"]
     while True:
         messages = user.receive(lease, wait=5)
         if messages:
             user.delete(messages)
-        if random.random() < 0.1:
+        if chance.random() < 0.1:
             user.client.receive_message(QueueUrl=empty, WaitTimeSeconds=20)
 
 
