@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Final, Literal
 
 from sqsw.local import schema
@@ -18,6 +18,7 @@ from sqsw.local.errors import (
     FileCannotOpen,
     FileDamaged,
     FileError,
+    FileFailed,
     FileFull,
     FileLocked,
     FileNotOurs,
@@ -41,7 +42,9 @@ _FILE_ERRORS: Final[dict[int, type[FileError]]] = {
     sqlite3.SQLITE_FULL: FileFull,
     sqlite3.SQLITE_CANTOPEN: FileCannotOpen,
     sqlite3.SQLITE_CORRUPT: FileDamaged,
-    sqlite3.SQLITE_IOERR: FileDamaged,
+    sqlite3.SQLITE_IOERR: FileFailed,
+    # No room for the index of the write-ahead log, which every program that opens the file shares.
+    sqlite3.SQLITE_IOERR_SHMSIZE: FileFull,
 }
 
 
@@ -141,7 +144,8 @@ class Connections:
         try:
             yield
         finally:
-            self._set_busy_timeout(self._busy_seconds)
+            with suppress(FileError):  # removed meanwhile: no call of this thread gets that far
+                self._set_busy_timeout(self._busy_seconds)
 
     def _set_busy_timeout(self, seconds: float) -> None:
         with self.use() as connection:
@@ -170,7 +174,7 @@ class Connections:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", None)
-            kind = _FILE_ERRORS.get(code & 0xFF) if code is not None else None
+            kind = None if code is None else _FILE_ERRORS.get(code) or _FILE_ERRORS.get(code & 0xFF)
             if kind is None:
                 raise
             raise kind(self._path or "memory", str(error)) from error
@@ -205,6 +209,9 @@ class Connections:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         where = self._path or "memory"
+        if self._path is not None and _is_read_only(self._path):
+            # At once: a queue from which nothing can be received only looks as if it worked.
+            raise FileReadOnly(self._path)
         if not schema.is_current(connection, where):
             with self._write_lock.held():
                 if not schema.is_current(connection, where):
@@ -215,6 +222,12 @@ class Connections:
             self._identity = self._identity or _identity_of(self._path)
             connection.execute(f"PRAGMA synchronous = {self._durable}")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}").fetchall()
+
+
+def _is_read_only(path: str) -> bool:
+    """Whether there is such a file and it cannot be written; it is not opened for that."""
+    effective = os.access in os.supports_effective_ids
+    return os.path.isfile(path) and not os.access(path, os.W_OK, effective_ids=effective)
 
 
 def _identity_of(path: str) -> tuple[int, int] | None:

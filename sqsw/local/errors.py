@@ -256,8 +256,15 @@ class FileReplaced(FileCannotOpen):
     next = "start this program again"
 
 
-class FileDamaged(FileError):
-    """SQLite finds the file inconsistent, or the disk fails."""
+class FileFailed(FileError):
+    """The system does not read or write as it is asked to."""
 
-    why = "the database is damaged, or its disk fails"
+    why = "its disk refuses: a quota, a limit on the size of files, or a fault"
+    next = "see the quota, 'ulimit -f' and the log of the system, then try again"
+
+
+class FileDamaged(FileError):
+    """SQLite finds the file inconsistent."""
+
+    why = "the database is damaged; it was left as it is"
     next = "put the file aside for 'sqlite3 FILE .recover', and begin with a new one"

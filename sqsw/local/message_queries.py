@@ -21,6 +21,10 @@ _ONE = _STORED.format(index="") + "m.seq = ? AND m.contents = ?"
 _READY = _STORED.format(index="INDEXED BY m_ready") + (
     "m.contents = ? AND m.state = 0 AND m.seq >= ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
 )
+_DUE = _STORED.format(index="INDEXED BY m_hidden") + (
+    "m.contents = ? AND m.state > 0 AND m.visible_at <= ? AND m.seq >= ? AND m.seq > ?"
+    " ORDER BY m.seq LIMIT ?"
+)
 _OF_GROUP = _STORED.format(index="INDEXED BY m_group") + (
     "m.grp = ? AND m.seq >= ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
 )
@@ -97,6 +101,16 @@ def ready_messages(
     """What can be received now, oldest first; after :func:`settle`."""
     rows = transaction.rows(_READY, (queue.contents, queue.horizon(now), after, limit))
     return [Stored(*row) for row in rows]
+
+
+def visible_messages(
+    transaction: Transaction, queue: Queue, limit: int, now: int, after: int
+) -> list[Stored]:
+    """The same, whatever the rows have not caught up with: for who only looks."""
+    horizon = queue.horizon(now)
+    due = transaction.rows(_DUE, (queue.contents, now, horizon, after, limit))
+    found = ready_messages(transaction, queue, limit, now, after) + [Stored(*row) for row in due]
+    return sorted(found)[:limit]
 
 
 def first_of_group(

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqsw.local import message_queries, message_rows
+from sqsw.local import message_queries
 from sqsw.local.queue_rows import find_queue
 from sqsw.local.showing import Showing
 from sqsw.local.store import Store
@@ -27,10 +27,9 @@ class Peek(NamedTuple):
 def peek(store: Store, params: Params, now: int, *, after: int, limit: int) -> Peek:
     """The messages that could be received now and come after ``after``, oldest first."""
     show = Showing(store.settings.account, frozenset({"All"}), ["All"])
-    with store.write() as transaction:
+    with store.read() as transaction:  # also while the file is held, or its disk is full
         queue = find_queue(transaction, store, params)
-        message_rows.settle(transaction, queue, now)
-        found = message_queries.ready_messages(transaction, queue, limit, now, after)
+        found = message_queries.visible_messages(transaction, queue, limit, now, after)
     shown = [show.message(queue, message) for message in found]
     for message in shown:
         del message["ReceiptHandle"]

@@ -90,7 +90,8 @@ class Receive:
             queue = queue_rows.by_id(transaction, self._store, self.queue_id)
             if queue is None:
                 return {}
-            messages = self._take(transaction, queue, now)
+            # The time that a message stays hidden begins now, not before the wait for the file.
+            messages = self._take(transaction, queue, self._store.now())
             shown = [self._show.message(queue, message) for message in messages]
         return {"Messages": shown} if shown else None
 

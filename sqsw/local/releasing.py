@@ -61,7 +61,7 @@ def change_message_visibility(store: Store, params: Params, now: int) -> dict[st
     """Hide a message for so many seconds from now; 0 makes it available at once."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
-        _change_visibility(transaction, queue, params, now)
+        _change_visibility(transaction, queue, params, store.now())
     return {}
 
 
@@ -69,6 +69,7 @@ def change_message_visibility_batch(store: Store, params: Params, now: int) -> d
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         entries = batch_entries(params, "ChangeMessageVisibilityBatchRequestEntry")
+        now = store.now()  # of the lock, which other processes may have held for a while
         return _each(entries, lambda entry: _change_visibility(transaction, queue, entry, now))
 
 

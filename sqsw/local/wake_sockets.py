@@ -19,6 +19,7 @@ import stat
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -28,6 +29,10 @@ _NAME_BYTES: Final = 20
 #: seconds between two looks at the file, with a socket and without
 _TICK_SECONDS: Final = 1.0
 _TICK_WITHOUT_SOCKET_SECONDS: Final = 0.05
+#: datagrams that may wait in a socket where the system allows the fewest (net.unix.max_dgram_qlen)
+_FULL: Final = 10
+#: datagrams that are read in one go, at most
+_MOST: Final = 1_000
 
 _MESSAGE = struct.Struct(">QI")
 #: process and chance
@@ -44,7 +49,7 @@ class WakeSockets:
     on_wake :
         Called in the listening thread with a queue's id and the number of receives to wake.
     on_tick :
-        Called in the listening thread about once a second.
+        Called in the listening thread about once a second, and when datagrams may be missing.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class WakeSockets:
             if self._listener is None:
                 self._listener = _Listener(self.directory, self._on_wake, self._on_tick)
                 self._listener.start()
+                self._sweep(self._listener.socket_name)
 
     def send(self, queue_id: int, count: int) -> None:
         """Tell the other processes that ``count`` messages of a queue can be received."""
@@ -107,13 +113,27 @@ class WakeSockets:
         try:
             self._sender.sendto(data, name)
         except ConnectionRefusedError:
-            # Its process was killed. A name is never used again, so nobody else loses it. A file
-            # that is no socket refuses in the same way, and is not ours.
-            with contextlib.suppress(OSError):
-                if stat.S_ISSOCK(os.lstat(name).st_mode):
-                    os.unlink(name)
+            _remove_dead(name)
         except OSError:
             pass  # enough datagrams wait there already, or the name has just gone
+
+    def _sweep(self, own: str) -> None:
+        """Take the names of killed processes away: a send that does it may be long in coming."""
+        if self.directory is None or not _is_ours_alone(self.directory):
+            return
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe,
+        ):
+            for name in os.listdir(self.directory):
+                if name == own or not _NAME.fullmatch(name):
+                    continue
+                try:
+                    probe.connect(f"{self.directory}/{name}")
+                except ConnectionRefusedError:
+                    _remove_dead(f"{self.directory}/{name}")
+                except OSError:
+                    pass  # it has just gone, or talks to somebody else
 
 
 class _Listener(threading.Thread):
@@ -133,14 +153,19 @@ class _Listener(threading.Thread):
         self._socket = self._bind()
 
     def run(self) -> None:
+        tick_at = 0.0
         while not self._ended.is_set():
-            data = self._read()
+            found = self._read()
             if self._ended.is_set():
                 break
-            if len(data) == _MESSAGE.size:
-                self._on_wake(*_MESSAGE.unpack(data))
-            elif not data:
+            for data in found:
+                if len(data) == _MESSAGE.size:
+                    self._on_wake(*_MESSAGE.unpack(data))
+            # In a full socket those of another queue found no room; and where one queue is busy
+            # all the time, the others still have their net.
+            if len(found) >= _FULL or time.monotonic() >= tick_at:
                 self._on_tick()
+                tick_at = time.monotonic() + (_TICK_SECONDS if self._socket else 0)
         self.close_socket()
 
     def stop(self) -> None:
@@ -177,22 +202,37 @@ class _Listener(threading.Thread):
                 except OSError:
                     bound.close()
                     continue
-                bound.settimeout(_TICK_SECONDS)
                 return bound
         return None
 
-    def _read(self) -> bytes:
-        """One datagram, or nothing when it is time to tick."""
+    def _read(self) -> list[bytes]:
+        """All datagrams that wait; none where it took too long until the first."""
+        found: list[bytes] = []
         if self._socket is None:
             self._ended.wait(_TICK_WITHOUT_SOCKET_SECONDS)
-            return b""
+            return found
         try:
-            return self._socket.recv(_MESSAGE.size)
-        except TimeoutError:
-            return b""
+            self._socket.settimeout(_TICK_SECONDS)
+            found.append(self._socket.recv(_MESSAGE.size))
+            self._socket.settimeout(0)
+            while len(found) < _MOST:
+                found.append(self._socket.recv(_MESSAGE.size))
+        except (TimeoutError, BlockingIOError):
+            pass
         except OSError:
             self._ended.wait(_TICK_WITHOUT_SOCKET_SECONDS)
-            return b""
+        return found
+
+
+def _remove_dead(name: str) -> None:
+    """Take a name away that refuses: its process was killed.
+
+    A name is never used again, so nobody else loses it. A file that is no socket refuses in the
+    same way, and is not ours.
+    """
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.lstat(name).st_mode):
+            os.unlink(name)
 
 
 def _is_ours_alone(directory: str) -> bool:

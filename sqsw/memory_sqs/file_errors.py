@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqsw.core.errors import Busy, SettingsError, SQSError
-from sqsw.local.errors import FileError, FileFull, FileLocked
+from sqsw.local.errors import FileError, FileFailed, FileFull, FileLocked
 
 
 @contextmanager
@@ -22,5 +22,5 @@ def _told(path: str, error: FileError | OSError) -> SQSError:
         return SettingsError(f"{path} cannot be used", why=str(error), next="name another file")
     if isinstance(error, FileLocked):
         return Busy(f"{path} is in use by another program", why=error.why, next=error.next)
-    kind = SQSError if isinstance(error, FileFull) else SettingsError
+    kind = SQSError if isinstance(error, FileFull | FileFailed) else SettingsError
     return kind(f"{path} cannot be used", why=error.why, next=error.next)

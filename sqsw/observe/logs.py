@@ -145,7 +145,7 @@ class LogListener:
             logging.WARNING,
             "receive_error",
             queue=event.queue_name,
-            reason=str(event.error),
+            reason=_reason(event.error),
             retry_s=event.retry_seconds,
         )
 
@@ -225,3 +225,9 @@ class LogListener:
         self, level: int, name: str, exc_info: BaseException | None = None, **extra: object
     ) -> None:
         self._logger.log(level, name, exc_info=exc_info, extra=extra)
+
+
+def _reason(error: BaseException) -> str:
+    """What happened and, of our own errors, why."""
+    why = getattr(error, "why", None)
+    return f"{error}: {why}" if why else str(error)

@@ -44,6 +44,8 @@ def send_entries(queue: QueueClient, entries: Sequence[Entry]) -> Outcome:
     ------
     QueueNotFound, AccessDenied, ConnectionFailed
         No entry of this call, nor of any other, can be sent.
+    SQSError
+        The same for all that is not an answer of SQS: the file of the embedded SQS, say.
     """
     outcome = Outcome()
     left = list(range(len(entries)))
@@ -73,8 +75,10 @@ def _send(
     except (QueueNotFound, AccessDenied, ConnectionFailed):
         raise
     except SQSError as error:
+        if error.code is None:
+            raise
         # The request as a whole was refused: that is the answer for each of its entries.
-        code, reason = error.code or type(error).__name__, error.why or error.message
+        code, reason = error.code, error.why or error.message
         retryable = isinstance(error, Busy)
         return {}, [EntryFailure(i, code, reason, not retryable) for i in range(len(entries))]
 

@@ -144,7 +144,7 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
             str(error), next="aws configure list-profiles shows the ones there are"
         )
     if isinstance(error, exceptions.ParamValidationError):
-        return SQSError(f"cannot {doing}", why=str(error))
+        return SQSError(f"cannot {doing}", why=str(error), code="ParamValidation")
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         endpoint = getattr(error, "kwargs", {}).get("endpoint_url")
         return ConnectionFailed(

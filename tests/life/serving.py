@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
 import boto3
+from botocore.config import Config
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,10 +29,14 @@ class Serving:
         self.port: int = ready["port"]
 
     def client(
-        self, access_key: str = "local", secret_key: str = "local", region: str = "local"
+        self,
+        access_key: str = "local",
+        secret_key: str = "local",
+        region: str = "local",
+        config: Config | None = None,
     ) -> Any:
         return boto3.session.Session(access_key, secret_key, region_name=region).client(
-            "sqs", endpoint_url=self.url
+            "sqs", endpoint_url=self.url, config=config
         )
 
     def page(self, path: str, **params: str) -> str:

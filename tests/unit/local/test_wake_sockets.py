@@ -3,12 +3,14 @@
 import os
 import queue
 import socket
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from sqsw.local import wake_sockets
+from sqsw.local.engine import LocalEngine
 from sqsw.local.wake_sockets import WakeSockets
 
 Wakes = queue.Queue[tuple[int, int]]
@@ -128,3 +130,47 @@ def test_without_sockets_it_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert ticks.get(timeout=2) < ticks.get(timeout=2)
     sockets.send(1, 1)
     sockets.close()
+
+
+def test_a_busy_queue_leaves_no_waiting_receive_of_another_behind(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    ours, others = LocalEngine(path), LocalEngine(path)
+    for name in ("busy", "quiet"):
+        ours.handle("CreateQueue", {"QueueName": name})
+    seconds: list[float] = []
+
+    def wait() -> None:
+        answer = ours.handle("ReceiveMessage", {"QueueUrl": "quiet", "WaitTimeSeconds": 20})
+        seconds.append(time.time() - float(answer["Messages"][0]["Body"]))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while not ours.store.waiters._lines:
+        time.sleep(0.005)
+    with ours.store.waiters._lock:  # the listening thread is held up until its socket is full
+        for _ in range(20):
+            others.handle("SendMessage", {"QueueUrl": "busy", "MessageBody": "x"})
+        others.handle("SendMessage", {"QueueUrl": "quiet", "MessageBody": repr(time.time())})
+    while waiting.is_alive():  # and goes on to be busy
+        others.handle("SendMessage", {"QueueUrl": "busy", "MessageBody": "x"})
+        time.sleep(0.1)
+    assert seconds[0] < 5
+    ours.close()
+    others.close()
+
+
+def test_who_begins_to_listen_takes_the_names_of_the_killed_away(tmp_path: Path) -> None:
+    directory = tmp_path / "f.db-wake"
+    directory.mkdir(mode=0o700)
+    for number in range(3):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+            dead.bind(str(directory / f"{number}-deaddead"))
+    (directory / "4-deadbeef").write_text("precious")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as alive:
+        alive.bind(str(directory / "5-0123abcd"))
+        sockets = sockets_of(tmp_path / "f.db")
+        sockets.listen()
+        left = {name for name in os.listdir(directory) if name.startswith(tuple("012345"))}
+        assert {"4-deadbeef", "5-0123abcd"} <= left
+        assert not {name for name in left if name.endswith("-deaddead")}
+        sockets.close()

@@ -1,0 +1,104 @@
+"""What happens while a disk is full and after it: ``python -m tests.life.full_disk``, on one.
+
+The working directory is a small disk that nobody else uses.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from sqsw.core.errors import SQSError
+from sqsw.memory_sqs import LocalSession
+from tests.life.fault_ways import by_command, by_library
+from tests.life.ledgers import check_file
+from tests.life.serving import serving
+
+WHY = "its disk is full; this call changed nothing, what was answered before is kept"
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        for size in (65_536, 4_096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+
+
+def send(client: Any, url: str, body: str = "y") -> None:
+    client.send_message(QueueUrl=url, MessageBody=body)
+
+
+def refused(call: Any, *arguments: Any) -> SQSError:
+    try:
+        call(*arguments)
+    except SQSError as error:
+        return error
+    raise AssertionError("it was not refused")
+
+
+def main() -> None:
+    path, filler = Path("f.db"), Path("filler")
+    session = LocalSession(path)
+    ours = session.client("sqs")
+    url = ours.create_queue(QueueName="q")["QueueUrl"]
+    for number in range(20):
+        send(ours, url, str(number) * 10_000)
+    with serving("--local=f.db", cwd=Path.cwd()) as server:
+        theirs = server.client(config=Config(retries={"total_max_attempts": 1}))
+        fill(filler)
+
+        error = refused(send, ours, url, "z" * 500_000)
+        assert (str(error), error.why, error.next) == (
+            "f.db cannot be used",
+            WHY,
+            "make room, then try again",
+        )
+        try:
+            send(theirs, server.url + "/000000000000/q", "z" * 500_000)
+            raise AssertionError("the server took it")
+        except ClientError as answered:
+            assert answered.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+            assert WHY in answered.response["Error"]["Message"]
+        for way in ("send", "bulk send"):
+            code, _, told = by_command("f.db", way)
+            assert code == 1
+            assert told.splitlines()[-3:] == [
+                "error: f.db cannot be used",
+                f"  why:  {WHY}",
+                "  next: make room, then try again",
+            ]
+        code, out, told = by_command("f.db", "peek")
+        assert code == 0, told
+        assert all(str(number) * 1_000 in out for number in range(20)), out[:500]
+
+        filler.unlink()
+        send(ours, url)
+        send(theirs, server.url + "/000000000000/q")
+        received = 0
+        while messages := theirs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in messages:
+                theirs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                received += 1
+        assert received == 22
+        code, log = server.end()
+        assert code == 0
+        assert "Traceback" not in log
+    send(ours, url)
+    session.close()
+
+    fill(filler)  # who opens the file anew finds no room for what they share beside it
+    for code, _, told in (by_library("f.db"), by_command("f.db", "inspect")):
+        assert (code, WHY in told) == (1, True), told
+    filler.unlink()
+    check_file(path)
+    print("all of it held")
+
+
+if __name__ == "__main__":
+    main()
