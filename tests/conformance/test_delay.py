@@ -79,3 +79,10 @@ def test_a_fifo_queue_applies_a_new_delay_to_delayed_messages(
     client.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "1"})
     clock.pass_seconds(1.1)
     assert [message["Body"] for message in take(client, url, 2)] == ["a", "b"]
+
+
+@pytest.mark.known_difference(moto="looks at the delay first")
+def test_the_group_is_asked_for_before_the_delay(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true")
+    with refused("MissingParameter", "The request must contain the parameter MessageGroupId."):
+        client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=1)

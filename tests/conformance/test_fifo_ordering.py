@@ -203,6 +203,14 @@ def test_the_same_attempt_gets_the_same_answer(client: Any, url: str) -> None:
     assert attempt("other") == []
 
 
+@pytest.mark.known_difference(elasticmq="answers the first of them again")
+def test_the_same_attempt_never_gets_more_than_it_asks_for(client: Any, url: str) -> None:
+    send_named(client, url, "g-1", "g-2")
+    options = {"QueueUrl": url, "ReceiveRequestAttemptId": "once"}
+    assert len(client.receive_message(MaxNumberOfMessages=2, **options)["Messages"]) == 2
+    assert not client.receive_message(MaxNumberOfMessages=1, **options).get("Messages")
+
+
 @pytest.mark.known_difference(elasticmq="fails when a message was deleted")
 def test_an_attempt_ends_when_one_of_its_messages_changes(client: Any, url: str) -> None:
     send_named(client, url, "g-1", "g-2")
