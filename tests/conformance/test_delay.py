@@ -81,6 +81,17 @@ def test_a_fifo_queue_applies_a_new_delay_to_delayed_messages(
     assert [message["Body"] for message in take(client, url, 2)] == ["a", "b"]
 
 
+@pytest.mark.known_difference(moto="keeps the old delay", elasticmq="keeps the old delay")
+def test_groups_that_a_shorter_delay_frees_come_in_the_order_of_sending(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true", DelaySeconds="60")
+    for group in "cab":
+        send(client, url, f"{group}-1", MessageGroupId=group)
+    client.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "0"})
+    assert [message["Body"] for message in take(client, url, 3)] == ["c-1", "a-1", "b-1"]
+
+
 @pytest.mark.known_difference(moto="looks at the delay first")
 def test_the_group_is_asked_for_before_the_delay(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")

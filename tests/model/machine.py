@@ -18,7 +18,8 @@ from sqsw.local.errors import ServiceError
 from sqsw.memory_sqs import LocalSession, MemorySession
 from tests.model.plain_fifo import PlainFifoQueue
 from tests.model.plain_message import Message, Refused
-from tests.model.plain_queue import PlainQueue, PlainSQS
+from tests.model.plain_queue import PlainQueue
+from tests.model.plain_sqs import PlainSQS
 
 Storage = Literal["memory", "file"]
 
@@ -54,6 +55,8 @@ class QueueMachine(RuleBasedStateMachine):
     #: the queues, the later ones made first
     names: ClassVar[tuple[str, ...]] = ("main",)
     is_fifo: ClassVar[bool] = False
+    #: attributes that no rule sets
+    fixed: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, storage: Storage) -> None:
         super().__init__()
@@ -85,7 +88,7 @@ class QueueMachine(RuleBasedStateMachine):
         attributes = {
             "VisibilityTimeout": "30",
             "DelaySeconds": "0",
-            "MessageRetentionPeriod": "345600",
+            "MessageRetentionPeriod": "1209600",
             "MaximumMessageSize": "1024",
         }
         if self.is_fifo:
@@ -161,6 +164,9 @@ class QueueMachine(RuleBasedStateMachine):
             **params,
         ).get("Messages", [])
         self.check_promise(queue, answered, count)
+        if isinstance(queue, PlainFifoQueue):
+            groups = [shown["Attributes"]["MessageGroupId"] for shown in answered]
+            queue.answered = list(dict.fromkeys(groups))
         taken = queue.receive(count, timeout, attempt)
         assert len(answered) == len(taken), [message.body for message in taken]
         for message, shown in zip(taken, answered, strict=True):
@@ -246,6 +252,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(name=QUEUES, setting=st.sampled_from(SETTINGS))
     def set_attribute(self, name: str, setting: tuple[str, str]) -> None:
+        if setting[0] in self.fixed:
+            return
         self.call("SetQueueAttributes", name, Attributes=dict([setting]))
         self.queue(name).set_attribute(*setting)
 

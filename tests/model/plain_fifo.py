@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tests.model.plain_message import Message, Refused
-from tests.model.plain_queue import INVALID, PlainQueue, PlainSQS
+from tests.model.plain_queue import INVALID, PlainQueue
+from tests.model.plain_sqs import PlainSQS
 
 #: how long a deduplication id, and an attempt id of a receive, is remembered
 FIVE_MINUTES = 300_000
@@ -41,6 +42,10 @@ class PlainFifoQueue(PlainQueue):
         self._attempts: dict[str, Attempt] = {}
         #: since when each group that can be received from could be: the longest comes first
         self._since: dict[str, tuple[int, int]] = {}
+        #: of these, the groups that retention freed: where they stand in the line is open
+        self._open: set[str | None] = set()
+        #: for that case: the groups in the order in which the server has just answered them
+        self.answered: list[str] = []
         #: when each group that has messages got its first; it decides between equals
         self._born: dict[str, int] = {}
 
@@ -60,6 +65,9 @@ class PlainFifoQueue(PlainQueue):
     def available(self) -> list[Message]:
         """As many as there are of one group, then of the next; longest available first."""
         line = sorted(self._since, key=lambda group: (self._since[group], self._born[group]))
+        if self._open & set(line):
+            places = {group: place for place, group in enumerate(self.answered)}
+            line.sort(key=lambda group: places.get(group, len(places)))
         return [message for group in line for message in self.first_of(group)]
 
     def look_at(self, groups: Iterable[str | None], by_time: bool = False) -> None:
@@ -79,7 +87,10 @@ class PlainFifoQueue(PlainQueue):
                 self._since[group] = (self.now, 0 if by_time else self.sqs.tick())
 
     def on_time(self) -> None:
+        before = self.messages
         super().on_time()
+        expired = {message.group for message in before if message not in self.messages}
+        self._open |= expired - self._since.keys()
         self.look_at(list(self._born), by_time=True)
 
     # Send
@@ -135,6 +146,7 @@ class PlainFifoQueue(PlainQueue):
         if not repeated:
             for group in groups:
                 self._since.pop(group or "", None)  # it lines up anew
+                self._open.discard(group)
         self.look_at(groups)
         if taken and attempt:
             until = self._attempts[attempt].until if repeated else self.now + FIVE_MINUTES
@@ -181,6 +193,7 @@ class PlainFifoQueue(PlainQueue):
         """What deduplication and attempts remember goes with the messages."""
         super().purge()
         self._sent, self._attempts, self._since, self._born = {}, {}, {}, {}
+        self._open = set()
 
     def set_attribute(self, name: str, value: str) -> None:
         """A new delay is for the messages that are still delayed, too."""

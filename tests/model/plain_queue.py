@@ -1,4 +1,4 @@
-"""SQS written down plainly: a standard queue, and the time that all queues share.
+"""SQS written down plainly: a standard queue.
 
 Lists, dictionaries, and loops over all there is: each rule can be read beside the page of SQS that
 tells it. The engine is held against this.
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tests.model.plain_batch import check_batch, each
 from tests.model.plain_message import Message, Refused
+from tests.model.plain_sqs import PlainSQS
 
 INVALID = "InvalidParameterValue"
 
@@ -21,30 +22,6 @@ class Delivery(NamedTuple):
     message: Message
     #: the receive count of this delivery
     receives: int
-
-
-class PlainSQS:
-    """All queues, and the time."""
-
-    def __init__(self, now: int) -> None:
-        self.now = now
-        self.queues: dict[str, PlainQueue] = {}
-        self._ticks = 0
-
-    def tick(self) -> int:
-        """A number higher than all before: the order of what happens in one millisecond."""
-        self._ticks += 1
-        return self._ticks
-
-    def pass_time(self, milliseconds: int) -> None:
-        """Time passes moment by moment: nothing that ends in between is left out."""
-        end = self.now + milliseconds
-        queues = list(self.queues.values())
-        moments = {moment for queue in queues for moment in queue.moments()}
-        for moment in sorted({m for m in moments if self.now < m < end} | {end}):
-            self.now = moment
-            for queue in queues:
-                queue.on_time()
 
 
 class PlainQueue:

@@ -25,11 +25,15 @@ KINDS = {
 
 
 def how_long() -> settings:
-    """A third of the examples of the profile, since each is many calls."""
+    """A third of the examples of the profile, since each is many calls.
+
+    Always the same ones in the gate; with ``--hypothesis-profile=long`` others each time.
+    """
     profile = settings()
     return settings(
         max_examples=profile.max_examples // 3,
         stateful_step_count=40,
+        derandomize=profile == settings.get_profile("sqsw"),
         phases=[phase for phase in Phase if phase is not Phase.explain],  # it traces every line
         suppress_health_check=[HealthCheck.too_slow],  # as is a busy machine
     )
