@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from sqsw.sqs_env import SQSEnv
 from tests.backends import Backend, Clock, make_backends
 from tests.rules import RuleCount
+
+# A busy machine is slow, which is no failure of the code.
+settings.register_profile("sqsw", deadline=None, max_examples=60)
+settings.register_profile("long", deadline=None, max_examples=2_000)
+settings.load_profile("sqsw")  # here: --hypothesis-profile comes after this file, and wins
 
 NAMES = ("memory", "file", "served", "moto", "elasticmq")
 

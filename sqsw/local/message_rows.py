@@ -107,6 +107,21 @@ def remove_all(transaction: Transaction, queue: Queue) -> None:
     )
 
 
+def leave_expired(transaction: Transaction, queue: Queue, now: int) -> None:
+    """What has expired is gone for good, before a longer retention could bring it back."""
+    expired = message_queries.expired(transaction, queue, -1, now)
+    if not expired:
+        return
+    left = contents.make(transaction)
+    transaction.execute(
+        "UPDATE messages SET contents = ?, grp = NULL WHERE contents = ? AND seq < ?",
+        (left, queue.contents, queue.horizon(now)),
+    )
+    contents.leave(transaction, left)
+    _take_from_counts(transaction, queue.id, [place.state for place in expired])
+    refresh_groups(transaction, queue, (place.group for place in expired), now)
+
+
 def refresh_groups(
     transaction: Transaction, queue: Queue, groups: Iterable[int | None], now: int
 ) -> None:

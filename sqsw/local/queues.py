@@ -146,6 +146,8 @@ def set_queue_attributes(store: Store, params: Params, now: int) -> dict[str, An
         read = attributes.read_given(given, is_fifo=queue.is_fifo)
         dead_letters.check_policies(transaction, store, read, queue.arn, is_fifo=queue.is_fifo)
         stored = attributes.merged(queue.attributes, read)
+        if "MessageRetentionPeriod" in read:
+            message_rows.leave_expired(transaction, queue, now)
         queue_rows.save_attributes(transaction, queue, stored, now)
         if queue.is_fifo and "DelaySeconds" in read:
             _change_delay(transaction, queue, int(read["DelaySeconds"]), now)
@@ -229,7 +231,10 @@ def _change_delay(transaction: Transaction, queue: Queue, seconds: int, now: int
         " AND visible_at > ?",
         (seconds * 1000, queue.contents, DELAYED, now),
     )
-    groups = transaction.rows("SELECT id FROM groups WHERE contents = ?", (queue.contents,))
+    # In the order of sending: they are available from the same moment.
+    groups = transaction.rows(
+        "SELECT id FROM groups WHERE contents = ? ORDER BY id", (queue.contents,)
+    )
     message_rows.refresh_groups(transaction, queue, (group for (group,) in groups), now)
 
 

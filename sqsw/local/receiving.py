@@ -116,7 +116,12 @@ class Receive:
             queue.number("VisibilityTimeout") if seconds is None else seconds
         )
         if self._attempt_id:
-            repeated = _repeat(transaction, queue, self._attempt_id, visible_at, now)
+            kept = fifo.find_attempt(transaction, queue.contents, self._attempt_id, now)
+            # One that asks for less than it got is another receive: never more than asked for.
+            is_repeat = len(kept) <= self._max_messages
+            repeated = is_repeat and _repeat(
+                transaction, queue, self._attempt_id, kept, visible_at, now
+            )
             if repeated:
                 return repeated
         room = self._room(transaction, queue, now)
@@ -167,21 +172,47 @@ def _choose_fifo(
     """As many as possible of the group that has been available longest, then of the next."""
     target = dead_letters.target_of(transaction, store, queue)
     chosen: list[Stored] = []
-    for group in fifo.available_groups(transaction, queue.contents, limit):
-        after, moves = -1, 0
-        while len(chosen) < limit and moves < _MAX_MOVES:
+    tried: set[int] = set()
+    moves = 0
+    while moves < _MAX_MOVES:
+        line = fifo.available_groups(transaction, queue.contents, limit)
+        groups = [group for group in line if group not in tried]
+        for group in groups:
             room = limit - len(chosen)
-            found = message_queries.first_of_group(transaction, queue, group, room, after, now)
-            keep = list(_without_dead(transaction, queue, found, target, now))
-            chosen += keep
-            if len(keep) < len(found):
-                message_rows.refresh_groups(transaction, queue, [group], now)
-            if len(found) < room:
-                break
-            after, moves = found[-1].seq, moves + len(found)
-        if len(chosen) >= limit:
+            kept, moved = _choose_of_group(transaction, queue, group, room, target, now)
+            chosen += kept
+            moves += moved
+            if len(chosen) == limit:
+                return chosen
+        if target is None or not groups:
             break
+        tried.update(groups)  # nothing may be left of them: then others are next in line
     return chosen
+
+
+def _choose_of_group(
+    transaction: Transaction,
+    queue: Queue,
+    group: int,
+    limit: int,
+    target: tuple[Queue, int] | None,
+    now: int,
+) -> tuple[list[Stored], int]:
+    """The first messages of a group that are delivered, and how many moved on instead."""
+    kept: list[Stored] = []
+    after, moved = -1, 0
+    while len(kept) < limit and moved < _MAX_MOVES:
+        room = limit - len(kept)
+        found = message_queries.first_of_group(transaction, queue, group, room, after, now)
+        alive = list(_without_dead(transaction, queue, found, target, now))
+        kept += alive
+        moved += len(found) - len(alive)
+        if len(alive) < len(found):
+            message_rows.refresh_groups(transaction, queue, [group], now)
+        if len(found) < room:
+            break
+        after = found[-1].seq
+    return kept, moved
 
 
 def _without_dead(
@@ -200,10 +231,14 @@ def _without_dead(
 
 
 def _repeat(
-    transaction: Transaction, queue: Queue, attempt_id: str, visible_at: int, now: int
+    transaction: Transaction,
+    queue: Queue,
+    attempt_id: str,
+    deliveries: list[Delivery],
+    visible_at: int,
+    now: int,
 ) -> list[Stored]:
     """The messages of the same attempt again, if nothing has happened to them since."""
-    deliveries = fifo.find_attempt(transaction, queue.contents, attempt_id, now)
     messages = []
     for seq, receives, was_visible_at in deliveries:
         message = message_queries.find(transaction, queue, seq, now)

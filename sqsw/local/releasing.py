@@ -4,7 +4,7 @@ Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/AP
 and .../API_ChangeMessageVisibility.html
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from sqsw.local import message_queries, message_rows
@@ -42,12 +42,13 @@ def delete_message(store: Store, params: Params, now: int) -> dict[str, Any]:
 
 
 def delete_message_batch(store: Store, params: Params, now: int) -> dict[str, Any]:
-    places: dict[int, Place] = {}  # by seq: two entries may name one message
+    # By seq: two entries may name one message, and for the second it is gone.
+    places: dict[int, Place] = {}
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
 
         def release(entry: Params) -> None:
-            place = _find_deletable(transaction, queue, entry, now)
+            place = _find_deletable(transaction, queue, entry, now, places)
             if place:
                 places[place.seq] = place
 
@@ -91,12 +92,18 @@ def _each(entries: list[tuple[str, Params]], release: Release) -> dict[str, Any]
 
 
 def _find_deletable(
-    transaction: Transaction, queue: Queue, params: Params, now: int
+    transaction: Transaction,
+    queue: Queue,
+    params: Params,
+    now: int,
+    gone: Container[int] = (),
 ) -> Place | None:
     """The message of a receipt handle; None if it is gone, which is all the same to the caller."""
     handle, receipt = _read_handle(queue, params)
     place = message_queries.place_of(transaction, queue, receipt.seq, now)
-    if place and queue.is_fifo and not _is_held(place, receipt, now):
+    if place is None or place.seq in gone:
+        return None
+    if queue.is_fifo and not _is_held(place, receipt, now):
         raise invalid_value("ReceiptHandle", handle, "The receipt handle has expired.")
     return place
 

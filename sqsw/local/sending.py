@@ -144,6 +144,8 @@ def _read_message(queue: Queue, params: Params, too_large: str) -> Draft:
     trace = message_attributes.read_trace_header(params)
     delay = _read_delay(queue, params)
     group, deduplication_id = _read_fifo_ids(queue, params, body)
+    if queue.is_fifo:  # SQS finds it out after it has looked at the ids
+        delay = _fifo_delay(queue, params)
     message = NewMessage(
         str(uuid.uuid4()),
         body,
@@ -174,7 +176,7 @@ def _too_large(beginning: str, most: int) -> InvalidParameterValueException:
 
 
 def _read_delay(queue: Queue, params: Params) -> int:
-    """Seconds; on a FIFO queue always those of the queue."""
+    """Seconds; what a FIFO queue makes of them comes later."""
     delay = check_range(
         params,
         "DelaySeconds",
@@ -182,15 +184,19 @@ def _read_delay(queue: Queue, params: Params) -> int:
         MAX_DELAY_SECONDS,
         f"DelaySeconds must be >= 0 and <= {MAX_DELAY_SECONDS}.",
     )
-    if delay and queue.is_fifo:
+    return queue.number("DelaySeconds") if delay is None else delay
+
+
+def _fifo_delay(queue: Queue, params: Params) -> int:
+    """Seconds; always those of the queue, also if the message says 0."""
+    delay = params.integer("DelaySeconds")
+    if delay:
         raise invalid_value(
             "DelaySeconds",
             delay,
             "The request include parameter that is not valid for this queue type.",
         )
-    if delay is None or queue.is_fifo:
-        return queue.number("DelaySeconds")
-    return delay
+    return queue.number("DelaySeconds")
 
 
 def _read_fifo_ids(queue: Queue, params: Params, body: str) -> tuple[str | None, str | None]:

@@ -111,3 +111,21 @@ def test_a_delay_is_over_before_the_first_receive_alone(client: Any, make_queue:
     send(client, url, "x", DelaySeconds=0)
     take_one(client, url, VisibilityTimeout=0)
     assert take_one(client, url)["Body"] == "x"
+
+
+@pytest.mark.known_difference(moto="keeps the old delay", elasticmq="keeps the old delay")
+def test_groups_that_a_shorter_delay_frees_come_in_the_order_of_sending(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true", DelaySeconds="60")
+    for group in "cab":
+        send(client, url, f"{group}-1", MessageGroupId=group)
+    client.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "0"})
+    assert [message["Body"] for message in take(client, url, 3)] == ["c-1", "a-1", "b-1"]
+
+
+@pytest.mark.known_difference(moto="looks at the delay first")
+def test_the_group_is_asked_for_before_the_delay(client: Any, make_queue: MakeQueue) -> None:
+    url = make_queue(fifo=True, ContentBasedDeduplication="true")
+    with refused("MissingParameter", "The request must contain the parameter MessageGroupId."):
+        client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=1)

@@ -32,6 +32,13 @@ def test_the_same_attempt_gets_the_same_handles(client: Any, url: str) -> None:
     assert attempt(client, url) == first
 
 
+@pytest.mark.known_difference(elasticmq="answers the first of them again")
+def test_the_same_attempt_never_gets_more_than_it_asks_for(client: Any, url: str) -> None:
+    assert len(attempt(client, url)) == 2
+    options = {"QueueUrl": url, "ReceiveRequestAttemptId": "once"}
+    assert not client.receive_message(MaxNumberOfMessages=1, **options).get("Messages")
+
+
 def test_another_attempt_gets_nothing(client: Any, url: str) -> None:
     attempt(client, url)
     assert attempt(client, url, "other") == []

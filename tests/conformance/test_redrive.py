@@ -108,6 +108,20 @@ def test_a_fifo_group_goes_on_in_the_same_receive(client: Any, make_queue: MakeQ
     assert message["Attributes"]["MessageGroupId"] == "g"
 
 
+@pytest.mark.known_difference(elasticmq="answers nothing when it has moved a message")
+def test_a_fifo_receive_that_moves_all_of_a_group_delivers_the_next_group(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    url, dead = with_dead_letters(client, make_queue, fifo=True, ContentBasedDeduplication="true")
+    send(client, url, "a", MessageGroupId="g1")
+    handle = take_one(client, url)["ReceiptHandle"]
+    client.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+    send(client, url, "b", MessageGroupId="g2")
+    answer = client.receive_message(QueueUrl=url, WaitTimeSeconds=0)
+    assert bodies(answer["Messages"]) == ["b"]
+    assert take_one(client, dead)["Body"] == "a"
+
+
 @pytest.mark.known_difference(moto="keeps the old id")
 def test_two_messages_of_one_deduplication_id_both_arrive(
     client: Any, make_queue: MakeQueue

@@ -1,16 +1,11 @@
 """What the tests of single rooms share: an environment on queues in memory."""
 
 import pytest
-from hypothesis import settings
 
 from sqsw.backoff_policies import IMMEDIATE_RETURN
 from sqsw.memory_sqs import MemorySession
 from sqsw.queue.job_queue import JobQueue
 from sqsw.sqs_env import SQSEnv
-
-# A busy machine is slow, which is no failure of the code.
-settings.register_profile("sqsw", deadline=None, max_examples=60)
-settings.load_profile("sqsw")
 
 
 @pytest.fixture

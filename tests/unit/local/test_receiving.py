@@ -59,6 +59,20 @@ def test_retention_ends_messages_also_in_flight(sqs: Calls) -> None:
     assert [row[0] for row in sqs.rows("SELECT body FROM bodies")] == ["new"]
 
 
+def test_a_longer_retention_brings_nothing_back(sqs: Calls) -> None:
+    for name, options in (("q", {}), ("q.fifo", {"MessageGroupId": "g"})):
+        url = sqs.make(name, MessageRetentionPeriod=60)
+        sqs.send(url, "old", **options)
+        sqs.receive(url)
+        sqs.clock.pass_seconds(59)
+        sqs.send(url, "young", **options)
+        sqs.clock.pass_seconds(1)
+        sqs("SetQueueAttributes", QueueUrl=url, Attributes={"MessageRetentionPeriod": "3600"})
+        assert sqs.counts(url) == (1, 0, 0)
+        sqs.clock.pass_seconds(30)
+        assert sqs.bodies(url) == ["young"]
+
+
 def test_a_shorter_retention_works_at_once(sqs: Calls) -> None:
     url = sqs.make()
     sqs.send(url, "old")

@@ -52,3 +52,18 @@ def test_bodies_go_with_their_messages(sqs: Calls) -> None:
     (message,) = sqs.receive(url)
     sqs.delete(url, message)
     assert sqs.rows("SELECT * FROM bodies") == []
+
+
+def test_a_batch_deletes_as_its_entries_would_one_by_one(sqs: Calls) -> None:
+    url = sqs.make("q.fifo", VisibilityTimeout=1)
+    sqs.send(url, "a", MessageGroupId="g")
+    (old,) = sqs.receive(url)
+    sqs.clock.pass_seconds(1)
+    (latest,) = sqs.receive(url)
+    entries = [
+        {"Id": "latest", "ReceiptHandle": latest["ReceiptHandle"]},
+        {"Id": "old", "ReceiptHandle": old["ReceiptHandle"]},
+    ]
+    answer = sqs("DeleteMessageBatch", QueueUrl=url, Entries=entries)
+    # Alone the old one is refused; here its message is gone before it comes to it.
+    assert answer == {"Successful": [{"Id": "latest"}, {"Id": "old"}]}

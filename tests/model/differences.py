@@ -1,0 +1,299 @@
+"""What moto and ElasticMQ answer otherwise than the embedded SQS, and who is right.
+
+Each difference was decided by how SQS itself behaves. One that is not here fails the comparison,
+and so does one that is here and is not seen any more.
+"""
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from tests.model.shapes import Seen
+
+
+class Known(NamedTuple):
+    """One difference: in which calls (as a pattern), ours, theirs, and the verdict."""
+
+    words: str
+    ours: str
+    theirs: str
+    verdict: str
+
+    def covers(self, seen: Seen) -> bool:
+        return fnmatchcase(seen.words, self.words) and (self.ours, self.theirs) == (
+            seen.ours,
+            seen.theirs,
+        )
+
+
+INVALID = "InvalidParameterValue (400)"
+NO_HANDLE = "ReceiptHandleIsInvalid (400)"
+_CODES = "AWS.SimpleQueueService."
+
+_SENDER = Known(
+    "*: receive*",
+    "Messages[].Attributes.SenderId: digits",
+    "Messages[].Attributes.SenderId: text",
+    "Both: it is the id of whoever signed the call; here that is the account.",
+)
+_NO_TAGS = Known(
+    "*: tags",
+    "Tags: absent",
+    "Tags: an empty map",
+    "Ours: SQS leaves out what is empty; without a tag there is no member Tags.",
+)
+_ANY_ATTRIBUTE = Known(
+    "*: receive an unknown attribute",
+    "InvalidAttributeName (400)",
+    "taken",
+    "Ours: a system attribute that SQS does not know is refused, not left out.",
+)
+_HIDE_GONE = Known(
+    "*: hide",
+    INVALID,
+    NO_HANDLE,
+    "Ours: the handle is one, but its message is gone; SQS calls that an invalid parameter.",
+)
+_HIDE_GONE_IN_A_BATCH = Known(
+    "*: make visible in a batch",
+    "failed: InvalidParameterValue",
+    "failed: ReceiptHandleIsInvalid",
+    "Ours: as for a single change, a handle whose message is gone is an invalid parameter.",
+)
+_HIDE_EXPIRED = Known(
+    "FIFO: hide",
+    INVALID,
+    "taken",
+    "Ours: on a FIFO queue a handle whose visibility timeout is over changes nothing.",
+)
+
+_BATCH_SIZE = (
+    "Ours: a message that is too long fails as an entry; the others of the batch are taken."
+)
+
+_BOTH = (
+    _SENDER,
+    _NO_TAGS,
+    _ANY_ATTRIBUTE,
+    _HIDE_GONE,
+    _HIDE_GONE_IN_A_BATCH,
+    _HIDE_EXPIRED,
+)
+
+MOTO = (
+    *_BOTH,
+    Known(
+        "standard: make visible",
+        INVALID,
+        NO_HANDLE,
+        "Ours: the handle is one, but its message is gone; SQS calls that an invalid parameter.",
+    ),
+    *(
+        Known(
+            "*: all attributes",
+            f"Attributes.{name}: digits",
+            f"Attributes.{name}: text",
+            "Ours: the time is in whole seconds, without a fraction.",
+        )
+        for name in ("CreatedTimestamp", "LastModifiedTimestamp")
+    ),
+    Known(
+        "*batch*",
+        "Failed: absent",
+        "Failed: an empty list",
+        "Ours: SQS leaves out what is empty; where no entry failed there is no member Failed.",
+    ),
+    Known(
+        "FIFO: delete",
+        INVALID,
+        "taken",
+        "Ours: on a FIFO queue a handle whose visibility timeout is over deletes nothing.",
+    ),
+    Known(
+        "FIFO: delete",
+        "taken",
+        NO_HANDLE,
+        "Ours: a handle stays one when its message is gone, by a purge or to the dead letters;"
+        " to delete it once more is a success.",
+    ),
+    Known(
+        "*: delete a batch of one message twice",
+        "taken",
+        _CODES + "BatchEntryIdsNotDistinct (400)",
+        "Ours: only the ids of entries must differ; the second delete of a message is a success.",
+    ),
+    Known(
+        "FIFO: receive with a timeout of 0",
+        "messages",
+        "more or other messages",
+        "Ours: the deduplication id of a message is remembered for five minutes, also when the"
+        " message has gone to the dead-letter queue; moto stores the second one.",
+    ),
+    Known(
+        "*: send a batch: a body that is too long",
+        "failed: InvalidParameterValue",
+        INVALID,
+        _BATCH_SIZE,
+    ),
+    Known(
+        "FIFO: send a batch: no group",
+        INVALID,
+        "MissingParameter (400)",
+        "Ours: in a batch the same mistake has another code than in a single send.",
+    ),
+    Known(
+        "*: send: a forbidden character",
+        "InvalidMessageContents (400)",
+        "taken",
+        "Ours: NUL is no character that SQS takes.",
+    ),
+    Known(
+        "standard: send a batch: a forbidden character",
+        "failed: InvalidMessageContents",
+        "taken",
+        "Ours: NUL is no character that SQS takes, in a batch neither.",
+    ),
+    Known(
+        "*: send: an empty body",
+        "MissingParameter (400)",
+        "taken",
+        "Ours: a message has at least one character.",
+    ),
+    Known(
+        "standard: send: a deduplication id",
+        INVALID,
+        "taken",
+        "Ours: a deduplication id is for FIFO queues.",
+    ),
+)
+
+_ELASTICMQ_ATTRIBUTES = tuple(
+    Known(
+        f"{kind}: all attributes",
+        f"Attributes.{name}",
+        f"Attributes.{name.partition(':')[0]}: absent",
+        "Ours: All names every attribute that a queue of this type has, with its default.",
+    )
+    for kind, name in (
+        ("*", "MaximumMessageSize: digits"),
+        ("*", "MessageRetentionPeriod: digits"),
+        ("*", "SqsManagedSseEnabled: text"),
+        ("FIFO", "DeduplicationScope: text"),
+        ("FIFO", "FifoThroughputLimit: text"),
+    )
+)
+
+ELASTICMQ = (
+    *_BOTH,
+    *_ELASTICMQ_ATTRIBUTES,
+    Known(
+        "*: * batch of none",
+        _CODES + "EmptyBatchRequest (400)",
+        "taken",
+        "Ours: a batch has at least one entry.",
+    ),
+    Known(
+        "FIFO: hide for 43201 seconds",
+        INVALID,
+        NO_HANDLE,
+        "Ours: the number is out of range, whatever the handle stands for.",
+    ),
+    Known(
+        "standard: hide for 43201 seconds",
+        INVALID,
+        "taken",
+        "Ours: twelve hours are the most.",
+    ),
+    Known(
+        "FIFO: make visible in a batch",
+        "failed: InvalidParameterValue",
+        "taken",
+        "Ours: on a FIFO queue a handle whose visibility timeout is over changes nothing.",
+    ),
+    Known(
+        "*: purge",
+        _CODES + "PurgeQueueInProgress (403)",
+        "taken",
+        "Ours: a queue can be purged once in 60 seconds.",
+    ),
+    Known(
+        "*: receive*",
+        "Messages: absent",
+        "Messages: an empty list",
+        "Ours: SQS leaves out what is empty; without a message there is no member Messages.",
+    ),
+    Known(
+        "*: receive 11",
+        INVALID,
+        "InvalidAttributeValue (400)",
+        "Ours: it is a parameter, and named so; InvalidAttributeValue is for attributes of queues.",
+    ),
+    Known(
+        "*: receive with a wait of 21",
+        INVALID,
+        "InvalidAttributeValue (400)",
+        "Ours: it is a parameter, and named so; InvalidAttributeValue is for attributes of queues.",
+    ),
+    Known(
+        "standard: receive with a timeout of 43201",
+        INVALID,
+        "taken",
+        "Ours: twelve hours are the most.",
+    ),
+    Known(
+        "*: send a batch of one id twice",
+        _CODES + "BatchEntryIdsNotDistinct (400)",
+        "BatchEntryIdsNotDistinct (400)",
+        "Ours: callers read the code with its old beginning, which SQS still sends.",
+    ),
+    Known(
+        "*: send a batch: a body that is too long",
+        "failed: InvalidParameterValue",
+        "taken",
+        "Ours: the queue takes no more than its MaximumMessageSize.",
+    ),
+    Known(
+        "FIFO: send: a body that is too long",
+        INVALID,
+        "taken",
+        "Ours: the queue takes no more than its MaximumMessageSize.",
+    ),
+    Known(
+        "*: send a batch: a forbidden character",
+        "failed: InvalidMessageContents",
+        "failed: InvalidAttributeValue",
+        "Ours: SQS has a code of its own for forbidden characters.",
+    ),
+    Known(
+        "standard: send: a forbidden character",
+        "InvalidMessageContents (400)",
+        "InvalidAttributeValue (400)",
+        "Ours: SQS has a code of its own for forbidden characters.",
+    ),
+    Known(
+        "FIFO: send a batch: *",
+        "Successful[].SequenceNumber: digits",
+        "Successful[].SequenceNumber: absent",
+        "Ours: in a batch as well as alone, a FIFO queue answers sequence numbers.",
+    ),
+    Known(
+        "FIFO: send a batch: no group",
+        INVALID,
+        "failed: MissingParameter",
+        "Ours: one entry without a group refuses the whole batch, and that with this code.",
+    ),
+    Known(
+        "*: send: an empty body",
+        "MissingParameter (400)",
+        "InvalidAttributeValue (400)",
+        "Ours: an empty body is one that is missing.",
+    ),
+    Known(
+        "standard: send a batch: an empty body",
+        "failed: MissingParameter",
+        "failed: InvalidAttributeValue",
+        "Ours: an empty body is one that is missing.",
+    ),
+)
+
+#: by the names of the backends; the others are our own, and differ in nothing
+KNOWN: dict[str, tuple[Known, ...]] = {"moto": MOTO, "elasticmq": ELASTICMQ}

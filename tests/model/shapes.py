@@ -1,0 +1,123 @@
+"""The shape of answers: which members there are, of which type, which error; and what differs."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from tests.model.operations import COUNTS, Stage
+
+ABSENT = "absent"
+
+
+class Seen(NamedTuple):
+    """One difference between two answers, as it is told in the table of known ones."""
+
+    words: str
+    ours: str
+    theirs: str
+
+
+def differences(ours: Stage, theirs: Stage) -> Iterator[Seen]:
+    """What differs, up to where the two queues do not hold the same any more."""
+    kind = ours.play.kind.split()[0]  # dead letters are named by what they bring about
+    steps = [*ours.play.before, *ours.play.after]
+    for step, mine, other in zip(steps, ours.answers, theirs.answers, strict=True):
+        words = f"{kind}: {step.words}"
+        if mine is None and other is None:
+            continue
+        told, other_told = _told(mine), _told(other)
+        if told != other_told:
+            yield Seen(words, told, other_told)
+            if _changed(mine) != _changed(other):
+                return
+            continue
+        elif (parted := _parted(mine, other)) is not None:
+            yield Seen(words, *parted)
+            return
+        for path, left, right in _compared("", _shape(mine), _shape(other)):
+            yield Seen(words, f"{path}: {left}", f"{path}: {right}")
+
+
+def _changed(answer: Any) -> int | None:
+    """How much a call did; after two that did not do the same the queues differ."""
+    if isinstance(answer, Mapping):
+        return len(answer.get("Successful") or [])
+    return None
+
+
+def _parted(mine: Any, other: Any) -> tuple[str, str] | None:
+    """Both were taken, and what they tell shows that the queues hold other messages."""
+    if isinstance(mine, ClientError):
+        return None
+    for name in COUNTS:
+        left, right = (answer.get("Attributes", {}).get(name) for answer in (mine, other))
+        if left != right:
+            return "exact counts", "other counts"
+    bodies, others = _bodies(mine), _bodies(other)
+    if sorted(bodies) != sorted(others):
+        fewer = len(others) < len(bodies)
+        return "messages", "fewer messages" if fewer else "more or other messages"
+    if any(_of_group(bodies, group) != _of_group(others, group) for group in ("g1", "g2")):
+        return "messages in order", "another order"
+    return None
+
+
+def _of_group(bodies: list[str], group: str) -> list[str]:
+    """The order in a group is promised, that of groups and of standard queues is not."""
+    return [body for body in bodies if body.startswith(group)]
+
+
+def _told(answer: Any) -> str:
+    if isinstance(answer, ClientError):
+        response = answer.response
+        status = response["ResponseMetadata"]["HTTPStatusCode"]
+        return f"{response['Error']['Code']} ({status})"
+    if answer is None:
+        return "no receipt handle"
+    failed = answer.get("Failed") or []
+    codes = sorted({entry["Code"] for entry in failed})
+    return f"failed: {', '.join(codes)}" if codes else "taken"
+
+
+def _bodies(answer: Mapping[str, Any]) -> list[str]:
+    return [message["Body"] for message in answer.get("Messages", [])]
+
+
+def _shape(answer: Any) -> Any:
+    if isinstance(answer, ClientError):
+        return {}  # its code and status are told already
+    if isinstance(answer, Mapping):
+        if "Messages" in answer:
+            in_order = sorted(answer["Messages"], key=lambda message: str(message["Body"]))
+            answer = {**answer, "Messages": in_order}
+        return {key: _shape(value) for key, value in answer.items() if key != "Message"}
+    if isinstance(answer, Sequence) and not isinstance(answer, str):
+        return [_shape(value) for value in answer]
+    if isinstance(answer, str):
+        if re.fullmatch("[0-9a-f]{32}", answer):
+            return f"md5 {answer}"
+        return "digits" if answer.isdigit() else "text"
+    return type(answer).__name__
+
+
+def _compared(path: str, ours: Any, theirs: Any) -> Iterator[tuple[str, str, str]]:
+    """Path, ours, theirs: for each place where the shapes differ."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted({*ours, *theirs}):
+            inner = f"{path}.{key}" if path else key
+            yield from _compared(inner, ours.get(key, ABSENT), theirs.get(key, ABSENT))
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for left, right in zip(ours, theirs, strict=True):
+            yield from _compared(f"{path}[]", left, right)
+    elif ours != theirs:
+        yield path, _in_short(ours), _in_short(theirs)
+
+
+def _in_short(shape: Any) -> str:
+    if isinstance(shape, list):
+        return "a list" if shape else "an empty list"
+    if isinstance(shape, dict):
+        return "a map" if shape else "an empty map"
+    return str(shape).split()[0]

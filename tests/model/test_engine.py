@@ -1,0 +1,46 @@
+"""The engine answers as the plain model does, whatever is called in whatever order."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.model.kinds import (
+    FifoMachine,
+    FifoRedriveMachine,
+    GroupScopeMachine,
+    StandardMachine,
+    StandardRedriveMachine,
+)
+from tests.model.machine import QueueMachine, Storage
+
+KINDS = {
+    "standard": StandardMachine,
+    "fifo": FifoMachine,
+    "fifo-scope-group": GroupScopeMachine,
+    "standard-redrive": StandardRedriveMachine,
+    "fifo-redrive": FifoRedriveMachine,
+}
+
+
+def how_long() -> settings:
+    """As many examples as the profile says, each of forty calls.
+
+    Always the same ones in the gate; with ``--hypothesis-profile=long`` others each time.
+    """
+    profile = settings()
+    return settings(
+        stateful_step_count=40,
+        derandomize=profile == settings.get_profile("sqsw"),
+        phases=[phase for phase in Phase if phase is not Phase.explain],  # it traces every line
+        suppress_health_check=[HealthCheck.too_slow],  # as is a busy machine
+    )
+
+
+@pytest.mark.parametrize("storage", ["memory", "file"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_engine_answers_as_the_model(kind: str, storage: Storage) -> None:
+    machine: type[QueueMachine] = KINDS[kind]
+    make: Any = lambda: machine(storage)  # noqa: E731 - hypothesis says that it must be a class
+    run_state_machine_as_test(make, settings=how_long())
