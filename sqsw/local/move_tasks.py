@@ -23,6 +23,7 @@ FAILED: Final = "FAILED"
 
 #: messages that one call moves at most, so that none takes long
 _PORTION: Final = 200
+_RUNNING: Final = "SELECT * FROM move_tasks WHERE status = 'RUNNING'"
 _NO_QUEUE: Final = "AWS.SimpleQueueService.NonExistentQueue"
 _NO_SOURCE: Final = "CouldNotDetermineMessageSource"
 
@@ -58,17 +59,15 @@ class MoveTask(NamedTuple):
 
 def advance(store: Store, now: int) -> None:
     """Move what is due; mostly nothing is, and that costs one probe and no lock."""
-    with store.read() as transaction:
-        if not any(task.allowed(now) for task in running(transaction)):
-            return
+    if not any(MoveTask(*row).allowed(now) for row in store.probe(_RUNNING)):
+        return
     with store.write() as transaction:
         for task in running(transaction):
             _advance(transaction, store, task, now)
 
 
 def running(transaction: Transaction) -> list[MoveTask]:
-    rows = transaction.rows("SELECT * FROM move_tasks WHERE status = 'RUNNING'")
-    return [MoveTask(*row) for row in rows]
+    return [MoveTask(*row) for row in transaction.rows(_RUNNING)]
 
 
 def end(transaction: Transaction, task: MoveTask, status: str, failure: str | None = None) -> None:

@@ -167,7 +167,8 @@ def check_characters(body: str) -> None:
 
 def is_valid_text(text: str) -> bool:
     """Whether SQS takes these characters in a body or in the value of an attribute."""
-    return _FORBIDDEN.search(text) is None
+    # The first two look at most texts ten times faster than the pattern does.
+    return (text.isascii() and text.isprintable()) or _FORBIDDEN.search(text) is None
 
 
 def check_printable_id(name: str, value: str) -> None:
