@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 _PROC = Path("/proc")
@@ -48,7 +49,7 @@ def running(
         end(process)
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[Any]") -> None:
     """Ask its group to end, and kill what does not."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
@@ -84,7 +85,7 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """Processor time of a process and its threads, in steps of 10 ms; None where there is no /proc."""
+    """Processor time of a process, in steps of 10 ms; None where there is no /proc."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -7,29 +7,23 @@ on one that is full. What a round sends it also receives, so a queue stays as de
 
 import argparse
 import itertools
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks import reports
+from benchmarks.calls import FILL_SECONDS, burst, fill, make_call
 from benchmarks.endpoints import Endpoint, Opened, chosen, make_client
 from benchmarks.processes import cpu_seconds
-from benchmarks.reports import Goal, Report, Table, at_least, median, ratio
+from benchmarks.reports import Goal, Report, Table, at_least, median
 
-BODY = "x" * 200
 CALLS = ("send", "batch", "cycle")
 #: of 100 calls of a burst: what comes in, 100 and 40 x 10 messages, also goes out, 50 x 10
 _SHARES = {"send": 100, "batch": 40, "cycle": 50}
-#: seconds after which a burst ends, however few calls it made
-_BURST_SECONDS = 1.0
-#: seconds after which an endpoint is not filled any further
-_FILL_SECONDS = 30.0
-#: seconds of one round after which an endpoint takes part in two rounds only
-_SLOW_SECONDS = 6.0
+#: an endpoint whose round takes so many times as long as the others' takes part in two only
+_SLOW = 4.0
 #: how much slower a full queue may be than an empty one and still count as flat: the noise
 _FLAT = 0.8
 
@@ -103,72 +97,15 @@ class Subject:
         return None if self._pid is None else cpu_seconds(self._pid)
 
 
-def entries() -> list[dict[str, str]]:
-    """Ten entries of a batch."""
-    return [{"Id": str(index), "MessageBody": BODY} for index in range(10)]
-
-
-def make_call(client: Any, url: str, call: str) -> Callable[[], float]:
-    """Makes one call; gives back for how much of one it counts."""
-    batch = entries()
-
-    def send() -> float:
-        client.send_message(QueueUrl=url, MessageBody=BODY)
-        return 1.0
-
-    def send_batch() -> float:
-        return len(client.send_message_batch(QueueUrl=url, Entries=batch)["Successful"]) / 10
-
-    def cycle() -> float:
-        found = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        if not found:
-            return 0.0
-        handles = [
-            {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}
-            for index, message in enumerate(found)
-        ]
-        deleted = client.delete_message_batch(QueueUrl=url, Entries=handles)
-        return len(deleted["Successful"]) / 10
-
-    return {"send": send, "batch": send_batch, "cycle": cycle}[call]
-
-
-def burst(
-    call: Callable[[], float], threads: int, calls: int, seconds: float = _BURST_SECONDS
-) -> tuple[float, float]:
-    """So many calls on so many threads, as far as the time allows: how many, and in which time."""
-    numbers = itertools.count()
-    barrier = threading.Barrier(threads + 1)
-
-    def work() -> float:
-        barrier.wait()
-        deadline = time.perf_counter() + seconds
-        done = 0.0
-        while next(numbers) < calls:
-            done += call()
-            if time.perf_counter() > deadline:
-                break
-        return done
-
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(work) for _ in range(threads)]
-        barrier.wait()
-        begun = time.perf_counter()
-        done = sum(future.result() for future in futures)
-        return done, time.perf_counter() - begun
-
-
-def fill(client: Any, url: str, depth: int) -> int:
-    """Send so many messages, as far as the time allows; how many."""
-    call = make_call(client, url, "batch")
-    return round(10 * burst(call, 4 if depth > 100 else 1, depth // 10, _FILL_SECONDS)[0])
-
-
 def run(options: argparse.Namespace) -> Report:
     """All endpoints at once, burst by burst."""
     report = Report("servers")
     depths = (10, options.depth)
-    cases = [Case(*case) for case in itertools.product(CALLS, (1, 8), depths)]
+    # Send, batch and cycle by turns keep the balance; the two depths side by side compare well.
+    cases = [
+        Case(call, threads, depth)
+        for threads, call, depth in itertools.product((1, 8), CALLS, depths)
+    ]
     endpoints = chosen(options.only)
     with ExitStack() as stack:
         subjects = []
@@ -179,9 +116,13 @@ def run(options: argparse.Namespace) -> Report:
                 if filled < depth:
                     report.notes.append(
                         f"{endpoint.name}: the queue of {depth:,} got {filled:,} messages in"
-                        f" {_FILL_SECONDS:.0f} s"
+                        f" {FILL_SECONDS:.0f} s"
                     )
+        deadline = time.monotonic() + options.seconds
         for number in range(options.rounds):
+            if number > 1 and time.monotonic() > deadline:
+                report.notes.append(f"{number} rounds instead of {options.rounds}: time was over")
+                break
             _round(subjects, cases, options.calls, number)
     report.tables += _tables(subjects, endpoints, depths)
     report.goals += _goals(subjects, endpoints, cases)
@@ -195,15 +136,15 @@ def _round(subjects: Sequence[Subject], cases: Sequence[Case], calls: int, numbe
     """Each case on each endpoint; who begins changes."""
     taken: dict[str, float] = defaultdict(float)
     start = number % len(subjects)
-    # Depth and threads outside: a send, a batch and a cycle of the same kind keep the balance.
-    for case in sorted(cases, key=lambda case: (case.depth, case.threads)):
+    for case in cases:
         for subject in (*subjects[start:], *subjects[:start]):
             if not (subject.is_slow and number >= 2):
                 begun = time.perf_counter()
                 subject.measure(case, calls * _SHARES[case.call] // 100)
                 taken[subject.name] += time.perf_counter() - begun
+    usual = median(taken.values()) or 0
     for subject in subjects:
-        subject.is_slow |= taken[subject.name] > _SLOW_SECONDS
+        subject.is_slow |= taken[subject.name] > _SLOW * usual
 
 
 def _tables(
@@ -281,14 +222,15 @@ def _goals(
 def _flatness(subject: Subject, cases: Sequence[Case]) -> Iterator[tuple[str, float | None]]:
     for case in cases:
         if case.depth > 10:
-            shallow = case._replace(depth=10)
-            yield str(case), ratio(subject.rate(case), subject.rate(shallow))
+            pairs = zip(subject.bursts[case], subject.bursts[case._replace(depth=10)], strict=False)
+            yield str(case), median(full.per_second / few.per_second for full, few in pairs)
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
     made = reports.parser("Calls per second of one boto3 client program on every endpoint.")
-    made.add_argument("--rounds", type=int, default=7, help="turns of all endpoints")
+    made.add_argument("--rounds", type=int, default=9, help="turns of all endpoints")
+    made.add_argument("--seconds", type=float, default=120, help="begin no round after these")
     made.add_argument("--calls", type=int, default=100, help="sends in one burst")
     made.add_argument("--depth", type=int, default=10_000, help="messages in the full queue")
     return made
