@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+CALLS: Final = ("send", "batch", "cycle")
 BODY: Final = "x" * 200
 #: seconds after which a burst ends, however few calls it made
 _BURST_SECONDS: Final = 1.0

@@ -8,8 +8,11 @@
 ``hold``
     Send so many messages; a line with the number of messages and of bytes that this process holds,
     before and after.
+``profile``
+    Serve under the profiler on this port; the figures go into a file.
 """
 
+import cProfile
 import os
 import sys
 import time
@@ -19,6 +22,7 @@ from typing import Final
 from benchmarks.calls import fill
 from benchmarks.endpoints import make_client
 from benchmarks.processes import resident_bytes
+from sqsw.memory_sqs import serve
 
 QUEUE: Final = "benchmark"
 
@@ -54,11 +58,30 @@ def hold(place: str, count: str, seconds: str) -> None:
     _hold(fill(client, url, int(count), float(seconds)))
 
 
+def profile(place: str, port: str, figures: str) -> None:
+    """Until SIGTERM; the profile begins when requests are answered."""
+    # Processor time: else the client's, which runs while the server sends, would be counted.
+    profiler = cProfile.Profile(time.thread_time)
+
+    def ready(server: object) -> None:
+        print("ready", flush=True)
+        profiler.enable()
+
+    serve(None if place == "memory" else place, port=int(port), on_ready=ready)
+    profiler.disable()
+    profiler.dump_stats(figures)
+
+
 def _hold(messages: int) -> None:
     print(messages, resident_bytes(os.getpid()), flush=True)
 
 
-ROLES: Final[Mapping[str, Callable[..., None]]] = {"receive": receive, "wait": wait, "hold": hold}
+ROLES: Final[Mapping[str, Callable[..., None]]] = {
+    "receive": receive,
+    "wait": wait,
+    "hold": hold,
+    "profile": profile,
+}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](*sys.argv[2:])

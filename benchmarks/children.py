@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.processes import ROOT, end
+from benchmarks.processes import ROOT, end, surroundings
 
 
 @contextmanager
@@ -16,6 +16,7 @@ def child(role: str, *arguments: str) -> Iterator["Child"]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        env=surroundings(),
         start_new_session=True,
     )
     try:

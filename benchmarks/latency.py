@@ -4,6 +4,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 from benchmarks import reports
 from benchmarks.child import QUEUE
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> Report:
     report = Report("latency")
     title = f"send to receipt between two processes, ms, {options.messages} messages"
     report.tables.append(Table(title, columns, rows))
-    idle = [_idle(endpoint, options.seconds) for endpoint in endpoints]
+    idle = _idle(endpoints, options.seconds)
     title = f"an idle receive: % of a core, over {options.seconds:g} s"
     report.tables.append(Table(title, ["", "its process", "the server"], idle))
     report.goals += _goals(endpoints, idle)
@@ -53,19 +54,34 @@ def _latencies(endpoint: Endpoint, count: int) -> Iterator[float]:
                 yield (arrived - sent) / 1e6
 
 
-def _idle(endpoint: Endpoint, seconds: float) -> list[Cell]:
-    with endpoint.open() as opened, child("wait", opened.place) as lines:
-        next(lines)
+def _idle(endpoints: Sequence[Endpoint], seconds: float) -> list[list[Cell]]:
+    """Shares of a core, of the process that waits and of the server."""
+    with ExitStack() as stack:
+        pids: list[tuple[int, int | None]] = []
+        for endpoint in endpoints:
+            opened = stack.enter_context(endpoint.open())
+            lines = stack.enter_context(child("wait", opened.place))
+            next(lines)
+            pids.append((lines.pid, opened.pid))
         time.sleep(_SETTLE_SECONDS)
-        pids = [lines.pid, *([opened.pid] if opened.pid else [])]
-        before = [cpu_seconds(pid) for pid in pids]
+        before = [[_cpu(pid) for pid in pair] for pair in pids]
         time.sleep(seconds)
-        after = [cpu_seconds(pid) for pid in pids]
-    found: list[Cell] = [endpoint.name]
-    for begin, now in zip(before, after, strict=True):
-        is_known = begin is not None and now is not None
-        found.append((now - begin) / seconds * 100 if is_known else None)  # type: ignore[operator]  # both are known
-    return found if len(found) == 3 else [*found, None]
+        after = [[_cpu(pid) for pid in pair] for pair in pids]
+    return [
+        [
+            endpoint.name,
+            *(_share(begun, ended, seconds) for begun, ended in zip(*both, strict=True)),
+        ]
+        for endpoint, both in zip(endpoints, zip(before, after, strict=True), strict=True)
+    ]
+
+
+def _cpu(pid: int | None) -> float | None:
+    return None if pid is None else cpu_seconds(pid)
+
+
+def _share(before: float | None, after: float | None, seconds: float) -> float | None:
+    return None if before is None or after is None else (after - before) / seconds * 100
 
 
 def _goals(endpoints: Sequence[Endpoint], idle: Sequence[Sequence[Cell]]) -> Iterator[Goal]:

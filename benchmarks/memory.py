@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
     made = reports.parser("Resident memory, empty and full.")
     made.add_argument("--messages", type=int, default=100_000, help="how full")
-    made.add_argument("--seconds", type=float, default=60, help="fill no longer than these")
+    made.add_argument("--seconds", type=float, default=45, help="fill no longer than these")
     return made
 
 

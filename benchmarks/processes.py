@@ -40,13 +40,18 @@ def running(
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=directory,
-            env={**os.environ, **environment},
+            env={**surroundings(), **environment},
             start_new_session=True,
         )
     try:
         yield process
     finally:
         end(process)
+
+
+def surroundings() -> dict[str, str]:
+    """The variables for another process: programs keep their bytecode, as they do for users."""
+    return {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def end(process: "subprocess.Popen[Any]") -> None:

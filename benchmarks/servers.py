@@ -14,12 +14,11 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from benchmarks import reports
-from benchmarks.calls import FILL_SECONDS, burst, fill, make_call
+from benchmarks.calls import CALLS, FILL_SECONDS, burst, fill, make_call
 from benchmarks.endpoints import Endpoint, Opened, chosen, make_client
 from benchmarks.processes import cpu_seconds
 from benchmarks.reports import Goal, Report, Table, at_least, median
 
-CALLS = ("send", "batch", "cycle")
 #: of 100 calls of a burst: what comes in, 100 and 40 x 10 messages, also goes out, 50 x 10
 _SHARES = {"send": 100, "batch": 40, "cycle": 50}
 #: an endpoint whose round takes so many times as long as the others' takes part in two only
@@ -230,7 +229,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
     made = reports.parser("Calls per second of one boto3 client program on every endpoint.")
     made.add_argument("--rounds", type=int, default=9, help="turns of all endpoints")
-    made.add_argument("--seconds", type=float, default=120, help="begin no round after these")
+    made.add_argument("--seconds", type=float, default=110, help="begin no round after these")
     made.add_argument("--calls", type=int, default=100, help="sends in one burst")
     made.add_argument("--depth", type=int, default=10_000, help="messages in the full queue")
     return made
