@@ -6,7 +6,6 @@ So a task goes on, in whatever process, after the one that started it has ended.
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 """
 
-import uuid
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -124,7 +123,7 @@ def _move(
 def _as_new(message: Stored) -> NewMessage:
     """The same content with a new id: SQS counts its receives and its age anew."""
     return NewMessage(
-        str(uuid.uuid4()),
+        names.new_id(),
         message.body,
         message.md5,
         message.attributes,

@@ -122,6 +122,8 @@ def _check_batch(queue: Queue, entries: list[Params]) -> None:
 def _measured(entry: Params) -> int:
     """Bytes of an entry, as far as it can be read; it is checked later."""
     size = _bytes_of(entry.raw_text("MessageBody"))
+    if not entry.has("MessageAttributes"):
+        return size
     try:
         return size + message_attributes.size_of(message_attributes.read_attributes(entry))
     except ServiceError:
