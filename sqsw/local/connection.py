@@ -7,6 +7,7 @@ too long a header, too slow a request, and what is no HTTP at all are answered i
 import asyncio
 import socket
 from http import HTTPStatus
+from itertools import chain
 from typing import Any, Final
 
 import httptools
@@ -140,7 +141,7 @@ class Connection(HttpToolsProtocol):
                 self.parser.feed_data(head)
 
     def on_headers_complete(self) -> None:
-        head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        head = len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
         if head > MAX_HEAD_BYTES:
             self._refuse(HeaderTooLarge())
         if self._is_refused:

@@ -145,7 +145,9 @@ class LocalEngine:
         ServiceError
             What SQS would answer with.
         """
-        return Receive(self.store, Params(params, region, origin))
+        now = self.store.now()
+        move_tasks.advance(self.store, now)
+        return Receive(self.store, Params(params, region, origin), now)
 
     def peek(
         self, queue_url: str, *, after: int = -1, limit: int = 100, region: str = DEFAULT_REGION

@@ -129,8 +129,7 @@ class WriteLock:
         FileLocked
             One of them has written for the time that we wait.
         """
-        if not self._threads.acquire(timeout=-1 if self._path is None else self._most()):
-            raise FileLocked(str(self._path))
+        self._acquire()
         try:
             yield
         finally:
@@ -145,14 +144,19 @@ class WriteLock:
         FileLocked
             Somebody else has written for the time that we wait.
         """
-        with self.alone():
-            try:
-                if self.processes and not self.processes.acquire(self._most()):
-                    raise FileLocked(str(self._path))
-                yield
-            finally:
-                if self.processes:
-                    self.processes.release()
+        self._acquire()
+        try:
+            if self.processes and not self.processes.acquire(self._most()):
+                raise FileLocked(str(self._path))
+            yield
+        finally:
+            if self.processes:
+                self.processes.release()
+            self._threads.release()
+
+    def _acquire(self) -> None:
+        if not self._threads.acquire(timeout=-1 if self._path is None else self._most()):
+            raise FileLocked(str(self._path))
 
     def _most(self) -> float:
         """Seconds that this thread waits."""

@@ -39,7 +39,7 @@ def read_params(body: bytes) -> dict[str, Any]:
 
 
 def write_answer(answer: Mapping[str, Any]) -> bytes:
-    return json.dumps(answer, default=_encode_blob).encode()
+    return _encode(answer).encode()
 
 
 def write_error(error: ServiceError) -> bytes:
@@ -75,3 +75,6 @@ def _encode_blob(value: object) -> str:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+_encode: Final = json.JSONEncoder(default=_encode_blob, separators=(",", ":")).encode

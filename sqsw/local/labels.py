@@ -42,7 +42,7 @@ def tag_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
         added = params.text_map("Tags")
         if not added:
             raise MissingRequiredParameterException("Tags")
-        tags = queue.tags | added
+        tags = {**queue.tags, **added}
         check_tags(queue.name, tags)
         _save_tags(transaction, queue, tags)
     return {}
@@ -68,7 +68,7 @@ def untag_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
 def list_queue_tags(store: Store, params: Params, now: int) -> dict[str, Any]:
     with store.read() as transaction:
         tags = find_queue(transaction, store, params).tags
-    return {"Tags": tags} if tags else {}
+    return {"Tags": dict(tags)} if tags else {}
 
 
 def add_permission(store: Store, params: Params, now: int) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def read_attributes(params: Params, name: str = "MessageAttributes") -> MessageA
         Too many of them, or a name, type or value that SQS refuses.
     """
     members = params.members(name)
+    if not members:
+        return {}
     if len(members) > MAX_ATTRIBUTES:
         raise InvalidParameterValueException(
             f"Number of message attributes [{len(members)}] exceeds the allowed maximum"
@@ -64,10 +66,10 @@ def read_trace_header(params: Params) -> str | None:
 
 def size_of(attributes: MessageAttributes) -> int:
     """Bytes that the attributes add to a message."""
-    return sum(
-        len(name.encode()) + len(data_type.encode()) + len(_bytes(value))
-        for name, (data_type, value) in attributes.items()
-    )
+    size = 0
+    for name, (data_type, value) in attributes.items():
+        size += len(name.encode()) + len(data_type.encode()) + len(_bytes(value))
+    return size
 
 
 def to_json(attributes: MessageAttributes) -> str | None:

@@ -4,6 +4,7 @@ Queries name their index: the planner, which knows nothing of how full a queue i
 over hidden messages at times.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqsw.local.queue_rows import Queue
@@ -89,10 +90,17 @@ def find(transaction: Transaction, queue: Queue, seq: int, now: int) -> Stored |
 
 def place_of(transaction: Transaction, queue: Queue, seq: int, now: int) -> Place | None:
     """The same without reading the body, which may be large."""
-    row = transaction.row(
-        f"SELECT {_PLACE} FROM messages WHERE seq = ? AND contents = ?", (seq, queue.contents)
+    return next(iter(places_of(transaction, queue, [seq], now)), None)
+
+
+def places_of(transaction: Transaction, queue: Queue, seqs: Sequence[int], now: int) -> list[Place]:
+    """Those of a batch that there are, each once."""
+    rows = transaction.rows(
+        f"SELECT {_PLACE} FROM messages NOT INDEXED"
+        f" WHERE seq IN ({', '.join('?' * len(seqs))}) AND contents = ? AND seq >= ?",
+        (*seqs, queue.contents, queue.horizon(now)),
     )
-    return Place(*row) if row and seq >= queue.horizon(now) else None
+    return [Place(*row) for row in rows]
 
 
 def ready_messages(

@@ -135,16 +135,12 @@ def deliver(
 ) -> list[Stored]:
     """Count a receive of each and hide them; returns them as they stand now."""
     state = IN_FLIGHT if visible_at > now else READY
-    delivered = [
-        message._replace(
-            state=state,
-            visible_at=visible_at,
-            receives=message.receives + 1,
-            first_receive=now if message.first_receive is None else message.first_receive,
-            last_receive=now,
+    delivered = []
+    for seq, group, _, _, receives, before, first_receive, _, *rest in messages:
+        first = now if first_receive is None else first_receive
+        delivered.append(
+            Stored._make((seq, group, state, visible_at, receives + 1, before, first, now, *rest))
         )
-        for message in messages
-    ]
     transaction.executemany(
         "UPDATE messages SET state = ?, visible_at = ?, receives = receives + 1,"
         " first_receive = ?, last_receive = ? WHERE seq = ?",

@@ -6,7 +6,6 @@ So a task goes on, in whatever process, after the one that started it has ended.
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 """
 
-import uuid
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -23,6 +22,7 @@ FAILED: Final = "FAILED"
 
 #: messages that one call moves at most, so that none takes long
 _PORTION: Final = 200
+_RUNNING: Final = "SELECT * FROM move_tasks WHERE status = 'RUNNING'"
 _NO_QUEUE: Final = "AWS.SimpleQueueService.NonExistentQueue"
 _NO_SOURCE: Final = "CouldNotDetermineMessageSource"
 
@@ -58,17 +58,15 @@ class MoveTask(NamedTuple):
 
 def advance(store: Store, now: int) -> None:
     """Move what is due; mostly nothing is, and that costs one probe and no lock."""
-    with store.read() as transaction:
-        if not any(task.allowed(now) for task in running(transaction)):
-            return
+    if not any(MoveTask(*row).allowed(now) for row in store.probe(_RUNNING)):
+        return
     with store.write() as transaction:
         for task in running(transaction):
             _advance(transaction, store, task, now)
 
 
 def running(transaction: Transaction) -> list[MoveTask]:
-    rows = transaction.rows("SELECT * FROM move_tasks WHERE status = 'RUNNING'")
-    return [MoveTask(*row) for row in rows]
+    return [MoveTask(*row) for row in transaction.rows(_RUNNING)]
 
 
 def end(transaction: Transaction, task: MoveTask, status: str, failure: str | None = None) -> None:
@@ -125,7 +123,7 @@ def _move(
 def _as_new(message: Stored) -> NewMessage:
     """The same content with a new id: SQS counts its receives and its age anew."""
     return NewMessage(
-        str(uuid.uuid4()),
+        names.new_id(),
         message.body,
         message.md5,
         message.attributes,

@@ -7,7 +7,6 @@ and the pages of the other two beside it.
 import base64
 import binascii
 import json
-import uuid
 from typing import Any, Final
 
 from sqsw.local import dead_letters, message_queries, move_tasks, names, queue_rows
@@ -118,7 +117,7 @@ def _insert(
     ready = message_queries.counts(transaction, source, now)[0]
     last = transaction.row("SELECT last FROM seqs")[0]
     task = MoveTask(
-        str(uuid.uuid4()),
+        names.new_id(),
         source.id,
         str(source.arn),
         destination,

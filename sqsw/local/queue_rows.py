@@ -1,8 +1,10 @@
 """The rows of queues: found by URL or name, read and written."""
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqsw.local import attributes, names
@@ -27,8 +29,8 @@ class Queue:
     is_fifo: bool
     secret: bytes
     #: those that were set; :meth:`attribute` knows the defaults
-    attributes: dict[str, str]
-    tags: dict[str, str]
+    attributes: Mapping[str, str]
+    tags: Mapping[str, str]
     #: the scope of deduplication at the queue's creation, which later changes do not touch
     deduplicates_by_group: bool
     #: what its messages belong to, until it is purged
@@ -126,6 +128,13 @@ def add_to_counts(
         )
 
 
+@functools.lru_cache(1_000)
+def _read_map(text: str) -> Mapping[str, str]:
+    """A map as it is stored; every call on a queue reads its two."""
+    values: dict[str, str] = json.loads(text)
+    return MappingProxyType(values)
+
+
 def _from_row(row: tuple[Any, ...], account: str) -> Queue:
     queue_id, region, name, is_fifo, secret, stored, tags, by_group, *rest = row
     return Queue(
@@ -133,8 +142,8 @@ def _from_row(row: tuple[Any, ...], account: str) -> Queue:
         QueueArn(region, account, name),
         bool(is_fifo),
         secret,
-        json.loads(stored),
-        json.loads(tags),
+        _read_map(stored),
+        _read_map(tags),
         bool(by_group),
         *rest,
     )

@@ -37,8 +37,8 @@ _MAX_MOVES: Final = 1_000
 
 def receive_message(store: Store, params: Params, now: int) -> dict[str, Any]:
     """Receive, and wait for a message if the call or the queue says so; blocks until then."""
-    receive = Receive(store, params)
-    answer = receive.look(now)
+    receive = Receive(store, params, now)
+    answer = receive.look()
     if answer is not None:
         return answer
     return wait_for(receive, store.waiters, store.clock) if receive.wait_seconds else {}
@@ -47,14 +47,21 @@ def receive_message(store: Store, params: Params, now: int) -> dict[str, Any]:
 class Receive:
     """One ReceiveMessage, checked once; it may look several times before it has an answer.
 
+    Move tasks have advanced when it is made; it lets them advance before all looks but the first.
+
     A server that does not want to block a thread joins the waiters of the store itself and calls
     :meth:`look` when it is woken.
     """
 
-    def __init__(self, store: Store, params: Params) -> None:
-        self._store, self._params = store, params
+    def __init__(self, store: Store, params: Params, now: int) -> None:
+        self._store = store
         with store.read() as transaction:
             queue = find_queue(transaction, store, params)
+            self._read(params, queue)
+            #: for the first look, which follows at once; None: look
+            self._known: bool | None = self._is_available(transaction, queue, now)
+
+    def _read(self, params: Params, queue: Queue) -> None:
         self.queue_id = queue.id
         self._max_messages = _bounded(params, "MaxNumberOfMessages", 1, MAX_BATCH_ENTRIES) or 1
         self._visibility_seconds = _bounded(params, "VisibilityTimeout", 0, MAX_VISIBILITY_SECONDS)
@@ -64,28 +71,29 @@ class Receive:
             queue.number("ReceiveMessageWaitTimeSeconds") if wait_seconds is None else wait_seconds
         )
         self._show = Showing(
-            store.settings.account, system_names(params), params.texts("MessageAttributeNames")
+            self._store.settings.account,
+            system_names(params),
+            params.texts("MessageAttributeNames"),
         )
         self._attempt_id = _attempt_id(params, queue)
 
-    def look(self, now: int | None = None) -> dict[str, Any] | None:
+    def look(self) -> dict[str, Any] | None:
         """The answer if something is available, else None.
 
         The write lock is taken only if there is something to take: most looks of idle workers find
         nothing.
         """
-        if now is None:
-            now = self._store.now()
+        now = self._store.now()
+        is_available, self._known = self._known, None
+        if is_available is None:
             move_tasks.advance(self._store, now)  # nobody else may be there to do it
-        with self._store.read() as transaction:
-            queue = queue_rows.by_id(transaction, self._store, self.queue_id)
-            if queue is None:
-                return {}  # deleted meanwhile
-            repeated = self._attempt_id and fifo.find_attempt(
-                transaction, queue.contents, self._attempt_id, now
-            )
-            if not repeated and not message_queries.has_available(transaction, queue, now):
-                return None
+            with self._store.read() as transaction:
+                queue = queue_rows.by_id(transaction, self._store, self.queue_id)
+                if queue is None:
+                    return {}  # deleted meanwhile
+                is_available = self._is_available(transaction, queue, now)
+        if not is_available:
+            return None
         with self._store.write() as transaction:
             queue = queue_rows.by_id(transaction, self._store, self.queue_id)
             if queue is None:
@@ -108,6 +116,12 @@ class Receive:
         deadline = min(deadlines)
         # A millisecond more: times are cut to whole ones, and too early would be once more.
         return max(0.0, deadline / 1000 - self._store.clock()) + 0.001
+
+    def _is_available(self, transaction: Transaction, queue: Queue, now: int) -> bool:
+        repeated = self._attempt_id and fifo.find_attempt(
+            transaction, queue.contents, self._attempt_id, now
+        )
+        return bool(repeated) or message_queries.has_available(transaction, queue, now)
 
     def _take(self, transaction: Transaction, queue: Queue, now: int) -> list[Stored]:
         message_rows.settle(transaction, queue, now)

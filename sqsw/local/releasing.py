@@ -35,26 +35,21 @@ def delete_message(store: Store, params: Params, now: int) -> dict[str, Any]:
     """Remove a message; a second time is a success too."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
-        place = _find_deletable(transaction, queue, params, now)
-        if place:
-            message_rows.remove(transaction, queue, [place], now)
+        _remove(transaction, queue, [_read_deletable(transaction, queue, params, now)], now)
     return {}
 
 
 def delete_message_batch(store: Store, params: Params, now: int) -> dict[str, Any]:
-    # By seq: two entries may name one message, and for the second it is gone.
-    places: dict[int, Place] = {}
+    seqs: list[int] = []
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
 
         def release(entry: Params) -> None:
-            place = _find_deletable(transaction, queue, entry, now, places)
-            if place:
-                places[place.seq] = place
+            # One after another: an older handle of what an entry before deleted is no error.
+            seqs.append(_read_deletable(transaction, queue, entry, now, seqs))
 
         answer = _each(batch_entries(params, "DeleteMessageBatchRequestEntry"), release)
-        if places:
-            message_rows.remove(transaction, queue, list(places.values()), now)
+        _remove(transaction, queue, seqs, now)
     return answer
 
 
@@ -91,21 +86,23 @@ def _each(entries: list[tuple[str, Params]], release: Release) -> dict[str, Any]
     return {name: results for name, results in answer.items() if results}
 
 
-def _find_deletable(
-    transaction: Transaction,
-    queue: Queue,
-    params: Params,
-    now: int,
-    gone: Container[int] = (),
-) -> Place | None:
-    """The message of a receipt handle; None if it is gone, which is all the same to the caller."""
+def _read_deletable(
+    transaction: Transaction, queue: Queue, params: Params, now: int, gone: Container[int] = ()
+) -> int:
+    """The ``seq`` of the message that a receipt handle may delete; it may be gone."""
     handle, receipt = _read_handle(queue, params)
-    place = message_queries.place_of(transaction, queue, receipt.seq, now)
-    if place is None or place.seq in gone:
-        return None
-    if queue.is_fifo and not _is_held(place, receipt, now):
-        raise invalid_value("ReceiptHandle", handle, "The receipt handle has expired.")
-    return place
+    if queue.is_fifo and receipt.seq not in gone:
+        place = message_queries.place_of(transaction, queue, receipt.seq, now)
+        if place and not _is_held(place, receipt, now):
+            raise invalid_value("ReceiptHandle", handle, "The receipt handle has expired.")
+    return receipt.seq
+
+
+def _remove(transaction: Transaction, queue: Queue, seqs: list[int], now: int) -> None:
+    """Delete those that are still there: that the others are gone is all the same to the caller."""
+    places = message_queries.places_of(transaction, queue, seqs, now)
+    if places:
+        message_rows.remove(transaction, queue, places, now)
 
 
 def _change_visibility(transaction: Transaction, queue: Queue, params: Params, now: int) -> None:

@@ -4,7 +4,6 @@ Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/AP
 """
 
 import hashlib
-import uuid
 from typing import Any, NamedTuple
 
 from sqsw.local import fifo, message_attributes, message_rows
@@ -18,6 +17,7 @@ from sqsw.local.errors import (
 )
 from sqsw.local.message_attributes import MessageAttributes
 from sqsw.local.message_rows import NewMessage
+from sqsw.local.names import new_id
 from sqsw.local.queue_rows import Queue, find_queue
 from sqsw.local.store import Store, Transaction
 from sqsw.local.validate import (
@@ -121,11 +121,17 @@ def _check_batch(queue: Queue, entries: list[Params]) -> None:
 
 def _measured(entry: Params) -> int:
     """Bytes of an entry, as far as it can be read; it is checked later."""
-    size = len(entry.raw_text("MessageBody").encode(errors="surrogatepass"))
+    size = _bytes_of(entry.raw_text("MessageBody"))
+    if not entry.has("MessageAttributes"):
+        return size
     try:
         return size + message_attributes.size_of(message_attributes.read_attributes(entry))
     except ServiceError:
         return size
+
+
+def _bytes_of(body: str) -> int:
+    return len(body) if body.isascii() else len(body.encode(errors="surrogatepass"))
 
 
 def _read_message(queue: Queue, params: Params, too_large: str) -> Draft:
@@ -134,7 +140,7 @@ def _read_message(queue: Queue, params: Params, too_large: str) -> Draft:
     if not body:
         raise MissingRequiredParameterException("MessageBody")
     most = queue.number("MaximumMessageSize")
-    size = len(body.encode(errors="surrogatepass"))
+    size = _bytes_of(body)
     if size > most:
         raise _too_large(too_large, most)
     check_characters(body)
@@ -147,7 +153,7 @@ def _read_message(queue: Queue, params: Params, too_large: str) -> Draft:
     if queue.is_fifo:  # SQS finds it out after it has looked at the ids
         delay = _fifo_delay(queue, params)
     message = NewMessage(
-        str(uuid.uuid4()),
+        new_id(),
         body,
         md5_of_body(body),
         message_attributes.to_json(attributes),

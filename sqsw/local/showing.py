@@ -67,6 +67,8 @@ class Showing(NamedTuple):
         attributes = self._system_attributes(queue, message)
         if attributes:
             answer["Attributes"] = attributes
+        if message.attributes is None or not self.attribute_names:
+            return answer
         selected = message_attributes.select(
             message_attributes.from_json(message.attributes), self.attribute_names
         )

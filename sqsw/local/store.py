@@ -131,6 +131,11 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("COMMIT")
 
+    def probe(self, sql: str) -> list[Any]:
+        """The rows of one query, which needs no transaction to see one moment."""
+        with self._connections.use() as connection:
+            return connection.execute(sql).fetchall()
+
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A change: all of it or nothing. Wakes waiting receives after the commit."""

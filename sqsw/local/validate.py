@@ -5,7 +5,7 @@ Nothing here trusts its input: behind a plain HTTP client any member may be miss
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqsw.local.errors import (
@@ -148,14 +148,15 @@ def batch_entries(params: Params, kind: str) -> list[tuple[str, Params]]:
         )
     entries = []
     for item in items:
-        if not isinstance(item, Mapping):
+        if not isinstance(item, dict | Mapping):  # most are the first, which is seen faster
             raise _wrong_type("Entries", "a list of structures", item)
         entry = params.inside(item)
         entries.append((entry.required_text("Id"), entry))
-    for entry_id, _ in entries:
-        if not _ENTRY_ID.fullmatch(entry_id):
-            raise InvalidBatchEntryId
-    for repeated in _repeated(entry_id for entry_id, _ in entries):
+    ids = [entry_id for entry_id, _ in entries]
+    if not all(map(_ENTRY_ID.fullmatch, ids)):
+        raise InvalidBatchEntryId
+    if len(set(ids)) < len(ids):
+        repeated = next(entry_id for index, entry_id in enumerate(ids) if entry_id in ids[:index])
         raise BatchEntryIdsNotDistinct(f"Id {repeated} repeated.")
     return entries
 
@@ -167,7 +168,8 @@ def check_characters(body: str) -> None:
 
 def is_valid_text(text: str) -> bool:
     """Whether SQS takes these characters in a body or in the value of an attribute."""
-    return _FORBIDDEN.search(text) is None
+    # The first two look at most texts ten times faster than the pattern does.
+    return (text.isascii() and text.isprintable()) or _FORBIDDEN.search(text) is None
 
 
 def check_printable_id(name: str, value: str) -> None:
@@ -192,14 +194,6 @@ def invalid_value(name: str, value: object, reason: str) -> InvalidParameterValu
     return InvalidParameterValueException(
         f"Value {value} for parameter {name} is invalid. Reason: {reason}"
     )
-
-
-def _repeated(texts: Iterator[str]) -> Iterator[str]:
-    seen = set()
-    for text in texts:
-        if text in seen:
-            yield text
-        seen.add(text)
 
 
 def _text(value: object, name: str) -> str:

@@ -9,13 +9,13 @@ A file that cannot be used is not an answer of SQS: that exception goes on to th
 """
 
 import re
-import uuid
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from sqsw.local import json_protocol, query_answers, query_protocol
 from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, OPERATIONS, LocalEngine
 from sqsw.local.errors import ServiceError, UnknownOperationException
+from sqsw.local.names import new_id
 from sqsw.local.query_protocol import NoAction
 
 #: names the region where nothing is signed
@@ -114,7 +114,7 @@ def read_request(call: Call) -> Request:
 
 
 def success(call: Call, operation: str, result: Mapping[str, Any]) -> Answer:
-    request_id = str(uuid.uuid4())
+    request_id = new_id()
     if call.speaks_json:
         headers = _headers(json_protocol.CONTENT_TYPE, request_id)
         return Answer(200, headers, json_protocol.write_answer(result))
@@ -125,7 +125,7 @@ def success(call: Call, operation: str, result: Mapping[str, Any]) -> Answer:
 
 
 def failure(call: Call, error: ServiceError) -> Answer:
-    request_id = str(uuid.uuid4())
+    request_id = new_id()
     if call.speaks_json:
         headers = _headers(json_protocol.CONTENT_TYPE, request_id)
         headers |= json_protocol.error_headers(error)

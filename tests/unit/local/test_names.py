@@ -1,9 +1,18 @@
 """Names, ARNs and URLs of queues."""
 
+import uuid
+
 import pytest
 
 from sqsw.local.errors import InvalidParameterValueException
-from sqsw.local.names import QueueArn, check_queue_name, parse_arn, parse_queue_url, queue_url
+from sqsw.local.names import (
+    QueueArn,
+    check_queue_name,
+    new_id,
+    parse_arn,
+    parse_queue_url,
+    queue_url,
+)
 from tests.unit.local.manual import refused
 
 
@@ -52,3 +61,15 @@ def test_a_url_names_account_and_queue(url: str, parsed: tuple[str | None, str] 
 
 def test_a_url_begins_with_where_the_caller_came() -> None:
     assert queue_url("http://h:1", "000000000000", "q") == "http://h:1/000000000000/q"
+
+
+def test_ids_are_random_uuids_of_version_4() -> None:
+    ids = [uuid.UUID(new_id()) for _ in range(200)]
+
+    assert {(found.version, found.variant) for found in ids} == {(4, uuid.RFC_4122)}
+    assert len(set(ids)) == 200
+    # Every bit that has no fixed meaning takes both values.
+    ones = zeros = 0
+    for found in ids:
+        ones, zeros = ones | found.int, zeros | ~found.int
+    assert (ones & zeros).bit_count() == 122
