@@ -4,7 +4,8 @@ structlog, as lines for a person or as JSON for a collector."""
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqsw.context import current_job
@@ -30,35 +31,35 @@ _SECRETS = re.compile(
 )
 
 
-def configure_logs(invocation: Invocation, *, daemon: bool = False) -> None:
+class _MadeAtFirstUse(logging.Formatter):
+    """Most commands log nothing, and structlog takes longer to import than they take to run."""
+
+    def __init__(self, make: Callable[[], logging.Formatter]) -> None:
+        super().__init__()
+        self._make = make
+
+    @cached_property
+    def _made(self) -> logging.Formatter:
+        return self._make()
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._made.format(record)
+
+
+def configure_logs(
+    invocation: Invocation, *, daemon: bool = False, runs_apps: bool = False
+) -> None:
     """Send all logs to stderr, in the format and from the level that the options say.
 
     Parameters
     ----------
     daemon :
         Whether ``auto`` means JSON where stderr is no terminal.
+    runs_apps :
+        Whether code of others runs in this process, which may log by structlog itself.
     """
-    import structlog
-
-    # Rank, name and time first, then whatever the record carries.
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        _add_job,
-        _mask_secrets,
-    ]
-    as_json = logs_as_json(invocation, daemon=daemon)
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *(_json_tail() if as_json else _console_tail(invocation)),
-        ],
-    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(_MadeAtFirstUse(lambda: _formatter(invocation, daemon=daemon)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(invocation.level.upper())
@@ -66,17 +67,51 @@ def configure_logs(invocation: Invocation, *, daemon: bool = False) -> None:
         # Off, but for -vv: every poll would write a page.
         quiet = logging.CRITICAL if invocation.verbose < 2 else logging.NOTSET
         logging.getLogger(name).setLevel(quiet)
+    if runs_apps:
+        _configure_structlog()
+
+
+def _formatter(invocation: Invocation, *, daemon: bool) -> logging.Formatter:
+    import structlog
+
+    as_json = logs_as_json(invocation, daemon=daemon)
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(),
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *(_json_tail() if as_json else _console_tail(invocation)),
+        ],
+    )
+
+
+def _configure_structlog() -> None:
+    """A job that logs by structlog would print on stdout, which is for data."""
+    import structlog
+
     if not structlog.is_configured():
-        # A job that logs by structlog would print on stdout, which is for data.
         structlog.configure(
             processors=[
                 structlog.stdlib.filter_by_level,
-                *shared,
+                *_shared(),
                 structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
             ],
             logger_factory=structlog.stdlib.LoggerFactory(),
             wrapper_class=structlog.stdlib.BoundLogger,
         )
+
+
+def _shared() -> "list[Processor]":
+    """Rank, name and time first, then whatever the record carries."""
+    import structlog
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        _add_job,
+        _mask_secrets,
+    ]
 
 
 def logs_as_json(invocation: Invocation, *, daemon: bool) -> bool:

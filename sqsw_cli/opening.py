@@ -38,7 +38,7 @@ def opened(
     from sqsw.app.opening import open_env
     from sqsw_cli.logs import configure_logs
 
-    configure_logs(invocation, daemon=daemon)
+    configure_logs(invocation, daemon=daemon, runs_apps=bool(app_paths) or plugins)
     env = open_env(
         app_paths,
         session_maker=_session_maker(invocation),

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,7 +73,9 @@ def serve(
 
     def ready(server: Any) -> None:
         _tell(invocation.printer, {**facts, "url": server.url, "port": server.port})
-        logger.info("serving", extra={"url": server.url, "path": path, "signed": key is not None})
+        facts_of_log = {"url": server.url, "path": path, "signed": key is not None}
+        # Beside: the first line of the log costs more time than the first answer may take.
+        Thread(target=logger.info, args=("serving",), kwargs={"extra": facts_of_log}).start()
 
     memory_sqs.serve(
         path,

@@ -32,7 +32,7 @@ def test_jobs_that_use_structlog_are_heard_on_stderr(
 ) -> None:
     import structlog
 
-    configure_logs(Invocation(log_format="json"))
+    configure_logs(Invocation(log_format="json"), runs_apps=True)
     structlog.get_logger("myapp").info("hello", size=3)
     captured = capsys.readouterr()
     assert captured.out == ""
