@@ -14,7 +14,7 @@ from sqsw.context import SQSContext
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import SettingsError
-from sqsw.core.events import EventBus
+from sqsw.core.events import EventBus, RequestSent
 from sqsw.core.redrive_policy import RedrivePolicy
 from sqsw.core.settings import WorkerSettings
 from sqsw.middleware.chain import Middleware
@@ -148,6 +148,7 @@ class SQSEnv:
                     self._session(),
                     endpoint_url=self._endpoint_url,
                     region=self._region,
+                    on_request=lambda action: self.events.publish(RequestSent(action)),
                     **self._retries,
                 )
             return self._clients

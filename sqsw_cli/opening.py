@@ -34,20 +34,7 @@ def opened(
     daemon :
         Whether the log is what this command says, and a collector may read it.
     """
-    from sqsw.app.opening import open_env
-    from sqsw_cli.logs import configure_logs
-
-    configure_logs(invocation, daemon=daemon)
-    env = open_env(
-        app_paths,
-        session_maker=_session_maker(invocation),
-        queue_prefix=invocation.queue_prefix,
-        endpoint_url=invocation.endpoint_url,
-        region=invocation.region,
-        plugins=plugins,
-        strict=strict,
-        on_plugin_failure=lambda failure: _warn(invocation, failure),
-    )
+    env = load_env(invocation, app_paths, plugins=plugins, strict=strict, daemon=daemon)
     try:
         yield env
     except SQSError as error:
@@ -56,6 +43,38 @@ def opened(
         close = getattr(env.clients.session, "close", None)
         if close is not None:
             close()
+
+
+def load_env(
+    invocation: Invocation,
+    app_paths: Sequence[str] = (),
+    *,
+    plugins: bool = False,
+    strict: bool = False,
+    daemon: bool = False,
+    warns: bool = True,
+) -> "SQSEnv":
+    """Set up the log and load the environment; the parameters are those of :func:`opened`.
+
+    Parameters
+    ----------
+    warns :
+        Whether a plugin that cannot be loaded is told.
+    """
+    from sqsw.app.opening import open_env
+    from sqsw_cli.logs import configure_logs
+
+    configure_logs(invocation, daemon=daemon)
+    return open_env(
+        app_paths,
+        session_maker=_session_maker(invocation),
+        queue_prefix=invocation.queue_prefix,
+        endpoint_url=invocation.endpoint_url,
+        region=invocation.region,
+        plugins=plugins,
+        strict=strict,
+        on_plugin_failure=lambda failure: _warn(invocation, failure) if warns else None,
+    )
 
 
 def is_local(env: "SQSEnv") -> bool:

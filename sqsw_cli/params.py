@@ -15,6 +15,7 @@ from sqsw.core.settings import QueueShare
 if TYPE_CHECKING:
     from click import ParamType
 
+    from sqsw.app.supervised import RecyclePolicy
     from sqsw.sqs_manage.selection import Filter
 else:
 
@@ -165,7 +166,55 @@ class Prefetch(ParamType[int | str]):
         return int(text)
 
 
+_SIZE = re.compile(r"(\d+)([kMG]?)")
+_SIZES = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
+
+
+class Recycle(ParamType["RecyclePolicy"]):
+    """``jobs=N,memory=SIZE,age=D``, any of them."""
+
+    name = "recycle"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "RecyclePolicy":
+        from sqsw.app.supervised import RecyclePolicy
+
+        if isinstance(value, RecyclePolicy):
+            return value
+        limits: dict[str, Any] = {}
+        for part in str(value).split(","):
+            key, _, text = part.partition("=")
+            if key == "age":
+                limits["age_seconds"] = DURATION.convert(text, param, ctx)
+            elif key == "jobs" and text.isascii() and text.isdigit():
+                limits["jobs"] = int(text)
+            elif key == "memory" and (size := _SIZE.fullmatch(text)):
+                limits["memory_bytes"] = int(size[1]) * _SIZES[size[2]]
+            else:
+                self.fail(f"{part!r} is none of jobs=N, memory=500M, age=12h", param, ctx)
+        try:
+            return RecyclePolicy(**limits)
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """``[HOST:]PORT``.
+
+    Raises
+    ------
+    click.BadParameter
+        The text is something else.
+    """
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise click.BadParameter(f"{text!r} is not [HOST:]PORT")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 DURATION = Duration()
+RECYCLE = Recycle()
 FILTER = FilterType()
 KEY_VALUE = KeyValue()
 QUEUE_SPEC = QueueSpec()

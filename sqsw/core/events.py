@@ -6,8 +6,9 @@ bar is decided by the listeners. A listener that raises is logged once and stops
 
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
@@ -45,6 +46,56 @@ class WorkerStopped(Event):
 
     reason: str
     unfinished: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed(Event):
+    """A worker could not start, or could not go on."""
+
+    pid: int
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse(Event):
+    """A sign of life of a worker, once a second.
+
+    Attributes
+    ----------
+    pid :
+        Its process.
+    slots, running :
+        Jobs that it can run at once, and messages whose jobs run now.
+    in_hand :
+        Messages that were received and are not acknowledged, by queue name.
+    ended :
+        Jobs that have ended so far, one way or the other.
+    memory_bytes :
+        Memory of the process that is not swapped out.
+    lease_seconds :
+        After so many seconds without a sign of life all of its leases are over.
+    ready :
+        Whether it receives: it is neither quiet nor draining.
+    problem :
+        What is wrong with its receives or its heartbeat; None: it is healthy.
+    """
+
+    pid: int
+    slots: int
+    running: int
+    in_hand: Mapping[str, int]
+    ended: int
+    memory_bytes: int
+    lease_seconds: float
+    ready: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSent(Event):
+    """A request goes to SQS; each repetition is one more."""
+
+    action: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +145,14 @@ class JobEvent(MessageEvent):
 
 @dataclass(frozen=True, slots=True)
 class JobStarted(JobEvent):
-    """A slot took the job."""
+    """A slot took the job. ``at``: seconds since 1970."""
+
+    at: float = field(default_factory=time.time, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStuck(JobEvent):
+    """The time limit of a job is over for a while, and the job has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +248,19 @@ class BatchFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChildExited(Event):
-    """A worker process ended without being asked to."""
+    """A worker process ended without being asked to, or had to be killed: ``reason`` says why."""
 
     pid: int
     exit_code: int | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildReplaced(Event):
+    """Another worker process has taken over from this one, which drains now."""
+
+    pid: int
+    reason: str
 
 
 Listener = Callable[[Any], None]

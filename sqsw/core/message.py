@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -24,6 +24,10 @@ class Lease:
     def __init__(self, expires_at: float = float("inf")) -> None:
         self.expires_at = expires_at
         self.lost = threading.Event()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process it is nobody's: the clock there counts from elsewhere.
+        return Lease, ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Message:
     def deduplication_id(self) -> str | None:
         """The deduplication id, on FIFO queues."""
         return self.attributes.get("MessageDeduplicationId")
+
+    def without_content(self) -> "Message":
+        """The same delivery without what it says and without the right to it."""
+        return replace(self, body="", receipt_handle="", message_attributes={}, lease=Lease())
 
     def string_attribute(self, name: str) -> str | None:
         """The text of a message attribute, or None where the sender attached none of this name."""

@@ -29,6 +29,8 @@ class WorkerSettings:
         How long running jobs may take to finish once the worker is told to stop.
     heartbeat :
         Whether leases of messages in hand are renewed.
+    time_limit :
+        Longest run of one job, where its processor has no limit of its own; None: none.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class WorkerSettings:
     ack_linger_seconds: float = 0.05
     drain_seconds: float = 25.0
     heartbeat: bool = True
+    time_limit: float | None = None
 
     def __post_init__(self) -> None:
         _within("concurrency", self.concurrency, 1, 100_000)
@@ -55,6 +58,7 @@ class WorkerSettings:
             MAX_VISIBILITY_TIMEOUT_SECONDS,
         )
         _within("ack_linger_seconds", self.ack_linger_seconds, 0, 5)
+        _within("time_limit", self.time_limit, 0.001, MAX_VISIBILITY_TIMEOUT_SECONDS)
         _within("drain_seconds", self.drain_seconds, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
 
 

@@ -16,6 +16,7 @@ from sqsw.core.contracts import Clock
 from sqsw.core.events import (
     AckFailed,
     ChildExited,
+    ChildReplaced,
     DrainStarted,
     Event,
     EventBus,
@@ -26,10 +27,13 @@ from sqsw.core.events import (
     JobFailed,
     JobRetry,
     JobStarted,
+    JobStuck,
     JobUnknown,
     LeaseLost,
     QueueWarning,
+    ReceiveDone,
     ReceiveError,
+    WorkerFailed,
     WorkerStarted,
     WorkerStopped,
 )
@@ -68,6 +72,7 @@ class LogListener:
         self._logger = logger or logging.getLogger("sqsw.worker")
         self._clock = clock
         self._told: dict[tuple[str, ...], float] = {}
+        self._failing: dict[str, str] = {}
         self._methods: Mapping[type[Event], Callable[[Any], None]] = {
             WorkerStarted: self.worker_started,
             JobStarted: self.job_started,
@@ -79,8 +84,12 @@ class LogListener:
             LeaseLost: self.lease_lost,
             AckFailed: self.ack_failed,
             ReceiveError: self.receive_error,
+            ReceiveDone: self.receive_done,
             QueueWarning: self.queue_warning,
             ChildExited: self.child_exited,
+            ChildReplaced: self.child_replaced,
+            WorkerFailed: self.worker_failed,
+            JobStuck: self.job_stuck,
             DrainStarted: self.drain_started,
             WorkerStopped: self.worker_stopped,
         }
@@ -141,13 +150,22 @@ class LogListener:
         )
 
     def receive_error(self, event: ReceiveError) -> None:
-        self._log(
-            logging.WARNING,
-            "receive_error",
-            queue=event.queue_name,
-            reason=str(event.error),
-            retry_s=event.retry_seconds,
-        )
+        """Once for each queue and kind of error, until a receive is answered again."""
+        kind = f"{type(event.error).__name__} {getattr(event.error, 'code', None)}"
+        if self._failing.get(event.queue_name) != kind:
+            self._failing[event.queue_name] = kind
+            self._log(
+                logging.WARNING,
+                "receive_error",
+                queue=event.queue_name,
+                reason=_reason_of(event.error),
+                retry_s=round(event.retry_seconds, 3),
+            )
+
+    def receive_done(self, event: ReceiveDone) -> None:
+        """Only the first one after an error."""
+        if self._failing and self._failing.pop(event.queue_name, None) is not None:
+            self._log(logging.INFO, "receive_recovered", queue=event.queue_name)
 
     def queue_warning(self, event: QueueWarning) -> None:
         self._log(
@@ -159,7 +177,22 @@ class LogListener:
         )
 
     def child_exited(self, event: ChildExited) -> None:
-        self._log(logging.ERROR, "child_exited", pid=event.pid, exit_code=event.exit_code)
+        self._log(
+            logging.ERROR,
+            "child_exited",
+            pid=event.pid,
+            exit_code=event.exit_code,
+            reason=event.reason,
+        )
+
+    def child_replaced(self, event: ChildReplaced) -> None:
+        self._log(logging.INFO, "child_replaced", pid=event.pid, reason=event.reason)
+
+    def worker_failed(self, event: WorkerFailed) -> None:
+        self._log(logging.ERROR, "worker_failed", pid=event.pid, reason=_reason_of(event.error))
+
+    def job_stuck(self, event: JobStuck) -> None:
+        self._job(logging.ERROR, "job_stuck", event)
 
     def drain_started(self, event: DrainStarted) -> None:
         self._log(
@@ -225,3 +258,8 @@ class LogListener:
         self, level: int, name: str, exc_info: BaseException | None = None, **extra: object
     ) -> None:
         self._logger.log(level, name, exc_info=exc_info, extra=extra)
+
+
+def _reason_of(error: BaseException) -> str:
+    why = getattr(error, "why", None)
+    return f"{error}: {why}" if why else str(error)

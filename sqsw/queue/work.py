@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -13,7 +12,7 @@ from typing import Protocol, TypeVar
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import Busy, ConnectionFailed
-from sqsw.core.events import EventBus, QueueWarning, ReceiveError
+from sqsw.core.events import Event, EventBus, Pulse, QueueWarning, ReceiveDone, ReceiveError
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
@@ -21,6 +20,7 @@ from sqsw.core.worker_report import WorkerReport
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
+from sqsw.worker.children import Ending
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.once import process_once
 from sqsw.worker.supervisor import Supervisor
@@ -123,12 +123,13 @@ def work_apart(
         One of the queues cannot be found.
     """
 
-    def work_one(queue: WorkableQueue) -> None:
+    def work_one(queue: WorkableQueue, tell: Callable[[Event], None]) -> Ending:
         policy = policy_maker()
-        report = work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
-        if report.stopped_by in signal.Signals.__members__:
-            # Not done: where the supervisor did not send that signal, somebody has to take over.
-            sys.exit(128 + signal.Signals[report.stopped_by])
+        # All that the supervisor needs: this process has the listeners.
+        events.subscribe(tell, Pulse, ReceiveDone)
+        return ending_of(
+            work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
+        )
 
     ensure_logged(events)
     if fork and hasattr(os, "fork") and threading.active_count() == 1:
@@ -143,6 +144,15 @@ def work_apart(
         ).run()
         return
     work_queues(queues, settings=settings, events=events, policy_of=lambda _: policy_maker())
+
+
+def ending_of(report: WorkerReport) -> Ending:
+    """How a worker process ends, for its supervisor."""
+    exit_code = 1 if report.stopped_by == "stuck_job" else 0
+    if report.stopped_by in signal.Signals.__members__:
+        # Not done: where the supervisor did not send that signal, somebody has to take over.
+        exit_code = 128 + signal.Signals[report.stopped_by]
+    return Ending(exit_code, at_once=bool(report.unfinished))
 
 
 def _patiently(call: Callable[[], Answer], queue_name: str, events: EventBus) -> Answer:

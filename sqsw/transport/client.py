@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,9 @@ class ClientSource:
         Another SQS-compatible endpoint; None leaves the choice to boto3.
     region :
         The region; None takes ``AWS_REGION`` (which boto3 ignores) and then boto3's own choice.
+    on_request :
+        Called with the action (``ReceiveMessage`` …) of every request that is about to be sent;
+        botocore's repetitions are requests too.
     """
 
     def __init__(
@@ -49,8 +53,10 @@ class ClientSource:
         retry_mode: str = "standard",
         endpoint_url: str | None = None,
         region: str | None = None,
+        on_request: Callable[[str], object] | None = None,
     ) -> None:
         self.session = session
+        self._on_request = on_request
         self._retries: dict[str, Any] = {"max_attempts": retry_max_attempts, "mode": retry_mode}
         self._endpoint_url = endpoint_url
         self._region = region
@@ -108,7 +114,13 @@ class ClientSource:
                 client: SQSClient = session.client("sqs", **keywords)
             except ValueError as error:  # botocore's word for an endpoint that is no URL
                 raise SettingsError("no client for SQS can be made", why=str(error)) from error
+        # First: the embedded SQS answers at this event, and then nobody else is asked.
+        client.meta.events.register_first("before-send.sqs", self._count)
         return client
+
+    def _count(self, event_name: str = "", **_: Any) -> None:
+        if self._on_request is not None:
+            self._on_request(event_name.rpartition(".")[2])
 
     def _quick_config(self) -> Any:
         from botocore.config import Config

@@ -89,6 +89,10 @@ class Heartbeat:
         for ending in [thread, *self._extenders] if thread is not None else []:
             ending.join(max(0.0, deadline - self._clock()))
 
+    def is_alive(self) -> bool:
+        """Whether leases are looked at."""
+        return self._thread is not None and self._thread.is_alive()
+
     def watch(self, lane: Lane, messages: Sequence[Message]) -> None:
         """Keep the leases of these messages alive from now on."""
         with self._changed:

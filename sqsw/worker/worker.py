@@ -27,17 +27,18 @@ from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.loop import LoopExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds
-from sqsw.worker.lane import Kind, Lane
+from sqsw.worker.lane import Kind, Lane, Poll
 from sqsw.worker.poller import Poller
 from sqsw.worker.ready import ReadyMessages, make_pools
 from sqsw.worker.shutdown_watch import ShutdownWatch
 from sqsw.worker.signals import Notice, SignalInbox
+from sqsw.worker.vital_signs import PULSE_SECONDS, VitalSigns
 
 #: seconds between two looks during a drain, and while polls are to end
 _LOOK_SECONDS = 0.02
 
 #: seconds beyond the drain to put back what is still in hand, and the same after a second signal
-_LAST_CALLS_SECONDS, _FORCED_SECONDS = 3.0, 1.5
+_LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
 
 
 class Role(Protocol):
@@ -78,6 +79,8 @@ class Worker:
         self._quiet_lanes: set[str] = set()
         self._signals = 0
         self._forced_by: Notice | None = None
+        self._vital_signs = VitalSigns(self._lanes, self._clock)
+        self._pulse_at = float("-inf")
         self._introduce()
 
     def _introduce(self) -> None:
@@ -130,8 +133,8 @@ class Worker:
             lane,
             ready.credits,
             accept=self._dispatcher.accept,
-            poll_begins=self._watch.poll_begins,
-            poll_ended=self._watch.poll_ended,
+            poll_begins=self._poll_begins,
+            poll_ended=self._poll_ended,
             on_fatal=lambda error: self._inbox.post("fail", "error", error),
             events=self._events,
             clock=self._clock,
@@ -179,6 +182,7 @@ class Worker:
 
     def _start(self) -> None:
         slots = sum(ready.credits.slots for _, ready in self._pools)
+        self._vital_signs.slots = slots
         back: list[Role] = [self._heartbeat, self._acknowledger, *self._executors.values()]
         for role in back:
             role.start()
@@ -190,9 +194,18 @@ class Worker:
     def _wait(self) -> Notice:
         ends: list[Notice] = []
         while not ends:
-            timeout = _LOOK_SECONDS if self._watch.end_polls() else None
+            left = self._pulse()
+            timeout = min(_LOOK_SECONDS, left) if self._watch.end_polls() else left
             ends = [notice for notice in self._inbox.wait(timeout) if self._is_end(notice)]
         return ends[0]
+
+    def _pulse(self) -> float:
+        """Give a sign of life, if it is time; seconds until the next one."""
+        now = self._clock()
+        if now >= self._pulse_at:
+            self._pulse_at = now + PULSE_SECONDS
+            self._events.publish(self._vital_signs.pulse(self._dispatcher, self._heartbeat))
+        return max(0.0, self._pulse_at - now)
 
     def _is_end(self, notice: Notice) -> bool:
         """Act on a notice; whether it ends the work."""
@@ -202,16 +215,18 @@ class Worker:
                 sys.stderr.write(self.describe_slots())
                 sys.stderr.flush()
         elif notice.verb == "quiet":
+            self._vital_signs.ready = False
             for poller in self._pollers:
                 poller.quiet()
         if notice.verb == "drain" and notice.is_signal:
             self._signals += 1
-            if self._signals > 1:
-                self._forced_by = notice
-        return notice.verb in ("drain", "fail")
+        if notice.verb == "force" or self._signals > 1:
+            self._forced_by = notice
+        return notice.verb in ("drain", "force", "fail")
 
     def _drain(self, stopped_by: Notice) -> None:
         """Finish what is in hand, until the deadline or a second signal."""
+        self._vital_signs.ready = False
         deadline = self._clock() + self._settings.drain_seconds
         running = sum(len(call.messages) for call in self._dispatcher.running())
         self._events.publish(
@@ -229,6 +244,7 @@ class Worker:
         while not (self._is_drained() or self._forced_by or self._clock() >= deadline):
             for poller in self._pollers:
                 poller.end_poll()
+            self._pulse()
             for notice in self._inbox.wait(_LOOK_SECONDS):
                 self._is_end(notice)
 
@@ -245,15 +261,15 @@ class Worker:
             poller.quiet()
         self._dispatcher.quiet()
         unfinished = self._dispatcher.abandon()
+        # What was put back may run elsewhere within a moment: here it ends now, where it can be.
+        for executor in self._executors.values():
+            executor.stop(now if unfinished else now + 0.2)
         for poller in self._pollers:
             poller.stop(now)
         self._watch.stop(now)
         self._dispatcher.stop(now)
         deadline = now + last_calls_seconds
         self._acknowledger.stop(deadline)
-        # After the acknowledger, for once: a busy thread must not cost it its time.
-        for executor in self._executors.values():
-            executor.stop(now + 0.2)
         self._heartbeat.stop(deadline)
         return unfinished
 
@@ -273,6 +289,14 @@ class Worker:
 
     def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
         self._watch.ended(lane, result)
+
+    def _poll_begins(self, lane: Lane) -> Poll:
+        self._vital_signs.poll_begins(lane)
+        return self._watch.poll_begins(lane)
+
+    def _poll_ended(self, lane: Lane, poll: Poll, count: int) -> None:
+        self._vital_signs.poll_ended(lane)
+        self._watch.poll_ended(lane, poll, count)
 
     def _forget(self, messages: Sequence[Message], seconds: float) -> None:
         if self._forced_by:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
@@ -16,6 +15,8 @@ import pytest
 
 from sqsw.core.events import ChildExited
 from sqsw.worker import supervisor as supervisor_module
+from sqsw.worker.children import Child
+from sqsw.worker.signals import FORCE
 from sqsw.worker.supervisor import Supervisor
 from tests import backends
 from tests.unit.worker.doubles import recorder
@@ -25,12 +26,12 @@ def wait_until(condition: Callable[[], object]) -> None:
     backends.wait_until(condition, 60, "what this test is about")
 
 
-def note(folder: str, name: str) -> None:
+def note(folder: str, name: str, tell: object = None) -> None:
     """A child that ends well at once."""
     (Path(folder) / f"{name}-{os.getpid()}").touch()
 
 
-def fail_once(folder: str) -> None:
+def fail_once(folder: str, tell: object) -> None:
     """A child that dies the first time."""
     if not list(Path(folder).glob("*")):
         note(folder, "died")
@@ -38,7 +39,7 @@ def fail_once(folder: str) -> None:
     note(folder, "done")
 
 
-def stay(folder: str, name: str) -> None:
+def stay(folder: str, name: str, tell: object) -> None:
     """A child that ends with a signal, or with its parent."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     note(folder, name)
@@ -46,9 +47,10 @@ def stay(folder: str, name: str) -> None:
         time.sleep(0.01)
 
 
-def refuse(folder: str, name: str) -> None:
+def refuse(folder: str, name: str, tell: object) -> None:
     """A child that takes no notice of the first signal."""
     signal.signal(signal.SIGTERM, lambda *_: note(folder, "told"))
+    signal.signal(FORCE, lambda *_: note(folder, "now"))
     note(folder, name)
     while True:
         time.sleep(0.01)
@@ -114,21 +116,20 @@ def test_a_second_signal_is_passed_on_too(tmp_path: Path, monkeypatch: pytest.Mo
     ):
         report = supervisor.run()
     assert report.forced
+    assert files(tmp_path, "now")  # and was told to stop now, not to drain once more
 
 
-def break_start(
-    monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor, number: int, error: Exception
-) -> None:
+def break_start(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) -> None:
     """The start of this number, counted from one, fails."""
-    starts, start = [0], supervisor._start
+    starts, start = [0], Child.start
 
-    def counted(arguments: tuple[Any, ...]) -> BaseProcess:
+    def counted(child: Child, *arguments: Any) -> None:
         starts[0] += 1
         if starts[0] == number:
             raise error
-        return start(arguments)
+        start(child, *arguments)
 
-    monkeypatch.setattr(supervisor, "_start", counted)
+    monkeypatch.setattr(Child, "start", counted)
 
 
 def test_a_start_that_fails_is_tried_again_and_harms_nobody(
@@ -136,13 +137,13 @@ def test_a_start_that_fails_is_tried_again_and_harms_nobody(
 ) -> None:
     monkeypatch.setattr(supervisor_module, "_FIRST_RESTART_SECONDS", 0.01)
     supervisor = Supervisor(note, [(str(tmp_path), "a"), (str(tmp_path), "b")])
-    break_start(monkeypatch, supervisor, 2, OSError(12, "Cannot allocate memory"))
+    break_start(monkeypatch, 2, OSError(12, "Cannot allocate memory"))
     assert supervisor.run().stopped_by == "done"
     assert (len(files(tmp_path, "a")), len(files(tmp_path, "b"))) == (1, 1)
     assert "Cannot allocate memory" in caplog.text
 
 
-def end_well(folder: str, name: str) -> None:
+def end_well(folder: str, name: str, tell: object) -> None:
     """A child that notes that it was asked to end, and takes its time."""
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
@@ -159,7 +160,7 @@ def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
     supervisor = Supervisor(end_well, [(str(tmp_path), "up")])
     reap = supervisor._reap
 
-    def broken() -> None:
+    def broken(place: object) -> None:
         monkeypatch.setattr(supervisor, "_reap", reap)
         raise ZeroDivisionError
 

@@ -1,9 +1,12 @@
 """The boto3 client: made at its first use, with the settings that were given."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.hooks import HierarchicalEmitter
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
@@ -19,7 +22,7 @@ class Session:
 
     def client(self, service: str, **keywords: Any) -> Any:
         self.asked.append((service, keywords))
-        return object()
+        return SimpleNamespace(meta=SimpleNamespace(events=HierarchicalEmitter()))
 
 
 def test_nothing_is_made_before_the_first_use_and_one_client_after_it() -> None:
@@ -127,3 +130,24 @@ def test_both_clients_share_the_credentials_of_one_session(monkeypatch: pytest.M
 def test_a_session_that_is_not_boto3_s_has_one_client() -> None:
     source = ClientSource(MemorySession())
     assert source.quick_client is source.client
+
+
+def test_every_request_is_told_with_its_action() -> None:
+    told: list[str] = []
+    client = ClientSource(MemorySession(), on_request=told.append).client
+    url = client.create_queue(QueueName="jobs")["QueueUrl"]
+    client.send_message(QueueUrl=url, MessageBody="x")
+    assert told == ["CreateQueue", "SendMessage"]
+
+
+def test_a_repetition_is_a_request_too() -> None:
+    told: list[str] = []
+    # Nobody listens there: botocore repeats the call once.
+    nowhere = "http://127.0.0.1:9"
+    session = boto3.session.Session("x", "x", region_name="local")
+    source = ClientSource(
+        session, retry_max_attempts=1, endpoint_url=nowhere, on_request=told.append
+    )
+    with pytest.raises(EndpointConnectionError):
+        source.client.list_queues()
+    assert told == ["ListQueues", "ListQueues"]
