@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -13,10 +13,13 @@ from typing import Any, Literal, Protocol
 from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
 from sqsw.core.arguments import call_handler
-from sqsw.core.current_job import CurrentJob, JobContext
+from sqsw.core.current_job import CurrentJob, JobContext, Place
+from sqsw.core.job_host import FunctionCall, job_host
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult, RetryJob
 from sqsw.middleware.chain import Middleware, run_chain
+from sqsw.middleware.options import Executor
+from sqsw.middleware.time_limit import TimeLimit
 
 __all__ = ["DEFAULT_CONTEXT_VAR", "ProcessingResult", "Processor", "RetryJob"]
 
@@ -67,6 +70,14 @@ class Processor:
         The job name.
     pass_context, context_var :
         Whether the function takes the job context, and under which name.
+    middlewares :
+        What stands around these jobs, inside of what stands around all jobs of the queue.
+    time_limit :
+        Seconds that a job may run; None for the limit of the worker.
+    executor :
+        ``auto``: a thread, or the event loop where the function is ``async def``. ``process``: the
+        function runs in a process of the worker's pool, all else of the job in the worker. What
+        such a job takes and raises has to be picklable.
     """
 
     queue: ProcessorQueue
@@ -74,6 +85,16 @@ class Processor:
     job_name: str = ""
     pass_context: bool = False
     context_var: str = DEFAULT_CONTEXT_VAR
+    middlewares: Sequence[Middleware] = ()
+    time_limit: float | None = None
+    executor: Executor = "auto"
+
+    def __post_init__(self) -> None:
+        if self.executor == "process" and self.is_async:
+            raise TypeError(
+                f"{self.job_name!r} is a coroutine, and cannot run in a process of the pool: "
+                "write it as a plain function, or leave out executor"
+            )
 
     @classmethod
     def maker(cls, **kwargs: Any) -> Callable[..., "Processor"]:
@@ -102,43 +123,64 @@ class Processor:
         take are dropped, so that senders and workers can be deployed in either order.
         """
         if not self.pass_context:
-            return call_handler(self.fn, [], job_kwargs)
+            return self._call([], job_kwargs)
         job_context = args[0] if args else kwargs.get("job_context")
         if job_context is None:  # an override with one argument has not passed it on
             job = current_job()
             job_context = job.context if job else {}
-        return call_handler(self.fn, [], {**job_kwargs, self.context_var: job_context})
+        return self._call([], {**job_kwargs, self.context_var: job_context})
 
     def process_batch(self, jobs: list[dict[str, Any]]) -> Any:
         """Call the function with the keyword dictionaries of several jobs."""
-        return self.fn(jobs)
+        return self._call([jobs], {})
+
+    def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        elsewhere = job_host.get().call_elsewhere
+        if self.executor != "process" or elsewhere is None:
+            return call_handler(self.fn, args, kwargs)
+        job = current_job()
+        elsewhere(
+            FunctionCall(
+                queue_name=self.queue_name,
+                job_name=self.job_name,
+                module=getattr(self.fn, "__module__", ""),
+                qualified_name=getattr(self.fn, "__qualname__", ""),
+                args=args,
+                kwargs=kwargs,
+                job=job and replace(job, messages=[m.without_content() for m in job.messages]),
+            )
+        )
+        return None
+
+    def _around(self) -> Sequence[Middleware]:
+        return limited(self.time_limit, [*self.queue.middlewares, *self.middlewares])
 
     def process_message(self, message: Message) -> ProcessingResult:
         """Run the job of a message, and tell how it ended."""
-        return run_job(self._one(message), self.queue.middlewares)
+        return run_job(self._one(message), self._around())
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages as one list; one result for each of them."""
         readable, results = self._readable(messages)
         if readable:
-            result = run_job(self._many(readable), self.queue.middlewares)
+            result = run_job(self._many(readable), self._around())
             results.update((message.receipt_handle, result) for message, _ in readable)
         return [results[message.receipt_handle] for message in messages]
 
     async def process_message_async(self, message: Message) -> ProcessingResult:
         """The same as :meth:`process_message`, on the event loop."""
-        return await run_job_async(self._one(message), self.queue.middlewares)
+        return await run_job_async(self._one(message), self._around())
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
         readable, results = self._readable(messages)
         if readable:
-            result = await run_job_async(self._many(readable), self.queue.middlewares)
+            result = await run_job_async(self._many(readable), self._around())
             results.update((message.receipt_handle, result) for message, _ in readable)
         return [results[message.receipt_handle] for message in messages]
 
     def _one(self, message: Message) -> "OpenJob":
-        def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
+        def open_job(place: Place) -> tuple[CurrentJob, Callable[[], Any]]:
             job = unpack_job(message, self.queue.accept)
             context = JobContext(job.job_context)
             process: Callable[..., Any] = self.process
@@ -146,7 +188,7 @@ class Processor:
             arguments = [job.job_kwargs, context] if way == "position" else [job.job_kwargs]
             if way == "keyword":
                 process = partial(process, job_context=context)
-            running = CurrentJob((message,), self.job_name, context)
+            running = CurrentJob((message,), self.job_name, context, self._place(place))
             return running, partial(self._checked, process, *arguments)
 
         return open_job
@@ -161,11 +203,15 @@ class Processor:
                 for job, context in zip(jobs, contexts, strict=True)
             ]
 
-        def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
-            running = CurrentJob(tuple(messages), self.job_name, contexts[0])
+        def open_job(place: Place) -> tuple[CurrentJob, Callable[[], Any]]:
+            running = CurrentJob(tuple(messages), self.job_name, contexts[0], self._place(place))
             return running, partial(self._checked, self.process_batch, jobs)
 
         return open_job
+
+    def _place(self, place: Place) -> Place:
+        elsewhere = self.executor == "process" and job_host.get().call_elsewhere is not None
+        return "process" if elsewhere else place
 
     def _readable(
         self, messages: Sequence[Message]
@@ -197,7 +243,13 @@ class Processor:
 
 
 #: Decodes a job and says how to call it; what it raises is a failure of the job.
-OpenJob = Callable[[], tuple[CurrentJob, Callable[[], Any]]]
+OpenJob = Callable[[Place], tuple[CurrentJob, Callable[[], Any]]]
+
+
+def limited(seconds: float | None, middlewares: Sequence[Middleware]) -> Sequence[Middleware]:
+    """These middlewares inside a time limit: this one, else that of the worker, else none."""
+    seconds = job_host.get().time_limit if seconds is None else seconds
+    return middlewares if seconds is None else [TimeLimit(seconds), *middlewares]
 
 
 def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingResult:
@@ -210,7 +262,7 @@ def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingR
     """
     raised = _Raised()
     try:
-        job, call = open_job()
+        job, call = open_job("thread")
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
             if inspect.isawaitable(returned):
@@ -232,7 +284,7 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
     """
     raised = _Raised()
     try:
-        job, call = open_job()
+        job, call = open_job("loop")
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
             if inspect.isawaitable(returned):

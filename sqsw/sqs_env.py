@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import AsyncTask
 from sqsw.backoff_policies import DEFAULT_BACKOFF
@@ -18,6 +18,7 @@ from sqsw.core.events import EventBus, RequestSent
 from sqsw.core.redrive_policy import RedrivePolicy
 from sqsw.core.settings import WorkerSettings
 from sqsw.middleware.chain import Middleware
+from sqsw.middleware.options import ProcessorOptions
 from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.job_queue import JobQueue
@@ -272,6 +273,7 @@ class SQSEnv:
         *,
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
+        middlewares: Sequence[Middleware] | None = None,
     ) -> JobQueue: ...
     @overload
     def queue(
@@ -283,6 +285,7 @@ class SQSEnv:
         *,
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
+        middlewares: Sequence[Middleware] | None = None,
     ) -> Q: ...
     def queue(
         self,
@@ -293,6 +296,7 @@ class SQSEnv:
         *,
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
+        middlewares: Sequence[Middleware] | None = None,
     ) -> Any:
         """The queue of this name; made at the first call, the same object from then on.
 
@@ -310,6 +314,8 @@ class SQSEnv:
             The queue URL, where the queue is not to be looked up by its name.
         accept :
             The content types that may be read; None for what the environment accepts.
+        middlewares :
+            What stands around the jobs of this queue, inside of what stands around all jobs.
 
         Raises
         ------
@@ -321,7 +327,7 @@ class SQSEnv:
         with self._lock:
             known = self.queues.get(queue_name)
             if known is None:
-                options = {"queue_url": queue_url, "accept": accept}
+                options = {"queue_url": queue_url, "accept": accept, "middlewares": middlewares}
                 known = self.queues[queue_name] = (queue_maker or JobQueue)(
                     env=self,
                     name=queue_name,
@@ -344,6 +350,7 @@ class SQSEnv:
             "batching_policy": (batching_policy, batching_policy != known.batching_policy),
             "backoff_policy": (backoff_policy, backoff_policy != known.backoff_policy),
             "accept": (accept, set(accept or ()) != set(known.accept or ())),
+            "middlewares": (middlewares, middlewares != known.own_middlewares),
         }
         for option, (value, differs) in asked.items():
             if value is not None and differs:
@@ -361,10 +368,16 @@ class SQSEnv:
         job_name: str,
         pass_context: Literal[False] = False,
         context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
     @overload
     def processor(
-        self, queue_name: str, job_name: str, pass_context: bool, context_var: str = ...
+        self,
+        queue_name: str,
+        job_name: str,
+        pass_context: bool,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     def processor(
         self,
@@ -372,12 +385,13 @@ class SQSEnv:
         job_name: str,
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name on this queue.
 
         See :meth:`sqsw.queue.JobQueue.processor`.
         """
-        return self.job_queue(queue_name).processor(job_name, pass_context, context_var)
+        return self.job_queue(queue_name).processor(job_name, pass_context, context_var, **options)
 
     def job_queue(self, queue_name: str) -> JobQueue:
         """The queue of this name, which must not be a raw queue.

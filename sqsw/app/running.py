@@ -1,7 +1,7 @@
 """Run the jobs of an environment."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,7 @@ def run_queues(
     shutdown_policy_maker: Callable[[], ShutdownPolicy] | None = None,
     listeners: Iterable[Listener] = (),
     processors_from: str | None = None,
+    load: Callable[[], SQSEnv] | None = None,
 ) -> "WorkerReport":
     """Run the jobs of these queues until a signal or the shutdown policy ends it.
 
@@ -96,6 +97,9 @@ def run_queues(
         Told of every event, or of those that they choose in a method ``subscribe_to``.
     processors_from :
         See :func:`queues_to_work`.
+    load :
+        Makes the environment in processes of the pool; it is pickled. None: functions are found
+        there by the modules that they are in.
 
     Raises
     ------
@@ -125,8 +129,27 @@ def run_queues(
         events=env.events,
         shares=named,
         policy_of=never if policy is None else lambda _: policy,
+        load=None if load is None else FunctionsOf(load),
     )
     return replace(report, requests=tally.requests)
+
+
+@dataclass(frozen=True)
+class FunctionsOf:
+    """Loads an environment in a process of the pool; what it returns finds a job's function."""
+
+    load: Callable[[], SQSEnv]
+
+    def __call__(self) -> Callable[[str, str], Callable[..., object] | None]:
+        """Load it."""
+        env = self.load()
+
+        def find(queue_name: str, job_name: str) -> Callable[..., object] | None:
+            queue = env.queues.get(queue_name)
+            processor = queue.get_processor(job_name) if isinstance(queue, JobQueue) else None
+            return None if processor is None else processor.fn
+
+        return find
 
 
 def subscribe(listener: Listener, events: EventBus) -> None:

@@ -112,7 +112,11 @@ def work_in_child(order: WorkOrder, tell: Callable[[Event], None]) -> Ending:
     env.events.subscribe(tell)
     _ChildLog().subscribe_to(env.events)
     report = run_queues(
-        env, order.shares, settings=order.settings, processors_from=order.processors_from
+        env,
+        order.shares,
+        settings=order.settings,
+        processors_from=order.processors_from,
+        load=order.open_env,
     )
     return ending_of(report)
 
@@ -153,6 +157,7 @@ def run_app(
             shutdown_policy_maker=shutdown_policy_maker,
             listeners=listeners,
             processors_from=processors_from,
+            load=load,
         )
     refuse_memory(env)
     return run_supervised(

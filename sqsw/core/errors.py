@@ -119,6 +119,11 @@ class DecodeError(SQSError):
 class JobTimeout(SQSError):
     """A job ran longer than its time limit."""
 
+    def __init__(
+        self, message: str = "the job ran longer than its time limit", **keywords: Any
+    ) -> None:
+        super().__init__(message, **keywords)
+
 
 class MessageRefused(SQSError):
     """SQS would refuse this message, so it was not sent."""

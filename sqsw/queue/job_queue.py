@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
@@ -12,7 +12,13 @@ from sqsw.core.arguments import check_function, place_of
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
-from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor, as_result, judge
+from sqsw.middleware.options import ProcessorOptions
+from sqsw.processors import (
+    DEFAULT_CONTEXT_VAR,
+    Processor,
+    as_result,
+    judge,
+)
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.outbox import Outbox
 from sqsw.transport.batches import Entry, check_entry, fit_to_queue
@@ -62,11 +68,19 @@ class JobQueue(GenericQueue):
 
     @overload
     def processor(
-        self, job_name: str, pass_context: Literal[False] = False, context_var: str = ...
+        self,
+        job_name: str,
+        pass_context: Literal[False] = False,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
     @overload
     def processor(
-        self, job_name: str, pass_context: bool, context_var: str = ...
+        self,
+        job_name: str,
+        pass_context: bool,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     @refusing_a_queue_name
     def processor(
@@ -74,6 +88,7 @@ class JobQueue(GenericQueue):
         job_name: str,
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name.
 
@@ -86,6 +101,9 @@ class JobQueue(GenericQueue):
             The job name.
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
+        options :
+            ``middlewares``, ``time_limit`` and ``executor`` of its
+            :class:`~sqsw.processors.Processor`.
 
         Raises
         ------
@@ -97,7 +115,7 @@ class JobQueue(GenericQueue):
 
         def register(fn: Callable[..., object]) -> AsyncTask[...]:
             self.refuse_other(job_name, fn)
-            return self.connect_processor(job_name, fn, pass_context, context_var)
+            return self.connect_processor(job_name, fn, pass_context, context_var, **options)
 
         return register
 
@@ -107,6 +125,7 @@ class JobQueue(GenericQueue):
         processor: Callable[P, object],
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
+        **options: Unpack[ProcessorOptions],
     ) -> AsyncTask[P]:
         """Run ``processor`` for jobs of this name, in place of whatever ran for it before.
 
@@ -123,6 +142,7 @@ class JobQueue(GenericQueue):
             job_name=job_name,
             pass_context=pass_context,
             context_var=context_var,
+            **options,
         )
         self.sources[job_name] = self.env.registration_source
         return AsyncTask(self, job_name, processor, (context_var,) if pass_context else ())
@@ -264,9 +284,13 @@ class JobQueue(GenericQueue):
     # -- running -----------------------------------------------------------------------------
 
     def kind_of(self, message: Message) -> Kind:
-        """Whether the job of a message wants a thread or the event loop."""
+        """Whether the job of a message wants a thread, the event loop or a process."""
         processor = self.processors.get(job_name_of(message) or "")
-        return "loop" if processor is not None and processor.is_async else "thread"
+        if processor is None:
+            return "thread"
+        if processor.executor == "process":
+            return "process"
+        return "loop" if processor.is_async else "thread"
 
     def job_name_of(self, message: Message) -> str | None:
         """The job name of a message; None where it has none."""

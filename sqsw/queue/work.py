@@ -21,6 +21,7 @@ from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.children import Ending
+from sqsw.worker.executors.processes import Load
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.once import process_once
 from sqsw.worker.supervisor import Supervisor
@@ -56,7 +57,7 @@ class WorkableQueue(Protocol):
         ...
 
     def kind_of(self, message: Message) -> Kind:
-        """Whether the job of a message wants a thread or the event loop."""
+        """Whether the job of a message wants a thread, the event loop or a process."""
         ...
 
     def job_name_of(self, message: Message) -> str | None:
@@ -76,6 +77,7 @@ def work_queues(
     events: EventBus,
     shares: Iterable[QueueShare] = (),
     policy_of: Callable[[str], ShutdownPolicy] = never,
+    load: Load | None = None,
 ) -> WorkerReport:
     """Run the jobs of these queues in one worker until it is told to stop.
 
@@ -86,6 +88,9 @@ def work_queues(
     policy_of :
         The shutdown policy for the queue of this name. Queues that are given the same policy
         object leave together.
+    load :
+        Finds the functions of jobs in the processes of the pool; None: by the modules that they
+        are in.
 
     Raises
     ------
@@ -101,7 +106,7 @@ def work_queues(
             events.publish(warning)
         share = by_name.get(queue.name, QueueShare(queue.name))
         lanes.append(_lane(queue, attributes, settings, share, policy_of(queue.name)))
-    return Worker(lanes, settings, events).run()
+    return Worker(lanes, settings, events, load=load).run()
 
 
 def work_apart(

@@ -22,8 +22,8 @@ _LIMIT_MARGIN_SECONDS = 5
 #: burn its receives, short enough not to be missed
 _FALLBACK_SECONDS = 30
 
-#: Where a job wants to run: in a thread, or on the event loop.
-Kind = Literal["thread", "loop"]
+#: Where a job wants to run: in a thread, on the event loop, or in a process of the pool.
+Kind = Literal["thread", "loop", "process"]
 
 #: Runs the jobs of some messages (one, unless the queue hands out lists): a result for each, in
 #: the order of the messages. It never raises.

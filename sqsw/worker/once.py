@@ -76,7 +76,11 @@ class _Batch:
         one_slot = Credits({lane.name: lane.share.weight}, 1, 0, lock)
         self._dispatcher = Dispatcher(
             [([lane], ReadyMessages([lane], one_slot))],
-            {"thread": InlineExecutor(), "loop": InlineExecutor(coroutines=True)},
+            {
+                "thread": InlineExecutor(),
+                "loop": InlineExecutor(coroutines=True),
+                "process": InlineExecutor(),
+            },
             lock=lock,
             watch=self._heartbeat.watch,
             lose=self._heartbeat.lose,

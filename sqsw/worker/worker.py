@@ -17,7 +17,9 @@ from typing import Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
-from sqsw.core.events import DrainStarted, EventBus, WorkerStarted, WorkerStopped
+from sqsw.core.current_job import CurrentJob
+from sqsw.core.events import DrainStarted, EventBus, JobStuck, WorkerStarted, WorkerStopped
+from sqsw.core.job_host import JobHost, job_host
 from sqsw.core.message import Message
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.worker_report import WorkerReport
@@ -25,6 +27,7 @@ from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.loop import LoopExecutor
+from sqsw.worker.executors.processes import Load, ProcessExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds
 from sqsw.worker.lane import Kind, Lane, Poll
@@ -60,6 +63,8 @@ class Worker:
         The numbers.
     events :
         Whom to tell what happens.
+    load :
+        Finds the functions of jobs in the processes of the pool; it is pickled.
     """
 
     def __init__(
@@ -68,8 +73,10 @@ class Worker:
         settings: WorkerSettings | None = None,
         events: EventBus | None = None,
         *,
+        load: Load | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
+        self._load = load
         self._lanes = list(lanes)
         self._settings = settings or WorkerSettings()
         self._events = events or EventBus()
@@ -102,7 +109,11 @@ class Worker:
             linger_seconds=settings.ack_linger_seconds,
             clock=self._clock,
         )
-        self._executors: dict[Kind, Executor] = {"thread": ThreadExecutor(), "loop": LoopExecutor()}
+        self._executors: dict[Kind, Executor] = {
+            "thread": ThreadExecutor(),
+            "loop": LoopExecutor(),
+            "process": ProcessExecutor(self._load),
+        }
         lock = threading.Lock()
         self._pools = make_pools(self._lanes, settings, lock)
         self._dispatcher = Dispatcher(
@@ -184,8 +195,11 @@ class Worker:
         slots = sum(ready.credits.slots for _, ready in self._pools)
         self._vital_signs.slots = slots
         back: list[Role] = [self._heartbeat, self._acknowledger, *self._executors.values()]
+        host = JobHost(time_limit=self._settings.time_limit, on_stuck=self._job_stuck)
+        token = job_host.set(host)  # executors give it to their jobs
         for role in back:
             role.start()
+        job_host.reset(token)
         self._events.publish(WorkerStarted(tuple(lane.name for lane in self._lanes), slots))
         front: list[Role] = [self._dispatcher, self._watch, *self._pollers]
         for role in front:
@@ -272,6 +286,11 @@ class Worker:
         self._acknowledger.stop(deadline)
         self._heartbeat.stop(deadline)
         return unfinished
+
+    def _job_stuck(self, job: CurrentJob) -> None:
+        for message in job.messages:
+            self._events.publish(JobStuck(message, job.job_name))
+        self.stop("stuck_job")
 
     # What the roles call; methods here, since they are made one after the other.
 

@@ -129,6 +129,7 @@ def _run(
                 shutdown_policy_maker=policy,
                 processors_from=processors_from,
                 listeners=[logs, *listeners],
+                load=load,
             )
         refuse_memory(env)
         order = WorkOrder(load, shares, settings, processors_from)
