@@ -256,6 +256,13 @@ class ChildExited(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ChildEnded(Event):
+    """A worker process ended as it was to."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChildReplaced(Event):
     """Another worker process has taken over from this one, which drains now."""
 

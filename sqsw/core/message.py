@@ -26,7 +26,7 @@ class Lease:
         self.lost = threading.Event()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # In another process it is nobody's: the clock there counts from elsewhere.
+        # In another process it is nobody's.
         return Lease, ()
 
 

@@ -7,6 +7,7 @@ Where an application has configured no logging at all, the standard library stil
 and errors on stderr.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -230,8 +231,10 @@ class LogListener:
     ) -> None:
         if isinstance(event, JobEnded):
             extra["seconds_s"] = round(event.duration_seconds, 6)
-        job_name = event.job_name and event.job_name[:_NAME_LENGTH]
-        self._message(level, name, event.message, exc_info, job=job_name, **extra)
+        if self._logger.isEnabledFor(level):
+            job_name = event.job_name and event.job_name[:_NAME_LENGTH]
+            extra.update(_context_of(event.message))
+            self._message(level, name, event.message, exc_info, job=job_name, **extra)
 
     def _message(
         self,
@@ -263,3 +266,14 @@ class LogListener:
 def _reason_of(error: BaseException) -> str:
     why = getattr(error, "why", None)
     return f"{error}: {why}" if why else str(error)
+
+
+def _context_of(message: Message) -> dict[str, object]:
+    """The job context under its key, where there is one that needs no codec but JSON to be read."""
+    text = message.string_attribute("JobContext")
+    if text in (None, "{}") or message.string_attribute("ContentType") != "json":
+        return {}
+    try:
+        return {"context": json.loads(text or "")}
+    except ValueError:  # the job has failed for it, and its line says so
+        return {}

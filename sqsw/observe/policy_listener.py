@@ -8,6 +8,7 @@ from typing import Any
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import ShutdownPolicy
 from sqsw.core.events import (
+    ChildEnded,
     ChildExited,
     Event,
     EventBus,
@@ -17,7 +18,6 @@ from sqsw.core.events import (
     JobRetry,
     JobStarted,
     JobUnknown,
-    MessageReceived,
     Pulse,
     ReceiveDone,
 )
@@ -53,7 +53,7 @@ class PolicyListener:
 
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that matter."""
-        kinds = (JobStarted, MessageReceived, ReceiveDone, Pulse, ChildExited)
+        kinds = (JobStarted, ReceiveDone, Pulse, ChildExited, ChildEnded)
         events.subscribe(self, *_ENDS, *kinds)
 
     def __call__(self, event: Event) -> None:
@@ -61,7 +61,7 @@ class PolicyListener:
         if isinstance(event, Pulse):
             self._in_hand[event.pid] = sum(event.in_hand.values())
             return
-        if isinstance(event, ChildExited):
+        if isinstance(event, ChildExited | ChildEnded):
             self._in_hand.pop(event.pid, None)
             self._running.clear()  # of the others, their pulses tell
             return
@@ -83,9 +83,10 @@ class PolicyListener:
         elif isinstance(event, JobStarted):
             self._running.add(event.message.message_id)
             self._busy()
-        elif isinstance(event, MessageReceived) or self._running or any(self._in_hand.values()):
-            self._busy()
         elif isinstance(event, ReceiveDone):
+            if event.count or self._running or any(self._in_hand.values()):
+                self._busy()
+                return
             self._empty[event.queue_name] += 1
             if self._empty[event.queue_name] >= _EMPTY_RECEIVES:
                 self._policy.update_state(BatchProcessingResult(event.queue_name))

@@ -28,7 +28,7 @@ from sqsw.worker.supervisor import Supervisor
 from sqsw.worker.worker import Worker
 
 #: seconds before a queue is looked at again that could not be reached, at first and at most
-_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 
 # Names of this module, so that a test can take their place.
 _sleep, _jitter = time.sleep, random.random

@@ -13,12 +13,16 @@ from sqsw.transport.service_errors import service_errors
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-#: seconds that an answer may take beyond a long poll before the connection counts as dead
-_ANSWER_SECONDS = 15
+#: seconds that an answer may take beyond a long poll before the connection counts as dead, and that
+#: a connection may take: a worker is to be back within half a minute after a network is
+_ANSWER_SECONDS, _CONNECT_SECONDS = 8, 5
 
 #: seconds to connect and to be answered, and retries, of calls that never wait for a message: who
 #: makes them has leases that run out meanwhile, and tries again by himself
 _QUICK_CONNECT_SECONDS, _QUICK_ANSWER_SECONDS, _QUICK_RETRIES = 3, 10, 1
+
+#: where boto3 reads credentials once, whatever is written there later
+_FILES = ("shared-credentials-file", "config-file")
 
 
 class ClientSource:
@@ -98,6 +102,18 @@ class ClientSource:
                     self._made[quick] = self._make(quick=quick)
         return self._made[quick]
 
+    def refused(self) -> None:
+        """Access was denied: look for other credentials, where somebody may have written them.
+
+        Credentials that renew themselves are left alone, and so is a session that was given.
+        """
+        if self.session is not None or self._own_session is None:
+            return
+        credentials = self._own_session.get_credentials()
+        if credentials is None or credentials.method in _FILES:
+            with self._lock:
+                self._made, self._own_session = {}, None
+
     def resource(self) -> Any:
         """A new boto3 resource; it may be used from one thread only."""
         session, keywords = self._session_and_keywords()
@@ -138,6 +154,7 @@ class ClientSource:
 
         config = Config(
             retries=dict(self._retries),  # type: ignore[arg-type]  # a copy: botocore changes it
+            connect_timeout=_CONNECT_SECONDS,
             read_timeout=MAX_WAIT_SECONDS + _ANSWER_SECONDS,
             max_pool_connections=64,
         )

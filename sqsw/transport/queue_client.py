@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
+from sqsw.core.errors import AccessDenied
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
 from sqsw.transport.batches import Entry, EntryFailure
@@ -109,15 +110,19 @@ class QueueClient:
             keywords["VisibilityTimeout"] = visibility_timeout
         client = self.boto3_client
         asked = time.monotonic()
-        with service_errors(f"receive from {self.name!r}", self.name):
-            answer = client.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=min(max_messages, MAX_BATCH_ENTRIES),
-                WaitTimeSeconds=int(wait_seconds),
-                AttributeNames=["All"],
-                MessageAttributeNames=["All"],
-                **keywords,
-            )
+        try:
+            with service_errors(f"receive from {self.name!r}", self.name):
+                answer = client.receive_message(
+                    QueueUrl=url,
+                    MaxNumberOfMessages=min(max_messages, MAX_BATCH_ENTRIES),
+                    WaitTimeSeconds=int(wait_seconds),
+                    AttributeNames=["All"],
+                    MessageAttributeNames=["All"],
+                    **keywords,
+                )
+        except AccessDenied:
+            self._clients.refused()
+            raise
         now = hidden_at = time.monotonic()
         if not answer["ResponseMetadata"].get("RetryAttempts"):
             # The lease runs since SQS hid the message, however late the answer got here; better a

@@ -24,7 +24,7 @@ from sqsw.worker.lane import Lane, Poll, receive
 logger = logging.getLogger(__name__)
 
 #: seconds before a failed receive is repeated, at first and at most
-_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 
 #: seconds; a closed lane is told at once, so this is for nothing but safety
 _CREDIT_SECONDS = 5.0

@@ -14,7 +14,7 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -108,7 +108,7 @@ class Reports:
                 break
             frame = bytes(self._data[_LENGTH.size : end])
             del self._data[:end]
-            yield from pickle.loads(frame)  # noqa: S301  # written by our own child, on its own pipe
+            yield from _events(frame)
 
     def close(self) -> None:
         """Read no more."""
@@ -116,28 +116,58 @@ class Reports:
         self._connection.close()
 
 
+#: An event on its way: its class and its values. A dataclass by itself is pickled field by field in
+#: Python, which costs more than all else that is done for an event.
+_Values = tuple[type[Event], list[Any]]
+
+
+_kept_names: dict[type[Event], tuple[str, ...]] = {}
+
+
+def _names(kind: type[Event]) -> tuple[str, ...]:
+    if kind not in _kept_names:
+        _kept_names[kind] = tuple(field.name for field in fields(kind))
+    return _kept_names[kind]
+
+
 def _packed(events: Sequence[Event]) -> bytes:
     """One frame. Events of one message share it, so that it travels once."""
-    bare: dict[int, Message] = {}
+    bare: dict[int, tuple[Any, ...]] = {}
     plain = [_plain(event, bare) for event in events]
     try:
-        data = pickle.dumps(plain)
+        data = pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)
     except Exception:  # an error of ours that carries something of the job's
         logger.exception("some events cannot be told to the supervisor")
-        data = pickle.dumps([event for event in plain if not hasattr(event, "error")])
+        data = pickle.dumps([values for values in plain if "error" not in _names(values[0])])
     return _LENGTH.pack(len(data)) + data
 
 
-def _plain(event: Event, bare: dict[int, Message]) -> Event:
-    changes: dict[str, Any] = {}
-    if isinstance(event, MessageEvent):
-        message = event.message
-        changes["message"] = bare.setdefault(id(message), message.without_content())
-    for field in fields(event):
-        value = getattr(event, field.name)
-        if isinstance(value, BaseException):
-            changes[field.name] = _told(value)
-    return replace(event, **changes) if changes else event
+def _plain(event: Event, bare: dict[int, tuple[Any, ...]]) -> _Values:
+    kind = type(event)
+    values = [getattr(event, name) for name in _names(kind)]
+    for index, value in enumerate(values):
+        if isinstance(value, Message):
+            key = id(value)
+            if key not in bare:
+                bare[key] = (value.message_id, dict(value.attributes), value.queue_name)
+            values[index] = bare[key]
+        elif isinstance(value, BaseException):
+            values[index] = _told(value)
+    return kind, values
+
+
+def _events(frame: bytes) -> Iterator[Event]:
+    messages: dict[int, Message] = {}
+    for kind, values in pickle.loads(frame):  # noqa: S301  # written by our own child, on its own pipe
+        if issubclass(kind, MessageEvent):
+            key = id(values[0])
+            if key not in messages:
+                message_id, attributes, queue_name = values[0]
+                messages[key] = Message(
+                    message_id, "", "", attributes=attributes, queue_name=queue_name
+                )
+            values[0] = messages[key]
+        yield kind(*values)
 
 
 def _told(error: BaseException) -> BaseException:

@@ -32,6 +32,7 @@ from sqsw.core.errors import (
     TaskNotFound,
 )
 from sqsw.core.events import (
+    ChildEnded,
     ChildExited,
     ChildReplaced,
     Event,
@@ -306,6 +307,8 @@ class Supervisor:
             if child.why_killed or not expected:
                 self._restarts += 1
                 self._events.publish(ChildExited(pid, exit_code, child.why_killed))
+            else:
+                self._events.publish(ChildEnded(pid))
             if exit_code == 0 and not child.asked:
                 place.start_at = None  # done, by its own judgement
             elif not self._ending and (was_successor or place.child is None):

@@ -144,7 +144,25 @@ def _run(
 
 
 def _listeners(stack: ExitStack, options: dict[str, Any]) -> list[Any]:
-    return []
+    """What listens beside the log, each from now to the end of the work."""
+    http, file = options["http"], options["health_file"]
+    if http is None and file is None:
+        return []
+    from sqsw.observe.health import Health, HealthFile
+
+    health = Health()
+    listeners: list[Any] = [health]
+    if file is not None:
+        stack.enter_context(HealthFile(file, health))
+    if http is not None:
+        from sqsw.observe.http import HealthServer
+        from sqsw.observe.metrics import Metrics
+
+        metrics = Metrics(health)
+        listeners.append(metrics)
+        host, port = http
+        stack.enter_context(HealthServer(host, port, health, metrics))
+    return listeners
 
 
 def _conclude(invocation: Invocation, report: "WorkerReport", seconds: float) -> None:

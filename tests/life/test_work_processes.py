@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -265,3 +267,47 @@ def test_a_process_without_a_sign_of_life_is_killed(work: Work) -> None:
     assert exited["pid"] in work.notes("held")
     work.running.send_signal(signal.SIGTERM)
     work.running.send_signal(signal.SIGTERM)
+
+
+def page(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_health_and_metrics_over_http(work: Work, processes: str) -> None:
+    work.create_queue()
+    work.send("note", name="a")
+    work.send("wait")
+    work.send("fail")
+    health_file = work.folder / "healthy"
+    work.start(
+        *("--processes", processes, "--http", "0", "--health-file", str(health_file)),
+        *("-c", "3", "--visibility-timeout", "30s"),
+    )
+    port = work.wait_for("http_started")[0]["port"]
+    work.wait_for_notes("a")
+    work.wait_for_notes("started")
+    wait_until(lambda: page(port, "/ready")[0] == 200)
+    assert health_file.exists()
+    assert page(port, "/health") == (200, '{"status": "ok"}')
+    assert page(port, "/nowhere")[0] == 404
+    wait_until(lambda: "sqsw_slots_busy 1.0" in page(port, "/metrics")[1])
+    text = page(port, "/metrics")[1]
+    assert f"sqsw_slots {3.0 * int(processes)}" in text
+    assert 'sqsw_jobs_total{job="note",outcome="done",queue="jobs"} 1.0' in text
+    assert 'sqsw_jobs_total{job="",outcome="unknown",queue="jobs"} 1.0' in text
+    assert 'sqsw_job_run_seconds_count{job="note",queue="jobs"} 1.0' in text
+    assert 'sqsw_job_wait_seconds_count{job="note",queue="jobs"} 1.0' in text
+    assert 'sqsw_messages_in_hand{queue="jobs"} 1.0' in text
+    assert 'sqsw_worker_requests_total{action="ReceiveMessage"}' in text
+    work.running.terminate()
+    wait_until(lambda: page(port, "/ready")[0] == 503)
+    assert page(port, "/health")[0] == 200
+    (work.folder / "go-on").touch()
+    work.end()
+    assert not health_file.exists()

@@ -1,5 +1,6 @@
 """The boto3 client: made at its first use, with the settings that were given."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -151,3 +152,28 @@ def test_a_repetition_is_a_request_too() -> None:
     with pytest.raises(EndpointConnectionError):
         source.client.list_queues()
     assert told == ["ListQueues", "ListQueues"]
+
+
+def test_credentials_of_a_file_are_read_again_after_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+
+    def write(key: str) -> None:
+        file.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = x\n")
+
+    def key_of(source: ClientSource) -> str:
+        source.refused()
+        key: str = source.client._request_signer._credentials.access_key  # type: ignore[attr-defined]  # nowhere else to be seen
+        return key
+
+    write("old")
+    ours = ClientSource(region="local")
+    theirs = ClientSource(boto3.session.Session(region_name="local"))
+    assert (key_of(ours), key_of(theirs)) == ("old", "old")
+    write("new")
+    assert (key_of(ours), key_of(theirs)) == ("new", "old")

@@ -76,12 +76,12 @@ def test_no_credit_no_receive() -> None:
     assert kit.client.receives == []
 
 
-def test_errors_back_off_up_to_thirty_seconds() -> None:
+def test_errors_back_off_up_to_less_than_half_a_minute() -> None:
     kit = Kit()
     kit.client.inbox = [ConnectionFailed("no network")] * 9
     for _ in range(9):
         kit.poller.step()
-    assert kit.pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert kit.pauses == [0.5, 1, 2, 4, 8, 16, 25, 25, 25]
     assert [event.retry_seconds for event in kit.told] == kit.pauses
     assert names(kit.told) == ["ReceiveError"] * 9
     assert kit.credits.take("emails", 10, 0) == 8
