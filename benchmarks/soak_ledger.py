@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Ledger:
         return ""
 
 
-def records(lines: Iterable[str]) -> Iterator[dict[str, object]]:
+def records(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The JSON lines of a log; a process that was killed may have left half of one."""
     for line in lines:
         try:

@@ -218,3 +218,19 @@ def test_at_the_start_what_cannot_heal_ends_it(scene: Scene, fault: str, code: i
     scene.proxy.be("ok")
     assert process.returncode == code
     assert FAULTS[fault] in (scene.folder / "start").read_text()
+
+
+def test_a_second_signal_ends_a_worker_whose_sqs_does_not_answer(scene: Scene) -> None:
+    number = scene.send()
+    process = scene.start()
+    backends.wait_until(lambda: scene.has_run(number), 60, "a job")
+    scene.proxy.be("hang")
+    scene.send()  # its delete, or the next receive, hangs
+    process.terminate()
+    scene.wait_for("drain_started", 1)
+    begin = time.monotonic()
+    process.terminate()
+    process.communicate(timeout=60)
+    scene.proxy.be("ok")
+    assert process.returncode == 143
+    assert time.monotonic() - begin < 8  # two seconds, and a machine that is busy

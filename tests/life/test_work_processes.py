@@ -22,11 +22,18 @@ from tests import backends
 ROOT = Path(__file__).parents[2]
 
 TASKS = """
-import os, time
+import logging, os, threading, time
+from contextlib import contextmanager
 from pathlib import Path
 from sqsw.sqs_env import SQSEnv
 
 env = SQSEnv()
+
+class Around:
+    @contextmanager
+    def around(self, job):
+        leave("around")
+        yield
 
 def leave(name):
     Path("notes").mkdir(exist_ok=True)
@@ -47,6 +54,20 @@ def hold():
     leave("held")
     import re  # a match that takes hours and never gives the interpreter to another thread
     re.match(r"(a+)+$", "a" * 64 + "b")
+
+@env.processor("jobs", "cpu", executor="process", middlewares=[Around()])
+def cpu(forever=False):
+    logging.getLogger("tasks").info("computing")
+    leave("computed")
+    while forever:
+        pass
+
+@env.processor("jobs", "thread")
+def thread():
+    # A thread that would keep the interpreter from ending, and a job that never ends itself.
+    leave("begun")
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    time.sleep(600)
 
 @env.processor("jobs", "die")
 def die():
@@ -311,3 +332,60 @@ def test_health_and_metrics_over_http(work: Work, processes: str) -> None:
     (work.folder / "go-on").touch()
     work.end()
     assert not health_file.exists()
+
+
+def test_functions_in_the_pool_load_the_app_by_its_name_and_end_with_their_worker(
+    work: Work,
+) -> None:
+    work.create_queue()
+    work.send("cpu")
+    work.start("-c", "2", "--drain-timeout", "1")
+    (computed,) = work.wait_for_notes("computed")
+    assert work.wait_for_notes("around") == [work.running.pid]
+    assert computed != work.running.pid
+    (line,) = work.wait_for("computing")
+    assert (line["queue"], line["job"], line["attempt"]) == ("jobs", "cpu", 1)
+    (done,) = work.wait_for("job_done")
+    assert line["id"] == done["id"]
+    work.send("cpu", forever=True)
+    wait_until(lambda: work.counts() == (0, 1))
+    work.running.kill()
+    wait_until(lambda: not is_running(computed))
+
+
+def test_what_is_put_back_does_not_go_on_here(work: Work) -> None:
+    work.create_queue()
+    work.send("thread")
+    work.send("cpu", forever=True)
+    work.start("-c", "2", "--drain-timeout", "60")
+    work.wait_for_notes("begun")
+    (pool,) = work.wait_for_notes("computed")
+    work.running.terminate()
+    work.wait_for("drain_started")
+    begin = time.monotonic()
+    work.running.terminate()
+    work.end(143)
+    assert time.monotonic() - begin < 10
+    assert work.counts() == (2, 0)
+    assert not is_running(pool)
+
+
+def test_a_supervisor_passes_on_what_it_is_asked(work: Work) -> None:
+    work.create_queue()
+    for _ in range(2):
+        work.send("wait")
+    work.start("--processes", "2", "-c", "1", "--http", "0", "--prefetch", "0")
+    work.wait_for_notes("started", 2)
+    port = work.wait_for("http_started")[0]["port"]
+    work.running.send_signal(signal.SIGUSR1)
+    shown = ", in wait\n"
+    wait_until(lambda: (work.folder / "log").read_text().count(shown) == 2)
+    work.running.send_signal(signal.SIGUSR2)
+    wait_until(lambda: page(port, "/ready")[0] == 503)
+    (work.folder / "go-on").touch()
+    wait_until(lambda: work.counts() == (0, 0))
+    work.session.client("sqs").meta.events.emit("sqsw.end-polls")
+    assert work.running.poll() is None  # it stays
+    assert page(port, "/health")[0] == 200
+    work.running.terminate()
+    assert work.end()["done"] == 2
