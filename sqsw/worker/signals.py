@@ -1,5 +1,6 @@
 """Signals as an inbox: what the main thread of a worker reads while it waits."""
 
+import os
 import select
 import signal
 import socket
@@ -52,11 +53,13 @@ class _Role:
 def become_child() -> None:
     """Obey the supervisor from now on: it speaks for the terminal, and for second signals."""
     _Role.is_child = True
-    for number in (*VERBS, FORCE):
+    for number in VERBS:
         # A terminal's Ctrl-C reaches every process, and one press is to be one drain. The others
         # would end a child that has no worker yet.
-        ends = number in (signal.SIGTERM, FORCE)
+        ends = number == signal.SIGTERM
         signal.signal(number, signal.SIG_DFL if ends else signal.SIG_IGN)
+    # Its default would leave a core behind.
+    signal.signal(FORCE, lambda *_: os._exit(128 + FORCE))
 
 
 class SignalInbox:

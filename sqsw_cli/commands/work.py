@@ -50,6 +50,8 @@ class _Load:
     plugins: bool
 
     def __call__(self) -> "SQSEnv":
+        if self.invocation.as_json:
+            sys.stdout = sys.stderr  # as in the command: stdout is for its summary
         # What is wrong with a plugin was said once, by the command.
         return load_env(self.invocation, self.apps, plugins=self.plugins, daemon=True, warns=False)
 

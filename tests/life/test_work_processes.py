@@ -41,6 +41,7 @@ def leave(name):
 
 @env.processor("jobs", "note")
 def note(name):
+    print("noting")  # not among what the command prints
     leave(name)
 
 @env.processor("jobs", "wait")
@@ -58,6 +59,7 @@ def hold():
 @env.processor("jobs", "cpu", executor="process", middlewares=[Around()])
 def cpu(forever=False):
     logging.getLogger("tasks").info("computing")
+    print("computed")
     leave("computed")
     while forever:
         pass

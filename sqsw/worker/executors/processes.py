@@ -8,11 +8,8 @@ serve one call after the other.
 
 import logging
 import multiprocessing
-import os
 import pickle
-import signal
 import threading
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -145,7 +142,5 @@ class _PoolProcess:
 
     def kill(self) -> None:
         """End it now; may be called twice, and from any thread."""
-        with suppress(ProcessLookupError, ValueError):
-            if self._process.pid is not None:
-                os.kill(self._process.pid, signal.SIGKILL)
-                self._process.join(1.0)
+        self._process.kill()
+        self._process.join(1.0)
