@@ -21,13 +21,12 @@ from sqsw.core.events import (
     WorkerFailed,
 )
 from sqsw.core.settings import QueueShare, WorkerSettings
-from sqsw.core.worker_report import WorkerReport
+from sqsw.core.worker_report import Ending, WorkerReport
 from sqsw.observe.logs import LogListener
 from sqsw.observe.policy_listener import PolicyListener
 from sqsw.observe.tally import Tally
 from sqsw.queue.work import ending_of
 from sqsw.sqs_env import SQSEnv
-from sqsw.worker.children import Ending
 from sqsw.worker.children import end_at_once as end_at_once
 from sqsw.worker.recycling import RecyclePolicy as RecyclePolicy
 from sqsw.worker.supervisor import Supervisor

@@ -7,6 +7,12 @@ from typing import Any
 
 from sqsw.core.current_job import CurrentJob
 
+#: Finds the function of a job, by the names of queue and job.
+Find = Callable[[str, str], Callable[..., object] | None]
+
+#: Loads what is needed for that, once in each process of the pool.
+Load = Callable[[], Find]
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:

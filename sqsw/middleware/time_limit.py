@@ -9,17 +9,19 @@ Either way the job fails with :class:`~sqsw.core.errors.JobTimeout`, even if it 
 interruption. One that has not ended ten seconds later makes its worker drain and end.
 """
 
-import asyncio
-import ctypes
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sqsw.core.current_job import CurrentJob
 from sqsw.core.errors import JobTimeout
 from sqsw.core.job_host import call_limit, job_host
+
+if TYPE_CHECKING:
+    import asyncio
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +70,16 @@ class TimeLimit:
             error = raised
         finally:
             alarm.disarm()
-        if alarm.fired and not isinstance(error, KeyboardInterrupt):
-            cause = None if isinstance(error, JobTimeout | asyncio.CancelledError) else error
+        # GeneratorExit: the interruption came on the way into the block, and is on its way up.
+        if alarm.fired and not isinstance(error, KeyboardInterrupt | GeneratorExit):
+            # Of what the interruption became in the job; the interruption itself says nothing.
+            is_own = isinstance(error, Exception) and not isinstance(error, JobTimeout)
             timeout = JobTimeout(
                 f"the job ran longer than its time limit of {self.seconds:g} seconds"
             )
-            raise timeout.with_traceback(error.__traceback__ if error else None) from cause
+            raise timeout.with_traceback(error.__traceback__ if error else None) from (
+                error if is_own else None
+            )
         if error is not None:
             raise error
 
@@ -117,6 +123,8 @@ class _Alarm:
 
 def _cancel() -> tuple[Callable[[], None], Callable[[], None]]:
     """How to end the coroutine that runs here, and how to take that back."""
+    import asyncio  # who has no coroutines starts without it
+
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     if task is None:
         raise RuntimeError("a coroutine is limited inside a task only")
@@ -129,7 +137,7 @@ def _cancel() -> tuple[Callable[[], None], Callable[[], None]]:
     return lambda: _soon(loop, task), clear
 
 
-def _soon(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[object]") -> None:
+def _soon(loop: "asyncio.AbstractEventLoop", task: "asyncio.Task[object]") -> None:
     try:
         loop.call_soon_threadsafe(task.cancel)
     except RuntimeError:  # the loop was closed meanwhile, and the task with it
@@ -138,6 +146,8 @@ def _soon(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[object]") -> None
 
 def _interrupt() -> tuple[Callable[[], None], Callable[[], None]]:
     """The same for the thread that runs here."""
+    import ctypes
+
     thread = ctypes.c_ulong(threading.get_ident())
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 

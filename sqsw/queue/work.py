@@ -13,18 +13,16 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import Busy, ConnectionFailed
 from sqsw.core.events import Event, EventBus, Pulse, QueueWarning, ReceiveDone, ReceiveError
+from sqsw.core.job_host import Load
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
-from sqsw.core.worker_report import WorkerReport
+from sqsw.core.worker_report import Ending, WorkerReport
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
-from sqsw.worker.children import Ending
-from sqsw.worker.executors.processes import Load
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.once import process_once
-from sqsw.worker.supervisor import Supervisor
 from sqsw.worker.worker import Worker
 
 #: seconds before a queue is looked at again that could not be reached, at first and at most
@@ -135,6 +133,8 @@ def work_apart(
         return ending_of(
             work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
         )
+
+    from sqsw.worker.supervisor import Supervisor  # multiprocessing, which few workers need
 
     ensure_logged(events)
     if fork and hasattr(os, "fork") and threading.active_count() == 1:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import SQSError
 from sqsw.core.events import Event, Pulse, WorkerFailed
+from sqsw.core.worker_report import Ending
 from sqsw.worker.reporting import Reporter, Reports
 from sqsw.worker.signals import VERBS, become_child
 
@@ -22,21 +23,6 @@ Method = Literal["fork", "spawn"]
 
 #: What a child runs: with its arguments, and with what takes the events that it tells.
 Target = Callable[..., "Ending | None"]
-
-
-class Ending(NamedTuple):
-    """How a child is to end.
-
-    Attributes
-    ----------
-    exit_code :
-        0: it is done, and is not replaced.
-    at_once :
-        Without waiting for anything: jobs that were put back still run in it.
-    """
-
-    exit_code: int = 0
-    at_once: bool = False
 
 
 class Child:

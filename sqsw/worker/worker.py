@@ -19,15 +19,14 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.current_job import CurrentJob
 from sqsw.core.events import DrainStarted, EventBus, JobStuck, WorkerStarted, WorkerStopped
-from sqsw.core.job_host import JobHost, job_host
+from sqsw.core.job_host import JobHost, Load, job_host
 from sqsw.core.message import Message
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.worker_report import WorkerReport
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor, stack_of
-from sqsw.worker.executors.loop import LoopExecutor
-from sqsw.worker.executors.processes import Load, ProcessExecutor
+from sqsw.worker.executors.late import LateExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds
 from sqsw.worker.lane import Kind, Lane, Poll
@@ -42,6 +41,13 @@ _LOOK_SECONDS = 0.02
 
 #: seconds beyond the drain to put back what is still in hand, and the same after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
+
+
+def _make_loop() -> Executor:
+    # Not before it is needed: asyncio is a tenth of the time that a start takes.
+    from sqsw.worker.executors.loop import LoopExecutor
+
+    return LoopExecutor()
 
 
 class Role(Protocol):
@@ -111,8 +117,8 @@ class Worker:
         )
         self._executors: dict[Kind, Executor] = {
             "thread": ThreadExecutor(),
-            "loop": LoopExecutor(),
-            "process": ProcessExecutor(self._load),
+            "loop": LateExecutor(_make_loop),
+            "process": LateExecutor(self._make_pool),
         }
         lock = threading.Lock()
         self._pools = make_pools(self._lanes, settings, lock)
@@ -138,6 +144,11 @@ class Worker:
         self._pollers = [
             self._make_poller(lane, ready) for pool, ready in self._pools for lane in pool
         ]
+
+    def _make_pool(self) -> Executor:
+        from sqsw.worker.executors.processes import ProcessExecutor
+
+        return ProcessExecutor(self._load)
 
     def _make_poller(self, lane: Lane, ready: ReadyMessages) -> Poller:
         return Poller(

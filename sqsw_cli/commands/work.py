@@ -116,7 +116,6 @@ def _run(
     options: dict[str, Any],
 ) -> "WorkerReport":
     from sqsw.app.running import run_queues
-    from sqsw.app.supervised import WorkOrder, refuse_memory, run_supervised
 
     processes, recycle = options["processes"], options["recycle"]
     policy = policy_maker(options["until_idle"], options["max_jobs"])
@@ -133,6 +132,8 @@ def _run(
                 listeners=[logs, *listeners],
                 load=load,
             )
+        from sqsw.app.supervised import WorkOrder, refuse_memory, run_supervised
+
         refuse_memory(env)
         order = WorkOrder(load, shares, settings, processors_from)
         return run_supervised(

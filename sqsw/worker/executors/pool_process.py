@@ -14,13 +14,7 @@ from typing import Any
 from sqsw.context import job_scope
 from sqsw.core.arguments import call_handler
 from sqsw.core.errors import SQSError
-from sqsw.core.job_host import FunctionCall
-
-#: Finds the function of a job, by the names of queue and job.
-Find = Callable[[str, str], Callable[..., object] | None]
-
-#: Loads what is needed for that, once in each process.
-Load = Callable[[], Find]
+from sqsw.core.job_host import Find, FunctionCall, Load
 
 
 class FunctionNotFound(SQSError):

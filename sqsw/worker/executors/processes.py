@@ -15,9 +15,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from sqsw.core.errors import JobTimeout, SQSError
-from sqsw.core.job_host import FunctionCall, call_limit, job_host
+from sqsw.core.job_host import FunctionCall, Load, call_limit, job_host
 from sqsw.worker.executors.base import Runnable
-from sqsw.worker.executors.pool_process import Load as Load
 from sqsw.worker.executors.pool_process import serve_calls
 from sqsw.worker.executors.threads import ThreadExecutor
 
