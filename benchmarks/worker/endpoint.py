@@ -169,7 +169,8 @@ class Endpoint:
             if not taken:
                 return None
             shown = [
-                b'{"MessageId":"m-%d","ReceiptHandle":"%s/%d' % (number, queue.name.encode(), number)
+                b'{"MessageId":"m-%d","ReceiptHandle":"%s/%d'
+                % (number, queue.name.encode(), number)
                 + queue.template.tail(group, system, attributes)
                 for number, group in taken
             ]

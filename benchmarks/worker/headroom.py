@@ -34,7 +34,9 @@ def show(endpoint: Endpoint) -> None:
           f"{calls / used:.0f} calls/s\n", flush=True)  # fmt: skip
 
 
-def _call(connection: socket.socket, action: str, request: dict[str, object]) -> dict[str, list[dict[str, str]]]:
+def _call(
+    connection: socket.socket, action: str, request: dict[str, object]
+) -> dict[str, list[dict[str, str]]]:
     body = json.dumps(request).encode()
     connection.sendall(
         b"POST / HTTP/1.1\r\nX-Amz-Target: AmazonSQS.%b\r\nContent-Length: %d\r\n\r\n%b"

@@ -13,9 +13,7 @@ _JOBS = 1000
 
 def compare(endpoint: Endpoint, pairs: int) -> None:
     """Print rates and ratios; all in this process, in turn."""
-    os.environ.update(
-        {k: v for k, v in endpoint.environment().items() if k.startswith("AWS_")}
-    )
+    os.environ.update({k: v for k, v in endpoint.environment().items() if k.startswith("AWS_")})
     import boto3
 
     from sqsw import SQSEnv

@@ -188,6 +188,8 @@ def _lane(
         job_name_of=queue.job_name_of,
         backoff_policy=queue.backoff_policy,
         batch_size=queue.batching_policy.batch_size,
+        # Policies of users know the number only.
+        max_wait_seconds=getattr(queue.batching_policy, "max_wait", 0.0),
         # A message that is visible again while it is worked on would be run twice.
         visibility_timeout=settings.visibility_timeout
         or int(attributes.get("VisibilityTimeout", 30))

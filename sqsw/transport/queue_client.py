@@ -107,7 +107,7 @@ class QueueClient:
         keywords: dict[str, Any] = {}
         if visibility_timeout is not None:
             keywords["VisibilityTimeout"] = visibility_timeout
-        client = self.boto3_client
+        client = self._clients.receiving_client
         asked = time.monotonic()
         with service_errors(f"receive from {self.name!r}", self.name):
             answer = client.receive_message(
@@ -261,7 +261,7 @@ class QueueClient:
 
     def end_polls(self) -> None:
         """End the receives that wait now, where the other side can (the embedded SQS)."""
-        self.boto3_client.meta.events.emit(END_POLLS_EVENT)
+        self._clients.receiving_client.meta.events.emit(END_POLLS_EVENT)
 
 
 def _failures(answer: Any) -> list[EntryFailure]:

@@ -11,6 +11,7 @@ others their leases.
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.events import EventBus, ReceiveDone
@@ -56,7 +57,7 @@ def process_once(
 
 class _Batch:
     def __init__(self, lane: Lane, events: EventBus) -> None:
-        self._lane = lane
+        self._lane = lane = replace(lane, max_wait_seconds=0.0)
         self._events = events
         self._result = BatchProcessingResult(lane.name)
         self._told_at = time.monotonic()
@@ -82,6 +83,7 @@ class _Batch:
             lose=self._heartbeat.lose,
             put=self._acknowledger.put,
             put_back=self._acknowledger.put_back,
+            may_start=lambda *_: True,
             ended=self._ended,
             events=events,
         )

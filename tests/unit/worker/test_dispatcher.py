@@ -49,6 +49,7 @@ class Kit:
         self.events, self.told = recorder()
         self.threads, self.loop = HeldExecutor(), HeldExecutor()
         self.diary: list[Any] = []
+        self.room = 1_000
         self.ended: list[BatchProcessingResult] = []
         lock = threading.Lock()
         weights = {each.name: each.share.weight for each in self.lanes}
@@ -61,10 +62,15 @@ class Kit:
             lose=self.lose,
             put=self._put,
             put_back=self._put_back,
+            may_start=self._may_start,
             ended=lambda _, result: self.ended.append(result),
             events=self.events,
             clock=self.clock,
         )
+
+    def _may_start(self, lane: Lane, count: int) -> bool:
+        self.room -= count
+        return self.room >= 0
 
     def lose(self, lane: Lane, message: Message, reason: str) -> None:
         message.lease.lost.set()
@@ -249,9 +255,9 @@ def test_a_failed_message_that_comes_again_at_once_finds_its_group_empty() -> No
     kit = Kit(fifo(backoff=0))
     again = message("g1 again", group="g")
     kit.accept(*group("g", 2))
-    put = kit.dispatcher._put
+    put = kit.dispatcher._verdict._put
     # It is received again before the rest of its group has been put back.
-    kit.dispatcher._put = lambda *args: (put(*args), kit.accept(again))[0]  # type: ignore[func-returns-value]  # both
+    kit.dispatcher._verdict._put = lambda *args: (put(*args), kit.accept(again))[0]  # type: ignore[func-returns-value]  # both
     kit.end("g1", FAILED)
     assert "g1 again" in kit.running()
 
@@ -376,7 +382,7 @@ def test_whatever_is_raised_at_the_end_of_a_job_its_slot_is_free(
 
     kit = Kit(slots=1)
     kit.accept(message("a"), message("b"))
-    setattr(kit.dispatcher, f"_{where}", broken)
+    setattr(kit.dispatcher if where == "ended" else kit.dispatcher._verdict, f"_{where}", broken)
     following = kit.end("a")
     assert following is not None and bodies(following.messages) == ["b"]
     assert kit.credits.running == 1

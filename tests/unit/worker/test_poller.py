@@ -11,6 +11,7 @@ from sqsw.core.events import ReceiveDone
 from sqsw.core.message import Message
 from sqsw.worker.credits import Credits
 from sqsw.worker.lane import Lane, Poll
+from sqsw.worker.pace import Pace
 from sqsw.worker.poller import Poller
 from tests.unit.worker.doubles import FakeClient, lane, message, names, recorder
 
@@ -26,15 +27,23 @@ class Kit:
         self.accepted: list[Sequence[Message]] = []
         self.ended: list[int] = []
         self.broken = False
+        self.room = float("inf")
+        self.gathering: float | None = None
+        self.after: list[int] = []
+        self.pace = Pace()
         self.fatal: list[BaseException] = []
         self.poller = Poller(
             self.lane,
             self.credits,
             accept=lambda _, messages: self.accepted.append(messages),
+            room=lambda _: self.room,
             poll_begins=self._begins,
             poll_ended=self._ended,
+            gathering_seconds=lambda _: self.gathering,
+            after_receive=lambda _: self.after.append(len(self.accepted)),
             on_fatal=self.fatal.append,
             events=self.events,
+            pace=self.pace,
             jitter=lambda: 1.0,
         )
         # The pause after an error: over at once, and written down.
@@ -169,10 +178,14 @@ def test_its_thread_ends_after_quiet() -> None:
         kit.lane,
         Credits({"emails": 1}, 1, 0, threading.Lock()),
         accept=lambda _, messages: None,
+        room=lambda _: 10,
         poll_begins=lambda _: Poll(20, False),
         poll_ended=lambda *_: None,
+        gathering_seconds=lambda _: None,
+        after_receive=lambda _: None,
         on_fatal=kit.fatal.append,
         events=kit.events,
+        pace=Pace(),
     )
     kit.poller.start()
     kit.poller.start()
