@@ -2,8 +2,8 @@
 
     python -m benchmarks.worker.endpoint [PORT]
 
-It keeps messages in memory and knows as much of SQS as workers ask for: receives that wait, deletes,
-sends, and on FIFO queues one receive of a group at a time. A lease never ends by itself. What SQS
+It keeps messages in memory and knows as much of SQS as workers ask for: receives that wait,
+deletes, sends, and on FIFO queues one receive of a group at a time. A lease never ends. What SQS
 does with care (leases, deduplication, redrive) is missing; for that there is ``sqsw serve``.
 
 Beside SQS it answers under ``/control``, to whoever runs the benchmark.
