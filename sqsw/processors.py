@@ -13,12 +13,14 @@ from typing import Any, Literal, Protocol
 from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
 from sqsw.core.arguments import call_handler
+from sqsw.core.contracts import Backoff
 from sqsw.core.current_job import CurrentJob, JobContext
+from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
-from sqsw.core.results import SUCCEEDED, ProcessingResult, RetryJob
+from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult, RetryJob
 from sqsw.middleware.chain import Middleware, run_chain
 
-__all__ = ["DEFAULT_CONTEXT_VAR", "ProcessingResult", "Processor", "RetryJob"]
+__all__ = ["DEFAULT_CONTEXT_VAR", "FailedJobs", "ProcessingResult", "Processor", "RetryJob"]
 
 #: the parameter that takes the job context, where nobody says otherwise
 DEFAULT_CONTEXT_VAR = "context"
@@ -67,6 +69,8 @@ class Processor:
         The job name.
     pass_context, context_var :
         Whether the function takes the job context, and under which name.
+    backoff_policy :
+        How long its failed messages stay hidden; None for the policy of the queue.
     """
 
     queue: ProcessorQueue
@@ -74,6 +78,7 @@ class Processor:
     job_name: str = ""
     pass_context: bool = False
     context_var: str = DEFAULT_CONTEXT_VAR
+    backoff_policy: Backoff | None = None
 
     @classmethod
     def maker(cls, **kwargs: Any) -> Callable[..., "Processor"]:
@@ -92,7 +97,7 @@ class Processor:
     @property
     def is_async(self) -> bool:
         """Whether the job is a coroutine, to be run on the event loop."""
-        return inspect.iscoroutinefunction(self.fn) or inspect.iscoroutinefunction(self.process)
+        return is_coroutine_function(self.fn) or is_coroutine_function(self.process)
 
     # Declared so that type checkers take overrides with and without ``job_context``.
     def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -121,8 +126,9 @@ class Processor:
         """Run the jobs of several messages as one list; one result for each of them."""
         readable, results = self._readable(messages)
         if readable:
-            result = run_job(self._many(readable), self.queue.middlewares)
-            results.update((message.receipt_handle, result) for message, _ in readable)
+            jobs = self._list_of(readable)
+            result = run_job(self._many(readable, jobs), self.queue.middlewares)
+            self._add(readable, jobs.results(result), results)
         return [results[message.receipt_handle] for message in messages]
 
     async def process_message_async(self, message: Message) -> ProcessingResult:
@@ -133,9 +139,19 @@ class Processor:
         """The same as :meth:`process_messages`, on the event loop."""
         readable, results = self._readable(messages)
         if readable:
-            result = await run_job_async(self._many(readable), self.queue.middlewares)
-            results.update((message.receipt_handle, result) for message, _ in readable)
+            jobs = self._list_of(readable)
+            result = await run_job_async(self._many(readable, jobs), self.queue.middlewares)
+            self._add(readable, jobs.results(result), results)
         return [results[message.receipt_handle] for message in messages]
+
+    def _add(
+        self,
+        readable: Sequence[tuple[Message, Job]],
+        found: Sequence[ProcessingResult],
+        results: dict[str, ProcessingResult],
+    ) -> None:
+        handles = (message.receipt_handle for message, _ in readable)
+        results.update(zip(handles, found, strict=True))
 
     def _one(self, message: Message) -> "OpenJob":
         def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
@@ -151,19 +167,22 @@ class Processor:
 
         return open_job
 
-    def _many(self, readable: Sequence[tuple[Message, Job]]) -> "OpenJob":
-        messages = [message for message, _ in readable]
-        contexts = [JobContext(job.job_context) for _, job in readable]
+    def _list_of(self, readable: Sequence[tuple[Message, Job]]) -> JobList:
         jobs = [job.job_kwargs for _, job in readable]
         if self.pass_context:
             jobs = [
-                {**job, self.context_var: context}
-                for job, context in zip(jobs, contexts, strict=True)
+                {**job.job_kwargs, self.context_var: JobContext(job.job_context)}
+                for _, job in readable
             ]
+        return JobList(jobs)
 
+    def _many(self, readable: Sequence[tuple[Message, Job]], jobs: JobList) -> "OpenJob":
         def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
-            running = CurrentJob(tuple(messages), self.job_name, contexts[0])
-            return running, partial(self._checked, self.process_batch, jobs)
+            context = JobContext(readable[0][1].job_context)
+            messages = tuple(message for message, _ in readable)
+            # A list of its own: the function may empty it.
+            call = partial(self._checked, self.process_batch, list(jobs.jobs))
+            return CurrentJob(messages, self.job_name, context), jobs.noting(call)
 
         return open_job
 
@@ -182,18 +201,31 @@ class Processor:
 
     def _checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
         returned = call(*arguments)
+        if returned is None and not is_coroutine_function(self.fn):
+            return None
         # What was made and is not run must not count as done.
         if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
             raise TypeError(
                 f"{self.job_name!r} returned a generator, which nobody runs: "
                 "collect what it yields inside the function"
             )
-        if inspect.iscoroutinefunction(self.fn) and not inspect.isawaitable(returned):
+        if is_coroutine_function(self.fn) and not inspect.isawaitable(returned):
             raise TypeError(
                 f"{type(self).__name__} dropped the coroutine of {self.job_name!r}: "
                 "an override has to return what super() returns"
             )
         return returned
+
+
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Whether calling it makes a coroutine; asked several times for each job, so remembered."""
+    try:
+        return _known_coroutine_function(function)
+    except TypeError:  # an object that can be called, and has no hash
+        return inspect.iscoroutinefunction(function)
+
+
+_known_coroutine_function = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
 
 
 #: Decodes a job and says how to call it; what it raises is a failure of the job.
@@ -213,7 +245,7 @@ def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingR
         job, call = open_job()
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
-            if inspect.isawaitable(returned):
+            if returned is not None and inspect.isawaitable(returned):
                 _run_to_end(returned)
     except KeyboardInterrupt:
         raise
@@ -235,7 +267,7 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
         job, call = open_job()
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
-            if inspect.isawaitable(returned):
+            if returned is not None and inspect.isawaitable(returned):
                 await returned
     except KeyboardInterrupt:
         raise

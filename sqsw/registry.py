@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, ParamSpec, Protocol, cast, overload
 
 from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, JobSender, function_of
 from sqsw.core.arguments import check_function
+from sqsw.core.contracts import Backoff
 from sqsw.core.errors import TaskAlreadyRegistered
 
 P = ParamSpec("P")
@@ -19,7 +20,13 @@ class TaskQueue(JobSender, Protocol):
         ...
 
     def connect_processor(
-        self, job_name: str, processor: Callable[..., Any], pass_context: bool, context_var: str
+        self,
+        job_name: str,
+        processor: Callable[..., Any],
+        pass_context: bool,
+        context_var: str,
+        *,
+        backoff_policy: Backoff | None,
     ) -> object:
         """Run this function for jobs of this name."""
         ...
@@ -41,6 +48,7 @@ class TaskSpec(Generic[P]):
     task: AsyncTask[P]
     pass_context: bool
     context_var: str
+    backoff_policy: Backoff | None = None
 
 
 class TaskRegistry:
@@ -68,6 +76,7 @@ class TaskRegistry:
         *,
         pass_context: Literal[False] = False,
         context_var: str = ...,
+        backoff_policy: Backoff | None = ...,
     ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
     @overload
     def task(
@@ -77,6 +86,7 @@ class TaskRegistry:
         *,
         pass_context: bool,
         context_var: str = ...,
+        backoff_policy: Backoff | None = ...,
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     def task(
         self,
@@ -85,6 +95,7 @@ class TaskRegistry:
         *,
         pass_context: bool = False,
         context_var: str = "context",
+        backoff_policy: Backoff | None = None,
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Declare the decorated function as a task.
 
@@ -96,6 +107,8 @@ class TaskRegistry:
             The name under which workers know it; the name of the function if left out.
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
+        backoff_policy :
+            How long failed messages of this job stay hidden; None for the policy of the queue.
 
         Raises
         ------
@@ -110,7 +123,7 @@ class TaskRegistry:
             if any(s.queue_name == queue_name and s.task.job_name == name for s in self.specs):
                 raise TaskAlreadyRegistered(f"job '{queue_name}.{name}' is declared twice")
             task = AsyncTask(None, name, function, provided=(context_var,) if pass_context else ())
-            self.specs.append(TaskSpec(queue_name, task, pass_context, context_var))
+            self.specs.append(TaskSpec(queue_name, task, pass_context, context_var, backoff_policy))
             return task
 
         return declare
@@ -128,7 +141,11 @@ class TaskRegistry:
         for spec in self.specs:
             queue = env.job_queue(spec.queue_name)
             queue.connect_processor(
-                spec.task.job_name, spec.task.processor, spec.pass_context, spec.context_var
+                spec.task.job_name,
+                spec.task.processor,
+                spec.pass_context,
+                spec.context_var,
+                backoff_policy=spec.backoff_policy,
             )
             spec.task.bind(cast(JobSender, queue))
 

@@ -360,10 +360,18 @@ class SQSEnv:
         job_name: str,
         pass_context: Literal[False] = False,
         context_var: str = ...,
+        *,
+        backoff_policy: Backoff | None = ...,
     ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
     @overload
     def processor(
-        self, queue_name: str, job_name: str, pass_context: bool, context_var: str = ...
+        self,
+        queue_name: str,
+        job_name: str,
+        pass_context: bool,
+        context_var: str = ...,
+        *,
+        backoff_policy: Backoff | None = ...,
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     def processor(
         self,
@@ -371,12 +379,16 @@ class SQSEnv:
         job_name: str,
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
+        *,
+        backoff_policy: Backoff | None = None,
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name on this queue.
 
         See :meth:`sqsw.queue.JobQueue.processor`.
         """
-        return self.job_queue(queue_name).processor(job_name, pass_context, context_var)
+        return self.job_queue(queue_name).processor(
+            job_name, pass_context, context_var, backoff_policy=backoff_policy
+        )
 
     def job_queue(self, queue_name: str) -> JobQueue:
         """The queue of this name, which must not be a raw queue.

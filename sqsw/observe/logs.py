@@ -195,6 +195,8 @@ class LogListener:
         exc_info: BaseException | None = None,
         **extra: object,
     ) -> None:
+        if not self._logger.isEnabledFor(level):
+            return  # most lines are of jobs that are done, and most workers log warnings only
         if isinstance(event, JobEnded):
             extra["seconds_s"] = round(event.duration_seconds, 6)
         job_name = event.job_name and event.job_name[:_NAME_LENGTH]
@@ -208,18 +210,16 @@ class LogListener:
         exc_info: BaseException | None = None,
         **extra: object,
     ) -> None:
-        # Looked at here: most lines are of jobs that are done, and most workers log warnings only.
-        if self._logger.isEnabledFor(level):
-            self._log(
-                level,
-                name,
-                exc_info,
-                queue=message.queue_name,
-                id=message.message_id,
-                group=message.group_id,
-                attempt=message.receive_count,
-                **extra,
-            )
+        self._log(
+            level,
+            name,
+            exc_info,
+            queue=message.queue_name,
+            id=message.message_id,
+            group=message.group_id,
+            attempt=message.receive_count,
+            **extra,
+        )
 
     def _log(
         self, level: int, name: str, exc_info: BaseException | None = None, **extra: object

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
@@ -9,6 +10,7 @@ from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
 from sqsw.core.arguments import check_function, place_of
+from sqsw.core.contracts import Backoff
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -62,11 +64,21 @@ class JobQueue(GenericQueue):
 
     @overload
     def processor(
-        self, job_name: str, pass_context: Literal[False] = False, context_var: str = ...
+        self,
+        job_name: str,
+        pass_context: Literal[False] = False,
+        context_var: str = ...,
+        *,
+        backoff_policy: Backoff | None = ...,
     ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
     @overload
     def processor(
-        self, job_name: str, pass_context: bool, context_var: str = ...
+        self,
+        job_name: str,
+        pass_context: bool,
+        context_var: str = ...,
+        *,
+        backoff_policy: Backoff | None = ...,
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     @refusing_a_queue_name
     def processor(
@@ -74,6 +86,8 @@ class JobQueue(GenericQueue):
         job_name: str,
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
+        *,
+        backoff_policy: Backoff | None = None,
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name.
 
@@ -86,6 +100,8 @@ class JobQueue(GenericQueue):
             The job name.
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
+        backoff_policy :
+            How long failed messages of this job stay hidden; None for the policy of the queue.
 
         Raises
         ------
@@ -97,7 +113,9 @@ class JobQueue(GenericQueue):
 
         def register(fn: Callable[..., object]) -> AsyncTask[...]:
             self.refuse_other(job_name, fn)
-            return self.connect_processor(job_name, fn, pass_context, context_var)
+            return self.connect_processor(
+                job_name, fn, pass_context, context_var, backoff_policy=backoff_policy
+            )
 
         return register
 
@@ -107,8 +125,12 @@ class JobQueue(GenericQueue):
         processor: Callable[P, object],
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
+        *,
+        backoff_policy: Backoff | None = None,
     ) -> AsyncTask[P]:
         """Run ``processor`` for jobs of this name, in place of whatever ran for it before.
+
+        The arguments are those of :meth:`processor`.
 
         Raises
         ------
@@ -124,6 +146,8 @@ class JobQueue(GenericQueue):
             pass_context=pass_context,
             context_var=context_var,
         )
+        if backoff_policy is not None:
+            self.processors[job_name].backoff_policy = backoff_policy
         self.sources[job_name] = self.env.registration_source
         return AsyncTask(self, job_name, processor, (context_var,) if pass_context else ())
 
@@ -275,14 +299,16 @@ class JobQueue(GenericQueue):
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and tell how it ended."""
         found = self._find(message)
-        return found if isinstance(found, _RESULT) else found.process_message(message)
+        if isinstance(found, _RESULT):
+            return found
+        return _backed_off(found, found.process_message(message))
 
     async def process_message_async(self, message: Message) -> ProcessingResult | bool:
         """The same as :meth:`process_message`, on the event loop."""
         found = self._find(message)
         if isinstance(found, _RESULT):
             return found
-        return await found.process_message_async(message)
+        return _backed_off(found, await found.process_message_async(message))
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages, a list for each job name."""
@@ -292,6 +318,7 @@ class JobQueue(GenericQueue):
                 done = processor.process_messages(group)
             except Exception as error:  # noqa: BLE001 - the lists of other jobs have their own end
                 done = [judge(error)] * len(group)
+            done = [_backed_off(processor, result) for result in done]
             results.update(zip((m.receipt_handle for m in group), done, strict=True))
         return [results[message.receipt_handle] for message in messages]
 
@@ -303,6 +330,7 @@ class JobQueue(GenericQueue):
                 done = await processor.process_messages_async(group)
             except Exception as error:  # noqa: BLE001 - as above
                 done = [judge(error)] * len(group)
+            done = [_backed_off(processor, result) for result in done]
             results.update(zip((m.receipt_handle for m in group), done, strict=True))
         return [results[message.receipt_handle] for message in messages]
 
@@ -340,3 +368,12 @@ class JobQueue(GenericQueue):
             next="register it, or deploy the release that has it",
         )
         return ProcessingResult(False, UNKNOWN_JOB_BACKOFF, error=unknown)
+
+
+def _backed_off(processor: Processor, result: ProcessingResult | bool) -> ProcessingResult:
+    """A failure that says nothing about its backoff has that of its processor."""
+    result = as_result(result)
+    if result.success or result.backoff_policy is not None:
+        return result
+    # What a processor_maker makes need not have one.
+    return replace(result, backoff_policy=getattr(processor, "backoff_policy", None))
