@@ -159,6 +159,17 @@ class VisibilityExtended(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BeatLate(Event):
+    """The heartbeat was held up: by a C call that kept the interpreter, or a stopped process.
+
+    A lease is lost where it is held up for ``bound_seconds`` (see ``Heartbeat``).
+    """
+
+    late_seconds: float
+    bound_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ExtensionFailed(Event):
     """Leases could not be renewed, for the first time since it last went well."""
 

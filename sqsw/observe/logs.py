@@ -15,6 +15,7 @@ from typing import Any
 from sqsw.core.contracts import Clock
 from sqsw.core.events import (
     AckFailed,
+    BeatLate,
     ChildExited,
     DrainStarted,
     Event,
@@ -75,6 +76,7 @@ class LogListener:
             JobFailed: self.job_failed,
             JobRetry: self.job_retry,
             JobUnknown: self.job_unknown,
+            BeatLate: self.beat_late,
             ExtensionFailed: self.extension_failed,
             LeaseLost: self.lease_lost,
             AckFailed: self.ack_failed,
@@ -123,6 +125,16 @@ class LogListener:
                 event,
                 hidden_s=event.hidden_seconds,
                 reason=str(event.error)[:_REASON_LENGTH],
+            )
+
+    def beat_late(self, event: BeatLate) -> None:
+        """At most once a minute: such jobs come in crowds."""
+        if self._is_time("beat"):
+            self._log(
+                logging.WARNING,
+                "beat_late",
+                late_s=round(event.late_seconds, 3),
+                bound_s=round(event.bound_seconds, 3),
             )
 
     def extension_failed(self, event: ExtensionFailed) -> None:

@@ -155,7 +155,9 @@ class Dispatcher:
         while (call := ready.pick(self._may_start)) is not None:
             if call.group is None and any(m.lease.lost.is_set() for m in call.messages):
                 owned = [message for message in call.messages if not message.lease.lost.is_set()]
-                self._in_hand[call.lane.name] -= len(call.messages) - len(owned)
+                lost = len(call.messages) - len(owned)
+                self._in_hand[call.lane.name] -= lost
+                self._may_start(call.lane, -lost)
                 call.keep(owned)
             if call.messages:
                 call.started_at = self._clock()
@@ -193,6 +195,8 @@ class Dispatcher:
             raise
         except BaseException:  # whatever it was, the slot has to go on to the next call
             logger.exception("the end of a job of %s failed", call.lane.name)
+            with self._lock:  # its policy may not have been told
+                self._may_start(call.lane, -len(call.messages))
         finally:
             self._leave_slot(call, outcomes, now)
         return self._follow(call)

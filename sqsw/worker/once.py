@@ -21,7 +21,7 @@ from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.credits import Credits
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.inline import InlineExecutor
-from sqsw.worker.heartbeat import Heartbeat, beat_seconds
+from sqsw.worker.heartbeat import Heartbeat, beat_seconds, shortest_lease
 from sqsw.worker.lane import Lane, receive
 from sqsw.worker.ready import ReadyMessages
 
@@ -66,6 +66,7 @@ class _Batch:
             on_lost=self._lost,
             is_acknowledging=self._is_acknowledging,
             interval=beat_seconds([lane]),
+            shortest_lease=shortest_lease([lane]),
         )
         self._acknowledger = Acknowledger(
             events=events,

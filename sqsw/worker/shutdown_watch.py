@@ -144,12 +144,12 @@ class ShutdownWatch:
         """Whether so many jobs may start; they count as started then.
 
         Called under the lock of the dispatcher. A list goes as a whole, so the last one may be more
-        than is left.
+        than is left. A negative number gives back: so many have not started after all.
         """
         judge = self._judges[lane.name]
         if judge.jobs_left is None:
             return True
-        if judge.jobs_left <= 0:
+        if judge.jobs_left <= 0 < count:
             return False
         judge.jobs_left -= count
         return True

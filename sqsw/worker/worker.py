@@ -26,7 +26,7 @@ from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.loop import LoopExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
-from sqsw.worker.heartbeat import Heartbeat, beat_seconds
+from sqsw.worker.heartbeat import Heartbeat, beat_seconds, shortest_lease
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.pace import Pace
 from sqsw.worker.poller import Poller
@@ -91,6 +91,7 @@ class Worker:
             is_acknowledging=self._is_acknowledging,
             renew=settings.heartbeat,
             interval=beat_seconds(self._lanes),
+            shortest_lease=shortest_lease(self._lanes),
             clock=self._clock,
         )
         self._acknowledger = Acknowledger(

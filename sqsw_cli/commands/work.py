@@ -44,7 +44,7 @@ sqsw work myapp.tasks:env -Q emails_dead --processors-from emails --until-idle 1
     metavar="SPEC",
     type=QUEUE_SPEC,
     multiple=True,
-    help="NAME[=N][,weight=W]; every queue with registered jobs where none is named.",
+    help="NAME[=N][,weight=W][,group=G]; every queue with registered jobs where none is named.",
 )
 @click.option(
     "-c",
@@ -175,7 +175,7 @@ def _shares(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> li
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SettingsError(
-            f"the queue {twice[0]!r} is named twice", next="write it once: NAME=N,weight=W"
+            f"the queue {twice[0]!r} is named twice", next="write it once: NAME=N,weight=W,group=G"
         )
     return [queue.share(table.get(queue.name, {})) for queue in asked]
 

@@ -410,3 +410,74 @@ def test_what_arrives_after_the_stop_goes_back() -> None:
     kit.accept(message("a"))
     assert kit.diary == [("back", ["a"], 0, False)]
     assert kit.running() == []
+
+
+def test_what_may_not_start_waits_and_goes_back_at_the_end() -> None:
+    kit = Kit()
+    kit.room = 1
+    kit.accept(message("a"), message("b"))
+    assert kit.running() == ["a"]
+    assert kit.end("a") is None
+    kit.dispatcher.quiet()
+    assert kit.diary == [("put", "a", None), ("back", ["b"], 0, False)]
+
+
+def test_a_job_whose_lease_was_lost_before_it_started_does_not_count_as_started() -> None:
+    kit = Kit(slots=1)
+    kit.room = 2
+    lost = message("b")
+    kit.accept(message("a"), lost, message("c"))
+    kit.lose(kit.lane, lost, "over")
+    following = kit.end("a")
+    assert following is not None and bodies(following.messages) == ["c"]
+
+
+def test_a_list_is_gathered_and_goes_when_its_time_is_over() -> None:
+    kit = Kit(lane(batch_size=3, max_wait=2))
+    kit.accept(message("a"))
+    assert (kit.running(), kit.dispatcher.waiting()) == ([], 1)
+    assert kit.dispatcher.gathering_seconds(kit.lane) == 2
+    kit.clock.advance(1)
+    kit.accept(message("b"))
+    assert kit.dispatcher.gathering_seconds(kit.lane) == 1
+    kit.clock.advance(1)
+    kit.dispatcher.accept(kit.lane, [])
+    assert kit.running() == ["a", "b"]
+    assert kit.dispatcher.gathering_seconds(kit.lane) is None
+
+
+def test_a_list_whose_time_is_over_goes_when_a_slot_is_free() -> None:
+    kit = Kit(lane(batch_size=2, max_wait=2), slots=1)
+    kit.accept(message("a"), message("b"), message("c"))
+    kit.clock.advance(2)
+    following = kit.end("a")
+    assert following is not None and bodies(following.messages) == ["c"]
+
+
+def test_a_list_that_is_gathered_holds_no_slot_and_goes_back_at_the_end() -> None:
+    kit = Kit(lane(batch_size=3, max_wait=2), slots=1)
+    kit.accept(message("a"))
+    assert kit.credits.take(kit.lane.name, 1, 0) == 1
+    kit.dispatcher.quiet()
+    assert kit.diary == [("back", ["a"], 0, False)]
+    kit.accept(message("late"))
+    assert kit.diary[-1] == ("back", ["late"], 0, False)
+
+
+def test_a_message_of_a_list_whose_lease_is_lost_leaves_it() -> None:
+    kit = Kit(lane(batch_size=3, max_wait=2))
+    lost = message("b")
+    kit.accept(message("a"), lost)
+    kit.lose(kit.lane, lost, "over")
+    kit.accept(message("c"))
+    assert kit.running() == ["a", "c"]
+
+
+def test_groups_of_a_standard_queue_share_the_slots_when_they_are_limited() -> None:
+    kit = Kit(lane(group_slots=2))
+    kit.accept(*group("g", 5), *group("h", 1))
+    assert kit.running() == ["g1", "g2", "h1"]
+    following = kit.end("g1")
+    assert following is not None and bodies(following.messages) == ["g3"]
+    kit.dispatcher.quiet()
+    assert [entry[1] for entry in kit.diary[1:]] == [["g4"], ["g5"]]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sqsw.core.errors import AccessDenied
-from sqsw.core.events import ExtensionFailed, LeaseLost, VisibilityExtended
+from sqsw.core.events import BeatLate, ExtensionFailed, LeaseLost, VisibilityExtended
 from sqsw.core.message import Message
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds
 from sqsw.worker.lane import Lane
@@ -289,3 +289,34 @@ def test_a_lease_that_is_half_gone_when_it_comes_is_extended_at_once() -> None:
 def test_how_often_it_beats() -> None:
     assert beat_seconds([]) == 1.0
     assert beat_seconds([lane(visibility_timeout=2), lane(visibility_timeout=300)]) == 0.5
+
+
+def test_a_beat_is_late_when_it_comes_more_than_a_fourth_of_the_lease_after_its_time() -> None:
+    events, told = recorder(BeatLate)
+    heartbeat = Heartbeat(
+        events=events,
+        on_lost=lambda *_: None,
+        is_acknowledging=lambda _: False,
+        interval=1.0,
+        shortest_lease=20.0,
+    )
+    heartbeat._tell_if_late(5.0)
+    heartbeat._tell_if_late(5.1)
+    assert told == [BeatLate(5.1, 9.0)]
+
+
+def test_the_thread_finds_out_that_it_is_late(clock: ManualClock) -> None:
+    kit = Kit(clock)
+    events, told = recorder(BeatLate)
+    kit.heartbeat._events = events
+    wait = kit.heartbeat._wake.wait
+
+    def held_up(timeout: float | None = None) -> bool:
+        clock.advance(9)
+        return wait(0.01)
+
+    kit.heartbeat._wake.wait = held_up  # type: ignore[method-assign]  # what holds the interpreter
+    kit.heartbeat.start()
+    wait_until(lambda: told, 60, "the event")
+    kit.heartbeat.stop(clock.now + 60)
+    assert told[0] == BeatLate(8.0, 14.0)
