@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
-from sqsw.core.errors import Busy, ConnectionFailed
+from sqsw.core.errors import Busy, ConnectionFailed, SettingsError
 from sqsw.core.events import EventBus, QueueWarning, ReceiveError
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -91,6 +91,8 @@ def work_queues(
     ------
     QueueNotFound, AccessDenied
         One of the queues cannot be read.
+    SettingsError
+        A share has what its queue cannot have.
     """
     ensure_logged(events)
     by_name = {share.queue_name: share for share in shares}
@@ -179,6 +181,12 @@ def _lane(
     share: QueueShare,
     shutdown_policy: ShutdownPolicy,
 ) -> Lane:
+    if share.group_slots is not None and queue.client.is_fifo:
+        raise SettingsError(
+            f"slots of a message group have no meaning on {queue.name!r}",
+            why="it is a FIFO queue, of which one message of a group runs at a time anyway",
+            next=f"leave out group={share.group_slots}",
+        )
     return Lane(
         name=queue.name,
         client=queue.client,
