@@ -155,7 +155,7 @@ class Heartbeat:
             if left <= 0:
                 if not self._is_acknowledging(message):
                     self.lose(lane, message, "its visibility timeout ended")
-            elif self._renew and left <= lane.visibility_timeout / 2:
+            elif self._renew and message.lease.sure_until - now <= lane.visibility_timeout / 2:
                 due.setdefault(lane.name, (lane, []))[1].append(message)
         with self._changed:
             free = due.keys() - self._busy_lanes
@@ -182,7 +182,7 @@ class Heartbeat:
                 if message.receipt_handle in self._watched
             ]
             # Near the end of its 12 hours a message cannot be kept for longer than it is already.
-            changes = [(m, s) for m, s in changes if now + s > m.lease.expires_at]
+            changes = [(m, s) for m, s in changes if now + s > m.lease.sure_until]
             handles = {message.receipt_handle for message, _ in changes}
             self._extending |= handles
         if not changes:
@@ -202,7 +202,7 @@ class Heartbeat:
         self._note_error(lane, repeatable[0] if repeatable else None)
         for index, (message, seconds) in enumerate(changes):
             if index not in failed:
-                message.lease.expires_at = now + seconds
+                message.lease.renew(now + seconds)
             elif is_final(failed[index]) and self._is_still_ours(message):
                 self.lose(lane, message, failed[index].reason)
         if len(failed) < len(changes):

@@ -4,6 +4,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ParamValidationError
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
@@ -127,3 +128,43 @@ def test_both_clients_share_the_credentials_of_one_session(monkeypatch: pytest.M
 def test_a_session_that_is_not_boto3_s_has_one_client() -> None:
     source = ClientSource(MemorySession())
     assert source.quick_client is source.client
+
+
+class Stopped(Exception):
+    """Instead of a request."""
+
+
+def user_agent(client: Any, **parameters: Any) -> str:
+    """What a client calls itself in a receive, which is not sent."""
+    seen: list[str] = []
+
+    def stop(request: Any, **_: Any) -> None:
+        seen.append(request.headers["User-Agent"].decode())
+        raise Stopped
+
+    client.meta.events.register("before-send.sqs", stop)
+    with pytest.raises(Stopped):
+        client.receive_message(QueueUrl="http://127.0.0.1:1/q", **parameters)
+    return seen[0]
+
+
+def test_the_clients_of_a_worker_cost_less_a_call_and_are_one_for_each_purpose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    source = ClientSource(region="eu-west-1")
+    plain, receiving, quick = source.client, source.receiving_client, source.quick_client
+    assert len({id(plain), id(receiving), id(quick)}) == 3
+    assert source.receiving_client is receiving
+    for client in (receiving, quick):
+        # The parameters are ours, and right: nobody looks at them again.
+        assert user_agent(client, MaxNumberOfMessages="ten").startswith("sqsw ")
+    assert user_agent(plain).startswith("Boto3/")
+    with pytest.raises(ParamValidationError):
+        plain.receive_message(QueueUrl="q", MaxNumberOfMessages="ten")  # type: ignore[arg-type]  # that is the test
+
+
+def test_a_session_of_somebody_else_decides_what_a_client_is() -> None:
+    source = ClientSource(Session())
+    assert source.client is source.receiving_client is source.quick_client

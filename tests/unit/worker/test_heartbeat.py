@@ -177,7 +177,7 @@ def test_what_is_being_acknowledged_is_not_lost(kit: Kit, seconds: float) -> Non
 def test_near_twelve_hours_a_lease_gets_what_is_left(kit: Kit) -> None:
     watched = kit.watch("a")
     kit.clock.advance(43_200 - 25)
-    watched.lease.expires_at = kit.clock.now + 10
+    watched.lease.renew(kit.clock.now + 10)
     kit.heartbeat.beat()
     assert kit.client.changes == [[("a", 20)]]
     kit.clock.advance(15)
@@ -320,3 +320,24 @@ def test_the_thread_finds_out_that_it_is_late(clock: ManualClock) -> None:
     wait_until(lambda: told, 60, "the event")
     kit.heartbeat.stop(clock.now + 60)
     assert told[0] == BeatLate(8.0, 14.0)
+
+
+def test_a_lease_that_sqs_may_have_begun_early_is_extended_early(clock: ManualClock) -> None:
+    kit = Kit(clock)
+    made = kit.watch("a")
+    # The long poll that brought it had waited for 20 seconds; it may have been hidden at once.
+    made.lease.sure_until = clock.now + 10
+    kit.heartbeat.beat()
+    assert kit.client.changes == [[("a", 30)]]
+    assert made.lease.sure_until == made.lease.expires_at == clock.now + 30
+    kit.heartbeat.beat()
+    assert len(kit.client.changes) == 1
+
+
+def test_a_lease_that_may_be_over_is_extended_and_not_given_up(clock: ManualClock) -> None:
+    kit = Kit(clock)
+    made = kit.watch("a")
+    made.lease.sure_until = clock.now - 5
+    kit.heartbeat.beat()
+    assert kit.client.changes == [[("a", 30)]]
+    assert kit.lost == []
