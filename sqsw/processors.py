@@ -1,6 +1,5 @@
 """One job: decode it, call the function, judge how it ended."""
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -262,6 +261,8 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
     asyncio.CancelledError
         The worker cancelled the job.
     """
+    import asyncio  # here and below: workers without coroutines start without it
+
     raised = _Raised()
     try:
         job, call = open_job()
@@ -299,6 +300,8 @@ class _Raised:
 
 
 def _run_to_end(awaitable: Awaitable[Any]) -> None:
+    import asyncio
+
     async def finish() -> None:
         await awaitable
 

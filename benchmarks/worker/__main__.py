@@ -1,8 +1,8 @@
 """Compare workers on an endpoint that costs nothing.
 
-    python -m benchmarks.worker [SCENARIO ...] [--pairs N] [--jobs N] [--with NAME,NAME]
+    python -m benchmarks.worker [SCENARIO ...] [--pairs N] [--jobs N]
 
-Scenarios: see the table below; all where none is named. Contestants of a scenario run in turn, so
+All scenarios where none is named. Contestants of a scenario run in turn, so
 that whatever else the machine does hits all of them; figures are medians, and medians of the ratios
 of neighbours, with their lowest and highest.
 """
@@ -12,7 +12,7 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks.worker import headroom, measure, sending
+from benchmarks.worker import headroom, measure, peers, sending
 from benchmarks.worker.measure import Endpoint, Figures
 
 _HERE = "benchmarks.worker.contestants"
@@ -71,8 +71,12 @@ def spread(values: Sequence[float]) -> str:
 class Scenarios:
     """Each method is a scenario; its first line is its title."""
 
-    def __init__(self, endpoint: Endpoint, pairs: int, jobs: int) -> None:
-        self.endpoint, self.pairs, self.jobs = endpoint, pairs, jobs
+    def __init__(self, endpoint: Endpoint, options: argparse.Namespace) -> None:
+        self.endpoint = endpoint
+        self.pairs: int = options.pairs
+        self.jobs: int = options.jobs
+        self.peers_python: str = options.peers_python
+        self.node_modules: str | None = options.node_modules
 
     def _drain(self, command: list[str], jobs: int, **more: object) -> Callable[[], Figures]:
         return lambda: measure.drain(self.endpoint, command, jobs, **more)  # type: ignore[arg-type]  # handed on
@@ -87,14 +91,15 @@ class Scenarios:
         interleaved(runs, self.pairs)
 
     def peers(self) -> None:
-        """The same with sqs-workers and the command line of sqsw; fewer jobs."""
+        """The same with the command line of sqsw and with workers of others; fewer jobs."""
         jobs = min(self.jobs, 3000)
         runs = {
             "raw loop": self._drain(python("raw_loop"), jobs),
             "sqsw": self._drain(python("sqsw_library", "slots=8"), jobs),
             "sqsw work": self._drain(sqsw_work("-c", "8"), jobs),
-            "sqs-workers": self._drain(python("sqs_workers_library"), jobs),
         }
+        for name, (command, prepare) in peers.found(self.peers_python, self.node_modules).items():
+            runs[name] = self._drain(command, jobs, prepare=prepare)
         interleaved(runs, self.pairs)
 
     def sleeping(self) -> None:
@@ -136,14 +141,16 @@ class Scenarios:
             "sqsw": python("sqsw_library"),
             "sqsw work": sqsw_work(),
         }
-        found: dict[str, list[float]] = {name: [] for name in commands}
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for _ in range(max(5, self.pairs)):
             for name, command in commands.items():
                 found[name].append(measure.start(self.endpoint, command))
         base = found["raw loop"]
-        for name, seconds in found.items():
-            ratios = [s / b for s, b in zip(seconds, base, strict=True)]
-            print(f"{name}: {median(seconds):.2f} s, x raw loop {spread(ratios)}")
+        for name, runs in found.items():
+            wall = spread([run[0] / b[0] for run, b in zip(runs, base, strict=True)])
+            cpu = spread([run[1] / b[1] for run, b in zip(runs, base, strict=True)])
+            seconds = median([run[0] for run in runs])
+            print(f"{name}: {seconds:.2f} s, x raw loop {wall}; processor x raw loop {cpu}")
         print(flush=True)
 
     def idle(self) -> None:
@@ -174,10 +181,19 @@ def main() -> None:
     parser.add_argument("scenario", nargs="*", choices=[*NAMES, []], help=", ".join(NAMES))
     parser.add_argument("--pairs", type=int, default=10, help="runs of each contestant (10)")
     parser.add_argument("--jobs", type=int, default=8000, help="jobs in a run (8000)")
+    parser.add_argument(
+        "--peers-python",
+        default=sys.executable,
+        metavar="FILE",
+        help="a Python with celery[sqs], dramatiq-sqs, taskiq-aio-sqs or sqs-workers",
+    )
+    parser.add_argument(
+        "--node-modules", metavar="DIR", help="where sqs-consumer and @aws-sdk/client-sqs are"
+    )
     options = parser.parse_args()
     endpoint = Endpoint()
     try:
-        scenarios = Scenarios(endpoint, options.pairs, options.jobs)
+        scenarios = Scenarios(endpoint, options)
         for name in options.scenario or NAMES:
             scenario = getattr(scenarios, name)
             print(f"## {name}: {scenario.__doc__}\n", flush=True)

@@ -64,13 +64,12 @@ class Queue:
         self.last_deleted: dict[str, int] = {}
         self.disorder = 0
         self.left = 0
-        self.first_receive: float | None = None
-        self.loaded_at = self.emptied_at = self.first_delete = 0.0
+        self.loaded_at = self.emptied_at = self.first_taken = 0.0
         self.waiting: deque[tuple[Callable[[], bytes | None], _Answer]] = deque()
 
     def load(self, count: int, groups: int) -> None:
         """That many copies of the message that was sent last, in turn for each group."""
-        self.loaded_at, self.emptied_at, self.first_delete = time.monotonic(), 0.0, 0.0
+        self.loaded_at, self.emptied_at, self.first_taken = time.monotonic(), 0.0, 0.0
         for index in range(count):
             self.add(f"g{index % groups}" if groups else "")
         while self.waiting:
@@ -92,6 +91,8 @@ class Queue:
     def take(self, most: int) -> list[tuple[int, str]]:
         """Up to ``most`` messages; on a FIFO queue of groups that have none in flight."""
         taken: list[tuple[int, str]] = []
+        if self.ready:
+            self.first_taken = self.first_taken or time.monotonic()
         while self.ready and len(taken) < most:
             group = self.ready[0]
             line = self.groups[group]
@@ -108,7 +109,6 @@ class Queue:
         group = self.group_of.pop(number, None)
         if group is None:
             return
-        self.first_delete = self.first_delete or time.monotonic()
         if self.fifo:
             self.disorder += number < self.last_deleted.get(group, -1)
             self.last_deleted[group] = number
@@ -272,7 +272,7 @@ class Endpoint:
             "left": queue.left,
             "waiting": len(queue.waiting),
             "seconds": queue.emptied_at - queue.loaded_at if queue.emptied_at else None,
-            "first_delete": queue.first_delete,
+            "first_taken": queue.first_taken,
             "disorder": queue.disorder,
             "calls": dict(self.calls),
             "empty_receives": self.empty_receives,

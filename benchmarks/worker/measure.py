@@ -118,14 +118,20 @@ def drain(
     queue: str = "bench",
     latency: float = 0.0,
     groups: int = 0,
-    entry: dict[str, Any] = ENTRY,
+    prepare: Sequence[str] = (),
     warm_up: int = 200,
 ) -> Figures:
-    """Let a contestant that waits for messages work off so many of them."""
+    """Let a contestant that waits for messages work off so many of them.
+
+    ``prepare`` is the command of one that has its own form of messages: it sends one, and the
+    endpoint makes copies of it.
+    """
     endpoint.control("reset", queue, latency=latency)
+    if prepare:
+        subprocess.run(prepare, cwd=ROOT, env=endpoint.environment(), check=True)
     with running(endpoint, command) as process:
-        _wait(endpoint, process, queue, lambda state: state["waiting"] > 0)
-        load: dict[str, Any] = {"groups": groups, "entry": entry}
+        _wait(endpoint, process, queue, lambda state: state["waiting"] > 0 and not state["left"])
+        load: dict[str, Any] = {"groups": groups} if prepare else {"groups": groups, "entry": ENTRY}
         endpoint.control("load", queue, count=warm_up, **load)
         _wait(endpoint, process, queue, lambda state: state["left"] == 0)
         time.sleep(0.3)
@@ -143,14 +149,16 @@ def drain(
         )
 
 
-def start(endpoint: Endpoint, command: Sequence[str], *, queue: str = "bench") -> float:
-    """Seconds from the start of the process to the end of its first job (its delete)."""
+def start(
+    endpoint: Endpoint, command: Sequence[str], *, queue: str = "bench"
+) -> tuple[float, float]:
+    """Seconds from the start of the process until it has its first message; and of processor."""
     endpoint.control("reset", queue)
     endpoint.control("load", queue, count=1, entry=ENTRY)
     begin = time.monotonic()
     with running(endpoint, command) as process:
         state = _wait(endpoint, process, queue, lambda state: state["left"] == 0)
-        return float(state["first_delete"]) - begin
+        return float(state["first_taken"]) - begin, cpu_seconds(process.pid)
 
 
 def idle(

@@ -5,6 +5,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 from benchmarks.worker.measure import ENTRY, Endpoint
 
@@ -23,8 +24,7 @@ def compare(endpoint: Endpoint, pairs: int) -> None:
     url = client.get_queue_url(QueueName="bench")["QueueUrl"]
     queue = SQSEnv().queue("bench")
     values = json.loads(str(ENTRY["MessageBody"]))
-    attributes = ENTRY["MessageAttributes"]
-    entry = {"MessageBody": json.dumps(values), "MessageAttributes": attributes}
+    attributes: Any = ENTRY["MessageAttributes"]
 
     def raw_one() -> None:
         for _ in range(_JOBS):
@@ -41,7 +41,12 @@ def compare(endpoint: Endpoint, pairs: int) -> None:
             client.send_message_batch(
                 QueueUrl=url,
                 Entries=[
-                    {"Id": str(n), **entry, "MessageBody": json.dumps(values)} for n in range(10)
+                    {
+                        "Id": str(number),
+                        "MessageBody": json.dumps(values),
+                        "MessageAttributes": attributes,
+                    }
+                    for number in range(10)
                 ],
             )
 

@@ -23,7 +23,6 @@ from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.once import process_once
-from sqsw.worker.supervisor import Supervisor
 from sqsw.worker.worker import Worker
 
 #: seconds before a queue is looked at again that could not be reached, at first and at most
@@ -131,6 +130,8 @@ def work_apart(
         if report.stopped_by in signal.Signals.__members__:
             # Not done: where the supervisor did not send that signal, somebody has to take over.
             sys.exit(128 + signal.Signals[report.stopped_by])
+
+    from sqsw.worker.supervisor import Supervisor  # multiprocessing, which few workers need
 
     ensure_logged(events)
     if fork and hasattr(os, "fork") and threading.active_count() == 1:

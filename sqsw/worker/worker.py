@@ -24,7 +24,7 @@ from sqsw.core.worker_report import WorkerReport
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor, stack_of
-from sqsw.worker.executors.loop import LoopExecutor
+from sqsw.worker.executors.late import LateExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds, shortest_lease
 from sqsw.worker.lane import Kind, Lane
@@ -39,6 +39,13 @@ _LOOK_SECONDS = 0.02
 
 #: seconds beyond the drain to put back what is still in hand, and the same after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 3.0, 1.5
+
+
+def _make_loop() -> Executor:
+    # Not before it is needed: asyncio is a tenth of the time that a start takes.
+    from sqsw.worker.executors.loop import LoopExecutor
+
+    return LoopExecutor()
 
 
 class Role(Protocol):
@@ -103,7 +110,10 @@ class Worker:
             pace=self._pace,
             clock=self._clock,
         )
-        self._executors: dict[Kind, Executor] = {"thread": ThreadExecutor(), "loop": LoopExecutor()}
+        self._executors: dict[Kind, Executor] = {
+            "thread": ThreadExecutor(),
+            "loop": LateExecutor(_make_loop),
+        }
         lock = threading.Lock()
         self._pools = make_pools(self._lanes, settings, lock)
         self._dispatcher = Dispatcher(
