@@ -1,6 +1,5 @@
 """One job: decode it, call the function, judge how it ended."""
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +12,17 @@ from typing import Any, Literal, Protocol
 from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
 from sqsw.core.arguments import call_handler
+from sqsw.core.contracts import Backoff
 from sqsw.core.current_job import CurrentJob, JobContext, Place
 from sqsw.core.job_host import FunctionCall, job_host
+from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
-from sqsw.core.results import SUCCEEDED, ProcessingResult, RetryJob
+from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult, RetryJob
 from sqsw.middleware.chain import Middleware, run_chain
 from sqsw.middleware.options import Executor
 from sqsw.middleware.time_limit import TimeLimit
 
-__all__ = ["DEFAULT_CONTEXT_VAR", "ProcessingResult", "Processor", "RetryJob"]
+__all__ = ["DEFAULT_CONTEXT_VAR", "FailedJobs", "ProcessingResult", "Processor", "RetryJob"]
 
 #: the parameter that takes the job context, where nobody says otherwise
 DEFAULT_CONTEXT_VAR = "context"
@@ -70,6 +71,8 @@ class Processor:
         The job name.
     pass_context, context_var :
         Whether the function takes the job context, and under which name.
+    backoff_policy :
+        How long its failed messages stay hidden; None for the policy of the queue.
     middlewares :
         What stands around these jobs, inside of what stands around all jobs of the queue.
     time_limit :
@@ -85,6 +88,7 @@ class Processor:
     job_name: str = ""
     pass_context: bool = False
     context_var: str = DEFAULT_CONTEXT_VAR
+    backoff_policy: Backoff | None = None
     middlewares: Sequence[Middleware] = ()
     time_limit: float | None = None
     executor: Executor = "auto"
@@ -113,7 +117,7 @@ class Processor:
     @property
     def is_async(self) -> bool:
         """Whether the job is a coroutine, to be run on the event loop."""
-        return inspect.iscoroutinefunction(self.fn) or inspect.iscoroutinefunction(self.process)
+        return is_coroutine_function(self.fn) or is_coroutine_function(self.process)
 
     # Declared so that type checkers take overrides with and without ``job_context``.
     def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -163,8 +167,9 @@ class Processor:
         """Run the jobs of several messages as one list; one result for each of them."""
         readable, results = self._readable(messages)
         if readable:
-            result = run_job(self._many(readable), self._around())
-            results.update((message.receipt_handle, result) for message, _ in readable)
+            jobs = self._list_of(readable)
+            result = run_job(self._many(readable, jobs), self._around())
+            self._add(readable, jobs.results(result), results)
         return [results[message.receipt_handle] for message in messages]
 
     async def process_message_async(self, message: Message) -> ProcessingResult:
@@ -175,9 +180,19 @@ class Processor:
         """The same as :meth:`process_messages`, on the event loop."""
         readable, results = self._readable(messages)
         if readable:
-            result = await run_job_async(self._many(readable), self._around())
-            results.update((message.receipt_handle, result) for message, _ in readable)
+            jobs = self._list_of(readable)
+            result = await run_job_async(self._many(readable, jobs), self._around())
+            self._add(readable, jobs.results(result), results)
         return [results[message.receipt_handle] for message in messages]
+
+    def _add(
+        self,
+        readable: Sequence[tuple[Message, Job]],
+        found: Sequence[ProcessingResult],
+        results: dict[str, ProcessingResult],
+    ) -> None:
+        handles = (message.receipt_handle for message, _ in readable)
+        results.update(zip(handles, found, strict=True))
 
     def _one(self, message: Message) -> "OpenJob":
         def open_job(place: Place) -> tuple[CurrentJob, Callable[[], Any]]:
@@ -193,19 +208,23 @@ class Processor:
 
         return open_job
 
-    def _many(self, readable: Sequence[tuple[Message, Job]]) -> "OpenJob":
-        messages = [message for message, _ in readable]
-        contexts = [JobContext(job.job_context) for _, job in readable]
+    def _list_of(self, readable: Sequence[tuple[Message, Job]]) -> JobList:
         jobs = [job.job_kwargs for _, job in readable]
         if self.pass_context:
             jobs = [
-                {**job, self.context_var: context}
-                for job, context in zip(jobs, contexts, strict=True)
+                {**job.job_kwargs, self.context_var: JobContext(job.job_context)}
+                for _, job in readable
             ]
+        return JobList(jobs)
 
+    def _many(self, readable: Sequence[tuple[Message, Job]], jobs: JobList) -> "OpenJob":
         def open_job(place: Place) -> tuple[CurrentJob, Callable[[], Any]]:
-            running = CurrentJob(tuple(messages), self.job_name, contexts[0], self._place(place))
-            return running, partial(self._checked, self.process_batch, jobs)
+            context = JobContext(readable[0][1].job_context)
+            messages = tuple(message for message, _ in readable)
+            # A list of its own: the function may empty it.
+            call = partial(self._checked, self.process_batch, list(jobs.jobs))
+            running = CurrentJob(messages, self.job_name, context, self._place(place))
+            return running, jobs.noting(call)
 
         return open_job
 
@@ -228,18 +247,31 @@ class Processor:
 
     def _checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
         returned = call(*arguments)
+        if returned is None and not is_coroutine_function(self.fn):
+            return None
         # What was made and is not run must not count as done.
         if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
             raise TypeError(
                 f"{self.job_name!r} returned a generator, which nobody runs: "
                 "collect what it yields inside the function"
             )
-        if inspect.iscoroutinefunction(self.fn) and not inspect.isawaitable(returned):
+        if is_coroutine_function(self.fn) and not inspect.isawaitable(returned):
             raise TypeError(
                 f"{type(self).__name__} dropped the coroutine of {self.job_name!r}: "
                 "an override has to return what super() returns"
             )
         return returned
+
+
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Whether calling it makes a coroutine; asked several times for each job, so remembered."""
+    try:
+        return _known_coroutine_function(function)
+    except TypeError:  # an object that can be called, and has no hash
+        return inspect.iscoroutinefunction(function)
+
+
+_known_coroutine_function = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
 
 
 #: Decodes a job and says how to call it; what it raises is a failure of the job.
@@ -265,7 +297,7 @@ def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingR
         job, call = open_job("thread")
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
-            if inspect.isawaitable(returned):
+            if returned is not None and inspect.isawaitable(returned):
                 _run_to_end(returned)
     except KeyboardInterrupt:
         raise
@@ -282,12 +314,14 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
     asyncio.CancelledError
         The worker cancelled the job.
     """
+    import asyncio  # here and below: workers without coroutines start without it
+
     raised = _Raised()
     try:
         job, call = open_job("loop")
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
-            if inspect.isawaitable(returned):
+            if returned is not None and inspect.isawaitable(returned):
                 await returned
     except KeyboardInterrupt:
         raise
@@ -319,6 +353,8 @@ class _Raised:
 
 
 def _run_to_end(awaitable: Awaitable[Any]) -> None:
+    import asyncio
+
     async def finish() -> None:
         await awaitable
 

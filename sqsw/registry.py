@@ -107,8 +107,8 @@ class TaskRegistry:
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
         options :
-            ``middlewares``, ``time_limit`` and ``executor``, as :meth:`JobQueue.processor
-            <sqsw.queue.job_queue.JobQueue.processor>` takes them.
+            ``backoff_policy``, ``middlewares``, ``time_limit`` and ``executor``, as
+            :meth:`JobQueue.processor <sqsw.queue.job_queue.JobQueue.processor>` takes them.
 
         Raises
         ------

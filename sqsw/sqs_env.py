@@ -170,6 +170,8 @@ class SQSEnv:
         # What the code says wins over variables; SQSW_LOCAL is one of them.
         if self.session is not None or self._endpoint_url is not None:
             return self.session
+        if not os.environ.get("SQSW_LOCAL"):
+            return None
         from sqsw.memory_sqs import LocalSession, local_path
 
         path = local_path(os.environ.get("SQSW_LOCAL"))

@@ -111,6 +111,8 @@ def _lines(
         title = "" if index else "queues"
         count = count_of(jobs[env.queue_client(share.queue_name).name], "job")
         own = count_of(share.slots, "slot") if share.slots else f"weight {share.weight}"
+        if share.group_slots is not None:
+            own += f", {share.group_slots} a group"
         yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}  {own}"
     prefetch = "auto" if settings.prefetch is None else settings.prefetch
     lease = "of the queue"

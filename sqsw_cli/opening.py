@@ -1,6 +1,7 @@
 """From options to an environment."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -79,9 +80,10 @@ def load_env(
 
 def is_local(env: "SQSEnv") -> bool:
     """Whether the queues are those of the embedded SQS."""
-    from sqsw.memory_sqs import LocalSession, MemorySession
-
-    return isinstance(env.clients.session, LocalSession | MemorySession)
+    memory_sqs = sys.modules.get("sqsw.memory_sqs")  # whoever made a session has imported it
+    return memory_sqs is not None and isinstance(
+        env.clients.session, memory_sqs.LocalSession | memory_sqs.MemorySession
+    )
 
 
 def _session_maker(invocation: Invocation) -> Callable[[], Any] | None:

@@ -30,7 +30,7 @@ _OPTIONS = [
         metavar="SPEC",
         type=QUEUE_SPEC,
         multiple=True,
-        help="NAME[=N][,weight=W]; every queue with registered jobs where none is named.",
+        help="NAME[=N][,weight=W][,group=G]; every queue with registered jobs where none is named.",
     ),
     click.option(
         "-c",
@@ -147,7 +147,7 @@ def shares_of(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> 
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SettingsError(
-            f"the queue {twice[0]!r} is named twice", next="write it once: NAME=N,weight=W"
+            f"the queue {twice[0]!r} is named twice", next="write it once: NAME=N,weight=W,group=G"
         )
     return [queue.share(table.get(queue.name, {})) for queue in asked]
 

@@ -217,6 +217,17 @@ class VisibilityExtended(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BeatLate(Event):
+    """The heartbeat was held up: by a C call that kept the interpreter, or a stopped process.
+
+    A lease is lost where it is held up for ``bound_seconds`` (see ``Heartbeat``).
+    """
+
+    late_seconds: float
+    bound_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ExtensionFailed(Event):
     """Leases could not be renewed, for the first time since it last went well."""
 
@@ -279,12 +290,14 @@ class EventBus:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: list[tuple[Listener, tuple[type[Event], ...]]] = []
+        self._listening: dict[type[Event], list[Listener]] = {}
         self._broken: set[int] = set()
 
     def subscribe(self, listener: Listener, *kinds: type[Event]) -> None:
         """Call ``listener(event)`` for each event of these kinds; of all if none is named."""
         with self._lock:
             self._listeners = [*self._listeners, (listener, kinds or (Event,))]
+            self._listening = {}
 
     def has_listener(self, kind: type) -> bool:
         """Whether a listener of this class has subscribed."""
@@ -292,13 +305,21 @@ class EventBus:
 
     def publish(self, event: Event) -> None:
         """Tell all who listen for this kind of event."""
-        for listener, kinds in self._listeners:
-            if isinstance(event, kinds):
-                try:
-                    listener(event)
-                except KeyboardInterrupt:
-                    raise  # from the keyboard, and meant for who called
-                except BaseException:  # a listener is not ours, and must not stop a job or a role
-                    if id(listener) not in self._broken:
-                        self._broken.add(id(listener))
-                        logger.exception("a listener failed; its next failures are not logged")
+        kind = type(event)
+        listening = self._listening.get(kind)
+        if listening is None:
+            # Found once for each kind: most jobs tell things that nobody listens to.
+            with self._lock:
+                listening = [
+                    listener for listener, kinds in self._listeners if issubclass(kind, kinds)
+                ]
+                self._listening[kind] = listening
+        for listener in listening:
+            try:
+                listener(event)
+            except KeyboardInterrupt:
+                raise  # from the keyboard, and meant for who called
+            except BaseException:  # a listener is not ours, and must not stop a job or a role
+                if id(listener) not in self._broken:
+                    self._broken.add(id(listener))
+                    logger.exception("a listener failed; its next failures are not logged")

@@ -14,16 +14,24 @@ class Lease:
     ----------
     expires_at :
         Seconds on the monotonic clock at which the visibility timeout ends.
+    sure_until :
+        The earliest moment at which it may end: SQS hides a message at some time of a long poll,
+        and its answer may have been held up on the way. Leases are renewed by this one.
     lost :
         Set once SQS refused an extension or the time is over: somebody else may run the job now,
         so its result here no longer counts.
     """
 
-    __slots__ = ("expires_at", "lost")
+    __slots__ = ("expires_at", "lost", "sure_until")
 
-    def __init__(self, expires_at: float = float("inf")) -> None:
+    def __init__(self, expires_at: float = float("inf"), sure_until: float | None = None) -> None:
         self.expires_at = expires_at
+        self.sure_until = expires_at if sure_until is None else sure_until
         self.lost = threading.Event()
+
+    def renew(self, until: float) -> None:
+        """It ends then, for sure."""
+        self.expires_at = self.sure_until = until
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process it is nobody's.

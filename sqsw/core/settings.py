@@ -74,15 +74,19 @@ class QueueShare:
         Slots of its own; None shares those of the worker by weight.
     weight :
         How often the queue is picked when several have messages ready, at least 1.
+    group_slots :
+        Slots that one message group of a standard queue may hold at a time; None sets no limit.
     """
 
     queue_name: str
     slots: int | None = None
     weight: int = 1
+    group_slots: int | None = None
 
     def __post_init__(self) -> None:
         _within(f"slots of {self.queue_name!r}", self.slots, 1, 100_000)
         _within(f"weight of {self.queue_name!r}", self.weight, 1, 1_000)
+        _within(f"group slots of {self.queue_name!r}", self.group_slots, 1, 100_000)
 
 
 def _within(name: str, value: float | None, lowest: float, highest: float) -> None:

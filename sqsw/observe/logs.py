@@ -16,6 +16,7 @@ from typing import Any
 from sqsw.core.contracts import Clock
 from sqsw.core.events import (
     AckFailed,
+    BeatLate,
     ChildExited,
     ChildReplaced,
     DrainStarted,
@@ -81,6 +82,7 @@ class LogListener:
             JobFailed: self.job_failed,
             JobRetry: self.job_retry,
             JobUnknown: self.job_unknown,
+            BeatLate: self.beat_late,
             ExtensionFailed: self.extension_failed,
             LeaseLost: self.lease_lost,
             AckFailed: self.ack_failed,
@@ -133,6 +135,16 @@ class LogListener:
                 event,
                 hidden_s=event.hidden_seconds,
                 reason=str(event.error)[:_REASON_LENGTH],
+            )
+
+    def beat_late(self, event: BeatLate) -> None:
+        """At most once a minute: such jobs come in crowds."""
+        if self._is_time("beat"):
+            self._log(
+                logging.WARNING,
+                "beat_late",
+                late_s=round(event.late_seconds, 3),
+                bound_s=round(event.bound_seconds, 3),
             )
 
     def extension_failed(self, event: ExtensionFailed) -> None:
@@ -229,6 +241,8 @@ class LogListener:
         exc_info: BaseException | None = None,
         **extra: object,
     ) -> None:
+        if not self._logger.isEnabledFor(level):
+            return  # most lines are of jobs that are done, and most workers log warnings only
         if isinstance(event, JobEnded):
             extra["seconds_s"] = round(event.duration_seconds, 6)
         if self._logger.isEnabledFor(level):
@@ -244,18 +258,16 @@ class LogListener:
         exc_info: BaseException | None = None,
         **extra: object,
     ) -> None:
-        # Looked at here: most lines are of jobs that are done, and most workers log warnings only.
-        if self._logger.isEnabledFor(level):
-            self._log(
-                level,
-                name,
-                exc_info,
-                queue=message.queue_name,
-                id=message.message_id,
-                group=message.group_id,
-                attempt=message.receive_count,
-                **extra,
-            )
+        self._log(
+            level,
+            name,
+            exc_info,
+            queue=message.queue_name,
+            id=message.message_id,
+            group=message.group_id,
+            attempt=message.receive_count,
+            **extra,
+        )
 
     def _log(
         self, level: int, name: str, exc_info: BaseException | None = None, **extra: object

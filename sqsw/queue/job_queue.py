@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
@@ -102,7 +103,7 @@ class JobQueue(GenericQueue):
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
         options :
-            ``middlewares``, ``time_limit`` and ``executor`` of its
+            ``backoff_policy``, ``middlewares``, ``time_limit`` and ``executor`` of its
             :class:`~sqsw.processors.Processor`.
 
         Raises
@@ -129,6 +130,8 @@ class JobQueue(GenericQueue):
     ) -> AsyncTask[P]:
         """Run ``processor`` for jobs of this name, in place of whatever ran for it before.
 
+        The arguments are those of :meth:`processor`.
+
         Raises
         ------
         TypeError
@@ -136,6 +139,8 @@ class JobQueue(GenericQueue):
         """
         processor = function_of(processor)
         check_function(processor, MESSAGE_KEYWORDS)
+        # What a processor_maker of users makes need not know of it.
+        backoff_policy = options.pop("backoff_policy", None)
         self.processors[job_name] = self.env.processor_maker(
             queue=self,
             fn=processor,
@@ -144,6 +149,8 @@ class JobQueue(GenericQueue):
             context_var=context_var,
             **options,
         )
+        if backoff_policy is not None:
+            self.processors[job_name].backoff_policy = backoff_policy
         self.sources[job_name] = self.env.registration_source
         return AsyncTask(self, job_name, processor, (context_var,) if pass_context else ())
 
@@ -299,14 +306,16 @@ class JobQueue(GenericQueue):
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and tell how it ended."""
         found = self._find(message)
-        return found if isinstance(found, _RESULT) else found.process_message(message)
+        if isinstance(found, _RESULT):
+            return found
+        return _backed_off(found, found.process_message(message))
 
     async def process_message_async(self, message: Message) -> ProcessingResult | bool:
         """The same as :meth:`process_message`, on the event loop."""
         found = self._find(message)
         if isinstance(found, _RESULT):
             return found
-        return await found.process_message_async(message)
+        return _backed_off(found, await found.process_message_async(message))
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages, a list for each job name."""
@@ -316,6 +325,7 @@ class JobQueue(GenericQueue):
                 done = processor.process_messages(group)
             except Exception as error:  # noqa: BLE001 - the lists of other jobs have their own end
                 done = [judge(error)] * len(group)
+            done = [_backed_off(processor, result) for result in done]
             results.update(zip((m.receipt_handle for m in group), done, strict=True))
         return [results[message.receipt_handle] for message in messages]
 
@@ -327,6 +337,7 @@ class JobQueue(GenericQueue):
                 done = await processor.process_messages_async(group)
             except Exception as error:  # noqa: BLE001 - as above
                 done = [judge(error)] * len(group)
+            done = [_backed_off(processor, result) for result in done]
             results.update(zip((m.receipt_handle for m in group), done, strict=True))
         return [results[message.receipt_handle] for message in messages]
 
@@ -364,3 +375,12 @@ class JobQueue(GenericQueue):
             next="register it, or deploy the release that has it",
         )
         return ProcessingResult(False, UNKNOWN_JOB_BACKOFF, error=unknown)
+
+
+def _backed_off(processor: Processor, result: ProcessingResult | bool) -> ProcessingResult:
+    """A failure that says nothing about its backoff has that of its processor."""
+    result = as_result(result)
+    if result.success or result.backoff_policy is not None:
+        return result
+    # What a processor_maker makes need not have one.
+    return replace(result, backoff_policy=getattr(processor, "backoff_policy", None))

@@ -9,6 +9,7 @@ from sqsw.codecs.envelope import raw_entry
 from sqsw.core.arguments import place_of
 from sqsw.core.current_job import CurrentJob, Place
 from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
+from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.processors import OpenJob, limited, run_job, run_job_async
@@ -103,22 +104,26 @@ class RawQueue(GenericQueue):
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Hand several messages to the function, as a list."""
-        return [run_job(self._open(messages), limited(None, self.middlewares))] * len(messages)
+        jobs = JobList(messages)
+        return jobs.results(run_job(self._open(messages, jobs), limited(None, self.middlewares)))
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
-        result = await run_job_async(self._open(messages), limited(None, self.middlewares))
-        return [result] * len(messages)
+        jobs = JobList(messages)
+        return jobs.results(
+            await run_job_async(self._open(messages, jobs), limited(None, self.middlewares))
+        )
 
-    def _open(self, messages: Sequence[Message]) -> OpenJob:
+    def _open(self, messages: Sequence[Message], jobs: JobList | None = None) -> OpenJob:
         def open_job(place: Place) -> tuple[CurrentJob, Callable[[], Any]]:
             if self.processor is None:
                 raise TaskNotFound(
                     f"the raw queue {self.name!r} has no processor",
                     next="register one with @queue.raw_processor()",
                 )
-            argument = list(messages) if self.takes_lists else messages[0]
-            job = CurrentJob(tuple(messages), None, {}, place)
-            return job, partial(self.processor, argument)
+            running = CurrentJob(tuple(messages), None, {}, place)
+            if jobs is None:
+                return running, partial(self.processor, messages[0])
+            return running, jobs.noting(partial(self.processor, list(messages)))
 
         return open_job

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
-from sqsw.core.errors import Busy, ConnectionFailed
+from sqsw.core.errors import Busy, ConnectionFailed, SettingsError
 from sqsw.core.events import Event, EventBus, Pulse, QueueWarning, ReceiveDone, ReceiveError
 from sqsw.core.job_host import Load
 from sqsw.core.message import Message
@@ -94,6 +94,8 @@ def work_queues(
     ------
     QueueNotFound, AccessDenied
         One of the queues cannot be read.
+    SettingsError
+        A share has what its queue cannot have.
     """
     ensure_logged(events)
     by_name = {share.queue_name: share for share in shares}
@@ -194,6 +196,12 @@ def _lane(
     share: QueueShare,
     shutdown_policy: ShutdownPolicy,
 ) -> Lane:
+    if share.group_slots is not None and queue.client.is_fifo:
+        raise SettingsError(
+            f"slots of a message group have no meaning on {queue.name!r}",
+            why="it is a FIFO queue, of which one message of a group runs at a time anyway",
+            next=f"leave out group={share.group_slots}",
+        )
     return Lane(
         name=queue.name,
         client=queue.client,
@@ -203,6 +211,8 @@ def _lane(
         job_name_of=queue.job_name_of,
         backoff_policy=queue.backoff_policy,
         batch_size=queue.batching_policy.batch_size,
+        # Policies of users know the number only.
+        max_wait_seconds=getattr(queue.batching_policy, "max_wait", 0.0),
         # A message that is visible again while it is worked on would be run twice.
         visibility_timeout=settings.visibility_timeout
         or int(attributes.get("VisibilityTimeout", 30))

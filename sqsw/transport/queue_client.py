@@ -108,7 +108,7 @@ class QueueClient:
         keywords: dict[str, Any] = {}
         if visibility_timeout is not None:
             keywords["VisibilityTimeout"] = visibility_timeout
-        client = self.boto3_client
+        client = self._clients.receiving_client
         asked = time.monotonic()
         try:
             with service_errors(f"receive from {self.name!r}", self.name):
@@ -128,8 +128,12 @@ class QueueClient:
             # The lease runs since SQS hid the message, however late the answer got here; better a
             # little too early. Of a call that botocore repeated nobody knows when it was asked.
             hidden_at = min(now, asked + wait_seconds)
-        expires_at = None if visibility_timeout is None else hidden_at + visibility_timeout
-        return [self._message(raw, now, expires_at) for raw in answer.get("Messages", [])]
+        # Infinity, where nobody said how long.
+        seconds = float("inf") if visibility_timeout is None else visibility_timeout
+        return [
+            self._message(raw, now, Lease(hidden_at + seconds, asked + seconds))
+            for raw in answer.get("Messages", [])
+        ]
 
     def peek(self) -> Iterator[Message] | None:
         """Look at what could be received now, without receiving it, where the other side can.
@@ -151,13 +155,12 @@ class QueueClient:
             while last is not None:
                 part = part_after(last, _PEEK_PART)
                 for raw in part.messages:
-                    yield self._message({"ReceiptHandle": "", **raw}, time.monotonic(), None)
+                    yield self._message({"ReceiptHandle": "", **raw}, time.monotonic(), Lease())
                 last = part.last
 
         return messages()
 
-    def _message(self, raw: Mapping[str, Any], now: float, expires_at: float | None) -> Message:
-        lease = Lease() if expires_at is None else Lease(expires_at)
+    def _message(self, raw: Mapping[str, Any], now: float, lease: Lease) -> Message:
         return Message(
             message_id=raw["MessageId"],
             receipt_handle=raw["ReceiptHandle"],
@@ -266,7 +269,7 @@ class QueueClient:
 
     def end_polls(self) -> None:
         """End the receives that wait now, where the other side can (the embedded SQS)."""
-        self.boto3_client.meta.events.emit(END_POLLS_EVENT)
+        self._clients.receiving_client.meta.events.emit(END_POLLS_EVENT)
 
 
 def _failures(answer: Any) -> list[EntryFailure]:

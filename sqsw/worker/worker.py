@@ -28,8 +28,9 @@ from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.late import LateExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
-from sqsw.worker.heartbeat import Heartbeat, beat_seconds
+from sqsw.worker.heartbeat import Heartbeat, beat_seconds, shortest_lease
 from sqsw.worker.lane import Kind, Lane, Poll
+from sqsw.worker.pace import Pace
 from sqsw.worker.poller import Poller
 from sqsw.worker.ready import ReadyMessages, make_pools
 from sqsw.worker.shutdown_watch import ShutdownWatch
@@ -99,12 +100,14 @@ class Worker:
     def _introduce(self) -> None:
         """Make the roles from the end of the line to its beginning."""
         settings, events = self._settings, self._events
+        self._pace = Pace()
         self._heartbeat = Heartbeat(
             events=events,
             on_lost=self._lost,
             is_acknowledging=self._is_acknowledging,
             renew=settings.heartbeat,
             interval=beat_seconds(self._lanes),
+            shortest_lease=shortest_lease(self._lanes),
             clock=self._clock,
         )
         self._acknowledger = Acknowledger(
@@ -113,6 +116,7 @@ class Worker:
             on_acknowledged=self._acknowledged,
             on_batch=self._batch_finished,
             linger_seconds=settings.ack_linger_seconds,
+            pace=self._pace,
             clock=self._clock,
         )
         self._executors: dict[Kind, Executor] = {
@@ -130,6 +134,7 @@ class Worker:
             lose=self._heartbeat.lose,
             put=self._acknowledger.put,
             put_back=self._acknowledger.put_back,
+            may_start=self._may_start,
             ended=self._ended,
             events=events,
             clock=self._clock,
@@ -155,10 +160,14 @@ class Worker:
             lane,
             ready.credits,
             accept=self._dispatcher.accept,
+            room=self._watch.room,
             poll_begins=self._poll_begins,
             poll_ended=self._poll_ended,
+            gathering_seconds=self._dispatcher.gathering_seconds,
+            after_receive=self._acknowledger.after_receive,
             on_fatal=lambda error: self._inbox.post("fail", "error", error),
             events=self._events,
+            pace=self._pace,
             clock=self._clock,
         )
 
@@ -316,6 +325,9 @@ class Worker:
 
     def _batch_finished(self, lane: Lane, result: BatchProcessingResult) -> None:
         self._watch.acknowledged(lane)
+
+    def _may_start(self, lane: Lane, count: int) -> bool:
+        return self._watch.may_start(lane, count)
 
     def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
         self._watch.ended(lane, result)

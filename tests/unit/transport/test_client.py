@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, ParamValidationError
 from botocore.hooks import HierarchicalEmitter
 
 from sqsw.core.errors import SettingsError
@@ -177,3 +177,43 @@ def test_credentials_of_a_file_are_read_again_after_a_refusal(
     assert (key_of(ours), key_of(theirs)) == ("old", "old")
     write("new")
     assert (key_of(ours), key_of(theirs)) == ("new", "old")
+
+
+class Stopped(Exception):
+    """Instead of a request."""
+
+
+def user_agent(client: Any, **parameters: Any) -> str:
+    """What a client calls itself in a receive, which is not sent."""
+    seen: list[str] = []
+
+    def stop(request: Any, **_: Any) -> None:
+        seen.append(request.headers["User-Agent"].decode())
+        raise Stopped
+
+    client.meta.events.register("before-send.sqs", stop)
+    with pytest.raises(Stopped):
+        client.receive_message(QueueUrl="http://127.0.0.1:1/q", **parameters)
+    return seen[0]
+
+
+def test_the_clients_of_a_worker_cost_less_a_call_and_are_one_for_each_purpose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    source = ClientSource(region="eu-west-1")
+    plain, receiving, quick = source.client, source.receiving_client, source.quick_client
+    assert len({id(plain), id(receiving), id(quick)}) == 3
+    assert source.receiving_client is receiving
+    for client in (receiving, quick):
+        # The parameters are ours, and right: nobody looks at them again.
+        assert user_agent(client, MaxNumberOfMessages="ten").startswith("sqsw ")
+    assert user_agent(plain).startswith("Boto3/")
+    with pytest.raises(ParamValidationError):
+        plain.receive_message(QueueUrl="q", MaxNumberOfMessages="ten")  # type: ignore[arg-type]  # that is the test
+
+
+def test_a_session_of_somebody_else_decides_what_a_client_is() -> None:
+    source = ClientSource(Session())
+    assert source.client is source.receiving_client is source.quick_client
