@@ -143,7 +143,7 @@ class Processor:
         if self.executor != "process" or elsewhere is None:
             return call_handler(self.fn, args, kwargs)
         job = current_job()
-        elsewhere(
+        return elsewhere(
             FunctionCall(
                 queue_name=self.queue_name,
                 job_name=self.job_name,
@@ -154,7 +154,6 @@ class Processor:
                 job=job and replace(job, messages=[m.without_content() for m in job.messages]),
             )
         )
-        return None
 
     def _around(self) -> Sequence[Middleware]:
         return limited(self.time_limit, [*self.queue.middlewares, *self.middlewares])

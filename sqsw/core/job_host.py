@@ -50,12 +50,13 @@ class JobHost:
     on_stuck :
         Called where a job has not ended long after its limit, from another thread.
     call_elsewhere :
-        Runs a function in a process of the pool, and raises what it raised; None: there is none.
+        Runs a function in a process of the pool, and returns or raises what it did; None: there is
+        none.
     """
 
     time_limit: float | None = None
     on_stuck: Callable[[CurrentJob], object] | None = None
-    call_elsewhere: Callable[[FunctionCall], None] | None = None
+    call_elsewhere: Callable[[FunctionCall], object] | None = None
 
 
 job_host: ContextVar[JobHost] = ContextVar("sqsw_job_host", default=JobHost())  # noqa: B039  # frozen

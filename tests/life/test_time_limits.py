@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sqsw.backoff_policies import ConstantBackoff
+from sqsw.batching import BatchMessages
 from sqsw.context import current_job
 from sqsw.core.current_job import CurrentJob
 from sqsw.core.errors import JobTimeout
@@ -21,6 +22,7 @@ from sqsw.core.settings import WorkerSettings
 from sqsw.memory_sqs import MemorySession
 from sqsw.middleware import time_limit
 from sqsw.middleware.time_limit import TimeLimit
+from sqsw.processors import Processor
 from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.work import work_queues
 from sqsw.shutdown_policies import MaxTasksShutdown
@@ -183,6 +185,11 @@ def die() -> None:
     os._exit(7)
 
 
+def give_back(jobs: list[dict[str, Any]]) -> object:
+    """What a job returns; the second time something that cannot leave its process."""
+    return threading.Lock() if jobs[0].get("lock") else [job["n"] for job in jobs]
+
+
 def retry() -> None:
     raise RetryJob(ConstantBackoff(5))
 
@@ -228,6 +235,26 @@ def test_a_process_can_ask_for_a_retry(queue: JobQueue) -> None:
     queue.add_job("job")
     _, report = run(queue, 1)
     assert (report.retried, report.failed) == (1, 0)
+
+
+def test_lists_go_there_too_and_what_comes_back_is_what_was_returned(sessions: Sessions) -> None:
+    returned: list[object] = []
+
+    class Looking(Processor):
+        def process_batch(self, jobs: list[dict[str, Any]]) -> Any:
+            returned.append(super().process_batch(jobs))
+
+    env = SQSEnv(MemorySession(), processor_maker=Looking)
+    env.sqs_client.create_queue(QueueName="jobs")
+    queue = env.queue("jobs", batching_policy=BatchMessages(2))
+    queue.connect_processor("job", give_back, executor="process")
+    for number in range(2):
+        queue.add_job("job", n=number)
+    run(queue, 2)
+    queue.add_job("job", lock=True)
+    run(queue, 1)
+    assert sorted(returned[0]) == [0, 1]  # type: ignore[call-overload]  # a list of numbers
+    assert returned[1:] == [None]
 
 
 def test_a_coroutine_cannot_run_in_a_process(queue: JobQueue) -> None:

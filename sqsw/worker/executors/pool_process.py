@@ -1,12 +1,14 @@
 """What a process of the pool does: it takes a call, runs its function, and answers."""
 
 import importlib
+import logging
 import os
 import pickle
 import signal
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
@@ -15,6 +17,8 @@ from sqsw.context import job_scope
 from sqsw.core.arguments import call_handler
 from sqsw.core.errors import SQSError
 from sqsw.core.job_host import Find, FunctionCall, Load
+
+logger = logging.getLogger(__name__)
 
 
 class FunctionNotFound(SQSError):
@@ -32,22 +36,30 @@ def serve_calls(connection: Connection, load: Load | None, module: str) -> None:
         find = None if load is None else load()
         if find is None:
             importlib.import_module(module)  # now, and not in the time of the first job
-        _answer(connection, None)
+        _answer(connection)
     except BaseException as raised:  # noqa: BLE001  # the job that needs this process shall tell
         _answer(connection, raised)
         return
     while True:
         request = calls.get()
-        error: BaseException | None = None
         try:
-            _run(_function(find, request), request)
+            returned = _run(_function(find, request), request)
         except BaseException as raised:  # noqa: BLE001  # SystemExit in a job is a failed job
-            error = raised
-        _answer(connection, error)
+            _answer(connection, raised)
+        else:
+            _answer(connection, returned=returned)
 
 
-def _answer(connection: Connection, error: BaseException | None) -> None:
-    connection.send_bytes(pickle.dumps(error and _portable(error)))
+def _answer(
+    connection: Connection, error: BaseException | None = None, returned: object = None
+) -> None:
+    """What was raised, and what was returned, as far as that can travel: few look at it."""
+    try:
+        data = pickle.dumps((error and _portable(error), returned))
+    except Exception as unable:  # noqa: BLE001  # whatever an object does to refuse it
+        logger.debug("what a job returned stays in its process: %s", unable)
+        data = pickle.dumps((None, None))
+    connection.send_bytes(data)
 
 
 def _read(connection: Connection, calls: "SimpleQueue[FunctionCall]") -> None:
@@ -59,12 +71,9 @@ def _read(connection: Connection, calls: "SimpleQueue[FunctionCall]") -> None:
         os._exit(0)
 
 
-def _run(function: Callable[..., Any], request: FunctionCall) -> None:
-    if request.job is None:
-        call_handler(function, request.args, request.kwargs)
-        return
-    with job_scope(request.job):
-        call_handler(function, request.args, request.kwargs)
+def _run(function: Callable[..., Any], request: FunctionCall) -> object:
+    with nullcontext() if request.job is None else job_scope(request.job):
+        return call_handler(function, request.args, request.kwargs)
 
 
 def _function(find: Find | None, request: FunctionCall) -> Callable[..., Any]:

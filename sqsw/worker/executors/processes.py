@@ -22,6 +22,9 @@ from sqsw.worker.executors.threads import ThreadExecutor
 
 logger = logging.getLogger(__name__)
 
+#: What a function raised, or None, and what it returned.
+_Answer = tuple[BaseException | None, object]
+
 
 class ProcessExecutor(ThreadExecutor):
     """Threads whose jobs have a pool of processes for their functions.
@@ -61,8 +64,8 @@ class ProcessExecutor(ThreadExecutor):
             process.kill()
         super().stop(deadline)
 
-    def call(self, request: FunctionCall) -> None:
-        """Run a function in a process, and raise what it raised.
+    def call(self, request: FunctionCall) -> object:
+        """Run a function in a process; what it returned, or raise what it raised.
 
         Raises
         ------
@@ -78,7 +81,7 @@ class ProcessExecutor(ThreadExecutor):
             self._busy[thread] = process
         is_well = False
         try:
-            error = process.run(data, call_limit.get())
+            error, returned = process.run(data, call_limit.get())
             is_well = True
         finally:
             with self._pool_lock:
@@ -90,6 +93,7 @@ class ProcessExecutor(ThreadExecutor):
                 process.kill()
         if error is not None:
             raise error
+        return returned
 
 
 class _PoolProcess:
@@ -105,10 +109,10 @@ class _PoolProcess:
         theirs.close()
         self._is_ready = False
 
-    def run(self, request: bytes, limit: float | None) -> BaseException | None:
-        """What the function raised, or None; its time counts from when the process is ready."""
+    def run(self, request: bytes, limit: float | None) -> _Answer:
+        """What the function did; its time counts from when the process is ready."""
         if not self._is_ready:
-            error = self._answer(None)
+            error, _ = self._answer(None)
             if error is not None:
                 raise error
             self._is_ready = True
@@ -118,7 +122,7 @@ class _PoolProcess:
             raise self._gone() from error
         return self._answer(limit)
 
-    def _answer(self, limit: float | None) -> BaseException | None:
+    def _answer(self, limit: float | None) -> _Answer:
         try:
             if not self._connection.poll(limit):
                 self.kill()
@@ -126,7 +130,7 @@ class _PoolProcess:
                     f"the job ran longer than its time limit of {limit:g} seconds",
                     why="its process was killed",
                 )
-            answer: BaseException | None = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # of our own process
+            answer: _Answer = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # of our own process
         except (EOFError, OSError) as error:
             raise self._gone() from error
         return answer
