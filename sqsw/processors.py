@@ -28,6 +28,14 @@ __all__ = ["DEFAULT_CONTEXT_VAR", "FailedJobs", "ProcessingResult", "Processor",
 DEFAULT_CONTEXT_VAR = "context"
 
 
+#: A job that is about to run, and how to call it. An alias, since Python puts the annotation of an
+#: inner function together anew for each job.
+Opened = tuple[CurrentJob, Callable[[], Any]]
+
+#: Decodes a job and says how to call it; what it raises is a failure of the job.
+OpenJob = Callable[[Place], Opened]
+
+
 class ProcessorQueue(Protocol):
     """All that a processor asks of its queue."""
 
@@ -193,8 +201,8 @@ class Processor:
         handles = (message.receipt_handle for message, _ in readable)
         results.update(zip(handles, found, strict=True))
 
-    def _one(self, message: Message) -> "OpenJob":
-        def open_job(place: Place) -> tuple[CurrentJob, Callable[[], Any]]:
+    def _one(self, message: Message) -> OpenJob:
+        def open_job(place: Place) -> Opened:
             job = unpack_job(message, self.queue.accept)
             context = JobContext(job.job_context)
             process: Callable[..., Any] = self.process
@@ -216,8 +224,8 @@ class Processor:
             ]
         return JobList(jobs)
 
-    def _many(self, readable: Sequence[tuple[Message, Job]], jobs: JobList) -> "OpenJob":
-        def open_job(place: Place) -> tuple[CurrentJob, Callable[[], Any]]:
+    def _many(self, readable: Sequence[tuple[Message, Job]], jobs: JobList) -> OpenJob:
+        def open_job(place: Place) -> Opened:
             context = JobContext(readable[0][1].job_context)
             messages = tuple(message for message, _ in readable)
             # A list of its own: the function may empty it.
@@ -271,10 +279,6 @@ def is_coroutine_function(function: Callable[..., Any]) -> bool:
 
 
 _known_coroutine_function = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
-
-
-#: Decodes a job and says how to call it; what it raises is a failure of the job.
-OpenJob = Callable[[Place], tuple[CurrentJob, Callable[[], Any]]]
 
 
 def limited(seconds: float | None, middlewares: Sequence[Middleware]) -> Sequence[Middleware]:

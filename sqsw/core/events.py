@@ -303,18 +303,13 @@ class EventBus:
         """Whether a listener of this class has subscribed."""
         return any(isinstance(listener, kind) for listener, _ in self._listeners)
 
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether anybody listens to this kind: else there is no need to make the event."""
+        return bool(self._listening_to(kind))
+
     def publish(self, event: Event) -> None:
         """Tell all who listen for this kind of event."""
-        kind = type(event)
-        listening = self._listening.get(kind)
-        if listening is None:
-            # Found once for each kind: most jobs tell things that nobody listens to.
-            with self._lock:
-                listening = [
-                    listener for listener, kinds in self._listeners if issubclass(kind, kinds)
-                ]
-                self._listening[kind] = listening
-        for listener in listening:
+        for listener in self._listening_to(type(event)):
             try:
                 listener(event)
             except KeyboardInterrupt:
@@ -323,3 +318,14 @@ class EventBus:
                 if id(listener) not in self._broken:
                     self._broken.add(id(listener))
                     logger.exception("a listener failed; its next failures are not logged")
+
+    def _listening_to(self, kind: type[Event]) -> list[Listener]:
+        listening = self._listening.get(kind)
+        if listening is None:
+            # Found once for each kind: most jobs tell things that nobody listens to.
+            with self._lock:
+                listening = [
+                    listener for listener, kinds in self._listeners if issubclass(kind, kinds)
+                ]
+                self._listening[kind] = listening
+        return listening

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+_making = threading.Lock()
+
 
 class Lease:
     """How long a received message is still ours; written by the heartbeat, read by the job.
@@ -22,12 +24,26 @@ class Lease:
         so its result here no longer counts.
     """
 
-    __slots__ = ("expires_at", "lost", "sure_until")
+    __slots__ = ("_lost", "expires_at", "sure_until")
 
     def __init__(self, expires_at: float = float("inf"), sure_until: float | None = None) -> None:
         self.expires_at = expires_at
         self.sure_until = expires_at if sure_until is None else sure_until
-        self.lost = threading.Event()
+        self._lost: threading.Event | None = None
+
+    @property
+    def lost(self) -> threading.Event:
+        """The event; made when it is asked for, as hardly any message needs one."""
+        if self._lost is None:
+            with _making:
+                if self._lost is None:
+                    self._lost = threading.Event()
+        return self._lost
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is set."""
+        return self._lost is not None and self._lost.is_set()
 
     def renew(self, until: float) -> None:
         """It ends then, for sure."""

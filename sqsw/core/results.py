@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqsw.core.contracts import Backoff
 
@@ -62,3 +63,7 @@ class FailedJobs(Exception):
         self.jobs = list(jobs)
         super().__init__(f"{len(self.jobs)} job(s) of the list failed")
         self.backoff_policy = backoff_policy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From a process of the pool; by default the text would be taken for the jobs.
+        return FailedJobs, (self.jobs, self.backoff_policy)

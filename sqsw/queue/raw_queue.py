@@ -12,7 +12,7 @@ from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
-from sqsw.processors import OpenJob, limited, run_job, run_job_async
+from sqsw.processors import Opened, OpenJob, limited, run_job, run_job_async
 from sqsw.queue.generic import GenericQueue
 from sqsw.transport.batches import check_entry, fit_to_queue
 from sqsw.worker.lane import Kind
@@ -115,7 +115,7 @@ class RawQueue(GenericQueue):
         )
 
     def _open(self, messages: Sequence[Message], jobs: JobList | None = None) -> OpenJob:
-        def open_job(place: Place) -> tuple[CurrentJob, Callable[[], Any]]:
+        def open_job(place: Place) -> Opened:
             if self.processor is None:
                 raise TaskNotFound(
                     f"the raw queue {self.name!r} has no processor",

@@ -299,7 +299,8 @@ class Acknowledger:
             self._forget(succeeded + given_up, 0.0)
         for ack in done:
             if ack.hidden_seconds is None:
-                self._events.publish(MessageDeleted(ack.message))
+                if self._events.wants(MessageDeleted):
+                    self._events.publish(MessageDeleted(ack.message))
             else:
                 event = MessageReturned(ack.message, ack.hidden_seconds, ack.started)
                 self._events.publish(event)

@@ -124,7 +124,7 @@ class Dispatcher:
         """Take over what a receive brought; without any, only what was gathered goes on."""
         if messages:
             self._watch(lane, messages)
-            for message in messages:
+            for message in messages if self._events.wants(MessageReceived) else ():
                 self._events.publish(MessageReceived(message))
         back: list[Call] = []
         with self._lock:
@@ -153,8 +153,8 @@ class Dispatcher:
 
     def _pick(self, ready: ReadyMessages) -> Call | None:
         while (call := ready.pick(self._may_start)) is not None:
-            if call.group is None and any(m.lease.lost.is_set() for m in call.messages):
-                owned = [message for message in call.messages if not message.lease.lost.is_set()]
+            if call.group is None and any(m.lease.is_lost for m in call.messages):
+                owned = [message for message in call.messages if not message.lease.is_lost]
                 lost = len(call.messages) - len(owned)
                 self._in_hand[call.lane.name] -= lost
                 self._may_start(call.lane, -lost)
@@ -172,8 +172,9 @@ class Dispatcher:
             self._executors[call.kind].submit(call, self.done)
 
     def _announce(self, call: Call) -> None:
-        for message, job_name in zip(call.messages, call.job_names, strict=True):
-            self._events.publish(JobStarted(message, job_name))
+        if self._events.wants(JobStarted):
+            for message, job_name in zip(call.messages, call.job_names, strict=True):
+                self._events.publish(JobStarted(message, job_name))
 
     # Duties 4 and 5: how it ended, and what that means for its group.
 
@@ -268,13 +269,13 @@ class Dispatcher:
             back = self._order.lost(message, running is not None)
             self._ready[lane.name].credits.tell()
         self._send_back(back, FOLLOWER_SECONDS)
-        if running is not None and all(m.lease.lost.is_set() for m in running.messages):
+        if running is not None and all(m.lease.is_lost for m in running.messages):
             self._executors[running.kind].cancel(running)
 
     def _send_back(self, calls: Iterable[Call], hidden_seconds: int) -> None:
         """Put back calls that have not started, in order; without what is no longer ours."""
         for call in calls:
-            lost = [message for message in call.messages if message.lease.lost.is_set()]
+            lost = [message for message in call.messages if message.lease.is_lost]
             owned = [message for message in call.messages if message not in lost]
             with self._lock:
                 self.counts["released"] += len(owned)
@@ -319,7 +320,7 @@ class Dispatcher:
                 del self._running[id(call)]
         count = 0
         for call in calls:
-            owned = [message for message in call.messages if not message.lease.lost.is_set()]
+            owned = [message for message in call.messages if not message.lease.is_lost]
             for message in owned:
                 message.lease.lost.set()  # the job may look, and end early
             self._put_back(call.lane, owned, 0, True)

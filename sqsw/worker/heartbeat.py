@@ -134,7 +134,7 @@ class Heartbeat:
         """The lease of a message is over: tell the job, the listeners and the dispatcher."""
         with self._changed:
             self._watched.pop(message.receipt_handle, None)
-            if message.lease.lost.is_set():
+            if message.lease.is_lost:
                 return
             message.lease.lost.set()
             error = self._errors.get(lane.name)

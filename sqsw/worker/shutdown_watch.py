@@ -26,6 +26,7 @@ from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.shutdown_policies import NeverShutdown
 from sqsw.worker.lane import Lane, Poll
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class _Judge:
         fresh = getattr(policy, "fresh", None)
         self.policy = fresh() if fresh is not None else policy
         self.lanes: list[Lane] = []
+        # Told of every job, it would only say no.
+        self.is_silent = type(self.policy) is NeverShutdown
         self.decided = False
         self.jobs_left = self._ask("jobs_left")
         self._reports: deque[_Report] = deque()
@@ -209,7 +212,7 @@ class ShutdownWatch:
         return left is not None and left < 1 and not judge.decided and not self._is_busy(judge)
 
     def _tell(self, judge: _Judge, report: _Report) -> None:
-        if judge.tell(report):
+        if not judge.is_silent and judge.tell(report):
             self._on_decided(judge.lanes)
 
     def _is_busy(self, judge: _Judge) -> bool:

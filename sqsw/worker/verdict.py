@@ -49,7 +49,7 @@ class Verdict:
         lane, seconds = call.lane, now - call.started_at
         if message.lease.expires_at <= now:
             self._lose(lane, message, "the visibility timeout ended before the job did")
-        if message.lease.lost.is_set():
+        if message.lease.is_lost:
             self._events.publish(JobDropped(message, job_name, seconds))
             return "dropped", 0
         if result.success:

@@ -1,6 +1,6 @@
 """taskiq with taskiq-aio-sqs.
 
-taskiq worker -w 1 --max-async-tasks 8 --ack-type when_executed benchmarks.worker.contestants.taskiq_app:broker
+taskiq worker -w 1 --max-async-tasks 8 MODULE:broker
 """
 
 import asyncio

@@ -119,7 +119,7 @@ def put(kit: Kit, *bodies: str) -> None:
 
 
 def test_a_single_message_lingers_and_ten_do_not_where_calls_wait(kit: Kit) -> None:
-    kit.pace.note(1.0)
+    kit.pace.calls_wait = True
     put(kit, "a")
     assert take(kit) == []
     kit.clock.advance(0.05)
@@ -148,7 +148,7 @@ def test_a_second_full_batch_and_one_that_lingered_go_to_a_sender(kit: Kit) -> N
 
 
 def test_a_poller_sends_nothing_where_calls_wait(kit: Kit) -> None:
-    kit.pace.note(1.0)
+    kit.pace.calls_wait = True
     put(kit, *"abcdefghij")
     kit.acknowledger.after_receive(kit.lane)
     assert kit.client.deletes == []
@@ -333,7 +333,7 @@ class Slow(FakeClient):
 
 def test_calls_that_wait_are_made_side_by_side() -> None:
     client, pace = Slow(4), Pace()
-    pace.note(1.0)
+    pace.calls_wait = True
     acknowledger = Acknowledger(
         events=recorder()[0],
         forget=lambda *_: None,

@@ -257,14 +257,14 @@ class Endless(FakeClient):
         return full()
 
 
-@pytest.mark.parametrize(("waited_seconds", "most"), [(0.015, 4), (0.004, 1)])
+@pytest.mark.parametrize(("waited_seconds", "most"), [(0.015, 4), (0.001, 1)])
 def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait(
     waited_seconds: float, most: int
 ) -> None:
     kit, client = Kit(slots=1000), Endless()
     del kit.poller._quiet.wait
     kit.poller.lane = lane(client=client)
-    for _ in range(20):
+    for _ in range(8):
         kit.pace.note(waited_seconds)
     kit.poller.start()
     wait_until(lambda: client.most == most and len(client.receives) > 12, 60, "the receives")
@@ -275,7 +275,7 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
 
 def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
     kit = Kit()
-    kit.pace.note(1.0)
+    kit.pace.calls_wait = True
     kit.client.inbox = [full(), [message()]]
     kit.poller._help()
     assert [wait for _, wait, _ in kit.client.receives] == [1, 1]  # no second long poll
