@@ -8,6 +8,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+#: seconds between the end of a run and the kill of its process, within which the kill explains that
+#: SQS was not told: the lease that workers of the soak ask for, and some time to get there
+_LEASE_SECONDS = 15
+
 
 @dataclass
 class Run:
@@ -62,8 +66,8 @@ class Ledger:
     def _reason(self, runs: list[Run]) -> str:
         runs = sorted(runs, key=lambda run: run.at)
         for run in runs[:-1]:
-            # A function in a process of the pool belongs to a worker; both are in the list.
-            if run.pid in self.killed:
+            # A process of the pool is in the list when its worker was killed.
+            if abs(self.killed.get(run.pid, float("inf")) - run.at) < _LEASE_SECONDS:
                 return "its process was killed before SQS was told"
             if told := self.told.get(run.message_id):
                 return ", ".join(sorted(told)) + " (told at the time)"

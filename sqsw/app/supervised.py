@@ -109,7 +109,8 @@ def work_in_child(order: WorkOrder, tell: Callable[[Event], None]) -> Ending:
     """What a worker process runs."""
     env = order.open_env()
     env.events.subscribe(tell)
-    _ChildLog().subscribe_to(env.events)
+    if not env.events.has_listener(LogListener):
+        _ChildLog().subscribe_to(env.events)
     report = run_queues(
         env,
         order.shares,

@@ -41,16 +41,11 @@ from sqsw.core.events import (
     WorkerFailed,
 )
 from sqsw.worker.children import Child, Method, Target
+from sqsw.worker.places import Place
 from sqsw.worker.recycling import RecyclePolicy
 from sqsw.worker.signals import FORCE, Notice, SignalInbox
 
 logger = logging.getLogger(__name__)
-
-#: seconds before a child is replaced, at first and at most
-_FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 1.0, 30.0
-
-#: seconds: a child that lived this long begins anew with the first of those
-_SOUND_SECONDS = 60.0
 
 #: seconds that children have after their drain, and after the second signal, until they are killed
 _LAST_SECONDS = 10.0
@@ -73,22 +68,6 @@ _FINAL = (
     QueueNotFound,
     AccessDenied,
 )
-
-
-@dataclass(slots=True, eq=False)
-class _Place:
-    """A place for one child after the other, and for its successor while both are there."""
-
-    arguments: tuple[Any, ...]
-    limits: RecyclePolicy | None = None
-    child: Child | None = None
-    successor: Child | None = None
-    why: str = ""  # the successor is there
-    start_at: float | None = 0.0  # None: nothing is to be started
-    failures: int = 0
-
-    def children(self) -> list[Child]:
-        return [child for child in (self.child, self.successor) if child is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +133,14 @@ class Supervisor:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._target = target
-        self._places = [_Place(args) for args in arguments for _ in range(processes)]
+        self._places = [
+            Place(args, recycle, clock, chance) for args in arguments for _ in range(processes)
+        ]
         self._method: Method = method
         self._drain_seconds = drain_seconds
-        self._recycle = recycle
         self._events = events or EventBus()
         self._relay = relay
         self._clock = clock
-        self._chance = chance
         self._inbox = SignalInbox()
         self._signals = 0
         self._restarts = 0
@@ -234,52 +213,38 @@ class Supervisor:
         return not self._ending and (to_start or self._quiet)
 
     def _seconds_to_wait(self) -> float:
-        moments = [place.start_at for place in self._places if place.start_at is not None]
-        moments += [child.kill_at for child in self._children()]
-        return max(0.0, min(_LOOK_SECONDS, min(moments, default=1.0) - self._clock()))
+        moments = [child.kill_at for child in self._children()]
+        if not self._quiet:
+            moments += [place.start_at for place in self._places if place.start_at is not None]
+        return max(0.0, min(_LOOK_SECONDS, min(moments, default=float("inf")) - self._clock()))
 
     # Duties 1 and 2.
 
     def _start_due(self, life: Connection, door: Connection) -> None:
         for place in self._places:
-            if self._ending or self._quiet:
-                return
-            if place.start_at is None or place.start_at > self._clock():
+            if self._ending or self._quiet or not place.is_due():
                 continue
-            place.start_at = None
             child = Child(self._clock())
             try:
                 child.start(self._target, place.arguments, self._method, life, door)
             except OSError as error:  # no memory or no process to be had just now
                 logger.error("cannot start a worker process: %s", error)
-                self._start_later(place, child)
-                continue
-            if place.child is None:
-                place.child = child
-                self._limit(place)
+                place.start_later(child)
             else:
-                place.successor = child
-
-    def _limit(self, place: _Place) -> None:
-        if self._recycle is not None:
-            place.limits = self._recycle.with_jitter(self._chance)
-
-    def _start_later(self, place: _Place, child: Child) -> None:
-        now = self._clock()
-        place.failures = 1 if now - child.started_at >= _SOUND_SECONDS else place.failures + 1
-        seconds = _FIRST_RESTART_SECONDS * 2 ** min(place.failures - 1, 10)
-        place.start_at = now + min(_LAST_RESTART_SECONDS, seconds)
+                place.take_in(child)
 
     def _hear(self, child: Child) -> None:
         for event in child.read(self._clock):
             if isinstance(event, ReceiveDone):
                 self._was_up = True
-            elif isinstance(event, WorkerFailed) and not self._was_up:
-                self._end_for(event.error)
+            elif isinstance(event, WorkerFailed):
+                self._end_for(event.error, child)
             self._relay(event)
 
-    def _end_for(self, error: BaseException) -> None:
-        if isinstance(error, _FINAL) and not self._ending:
+    def _end_for(self, error: BaseException, child: Child) -> None:
+        others_work = any(other.is_up for other in self._children() if other is not child)
+        hopeless = isinstance(error, _FINAL) and not (self._was_up or others_work)
+        if hopeless and isinstance(error, SQSError) and not self._ending:
             self._fatal = error
             self._forward(Notice("drain", "error"))
 
@@ -292,17 +257,13 @@ class Supervisor:
         if now >= child.kill_at:
             child.kill("it did not end in time")
 
-    def _reap(self, place: _Place) -> None:
+    def _reap(self, place: Place) -> None:
         for child in place.children():
             if child.is_alive():
                 continue
             self._hear(child)  # what it said last
             pid, exit_code = child.pid, child.bury()
-            was_successor = child is place.successor
-            if not was_successor:
-                place.child = place.successor
-                self._limit(place)
-            place.successor = None
+            is_missing = place.let_go(child)
             expected = child.asked or self._ending or exit_code == 0
             if child.why_killed or not expected:
                 self._restarts += 1
@@ -311,12 +272,12 @@ class Supervisor:
                 self._events.publish(ChildEnded(pid))
             if exit_code == 0 and not child.asked:
                 place.start_at = None  # done, by its own judgement
-            elif not self._ending and (was_successor or place.child is None):
-                self._start_later(place, child)
+            elif is_missing and not self._ending:
+                place.start_later(child)
 
     # Duty 3.
 
-    def _take_turns(self, place: _Place) -> None:
+    def _take_turns(self, place: Place) -> None:
         old, new = place.child, place.successor
         if old is None or self._ending:
             return
@@ -324,21 +285,11 @@ class Supervisor:
             if new.is_up and not old.asked:
                 self._events.publish(ChildReplaced(old.pid, place.why))
                 self._ask_to_end(old)
-        elif place.start_at is None and not self._is_taking_turns():
-            why = self._reason_to_replace(place, old)
-            if why is not None:
-                place.why, place.start_at = why, self._clock()
-
-    def _reason_to_replace(self, place: _Place, child: Child) -> str | None:
-        if child in self._to_reload:
-            return "SIGHUP"
-        if place.limits is None or child.pulse is None or not child.is_up:
-            return None
-        return place.limits.reason(child.pulse, self._clock() - child.started_at)
-
-    def _is_taking_turns(self) -> bool:
         # One at a time: two processes for each place would need twice the memory.
-        return any(p.child is not None and (p.successor or p.start_at) for p in self._places)
+        elif not any(each.is_taking_turns() for each in self._places):
+            why = "SIGHUP" if old in self._to_reload else place.has_served()
+            if why is not None:
+                place.replace(why)
 
     def _ask_to_end(self, child: Child) -> None:
         child.asked = True

@@ -255,13 +255,18 @@ def test_sighup_and_recycling_replace_processes_one_after_the_other(work: Work) 
     work.start("--processes", "2", "-c", "1")
     work.wait_for("worker_started", 2)
     work.send("note", name="a")
-    work.wait_for_notes("a")
+    (worked,) = work.wait_for_notes("a")
+    (work.folder / "tasks.py").write_text("a broken release")
     work.running.send_signal(signal.SIGHUP)
+    assert "tasks.py" in work.wait_for("worker_failed")[0]["reason"]
+    assert is_running(worked)  # the old ones stay until new ones can take over
+    (work.folder / "tasks.py").write_text(TASKS)
     first, second = work.wait_for("child_replaced", 2)
     assert first["pid"] != second["pid"]
     assert first["reason"] == "SIGHUP"
     wait_until(lambda: not is_running(first["pid"]) and not is_running(second["pid"]))
-    assert work.logged("child_exited") == []
+    assert worked in (first["pid"], second["pid"])
+    assert {line["exit_code"] for line in work.logged("child_exited")} == {1}  # of the broken one
     work.send("note", name="b")
     assert {first["pid"], second["pid"]}.isdisjoint(work.wait_for_notes("b"))
     work.running.terminate()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sqsw.core.events import ChildExited
+from sqsw.worker import places
 from sqsw.worker import supervisor as supervisor_module
 from sqsw.worker.children import Child
 from sqsw.worker.signals import FORCE
@@ -69,7 +70,7 @@ def test_children_run_until_all_are_done(tmp_path: Path, method: str) -> None:
 
 
 def test_a_child_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
     events, told = recorder(ChildExited)
     report = Supervisor(fail_once, [(str(tmp_path),)], events=events).run()
     assert [event.exit_code for event in told] == [9]
@@ -135,7 +136,7 @@ def break_start(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) 
 def test_a_start_that_fails_is_tried_again_and_harms_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(supervisor_module, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
     supervisor = Supervisor(note, [(str(tmp_path), "a"), (str(tmp_path), "b")])
     break_start(monkeypatch, 2, OSError(12, "Cannot allocate memory"))
     assert supervisor.run().stopped_by == "done"
