@@ -9,8 +9,9 @@ from contextlib import contextmanager
 #: a receive and a delete of ten.
 _WAITS_SECONDS = 0.003
 
-#: calls that are looked at
-_CALLS = 8
+#: calls that are looked at: threads that call side by side and wait for the interpreter all look
+#: slow for a while, and would stay side by side
+CALLS = 24
 
 
 class Pace:
@@ -23,7 +24,7 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._waited: deque[float] = deque([0.0] * _CALLS, maxlen=_CALLS)
+        self._waited: deque[float] = deque([0.0] * CALLS, maxlen=CALLS)
         self.calls_wait = False
 
     def note(self, waited_seconds: float) -> None:

@@ -12,7 +12,7 @@ from sqsw.core.events import ReceiveDone
 from sqsw.core.message import Message
 from sqsw.worker.credits import Credits
 from sqsw.worker.lane import Lane, Poll
-from sqsw.worker.pace import Pace
+from sqsw.worker.pace import CALLS, Pace
 from sqsw.worker.poller import Poller
 from tests.backends import wait_until
 from tests.unit.worker.doubles import FakeClient, lane, message, names, our_threads, recorder
@@ -264,7 +264,7 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
     kit, client = Kit(slots=1000), Endless()
     del kit.poller._quiet.wait
     kit.poller.lane = lane(client=client)
-    for _ in range(8):
+    for _ in range(CALLS):
         kit.pace.note(waited_seconds)
     kit.poller.start()
     wait_until(lambda: client.most == most and len(client.receives) > 12, 60, "the receives")
