@@ -22,7 +22,7 @@ from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted,
 from sqsw.core.message import Message
 from sqsw.worker.ack_lines import Ack, AckLines
 from sqsw.worker.lane import Lane, is_final
-from sqsw.worker.pace import Pace
+from sqsw.worker.pace import Pace, now
 from sqsw.worker.senders import Senders
 
 logger = logging.getLogger(__name__)
@@ -210,8 +210,9 @@ class Acknowledger:
         refused: dict[int, tuple[str, bool]] = {}
         try:
             if deleting:
-                with self._pace.measured():
-                    failures = lane.client.delete_batch(messages)
+                begin = now()
+                failures = lane.client.delete_batch(messages)
+                self._pace.note_since(begin)
             else:
                 failures = lane.client.change_visibility_batch(
                     [(ack.message, ack.hidden_seconds or 0) for ack in batch]

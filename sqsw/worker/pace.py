@@ -2,8 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 #: seconds: a call that waits for longer is better made beside others. About as much as the work of
 #: a receive and a delete of ten.
@@ -32,11 +30,12 @@ class Pace:
         self._waited.append(waited_seconds)
         self.calls_wait = min(tuple(self._waited)) >= _WAITS_SECONDS
 
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Note the call inside the ``with`` block."""
-        wall, cpu = time.monotonic(), time.thread_time()
-        try:
-            yield
-        finally:
-            self.note(time.monotonic() - wall - (time.thread_time() - cpu))
+    def note_since(self, begin: tuple[float, float]) -> None:
+        """A call began then, in this thread, and has just ended; see :func:`now`."""
+        wall, cpu = now()
+        self.note(wall - begin[0] - (cpu - begin[1]))
+
+
+def now() -> tuple[float, float]:
+    """The time, and the processor time of this thread, in seconds."""
+    return time.monotonic(), time.thread_time()

@@ -2,7 +2,7 @@
 
 import time
 
-from sqsw.worker.pace import CALLS, Pace
+from sqsw.worker.pace import CALLS, Pace, now
 
 
 def after(pace: Pace, *waited_seconds: float) -> bool:
@@ -28,11 +28,13 @@ def test_one_quick_call_shows_that_the_network_is() -> None:
 def test_waiting_is_time_without_work() -> None:
     asleep, busy = Pace(), Pace()
     for _ in range(CALLS):
-        with asleep.measured():
-            time.sleep(0.005)
+        begin = now()
+        time.sleep(0.005)
+        asleep.note_since(begin)
         end = time.thread_time() + 0.001
-        with busy.measured():
-            while time.thread_time() < end:
-                pass
+        begin = now()
+        while time.thread_time() < end:
+            pass
+        busy.note_since(begin)
     assert asleep.calls_wait
     assert min(busy._waited) < min(asleep._waited)
