@@ -266,7 +266,7 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
     kit.poller.lane = lane(client=client)
     for _ in range(CALLS):
         kit.pace.note(waited_seconds)
-    kit.pace.note_since = lambda _: None  # type: ignore[method-assign]  # as the test says
+    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.poller.start()
     wait_until(lambda: client.most == most and len(client.receives) > 12, 60, "the receives")
     kit.poller.stop(float("inf"))
@@ -277,7 +277,7 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
 def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
     kit = Kit()
     kit.pace.calls_wait = True
-    kit.pace.note_since = lambda _: None  # type: ignore[method-assign]  # as the test says
+    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.client.inbox = [full(), [message()]]
     kit.poller._help()
     assert [wait for _, wait, _ in kit.client.receives] == [1, 1]  # no second long poll
@@ -286,7 +286,7 @@ def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
 def test_a_full_receive_shows_how_long_calls_wait() -> None:
     kit = Kit(slots=10)
     noted: list[tuple[float, float]] = []
-    kit.pace.note_since = noted.append  # type: ignore[method-assign]  # written down
+    kit.pace.note_since = noted.append  # type: ignore[method-assign,assignment]  # written down
     kit.client.inbox = [full(), [message()], []]
     for _ in range(3):
         kit.poller.step()
