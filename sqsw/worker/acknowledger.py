@@ -19,11 +19,11 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import QueueNotFound
 from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted, MessageReturned
-from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
-from sqsw.worker.ack_lines import NEVER, Ack, AckLines
+from sqsw.worker.ack_lines import Ack, AckLines
 from sqsw.worker.lane import Lane, is_final
-from sqsw.worker.pace import Pace
+from sqsw.worker.pace import Pace, now
+from sqsw.worker.senders import Senders
 
 logger = logging.getLogger(__name__)
 
@@ -72,36 +72,38 @@ class Acknowledger:
         self._on_acknowledged = on_acknowledged
         self._on_batch = on_batch
         self._linger = linger_seconds
-        self._most_senders = most_senders
         self._pace = pace or Pace()
         self._clock = clock
         self._jitter = jitter
         self._changed = threading.Condition()
         self._lines = AckLines()
         self._held: set[str] = set()
-        self._idle = 0
-        self._next_look = NEVER
-        self._hurry = False
-        self._stopped = False
-        self._threads: list[threading.Thread] = []
+        self._stopping = self._stopped = False
+        self._senders = Senders(
+            self._lines,
+            self._changed,
+            self._send_whatever_comes,
+            most=most_senders,
+            pace=self._pace,
+            clock=clock,
+        )
         self.requests = 0
 
     def start(self) -> None:
         """Begin to send."""
-        if not self._threads:
-            self._add_sender()
+        if not self._senders.are_running:
+            self._senders.add()
 
     def quiet(self) -> None:
         """Send at once from now on."""
         with self._changed:
-            self._hurry = True
-            self._changed.notify_all()
+            self._senders.hurry()
 
     def stop(self, deadline: float) -> None:
         """Send all there is, until ``deadline``; what comes later is sent by who brings it."""
+        self._stopping = True
         self.quiet()
-        threads, self._threads = self._threads, []
-        if threads:
+        if self._senders.are_running:
             # The senders do it: a call that hangs must not hold up who stops.
             with self._changed:
                 while self._held and (seconds := deadline - self._clock()) > 0:
@@ -111,10 +113,9 @@ class Acknowledger:
         with self._changed:
             self._stopped = True
             left = self._lines.take_all()
-            self._changed.notify_all()
+            self._senders.end()
         self._give_up(left)
-        for thread in threads:
-            thread.join(max(0.0, deadline - self._clock()))
+        self._senders.join(deadline)
 
     # Duty 1.
 
@@ -146,17 +147,12 @@ class Acknowledger:
         with self._changed:
             self._held.update(message.receipt_handle for message in messages)
             length = self._lines.add(acks) if acks else 0
-            more = False
-            # Somebody has to look anew, unless one who waits will look in time anyway.
-            if urgent or length >= self._enough() or due < self._next_look:
-                self._changed.notify()
-                more = not self._idle and self._pace.calls_wait
-            more = more and 0 < len(self._threads) < self._most_senders
+            more = bool(acks) and self._senders.note(length, due, urgent=urgent)
             stopped = self._stopped
         if stopped:
             self.flush()
         elif more:
-            self._add_sender()
+            self._senders.add()
 
     # Duty 2.
 
@@ -198,43 +194,6 @@ class Acknowledger:
             reason = "the worker stopped before SQS could be told"
             self._finish(ack.lane, ack.hidden_seconds is None, [], [(ack, reason)])
 
-    def _add_sender(self) -> None:
-        name = f"sqsw-ack-{len(self._threads) + 1}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _work(self) -> None:
-        while (batch := self._next_batch()) is not None:
-            self._send_whatever_comes(batch)
-
-    def _next_batch(self) -> list[Ack] | None:
-        """What this sender is to send; None once there will be nothing any more."""
-        with self._changed:
-            while (batch := self._lines.take(self._clock(), self._enough())) is None:
-                if self._stopped:
-                    return None
-                due = self._lines.next_due()
-                # One looks when it is time; the others wait until somebody has something for them.
-                looks = due < self._next_look
-                if looks:
-                    self._next_look = due
-                self._idle += 1
-                self._changed.wait(max(0.0, due - self._clock()) if looks else None)
-                self._idle -= 1
-                if looks:
-                    self._next_look = NEVER
-            if self._idle and self._lines.next_due() < self._next_look:
-                self._changed.notify()  # another one has to look while this one sends
-            return batch
-
-    def _enough(self) -> int:
-        """How many of a lane make a sender begin."""
-        if self._hurry:
-            return 1
-        # Where a poller sends ten after each receive, senders only take what it leaves.
-        return MAX_BATCH_ENTRIES if self._pace.calls_wait else 2 * MAX_BATCH_ENTRIES
-
     def _send_whatever_comes(self, batch: Sequence[Ack]) -> None:
         try:
             self._send(batch)
@@ -251,8 +210,9 @@ class Acknowledger:
         refused: dict[int, tuple[str, bool]] = {}
         try:
             if deleting:
-                with self._pace.measured():
-                    failures = lane.client.delete_batch(messages)
+                begin = now()
+                failures = lane.client.delete_batch(messages)
+                self._pace.note_since(begin)
             else:
                 failures = lane.client.change_visibility_batch(
                     [(ack.message, ack.hidden_seconds or 0) for ack in batch]
@@ -309,7 +269,7 @@ class Acknowledger:
             self._events.publish(AckFailed(ack.message, action, reason))
         with self._changed:
             self._held.difference_update(m.receipt_handle for m in succeeded + given_up)
-            if self._hurry:
+            if self._stopping and not self._held:
                 self._changed.notify_all()
         if succeeded:
             self._on_acknowledged(lane, succeeded, deleting)

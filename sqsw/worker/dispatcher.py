@@ -23,23 +23,16 @@ from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.worker.executors.base import Executor
 from sqsw.worker.gathering import Gathering
-from sqsw.worker.lane import Call, Kind, Lane, within_limit
+from sqsw.worker.lane import Call, Kind, Lane
 from sqsw.worker.order import GroupOrder
 from sqsw.worker.ready import ReadyMessages
+from sqsw.worker.returns import PutBack, Returns
 from sqsw.worker.verdict import Lose, Put, Verdict
 
 logger = logging.getLogger(__name__)
 
-#: seconds that followers of a failed message stay hidden longer than it does: so it comes back
-#: alone, and they do not spend receives on its retries
-FOLLOWER_SECONDS = 1
-
-
 #: The heartbeat: keep these alive from now on.
 Watch = Callable[[Lane, Sequence[Message]], None]
-
-#: The acknowledger: these go back for so many seconds, and whether their jobs had started.
-PutBack = Callable[[Lane, Sequence[Message], int, bool], None]
 
 #: The shutdown watch: whether so many jobs may start, as a call of this lane.
 MayStart = Callable[[Lane, int], bool]
@@ -96,6 +89,14 @@ class Dispatcher:
         self._quiet: set[str] = set()
         self._running: dict[int, Call] = {}
         self.counts: Counter[str] = Counter()
+        self._returns = Returns(
+            put_back,
+            lock=lock,
+            order=self._order,
+            in_hand=self._in_hand,
+            counts=self.counts,
+            clock=clock,
+        )
 
     def start(self) -> None:
         """Nothing to do: the first ``accept`` begins."""
@@ -116,7 +117,7 @@ class Dispatcher:
                 back += self._order.clear_waiting(name)
                 back += self._gathering.take_all(name)
                 self._ready[name].credits.tell()
-        self._send_back(back, 0)
+        self._returns.send(back)
 
     # Duties 1 to 3: in, and to a slot.
 
@@ -135,7 +136,7 @@ class Dispatcher:
             else:
                 self._line_up(lane, calls)
             following = self._pick_all(lane)
-        self._send_back(back, 0)
+        self._returns.send(back)
         self._launch(following)
 
     def _line_up(self, lane: Lane, calls: Iterable[Call]) -> None:
@@ -211,7 +212,7 @@ class Dispatcher:
         behind: Iterable[Call],
     ) -> None:
         hidden = self._verdict.on(call, results, now, outcomes)
-        self._send_back(behind, hidden + FOLLOWER_SECONDS)
+        self._returns.behind(behind, hidden)
         ended = BatchProcessingResult(call.lane.name)
         for message, outcome in zip(call.messages, outcomes, strict=True):
             ended.update([message], success=outcome == "done")
@@ -258,7 +259,7 @@ class Dispatcher:
                     behind += back
             if lane.is_fifo:
                 following = self._pick_all(lane)
-        self._send_back(behind, hidden + FOLLOWER_SECONDS)
+        self._returns.behind(behind, hidden)
         self._launch(following)
 
     def lost(self, lane: Lane, message: Message) -> None:
@@ -268,24 +269,9 @@ class Dispatcher:
             running = next((c for c in self._running.values() if message in c.messages), None)
             back = self._order.lost(message, running is not None)
             self._ready[lane.name].credits.tell()
-        self._send_back(back, FOLLOWER_SECONDS)
+        self._returns.behind(back, 0)
         if running is not None and all(m.lease.is_lost for m in running.messages):
             self._executors[running.kind].cancel(running)
-
-    def _send_back(self, calls: Iterable[Call], hidden_seconds: int) -> None:
-        """Put back calls that have not started, in order; without what is no longer ours."""
-        for call in calls:
-            lost = [message for message in call.messages if message.lease.is_lost]
-            owned = [message for message in call.messages if message not in lost]
-            with self._lock:
-                self.counts["released"] += len(owned)
-                self._in_hand[call.lane.name] -= len(lost)
-                for message in lost:
-                    self._order.forget(message)
-            if owned:
-                now = self._clock()
-                hidden = min(within_limit(message, hidden_seconds, now) for message in owned)
-                self._put_back(call.lane, owned, hidden, False)
 
     # What others ask.
 

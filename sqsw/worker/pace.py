@@ -2,15 +2,14 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 #: seconds: a call that waits for longer is better made beside others. About as much as the work of
 #: a receive and a delete of ten.
 _WAITS_SECONDS = 0.003
 
-#: calls that are looked at
-_CALLS = 8
+#: calls that are looked at: threads that call side by side and wait for the interpreter all look
+#: slow for a while, and would stay side by side
+CALLS = 24
 
 
 class Pace:
@@ -23,7 +22,7 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._waited: deque[float] = deque([0.0] * _CALLS, maxlen=_CALLS)
+        self._waited: deque[float] = deque([0.0] * CALLS, maxlen=CALLS)
         self.calls_wait = False
 
     def note(self, waited_seconds: float) -> None:
@@ -31,11 +30,12 @@ class Pace:
         self._waited.append(waited_seconds)
         self.calls_wait = min(tuple(self._waited)) >= _WAITS_SECONDS
 
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Note the call inside the ``with`` block."""
-        wall, cpu = time.monotonic(), time.thread_time()
-        try:
-            yield
-        finally:
-            self.note(time.monotonic() - wall - (time.thread_time() - cpu))
+    def note_since(self, begin: tuple[float, float]) -> None:
+        """A call began then, in this thread, and has just ended; see :func:`now`."""
+        wall, cpu = now()
+        self.note(wall - begin[0] - (cpu - begin[1]))
+
+
+def now() -> tuple[float, float]:
+    """The time, and the processor time of this thread, in seconds."""
+    return time.monotonic(), time.thread_time()

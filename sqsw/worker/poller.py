@@ -21,7 +21,7 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.worker.credits import Credits
 from sqsw.worker.lane import Lane, Poll, receive
-from sqsw.worker.pace import Pace
+from sqsw.worker.pace import Pace, now
 
 logger = logging.getLogger(__name__)
 
@@ -185,6 +185,7 @@ class Poller:
         with self._lock:
             self._receiving += 1
         requests = 1
+        begin = now()
         try:
             wait_seconds = min(poll.wait_seconds, longest_wait)
             messages, requests = receive(self.lane, wanted, wait_seconds)
@@ -194,6 +195,8 @@ class Poller:
             with self._lock:
                 self._receiving -= 1
                 self.requests += requests
+        if len(messages) == MAX_BATCH_ENTRIES:
+            self._pace.note_since(begin)  # those were there: it has not waited for messages
         self._answered = True
         self._errors = 0
         self._accept(self.lane, messages)

@@ -54,10 +54,9 @@ def test_a_lease_is_ours_until_it_is_lost() -> None:
 
 def test_a_lease_is_lost_when_its_event_is_set() -> None:
     lease = Lease(5.0)
-    assert not lease.is_lost
-    assert not lease.lost.is_set()
+    before = (lease.is_lost, lease.lost.is_set())
     lease.lost.set()
-    assert lease.is_lost
+    assert (before, lease.is_lost) == ((False, False), True)
     assert lease.lost is lease.lost
 
 

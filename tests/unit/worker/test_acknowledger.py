@@ -109,7 +109,7 @@ def test_ten_a_call_deletes_and_returns_apart(kit: Kit) -> None:
 def take(kit: Kit) -> list[str]:
     """What a sender would send now."""
     lines = kit.acknowledger._lines
-    batch = lines.take(kit.clock.now, kit.acknowledger._enough()) or []
+    batch = lines.take(kit.clock.now, kit.acknowledger._senders._enough()) or []
     return [ack.message.body for ack in batch]
 
 
@@ -283,7 +283,7 @@ def test_a_call_that_hangs_does_not_hold_up_the_stop() -> None:
         most_senders=1,
     )
     acknowledger.start()
-    (sender,) = acknowledger._threads
+    (sender,) = acknowledger._senders._threads
     acknowledger.put(slow, message("a"), None)
     assert client.called.wait(60)
     acknowledger.put(slow, message("b"), None)

@@ -12,7 +12,7 @@ from sqsw.core.events import ReceiveDone
 from sqsw.core.message import Message
 from sqsw.worker.credits import Credits
 from sqsw.worker.lane import Lane, Poll
-from sqsw.worker.pace import Pace
+from sqsw.worker.pace import CALLS, Pace
 from sqsw.worker.poller import Poller
 from tests.backends import wait_until
 from tests.unit.worker.doubles import FakeClient, lane, message, names, our_threads, recorder
@@ -264,8 +264,9 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
     kit, client = Kit(slots=1000), Endless()
     del kit.poller._quiet.wait
     kit.poller.lane = lane(client=client)
-    for _ in range(8):
+    for _ in range(CALLS):
         kit.pace.note(waited_seconds)
+    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.poller.start()
     wait_until(lambda: client.most == most and len(client.receives) > 12, 60, "the receives")
     kit.poller.stop(float("inf"))
@@ -276,6 +277,17 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
 def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
     kit = Kit()
     kit.pace.calls_wait = True
+    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.client.inbox = [full(), [message()]]
     kit.poller._help()
     assert [wait for _, wait, _ in kit.client.receives] == [1, 1]  # no second long poll
+
+
+def test_a_full_receive_shows_how_long_calls_wait() -> None:
+    kit = Kit(slots=10)
+    noted: list[tuple[float, float]] = []
+    kit.pace.note_since = noted.append  # type: ignore[method-assign,assignment]  # written down
+    kit.client.inbox = [full(), [message()], []]
+    for _ in range(3):
+        kit.poller.step()
+    assert len(noted) == 1  # the others may have waited for messages
