@@ -174,6 +174,35 @@ def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
     assert len(files(tmp_path, "ended")) == 1
 
 
+def leave_at_once(folder: str, tell: object) -> None:
+    """A child that dies as soon as it is there."""
+    os._exit(7)
+
+
+def test_quiet_waits_for_a_signal_without_work_and_without_haste(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
+    events, told = recorder(ChildExited)
+    supervisor = Supervisor(leave_at_once, [(str(tmp_path),)], events=events)
+    quiet_at: list[float] = []  # when each step after the end of the child began
+    step = supervisor._step
+
+    def counted() -> str | None:
+        if told:
+            quiet_at.append(time.monotonic())
+            if len(quiet_at) == 1:
+                supervisor._inbox.post("quiet", "SIGUSR2")
+            elif len(quiet_at) == 4:
+                supervisor.stop()
+        return step()
+
+    monkeypatch.setattr(supervisor, "_step", counted)
+    assert supervisor.run().stopped_by == "stop"
+    assert len(told) == 1  # nobody is started for a while
+    assert quiet_at[3] - quiet_at[0] > 0.9  # steps of a second, not as many as there may be
+
+
 def test_it_can_be_stopped_by_the_program(tmp_path: Path) -> None:
     supervisor = Supervisor(stay, [(str(tmp_path), "a")])
     supervisor.stop()
