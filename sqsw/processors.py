@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Literal, Protocol
 
 from sqsw.codecs.envelope import Job, unpack_job
@@ -254,6 +254,8 @@ class Processor:
 
     def _checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
         returned = call(*arguments)
+        if isinstance(returned, CoroutineType):
+            return returned
         if returned is None and not is_coroutine_function(self.fn):
             return None
         # What was made and is not run must not count as done.
@@ -317,8 +319,6 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
     asyncio.CancelledError
         The worker cancelled the job.
     """
-    import asyncio  # here and below: workers without coroutines start without it
-
     raised = _Raised()
     try:
         job, call = open_job("loop")
@@ -328,14 +328,19 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
                 await returned
     except KeyboardInterrupt:
         raise
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+    except BaseException as error:
+        if _was_cancelled(error):
             raise
-        return judge(error)  # raised by the job itself, out of a task of its own
-    except BaseException as error:  # noqa: BLE001 - as in run_job
         return judge(error)
     return raised.result()
+
+
+def _was_cancelled(error: BaseException) -> bool:
+    """Whether the worker cancelled the job; the job may raise such a thing itself, too."""
+    import asyncio  # here and below: workers without coroutines start without it
+
+    task = asyncio.current_task() if isinstance(error, asyncio.CancelledError) else None
+    return task is not None and bool(task.cancelling())
 
 
 class _Raised:
