@@ -40,7 +40,9 @@ class Shell:
 
     def __call__(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """An aws command of SQS."""
-        line = shlex.join([fetched("python/bin/aws"), "sqs", *words, "--output", "json"])
+        line = shlex.join(
+            [fetched("python/bin/python"), "-m", "awscli", "sqs", *words, "--output", "json"]
+        )
         return subprocess.run(
             ["sh", "-c", f"{self._exports}\nexec {line}"],
             cwd=self._directory,
