@@ -1,0 +1,109 @@
+"""Every block of code of the README and of the docs runs as it stands there."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import (
+    ROOT,
+    Block,
+    UnmarkedBlock,
+    blocks_of,
+    missing_line,
+    outputs_of,
+    script_of,
+)
+from tests.docs.terminal import run_in_terminal
+from tests.installed import needs_plugin
+
+PAGES = [
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+]
+RUN = {page: [b for b in blocks_of(ROOT / page) if b.kind != "not run"] for page in PAGES}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The commands of this checkout first; the rest is for the page to say."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, what in (("sqsw", "-m sqsw_cli"), ("pytest", "-m pytest"), ("python", "")):
+        command = commands / name
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {what} "$@"\n')
+        command.chmod(0o755)
+    return {
+        **os.environ,
+        "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "TERM": "xterm-256color",
+        "NO_COLOR": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[needs_plugin] if page == "docs/testing.md" else [])
+        for page, blocks in RUN.items()
+        if blocks
+    ],
+)
+def test_every_block_of_code_runs(page: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    here = tmp_path / "reader"
+    here.mkdir()
+    script = tmp_path / "page.sh"
+    script.write_text(script_of(RUN[page]), encoding="utf-8")
+    code, written = run_in_terminal(["bash", str(script)], here, environment)
+    assert code == 0, written
+
+    printed = outputs_of(written)
+    assert list(printed) == [block.line for block in RUN[page]], written
+    before = ""
+    for block in RUN[page]:
+        if block.kind == "output":
+            line = missing_line(block.text, before)
+            assert line is None, f"{page}:{block.line}: not printed: {line}\n{before}"
+        else:
+            before = printed[block.line]
+
+
+def test_a_block_without_a_word_of_what_it_is_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.docs.blocks.ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    for text in ("```sh\nls\n```\n", "    ls\n", "<!-- not run -->\n```sh\nls\n```\n"):
+        page.write_text(f"# Page\n\n{text}")
+        with pytest.raises(UnmarkedBlock, match=r"page.md:\d: no word of what it is"):
+            blocks_of(page)
+    page.write_text("<!-- shell -->\n```sh\nls\n```\n\n```{toctree}\nx\n```\n")
+    assert blocks_of(page) == [Block("shell", "", "ls\n", 2)]
+
+
+def test_lines_that_were_not_printed_are_found() -> None:
+    printed = "one   1\ntwo 0.3 s\nthree\n"
+    assert missing_line("one 1\ntwo … s\n", printed) is None
+    assert missing_line("two … s\none 1\n", printed) == "one 1"
+    assert missing_line("two\n", printed) == "two"
+
+
+def test_a_page_that_fails_shows_how_far_it_came(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    script = tmp_path / "page.sh"
+    blocks = [
+        Block("shell", "", "export GREETING=hello\n", 1),
+        Block("python", "", "import os\nprint(os.environ['GREETING'])\n", 5),
+        Block("shell", "", "sqsw no-such-command\n", 9),
+        Block("shell", "", "echo never\n", 12),
+    ]
+    script.write_text(script_of(blocks))
+    code, written = run_in_terminal(["bash", str(script)], tmp_path, environment)
+    assert code == 2
+    printed = outputs_of(written)
+    assert list(printed) == [1, 5, 9]
+    assert printed[5] == "hello\n"
+    assert "no-such-command" in printed[9]
