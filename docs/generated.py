@@ -6,6 +6,7 @@ A page says ``<!-- generated: commands -->`` where such a part belongs.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,14 @@ FILE = re.compile(r"^<!-- file: (\S+) -->\n```(\w+)$", re.M)
 
 def commands() -> str:
     """Every command: how it is called, its options, its examples."""
-    root = click.Context(cli, info_name="sqsw")
+    root = click.Context(cli, info_name="sqsw", **cli.context_settings)
     parts = ["## Global options\n", *_options(root, cli, is_global=True)]
     for name in cli.table:
         command = cli.get_command(root, name)
         assert command is not None
-        parts += _command(click.Context(command, info_name=name, parent=root), command)
+        parts += _command(
+            click.Context(command, info_name=name, parent=root, **command.context_settings), command
+        )
     return "\n".join(parts)
 
 
@@ -38,7 +41,7 @@ def _command(ctx: click.Context, command: click.Command) -> Iterator[str]:
     usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
     yield f"\n## {ctx.info_name}\n"
     yield f"```text\n{usage}\n```\n"
-    yield _escaped(command.help or "") + "\n"
+    yield _escaped(cleandoc(command.help or "")) + "\n"
     yield from _options(ctx, command, is_global=False)
     lines = [line.strip() for line in getattr(command, "examples", "").strip().splitlines()]
     if lines:
