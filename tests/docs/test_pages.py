@@ -35,11 +35,12 @@ def environment(tmp_path: Path) -> dict[str, str]:
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {what} "$@"\n')
         command.chmod(0o755)
     return {
-        **os.environ,
+        **{name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"},
         "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "TERM": "xterm-256color",
         "NO_COLOR": "1",
+        "COLUMNS": "100",
     }
 
 
