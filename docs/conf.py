@@ -12,7 +12,7 @@ from docs.generated import captions, completeness, fill_in  # noqa: E402 - found
 
 project = "sqsw"
 author = "The sqsw authors"
-copyright = author  # noqa: A001 - Sphinx reads this name
+copyright = author
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["pictures"]

@@ -8,8 +8,8 @@ A comment before a block says what it is::
     <!-- output -->             the block before has printed these lines, "…" is anything
     <!-- not run: REASON -->    it is only shown
 
-Directives of Sphinx (``{toctree}`` …) are no code. One shell runs a page from its top to its end, so
-that what is exported at the top holds below, as for a reader.
+Directives of Sphinx (``{toctree}`` …) are no code. One shell runs a page from its top to its end,
+so that what is exported at the top holds below, as for a reader.
 """
 
 import re
@@ -71,7 +71,7 @@ def script_of(blocks: list[Block]) -> str:
             lines.append(f"python - <<'{_END}'\n{block.text}{_END}")
         elif block.kind == "file":
             file = shlex.quote(block.about)
-            lines.append(f'mkdir -p "$(dirname {file})"\ncat > {file} <<\'{_END}\'')
+            lines.append(f"mkdir -p \"$(dirname {file})\"\ncat > {file} <<'{_END}'")
             lines.append(f"{block.text}{_END}")
     return "\n".join(lines) + "\n"
 

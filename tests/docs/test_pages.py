@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,14 @@ PAGES = [
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 ]
+#: what a page needs beyond sqsw itself
+NEEDS = {
+    "docs/testing.md": needs_plugin,
+    "docs/how-to/migrate-from-sqs-workers.md": pytest.mark.skipif(
+        find_spec("sqs_workers") is None,
+        reason="sqs-workers is not here: pip install sqs-workers==0.7.3",
+    ),
+}
 RUN = {page: [b for b in blocks_of(ROOT / page) if b.kind != "not run"] for page in PAGES}
 
 
@@ -47,7 +56,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=[needs_plugin] if page == "docs/testing.md" else [])
+        pytest.param(page, marks=[NEEDS[page]] if page in NEEDS else [])
         for page, blocks in RUN.items()
         if blocks
     ],

@@ -88,7 +88,9 @@ def test_every_schema_is_in_the_reference() -> None:
     schemas = sorted(path.stem for path in (ROOT / "docs" / "schemas").glob("*.json"))
     assert re.findall(r"^## (\w+)$", text, re.M) == schemas
     # A key of a queue, with its values and its description.
-    assert "| `max_receives` | integer or null | Receives after which a message goes there |" in text
+    assert (
+        "| `max_receives` | integer or null | Receives after which a message goes there |" in text
+    )
     assert "With `command` `redrive`:" in text
 
 
