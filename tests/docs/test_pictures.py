@@ -13,7 +13,7 @@ def seen_in(picture: Path) -> str:
     texts = re.findall(r"<text [^>]*>(.*?)</text>", picture.read_text(encoding="utf-8"), re.S)
     words = html.unescape(" ".join(texts)).replace("\xa0", " ").split()
     # Ids, ages, times, the number of the process.
-    changing = r"\b[\da-f]{8}\b(-[\da-f]{4,12}){0,4}|\d+[sm] ago|[\d.]+(e-\d+)?"
+    changing = r"\b[\da-f]{8}\b(-[\da-f]{4,12}){0,4}|\d+[sm] ago|\d[\d.]*(e-\d+)?"
     return re.sub(changing, "#", " ".join(words))
 
 
