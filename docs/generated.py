@@ -19,7 +19,8 @@ from sqsw_cli.main import cli
 if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
-SCHEMAS = Path(__file__).parent / "schemas"
+DOCS = Path(__file__).parent
+SCHEMAS = DOCS / "schemas"
 PLACE = re.compile(r"^<!-- generated: (\w+) -->$", re.M)
 FILE = re.compile(r"^<!-- file: (\S+) -->\n```(\w+)$", re.M)
 
@@ -104,12 +105,28 @@ def _escaped(text: str) -> str:
     return re.sub(r"([*_\[\]<>])", r"\\\1", text)
 
 
+def contents() -> str:
+    """The tables of contents: the lists of the index, which people read on GitHub."""
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    trees, listed = [], {"index.md"}
+    for section in index.split("\n## ")[1:]:
+        pages = re.findall(r"^- \[.+?\]\((.+?)\)", section, re.M)
+        listed.update(pages)
+        trees.append([section.partition("\n")[0], *pages])
+    trees[-1] += sorted({path.name for path in DOCS.glob("*.md")} - listed)
+    return "\n".join(
+        "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", ""])
+        for caption, *pages in trees
+    )
+
+
 def decisions() -> str:
     """The table of contents of the decisions, which GitHub would show as code."""
     return "```{toctree}\n:glob:\n:hidden:\n\n0*\n```"
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "contents": contents,
     "commands": commands,
     "objects": objects,
     "decisions": decisions,
