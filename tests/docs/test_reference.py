@@ -1,6 +1,7 @@
 """The reference says what the code does: no command, option, code or variable more or less."""
 
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -102,3 +103,26 @@ def test_a_page_gets_its_parts_and_the_names_of_its_files() -> None:
     assert "```{code-block} python\n:caption: a.py\n\n1\n```" in source[0]
     with pytest.raises(KeyError):
         fill_in(["<!-- generated: nothing -->"])
+
+
+def test_every_example_of_the_help_is_taken_by_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("recipients.jsonl", "events.jsonl"):
+        Path(name).touch()
+    root = click.Context(cli, **cli.context_settings)
+    tried = set()
+    # Up to a pipe, the end of a substitution or a redirection that stands in no quotes.
+    for example in re.findall(r"""\bsqsw (?:'[^']*'|"[^"]*"|[^|>)'"\n])*""", examples()):
+        words = shlex.split(example, comments=True)
+        command = cli.get_command(root, words[1])
+        assert command is not None, example
+        command.make_context(words[1], words[2:], parent=root)
+        tried.add(words[1])
+    assert tried == set(cli.table)
+
+
+def examples() -> str:
+    """The examples of all commands."""
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```", commands(), re.M | re.S))
