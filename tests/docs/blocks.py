@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
 MARKER = re.compile(
@@ -43,15 +44,30 @@ class UnmarkedBlock(AssertionError):
     """A block of a page says not what it is."""
 
 
+def _is_code(token: Token) -> bool:
+    return token.type in ("fence", "code_block") and not token.info.startswith("{")
+
+
+def has_blocks(page: Path) -> bool:
+    """Whether there is code on a page."""
+    return any(map(_is_code, MarkdownIt().parse(page.read_text(encoding="utf-8"))))
+
+
 def blocks_of(page: Path) -> list[Block]:
-    """All blocks of code of a page."""
+    """All blocks of code of a page.
+
+    Raises
+    ------
+    UnmarkedBlock
+        One says not what it is.
+    """
     blocks = []
     marker: re.Match[str] | None = None
     for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
         if token.type == "html_block":
             marker = MARKER.match(token.content)
             continue
-        if token.type in ("fence", "code_block") and not token.info.startswith("{"):
+        if _is_code(token):
             line = (token.map or [0])[0] + 1
             if marker is None or (marker["kind"] in ("file", "not run")) != bool(marker["about"]):
                 raise UnmarkedBlock(f"{page.relative_to(ROOT)}:{line}: no word of what it is")
