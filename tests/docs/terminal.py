@@ -20,7 +20,7 @@ def run_in_terminal(
     environment: Mapping[str, str],
     *,
     columns: int = 100,
-    seconds: float = 120,
+    seconds: float = 240,
 ) -> tuple[int, str]:
     """The exit code, and all that was written; what it has left in the background is ended."""
     ours, theirs = pty.openpty()
