@@ -7,14 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
 import yaml
 
-from sqsw_cli.main import cli
 from tests.docs.blocks import ROOT
+from tests.docs.command_lines import options_of
 
 DEPLOY = ROOT / "examples" / "deploy"
 APP = """
@@ -27,15 +25,6 @@ env = SQSEnv()
 def build(year):
     open("built.txt", "a").write(f"{year}\\n")
 """
-
-
-def options_of(words: list[str]) -> dict[str, Any]:
-    """The options of ``sqsw COMMAND …``, as the command itself reads them."""
-    assert Path(words[0]).name == "sqsw"
-    root = click.Context(cli, **cli.context_settings)
-    command = cli.get_command(root, words[1])
-    assert command is not None
-    return command.make_context(words[1], words[2:]).params
 
 
 def directives(text: str, name: str) -> list[str]:

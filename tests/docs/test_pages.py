@@ -17,6 +17,7 @@ from tests.docs.blocks import (
     outputs_of,
     script_of,
 )
+from tests.docs.command_lines import command_lines, options_of
 from tests.docs.terminal import run_in_terminal
 from tests.installed import needs_plugin
 
@@ -79,6 +80,19 @@ def test_every_block_of_code_runs(page: str, tmp_path: Path, environment: dict[s
             assert line is None, f"{page}:{block.line}: not printed: {line}\n{before}"
         else:
             before = printed[block.line]
+
+
+def test_what_is_only_shown_is_taken_by_the_commands() -> None:
+    shown = [
+        words
+        for page in PAGES
+        for block in blocks_of(ROOT / page)
+        if block.kind == "not run"
+        for words in command_lines(block.text)
+    ]
+    for words in shown:
+        options_of(words)
+    assert ["sqsw", "redrive"] in [words[:2] for words in shown]
 
 
 def test_a_block_without_a_word_of_what_it_is_is_found(

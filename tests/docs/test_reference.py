@@ -1,7 +1,6 @@
 """The reference says what the code does: no command, option, code or variable more or less."""
 
 import re
-import shlex
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from docs.generated import captions, commands, fill_in, objects
 from sqsw_cli.exits import Exit
 from sqsw_cli.main import cli
 from tests.docs.blocks import ROOT
+from tests.docs.command_lines import command_lines, options_of
 
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -56,12 +56,12 @@ def test_every_variable_is_in_its_table_and_no_other() -> None:
         for path in (ROOT / folder).rglob("*.py")
     )
     used = set(re.findall(r"\bSQSW_[A-Z_]+", sources)) - {"SQSW_WORK", "SQSW_SERVE"}
-    daemons = {f"SQSW_{name}" for name in ("WORK_", "SERVE_", *options_of("work", "serve"))}
+    daemons = {f"SQSW_{name}" for name in ("WORK_", "SERVE_", *variables_of("work", "serve"))}
     assert {name for name in said if name.startswith("SQSW_")} - daemons == used
     assert [name for name in said - daemons if name not in sources] == []
 
 
-def options_of(*names: str) -> set[str]:
+def variables_of(*names: str) -> set[str]:
     """The options of commands, as their variables end."""
     found = set()
     for name in names:
@@ -111,14 +111,9 @@ def test_every_example_of_the_help_is_taken_by_its_command(
     monkeypatch.chdir(tmp_path)
     for name in ("recipients.jsonl", "events.jsonl"):
         Path(name).touch()
-    root = click.Context(cli, **cli.context_settings)
     tried = set()
-    # Up to a pipe, the end of a substitution or a redirection that stands in no quotes.
-    for example in re.findall(r"""\bsqsw (?:'[^']*'|"[^"]*"|[^|>)'"\n])*""", examples()):
-        words = shlex.split(example, comments=True)
-        command = cli.get_command(root, words[1])
-        assert command is not None, example
-        command.make_context(words[1], words[2:], parent=root)
+    for words in command_lines(examples()):
+        options_of(words)
         tried.add(words[1])
     assert tried == set(cli.table)
 
