@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqsw.context import current_job as current_job
     from sqsw.core.errors import SQSError as SQSError
     from sqsw.core.message import Message as Message
+    from sqsw.core.results import FailedJobs as FailedJobs
     from sqsw.core.results import ProcessingResult as ProcessingResult
     from sqsw.core.results import RetryJob as RetryJob
     from sqsw.core.settings import WorkerSettings as WorkerSettings
@@ -38,6 +39,7 @@ else:
         "ConstantBackoff": "sqsw.backoff_policies",
         "DEFAULT_BACKOFF": "sqsw.backoff_policies",
         "ExponentialBackoff": "sqsw.backoff_policies",
+        "FailedJobs": "sqsw.core.results",
         "IMMEDIATE_RETURN": "sqsw.backoff_policies",
         "JobQueue": "sqsw.queue.job_queue",
         "LocalSession": "sqsw.memory_sqs",

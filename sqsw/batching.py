@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from sqsw.core.contracts import Batching
 from sqsw.core.errors import SettingsError
 
+#: seconds: for longer times a queue with a delay is the better place to wait
+_MOST_WAIT_SECONDS = 300
+
 #: The protocol of a batching policy.
 BatchingConfiguration = Batching
 
@@ -28,19 +31,35 @@ class NoBatching:
 class BatchMessages:
     """The function is called with one list of the keyword dictionaries of several jobs.
 
-    The list succeeds or fails as a whole.
+    The list succeeds or fails as a whole, unless the function names those that failed: it returns
+    them as a list, or raises ``FailedJobs(them)``. The others are deleted then.
 
     Parameters
     ----------
     batch_size :
         Jobs in one list, at most; above ten they are gathered from several receives.
+    max_wait :
+        Seconds that the first job of a list waits for others, 0 to 300; it is less where the list
+        is full before. On a FIFO queue nothing waits, since no more of a group can come. In
+        ``process_batch`` nothing waits either.
+
+    Raises
+    ------
+    SettingsError
+        A number is out of its range.
     """
 
     batch_size: int
+    max_wait: float = 0.0
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise SettingsError(f"batch_size is {self.batch_size}, it must be 1 at least")
+        if not 0 <= self.max_wait <= _MOST_WAIT_SECONDS:
+            raise SettingsError(
+                f"max_wait is {self.max_wait} seconds, it must be between 0 and "
+                f"{_MOST_WAIT_SECONDS}"
+            )
 
     @property
     def batching_enabled(self) -> bool:

@@ -1,27 +1,39 @@
 """One job: decode it, call the function, judge how it ended."""
 
-import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Literal, Protocol
 
 from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
 from sqsw.core.arguments import call_handler
-from sqsw.core.current_job import CurrentJob, JobContext
+from sqsw.core.contracts import Backoff
+from sqsw.core.current_job import CurrentJob, JobContext, Place
+from sqsw.core.job_host import FunctionCall, job_host
+from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
-from sqsw.core.results import SUCCEEDED, ProcessingResult, RetryJob
+from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult, RetryJob
 from sqsw.middleware.chain import Middleware, run_chain
+from sqsw.middleware.options import Executor
+from sqsw.middleware.time_limit import TimeLimit
 
-__all__ = ["DEFAULT_CONTEXT_VAR", "ProcessingResult", "Processor", "RetryJob"]
+__all__ = ["DEFAULT_CONTEXT_VAR", "FailedJobs", "ProcessingResult", "Processor", "RetryJob"]
 
 #: the parameter that takes the job context, where nobody says otherwise
 DEFAULT_CONTEXT_VAR = "context"
+
+
+#: A job that is about to run, and how to call it. An alias, since Python puts the annotation of an
+#: inner function together anew for each job.
+Opened = tuple[CurrentJob, Callable[[], Any]]
+
+#: Decodes a job and says how to call it; what it raises is a failure of the job.
+OpenJob = Callable[[Place], Opened]
 
 
 class ProcessorQueue(Protocol):
@@ -67,6 +79,16 @@ class Processor:
         The job name.
     pass_context, context_var :
         Whether the function takes the job context, and under which name.
+    backoff_policy :
+        How long its failed messages stay hidden; None for the policy of the queue.
+    middlewares :
+        What stands around these jobs, inside of what stands around all jobs of the queue.
+    time_limit :
+        Seconds that a job may run; None for the limit of the worker.
+    executor :
+        ``auto``: a thread, or the event loop where the function is ``async def``. ``process``: the
+        function runs in a process of the worker's pool, all else of the job in the worker. What
+        such a job takes and raises has to be picklable.
     """
 
     queue: ProcessorQueue
@@ -74,6 +96,17 @@ class Processor:
     job_name: str = ""
     pass_context: bool = False
     context_var: str = DEFAULT_CONTEXT_VAR
+    backoff_policy: Backoff | None = None
+    middlewares: Sequence[Middleware] = ()
+    time_limit: float | None = None
+    executor: Executor = "auto"
+
+    def __post_init__(self) -> None:
+        if self.executor == "process" and self.is_async:
+            raise TypeError(
+                f"{self.job_name!r} is a coroutine, and cannot run in a process of the pool: "
+                "write it as a plain function, or leave out executor"
+            )
 
     @classmethod
     def maker(cls, **kwargs: Any) -> Callable[..., "Processor"]:
@@ -92,7 +125,7 @@ class Processor:
     @property
     def is_async(self) -> bool:
         """Whether the job is a coroutine, to be run on the event loop."""
-        return inspect.iscoroutinefunction(self.fn) or inspect.iscoroutinefunction(self.process)
+        return is_coroutine_function(self.fn) or is_coroutine_function(self.process)
 
     # Declared so that type checkers take overrides with and without ``job_context``.
     def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -102,43 +135,74 @@ class Processor:
         take are dropped, so that senders and workers can be deployed in either order.
         """
         if not self.pass_context:
-            return call_handler(self.fn, [], job_kwargs)
+            return self._call([], job_kwargs)
         job_context = args[0] if args else kwargs.get("job_context")
         if job_context is None:  # an override with one argument has not passed it on
             job = current_job()
             job_context = job.context if job else {}
-        return call_handler(self.fn, [], {**job_kwargs, self.context_var: job_context})
+        return self._call([], {**job_kwargs, self.context_var: job_context})
 
     def process_batch(self, jobs: list[dict[str, Any]]) -> Any:
         """Call the function with the keyword dictionaries of several jobs."""
-        return self.fn(jobs)
+        return self._call([jobs], {})
+
+    def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        elsewhere = job_host.get().call_elsewhere
+        if self.executor != "process" or elsewhere is None:
+            return call_handler(self.fn, args, kwargs)
+        job = current_job()
+        return elsewhere(
+            FunctionCall(
+                queue_name=self.queue_name,
+                job_name=self.job_name,
+                module=getattr(self.fn, "__module__", ""),
+                qualified_name=getattr(self.fn, "__qualname__", ""),
+                args=args,
+                kwargs=kwargs,
+                job=job and replace(job, messages=[m.without_content() for m in job.messages]),
+            )
+        )
+
+    def _around(self) -> Sequence[Middleware]:
+        return limited(self.time_limit, [*self.queue.middlewares, *self.middlewares])
 
     def process_message(self, message: Message) -> ProcessingResult:
         """Run the job of a message, and tell how it ended."""
-        return run_job(self._one(message), self.queue.middlewares)
+        return run_job(self._one(message), self._around())
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages as one list; one result for each of them."""
         readable, results = self._readable(messages)
         if readable:
-            result = run_job(self._many(readable), self.queue.middlewares)
-            results.update((message.receipt_handle, result) for message, _ in readable)
+            jobs = self._list_of(readable)
+            result = run_job(self._many(readable, jobs), self._around())
+            self._add(readable, jobs.results(result), results)
         return [results[message.receipt_handle] for message in messages]
 
     async def process_message_async(self, message: Message) -> ProcessingResult:
         """The same as :meth:`process_message`, on the event loop."""
-        return await run_job_async(self._one(message), self.queue.middlewares)
+        return await run_job_async(self._one(message), self._around())
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
         readable, results = self._readable(messages)
         if readable:
-            result = await run_job_async(self._many(readable), self.queue.middlewares)
-            results.update((message.receipt_handle, result) for message, _ in readable)
+            jobs = self._list_of(readable)
+            result = await run_job_async(self._many(readable, jobs), self._around())
+            self._add(readable, jobs.results(result), results)
         return [results[message.receipt_handle] for message in messages]
 
-    def _one(self, message: Message) -> "OpenJob":
-        def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
+    def _add(
+        self,
+        readable: Sequence[tuple[Message, Job]],
+        found: Sequence[ProcessingResult],
+        results: dict[str, ProcessingResult],
+    ) -> None:
+        handles = (message.receipt_handle for message, _ in readable)
+        results.update(zip(handles, found, strict=True))
+
+    def _one(self, message: Message) -> OpenJob:
+        def open_job(place: Place) -> Opened:
             job = unpack_job(message, self.queue.accept)
             context = JobContext(job.job_context)
             process: Callable[..., Any] = self.process
@@ -146,26 +210,34 @@ class Processor:
             arguments = [job.job_kwargs, context] if way == "position" else [job.job_kwargs]
             if way == "keyword":
                 process = partial(process, job_context=context)
-            running = CurrentJob((message,), self.job_name, context)
+            running = CurrentJob((message,), self.job_name, context, self._place(place))
             return running, partial(self._checked, process, *arguments)
 
         return open_job
 
-    def _many(self, readable: Sequence[tuple[Message, Job]]) -> "OpenJob":
-        messages = [message for message, _ in readable]
-        contexts = [JobContext(job.job_context) for _, job in readable]
+    def _list_of(self, readable: Sequence[tuple[Message, Job]]) -> JobList:
         jobs = [job.job_kwargs for _, job in readable]
         if self.pass_context:
             jobs = [
-                {**job, self.context_var: context}
-                for job, context in zip(jobs, contexts, strict=True)
+                {**job.job_kwargs, self.context_var: JobContext(job.job_context)}
+                for _, job in readable
             ]
+        return JobList(jobs)
 
-        def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
-            running = CurrentJob(tuple(messages), self.job_name, contexts[0])
-            return running, partial(self._checked, self.process_batch, jobs)
+    def _many(self, readable: Sequence[tuple[Message, Job]], jobs: JobList) -> OpenJob:
+        def open_job(place: Place) -> Opened:
+            context = JobContext(readable[0][1].job_context)
+            messages = tuple(message for message, _ in readable)
+            # A list of its own: the function may empty it.
+            call = partial(self._checked, self.process_batch, list(jobs.jobs))
+            running = CurrentJob(messages, self.job_name, context, self._place(place))
+            return running, jobs.noting(call)
 
         return open_job
+
+    def _place(self, place: Place) -> Place:
+        elsewhere = self.executor == "process" and job_host.get().call_elsewhere is not None
+        return "process" if elsewhere else place
 
     def _readable(
         self, messages: Sequence[Message]
@@ -182,13 +254,17 @@ class Processor:
 
     def _checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
         returned = call(*arguments)
+        if isinstance(returned, CoroutineType):
+            return returned
+        if returned is None and not is_coroutine_function(self.fn):
+            return None
         # What was made and is not run must not count as done.
         if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
             raise TypeError(
                 f"{self.job_name!r} returned a generator, which nobody runs: "
                 "collect what it yields inside the function"
             )
-        if inspect.iscoroutinefunction(self.fn) and not inspect.isawaitable(returned):
+        if is_coroutine_function(self.fn) and not inspect.isawaitable(returned):
             raise TypeError(
                 f"{type(self).__name__} dropped the coroutine of {self.job_name!r}: "
                 "an override has to return what super() returns"
@@ -196,8 +272,21 @@ class Processor:
         return returned
 
 
-#: Decodes a job and says how to call it; what it raises is a failure of the job.
-OpenJob = Callable[[], tuple[CurrentJob, Callable[[], Any]]]
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Whether calling it makes a coroutine; asked several times for each job, so remembered."""
+    try:
+        return _known_coroutine_function(function)
+    except TypeError:  # an object that can be called, and has no hash
+        return inspect.iscoroutinefunction(function)
+
+
+_known_coroutine_function = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
+
+
+def limited(seconds: float | None, middlewares: Sequence[Middleware]) -> Sequence[Middleware]:
+    """These middlewares inside a time limit: this one, else that of the worker, else none."""
+    seconds = job_host.get().time_limit if seconds is None else seconds
+    return middlewares if seconds is None else [TimeLimit(seconds), *middlewares]
 
 
 def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingResult:
@@ -210,10 +299,10 @@ def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingR
     """
     raised = _Raised()
     try:
-        job, call = open_job()
+        job, call = open_job("thread")
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
-            if inspect.isawaitable(returned):
+            if returned is not None and inspect.isawaitable(returned):
                 _run_to_end(returned)
     except KeyboardInterrupt:
         raise
@@ -232,21 +321,26 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
     """
     raised = _Raised()
     try:
-        job, call = open_job()
+        job, call = open_job("loop")
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
-            if inspect.isawaitable(returned):
+            if returned is not None and inspect.isawaitable(returned):
                 await returned
     except KeyboardInterrupt:
         raise
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+    except BaseException as error:
+        if _was_cancelled(error):
             raise
-        return judge(error)  # raised by the job itself, out of a task of its own
-    except BaseException as error:  # noqa: BLE001 - as in run_job
         return judge(error)
     return raised.result()
+
+
+def _was_cancelled(error: BaseException) -> bool:
+    """Whether the worker cancelled the job; the job may raise such a thing itself, too."""
+    import asyncio  # here and below: workers without coroutines start without it
+
+    task = asyncio.current_task() if isinstance(error, asyncio.CancelledError) else None
+    return task is not None and bool(task.cancelling())
 
 
 class _Raised:
@@ -267,6 +361,8 @@ class _Raised:
 
 
 def _run_to_end(awaitable: Awaitable[Any]) -> None:
+    import asyncio
+
     async def finish() -> None:
         await awaitable
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, ParamSpec, Protocol, cast, overload
+from typing import Any, Generic, Literal, ParamSpec, Protocol, Unpack, cast, overload
 
 from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, JobSender, function_of
 from sqsw.core.arguments import check_function
 from sqsw.core.errors import TaskAlreadyRegistered
+from sqsw.middleware.options import ProcessorOptions
 
 P = ParamSpec("P")
 
@@ -19,7 +20,12 @@ class TaskQueue(JobSender, Protocol):
         ...
 
     def connect_processor(
-        self, job_name: str, processor: Callable[..., Any], pass_context: bool, context_var: str
+        self,
+        job_name: str,
+        processor: Callable[..., Any],
+        pass_context: bool,
+        context_var: str,
+        **options: Unpack[ProcessorOptions],
     ) -> object:
         """Run this function for jobs of this name."""
         ...
@@ -41,6 +47,7 @@ class TaskSpec(Generic[P]):
     task: AsyncTask[P]
     pass_context: bool
     context_var: str
+    options: ProcessorOptions
 
 
 class TaskRegistry:
@@ -68,6 +75,7 @@ class TaskRegistry:
         *,
         pass_context: Literal[False] = False,
         context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
     @overload
     def task(
@@ -77,6 +85,7 @@ class TaskRegistry:
         *,
         pass_context: bool,
         context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     def task(
         self,
@@ -85,6 +94,7 @@ class TaskRegistry:
         *,
         pass_context: bool = False,
         context_var: str = "context",
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Declare the decorated function as a task.
 
@@ -96,6 +106,9 @@ class TaskRegistry:
             The name under which workers know it; the name of the function if left out.
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
+        options :
+            ``backoff_policy``, ``middlewares``, ``time_limit`` and ``executor``, as
+            :meth:`JobQueue.processor <sqsw.queue.job_queue.JobQueue.processor>` takes them.
 
         Raises
         ------
@@ -110,7 +123,7 @@ class TaskRegistry:
             if any(s.queue_name == queue_name and s.task.job_name == name for s in self.specs):
                 raise TaskAlreadyRegistered(f"job '{queue_name}.{name}' is declared twice")
             task = AsyncTask(None, name, function, provided=(context_var,) if pass_context else ())
-            self.specs.append(TaskSpec(queue_name, task, pass_context, context_var))
+            self.specs.append(TaskSpec(queue_name, task, pass_context, context_var, options))
             return task
 
         return declare
@@ -128,7 +141,11 @@ class TaskRegistry:
         for spec in self.specs:
             queue = env.job_queue(spec.queue_name)
             queue.connect_processor(
-                spec.task.job_name, spec.task.processor, spec.pass_context, spec.context_var
+                spec.task.job_name,
+                spec.task.processor,
+                spec.pass_context,
+                spec.context_var,
+                **spec.options,
             )
             spec.task.bind(cast(JobSender, queue))
 

@@ -33,6 +33,10 @@ class _Policy:
         """Seconds until it wants to leave if nothing comes; None: not by waiting."""
         return 0.0 if self.need_shutdown() else None
 
+    def jobs_left(self) -> int | None:
+        """Jobs that may still start; None: it sets no limit."""
+        return None
+
 
 class NeverShutdown(_Policy):
     """Work until a signal comes."""
@@ -108,7 +112,7 @@ class IdleShutdown(_Policy):
 
 
 class MaxTasksShutdown(_Policy):
-    """Leave after a number of jobs, however they ended; what runs by then is finished first.
+    """Leave after a number of jobs, however they ended; no more than these are started.
 
     Parameters
     ----------
@@ -134,6 +138,10 @@ class MaxTasksShutdown(_Policy):
     def need_shutdown(self) -> bool:
         """True once that many jobs have ended."""
         return self._count >= self.max_tasks
+
+    def jobs_left(self) -> int:
+        """What is left of the number."""
+        return max(0, self.max_tasks - self._count)
 
     def fresh(self) -> ShutdownPolicy:
         """The same policy without what it has seen."""
@@ -179,6 +187,11 @@ class OrShutdown(_Combined):
         """The least of theirs."""
         known = [s for s in map(_seconds_left, self.policies) if s is not None]
         return min(known, default=None)
+
+    def jobs_left(self) -> int | None:
+        """The least of theirs."""
+        known = [ask() for p in self.policies if (ask := getattr(p, "jobs_left", None))]
+        return min((number for number in known if number is not None), default=None)
 
 
 class AndShutdown(_Combined):

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import AsyncTask
 from sqsw.backoff_policies import DEFAULT_BACKOFF
@@ -13,10 +13,11 @@ from sqsw.context import SQSContext
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import SettingsError
-from sqsw.core.events import EventBus
+from sqsw.core.events import EventBus, RequestSent
 from sqsw.core.redrive_policy import RedrivePolicy
 from sqsw.core.settings import WorkerSettings
 from sqsw.middleware.chain import Middleware
+from sqsw.middleware.options import ProcessorOptions
 from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.job_queue import JobQueue
@@ -124,6 +125,7 @@ class SQSEnv:
                     self._session(),
                     endpoint_url=self._endpoint_url,
                     region=self._region,
+                    on_request=lambda action: self.events.publish(RequestSent(action)),
                     **self._retries,
                 )
             return self._clients
@@ -144,6 +146,8 @@ class SQSEnv:
         # What the code says wins over variables; SQSW_LOCAL is one of them.
         if self.session is not None or self._endpoint_url is not None:
             return self.session
+        if not os.environ.get("SQSW_LOCAL"):
+            return None
         from sqsw.memory_sqs import LocalSession, local_path
 
         path = local_path(os.environ.get("SQSW_LOCAL"))
@@ -272,6 +276,7 @@ class SQSEnv:
         *,
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
+        middlewares: Sequence[Middleware] | None = None,
     ) -> JobQueue: ...
     @overload
     def queue(
@@ -283,6 +288,7 @@ class SQSEnv:
         *,
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
+        middlewares: Sequence[Middleware] | None = None,
     ) -> Q: ...
     def queue(
         self,
@@ -293,6 +299,7 @@ class SQSEnv:
         *,
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
+        middlewares: Sequence[Middleware] | None = None,
     ) -> Any:
         """The queue of this name; made at the first call, the same object from then on.
 
@@ -310,6 +317,8 @@ class SQSEnv:
             The queue URL, where the queue is not to be looked up by its name.
         accept :
             The content types that may be read; None for what the environment accepts.
+        middlewares :
+            What stands around the jobs of this queue, inside of what stands around all jobs.
 
         Raises
         ------
@@ -321,7 +330,7 @@ class SQSEnv:
         with self._lock:
             known = self.queues.get(queue_name)
             if known is None:
-                options = {"queue_url": queue_url, "accept": accept}
+                options = {"queue_url": queue_url, "accept": accept, "middlewares": middlewares}
                 known = self.queues[queue_name] = (queue_maker or JobQueue)(
                     env=self,
                     name=queue_name,
@@ -329,7 +338,9 @@ class SQSEnv:
                     batching_policy=batching_policy,
                     **{name: value for name, value in options.items() if value is not None},
                 )
-        known.refuse_other_options(queue_maker, queue_url, batching_policy, backoff_policy, accept)
+        known.refuse_other_options(
+            queue_maker, queue_url, batching_policy, backoff_policy, accept, middlewares
+        )
         return known
 
     @overload
@@ -339,10 +350,16 @@ class SQSEnv:
         job_name: str,
         pass_context: Literal[False] = False,
         context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
     @overload
     def processor(
-        self, queue_name: str, job_name: str, pass_context: bool, context_var: str = ...
+        self,
+        queue_name: str,
+        job_name: str,
+        pass_context: bool,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     def processor(
         self,
@@ -350,12 +367,13 @@ class SQSEnv:
         job_name: str,
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name on this queue.
 
         See :meth:`sqsw.JobQueue.processor`.
         """
-        return self.job_queue(queue_name).processor(job_name, pass_context, context_var)
+        return self.job_queue(queue_name).processor(job_name, pass_context, context_var, **options)
 
     def job_queue(self, queue_name: str) -> JobQueue:
         """The queue of this name, which must not be a raw queue.

@@ -59,11 +59,12 @@ def announce(
     apps: Sequence[str],
     shares: Sequence[QueueShare],
     settings: WorkerSettings,
+    processes: int = 1,
 ) -> LogListener:
-    """Say what begins, before the first request, and listen to what follows."""
+    """Say what begins, before the first request; what is returned logs what follows."""
     if not logs_as_json(invocation, daemon=True):
         # Line by line: the region may have to be looked for, and the first one shall not wait.
-        for line in _lines(env, apps, shares, settings):
+        for line in _lines(env, apps, shares, settings, processes):
             invocation.printer.note(line)
         return BannerLog(invocation.printer)
     logger.info("worker_starting", extra={"apps": list(apps), "worker": worker_name()})
@@ -94,7 +95,11 @@ def worker_name() -> str:
 
 
 def _lines(
-    env: "SQSEnv", apps: Sequence[str], shares: Sequence[QueueShare], settings: WorkerSettings
+    env: "SQSEnv",
+    apps: Sequence[str],
+    shares: Sequence[QueueShare],
+    settings: WorkerSettings,
+    processes: int,
 ) -> Iterator[str]:
     yield f"sqsw {version_of('sqsw')}   worker {worker_name()}"
     sources = [*apps, *(f"plugin {plugin}" for plugin in _plugins(env))]
@@ -106,13 +111,18 @@ def _lines(
         title = "" if index else "queues"
         count = count_of(jobs[env.queue_client(share.queue_name).name], "job")
         own = count_of(share.slots, "slot") if share.slots else f"weight {share.weight}"
+        if share.group_slots is not None:
+            own += f", {share.group_slots} a group"
         yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}  {own}"
     prefetch = "auto" if settings.prefetch is None else settings.prefetch
     lease = "of the queue"
     if settings.visibility_timeout is not None:
         lease = duration(settings.visibility_timeout)
     renewed = "renewed" if settings.heartbeat else "not renewed"
-    yield f"  slots    {settings.concurrency}, prefetch {prefetch}, lease {lease}, {renewed}"
+    slots = f"{settings.concurrency} in each of {processes} processes"
+    if processes == 1:
+        slots = str(settings.concurrency)
+    yield f"  slots    {slots}, prefetch {prefetch}, lease {lease}, {renewed}"
     yield f"  stop     Ctrl-C drains ({duration(settings.drain_seconds)}), twice stops now"
 
 

@@ -25,7 +25,7 @@ _WHERE = {
 #: Options that a file must not give: a standing yes would be no yes.
 _NEVER = {"config", "version", "help", "yes"}
 #: Keys of ``[queues.NAME]``.
-_QUEUE_KEYS = {"weight", "concurrency"}
+_QUEUE_KEYS = {"weight", "concurrency", "group"}
 _GLOBAL = ("json", "color", "log_level", "log_format", "quiet", "verbose")
 
 
@@ -49,7 +49,7 @@ class Config:
 
     @property
     def queues(self) -> dict[str, dict[str, int]]:
-        """``[queues.NAME]``: weight and concurrency of queues, for ``work``."""
+        """``[queues.NAME]``: weight, concurrency and group slots of queues, for ``work``."""
         queues = self._subtable("queues")
         for name, values in queues.items():
             if not isinstance(values, dict):

@@ -4,6 +4,7 @@ structlog, as lines for a person or as JSON for a collector."""
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable, MutableMapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -147,13 +148,16 @@ def _console_tail(invocation: Invocation) -> "list[Processor]":
 
 
 def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Say in which job a line was logged."""
+    """Say in which job a line was logged, and how long that has been running."""
     job = current_job()
     if job is not None:
         event_dict.setdefault("queue", job.queue_name)
         event_dict.setdefault("job", job.job_name)
         event_dict.setdefault("id", job.id)
+        event_dict.setdefault("group", job.message.group_id)
         event_dict.setdefault("attempt", job.receive_count)
+        event_dict.setdefault("seconds_s", round(time.monotonic() - job.started_at, 6))
+        event_dict.setdefault("context", dict(job.context))
     return event_dict
 
 
@@ -167,7 +171,7 @@ def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     return {
         key: safe(value) if key in ("job", "group") else value
         for key, value in event_dict.items()
-        if value is not None
+        if value not in (None, {})
     }
 
 

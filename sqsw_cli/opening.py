@@ -1,6 +1,7 @@
 """From options to an environment."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,20 +36,7 @@ def opened(
     daemon :
         Whether the log is what this command says, and a collector may read it.
     """
-    from sqsw.app.opening import open_env
-    from sqsw_cli.logs import configure_logs
-
-    configure_logs(invocation, daemon=daemon, runs_apps=bool(app_paths) or plugins)
-    env = open_env(
-        app_paths,
-        session_maker=_session_maker(invocation),
-        queue_prefix=invocation.queue_prefix,
-        endpoint_url=invocation.endpoint_url,
-        region=invocation.region,
-        plugins=plugins,
-        strict=strict,
-        on_plugin_failure=lambda failure: _warn(invocation, failure),
-    )
+    env = load_env(invocation, app_paths, plugins=plugins, strict=strict, daemon=daemon)
     if app_paths or plugins:
         remember_jobs(app_paths, env.registrations())
     try:
@@ -61,11 +49,44 @@ def opened(
             close()
 
 
+def load_env(
+    invocation: Invocation,
+    app_paths: Sequence[str] = (),
+    *,
+    plugins: bool = False,
+    strict: bool = False,
+    daemon: bool = False,
+    warns: bool = True,
+) -> "SQSEnv":
+    """Set up the log and load the environment; the parameters are those of :func:`opened`.
+
+    Parameters
+    ----------
+    warns :
+        Whether a plugin that cannot be loaded is told.
+    """
+    from sqsw.app.opening import open_env
+    from sqsw_cli.logs import configure_logs
+
+    configure_logs(invocation, daemon=daemon, runs_apps=bool(app_paths) or plugins)
+    return open_env(
+        app_paths,
+        session_maker=_session_maker(invocation),
+        queue_prefix=invocation.queue_prefix,
+        endpoint_url=invocation.endpoint_url,
+        region=invocation.region,
+        plugins=plugins,
+        strict=strict,
+        on_plugin_failure=lambda failure: _warn(invocation, failure) if warns else None,
+    )
+
+
 def is_local(env: "SQSEnv") -> bool:
     """Whether the queues are those of the embedded SQS."""
-    from sqsw.memory_sqs import LocalSession, MemorySession
-
-    return isinstance(env.clients.session, LocalSession | MemorySession)
+    memory_sqs = sys.modules.get("sqsw.memory_sqs")  # whoever made a session has imported it
+    return memory_sqs is not None and isinstance(
+        env.clients.session, memory_sqs.LocalSession | memory_sqs.MemorySession
+    )
 
 
 def _session_maker(invocation: Invocation) -> Callable[[], Any] | None:

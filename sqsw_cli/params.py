@@ -15,6 +15,7 @@ from sqsw.core.settings import QueueShare
 if TYPE_CHECKING:
     from click import ParamType
 
+    from sqsw.app.supervised import RecyclePolicy
     from sqsw.sqs_manage.selection import Filter
 else:
 
@@ -95,7 +96,7 @@ class KeyValue(ParamType[tuple[str, str]]):
 
 
 class QueueSpec(ParamType["QueueAsked"]):
-    """``NAME[=N][,weight=W]``: a queue of a worker, its own slots, its weight.
+    """``NAME[=N][,weight=W][,group=G]``: a queue of a worker, its slots, its weight, its groups.
 
     What was not written stays None, for the file may say it.
     """
@@ -111,14 +112,14 @@ class QueueSpec(ParamType["QueueAsked"]):
         name, sign, slots = _name_and_slots(head)
         if not name:
             self.fail(f"{value!r} names no queue", param, ctx)
-        weight = None
+        numbers: dict[str, int] = {}
         for setting in settings:
             key, _, text = setting.partition("=")
-            if key != "weight":
-                self.fail(f"{setting!r} is not known here; write weight=W", param, ctx)
-            weight = self._number(text, f"the weight of {name!r}", param, ctx)
+            if key not in ("weight", "group"):
+                self.fail(f"{setting!r} is not known here; write weight=W or group=G", param, ctx)
+            numbers[key] = self._number(text, f"the {key} of {name!r}", param, ctx)
         own = self._number(slots, f"the slots of {name!r}", param, ctx) if sign else None
-        return QueueAsked(name, own, weight)
+        return QueueAsked(name, own, numbers.get("weight"), numbers.get("group"))
 
     def _number(
         self, text: str, what: str, param: click.Parameter | None, ctx: click.Context | None
@@ -131,16 +132,24 @@ class QueueSpec(ParamType["QueueAsked"]):
 class QueueAsked:
     """A queue as ``--queue`` names it; None where a number was not written."""
 
-    def __init__(self, name: str, slots: int | None = None, weight: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        slots: int | None = None,
+        weight: int | None = None,
+        group_slots: int | None = None,
+    ) -> None:
         self.name = name
         self.slots = slots
         self.weight = weight
+        self.group_slots = group_slots
 
     def share(self, table: dict[str, int]) -> QueueShare:
         """With what the file says about this queue, where the option did not."""
         slots = table.get("concurrency") if self.slots is None else self.slots
         weight = table.get("weight", 1) if self.weight is None else self.weight
-        return QueueShare(self.name, slots=slots, weight=weight)
+        group_slots = table.get("group") if self.group_slots is None else self.group_slots
+        return QueueShare(self.name, slots=slots, weight=weight, group_slots=group_slots)
 
 
 def _name_and_slots(head: str) -> tuple[str, str, str]:
@@ -165,7 +174,55 @@ class Prefetch(ParamType[int | str]):
         return int(text)
 
 
+_SIZE = re.compile(r"(\d+)([kMG]?)")
+_SIZES = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
+
+
+class Recycle(ParamType["RecyclePolicy"]):
+    """``jobs=N,memory=SIZE,age=D``, any of them."""
+
+    name = "recycle"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "RecyclePolicy":
+        from sqsw.app.supervised import RecyclePolicy
+
+        if isinstance(value, RecyclePolicy):
+            return value
+        limits: dict[str, Any] = {}
+        for part in str(value).split(","):
+            key, _, text = part.partition("=")
+            if key == "age":
+                limits["age_seconds"] = DURATION.convert(text, param, ctx)
+            elif key == "jobs" and text.isascii() and text.isdigit():
+                limits["jobs"] = int(text)
+            elif key == "memory" and (size := _SIZE.fullmatch(text)):
+                limits["memory_bytes"] = int(size[1]) * _SIZES[size[2]]
+            else:
+                self.fail(f"{part!r} is none of jobs=N, memory=500M, age=12h", param, ctx)
+        try:
+            return RecyclePolicy(**limits)
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """``[HOST:]PORT``.
+
+    Raises
+    ------
+    click.BadParameter
+        The text is something else.
+    """
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise click.BadParameter(f"{text!r} is not [HOST:]PORT")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 DURATION = Duration()
+RECYCLE = Recycle()
 FILTER = FilterType()
 KEY_VALUE = KeyValue()
 QUEUE_SPEC = QueueSpec()

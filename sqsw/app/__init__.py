@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from sqsw.app.loading import load_app as load_app
     from sqsw.app.opening import open_env as open_env
     from sqsw.app.plugins import load_plugins as load_plugins
-    from sqsw.app.running import run_app as run_app
+    from sqsw.app.supervised import run_app as run_app
 else:
     from sqsw.core.lazy_face import lazy_face
 
@@ -17,7 +17,7 @@ else:
         "load_app": "sqsw.app.loading",
         "load_plugins": "sqsw.app.plugins",
         "open_env": "sqsw.app.opening",
-        "run_app": "sqsw.app.running",
+        "run_app": "sqsw.app.supervised",
     }
 
     __getattr__ = lazy_face(__name__, _HOMES)

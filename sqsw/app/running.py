@@ -1,14 +1,15 @@
 """Run the jobs of an environment."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqsw.app.opening import open_env
 from sqsw.core.contracts import ShutdownPolicy
 from sqsw.core.errors import SettingsError, TaskNotFound
-from sqsw.core.events import Listener
+from sqsw.core.events import EventBus, Listener
 from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.observe.tally import Tally
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue
@@ -80,6 +81,7 @@ def run_queues(
     shutdown_policy_maker: Callable[[], ShutdownPolicy] | None = None,
     listeners: Iterable[Listener] = (),
     processors_from: str | None = None,
+    load: Callable[[], SQSEnv] | None = None,
 ) -> "WorkerReport":
     """Run the jobs of these queues until a signal or the shutdown policy ends it.
 
@@ -92,9 +94,12 @@ def run_queues(
     shutdown_policy_maker :
         Makes the one policy that all queues share: they leave together.
     listeners :
-        Told of every event.
+        Told of every event, or of those that they choose in a method ``subscribe_to``.
     processors_from :
         See :func:`queues_to_work`.
+    load :
+        Makes the environment in processes of the pool; it is pickled. None: functions are found
+        there by the modules that they are in.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def run_queues(
         A queue cannot be read at the start.
     """
     for listener in listeners:
-        env.events.subscribe(listener)
+        subscribe(listener, env.events)
     queues = [_queue(env, share.queue_name, processors_from) for share in shares]
     for index, queue in enumerate(queues):
         if queue in queues[:index]:
@@ -116,40 +121,44 @@ def run_queues(
         for queue, share in zip(queues, shares, strict=True)
     ]
     policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
-    return work_queues(
+    tally = Tally()
+    tally.subscribe_to(env.events)
+    report = work_queues(
         queues,
         settings=settings,
         events=env.events,
         shares=named,
         policy_of=never if policy is None else lambda _: policy,
+        load=None if load is None else FunctionsOf(load),
     )
+    return replace(report, requests=tally.requests)
 
 
-def run_app(
-    app_paths: Sequence[str],
-    shares: Sequence[QueueShare] = (),
-    *,
-    settings: WorkerSettings,
-    shutdown_policy_maker: Callable[[], ShutdownPolicy] | None = None,
-    session_maker: Callable[[], Any] | None = None,
-    listeners: Iterable[Listener] = (),
-    processors_from: str | None = None,
-    **opening: Any,
-) -> "WorkerReport":
-    """Load apps and plugins, and run their jobs: ``sqsw work`` without the command line.
+@dataclass(frozen=True)
+class FunctionsOf:
+    """Loads an environment in a process of the pool; what it returns finds a job's function."""
 
-    See :func:`open_env` (which takes what else is given), :func:`queues_to_work` and
-    :func:`run_queues`.
-    """
-    env = open_env(app_paths, session_maker=session_maker, **opening)
-    return run_queues(
-        env,
-        queues_to_work(env, shares, processors_from=processors_from),
-        settings=settings,
-        shutdown_policy_maker=shutdown_policy_maker,
-        listeners=listeners,
-        processors_from=processors_from,
-    )
+    load: Callable[[], SQSEnv]
+
+    def __call__(self) -> Callable[[str, str], Callable[..., object] | None]:
+        """Load it."""
+        env = self.load()
+
+        def find(queue_name: str, job_name: str) -> Callable[..., object] | None:
+            queue = env.queues.get(queue_name)
+            processor = queue.get_processor(job_name) if isinstance(queue, JobQueue) else None
+            return None if processor is None else processor.fn
+
+        return find
+
+
+def subscribe(listener: Listener, events: EventBus) -> None:
+    """Let a listener choose its events, where it knows how; else it gets all of them."""
+    choose = getattr(listener, "subscribe_to", None)
+    if choose is None:
+        events.subscribe(listener)
+    else:
+        choose(events)
 
 
 def _queue(env: SQSEnv, text: str, processors_from: str | None) -> GenericQueue:

@@ -1,11 +1,15 @@
 """The job that runs, as its own code and what stands around it may see it."""
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 from sqsw.core.message import Message
+
+#: Where a job runs.
+Place = Literal["thread", "loop", "process"]
 
 
 class JobContext(dict[str, Any]):
@@ -28,11 +32,17 @@ class CurrentJob:
         The job name; None on a raw queue.
     context :
         The job context that came with the (first) message.
+    runs_in :
+        ``thread``, ``loop`` (a coroutine on the event loop) or ``process`` (one of the pool).
+    started_at :
+        When it began, in seconds on the monotonic clock.
     """
 
     messages: Sequence[Message]
     job_name: str | None
     context: Mapping[str, Any]
+    runs_in: Place = "thread"
+    started_at: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def message(self) -> Message:

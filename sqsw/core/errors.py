@@ -12,6 +12,7 @@
     ├── UnboundTask            a task of a registry that no environment has taken yet
     ├── ContentTypeRefused     a content type that is unknown or not accepted
     ├── DecodeError            a message that cannot be read as a job
+    ├── JobTimeout             a job ran longer than its time limit
     ├── MessageRefused         a message that SQS would refuse: size, characters, attributes
     ├── RedriveError           dead letters cannot be moved
     ├── Busy                   try again later
@@ -113,6 +114,15 @@ class ContentTypeRefused(SQSError):
 
 class DecodeError(SQSError):
     """A message cannot be read as a job: an attribute is missing, or the body is broken."""
+
+
+class JobTimeout(SQSError):
+    """A job ran longer than its time limit."""
+
+    def __init__(
+        self, message: str = "the job ran longer than its time limit", **keywords: Any
+    ) -> None:
+        super().__init__(message, **keywords)
 
 
 class MessageRefused(SQSError):

@@ -6,8 +6,9 @@ bar is decided by the listeners. A listener that raises is logged once and stops
 
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
@@ -45,6 +46,56 @@ class WorkerStopped(Event):
 
     reason: str
     unfinished: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed(Event):
+    """A worker could not start, or could not go on."""
+
+    pid: int
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse(Event):
+    """A sign of life of a worker, once a second.
+
+    Attributes
+    ----------
+    pid :
+        Its process.
+    slots, running :
+        Jobs that it can run at once, and messages whose jobs run now.
+    in_hand :
+        Messages that were received and are not acknowledged, by queue name.
+    ended :
+        Jobs that have ended so far, one way or the other.
+    memory_bytes :
+        Memory of the process that is not swapped out.
+    lease_seconds :
+        After so many seconds without a sign of life all of its leases are over.
+    ready :
+        Whether it receives: it is neither quiet nor draining.
+    problem :
+        What is wrong with its receives or its heartbeat; None: it is healthy.
+    """
+
+    pid: int
+    slots: int
+    running: int
+    in_hand: Mapping[str, int]
+    ended: int
+    memory_bytes: int
+    lease_seconds: float
+    ready: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSent(Event):
+    """A request goes to SQS; each repetition is one more."""
+
+    action: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +145,14 @@ class JobEvent(MessageEvent):
 
 @dataclass(frozen=True, slots=True)
 class JobStarted(JobEvent):
-    """A slot took the job."""
+    """A slot took the job. ``at``: seconds since 1970."""
+
+    at: float = field(default_factory=time.time, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStuck(JobEvent):
+    """The time limit of a job is over for a while, and the job has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +217,17 @@ class VisibilityExtended(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BeatLate(Event):
+    """The heartbeat was held up: by a C call that kept the interpreter, or a stopped process.
+
+    A lease is lost where it is held up for ``bound_seconds`` (see ``Heartbeat``).
+    """
+
+    late_seconds: float
+    bound_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ExtensionFailed(Event):
     """Leases could not be renewed, for the first time since it last went well."""
 
@@ -190,10 +259,26 @@ class BatchFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChildExited(Event):
-    """A worker process ended without being asked to."""
+    """A worker process ended without being asked to, or had to be killed: ``reason`` says why."""
 
     pid: int
     exit_code: int | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnded(Event):
+    """A worker process ended as it was to."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildReplaced(Event):
+    """Another worker process has taken over from this one, which drains now."""
+
+    pid: int
+    reason: str
 
 
 Listener = Callable[[Any], None]
@@ -205,26 +290,42 @@ class EventBus:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: list[tuple[Listener, tuple[type[Event], ...]]] = []
+        self._listening: dict[type[Event], list[Listener]] = {}
         self._broken: set[int] = set()
 
     def subscribe(self, listener: Listener, *kinds: type[Event]) -> None:
         """Call ``listener(event)`` for each event of these kinds; of all if none is named."""
         with self._lock:
             self._listeners = [*self._listeners, (listener, kinds or (Event,))]
+            self._listening = {}
 
     def has_listener(self, kind: type) -> bool:
         """Whether a listener of this class has subscribed."""
         return any(isinstance(listener, kind) for listener, _ in self._listeners)
 
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether anybody listens to this kind: else there is no need to make the event."""
+        return bool(self._listening_to(kind))
+
     def publish(self, event: Event) -> None:
         """Tell all who listen for this kind of event."""
-        for listener, kinds in self._listeners:
-            if isinstance(event, kinds):
-                try:
-                    listener(event)
-                except KeyboardInterrupt:
-                    raise  # from the keyboard, and meant for who called
-                except BaseException:  # a listener is not ours, and must not stop a job or a role
-                    if id(listener) not in self._broken:
-                        self._broken.add(id(listener))
-                        logger.exception("a listener failed; its next failures are not logged")
+        for listener in self._listening_to(type(event)):
+            try:
+                listener(event)
+            except KeyboardInterrupt:
+                raise  # from the keyboard, and meant for who called
+            except BaseException:  # a listener is not ours, and must not stop a job or a role
+                if id(listener) not in self._broken:
+                    self._broken.add(id(listener))
+                    logger.exception("a listener failed; its next failures are not logged")
+
+    def _listening_to(self, kind: type[Event]) -> list[Listener]:
+        listening = self._listening.get(kind)
+        if listening is None:
+            # Found once for each kind: most jobs tell things that nobody listens to.
+            with self._lock:
+                listening = [
+                    listener for listener, kinds in self._listeners if issubclass(kind, kinds)
+                ]
+                self._listening[kind] = listening
+        return listening

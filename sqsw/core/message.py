@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+_making = threading.Lock()
 
 
 class Lease:
@@ -14,16 +16,42 @@ class Lease:
     ----------
     expires_at :
         Seconds on the monotonic clock at which the visibility timeout ends.
+    sure_until :
+        The earliest moment at which it may end: SQS hides a message at some time of a long poll,
+        and its answer may have been held up on the way. Leases are renewed by this one.
     lost :
         Set once SQS refused an extension or the time is over: somebody else may run the job now,
         so its result here no longer counts.
     """
 
-    __slots__ = ("expires_at", "lost")
+    __slots__ = ("_lost", "expires_at", "sure_until")
 
-    def __init__(self, expires_at: float = float("inf")) -> None:
+    def __init__(self, expires_at: float = float("inf"), sure_until: float | None = None) -> None:
         self.expires_at = expires_at
-        self.lost = threading.Event()
+        self.sure_until = expires_at if sure_until is None else sure_until
+        self._lost: threading.Event | None = None
+
+    @property
+    def lost(self) -> threading.Event:
+        """The event; made when it is asked for, as hardly any message needs one."""
+        if self._lost is None:
+            with _making:
+                if self._lost is None:
+                    self._lost = threading.Event()
+        return self._lost
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is set."""
+        return self._lost is not None and self._lost.is_set()
+
+    def renew(self, until: float) -> None:
+        """It ends then, for sure."""
+        self.expires_at = self.sure_until = until
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process it is nobody's.
+        return Lease, ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +103,10 @@ class Message:
     def deduplication_id(self) -> str | None:
         """The deduplication id, on FIFO queues."""
         return self.attributes.get("MessageDeduplicationId")
+
+    def without_content(self) -> "Message":
+        """The same delivery without what it says and without the right to it."""
+        return replace(self, body="", receipt_handle="", message_attributes={}, lease=Lease())
 
     def string_attribute(self, name: str) -> str | None:
         """The text of a message attribute, or None where the sender attached none of this name."""

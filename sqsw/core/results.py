@@ -1,6 +1,8 @@
 """How a job ended."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqsw.core.contracts import Backoff
 
@@ -44,3 +46,24 @@ class RetryJob(Exception):
             args = tuple(rest)
         super().__init__(*args)
         self.backoff_policy = backoff_policy
+
+
+class FailedJobs(Exception):
+    """Raised (or returned) by a function that takes a list of jobs: these failed, the rest did not.
+
+    Parameters
+    ----------
+    jobs :
+        Those of the list that was given, which failed.
+    backoff_policy :
+        How long their messages stay hidden; None for the policy of the processor or the queue.
+    """
+
+    def __init__(self, jobs: Iterable[object], backoff_policy: Backoff | None = None) -> None:
+        self.jobs = list(jobs)
+        super().__init__(f"{len(self.jobs)} job(s) of the list failed")
+        self.backoff_policy = backoff_policy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From a process of the pool; by default the text would be taken for the jobs.
+        return FailedJobs, (self.jobs, self.backoff_policy)

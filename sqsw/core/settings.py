@@ -29,6 +29,8 @@ class WorkerSettings:
         How long running jobs may take to finish once the worker is told to stop.
     heartbeat :
         Whether leases of messages in hand are renewed.
+    time_limit :
+        Longest run of one job, where its processor has no limit of its own; None: none.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class WorkerSettings:
     ack_linger_seconds: float = 0.05
     drain_seconds: float = 25.0
     heartbeat: bool = True
+    time_limit: float | None = None
 
     def __post_init__(self) -> None:
         _within("concurrency", self.concurrency, 1, 100_000)
@@ -55,6 +58,7 @@ class WorkerSettings:
             MAX_VISIBILITY_TIMEOUT_SECONDS,
         )
         _within("ack_linger_seconds", self.ack_linger_seconds, 0, 5)
+        _within("time_limit", self.time_limit, 0.001, MAX_VISIBILITY_TIMEOUT_SECONDS)
         _within("drain_seconds", self.drain_seconds, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
 
 
@@ -70,15 +74,19 @@ class QueueShare:
         Slots of its own; None shares those of the worker by weight.
     weight :
         How often the queue is picked when several have messages ready, at least 1.
+    group_slots :
+        Slots that one message group of a standard queue may hold at a time; None sets no limit.
     """
 
     queue_name: str
     slots: int | None = None
     weight: int = 1
+    group_slots: int | None = None
 
     def __post_init__(self) -> None:
         _within(f"slots of {self.queue_name!r}", self.slots, 1, 100_000)
         _within(f"weight of {self.queue_name!r}", self.weight, 1, 1_000)
+        _within(f"group slots of {self.queue_name!r}", self.group_slots, 1, 100_000)
 
 
 def _within(name: str, value: float | None, lowest: float, highest: float) -> None:

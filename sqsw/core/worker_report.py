@@ -1,6 +1,7 @@
 """What a worker did, from its start to its end."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,18 @@ class WorkerReport:
     stopped_by: str
     forced: bool
     requests: int
+
+
+class Ending(NamedTuple):
+    """How a worker process is to end, for its supervisor.
+
+    Attributes
+    ----------
+    exit_code :
+        0: it is done, and is not replaced.
+    at_once :
+        Without waiting for anything: jobs that were put back still run in it.
+    """
+
+    exit_code: int = 0
+    at_once: bool = False

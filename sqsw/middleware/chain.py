@@ -1,7 +1,7 @@
 """Code around every job: database sessions, tracing, time limits."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Protocol
 
 from sqsw.core.current_job import CurrentJob
@@ -26,9 +26,18 @@ class Middleware(Protocol):
         ...
 
 
-@contextmanager
-def run_chain(middlewares: Iterable[Middleware], job: CurrentJob) -> Iterator[None]:
+_NOTHING = nullcontext()
+
+
+def run_chain(
+    middlewares: Sequence[Middleware], job: CurrentJob
+) -> AbstractContextManager[None, bool | None]:
     """Enter all middlewares, the first one outermost."""
+    return _chain(middlewares, job) if middlewares else _NOTHING
+
+
+@contextmanager
+def _chain(middlewares: Sequence[Middleware], job: CurrentJob) -> Iterator[None]:
     with ExitStack() as stack:
         for middleware in middlewares:
             stack.enter_context(middleware.around(job))

@@ -7,6 +7,7 @@ Where an application has configured no logging at all, the standard library stil
 and errors on stderr.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,9 @@ from typing import Any
 from sqsw.core.contracts import Clock
 from sqsw.core.events import (
     AckFailed,
+    BeatLate,
     ChildExited,
+    ChildReplaced,
     DrainStarted,
     Event,
     EventBus,
@@ -26,10 +29,13 @@ from sqsw.core.events import (
     JobFailed,
     JobRetry,
     JobStarted,
+    JobStuck,
     JobUnknown,
     LeaseLost,
     QueueWarning,
+    ReceiveDone,
     ReceiveError,
+    WorkerFailed,
     WorkerStarted,
     WorkerStopped,
 )
@@ -68,6 +74,7 @@ class LogListener:
         self._logger = logger or logging.getLogger("sqsw.worker")
         self._clock = clock
         self._told: dict[tuple[str, ...], float] = {}
+        self._failing: dict[str, str] = {}
         self._methods: Mapping[type[Event], Callable[[Any], None]] = {
             WorkerStarted: self.worker_started,
             JobStarted: self.job_started,
@@ -75,12 +82,17 @@ class LogListener:
             JobFailed: self.job_failed,
             JobRetry: self.job_retry,
             JobUnknown: self.job_unknown,
+            BeatLate: self.beat_late,
             ExtensionFailed: self.extension_failed,
             LeaseLost: self.lease_lost,
             AckFailed: self.ack_failed,
             ReceiveError: self.receive_error,
+            ReceiveDone: self.receive_done,
             QueueWarning: self.queue_warning,
             ChildExited: self.child_exited,
+            ChildReplaced: self.child_replaced,
+            WorkerFailed: self.worker_failed,
+            JobStuck: self.job_stuck,
             DrainStarted: self.drain_started,
             WorkerStopped: self.worker_stopped,
         }
@@ -125,6 +137,16 @@ class LogListener:
                 reason=str(event.error)[:_REASON_LENGTH],
             )
 
+    def beat_late(self, event: BeatLate) -> None:
+        """At most once a minute: such jobs come in crowds."""
+        if self._is_time("beat"):
+            self._log(
+                logging.WARNING,
+                "beat_late",
+                late_s=round(event.late_seconds, 3),
+                bound_s=round(event.bound_seconds, 3),
+            )
+
     def extension_failed(self, event: ExtensionFailed) -> None:
         """At most once a minute for each queue."""
         if self._is_time("extension", event.queue_name):
@@ -141,13 +163,22 @@ class LogListener:
         )
 
     def receive_error(self, event: ReceiveError) -> None:
-        self._log(
-            logging.WARNING,
-            "receive_error",
-            queue=event.queue_name,
-            reason=_reason(event.error),
-            retry_s=event.retry_seconds,
-        )
+        """Once for each queue and kind of error, until a receive is answered again."""
+        kind = f"{type(event.error).__name__} {getattr(event.error, 'code', None)}"
+        if self._failing.get(event.queue_name) != kind:
+            self._failing[event.queue_name] = kind
+            self._log(
+                logging.WARNING,
+                "receive_error",
+                queue=event.queue_name,
+                reason=_reason_of(event.error),
+                retry_s=round(event.retry_seconds, 3),
+            )
+
+    def receive_done(self, event: ReceiveDone) -> None:
+        """Only the first one after an error."""
+        if self._failing and self._failing.pop(event.queue_name, None) is not None:
+            self._log(logging.INFO, "receive_recovered", queue=event.queue_name)
 
     def queue_warning(self, event: QueueWarning) -> None:
         self._log(
@@ -159,7 +190,22 @@ class LogListener:
         )
 
     def child_exited(self, event: ChildExited) -> None:
-        self._log(logging.ERROR, "child_exited", pid=event.pid, exit_code=event.exit_code)
+        self._log(
+            logging.ERROR,
+            "child_exited",
+            pid=event.pid,
+            exit_code=event.exit_code,
+            reason=event.reason,
+        )
+
+    def child_replaced(self, event: ChildReplaced) -> None:
+        self._log(logging.INFO, "child_replaced", pid=event.pid, reason=event.reason)
+
+    def worker_failed(self, event: WorkerFailed) -> None:
+        self._log(logging.ERROR, "worker_failed", pid=event.pid, reason=_reason_of(event.error))
+
+    def job_stuck(self, event: JobStuck) -> None:
+        self._job(logging.ERROR, "job_stuck", event)
 
     def drain_started(self, event: DrainStarted) -> None:
         self._log(
@@ -195,10 +241,14 @@ class LogListener:
         exc_info: BaseException | None = None,
         **extra: object,
     ) -> None:
+        if not self._logger.isEnabledFor(level):
+            return  # most lines are of jobs that are done, and most workers log warnings only
         if isinstance(event, JobEnded):
             extra["seconds_s"] = round(event.duration_seconds, 6)
-        job_name = event.job_name and event.job_name[:_NAME_LENGTH]
-        self._message(level, name, event.message, exc_info, job=job_name, **extra)
+        if self._logger.isEnabledFor(level):
+            job_name = event.job_name and event.job_name[:_NAME_LENGTH]
+            extra.update(_context_of(event.message))
+            self._message(level, name, event.message, exc_info, job=job_name, **extra)
 
     def _message(
         self,
@@ -208,18 +258,16 @@ class LogListener:
         exc_info: BaseException | None = None,
         **extra: object,
     ) -> None:
-        # Looked at here: most lines are of jobs that are done, and most workers log warnings only.
-        if self._logger.isEnabledFor(level):
-            self._log(
-                level,
-                name,
-                exc_info,
-                queue=message.queue_name,
-                id=message.message_id,
-                group=message.group_id,
-                attempt=message.receive_count,
-                **extra,
-            )
+        self._log(
+            level,
+            name,
+            exc_info,
+            queue=message.queue_name,
+            id=message.message_id,
+            group=message.group_id,
+            attempt=message.receive_count,
+            **extra,
+        )
 
     def _log(
         self, level: int, name: str, exc_info: BaseException | None = None, **extra: object
@@ -227,7 +275,17 @@ class LogListener:
         self._logger.log(level, name, exc_info=exc_info, extra=extra)
 
 
-def _reason(error: BaseException) -> str:
-    """What happened and, of our own errors, why."""
+def _reason_of(error: BaseException) -> str:
     why = getattr(error, "why", None)
     return f"{error}: {why}" if why else str(error)
+
+
+def _context_of(message: Message) -> dict[str, object]:
+    """The job context under its key, where there is one that needs no codec but JSON to be read."""
+    text = message.string_attribute("JobContext")
+    if text in (None, "{}") or message.string_attribute("ContentType") != "json":
+        return {}
+    try:
+        return {"context": json.loads(text or "")}
+    except ValueError:  # the job has failed for it, and its line says so
+        return {}

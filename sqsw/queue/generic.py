@@ -40,6 +40,8 @@ class GenericQueue(ABC):
         The queue URL, where the queue is not to be looked up by its name.
     accept :
         The content types that may be read; None for what the environment accepts.
+    middlewares :
+        What stands around every job of this queue, inside of what the environment has.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class GenericQueue(ABC):
         *,
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
+        middlewares: Sequence[Middleware] = (),
     ) -> None:
         self.env = env
+        self.own_middlewares = middlewares
         self.name = name
         self.backoff_policy = backoff_policy or env.backoff_policy
         self.batching_policy = batching_policy or NoBatching()
@@ -80,6 +84,7 @@ class GenericQueue(ABC):
         batching_policy: Batching | None,
         backoff_policy: Backoff | None,
         accept: Collection[str] | None,
+        middlewares: Sequence[Middleware] | None,
     ) -> None:
         """Raise where the queue, which was made before, is asked for with something else.
 
@@ -105,6 +110,7 @@ class GenericQueue(ABC):
             "batching_policy": (batching_policy, batching_policy != self.batching_policy),
             "backoff_policy": (backoff_policy, backoff_policy != self.backoff_policy),
             "accept": (accept, set(accept or ()) != set(self.accept or ())),
+            "middlewares": (middlewares, middlewares != self.own_middlewares),
         }
         for option, (value, differs) in asked.items():
             if value is not None and differs:
@@ -125,8 +131,8 @@ class GenericQueue(ABC):
 
     @property
     def middlewares(self) -> Sequence[Middleware]:
-        """What stands around every job."""
-        return self.env.middlewares
+        """What stands around every job, the first one outermost."""
+        return [*self.env.middlewares, *self.own_middlewares]
 
     @property
     def takes_lists(self) -> bool:

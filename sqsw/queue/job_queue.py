@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
@@ -12,7 +13,13 @@ from sqsw.core.arguments import check_function, place_of
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
-from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor, as_result, judge
+from sqsw.middleware.options import ProcessorOptions
+from sqsw.processors import (
+    DEFAULT_CONTEXT_VAR,
+    Processor,
+    as_result,
+    judge,
+)
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.outbox import Outbox
 from sqsw.transport.batches import Entry, check_entry, fit_to_queue
@@ -62,11 +69,19 @@ class JobQueue(GenericQueue):
 
     @overload
     def processor(
-        self, job_name: str, pass_context: Literal[False] = False, context_var: str = ...
+        self,
+        job_name: str,
+        pass_context: Literal[False] = False,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
     @overload
     def processor(
-        self, job_name: str, pass_context: bool, context_var: str = ...
+        self,
+        job_name: str,
+        pass_context: bool,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
     @refusing_a_queue_name
     def processor(
@@ -74,6 +89,7 @@ class JobQueue(GenericQueue):
         job_name: str,
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
+        **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name.
 
@@ -86,6 +102,9 @@ class JobQueue(GenericQueue):
             The job name.
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
+        options :
+            ``backoff_policy``, ``middlewares``, ``time_limit`` and ``executor`` of its
+            :class:`~sqsw.processors.Processor`.
 
         Raises
         ------
@@ -97,7 +116,7 @@ class JobQueue(GenericQueue):
 
         def register(fn: Callable[..., object]) -> AsyncTask[...]:
             self.refuse_other(job_name, fn)
-            return self.connect_processor(job_name, fn, pass_context, context_var)
+            return self.connect_processor(job_name, fn, pass_context, context_var, **options)
 
         return register
 
@@ -107,8 +126,11 @@ class JobQueue(GenericQueue):
         processor: Callable[P, object],
         pass_context: bool = False,
         context_var: str = DEFAULT_CONTEXT_VAR,
+        **options: Unpack[ProcessorOptions],
     ) -> AsyncTask[P]:
         """Run ``processor`` for jobs of this name, in place of whatever ran for it before.
+
+        The arguments are those of :meth:`processor`.
 
         Raises
         ------
@@ -117,13 +139,18 @@ class JobQueue(GenericQueue):
         """
         processor = function_of(processor)
         check_function(processor, MESSAGE_KEYWORDS)
+        # What a processor_maker of users makes need not know of it.
+        backoff_policy = options.pop("backoff_policy", None)
         self.processors[job_name] = self.env.processor_maker(
             queue=self,
             fn=processor,
             job_name=job_name,
             pass_context=pass_context,
             context_var=context_var,
+            **options,
         )
+        if backoff_policy is not None:
+            self.processors[job_name].backoff_policy = backoff_policy
         self.sources[job_name] = self.env.registration_source
         return AsyncTask(self, job_name, processor, (context_var,) if pass_context else ())
 
@@ -264,9 +291,13 @@ class JobQueue(GenericQueue):
     # -- running -----------------------------------------------------------------------------
 
     def kind_of(self, message: Message) -> Kind:
-        """Whether the job of a message wants a thread or the event loop."""
+        """Whether the job of a message wants a thread, the event loop or a process."""
         processor = self.processors.get(job_name_of(message) or "")
-        return "loop" if processor is not None and processor.is_async else "thread"
+        if processor is None:
+            return "thread"
+        if processor.executor == "process":
+            return "process"
+        return "loop" if processor.is_async else "thread"
 
     def job_name_of(self, message: Message) -> str | None:
         """The job name of a message; None where it has none."""
@@ -275,14 +306,16 @@ class JobQueue(GenericQueue):
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and tell how it ended."""
         found = self._find(message)
-        return found if isinstance(found, _RESULT) else found.process_message(message)
+        if isinstance(found, _RESULT):
+            return found
+        return _backed_off(found, found.process_message(message))
 
     async def process_message_async(self, message: Message) -> ProcessingResult | bool:
         """The same as :meth:`process_message`, on the event loop."""
         found = self._find(message)
         if isinstance(found, _RESULT):
             return found
-        return await found.process_message_async(message)
+        return _backed_off(found, await found.process_message_async(message))
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages, a list for each job name."""
@@ -292,6 +325,7 @@ class JobQueue(GenericQueue):
                 done = processor.process_messages(group)
             except Exception as error:  # noqa: BLE001 - the lists of other jobs have their own end
                 done = [judge(error)] * len(group)
+            done = [_backed_off(processor, result) for result in done]
             results.update(zip((m.receipt_handle for m in group), done, strict=True))
         return [results[message.receipt_handle] for message in messages]
 
@@ -303,6 +337,7 @@ class JobQueue(GenericQueue):
                 done = await processor.process_messages_async(group)
             except Exception as error:  # noqa: BLE001 - as above
                 done = [judge(error)] * len(group)
+            done = [_backed_off(processor, result) for result in done]
             results.update(zip((m.receipt_handle for m in group), done, strict=True))
         return [results[message.receipt_handle] for message in messages]
 
@@ -340,3 +375,12 @@ class JobQueue(GenericQueue):
             next="register it, or deploy the release that has it",
         )
         return ProcessingResult(False, UNKNOWN_JOB_BACKOFF, error=unknown)
+
+
+def _backed_off(processor: Processor, result: ProcessingResult | bool) -> ProcessingResult:
+    """A failure that says nothing about its backoff has that of its processor."""
+    result = as_result(result)
+    if result.success or result.backoff_policy is not None:
+        return result
+    # What a processor_maker makes need not have one.
+    return replace(result, backoff_policy=getattr(processor, "backoff_policy", None))

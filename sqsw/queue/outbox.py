@@ -1,6 +1,6 @@
 """Open batches: jobs are collected and sent ten at a time."""
 
-import asyncio
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -116,8 +116,9 @@ class Outbox:
 
 def _owner() -> object:
     """Who opens a batch: this asyncio task, or this thread."""
+    asyncio = sys.modules.get("asyncio")
     try:
-        task = asyncio.current_task()
+        task = asyncio.current_task() if asyncio else None
     except RuntimeError:  # no loop runs here
         task = None
     return threading.get_ident() if task is None else task

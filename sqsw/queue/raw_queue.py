@@ -7,11 +7,12 @@ from typing import Any
 
 from sqsw.codecs.envelope import raw_entry
 from sqsw.core.arguments import place_of
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.current_job import CurrentJob, Place
 from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
+from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
-from sqsw.processors import OpenJob, run_job, run_job_async
+from sqsw.processors import Opened, OpenJob, limited, run_job, run_job_async
 from sqsw.queue.generic import GenericQueue
 from sqsw.transport.batches import check_entry, fit_to_queue
 from sqsw.worker.lane import Kind
@@ -95,29 +96,34 @@ class RawQueue(GenericQueue):
 
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Hand a message to the function, and tell how it ended."""
-        return run_job(self._open([message]), self.middlewares)
+        return run_job(self._open([message]), limited(None, self.middlewares))
 
     async def process_message_async(self, message: Message) -> ProcessingResult | bool:
         """The same as :meth:`process_message`, on the event loop."""
-        return await run_job_async(self._open([message]), self.middlewares)
+        return await run_job_async(self._open([message]), limited(None, self.middlewares))
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Hand several messages to the function, as a list."""
-        return [run_job(self._open(messages), self.middlewares)] * len(messages)
+        jobs = JobList(messages)
+        return jobs.results(run_job(self._open(messages, jobs), limited(None, self.middlewares)))
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
-        result = await run_job_async(self._open(messages), self.middlewares)
-        return [result] * len(messages)
+        jobs = JobList(messages)
+        return jobs.results(
+            await run_job_async(self._open(messages, jobs), limited(None, self.middlewares))
+        )
 
-    def _open(self, messages: Sequence[Message]) -> OpenJob:
-        def open_job() -> tuple[CurrentJob, Callable[[], Any]]:
+    def _open(self, messages: Sequence[Message], jobs: JobList | None = None) -> OpenJob:
+        def open_job(place: Place) -> Opened:
             if self.processor is None:
                 raise TaskNotFound(
                     f"the raw queue {self.name!r} has no processor",
                     next="register one with @queue.raw_processor()",
                 )
-            argument = list(messages) if self.takes_lists else messages[0]
-            return CurrentJob(tuple(messages), None, {}), partial(self.processor, argument)
+            running = CurrentJob(tuple(messages), None, {}, place)
+            if jobs is None:
+                return running, partial(self.processor, messages[0])
+            return running, jobs.noting(partial(self.processor, list(messages)))
 
         return open_job

@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -12,22 +11,22 @@ from typing import Protocol, TypeVar
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
-from sqsw.core.errors import Busy, ConnectionFailed
-from sqsw.core.events import EventBus, QueueWarning, ReceiveError
+from sqsw.core.errors import Busy, ConnectionFailed, SettingsError
+from sqsw.core.events import Event, EventBus, Pulse, QueueWarning, ReceiveDone, ReceiveError
+from sqsw.core.job_host import Load
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
-from sqsw.core.worker_report import WorkerReport
+from sqsw.core.worker_report import Ending, WorkerReport
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.once import process_once
-from sqsw.worker.supervisor import Supervisor
 from sqsw.worker.worker import Worker
 
 #: seconds before a queue is looked at again that could not be reached, at first and at most
-_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 
 # Names of this module, so that a test can take their place.
 _sleep, _jitter = time.sleep, random.random
@@ -56,7 +55,7 @@ class WorkableQueue(Protocol):
         ...
 
     def kind_of(self, message: Message) -> Kind:
-        """Whether the job of a message wants a thread or the event loop."""
+        """Whether the job of a message wants a thread, the event loop or a process."""
         ...
 
     def job_name_of(self, message: Message) -> str | None:
@@ -76,6 +75,7 @@ def work_queues(
     events: EventBus,
     shares: Iterable[QueueShare] = (),
     policy_of: Callable[[str], ShutdownPolicy] = never,
+    load: Load | None = None,
 ) -> WorkerReport:
     """Run the jobs of these queues in one worker until it is told to stop.
 
@@ -86,11 +86,16 @@ def work_queues(
     policy_of :
         The shutdown policy for the queue of this name. Queues that are given the same policy
         object leave together.
+    load :
+        Finds the functions of jobs in the processes of the pool; None: by the modules that they
+        are in.
 
     Raises
     ------
     QueueNotFound, AccessDenied
         One of the queues cannot be read.
+    SettingsError
+        A share has what its queue cannot have.
     """
     ensure_logged(events)
     by_name = {share.queue_name: share for share in shares}
@@ -101,7 +106,7 @@ def work_queues(
             events.publish(warning)
         share = by_name.get(queue.name, QueueShare(queue.name))
         lanes.append(_lane(queue, attributes, settings, share, policy_of(queue.name)))
-    return Worker(lanes, settings, events).run()
+    return Worker(lanes, settings, events, load=load).run()
 
 
 def work_apart(
@@ -123,12 +128,15 @@ def work_apart(
         One of the queues cannot be found.
     """
 
-    def work_one(queue: WorkableQueue) -> None:
+    def work_one(queue: WorkableQueue, tell: Callable[[Event], None]) -> Ending:
         policy = policy_maker()
-        report = work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
-        if report.stopped_by in signal.Signals.__members__:
-            # Not done: where the supervisor did not send that signal, somebody has to take over.
-            sys.exit(128 + signal.Signals[report.stopped_by])
+        # All that the supervisor needs: this process has the listeners.
+        events.subscribe(tell, Pulse, ReceiveDone)
+        return ending_of(
+            work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
+        )
+
+    from sqsw.worker.supervisor import Supervisor  # multiprocessing, which few workers need
 
     ensure_logged(events)
     if fork and hasattr(os, "fork") and threading.active_count() == 1:
@@ -143,6 +151,15 @@ def work_apart(
         ).run()
         return
     work_queues(queues, settings=settings, events=events, policy_of=lambda _: policy_maker())
+
+
+def ending_of(report: WorkerReport) -> Ending:
+    """How a worker process ends, for its supervisor."""
+    exit_code = 1 if report.stopped_by == "stuck_job" else 0
+    if report.stopped_by in signal.Signals.__members__:
+        # Not done: where the supervisor did not send that signal, somebody has to take over.
+        exit_code = 128 + signal.Signals[report.stopped_by]
+    return Ending(exit_code, at_once=bool(report.unfinished))
 
 
 def _patiently(call: Callable[[], Answer], queue_name: str, events: EventBus) -> Answer:
@@ -179,6 +196,12 @@ def _lane(
     share: QueueShare,
     shutdown_policy: ShutdownPolicy,
 ) -> Lane:
+    if share.group_slots is not None and queue.client.is_fifo:
+        raise SettingsError(
+            f"slots of a message group have no meaning on {queue.name!r}",
+            why="it is a FIFO queue, of which one message of a group runs at a time anyway",
+            next=f"leave out group={share.group_slots}",
+        )
     return Lane(
         name=queue.name,
         client=queue.client,
@@ -188,6 +211,8 @@ def _lane(
         job_name_of=queue.job_name_of,
         backoff_policy=queue.backoff_policy,
         batch_size=queue.batching_policy.batch_size,
+        # Policies of users know the number only.
+        max_wait_seconds=getattr(queue.batching_policy, "max_wait", 0.0),
         # A message that is visible again while it is worked on would be run twice.
         visibility_timeout=settings.visibility_timeout
         or int(attributes.get("VisibilityTimeout", 30))

@@ -2,22 +2,36 @@
 
 import os
 import threading
+from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.transport.receive_reader import read_receives
 from sqsw.transport.service_errors import service_errors
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-#: seconds that an answer may take beyond a long poll before the connection counts as dead
-_ANSWER_SECONDS = 15
+#: seconds that an answer may take beyond a long poll before the connection counts as dead, and that
+#: a connection may take: a worker is to be back within half a minute after a network is
+_ANSWER_SECONDS, _CONNECT_SECONDS = 8, 5
 
 #: seconds to connect and to be answered, and retries, of calls that never wait for a message: who
 #: makes them has leases that run out meanwhile, and tries again by himself
 _QUICK_CONNECT_SECONDS, _QUICK_ANSWER_SECONDS, _QUICK_RETRIES = 3, 10, 1
+
+#: where boto3 reads credentials once, whatever is written there later
+_FILES = ("shared-credentials-file", "config-file")
+
+#: what the clients of a worker call themselves; botocore's own text is put together anew for each
+#: call, which costs a seventh of it
+_USER_AGENT = "sqsw"
+
+#: ``plain``: what a user would make, too. The others belong to a worker and cost less a call:
+#: ``receiving`` for long polls, ``quick`` for what must be answered soon.
+_Kind = Literal["plain", "receiving", "quick"]
 
 
 class ClientSource:
@@ -39,6 +53,9 @@ class ClientSource:
         Another SQS-compatible endpoint; None leaves the choice to boto3.
     region :
         The region; None takes ``AWS_REGION`` (which boto3 ignores) and then boto3's own choice.
+    on_request :
+        Called with the action (``ReceiveMessage`` …) of every request that is about to be sent;
+        botocore's repetitions are requests too.
     """
 
     def __init__(
@@ -49,13 +66,15 @@ class ClientSource:
         retry_mode: str = "standard",
         endpoint_url: str | None = None,
         region: str | None = None,
+        on_request: Callable[[str], object] | None = None,
     ) -> None:
         self.session = session
+        self._on_request = on_request
         self._retries: dict[str, Any] = {"max_attempts": retry_max_attempts, "mode": retry_mode}
         self._endpoint_url = endpoint_url
         self._region = region
         self._lock = threading.Lock()
-        self._made: dict[bool, SQSClient] = {}
+        self._made: dict[_Kind, SQSClient] = {}
         self._own_session: Any = None
         self._pid = 0
 
@@ -68,29 +87,55 @@ class ClientSource:
         SettingsError
             There is no region, or the profile does not exist.
         """
-        return self._of_this_process(quick=False)
+        return self._of_this_process("plain")
+
+    @property
+    def receiving_client(self) -> "SQSClient":
+        """The same for receives: parameters are not checked, and answers are read by json alone.
+
+        It is :attr:`client` itself where the session is not boto3's: then that decides what a
+        client is.
+        """
+        return self._of_this_process("receiving" if self._is_ours else "plain")
 
     @property
     def quick_client(self) -> "SQSClient":
         """The same with short timeouts, for calls that never wait for a message.
 
-        It is :attr:`client` itself where the session is not boto3's: then that decides what a
-        client is, and there may be no network at all.
+        It is :attr:`client` itself where the session is not boto3's: there may be no network at
+        all.
         """
+        return self._of_this_process("quick" if self._is_ours else "plain")
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the session leaves it to us how clients are made."""
         import boto3
 
         own = self.session is None or self.session is boto3
-        return self._of_this_process(quick=own or isinstance(self.session, boto3.session.Session))
+        return own or isinstance(self.session, boto3.session.Session)
 
-    def _of_this_process(self, *, quick: bool) -> "SQSClient":
+    def _of_this_process(self, kind: _Kind) -> "SQSClient":
         # A connection that is shared with a parent process would mix up answers after a fork.
-        if self._pid != os.getpid() or quick not in self._made:
+        if self._pid != os.getpid() or kind not in self._made:
             with self._lock:
                 if self._pid != os.getpid():
                     self._made, self._own_session, self._pid = {}, None, os.getpid()
-                if quick not in self._made:
-                    self._made[quick] = self._make(quick=quick)
-        return self._made[quick]
+                if kind not in self._made:
+                    self._made[kind] = self._make(kind)
+        return self._made[kind]
+
+    def refused(self) -> None:
+        """Access was denied: look for other credentials, where somebody may have written them.
+
+        Credentials that renew themselves are left alone, and so is a session that was given.
+        """
+        if self.session is not None or self._own_session is None:
+            return
+        credentials = self._own_session.get_credentials()
+        if credentials is None or credentials.method in _FILES:
+            with self._lock:
+                self._made, self._own_session = {}, None
 
     def credentials_origin(self) -> str:
         """Where boto3 found the credentials, in its words (``env``, ``sso``); never what they are.
@@ -131,28 +176,41 @@ class ClientSource:
         session, keywords = self._session_and_keywords()
         return session.resource("sqs", **keywords)
 
-    def _make(self, *, quick: bool) -> "SQSClient":
+    def _make(self, kind: _Kind) -> "SQSClient":
         with service_errors("use SQS"):
             session, keywords = self._session_and_keywords()
-            # One session for both: its credentials may have cost somebody a code to type.
+            # One session for all: its credentials may have cost somebody a code to type.
             session = self._own_session = self._own_session or session
-            if quick:
-                keywords["config"] = keywords["config"].merge(self._quick_config())
+            if kind != "plain":
+                keywords["config"] = keywords["config"].merge(self._worker_config(kind))
             try:
                 client: SQSClient = session.client("sqs", **keywords)
             except ValueError as error:  # botocore's word for an endpoint that is no URL
                 raise SettingsError("no client for SQS can be made", why=str(error)) from error
+        # First: the embedded SQS answers at this event, and then nobody else is asked.
+        client.meta.events.register_first("before-send.sqs", self._count)
+        if kind == "receiving":
+            read_receives(client)
         return client
 
-    def _quick_config(self) -> Any:
+    def _count(self, event_name: str = "", **_: Any) -> None:
+        if self._on_request is not None:
+            self._on_request(event_name.rpartition(".")[2])
+
+    def _worker_config(self, kind: _Kind) -> Any:
         from botocore.config import Config
 
+        config = Config(user_agent=_USER_AGENT, parameter_validation=False)
+        if kind == "receiving":
+            return config
         retries: Any = dict(self._retries)
         retries["max_attempts"] = min(self._retries["max_attempts"], _QUICK_RETRIES)
-        return Config(
-            retries=retries,
-            connect_timeout=_QUICK_CONNECT_SECONDS,
-            read_timeout=_QUICK_ANSWER_SECONDS,
+        return config.merge(
+            Config(
+                retries=retries,
+                connect_timeout=_QUICK_CONNECT_SECONDS,
+                read_timeout=_QUICK_ANSWER_SECONDS,
+            )
         )
 
     def _session_and_keywords(self) -> tuple[Any, dict[str, Any]]:
@@ -160,6 +218,7 @@ class ClientSource:
 
         config = Config(
             retries=dict(self._retries),  # type: ignore[arg-type]  # a copy: botocore changes it
+            connect_timeout=_CONNECT_SECONDS,
             read_timeout=MAX_WAIT_SECONDS + _ANSWER_SECONDS,
             max_pool_connections=64,
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
+from sqsw.core.errors import AccessDenied
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
 from sqsw.transport.batches import Entry, EntryFailure
@@ -107,24 +108,32 @@ class QueueClient:
         keywords: dict[str, Any] = {}
         if visibility_timeout is not None:
             keywords["VisibilityTimeout"] = visibility_timeout
-        client = self.boto3_client
+        client = self._clients.receiving_client
         asked = time.monotonic()
-        with service_errors(f"receive from {self.name!r}", self.name):
-            answer = client.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=min(max_messages, MAX_BATCH_ENTRIES),
-                WaitTimeSeconds=int(wait_seconds),
-                AttributeNames=["All"],
-                MessageAttributeNames=["All"],
-                **keywords,
-            )
+        try:
+            with service_errors(f"receive from {self.name!r}", self.name):
+                answer = client.receive_message(
+                    QueueUrl=url,
+                    MaxNumberOfMessages=min(max_messages, MAX_BATCH_ENTRIES),
+                    WaitTimeSeconds=int(wait_seconds),
+                    AttributeNames=["All"],
+                    MessageAttributeNames=["All"],
+                    **keywords,
+                )
+        except AccessDenied:
+            self._clients.refused()
+            raise
         now = hidden_at = time.monotonic()
         if not answer["ResponseMetadata"].get("RetryAttempts"):
             # The lease runs since SQS hid the message, however late the answer got here; better a
             # little too early. Of a call that botocore repeated nobody knows when it was asked.
             hidden_at = min(now, asked + wait_seconds)
-        expires_at = None if visibility_timeout is None else hidden_at + visibility_timeout
-        return [self._message(raw, now, expires_at) for raw in answer.get("Messages", [])]
+        # Infinity, where nobody said how long.
+        seconds = float("inf") if visibility_timeout is None else visibility_timeout
+        return [
+            self._message(raw, now, Lease(hidden_at + seconds, asked + seconds))
+            for raw in answer.get("Messages", [])
+        ]
 
     @property
     def is_embedded(self) -> bool:
@@ -151,13 +160,12 @@ class QueueClient:
             while last is not None:
                 part = part_after(last, _PEEK_PART)
                 for raw in part.messages:
-                    yield self._message({"ReceiptHandle": "", **raw}, time.monotonic(), None)
+                    yield self._message({"ReceiptHandle": "", **raw}, time.monotonic(), Lease())
                 last = part.last
 
         return messages()
 
-    def _message(self, raw: Mapping[str, Any], now: float, expires_at: float | None) -> Message:
-        lease = Lease() if expires_at is None else Lease(expires_at)
+    def _message(self, raw: Mapping[str, Any], now: float, lease: Lease) -> Message:
         return Message(
             message_id=raw["MessageId"],
             receipt_handle=raw["ReceiptHandle"],
@@ -266,7 +274,7 @@ class QueueClient:
 
     def end_polls(self) -> None:
         """End the receives that wait now, where the other side can (the embedded SQS)."""
-        self.boto3_client.meta.events.emit(END_POLLS_EVENT)
+        self._clients.receiving_client.meta.events.emit(END_POLLS_EVENT)
 
 
 def _failures(answer: Any) -> list[EntryFailure]:

@@ -4,27 +4,26 @@
 2. send      (one call for them; what fails is tried again while the lease lives)
 3. tell      (the dispatcher: out of hand; the listeners; who asked for the batches)
 
-Started after the heartbeat and stopped before it by ``Worker``; a few sender threads, all alike.
-``flush`` does the same in the thread of its caller.
+Started after the heartbeat and stopped before it by ``Worker``. Where calls do not wait for the
+network, a poller sends ten deletes after each receive (``after_receive``) and one sender thread all
+else; where they do, up to four senders, all alike. ``flush`` does it in the thread of its caller.
 """
 
-import heapq
 import logging
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import count
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import QueueNotFound
 from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted, MessageReturned
-from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
+from sqsw.worker.ack_lines import Ack, AckLines
 from sqsw.worker.lane import Lane, is_final
+from sqsw.worker.pace import Pace, now
+from sqsw.worker.senders import Senders
 
 logger = logging.getLogger(__name__)
 
@@ -33,16 +32,6 @@ _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.2, 5.0
 
 #: seconds to wait for an extension under way, which would undo the return of its message
 _FORGET_SECONDS = 3.0
-
-
-@dataclass(slots=True, eq=False)
-class _Ack:
-    lane: Lane
-    message: Message
-    hidden_seconds: int | None  # None: delete it
-    started: bool
-    due: float
-    attempts: int = 0
 
 
 class Acknowledger:
@@ -59,8 +48,10 @@ class Acknowledger:
         Called with what became of the jobs of each call to SQS.
     linger_seconds :
         How long a message waits for others of its lane; FIFO queues do not wait at all.
-    senders :
-        Threads that send.
+    most_senders :
+        Threads that send, at most; the second is started when calls wait and the first is busy.
+    pace :
+        Whether calls wait.
     """
 
     def __init__(
@@ -71,7 +62,8 @@ class Acknowledger:
         on_acknowledged: Callable[[Lane, Sequence[Message], bool], None],
         on_batch: Callable[[Lane, BatchProcessingResult], None],
         linger_seconds: float = 0.0,
-        senders: int = 2,
+        most_senders: int = 4,
+        pace: Pace | None = None,
         clock: Clock = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -80,40 +72,38 @@ class Acknowledger:
         self._on_acknowledged = on_acknowledged
         self._on_batch = on_batch
         self._linger = linger_seconds
-        self._senders = senders
+        self._pace = pace or Pace()
         self._clock = clock
         self._jitter = jitter
         self._changed = threading.Condition()
-        self._lines: dict[tuple[str, bool], deque[_Ack]] = {}
-        self._later: list[tuple[float, int, _Ack]] = []
-        self._numbers = count()
+        self._lines = AckLines()
         self._held: set[str] = set()
-        self._hurry = False
-        self._stopped = False
-        self._threads: list[threading.Thread] = []
+        self._stopping = self._stopped = False
+        self._senders = Senders(
+            self._lines,
+            self._changed,
+            self._send_whatever_comes,
+            most=most_senders,
+            pace=self._pace,
+            clock=clock,
+        )
         self.requests = 0
 
     def start(self) -> None:
         """Begin to send."""
-        if not self._threads:
-            self._threads = [
-                threading.Thread(target=self._work, name=f"sqsw-ack-{n + 1}", daemon=True)
-                for n in range(self._senders)
-            ]
-            for thread in self._threads:
-                thread.start()
+        if not self._senders.are_running:
+            self._senders.add()
 
     def quiet(self) -> None:
         """Send at once from now on."""
         with self._changed:
-            self._hurry = True
-            self._changed.notify_all()
+            self._senders.hurry()
 
     def stop(self, deadline: float) -> None:
         """Send all there is, until ``deadline``; what comes later is sent by who brings it."""
+        self._stopping = True
         self.quiet()
-        threads, self._threads = self._threads, []
-        if threads:
+        if self._senders.are_running:
             # The senders do it: a call that hangs must not hold up who stops.
             with self._changed:
                 while self._held and (seconds := deadline - self._clock()) > 0:
@@ -122,11 +112,10 @@ class Acknowledger:
             self.flush(deadline)
         with self._changed:
             self._stopped = True
-            left = self._take_rest()
-            self._changed.notify_all()
+            left = self._lines.take_all()
+            self._senders.end()
         self._give_up(left)
-        for thread in threads:
-            thread.join(max(0.0, deadline - self._clock()))
+        self._senders.join(deadline)
 
     # Duty 1.
 
@@ -154,19 +143,30 @@ class Acknowledger:
         urgent: bool,
     ) -> None:
         due = self._clock() + (0.0 if urgent else self._linger)
+        acks = [Ack(lane, message, hidden_seconds, started, due) for message in messages]
         with self._changed:
-            line = self._lines.setdefault((lane.name, hidden_seconds is None), deque())
-            for message in messages:
-                self._held.add(message.receipt_handle)
-                line.append(_Ack(lane, message, hidden_seconds, started, due))
-            # Somebody has to look anew: at once, or because the time of the first one counts now.
-            if urgent or len(line) <= len(messages) or len(line) >= MAX_BATCH_ENTRIES:
-                self._changed.notify()
+            self._held.update(message.receipt_handle for message in messages)
+            length = self._lines.add(acks) if acks else 0
+            more = bool(acks) and self._senders.note(length, due, urgent=urgent)
             stopped = self._stopped
         if stopped:
             self.flush()
+        elif more:
+            self._senders.add()
 
     # Duty 2.
+
+    def after_receive(self, lane: Lane) -> None:
+        """Send ten deletes of a lane in this thread, where there are as many and calls are quick.
+
+        Two threads that make quick calls at the same time take the interpreter from each other.
+        """
+        if self._pace.calls_wait:
+            return
+        with self._changed:
+            batch = self._lines.take_full(lane.name)
+        if batch is not None:
+            self._send_whatever_comes(batch)
 
     def flush(self, deadline: float | None = None) -> None:
         """Send all there is, in this thread.
@@ -177,74 +177,42 @@ class Acknowledger:
         while True:
             with self._changed:
                 now = self._clock()
-                batch = self._take(now, everything=True)
+                batch = self._lines.take(now, 1)
                 if batch is None:
                     if deadline is None or not self._held:
                         return
                     if now >= deadline:
-                        left = self._take_rest()
+                        left = self._lines.take_all()
                         break
-                    self._changed.wait(min(deadline, self._next_due()) - now)
+                    self._changed.wait(min(deadline, self._lines.next_due()) - now)
                     continue
             self._send(batch)
         self._give_up(left)
 
-    def _take_rest(self) -> list[_Ack]:
-        left, self._later = [ack for _, _, ack in self._later], []
-        for line in self._lines.values():
-            left += line
-            line.clear()
-        return left
-
-    def _give_up(self, left: Sequence[_Ack]) -> None:
+    def _give_up(self, left: Sequence[Ack]) -> None:
         for ack in left:
             reason = "the worker stopped before SQS could be told"
             self._finish(ack.lane, ack.hidden_seconds is None, [], [(ack, reason)])
 
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                while (batch := self._take(self._clock(), everything=self._hurry)) is None:
-                    if self._stopped:
-                        return
-                    wait = self._next_due() - self._clock()
-                    self._changed.wait(None if wait == float("inf") else max(0.0, wait))
-            try:
-                self._send(batch)
-            except BaseException:  # without these threads everything would run twice
-                logger.exception("an acknowledgement failed")
+    def _send_whatever_comes(self, batch: Sequence[Ack]) -> None:
+        try:
+            self._send(batch)
+        except BaseException:  # without these threads everything would run twice
+            logger.exception("an acknowledgement failed")
 
-    def _take(self, now: float, *, everything: bool) -> list[_Ack] | None:
-        while self._later and self._later[0][0] <= now:
-            _, _, ack = heapq.heappop(self._later)
-            self._lines[ack.lane.name, ack.hidden_seconds is None].appendleft(ack)
-        chosen: deque[_Ack] | None = None
-        for line in self._lines.values():
-            if (
-                line
-                and (everything or len(line) >= MAX_BATCH_ENTRIES or line[0].due <= now)
-                and (chosen is None or line[0].due < chosen[0].due)
-            ):
-                chosen = line
-        if chosen is None:
-            return None
-        return [chosen.popleft() for _ in range(min(MAX_BATCH_ENTRIES, len(chosen)))]
-
-    def _next_due(self) -> float:
-        dues = [line[0].due for line in self._lines.values() if line]
-        if self._later:
-            dues.append(self._later[0][0])
-        return min(dues, default=float("inf"))
-
-    def _send(self, batch: Sequence[_Ack]) -> None:
+    def _send(self, batch: Sequence[Ack]) -> None:
         lane, deleting = batch[0].lane, batch[0].hidden_seconds is None
         messages = [ack.message for ack in batch]
+        with self._changed:
+            self.requests += 1
         if not deleting:
             self._forget(messages, _FORGET_SECONDS)
         refused: dict[int, tuple[str, bool]] = {}
         try:
             if deleting:
+                begin = now()
                 failures = lane.client.delete_batch(messages)
+                self._pace.note_since(begin)
             else:
                 failures = lane.client.change_visibility_batch(
                     [(ack.message, ack.hidden_seconds or 0) for ack in batch]
@@ -262,11 +230,9 @@ class Acknowledger:
                 done.append(ack)
             elif final or not self._try_later(ack):
                 failed.append((ack, reason))
-        with self._changed:
-            self.requests += 1
         self._finish(lane, deleting, done, failed)
 
-    def _try_later(self, ack: _Ack) -> bool:
+    def _try_later(self, ack: Ack) -> bool:
         seconds = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2**ack.attempts)
         when = self._clock() + seconds * (0.5 + self._jitter() / 2)
         if when >= ack.message.lease.expires_at:
@@ -274,7 +240,7 @@ class Acknowledger:
         ack.attempts += 1
         ack.due = when
         with self._changed:
-            heapq.heappush(self._later, (when, next(self._numbers), ack))
+            self._lines.add_later(ack)
             self._changed.notify()
         return True
 
@@ -284,8 +250,8 @@ class Acknowledger:
         self,
         lane: Lane,
         deleting: bool,
-        done: Sequence[_Ack],
-        failed: Sequence[tuple[_Ack, str]],
+        done: Sequence[Ack],
+        failed: Sequence[tuple[Ack, str]],
     ) -> None:
         succeeded = [ack.message for ack in done]
         given_up = [ack.message for ack, _ in failed]
@@ -293,7 +259,8 @@ class Acknowledger:
             self._forget(succeeded + given_up, 0.0)
         for ack in done:
             if ack.hidden_seconds is None:
-                self._events.publish(MessageDeleted(ack.message))
+                if self._events.wants(MessageDeleted):
+                    self._events.publish(MessageDeleted(ack.message))
             else:
                 event = MessageReturned(ack.message, ack.hidden_seconds, ack.started)
                 self._events.publish(event)
@@ -302,7 +269,7 @@ class Acknowledger:
             self._events.publish(AckFailed(ack.message, action, reason))
         with self._changed:
             self._held.difference_update(m.receipt_handle for m in succeeded + given_up)
-            if self._hurry:
+            if self._stopping and not self._held:
                 self._changed.notify_all()
         if succeeded:
             self._on_acknowledged(lane, succeeded, deleting)

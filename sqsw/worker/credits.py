@@ -119,7 +119,7 @@ class Credits:
     def tell(self) -> None:
         """Wake the pollers if one of them would get something now; called after each change."""
         # Looked at here, once a job: to wake a thread that has to wait on costs ten times as much.
-        if any(self._grant(account, want) for account, want in self._waiting):
+        if self._waiting and any(self._grant(*waiting) for waiting in self._waiting):
             self._changed.notify_all()
 
     def _prefetch_of(self, account: _Account) -> int:

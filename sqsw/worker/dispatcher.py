@@ -15,44 +15,27 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
-from sqsw.core.errors import TaskNotFound
-from sqsw.core.events import (
-    Event,
-    EventBus,
-    JobDone,
-    JobDropped,
-    JobFailed,
-    JobRetry,
-    JobStarted,
-    JobUnknown,
-    MessageReceived,
-)
+from sqsw.core.events import EventBus, JobStarted, MessageReceived
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.worker.executors.base import Executor
-from sqsw.worker.groups import GroupGate
-from sqsw.worker.lane import Call, Kind, Lane, cut_calls, within_limit
+from sqsw.worker.gathering import Gathering
+from sqsw.worker.lane import Call, Kind, Lane
+from sqsw.worker.order import GroupOrder
 from sqsw.worker.ready import ReadyMessages
+from sqsw.worker.returns import PutBack, Returns
+from sqsw.worker.verdict import Lose, Put, Verdict
 
 logger = logging.getLogger(__name__)
 
-#: seconds that followers of a failed message stay hidden longer than it does: so it comes back
-#: alone, and they do not spend receives on its retries
-FOLLOWER_SECONDS = 1
-
-
-#: The heartbeat: keep these alive from now on; this one is over, for this reason.
+#: The heartbeat: keep these alive from now on.
 Watch = Callable[[Lane, Sequence[Message]], None]
-Lose = Callable[[Lane, Message, str], None]
 
-#: The acknowledger: a job ended, so delete the message, or hide it for so many seconds where a
-#: number is given; these go back for so many seconds, and whether their jobs had started.
-Put = Callable[[Lane, Message, int | None], None]
-PutBack = Callable[[Lane, Sequence[Message], int, bool], None]
+#: The shutdown watch: whether so many jobs may start, as a call of this lane.
+MayStart = Callable[[Lane, int], bool]
 
 #: The shutdown watch: how the jobs of a call ended.
 Ended = Callable[[Lane, BatchProcessingResult], None]
@@ -73,8 +56,8 @@ class Dispatcher:
         Methods of the heartbeat.
     put, put_back :
         Methods of the acknowledger.
-    ended :
-        A method of the shutdown watch.
+    may_start, ended :
+        Methods of the shutdown watch.
     """
 
     def __init__(
@@ -87,24 +70,33 @@ class Dispatcher:
         lose: Lose,
         put: Put,
         put_back: PutBack,
+        may_start: MayStart,
         ended: Ended,
         events: EventBus,
         clock: Clock = time.monotonic,
     ) -> None:
         self._executors = executors
         self._lock = lock
-        self._watch, self._lose = watch, lose
-        self._put, self._put_back = put, put_back
-        self._ended = ended
+        self._watch, self._put_back = watch, put_back
+        self._may_start, self._ended = may_start, ended
         self._events = events
         self._clock = clock
         self._ready = {lane.name: ready for lanes, ready in pools for lane in lanes}
-        self._gates: dict[str, GroupGate[Call]] = {name: GroupGate() for name in self._ready}
+        self._order = GroupOrder(self._ready)
+        self._gathering = Gathering(self._ready)
+        self._verdict = Verdict(lose=lose, put=put, events=events)
         self._in_hand: Counter[str] = Counter()
         self._quiet: set[str] = set()
         self._running: dict[int, Call] = {}
-        self._ordered: dict[str, Call] = {}
         self.counts: Counter[str] = Counter()
+        self._returns = Returns(
+            put_back,
+            lock=lock,
+            order=self._order,
+            in_hand=self._in_hand,
+            counts=self.counts,
+            clock=clock,
+        )
 
     def start(self) -> None:
         """Nothing to do: the first ``accept`` begins."""
@@ -121,43 +113,36 @@ class Dispatcher:
             for name in names:
                 self._quiet.add(name)
                 for call in self._ready[name].clear(name):
-                    back += [call, *self._leave_group(call)]
-                waiting = self._gates[name].clear_waiting()
-                back += waiting
-                credits = self._ready[name].credits
-                credits.park(name, -len(waiting))
-                credits.tell()
-        self._send_back(back, 0)
+                    back += [call, *self._order.leave(call)]
+                back += self._order.clear_waiting(name)
+                back += self._gathering.take_all(name)
+                self._ready[name].credits.tell()
+        self._returns.send(back)
 
     # Duties 1 to 3: in, and to a slot.
 
     def accept(self, lane: Lane, messages: Sequence[Message]) -> None:
-        """Take over what a receive brought."""
-        if not messages:
-            return
-        self._watch(lane, messages)
-        for message in messages:
-            self._events.publish(MessageReceived(message))
-        calls = list(cut_calls(lane, messages))
+        """Take over what a receive brought; without any, only what was gathered goes on."""
+        if messages:
+            self._watch(lane, messages)
+            for message in messages if self._events.wants(MessageReceived) else ():
+                self._events.publish(MessageReceived(message))
+        back: list[Call] = []
         with self._lock:
             self._in_hand[lane.name] += len(messages)
-            refused = lane.name in self._quiet
-            for call in () if refused else calls:
-                self._line_up(call)
+            calls = self._gathering.cut(lane, messages, self._clock())
+            if lane.name in self._quiet:
+                back = calls + self._gathering.take_all(lane.name)
+            else:
+                self._line_up(lane, calls)
             following = self._pick_all(lane)
-        if refused:
-            self._send_back(calls, 0)
+        self._returns.send(back)
         self._launch(following)
 
-    def _line_up(self, call: Call) -> None:
-        name = call.lane.name
-        if call.group is not None:
-            call.undeleted = len(call.messages)
-            self._ordered.update((message.receipt_handle, call) for message in call.messages)
-            if not self._gates[name].admit(call.group, call):
-                self._ready[name].credits.park(name, 1)
-                return
-        self._ready[name].add(call)
+    def _line_up(self, lane: Lane, calls: Iterable[Call]) -> None:
+        for call in calls:
+            if self._order.admit(call):
+                self._ready[lane.name].add(call)
 
     def _pick_all(self, lane: Lane) -> list[Call]:
         ready = self._ready[lane.name]
@@ -168,25 +153,19 @@ class Dispatcher:
         return calls
 
     def _pick(self, ready: ReadyMessages) -> Call | None:
-        while (call := ready.pick()) is not None:
-            if call.group is None and any(m.lease.lost.is_set() for m in call.messages):
-                self._drop_lost(call)
+        while (call := ready.pick(self._may_start)) is not None:
+            if call.group is None and any(m.lease.is_lost for m in call.messages):
+                owned = [message for message in call.messages if not message.lease.is_lost]
+                lost = len(call.messages) - len(owned)
+                self._in_hand[call.lane.name] -= lost
+                self._may_start(call.lane, -lost)
+                call.keep(owned)
             if call.messages:
                 call.started_at = self._clock()
                 self._running[id(call)] = call
                 return call
-            ready.credits.end(call.lane.name, None)
+            ready.end(call, None)
         return None
-
-    def _drop_lost(self, call: Call) -> None:
-        owned = [
-            (message, name)
-            for message, name in zip(call.messages, call.job_names, strict=True)
-            if not message.lease.lost.is_set()
-        ]
-        self._in_hand[call.lane.name] -= len(call.messages) - len(owned)
-        call.messages = [message for message, _ in owned]
-        call.job_names = [name for _, name in owned]
 
     def _launch(self, calls: Iterable[Call]) -> None:
         for call in calls:
@@ -194,8 +173,9 @@ class Dispatcher:
             self._executors[call.kind].submit(call, self.done)
 
     def _announce(self, call: Call) -> None:
-        for message, job_name in zip(call.messages, call.job_names, strict=True):
-            self._events.publish(JobStarted(message, job_name))
+        if self._events.wants(JobStarted):
+            for message, job_name in zip(call.messages, call.job_names, strict=True):
+                self._events.publish(JobStarted(message, job_name))
 
     # Duties 4 and 5: how it ended, and what that means for its group.
 
@@ -209,7 +189,7 @@ class Dispatcher:
             call.ended = True
             if call.group is not None and not all(result.success for result in results):
                 # Before the failed message can be received again: it must find its group empty.
-                behind = self._leave_group(call)
+                behind = self._order.leave(call)
         outcomes: list[str] = []
         try:
             self._judge_all(call, results, now, outcomes, behind)
@@ -217,6 +197,8 @@ class Dispatcher:
             raise
         except BaseException:  # whatever it was, the slot has to go on to the next call
             logger.exception("the end of a job of %s failed", call.lane.name)
+            with self._lock:  # its policy may not have been told
+                self._may_start(call.lane, -len(call.messages))
         finally:
             self._leave_slot(call, outcomes, now)
         return self._follow(call)
@@ -229,12 +211,8 @@ class Dispatcher:
         outcomes: list[str],
         behind: Iterable[Call],
     ) -> None:
-        hidden = 0
-        for message, job_name, result in zip(call.messages, call.job_names, results, strict=True):
-            outcome, seconds = self._judge(call, message, job_name, result, now)
-            outcomes.append(outcome)
-            hidden = max(hidden, seconds)
-        self._send_back(behind, hidden + FOLLOWER_SECONDS)
+        hidden = self._verdict.on(call, results, now, outcomes)
+        self._returns.behind(behind, hidden)
         ended = BatchProcessingResult(call.lane.name)
         for message, outcome in zip(call.messages, outcomes, strict=True):
             ended.update([message], success=outcome == "done")
@@ -246,12 +224,15 @@ class Dispatcher:
             self.counts.update(outcomes)
             self._in_hand[call.lane.name] -= outcomes.count("dropped")
             del self._running[id(call)]
-            self._ready[call.lane.name].credits.end(call.lane.name, now - call.started_at)
+            self._ready[call.lane.name].end(call, now - call.started_at)
 
     def _follow(self, call: Call) -> Call | None:
         """The call that takes over the slot of this one, if it is for the same executor."""
-        ready = self._ready[call.lane.name]
+        lane = call.lane
+        ready = self._ready[lane.name]
         with self._lock:
+            if lane.batch_size > 1:
+                self._line_up(lane, self._gathering.take_due(lane.name, self._clock()))
             following = self._pick(ready)
             ready.credits.tell()
         if following is None:
@@ -262,113 +243,36 @@ class Dispatcher:
         self._executors[following.kind].submit(following, self.done)
         return None
 
-    def _judge(
-        self,
-        call: Call,
-        message: Message,
-        job_name: str | None,
-        result: ProcessingResult,
-        now: float,
-    ) -> tuple[str, int]:
-        """Tell how one job ended, and hand it on; for how many seconds its message is hidden."""
-        lane, seconds = call.lane, now - call.started_at
-        if message.lease.expires_at <= now:
-            self._lose(lane, message, "the visibility timeout ended before the job did")
-        if message.lease.lost.is_set():
-            self._events.publish(JobDropped(message, job_name, seconds))
-            return "dropped", 0
-        if result.success:
-            self._events.publish(JobDone(message, job_name, seconds))
-            self._put(lane, message, None)
-            return "done", 0
-        hidden = lane.hidden_seconds(message, result, now)
-        event: Event
-        if result.error is None:
-            outcome, event = "retried", JobRetry(message, job_name, seconds, hidden)
-        elif isinstance(result.error, TaskNotFound):
-            outcome, event = "unknown", JobUnknown(message, job_name, result.error, hidden)
-        else:
-            outcome, event = "failed", JobFailed(message, job_name, seconds, result.error, hidden)
-        self._events.publish(event)
-        self._put(lane, message, hidden)
-        return outcome, hidden
-
     def acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
         """The acknowledger has finished with these messages: they are out of hand."""
         behind: list[Call] = []
+        following: list[Call] = []
         hidden = 0
         with self._lock:
             self._in_hand[lane.name] -= len(messages)
-            for message in messages if self._ordered else ():
-                call = self._ordered.pop(message.receipt_handle, None)
-                if call is None or not self._in_line(call):
-                    continue
-                if deleted:
-                    self._open_group(call)
-                else:
+            for message in messages if lane.is_fifo else ():
+                next_call, back = self._order.told(message, deleted)
+                if next_call is not None:
+                    self._ready[lane.name].add(next_call)
+                if back:
                     # SQS would not delete it, so it comes again when its lease ends.
                     hidden = max(hidden, int(message.lease.expires_at - self._clock()))
-                    behind += self._leave_group(call)
-            following = self._pick_all(lane)
-        self._send_back(behind, hidden + FOLLOWER_SECONDS)
+                    behind += back
+            if lane.is_fifo:
+                following = self._pick_all(lane)
+        self._returns.behind(behind, hidden)
         self._launch(following)
 
     def lost(self, lane: Lane, message: Message) -> None:
         """The lease of a message in hand is over: what comes after it in its group goes back."""
-        back: list[Call] = []
         with self._lock:
             self.counts["lease_lost"] += 1
             running = next((c for c in self._running.values() if message in c.messages), None)
-            call = self._ordered.pop(message.receipt_handle, None)
-            if call is not None and self._in_line(call):
-                head = self._gates[lane.name].is_head(call.group, call)
-                back = self._leave_group(call)
-                if running is None:
-                    if not head:
-                        self._ready[lane.name].credits.park(lane.name, -1)
-                    # A head stands ready still: it is found empty there, and so passed over.
-                    back.insert(0, replace(call))
-                    call.messages, call.job_names = [], []
-                self._ready[lane.name].credits.tell()
-        self._send_back(back, FOLLOWER_SECONDS)
-        if running is not None and all(m.lease.lost.is_set() for m in running.messages):
+            back = self._order.lost(message, running is not None)
+            self._ready[lane.name].credits.tell()
+        self._returns.behind(back, 0)
+        if running is not None and all(m.lease.is_lost for m in running.messages):
             self._executors[running.kind].cancel(running)
-
-    def _in_line(self, call: Call) -> bool:
-        return call.group is not None and self._gates[call.lane.name].holds(call.group, call)
-
-    def _open_group(self, call: Call) -> None:
-        call.undeleted -= 1
-        if call.undeleted or call.group is None:
-            return
-        following = self._gates[call.lane.name].finish(call.group, call)
-        if following is not None:
-            ready = self._ready[call.lane.name]
-            ready.credits.park(call.lane.name, -1)
-            ready.add(following)
-
-    def _leave_group(self, call: Call) -> list[Call]:
-        """Take a call out of its group; what stood behind it, which goes back unrun."""
-        if call.group is None:
-            return []
-        behind = self._gates[call.lane.name].fail(call.group, call)
-        self._ready[call.lane.name].credits.park(call.lane.name, -len(behind))
-        return behind
-
-    def _send_back(self, calls: Iterable[Call], hidden_seconds: int) -> None:
-        """Put back calls that have not started, in order; without what is no longer ours."""
-        for call in calls:
-            lost = [message for message in call.messages if message.lease.lost.is_set()]
-            owned = [message for message in call.messages if message not in lost]
-            with self._lock:
-                self.counts["released"] += len(owned)
-                self._in_hand[call.lane.name] -= len(lost)
-                for message in lost:
-                    self._ordered.pop(message.receipt_handle, None)
-            if owned:
-                now = self._clock()
-                hidden = min(within_limit(message, hidden_seconds, now) for message in owned)
-                self._put_back(call.lane, owned, hidden, False)
 
     # What others ask.
 
@@ -384,7 +288,16 @@ class Dispatcher:
     def waiting(self) -> int:
         """Calls that have not started."""
         with self._lock:
-            return sum(ready.credits.waiting(name) for name, ready in self._ready.items())
+            waiting = sum(ready.credits.waiting(name) for name, ready in self._ready.items())
+            return waiting + self._gathering.waiting()
+
+    def gathering_seconds(self, lane: Lane) -> float | None:
+        """When a list of a lane has to go that is being gathered, in seconds from now."""
+        if lane.batch_size == 1:
+            return None
+        with self._lock:
+            due = self._gathering.next_due(lane.name)
+        return None if due is None else due - self._clock()
 
     def abandon(self) -> int:
         """Put back what still runs, whose results will not count; how many messages that were."""
@@ -394,7 +307,7 @@ class Dispatcher:
                 del self._running[id(call)]
         count = 0
         for call in calls:
-            owned = [message for message in call.messages if not message.lease.lost.is_set()]
+            owned = [message for message in call.messages if not message.lease.is_lost]
             for message in owned:
                 message.lease.lost.set()  # the job may look, and end early
             self._put_back(call.lane, owned, 0, True)

@@ -1,6 +1,6 @@
-"""One message of a message group at a time, in order."""
+"""Message groups: one message at a time in order, or so many at a time."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -67,4 +67,40 @@ class GroupGate(Generic[T]):
             waiting.extend(line)
             line.clear()
             line.append(head)
+        return waiting
+
+
+class GroupLimit(Generic[T]):
+    """Lets so many items of each group through; used under the lock of the dispatcher."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._inside: Counter[str] = Counter()
+        self._waiting: dict[str, deque[T]] = {}
+
+    def admit(self, group: str, item: T) -> bool:
+        """Whether an item may go on; else it waits here."""
+        if self._inside[group] < self._most:
+            self._inside[group] += 1
+            return True
+        self._waiting.setdefault(group, deque()).append(item)
+        return False
+
+    def leave(self, group: str) -> T | None:
+        """One that was let through is done: the next of its group, which may go on."""
+        line = self._waiting.get(group)
+        if line:
+            following = line.popleft()
+            if not line:
+                del self._waiting[group]
+            return following
+        self._inside[group] -= 1
+        if not self._inside[group]:
+            del self._inside[group]
+        return None
+
+    def clear_waiting(self) -> list[T]:
+        """Take out everything that waits."""
+        waiting = [item for line in self._waiting.values() for item in line]
+        self._waiting.clear()
         return waiting

@@ -6,6 +6,10 @@
 
 Started first and stopped last by ``Worker``; one thread that looks at all leases, and beside it one
 for each lane while it has leases to extend: a call that hangs delays no other lane.
+
+A job that keeps the interpreter in a C call stops these threads. A lease is looked at every second
+(four times in it, where it is shorter than four) and extended at its half: so it outlives every
+stop that is shorter than half of it, less one beat and one call to SQS: 14 seconds of 30.
 """
 
 import logging
@@ -15,7 +19,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from sqsw.core.contracts import Clock
-from sqsw.core.events import EventBus, ExtensionFailed, LeaseLost, VisibilityExtended
+from sqsw.core.events import BeatLate, EventBus, ExtensionFailed, LeaseLost, VisibilityExtended
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.worker.lane import Lane, is_final, within_limit
@@ -25,7 +29,12 @@ logger = logging.getLogger(__name__)
 
 def beat_seconds(lanes: Sequence[Lane]) -> float:
     """Seconds between two beats: four to the shortest lease, one a second at most."""
-    return min(1.0, min((lane.visibility_timeout for lane in lanes), default=30) / 4)
+    return min(1.0, shortest_lease(lanes) / 4)
+
+
+def shortest_lease(lanes: Sequence[Lane]) -> float:
+    """Seconds of the shortest lease."""
+    return min((lane.visibility_timeout for lane in lanes), default=30)
 
 
 class Heartbeat:
@@ -42,6 +51,8 @@ class Heartbeat:
         False: leases are not extended, only seen to end.
     interval :
         Seconds between two beats.
+    shortest_lease :
+        Seconds; a beat that comes later than a fourth of it is told.
     """
 
     def __init__(
@@ -52,6 +63,7 @@ class Heartbeat:
         is_acknowledging: Callable[[Message], bool],
         renew: bool = True,
         interval: float = 1.0,
+        shortest_lease: float = 30.0,
         clock: Clock = time.monotonic,
     ) -> None:
         self._events = events
@@ -59,6 +71,7 @@ class Heartbeat:
         self._is_acknowledging = is_acknowledging
         self._renew = renew
         self._interval = interval
+        self._shortest_lease = shortest_lease
         self._clock = clock
         self._changed = threading.Condition()
         self._watched: dict[str, tuple[Lane, Message]] = {}
@@ -89,6 +102,10 @@ class Heartbeat:
         for ending in [thread, *self._extenders] if thread is not None else []:
             ending.join(max(0.0, deadline - self._clock()))
 
+    def is_alive(self) -> bool:
+        """Whether leases are looked at."""
+        return self._thread is not None and self._thread.is_alive()
+
     def watch(self, lane: Lane, messages: Sequence[Message]) -> None:
         """Keep the leases of these messages alive from now on."""
         with self._changed:
@@ -117,7 +134,7 @@ class Heartbeat:
         """The lease of a message is over: tell the job, the listeners and the dispatcher."""
         with self._changed:
             self._watched.pop(message.receipt_handle, None)
-            if message.lease.lost.is_set():
+            if message.lease.is_lost:
                 return
             message.lease.lost.set()
             error = self._errors.get(lane.name)
@@ -142,7 +159,7 @@ class Heartbeat:
             if left <= 0:
                 if not self._is_acknowledging(message):
                     self.lose(lane, message, "its visibility timeout ended")
-            elif self._renew and left <= lane.visibility_timeout / 2:
+            elif self._renew and message.lease.sure_until - now <= lane.visibility_timeout / 2:
                 due.setdefault(lane.name, (lane, []))[1].append(message)
         with self._changed:
             free = due.keys() - self._busy_lanes
@@ -169,7 +186,7 @@ class Heartbeat:
                 if message.receipt_handle in self._watched
             ]
             # Near the end of its 12 hours a message cannot be kept for longer than it is already.
-            changes = [(m, s) for m, s in changes if now + s > m.lease.expires_at]
+            changes = [(m, s) for m, s in changes if now + s > m.lease.sure_until]
             handles = {message.receipt_handle for message, _ in changes}
             self._extending |= handles
         if not changes:
@@ -189,7 +206,7 @@ class Heartbeat:
         self._note_error(lane, repeatable[0] if repeatable else None)
         for index, (message, seconds) in enumerate(changes):
             if index not in failed:
-                message.lease.expires_at = now + seconds
+                message.lease.renew(now + seconds)
             elif is_final(failed[index]) and self._is_still_ours(message):
                 self.lose(lane, message, failed[index].reason)
         if len(failed) < len(changes):
@@ -213,15 +230,22 @@ class Heartbeat:
 
     def _work(self) -> None:
         while True:
+            expected = self._clock() + self._interval
             self._wake.wait(self._interval)
             self._wake.clear()
             if self._ending:
                 return
             try:
+                self._tell_if_late(self._clock() - expected)
                 for lane, messages in self._look():
                     self._extend_beside(lane, messages)
             except BaseException:  # without this thread every long job would run twice
                 logger.exception("a beat failed")
+
+    def _tell_if_late(self, late_seconds: float) -> None:
+        if late_seconds > self._shortest_lease / 4:
+            bound = self._shortest_lease / 2 - self._interval
+            self._events.publish(BeatLate(late_seconds, bound))
 
     def _extend_beside(self, lane: Lane, messages: Sequence[Message]) -> None:
         name = f"sqsw-heartbeat-{lane.name}"

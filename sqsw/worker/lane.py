@@ -1,8 +1,8 @@
 """One queue as the worker sees it: everything the roles need to know, and no queue class."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqsw.core.contracts import Backoff, ShutdownPolicy
@@ -22,8 +22,8 @@ _LIMIT_MARGIN_SECONDS = 5
 #: burn its receives, short enough not to be missed
 _FALLBACK_SECONDS = 30
 
-#: Where a job wants to run: in a thread, or on the event loop.
-Kind = Literal["thread", "loop"]
+#: Where a job wants to run: in a thread, on the event loop, or in a process of the pool.
+Kind = Literal["thread", "loop", "process"]
 
 #: Runs the jobs of some messages (one, unless the queue hands out lists): a result for each, in
 #: the order of the messages. It never raises.
@@ -51,6 +51,8 @@ class Lane:
         How long a failed message stays hidden, where its result does not say.
     batch_size :
         Messages in one call of ``handle``, at most.
+    max_wait_seconds :
+        How long a call that is not full waits for more messages.
     visibility_timeout :
         Seconds: the lease to ask for at each receive.
     share :
@@ -67,6 +69,7 @@ class Lane:
     job_name_of: Callable[[Message], str | None]
     backoff_policy: Backoff
     batch_size: int
+    max_wait_seconds: float
     visibility_timeout: int
     share: QueueShare
     shutdown_policy: ShutdownPolicy
@@ -96,7 +99,7 @@ def within_limit(message: Message, seconds: float, now: float) -> int:
     return max(0, round(min(seconds, left - _LIMIT_MARGIN_SECONDS)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Poll:
     """A receive that begins: how long it may wait, and whether jobs were in hand then."""
 
@@ -118,6 +121,8 @@ class Call:
         Where it wants to run.
     group :
         The message group on a FIFO queue, else None.
+    fair_group :
+        The message group on a standard queue that limits the slots of each, else None.
     undeleted :
         Messages that are still to be deleted before the group may open for its next call.
     started_at :
@@ -133,10 +138,23 @@ class Call:
     job_names: list[str | None]
     kind: Kind
     group: str | None = None
+    fair_group: str | None = None
     undeleted: int = 0
     started_at: float = 0.0
     ended: bool = False
     runner: object = None
+
+    def taken_over(self) -> "Call":
+        """The same call in another object; this one is left empty where it stands."""
+        copy = replace(self)
+        self.messages, self.job_names = [], []
+        return copy
+
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Leave out all messages but these."""
+        names = dict(zip((m.receipt_handle for m in self.messages), self.job_names, strict=True))
+        self.messages = list(messages)
+        self.job_names = [names[message.receipt_handle] for message in messages]
 
     def run(self) -> list[ProcessingResult]:
         """The results of the messages; a failure for each, where ``handle`` itself fails."""
@@ -160,42 +178,6 @@ class Call:
         if len(results) != len(self.messages):
             raise RuntimeError(f"{len(results)} results for {len(self.messages)} messages")
         return results
-
-
-def cut_calls(lane: Lane, messages: Sequence[Message]) -> Iterator[Call]:
-    """Cut what a receive brought into calls, in order.
-
-    Only a lane that hands out lists gets calls of several messages. Such a list is for one kind of
-    executor and, on a FIFO queue, of one group and one job, since it fails or succeeds as a whole.
-    """
-    call: Call | None = None
-    for message in messages:
-        kind, job_name = _kind_and_name(lane, message)
-        group = message.group_id if lane.is_fifo else None
-        if (
-            call is not None
-            and len(call.messages) < lane.batch_size
-            and (call.kind, call.group) == (kind, group)
-            and (group is None or call.job_names[0] == job_name)
-        ):
-            call.messages.append(message)
-            call.job_names.append(job_name)
-            continue
-        if call is not None:
-            yield call
-        call = Call(lane, [message], [job_name], kind, group)
-    if call is not None:
-        yield call
-
-
-def _kind_and_name(lane: Lane, message: Message) -> tuple[Kind, str | None]:
-    try:
-        return lane.kind_of(message), lane.job_name_of(message)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # a strange message must not stop the receives; its job will tell
-        logger.exception("cannot tell the job of message %s", message.message_id)
-        return "thread", None
 
 
 def receive(lane: Lane, wanted: int, wait_seconds: float) -> tuple[list[Message], int]:

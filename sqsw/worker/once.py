@@ -11,6 +11,7 @@ others their leases.
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.events import EventBus, ReceiveDone
@@ -20,7 +21,7 @@ from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.credits import Credits
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.inline import InlineExecutor
-from sqsw.worker.heartbeat import Heartbeat, beat_seconds
+from sqsw.worker.heartbeat import Heartbeat, beat_seconds, shortest_lease
 from sqsw.worker.lane import Lane, receive
 from sqsw.worker.ready import ReadyMessages
 
@@ -56,7 +57,7 @@ def process_once(
 
 class _Batch:
     def __init__(self, lane: Lane, events: EventBus) -> None:
-        self._lane = lane
+        self._lane = lane = replace(lane, max_wait_seconds=0.0)
         self._events = events
         self._result = BatchProcessingResult(lane.name)
         self._told_at = time.monotonic()
@@ -65,6 +66,7 @@ class _Batch:
             on_lost=self._lost,
             is_acknowledging=self._is_acknowledging,
             interval=beat_seconds([lane]),
+            shortest_lease=shortest_lease([lane]),
         )
         self._acknowledger = Acknowledger(
             events=events,
@@ -76,12 +78,17 @@ class _Batch:
         one_slot = Credits({lane.name: lane.share.weight}, 1, 0, lock)
         self._dispatcher = Dispatcher(
             [([lane], ReadyMessages([lane], one_slot))],
-            {"thread": InlineExecutor(), "loop": InlineExecutor(coroutines=True)},
+            {
+                "thread": InlineExecutor(),
+                "loop": InlineExecutor(coroutines=True),
+                "process": InlineExecutor(),
+            },
             lock=lock,
             watch=self._heartbeat.watch,
             lose=self._heartbeat.lose,
             put=self._acknowledger.put,
             put_back=self._acknowledger.put_back,
+            may_start=lambda *_: True,
             ended=self._ended,
             events=events,
         )

@@ -2,9 +2,10 @@
 
 1. take credit   (none left: wait; closed: end)
 2. receive       (a long poll of one lane)
-3. hand over     (``accept``, then the credit goes back)
+3. hand over     (``accept``, then the credit goes back; then ``after_receive``)
 
-Started last and quieted first by ``Worker``; one thread a lane.
+Started last and quieted first by ``Worker``; one thread a lane, and up to three helpers while
+receives come back full and calls wait for the network.
 """
 
 import logging
@@ -20,14 +21,31 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.worker.credits import Credits
 from sqsw.worker.lane import Lane, Poll, receive
+from sqsw.worker.pace import Pace, now
 
 logger = logging.getLogger(__name__)
 
 #: seconds before a failed receive is repeated, at first and at most
-_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 
 #: seconds; a closed lane is told at once, so this is for nothing but safety
 _CREDIT_SECONDS = 5.0
+
+#: seconds until it is asked again whether the shutdown policy lets more messages in
+_FULL_SECONDS = 0.1
+
+#: receives at the same time of one lane, at most
+_MOST_RECEIVES = 4
+
+#: full receives in a row that call for a helper
+_FULL_IN_A_ROW = 2
+
+#: seconds that a helper waits for messages; an idle lane has one long poll, and no more
+_HELPER_WAIT_SECONDS = 1
+
+#: seconds between two receives for a list that is not full yet: a long poll for each message that
+#: arrives would cost as many calls as messages
+_GATHER_SECONDS = 1.0
 
 
 class Poller:
@@ -37,10 +55,16 @@ class Poller:
     ----------
     accept :
         Takes over what a receive brought.
-    poll_begins, poll_ended :
+    room, poll_begins, poll_ended :
         Methods of the shutdown watch.
+    gathering_seconds :
+        When a list that is being gathered has to go, in seconds from now; None: there is none.
+    after_receive :
+        Called after each receive that brought messages, for what is best done by this thread.
     on_fatal :
         Called where the very first receive shows that there is nothing to receive from.
+    pace :
+        Whether calls wait.
     """
 
     def __init__(
@@ -49,24 +73,34 @@ class Poller:
         credits: Credits,
         *,
         accept: Callable[[Lane, Sequence[Message]], None],
+        room: Callable[[Lane], float],
         poll_begins: Callable[[Lane], Poll],
         poll_ended: Callable[[Lane, Poll, int], None],
+        gathering_seconds: Callable[[Lane], float | None],
+        after_receive: Callable[[Lane], None],
         on_fatal: Callable[[BaseException], None],
         events: EventBus,
+        pace: Pace,
         clock: Clock = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.lane = lane
         self._credits = credits
         self._accept = accept
-        self._poll_begins, self._poll_ended = poll_begins, poll_ended
+        self._room, self._poll_begins, self._poll_ended = room, poll_begins, poll_ended
+        self._gathering_seconds = gathering_seconds
+        self._after_receive = after_receive
         self._on_fatal = on_fatal
         self._events = events
+        self._pace = pace
         self._clock = clock
         self._jitter = jitter
         self._quiet = threading.Event()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._receiving = False
+        self._helpers: list[threading.Thread] = []
+        self._receiving = 0
+        self._full = 0
         self._answered = False
         self._errors = 0
         self.requests = 0
@@ -80,12 +114,12 @@ class Poller:
             self._thread.start()
 
     def quiet(self) -> None:
-        """No receive any more after the one under way."""
+        """No receive any more after those under way."""
         self._quiet.set()
         self._credits.close(self.lane.name)
 
     def end_poll(self) -> None:
-        """Ask the other side to answer the receive that waits now, where it can do that."""
+        """Ask the other side to answer the receives that wait now, where it can do that."""
         if self._receiving:
             try:
                 self.lane.client.end_polls()
@@ -94,27 +128,36 @@ class Poller:
 
     def is_alive(self) -> bool:
         """Whether a receive may still bring something."""
-        return self._thread is not None and self._thread.is_alive()
+        return any(thread.is_alive() for thread in self._threads())
 
     def stop(self, deadline: float) -> None:
-        """Wait for the receive under way. One that lasts longer puts back what it brings."""
+        """Wait for the receives under way. One that lasts longer puts back what it brings."""
         self.quiet()
-        while self._thread is not None and self.is_alive():
+        while alive := [thread for thread in self._threads() if thread.is_alive()]:
             self.end_poll()
-            self._thread.join(0.02)
+            alive[0].join(0.02)
             if self._clock() >= deadline:
                 return
 
-    def step(self) -> int:
+    def _threads(self) -> list[threading.Thread]:
+        with self._lock:
+            return [*([self._thread] if self._thread is not None else ()), *self._helpers]
+
+    def step(self, longest_wait: float = float("inf")) -> int:
         """One receive; the number of messages that it brought."""
         lane = self.lane
+        longest_wait = min(longest_wait, self._wait_to_gather())
+        room = self._room(lane)
+        if room <= 0:
+            self._quiet.wait(_FULL_SECONDS)
+            return 0
         # A lane that hands out lists has one credit for a whole list.
-        want = 1 if lane.batch_size > 1 else MAX_BATCH_ENTRIES
+        want = 1 if lane.batch_size > 1 else int(min(room, MAX_BATCH_ENTRIES))
         count = self._credits.take(lane.name, want, _CREDIT_SECONDS)
         if count == 0:
             return 0
         try:
-            answer = self._poll(count * lane.batch_size)
+            answer = self._poll(count * lane.batch_size, longest_wait)
         finally:
             self._credits.give_back(lane.name, count)
         if isinstance(answer, Exception):
@@ -123,20 +166,37 @@ class Poller:
         poll, arrived = answer
         self._events.publish(ReceiveDone(lane.name, arrived))
         self._poll_ended(lane, poll, arrived)
+        if arrived:
+            self._after_receive(lane)
         return arrived
 
-    def _poll(self, wanted: int) -> tuple[Poll, int] | Exception:
+    def _wait_to_gather(self) -> float:
+        """Wait for the rest of a list; how long the next receive may wait for it then."""
+        seconds = self._gathering_seconds(self.lane)
+        if seconds is None:
+            return float("inf")
+        if seconds > 0 and not self._full:
+            self._quiet.wait(min(seconds, _GATHER_SECONDS))
+        return 1.0 if seconds >= _GATHER_SECONDS + 1 else 0.0
+
+    def _poll(self, wanted: int, longest_wait: float) -> tuple[Poll, int] | Exception:
         """Receive and hand over; what was polled and how many came, or the error instead."""
         poll = self._poll_begins(self.lane)
-        self._receiving = True
+        with self._lock:
+            self._receiving += 1
+        requests = 1
+        begin = now()
         try:
-            messages, requests = receive(self.lane, wanted, poll.wait_seconds)
+            wait_seconds = min(poll.wait_seconds, longest_wait)
+            messages, requests = receive(self.lane, wanted, wait_seconds)
         except Exception as error:  # noqa: BLE001  # never the end of a worker, whatever it is
-            self.requests += 1
             return error
         finally:
-            self._receiving = False
-        self.requests += requests
+            with self._lock:
+                self._receiving -= 1
+                self.requests += requests
+        if len(messages) == MAX_BATCH_ENTRIES:
+            self._pace.note_since(begin)  # those were there: it has not waited for messages
         self._answered = True
         self._errors = 0
         self._accept(self.lane, messages)
@@ -157,7 +217,29 @@ class Poller:
     def _work(self) -> None:
         while not self._quiet.is_set():
             try:
-                self.step()
+                self._full = self._full + 1 if self.step() >= MAX_BATCH_ENTRIES else 0
+                if self._full >= _FULL_IN_A_ROW and self._pace.calls_wait:
+                    self._add_helper()
             except BaseException:  # a lane whose thread is gone would stand still unseen
                 logger.exception("the poller of %s failed", self.lane.name)
                 self._quiet.wait(1.0)
+
+    def _add_helper(self) -> None:
+        with self._lock:
+            self._helpers = [thread for thread in self._helpers if thread.is_alive()]
+            # A list is gathered by one: two would gather two lists, each half as full.
+            if self.lane.batch_size > 1 or len(self._helpers) >= _MOST_RECEIVES - 1:
+                return
+            name = f"sqsw-poll-{self.lane.name}-{len(self._helpers) + 2}"
+            helper = threading.Thread(target=self._help, name=name, daemon=True)
+            self._helpers.append(helper)
+            helper.start()
+        self._full = 0
+
+    def _help(self) -> None:
+        try:
+            while not self._quiet.is_set() and self._pace.calls_wait:
+                if self.step(_HELPER_WAIT_SECONDS) < MAX_BATCH_ENTRIES:
+                    return
+        except BaseException:  # the first thread meets it, too, and goes on
+            logger.exception("a helper of the poller of %s failed", self.lane.name)

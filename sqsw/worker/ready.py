@@ -2,11 +2,16 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.credits import Credits
+from sqsw.worker.groups import GroupLimit
 from sqsw.worker.lane import Call, Lane
+
+
+def _always(lane: Lane, count: int) -> bool:
+    return True
 
 
 class ReadyMessages:
@@ -21,33 +26,72 @@ class ReadyMessages:
         self._lines: dict[str, deque[Call]] = {lane.name: deque() for lane in lanes}
         self._weights = {lane.name: lane.share.weight for lane in lanes}
         self._turns = dict.fromkeys(self._lines, 0)
+        self._limits: dict[str, GroupLimit[Call]] = {
+            lane.name: GroupLimit(lane.share.group_slots)
+            for lane in lanes
+            if lane.share.group_slots is not None
+        }
 
     def add(self, call: Call) -> None:
-        """Put a call at the end of its lane's line."""
+        """Put a call at the end of its lane's line, or aside while its group has all its slots."""
+        if call.fair_group is not None and not self._limits[call.lane.name].admit(
+            call.fair_group, call
+        ):
+            # No credit is held by what could not run if a slot were free.
+            self.credits.park(call.lane.name, 1)
+            return
+        self._add(call)
+
+    def _add(self, call: Call) -> None:
         self._lines[call.lane.name].append(call)
         self.credits.add_ready(call.lane.name, 1)
 
-    def pick(self) -> Call | None:
-        """The next call, which now has a slot; None where no slot is free or nothing is ready."""
+    def pick(self, may_start: Callable[[Lane, int], bool] = _always) -> Call | None:
+        """The next call, which now has a slot; None where no slot is free or nothing is ready.
+
+        ``may_start`` is asked whether so many jobs of a lane may start, and counts them if so.
+        """
         if not self.credits.has_free_slot():
             return None
-        name = self._next_lane()
-        if name is None:
-            return None
-        self.credits.start(name)
-        return self._lines[name].popleft()
+        waiting = [name for name, line in self._lines.items() if line]
+        while waiting:
+            name = self._next_lane(waiting)
+            line = self._lines[name]
+            if may_start(line[0].lane, len(line[0].messages)):
+                self.credits.start(name)
+                return line.popleft()
+            waiting.remove(name)
+        return None
+
+    def end(self, call: Call, run_seconds: float | None) -> None:
+        """A call left its slot, after it ran for so long; None if it did not run."""
+        self.credits.end(call.lane.name, run_seconds)
+        self._leave_group(call)
 
     def clear(self, lane_name: str) -> list[Call]:
         """Take out all that a lane has ready."""
         calls = list(self._lines[lane_name])
         self._lines[lane_name].clear()
         self.credits.add_ready(lane_name, -len(calls))
+        limit = self._limits.get(lane_name)
+        if limit is not None:
+            aside = limit.clear_waiting()
+            self.credits.park(lane_name, -len(aside))
+            for call in calls:
+                self._leave_group(call)
+            calls += aside
         return calls
 
-    def _next_lane(self) -> str | None:
-        waiting = [name for name, line in self._lines.items() if line]
-        if len(waiting) <= 1:
-            return waiting[0] if waiting else None
+    def _leave_group(self, call: Call) -> None:
+        if call.fair_group is not None:
+            following = self._limits[call.lane.name].leave(call.fair_group)
+            if following is not None:
+                self.credits.park(call.lane.name, -1)
+                self._add(following)
+
+    def _next_lane(self, waiting: Sequence[str]) -> str:
+        if len(waiting) == 1:
+            return waiting[0]
         # Smooth weighted round robin: weights 3 and 1 give A A B A, not A A A B.
         for name in waiting:
             self._turns[name] += self._weights[name]

@@ -13,7 +13,8 @@ A policy needs ``update_state`` and ``need_shutdown``. It may also have
   can serve many runs,
 * ``seconds_left()``: when it would leave if nothing came any more, or None; no poll waits longer
   (asked by several threads, so it should only look),
-* ``note_busy()``: a slot is busy, or a receive brought something.
+* ``note_busy()``: a slot is busy, or a receive brought something,
+* ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning.
 """
 
 import logging
@@ -25,6 +26,7 @@ from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.shutdown_policies import NeverShutdown
 from sqsw.worker.lane import Lane, Poll
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,10 @@ class _Judge:
         fresh = getattr(policy, "fresh", None)
         self.policy = fresh() if fresh is not None else policy
         self.lanes: list[Lane] = []
+        # Told of every job, it would only say no.
+        self.is_silent = type(self.policy) is NeverShutdown
         self.decided = False
+        self.jobs_left = self._ask("jobs_left")
         self._reports: deque[_Report] = deque()
         self._turn = threading.Lock()
 
@@ -60,10 +65,13 @@ class _Judge:
 
     def seconds_left(self) -> float | None:
         """When it would leave if nothing came any more; None: not by waiting."""
-        ask = getattr(self.policy, "seconds_left", None)
+        return self._ask("seconds_left")
+
+    def _ask(self, name: str) -> float | None:
+        ask = getattr(self.policy, name, None)
         try:
-            seconds: float | None = None if ask is None else ask()
-            return seconds if seconds is not None and math.isfinite(seconds) else None
+            number: float | None = None if ask is None else ask()
+            return number if number is not None and math.isfinite(number) else None
         except BaseException:  # or not a number at all
             logger.exception("the shutdown policy %r failed", self.policy)
             return None
@@ -112,7 +120,7 @@ class ShutdownWatch:
         self._on_idle = on_idle
         self._wait_seconds = wait_seconds
         self._judges: dict[str, _Judge] = {}
-        self._polls: dict[str, Poll] = {}
+        self._polls: dict[str, list[Poll]] = {lane.name: [] for lane in lanes}
         by_policy: dict[int, _Judge] = {}
         for lane in lanes:
             policy = lane.shutdown_policy
@@ -130,6 +138,25 @@ class ShutdownWatch:
     def stop(self, deadline: float) -> None:
         """Nothing to do."""
 
+    def room(self, lane: Lane) -> float:
+        """How many more messages are of use before its policy leaves."""
+        left = self._judges[lane.name].jobs_left
+        return math.inf if left is None else left
+
+    def may_start(self, lane: Lane, count: int) -> bool:
+        """Whether so many jobs may start; they count as started then.
+
+        Called under the lock of the dispatcher. A list goes as a whole, so the last one may be more
+        than is left. A negative number gives back: so many have not started after all.
+        """
+        judge = self._judges[lane.name]
+        if judge.jobs_left is None:
+            return True
+        if judge.jobs_left <= 0 < count:
+            return False
+        judge.jobs_left -= count
+        return True
+
     def poll_begins(self, lane: Lane) -> Poll:
         """How long the next receive may wait."""
         judge = self._judges[lane.name]
@@ -140,16 +167,19 @@ class ShutdownWatch:
             # Whole seconds, as SQS wants them; one at least while jobs run, or empty receives would
             # chase each other until the jobs are done.
             wait_seconds = min(wait_seconds, max(math.ceil(left), int(busy)))
-        poll = self._polls[lane.name] = Poll(wait_seconds, busy)
+        poll = Poll(wait_seconds, busy)
+        self._polls[lane.name].append(poll)
         return poll
 
     def poll_ended(self, lane: Lane, poll: Poll, count: int) -> None:
         """A receive was answered, with so many messages."""
         judge = self._judges[lane.name]
-        self._polls.pop(lane.name, None)
+        polls = self._polls[lane.name]
+        polls.remove(poll)
         if count or self._is_busy(judge):
             self._tell(judge, None)
-        elif not poll.busy:
+        elif not poll.busy and not polls:
+            # The last one says it: another receive of this lane may bring something yet.
             self._tell(judge, BatchProcessingResult(lane.name))
         # Else it says nothing: a message that went back while SQS answered is not in that answer.
 
@@ -172,8 +202,7 @@ class ShutdownWatch:
         for judge in {id(judge): judge for judge in self._judges.values()}.values():
             if self._waits_for_polls(judge):
                 for lane in judge.lanes:
-                    poll = self._polls.get(lane.name)
-                    if poll is not None and poll.busy:
+                    if any(poll.busy for poll in list(self._polls[lane.name])):
                         lane.client.end_polls()
                         found = True
         return found
@@ -183,7 +212,7 @@ class ShutdownWatch:
         return left is not None and left < 1 and not judge.decided and not self._is_busy(judge)
 
     def _tell(self, judge: _Judge, report: _Report) -> None:
-        if judge.tell(report):
+        if not judge.is_silent and judge.tell(report):
             self._on_decided(judge.lanes)
 
     def _is_busy(self, judge: _Judge) -> bool:

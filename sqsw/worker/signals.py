@@ -1,5 +1,6 @@
 """Signals as an inbox: what the main thread of a worker reads while it waits."""
 
+import os
 import select
 import signal
 import socket
@@ -11,8 +12,9 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, NamedTuple
 
 #: ``drain`` and ``quiet`` as in the command line's table of signals, ``slots``: show what runs,
-#: ``ignore``: nothing, ``look``: only wake up, ``fail``: a role cannot go on.
-Verb = Literal["drain", "quiet", "slots", "ignore", "look", "fail"]
+#: ``reload``: replace the processes, where there is a supervisor, ``look``: only wake up, ``fail``:
+#: a role cannot go on; ``force``: stop now.
+Verb = Literal["drain", "force", "quiet", "slots", "reload", "look", "fail"]
 
 #: what the signals say to a worker
 VERBS: Mapping[signal.Signals, Verb] = {
@@ -21,8 +23,12 @@ VERBS: Mapping[signal.Signals, Verb] = {
     signal.SIGUSR1: "slots",
     signal.SIGUSR2: "quiet",
     signal.SIGTSTP: "quiet",
-    signal.SIGHUP: "ignore",
+    signal.SIGHUP: "reload",
 }
+
+#: what a supervisor says to its children instead of a second SIGTERM: that one may reach them from
+#: outside, where all processes of a service are signalled, beside the one that the supervisor sends
+FORCE = signal.SIGQUIT
 
 
 class Notice(NamedTuple):
@@ -38,6 +44,24 @@ class Notice(NamedTuple):
         return self.reason in signal.Signals.__members__
 
 
+class _Role:
+    """Whether this process is the child of a supervisor."""
+
+    is_child = False
+
+
+def become_child() -> None:
+    """Obey the supervisor from now on: it speaks for the terminal, and for second signals."""
+    _Role.is_child = True
+    for number in VERBS:
+        # A terminal's Ctrl-C reaches every process, and one press is to be one drain. The others
+        # would end a child that has no worker yet.
+        ends = number == signal.SIGTERM
+        signal.signal(number, signal.SIG_DFL if ends else signal.SIG_IGN)
+    # Its default would leave a core behind.
+    signal.signal(FORCE, lambda *_: os._exit(128 + FORCE))
+
+
 class SignalInbox:
     """Notices for the main thread: from signals, and by ``post`` from any thread.
 
@@ -51,6 +75,7 @@ class SignalInbox:
         self._doors: tuple[socket.socket, socket.socket] | None = None
         self._former: dict[signal.Signals, Any] = {}
         self._former_fd = -1
+        self._told_to_drain = False
 
     def __enter__(self) -> "SignalInbox":
         self._doors = socket.socketpair()
@@ -64,7 +89,7 @@ class SignalInbox:
             self._former_fd = signal.set_wakeup_fd(
                 self._doors[1].fileno(), warn_on_full_buffer=False
             )
-            for number in VERBS:
+            for number in (*VERBS, FORCE) if _Role.is_child else VERBS:
                 ignored = signal.getsignal(number) is signal.SIG_IGN
                 if not (ignored and number in (signal.SIGINT, signal.SIGHUP)):
                     self._former[number] = signal.signal(number, self._on_signal)
@@ -115,4 +140,7 @@ class SignalInbox:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         sign = signal.Signals(number)
-        self._notices.append(Notice(VERBS[sign], sign.name))
+        if sign is signal.SIGTERM and _Role.is_child and self._told_to_drain:
+            return  # from outside, beside the one of the supervisor: still one drain
+        self._told_to_drain = self._told_to_drain or sign is signal.SIGTERM
+        self._notices.append(Notice(VERBS.get(sign, "force"), sign.name))

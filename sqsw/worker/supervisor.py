@@ -1,56 +1,73 @@
 """The supervisor: child processes that are watched.
 
-1. start      (a child for each of some arguments, by fork or by spawn)
-2. watch      (one that ends without being asked to is replaced, after a while)
-3. forward    (SIGTERM and SIGINT mean: all of them drain; a second one: stop now)
-4. wait       (until all have ended)
+1. start      (children for each of some arguments, by fork or by spawn)
+2. watch      (one that ends without being asked to is replaced, after a while; one without a sign
+              of life for as long as its leases last is killed)
+3. replace    (one that has served long enough, or all of them on SIGHUP: the new one comes up
+              first, then the old one drains)
+4. forward    (SIGTERM and SIGINT mean: all of them drain; a second one: stop now)
+5. wait       (until all have ended)
 
-The thread that calls ``run`` does all of it.
+The thread that calls ``run`` does all of it, and never runs a job.
 """
 
 import logging
 import multiprocessing
-import os
+import random
 import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any, Literal
+from typing import Any
 
 from sqsw.core.contracts import Clock
-from sqsw.core.events import ChildExited, EventBus
-from sqsw.worker.signals import VERBS, Notice, SignalInbox
+from sqsw.core.errors import (
+    AccessDenied,
+    AppLoadError,
+    QueueNotFound,
+    SettingsError,
+    SQSError,
+    TaskAlreadyRegistered,
+    TaskNotFound,
+)
+from sqsw.core.events import (
+    ChildEnded,
+    ChildExited,
+    ChildReplaced,
+    Event,
+    EventBus,
+    ReceiveDone,
+    WorkerFailed,
+)
+from sqsw.worker.children import Child, Method, Target
+from sqsw.worker.places import Place
+from sqsw.worker.recycling import RecyclePolicy
+from sqsw.worker.signals import FORCE, Notice, SignalInbox
 
 logger = logging.getLogger(__name__)
-
-#: seconds before a child is replaced, at first and at most
-_FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 1.0, 30.0
-
-#: seconds: a child that lived this long begins anew with the first of those
-_SOUND_SECONDS = 60.0
 
 #: seconds that children have after their drain, and after the second signal, until they are killed
 _LAST_SECONDS = 10.0
 
+#: seconds between two looks at the children
+_LOOK_SECONDS = 1.0
 
 #: what a child is told, whatever signal it came by
 _FORWARDED: dict[str, signal.Signals] = {
-    "drain": signal.SIGTERM,
     "slots": signal.SIGUSR1,
     "quiet": signal.SIGUSR2,
 }
 
-
-@dataclass(slots=True, eq=False)
-class _Child:
-    arguments: tuple[Any, ...]
-    process: BaseProcess | None = None
-    started_at: float = 0.0
-    restart_at: float | None = 0.0  # None: it runs, or has ended for good
-    failures: int = 0
+#: errors at the start that waiting does not heal
+_FINAL = (
+    SettingsError,
+    AppLoadError,
+    TaskNotFound,
+    TaskAlreadyRegistered,
+    QueueNotFound,
+    AccessDenied,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +99,8 @@ class Supervisor:
     Parameters
     ----------
     target :
-        What a child runs.
+        What a child runs: called with its arguments and with a listener, whose events are told
+        here.
     arguments :
         The arguments of ``target``, for one child after the other.
     processes :
@@ -92,41 +110,62 @@ class Supervisor:
         target and arguments are pickled.
     drain_seconds :
         How long the children take for their drain at most; then they are killed.
+    recycle :
+        When a child has served long enough; None: never.
+    events :
+        Told of what becomes of the children.
+    relay :
+        Called with each event that a child tells.
     """
 
     def __init__(
         self,
-        target: Callable[..., object],
+        target: Target,
         arguments: Sequence[tuple[Any, ...]],
         processes: int = 1,
         *,
-        method: Literal["fork", "spawn"] = "fork",
+        method: Method = "fork",
         drain_seconds: float = 25.0,
+        recycle: RecyclePolicy | None = None,
         events: EventBus | None = None,
+        relay: Callable[[Event], object] = lambda event: None,
         clock: Clock = time.monotonic,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._target = target
-        self._children = [_Child(args) for args in arguments for _ in range(processes)]
-        self._context: Any = multiprocessing.get_context(method)
-        self._method = method
+        self._places = [
+            Place(args, recycle, clock, chance) for args in arguments for _ in range(processes)
+        ]
+        self._method: Method = method
         self._drain_seconds = drain_seconds
         self._events = events or EventBus()
+        self._relay = relay
         self._clock = clock
         self._inbox = SignalInbox()
         self._signals = 0
         self._restarts = 0
-        self._kill_at = float("inf")
+        self._ending = False
+        self._quiet = False
+        self._was_up = False
+        self._fatal: SQSError | None = None
+        self._to_reload: list[Child] = []
 
     def run(self) -> SupervisorReport:
-        """Start the children and wait until all have ended."""
+        """Start the children and wait until all have ended.
+
+        Raises
+        ------
+        SQSError
+            No child ever came up, for a reason that waiting does not heal.
+        """
         stopped_by = "done"
-        reader, writer = self._context.Pipe(duplex=False)
-        with self._inbox, reader, writer:
+        life, door = multiprocessing.Pipe(duplex=False)
+        with self._inbox, life, door:
             try:
-                self._start_due(reader, writer)
+                self._start_due(life, door)
                 while self._awaited():
                     stopped_by = self._step() or stopped_by
-                    self._start_due(reader, writer)
+                    self._start_due(life, door)
             except BaseException:
                 # The children are well: what they have begun they may finish.
                 self._forward(Notice("drain", "error"))
@@ -134,9 +173,13 @@ class Supervisor:
                     self._step()
                 raise
             finally:
-                self._kill_at = 0.0
-                self._kill_all()
-                self._reap()
+                self._ending = True
+                for child in self._children():
+                    child.kill("the supervisor ends")
+                    self._hear(child)
+                    child.bury()
+        if self._fatal is not None:
+            raise self._fatal
         return SupervisorReport(stopped_by, self._signals > 1, self._restarts)
 
     def stop(self, reason: str = "stop") -> None:
@@ -146,118 +189,131 @@ class Supervisor:
     def _step(self) -> str | None:
         """Wait for something to happen and see to it; the reason, if it ends the work."""
         stopped_by = None
-        sentinels = [process.sentinel for process in self._alive()]
-        wait([self._inbox.fileno(), *sentinels], self._seconds_to_wait())
+        handles = [handle for child in self._children() for handle in child.handles()]
+        wait([self._inbox.fileno(), *handles], self._seconds_to_wait())
         for notice in self._inbox.wait(0):
             if self._forward(notice):
                 stopped_by = notice.reason
-        self._reap()
-        if self._clock() >= self._kill_at:
-            self._kill_all()
+        for place in self._places:
+            for child in place.children():
+                self._hear(child)
+                self._look_at(child)
+            self._reap(place)
+            self._take_turns(place)
         return stopped_by
 
-    def _alive(self) -> list[BaseProcess]:
-        return [child.process for child in self._children if child.process is not None]
+    def _children(self) -> list[Child]:
+        return [child for place in self._places for child in place.children()]
 
     def _awaited(self) -> bool:
-        return bool(self._alive()) or any(child.restart_at is not None for child in self._children)
+        if self._children():
+            return True
+        # Quiet is to stay until a signal ends it, even with nobody left who could work.
+        to_start = any(place.start_at is not None for place in self._places)
+        return not self._ending and (to_start or self._quiet)
 
-    def _seconds_to_wait(self) -> float | None:
-        moments = [c.restart_at for c in self._children if c.restart_at is not None]
-        if self._alive():
-            moments.append(self._kill_at)
-        soonest = min(moments, default=float("inf"))
-        return None if soonest == float("inf") else max(0.0, soonest - self._clock())
+    def _seconds_to_wait(self) -> float:
+        moments = [child.kill_at for child in self._children()]
+        if not self._quiet:
+            moments += [place.start_at for place in self._places if place.start_at is not None]
+        return max(0.0, min(_LOOK_SECONDS, min(moments, default=float("inf")) - self._clock()))
 
-    def _start_due(self, reader: Connection, writer: Connection) -> None:
-        for child in self._children:
-            if child.restart_at is not None and child.restart_at <= self._clock():
-                child.restart_at = None
-                child.started_at = self._clock()
-                # Only a forked child has inherited the writer, and only it has to close it.
-                door = writer if self._method == "fork" else None
-                try:
-                    child.process = self._start((self._target, child.arguments, reader, door))
-                except OSError as error:  # no memory or no process to be had just now
-                    logger.error("cannot start a worker process: %s", error)
-                    self._start_later(child)
+    # Duties 1 and 2.
 
-    def _start(self, arguments: tuple[Any, ...]) -> BaseProcess:
-        process: BaseProcess = self._context.Process(target=_child_main, args=arguments)
-        # A signal between the fork and the first lines of the child would be taken by the handlers
-        # of this process, in the child, where nobody reads what they leave.
-        former = signal.pthread_sigmask(signal.SIG_BLOCK, VERBS)
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, former)
-        return process
+    def _start_due(self, life: Connection, door: Connection) -> None:
+        for place in self._places:
+            if self._ending or self._quiet or not place.is_due():
+                continue
+            child = Child(self._clock())
+            try:
+                child.start(self._target, place.arguments, self._method, life, door)
+            except OSError as error:  # no memory or no process to be had just now
+                logger.error("cannot start a worker process: %s", error)
+                place.start_later(child)
+            else:
+                place.take_in(child)
 
-    def _start_later(self, child: _Child) -> None:
+    def _hear(self, child: Child) -> None:
+        for event in child.read(self._clock):
+            if isinstance(event, ReceiveDone):
+                self._was_up = True
+            elif isinstance(event, WorkerFailed):
+                self._end_for(event.error, child)
+            self._relay(event)
+
+    def _end_for(self, error: BaseException, child: Child) -> None:
+        others_work = any(other.is_up for other in self._children() if other is not child)
+        hopeless = isinstance(error, _FINAL) and not (self._was_up or others_work)
+        if hopeless and isinstance(error, SQSError) and not self._ending:
+            self._fatal = error
+            self._forward(Notice("drain", "error"))
+
+    def _look_at(self, child: Child) -> None:
         now = self._clock()
-        child.failures = 1 if now - child.started_at >= _SOUND_SECONDS else child.failures + 1
-        seconds = _FIRST_RESTART_SECONDS * 2 ** min(child.failures - 1, 10)
-        child.restart_at = now + min(_LAST_RESTART_SECONDS, seconds)
+        if child.pulse is not None and child.heard_at is not None:
+            silent = now - child.heard_at
+            if silent > max(child.pulse.lease_seconds, 2 * _LOOK_SECONDS):
+                child.kill(f"no sign of life for {silent:.0f} seconds")
+        if now >= child.kill_at:
+            child.kill("it did not end in time")
 
-    def _reap(self) -> None:
-        for child in self._children:
-            process = child.process
-            if process is None or process.is_alive():
+    def _reap(self, place: Place) -> None:
+        for child in place.children():
+            if child.is_alive():
                 continue
-            child.process = None
-            exit_code, pid = process.exitcode, process.pid or 0
-            process.close()
-            if exit_code == 0 or self._kill_at < float("inf"):
-                continue
-            self._events.publish(ChildExited(pid, exit_code))
-            self._start_later(child)
-            self._restarts += 1
+            self._hear(child)  # what it said last
+            pid, exit_code = child.pid, child.bury()
+            is_missing = place.let_go(child)
+            expected = child.asked or self._ending or exit_code == 0
+            if child.why_killed or not expected:
+                self._restarts += 1
+                self._events.publish(ChildExited(pid, exit_code, child.why_killed))
+            else:
+                self._events.publish(ChildEnded(pid))
+            if exit_code == 0 and not child.asked:
+                place.start_at = None  # done, by its own judgement
+            elif is_missing and not self._ending:
+                place.start_later(child)
+
+    # Duty 3.
+
+    def _take_turns(self, place: Place) -> None:
+        old, new = place.child, place.successor
+        if old is None or self._ending:
+            return
+        if new is not None:
+            if new.is_up and not old.asked:
+                self._events.publish(ChildReplaced(old.pid, place.why))
+                self._ask_to_end(old)
+        # One at a time: two processes for each place would need twice the memory.
+        elif not any(each.is_taking_turns() for each in self._places):
+            why = "SIGHUP" if old in self._to_reload else place.has_served()
+            if why is not None:
+                place.replace(why)
+
+    def _ask_to_end(self, child: Child) -> None:
+        child.asked = True
+        at_once = self._signals > 1
+        child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
+        child.signal(FORCE if at_once else signal.SIGTERM)
+
+    # Duty 4.
 
     def _forward(self, notice: Notice) -> bool:
         """Pass a notice on to the children; whether it ends them."""
-        number = _FORWARDED.get(notice.verb)
-        if number is None:
+        if notice.verb == "reload":
+            self._to_reload = self._children()
             return False
         if notice.verb == "drain":
+            self._ending = True
             self._signals += notice.is_signal
-            patience = 0.0 if self._signals > 1 else self._drain_seconds
-            self._kill_at = self._clock() + patience + _LAST_SECONDS
-            for child in self._children:
-                child.restart_at = None
-        for process in self._alive():
-            if process.pid is not None and process.is_alive():
-                os.kill(process.pid, number)
-        return notice.verb == "drain"
-
-    def _kill_all(self) -> None:
-        for process in self._alive():
-            process.kill()
-            process.join()
-
-
-def _child_main(
-    target: Callable[..., object],
-    arguments: tuple[Any, ...],
-    reader: Connection,
-    writer: Connection | None,
-) -> None:
-    # What was inherited belongs to the parent: its handlers, its inbox and its end of the pipe.
-    signal.set_wakeup_fd(-1)
-    for number in VERBS:
-        # A terminal's Ctrl-C reaches every process, and one press is to be one drain: the
-        # supervisor speaks for it. The others would end a child that has no worker yet.
-        ends = number == signal.SIGTERM
-        signal.signal(number, signal.SIG_DFL if ends else signal.SIG_IGN)
-    if writer is not None:
-        writer.close()
-    threading.Thread(target=_end_with_parent, args=(reader,), daemon=True).start()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, VERBS)
-    target(*arguments)
-
-
-def _end_with_parent(reader: Connection) -> None:
-    # Nobody writes: what ends this wait is the end of the parent, whatever it died of.
-    try:
-        reader.recv_bytes()
-    except (EOFError, OSError):
-        os.kill(os.getpid(), signal.SIGTERM)
+            for place in self._places:
+                place.start_at = None
+            for child in self._children():
+                self._ask_to_end(child)
+            return True
+        if notice.verb in _FORWARDED:
+            self._quiet = self._quiet or notice.verb == "quiet"
+            for child in self._children():
+                child.signal(_FORWARDED[notice.verb])
+        return False

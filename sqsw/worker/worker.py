@@ -17,27 +17,38 @@ from typing import Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
-from sqsw.core.events import DrainStarted, EventBus, WorkerStarted, WorkerStopped
+from sqsw.core.current_job import CurrentJob
+from sqsw.core.events import DrainStarted, EventBus, JobStuck, WorkerStarted, WorkerStopped
+from sqsw.core.job_host import JobHost, Load, job_host
 from sqsw.core.message import Message
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.worker_report import WorkerReport
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor, stack_of
-from sqsw.worker.executors.loop import LoopExecutor
+from sqsw.worker.executors.late import LateExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
-from sqsw.worker.heartbeat import Heartbeat, beat_seconds
-from sqsw.worker.lane import Kind, Lane
+from sqsw.worker.heartbeat import Heartbeat, beat_seconds, shortest_lease
+from sqsw.worker.lane import Kind, Lane, Poll
+from sqsw.worker.pace import Pace
 from sqsw.worker.poller import Poller
 from sqsw.worker.ready import ReadyMessages, make_pools
 from sqsw.worker.shutdown_watch import ShutdownWatch
 from sqsw.worker.signals import Notice, SignalInbox
+from sqsw.worker.vital_signs import PULSE_SECONDS, VitalSigns
 
 #: seconds between two looks during a drain, and while polls are to end
 _LOOK_SECONDS = 0.02
 
 #: seconds beyond the drain to put back what is still in hand, and the same after a second signal
-_LAST_CALLS_SECONDS, _FORCED_SECONDS = 3.0, 1.5
+_LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
+
+
+def _make_loop() -> Executor:
+    # Not before it is needed: asyncio is a tenth of the time that a start takes.
+    from sqsw.worker.executors.loop import LoopExecutor
+
+    return LoopExecutor()
 
 
 class Role(Protocol):
@@ -59,6 +70,8 @@ class Worker:
         The numbers.
     events :
         Whom to tell what happens.
+    load :
+        Finds the functions of jobs in the processes of the pool; it is pickled.
     """
 
     def __init__(
@@ -67,8 +80,10 @@ class Worker:
         settings: WorkerSettings | None = None,
         events: EventBus | None = None,
         *,
+        load: Load | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
+        self._load = load
         self._lanes = list(lanes)
         self._settings = settings or WorkerSettings()
         self._events = events or EventBus()
@@ -78,17 +93,21 @@ class Worker:
         self._quiet_lanes: set[str] = set()
         self._signals = 0
         self._forced_by: Notice | None = None
+        self._vital_signs = VitalSigns(self._lanes, self._clock)
+        self._pulse_at = float("-inf")
         self._introduce()
 
     def _introduce(self) -> None:
         """Make the roles from the end of the line to its beginning."""
         settings, events = self._settings, self._events
+        self._pace = Pace()
         self._heartbeat = Heartbeat(
             events=events,
             on_lost=self._lost,
             is_acknowledging=self._is_acknowledging,
             renew=settings.heartbeat,
             interval=beat_seconds(self._lanes),
+            shortest_lease=shortest_lease(self._lanes),
             clock=self._clock,
         )
         self._acknowledger = Acknowledger(
@@ -97,9 +116,14 @@ class Worker:
             on_acknowledged=self._acknowledged,
             on_batch=self._batch_finished,
             linger_seconds=settings.ack_linger_seconds,
+            pace=self._pace,
             clock=self._clock,
         )
-        self._executors: dict[Kind, Executor] = {"thread": ThreadExecutor(), "loop": LoopExecutor()}
+        self._executors: dict[Kind, Executor] = {
+            "thread": ThreadExecutor(),
+            "loop": LateExecutor(_make_loop),
+            "process": LateExecutor(self._make_pool),
+        }
         lock = threading.Lock()
         self._pools = make_pools(self._lanes, settings, lock)
         self._dispatcher = Dispatcher(
@@ -110,6 +134,7 @@ class Worker:
             lose=self._heartbeat.lose,
             put=self._acknowledger.put,
             put_back=self._acknowledger.put_back,
+            may_start=self._may_start,
             ended=self._ended,
             events=events,
             clock=self._clock,
@@ -125,15 +150,24 @@ class Worker:
             self._make_poller(lane, ready) for pool, ready in self._pools for lane in pool
         ]
 
+    def _make_pool(self) -> Executor:
+        from sqsw.worker.executors.processes import ProcessExecutor
+
+        return ProcessExecutor(self._load)
+
     def _make_poller(self, lane: Lane, ready: ReadyMessages) -> Poller:
         return Poller(
             lane,
             ready.credits,
             accept=self._dispatcher.accept,
-            poll_begins=self._watch.poll_begins,
-            poll_ended=self._watch.poll_ended,
+            room=self._watch.room,
+            poll_begins=self._poll_begins,
+            poll_ended=self._poll_ended,
+            gathering_seconds=self._dispatcher.gathering_seconds,
+            after_receive=self._acknowledger.after_receive,
             on_fatal=lambda error: self._inbox.post("fail", "error", error),
             events=self._events,
+            pace=self._pace,
             clock=self._clock,
         )
 
@@ -179,9 +213,13 @@ class Worker:
 
     def _start(self) -> None:
         slots = sum(ready.credits.slots for _, ready in self._pools)
+        self._vital_signs.slots = slots
         back: list[Role] = [self._heartbeat, self._acknowledger, *self._executors.values()]
+        host = JobHost(time_limit=self._settings.time_limit, on_stuck=self._job_stuck)
+        token = job_host.set(host)  # executors give it to their jobs
         for role in back:
             role.start()
+        job_host.reset(token)
         self._events.publish(WorkerStarted(tuple(lane.name for lane in self._lanes), slots))
         front: list[Role] = [self._dispatcher, self._watch, *self._pollers]
         for role in front:
@@ -190,9 +228,18 @@ class Worker:
     def _wait(self) -> Notice:
         ends: list[Notice] = []
         while not ends:
-            timeout = _LOOK_SECONDS if self._watch.end_polls() else None
+            left = self._pulse()
+            timeout = min(_LOOK_SECONDS, left) if self._watch.end_polls() else left
             ends = [notice for notice in self._inbox.wait(timeout) if self._is_end(notice)]
         return ends[0]
+
+    def _pulse(self) -> float:
+        """Give a sign of life, if it is time; seconds until the next one."""
+        now = self._clock()
+        if now >= self._pulse_at:
+            self._pulse_at = now + PULSE_SECONDS
+            self._events.publish(self._vital_signs.pulse(self._dispatcher, self._heartbeat))
+        return max(0.0, self._pulse_at - now)
 
     def _is_end(self, notice: Notice) -> bool:
         """Act on a notice; whether it ends the work."""
@@ -202,16 +249,18 @@ class Worker:
                 sys.stderr.write(self.describe_slots())
                 sys.stderr.flush()
         elif notice.verb == "quiet":
+            self._vital_signs.ready = False
             for poller in self._pollers:
                 poller.quiet()
         if notice.verb == "drain" and notice.is_signal:
             self._signals += 1
-            if self._signals > 1:
-                self._forced_by = notice
-        return notice.verb in ("drain", "fail")
+        if notice.verb == "force" or self._signals > 1:
+            self._forced_by = notice
+        return notice.verb in ("drain", "force", "fail")
 
     def _drain(self, stopped_by: Notice) -> None:
         """Finish what is in hand, until the deadline or a second signal."""
+        self._vital_signs.ready = False
         deadline = self._clock() + self._settings.drain_seconds
         running = sum(len(call.messages) for call in self._dispatcher.running())
         self._events.publish(
@@ -229,6 +278,7 @@ class Worker:
         while not (self._is_drained() or self._forced_by or self._clock() >= deadline):
             for poller in self._pollers:
                 poller.end_poll()
+            self._pulse()
             for notice in self._inbox.wait(_LOOK_SECONDS):
                 self._is_end(notice)
 
@@ -245,17 +295,22 @@ class Worker:
             poller.quiet()
         self._dispatcher.quiet()
         unfinished = self._dispatcher.abandon()
+        # What was put back may run elsewhere within a moment: here it ends now, where it can be.
+        for executor in self._executors.values():
+            executor.stop(now if unfinished else now + 0.2)
         for poller in self._pollers:
             poller.stop(now)
         self._watch.stop(now)
         self._dispatcher.stop(now)
         deadline = now + last_calls_seconds
         self._acknowledger.stop(deadline)
-        # After the acknowledger, for once: a busy thread must not cost it its time.
-        for executor in self._executors.values():
-            executor.stop(now + 0.2)
         self._heartbeat.stop(deadline)
         return unfinished
+
+    def _job_stuck(self, job: CurrentJob) -> None:
+        for message in job.messages:
+            self._events.publish(JobStuck(message, job.job_name))
+        self.stop("stuck_job")
 
     # What the roles call; methods here, since they are made one after the other.
 
@@ -271,8 +326,19 @@ class Worker:
     def _batch_finished(self, lane: Lane, result: BatchProcessingResult) -> None:
         self._watch.acknowledged(lane)
 
+    def _may_start(self, lane: Lane, count: int) -> bool:
+        return self._watch.may_start(lane, count)
+
     def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
         self._watch.ended(lane, result)
+
+    def _poll_begins(self, lane: Lane) -> Poll:
+        self._vital_signs.poll_begins(lane)
+        return self._watch.poll_begins(lane)
+
+    def _poll_ended(self, lane: Lane, poll: Poll, count: int) -> None:
+        self._vital_signs.poll_ended(lane)
+        self._watch.poll_ended(lane, poll, count)
 
     def _forget(self, messages: Sequence[Message], seconds: float) -> None:
         if self._forced_by:

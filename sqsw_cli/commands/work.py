@@ -1,9 +1,11 @@
 """``sqsw work``: run jobs until stopped."""
 
+import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext, redirect_stdout
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,19 +14,21 @@ from sqsw.core.errors import SettingsError
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw_cli.banner import announce
 from sqsw_cli.command import Command
-from sqsw_cli.completing.values import complete_app, complete_queue
+from sqsw_cli.completing.values import complete_app
 from sqsw_cli.exits import Exit
 from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.lock import exclusive
-from sqsw_cli.opening import opened
+from sqsw_cli.logs import logs_as_json
+from sqsw_cli.opening import load_env, opened
 from sqsw_cli.options import app_options
-from sqsw_cli.params import DURATION, PREFETCH, QUEUE_SPEC, Duration, QueueAsked
+from sqsw_cli.params import QueueAsked
 from sqsw_cli.records import values_of
+from sqsw_cli.work_options import policy_maker, settings_of, shares_of, summary_of, work_options
 
 if TYPE_CHECKING:
-    from sqsw.core.contracts import ShutdownPolicy
     from sqsw.core.worker_report import WorkerReport
+    from sqsw.sqs_env import SQSEnv
 
 EXAMPLES = """
 sqsw work myapp.tasks:env --queue emails
@@ -33,76 +37,30 @@ sqsw work                                            # app from pyproject.toml, 
 sqsw work --local myapp.tasks:env                    # development, no AWS
 sqsw work myapp.tasks:env --until-idle 30 --lock nightly.lock --strict   # cron
 sqsw work myapp.tasks:env -Q emails_dead --processors-from emails --until-idle 10
+sqsw work myapp.tasks:env --processes 4 --recycle jobs=10000,memory=500M
+sqsw work myapp.tasks:env --http 0.0.0.0:8080 --drain-timeout 50s
 """
+
+
+@dataclass(frozen=True)
+class _Load:
+    """Loads the environment in a worker process, as the command has done; it is pickled."""
+
+    invocation: Invocation
+    apps: Sequence[str]
+    plugins: bool
+
+    def __call__(self) -> "SQSEnv":
+        if self.invocation.as_json:
+            sys.stdout = sys.stderr  # as in the command: stdout is for its summary
+        # What is wrong with a plugin was said once, by the command.
+        return load_env(self.invocation, self.apps, plugins=self.plugins, daemon=True, warns=False)
 
 
 @click.command(cls=Command, examples=EXAMPLES, context_settings={"auto_envvar_prefix": "SQSW_WORK"})
 @click.argument("positional_app", metavar="[APP]", required=False, shell_complete=complete_app)
 @app_options
-@click.option(
-    "-Q",
-    "--queue",
-    shell_complete=complete_queue,
-    metavar="SPEC",
-    type=QUEUE_SPEC,
-    multiple=True,
-    help="NAME[=N][,weight=W]; every queue with registered jobs where none is named.",
-)
-@click.option(
-    "-c",
-    "--concurrency",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=8,
-    help="Jobs at once (8).",
-)
-@click.option(
-    "--prefetch",
-    metavar="N|auto",
-    type=PREFETCH,
-    default="auto",
-    help="Messages held ready beyond the free slots (auto: by the run time of the jobs).",
-)
-@click.option(
-    "--visibility-timeout",
-    metavar="D",
-    type=Duration(10, 43_200),
-    help="Lease asked for at receive, 10s to 12h (the queue's).",
-)
-@click.option("--no-heartbeat", is_flag=True, help="Do not renew leases.")
-@click.option(
-    "--until-idle",
-    metavar="D",
-    type=DURATION,
-    help="Stop when the queues gave nothing and no slot was busy for this long.",
-)
-@click.option(
-    "--max-jobs", metavar="N", type=click.IntRange(min=1), help="Stop after N jobs have ended."
-)
-@click.option(
-    "--lock",
-    metavar="FILE",
-    type=click.Path(dir_okay=False),
-    help="Hold an exclusive lock while running; held by another: exit 6.",
-)
-@click.option(
-    "--drain-timeout",
-    metavar="D",
-    type=Duration(0, 43_200),
-    default=25,
-    help="How long running jobs may finish after a signal (25s).",
-)
-@click.option(
-    "--processors-from",
-    metavar="QUEUE",
-    shell_complete=complete_queue,
-    help="Run this queue's jobs on the one --queue given.",
-)
-@click.option(
-    "--strict",
-    is_flag=True,
-    help="Exit 5 if a job failed or was unknown, 7 if a plugin cannot be loaded.",
-)
+@work_options
 @click.pass_context
 def work(
     ctx: click.Context,
@@ -114,18 +72,18 @@ def work(
     lock: str | None,
     processors_from: str | None,
     strict: bool,
-    **numbers: Any,
+    **options: Any,
 ) -> int:
     """Run jobs until stopped.
 
     APP is module:attribute, or module. Ctrl-C or SIGTERM drains: no more receives, running jobs
     finish, the rest goes back. A second one stops at once.
     """
-    from sqsw.app.running import queues_to_work, run_queues
+    from sqsw.app.running import queues_to_work
 
     invocation = ctx.find_object(Invocation) or Invocation()
     apps = _apps(ctx, positional_app, app)
-    settings = _settings(numbers)
+    settings = settings_of(options)
     table = {} if invocation.config is None else invocation.config.queues
     begun = time.monotonic()
     # stdout is for the summary then, whatever the jobs print.
@@ -137,20 +95,89 @@ def work(
         _refuse_nothing(apps, env.registrations())
         asked = [QueueShare(wanted.name) for wanted in queue]
         names = queues_to_work(env, asked, processors_from=processors_from)
-        shares = _shares(queue or [QueueAsked(share.queue_name) for share in names], table)
-        announce(invocation, env, apps, shares, settings).subscribe_to(env.events)
-        report = run_queues(
-            env,
-            shares,
-            settings=settings,
-            shutdown_policy_maker=_policy_maker(numbers["until_idle"], numbers["max_jobs"]),
-            processors_from=processors_from,
+        shares = shares_of(queue or [QueueAsked(share.queue_name) for share in names], table)
+        load = _Load(replace(invocation), apps, not no_plugins)
+        report = _run(invocation, env, load, shares, settings, processors_from, options)
+    _conclude(invocation, report, time.monotonic() - begun)
+    code = _exit_code(report, strict=strict)
+    if report.unfinished:
+        from sqsw.app.supervised import end_at_once
+
+        end_at_once(code)  # or what was put back would go on here, beside its second run
+    return code
+
+
+def _run(
+    invocation: Invocation,
+    env: "SQSEnv",
+    load: _Load,
+    shares: Sequence[QueueShare],
+    settings: WorkerSettings,
+    processors_from: str | None,
+    options: dict[str, Any],
+) -> "WorkerReport":
+    from sqsw.app.running import run_queues
+
+    processes, recycle = options["processes"], options["recycle"]
+    policy = policy_maker(options["until_idle"], options["max_jobs"])
+    logs = announce(invocation, env, load.apps, shares, settings, processes)
+    with ExitStack() as stack:
+        listeners = _listeners(stack, options)
+        if processes == 1 and recycle is None:
+            return run_queues(
+                env,
+                shares,
+                settings=settings,
+                shutdown_policy_maker=policy,
+                processors_from=processors_from,
+                listeners=[logs, *listeners],
+                load=load,
+            )
+        from sqsw.app.supervised import WorkOrder, refuse_memory, run_supervised
+
+        refuse_memory(env)
+        order = WorkOrder(load, shares, settings, processors_from)
+        return run_supervised(
+            order,
+            processes,
+            recycle=recycle,
+            shutdown_policy_maker=policy,
+            listeners=listeners,
+            logs=logs,
         )
+
+
+def _listeners(stack: ExitStack, options: dict[str, Any]) -> list[Any]:
+    """What listens beside the log, each from now to the end of the work."""
+    http, file = options["http"], options["health_file"]
+    if http is None and file is None:
+        return []
+    from sqsw.observe.health import Health, HealthFile
+
+    health = Health()
+    listeners: list[Any] = [health]
+    if file is not None:
+        stack.enter_context(HealthFile(file, health))
+    if http is not None:
+        from sqsw.observe.http import HealthServer
+        from sqsw.observe.metrics import Metrics
+
+        metrics = Metrics(health)
+        listeners.append(metrics)
+        host, port = http
+        stack.enter_context(HealthServer(host, port, health, metrics))
+    return listeners
+
+
+def _conclude(invocation: Invocation, report: "WorkerReport", seconds: float) -> None:
     if invocation.as_json:
-        seconds = round(time.monotonic() - begun, 3)
-        values = {"command": "work", "seconds_s": seconds, **values_of(report)}
+        values = {"command": "work", "seconds_s": round(seconds, 3), **values_of(report)}
         invocation.printer.json("summary", values)
-    return _exit_code(report, strict=strict)
+    elif logs_as_json(invocation, daemon=True):
+        extra = {"seconds_s": round(seconds, 3), **values_of(report)}
+        logging.getLogger("sqsw.worker").info("summary", extra=extra)
+    else:
+        invocation.printer.note(summary_of(report, seconds))
 
 
 def _apps(ctx: click.Context, positional: str | None, apps: Sequence[str]) -> list[str]:
@@ -163,28 +190,6 @@ def _apps(ctx: click.Context, positional: str | None, apps: Sequence[str]) -> li
     return [positional, *apps] if is_typed(ctx, "app") else [positional]
 
 
-def _settings(numbers: dict[str, Any]) -> WorkerSettings:
-    prefetch = numbers["prefetch"]
-    return WorkerSettings(
-        concurrency=numbers["concurrency"],
-        prefetch=None if prefetch == "auto" else prefetch,
-        visibility_timeout=numbers["visibility_timeout"],
-        drain_seconds=numbers["drain_timeout"],
-        heartbeat=not numbers["no_heartbeat"],
-    )
-
-
-def _shares(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> list[QueueShare]:
-    """Slots and weights of the queues, with what the file says about them."""
-    names = [queue.name for queue in asked]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SettingsError(
-            f"the queue {twice[0]!r} is named twice", next="write it once: NAME=N,weight=W"
-        )
-    return [queue.share(table.get(queue.name, {})) for queue in asked]
-
-
 def _refuse_nothing(apps: Sequence[str], registrations: Sequence[Any]) -> None:
     if not apps and not registrations:
         raise SettingsError(
@@ -194,23 +199,11 @@ def _refuse_nothing(apps: Sequence[str], registrations: Sequence[Any]) -> None:
         )
 
 
-def _policy_maker(
-    until_idle: int | None, max_jobs: int | None
-) -> "Callable[[], ShutdownPolicy] | None":
-    from sqsw.shutdown_policies import IdleShutdown, MaxTasksShutdown, OrShutdown
-
-    if until_idle is not None and max_jobs is not None:
-        return lambda: OrShutdown(IdleShutdown(until_idle), MaxTasksShutdown(max_jobs))
-    if until_idle is not None:
-        return lambda: IdleShutdown(until_idle)
-    if max_jobs is not None:
-        return lambda: MaxTasksShutdown(max_jobs)
-    return None
-
-
 def _exit_code(report: "WorkerReport", *, strict: bool) -> int:
     if report.forced:
         return Exit.TERMINATED if report.stopped_by == "SIGTERM" else Exit.INTERRUPTED
+    if report.stopped_by == "stuck_job":
+        return Exit.FAILURE
     if report.unfinished or (strict and (report.failed or report.unknown)):
         return Exit.PARTIAL
     return Exit.OK

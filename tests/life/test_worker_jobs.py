@@ -169,22 +169,22 @@ def test_a_slow_job_does_not_delay_the_acknowledgement_of_others(queue: QueueCli
     assert counts(queue) == (0, 0)
 
 
-def test_five_hundred_coroutines_at_once(queue: QueueClient) -> None:
+def test_a_thousand_coroutines_at_once(queue: QueueClient) -> None:
     together = asyncio.Event()
     running = 0
 
     async def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
         nonlocal running
         running += 1
-        if running == 500:
+        if running == 1000:
             together.set()
         await together.wait()
         return [SUCCEEDED]
 
-    send(queue, *map(str, range(500)))
+    send(queue, *map(str, range(1000)))
     made = lane(client=queue, handle_async=handle, kind="loop", shutdown_policy=ASAP_SHUTDOWN)
-    report = Worker([made], WorkerSettings(concurrency=500)).run()
-    assert report.done == 500
+    report = Worker([made], WorkerSettings(concurrency=1000)).run()
+    assert report.done == 1000
     assert counts(queue) == (0, 0)
 
 

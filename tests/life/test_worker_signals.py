@@ -128,6 +128,8 @@ def test_a_drain_finishes_what_runs_and_gives_back_the_rest_at_once(
     assert made.counts() == (10 - SLOTS, 0)
     assert made.started() == ["m00", "m01"]
     assert (report["done"], report["released"], report["unfinished"]) == (SLOTS, 10 - SLOTS, 0)
+    # What had not started has lost its one receive, and no more.
+    assert {message.receive_count for message in made.queue.receive(10)} == {2}
     assert (report["stopped_by"], report["forced"]) == (number.name, False)
 
 

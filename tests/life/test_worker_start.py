@@ -84,7 +84,7 @@ def test_a_service_that_cannot_be_reached_at_the_start_is_waited_for(
     )
     assert report.stopped_by == "shutdown_policy"
     assert [event.error for event in told] == errors
-    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 25, 25]
     assert [event.retry_seconds for event in told] == pauses
 
 

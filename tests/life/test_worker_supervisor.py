@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
@@ -15,7 +14,10 @@ from typing import Any
 import pytest
 
 from sqsw.core.events import ChildExited
+from sqsw.worker import places
 from sqsw.worker import supervisor as supervisor_module
+from sqsw.worker.children import Child
+from sqsw.worker.signals import FORCE
 from sqsw.worker.supervisor import Supervisor
 from tests import backends
 from tests.unit.worker.doubles import recorder
@@ -25,12 +27,12 @@ def wait_until(condition: Callable[[], object]) -> None:
     backends.wait_until(condition, 60, "what this test is about")
 
 
-def note(folder: str, name: str) -> None:
+def note(folder: str, name: str, tell: object = None) -> None:
     """A child that ends well at once."""
     (Path(folder) / f"{name}-{os.getpid()}").touch()
 
 
-def fail_once(folder: str) -> None:
+def fail_once(folder: str, tell: object) -> None:
     """A child that dies the first time."""
     if not list(Path(folder).glob("*")):
         note(folder, "died")
@@ -38,7 +40,7 @@ def fail_once(folder: str) -> None:
     note(folder, "done")
 
 
-def stay(folder: str, name: str) -> None:
+def stay(folder: str, name: str, tell: object) -> None:
     """A child that ends with a signal, or with its parent."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     note(folder, name)
@@ -46,9 +48,10 @@ def stay(folder: str, name: str) -> None:
         time.sleep(0.01)
 
 
-def refuse(folder: str, name: str) -> None:
+def refuse(folder: str, name: str, tell: object) -> None:
     """A child that takes no notice of the first signal."""
     signal.signal(signal.SIGTERM, lambda *_: note(folder, "told"))
+    signal.signal(FORCE, lambda *_: note(folder, "now"))
     note(folder, name)
     while True:
         time.sleep(0.01)
@@ -67,7 +70,7 @@ def test_children_run_until_all_are_done(tmp_path: Path, method: str) -> None:
 
 
 def test_a_child_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
     events, told = recorder(ChildExited)
     report = Supervisor(fail_once, [(str(tmp_path),)], events=events).run()
     assert [event.exit_code for event in told] == [9]
@@ -114,35 +117,34 @@ def test_a_second_signal_is_passed_on_too(tmp_path: Path, monkeypatch: pytest.Mo
     ):
         report = supervisor.run()
     assert report.forced
+    assert files(tmp_path, "now")  # and was told to stop now, not to drain once more
 
 
-def break_start(
-    monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor, number: int, error: Exception
-) -> None:
+def break_start(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) -> None:
     """The start of this number, counted from one, fails."""
-    starts, start = [0], supervisor._start
+    starts, start = [0], Child.start
 
-    def counted(arguments: tuple[Any, ...]) -> BaseProcess:
+    def counted(child: Child, *arguments: Any) -> None:
         starts[0] += 1
         if starts[0] == number:
             raise error
-        return start(arguments)
+        start(child, *arguments)
 
-    monkeypatch.setattr(supervisor, "_start", counted)
+    monkeypatch.setattr(Child, "start", counted)
 
 
 def test_a_start_that_fails_is_tried_again_and_harms_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(supervisor_module, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
     supervisor = Supervisor(note, [(str(tmp_path), "a"), (str(tmp_path), "b")])
-    break_start(monkeypatch, supervisor, 2, OSError(12, "Cannot allocate memory"))
+    break_start(monkeypatch, 2, OSError(12, "Cannot allocate memory"))
     assert supervisor.run().stopped_by == "done"
     assert (len(files(tmp_path, "a")), len(files(tmp_path, "b"))) == (1, 1)
     assert "Cannot allocate memory" in caplog.text
 
 
-def end_well(folder: str, name: str) -> None:
+def end_well(folder: str, name: str, tell: object) -> None:
     """A child that notes that it was asked to end, and takes its time."""
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
@@ -159,7 +161,7 @@ def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
     supervisor = Supervisor(end_well, [(str(tmp_path), "up")])
     reap = supervisor._reap
 
-    def broken() -> None:
+    def broken(place: object) -> None:
         monkeypatch.setattr(supervisor, "_reap", reap)
         raise ZeroDivisionError
 
@@ -170,6 +172,35 @@ def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
     ):
         supervisor.run()
     assert len(files(tmp_path, "ended")) == 1
+
+
+def leave_at_once(folder: str, tell: object) -> None:
+    """A child that dies as soon as it is there."""
+    os._exit(7)
+
+
+def test_quiet_waits_for_a_signal_without_work_and_without_haste(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
+    events, told = recorder(ChildExited)
+    supervisor = Supervisor(leave_at_once, [(str(tmp_path),)], events=events)
+    quiet_at: list[float] = []  # when each step after the end of the child began
+    step = supervisor._step
+
+    def counted() -> str | None:
+        if told:
+            quiet_at.append(time.monotonic())
+            if len(quiet_at) == 1:
+                supervisor._inbox.post("quiet", "SIGUSR2")
+            elif len(quiet_at) == 4:
+                supervisor.stop()
+        return step()
+
+    monkeypatch.setattr(supervisor, "_step", counted)
+    assert supervisor.run().stopped_by == "stop"
+    assert len(told) == 1  # nobody is started for a while
+    assert quiet_at[3] - quiet_at[0] > 0.9  # steps of a second, not as many as there may be
 
 
 def test_it_can_be_stopped_by_the_program(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ PREDECESSOR = {
 }
 
 NEW_ON_THE_FACE = (
-    "Message TaskRegistry LocalSession WorkerSettings current_job redrive purge_queue "
+    "FailedJobs Message TaskRegistry LocalSession WorkerSettings current_job redrive purge_queue "
     "describe_queue"
 )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,10 +15,11 @@ from sqsw.batching import BatchMessages
 from sqsw.codecs.envelope import pack_job
 from sqsw.core.errors import ContentTypeRefused, DecodeError
 from sqsw.core.message import Message
-from sqsw.core.results import ProcessingResult, RetryJob
+from sqsw.core.results import FailedJobs, ProcessingResult, RetryJob
 from sqsw.memory_sqs import MemorySession
 from sqsw.processors import Processor, as_result
 from sqsw.queue.job_queue import JobQueue
+from sqsw.queue.raw_queue import RawQueue
 from sqsw.sqs_env import SQSEnv
 
 
@@ -487,3 +489,81 @@ def test_deeply_recursive_jobs_fail_and_do_not_end_the_process(make: Make) -> No
     limit = sys.getrecursionlimit()
     assert isinstance(make(forever).process_message(message()).error, RecursionError)
     assert sys.getrecursionlimit() == limit
+
+
+@pytest.mark.parametrize("way", ["return", "raise", "coroutine"])
+def test_a_list_names_its_failed_jobs_and_the_rest_is_deleted(many: JobQueue, way: str) -> None:
+    def keep_odd(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        failed = [job for job in jobs if job["number"] % 2]
+        if way == "raise":
+            raise FailedJobs(failed, ConstantBackoff(0))
+        return failed
+
+    async def later(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return keep_odd(jobs)
+
+    many.connect_processor(
+        "hello", later if way == "coroutine" else keep_odd, backoff_policy=ConstantBackoff(0)
+    )
+    with many.add_batch():
+        for number in range(10):
+            many.add_job("hello", number=number)
+    result = many.process_batch()
+    assert (result.succeeded_count(), result.failed_count()) == (5, 5)
+    left = [json.loads(message.body)["number"] for message in many.get_raw_messages()]
+    assert sorted(left) == [1, 3, 5, 7, 9]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_list_that_asks_for_its_retry_comes_back_as_a_whole(
+    many: JobQueue, is_async: bool
+) -> None:
+    # sqs-workers deletes it.
+    def again(jobs: list[dict[str, Any]]) -> None:
+        raise RetryJob(ConstantBackoff(0))
+
+    async def again_later(jobs: list[dict[str, Any]]) -> None:
+        again(jobs)
+
+    many.connect_processor("hello", again_later if is_async else again)
+    for number in range(3):
+        many.add_job("hello", number=number)
+    result = many.process_batch()
+    assert (result.succeeded_count(), result.failed_count()) == (0, 3)
+    assert len(many.get_raw_messages()) == 3
+
+
+def test_a_raw_list_names_its_failed_messages(memory_env: SQSEnv) -> None:
+    memory_env.sqs_client.create_queue(QueueName="raw")
+    raw = memory_env.queue("raw", RawQueue, batching_policy=BatchMessages(10))
+    raw.backoff_policy = ConstantBackoff(0)
+    raw.connect_raw_processor(lambda messages: [m for m in messages if m.body != "good"])
+    for body in ("good", "bad", "good"):
+        raw.add_raw_job(body)
+    result = raw.process_batch()
+    assert (result.succeeded_count(), result.failed_count()) == (2, 1)
+    assert [message.body for message in raw.get_raw_messages()] == ["bad"]
+
+
+def test_the_backoff_is_of_the_failure_else_of_the_processor_else_of_the_queue(
+    memory_env: SQSEnv,
+) -> None:
+    queue = memory_env.job_queue("one_by_one")
+    of_failure, of_processor = ConstantBackoff(1), ConstantBackoff(2)
+
+    def fail(job_name: str) -> None:
+        raise RetryJob(of_failure) if job_name == "says" else ValueError
+
+    for name, policy in (("says", of_processor), ("has", of_processor), ("neither", None)):
+        queue.connect_processor(name, fail, backoff_policy=policy)
+
+    def policy_of(name: str) -> object:
+        made = message(json.dumps({"job_name": name}), JobName=name)
+        (result,) = queue.handle([made])
+        (later,) = asyncio.run(queue.handle_async([made]))
+        assert result.backoff_policy is later.backoff_policy
+        return result.backoff_policy
+
+    assert policy_of("says") is of_failure
+    assert policy_of("has") is of_processor
+    assert policy_of("neither") is None  # the lane knows the one of the queue

@@ -1,6 +1,5 @@
 """Calls in the thread that submits them: no thread, so nothing to wait for."""
 
-import asyncio
 import contextvars
 import threading
 
@@ -43,6 +42,8 @@ def run_inline(call: Runnable, *, coroutine: bool) -> list[ProcessingResult]:
     context = contextvars.copy_context()
     if not coroutine:
         return context.run(call.run)
+    import asyncio  # workers without coroutines start without it
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -58,6 +59,8 @@ def run_inline(call: Runnable, *, coroutine: bool) -> list[ProcessingResult]:
 
 
 def _run_to_end(call: Runnable) -> list[ProcessingResult]:
+    import asyncio
+
     # Not asyncio.run(): it turns Ctrl-C into a cancellation, which would count as a failed job.
     loop = asyncio.new_event_loop()
     try:
@@ -68,6 +71,8 @@ def _run_to_end(call: Runnable) -> list[ProcessingResult]:
 
 
 async def _clear_up() -> None:
+    import asyncio
+
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()

@@ -13,7 +13,9 @@ from sqsw_cli.logs import configure_logs
 from tests.unit.cli.conftest import Sqsw
 
 JOB = CurrentJob(
-    (Message("m1", "h", "{}", {"ApproximateReceiveCount": "3"}, queue_name="emails"),), "send", {}
+    (Message("m1", "h", "{}", {"ApproximateReceiveCount": "3"}, queue_name="emails"),),
+    "send",
+    {"request_id": "17"},
 )
 
 
@@ -25,6 +27,8 @@ def test_lines_of_a_job_say_which_one(sqsw: Sqsw, capsys: pytest.CaptureFixture[
     assert line["event"] == "hello you"
     assert (line["level"], line["logger"], line["size"]) == ("warning", "myapp", 3)
     assert (line["queue"], line["job"], line["id"], line["attempt"]) == ("emails", "send", "m1", 3)
+    assert line["context"] == {"request_id": "17"}
+    assert line["seconds_s"] >= 0
 
 
 def test_jobs_that_use_structlog_are_heard_on_stderr(

@@ -48,6 +48,8 @@ def test_a_queue_has_slots_and_weight() -> None:
     assert read("emails=2") == ("emails", 2, None)
     assert read("emails,weight=3") == ("emails", None, 3)
     assert read("emails=2,weight=3") == ("emails", 2, 3)
+    asked = QUEUE_SPEC.convert("emails,group=4,weight=3", None, None)
+    assert (asked.weight, asked.group_slots) == (3, 4)
     assert read("https://sqs.eu-west-1.amazonaws.com/1/emails") == (
         "https://sqs.eu-west-1.amazonaws.com/1/emails",
         None,
@@ -56,7 +58,7 @@ def test_a_queue_has_slots_and_weight() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "=2", "emails=", "emails=0", "emails=x", "emails,w=1", "e,weight=0"]
+    "text", ["", "=2", "emails=", "emails=0", "emails=x", "emails,w=1", "e,weight=0", "e,group=0"]
 )
 def test_a_broken_queue_spec_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
@@ -68,6 +70,9 @@ def test_the_file_gives_what_the_option_did_not_say() -> None:
     assert (QueueAsked("a").share(table).slots, QueueAsked("a").share(table).weight) == (4, 3)
     assert QueueAsked("a", 1, 2).share(table).slots == 1
     assert QueueAsked("a").share({}).weight == 1
+    assert QueueAsked("a").share({"group": 5}).group_slots == 5
+    assert QueueAsked("a", group_slots=2).share({"group": 5}).group_slots == 2
+    assert QueueAsked("a").share({}).group_slots is None
 
 
 def test_a_tag_is_key_and_value() -> None:

@@ -92,3 +92,13 @@ def test_a_batch_tells_the_bus_of_its_environment_what_it_did(jobs: JobQueue) ->
     jobs.add_job("hello")
     jobs.process_batch()
     assert [type(event) for event in heard] == [MessageReceived, JobStarted, JobDone]
+
+
+def test_a_kind_is_wanted_once_somebody_listens() -> None:
+    bus = EventBus()
+    bus.subscribe(lambda _: None, QueueWarning)
+    assert bus.wants(QueueWarning)
+    assert not bus.wants(JobDone)
+    bus.subscribe(lambda _: None, JobEnded)  # later, and to its parent
+    assert bus.wants(JobDone)
+    assert not bus.wants(JobStarted)

@@ -50,3 +50,19 @@ def test_a_lease_is_ours_until_it_is_lost() -> None:
     lease = Lease()
     assert lease.expires_at == float("inf")
     assert not lease.lost.is_set()
+
+
+def test_a_lease_is_lost_when_its_event_is_set() -> None:
+    lease = Lease(5.0)
+    before = (lease.is_lost, lease.lost.is_set())
+    lease.lost.set()
+    assert (before, lease.is_lost) == ((False, False), True)
+    assert lease.lost is lease.lost
+
+
+def test_a_lease_is_sure_as_long_as_it_lasts_unless_it_may_end_before() -> None:
+    assert Lease(5.0).sure_until == 5.0
+    lease = Lease(5.0, 3.0)
+    assert (lease.expires_at, lease.sure_until) == (5.0, 3.0)
+    lease.renew(9.0)
+    assert (lease.expires_at, lease.sure_until) == (9.0, 9.0)

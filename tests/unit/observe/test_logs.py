@@ -4,13 +4,15 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from sqsw.core.errors import ConnectionFailed, TaskNotFound
+from sqsw.core.errors import AccessDenied, Busy, ConnectionFailed, TaskNotFound
 from sqsw.core.events import (
     AckFailed,
     ChildExited,
+    ChildReplaced,
     DrainStarted,
     Event,
     EventBus,
@@ -20,11 +22,14 @@ from sqsw.core.events import (
     JobFailed,
     JobRetry,
     JobStarted,
+    JobStuck,
     JobUnknown,
     LeaseLost,
     MessageDeleted,
     QueueWarning,
+    ReceiveDone,
     ReceiveError,
+    WorkerFailed,
     WorkerStarted,
     WorkerStopped,
 )
@@ -115,6 +120,14 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
             {"queue": "emails", "reason": "it will hurt", "hint": "do this"},
         ),
         (ChildExited(77, -9), "ERROR", "child_exited", {"pid": 77, "exit_code": -9}),
+        (ChildReplaced(77, "SIGHUP"), "INFO", "child_replaced", {"pid": 77, "reason": "SIGHUP"}),
+        (
+            WorkerFailed(77, AccessDenied("no", why="because")),
+            "ERROR",
+            "worker_failed",
+            {"pid": 77, "reason": "no: because"},
+        ),
+        (JobStuck(MESSAGE, "send"), "ERROR", "job_stuck", OF_JOB),
         (
             DrainStarted("SIGTERM", 2, 3, 25.0),
             "INFO",
@@ -233,3 +246,42 @@ LogListener()(JobFailed(message, "send", 1.0, ValueError("what was wrong"), 0))
     assert "what was wrong" in ended.stderr
     assert "job_done" not in ended.stderr
     assert "secret" not in ended.stderr
+
+
+def test_receives_are_logged_when_their_state_changes(records: list[logging.LogRecord]) -> None:
+    log = LogListener()
+    lost, busy = ConnectionFailed("no network"), Busy("slow down")
+    for event in (
+        *(
+            ReceiveDone("emails", 0),
+            ReceiveError("emails", lost, 1),
+            ReceiveError("emails", lost, 2),
+        ),
+        *(ReceiveError("news", lost, 1), ReceiveError("emails", busy, 1)),
+        *(ReceiveDone("emails", 3), ReceiveDone("emails", 0)),
+    ):
+        log(event)
+    assert [(r.getMessage(), r.__dict__["queue"]) for r in records] == [
+        ("receive_error", "emails"),
+        ("receive_error", "news"),
+        ("receive_error", "emails"),
+        ("receive_recovered", "emails"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text", "context"),
+    [
+        ("json", '{"request_id": "17"}', {"request_id": "17"}),
+        ("json", "{}", None),
+        ("json", "{broken", None),
+        ("pickle", '{"request_id": "17"}', None),
+    ],
+)
+def test_the_context_of_a_job_is_on_its_lines(
+    records: list[logging.LogRecord], content_type: str, text: str, context: object
+) -> None:
+    attributes = {"ContentType": content_type, "JobContext": text}
+    sent = {name: {"StringValue": value} for name, value in attributes.items()}
+    LogListener()(JobDone(replace(MESSAGE, message_attributes=sent), "send", 1.5))
+    assert getattr(records[0], "context", None) == context

@@ -1,9 +1,13 @@
 """The boto3 client: made at its first use, with the settings that were given."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError, ParamValidationError
+from botocore.hooks import HierarchicalEmitter
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
@@ -19,7 +23,7 @@ class Session:
 
     def client(self, service: str, **keywords: Any) -> Any:
         self.asked.append((service, keywords))
-        return object()
+        return SimpleNamespace(meta=SimpleNamespace(events=HierarchicalEmitter()))
 
 
 def test_nothing_is_made_before_the_first_use_and_one_client_after_it() -> None:
@@ -127,3 +131,89 @@ def test_both_clients_share_the_credentials_of_one_session(monkeypatch: pytest.M
 def test_a_session_that_is_not_boto3_s_has_one_client() -> None:
     source = ClientSource(MemorySession())
     assert source.quick_client is source.client
+
+
+def test_every_request_is_told_with_its_action() -> None:
+    told: list[str] = []
+    client = ClientSource(MemorySession(), on_request=told.append).client
+    url = client.create_queue(QueueName="jobs")["QueueUrl"]
+    client.send_message(QueueUrl=url, MessageBody="x")
+    assert told == ["CreateQueue", "SendMessage"]
+
+
+def test_a_repetition_is_a_request_too() -> None:
+    told: list[str] = []
+    # Nobody listens there: botocore repeats the call once.
+    nowhere = "http://127.0.0.1:9"
+    session = boto3.session.Session("x", "x", region_name="local")
+    source = ClientSource(
+        session, retry_max_attempts=1, endpoint_url=nowhere, on_request=told.append
+    )
+    with pytest.raises(EndpointConnectionError):
+        source.client.list_queues()
+    assert told == ["ListQueues", "ListQueues"]
+
+
+def test_credentials_of_a_file_are_read_again_after_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+
+    def write(key: str) -> None:
+        file.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = x\n")
+
+    def key_of(source: ClientSource) -> str:
+        source.refused()
+        key: str = source.client._request_signer._credentials.access_key  # type: ignore[attr-defined]  # nowhere else to be seen
+        return key
+
+    write("old")
+    ours = ClientSource(region="local")
+    theirs = ClientSource(boto3.session.Session(region_name="local"))
+    assert (key_of(ours), key_of(theirs)) == ("old", "old")
+    write("new")
+    assert (key_of(ours), key_of(theirs)) == ("new", "old")
+
+
+class Stopped(Exception):
+    """Instead of a request."""
+
+
+def user_agent(client: Any, **parameters: Any) -> str:
+    """What a client calls itself in a receive, which is not sent."""
+    seen: list[str] = []
+
+    def stop(request: Any, **_: Any) -> None:
+        seen.append(request.headers["User-Agent"].decode())
+        raise Stopped
+
+    client.meta.events.register("before-send.sqs", stop)
+    with pytest.raises(Stopped):
+        client.receive_message(QueueUrl="http://127.0.0.1:1/q", **parameters)
+    return seen[0]
+
+
+def test_the_clients_of_a_worker_cost_less_a_call_and_are_one_for_each_purpose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    source = ClientSource(region="eu-west-1")
+    plain, receiving, quick = source.client, source.receiving_client, source.quick_client
+    assert len({id(plain), id(receiving), id(quick)}) == 3
+    assert source.receiving_client is receiving
+    for client in (receiving, quick):
+        # The parameters are ours, and right: nobody looks at them again.
+        assert user_agent(client, MaxNumberOfMessages="ten").startswith("sqsw ")
+    assert user_agent(plain).startswith("Boto3/")
+    with pytest.raises(ParamValidationError):
+        plain.receive_message(QueueUrl="q", MaxNumberOfMessages="ten")  # type: ignore[arg-type]  # that is the test
+
+
+def test_a_session_of_somebody_else_decides_what_a_client_is() -> None:
+    source = ClientSource(Session())
+    assert source.client is source.receiving_client is source.quick_client

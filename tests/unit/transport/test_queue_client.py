@@ -148,3 +148,4 @@ def test_the_lease_runs_since_sqs_hid_the_message(
     (message,) = client.receive(visibility_timeout=30, wait_seconds=2)
     assert message.received_at == 1000 + seconds
     assert message.lease.expires_at == message.received_at - age + 30
+    assert message.lease.sure_until == 1000 + 30  # as if it had been hidden at once

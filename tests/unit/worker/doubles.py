@@ -129,9 +129,11 @@ def lane(
     client: Any = None,
     backoff: float | BaseException = 7,
     batch_size: int = 1,
+    max_wait: float = 0.0,
     visibility_timeout: int = 30,
     slots: int | None = None,
     weight: int = 1,
+    group_slots: int | None = None,
     shutdown_policy: ShutdownPolicy = NEVER_SHUTDOWN,
     job_name: str | None = "send",
 ) -> Lane:
@@ -150,8 +152,9 @@ def lane(
         job_name_of=lambda _: job_name,
         backoff_policy=Seconds(backoff),
         batch_size=batch_size,
+        max_wait_seconds=max_wait,
         visibility_timeout=visibility_timeout,
-        share=QueueShare(name, slots, weight),
+        share=QueueShare(name, slots, weight, group_slots),
         shutdown_policy=shutdown_policy,
     )
 

@@ -13,6 +13,8 @@ from sqsw.core.message import Message
 from sqsw.transport.batches import EntryFailure
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.lane import Lane
+from sqsw.worker.pace import Pace
+from tests.backends import wait_until
 from tests.unit.worker.doubles import (
     FakeClient,
     ManualClock,
@@ -36,12 +38,14 @@ class Kit:
         self.diary: list[Any] = []
         self.batches: list[BatchProcessingResult] = []
         self.patience: list[float] = []
+        self.pace = Pace()
         self.acknowledger = Acknowledger(
             events=self.events,
             forget=self._forget,
             on_acknowledged=self._acknowledged,
             on_batch=lambda _, result: self.batches.append(result),
             linger_seconds=0.05,
+            pace=self.pace,
             clock=self.clock,
             jitter=lambda: 1.0,
         )
@@ -102,36 +106,76 @@ def test_ten_a_call_deletes_and_returns_apart(kit: Kit) -> None:
     assert kit.acknowledger.requests == 4
 
 
-def due(kit: Kit) -> bool:
-    return kit.acknowledger._next_due() <= kit.clock.now
+def take(kit: Kit) -> list[str]:
+    """What a sender would send now."""
+    lines = kit.acknowledger._lines
+    batch = lines.take(kit.clock.now, kit.acknowledger._senders._enough()) or []
+    return [ack.message.body for ack in batch]
 
 
-def test_a_single_message_lingers_and_ten_do_not(kit: Kit) -> None:
-    kit.acknowledger.put(kit.lane, kit.message("a"), None)
-    assert kit.acknowledger._take(kit.clock.now, everything=False) is None
-    assert not due(kit)
+def put(kit: Kit, *bodies: str) -> None:
+    for body in bodies:
+        kit.acknowledger.put(kit.lane, kit.message(body), None)
+
+
+def test_a_single_message_lingers_and_ten_do_not_where_calls_wait(kit: Kit) -> None:
+    kit.pace.calls_wait = True
+    put(kit, "a")
+    assert take(kit) == []
     kit.clock.advance(0.05)
-    assert due(kit)
-    assert len(kit.acknowledger._take(kit.clock.now, everything=False) or ()) == 1
-    for _ in range(10):
-        kit.acknowledger.put(kit.lane, kit.message(""), None)
-    assert len(kit.acknowledger._take(kit.clock.now, everything=False) or ()) == 10
+    assert take(kit) == ["a"]
+    put(kit, *"bcdefghijk")
+    assert take(kit) == list("bcdefghijk")
+
+
+def test_where_calls_are_quick_a_full_batch_is_left_to_the_poller(kit: Kit) -> None:
+    put(kit, *"abcdefghij")
+    assert take(kit) == []
+    kit.acknowledger.after_receive(lane("another"))
+    assert kit.client.deletes == []
+    kit.acknowledger.after_receive(kit.lane)
+    assert kit.client.deletes == [list("abcdefghij")]
+    kit.acknowledger.after_receive(kit.lane)
+    assert len(kit.client.deletes) == 1
+
+
+def test_a_second_full_batch_and_one_that_lingered_go_to_a_sender(kit: Kit) -> None:
+    put(kit, *"abcdefghijklmnopqrst")
+    assert take(kit) == list("abcdefghij")
+    assert take(kit) == []
+    kit.clock.advance(0.05)
+    assert take(kit) == list("klmnopqrst")
+
+
+def test_a_poller_sends_nothing_where_calls_wait(kit: Kit) -> None:
+    kit.pace.calls_wait = True
+    put(kit, *"abcdefghij")
+    kit.acknowledger.after_receive(kit.lane)
+    assert kit.client.deletes == []
+
+
+def test_a_poller_survives_whatever_is_raised_at_the_end_of_its_deletes(
+    kit: Kit, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(kit, *"abcdefghij")
+    kit.acknowledger._on_acknowledged = lambda *_: 1 / 0  # type: ignore[assignment]  # fails
+    kit.acknowledger.after_receive(kit.lane)
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_fifo_messages_do_not_linger(kit: Kit) -> None:
     fifo = lane("q.fifo", client=FakeClient("q.fifo"))
     kit.acknowledger.put(fifo, kit.message("a"), None)
-    assert due(kit)
+    assert take(kit) == ["a"]
 
 
 def test_the_lane_that_waited_longest_comes_first(kit: Kit) -> None:
     other = lane("other")
     kit.acknowledger.put(other, kit.message("first"), None)
     kit.clock.advance(0.01)
-    kit.acknowledger.put(kit.lane, kit.message("second"), None)
+    put(kit, "second")
     kit.clock.advance(1)
-    batch = kit.acknowledger._take(kit.clock.now, everything=False) or []
-    assert [ack.message.body for ack in batch] == ["first"]
+    assert take(kit) == ["first"]
 
 
 @pytest.mark.parametrize(
@@ -236,10 +280,10 @@ def test_a_call_that_hangs_does_not_hold_up_the_stop() -> None:
         forget=lambda *_: None,
         on_acknowledged=lambda *_: None,
         on_batch=lambda *_: None,
-        senders=1,
+        most_senders=1,
     )
     acknowledger.start()
-    (sender,) = acknowledger._threads
+    (sender,) = acknowledger._senders._threads
     acknowledger.put(slow, message("a"), None)
     assert client.called.wait(60)
     acknowledger.put(slow, message("b"), None)
@@ -266,10 +310,62 @@ def test_whatever_is_raised_in_a_sender_it_goes_on() -> None:
         forget=lambda *_: None,
         on_acknowledged=acknowledged,
         on_batch=lambda *_: None,
-        senders=1,
+        most_senders=1,
     )
     acknowledger.start()
     acknowledger.put(lane("a", client=client), message("a"), None)
     acknowledger.put(lane("b", client=client), message("b"), None)
     assert sent.wait(60)
+    acknowledger.stop(time.monotonic() + 60)
+
+
+class Slow(FakeClient):
+    """Every delete waits until several are under way."""
+
+    def __init__(self, together: int) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(together)
+
+    def delete_batch(self, messages: Sequence[Message]) -> list[EntryFailure]:
+        self.barrier.wait(60)
+        return super().delete_batch(messages)
+
+
+def test_calls_that_wait_are_made_side_by_side() -> None:
+    client, pace = Slow(4), Pace()
+    pace.calls_wait = True
+    acknowledger = Acknowledger(
+        events=recorder()[0],
+        forget=lambda *_: None,
+        on_acknowledged=lambda *_: None,
+        on_batch=lambda *_: None,
+        linger_seconds=5,
+        pace=pace,
+    )
+    acknowledger.start()
+    slow = lane(client=client)
+    for number in range(40):
+        acknowledger.put(slow, message(str(number)), None)
+        if number % 10 == 9:  # what was there is under way, and somebody else has to take the rest
+            busy = (number + 1) // 10 % 4
+            wait_until(lambda busy=busy: client.barrier.n_waiting == busy, 60, "a sender")  # type: ignore[misc]  # a lambda
+    acknowledger.stop(time.monotonic() + 60)
+    assert len(client.deletes) == 4
+
+
+def test_a_message_never_waits_longer_than_its_time() -> None:
+    """However the senders share the watch: each message on its own, one after the other."""
+    client = FakeClient()
+    acknowledger = Acknowledger(
+        events=recorder()[0],
+        forget=lambda *_: None,
+        on_acknowledged=lambda *_: None,
+        on_batch=lambda *_: None,
+        linger_seconds=0.01,
+    )
+    acknowledger.start()
+    made = lane(client=client)
+    for number in range(1, 21):
+        acknowledger.put(made, message(str(number)), None)
+        wait_until(lambda n=number: len(client.deletes) == n, 60, "the delete")  # type: ignore[misc]  # a lambda
     acknowledger.stop(time.monotonic() + 60)

@@ -49,6 +49,7 @@ class Kit:
         self.events, self.told = recorder()
         self.threads, self.loop = HeldExecutor(), HeldExecutor()
         self.diary: list[Any] = []
+        self.room = 1_000
         self.ended: list[BatchProcessingResult] = []
         lock = threading.Lock()
         weights = {each.name: each.share.weight for each in self.lanes}
@@ -61,10 +62,15 @@ class Kit:
             lose=self.lose,
             put=self._put,
             put_back=self._put_back,
+            may_start=self._may_start,
             ended=lambda _, result: self.ended.append(result),
             events=self.events,
             clock=self.clock,
         )
+
+    def _may_start(self, lane: Lane, count: int) -> bool:
+        self.room -= count
+        return self.room >= 0
 
     def lose(self, lane: Lane, message: Message, reason: str) -> None:
         message.lease.lost.set()
@@ -249,9 +255,9 @@ def test_a_failed_message_that_comes_again_at_once_finds_its_group_empty() -> No
     kit = Kit(fifo(backoff=0))
     again = message("g1 again", group="g")
     kit.accept(*group("g", 2))
-    put = kit.dispatcher._put
+    put = kit.dispatcher._verdict._put
     # It is received again before the rest of its group has been put back.
-    kit.dispatcher._put = lambda *args: (put(*args), kit.accept(again))[0]  # type: ignore[func-returns-value]  # both
+    kit.dispatcher._verdict._put = lambda *args: (put(*args), kit.accept(again))[0]  # type: ignore[func-returns-value]  # both
     kit.end("g1", FAILED)
     assert "g1 again" in kit.running()
 
@@ -376,7 +382,7 @@ def test_whatever_is_raised_at_the_end_of_a_job_its_slot_is_free(
 
     kit = Kit(slots=1)
     kit.accept(message("a"), message("b"))
-    setattr(kit.dispatcher, f"_{where}", broken)
+    setattr(kit.dispatcher if where == "ended" else kit.dispatcher._verdict, f"_{where}", broken)
     following = kit.end("a")
     assert following is not None and bodies(following.messages) == ["b"]
     assert kit.credits.running == 1
@@ -404,3 +410,74 @@ def test_what_arrives_after_the_stop_goes_back() -> None:
     kit.accept(message("a"))
     assert kit.diary == [("back", ["a"], 0, False)]
     assert kit.running() == []
+
+
+def test_what_may_not_start_waits_and_goes_back_at_the_end() -> None:
+    kit = Kit()
+    kit.room = 1
+    kit.accept(message("a"), message("b"))
+    assert kit.running() == ["a"]
+    assert kit.end("a") is None
+    kit.dispatcher.quiet()
+    assert kit.diary == [("put", "a", None), ("back", ["b"], 0, False)]
+
+
+def test_a_job_whose_lease_was_lost_before_it_started_does_not_count_as_started() -> None:
+    kit = Kit(slots=1)
+    kit.room = 2
+    lost = message("b")
+    kit.accept(message("a"), lost, message("c"))
+    kit.lose(kit.lane, lost, "over")
+    following = kit.end("a")
+    assert following is not None and bodies(following.messages) == ["c"]
+
+
+def test_a_list_is_gathered_and_goes_when_its_time_is_over() -> None:
+    kit = Kit(lane(batch_size=3, max_wait=2))
+    kit.accept(message("a"))
+    assert (kit.running(), kit.dispatcher.waiting()) == ([], 1)
+    assert kit.dispatcher.gathering_seconds(kit.lane) == 2
+    kit.clock.advance(1)
+    kit.accept(message("b"))
+    assert kit.dispatcher.gathering_seconds(kit.lane) == 1
+    kit.clock.advance(1)
+    kit.dispatcher.accept(kit.lane, [])
+    assert kit.running() == ["a", "b"]
+    assert kit.dispatcher.gathering_seconds(kit.lane) is None
+
+
+def test_a_list_whose_time_is_over_goes_when_a_slot_is_free() -> None:
+    kit = Kit(lane(batch_size=2, max_wait=2), slots=1)
+    kit.accept(message("a"), message("b"), message("c"))
+    kit.clock.advance(2)
+    following = kit.end("a")
+    assert following is not None and bodies(following.messages) == ["c"]
+
+
+def test_a_list_that_is_gathered_holds_no_slot_and_goes_back_at_the_end() -> None:
+    kit = Kit(lane(batch_size=3, max_wait=2), slots=1)
+    kit.accept(message("a"))
+    assert kit.credits.take(kit.lane.name, 1, 0) == 1
+    kit.dispatcher.quiet()
+    assert kit.diary == [("back", ["a"], 0, False)]
+    kit.accept(message("late"))
+    assert kit.diary[-1] == ("back", ["late"], 0, False)
+
+
+def test_a_message_of_a_list_whose_lease_is_lost_leaves_it() -> None:
+    kit = Kit(lane(batch_size=3, max_wait=2))
+    lost = message("b")
+    kit.accept(message("a"), lost)
+    kit.lose(kit.lane, lost, "over")
+    kit.accept(message("c"))
+    assert kit.running() == ["a", "c"]
+
+
+def test_groups_of_a_standard_queue_share_the_slots_when_they_are_limited() -> None:
+    kit = Kit(lane(group_slots=2))
+    kit.accept(*group("g", 5), *group("h", 1))
+    assert kit.running() == ["g1", "g2", "h1"]
+    following = kit.end("g1")
+    assert following is not None and bodies(following.messages) == ["g3"]
+    kit.dispatcher.quiet()
+    assert [entry[1] for entry in kit.diary[1:]] == [["g4"], ["g5"]]

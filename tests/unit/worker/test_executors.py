@@ -12,6 +12,7 @@ import pytest
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.inline import InlineExecutor, run_inline
+from sqsw.worker.executors.late import LateExecutor
 from sqsw.worker.executors.loop import LoopExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
 from tests.unit.worker.doubles import our_threads
@@ -307,3 +308,34 @@ def test_ctrl_c_in_an_inline_job_goes_up() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         InlineExecutor().submit(Interrupted(lambda: None), Ends())
+
+
+def test_an_executor_is_made_when_its_first_call_comes() -> None:
+    made: list[InlineExecutor] = []
+
+    def make() -> InlineExecutor:
+        made.append(InlineExecutor())
+        return made[-1]
+
+    late, ran = LateExecutor(make), list[str]()
+    late.start()
+    late.quiet()
+    late.cancel(FakeCall(lambda: None))
+    late.stop(0)
+    assert made == []
+    for name in "ab":
+        late.submit(FakeCall(lambda name=name: ran.append(name)), lambda *_: None)  # type: ignore[misc]  # a lambda
+    assert (len(made), ran) == (1, ["a", "b"])
+
+
+def test_jobs_of_a_late_executor_have_the_context_of_who_started_the_worker() -> None:
+    seen: list[str] = []
+    executor = LateExecutor(ThreadExecutor)
+    token = VARIABLE.set("at the start")
+    executor.start()
+    VARIABLE.reset(token)
+    ended = threading.Event()
+    executor.submit(FakeCall(lambda: seen.append(VARIABLE.get())), lambda *_: ended.set())
+    assert ended.wait(60)
+    executor.stop(time.monotonic() + 60)
+    assert seen == ["at the start"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sqsw.core.errors import AccessDenied
-from sqsw.core.events import ExtensionFailed, LeaseLost, VisibilityExtended
+from sqsw.core.events import BeatLate, ExtensionFailed, LeaseLost, VisibilityExtended
 from sqsw.core.message import Message
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds
 from sqsw.worker.lane import Lane
@@ -177,7 +177,7 @@ def test_what_is_being_acknowledged_is_not_lost(kit: Kit, seconds: float) -> Non
 def test_near_twelve_hours_a_lease_gets_what_is_left(kit: Kit) -> None:
     watched = kit.watch("a")
     kit.clock.advance(43_200 - 25)
-    watched.lease.expires_at = kit.clock.now + 10
+    watched.lease.renew(kit.clock.now + 10)
     kit.heartbeat.beat()
     assert kit.client.changes == [[("a", 20)]]
     kit.clock.advance(15)
@@ -289,3 +289,55 @@ def test_a_lease_that_is_half_gone_when_it_comes_is_extended_at_once() -> None:
 def test_how_often_it_beats() -> None:
     assert beat_seconds([]) == 1.0
     assert beat_seconds([lane(visibility_timeout=2), lane(visibility_timeout=300)]) == 0.5
+
+
+def test_a_beat_is_late_when_it_comes_more_than_a_fourth_of_the_lease_after_its_time() -> None:
+    events, told = recorder(BeatLate)
+    heartbeat = Heartbeat(
+        events=events,
+        on_lost=lambda *_: None,
+        is_acknowledging=lambda _: False,
+        interval=1.0,
+        shortest_lease=20.0,
+    )
+    heartbeat._tell_if_late(5.0)
+    heartbeat._tell_if_late(5.1)
+    assert told == [BeatLate(5.1, 9.0)]
+
+
+def test_the_thread_finds_out_that_it_is_late(clock: ManualClock) -> None:
+    kit = Kit(clock)
+    events, told = recorder(BeatLate)
+    kit.heartbeat._events = events
+    wait = kit.heartbeat._wake.wait
+
+    def held_up(timeout: float | None = None) -> bool:
+        clock.advance(9)
+        return wait(0.01)
+
+    kit.heartbeat._wake.wait = held_up  # type: ignore[method-assign]  # what holds the interpreter
+    kit.heartbeat.start()
+    wait_until(lambda: told, 60, "the event")
+    kit.heartbeat.stop(clock.now + 60)
+    assert told[0] == BeatLate(8.0, 14.0)
+
+
+def test_a_lease_that_sqs_may_have_begun_early_is_extended_early(clock: ManualClock) -> None:
+    kit = Kit(clock)
+    made = kit.watch("a")
+    # The long poll that brought it had waited for 20 seconds; it may have been hidden at once.
+    made.lease.sure_until = clock.now + 10
+    kit.heartbeat.beat()
+    assert kit.client.changes == [[("a", 30)]]
+    assert made.lease.sure_until == made.lease.expires_at == clock.now + 30
+    kit.heartbeat.beat()
+    assert len(kit.client.changes) == 1
+
+
+def test_a_lease_that_may_be_over_is_extended_and_not_given_up(clock: ManualClock) -> None:
+    kit = Kit(clock)
+    made = kit.watch("a")
+    made.lease.sure_until = clock.now - 5
+    kit.heartbeat.beat()
+    assert kit.client.changes == [[("a", 30)]]
+    assert kit.lost == []

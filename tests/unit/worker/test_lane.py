@@ -8,7 +8,7 @@ import pytest
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.transport.batches import EntryFailure
-from sqsw.worker.lane import Call, cut_calls, is_final, receive
+from sqsw.worker.lane import Call, is_final, receive
 from tests.unit.worker.doubles import FakeClient, Seconds, lane, message, refused, throttled
 
 FAILED = ProcessingResult(False)
@@ -68,42 +68,6 @@ def test_whatever_is_raised_is_a_failure_of_each_message(error: BaseException) -
 @pytest.mark.parametrize("results", [[], [SUCCEEDED] * 3, None])
 def test_a_result_for_each_message_or_none_counts(results: object) -> None:
     assert not any(result.success for result in call(lambda _: results, 2).run())
-
-
-def bodies(calls: Sequence[Call]) -> list[list[str]]:
-    return [[message.body for message in call.messages] for call in calls]
-
-
-def test_one_message_is_one_call() -> None:
-    messages = [message("a"), message("b")]
-    assert bodies(list(cut_calls(lane(), messages))) == [["a"], ["b"]]
-
-
-def test_lists_have_the_size_of_the_batch() -> None:
-    messages = [message(body) for body in "abcde"]
-    assert bodies(list(cut_calls(lane(batch_size=2), messages))) == [["a", "b"], ["c", "d"], ["e"]]
-
-
-def test_a_list_of_a_fifo_queue_is_of_one_group_and_one_job() -> None:
-    fifo = lane("q.fifo", batch_size=10)
-    messages = [message("g1", group="g"), message("g2", group="g"), message("h1", group="h")]
-    assert bodies(list(cut_calls(fifo, messages))) == [["g1", "g2"], ["h1"]]
-    names = iter(["x", "x", "y"])
-    object.__setattr__(fifo, "job_name_of", lambda _: next(names))
-    messages = [message(f"g{n}", group="g") for n in (1, 2, 3)]
-    assert bodies(list(cut_calls(fifo, messages))) == [["g1", "g2"], ["g3"]]
-
-
-def test_groups_mean_nothing_on_a_standard_queue() -> None:
-    (only,) = cut_calls(lane(), [message(group="g")])
-    assert only.group is None
-
-
-def test_a_message_that_cannot_be_told_apart_still_gets_its_call() -> None:
-    strange = lane()
-    object.__setattr__(strange, "kind_of", lambda _: 1 / 0)
-    (only,) = cut_calls(strange, [message("a")])
-    assert (only.kind, only.job_names) == ("thread", [None])
 
 
 def test_a_receive_is_one_call() -> None:

@@ -1,6 +1,7 @@
 """Messages are received within the credit, and errors never end the worker."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from sqsw.core.events import ReceiveDone
 from sqsw.core.message import Message
 from sqsw.worker.credits import Credits
 from sqsw.worker.lane import Lane, Poll
+from sqsw.worker.pace import CALLS, Pace
 from sqsw.worker.poller import Poller
-from tests.unit.worker.doubles import FakeClient, lane, message, names, recorder
+from tests.backends import wait_until
+from tests.unit.worker.doubles import FakeClient, lane, message, names, our_threads, recorder
 
 
 class Kit:
@@ -26,15 +29,23 @@ class Kit:
         self.accepted: list[Sequence[Message]] = []
         self.ended: list[int] = []
         self.broken = False
+        self.room = float("inf")
+        self.gathering: float | None = None
+        self.after: list[int] = []
+        self.pace = Pace()
         self.fatal: list[BaseException] = []
         self.poller = Poller(
             self.lane,
             self.credits,
             accept=lambda _, messages: self.accepted.append(messages),
+            room=lambda _: self.room,
             poll_begins=self._begins,
             poll_ended=self._ended,
+            gathering_seconds=lambda _: self.gathering,
+            after_receive=lambda _: self.after.append(len(self.accepted)),
             on_fatal=self.fatal.append,
             events=self.events,
+            pace=self.pace,
             jitter=lambda: 1.0,
         )
         # The pause after an error: over at once, and written down.
@@ -76,12 +87,12 @@ def test_no_credit_no_receive() -> None:
     assert kit.client.receives == []
 
 
-def test_errors_back_off_up_to_thirty_seconds() -> None:
+def test_errors_back_off_up_to_less_than_half_a_minute() -> None:
     kit = Kit()
     kit.client.inbox = [ConnectionFailed("no network")] * 9
     for _ in range(9):
         kit.poller.step()
-    assert kit.pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert kit.pauses == [0.5, 1, 2, 4, 8, 16, 25, 25, 25]
     assert [event.retry_seconds for event in kit.told] == kit.pauses
     assert names(kit.told) == ["ReceiveError"] * 9
     assert kit.credits.take("emails", 10, 0) == 8
@@ -169,13 +180,114 @@ def test_its_thread_ends_after_quiet() -> None:
         kit.lane,
         Credits({"emails": 1}, 1, 0, threading.Lock()),
         accept=lambda _, messages: None,
+        room=lambda _: 10,
         poll_begins=lambda _: Poll(20, False),
         poll_ended=lambda *_: None,
+        gathering_seconds=lambda _: None,
+        after_receive=lambda _: None,
         on_fatal=kit.fatal.append,
         events=kit.events,
+        pace=Pace(),
     )
     kit.poller.start()
     kit.poller.start()
     assert kit.poller.is_alive()
     kit.poller.stop(float("inf"))
     assert not kit.poller.is_alive()
+
+
+def full() -> list[Message]:
+    return [message() for _ in range(10)]
+
+
+def test_what_is_best_done_by_this_thread_is_done_after_it_handed_over() -> None:
+    kit = Kit()
+    kit.client.inbox = [[message("a")], []]
+    kit.poller.step()
+    kit.poller.step()
+    assert kit.after == [1]  # not after a receive that brought nothing
+
+
+def test_no_more_is_asked_for_than_the_policy_wants() -> None:
+    kit = Kit()
+    kit.room = 3
+    kit.poller.step()
+    kit.room = 0
+    assert kit.poller.step() == 0
+    assert [count for count, _, _ in kit.client.receives] == [3]
+
+
+@pytest.mark.parametrize(
+    ("gathering", "pause", "wait"),
+    [(5.0, 1.0, 1), (2.0, 1.0, 1), (1.5, 1.0, 0), (0.3, 0.3, 0), (-1.0, None, 0)],
+)
+def test_the_rest_of_a_list_is_asked_for_once_a_second(
+    gathering: float, pause: float | None, wait: int
+) -> None:
+    kit = Kit(batch_size=25)
+    kit.gathering = gathering
+    kit.poller.step()
+    assert kit.pauses == ([] if pause is None else [pause])
+    assert [wait for _, wait, _ in kit.client.receives] == [wait]
+
+
+def test_a_list_is_asked_for_at_once_while_receives_come_back_full() -> None:
+    kit = Kit(batch_size=25)
+    kit.gathering = 5.0
+    kit.poller._full = 1
+    kit.poller.step()
+    assert kit.pauses == []
+
+
+class Endless(FakeClient):
+    """Every receive comes back full, after a while; it counts how many wait at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most, self.now, self.lock = 0, 0, threading.Lock()
+
+    def receive(self, *args: Any, **keywords: Any) -> list[Message]:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.02)
+        with self.lock:
+            self.now -= 1
+        self.receives.append((10, 20, 30))
+        return full()
+
+
+@pytest.mark.parametrize(("waited_seconds", "most"), [(0.015, 4), (0.001, 1)])
+def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait(
+    waited_seconds: float, most: int
+) -> None:
+    kit, client = Kit(slots=1000), Endless()
+    del kit.poller._quiet.wait
+    kit.poller.lane = lane(client=client)
+    for _ in range(CALLS):
+        kit.pace.note(waited_seconds)
+    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit.poller.start()
+    wait_until(lambda: client.most == most and len(client.receives) > 12, 60, "the receives")
+    kit.poller.stop(float("inf"))
+    assert client.most == most
+    assert not our_threads()
+
+
+def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
+    kit = Kit()
+    kit.pace.calls_wait = True
+    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit.client.inbox = [full(), [message()]]
+    kit.poller._help()
+    assert [wait for _, wait, _ in kit.client.receives] == [1, 1]  # no second long poll
+
+
+def test_a_full_receive_shows_how_long_calls_wait() -> None:
+    kit = Kit(slots=10)
+    noted: list[tuple[float, float]] = []
+    kit.pace.note_since = noted.append  # type: ignore[method-assign,assignment]  # written down
+    kit.client.inbox = [full(), [message()], []]
+    for _ in range(3):
+        kit.poller.step()
+    assert len(noted) == 1  # the others may have waited for messages

@@ -67,3 +67,60 @@ def test_a_lane_can_be_cleared() -> None:
     ready.add(call(b))
     assert ready.clear("a") == [first]
     assert picked(ready, 2) == "b"
+
+
+def group_call(of: Lane, group: str) -> Call:
+    made = call(of, group)
+    made.fair_group = group
+    return made
+
+
+def test_a_group_holds_no_more_than_its_slots_and_the_others_go_on() -> None:
+    fair = lane(group_slots=2)
+    ready = make(fair)
+    noisy = [group_call(fair, "noisy") for _ in range(4)]
+    for each in noisy:
+        ready.add(each)
+    calm = group_call(fair, "calm")
+    ready.add(calm)
+    assert [ready.pick() for _ in range(4)] == [noisy[0], noisy[1], calm, None]
+    assert ready.credits.waiting(fair.name) == 2
+    ready.end(noisy[0], 0.1)
+    assert [ready.pick() for _ in range(2)] == [noisy[2], None]
+    for each in (noisy[1], noisy[2]):
+        ready.end(each, 0.1)
+    assert [ready.pick() for _ in range(2)] == [noisy[3], None]
+    assert ready.credits.waiting(fair.name) == 0
+
+
+def test_what_waits_for_its_group_takes_no_credit_from_the_others() -> None:
+    fair = lane(group_slots=1)
+    ready = make(fair, slots=4)
+    for _ in range(4):
+        ready.add(group_call(fair, "noisy"))
+    ready.pick()
+    assert ready.credits.take(fair.name, 10, 0) == 3
+
+
+def test_what_waits_for_its_group_is_cleared_as_well() -> None:
+    fair = lane(group_slots=1)
+    ready = make(fair)
+    calls = [group_call(fair, "g") for _ in range(3)]
+    for each in calls:
+        ready.add(each)
+    running = ready.pick()
+    assert ready.clear(fair.name) == calls[1:]
+    assert running is not None
+    ready.end(running, 0.1)
+    assert (ready.pick(), ready.credits.waiting(fair.name)) == (None, 0)
+    ready.add(again := group_call(fair, "g"))
+    assert ready.pick() is again
+
+
+def test_a_lane_whose_policy_wants_no_more_jobs_holds_up_no_other() -> None:
+    a, b = lane("a", weight=9), lane("b")
+    ready = make(a, b)
+    for each in (a, b):
+        ready.add(call(each))
+    picked = [ready.pick(lambda lane, _: lane is b) for _ in range(2)]
+    assert [each and each.lane.name for each in picked] == ["b", None]

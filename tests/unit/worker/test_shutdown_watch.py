@@ -14,6 +14,7 @@ from sqsw.shutdown_policies import (
     IdleShutdown,
     MaxTasksShutdown,
     NeverShutdown,
+    OrShutdown,
 )
 from sqsw.worker.lane import Lane
 from sqsw.worker.shutdown_watch import ShutdownWatch
@@ -315,4 +316,40 @@ def test_the_verbs_of_a_role_change_nothing() -> None:
         kit.watch.start()
         kit.watch.quiet()
     kit.poll()
+    assert kit.decided == [["q0"]]
+
+
+def test_no_more_jobs_start_than_a_policy_wants() -> None:
+    policy = MaxTasksShutdown(3)
+    kit = Kit(policy, policy)
+    first, second = kit.lanes
+    assert kit.watch.room(first) == 3
+    assert kit.watch.may_start(first, 1)
+    assert kit.watch.may_start(second, 1)  # they share the policy, and so what is left
+    assert kit.watch.may_start(first, 1)
+    assert not kit.watch.may_start(second, 1)
+    assert kit.watch.room(second) == 0
+    kit.watch.may_start(first, -1)  # its lease was lost
+    assert kit.watch.may_start(second, 1)
+    assert kit.decided == []
+
+
+def test_a_policy_without_a_number_sets_no_limit() -> None:
+    kit = Kit(OrShutdown(ASAP_SHUTDOWN, NEVER_SHUTDOWN))
+    assert kit.watch.room(kit.lanes[0]) == float("inf")
+    assert kit.watch.may_start(kit.lanes[0], 1_000)
+
+
+def test_the_smaller_number_of_two_policies_counts() -> None:
+    kit = Kit(OrShutdown(ASAP_SHUTDOWN, MaxTasksShutdown(9), MaxTasksShutdown(4)))
+    assert kit.watch.room(kit.lanes[0]) == 4
+
+
+def test_a_receive_that_brings_nothing_says_nothing_while_another_one_waits() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    (only,) = kit.lanes
+    helper, main = kit.watch.poll_begins(only), kit.watch.poll_begins(only)
+    kit.watch.poll_ended(only, helper, 0)
+    assert kit.decided == []
+    kit.watch.poll_ended(only, main, 0)
     assert kit.decided == [["q0"]]

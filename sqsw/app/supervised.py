@@ -1,0 +1,232 @@
+"""Run the jobs of an environment in several processes under a supervisor."""
+
+import pickle
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
+from typing import Any
+
+from sqsw.app.opening import open_env
+from sqsw.app.running import queues_to_work, run_queues, subscribe
+from sqsw.core.contracts import ShutdownPolicy
+from sqsw.core.errors import SettingsError
+from sqsw.core.events import (
+    ChildExited,
+    ChildReplaced,
+    Event,
+    EventBus,
+    Listener,
+    QueueWarning,
+    WorkerFailed,
+)
+from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.core.worker_report import Ending, WorkerReport
+from sqsw.observe.logs import LogListener
+from sqsw.observe.policy_listener import PolicyListener
+from sqsw.observe.tally import Tally
+from sqsw.queue.work import ending_of
+from sqsw.sqs_env import SQSEnv
+from sqsw.worker.children import end_at_once as end_at_once
+from sqsw.worker.recycling import RecyclePolicy as RecyclePolicy
+from sqsw.worker.supervisor import Supervisor
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """What a worker process is told to do: names and values, for it is spawned.
+
+    Attributes
+    ----------
+    open_env :
+        Loads the apps and plugins; what it holds is pickled.
+    shares, settings, processors_from :
+        As for :func:`sqsw.app.running.run_queues`.
+    """
+
+    open_env: Callable[[], SQSEnv]
+    shares: Sequence[QueueShare]
+    settings: WorkerSettings
+    processors_from: str | None = None
+
+
+def run_supervised(
+    order: WorkOrder,
+    processes: int = 1,
+    *,
+    recycle: RecyclePolicy | None = None,
+    shutdown_policy_maker: Callable[[], ShutdownPolicy] | None = None,
+    listeners: Iterable[Listener] = (),
+    logs: LogListener | None = None,
+) -> WorkerReport:
+    """Run the jobs in spawned processes until a signal or the shutdown policy ends it.
+
+    Parameters
+    ----------
+    processes :
+        Worker processes, each with all slots of the settings.
+    recycle :
+        When a process is replaced by a new one.
+    shutdown_policy_maker :
+        Makes the one policy for all of them.
+    listeners :
+        Told here of what happens in all processes; messages come without their bodies. Where one
+        has a method ``subscribe_to``, it chooses the events itself.
+    logs :
+        Logs what becomes of the processes; their jobs they log themselves.
+
+    Raises
+    ------
+    SettingsError
+        The order cannot be handed to another process.
+    QueueNotFound, AccessDenied, AppLoadError
+        No process ever came up, for this reason.
+    """
+    _refuse_unpicklable(order)
+    events, tally = EventBus(), Tally()
+    tally.subscribe_to(events)
+    policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
+    supervisor = Supervisor(
+        work_in_child,
+        [(_within(order, policy),)],
+        processes,
+        method="spawn",
+        drain_seconds=order.settings.drain_seconds,
+        recycle=recycle,
+        events=events,
+        relay=events.publish,
+    )
+    if policy is not None:
+        PolicyListener(policy, lambda: supervisor.stop("shutdown_policy")).subscribe_to(events)
+    events.subscribe(_Once(logs or LogListener()), *_Once.KINDS)
+    for listener in listeners:
+        subscribe(listener, events)
+    done = supervisor.run()
+    return tally.report(done.stopped_by, forced=done.forced)
+
+
+def work_in_child(order: WorkOrder, tell: Callable[[Event], None]) -> Ending:
+    """What a worker process runs."""
+    env = order.open_env()
+    env.events.subscribe(tell)
+    if not env.events.has_listener(LogListener):
+        _ChildLog().subscribe_to(env.events)
+    report = run_queues(
+        env,
+        order.shares,
+        settings=order.settings,
+        processors_from=order.processors_from,
+        load=order.open_env,
+    )
+    return ending_of(report)
+
+
+def run_app(
+    app_paths: Sequence[str],
+    shares: Sequence[QueueShare] = (),
+    *,
+    settings: WorkerSettings,
+    shutdown_policy_maker: Callable[[], ShutdownPolicy] | None = None,
+    session_maker: Callable[[], Any] | None = None,
+    listeners: Iterable[Listener] = (),
+    processors_from: str | None = None,
+    processes: int = 1,
+    recycle: RecyclePolicy | None = None,
+    **opening: Any,
+) -> WorkerReport:
+    """Load apps and plugins, and run their jobs: ``sqsw work`` without the command line.
+
+    See :func:`~sqsw.app.opening.open_env` (which takes what else is given),
+    :func:`~sqsw.app.running.queues_to_work`, :func:`~sqsw.app.running.run_queues` and, for several
+    processes or ones that are replaced, :func:`run_supervised`. What is loaded there has to be
+    picklable: ``session_maker`` must be a function of a module.
+    """
+    load = partial(open_env, app_paths, session_maker=session_maker, **opening)
+    env = load()
+    order = WorkOrder(
+        load,
+        queues_to_work(env, shares, processors_from=processors_from),
+        settings,
+        processors_from,
+    )
+    if processes == 1 and recycle is None:
+        return run_queues(
+            env,
+            order.shares,
+            settings=settings,
+            shutdown_policy_maker=shutdown_policy_maker,
+            listeners=listeners,
+            processors_from=processors_from,
+            load=load,
+        )
+    refuse_memory(env)
+    return run_supervised(
+        order,
+        processes,
+        recycle=recycle,
+        shutdown_policy_maker=shutdown_policy_maker,
+        listeners=listeners,
+    )
+
+
+def refuse_memory(env: SQSEnv) -> None:
+    """Refuse queues that other processes do not see.
+
+    Raises
+    ------
+    SettingsError
+        The environment has a MemorySession.
+    """
+    from sqsw.memory_sqs import MemorySession
+
+    if isinstance(env.clients.session, MemorySession):
+        raise SettingsError(
+            "queues in memory cannot be worked by several processes",
+            why="a MemorySession lives in one process",
+            next="take a file: LocalSession(path), --local or SQSW_LOCAL; or --processes 1",
+        )
+
+
+class _ChildLog(LogListener):
+    """The log of a child: what is wrong with a queue is said once, by the supervisor."""
+
+    def queue_warning(self, event: QueueWarning) -> None:
+        pass
+
+
+class _Once:
+    """Logs what concerns the processes; what each of them says about a queue only once."""
+
+    KINDS = (ChildExited, ChildReplaced, WorkerFailed, QueueWarning)
+
+    def __init__(self, logs: LogListener) -> None:
+        self._logs = logs
+        self._warnings: set[QueueWarning] = set()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, QueueWarning):
+            if event in self._warnings:
+                return
+            self._warnings.add(event)
+        self._logs(event)
+
+
+def _within(order: WorkOrder, policy: Any) -> WorkOrder:
+    """The order with polls that end before a policy wants to leave for want of work."""
+    ask = getattr(policy, "seconds_left", None)
+    seconds = None if ask is None else ask()
+    if seconds is None:
+        return order
+    wait_seconds = min(order.settings.wait_seconds, max(1, ceil(seconds)))
+    return replace(order, settings=replace(order.settings, wait_seconds=wait_seconds))
+
+
+def _refuse_unpicklable(order: WorkOrder) -> None:
+    try:
+        pickle.dumps(order)
+    except Exception as error:
+        raise SettingsError(
+            "worker processes cannot be started",
+            why=f"what they are to load cannot be handed to them: {error}",
+            next="pass functions of modules, and no sessions; queues in memory live in one process",
+        ) from error

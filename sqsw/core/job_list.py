@@ -1,0 +1,70 @@
+"""A list of jobs that one call runs, and which of them failed."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult
+
+
+class JobList:
+    """What one call is given, and what it says about it.
+
+    A function names the jobs that failed: it returns them in a list, or raises (or returns)
+    :class:`~sqsw.core.results.FailedJobs`. What else it returns means nothing, as ever.
+    """
+
+    def __init__(self, jobs: Sequence[object]) -> None:
+        self.jobs = jobs
+        self._returned: object = None
+
+    def noting(self, call: Callable[[], Any]) -> Callable[[], Any]:
+        """The same call; what it returns is remembered, also if that is to be awaited."""
+
+        def noted() -> Any:
+            self._returned = call()
+            if inspect.isawaitable(self._returned):
+                return self._awaited(self._returned)
+            return self._returned
+
+        return noted
+
+    async def _awaited(self, awaitable: Awaitable[object]) -> None:
+        self._returned = None
+        self._returned = await awaitable
+
+    def results(self, result: ProcessingResult) -> list[ProcessingResult]:
+        """A result for each job, out of the one of the call."""
+        named = result.error if result.error is not None else self._returned
+        if isinstance(named, FailedJobs):
+            failed = named
+        elif result.success and isinstance(named, list | tuple) and self._has_any(named):
+            failed = FailedJobs(named)
+        else:
+            return [result] * len(self.jobs)
+        places = self._places(failed.jobs)
+        if None in places:
+            wrong = ValueError(
+                "it named failed jobs of which some are not in the list it was given"
+            )
+            wrong.__cause__ = failed
+            return [ProcessingResult(False, error=wrong)] * len(self.jobs)
+        failure = ProcessingResult(False, failed.backoff_policy, failed)
+        return [failure if place in places else SUCCEEDED for place in range(len(self.jobs))]
+
+    def _has_any(self, named: Sequence[object]) -> bool:
+        return any(place is not None for place in self._places(named))
+
+    def _places(self, named: Sequence[object]) -> list[int | None]:
+        """Where these stand in the list: the very objects, else equal ones, each one once."""
+        by_identity = {id(job): place for place, job in enumerate(self.jobs)}
+        free = dict(enumerate(self.jobs))
+        places: list[int | None] = []
+        for each in named:
+            place = by_identity.get(id(each))
+            if place not in free:
+                place = next((p for p, job in free.items() if job == each), None)
+            if place is not None:
+                del free[place]
+            places.append(place)
+        return places

@@ -1,0 +1,19 @@
+"""What may be said of a processor beside its function."""
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from sqsw.core.contracts import Backoff
+from sqsw.middleware.chain import Middleware
+
+#: Where the function of a processor runs; see :class:`~sqsw.processors.Processor`.
+Executor = Literal["auto", "process"]
+
+
+class ProcessorOptions(TypedDict, total=False):
+    """The keywords for that; see :class:`~sqsw.processors.Processor`."""
+
+    backoff_policy: Backoff | None
+    middlewares: Sequence[Middleware]
+    time_limit: float | None
+    executor: Executor

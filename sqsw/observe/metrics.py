@@ -1,0 +1,164 @@
+"""Figures of workers, for Prometheus.
+
+The library for it is imported when a :class:`Metrics` is made.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sqsw.core.events import (
+    Event,
+    EventBus,
+    JobDone,
+    JobDropped,
+    JobEnded,
+    JobFailed,
+    JobRetry,
+    JobStarted,
+    JobUnknown,
+    LeaseLost,
+    ReceiveDone,
+    ReceiveError,
+    RequestSent,
+)
+from sqsw.observe.health import Health
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+#: seconds: upper bounds of the histograms, from quick jobs to those of hours
+_SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400)
+
+_OUTCOMES: dict[type[Event], str] = {
+    JobDone: "done",
+    JobFailed: "failed",
+    JobRetry: "retried",
+    JobDropped: "dropped",
+}
+
+
+class Metrics:
+    """Counts events, in one process or for many.
+
+    Parameters
+    ----------
+    health :
+        Knows the signs of life, for slots and what is in hand.
+    """
+
+    def __init__(self, health: Health) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Histogram
+
+        self._health = health
+        self._registry = registry = CollectorRegistry()
+        self._jobs: Counter = Counter(
+            "sqsw_jobs", "Jobs that ended.", ["queue", "job", "outcome"], registry=registry
+        )
+        self._run: Histogram = Histogram(
+            "sqsw_job_run_seconds",
+            "How long jobs ran.",
+            ["queue", "job"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._wait: Histogram = Histogram(
+            "sqsw_job_wait_seconds",
+            "From the send of a job to its first start.",
+            ["queue", "job"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._leases: Counter = Counter(
+            "sqsw_leases_lost", "Leases that ended too early.", ["queue"], registry=registry
+        )
+        self._receives: Counter = Counter(
+            "sqsw_receives",
+            "Receives, by what came of them.",
+            ["queue", "result"],
+            registry=registry,
+        )
+        self._messages: Counter = Counter(
+            "sqsw_messages_received", "Messages that came.", ["queue"], registry=registry
+        )
+        self._requests: Counter = Counter(
+            "sqsw_worker_requests",
+            "Requests to SQS, each repetition counted.",
+            ["action"],
+            registry=registry,
+        )
+        registry.register(_Now(health))
+
+    def subscribe_to(self, events: EventBus) -> None:
+        """Listen to the events that are counted."""
+        events.subscribe(
+            self,
+            JobEnded,
+            JobStarted,
+            JobUnknown,
+            LeaseLost,
+            ReceiveDone,
+            ReceiveError,
+            RequestSent,
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, JobEnded):
+            queue, job = event.message.queue_name, event.job_name or ""
+            self._jobs.labels(queue, job, _OUTCOMES[type(event)]).inc()
+            self._run.labels(queue, job).observe(event.duration_seconds)
+        elif isinstance(event, JobStarted):
+            self._started(event)
+        elif isinstance(event, JobUnknown):
+            # Whoever may send chooses such a name: it must not become a series.
+            self._jobs.labels(event.message.queue_name, "", "unknown").inc()
+        elif isinstance(event, LeaseLost):
+            self._leases.labels(event.message.queue_name).inc()
+        elif isinstance(event, ReceiveDone):
+            self._receives.labels(event.queue_name, "filled" if event.count else "empty").inc()
+            self._messages.labels(event.queue_name).inc(event.count)
+        elif isinstance(event, ReceiveError):
+            self._receives.labels(event.queue_name, "error").inc()
+        elif isinstance(event, RequestSent):
+            self._requests.labels(event.action).inc()
+
+    def _started(self, event: JobStarted) -> None:
+        message = event.message
+        sent = message.attributes.get("SentTimestamp", "")
+        if sent.isdecimal() and message.receive_count == 1:
+            # Clocks of two machines may differ.
+            seconds = max(0.0, event.at - int(sent) / 1000)
+            self._wait.labels(message.queue_name, event.job_name or "").observe(seconds)
+
+    def text(self) -> bytes:
+        """All figures in Prometheus' text format."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self._registry)
+
+
+class _Now:
+    """What holds at this moment, asked for when somebody looks."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.core import GaugeMetricFamily
+
+        pulses = self._health.pulses().values()
+        figures: dict[str, tuple[str, Any]] = {
+            "sqsw_worker_processes": ("Worker processes.", len(pulses)),
+            "sqsw_slots": ("Jobs that can run at once.", sum(p.slots for p in pulses)),
+            "sqsw_slots_busy": ("Messages whose jobs run.", sum(p.running for p in pulses)),
+            "sqsw_worker_memory_bytes": ("Memory.", sum(p.memory_bytes for p in pulses)),
+        }
+        for name, (text, value) in figures.items():
+            yield GaugeMetricFamily(name, text, value=value)
+        in_hand = GaugeMetricFamily(
+            "sqsw_messages_in_hand", "Received and not acknowledged.", labels=["queue"]
+        )
+        queues = sorted({name for pulse in pulses for name in pulse.in_hand})
+        for name in queues:
+            in_hand.add_metric([name], sum(p.in_hand.get(name, 0) for p in pulses))
+        yield in_hand

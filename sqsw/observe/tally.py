@@ -1,0 +1,70 @@
+"""What workers did, counted from their events: in one process or in many."""
+
+import threading
+from collections import Counter
+
+from sqsw.core.events import (
+    Event,
+    EventBus,
+    JobDone,
+    JobFailed,
+    JobRetry,
+    JobUnknown,
+    LeaseLost,
+    MessageReturned,
+    RequestSent,
+    WorkerStopped,
+)
+from sqsw.core.worker_report import WorkerReport
+
+_KEYS: dict[type[Event], str] = {
+    JobDone: "done",
+    JobFailed: "failed",
+    JobRetry: "retried",
+    JobUnknown: "unknown",
+    LeaseLost: "lease_lost",
+    RequestSent: "requests",
+}
+
+
+class Tally:
+    """Counts events, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def subscribe_to(self, events: EventBus) -> None:
+        """Listen to the events that are counted."""
+        events.subscribe(self, *_KEYS, MessageReturned, WorkerStopped)
+
+    def __call__(self, event: Event) -> None:
+        """Count an event."""
+        with self._lock:
+            if isinstance(event, WorkerStopped):
+                self._counts["unfinished"] += event.unfinished
+            elif isinstance(event, MessageReturned):
+                self._counts["released"] += not event.started
+            elif type(event) in _KEYS:
+                self._counts[_KEYS[type(event)]] += 1
+
+    @property
+    def requests(self) -> int:
+        """Requests to SQS so far, each repetition counted."""
+        return self._counts["requests"]
+
+    def report(self, stopped_by: str, *, forced: bool) -> WorkerReport:
+        """All of it."""
+        counts = self._counts
+        return WorkerReport(
+            done=counts["done"],
+            failed=counts["failed"],
+            retried=counts["retried"],
+            unknown=counts["unknown"],
+            released=counts["released"],
+            lease_lost=counts["lease_lost"],
+            unfinished=counts["unfinished"],
+            stopped_by=stopped_by,
+            forced=forced,
+            requests=counts["requests"],
+        )

@@ -1,0 +1,182 @@
+"""One child process: how it is started, what it does first, and what it has said."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal
+
+from sqsw.core.contracts import Clock
+from sqsw.core.errors import SQSError
+from sqsw.core.events import Event, Pulse, WorkerFailed
+from sqsw.core.worker_report import Ending
+from sqsw.worker.reporting import Reporter, Reports
+from sqsw.worker.signals import VERBS, become_child
+
+Method = Literal["fork", "spawn"]
+
+#: What a child runs: with its arguments, and with what takes the events that it tells.
+Target = Callable[..., "Ending | None"]
+
+
+class Child:
+    """One process, from its start to its end.
+
+    Attributes
+    ----------
+    pulse, heard_at :
+        The last sign of life, and when it came; None before the first.
+    is_up :
+        Whether it works: it has lived on after its first receives began.
+    asked :
+        Whether it was told to end, so that its end is no surprise.
+    kill_at, why_killed :
+        When it is to be killed, and why it was.
+    """
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.pulse: Pulse | None = None
+        self.heard_at: float | None = None
+        self.is_up = False
+        self.asked = False
+        self.kill_at = float("inf")
+        self.why_killed: str | None = None
+        self._process: BaseProcess | None = None
+        self._reports: Reports | None = None
+
+    def start(
+        self,
+        target: Target,
+        arguments: tuple[Any, ...],
+        method: Method,
+        life: Connection,
+        door: Connection,
+    ) -> None:
+        """Start the process.
+
+        Parameters
+        ----------
+        life, door :
+            The pipe whose end tells the children that their parent is gone; nobody writes to it.
+
+        Raises
+        ------
+        OSError
+            There is no memory or no process to be had.
+        """
+        context: Any = multiprocessing.get_context(method)
+        reader, writer = context.Pipe(duplex=False)
+        # Only a forked child has inherited the door, and only it has to close it.
+        inherited = door if method == "fork" else None
+        process: BaseProcess = context.Process(
+            target=_child_main, args=(target, arguments, life, writer, inherited)
+        )
+        # A signal between the fork and the first lines of the child would be taken by the handlers
+        # of this process, in the child, where nobody reads what they leave.
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, VERBS)
+        try:
+            process.start()
+        except BaseException:
+            reader.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+            writer.close()  # so that the end of the child is the end of its pipe
+        self._process, self._reports = process, Reports(reader)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return (self._process.pid if self._process is not None else None) or 0
+
+    def handles(self) -> list[int]:
+        """What to wait for: its end, and what it tells."""
+        if self._process is None or self._reports is None:
+            return []
+        told = [] if self._reports.is_closed else [self._reports.fileno()]
+        return [self._process.sentinel, *told]
+
+    def read(self, clock: Clock) -> Iterator[Event]:
+        """What it has told."""
+        for event in self._reports.read() if self._reports is not None else ():
+            if isinstance(event, Pulse):
+                self.is_up = self.pulse is not None
+                self.pulse, self.heard_at = event, clock()
+            yield event
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.is_alive()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self, reason: str) -> None:
+        """End it now."""
+        if self.is_alive():
+            self.why_killed = self.why_killed or reason
+            self.signal(signal.SIGKILL)
+
+    def bury(self) -> int | None:
+        """Forget a process that has ended; its exit code."""
+        if self._process is None or self._reports is None:
+            return None
+        self._process.join()
+        exit_code = self._process.exitcode
+        self._process.close()
+        self._reports.close()
+        return exit_code
+
+
+def _child_main(
+    target: Target,
+    arguments: tuple[Any, ...],
+    life: Connection,
+    writer: Connection,
+    door: Connection | None,
+) -> None:
+    # What was inherited belongs to the parent: its handlers, its inbox and its end of the pipe.
+    signal.set_wakeup_fd(-1)
+    become_child()
+    if door is not None:
+        door.close()
+    threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
+    tell = Reporter(writer)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, VERBS)
+    try:
+        ending = target(*arguments, tell) or Ending()
+    except SQSError as error:  # the supervisor knows what to make of it
+        tell(WorkerFailed(os.getpid(), error))
+        ending = Ending(1)
+    finally:
+        tell.close()
+    if ending.at_once:
+        end_at_once(ending.exit_code)
+    sys.exit(ending.exit_code)
+
+
+def end_at_once(exit_code: int) -> None:
+    """End this process with what has been written, and with nothing else of it."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(exit_code)
+
+
+def _end_with_parent(life: Connection) -> None:
+    # Nobody writes: what ends this wait is the end of the parent, whatever it died of.
+    try:
+        life.recv_bytes()
+    except (EOFError, OSError):
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,44 @@
+"""An executor that is made when its first call comes: most workers need only one kind."""
+
+import contextvars
+import threading
+from collections.abc import Callable
+
+from sqsw.worker.executors.base import Executor, OnDone, Runnable
+
+
+class LateExecutor:
+    """Makes another executor at the first ``submit``, and passes everything on to it."""
+
+    def __init__(self, make: Callable[[], Executor]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: Executor | None = None
+        self._context = contextvars.Context()
+
+    def start(self) -> None:
+        """Every job starts with the context variables of the thread that starts the worker."""
+        self._context = contextvars.copy_context()
+
+    def quiet(self) -> None:
+        """Pass it on."""
+        if self._made is not None:
+            self._made.quiet()
+
+    def submit(self, call: Runnable, on_done: OnDone) -> None:
+        """Run a call as soon as may be."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+                self._context.run(self._made.start)
+        self._made.submit(call, on_done)
+
+    def cancel(self, call: Runnable) -> None:
+        """Pass it on."""
+        if self._made is not None:
+            self._made.cancel(call)
+
+    def stop(self, deadline: float) -> None:
+        """Pass it on."""
+        if self._made is not None:
+            self._made.stop(deadline)

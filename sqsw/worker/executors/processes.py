@@ -1,0 +1,149 @@
+"""Calls whose function runs in a process of its own: CPU work, or code that blocks the interpreter.
+
+The call itself runs in a thread here: receipt, lease, middleware and result stay with the worker.
+Only the function crosses over, as the names of queue and job and the values that it takes. There
+are as many processes as such jobs have run at once; they are spawned, load the app by name, and
+serve one call after the other.
+"""
+
+import logging
+import multiprocessing
+import pickle
+import threading
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from sqsw.core.errors import JobTimeout, SQSError
+from sqsw.core.job_host import FunctionCall, Load, call_limit, job_host
+from sqsw.worker.executors.base import Runnable
+from sqsw.worker.executors.pool_process import serve_calls
+from sqsw.worker.executors.threads import ThreadExecutor
+
+logger = logging.getLogger(__name__)
+
+#: What a function raised, or None, and what it returned.
+_Answer = tuple[BaseException | None, object]
+
+
+class ProcessExecutor(ThreadExecutor):
+    """Threads whose jobs have a pool of processes for their functions.
+
+    Parameters
+    ----------
+    load :
+        Finds functions in a process of the pool; None: by the modules that they are in.
+    """
+
+    def __init__(self, load: Load | None = None) -> None:
+        super().__init__()
+        self._load = load
+        self._pool_lock = threading.Lock()
+        self._free: list[_PoolProcess] = []
+        self._busy: dict[int, _PoolProcess] = {}
+
+    def start(self) -> None:
+        """Every job has a way to a process of the pool."""
+        token = job_host.set(replace(job_host.get(), call_elsewhere=self.call))
+        super().start()
+        job_host.reset(token)
+
+    def cancel(self, call: Runnable) -> None:
+        """Kill the process of a call; its function ends with an error."""
+        with self._pool_lock:
+            process = self._busy.get(call.runner) if isinstance(call.runner, int) else None
+        if process is not None:
+            process.kill()
+
+    def stop(self, deadline: float) -> None:
+        """End the processes; one that still runs a job is killed."""
+        with self._pool_lock:
+            self._stopped = True
+            processes, self._free = [*self._free, *self._busy.values()], []
+        for process in processes:
+            process.kill()
+        super().stop(deadline)
+
+    def call(self, request: FunctionCall) -> object:
+        """Run a function in a process; what it returned, or raise what it raised.
+
+        Raises
+        ------
+        JobTimeout
+            The deadline of the job came first; the process has been killed.
+        """
+        data = pickle.dumps(request)
+        thread = threading.get_ident()
+        with self._pool_lock:
+            if self._stopped:
+                raise SQSError("the worker has ended", next="the job is run again")
+            process = self._free.pop() if self._free else _PoolProcess(self._load, request.module)
+            self._busy[thread] = process
+        is_well = False
+        try:
+            error, returned = process.run(data, call_limit.get())
+            is_well = True
+        finally:
+            with self._pool_lock:
+                del self._busy[thread]
+                is_well = is_well and not self._stopped
+                if is_well:
+                    self._free.append(process)
+            if not is_well:
+                process.kill()
+        if error is not None:
+            raise error
+        return returned
+
+
+class _PoolProcess:
+    """One process and the pipe to it; the end of the pipe is its end."""
+
+    def __init__(self, load: Load | None, module: str) -> None:
+        context: Any = multiprocessing.get_context("spawn")
+        self._connection, theirs = multiprocessing.Pipe()
+        self._process: BaseProcess = context.Process(
+            target=serve_calls, args=(theirs, load, module), name="sqsw-pool"
+        )
+        self._process.start()
+        theirs.close()
+        self._is_ready = False
+
+    def run(self, request: bytes, limit: float | None) -> _Answer:
+        """What the function did; its time counts from when the process is ready."""
+        if not self._is_ready:
+            error, _ = self._answer(None)
+            if error is not None:
+                raise error
+            self._is_ready = True
+        try:
+            self._connection.send_bytes(request)
+        except OSError as error:
+            raise self._gone() from error
+        return self._answer(limit)
+
+    def _answer(self, limit: float | None) -> _Answer:
+        try:
+            if not self._connection.poll(limit):
+                self.kill()
+                raise JobTimeout(
+                    f"the job ran longer than its time limit of {limit:g} seconds",
+                    why="its process was killed",
+                )
+            answer: _Answer = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # of our own process
+        except (EOFError, OSError) as error:
+            raise self._gone() from error
+        return answer
+
+    def _gone(self) -> SQSError:
+        self._process.join(1.0)
+        return SQSError(
+            "the process of the job ended before the job did",
+            why=f"its exit code is {self._process.exitcode}",
+            next="look for a crash, or for the end of memory; the job is run again",
+        )
+
+    def kill(self) -> None:
+        """End it now; may be called twice, and from any thread."""
+        self._process.kill()
+        self._process.join(1.0)

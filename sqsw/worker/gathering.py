@@ -1,0 +1,83 @@
+"""Cuts what receives bring into calls: of one message, or of a list that is gathered."""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from sqsw.core.message import Message
+from sqsw.worker.lane import Call, Kind, Lane
+
+logger = logging.getLogger(__name__)
+
+#: What the messages of one list share.
+_Key = tuple[Kind, str | None, str | None]
+
+
+class Gathering:
+    """The calls of some lanes, and the lists that still wait for more; used under the dispatcher's
+    lock.
+
+    A list is for one kind of executor and, on a FIFO queue, of one group and one job, since what
+    came after a failed message may not run. A list of a FIFO queue waits for nothing: no more of
+    its group can come before it is gone.
+    """
+
+    def __init__(self, lane_names: Iterable[str]) -> None:
+        self._open: dict[str, dict[_Key, tuple[float, Call]]] = {name: {} for name in lane_names}
+
+    def cut(self, lane: Lane, messages: Sequence[Message], now: float) -> list[Call]:
+        """The calls that are complete, in order: the full ones, and those that have waited."""
+        calls: list[Call] = []
+        lists = self._open[lane.name]
+        for message in messages:
+            kind, job_name = _kind_and_name(lane, message)
+            call = Call(lane, [message], [job_name], kind)
+            if lane.is_fifo:
+                call.group = message.group_id
+            elif lane.share.group_slots is not None:
+                call.fair_group = message.group_id
+            if lane.batch_size == 1:
+                calls.append(call)
+                continue
+            key = (kind, call.group or call.fair_group, job_name if lane.is_fifo else None)
+            if lane.is_fifo:
+                # In order: a list of another job of this group goes first.
+                calls += [lists.pop(k)[1] for k in list(lists) if k[1] == key[1] and k != key]
+            if key in lists:
+                gathered = lists[key][1]
+                gathered.messages.append(message)
+                gathered.job_names.append(job_name)
+            else:
+                lists[key] = (now + (0.0 if lane.is_fifo else lane.max_wait_seconds), call)
+            if len(lists[key][1].messages) >= lane.batch_size:
+                calls.append(lists.pop(key)[1])
+        return calls + self.take_due(lane.name, now)
+
+    def take_due(self, lane_name: str, now: float) -> list[Call]:
+        """The lists of a lane that have waited long enough."""
+        lists = self._open[lane_name]
+        due = [key for key, (at, _) in lists.items() if at <= now] if lists else []
+        return [lists.pop(key)[1] for key in due]
+
+    def take_all(self, lane_name: str) -> list[Call]:
+        """All lists of a lane, as they are."""
+        calls = [call for _, call in self._open[lane_name].values()]
+        self._open[lane_name].clear()
+        return calls
+
+    def next_due(self, lane_name: str) -> float | None:
+        """When the next list of a lane has to go (monotonic seconds); None without any."""
+        return min((at for at, _ in self._open[lane_name].values()), default=None)
+
+    def waiting(self) -> int:
+        """Lists that are being gathered."""
+        return sum(map(len, self._open.values()))
+
+
+def _kind_and_name(lane: Lane, message: Message) -> tuple[Kind, str | None]:
+    try:
+        return lane.kind_of(message), lane.job_name_of(message)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a strange message must not stop the receives; its job will tell
+        logger.exception("cannot tell the job of message %s", message.message_id)
+        return "thread", None

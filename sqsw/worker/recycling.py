@@ -1,0 +1,60 @@
+"""When a worker process has served long enough."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqsw.core.errors import SettingsError
+from sqsw.core.events import Pulse
+
+#: a process is replaced after 80 to 100 % of what it may do, so that not all of them go at once
+_JITTER = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class RecyclePolicy:
+    """Limits of a worker process; the first one that is reached counts, None is none.
+
+    Attributes
+    ----------
+    jobs :
+        Jobs that have ended.
+    memory_bytes :
+        Memory of the process; that of its pool processes is their own.
+    age_seconds :
+        Seconds since its start.
+
+    Raises
+    ------
+    SettingsError
+        No limit is given, or one is not above zero.
+    """
+
+    jobs: int | None = None
+    memory_bytes: int | None = None
+    age_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        limits = [x for x in (self.jobs, self.memory_bytes, self.age_seconds) if x is not None]
+        if not limits or min(limits) <= 0:
+            raise SettingsError(
+                "a recycle policy needs a limit above zero", next="jobs=N,memory=SIZE,age=D"
+            )
+
+    def with_jitter(self, chance: Callable[[], float]) -> "RecyclePolicy":
+        """Limits for one process: a little lower. Memory is not: it is where the harm begins."""
+        part = 1 - _JITTER * chance()
+        return RecyclePolicy(
+            None if self.jobs is None else max(1, round(self.jobs * part)),
+            self.memory_bytes,
+            None if self.age_seconds is None else self.age_seconds * part,
+        )
+
+    def reason(self, pulse: Pulse, age_seconds: float) -> str | None:
+        """Why a process of this age with this pulse is to be replaced; None: it may stay."""
+        if self.jobs is not None and pulse.ended >= self.jobs:
+            return f"{pulse.ended} jobs"
+        if self.memory_bytes is not None and pulse.memory_bytes >= self.memory_bytes:
+            return f"{pulse.memory_bytes} bytes of memory"
+        if self.age_seconds is not None and age_seconds >= self.age_seconds:
+            return f"{age_seconds:.0f} seconds old"
+        return None

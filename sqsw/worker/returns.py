@@ -1,0 +1,63 @@
+"""Calls that have not started go back to the queue."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from sqsw.core.contracts import Clock
+from sqsw.core.message import Message
+from sqsw.worker.lane import Call, Lane, within_limit
+from sqsw.worker.order import GroupOrder
+
+#: The acknowledger: these go back for so many seconds, and whether their jobs had started.
+PutBack = Callable[[Lane, Sequence[Message], int, bool], None]
+
+#: seconds that followers of a failed message stay hidden longer than it does: so it comes back
+#: alone, and they do not spend receives on its retries
+FOLLOWER_SECONDS = 1
+
+
+class Returns:
+    """Puts back what has not started; used by the dispatcher, without its lock.
+
+    Parameters
+    ----------
+    lock, order, in_hand, counts :
+        The books of the dispatcher.
+    """
+
+    def __init__(
+        self,
+        put_back: PutBack,
+        *,
+        lock: threading.Lock,
+        order: GroupOrder,
+        in_hand: Counter[str],
+        counts: Counter[str],
+        clock: Clock,
+    ) -> None:
+        self._put_back = put_back
+        self._lock = lock
+        self._order = order
+        self._in_hand = in_hand
+        self._counts = counts
+        self._clock = clock
+
+    def behind(self, calls: Iterable[Call], hidden_seconds: int) -> None:
+        """Put back what came after a message that is hidden for so many seconds."""
+        self.send(calls, hidden_seconds + FOLLOWER_SECONDS)
+
+    def send(self, calls: Iterable[Call], hidden_seconds: int = 0) -> None:
+        """Put back calls in order, without what is no longer ours."""
+        for call in calls:
+            lost = [message for message in call.messages if message.lease.is_lost]
+            owned = [message for message in call.messages if message not in lost]
+            with self._lock:
+                self._counts["released"] += len(owned)
+                self._in_hand[call.lane.name] -= len(lost)
+                for message in lost:
+                    self._order.forget(message)
+            if owned:
+                now = self._clock()
+                hidden = min(within_limit(message, hidden_seconds, now) for message in owned)
+                self._put_back(call.lane, owned, hidden, False)

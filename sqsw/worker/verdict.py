@@ -1,0 +1,69 @@
+"""How jobs ended, and what that means: an event for each, and its message to the acknowledger."""
+
+from collections.abc import Callable, Sequence
+
+from sqsw.core.errors import TaskNotFound
+from sqsw.core.events import Event, EventBus, JobDone, JobDropped, JobFailed, JobRetry, JobUnknown
+from sqsw.core.message import Message
+from sqsw.core.results import ProcessingResult
+from sqsw.worker.lane import Call, Lane
+
+#: The heartbeat: the lease of this one is over, for this reason.
+Lose = Callable[[Lane, Message, str], None]
+
+#: The acknowledger: a job ended, so delete the message, or hide it for so many seconds where a
+#: number is given.
+Put = Callable[[Lane, Message, int | None], None]
+
+
+class Verdict:
+    """Judges results; used by the dispatcher, without its lock."""
+
+    def __init__(self, *, lose: Lose, put: Put, events: EventBus) -> None:
+        self._lose, self._put = lose, put
+        self._events = events
+
+    def on(
+        self, call: Call, results: Sequence[ProcessingResult], now: float, outcomes: list[str]
+    ) -> int:
+        """Judge a call; the longest time, in seconds, for which one of its messages is hidden.
+
+        How each ended is added to ``outcomes`` one by one: what was judged before something went
+        wrong has been handed on.
+        """
+        hidden = 0
+        for message, job_name, result in zip(call.messages, call.job_names, results, strict=True):
+            outcome, seconds = self._one(call, message, job_name, result, now)
+            outcomes.append(outcome)
+            hidden = max(hidden, seconds)
+        return hidden
+
+    def _one(
+        self,
+        call: Call,
+        message: Message,
+        job_name: str | None,
+        result: ProcessingResult,
+        now: float,
+    ) -> tuple[str, int]:
+        lane, seconds = call.lane, now - call.started_at
+        if message.lease.expires_at <= now:
+            self._lose(lane, message, "the visibility timeout ended before the job did")
+        if message.lease.is_lost:
+            self._events.publish(JobDropped(message, job_name, seconds))
+            return "dropped", 0
+        if result.success:
+            self._events.publish(JobDone(message, job_name, seconds))
+            self._put(lane, message, None)
+            return "done", 0
+        hidden = lane.hidden_seconds(message, result, now)
+        event: Event
+        if result.error is None:
+            outcome, event = "retried", JobRetry(message, job_name, seconds, hidden)
+        elif isinstance(result.error, TaskNotFound):
+            outcome, event = "unknown", JobUnknown(message, job_name, result.error, hidden)
+        else:
+            outcome, event = "failed", JobFailed(message, job_name, seconds, result.error, hidden)
+        self._events.publish(event)
+        self._put(lane, message, hidden)
+        return outcome, hidden

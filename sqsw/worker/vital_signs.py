@@ -1,0 +1,96 @@
+"""Whether a worker does what it is there for: judged by its receives and its heartbeat.
+
+How long jobs take says nothing about that.
+"""
+
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqsw.core.contracts import Clock
+from sqsw.core.events import Pulse
+from sqsw.worker.lane import Lane
+
+#: seconds between two signs of life
+PULSE_SECONDS = 1.0
+
+#: seconds that a receive may go without an answer; a long poll takes 20 at most
+_ANSWER_SECONDS = 60.0
+
+
+class Books(Protocol):
+    """What is asked of the dispatcher."""
+
+    counts: Any
+
+    def in_hand(self, lane: Lane) -> int: ...
+    def running(self) -> Sequence[Any]: ...
+
+
+class Beating(Protocol):
+    """What is asked of the heartbeat."""
+
+    def is_alive(self) -> bool: ...
+
+
+class VitalSigns:
+    """Watches the receives of some lanes; told of them by the threads of the pollers."""
+
+    def __init__(self, lanes: Sequence[Lane], clock: Clock = time.monotonic) -> None:
+        self._lanes = lanes
+        self._clock = clock
+        # By thread too: a lane may have several pollers. One without a receive to make is not here.
+        self._asked: dict[tuple[str, int], float] = {}
+        self.slots = 0
+        self.ready = True
+
+    def poll_begins(self, lane: Lane) -> None:
+        """A receive begins; after one that failed the time goes on to count."""
+        self._asked.setdefault((lane.name, threading.get_ident()), self._clock())
+
+    def poll_ended(self, lane: Lane) -> None:
+        """A receive was answered."""
+        self._asked.pop((lane.name, threading.get_ident()), None)
+
+    def problem(self, heartbeat: Beating) -> str | None:
+        """What is wrong; None where nothing is."""
+        if not heartbeat.is_alive():
+            return "the heartbeat has ended"
+        now = self._clock()
+        # A quiet worker, or one at its end, has no receives to make.
+        for (name, _), asked in list(self._asked.items()) if self.ready else ():
+            if now - asked > _ANSWER_SECONDS:
+                return f"no answer to receives from {name!r} for {now - asked:.0f} seconds"
+        return None
+
+    def pulse(self, dispatcher: Books, heartbeat: Beating) -> Pulse:
+        """A sign of life."""
+        return Pulse(
+            pid=os.getpid(),
+            slots=self.slots,
+            running=sum(len(call.messages) for call in dispatcher.running()),
+            in_hand={lane.name: dispatcher.in_hand(lane) for lane in self._lanes},
+            ended=sum(dispatcher.counts[outcome] for outcome in _OUTCOMES),
+            memory_bytes=memory_bytes(),
+            lease_seconds=max(lane.visibility_timeout for lane in self._lanes),
+            ready=self.ready,
+            problem=self.problem(heartbeat),
+        )
+
+
+#: how a job may have ended, as the dispatcher counts
+_OUTCOMES = ("done", "failed", "retried", "unknown", "dropped")
+
+
+def memory_bytes() -> int:
+    """Memory of this process that is not swapped out; its peak where only that is known."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,236 @@
+"""A worker whose SQS fails: a real proxy between real processes. The worker goes on."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests import backends
+from tests.fault_proxy import ROOT, Proxy, proxying
+
+TASKS = """
+import logging
+from sqsw.sqs_env import SQSEnv
+
+env = SQSEnv()
+
+@env.processor("jobs", "note")
+def note(number):
+    logging.getLogger("tasks").info("noted", extra={"number": number})
+"""
+
+#: On the path of the worker: names are looked up as long as there is no file that forbids it.
+NAMES = """
+import os, socket
+look_up = socket.getaddrinfo
+
+def getaddrinfo(host, *args, **kwargs):
+    if host == "sqs.test":
+        if os.path.exists("no-dns"):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        host = "127.0.0.1"
+    return look_up(host, *args, **kwargs)
+
+socket.getaddrinfo = getaddrinfo
+"""
+
+#: An endpoint on which a queue may be created again at once.
+SERVER = """
+from sqsw.memory_sqs import serve
+serve(None, port=0, relaxed=True, on_ready=lambda server: print(server.port, flush=True))
+"""
+
+#: seconds after the end of a fault, within which a worker is back
+RECOVERY_SECONDS = 30
+
+_numbers = itertools.count(1)
+
+
+class Scene:
+    """An endpoint, a proxy before it, and a worker behind that."""
+
+    def __init__(self, folder: Path, port: int, proxy: Proxy) -> None:
+        self.folder, self.proxy = folder, proxy
+        self.sqs: Any = boto3.session.Session("local", "local", region_name="local").client(
+            "sqs", endpoint_url=f"http://127.0.0.1:{port}"
+        )
+        self.url = self.sqs.create_queue(QueueName="jobs")["QueueUrl"]
+        (folder / "tasks.py").write_text(TASKS)
+        (folder / "sitecustomize.py").write_text(NAMES)
+
+    def start(self, log: str = "log") -> "subprocess.Popen[str]":
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{self.folder}:{ROOT}",
+            "SQSW_CONFIG": "none",
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": "local",
+        }
+        with (self.folder / log).open("w") as file:
+            return subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "sqsw_cli", "work", "tasks:env", "--json"),
+                    *("--endpoint-url", f"http://sqs.test:{self.proxy.port}"),
+                ],
+                cwd=self.folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+            )
+
+    def send(self) -> int:
+        """A job, past the proxy; its number."""
+        number = next(_numbers)
+        attributes = {"ContentType": "json", "JobName": "note", "JobContext": "{}"}
+        self.sqs.send_message(
+            QueueUrl=self.url,
+            MessageBody=json.dumps({"number": number}),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+        )
+        return number
+
+    def lines(self, event: str, log: str = "log") -> list[dict[str, Any]]:
+        found = [json.loads(x) for x in (self.folder / log).read_text().splitlines() if x[0] == "{"]
+        return [line for line in found if line["event"] == event]
+
+    def wait_for(self, event: str, count: int) -> list[dict[str, Any]]:
+        backends.wait_until(lambda: len(self.lines(event)) >= count, 60, f"{count} {event}")
+        return self.lines(event)
+
+    def has_run(self, number: int) -> bool:
+        return any(line["number"] == number for line in self.lines("noted"))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("faults")
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        with proxying(port) as proxy:
+            yield Scene(folder, port, proxy)
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def worker(scene: Scene) -> Iterator["subprocess.Popen[str]"]:
+    """One worker for all faults: none of them ends it."""
+    process = scene.start()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def fail_like(scene: Scene, fault: str) -> None:
+    if fault == "dns":
+        (scene.folder / "no-dns").touch()
+        scene.proxy.be("reset")  # or connections that stand would do without names
+    elif fault == "deleted":
+        scene.sqs.delete_queue(QueueUrl=scene.url)
+    else:
+        scene.proxy.be(fault)
+
+
+def heal(scene: Scene, fault: str) -> None:
+    (scene.folder / "no-dns").unlink(missing_ok=True)
+    scene.proxy.be("ok")
+    if fault == "deleted":
+        scene.sqs.create_queue(QueueName="jobs")
+
+
+FAULTS = {
+    "throttle": "fewer requests",
+    "error": "InternalFailure",
+    "reset": "Connection",
+    "hang": "Connection",
+    "refuse": "connect",
+    "expired": "expired",
+    "denied": "not allowed",
+    "dns": "connect",
+    "deleted": "no queue",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_worker_goes_on(scene: Scene, worker: "subprocess.Popen[str]", fault: str) -> None:
+    before = scene.send()
+    backends.wait_until(lambda: scene.has_run(before), 60, "a job before the fault")
+    errors, recoveries = len(scene.lines("receive_error")), len(scene.lines("receive_recovered"))
+    fail_like(scene, fault)
+    if fault != "deleted":
+        scene.send()  # it ends the poll that waits; the next one meets the fault
+    if fault == "hang":
+        time.sleep(1)
+        scene.proxy.be("reset")
+    told = scene.wait_for("receive_error", errors + 1)[errors]
+    assert FAULTS[fault] in told["reason"]
+    time.sleep(1)  # some more tries, of which nothing is said
+    heal(scene, fault)
+    begin = time.monotonic()
+    after = scene.send()
+    backends.wait_until(lambda: scene.has_run(after), RECOVERY_SECONDS, "a job after the fault")
+    assert time.monotonic() - begin < RECOVERY_SECONDS
+    assert len(scene.wait_for("receive_recovered", recoveries + 1)) == recoveries + 1
+    assert len(scene.lines("receive_error")) == errors + 1
+    assert worker.poll() is None
+
+
+def test_after_all_faults_a_drain_leaves_nothing_in_flight(
+    scene: Scene, worker: "subprocess.Popen[str]"
+) -> None:
+    worker.send_signal(signal.SIGTERM)
+    scene.wait_for("drain_started", 1)
+    scene.send()  # for the poll that still waits: it is waited for, and what it brings goes back
+    out, _ = worker.communicate(timeout=60)
+    assert worker.returncode == 0
+    summary = json.loads(out)
+    assert (summary["failed"], summary["released"], summary["stopped_by"]) == (0, 1, "SIGTERM")
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+
+    def counts() -> Any:
+        found = scene.sqs.get_queue_attributes(QueueUrl=scene.url, AttributeNames=names)
+        return [found["Attributes"][name] for name in names]
+
+    assert counts() == ["1", "0"]
+
+
+@pytest.mark.parametrize(("fault", "code"), [("denied", 4), ("expired", 4)])
+def test_at_the_start_what_cannot_heal_ends_it(scene: Scene, fault: str, code: int) -> None:
+    scene.proxy.be(fault)
+    process = scene.start("start")
+    process.communicate(timeout=60)
+    scene.proxy.be("ok")
+    assert process.returncode == code
+    assert FAULTS[fault] in (scene.folder / "start").read_text()
+
+
+def test_a_second_signal_ends_a_worker_whose_sqs_does_not_answer(scene: Scene) -> None:
+    number = scene.send()
+    process = scene.start()
+    backends.wait_until(lambda: scene.has_run(number), 60, "a job")
+    scene.proxy.be("hang")
+    scene.send()  # its delete, or the next receive, hangs
+    process.terminate()
+    scene.wait_for("drain_started", 1)
+    begin = time.monotonic()
+    process.terminate()
+    process.communicate(timeout=60)
+    scene.proxy.be("ok")
+    assert process.returncode == 143
+    assert time.monotonic() - begin < 8  # two seconds, and a machine that is busy

@@ -1,0 +1,175 @@
+"""How messages flow through real workers: what waits where, and for how long."""
+
+import ctypes
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from sqsw.core.events import BeatLate, JobStarted, LeaseLost, MessageReceived, VisibilityExtended
+from sqsw.core.message import Message
+from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.core.settings import WorkerSettings
+from sqsw.memory_sqs import LocalSession, MemorySession
+from sqsw.shutdown_policies import MaxTasksShutdown
+from sqsw.transport.queue_client import QueueClient
+from sqsw.worker.worker import Worker
+from tests.life.test_worker_jobs import counts, make_queue, queue, send, wait_until, working
+from tests.unit.worker.doubles import lane, recorder
+
+__all__ = ["queue"]  # a fixture
+
+
+def test_no_message_waits_for_a_long_job_while_another_worker_is_idle(tmp_path: Path) -> None:
+    # Longer than the second within which what is held ready is to start.
+    seconds, jobs = 1.2, 6
+    path = str(tmp_path / "sqs.db")
+    queues = [make_queue(LocalSession(path)) for _ in range(2)]
+    send(queues[0], *map(str, range(jobs)))
+    received: dict[str, float] = {}
+    waited: list[float] = []
+    ran: list[str] = []
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        time.sleep(seconds)
+        ran.append(threading.current_thread().name)
+        return [SUCCEEDED]
+
+    begin = time.monotonic()
+    workers = []
+    for each in queues:
+        events, _ = recorder()
+        events.subscribe(
+            lambda event: received.update({event.message.message_id: time.monotonic()}),
+            MessageReceived,
+        )
+        events.subscribe(
+            lambda event: waited.append(time.monotonic() - received[event.message.message_id]),
+            JobStarted,
+        )
+        workers.append(Worker([lane(client=each, handle=handle)], WorkerSettings(1), events))
+    with working(workers[0]) as first, working(workers[1]) as second:
+        wait_until(lambda: counts(queues[0]) == (0, 0))
+        took = time.monotonic() - begin
+    assert max(waited) < seconds / 2
+    assert (first[0].done, second[0].done) == (jobs / 2, jobs / 2)
+    assert took < (jobs / 2 + 2) * seconds
+
+
+def test_quick_jobs_are_received_and_deleted_ten_at_a_time(queue: QueueClient) -> None:
+    send(queue, *map(str, range(600)))
+    made = lane(client=queue, shutdown_policy=MaxTasksShutdown(600))
+    report = Worker([made], WorkerSettings(concurrency=8)).run()
+    assert report.done == 600
+    assert report.requests / report.done < 0.25
+
+
+@pytest.mark.parametrize("queues", [1, 2])
+def test_exactly_as_many_jobs_are_started_as_the_policy_wants(queues: int) -> None:
+    session, policy = MemorySession(), MaxTasksShutdown(25)
+    ran: list[str] = []
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        ran.append(messages[0].body)
+        time.sleep(0.002)
+        return [SUCCEEDED]
+
+    lanes, clients = [], []
+    for number in range(queues):
+        name = f"jobs{number}"
+        clients.append(make_queue(session, name))
+        send(clients[-1], *map(str, range(60)))
+        lanes.append(lane(name, client=clients[-1], handle=handle, shutdown_policy=policy))
+    report = Worker(lanes, WorkerSettings(concurrency=8)).run()
+    assert (len(ran), report.done, report.stopped_by) == (25, 25, "shutdown_policy")
+    # What else was received has been put back.
+    assert sum(counts(client)[0] for client in clients) == 60 * queues - 25
+
+
+def test_a_list_waits_for_more_and_no_longer_than_it_may(queue: QueueClient) -> None:
+    lists: list[list[str]] = []
+    times: list[float] = []
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        lists.append([message.body for message in messages])
+        times.append(time.monotonic())
+        return [SUCCEEDED] * len(messages)
+
+    made = lane(client=queue, handle=handle, batch_size=25, max_wait=1.5)
+    with working(Worker([made], WorkerSettings(concurrency=2))) as reports:
+        begin = time.monotonic()
+        for part in range(3):
+            send(queue, *(f"{part} {n}" for n in range(4)))
+            time.sleep(0.2)
+        wait_until(lambda: lists)
+        assert 1.4 < times[0] - begin < 10
+        assert len(lists[0]) == 12
+        begin = time.monotonic()
+        send(queue, *map(str, range(25)))
+        wait_until(lambda: len(lists) == 2)
+        assert len(lists[1]) == 25
+    assert reports[0].requests <= 14
+
+
+def test_a_list_that_is_gathered_goes_back_when_the_worker_stops(queue: QueueClient) -> None:
+    events, received = recorder(MessageReceived)
+    made = lane(client=queue, batch_size=25, max_wait=300)
+    send(queue, *"abc")
+    begin = time.monotonic()
+    with working(Worker([made], WorkerSettings(concurrency=2), events)) as reports:
+        wait_until(lambda: len(received) == 3)
+    assert time.monotonic() - begin < 30
+    assert (reports[0].released, reports[0].done) == (3, 0)
+    assert counts(queue) == (3, 0)
+
+
+def test_one_group_of_a_standard_queue_leaves_slots_for_the_others(queue: QueueClient) -> None:
+    lock, running, most = threading.Lock(), Counter[str](), Counter[str]()
+    go_on = threading.Event()
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        group = messages[0].group_id or ""
+        with lock:
+            running[group] += 1
+            most[group] = max(most[group], running[group])
+        if group == "noisy":
+            go_on.wait(60)
+        with lock:
+            running[group] -= 1
+        return [SUCCEEDED]
+
+    for group, count in (("noisy", 10), ("calm", 3)):
+        queue.send_batch([{"MessageBody": group, "MessageGroupId": group}] * count)
+    made = lane(client=queue, handle=handle, group_slots=2)
+    with working(Worker([made], WorkerSettings(concurrency=4))) as reports:
+        wait_until(lambda: running["noisy"] == 2 and most["calm"] and not running["calm"])
+        go_on.set()
+        wait_until(lambda: counts(queue) == (0, 0))
+    assert most["noisy"] == 2
+    assert reports[0].done == 13
+
+
+def test_a_job_that_keeps_the_interpreter_is_told_and_loses_no_lease_within_the_bound(
+    queue: QueueClient,
+) -> None:
+    events, told = recorder(BeatLate, LeaseLost, VisibilityExtended)
+    send(queue, "a")
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        # At the worst moment: just before the lease is to be extended.
+        time.sleep(3.8)
+        ctypes.PyDLL(None).usleep(ctypes.c_uint(2_500_000))  # keeps the lock of the interpreter
+        return [SUCCEEDED]
+
+    made = lane(client=queue, handle=handle, visibility_timeout=8)
+    with working(Worker([made], WorkerSettings(concurrency=1), events)) as reports:
+        wait_until(lambda: counts(queue) == (0, 0))
+    late = [event for event in told if isinstance(event, BeatLate)]
+    assert late
+    assert late[0].late_seconds > 2
+    assert late[0].bound_seconds == 3
+    assert not [event for event in told if isinstance(event, LeaseLost)]
+    assert reports[0].done == 1

@@ -1,0 +1,74 @@
+"""Health by signs of life."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sqsw.core.errors import SettingsError
+from sqsw.core.events import ChildEnded, ChildExited, EventBus, Pulse
+from sqsw.observe import health as health_module
+from sqsw.observe.health import Health, HealthFile
+from tests import backends
+from tests.unit.worker.doubles import ManualClock
+
+PULSE = Pulse(1, 8, 2, {"a": 3}, 100, 500, 30, True, None)
+
+
+def test_who_pulses_and_has_no_problem_is_healthy() -> None:
+    clock, events = ManualClock(), EventBus()
+    health = Health(clock)
+    health.subscribe_to(events)
+    assert health.problem() is None  # it may still be loading its app
+    assert not health.is_ready()
+    clock.advance(61)
+    assert health.problem() == "no worker is running"
+    events.publish(PULSE)
+    assert health.problem() is None
+    assert health.is_ready()
+    events.publish(replace(PULSE, ready=False))
+    assert health.problem() is None
+    assert not health.is_ready()
+    events.publish(replace(PULSE, problem="no answer"))
+    assert health.problem() == "no answer"
+    assert not health.is_ready()
+
+
+def test_one_silent_process_is_a_problem_until_it_has_ended() -> None:
+    clock, events = ManualClock(), EventBus()
+    health = Health(clock)
+    health.subscribe_to(events)
+    for pid in (1, 2):
+        events.publish(replace(PULSE, pid=pid))
+    clock.advance(61)
+    events.publish(replace(PULSE, pid=2))
+    assert health.problem() == "no sign of life of process 1 for 61 seconds"
+    assert list(health.pulses()) == [2]
+    events.publish(ChildExited(1, -9))
+    assert health.problem() is None
+    events.publish(ChildEnded(2))
+    assert health.problem() == "no worker is running"
+
+
+def test_the_file_is_touched_while_healthy_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_module, "_TOUCH_SECONDS", 0.02)
+    clock, path = ManualClock(), tmp_path / "healthy"
+    health = Health(clock)
+    health(PULSE)
+
+    def touched() -> bool:
+        os.utime(path, (0, 0))
+        time.sleep(0.06)
+        return path.stat().st_mtime > 0
+
+    with HealthFile(str(path), health):
+        backends.wait_until(touched, 30, "a touch")
+        clock.advance(1000)
+        backends.wait_until(lambda: not touched(), 30, "no touch")
+    assert not path.exists()
+    with pytest.raises(SettingsError), HealthFile(str(tmp_path / "no" / "healthy"), health):
+        pass

@@ -1,0 +1,39 @@
+"""Queues as the worker sees them."""
+
+import pytest
+
+from sqsw.batching import BatchMessages
+from sqsw.core.errors import SettingsError
+from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.queue.work import lane_of, work_queues
+from sqsw.shutdown_policies import ASAP_SHUTDOWN
+from sqsw.sqs_env import SQSEnv
+
+
+def test_slots_of_a_group_are_refused_on_a_fifo_queue(memory_env: SQSEnv) -> None:
+    memory_env.sqs_client.create_queue(QueueName="a.fifo", Attributes={"FifoQueue": "true"})
+    with pytest.raises(SettingsError, match="have no meaning on"):
+        work_queues(
+            [memory_env.job_queue("a.fifo")],
+            settings=WorkerSettings(),
+            events=memory_env.events,
+            shares=[QueueShare("a.fifo", group_slots=2)],
+            policy_of=lambda _: ASAP_SHUTDOWN,
+        )
+
+
+def test_how_long_a_list_waits_is_said_by_its_batching_policy(memory_env: SQSEnv) -> None:
+    class Own:
+        batching_enabled = True
+        batch_size = 5
+
+    for name, policy, seconds in (("a", BatchMessages(5, max_wait=2), 2), ("b", Own(), 0)):
+        memory_env.sqs_client.create_queue(QueueName=name)
+        queue = memory_env.queue(name, batching_policy=policy)
+        assert lane_of(queue, WorkerSettings(), ASAP_SHUTDOWN).max_wait_seconds == seconds
+
+
+@pytest.mark.parametrize("seconds", [-1, 301, float("nan")])
+def test_how_long_a_list_waits_has_bounds(seconds: float) -> None:
+    with pytest.raises(SettingsError, match="max_wait"):
+        BatchMessages(5, max_wait=seconds)

@@ -1,0 +1,57 @@
+"""What a worker says of itself once a second."""
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+from sqsw.worker.vital_signs import VitalSigns, memory_bytes
+from tests.unit.worker.doubles import ManualClock, lane
+
+ALIVE: Any = SimpleNamespace(is_alive=lambda: True)
+
+
+def made() -> tuple[VitalSigns, ManualClock]:
+    clock = ManualClock()
+    return VitalSigns([lane("a"), lane("b")], clock), clock
+
+
+def test_a_receive_without_an_answer_for_a_minute_is_a_problem() -> None:
+    signs, clock = made()
+    signs.poll_begins(lane("a"))
+    clock.advance(60)
+    assert signs.problem(ALIVE) is None
+    clock.advance(1)
+    signs.poll_begins(lane("a"))  # the next one after an error: nothing is better yet
+    assert signs.problem(ALIVE) == "no answer to receives from 'a' for 61 seconds"
+    signs.poll_ended(lane("a"))
+    assert signs.problem(ALIVE) is None
+
+
+def test_without_a_receive_to_make_there_is_no_problem_however_long() -> None:
+    signs, clock = made()
+    clock.advance(10_000)
+    assert signs.problem(ALIVE) is None
+    signs.poll_begins(lane("a"))
+    signs.ready = False
+    clock.advance(10_000)
+    assert signs.problem(ALIVE) is None
+
+
+def test_a_heartbeat_that_has_ended_is_a_problem() -> None:
+    signs, _ = made()
+    assert signs.problem(SimpleNamespace(is_alive=lambda: False)) == "the heartbeat has ended"
+
+
+def test_a_pulse_has_all_of_it() -> None:
+    signs, _ = made()
+    signs.slots = 4
+    books: Any = SimpleNamespace(
+        counts=Counter(done=3, failed=2, released=9),
+        in_hand=lambda lane: {"a": 5, "b": 0}[lane.name],
+        running=lambda: [SimpleNamespace(messages=[1, 2]), SimpleNamespace(messages=[3])],
+    )
+    pulse = signs.pulse(books, ALIVE)
+    assert (pulse.slots, pulse.running, pulse.ended) == (4, 3, 5)
+    assert pulse.in_hand == {"a": 5, "b": 0}
+    assert (pulse.lease_seconds, pulse.ready, pulse.problem) == (30, True, None)
+    assert 1_000_000 < memory_bytes() < 100_000_000_000
