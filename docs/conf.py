@@ -26,7 +26,7 @@ nitpicky = True
 # What is not ours (the standard library, boto3) is not linked to: a build needs no network.
 # Nor are the narrow protocols and the inner parts that signatures name: no program makes one.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(?!sqsw\.).*"),
+    (r"py:(class|obj|data|exc|func)", r"(?!sqsw\.).*"),
     (r"py:.*", r"sqsw\.(transport|worker|local)\..*"),
     (r"py:.*", r"sqsw\..*\.(ArnSource|JobSender|ManageHost|ProcessorQueue|QueueHost|TaskHost)"),
     (r"py:.*", r"sqsw\..*\.[A-Z]"),  # type variables
