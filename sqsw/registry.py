@@ -108,7 +108,7 @@ class TaskRegistry:
             Whether the function takes the job context, and under which name.
         options :
             ``backoff_policy``, ``middlewares``, ``time_limit`` and ``executor``, as
-            :meth:`JobQueue.processor <sqsw.queue.job_queue.JobQueue.processor>` takes them.
+            :meth:`JobQueue.processor <sqsw.JobQueue.processor>` takes them.
 
         Raises
         ------

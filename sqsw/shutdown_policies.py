@@ -2,7 +2,7 @@
 
 A policy is told of every batch (an empty one after a receive that brought nothing) and asked
 whether it is time. One object may be used for many runs and in many places, the constants of this
-module included: a worker works on a :meth:`~_Policy.fresh` copy and leaves the object as it is.
+module included: a worker works on a ``fresh()`` copy and leaves the object as it is.
 """
 
 import time

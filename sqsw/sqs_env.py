@@ -44,8 +44,8 @@ class SQSEnv:
     Parameters
     ----------
     session :
-        A boto3 session (or the ``boto3`` module), a :class:`~sqsw.memory_sqs.MemorySession` or a
-        :class:`~sqsw.memory_sqs.LocalSession`. None: the local file that ``SQSW_LOCAL`` names, else
+        A boto3 session (or the ``boto3`` module), a :class:`~sqsw.MemorySession` or a
+        :class:`~sqsw.LocalSession`. None: the local file that ``SQSW_LOCAL`` names, else
         a new boto3 session.
     queue_prefix :
         Text before every queue name; None takes ``SQSW_QUEUE_PREFIX``, else none.
@@ -308,7 +308,7 @@ class SQSEnv:
         queue_name :
             The name, without prefix.
         queue_maker :
-            The class (or what a ``maker()`` returns); None for :class:`~sqsw.queue.JobQueue`.
+            The class (or what a ``maker()`` returns); None for :class:`~sqsw.JobQueue`.
         batching_policy :
             Whether functions take one job or a list.
         backoff_policy :
@@ -371,7 +371,7 @@ class SQSEnv:
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name on this queue.
 
-        See :meth:`sqsw.queue.JobQueue.processor`.
+        See :meth:`sqsw.JobQueue.processor`.
         """
         return self.job_queue(queue_name).processor(job_name, pass_context, context_var, **options)
 
@@ -390,7 +390,7 @@ class SQSEnv:
         return self.queue(queue_name, RawQueue).raw_processor()
 
     def add_job(self, queue_name: str, job_name: str, /, **keywords: Any) -> str | None:
-        """Send a job; see :meth:`sqsw.queue.JobQueue.add_job`."""
+        """Send a job; see :meth:`sqsw.JobQueue.add_job`."""
         return self.job_queue(queue_name).add_job(job_name, **keywords)
 
     def redrive_policy(self, dead_letter_queue_name: str, max_receive_count: int) -> RedrivePolicy:

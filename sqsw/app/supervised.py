@@ -136,7 +136,7 @@ def run_app(
 ) -> WorkerReport:
     """Load apps and plugins, and run their jobs: ``sqsw work`` without the command line.
 
-    See :func:`~sqsw.app.opening.open_env` (which takes what else is given),
+    See :func:`~sqsw.app.open_env` (which takes what else is given),
     :func:`~sqsw.app.running.queues_to_work`, :func:`~sqsw.app.running.run_queues` and, for several
     processes or ones that are replaced, :func:`run_supervised`. What is loaded there has to be
     picklable: ``session_maker`` must be a function of a module.

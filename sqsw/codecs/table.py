@@ -65,7 +65,7 @@ def get_codec(content_type: str, accept: Collection[str] | None = None) -> Codec
     ----------
     accept :
         When reading: the content types that may be read; None for all but pickle.
-        When writing, see :func:`codec_for_sending`.
+        When writing, see ``codec_for_sending``.
 
     Raises
     ------

@@ -32,8 +32,8 @@ class LocalSession(EmbeddedSession):
     relaxed :
         Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
     clock :
-        Where the time comes from; default: a clock that :meth:`MovableClock.advance` moves, in this
-        process alone.
+        Where the time comes from; default: a clock that ``clock.advance(minutes=20)`` moves,
+        in this process alone.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ class MemoryAWS:
     relaxed :
         Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
     clock :
-        Where the time comes from; default: a clock that :meth:`MovableClock.advance` moves.
+        Where the time comes from; default: a clock that ``clock.advance(minutes=20)`` moves.
     """
 
     def __init__(self, *, relaxed: bool = False, clock: Clock | None = None) -> None:

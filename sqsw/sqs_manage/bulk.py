@@ -87,7 +87,7 @@ def send_messages(
     """Send messages, ten or 1 MiB in a request.
 
     The input is read as it is sent: only what is on its way is in memory, and the failures. What
-    the queue would not take counts as failed (:meth:`OutgoingMessage.to_entry` tells it before).
+    the queue would not take counts as failed (``OutgoingMessage.to_entry`` tells it before).
     What SQS calls retryable is sent again three times. On a FIFO queue there is one request at a
     time, and a message group stops at its first failure: the rest of it counts as failed, so that
     its order is never broken.

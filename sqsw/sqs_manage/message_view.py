@@ -90,7 +90,7 @@ class MessageView:
         return value
 
     def to_json(self) -> dict[str, Any]:
-        """The object ``message`` of the command line's ``--json``, ready for :mod:`json`."""
+        """The object ``message`` of the command line's ``--json``, ready for ``json``."""
         values = {name: getattr(self, name) for name in _FIELDS}
         for name in ("sent_at", "first_received_at"):
             values[name] = format_time(values[name])

@@ -11,7 +11,9 @@ from typing import Any
 
 def cache_directory() -> Path:
     """``$XDG_CACHE_HOME/sqsw``, or ``~/.cache/sqsw``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sqsw"
+    place = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    # A user who is only a number, as in containers, may have no home: nothing is kept then.
+    return Path(os.devnull if place.startswith("~") else place) / "sqsw"
 
 
 class Remembered:

@@ -227,3 +227,20 @@ def test_what_is_remembered_survives_a_broken_file(tmp_path: Path) -> None:
     assert memory.read() == {"a": 1}
     memory.path.write_text("{")
     assert memory.read() is None
+
+
+def test_a_user_without_a_home_is_remembered_nothing_and_disturbed_by_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nobody(uid: int) -> object:
+        raise KeyError(uid)
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("pwd.getpwuid", nobody)  # the tests may not run as such a user
+
+    memory = Remembered("jobs", "here")
+    memory.write({"a": 1})
+    assert memory.read() is None
+    assert not (tmp_path / "~").exists()

@@ -1,0 +1,123 @@
+"""The reference says what the code does: no command, option, code or variable more or less."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from docs.generated import captions, commands, fill_in, objects
+from sqsw_cli.exits import Exit
+from sqsw_cli.main import cli
+from tests.docs.blocks import ROOT
+from tests.docs.command_lines import command_lines, options_of
+
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def rows(page: Path, heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading, without its head."""
+    text = page.read_text(encoding="utf-8").split(f"# {heading}\n", 1)[1]
+    table = re.search(r"(?:^\|.*\n)+", text, re.M)
+    assert table is not None
+    lines = table[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    text = commands()
+    root = click.Context(cli, **cli.context_settings)
+    parts = re.split(r"^## ", text, flags=re.M)
+    shown = {part.split("\n", 1)[0].strip(): part for part in parts[1:]}
+    assert list(shown) == ["Global options", *cli.table]
+    for name in cli.table:
+        command = cli.get_command(root, name)
+        assert command is not None
+        for param in command.params:
+            if isinstance(param, click.Option) and not param.hidden:
+                place = shown[name] + shown["Global options"]
+                assert max(param.opts, key=len) in place, (name, param.name)
+    # The global options stand there once.
+    assert text.count("`--endpoint-url URL`") == 1
+
+
+def test_every_exit_code_is_in_its_table_and_no_other() -> None:
+    table = rows(REFERENCE / "exit-codes.md", "Exit codes")
+    said = {int(code): name.replace(" ", "_").upper() for code, name, _ in table}
+    assert said == {int(code): code.name for code in Exit}
+
+
+def test_every_variable_is_in_its_table_and_no_other() -> None:
+    table = rows(REFERENCE / "configuration.md", "Variables")
+    said = {name for row in table for name in re.findall(r"[A-Z][A-Z_]+", row[0] + row[2])}
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("sqsw", "sqsw_cli")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    used = set(re.findall(r"\bSQSW_[A-Z_]+", sources)) - {"SQSW_WORK", "SQSW_SERVE"}
+    daemons = {f"SQSW_{name}" for name in ("WORK_", "SERVE_", *variables_of("work", "serve"))}
+    assert {name for name in said if name.startswith("SQSW_")} - daemons == used
+    assert [name for name in said - daemons if name not in sources] == []
+
+
+def variables_of(*names: str) -> set[str]:
+    """The options of commands, as their variables end."""
+    found = set()
+    for name in names:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        found |= {f"{name}_{param.name}".upper() for param in command.params}
+    return found
+
+
+def test_every_option_of_the_table_of_variables_exists() -> None:
+    table = rows(REFERENCE / "configuration.md", "Variables")
+    root = click.Context(cli, **cli.context_settings)
+    known = {
+        option
+        for name in cli.table
+        for param in (cli.get_command(root, name) or cli).params
+        for option in param.opts
+    }
+    named = {option for row in table for option in re.findall(r"`(--[a-z-]+)`", row[1])}
+    assert named and named <= known
+
+
+def test_every_schema_is_in_the_reference() -> None:
+    text = objects()
+    schemas = sorted(path.stem for path in (ROOT / "docs" / "schemas").glob("*.json"))
+    assert re.findall(r"^## (\w+)$", text, re.M) == schemas
+    # A key of a queue, with its values and its description.
+    assert (
+        "| `max_receives` | integer or null | Receives after which a message goes there |" in text
+    )
+    assert "With `command` `redrive`:" in text
+
+
+def test_a_page_gets_its_parts_and_the_names_of_its_files() -> None:
+    source = ["# Page\n\n<!-- generated: objects -->\n\n<!-- file: a.py -->\n```python\n1\n```\n"]
+    fill_in(source)
+    captions(source)
+    assert "## queue\n" in source[0]
+    assert "```{code-block} python\n:caption: a.py\n\n1\n```" in source[0]
+    with pytest.raises(KeyError):
+        fill_in(["<!-- generated: nothing -->"])
+
+
+def test_every_example_of_the_help_is_taken_by_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("recipients.jsonl", "events.jsonl"):
+        Path(name).touch()
+    tried = set()
+    for words in command_lines(examples()):
+        options_of(words)
+        tried.add(words[1])
+    assert tried == set(cli.table)
+
+
+def examples() -> str:
+    """The examples of all commands."""
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```", commands(), re.M | re.S))
