@@ -76,7 +76,7 @@ def end(transaction: Transaction, task: MoveTask, status: str, failure: str | No
 
 
 def step(transaction: Transaction, store: Store, task: MoveTask, now: int) -> None:
-    """Move what is due of one task; it ends with its last message, or with one that has no place."""
+    """Move what is due of one task; its last message ends it, and one that has nowhere to go."""
     allowed = task.allowed(now)
     if not allowed:
         return

@@ -151,12 +151,10 @@ def test_an_end_that_comes_between_two_looks_is_not_lost(monkeypatch: pytest.Mon
         queue_id, wait_seconds = 1, 5
 
         def look(self) -> None:
-            return None
+            pytest.fail("it goes on")
 
         def seconds_to_deadline(self) -> None:
-            return None
+            pytest.fail("it goes on")
 
     monkeypatch.setattr(threading, "Event", Late)
-    began = time.monotonic()
     assert wait_for(Nothing(), waiters, time.time) == {}
-    assert time.monotonic() - began < 2
