@@ -124,7 +124,7 @@ def test_a_clock_that_stands_still_does_not_wait_for_ever(sqs: Calls) -> None:
     sqs.send(url, "later", DelaySeconds=900)
     began = time.monotonic()
     assert sqs.receive(url, WaitTimeSeconds=1) == []
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < 10
 
 
 def test_a_closed_engine_ends_its_receives() -> None:
