@@ -164,12 +164,15 @@ def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
 def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     """Leave out what only a program asks for: empty values, and our own loggers' names.
 
-    Job names and groups come from whoever may send; what a job itself logs is its own.
+    What our own loggers name may come from whoever can send; what a job itself logs is its own.
     """
-    if str(event_dict.get("logger", "")).startswith("sqsw."):
+    is_ours = str(event_dict.get("logger", "")).startswith("sqsw.")
+    if is_ours:
         del event_dict["logger"]
     return {
-        key: safe(value) if key in ("job", "group") else value
+        key: safe(value)
+        if isinstance(value, str) and (is_ours or key in ("job", "group"))
+        else value
         for key, value in event_dict.items()
         if value not in (None, {})
     }

@@ -289,7 +289,9 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+def wait_until(
+    condition: Callable[[], object], seconds: float = 60, what: str = "what this test is about"
+) -> None:
     """Go on once the condition holds; fail where it does not within these seconds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -229,8 +229,6 @@ class Connections:
             with self._write_lock.held():
                 if not schema.is_current(connection, where):
                     schema.migrate(connection)
-                    if self._path is not None:
-                        connection.execute("PRAGMA journal_mode = WAL").fetchall()
         if self._path is not None:
             self._identity = self._identity or _identity_of(self._path)
             connection.execute(f"PRAGMA synchronous = {self._durable}")

@@ -102,7 +102,8 @@ class WriteLock:
         self._path, self._seconds = path, seconds
         self._threads = threading.Lock()
         self._patience = threading.local()
-        self.processes = None if path is None else FileLock(f"{path}-lock")
+        # By its real name, as SQLite and the sockets have it: who comes by a link stands in line.
+        self.processes = None if path is None else FileLock(f"{os.path.realpath(path)}-lock")
 
     def renew(self) -> None:
         """In a forked child, where the threads that held or awaited it are not."""

@@ -12,6 +12,8 @@ from sqsw.local.engine import OPERATIONS
 from sqsw.local.store import Store
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+# A region is what a client says it is; the names of queues are checked.
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 class Metrics:
@@ -44,6 +46,7 @@ class Metrics:
         with store.read() as transaction:
             for queue in queue_rows.everywhere(transaction, store):
                 counts = message_queries.counts(transaction, queue, now)
+                region = queue.arn.region.translate(_ESCAPES)
                 for state, count in zip(("visible", "in_flight", "delayed"), counts, strict=True):
-                    labels = f'region="{queue.arn.region}",queue="{queue.name}",state="{state}"'
+                    labels = f'region="{region}",queue="{queue.name}",state="{state}"'
                     yield f"sqsw_queue_messages{{{labels}}} {count}"

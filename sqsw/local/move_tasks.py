@@ -62,7 +62,7 @@ def advance(store: Store, now: int) -> None:
         return
     with store.write() as transaction:
         for task in running(transaction):
-            _advance(transaction, store, task, now)
+            step(transaction, store, task, now)
 
 
 def running(transaction: Transaction) -> list[MoveTask]:
@@ -75,7 +75,8 @@ def end(transaction: Transaction, task: MoveTask, status: str, failure: str | No
     )
 
 
-def _advance(transaction: Transaction, store: Store, task: MoveTask, now: int) -> None:
+def step(transaction: Transaction, store: Store, task: MoveTask, now: int) -> None:
+    """Move what is due of one task; its last message ends it, and one that has nowhere to go."""
     allowed = task.allowed(now)
     if not allowed:
         return

@@ -52,7 +52,9 @@ def start_message_move_task(store: Store, params: Params, now: int) -> dict[str,
                 " queue arn at a given time."
             )
         task = _insert(transaction, source, destination, rate, now)
-    move_tasks.advance(store, now)
+        # In here: a server calls again what met a held file, and a task that had begun by then
+        # would refuse the second one.
+        move_tasks.step(transaction, store, task, now)
     return {"TaskHandle": _handle(task)}
 
 

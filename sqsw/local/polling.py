@@ -65,9 +65,11 @@ async def wait_for(receive: Receive, store: Store, hangup: Hangup) -> dict[str, 
     waiter = store.waiters.join(receive.queue_id, _waker(event))
     hangup.watch(event.set)
     try:
-        while not (waiter.is_ended or hangup.has_happened):
+        while True:
             event.clear()
             waiter.is_woken = False
+            if waiter.is_ended or hangup.has_happened:
+                break
             answer = await without_waiting(receive.look)
             if answer is not None:
                 return answer

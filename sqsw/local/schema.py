@@ -155,13 +155,12 @@ def is_current(connection: sqlite3.Connection, path: str) -> bool:
     FileTooNew
         A later version of sqsw wrote it; going back is not possible.
     """
-    application_id = _pragma(connection, "application_id")
-    version = _pragma(connection, "user_version")
+    application_id, version, tables = _head(connection)
     if application_id == APPLICATION_ID:
         if version > len(MIGRATIONS):
             raise FileTooNew(path, f"version {version}, at most {len(MIGRATIONS)} is known here")
         return version == len(MIGRATIONS)
-    if application_id or version or _pragma(connection, "schema_version"):
+    if application_id or version or tables:
         raise FileNotOurs(path, "an SQLite database of another program")
     return False
 
@@ -171,10 +170,12 @@ def migrate(connection: sqlite3.Connection) -> None:
 
     The caller has seen :func:`is_current` say no, and holds the file's lock.
     """
-    version = _pragma(connection, "user_version")
+    _, version, _ = _head(connection)
     if version == 0:
-        # Only before the first table, and before the first page is written by the change to WAL.
+        # Only before the first table, and before the first page is written by the change to WAL;
+        # and that one before there are tables, since who finds them looks no further.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
     _statements(connection, ("BEGIN IMMEDIATE",))
     try:
         for script in MIGRATIONS[version:]:
@@ -195,6 +196,12 @@ def _statements(connection: sqlite3.Connection, statements: Sequence[str]) -> No
             connection.execute(statement)
 
 
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    row = connection.execute(f"PRAGMA {name}").fetchone()
-    return int(row[0])
+def _head(connection: sqlite3.Connection) -> tuple[int, ...]:
+    """Whose file it is, its version, and a number that is 0 before the first table."""
+    names = ("application_id", "user_version", "schema_version")
+    connection.execute("BEGIN")  # of one moment: another process may be making the tables
+    try:
+        return tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    finally:
+        if connection.in_transaction:  # a disk that fails has ended it
+            connection.execute("COMMIT")

@@ -4,6 +4,7 @@ uvicorn is imported where it is needed: who only sends to a file does not pay fo
 """
 
 import asyncio
+import errno
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -100,7 +101,12 @@ def reachable(host: str) -> str:
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError as error:  # from the codec of host names, before anybody is asked
+        raise OSError(errno.EINVAL, f"no name of a host: {error}") from error
     # One socket is enough, and what a name of both kinds is meant for is the older kind.
     return sorted(((int(family), address) for family, *_, address in found), key=_older_first)
 

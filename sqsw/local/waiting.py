@@ -185,9 +185,11 @@ def wait_for(poll: Poll, waiters: Waiters, clock: Clock) -> dict[str, Any]:
     ends, ends_real = clock() + poll.wait_seconds, time.monotonic() + poll.wait_seconds
     waiter = waiters.join(poll.queue_id, event.set)
     try:
-        while not waiter.is_ended:
-            event.clear()
+        while True:
+            event.clear()  # before all that is asked now: what comes later sets it again
             waiter.is_woken = False
+            if waiter.is_ended:
+                break
             answer = poll.look()
             if answer is not None:
                 return answer

@@ -107,15 +107,16 @@ class WakeSockets:
         self._pid, self._listener, self._sender = os.getpid(), None, None
 
     def _send_to(self, name: str, data: bytes) -> None:
-        if self._sender is None:
-            self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._sender.setblocking(False)
+        # What was committed is committed: nothing here may look as if it were not.
         try:
+            if self._sender is None:
+                self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._sender.setblocking(False)
             self._sender.sendto(data, name)
         except ConnectionRefusedError:
             _remove_dead(name)
         except OSError:
-            pass  # enough datagrams wait there already, or the name has just gone
+            pass  # enough datagrams wait there, the name has just gone, or no descriptor is left
 
     def _sweep(self, own: str) -> None:
         """Take the names of killed processes away: a send that does it may be long in coming."""

@@ -15,7 +15,8 @@ from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import WorkerSettings
 from sqsw.memory_sqs import LocalSession
 from sqsw.worker.worker import Worker
-from tests.life.test_worker_jobs import make_queue, wait_until, working
+from tests.backends import wait_until
+from tests.life.test_worker_jobs import make_queue, working
 from tests.unit.worker.doubles import lane
 
 GROUPS, LENGTH = 50, 6

@@ -17,7 +17,8 @@ from sqsw.memory_sqs import LocalSession, MemorySession
 from sqsw.shutdown_policies import MaxTasksShutdown
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.worker import Worker
-from tests.life.test_worker_jobs import counts, make_queue, queue, send, wait_until, working
+from tests.backends import wait_until
+from tests.life.test_worker_jobs import counts, make_queue, queue, send, working
 from tests.unit.worker.doubles import lane, recorder
 
 __all__ = ["queue"]  # a fixture

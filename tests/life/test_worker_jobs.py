@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,10 @@ from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Kind
 from sqsw.worker.once import process_once
 from sqsw.worker.worker import Worker
-from tests import backends
+from tests.backends import wait_until
 from tests.unit.worker.doubles import lane, our_threads, recorder
 
 FAILED = ProcessingResult(False, error=ValueError("no"))
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Go on once the condition holds."""
-    backends.wait_until(condition, 60, "what this test is about")
 
 
 def make_queue(session: Any, name: str = "jobs", **attributes: str) -> QueueClient:

@@ -20,7 +20,7 @@ from sqsw.memory_sqs import LocalSession
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.worker import Worker
-from tests import backends
+from tests.backends import wait_until
 from tests.unit.worker.doubles import lane
 
 SLOTS = 2
@@ -44,10 +44,6 @@ def work(folder: Path, drain_seconds: float) -> None:
     events.subscribe(lambda _: (folder / "up").touch(), WorkerStarted)
     worker = Worker([lane("jobs", client=queue_in(folder), handle=handle)], settings, events)
     print(json.dumps(dataclasses.asdict(worker.run())), flush=True)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    backends.wait_until(condition, 60, "what this test is about")
 
 
 class Child:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,10 @@ from sqsw.queue import work as work_module
 from sqsw.queue.work import work_apart, work_queues
 from sqsw.shutdown_policies import ASAP_SHUTDOWN
 from sqsw.sqs_env import SQSEnv
-from tests import backends
+from tests.backends import wait_until
 from tests.unit.worker.doubles import recorder
 
 HERE = Path(__file__).parent.parent.parent
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    backends.wait_until(condition, 60, "what this test is about")
 
 
 @pytest.fixture

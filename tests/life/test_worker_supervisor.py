@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import DEVNULL
@@ -19,12 +19,8 @@ from sqsw.worker import supervisor as supervisor_module
 from sqsw.worker.children import Child
 from sqsw.worker.signals import FORCE
 from sqsw.worker.supervisor import Supervisor
-from tests import backends
+from tests.backends import wait_until
 from tests.unit.worker.doubles import recorder
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    backends.wait_until(condition, 60, "what this test is about")
 
 
 def note(folder: str, name: str, tell: object = None) -> None:

@@ -91,3 +91,15 @@ def test_the_level_follows_the_options() -> None:
     assert Invocation(quiet=True).level == "error"
     assert Invocation(verbose=1).level == "debug"
     assert Invocation(verbose=1, log_level="warning", given={"log_level"}).level == "warning"
+
+
+def test_what_clients_send_does_not_reach_a_terminal_as_it_is(
+    sqsw: Sqsw, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs(Invocation(log_format="console"))
+    extra = {"path": "/\x1b[31mred", "operation": "\x9b31m"}
+    logging.getLogger("sqsw.serve").warning("request", extra=extra)
+    text = capsys.readouterr().err
+    assert "\x1b" not in text
+    assert "\x9b" not in text
+    assert "path=/\\x1b[31mred operation=\\x9b31m" in text

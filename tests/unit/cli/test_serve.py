@@ -145,10 +145,11 @@ def test_a_key_that_would_not_be_asked_for_is_refused(
     assert ran.out == ""
 
 
-def test_a_host_that_is_none_of_ours(sqsw: Sqsw) -> None:
-    ran = sqsw("serve --host 192.0.2.1 --no-auth --port 0")
+@pytest.mark.parametrize("host", ["192.0.2.1", "n" * 64])
+def test_a_host_that_is_none_of_ours(sqsw: Sqsw, host: str) -> None:
+    ran = sqsw(f"serve --host {host} --no-auth --port 0")
     assert ran.code == 2
-    assert ran.err.startswith("error: cannot listen on port 0 of 192.0.2.1\n")
+    assert ran.err.startswith(f"error: cannot listen on port 0 of {host}\n")
 
 
 def test_a_file_that_cannot_be_used(sqsw: Sqsw, home: Path) -> None:

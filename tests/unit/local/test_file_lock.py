@@ -30,7 +30,7 @@ def test_who_waits_gets_it_when_it_is_free(tmp_path: Path) -> None:
     timer.start()
     began = time.monotonic()
     assert second.acquire(5)
-    assert 0.05 < time.monotonic() - began < 1
+    assert 0.05 < time.monotonic() - began < 4
     timer.join()
     second.release()
     first.close()

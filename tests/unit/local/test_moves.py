@@ -144,3 +144,11 @@ def test_only_the_last_ten_tasks_are_kept(sqs: Calls, dead: str) -> None:
     answer = sqs("ListMessageMoveTasks", SourceArn=_arn("dead"), MaxResults=10)
     assert len(answer["Results"]) == 10
     assert sqs.rows("SELECT count(*) FROM move_tasks") == [(10,)]
+
+
+def test_a_task_starts_in_one_transaction(sqs: Calls, dead: str) -> None:
+    """A server calls again what met a held file: a task that had begun would be refused then."""
+    statements = sqs.statements()
+    sqs("StartMessageMoveTask", SourceArn=_arn("dead"))
+    assert statements.count("BEGIN IMMEDIATE") == 1
+    assert _task(sqs)["Status"] == "COMPLETED"

@@ -1,5 +1,6 @@
 """The tables of a file: made once, recognised, and never touched if they are not ours."""
 
+import contextlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -171,3 +172,42 @@ def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
     engine = LocalEngine(path)
     engine.handle("CreateQueue", {"QueueName": "q"})
     engine.close()
+
+
+def test_a_file_that_is_made_meanwhile_is_no_other_programs(tmp_path: Path) -> None:
+    """Another process makes the tables between two looks at the head of the file."""
+    path = tmp_path / "f.db"
+    ours = sqlite3.connect(path, isolation_level=None)
+    others = sqlite3.connect(path, isolation_level=None, timeout=0)
+
+    def make(statement: str) -> None:
+        if statement == "PRAGMA user_version":
+            with contextlib.suppress(sqlite3.OperationalError):  # kept out until we have looked
+                schema.migrate(others)
+
+    ours.set_trace_callback(make)
+    assert not schema.is_current(ours, "f.db")
+    ours.set_trace_callback(None)
+    if not schema.is_current(ours, "f.db"):
+        schema.migrate(others)
+    assert schema.is_current(ours, "f.db")
+    ours.close()
+    others.close()
+
+
+@pytest.mark.parametrize("script", [schema.MIGRATIONS[0], "CREATE TABLE half;\n"])
+def test_who_makes_a_file_may_be_killed_at_any_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    """Whatever the first one did not come to, the second one finds or does."""
+    path = tmp_path / "f.db"
+    first = sqlite3.connect(path, isolation_level=None)
+    with monkeypatch.context() as patch, contextlib.suppress(sqlite3.OperationalError):
+        patch.setattr(schema, "MIGRATIONS", (script,))
+        schema.migrate(first)
+    first.close()
+    LocalEngine(path).close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    connection.close()

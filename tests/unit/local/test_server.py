@@ -87,6 +87,7 @@ def test_loopback(host: str, expected: bool) -> None:
 
 def test_a_name_that_nobody_knows_is_no_loopback() -> None:
     assert not server.is_loopback("nobody.invalid")
+    assert not server.is_loopback("n" * 64)
 
 
 def test_hosts_in_addresses() -> None:
@@ -107,6 +108,13 @@ def test_figures(sqs: Calls) -> None:
     assert 'sqsw_requests_total{operation="unknown",status="400"} 2' in lines
     assert 'sqsw_queue_messages{region="local",queue="q",state="delayed"} 1' in lines
     assert all(line.startswith(("# HELP ", "# TYPE ", "sqsw_")) for line in lines)
+
+
+def test_a_made_up_region_does_not_end_its_label(sqs: Calls) -> None:
+    sqs.engine.handle("CreateQueue", {"QueueName": "q"}, region='a"b\\c\nd')
+    lines = Metrics().text(sqs.engine.store).splitlines()
+    label = r'region="a\"b\\c\nd"'
+    assert f'sqsw_queue_messages{{{label},queue="q",state="visible"}} 0' in lines
 
 
 @pytest.mark.parametrize(

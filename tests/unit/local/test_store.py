@@ -305,3 +305,13 @@ def test_an_engine_that_is_forgotten_closes_its_file(path: Path) -> None:
     del engine
     with pytest.raises(sqlite3.ProgrammingError, match="closed"), store.read():
         pass
+
+
+def test_two_names_of_a_file_are_one_line_of_writers(path: Path, engine: LocalEngine) -> None:
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    other = LocalEngine(link, busy_seconds=0.05)
+    with engine.store._write_lock.held(), pytest.raises(FileLocked):
+        send(other)
+    other.close()
+    assert not path.with_name("link.db-lock").exists()

@@ -1,5 +1,6 @@
 """Waking across sockets, and without them; two objects stand for two processes."""
 
+import errno
 import os
 import queue
 import socket
@@ -174,3 +175,19 @@ def test_who_begins_to_listen_takes_the_names_of_the_killed_away(tmp_path: Path)
         assert {"4-deadbeef", "5-0123abcd"} <= left
         assert not {name for name in left if name.endswith("-deaddead")}
         sockets.close()
+
+
+def test_a_send_without_a_socket_is_a_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has been stored by then: an error would be answered by a second send."""
+    (tmp_path / "f.db-wake").mkdir(mode=0o700)
+    (tmp_path / "f.db-wake" / "1-0123abcd").touch()
+
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "socket", none_left)
+    sockets = sockets_of(tmp_path / "f.db")
+    sockets.send(1, 1)
+    sockets.close()

@@ -15,6 +15,7 @@ from sqsw.worker.executors.inline import InlineExecutor, run_inline
 from sqsw.worker.executors.late import LateExecutor
 from sqsw.worker.executors.loop import LoopExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
+from tests.backends import wait_until
 from tests.unit.worker.doubles import our_threads
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
@@ -144,13 +145,6 @@ def test_as_many_threads_as_calls_at_once_and_no_more() -> None:
         wait_until(lambda: executor._idle == 3)
     assert len(executor._threads) == 3
     executor.stop(soon())
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = soon()
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
