@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
     from sqsw.sqs_manage.selection import Filter, Selection
@@ -40,7 +41,15 @@ def _read_ids(path: str) -> frozenset[str]:
 
 
 def refuse_idle_terminal(path: str | None, ctx: click.Context) -> None:
-    """Show the help where ``-`` would wait for a person to type."""
-    if path == "-" and sys.stdin.isatty():
+    """Show the help where ``-`` would wait for a person to type.
+
+    Raises
+    ------
+    SettingsError
+        There is nothing to read from: stdin is closed.
+    """
+    if path == "-" and sys.stdin is None:
+        raise SettingsError("- reads stdin, and stdin is closed", next="name a file")
+    if path == "-" and is_terminal(sys.stdin):
         click.echo(ctx.get_help())
         ctx.exit()

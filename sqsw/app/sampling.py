@@ -50,7 +50,8 @@ def check_sample(
         what,
         "fail",
         f"of {_messages(looked)}: " + "; ".join(_most_common(troubles)),
-        "register the job, or give the new parameter a default, before this release runs",
+        "before this release runs: register the job for this queue, or give what a function needs "
+        "a default",
     )
 
 

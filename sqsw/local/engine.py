@@ -1,5 +1,7 @@
 """The engine: one entrance for all operations of the embedded SQS."""
 
+import _thread
+import atexit
 import os
 import sqlite3
 import time
@@ -102,7 +104,9 @@ class LocalEngine:
             waiters = self.store.waiters
             weakref.finalize(self, clock.follow(waiters.wake_all))
         # An engine that is forgotten, or alive when the process ends, leaves nothing behind.
-        self._finalizer = weakref.finalize(self, _close, self.store)
+        self._finalizer = weakref.finalize(self, _close_beside, self.store)
+        self._finalizer.atexit = False
+        _open.add(self.store)
 
     def handle(
         self,
@@ -175,10 +179,33 @@ class LocalEngine:
 
     def close(self) -> None:
         """Close the file and end the receives that wait; a second time does nothing."""
-        self._finalizer()
+        if self._finalizer.detach():
+            _close(self.store)
+
+
+_open: "weakref.WeakSet[Store]" = weakref.WeakSet()
+
+
+def _close_beside(store: Store) -> None:
+    """Close the file of an engine that nobody holds any more, in a thread of its own.
+
+    The garbage collector comes in the middle of anything: in a thread that holds the locks of this
+    file, too, as one does that is about to fork.
+    """
+    try:
+        _thread.start_new_thread(_close, (store,))
+    except RuntimeError:  # the interpreter ends, and starts no threads any more
+        _close(store)
+
+
+@atexit.register
+def _close_all() -> None:
+    for store in list(_open):
+        _close(store)
 
 
 def _close(store: Store) -> None:
+    _open.discard(store)
     if store.path is not None:
         # A busy or broken file is closed as it is.
         with suppress(FileError, sqlite3.Error, OSError):

@@ -96,10 +96,9 @@ class LocalSession(EmbeddedSession):
 
 
 def _make_directory(path: str) -> None:
+    """Make ``.sqsw``; another directory is not made, for its name may be a slip."""
     directory = Path(path).parent
-    if directory.exists():
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    if directory.name == ".sqsw":
+    if directory.name == ".sqsw" and not directory.exists():
+        directory.mkdir(exist_ok=True)
         # Queues of a developer's machine are nobody else's.
         (directory / ".gitignore").write_text("*\n")

@@ -137,7 +137,7 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
         return SettingsError(
             "no AWS region set",
             why="neither an option, AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile names one",
-            next="add --region eu-west-1, set AWS_REGION, or work without AWS: add --local",
+            next="set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 (or --local)",
         )
     if isinstance(error, exceptions.ProfileNotFound):
         return SettingsError(

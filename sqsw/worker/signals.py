@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Literal, NamedTuple
@@ -30,6 +30,9 @@ VERBS: Mapping[signal.Signals, Verb] = {
 #: outside, where all processes of a service are signalled, beside the one that the supervisor sends
 FORCE = signal.SIGQUIT
 
+#: seconds within which a repeated signal is the same one; nobody presses Ctrl-C twice that fast
+_ECHO_SECONDS = 0.3
+
 
 class Notice(NamedTuple):
     """One thing to do, and who asks for it."""
@@ -42,6 +45,23 @@ class Notice(NamedTuple):
     def is_signal(self) -> bool:
         """Whether it came as a signal."""
         return self.reason in signal.Signals.__members__
+
+
+class Presses:
+    """Tells a second signal from the echo of the first.
+
+    Some programs signal a process and then its whole group: `timeout` does, and some supervisors.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._heard: dict[str, float] = {}
+
+    def is_new(self, name: str) -> bool:
+        """Whether the signal of this name that came now is one of its own."""
+        now, before = self._clock(), self._heard.get(name)
+        self._heard[name] = now
+        return before is None or now - before >= _ECHO_SECONDS
 
 
 class _Role:

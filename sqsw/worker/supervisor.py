@@ -43,7 +43,7 @@ from sqsw.core.events import (
 from sqsw.worker.children import Child, Method, Target
 from sqsw.worker.places import Place
 from sqsw.worker.recycling import RecyclePolicy
-from sqsw.worker.signals import FORCE, Notice, SignalInbox
+from sqsw.worker.signals import FORCE, Notice, Presses, SignalInbox
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +143,7 @@ class Supervisor:
         self._clock = clock
         self._inbox = SignalInbox()
         self._signals = 0
+        self._presses = Presses(clock)
         self._restarts = 0
         self._ending = False
         self._quiet = False
@@ -306,7 +307,7 @@ class Supervisor:
             return False
         if notice.verb == "drain":
             self._ending = True
-            self._signals += notice.is_signal
+            self._signals += notice.is_signal and self._presses.is_new(notice.reason)
             for place in self._places:
                 place.start_at = None
             for child in self._children():

@@ -34,7 +34,7 @@ from sqsw.worker.pace import Pace
 from sqsw.worker.poller import Poller
 from sqsw.worker.ready import ReadyMessages, make_pools
 from sqsw.worker.shutdown_watch import ShutdownWatch
-from sqsw.worker.signals import Notice, SignalInbox
+from sqsw.worker.signals import Notice, Presses, SignalInbox
 from sqsw.worker.vital_signs import PULSE_SECONDS, VitalSigns
 
 #: seconds between two looks during a drain, and while polls are to end
@@ -92,6 +92,7 @@ class Worker:
         self._has_run = False
         self._quiet_lanes: set[str] = set()
         self._signals = 0
+        self._presses = Presses(clock)
         self._forced_by: Notice | None = None
         self._vital_signs = VitalSigns(self._lanes, self._clock)
         self._pulse_at = float("-inf")
@@ -253,7 +254,7 @@ class Worker:
             for poller in self._pollers:
                 poller.quiet()
         if notice.verb == "drain" and notice.is_signal:
-            self._signals += 1
+            self._signals += self._presses.is_new(notice.reason)
         if notice.verb == "force" or self._signals > 1:
             self._forced_by = notice
         return notice.verb in ("drain", "force", "fail")

@@ -106,6 +106,8 @@ def _purge_all(
         printer.json("queue", values_of(replace(report, action=action)))
     elif not printer.terminal:
         printer.plain(report.name, action, report.total)
+    elif not dry_run and is_local(env):
+        printer.done(f"{report.name} purged: {count_of(report.total, 'message')} deleted")
     elif dry_run:
         printer.say(f"would delete about {count_of(report.total, 'message')} of {report.name}")
     else:

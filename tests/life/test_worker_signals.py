@@ -143,6 +143,19 @@ def test_a_second_signal_stops_at_once(child: Callable[..., Child]) -> None:
     assert (report["done"], report["unfinished"]) == (0, SLOTS)
 
 
+def test_a_signal_and_its_echo_are_one_drain(child: Callable[..., Child]) -> None:
+    """As of `timeout`, which signals a process and then its whole group."""
+    made = child(messages=3)
+    wait_until(lambda: len(made.started()) == SLOTS)
+    made.signal(signal.SIGTERM)
+    time.sleep(0.05)  # or the kernel makes one of them
+    made.signal(signal.SIGTERM)
+    time.sleep(0.5)
+    made.go_on()
+    report = made.report()
+    assert (report["forced"], report["unfinished"], report["done"]) == (False, 0, SLOTS)
+
+
 def test_at_the_end_of_the_drain_what_still_runs_is_put_back(child: Callable[..., Child]) -> None:
     made = child(messages=3, drain_seconds=0.3)
     wait_until(lambda: len(made.started()) == SLOTS)

@@ -299,14 +299,6 @@ def test_a_closed_engine_says_so(path: Path) -> None:
     assert sorted(file.name for file in path.parent.iterdir()) == ["f.db", "f.db-lock"]
 
 
-def test_an_engine_that_is_forgotten_closes_its_file(path: Path) -> None:
-    engine = LocalEngine(path)
-    store = engine.store
-    del engine
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"), store.read():
-        pass
-
-
 def test_two_names_of_a_file_are_one_line_of_writers(path: Path, engine: LocalEngine) -> None:
     link = path.with_name("link.db")
     link.symlink_to(path)

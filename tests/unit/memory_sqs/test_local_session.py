@@ -44,10 +44,19 @@ def test_the_directory_of_the_default_file_is_ignored_by_git(
     session.close()
 
 
-def test_other_directories_are_made_and_left_alone(tmp_path: Path) -> None:
-    session = LocalSession(tmp_path / "a" / "b" / "f.db")
+def test_another_directory_is_not_made_for_its_name_may_be_a_slip(tmp_path: Path) -> None:
+    session = LocalSession(tmp_path / "a" / "f.db")
+    with pytest.raises(SettingsError, match="cannot be used"):
+        url_of(session.client("sqs"))
+    assert not (tmp_path / "a").exists()
+    session.close()
+
+
+def test_another_directory_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    session = LocalSession(tmp_path / "a" / "f.db")
     url_of(session.client("sqs"))
-    assert not (tmp_path / "a" / "b" / ".gitignore").exists()
+    assert not (tmp_path / "a" / ".gitignore").exists()
     session.close()
 
 
