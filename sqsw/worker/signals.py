@@ -31,7 +31,7 @@ VERBS: Mapping[signal.Signals, Verb] = {
 FORCE = signal.SIGQUIT
 
 #: seconds within which a repeated signal is the same one; nobody presses Ctrl-C twice that fast
-_ECHO_SECONDS = 0.3
+ECHO_SECONDS = 0.3
 
 
 class Notice(NamedTuple):
@@ -61,7 +61,7 @@ class Presses:
         """Whether the signal of this name that came now is one of its own."""
         now, before = self._clock(), self._heard.get(name)
         self._heard[name] = now
-        return before is None or now - before >= _ECHO_SECONDS
+        return before is None or now - before >= ECHO_SECONDS
 
 
 class _Role:

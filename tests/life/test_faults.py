@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
+from sqsw.worker.signals import ECHO_SECONDS
 from tests import backends
 from tests.fault_proxy import ROOT, Proxy, proxying
 
@@ -228,6 +229,7 @@ def test_a_second_signal_ends_a_worker_whose_sqs_does_not_answer(scene: Scene) -
     scene.send()  # its delete, or the next receive, hangs
     process.terminate()
     scene.wait_for("drain_started", 1)
+    time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
     begin = time.monotonic()
     process.terminate()
     process.communicate(timeout=60)

@@ -17,6 +17,7 @@ import pytest
 
 from sqsw.memory_sqs import LocalSession
 from sqsw.sqs_env import SQSEnv
+from sqsw.worker.signals import ECHO_SECONDS
 from tests import backends
 
 ROOT = Path(__file__).parents[2]
@@ -221,6 +222,7 @@ def test_a_second_signal_stops_all_processes_now(work: Work) -> None:
     pids = work.wait_for_notes("started", 2)
     work.running.send_signal(signal.SIGINT)
     work.wait_for("drain_started", 2)
+    time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
     begin = time.monotonic()
     work.running.send_signal(signal.SIGINT)
     work.end(130)

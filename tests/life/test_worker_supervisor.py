@@ -109,7 +109,7 @@ def test_a_second_signal_is_passed_on_too(tmp_path: Path, monkeypatch: pytest.Mo
     supervisor = Supervisor(refuse, [(str(tmp_path), "up")], drain_seconds=1000)
     with (
         signalled(tmp_path, signal.SIGTERM, "up"),
-        signalled(tmp_path, signal.SIGTERM, "told"),
+        signalled(tmp_path, signal.SIGINT, "told"),  # another one: no echo of the first
     ):
         report = supervisor.run()
     assert report.forced

@@ -3,10 +3,12 @@
 import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from sqsw.worker.signals import ECHO_SECONDS
 from tests.unit.cli.conftest import Sqsw, write_plugin
 
 
@@ -168,6 +170,7 @@ def test_the_second_signal_stops_now(sqsw: Sqsw, number: signal.Signals, code: i
     assert process.stderr is not None
     while "drain_started" not in process.stderr.readline():
         assert process.poll() is None
+    time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == code
