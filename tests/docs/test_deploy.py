@@ -46,7 +46,9 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     text = (DEPLOY / "sqsw-worker.service").read_text(encoding="utf-8")
     unit = tmp_path / "sqsw-worker.service"
     # The program has to be there; the user does not exist on this machine.
-    text = text.replace("/srv/myapp/.venv/bin/sqsw", sys.executable).replace("User=myapp\n", "")
+    program = tmp_path / "sqsw"  # by a path without a space, which a unit would split at
+    program.symlink_to(sys.executable)
+    text = text.replace("/srv/myapp/.venv/bin/sqsw", str(program)).replace("User=myapp\n", "")
     for given, code in ((text, 0), (text.replace("Restart=always", "Restart=perhaps"), 1)):
         unit.write_text(given, encoding="utf-8")
         verified = subprocess.run(

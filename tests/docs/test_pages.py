@@ -34,6 +34,9 @@ NEEDS = {
     ),
 }
 
+#: what a reader has not set
+UNWANTED = ("PYTEST_ADDOPTS", "PYTHONUNBUFFERED")
+
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
@@ -45,7 +48,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {what} "$@"\n')
         command.chmod(0o755)
     return {
-        **{name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        **{name: text for name, text in os.environ.items() if name not in UNWANTED},
         "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "TERM": "xterm-256color",

@@ -104,8 +104,7 @@ def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
         "emails holds about 2 messages: 2 ready, 0 in flight, 0 delayed.\n"
         "Purging deletes all of them and cannot be undone.\n"
         "Type the queue name to go on: emails\n"
-        "✓ purge of emails started; SQS needs up to 60 seconds "
-        "and may delete messages that arrive meanwhile\n"
+        "✓ emails purged: 2 messages deleted\n"
     )
     assert sqsw.visible("emails") == 0
 
