@@ -57,6 +57,11 @@ class SQSError(Exception):
             if text:
                 self.add_note(f"  {word + ':':5} {text}")
 
+    @property
+    def reason(self) -> str:
+        """What happened and, where it is known, why: on one line."""
+        return ": ".join(filter(None, (self.message, self.why)))
+
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would call the class with ``args`` alone, which loses the keywords.
         return _rebuild, (type(self), self.args, self.__dict__)

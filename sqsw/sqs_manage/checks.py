@@ -79,7 +79,7 @@ def check_queue(env: ManageHost, queue_name: str) -> Iterator[Check]:
         )
         return
     except SQSError as error:
-        yield Check(queue.name, "fail", _words(error), error.next)
+        yield Check(queue.name, "fail", error.reason, error.next)
         return
     yield Check(queue.name, "ok", f"{'FIFO' if report.fifo else 'standard'} queue at {report.url}")
     yield _check_lease(report)
@@ -200,7 +200,3 @@ def _arn(queue: QueueClient) -> str:
     except SQSError:
         region = queue.boto3_client.meta.region_name
         return f"arn:{queue.boto3_client.meta.partition}:sqs:{region}:*:{queue.sqs_name}"
-
-
-def _words(error: SQSError) -> str:
-    return ": ".join(filter(None, (error.message, error.why)))

@@ -117,7 +117,7 @@ def _open(
     try:
         env = stack.enter_context(opened(invocation, apps, plugins=plugins))
     except (AppLoadError, TaskAlreadyRegistered) as error:
-        report.add("app", "fail", _words(error), error.next)
+        report.add("app", "fail", error.reason, error.next)
         return stack.enter_context(opened(invocation))
     jobs = Counter(registration.queue_name for registration in env.registrations())
     found = ", ".join(f"{queue} {count_of(jobs[queue], 'job')}" for queue in sorted(jobs))
@@ -133,7 +133,7 @@ def _check_place(report: _Report, env: "SQSEnv") -> bool:
         if not is_local(env):
             report.add("credentials", "ok", f"from {env.clients.credentials_origin()}")
     except SQSError as error:
-        report.add("place", "fail", _words(error), error.next)
+        report.add("place", "fail", error.reason, error.next)
         return False
     return True
 
@@ -182,7 +182,3 @@ def _print_policy(
         if not names:
             raise SettingsError("no queue is named", next="sqsw doctor --policy QUEUE")
         click.echo(json.dumps(least_policy(env, names), indent=2))
-
-
-def _words(error: SQSError) -> str:
-    return ": ".join(filter(None, (error.message, error.why)))
