@@ -147,9 +147,12 @@ class TestAnEarlyEnd:
         assert process.returncode == 130
         sent = {int(line.split("\t")[1]) - 1 for line in out.splitlines()}
         assert 30 <= len(sent) < 500
-        assert err.startswith(f"warning: {len(sent)} sent to emails, {500 - len(sent)} not\n")
-        # Whatever may have been sent without being told stands there once more, but nothing less.
-        assert set(numbers(home / "rest.jsonl")) == set(range(500)) - sent
+        rest = set(numbers(home / "rest.jsonl"))
+        assert err.startswith(f"warning: {500 - len(rest)} sent to emails, {len(rest)} not\n")
+        # Whatever may have been sent without an answer stands there once more, but nothing less.
+        # One that was answered may be counted and not printed: the signal came between the two.
+        assert rest <= set(range(500)) - sent
+        assert 500 - len(rest) - len(sent) in (0, 1)
 
     def test_a_reader_that_goes_away_leaves_the_rest_in_the_file(
         self, sqsw: Sqsw, home: Path, emails: str
