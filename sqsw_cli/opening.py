@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError, SQSError
-from sqsw_cli.completing.jobs import remember_jobs
 from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
 
@@ -38,6 +37,8 @@ def opened(
     """
     env = load_env(invocation, app_paths, plugins=plugins, strict=strict, daemon=daemon)
     if app_paths or plugins:
+        from sqsw_cli.completing.jobs import remember_jobs
+
         remember_jobs(app_paths, env.registrations())
     try:
         yield env
