@@ -23,6 +23,8 @@ class JSONCodec:
             string); the error names where it stands.
         """
         try:
+            if not message:  # as the context of most jobs
+                return "{}"
             _refuse_lossy_keys(message)
             # With json's own spaces, as sqs-workers writes it: a FIFO queue that deduplicates by
             # content sees the same bytes from both.

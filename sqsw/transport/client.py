@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
-from sqsw.transport.receive_reader import read_receives
+from sqsw.transport.receive_reader import read_by_json
 from sqsw.transport.service_errors import service_errors
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class ClientSource:
 
     @property
     def lean_client(self) -> "SQSClient":
-        """The same for receives and many sends: parameters are not checked, and what receives bring
-        is read by json alone.
+        """The same for receives and many sends: parameters are not checked, and answers are read by
+        json alone.
 
         It is :attr:`client` itself where the session is not boto3's: then that decides what a
         client is.
@@ -191,7 +191,7 @@ class ClientSource:
         # First: the embedded SQS answers at this event, and then nobody else is asked.
         client.meta.events.register_first("before-send.sqs", self._count)
         if kind == "lean":
-            read_receives(client)
+            read_by_json(client)
         return client
 
     def _count(self, event_name: str = "", **_: Any) -> None:
