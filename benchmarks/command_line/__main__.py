@@ -51,7 +51,7 @@ def by_hand(program: str, *words: str) -> list[str]:
 
 
 def awscli(name: str, *words: str) -> dict[str, list[str]]:
-    """The first release line of the aws command, which is a Python program too."""
+    """Version 1 of the aws command, which is a Python program too."""
     if not _AWSCLI.exists():
         print(f"absent: {name} (no {_AWSCLI}; run benchmarks/setup)")
         return {}
