@@ -112,14 +112,14 @@ def goals_text(reports: Sequence[Report]) -> str:
     return "\n".join(lines)
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str, only: str = "endpoints") -> argparse.ArgumentParser:
     """The options that all benchmarks have."""
     made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     made.add_argument("--json", metavar="FILE", type=Path, help="write all figures here as well")
     made.add_argument(
-        "--only", metavar="NAME", nargs="+", default=[], help="endpoints; all where none is named"
+        "--only", metavar="NAME", nargs="+", default=[], help=f"{only}; all where none is named"
     )
     return made
 

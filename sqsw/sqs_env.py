@@ -13,7 +13,7 @@ from sqsw.context import SQSContext
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import SettingsError
-from sqsw.core.events import EventBus, RequestSent
+from sqsw.core.event_bus import EventBus, RequestSent
 from sqsw.core.redrive_policy import RedrivePolicy
 from sqsw.core.settings import WorkerSettings
 from sqsw.middleware.chain import Middleware
@@ -24,7 +24,6 @@ from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawProcessor, RawQueue
 from sqsw.queue.registrations import Registration as Registration
 from sqsw.queue.registrations import registrations_of, take_away
-from sqsw.queue.work import work_apart
 from sqsw.shutdown_policies import NeverShutdown
 from sqsw.transport.client import ClientSource
 from sqsw.transport.names import QueueRef, name_of_url
@@ -454,6 +453,7 @@ class SQSEnv:
                 next="import the modules that register them, then call process_queues()",
             )
         from sqsw.memory_sqs import MemorySession
+        from sqsw.queue.work import work_apart
 
         work_apart(
             [self._known(name) for name in names],

@@ -72,7 +72,7 @@ class BulkSend:
     def show(self) -> int:
         """Print the messages that would be sent, as they are read."""
         with LineFile(self.path) as file, open_kept(self.failed_path, self.path) as kept:
-            for line in self._read(file.lines(), file.name):
+            for line in read_lines(file.lines(), self.common, file.name, self._checker()):
                 if isinstance(line, BadLine):
                     if not self.keep_going:
                         raise line
@@ -99,7 +99,7 @@ class BulkSend:
                         report = send_messages(
                             self.env,
                             self.queue,
-                            self._lines(file),
+                            self._lines(file, checked=not self.keep_going),
                             on_result=lambda result: self._tell(result, file, kept, bar, total),
                         )
                     finished = True
@@ -113,9 +113,7 @@ class BulkSend:
         self._show_end(report, time.monotonic() - begun)
         return self._exit_code()
 
-    def _read(
-        self, lines: "Iterator[tuple[int, bytes]]", name: str
-    ) -> "Iterator[OutgoingMessage | BadLine]":
+    def _checker(self) -> "Check":
         from sqsw.sqs_manage.outgoing import QueueRules
 
         rules = QueueRules.of(self.env.queue_client(self.queue))
@@ -124,19 +122,20 @@ class BulkSend:
             self.check(message)
             message.to_entry(rules)  # what the queue would refuse
 
-        return read_lines(lines, self.common, file_name=name, check=check)
+        return check
 
     def _count_valid(self, file: LineFile) -> int:
         """See that every line is good before the first one is sent; how many they are."""
         count = 0
-        for line in self._read(file.look_through(), file.name):
+        for line in read_lines(file.look_through(), self.common, file.name, self._checker()):
             if isinstance(line, BadLine):
                 raise line
             count += 1
         return count
 
-    def _lines(self, file: LineFile) -> "Iterator[OutgoingMessage | UnreadLine]":
-        for line in self._read(file.lines(), file.name):
+    def _lines(self, file: LineFile, *, checked: bool) -> "Iterator[OutgoingMessage | UnreadLine]":
+        check = None if checked else self._checker()
+        for line in read_lines(file.lines(), self.common, file.name, check):
             # Once nobody reads what became of the messages, no further ones are begun.
             if self.printer.gone:
                 return

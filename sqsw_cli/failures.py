@@ -6,7 +6,6 @@ import click
 
 from sqsw.core.errors import SQSError
 from sqsw_cli.exits import Exit, exit_code_of
-from sqsw_cli.json_text import json_text
 from sqsw_cli.terminal import safe
 from sqsw_cli.wording import nearest
 
@@ -131,6 +130,8 @@ def _lines(text: str) -> str:
 def show(failure: Failure, *, as_json: bool, color: bool) -> None:
     """Print a failure to stderr."""
     if as_json:
+        from sqsw_cli.json_text import json_text
+
         values = {
             "type": "error",
             "code": failure.code,

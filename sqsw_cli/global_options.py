@@ -5,7 +5,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from sqsw_cli.config import read_config
 from sqsw_cli.invocation import Invocation
 
 
@@ -114,6 +113,8 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) 
     """Remember the file; a command reads it before its other options look for their defaults."""
     _remember(ctx, param, value)
     if ctx.parent is not None and not ctx.resilient_parsing:
+        from sqsw_cli.config import read_config
+
         invocation = ctx.ensure_object(Invocation)
         invocation.config = read_config(invocation.config_path)
         ctx.default_map = invocation.config.defaults_of(ctx)

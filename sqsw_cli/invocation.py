@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from sqsw_cli.output import Printer
 
 
-@dataclass
 class Invocation:
     """One call of ``sqsw``: its global options, and the printer that follows from them.
 
@@ -22,7 +20,6 @@ class Invocation:
     says in code, so it is the library that reads them.
     """
 
-    args: Sequence[str] = ()
     local: str | None = None
     endpoint_url: str | None = None
     region: str | None = None
@@ -36,7 +33,17 @@ class Invocation:
     verbose: int = 0
     config: "Config | None" = None
     config_path: str | None = None
-    given: set[str] = field(default_factory=set)
+
+    # Written out: to make a dataclass takes a thirtieth of all that --help takes.
+    def __init__(self, args: Sequence[str] = (), **options: Any) -> None:
+        self.args = args
+        self.given: set[str] = set()
+        vars(self).update(options)
+
+    def without_printer(self) -> "Invocation":
+        """The same options, for another process."""
+        options = {name: value for name, value in vars(self).items() if name != "printer"}
+        return Invocation(**options)
 
     def remember(self, name: str, value: Any, *, given: bool) -> None:
         """Take the value of an option; what was typed beats what was not, whichever came first."""

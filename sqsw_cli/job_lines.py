@@ -102,9 +102,8 @@ def object_of(text: str, what: str) -> dict[str, Any]:
 def read_lines(
     lines: Iterable[tuple[int, bytes]],
     common: Common,
-    *,
     file_name: str,
-    check: Callable[["OutgoingMessage"], None],
+    check: Callable[["OutgoingMessage"], None] | None,
 ) -> "Iterator[OutgoingMessage | BadLine]":
     """The messages of a file of JSON Lines, or of bodies; a bad one as its error.
 
@@ -117,7 +116,8 @@ def read_lines(
     file_name :
         For errors.
     check :
-        Raises where a message does not fit the registered function.
+        Raises where a message cannot be sent, or does not fit the registered function; None where
+        that is known.
     """
     for number, line in lines:
         stripped = line.rstrip(b"\r\n")
@@ -125,7 +125,8 @@ def read_lines(
             continue
         try:
             message = _read(stripped, number, common)
-            check(message)
+            if check is not None:
+                check(message)
         except SQSError as error:
             bad = BadLine(
                 f"line {number} of {file_name} is not valid",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from sqsw.core.entry_points import entry_points_of
 from sqsw_cli.command import WithGlobals
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure, block
@@ -91,9 +92,7 @@ class LazyGroup(WithGlobals, click.Group):
 
 def _plugins(built_in: Mapping[str, Row]) -> dict[str, "EntryPoint"]:
     """The commands that plugins bring, by name; a built-in one cannot be replaced."""
-    from importlib_metadata import entry_points
-
-    found = sorted(entry_points(group=PLUGIN_GROUP), key=lambda point: point.name)
+    found = entry_points_of(PLUGIN_GROUP)
     return {point.name: point for point in found if point.name not in built_in}
 
 

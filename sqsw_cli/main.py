@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from sqsw_cli import collecting
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show
 from sqsw_cli.invocation import Invocation
@@ -120,6 +121,7 @@ def cli(ctx: click.Context) -> None:
 
 def run() -> NoReturn:
     """The console script."""
+    collecting.rarely()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a sign gets a question mark, not a traceback.
         with suppress(AttributeError, ValueError):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError, SQSError
-from sqsw_cli.completing.jobs import remember_jobs
+from sqsw_cli import collecting
 from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
 
@@ -38,6 +38,8 @@ def opened(
     """
     env = load_env(invocation, app_paths, plugins=plugins, strict=strict, daemon=daemon)
     if app_paths or plugins:
+        from sqsw_cli.completing.jobs import remember_jobs
+
         remember_jobs(app_paths, env.registrations())
     try:
         yield env
@@ -68,7 +70,10 @@ def load_env(
     from sqsw.app.opening import open_env
     from sqsw_cli.logs import configure_logs
 
-    configure_logs(invocation, daemon=daemon, runs_apps=bool(app_paths) or plugins)
+    runs_apps = bool(app_paths) or plugins
+    if runs_apps:
+        collecting.as_usual()
+    configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
     return open_env(
         app_paths,
         session_maker=_session_maker(invocation),

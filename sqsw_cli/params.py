@@ -263,7 +263,7 @@ def parse_json(text: str, what: str) -> Any:
         It is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:  # the latter: nested too deeply
         raise SettingsError(f"{what} is not JSON", why=str(error)) from error
 
@@ -287,3 +287,6 @@ def read_text(path: str) -> str:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -1,6 +1,5 @@
 """How numbers, times and durations read: for people, for pipes and for programs."""
 
-import difflib
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -65,5 +64,7 @@ def size(count: int) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant."""
+    import difflib  # only needed where something is wrong
+
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return found[0] if found else None

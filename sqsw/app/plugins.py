@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqsw.core.entry_points import entry_points_of
 from sqsw.core.errors import AppLoadError, TaskAlreadyRegistered
 from sqsw.sqs_env import SQSEnv
 
@@ -62,12 +63,8 @@ def load_plugins(
     AppLoadError
         With ``strict``: a plugin cannot be loaded.
     """
-    # Not that of the standard library: it finds entry points of one package twice when its
-    # metadata is on sys.path twice.
-    from importlib_metadata import entry_points
-
     loaded = []
-    for point in sorted(entry_points(group=PLUGIN_GROUP), key=lambda point: point.name):
+    for point in entry_points_of(PLUGIN_GROUP):
         origin = _origin(point)
         before = env.registrations()
         try:

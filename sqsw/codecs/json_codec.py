@@ -5,6 +5,10 @@ from typing import Any
 
 from sqsw.core.errors import MessageRefused
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
+#: types of values that hold no others: most of what jobs are given
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 
 class JSONCodec:
     """Plain JSON, in ASCII, so that no character of a job can be one that SQS refuses."""
@@ -19,10 +23,12 @@ class JSONCodec:
             string); the error names where it stands.
         """
         try:
+            if not message:  # as the context of most jobs
+                return "{}"
             _refuse_lossy_keys(message)
             # With json's own spaces, as sqs-workers writes it: a FIFO queue that deduplicates by
             # content sees the same bytes from both.
-            return json.dumps(message, allow_nan=False)
+            return _ENCODER.encode(message)
         except (TypeError, ValueError, RecursionError) as error:
             path, reason = _first_refused(message, "") or ("", str(error))
             raise MessageRefused(
@@ -49,10 +55,12 @@ def _refuse_lossy_keys(value: Any) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"key {key!r}")
-            _refuse_lossy_keys(item)
+            if type(item) not in _PLAIN:
+                _refuse_lossy_keys(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            _refuse_lossy_keys(item)
+            if type(item) not in _PLAIN:
+                _refuse_lossy_keys(item)
 
 
 def _first_refused(value: Any, path: str, depth: int = 0) -> tuple[str, str] | None:

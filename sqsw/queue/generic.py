@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqsw.batching import NoBatching
 from sqsw.codecs.table import check_accept
@@ -17,10 +17,11 @@ from sqsw.core.settings import WorkerSettings
 from sqsw.middleware.chain import Middleware
 from sqsw.processors import as_result
 from sqsw.queue.host import QueueHost
-from sqsw.queue.work import lane_of, work_once, work_queues
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
-from sqsw.worker.lane import Kind, Lane
+
+if TYPE_CHECKING:
+    from sqsw.worker.lane import Kind, Lane
 
 
 class GenericQueue(ABC):
@@ -175,6 +176,8 @@ class GenericQueue(ABC):
         QueueNotFound
             There is no such queue.
         """
+        from sqsw.queue.work import work_queues  # whoever only sends needs no worker
+
         settings = WorkerSettings(concurrency=concurrency, wait_seconds=wait_second)
         work_queues(
             [self], settings=settings, events=self.env.events, policy_of=lambda _: shutdown_policy
@@ -188,12 +191,16 @@ class GenericQueue(ABC):
         wait_seconds :
             Seconds to wait for a message, 0 to 20.
         """
+        from sqsw.queue.work import work_once
+
         return work_once(self, wait_seconds, self.env.events)
 
     def lane(
         self, settings: WorkerSettings, shutdown_policy: ShutdownPolicy = NEVER_SHUTDOWN
-    ) -> Lane:
+    ) -> "Lane":
         """The queue as a worker sees it; asks SQS for its attributes."""
+        from sqsw.queue.work import lane_of
+
         return lane_of(self, settings, shutdown_policy)
 
     def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
@@ -209,7 +216,7 @@ class GenericQueue(ABC):
         return [as_result(await self.process_message_async(message)) for message in messages]
 
     @abstractmethod
-    def kind_of(self, message: Message) -> Kind:
+    def kind_of(self, message: Message) -> "Kind":
         """Whether the job of a message wants a thread or the event loop."""
 
     @abstractmethod

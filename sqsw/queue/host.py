@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from sqsw.context import SQSContext
 from sqsw.core.contracts import Backoff
-from sqsw.core.events import EventBus
+from sqsw.core.event_bus import EventBus
 from sqsw.middleware.chain import Middleware
 from sqsw.transport.queue_client import QueueClient
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
@@ -23,7 +23,9 @@ from sqsw.processors import (
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.outbox import Outbox
 from sqsw.transport.batches import Entry, check_entry, fit_to_queue
-from sqsw.worker.lane import Kind
+
+if TYPE_CHECKING:
+    from sqsw.worker.lane import Kind
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -290,7 +292,7 @@ class JobQueue(GenericQueue):
 
     # -- running -----------------------------------------------------------------------------
 
-    def kind_of(self, message: Message) -> Kind:
+    def kind_of(self, message: Message) -> "Kind":
         """Whether the job of a message wants a thread, the event loop or a process."""
         processor = self.processors.get(job_name_of(message) or "")
         if processor is None:

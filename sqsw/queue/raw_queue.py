@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqsw.codecs.envelope import raw_entry
 from sqsw.core.arguments import place_of
@@ -15,7 +15,9 @@ from sqsw.core.results import ProcessingResult
 from sqsw.processors import Opened, OpenJob, limited, run_job, run_job_async
 from sqsw.queue.generic import GenericQueue
 from sqsw.transport.batches import check_entry, fit_to_queue
-from sqsw.worker.lane import Kind
+
+if TYPE_CHECKING:
+    from sqsw.worker.lane import Kind
 
 RawProcessor = Callable[..., Any]
 
@@ -86,7 +88,7 @@ class RawQueue(GenericQueue):
         check_entry(entry)
         return str(self.client.send(entry)["MessageId"])
 
-    def kind_of(self, message: Message) -> Kind:
+    def kind_of(self, message: Message) -> "Kind":
         """Whether the function wants a thread or the event loop."""
         return "loop" if inspect.iscoroutinefunction(self.processor) else "thread"
 

@@ -73,7 +73,8 @@ class _Batch:
     told: int = 0
 
     def send(self, queue: QueueClient) -> None:
-        self.outcome = send_entries(queue, self.entries)
+        # A client for many sends is made once there are many.
+        self.outcome = send_entries(queue, self.entries, lean=len(self.entries) > 1)
 
 
 def send_messages(

@@ -11,14 +11,7 @@ from sqsw.core.errors import AccessDenied, MessageRefused
 from sqsw.core.limits import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
 from sqsw.sqs_manage.durations import format_duration
 from sqsw.sqs_manage.message_view import Failure
-from sqsw.transport.batches import (
-    Entry,
-    attribute_bytes,
-    body_bytes,
-    check_entry,
-    entry_bytes,
-    fit_to_queue,
-)
+from sqsw.transport.batches import Entry, check_entry, fit_to_queue
 from sqsw.transport.queue_client import QueueClient
 
 #: the message group in a FIFO queue where nobody names one, as fit_to_queue has it
@@ -142,13 +135,7 @@ class OutgoingMessage:
             group_id=self.group,
         )
         fit_to_queue(entry, is_fifo=rules.fifo, queue_name=rules.name)
-        check_entry(entry)
-        if entry_bytes(entry) > rules.max_bytes:
-            raise MessageRefused(
-                f"the message is {entry_bytes(entry)} bytes, the limit is {rules.max_bytes}",
-                why=f"body {body_bytes(entry)} bytes, attributes {attribute_bytes(entry)} bytes",
-                next="store the data elsewhere and send its address",
-            )
+        check_entry(entry, rules.max_bytes)
         return entry
 
     def to_item(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqsw.core.errors import MessageRefused
@@ -10,10 +11,6 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_ATTRIBUTES, MAX_MESS
 
 #: The parameters of one SendMessage, without the queue URL.
 Entry = dict[str, Any]
-
-# All that SQS does not take in a body or in the text of an attribute.
-# Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-_REFUSED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +45,17 @@ class EntryFailure:
 
 def body_bytes(entry: Mapping[str, Any]) -> int:
     """Bytes of the body in UTF-8."""
-    return len(entry["MessageBody"].encode("utf-8", "surrogatepass"))
+    return _utf8_bytes(entry["MessageBody"])
 
 
 def attribute_bytes(entry: Mapping[str, Any]) -> int:
     """Bytes of the message attributes: names, types and values."""
-    return sum(
-        len(name.encode()) + len(attribute["DataType"].encode()) + _value_bytes(attribute)
-        for name, attribute in entry.get("MessageAttributes", {}).items()
-    )
+    texts: list[str] = []
+    count = 0
+    for name, attribute in entry.get("MessageAttributes", {}).items():
+        texts += (name, attribute["DataType"], attribute.get("StringValue", ""))
+        count += len(attribute.get("BinaryValue", b""))
+    return count + _utf8_bytes("".join(texts))
 
 
 def entry_bytes(entry: Mapping[str, Any]) -> int:
@@ -64,14 +63,17 @@ def entry_bytes(entry: Mapping[str, Any]) -> int:
     return body_bytes(entry) + attribute_bytes(entry)
 
 
-def _value_bytes(attribute: Mapping[str, Any]) -> int:
-    if "BinaryValue" in attribute:
-        return len(attribute["BinaryValue"])
-    return len(attribute.get("StringValue", "").encode("utf-8", "surrogatepass"))
+def _utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def check_entry(entry: Mapping[str, Any]) -> None:
+def check_entry(entry: Mapping[str, Any], max_bytes: int = MAX_MESSAGE_BYTES) -> None:
     """Refuse what SQS would refuse, before any call.
+
+    Parameters
+    ----------
+    max_bytes :
+        Bytes of one message that the queue takes.
 
     Raises
     ------
@@ -91,9 +93,9 @@ def check_entry(entry: Mapping[str, Any]) -> None:
     for name, attribute in attributes.items():
         _check_characters(f"the attribute {name!r}", attribute.get("StringValue", ""))
     total = entry_bytes(entry)
-    if total > MAX_MESSAGE_BYTES:
+    if total > max_bytes:
         raise MessageRefused(
-            f"the message is {total} bytes, the limit is {MAX_MESSAGE_BYTES}",
+            f"the message is {total} bytes, the limit is {max_bytes}",
             why=f"body {body_bytes(entry)} bytes, attributes {attribute_bytes(entry)} bytes",
             next="store the data elsewhere and send its address",
         )
@@ -124,8 +126,18 @@ def fit_to_queue(entry: Entry, *, is_fifo: bool, queue_name: str) -> None:
         )
 
 
+@cache
+def _refused() -> re.Pattern[str]:
+    """All that SQS does not take in a body or in the text of an attribute.
+
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
+    return re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
 def _check_characters(where: str, text: str) -> None:
-    refused = _REFUSED.search(text)
+    # Most texts need no pattern, which takes milliseconds to compile.
+    refused = None if text.isprintable() else _refused().search(text)
     if refused:
         raise MessageRefused(
             f"{where} has a character that SQS does not take: U+{ord(refused.group()):04X}",

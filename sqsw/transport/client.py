@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
-from sqsw.transport.receive_reader import read_receives
+from sqsw.transport.receive_reader import read_by_json
 from sqsw.transport.service_errors import service_errors
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ _QUICK_CONNECT_SECONDS, _QUICK_ANSWER_SECONDS, _QUICK_RETRIES = 3, 10, 1
 #: where boto3 reads credentials once, whatever is written there later
 _FILES = ("shared-credentials-file", "config-file")
 
-#: what the clients of a worker call themselves; botocore's own text is put together anew for each
+#: what clients of our own call themselves; botocore's own text is put together anew for each
 #: call, which costs a seventh of it
 _USER_AGENT = "sqsw"
 
-#: ``plain``: what a user would make, too. The others belong to a worker and cost less a call:
-#: ``receiving`` for long polls, ``quick`` for what must be answered soon.
-_Kind = Literal["plain", "receiving", "quick"]
+#: ``plain``: what a user would make, too. The others cost less a call: ``lean`` for what is asked
+#: again and again, ``quick`` for what must be answered soon as well.
+_Kind = Literal["plain", "lean", "quick"]
 
 
 class ClientSource:
@@ -90,13 +90,14 @@ class ClientSource:
         return self._of_this_process("plain")
 
     @property
-    def receiving_client(self) -> "SQSClient":
-        """The same for receives: parameters are not checked, and answers are read by json alone.
+    def lean_client(self) -> "SQSClient":
+        """The same for receives and many sends: parameters are not checked, and answers are read by
+        json alone.
 
         It is :attr:`client` itself where the session is not boto3's: then that decides what a
         client is.
         """
-        return self._of_this_process("receiving" if self._is_ours else "plain")
+        return self._of_this_process("lean" if self._is_ours else "plain")
 
     @property
     def quick_client(self) -> "SQSClient":
@@ -182,26 +183,26 @@ class ClientSource:
             # One session for all: its credentials may have cost somebody a code to type.
             session = self._own_session = self._own_session or session
             if kind != "plain":
-                keywords["config"] = keywords["config"].merge(self._worker_config(kind))
+                keywords["config"] = keywords["config"].merge(self._own_config(kind))
             try:
                 client: SQSClient = session.client("sqs", **keywords)
             except ValueError as error:  # botocore's word for an endpoint that is no URL
                 raise SettingsError("no client for SQS can be made", why=str(error)) from error
         # First: the embedded SQS answers at this event, and then nobody else is asked.
         client.meta.events.register_first("before-send.sqs", self._count)
-        if kind == "receiving":
-            read_receives(client)
+        if kind == "lean":
+            read_by_json(client)
         return client
 
     def _count(self, event_name: str = "", **_: Any) -> None:
         if self._on_request is not None:
             self._on_request(event_name.rpartition(".")[2])
 
-    def _worker_config(self, kind: _Kind) -> Any:
+    def _own_config(self, kind: _Kind) -> Any:
         from botocore.config import Config
 
         config = Config(user_agent=_USER_AGENT, parameter_validation=False)
-        if kind == "receiving":
+        if kind == "lean":
             return config
         retries: Any = dict(self._retries)
         retries["max_attempts"] = min(self._retries["max_attempts"], _QUICK_RETRIES)

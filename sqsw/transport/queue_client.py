@@ -80,9 +80,15 @@ class QueueClient:
             return dict(self.boto3_client.send_message(QueueUrl=url, **entry))
 
     def send_batch(
-        self, entries: Sequence[Entry]
+        self, entries: Sequence[Entry], *, lean: bool = False
     ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
         """Send up to ten messages in one call.
+
+        Parameters
+        ----------
+        lean :
+            Whether by a client that checks no parameters: it takes a third less for each call, and
+            is worth it where there are many.
 
         Returns
         -------
@@ -91,8 +97,9 @@ class QueueClient:
         """
         url = self.url
         request: Any = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
+        client = self._clients.lean_client if lean else self.boto3_client
         with service_errors(f"send to {self.name!r}", self.name):
-            answer = self.boto3_client.send_message_batch(QueueUrl=url, Entries=request)
+            answer = client.send_message_batch(QueueUrl=url, Entries=request)
         sent = {int(entry["Id"]): dict(entry) for entry in answer.get("Successful", [])}
         return sent, _failures(answer)
 
@@ -108,7 +115,7 @@ class QueueClient:
         keywords: dict[str, Any] = {}
         if visibility_timeout is not None:
             keywords["VisibilityTimeout"] = visibility_timeout
-        client = self._clients.receiving_client
+        client = self._clients.lean_client
         asked = time.monotonic()
         try:
             with service_errors(f"receive from {self.name!r}", self.name):
@@ -274,7 +281,7 @@ class QueueClient:
 
     def end_polls(self) -> None:
         """End the receives that wait now, where the other side can (the embedded SQS)."""
-        self._clients.receiving_client.meta.events.emit(END_POLLS_EVENT)
+        self._clients.lean_client.meta.events.emit(END_POLLS_EVENT)
 
 
 def _failures(answer: Any) -> list[EntryFailure]:

@@ -35,10 +35,15 @@ class Outcome:
     requests: int = 0
 
 
-def send_entries(queue: QueueClient, entries: Sequence[Entry]) -> Outcome:
+def send_entries(queue: QueueClient, entries: Sequence[Entry], *, lean: bool = False) -> Outcome:
     """Send up to ten entries, again where that may help.
 
     On a FIFO queue an entry is sent again only while nothing of its group went out after it.
+
+    Parameters
+    ----------
+    lean :
+        See :meth:`QueueClient.send_batch`.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def send_entries(queue: QueueClient, entries: Sequence[Entry]) -> Outcome:
         if attempt:
             time.sleep(_PAUSE_SECONDS * 2 ** (attempt - 1))
         outcome.requests += 1
-        answers, refused = _send(queue, [entries[index] for index in left])
+        answers, refused = _send(queue, [entries[index] for index in left], lean=lean)
         outcome.answers |= {left[place]: answer for place, answer in answers.items()}
         failures = {left[failure.index]: failure for failure in refused}
         for index in left:
@@ -68,10 +73,10 @@ def send_entries(queue: QueueClient, entries: Sequence[Entry]) -> Outcome:
 
 
 def _send(
-    queue: QueueClient, entries: Sequence[Entry]
+    queue: QueueClient, entries: Sequence[Entry], *, lean: bool
 ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
     try:
-        return queue.send_batch(entries)
+        return queue.send_batch(entries, lean=lean)
     except (QueueNotFound, AccessDenied, ConnectionFailed):
         raise
     except SQSError as error:

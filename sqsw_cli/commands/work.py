@@ -5,14 +5,13 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.settings import QueueShare, WorkerSettings
-from sqsw_cli.banner import announce
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_app
 from sqsw_cli.exits import Exit
@@ -96,7 +95,7 @@ def work(
         asked = [QueueShare(wanted.name) for wanted in queue]
         names = queues_to_work(env, asked, processors_from=processors_from)
         shares = shares_of(queue or [QueueAsked(share.queue_name) for share in names], table)
-        load = _Load(replace(invocation), apps, not no_plugins)
+        load = _Load(invocation.without_printer(), apps, not no_plugins)
         report = _run(invocation, env, load, shares, settings, processors_from, options)
     _conclude(invocation, report, time.monotonic() - begun)
     code = _exit_code(report, strict=strict)
@@ -117,6 +116,7 @@ def _run(
     options: dict[str, Any],
 ) -> "WorkerReport":
     from sqsw.app.running import run_queues
+    from sqsw_cli.banner import announce
 
     processes, recycle = options["processes"], options["recycle"]
     policy = policy_maker(options["until_idle"], options["max_jobs"])

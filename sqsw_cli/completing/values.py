@@ -1,11 +1,14 @@
 """Arguments and options that complete to what is there: queues, jobs, arguments, apps."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from sqsw_cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
@@ -20,6 +23,8 @@ def _completes(
             found = list(candidates(ctx))
         except Exception:  # noqa: BLE001  # a Tab is no place for an error; the command says it
             return []
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(one) for one in found if one.startswith(incomplete)]
 
     return complete

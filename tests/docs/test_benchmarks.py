@@ -13,6 +13,7 @@ TINY = {
     "startup": ["--rounds=1", "--only", "serve"],
     "depth": ["--shallow=30", "--deep=100", "--in-flight=20", "--turns=2"],
     "memory": ["--messages=50", "--only", "MemorySession", "serve-memory"],
+    "command_line": ["--rounds=1", "--rounds-of-lines=1", "--lines=30"],
     "latency": ["--messages=2", "--seconds=0.1", "--only", "LocalSession"],
 }
 

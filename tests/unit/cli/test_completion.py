@@ -197,7 +197,7 @@ def test_completion_imports_no_boto3(sqsw: Sqsw) -> None:
         "from sqsw_cli.main import run\n"
         "try:\n    run()\n"
         "finally:\n"
-        "    heavy = ('boto3', 'botocore', 'rich', 'structlog', 'myapp')\n"
+        "    heavy = ('boto3', 'botocore', 'rich', 'structlog', 'importlib_metadata', 'myapp')\n"
         "    print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(

@@ -13,8 +13,6 @@ import pytest
 from sqsw_cli.main import COMMANDS, cli
 from tests.unit.cli.conftest import Sqsw, write_plugin
 
-HEAVY = ("boto3", "botocore", "rich", "structlog")
-
 
 def test_alone_it_prints_the_help(sqsw: Sqsw) -> None:
     alone, helped = sqsw(""), sqsw("--help")
@@ -22,19 +20,6 @@ def test_alone_it_prints_the_help(sqsw: Sqsw) -> None:
     assert alone.out == helped.out
     assert alone.out.startswith("Usage: sqsw [OPTIONS] COMMAND [ARGS]...\n")
     assert alone.out.rstrip().endswith("sqsw work --local myapp.tasks:env")
-
-
-@pytest.mark.parametrize("words", ["--help", "", "work --help", "inspect -h", "--version"])
-def test_help_imports_nothing_heavy(sqsw: Sqsw, words: str) -> None:
-    code = (
-        "import sys\n"
-        "from sqsw_cli.main import cli\n"
-        f"try: cli.main({sqsw.words((words,))!r})\n"
-        "except SystemExit: pass\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -228,9 +213,3 @@ def test_a_full_disk_is_told_in_words(sqsw: Sqsw) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == ("error: cannot write the output\n  why:  No space left on device\n")
-
-
-def test_the_help_imports_little(sqsw: Sqsw) -> None:
-    code = "import sys, sqsw_cli.main; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"tomllib", "traceback", "tempfile", "rich", "boto3"} & set(done.stdout.split())

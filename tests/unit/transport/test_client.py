@@ -197,16 +197,16 @@ def user_agent(client: Any, **parameters: Any) -> str:
     return seen[0]
 
 
-def test_the_clients_of_a_worker_cost_less_a_call_and_are_one_for_each_purpose(
+def test_clients_of_our_own_cost_less_a_call_and_are_one_for_each_purpose(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     source = ClientSource(region="eu-west-1")
-    plain, receiving, quick = source.client, source.receiving_client, source.quick_client
-    assert len({id(plain), id(receiving), id(quick)}) == 3
-    assert source.receiving_client is receiving
-    for client in (receiving, quick):
+    plain, lean, quick = source.client, source.lean_client, source.quick_client
+    assert len({id(plain), id(lean), id(quick)}) == 3
+    assert source.lean_client is lean
+    for client in (lean, quick):
         # The parameters are ours, and right: nobody looks at them again.
         assert user_agent(client, MaxNumberOfMessages="ten").startswith("sqsw ")
     assert user_agent(plain).startswith("Boto3/")
@@ -216,4 +216,4 @@ def test_the_clients_of_a_worker_cost_less_a_call_and_are_one_for_each_purpose(
 
 def test_a_session_of_somebody_else_decides_what_a_client_is() -> None:
     source = ClientSource(Session())
-    assert source.client is source.receiving_client is source.quick_client
+    assert source.client is source.lean_client is source.quick_client

@@ -1,0 +1,1 @@
+"""The command line beside what does the same without it."""

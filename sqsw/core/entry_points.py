@@ -1,0 +1,48 @@
+"""What installed packages bring, by entry point group."""
+
+import os
+import sys
+from contextlib import suppress
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+
+def entry_points_of(group: str) -> "list[EntryPoint]":
+    """The entry points of a group, in the order of their names."""
+    if not _may_be_there(group.encode()):
+        return []
+    # Not that of the standard library: it finds entry points of one package twice when its
+    # metadata is on sys.path twice.
+    from importlib_metadata import entry_points
+
+    return sorted(entry_points(group=group), key=lambda point: point.name)
+
+
+def _may_be_there(group: bytes) -> bool:
+    """Whether a file of entry points names the group, or one that only others can read may do so.
+
+    Most installations have no plugins, and this is seen in a tenth of the time that it takes to
+    import importlib-metadata.
+    """
+    finders = [finder for finder in sys.meta_path if finder is not PathFinder]
+    if any(hasattr(finder, "find_distributions") for finder in finders):
+        return True
+    for place in sys.path:
+        try:
+            names = os.listdir(place or ".")
+        except NotADirectoryError:  # an archive
+            return True
+        except OSError:  # is not there, or is none of ours
+            continue
+        for name in names:
+            if name.lower().endswith((".dist-info", ".egg-info")) or name.lower() == "egg-info":
+                with (
+                    suppress(OSError),  # it has none, or is a file itself
+                    open(os.path.join(place, name, "entry_points.txt"), "rb") as file,
+                ):
+                    if group in file.read():
+                        return True
+    return False

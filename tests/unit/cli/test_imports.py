@@ -1,0 +1,63 @@
+"""What a command imports: no more than it uses, for that is most of the time that it takes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sqsw_cli.main import COMMANDS
+from tests.unit.cli.conftest import Sqsw
+
+#: what takes longer to import than all that ``--help`` takes beside Python and click
+HEAVY = {
+    *("boto3", "botocore", "rich", "structlog", "uvicorn", "sqlite3", "asyncio"),
+    *("importlib_metadata", "importlib.metadata"),
+    *("sqsw.sqs_env", "sqsw.core.events", "sqsw.worker", "sqsw.local"),
+}
+#: what ``--help`` alone does without as well
+LIGHT = {"dataclasses", "json", "logging", "pathlib", "tempfile", "tomllib", "traceback"}
+WORKER = {"sqsw.core.events", "sqsw.queue.work", "sqsw.worker"}
+
+
+def loaded_by(sqsw: Sqsw, words: str) -> set[str]:
+    """The modules that a command has imported, beside what this installation of Python does."""
+    code = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "from sqsw_cli.main import run\n"
+        "try: run()\n"
+        "finally: print(*set(sys.modules) - before, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *sqsw.words((words,))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("words", ["--help", ""])
+def test_the_list_of_commands_imports_next_to_nothing(sqsw: Sqsw, words: str) -> None:
+    loaded = loaded_by(sqsw, words)
+    assert not loaded & (HEAVY | LIGHT)
+    assert not [name for name in loaded if name.startswith("sqsw_cli.commands.")]
+
+
+def test_the_help_of_the_commands_imports_nothing_heavy(sqsw: Sqsw) -> None:
+    modules = ", ".join(row.target.partition(":")[0] for row in COMMANDS.values())
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not set(done.stdout.split()) & HEAVY
+    assert not loaded_by(sqsw, "work --help") & HEAVY
+
+
+def test_to_send_a_job_takes_no_worker(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
+    loaded = loaded_by(sqsw, "send emails send_email to=ann@example.com")
+    # The embedded SQS of the test brings boto3 and sqlite3.
+    assert not loaded & {*WORKER, "rich", "structlog", "uvicorn", "asyncio", "importlib_metadata"}
