@@ -41,6 +41,22 @@ _HIDDEN = "FROM messages INDEXED BY m_hidden WHERE contents = ? AND state > 0"
 _EXPIRED = "FROM messages INDEXED BY m_contents WHERE contents = ? AND seq < ?"
 
 
+_UPKEEP = (
+    "SELECT EXISTS(SELECT 1 FROM contents WHERE is_left),"
+    f" EXISTS(SELECT 1 {_EXPIRED}), EXISTS(SELECT 1 {_HIDDEN} AND visible_at <= ?)"
+)
+
+
+class Upkeep(NamedTuple):
+    """Which rows are not as they should be at this moment."""
+
+    #: some are of contents that were left
+    has_left: int
+    has_expired: int
+    #: some are marked as hidden, but their time is over
+    has_due: int
+
+
 class Place(NamedTuple):
     """Where a message stands, without what it says."""
 
@@ -143,6 +159,12 @@ def movable(
     return [Stored(*row) for row in rows]
 
 
+def upkeep(transaction: Transaction, queue: Queue, now: int) -> Upkeep:
+    """What is to be done before the rows say how things are now: mostly nothing."""
+    contents = queue.contents
+    return Upkeep._make(transaction.row(_UPKEEP, (contents, queue.horizon(now), contents, now)))
+
+
 def expired(transaction: Transaction, queue: Queue, limit: int, now: int) -> list[Place]:
     """Messages that retention no longer keeps, in flight or not."""
     rows = transaction.rows(
@@ -162,6 +184,8 @@ def due(transaction: Transaction, queue: Queue, limit: int, now: int) -> list[Pl
 
 def has_available(transaction: Transaction, queue: Queue, now: int) -> bool:
     """Whether a receive could find something, or has rows to bring up to date; a few probes."""
+    if queue.ready and not queue.is_fifo:
+        return True
     horizon = queue.horizon(now)
     hidden = [
         (f"SELECT 1 {_HIDDEN} AND visible_at <= ? LIMIT 1", now),

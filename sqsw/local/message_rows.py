@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from sqsw.local import contents, fifo, message_queries
 from sqsw.local.fifo import PORTION
-from sqsw.local.message_queries import Place, Stored
+from sqsw.local.message_queries import Place, Stored, Upkeep
 from sqsw.local.queue_rows import Queue, add_to_counts
 from sqsw.local.schema import DELAYED, IN_FLIGHT, READY
 from sqsw.local.store import Transaction
@@ -66,21 +66,28 @@ def add(transaction: Transaction, queue: Queue, messages: Sequence[NewMessage], 
 
 def tidy(transaction: Transaction, queue: Queue, limit: int, now: int) -> None:
     """Delete a portion of what nobody sees any more: expired, forgotten, or left by a purge."""
-    contents.sweep(transaction, limit)
-    expired = message_queries.expired(transaction, queue, limit, now)
-    for some in contents.in_time(expired):
-        remove(transaction, queue, some, now)
-    if len(expired) == PORTION:
-        transaction.shrink(PORTION)
+    _tidy(transaction, queue, limit, now, message_queries.upkeep(transaction, queue, now))
+
+
+def _tidy(transaction: Transaction, queue: Queue, limit: int, now: int, upkeep: Upkeep) -> None:
+    if upkeep.has_left:
+        contents.sweep(transaction, limit)
+    if upkeep.has_expired:
+        expired = message_queries.expired(transaction, queue, limit, now)
+        for some in contents.in_time(expired):
+            remove(transaction, queue, some, now)
+        if len(expired) == PORTION:
+            transaction.shrink(PORTION)
     if queue.is_fifo:
         fifo.forget_old(transaction, queue.contents, limit, now)
 
 
 def settle(transaction: Transaction, queue: Queue, now: int) -> None:
     """Bring the rows up to this moment: delete what is over, promote what is due."""
-    tidy(transaction, queue, PORTION, now)
-    due = message_queries.due(transaction, queue, PORTION, now)
-    if due:
+    upkeep = message_queries.upkeep(transaction, queue, now)
+    _tidy(transaction, queue, PORTION, now, upkeep)
+    if upkeep.has_due:
+        due = message_queries.due(transaction, queue, PORTION, now)
         transaction.executemany(
             "UPDATE messages SET state = 0 WHERE seq = ?", [(place.seq,) for place in due]
         )

@@ -65,6 +65,11 @@ def advance(store: Store, now: int) -> None:
             step(transaction, store, task, now)
 
 
+def is_due(transaction: Transaction, now: int) -> bool:
+    """Whether :func:`advance` would move something."""
+    return any(task.allowed(now) for task in running(transaction))
+
+
 def running(transaction: Transaction) -> list[MoveTask]:
     return [MoveTask(*row) for row in transaction.rows(_RUNNING)]
 

@@ -30,6 +30,8 @@ class Queue:
     secret: bytes
     #: those that were set; :meth:`attribute` knows the defaults
     attributes: Mapping[str, str]
+    #: those of them that are whole numbers, with the defaults
+    numbers: Mapping[str, int]
     tags: Mapping[str, str]
     #: the scope of deduplication at the queue's creation, which later changes do not touch
     deduplicates_by_group: bool
@@ -51,7 +53,7 @@ class Queue:
 
     def number(self, name: str) -> int:
         """An attribute that is a whole number and has a default."""
-        return int(self.attribute(name) or 0)
+        return self.numbers[name]
 
     def horizon(self, now: int) -> int:
         """The lowest ``seq`` that retention still keeps."""
@@ -135,6 +137,16 @@ def _read_map(text: str) -> Mapping[str, str]:
     return MappingProxyType(values)
 
 
+@functools.lru_cache(1_000)
+def _read_numbers(text: str) -> Mapping[str, int]:
+    stored = _read_map(text)
+    return {
+        name: int(stored.get(name, rule.default))
+        for name, rule in attributes.RULES.items()
+        if rule.kind == "integer" and rule.default is not None
+    }
+
+
 def _from_row(row: tuple[Any, ...], account: str) -> Queue:
     queue_id, region, name, is_fifo, secret, stored, tags, by_group, *rest = row
     return Queue(
@@ -143,6 +155,7 @@ def _from_row(row: tuple[Any, ...], account: str) -> Queue:
         bool(is_fifo),
         secret,
         _read_map(stored),
+        _read_numbers(stored),
         _read_map(tags),
         bool(by_group),
         *rest,

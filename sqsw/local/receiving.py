@@ -47,7 +47,7 @@ def receive_message(store: Store, params: Params, now: int) -> dict[str, Any]:
 class Receive:
     """One ReceiveMessage, checked once; it may look several times before it has an answer.
 
-    Move tasks have advanced when it is made; it lets them advance before all looks but the first.
+    Before a look it lets move tasks advance.
 
     A server that does not want to block a thread joins the waiters of the store itself and calls
     :meth:`look` when it is woken.
@@ -59,7 +59,9 @@ class Receive:
             queue = find_queue(transaction, store, params)
             self._read(params, queue)
             #: for the first look, which follows at once; None: look
-            self._known: bool | None = self._is_available(transaction, queue, now)
+            self._known: bool | None = None
+            if not move_tasks.is_due(transaction, now):
+                self._known = self._is_available(transaction, queue, now)
 
     def _read(self, params: Params, queue: Queue) -> None:
         self.queue_id = queue.id

@@ -37,6 +37,9 @@ _NO_DEDUPLICATION = (
     " provided explicitly"
 )
 
+#: members of a message that is a body and nothing else
+_PLAIN = frozenset(("Id", "MessageBody", "QueueUrl"))
+
 
 class Draft(NamedTuple):
     """A message that was read and checked, and what the answer says about it."""
@@ -144,6 +147,8 @@ def _read_message(queue: Queue, params: Params, too_large: str) -> Draft:
     if size > most:
         raise _too_large(too_large, most)
     check_characters(body)
+    if params.values.keys() <= _PLAIN and not queue.is_fifo:
+        return _plain(queue, body)
     attributes = message_attributes.read_attributes(params)
     if size + message_attributes.size_of(attributes) > most:
         raise _too_large(too_large, most)
@@ -163,6 +168,13 @@ def _read_message(queue: Queue, params: Params, too_large: str) -> Draft:
         delay,
     )
     return Draft(message, _answer(message, attributes))
+
+
+def _plain(queue: Queue, body: str) -> Draft:
+    """The same for a message that is a body and nothing else, as most are."""
+    message_id, md5, delay = new_id(), md5_of_body(body), queue.number("DelaySeconds")
+    message = NewMessage(message_id, body, md5, None, None, None, None, delay)
+    return Draft(message, {"MessageId": message_id, "MD5OfMessageBody": md5})
 
 
 def _answer(message: NewMessage, attributes: MessageAttributes) -> dict[str, Any]:

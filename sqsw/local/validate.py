@@ -148,7 +148,7 @@ def batch_entries(params: Params, kind: str) -> list[tuple[str, Params]]:
         )
     entries = []
     for item in items:
-        if not isinstance(item, dict | Mapping):  # most are the first, which is seen faster
+        if type(item) is not dict and not isinstance(item, Mapping):  # the first is seen faster
             raise _wrong_type("Entries", "a list of structures", item)
         entry = params.inside(item)
         entries.append((entry.required_text("Id"), entry))
