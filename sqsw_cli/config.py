@@ -85,6 +85,8 @@ class Config:
         return defaults
 
     def _check_sections(self, ctx: click.Context) -> None:
+        if not self.table:
+            return  # to ask for the commands is to look for those of plugins
         parent = ctx.parent
         group = parent.command if parent is not None else None
         commands = group.list_commands(parent) if parent and isinstance(group, click.Group) else []

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,7 @@ def _formatter(invocation: Invocation, *, daemon: bool) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
         processors=[
+            _add_utc if as_json else _add_local_time,
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             *(_json_tail() if as_json else _console_tail(invocation)),
         ],
@@ -126,7 +128,6 @@ def _json_tail() -> "list[Processor]":
     import structlog
 
     return [
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
     ]
@@ -136,7 +137,6 @@ def _console_tail(invocation: Invocation) -> "list[Processor]":
     import structlog
 
     return [
-        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         _for_people,
         structlog.dev.ConsoleRenderer(
             colors=invocation.color_on_stderr,
@@ -158,6 +158,19 @@ def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
         event_dict.setdefault("attempt", job.receive_count)
         event_dict.setdefault("seconds_s", round(time.monotonic() - job.started_at, 6))
         event_dict.setdefault("context", dict(job.context))
+    return event_dict
+
+
+def _add_utc(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Say when it was logged, which may be a moment before it is written."""
+    at = datetime.fromtimestamp(event_dict["_record"].created, UTC)
+    event_dict["timestamp"] = at.isoformat().replace("+00:00", "Z")
+    return event_dict
+
+
+def _add_local_time(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    at = time.localtime(event_dict["_record"].created)
+    event_dict["timestamp"] = time.strftime("%H:%M:%S", at)
     return event_dict
 
 

@@ -228,7 +228,7 @@ class Connections:
         if not schema.is_current(connection, where):
             with self._write_lock.held():
                 if not schema.is_current(connection, where):
-                    schema.migrate(connection)
+                    schema.migrate(connection, is_synced=self._durable == "full")
         if self._path is not None:
             self._identity = self._identity or _identity_of(self._path)
             connection.execute(f"PRAGMA synchronous = {self._durable}")

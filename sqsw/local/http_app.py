@@ -26,6 +26,7 @@ from sqsw.local.errors import (
 )
 from sqsw.local.metrics import Metrics
 from sqsw.local.polling import Hangup, wait_for, without_waiting
+from sqsw.local.request_log import RequestLog
 from sqsw.local.signature import SignatureCheck, Signed
 from sqsw.local.wire import Answer, Call, Request
 
@@ -64,6 +65,7 @@ class HttpApp:
         self.engine, self._host, self._region, self._check = engine, host, region, check
         self._is_ending = False
         self.metrics = Metrics()
+        self.log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -77,7 +79,8 @@ class HttpApp:
             operation, answer = "", wire.failure(call, error)
         self.metrics.count(operation, answer.status)
         await _send(send, answer)
-        _log(scope, operation, answer, time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        self.log.add(operation, scope["path"], answer.status, scope.get("client"), seconds)
 
     def end(self) -> None:
         """Answer the receives that wait; those that come now do not wait any more."""
@@ -198,18 +201,3 @@ async def _send(send: Send, answer: Answer) -> None:
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
-
-
-def _log(scope: Scope, operation: str, answer: Answer, seconds: float) -> None:
-    level = logging.INFO if answer.status < 500 else logging.WARNING
-    if not logger.isEnabledFor(level):
-        return
-    client = scope.get("client")
-    extra = {
-        "operation": operation or None,
-        "path": scope["path"],
-        "status": answer.status,
-        "seconds": round(seconds, 4),
-        "client": f"{client[0]}:{client[1]}" if client else None,
-    }
-    logger.log(level, "request", extra=extra)

@@ -165,12 +165,21 @@ def is_current(connection: sqlite3.Connection, path: str) -> bool:
     return False
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, *, is_synced: bool = True) -> None:
     """Bring the tables to this version, step by step, in one transaction.
 
-    The caller has seen :func:`is_current` say no, and holds the file's lock.
+    The caller has seen :func:`is_current` say no, and holds the file's lock; it says afterwards
+    when commits wait for the disk.
+
+    Parameters
+    ----------
+    is_synced :
+        Whether a new file has to outlive a power failure at once.
     """
     _, version, _ = _head(connection)
+    if version == 0 and not is_synced:
+        # There is nothing to lose yet, and eleven waits for the disk are most of the time.
+        connection.execute("PRAGMA synchronous = OFF")
     if version == 0:
         # Only before the first table, and before the first page is written by the change to WAL;
         # and that one before there are tables, since who finds them looks no further.

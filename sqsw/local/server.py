@@ -71,6 +71,7 @@ class LocalServer:
             with self.app.engine.store.never_waiting():
                 asyncio.run(self._server.serve([self._socket]))
         finally:
+            self.app.log.write()
             self._socket.close()
 
     def answer_from(self, engine: LocalEngine) -> None:
@@ -102,9 +103,9 @@ def reachable(host: str) -> str:
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     try:
-        found = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        # In bytes, since the codec for text takes longer to import than all the rest of this.
+        name = host.encode("ascii" if host.isascii() else "idna") or None
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except UnicodeError as error:  # from the codec of host names, before anybody is asked
         raise OSError(errno.EINVAL, f"no name of a host: {error}") from error
     # One socket is enough, and what a name of both kinds is meant for is the older kind.

@@ -126,6 +126,41 @@ def test_requests_in_one_piece_are_answered_in_their_order(server: Serving) -> N
     assert re.findall(rb"HTTP/1.1 ([0-9]+)", answer) == [b"200", b"404"]
 
 
+def test_a_receive_that_waits_holds_up_what_its_own_client_asks_next(server: Serving) -> None:
+    server.page("/", Action="CreateQueue", QueueName="in-line")
+    query = "Action=ReceiveMessage&WaitTimeSeconds=1"
+    first = f"GET /000000000000/in-line?{query} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+    answer = answer_of(server, first + b"GET /health HTTP/1.0\r\n\r\n")
+    assert re.findall(rb"<ReceiveMessageResult/>|ok", answer) == [b"<ReceiveMessageResult/>", b"ok"]
+
+
+def test_who_waits_for_a_word_before_the_body_gets_it(server: Serving) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 38\r\n\r\n"
+    with server.connect(head) as connection:
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"Action=ListQueues&Version=2012-11-05  ")
+        assert b"<ListQueuesResult" in read_answer(connection)
+
+
+def test_the_head_of_a_page_alone(server: Serving) -> None:
+    answer = answer_of(server, b"HEAD /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert b"content-length: 16\r\n" in answer.lower()
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_who_does_not_read_its_answers_is_not_answered_for_ever(hasty: Serving) -> None:
+    """The answers that nobody reads would fill the memory; and others go on meanwhile."""
+    figures = b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
+    with hasty.connect() as connection:
+        connection.setblocking(False)
+        sent = 0
+        with pytest.raises(BlockingIOError):
+            while sent < 50_000_000:
+                sent += connection.send(figures * 1000)
+                time.sleep(0.001)
+        assert "ok" in hasty.page("/health")
+
+
 # -- who offers another protocol (RFC 9110, 7.8) is answered in this one ----------------------
 
 OFFER = b"Host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAE\r\n"
