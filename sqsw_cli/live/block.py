@@ -119,5 +119,5 @@ def _state(look: Look) -> str:
     if look.is_quiet:
         return f"quiet: {running}, nothing is received"
     if not look.slots:
-        return "no worker is up"
+        return "no worker is up" if look.was_up else "starting"
     return f"{thousands(look.busy)} of {thousands(look.slots)} slots busy"

@@ -69,7 +69,7 @@ class Look:
     Attributes
     ----------
     busy, slots :
-        Slots whose jobs run, and all of them; no slots: no worker is up.
+        Messages whose jobs run, and all slots.
     up_seconds :
         Since the view began.
     requests_per_job :
@@ -78,6 +78,8 @@ class Look:
         Until all queues will be empty as they get shorter now; None: they do not, or are.
     drain_seconds :
         Until the end of the drain; None: there is none.
+    is_quiet, was_up, has_ended :
+        Whether nobody receives, a worker has ever been up, and the work is over.
     """
 
     rows: Sequence[Row]
@@ -88,6 +90,7 @@ class Look:
     empty_seconds: float | None = None
     drain_seconds: float | None = None
     is_quiet: bool = False
+    was_up: bool = True
     has_ended: bool = False
 
 
@@ -154,6 +157,7 @@ class Figures:
         """What there is to show now; called more than once a second, or rates are coarse."""
         now = self._clock()
         pulses = list(self._health.pulses().values()) if not self.has_ended else []
+        is_ready = any(pulse.ready for pulse in pulses)
         with self._lock:
             rows = [self._row(name, pulses, now) for name in self._names]
             jobs = self._counts.total()
@@ -164,8 +168,9 @@ class Figures:
                 up_seconds=now - self._began_at,
                 requests_per_job=self._requests / jobs if jobs else None,
                 empty_seconds=self._empty_seconds(),
-                drain_seconds=self._drain_left(now),
-                is_quiet=bool(pulses) and not any(pulse.ready for pulse in pulses),
+                drain_seconds=None if is_ready else self._drain_left(now),
+                is_quiet=bool(pulses) and not is_ready,
+                was_up=self.is_up.is_set(),
                 has_ended=self.has_ended,
             )
 
