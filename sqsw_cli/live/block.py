@@ -67,7 +67,8 @@ def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> 
     table = _table(rows, columns, colored=colored) if rows else []
     left_out = len(look.rows) - len(rows)
     more = [f"and {count_of(left_out, 'more queue')}"[:columns]] if left_out and rows else []
-    attention = colored and (look.is_quiet or look.drain_seconds is not None)
+    attention = colored and not look.has_ended
+    attention &= look.is_quiet or look.drain_seconds is not None
     return [*table, *more, click.style(below, fg="yellow") if attention else below]
 
 
