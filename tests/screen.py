@@ -37,6 +37,7 @@ class Terminal:
     ) -> None:
         self.screen = pyte.Screen(columns, lines)
         self.written = b""
+        self._looks = True
         self._stream = pyte.ByteStream(self.screen)
         self._ours, theirs = pty.openpty()
         self._set_size(columns, lines)
@@ -91,8 +92,9 @@ class Terminal:
             assert time.monotonic() < deadline, "\n".join(self.lines)
             assert self._read(), "\n".join(["it has ended:", *self.lines])
 
-    def end(self) -> int:
-        """Take in the rest; the exit code."""
+    def end(self, *, looks: bool = True) -> int:
+        """Take in the rest, which is seen on the screen if somebody looks; the exit code."""
+        self._looks = looks
         while self._read():
             pass
         return self.process.wait(60)
@@ -105,5 +107,6 @@ class Terminal:
         except OSError:  # what Linux says once the other side is closed
             return False
         self.written += data
-        self._stream.feed(data)
+        if self._looks:
+            self._stream.feed(data)
         return bool(data)

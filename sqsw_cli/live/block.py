@@ -67,8 +67,7 @@ def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> 
     table = _table(rows, columns, colored=colored) if rows else []
     left_out = len(look.rows) - len(rows)
     more = [f"and {count_of(left_out, 'more queue')}"[:columns]] if left_out and rows else []
-    attention = colored and not look.has_ended
-    attention &= look.is_quiet or look.drain_seconds is not None
+    attention = colored and not (look.has_ended or _receives(look))
     return [*table, *more, click.style(below, fg="yellow") if attention else below]
 
 
@@ -103,12 +102,16 @@ def _below(look: Look, columns: int) -> str:
     words = [_state(look), f"up {brief(look.up_seconds)}"]
     if look.requests_per_job is not None:
         words.append(f"{look.requests_per_job:.2f} requests per job")
-    if look.empty_seconds is not None and not look.has_ended:
+    if look.empty_seconds is not None and _receives(look):
         words.append(f"empty in about {brief(look.empty_seconds)}")
     for index in (2, 1, 1):
         if len(words) > index and len(_DOT.join(words)) > columns:
             del words[index]
     return _DOT.join(words)[:columns]
+
+
+def _receives(look: Look) -> bool:
+    return not (look.has_ended or look.is_quiet or look.drain_seconds is not None)
 
 
 def _state(look: Look) -> str:

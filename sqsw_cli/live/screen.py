@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 #: shown that has no end
 _COPY_SECONDS, _DRAW_SECONDS, _LINE_SECONDS = 0.05, 0.25, 1.0
 
-#: bytes that are kept between two looks, where the system allows it, and bytes of one line
-_PIPE_BYTES, _LINE_BYTES = 1 << 20, 1 << 16
+#: bytes that are kept between two looks, where the system allows it; of one line; of one write
+_PIPE_BYTES, _LINE_BYTES, _WRITE_BYTES = 1 << 20, 1 << 16, 1 << 14
 
-#: seconds that the terminal has to take what is left
+#: seconds that the terminal may take nothing at the end
 _END_SECONDS = 2.0
 
 #: What the block is, in a terminal with so many columns and lines.
@@ -49,6 +49,7 @@ class Screen:
         self._rest_since = 0.0
         self._block: bytes = b""
         self._draw_at = 0.0
+        self._moved_at = 0.0
 
     def take(self) -> None:
         """Begin."""
@@ -66,12 +67,15 @@ class Screen:
     def give_back(self) -> None:
         """End; what has been written is shown, and below it the block as it is now."""
         self._ending.set()
-        self._thread.join(_END_SECONDS)
+        self._moved_at = time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - self._moved_at < _END_SECONDS:
+            self._thread.join(_COPY_SECONDS)
         _flush()
         os.dup2(self._stdout, 1)
         os.dup2(self._terminal, 2)
-        if not self._thread.is_alive():  # else the terminal takes nothing: somebody holds it
-            self._show(is_last=True)
+        if self._thread.is_alive():
+            return  # in the middle of a write: somebody has stopped the terminal
+        self._show(is_last=True)
         for descriptor in (self._stdout, self._terminal, self._pipe):
             os.close(descriptor)
 
@@ -88,8 +92,15 @@ class Screen:
             block = self._drawn(is_last=is_last)
         if lines or is_last or block != self._block:
             self._block = block
-            # With one write, so that nobody sees the terminal without the block.
-            _write(self._terminal, b"\r\x1b[J" + lines + block)
+            # At once, so that nobody sees the terminal without the block.
+            self._write(b"\r\x1b[J" + lines + block)
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        with suppress(OSError):  # a terminal that was closed: what is written goes nowhere
+            while rest:
+                rest = rest[os.write(self._terminal, rest[:_WRITE_BYTES]) :]
+                self._moved_at = time.monotonic()
 
     def _lines(self, now: float, *, is_last: bool) -> bytes:
         """What was written, up to the end of its last line."""
@@ -119,6 +130,8 @@ class Screen:
         except Exception:  # what is copied must go on, or everything that writes would stop
             logger.exception("the live view ends")
             self._draw = lambda columns, lines: ()
+            lines = ()
+        if not lines:
             return b""
         text = "".join(f"\r\n{line}" for line in lines)
         if is_last:
@@ -139,10 +152,3 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # closed, or never open
             stream.flush()
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    with suppress(OSError):  # a terminal that was closed: what is written goes nowhere
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
