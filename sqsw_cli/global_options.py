@@ -63,7 +63,8 @@ def global_options() -> list[click.Option]:
             type=click.Choice(["auto", "console", "json"]),
             default="auto",
             envvar="SQSW_LOG_FORMAT",
-            help="Of daemons: lines on a terminal, JSON otherwise. [SQSW_LOG_FORMAT]",
+            help="Of daemons: lines on a terminal (console: without the live view of work), JSON "
+            "otherwise. [SQSW_LOG_FORMAT]",
         ),
         _how(["-q", "--quiet"], is_flag=True, default=False, help="No notes, no progress."),
         _how(["-v", "--verbose"], count=True, help="More log; -vv: tracebacks, botocore's log."),

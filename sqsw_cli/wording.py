@@ -35,15 +35,20 @@ def elapsed(seconds: float) -> str:
     return f"{seconds:.1f}s" if seconds < 10 else duration(seconds)
 
 
+def brief(seconds: float) -> str:
+    """Seconds in their largest unit: ``12s``, ``4m``."""
+    for unit, size in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return "0s"
+
+
 def ago(moment: datetime | None, now: float | None = None) -> str:
     """How long ago, in its largest unit: ``4m ago``."""
     if moment is None:
         return "?"
     seconds = max(0, (time.time() if now is None else now) - moment.timestamp())
-    for unit, size in _UNITS:
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit} ago"
-    return "now"
+    return f"{brief(seconds)} ago" if seconds >= 1 else "now"
 
 
 def rfc3339(moment: datetime | None) -> str | None:

@@ -11,8 +11,12 @@ import shlex
 import socket
 import sys
 import tempfile
+from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 
+import click
+import pyte
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
@@ -40,6 +44,8 @@ def send_email(to: str, subject: str = "Hello") -> None:
 @env.processor("orders.fifo", "ship")
 def ship(order: int) -> None: ...
 """
+#: colours of the emulator, where it has names of its own or where they are ours
+COLORS = {"brown": "yellow"} | {name: name for name in ("red", "green", "blue", "magenta", "cyan")}
 #: name of a picture to its width, and to the commands that are seen in it
 PICTURES = {
     "work": (120, ["sqsw work myapp.tasks:env --concurrency 1 --until-idle 3"]),
@@ -85,7 +91,28 @@ def run(line: str, here: Path, columns: int) -> str:
     }
     command = [sys.executable, "-m", "sqsw_cli", *shlex.split(line)[1:]]
     _, written = run_in_terminal(command, here, environment, columns=columns)
+    if "\x1b[J" in written:
+        written = left_on_screen(written)
     return written.replace(socket.gethostname(), "web-1").replace(os.path.realpath(here), "/srv")
+
+
+def left_on_screen(written: str) -> str:
+    """What is to be seen at the end, where something was drawn anew meanwhile."""
+    # Wider than any line: where to wrap them is for the one who draws.
+    screen = pyte.Screen(1_000, 100)
+    pyte.Stream(screen).feed(written.replace("\n", "\r\n"))
+    lines = ([screen.buffer[y][x] for x in range(1_000)] for y in range(screen.cursor.y))
+    return "\n".join(colored(line).rstrip() for line in lines)
+
+
+def colored(line: Iterable[pyte.screens.Char]) -> str:
+    """A line of the screen with its colours; the emulator knows no dim."""
+    runs = groupby(line, key=lambda char: (COLORS.get(char.fg), bool(char.bold)))
+    texts = (("".join(char.data for char in chars), style) for style, chars in runs)
+    return "".join(
+        click.style(text, fg=shade, bold=is_bold) if shade or is_bold else text
+        for text, (shade, is_bold) in texts
+    )
 
 
 def draw(written: str, columns: int) -> str:

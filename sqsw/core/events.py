@@ -68,6 +68,9 @@ class Pulse(Event):
         Whether it receives: it is neither quiet nor draining.
     problem :
         What is wrong with its receives or its heartbeat; None: it is healthy.
+    busy :
+        Messages whose jobs run now, and the seconds for which the oldest of them has been running,
+        by queue name; a queue without any is not there.
     """
 
     pid: int
@@ -79,6 +82,7 @@ class Pulse(Event):
     lease_seconds: float
     ready: bool
     problem: str | None
+    busy: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

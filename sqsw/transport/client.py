@@ -1,5 +1,6 @@
 """The boto3 client, made at its first use, one for each process."""
 
+import copy
 import os
 import threading
 from collections.abc import Callable
@@ -77,6 +78,14 @@ class ClientSource:
         self._made: dict[_Kind, SQSClient] = {}
         self._own_session: Any = None
         self._pid = 0
+        self._is_apart = False
+
+    def apart(self) -> "ClientSource":
+        """The same with short timeouts, and requests that nobody is told of: for who looks on."""
+        other = copy.copy(self)
+        other._lock, other._made, other._on_request = threading.Lock(), {}, None
+        other._is_apart = True
+        return other
 
     @property
     def client(self) -> "SQSClient":
@@ -87,7 +96,7 @@ class ClientSource:
         SettingsError
             There is no region, or the profile does not exist.
         """
-        return self._of_this_process("plain")
+        return self.quick_client if self._is_apart else self._of_this_process("plain")
 
     @property
     def lean_client(self) -> "SQSClient":

@@ -46,6 +46,10 @@ class QueueClient:
         self._url = url
         self._url_lock = threading.Lock()
 
+    def through(self, clients: ClientSource) -> "QueueClient":
+        """The calls on the same queue by other clients."""
+        return QueueClient(clients, self.name, self.sqs_name, self._url)
+
     @property
     def boto3_client(self) -> "SQSClient":
         """The boto3 client underneath."""

@@ -69,17 +69,28 @@ class VitalSigns:
 
     def pulse(self, dispatcher: Books, heartbeat: Beating) -> Pulse:
         """A sign of life."""
+        busy = self._busy(dispatcher.running())
         return Pulse(
             pid=os.getpid(),
             slots=self.slots,
-            running=sum(len(call.messages) for call in dispatcher.running()),
+            running=sum(count for count, _ in busy.values()),
             in_hand={lane.name: dispatcher.in_hand(lane) for lane in self._lanes},
             ended=sum(dispatcher.counts[outcome] for outcome in _OUTCOMES),
             memory_bytes=memory_bytes(),
             lease_seconds=max(lane.visibility_timeout for lane in self._lanes),
             ready=self.ready,
             problem=self.problem(heartbeat),
+            busy=busy,
         )
+
+    def _busy(self, calls: Sequence[Any]) -> dict[str, tuple[int, float]]:
+        now = self._clock()
+        busy: dict[str, tuple[int, float]] = {}
+        for call in calls:
+            count, oldest = busy.get(call.lane.name, (0, 0.0))
+            seconds = now - call.started_at
+            busy[call.lane.name] = (count + len(call.messages), max(oldest, seconds))
+        return busy
 
 
 #: how a job may have ended, as the dispatcher counts

@@ -242,6 +242,10 @@ class Worker:
             self._events.publish(self._vital_signs.pulse(self._dispatcher, self._heartbeat))
         return max(0.0, self._pulse_at - now)
 
+    def _receives_no_more(self) -> None:
+        self._vital_signs.ready = False
+        self._pulse_at = float("-inf")  # who looks is to know now
+
     def _is_end(self, notice: Notice) -> bool:
         """Act on a notice; whether it ends the work."""
         if notice.verb == "slots":
@@ -250,7 +254,7 @@ class Worker:
                 sys.stderr.write(self.describe_slots())
                 sys.stderr.flush()
         elif notice.verb == "quiet":
-            self._vital_signs.ready = False
+            self._receives_no_more()
             for poller in self._pollers:
                 poller.quiet()
         if notice.verb == "drain" and notice.is_signal:
@@ -261,7 +265,7 @@ class Worker:
 
     def _drain(self, stopped_by: Notice) -> None:
         """Finish what is in hand, until the deadline or a second signal."""
-        self._vital_signs.ready = False
+        self._receives_no_more()
         deadline = self._clock() + self._settings.drain_seconds
         running = sum(len(call.messages) for call in self._dispatcher.running())
         self._events.publish(

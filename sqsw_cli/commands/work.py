@@ -17,6 +17,7 @@ from sqsw_cli.completing.values import complete_app
 from sqsw_cli.exits import Exit
 from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
+from sqsw_cli.live.view import live_view, wants_view
 from sqsw_cli.lock import exclusive
 from sqsw_cli.logs import logs_as_json
 from sqsw_cli.opening import load_env, opened
@@ -48,8 +49,12 @@ class _Load:
     invocation: Invocation
     apps: Sequence[str]
     plugins: bool
+    is_shown: bool
 
     def __call__(self) -> "SQSEnv":
+        if self.is_shown:
+            # A pipe to the live view: a person is to see a line when it is printed.
+            sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is Python's own
         if self.invocation.as_json:
             sys.stdout = sys.stderr  # as in the command: stdout is for its summary
         # What is wrong with a plugin was said once, by the command.
@@ -84,6 +89,7 @@ def work(
     apps = _apps(ctx, positional_app, app)
     settings = settings_of(options)
     table = {} if invocation.config is None else invocation.config.queues
+    is_shown = wants_view(invocation)
     begun = time.monotonic()
     # stdout is for the summary then, whatever the jobs print.
     with (
@@ -95,7 +101,7 @@ def work(
         asked = [QueueShare(wanted.name) for wanted in queue]
         names = queues_to_work(env, asked, processors_from=processors_from)
         shares = shares_of(queue or [QueueAsked(share.queue_name) for share in names], table)
-        load = _Load(invocation.without_printer(), apps, not no_plugins)
+        load = _Load(invocation.without_printer(), apps, not no_plugins, is_shown)
         report = _run(invocation, env, load, shares, settings, processors_from, options)
     _conclude(invocation, report, time.monotonic() - begun)
     code = _exit_code(report, strict=strict)
@@ -123,6 +129,8 @@ def _run(
     logs = announce(invocation, env, load.apps, shares, settings, processes)
     with ExitStack() as stack:
         listeners = _listeners(stack, options)
+        if load.is_shown:
+            listeners.append(stack.enter_context(live_view(invocation, env, shares)))
         if processes == 1 and recycle is None:
             return run_queues(
                 env,

@@ -119,6 +119,19 @@ def test_calls_that_do_not_wait_for_messages_have_a_client_with_short_time_outs(
     assert config.retries["total_max_attempts"] == 1
 
 
+def test_who_looks_on_has_short_time_outs_and_is_not_counted() -> None:
+    told: list[str] = []
+    session = MemorySession()
+    source = ClientSource(session, on_request=told.append)
+    source.apart().client.list_queues()
+    assert not told
+    source.client.list_queues()
+    assert told == ["ListQueues"]
+    real = ClientSource(region="here")
+    configs: list[Any] = [real.apart().client.meta.config, real.client.meta.config]
+    assert configs[0].read_timeout < MAX_WAIT_SECONDS < configs[1].read_timeout
+
+
 def test_both_clients_share_the_credentials_of_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

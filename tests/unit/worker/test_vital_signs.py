@@ -43,15 +43,21 @@ def test_a_heartbeat_that_has_ended_is_a_problem() -> None:
 
 
 def test_a_pulse_has_all_of_it() -> None:
-    signs, _ = made()
+    signs, clock = made()
     signs.slots = 4
+    a, begun = lane("a"), clock()
+    clock.advance(7)
     books: Any = SimpleNamespace(
         counts=Counter(done=3, failed=2, released=9),
         in_hand=lambda lane: {"a": 5, "b": 0}[lane.name],
-        running=lambda: [SimpleNamespace(messages=[1, 2]), SimpleNamespace(messages=[3])],
+        running=lambda: [
+            SimpleNamespace(lane=a, messages=[1, 2], started_at=begun),
+            SimpleNamespace(lane=a, messages=[3], started_at=begun + 5),
+        ],
     )
     pulse = signs.pulse(books, ALIVE)
     assert (pulse.slots, pulse.running, pulse.ended) == (4, 3, 5)
     assert pulse.in_hand == {"a": 5, "b": 0}
+    assert pulse.busy == {"a": (3, 7)}
     assert (pulse.lease_seconds, pulse.ready, pulse.problem) == (30, True, None)
     assert 1_000_000 < memory_bytes() < 100_000_000_000

@@ -2,14 +2,16 @@
 
 import io
 import signal
+import time
 from collections.abc import Sequence
 
 import pytest
 
-from sqsw.core.events import DrainStarted, WorkerStarted, WorkerStopped
+from sqsw.core.events import DrainStarted, Pulse, WorkerStarted, WorkerStopped
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import WorkerSettings
+from sqsw.worker.vital_signs import PULSE_SECONDS
 from sqsw.worker.worker import Worker
 from tests.unit.worker.doubles import FakeClient, lane, message, our_threads, recorder
 
@@ -66,6 +68,23 @@ def test_quiet_lets_what_is_in_hand_end() -> None:
     object.__setattr__(worker._lanes[0], "handle", handle)
     assert worker.run().done == 1
     assert client.deletes == [["a"]]
+
+
+def test_that_it_receives_no_more_is_told_at_once() -> None:
+    events, told = recorder(Pulse)
+    worker = Worker([lane()], events=events)
+
+    def go_on(pulse: Pulse) -> None:
+        if pulse.ready:
+            worker.quiet()
+        else:
+            worker.stop()
+
+    events.subscribe(go_on, Pulse)
+    begun = time.monotonic()
+    worker.run()
+    assert [pulse.ready for pulse in told[:2]] == [True, False]
+    assert time.monotonic() - begun < PULSE_SECONDS
 
 
 class Closed(io.StringIO):

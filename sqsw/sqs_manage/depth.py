@@ -1,0 +1,59 @@
+"""How much is in queues, in one request each."""
+
+from dataclasses import dataclass
+
+from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.queue_calls import redrive_target
+from sqsw.transport.queue_client import QueueClient
+
+_COUNT = "ApproximateNumberOfMessages"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """The messages of a queue, by SQS's own estimate, which lags by up to a minute.
+
+    Attributes
+    ----------
+    ready, in_flight, delayed :
+        Messages that can be received, that have been, and that cannot be yet.
+    dead_letter_arn :
+        The ARN of its dead-letter queue; None where it has none.
+    """
+
+    ready: int
+    in_flight: int
+    delayed: int
+    dead_letter_arn: str | None
+
+
+class DepthReader:
+    """Looks at queues again and again, beside a worker.
+
+    Its requests have short timeouts, and no event tells of them: they are no part of the work.
+    """
+
+    def __init__(self, env: ManageHost) -> None:
+        self._env = env
+        self._clients = env.clients.apart()
+        self._queues: dict[str, QueueClient] = {}
+
+    def read(self, queue: str) -> QueueDepth:
+        """The depth of a queue: one GetQueueAttributes, after one GetQueueUrl for a new name.
+
+        Parameters
+        ----------
+        queue :
+            A queue name without prefix, a queue URL or an ARN.
+
+        Raises
+        ------
+        QueueNotFound, AccessDenied, Busy, ConnectionFailed
+            There is no such queue, or SQS does not answer the question.
+        """
+        if queue not in self._queues:
+            self._queues[queue] = self._env.queue_client(queue).through(self._clients)
+        names = (_COUNT, f"{_COUNT}NotVisible", f"{_COUNT}Delayed")
+        attributes = self._queues[queue].attributes(*names, "RedrivePolicy")
+        ready, in_flight, delayed = (int(attributes.get(name, 0)) for name in names)
+        return QueueDepth(ready, in_flight, delayed, redrive_target(attributes)[0])

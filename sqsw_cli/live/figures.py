@@ -1,0 +1,230 @@
+"""The figures of the live view: a listener that counts, and what it knows at a moment.
+
+Counts come from the events of single jobs, what runs from the pulses of the processes: so one that
+is killed leaves nothing behind.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqsw.core.contracts import Clock
+from sqsw.core.events import (
+    ChildEnded,
+    ChildExited,
+    DrainStarted,
+    Event,
+    EventBus,
+    JobDone,
+    JobEvent,
+    JobFailed,
+    JobRetry,
+    JobUnknown,
+    Pulse,
+    RequestSent,
+)
+from sqsw.observe.health import Health
+
+#: seconds over which jobs a second are counted, and over which a queue is seen to get shorter
+RATE_SECONDS, TREND_SECONDS = 20.0, 60.0
+
+_COUNTED: dict[type[Event], str] = {
+    JobDone: "done",
+    JobFailed: "failed",
+    JobRetry: "retried",
+    JobUnknown: "unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What SQS says of a queue, and of its dead-letter queue if it has one; None is unknown."""
+
+    ready: int | None = None
+    in_flight: int | None = None
+    dead: int | None = None
+    has_dead_letters: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One queue; ``oldest`` is in seconds, ``rate`` in jobs that ended a second."""
+
+    name: str
+    running: int = 0
+    oldest: float | None = None
+    done: int = 0
+    failed: int = 0
+    retried: int = 0
+    rate: float = 0.0
+    depth: Depth = field(default_factory=Depth)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the view shows.
+
+    Attributes
+    ----------
+    busy, slots :
+        Messages whose jobs run, and all slots.
+    up_seconds :
+        Since the view began.
+    requests_per_job :
+        As in the summary; None before a job has ended.
+    empty_seconds :
+        Until all queues will be empty as they get shorter now; None: they do not, or are.
+    drain_seconds :
+        Until the end of the drain; None: there is none.
+    is_quiet, was_up, has_ended :
+        Whether nobody receives, a worker has ever been up, and the work is over.
+    """
+
+    rows: Sequence[Row]
+    busy: int = 0
+    slots: int = 0
+    up_seconds: float = 0.0
+    requests_per_job: float | None = None
+    empty_seconds: float | None = None
+    drain_seconds: float | None = None
+    is_quiet: bool = False
+    was_up: bool = True
+    has_ended: bool = False
+
+
+class Figures:
+    """Counts what happens in one process or many, from any thread.
+
+    Parameters
+    ----------
+    names :
+        The names of the queues, in the order of the rows.
+    clock :
+        Seconds, of a clock that only goes forward.
+    """
+
+    def __init__(self, names: Sequence[str], clock: Clock = time.monotonic) -> None:
+        self._names = list(names)
+        self._clock = clock
+        self._began_at = clock()
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._requests = 0
+        self._drain_until: float | None = None
+        self._depths = {name: Depth() for name in names}
+        self._ended = {name: _Track(RATE_SECONDS) for name in names}
+        self._ready = {name: _Track(TREND_SECONDS) for name in names}
+        self._health = Health(clock)
+        #: set by the first sign of life
+        self.is_up = threading.Event()
+        self.has_ended = False
+
+    def subscribe_to(self, events: EventBus) -> None:
+        """Listen to the events that matter."""
+        events.subscribe(self, *_COUNTED, RequestSent, DrainStarted)
+        events.subscribe(self._pulse, Pulse)
+        events.subscribe(self._health, ChildExited, ChildEnded)
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        with self._lock:
+            if isinstance(event, RequestSent):
+                self._requests += 1
+            elif isinstance(event, JobEvent):
+                self._counts[event.message.queue_name, _COUNTED[type(event)]] += 1
+            elif isinstance(event, DrainStarted):
+                self._drain_until = self._clock() + event.drain_seconds
+
+    def _pulse(self, event: Pulse) -> None:
+        self._health(event)
+        if event.ready:
+            # A process that was replaced has drained, or others go on: it was not the end of all.
+            self._drain_until = None
+        self.is_up.set()
+
+    def told(self, name: str, depth: Depth) -> None:
+        """Take note of the depth of a queue."""
+        with self._lock:
+            self._depths[name] = depth
+            if depth.ready is None:
+                self._ready[name].clear()
+            else:
+                self._ready[name].add(self._clock(), depth.ready)
+
+    def look(self) -> Look:
+        """What there is to show now; called more than once a second, or rates are coarse."""
+        now = self._clock()
+        pulses = list(self._health.pulses().values()) if not self.has_ended else []
+        is_ready = any(pulse.ready for pulse in pulses)
+        with self._lock:
+            rows = [self._row(name, pulses, now) for name in self._names]
+            jobs = self._counts.total()
+            return Look(
+                rows,
+                busy=sum(pulse.running for pulse in pulses),
+                slots=sum(pulse.slots for pulse in pulses),
+                up_seconds=now - self._began_at,
+                requests_per_job=self._requests / jobs if jobs else None,
+                empty_seconds=self._empty_seconds(),
+                drain_seconds=None if is_ready else self._drain_left(now),
+                is_quiet=bool(pulses) and not is_ready,
+                was_up=self.is_up.is_set(),
+                has_ended=self.has_ended,
+            )
+
+    def _row(self, name: str, pulses: Sequence[Pulse], now: float) -> Row:
+        busy = [pulse.busy[name] for pulse in pulses if name in pulse.busy]
+        counts = {kind: self._counts[name, kind] for kind in _COUNTED.values()}
+        self._ended[name].add(now, sum(counts.values()), least_seconds=1.0)
+        return Row(
+            name,
+            running=sum(count for count, _ in busy),
+            oldest=max((seconds for _, seconds in busy), default=None),
+            done=counts["done"],
+            failed=counts["failed"],
+            retried=counts["retried"],
+            rate=self._ended[name].slope(now, sum(counts.values())),
+            depth=self._depths[name],
+        )
+
+    def _empty_seconds(self) -> float | None:
+        longest = 0.0
+        for name, depth in self._depths.items():
+            if depth.ready:
+                # As it gets shorter: that counts what arrives, and what other workers take.
+                slope = self._ready[name].slope()
+                if slope >= 0:
+                    return None
+                longest = max(longest, depth.ready / -slope)
+        return longest if longest >= 1 else None
+
+    def _drain_left(self, now: float) -> float | None:
+        return None if self._drain_until is None else max(0.0, self._drain_until - now)
+
+
+class _Track:
+    """A number over the last seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._points: deque[tuple[float, int]] = deque()
+
+    def add(self, at: float, value: int, *, least_seconds: float = 0.0) -> None:
+        points = self._points
+        if not points or at - points[-1][0] >= least_seconds:
+            points.append((at, value))
+        while len(points) > 1 and points[1][0] <= at - self._seconds:
+            points.popleft()
+
+    def clear(self) -> None:
+        self._points.clear()
+
+    def slope(self, now: float | None = None, value: int = 0) -> float:
+        """Change a second, up to now or to the last point."""
+        if not self._points:
+            return 0.0
+        begin, first = self._points[0]
+        end, last = self._points[-1] if now is None else (now, value)
+        return (last - first) / (end - begin) if end > begin else 0.0
