@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.live.figures import Figures
 from sqsw_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
     from sqsw.core.settings import QueueShare
     from sqsw.sqs_env import SQSEnv
+    from sqsw_cli.live.figures import Figures
 
 
 def wants_view(invocation: Invocation) -> bool:
@@ -37,11 +37,12 @@ def wants_view(invocation: Invocation) -> bool:
 @contextmanager
 def live_view(
     invocation: Invocation, env: "SQSEnv", shares: "Sequence[QueueShare]"
-) -> Iterator[Figures]:
+) -> "Iterator[Figures]":
     """Show the figures until the block ends, and leave the last ones; they are a listener."""
     from sqsw.sqs_manage.depth import DepthReader
     from sqsw_cli.live.block import lines_of
     from sqsw_cli.live.depths import Depths
+    from sqsw_cli.live.figures import Figures
     from sqsw_cli.live.screen import Screen
 
     queues = {env.queue_client(share.queue_name).name: share.queue_name for share in shares}
