@@ -178,7 +178,7 @@ def _from_file(path: Path) -> Config | None:
 
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SettingsError(f"cannot read {os.fspath(path)}", why=reason) from error
     if path.name == "pyproject.toml":

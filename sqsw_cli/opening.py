@@ -83,9 +83,10 @@ def load_env(
 
 def is_local(env: "SQSEnv") -> bool:
     """Whether the queues are those of the embedded SQS."""
+    session = env.clients.session  # first: this may be what makes it
     memory_sqs = sys.modules.get("sqsw.memory_sqs")  # whoever made a session has imported it
     return memory_sqs is not None and isinstance(
-        env.clients.session, memory_sqs.LocalSession | memory_sqs.MemorySession
+        session, memory_sqs.LocalSession | memory_sqs.MemorySession
     )
 
 

@@ -3,13 +3,13 @@
 What they mean is the library's; here is only how they are written.
 """
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.nesting import read_json
 from sqsw.core.settings import QueueShare
 
 if TYPE_CHECKING:
@@ -263,8 +263,8 @@ def parse_json(text: str, what: str) -> Any:
         It is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:  # the latter: nested too deeply
+        return read_json(text, parse_constant=_refuse_constant)
+    except ValueError as error:
         raise SettingsError(f"{what} is not JSON", why=str(error)) from error
 
 

@@ -71,10 +71,16 @@ def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
     queue = env.queues.get(queue_name)
     if isinstance(queue, RawQueue):
         return None if queue.processor is not None else "for which no function is registered"
+    if view.job is None:
+        return "without a job name"
     if not isinstance(queue, JobQueue) or view.job not in queue.processors:
         return f"of the job {view.job!r}, which is not registered"
     if view.args is None:  # what is not decoded here cannot be compared
-        return None
+        return (
+            "that cannot be read as json, or is nested too deeply"
+            if view.content_type == "json"
+            else None
+        )
     processor = queue.processors[view.job]
     provided = {processor.context_var: None} if processor.pass_context else {}
     try:

@@ -66,6 +66,8 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
         raise _refused(error, doing, queue_name) from error
     except BotoCoreError as error:
         raise _not_reached(error, doing) from error
+    except RecursionError as error:  # of the parser: nobody sends SQS such an answer by accident
+        raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
 
 
 def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSError:

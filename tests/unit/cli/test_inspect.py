@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sqsw.codecs.envelope import pack_job
 from tests.unit.cli.conftest import Sqsw
 
 
@@ -154,3 +155,16 @@ def test_the_age_of_the_oldest_message_is_shown_of_a_local_file(sqsw: Sqsw) -> N
 def test_an_age_of_messages_is_refused(sqsw: Sqsw) -> None:
     sqsw("create-queue aged")
     assert sqsw("inspect aged --peek 1 --age").code == 2
+
+
+def test_a_peek_of_the_variable_s_local_file_asks_nothing(sqsw: Sqsw) -> None:
+    # As a process: here the session of another test may have been made already.
+    deep = '{"a":' + "[" * 950 + "]" * 950 + "}"
+    entry = pack_job("deep", {}, {})
+    entry["MessageBody"] = deep
+    client = sqsw.env.queue_client("emails")
+    client.boto3_client.send_message(QueueUrl=client.url, **entry)
+    ran = sqsw.process("inspect emails --peek 5 --json")
+    assert (ran.code, ran.err) == (0, "")
+    (message,) = ran.objects
+    assert (message["job"], message["args"], message["body"]) == ("deep", None, deep)

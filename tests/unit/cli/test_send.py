@@ -262,3 +262,12 @@ def test_when_nobody_reads_any_more_what_is_on_its_way_is_finished(sqsw: Sqsw, h
     assert (status, done.stderr) == ("0", "")
     sent = sqsw.visible("emails")
     assert 0 < sent < 2000
+
+
+@pytest.mark.parametrize("depth", [101, 950, 100_000])
+def test_json_that_is_nested_too_deeply_is_refused(sqsw: Sqsw, depth: int) -> None:
+    Path("deep.json").write_text('{"a":' + "[" * depth + "]" * depth + "}")
+    for options in ("--data @deep.json", "a:=@deep.json", "--from deep.json"):
+        ran = sqsw(f"send emails j {options}")
+        assert (ran.code, ran.out) == (2, "")
+        assert "nested deeper than 100 levels" in ran.err

@@ -1,5 +1,7 @@
 """What botocore raises, as our own errors."""
 
+import json
+
 import pytest
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
@@ -77,3 +79,9 @@ def test_a_server_that_is_not_there_is_a_failed_connection() -> None:
     env = SQSEnv(session, retry_max_attempts=1)
     with pytest.raises(ConnectionFailed, match="cannot connect to"):
         env.queue("emails").add_job("send_email")
+
+
+def test_an_answer_that_is_nested_too_deeply_is_an_error_too() -> None:
+    with pytest.raises(SQSError) as caught, service_errors("list the queues"):
+        json.loads("[" * 100_000)  # as botocore's parser does
+    assert caught.value.reason == "cannot list the queues: the answer is nested too deeply"
