@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import sqsw
+from sqsw_cli.columns import lines_of
 from sqsw_cli.global_options import GlobalOption
 from sqsw_cli.main import cli
 
@@ -47,6 +48,16 @@ def _command(ctx: click.Context, command: click.Command) -> Iterator[str]:
     lines = [line.strip() for line in getattr(command, "examples", "").strip().splitlines()]
     if lines:
         yield "\n".join(["```sh", *lines, "```\n"])
+
+
+def columns() -> str:
+    """The columns of every command's lines in a pipe."""
+    rows = [
+        f"| `{command}` | {_cell(line.when)} | {' '.join(map(_code, line.columns))} |"
+        for command in cli.table
+        for line in lines_of(command)
+    ]
+    return "\n".join(["| command | lines | columns |", "| --- | --- | --- |", *rows])
 
 
 def _options(ctx: click.Context, command: click.Command, *, is_global: bool) -> Iterator[str]:
@@ -128,6 +139,7 @@ def decisions() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "contents": contents,
     "commands": commands,
+    "columns": columns,
     "objects": objects,
     "decisions": decisions,
 }

@@ -170,7 +170,7 @@ class BulkSend:
             if self.printer.as_json:
                 self.printer.json("sent", values_of(result))
             elif not self.printer.terminal:
-                self.printer.plain("sent", result.line, result.id)
+                self.printer.plain("sent", "sent", result.line, result.id)
         bar.at(self.sent + self.failed, total)
 
     def _note_failure(self, number: int, file: LineFile, kept: BinaryIO | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from sqsw.core.errors import SettingsError
-from sqsw_cli.wording import nearest
+from sqsw.core.wording import nearest
 
 _WHERE = {
     "local": "SQSW_LOCAL",

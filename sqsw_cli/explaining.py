@@ -6,8 +6,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
+from sqsw.core.wording import nearest
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.wording import nearest
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv

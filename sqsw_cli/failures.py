@@ -5,10 +5,10 @@ import re
 import click
 
 from sqsw.core.errors import SQSError
+from sqsw.core.wording import nearest
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.json_text import json_text
 from sqsw_cli.terminal import safe
-from sqsw_cli.wording import nearest
 
 
 class ConsumerGone(Exception):

@@ -11,6 +11,7 @@ import click
 from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.nesting import read_json
 from sqsw.core.settings import QueueShare
+from sqsw.core.wording import format_duration
 
 if TYPE_CHECKING:
     from click import ParamType
@@ -55,8 +56,10 @@ class Duration(ParamType[int]):
         else:
             self.fail(f"{text!r} is no duration; write 30, 30s, 15m, 12h, 4d or 1h30m", param, ctx)
         if seconds < self.lowest or (self.highest is not None and seconds > self.highest):
-            top = f" and {self.highest}s" if self.highest is not None else ""
-            words = f"between {self.lowest}s{top}" if top else f"{self.lowest}s or more"
+            low = format_duration(self.lowest)
+            words = f"{low} or more"
+            if self.highest is not None:
+                words = f"between {low} and {format_duration(self.highest)}"
             self.fail(f"{text!r} is out of range: {words}", param, ctx)
         return seconds
 

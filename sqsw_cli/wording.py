@@ -1,9 +1,9 @@
 """How numbers, times and durations read: for people, for pipes and for programs."""
 
-import difflib
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
+
+from sqsw.core.wording import format_duration, plural
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 #: between thousands, as in 1 204: a thin space that no line breaks at
@@ -17,23 +17,12 @@ def thousands(number: int | None) -> str:
 
 def count_of(number: int, noun: str) -> str:
     """``1 job``, ``6 jobs``."""
-    return f"{thousands(number)} {noun}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person writes them, and as the options read them: ``30s``, ``1h30m``, ``4d``."""
-    rest = round(seconds)
-    parts = []
-    for unit, size in _UNITS:
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
+    return f"{thousands(number)} {plural(number, noun)}"
 
 
 def elapsed(seconds: float) -> str:
     """How long something took, as finely as it matters."""
-    return f"{seconds:.1f}s" if seconds < 10 else duration(seconds)
+    return f"{seconds:.1f}s" if seconds < 10 else format_duration(seconds)
 
 
 def ago(moment: datetime | None, now: float | None = None) -> str:
@@ -61,9 +50,3 @@ def size(count: int) -> str:
     if count < 1024 * 1024:
         return f"{count / 1024:.3g} KiB"
     return f"{count / (1024 * 1024):.3g} MiB"
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None

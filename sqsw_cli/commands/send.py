@@ -236,5 +236,5 @@ def _send_one(
     elif printer.terminal:
         printer.done(f"sent {result.job or 'a message'} to {client.name}  id {result.id}")
     else:
-        printer.plain(result.id)
+        printer.plain("id", result.id)
     return Exit.OK

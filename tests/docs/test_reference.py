@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 import pytest
 
-from docs.generated import captions, commands, fill_in, objects
+from docs.generated import captions, columns, commands, fill_in, objects
+from sqsw_cli.columns import LINES
 from sqsw_cli.exits import Exit
 from sqsw_cli.main import cli
 from tests.docs.blocks import ROOT
@@ -39,6 +40,12 @@ def test_every_command_and_option_is_in_the_reference() -> None:
                 assert max(param.opts, key=len) in place, (name, param.name)
     # The global options stand there once.
     assert text.count("`--endpoint-url URL`") == 1
+
+
+def test_every_line_of_a_pipe_is_in_the_reference() -> None:
+    rows = columns().splitlines()[2:]
+    assert len(rows) == sum(len(line.commands) for line in LINES.values())
+    assert "| `inspect` | --peek | `id` `job` `sent_at` `receives` `payload` |" in rows
 
 
 def test_every_exit_code_is_in_its_table_and_no_other() -> None:

@@ -17,14 +17,13 @@ def queues(sqsw: Sqsw) -> None:
 
 def test_all_queues_a_line_each(sqsw: Sqsw) -> None:
     sqsw("send emails a")
-    lines = [line.rpartition("\t") for line in sqsw("inspect").out.splitlines()]
-    assert [start for start, _, _ in lines] == [
-        "emails\t1\t0\t0\temails_dead\t0\tstandard",
-        "orders.fifo\t0\t0\t0\t\t\tFIFO",
-    ]
-    ages = [age for _, _, age in lines]
-    assert float(ages[0]) < 60
-    assert not ages[1]
+    emails, orders, dead = (
+        line.split("\t") for line in sqsw("inspect emails orders.fifo emails_dead").out.splitlines()
+    )
+    assert emails[:7] == ["emails", "1", "0", "0", "emails_dead", "0", "standard"]
+    assert float(emails[7]) < 60
+    assert orders == ["orders.fifo", "0", "0", "0", "", "", "FIFO", "", ""]
+    assert dead == ["emails_dead", "0", "0", "0", "", "", "standard", "", "emails"]
 
 
 def test_some_queues_are_shown_as_they_are_named(sqsw: Sqsw) -> None:

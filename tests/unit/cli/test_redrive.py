@@ -2,6 +2,7 @@
 
 import pytest
 
+from sqsw_cli.progress import Bar
 from tests.unit.cli.conftest import Sqsw
 
 
@@ -82,3 +83,15 @@ def test_what_is_cancelled_has_the_name_of_its_queue(sqsw: Sqsw) -> None:
     assert started.err == f"the move has begun; how it goes: sqsw redrive {url} --status\n"
     (move,) = sqsw(f"redrive {url} --cancel --json").objects
     assert (move["source"], move["status"]) == ("foo_dead", "CANCELLING")
+
+
+def test_a_queue_without_moves_says_so(sqsw: Sqsw) -> None:
+    ran = sqsw("redrive foo_dead --status")
+    assert (ran.code, ran.out, ran.err) == (0, "", "no moves out of foo_dead are known\n")
+    assert sqsw("redrive foo_dead --status --json").err == ""
+
+
+def test_a_bar_of_nothing_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bar("foo_dead → foo", shown=True, color=False) as bar:
+        bar.at(0, 0)
+    assert capsys.readouterr().err == ""

@@ -69,6 +69,8 @@ def test_queues_are_a_table(sqsw: Sqsw) -> None:
         "reports      0          0        0  none             standard\n",
         said,
     )
+    _, said = on_terminal(sqsw, "inspect emails_dead reports")
+    assert "emails_dead      0          0        0  those of emails   " in said
     code, narrow = on_terminal(sqsw, "inspect", columns=20)
     assert code == 0
     assert [line.split() for line in narrow.splitlines()[1:]] == [["emails", "2"], ["reports", "0"]]
