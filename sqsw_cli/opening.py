@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.errors import AppLoadError, SettingsError, SQSError
 from sqsw_cli.completing.jobs import remember_jobs
 from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
@@ -65,10 +65,24 @@ def load_env(
     warns :
         Whether a plugin that cannot be loaded is told.
     """
-    from sqsw.app.opening import open_env
     from sqsw_cli.logs import configure_logs
 
     configure_logs(invocation, daemon=daemon, runs_apps=bool(app_paths) or plugins)
+    try:
+        return _open_env(invocation, app_paths, plugins=plugins, strict=strict, warns=warns)
+    except AppLoadError as error:
+        if error.meant is None or daemon:
+            raise
+        # The library advises `sqsw work`; here another command runs.
+        cure = f"name it: --app {error.meant}"
+        raise AppLoadError(error.message, why=error.why, next=cure) from error.__cause__
+
+
+def _open_env(
+    invocation: Invocation, app_paths: Sequence[str], *, plugins: bool, strict: bool, warns: bool
+) -> "SQSEnv":
+    from sqsw.app.opening import open_env
+
     return open_env(
         app_paths,
         session_maker=_session_maker(invocation),

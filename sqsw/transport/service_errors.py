@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 _REASON_LENGTH = 300
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_WRONG_KEY = {
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
 _ACCESS = {
     "AccessDenied",
     "AccessDeniedException",
-    "InvalidClientTokenId",
     "InvalidSecurity",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-    "InvalidAccessKeyId",
     "MissingAuthenticationToken",
-    "IncompleteSignature",
-    "InvalidSignatureException",
     "KmsAccessDenied",
     "KMS.AccessDeniedException",
 }
@@ -84,6 +86,14 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
             "the AWS credentials have expired",
             why=reason,
             next="log in again (for example: aws sso login) and repeat the command",
+            code=short,
+        )
+    if code in _WRONG_KEY:
+        return AccessDenied(
+            "the credentials were not accepted",
+            why=reason,
+            next="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile) to a valid key; "
+            "for 'sqsw serve' that is its SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY",
             code=short,
         )
     if code in _ACCESS or code.startswith("AccessDenied"):

@@ -50,7 +50,7 @@ sqsw send cron --raw --from events.jsonl
     help="JSON Lines: arguments of JOB, or messages without it; - is stdin.",
 )
 @click.option("--raw", is_flag=True, help="The word after QUEUE is the body; @file and - read it.")
-@click.option("--group", metavar="ID", help="Message group.")
+@click.option("--group", metavar="ID", help="Message group (of FIFO queues: 'default').")
 @click.option("--dedup-id", metavar="ID", help="FIFO deduplication id.")
 @click.option("--delay", metavar="D", type=DURATION, help="0 to 15m, standard queues only.")
 @click.option("--context", metavar="K=V", multiple=True, help="Job context; K:=json as in ITEMs.")

@@ -271,3 +271,10 @@ def test_json_that_is_nested_too_deeply_is_refused(sqsw: Sqsw, depth: int) -> No
         ran = sqsw(f"send emails j {options}")
         assert (ran.code, ran.out) == (2, "")
         assert "nested deeper than 100 levels" in ran.err
+
+
+def test_another_app_is_named_by_an_option(sqsw: Sqsw) -> None:
+    for named in ("myapp.task:env", "myapp.tasks:evn", "myapp/tasks.py"):
+        ran = sqsw(f"send emails send_email --app {named}")
+        assert ran.code == 7
+        assert ran.err.endswith("  next: name it: --app myapp.tasks:env\n")
