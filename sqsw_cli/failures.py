@@ -100,7 +100,7 @@ def _unexpected(error: BaseException) -> Failure:
 
 def _plain(message: str) -> str:
     """A sentence of click in our style: small at its beginning, no full stop at its end."""
-    message = message.strip().removesuffix(".")
+    message = " ".join(message.split()).removesuffix(".")  # click lists choices with tabs
     return message[:1].lower() + message[1:]
 
 

@@ -153,7 +153,9 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
         )
     if isinstance(error, exceptions.ProfileNotFound):
         return SettingsError(
-            str(error), next="aws configure list-profiles shows the ones there are"
+            f"no AWS profile named {error.kwargs['profile']!r}",
+            why="neither the config nor the credentials file of AWS has it",
+            next="aws configure list-profiles shows the ones there are",
         )
     if isinstance(error, exceptions.ParamValidationError):
         return SQSError(f"cannot {doing}", why=str(error), code="ParamValidation")

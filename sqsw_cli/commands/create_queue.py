@@ -150,8 +150,10 @@ def _show(printer: Printer, reports: "Sequence[QueueReport]") -> None:
         ]
         printer.table([Column(""), Column(""), Column("")], rows)
         last = reports[-1]
-        more = " --dedup-id ID" if last.fifo else ""
-        printer.next(f"sqsw send {last.name} JOB key=value{more}")
+        if last.action in ("created", "updated"):
+            by_body = last.attributes.get("ContentBasedDeduplication") == "true"
+            more = " --dedup-id ID" if last.fifo and not by_body else ""
+            printer.next(f"sqsw send {last.name} JOB key=value{more}")
     else:
         for report in reports:
             printer.plain("created", report.name, report.action, report.url)

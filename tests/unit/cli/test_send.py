@@ -79,7 +79,7 @@ def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:
         ("send emails j --failed x", "--failed needs --from"),
         ("send emails --raw a --app no.such", "--app does nothing here"),
         ("send emails j --no-plugins", "--no-plugins does nothing here"),
-        ("send emails j --app no.such --no-check", "--app does nothing here"),
+        ("send emails a=1", "no JOB is given"),
         (
             "send emails j --from jobs.jsonl --dry-run --failed x",
             "--failed with --dry-run needs --keep-going",
@@ -119,6 +119,8 @@ def test_arguments_are_checked_against_the_app(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text('app = "myapp.tasks:env"\n')
     assert sqsw("send emails send_email to=a").code == 2
     assert sqsw("send emails send_email to=a --no-check").code == 0
+    # As the error advises it, at the end of the same line.
+    assert sqsw("send emails send_email to=a --app myapp.tasks:env --no-check").code == 0
     assert sqsw("send emails send_email to=a subject=b").code == 0
 
 

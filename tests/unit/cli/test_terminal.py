@@ -146,3 +146,14 @@ def test_where_stdin_would_be_typed_the_help_is_shown(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "send emails send_email --from -")
     assert code == 0
     assert said.startswith("Usage: sqsw send ")
+
+
+def test_the_next_command_is_named_only_after_a_change(sqsw: Sqsw) -> None:
+    for words, shown in (
+        ("create-queue new.fifo --content-dedup --dry-run", None),
+        ("create-queue new.fifo --content-dedup", "next: sqsw send new.fifo JOB key=value\n"),
+        ("create-queue new.fifo", None),
+    ):
+        code, said = on_terminal(sqsw, words)
+        assert code == 0
+        assert said.endswith(shown) if shown else "next:" not in said
