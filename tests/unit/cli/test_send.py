@@ -280,3 +280,9 @@ def test_another_app_is_named_by_an_option(sqsw: Sqsw) -> None:
         ran = sqsw(f"send emails send_email --app {named}")
         assert ran.code == 7
         assert ran.err.endswith("  next: name it: --app myapp.tasks:env\n")
+
+
+def test_a_missing_queue_is_told_before_a_line_is_sent(sqsw: Sqsw) -> None:
+    ran = sqsw("send emials j --from -", input="{}\n{}\n")
+    assert ran.code == 3
+    assert ran.err.startswith("error: no queue named 'emials'")
