@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import sqsw
+from sqsw_cli.columns import lines_of
+from sqsw_cli.config import GLOBAL_KEYS, keys_of
 from sqsw_cli.global_options import GlobalOption
 from sqsw_cli.main import cli
 
@@ -47,6 +49,35 @@ def _command(ctx: click.Context, command: click.Command) -> Iterator[str]:
     lines = [line.strip() for line in getattr(command, "examples", "").strip().splitlines()]
     if lines:
         yield "\n".join(["```sh", *lines, "```\n"])
+
+
+def columns() -> str:
+    """The columns of every command's lines in a pipe."""
+    rows = [
+        f"| `{command}` | {_cell(line.when)} | {' '.join(map(_code, line.columns))} |"
+        for command in cli.table
+        for line in lines_of(command)
+    ]
+    return "\n".join(["| command | lines | columns |", "| --- | --- | --- |", *rows])
+
+
+def keys() -> str:
+    """Every key of a configuration file."""
+    root = click.Context(cli, info_name="sqsw")
+    parts = []
+    for name in cli.table:
+        command = cli.get_command(root, name)
+        assert command is not None
+        context = click.Context(command, info_name=name, parent=root)
+        rows = []
+        for key, option in keys_of(command).items():
+            record = option.get_help_record(context)
+            if record is not None and key not in GLOBAL_KEYS:
+                rows.append(f"| `{key}` | {_cell(record[1])} |")
+        if rows:
+            table = name.replace("-", "_")
+            parts += [f"`[{table}]`, for `sqsw {name}`:\n", "| key | |", "| --- | --- |", *rows, ""]
+    return "\n".join(parts)
 
 
 def _options(ctx: click.Context, command: click.Command, *, is_global: bool) -> Iterator[str]:
@@ -128,6 +159,8 @@ def decisions() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "contents": contents,
     "commands": commands,
+    "columns": columns,
+    "keys": keys,
     "objects": objects,
     "decisions": decisions,
 }

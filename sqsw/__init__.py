@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqsw.core.results import ProcessingResult as ProcessingResult
     from sqsw.core.results import RetryJob as RetryJob
     from sqsw.core.settings import WorkerSettings as WorkerSettings
+    from sqsw.deadletter_queue import DeadLetterQueue as DeadLetterQueue
     from sqsw.memory_sqs import LocalSession as LocalSession
     from sqsw.memory_sqs import MemorySession as MemorySession
     from sqsw.queue.job_queue import JobQueue as JobQueue
@@ -38,6 +39,7 @@ else:
     _HOMES = {
         "ConstantBackoff": "sqsw.backoff_policies",
         "DEFAULT_BACKOFF": "sqsw.backoff_policies",
+        "DeadLetterQueue": "sqsw.deadletter_queue",
         "ExponentialBackoff": "sqsw.backoff_policies",
         "FailedJobs": "sqsw.core.results",
         "IMMEDIATE_RETURN": "sqsw.backoff_policies",

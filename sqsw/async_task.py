@@ -152,7 +152,14 @@ class AsyncTask(Generic[P]):
         about_message = {k: v for k, v in kwargs.items() if k in MESSAGE_KEYWORDS}
         job_kwargs = {k: v for k, v in kwargs.items() if k not in MESSAGE_KEYWORDS}
         if not self.queue.takes_lists:
-            bound = bind_arguments(self.processor, args, job_kwargs, provided=self.provided)
+            bound = bind_arguments(
+                self.processor,
+                args,
+                job_kwargs,
+                job_name=self.job_name,
+                provided=self.provided,
+                also_taken=MESSAGE_KEYWORDS,
+            )
         elif args:
             raise TypeError(self._keywords_only())
         else:

@@ -15,6 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from sqsw.memory_sqs import MemorySession
     from sqsw.memory_sqs.endpoint import Endpoint
+    from sqsw.registry import TaskRegistry
     from sqsw.sqs_env import SQSEnv
 
 #: the region of the queues: one that AWS has, since clients of other services may be in the test
@@ -74,17 +75,30 @@ def sqs_session() -> "Iterator[MemorySession]":
 @pytest.fixture
 def sqs_env(sqs_session: "MemorySession", pytestconfig: pytest.Config) -> "Iterator[SQSEnv]":
     """The environment of the app that ``sqsw_app`` names, or a new one, on ``sqs_session``."""
-    from sqsw.app.loading import load_parts
     from sqsw.sqs_env import SQSEnv
 
     app_path = pytestconfig.getini("sqsw_app")
-    env, registries = load_parts(app_path) if app_path else (None, [])
+    env, registries = _parts_of(app_path) if app_path else (None, [])
     # One that is new stays on the closed session: what a thread still sends goes nowhere else.
     env = env or SQSEnv(sqs_session)
     with env.connected_to(session=sqs_session):
         for registry in registries:
             registry.bind(env)
         yield env
+
+
+def _parts_of(app_path: str) -> "tuple[SQSEnv | None, list[TaskRegistry]]":
+    """The app of ``sqsw_app``; an error speaks of this option instead of a command."""
+    from sqsw.app.loading import load_parts
+    from sqsw.core.errors import AppLoadError
+
+    try:
+        return load_parts(app_path)
+    except AppLoadError as error:
+        cure = "correct the app, or the option sqsw_app of pytest"
+        if error.meant is not None:
+            cure = f"in the configuration of pytest: sqsw_app = {error.meant}"
+        raise AppLoadError(error.message, why=error.why, next=cure) from error.__cause__
 
 
 @pytest.fixture(scope="module")

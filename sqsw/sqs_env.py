@@ -247,7 +247,10 @@ class SQSEnv:
     def make_queue_client(self, queue_name: str, queue_url: str | None = None) -> QueueClient:
         """The calls on the queue of this name (which gets the prefix) or at this URL."""
         sqs_name = name_of_url(queue_url) if queue_url else self.get_sqs_queue_name(queue_name)
-        return QueueClient(self.clients, queue_name, sqs_name, queue_url)
+        return QueueClient(self.clients, queue_name, sqs_name, queue_url, self._worked_names)
+
+    def _worked_names(self) -> list[str]:
+        return list(dict.fromkeys(found.queue_name for found in self.registrations()))
 
     def queue_client(self, text: str) -> QueueClient:
         """The calls on a queue by its name (which gets the prefix), its URL or its ARN.
@@ -446,7 +449,7 @@ class SQSEnv:
         SettingsError
             Nothing is registered, so there is nothing to run.
         """
-        names = list(queue_names or dict.fromkeys(r.queue_name for r in self.registrations()))
+        names = list(queue_names or self._worked_names())
         if not names:
             raise SettingsError(
                 "there is nothing to work: no functions are registered",

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqsw.core.events import QueueWarning, WorkerStarted
 from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.core.wording import format_duration
 from sqsw.observe.logs import LogListener
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.logs import logs_as_json
 from sqsw_cli.output import Printer
 from sqsw_cli.version import version_of
-from sqsw_cli.wording import count_of, duration
+from sqsw_cli.wording import count_of
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
@@ -117,13 +118,13 @@ def _lines(
     prefetch = "auto" if settings.prefetch is None else settings.prefetch
     lease = "of the queue"
     if settings.visibility_timeout is not None:
-        lease = duration(settings.visibility_timeout)
+        lease = format_duration(settings.visibility_timeout)
     renewed = "renewed" if settings.heartbeat else "not renewed"
     slots = f"{settings.concurrency} in each of {processes} processes"
     if processes == 1:
         slots = str(settings.concurrency)
     yield f"  slots    {slots}, prefetch {prefetch}, lease {lease}, {renewed}"
-    yield f"  stop     Ctrl-C drains ({duration(settings.drain_seconds)}), twice stops now"
+    yield f"  stop     Ctrl-C drains ({format_duration(settings.drain_seconds)}), twice stops now"
 
 
 def _plugins(env: "SQSEnv") -> list[str]:

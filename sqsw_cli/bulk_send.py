@@ -90,6 +90,7 @@ class BulkSend:
 
         begun = time.monotonic()
         self.printer.finish_when_gone()
+        self._find_queue()
         with LineFile(self.path) as file:
             total = None if self.keep_going else self._count_valid(file)
             with open_kept(self.failed_path, self.path) as kept:
@@ -112,6 +113,10 @@ class BulkSend:
                         self._end_early(file, kept, total, time.monotonic() - begun)
         self._show_end(report, time.monotonic() - begun)
         return self._exit_code()
+
+    def _find_queue(self) -> str:
+        """Its URL: one that is not there is told while it is sure that nothing was sent."""
+        return self.env.queue_client(self.queue).url
 
     def _checker(self) -> "Check":
         from sqsw.sqs_manage.outgoing import QueueRules
@@ -169,7 +174,7 @@ class BulkSend:
             if self.printer.as_json:
                 self.printer.json("sent", values_of(result))
             elif not self.printer.terminal:
-                self.printer.plain("sent", result.line, result.id)
+                self.printer.plain("sent", "sent", result.line, result.id)
         bar.at(self.sent + self.failed, total)
 
     def _note_failure(self, number: int, file: LineFile, kept: BinaryIO | None) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from sqsw_cli.columns import lines_of
 from sqsw_cli.global_options import GlobalOption, global_options
 
 
@@ -47,6 +48,10 @@ class WithGlobals(click.Command):
                     formatter.write_dl(records)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = lines_of(self.name or "")
+        if found:
+            with formatter.section("In a pipe, with tabs between them"):
+                formatter.write_dl([(line.when, ", ".join(line.columns)) for line in found])
         lines = self.examples.strip("\n").splitlines()
         if lines:
             with formatter.section("Examples"):

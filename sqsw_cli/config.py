@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from sqsw.core.errors import SettingsError
-from sqsw_cli.wording import nearest
+from sqsw.core.wording import nearest
 
 _WHERE = {
     "local": "SQSW_LOCAL",
@@ -25,8 +25,9 @@ _WHERE = {
 #: Options that a file must not give: a standing yes would be no yes.
 _NEVER = {"config", "version", "help", "yes"}
 #: Keys of ``[queues.NAME]``.
-_QUEUE_KEYS = {"weight", "concurrency", "group"}
-_GLOBAL = ("json", "color", "log_level", "log_format", "quiet", "verbose")
+QUEUE_KEYS = {"weight", "concurrency", "group"}
+#: Keys for all commands, beside ``app``.
+GLOBAL_KEYS = ("json", "color", "log_level", "log_format", "quiet", "verbose")
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Config:
             if not isinstance(values, dict):
                 raise self._bad(f"queues.{name}", "must be a table", None)
             for key, value in values.items():
-                if key not in _QUEUE_KEYS:
-                    raise self._unknown(key, f"queues.{name}", _QUEUE_KEYS)
+                if key not in QUEUE_KEYS:
+                    raise self._unknown(key, f"queues.{name}", QUEUE_KEYS)
                 if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                     raise self._bad(f"queues.{name}.{key}", "must be a number from 1", None)
         return queues
@@ -70,7 +71,7 @@ class Config:
             A key is unknown, must not stand in a file, or has a value that its option refuses.
         """
         self._check_sections(ctx)
-        options = {_key(param): param for param in ctx.command.params if _key(param)}
+        options = keys_of(ctx.command)
         shared = {key: value for key, value in self.table.items() if not isinstance(value, dict)}
         # The app is a key for all commands, and an option of those that load one.
         if "app" not in options:
@@ -92,11 +93,15 @@ class Config:
         commands = group.list_commands(parent) if parent and isinstance(group, click.Group) else []
         known = ["queues", *(name.replace("-", "_") for name in commands), *commands]
         for key, value in self.table.items():
+            if key in known and not isinstance(value, dict):
+                raise self._bad(key, "must be a table", None)
             if isinstance(value, dict) and key not in known:
-                raise self._unknown(key, "", [*known, *_GLOBAL, "app"])
-            if not isinstance(value, dict) and key not in (*_GLOBAL, "app"):
+                raise self._unknown(key, "", [*known, *GLOBAL_KEYS, "app"])
+            if not isinstance(value, dict) and key not in (*GLOBAL_KEYS, "app"):
                 self._refuse(key, "")
-                raise self._unknown(key, "", [*known, *_GLOBAL, "app"])
+                if key in keys_of(ctx.command):
+                    raise self._misplaced(key, str(ctx.info_name))
+                raise self._unknown(key, "", [*known, *GLOBAL_KEYS, "app"])
 
     def _check_key(self, key: str, section: str, options: Mapping[str, click.Parameter]) -> None:
         self._refuse(key, section)
@@ -108,7 +113,7 @@ class Config:
             raise self._bad(
                 _dotted(section, key),
                 "cannot stand in a file: the application that sends would not read it",
-                f"set {_WHERE[key]}, or write --{key.replace('_', '-')}",
+                _instead(key),
             )
         if key in _NEVER:
             raise self._bad(_dotted(section, key), "belongs on the command line only", None)
@@ -135,15 +140,28 @@ class Config:
         return found if isinstance(found, dict) else {}
 
     def _unknown(self, key: str, section: str, known: Any) -> SettingsError:
-        meant = nearest(key, known)
+        meant = nearest(key, [*known, *_WHERE])
+        advice = f"did you mean {meant!r}?" if meant else None
+        if meant in _WHERE:
+            advice = f"did you mean {meant!r}? It has no key in a file: {_instead(meant)}"
         return SettingsError(
             f"unknown key {key!r} in {_dotted(self.section, section) or 'the file'} of {self.path}",
             why="a key is the name of an option, with underscores",
-            next=f"did you mean {meant!r}?" if meant else None,
+            next=advice,
         )
+
+    def _misplaced(self, key: str, command: str) -> SettingsError:
+        table = _dotted(self.section, command.replace("-", "_"))
+        return self._bad(key, f"it is an option of {command}", f"write it below [{table}]")
 
     def _bad(self, key: str, reason: str, next_step: str | None) -> SettingsError:
         return SettingsError(f"{key!r} in {self.path} cannot be used", why=reason, next=next_step)
+
+
+def keys_of(command: click.Command) -> dict[str, click.Option]:
+    """The options of a command that a file may give, by their keys: global ones too."""
+    options = {_key(param): param for param in command.params if isinstance(param, click.Option)}
+    return {key: option for key, option in options.items() if key not in {*_WHERE, *_NEVER}}
 
 
 def read_config(path: str | None = None, start: Path | None = None) -> Config:
@@ -180,7 +198,7 @@ def _from_file(path: Path) -> Config | None:
 
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SettingsError(f"cannot read {os.fspath(path)}", why=reason) from error
     if path.name == "pyproject.toml":
@@ -203,12 +221,13 @@ def _wrong_type(param: click.Parameter, value: Any) -> str | None:
     return None if fits else "a text or a number"
 
 
-def _key(param: click.Parameter) -> str:
-    """The key of an option: its long name with underscores; empty for an argument."""
-    if not isinstance(param, click.Option):
-        return ""
-    longest = max(param.opts, key=len)
-    return longest.lstrip("-").replace("-", "_") if longest.startswith("--") else ""
+def _key(option: click.Option) -> str:
+    """The key of an option: its long name with underscores."""
+    return max(option.opts, key=len).lstrip("-").replace("-", "_")
+
+
+def _instead(key: str) -> str:
+    return f"set {_WHERE[key]}, or write --{key.replace('_', '-')}"
 
 
 def _dotted(*parts: str) -> str:

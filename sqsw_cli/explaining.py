@@ -6,8 +6,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
+from sqsw.core.wording import nearest
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.wording import nearest
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
@@ -55,7 +55,8 @@ def _not_connected(error: ConnectionFailed, invocation: Invocation) -> SQSError:
         names = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
         origin = next((name for name in names if os.environ.get(name)), "")
         cure = f"unset {origin}"
-    if not origin:
+    address = invocation.endpoint_url or os.environ.get(origin)
+    if not address or address.rstrip("/") not in error.message:  # CloudWatch, say, is elsewhere
         return error
     # botocore keeps what the socket said as text, and says itself only that it did not connect.
     details = str(getattr(error.__cause__, "kwargs", {}).get("error", ""))

@@ -5,9 +5,9 @@ import re
 import click
 
 from sqsw.core.errors import SQSError
+from sqsw.core.wording import nearest
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.terminal import safe
-from sqsw_cli.wording import nearest
 
 
 class ConsumerGone(Exception):
@@ -99,7 +99,7 @@ def _unexpected(error: BaseException) -> Failure:
 
 def _plain(message: str) -> str:
     """A sentence of click in our style: small at its beginning, no full stop at its end."""
-    message = message.strip().removesuffix(".")
+    message = " ".join(message.split()).removesuffix(".")  # click lists choices with tabs
     return message[:1].lower() + message[1:]
 
 

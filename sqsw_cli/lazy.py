@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from sqsw.core.entry_points import entry_points_of
+from sqsw.core.wording import nearest
 from sqsw_cli.command import WithGlobals
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure, block
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.wording import nearest
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint

@@ -21,8 +21,9 @@ def show_message(printer: Printer, view: "MessageView") -> None:
     if printer.as_json:
         printer.json("message", values_of(view))
     else:
+        sent = rfc3339(view.sent_at)
         printer.plain(
-            view.id, view.job, rfc3339(view.sent_at), view.receives, payload(view, shorten=False)
+            "message", view.id, view.job, sent, view.receives, payload(view, shorten=False)
         )
 
 
@@ -34,7 +35,7 @@ def show_handled(printer: Printer, view: "MessageView") -> None:
         action = (view.action or "").replace("_", " ")
         printer.say(f"{action}  {view.id[:_ID]}  {view.job or '-'}  {payload(view, shorten=True)}")
     else:
-        printer.plain(view.action, view.id, view.job, payload(view, shorten=False))
+        printer.plain("handled", view.action, view.id, view.job, payload(view, shorten=False))
 
 
 def show_failure(printer: Printer, failure: "Failure") -> None:
@@ -45,7 +46,7 @@ def show_failure(printer: Printer, failure: "Failure") -> None:
         printer.say(f"✗ {failure.id or f'line {failure.line}'}  {failure.message} [{failure.code}]")
     else:
         where = failure.line if failure.id is None else failure.id
-        printer.plain("failed", where, failure.code, failure.message)
+        printer.plain("failed", "failed", where, failure.code, failure.message)
 
 
 def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> None:
@@ -71,7 +72,7 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
     if shorten:
         printer.say(f"would send  {message.job or '-'}  {text}")
     else:
-        printer.plain(message.job, text)
+        printer.plain("unsent", message.job, text)
 
 
 def message_table(printer: Printer, views: "Iterable[MessageView]") -> None:

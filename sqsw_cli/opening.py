@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.errors import AppLoadError, SettingsError, SQSError
 from sqsw_cli import collecting
 from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
@@ -67,13 +67,27 @@ def load_env(
     warns :
         Whether a plugin that cannot be loaded is told.
     """
-    from sqsw.app.opening import open_env
     from sqsw_cli.logs import configure_logs
 
     runs_apps = bool(app_paths) or plugins
     if runs_apps:
         collecting.as_usual()
     configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
+    try:
+        return _open_env(invocation, app_paths, plugins=plugins, strict=strict, warns=warns)
+    except AppLoadError as error:
+        if error.meant is None or daemon:
+            raise
+        # The library advises `sqsw work`; here another command runs.
+        cure = f"name it: --app {error.meant}"
+        raise AppLoadError(error.message, why=error.why, next=cure) from error.__cause__
+
+
+def _open_env(
+    invocation: Invocation, app_paths: Sequence[str], *, plugins: bool, strict: bool, warns: bool
+) -> "SQSEnv":
+    from sqsw.app.opening import open_env
+
     return open_env(
         app_paths,
         session_maker=_session_maker(invocation),
@@ -88,9 +102,10 @@ def load_env(
 
 def is_local(env: "SQSEnv") -> bool:
     """Whether the queues are those of the embedded SQS."""
+    session = env.clients.session  # first: this may be what makes it
     memory_sqs = sys.modules.get("sqsw.memory_sqs")  # whoever made a session has imported it
     return memory_sqs is not None and isinstance(
-        env.clients.session, memory_sqs.LocalSession | memory_sqs.MemorySession
+        session, memory_sqs.LocalSession | memory_sqs.MemorySession
     )
 
 

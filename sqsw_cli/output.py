@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from sqsw_cli.columns import LINES
 from sqsw_cli.failures import CannotWrite, ConsumerGone, block
 from sqsw_cli.progress import Bar
 from sqsw_cli.records import json_line, record
@@ -72,9 +73,10 @@ class Printer:
         """One JSON object, with all keys of its type."""
         self._write(json_line(record(kind, values)))
 
-    def plain(self, *fields: object) -> None:
-        """One line of fields with tabs between them; None is an empty field."""
-        self._write("\t".join("" if field is None else safe(str(field)) for field in fields))
+    def plain(self, kind: str, *fields: object) -> None:
+        """One line of this kind, its fields with tabs between them; None is an empty field."""
+        pairs = zip(LINES[kind].columns, fields, strict=True)
+        self._write("\t".join("" if field is None else safe(str(field)) for _, field in pairs))
 
     def say(self, text: str = "", *, style: str | None = None) -> None:
         """A line for a person."""

@@ -3,16 +3,20 @@
 What they mean is the library's; here is only how they are written.
 """
 
-import json
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.nesting import read_json
 from sqsw.core.settings import QueueShare
+from sqsw.core.wording import format_duration
 
 if TYPE_CHECKING:
+    from json import JSONDecoder
+
     from click import ParamType
 
     from sqsw.app.supervised import RecyclePolicy
@@ -55,8 +59,10 @@ class Duration(ParamType[int]):
         else:
             self.fail(f"{text!r} is no duration; write 30, 30s, 15m, 12h, 4d or 1h30m", param, ctx)
         if seconds < self.lowest or (self.highest is not None and seconds > self.highest):
-            top = f" and {self.highest}s" if self.highest is not None else ""
-            words = f"between {self.lowest}s{top}" if top else f"{self.lowest}s or more"
+            low = format_duration(self.lowest)
+            words = f"{low} or more"
+            if self.highest is not None:
+                words = f"between {low} and {format_duration(self.highest)}"
             self.fail(f"{text!r} is out of range: {words}", param, ctx)
         return seconds
 
@@ -263,8 +269,8 @@ def parse_json(text: str, what: str) -> Any:
         It is not JSON.
     """
     try:
-        return _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:  # the latter: nested too deeply
+        return read_json(text, _decoder().decode)
+    except ValueError as error:
         raise SettingsError(f"{what} is not JSON", why=str(error)) from error
 
 
@@ -289,4 +295,8 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+@functools.cache
+def _decoder() -> "JSONDecoder":
+    from json import JSONDecoder
+
+    return JSONDecoder(parse_constant=_refuse_constant)

@@ -80,7 +80,7 @@ def count_messages(
             printer.json("group", values)
         else:
             times = (rfc3339(group.oldest), rfc3339(group.newest))
-            printer.plain(_text(group.key), group.count, *times)
+            printer.plain("group", _text(group.key), group.count, *times)
 
 
 @dataclass

@@ -35,7 +35,7 @@ class Bar:
 
     def at(self, completed: int, total: int | None = None) -> None:
         """So much is done, of so much."""
-        if not self._shown:
+        if not self._shown or total == 0:  # a bar of nothing says nothing
             return
         if self._progress is None or self._task is None:
             self._progress = self._make(total)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sqsw.core.wording import format_duration
 from sqsw_cli.output import Column, Printer
 from sqsw_cli.records import values_of
-from sqsw_cli.wording import duration, size, thousands
+from sqsw_cli.wording import count_of, size, thousands
 
 if TYPE_CHECKING:
     from sqsw.sqs_manage.describe import QueueReport
@@ -51,11 +52,14 @@ def _show_line(printer: Printer, report: "QueueReport") -> None:
     else:
         counts = (report.visible, report.in_flight, report.delayed)
         dead = (report.dlq, report.dlq_visible)
-        printer.plain(report.name, *counts, *dead, _type(report), report.oldest_age_s)
+        rest = (_type(report), report.oldest_age_s, ",".join(report.sources))
+        printer.plain("queue", report.name, *counts, *dead, *rest)
 
 
 def _row(report: "QueueReport") -> list[str]:
-    dead = report.dlq or ("none" if not report.sources else "")
+    dead = report.dlq or "none"
+    if report.sources and not report.dlq:
+        dead = f"those of {', '.join(report.sources)}"
     return [
         report.name,
         thousands(report.visible),
@@ -64,7 +68,7 @@ def _row(report: "QueueReport") -> list[str]:
         dead,
         thousands(report.dlq_visible) if report.dlq else "",
         _type(report),
-        "" if report.oldest_age_s is None else duration(report.oldest_age_s),
+        "" if report.oldest_age_s is None else format_duration(report.oldest_age_s),
     ]
 
 
@@ -76,11 +80,11 @@ def _details(report: "QueueReport") -> list[str]:
         " · ".join(_numbers(report)),
     ]
     if report.oldest_age_s is not None:
-        lines.append(f"oldest message {duration(report.oldest_age_s)} old")
+        lines.append(f"oldest message {format_duration(report.oldest_age_s)} old")
     if report.dlq:
         lines.append(
             f"dead letters to {report.dlq} ({thousands(report.dlq_visible)}) "
-            f"after {report.max_receives} receives"
+            f"after {count_of(report.max_receives or 0, 'receive')}"
         )
     if report.sources:
         lines.append(f"takes the dead letters of {', '.join(report.sources)}")
@@ -99,7 +103,7 @@ def _details(report: "QueueReport") -> list[str]:
 def _numbers(report: "QueueReport") -> list[str]:
     attributes = report.attributes
     shown = [
-        f"{word} {duration(int(attributes[key])) if int(attributes[key]) else 0}"
+        f"{word} {format_duration(int(attributes[key])) if int(attributes[key]) else 0}"
         for word, key in (
             ("lease", "VisibilityTimeout"),
             ("keeps", "MessageRetentionPeriod"),

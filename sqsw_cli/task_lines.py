@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError
+from sqsw_cli.columns import LINES
 from sqsw_cli.output import Column, Printer
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ def show_tasks(printer: Printer, env: "SQSEnv", queues: Sequence[str] = ()) -> N
         printer.table(columns, [_row(task) for task in tasks])
     else:
         for task in tasks:
-            keys = ("queue", "job", "function", "source", "distribution", "signature")
-            printer.plain(*(task[key] for key in keys))
+            printer.plain("task", *(task[key] for key in LINES["task"].columns))
 
 
 def _row(task: dict[str, Any]) -> list[str]:

@@ -1,10 +1,10 @@
 """How numbers, times and durations read: for people, for pipes and for programs."""
 
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
-_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+from sqsw.core.wording import UNITS, format_duration, plural
+
 #: between thousands, as in 1 204: a thin space that no line breaks at
 _THIN = "\u202f"
 
@@ -16,28 +16,17 @@ def thousands(number: int | None) -> str:
 
 def count_of(number: int, noun: str) -> str:
     """``1 job``, ``6 jobs``."""
-    return f"{thousands(number)} {noun}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person writes them, and as the options read them: ``30s``, ``1h30m``, ``4d``."""
-    rest = round(seconds)
-    parts = []
-    for unit, size in _UNITS:
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
+    return f"{thousands(number)} {plural(number, noun)}"
 
 
 def elapsed(seconds: float) -> str:
     """How long something took, as finely as it matters."""
-    return f"{seconds:.1f}s" if seconds < 10 else duration(seconds)
+    return f"{seconds:.1f}s" if seconds < 10 else format_duration(seconds)
 
 
 def brief(seconds: float) -> str:
     """Seconds in their largest unit: ``12s``, ``4m``."""
-    for unit, size in _UNITS:
+    for unit, size in UNITS:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
     return "0s"
@@ -65,11 +54,3 @@ def size(count: int) -> str:
     if count < 1024 * 1024:
         return f"{count / 1024:.3g} KiB"
     return f"{count / (1024 * 1024):.3g} MiB"
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant."""
-    import difflib  # only needed where something is wrong
-
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None

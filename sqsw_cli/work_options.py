@@ -17,6 +17,7 @@ from sqsw_cli.params import (
     QueueAsked,
     address_of,
 )
+from sqsw_cli.wording import count_of, elapsed
 
 if TYPE_CHECKING:
     from sqsw.core.contracts import ShutdownPolicy
@@ -178,5 +179,6 @@ def summary_of(report: "WorkerReport", seconds: float) -> str:
     each = f", {report.requests / ended:.2f} a job" if ended else ""
     return (
         f"{report.done} done, {report.failed} failed, {report.retried} retried, "
-        f"{report.unknown} unknown in {seconds:.1f}s; {report.requests} requests{each}"
+        f"{report.unknown} unknown in {elapsed(seconds)}; "
+        f"{count_of(report.requests, 'request')}{each}"
     )

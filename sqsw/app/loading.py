@@ -6,10 +6,10 @@ import os
 import pkgutil
 import sys
 from collections.abc import Iterable
-from difflib import get_close_matches
 from types import ModuleType
 
 from sqsw.core.errors import AppLoadError, SQSError
+from sqsw.core.wording import nearest
 from sqsw.registry import TaskRegistry
 from sqsw.sqs_env import SQSEnv
 
@@ -47,6 +47,8 @@ def load_parts(app_path: str) -> tuple[SQSEnv | None, list[TaskRegistry]]:
             why="it is written module:attribute, or module",
             next="sqsw work myapp.tasks:env",
         )
+    if os.sep in module_name or module_name.endswith(".py"):
+        raise _file_named(app_path, module_name, attribute)
     module = _import(module_name, attribute)
     if not attribute:
         return _only_env(module)
@@ -58,6 +60,22 @@ def load_parts(app_path: str) -> tuple[SQSEnv | None, list[TaskRegistry]]:
     if isinstance(found, TaskRegistry):
         return None, [found]
     return _as_env(app_path, found), []
+
+
+def _file_named(app_path: str, file: str, attribute: str) -> AppLoadError:
+    """A file is not the name of a module: say which module it is, unless it is none of ours."""
+    path = os.path.relpath(file)
+    meant = None
+    if not path.startswith(os.pardir):
+        module_name = path.removesuffix(".py").replace(os.sep, ".").removesuffix(".__init__")
+        envs = [attribute] if attribute else list(_envs_of(_import(module_name, attribute)))
+        meant = ":".join([module_name, *envs[:1]])
+    return AppLoadError(
+        f"{app_path!r} is not the path of an app",
+        why="it names a file; an app is written module:attribute, as seen from this directory",
+        meant=meant,
+        next=f"did you mean {meant!r}?" if meant else None,
+    )
 
 
 def _import(module_name: str, attribute: str) -> ModuleType:
@@ -92,13 +110,13 @@ def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
     here = sorted(info.name for info in pkgutil.iter_modules(_search_path(parent)))
     if here:
         why += f"; {repr(parent) if parent else 'the current directory'} has: {', '.join(here)}"
-    meant = get_close_matches(last, here, n=1)
+    meant = nearest(last, here)
     rest = module_name[len(missing) :] + (f":{attribute}" if attribute else "")
-    path = ".".join(filter(None, (parent, *meant)))
+    path = ".".join(filter(None, (parent, meant)))
     return AppLoadError(
         f"cannot import {module_name!r}",
         why=why,
-        next=f"sqsw work {path}{rest}" if meant else None,
+        meant=f"{path}{rest}" if meant else None,
     )
 
 
@@ -132,6 +150,7 @@ def _only_env(module: ModuleType) -> tuple[SQSEnv | None, list[TaskRegistry]]:
         raise AppLoadError(
             f"{module.__name__!r} has several SQSEnv objects",
             why=f"they are: {', '.join(sorted(envs))}",
+            meant=f"{module.__name__}:{next(iter(envs))}",
             next=f"name one: sqsw work {module.__name__}:{next(iter(envs))}",
         )
     for env in envs.values():
@@ -142,11 +161,11 @@ def _only_env(module: ModuleType) -> tuple[SQSEnv | None, list[TaskRegistry]]:
 
 def _no_such_env(module: ModuleType, attribute: str) -> AppLoadError:
     envs = sorted(_envs_of(module))
-    meant = get_close_matches(attribute, envs, n=1) or envs
+    meant = nearest(attribute, envs) or next(iter(envs), None)
     return AppLoadError(
         f"{module.__name__!r} has no SQSEnv named {attribute!r}",
         why=f"SQSEnv objects there: {', '.join(envs) or 'none'}",
-        next=f"sqsw work {module.__name__}:{meant[0]}" if meant else None,
+        meant=f"{module.__name__}:{meant}" if meant else None,
     )
 
 

@@ -1,13 +1,13 @@
 """One environment with the jobs of all apps and plugins."""
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from sqsw.app.loading import load_parts
 from sqsw.app.plugins import PluginFailure, load_plugins, log_plugin_failure
 from sqsw.core.arguments import describe_mismatch
 from sqsw.core.errors import AppLoadError, SettingsError, TaskNotFound
+from sqsw.core.wording import nearest
 from sqsw.queue.job_queue import JobQueue
 from sqsw.sqs_env import SQSEnv
 from sqsw.transport.service_errors import service_errors
@@ -94,11 +94,11 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
     processor = processors.get(job_name)
     if processor is None:
         known = sorted(processors)
-        meant = get_close_matches(job_name, known, n=1)
+        meant = nearest(job_name, known)
         raise TaskNotFound(
             f"no job {job_name!r} is registered for {queue_name!r}",
             why=f"registered for this queue: {', '.join(known) or 'none'}",
-            next=f"did you mean {meant[0]!r}?" if meant else "send unchecked with --no-check",
+            next=f"did you mean {meant!r}?" if meant else "send unchecked with --no-check",
         )
     provided = (processor.context_var,) if processor.pass_context else ()
     mismatch = describe_mismatch(processor.fn, job_kwargs, provided=provided)

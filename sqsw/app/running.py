@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sqsw.core.contracts import ShutdownPolicy
-from sqsw.core.errors import SettingsError, TaskNotFound
+from sqsw.core.errors import SettingsError, SQSError, TaskNotFound
 from sqsw.core.events import EventBus, Listener
 from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.core.wording import nearest
 from sqsw.observe.tally import Tally
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.queue.work import never, work_queues
 from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage.create import queue_name_from_dead_letter_queue
 
 if TYPE_CHECKING:
     from sqsw.core.worker_report import WorkerReport
@@ -63,14 +64,25 @@ def queues_to_work(
 def _refuse_unregistered(queue_name: str, known: Sequence[str]) -> None:
     if queue_name in known:
         return
-    meant = get_close_matches(queue_name, known, n=1)
+    cure = "register its jobs, or add the app that does: --app module:attribute"
+    if (source := _source_of(queue_name)) in known:
+        cure = f"work the dead letters with its jobs: --processors-from {source}"
+    elif meant := nearest(queue_name, known):
+        cure = f"did you mean {meant!r}?"
     raise TaskNotFound(
         f"no jobs are registered for the queue {queue_name!r}",
         why=f"queues with registered jobs: {', '.join(known) or 'none'}",
-        next=f"did you mean {meant[0]!r}?"
-        if meant
-        else "register its jobs, or add the app that does: --app module:attribute",
+        next=cure,
     )
+
+
+def _source_of(queue_name: str) -> str | None:
+    """The queue whose dead letters these are, by the name alone."""
+    try:
+        name = queue_name_from_dead_letter_queue(queue_name)
+    except SQSError:
+        return None
+    return f"{name}.fifo" if queue_name.endswith(".fifo") else name
 
 
 def run_queues(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from sqsw.core.arguments import validate_arguments
 from sqsw.core.errors import SQSError
+from sqsw.core.wording import counted
 from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.sqs_env import SQSEnv
@@ -44,19 +45,16 @@ def check_sample(
         return Check(what, "fail", error.message, error.next)
     if not looked:
         return Check(what, "ok", "no messages")
+    messages = counted(looked, "message")
     if not troubles:
-        return Check(what, "ok", f"{_messages(looked)}: their jobs are known, their arguments fit")
+        return Check(what, "ok", f"{messages}: their jobs are known, their arguments fit")
     return Check(
         what,
         "fail",
-        f"of {_messages(looked)}: " + "; ".join(_most_common(troubles)),
+        f"of {messages}: " + "; ".join(_most_common(troubles)),
         "before this release runs: register the job for this queue, or give what a function needs "
         "a default",
     )
-
-
-def _messages(count: int) -> str:
-    return f"{count} message{'' if count == 1 else 's'}"
 
 
 def _most_common(troubles: Counter[str]) -> Iterable[str]:
@@ -71,10 +69,16 @@ def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
     queue = env.queues.get(queue_name)
     if isinstance(queue, RawQueue):
         return None if queue.processor is not None else "for which no function is registered"
+    if view.job is None:
+        return "without a job name"
     if not isinstance(queue, JobQueue) or view.job not in queue.processors:
         return f"of the job {view.job!r}, which is not registered"
     if view.args is None:  # what is not decoded here cannot be compared
-        return None
+        return (
+            "that cannot be read as json, or is nested too deeply"
+            if view.content_type == "json"
+            else None
+        )
     processor = queue.processors[view.job]
     provided = {processor.context_var: None} if processor.pass_context else {}
     try:

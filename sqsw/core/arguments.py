@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from sqsw.core.wording import nearest
+
 logger = logging.getLogger(__name__)
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -28,14 +30,20 @@ def bind_arguments(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     *,
+    job_name: str | None = None,
     provided: Collection[str] = (),
+    also_taken: Collection[str] = (),
 ) -> dict[str, Any]:
     """The call ``fn(*args, **kwargs)`` as keywords, as they go into a message.
 
     Parameters
     ----------
+    job_name :
+        The job, for errors; None for the name of the function.
     provided :
         Parameters that the worker provides (the job context): not to be given by the caller.
+    also_taken :
+        Keywords that the caller may have meant beside those of the function.
 
     Raises
     ------
@@ -46,7 +54,12 @@ def bind_arguments(
     if provided:
         kept = [p for name, p in signature.parameters.items() if name not in provided]
         signature = signature.replace(parameters=kept)
-    bound = signature.bind(*args, **kwargs)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        what = f"{_name(fn)}()" if job_name is None else f"the job {job_name!r}"
+        reason = _surplus(signature, kwargs, also_taken) or str(error)
+        raise TypeError(f"{what}: {reason}; it takes {signature}") from None
     job_kwargs: dict[str, Any] = {}
     for name, value in bound.arguments.items():
         kind = signature.parameters[name].kind
@@ -66,6 +79,18 @@ def bind_arguments(
         else:
             job_kwargs[name] = value
     return job_kwargs
+
+
+def _surplus(
+    signature: inspect.Signature, kwargs: Mapping[str, Any], also_taken: Collection[str]
+) -> str | None:
+    """The first keyword that is not taken, and what may be meant by it."""
+    parameters = signature.parameters
+    surplus = [name for name in kwargs if name not in parameters]
+    if not surplus or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return None
+    meant = nearest(surplus[0], [*(set(parameters) - set(kwargs)), *also_taken])
+    return f"unexpected argument {surplus[0]!r}" + (f" (did you mean {meant!r}?)" if meant else "")
 
 
 def validate_arguments(fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

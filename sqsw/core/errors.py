@@ -94,7 +94,21 @@ class SettingsError(SQSError):
 
 
 class AppLoadError(SQSError):
-    """An app path or a plugin cannot be loaded."""
+    """An app path or a plugin cannot be loaded.
+
+    Attributes
+    ----------
+    meant :
+        The app path that was probably meant; None where nobody can tell.
+    """
+
+    def __init__(
+        self, message: str, *, meant: str | None = None, next: str | None = None, **keywords: Any
+    ) -> None:
+        if meant is not None and next is None:
+            next = f"sqsw work {meant}"
+        super().__init__(message, next=next, **keywords)
+        self.meant = meant
 
 
 class QueueNotFound(SQSError):

@@ -9,12 +9,17 @@ import re
 from typing import Any, Final
 
 from sqsw.local import queue_rows
-from sqsw.local.attributes import MAX_POLICY_BYTES, MAX_STATEMENTS, statements_of
+from sqsw.local.attributes import (
+    MAX_POLICY_BYTES,
+    MAX_STATEMENTS,
+    invalid_attribute,
+    statements_of,
+)
 from sqsw.local.errors import MissingRequiredParameterException, OverLimit
 from sqsw.local.queue_rows import Queue, find_queue
 from sqsw.local.store import Store, Transaction
 from sqsw.local.tags import check_tag_key, check_tags, no_tag_key
-from sqsw.local.validate import Params, invalid_value
+from sqsw.local.validate import Params, invalid_value, read_json_object
 
 #: actions in one AddPermission
 _MAX_ACTIONS: Final = 7
@@ -150,7 +155,9 @@ def _policy(queue: Queue) -> dict[str, Any]:
             "Id": f"{queue.arn}/SQSDefaultPolicy",
             "Statement": [],
         }
-    policy: dict[str, Any] = json.loads(text)
+    policy = read_json_object(text)
+    if policy is None:  # of an older release, which took what is nested too deeply
+        raise invalid_attribute("Policy")
     policy["Statement"] = statements_of(policy)
     return policy
 

@@ -30,6 +30,8 @@ MAX_DELAY_SECONDS: Final = 900
 MAX_VISIBILITY_SECONDS: Final = 43_200
 #: seconds a receive can wait
 MAX_WAIT_SECONDS: Final = 20
+#: lists and objects inside each other, in a request or a policy
+MAX_NESTING: Final = 100
 
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _PRINTABLE_ID = re.compile(r"[!-~]{1,128}")
@@ -47,7 +49,24 @@ def read_json_object(text: str | bytes) -> dict[str, Any] | None:
         values = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return values if isinstance(values, dict) else None
+    # Deeper ones may not be written again: what Python can nest depends on where it stands.
+    return values if isinstance(values, dict) and not _is_too_deep(text, values) else None
+
+
+def _is_too_deep(text: str | bytes, values: dict[str, Any]) -> bool:
+    if _brackets(text) <= MAX_NESTING:
+        return False
+    level: list[Any] = [values]
+    for _ in range(MAX_NESTING):
+        inner = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
+    return bool(level)
+
+
+def _brackets(text: str | bytes) -> int:
+    if isinstance(text, bytes):
+        return text.count(b"[") + text.count(b"{")
+    return text.count("[") + text.count("{")
 
 
 class Params:

@@ -19,7 +19,8 @@ def told_errors(path: str | None) -> Iterator[None]:
 def _told(path: str, error: FileError | OSError) -> SQSError:
     """What happened to the file, why, and what to do."""
     if isinstance(error, OSError):
-        return SettingsError(f"{path} cannot be used", why=str(error), next="name another file")
+        why = error.strerror or str(error)
+        return SettingsError(f"{path} cannot be used", why=why, next="name another file")
     if isinstance(error, FileLocked):
         return Busy(f"{path} is in use by another program", why=error.why, next=error.next)
     kind = SQSError if isinstance(error, FileFull | FileFailed) else SettingsError

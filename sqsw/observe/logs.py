@@ -7,7 +7,6 @@ Where an application has configured no logging at all, the standard library stil
 and errors on stderr.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -40,6 +39,7 @@ from sqsw.core.events import (
     WorkerStopped,
 )
 from sqsw.core.message import Message
+from sqsw.core.nesting import read_json
 
 #: seconds between two lines about the same thing
 _REPEAT_SECONDS = 60.0
@@ -286,6 +286,6 @@ def _context_of(message: Message) -> dict[str, object]:
     if text in (None, "{}") or message.string_attribute("ContentType") != "json":
         return {}
     try:
-        return {"context": json.loads(text or "")}
+        return {"context": read_json(text or "")}
     except ValueError:  # the job has failed for it, and its line says so
         return {}

@@ -17,6 +17,7 @@ from sqsw.core.job_host import Load
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
+from sqsw.core.wording import format_duration
 from sqsw.core.worker_report import Ending, WorkerReport
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
@@ -234,7 +235,7 @@ def _warnings(name: str, attributes: dict[str, str]) -> Iterable[QueueWarning]:
         yield QueueWarning(
             name,
             f"the visibility timeout of {name!r} is 0: every receiver gets every message; "
-            f"this worker asks for {MIN_LEASE_SECONDS} seconds at each receive",
+            f"this worker asks for {format_duration(MIN_LEASE_SECONDS)} at each receive",
             f"sqsw create-queue {name} --visibility-timeout 30s --update",
         )
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
+from sqsw.core.wording import counted, format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe
-from sqsw.sqs_manage.durations import format_duration
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.queue_calls import redrive_target
 from sqsw.transport.names import name_of_arn
@@ -129,7 +129,9 @@ def _check_dead_letters(env: ManageHost, report: QueueReport) -> Check:
             f"sqsw create-queue {dead} --retention 14d --update",
         )
     return Check(
-        what, "ok", f"go to {dead} after {receives} receives, kept {format_duration(kept)}"
+        what,
+        "ok",
+        f"go to {dead} after {counted(receives or 0, 'receive')}, kept {format_duration(kept)}",
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqsw.codecs.envelope import CONTENT_TYPE, job_name_of, unpack_job
+from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, job_name_of, unpack_job
 from sqsw.core.errors import ContentTypeRefused, DecodeError
 from sqsw.core.message import Message
+from sqsw.core.nesting import is_too_deep
 from sqsw.transport.batches import entry_bytes
 from sqsw.transport.names import name_of_arn
 
@@ -197,6 +198,9 @@ def _payload(message: Message) -> tuple[dict[str, Any] | None, dict[str, Any] | 
         job = unpack_job(message)  # accepts what a queue accepts by default: all but pickle
     except (DecodeError, ContentTypeRefused):
         return None, None
+    context_text = message.string_attribute(JOB_CONTEXT) or ""
+    if is_too_deep(message.body, job.job_kwargs) or is_too_deep(context_text, job.job_context):
+        return None, None  # could be read, but perhaps not be written again
     return job.job_kwargs, job.job_context
 
 

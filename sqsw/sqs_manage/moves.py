@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqsw.core.errors import Busy, RedriveError, SettingsError, SQSError
+from sqsw.core.wording import counted
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.queue_calls import arn_of, is_unknown_operation
 from sqsw.transport.names import name_of_arn
@@ -131,7 +132,7 @@ class MoveBySQS:
         if move.status == "FAILED":
             name = self._queue.name
             raise RedriveError(
-                f"the move out of {name!r} failed after about {move.moved} messages",
+                f"the move out of {name!r} failed after about {counted(move.moved, 'message')}",
                 why=f"{move.failure_reason or 'SQS gave no reason'}; messages that were sent to "
                 f"{name!r} directly have no queue to go back to",
                 next=f"say where to: sqsw redrive {name} --to QUEUE",

@@ -9,7 +9,7 @@ from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, pack_body, pack_job,
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
 from sqsw.core.errors import AccessDenied, MessageRefused
 from sqsw.core.limits import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
-from sqsw.sqs_manage.durations import format_duration
+from sqsw.core.wording import format_duration
 from sqsw.sqs_manage.message_view import Failure
 from sqsw.transport.batches import Entry, check_entry, fit_to_queue
 from sqsw.transport.queue_client import QueueClient

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from sqsw.core.errors import QueueNotFound, SQSError
 from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.core.nesting import read_json
+from sqsw.core.wording import format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe, report_of
-from sqsw.sqs_manage.durations import format_duration
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.queue_calls import arn_of, make_queue, redrive_target, tag_queue, tags_of
 from sqsw.transport.names import name_of_arn
@@ -170,7 +171,7 @@ def _same(current: str, asked: str) -> bool:
     if current.lower() == asked.lower():
         return current == asked or asked.lower() in ("true", "false")
     try:
-        return bool(json.loads(current) == json.loads(asked))
+        return bool(read_json(current) == read_json(asked))
     except ValueError:
         return False
 

@@ -1,10 +1,10 @@
 """The calls that are about queues rather than about the messages of one: list, make, tag."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqsw.core.errors import SQSError
+from sqsw.core.nesting import read_json
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
@@ -74,7 +74,16 @@ def arn_of(queue: QueueClient) -> str:
 
 
 def redrive_target(attributes: Mapping[str, str]) -> tuple[str | None, int | None]:
-    """The ARN of the dead-letter queue and the number of receives, out of queue attributes."""
-    policy = json.loads(attributes.get("RedrivePolicy") or "{}")
+    """The ARN of the dead-letter queue and the number of receives, out of queue attributes.
+
+    Raises
+    ------
+    SQSError
+        The policy is no JSON object.
+    """
+    try:
+        policy = dict(read_json(attributes.get("RedrivePolicy") or "{}"))
+    except (TypeError, ValueError) as error:
+        raise SQSError("cannot read the RedrivePolicy of a queue", why=str(error)) from error
     arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
     return arn, int(count) if count is not None else None

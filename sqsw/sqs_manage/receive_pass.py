@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 from sqsw.core.errors import AccessDenied, SQSError
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
+from sqsw.core.wording import counted, format_duration
 from sqsw.sqs_manage.hands import hire_hand
 from sqsw.transport.batches import EntryFailure
 from sqsw.transport.queue_client import QueueClient
@@ -195,9 +196,10 @@ class ReceivePass:
         if left:
             self._on_notice(
                 Notice(
-                    f"{left} messages of {self._queue.name!r} could not be put back",
+                    f"{counted(left, 'message')} of {self._queue.name!r} could not be put back",
                     why="SQS refused to make them visible",
-                    next=f"they come back by themselves within {self._lease_seconds} seconds",
+                    next="they come back by themselves within "
+                    f"{format_duration(self._lease_seconds)}",
                 )
             )
 

@@ -93,7 +93,8 @@ def redrive(
     QueueNotFound
         The queue or the target does not exist.
     SettingsError
-        The target is the queue itself, or a number is out of its range.
+        The target is the queue itself, a number is out of its range, or it was not to be waited
+        for a move that SQS cannot make.
     """
     queue = env.queue_client(dead_letter_queue_name)
     destination = None if target is None else env.queue_client(target)
@@ -103,10 +104,11 @@ def redrive(
         report = _move_by_sqs(env, queue, destination, per_second, tell, wait)
         if report is not None:
             return report
-    elif not wait:
+    if not wait:
         raise SettingsError(
-            "a move with a selection cannot go on by itself",
-            why="SQS moves all messages or none, so sqsw has to do it",
+            "this move cannot go on by itself",
+            why="SQS moves all messages of a dead-letter queue; this has to be done by sqsw",
+            next="leave out --no-wait",
         )
     counts = {"moved": 0, "would_move": 0, "skipped": 0}
     failures: list[Failure] = []

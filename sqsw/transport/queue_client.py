@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
-from sqsw.core.errors import AccessDenied
+from sqsw.core.errors import AccessDenied, QueueNotFound
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
+from sqsw.core.wording import nearest
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.client import ClientSource
 from sqsw.transport.names import is_fifo
@@ -35,15 +36,23 @@ class QueueClient:
         The name that SQS knows.
     url :
         The queue URL where it is known; else SQS is asked at the first call.
+    known :
+        Gives names that may be meant where there is no queue of this one.
     """
 
     def __init__(
-        self, clients: ClientSource, name: str, sqs_name: str, url: str | None = None
+        self,
+        clients: ClientSource,
+        name: str,
+        sqs_name: str,
+        url: str | None = None,
+        known: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._clients = clients
         self.name = name
         self.sqs_name = sqs_name
         self._url = url
+        self._known = known
         self._url_lock = threading.Lock()
 
     def through(self, clients: ClientSource) -> "QueueClient":
@@ -72,10 +81,20 @@ class QueueClient:
         if self._url is None:
             with self._url_lock:
                 if self._url is None:
-                    with service_errors(f"find the queue {self.name!r}", self.name):
-                        answer = self.boto3_client.get_queue_url(QueueName=self.sqs_name)
-                    self._url = answer["QueueUrl"]
+                    self._url = self._find()
         return self._url
+
+    def _find(self) -> str:
+        try:
+            with service_errors(f"find the queue {self.name!r}", self.name):
+                return self.boto3_client.get_queue_url(QueueName=self.sqs_name)["QueueUrl"]
+        except QueueNotFound as error:
+            meant = nearest(self.name, (name for name in self._known() if name != self.name))
+            if meant is None:
+                raise
+            raise QueueNotFound(
+                error.message, why=error.why, next=f"did you mean {meant!r}?", code=error.code
+            ) from error.__cause__
 
     def send(self, entry: Entry) -> dict[str, Any]:
         """Send one message; the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""

@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from sqsw.core.errors import SQSError
+
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
@@ -27,5 +29,8 @@ def _read(
         and b'"BinaryValue"' not in body
         and b'"BinaryListValues"' not in body
     ):
-        customized_response_dict.update(json.loads(body))
+        try:
+            customized_response_dict.update(json.loads(body))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise SQSError("cannot read an answer of SQS", why=str(error)) from error
         response_dict["body"] = b"{}"

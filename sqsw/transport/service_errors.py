@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 _REASON_LENGTH = 300
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_WRONG_KEY = {
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
 _ACCESS = {
     "AccessDenied",
     "AccessDeniedException",
-    "InvalidClientTokenId",
     "InvalidSecurity",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-    "InvalidAccessKeyId",
     "MissingAuthenticationToken",
-    "IncompleteSignature",
-    "InvalidSignatureException",
     "KmsAccessDenied",
     "KMS.AccessDeniedException",
 }
@@ -66,6 +68,8 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
         raise _refused(error, doing, queue_name) from error
     except BotoCoreError as error:
         raise _not_reached(error, doing) from error
+    except RecursionError as error:  # of the parser: nobody sends SQS such an answer by accident
+        raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
 
 
 def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSError:
@@ -82,6 +86,14 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
             "the AWS credentials have expired",
             why=reason,
             next="log in again (for example: aws sso login) and repeat the command",
+            code=short,
+        )
+    if code in _WRONG_KEY:
+        return AccessDenied(
+            "the credentials were not accepted",
+            why=reason,
+            next="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile) to a valid key; "
+            "for 'sqsw serve' that is its SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY",
             code=short,
         )
     if code in _ACCESS or code.startswith("AccessDenied"):
@@ -141,7 +153,9 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
         )
     if isinstance(error, exceptions.ProfileNotFound):
         return SettingsError(
-            str(error), next="aws configure list-profiles shows the ones there are"
+            f"no AWS profile named {error.kwargs['profile']!r}",
+            why="neither the config nor the credentials file of AWS has it",
+            next="aws configure list-profiles shows the ones there are",
         )
     if isinstance(error, exceptions.ParamValidationError):
         return SQSError(f"cannot {doing}", why=str(error), code="ParamValidation")

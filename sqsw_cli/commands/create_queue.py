@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.wording import format_duration
 from sqsw_cli.command import Command
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import opened
@@ -13,7 +14,7 @@ from sqsw_cli.options import accepted_yes_option, dry_run_option
 from sqsw_cli.output import Column, Printer
 from sqsw_cli.params import KEY_VALUE, Duration
 from sqsw_cli.records import values_of
-from sqsw_cli.wording import duration
+from sqsw_cli.wording import count_of
 
 if TYPE_CHECKING:
     from sqsw.sqs_manage.describe import QueueReport
@@ -149,11 +150,13 @@ def _show(printer: Printer, reports: "Sequence[QueueReport]") -> None:
         ]
         printer.table([Column(""), Column(""), Column("")], rows)
         last = reports[-1]
-        more = " --dedup-id ID" if last.fifo else ""
-        printer.next(f"sqsw send {last.name} JOB key=value{more}")
+        if last.action in ("created", "updated"):
+            by_body = last.attributes.get("ContentBasedDeduplication") == "true"
+            more = " --dedup-id ID" if last.fifo and not by_body else ""
+            printer.next(f"sqsw send {last.name} JOB key=value{more}")
     else:
         for report in reports:
-            printer.plain(report.name, report.action, report.url)
+            printer.plain("created", report.name, report.action, report.url)
 
 
 def _settings(report: "QueueReport") -> str:
@@ -161,11 +164,11 @@ def _settings(report: "QueueReport") -> str:
     parts = ["FIFO"] if report.fifo else []
     # A queue that only takes dead letters is not worked, so how long it leases says nothing.
     if "VisibilityTimeout" in attributes and not report.sources:
-        parts.append(f"lease {duration(int(attributes['VisibilityTimeout']))}")
+        parts.append(f"lease {format_duration(int(attributes['VisibilityTimeout']))}")
     if "MessageRetentionPeriod" in attributes:
-        parts.append(f"keeps {duration(int(attributes['MessageRetentionPeriod']))}")
+        parts.append(f"keeps {format_duration(int(attributes['MessageRetentionPeriod']))}")
     if int(attributes.get("DelaySeconds", 0)):
-        parts.append(f"delay {duration(int(attributes['DelaySeconds']))}")
+        parts.append(f"delay {format_duration(int(attributes['DelaySeconds']))}")
     if report.dlq:
-        parts.append(f"after {report.max_receives} receives to {report.dlq}")
+        parts.append(f"after {count_of(report.max_receives or 0, 'receive')} to {report.dlq}")
     return " · ".join(parts)

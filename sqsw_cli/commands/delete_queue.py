@@ -98,7 +98,7 @@ def _show(printer: Printer, report: "QueueReport") -> None:
     if printer.as_json:
         printer.json("queue", values_of(report))
     elif not printer.terminal:
-        printer.plain(report.name, report.action)
+        printer.plain("deleted", report.name, report.action)
     elif report.action == "deleted":
         printer.done(f"{report.name} deleted; its name can be used again in 60 seconds")
     else:

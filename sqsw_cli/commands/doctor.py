@@ -96,7 +96,7 @@ class _Report:
             if hint:
                 self.printer.say(f"        next: {hint}")
         else:
-            self.printer.plain(status, name, detail, hint)
+            self.printer.plain("check", status, name, detail, hint)
 
     def end(self, *, strict: bool) -> int:
         failed, warned = self.counts["fail"], self.counts["warn"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.confirming import type_the_name, yes_or_no
@@ -88,7 +89,8 @@ def _confirm_purge(report: "QueueReport", selection: "Selection") -> None:
     type_the_name(
         report.name,
         [holding, f"Purging deletes {which} and cannot be undone."],
-        f"purge deletes about {report.total} messages from {report.name!r} and needs a yes"
+        f"purge deletes about {counted(report.total, 'message')} from {report.name!r} "
+        "and needs a yes"
         if not selection
         else f"purge deletes the matching messages from {report.name!r} and needs a yes",
     )
@@ -105,7 +107,7 @@ def _purge_all(
     if printer.as_json:
         printer.json("queue", values_of(replace(report, action=action)))
     elif not printer.terminal:
-        printer.plain(report.name, action, report.total)
+        printer.plain("purged", report.name, action, report.total)
     elif not dry_run and is_local(env):
         printer.done(f"{report.name} purged: {count_of(report.total, 'message')} deleted")
     elif dry_run:
@@ -131,7 +133,7 @@ def _purge_selected(
     if report.dlq and not (dry_run and is_local(env)):
         printer.warn(
             f"every message of {report.name!r} that is looked at spends one of its "
-            f"{report.max_receives} receives",
+            f"{count_of(report.max_receives or 0, 'receive')}",
             why="SQS has no peek; messages are received and put back",
         )
     begun = time.monotonic()

@@ -196,7 +196,7 @@ class _Mover:
         elif printer.terminal:
             printer.done(f"{thousands(report.moved)} moved in {elapsed(seconds)}")
         elif report.by_sqs:
-            printer.plain("moved", report.moved)
+            printer.plain("moved", "moved", report.moved)
         if report.failed:
             if not printer.as_json:
                 printer.note(f"✗ {thousands(report.failed)} failed and stay in {self.dlq}")
@@ -208,13 +208,12 @@ def _show_moves(printer: Printer, env: "SQSEnv", dlq: str) -> int:
     from sqsw.sqs_manage.moves import redrive_status
 
     moves = redrive_status(env, dlq)
-    if printer.as_json:
+    if not moves:
+        printer.note(f"no moves out of {dlq} are known")
+    elif printer.as_json:
         for move in moves:
             printer.json("move", values_of(move))
     elif printer.terminal:
-        if not moves:
-            printer.note(f"no moves out of {dlq} are known")
-            return Exit.OK
         columns = ("started", "status", "moved", "to", "reason")
         rows = [
             [
@@ -230,7 +229,8 @@ def _show_moves(printer: Printer, env: "SQSEnv", dlq: str) -> int:
     else:
         for move in moves:
             started = rfc3339(move.started_at)
-            printer.plain(started, move.status, move.moved, move.total, move.destination)
+            counts = (move.moved, move.total)
+            printer.plain("move", started, move.status, *counts, move.destination)
     return Exit.OK
 
 
@@ -256,5 +256,5 @@ def _cancel(printer: Printer, env: "SQSEnv", dlq: str) -> int:
     elif printer.terminal:
         printer.done(f"the move is being stopped; about {count_of(moved, 'message')} stay moved")
     else:
-        printer.plain("cancelling", moved)
+        printer.plain("cancelling", "cancelling", moved)
     return Exit.OK

@@ -50,7 +50,7 @@ sqsw send cron --raw --from events.jsonl
     help="JSON Lines: arguments of JOB, or messages without it; - is stdin.",
 )
 @click.option("--raw", is_flag=True, help="The word after QUEUE is the body; @file and - read it.")
-@click.option("--group", metavar="ID", help="Message group.")
+@click.option("--group", metavar="ID", help="Message group (of FIFO queues: 'default').")
 @click.option("--dedup-id", metavar="ID", help="FIFO deduplication id.")
 @click.option("--delay", metavar="D", type=DURATION, help="0 to 15m, standard queues only.")
 @click.option("--context", metavar="K=V", multiple=True, help="Job context; K:=json as in ITEMs.")
@@ -94,7 +94,7 @@ def send(
         raise SettingsError("--failed with --dry-run needs --keep-going", next="add --keep-going")
     # Bodies have no function to be checked against.
     checked = list(app) if app and not no_check and not raw else []
-    if not checked:
+    if not checked and (raw or not no_check):
         _refuse_unchecked(ctx, raw=raw)
     with opened(invocation, checked, plugins=bool(checked) and not no_plugins) as env:
         check = _checker(env, queue) if checked else _accept
@@ -153,6 +153,12 @@ def _check(
             "no body is given" if raw else "no JOB is given",
             next="sqsw send QUEUE --raw BODY" if raw else "sqsw send QUEUE JOB key=value",
         )
+    if not raw and "=" in words[0]:
+        raise SettingsError(
+            "no JOB is given",
+            why=f"{words[0]!r} is an argument, and the name of the job stands before the first one",
+            next="sqsw send QUEUE JOB key=value",
+        )
     if raw and len(words) > 1:
         raise SettingsError(
             f"--raw takes one body, and {words[1]!r} stands behind it",
@@ -169,7 +175,7 @@ def _refuse_unchecked(ctx: click.Context, *, raw: bool) -> None:
                 f"{option} does nothing here",
                 why="a body has no function to be checked against"
                 if raw
-                else "nothing is checked: no app is named, or --no-check is given",
+                else "nothing is checked: no app is named",
                 next=f"leave out {option}",
             )
 
@@ -236,5 +242,5 @@ def _send_one(
     elif printer.terminal:
         printer.done(f"sent {result.job or 'a message'} to {client.name}  id {result.id}")
     else:
-        printer.plain(result.id)
+        printer.plain("id", result.id)
     return Exit.OK

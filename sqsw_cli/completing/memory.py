@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sqsw.core.nesting import read_json
+
 
 def cache_directory() -> Path:
     """``$XDG_CACHE_HOME/sqsw``, or ``~/.cache/sqsw``."""
@@ -41,7 +43,7 @@ class Remembered:
     def read(self) -> Any:
         """The value; None where there is none that can be read."""
         try:
-            return json.loads(self.path.read_text(encoding="utf-8"))
+            return read_json(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import click
 
+from sqsw.core.wording import format_duration
 from sqsw_cli.live.figures import Look, Row
 from sqsw_cli.terminal import safe
-from sqsw_cli.wording import brief, count_of, duration, thousands
+from sqsw_cli.wording import brief, count_of, thousands
 
 #: between two columns, and between two words of the line below them
 _GAP, _DOT = "  ", " · "
@@ -119,7 +120,7 @@ def _state(look: Look) -> str:
         return "stopped"
     running = f"{count_of(look.busy, 'job')} running"
     if look.drain_seconds is not None:
-        return f"draining: {running}, {duration(look.drain_seconds)} left"
+        return f"draining: {running}, {format_duration(look.drain_seconds)} left"
     if look.is_quiet:
         return f"quiet: {running}, nothing is received"
     if not look.slots:

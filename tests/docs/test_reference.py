@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 import pytest
 
-from docs.generated import captions, commands, fill_in, objects
+from docs.generated import captions, columns, commands, fill_in, keys, objects
+from sqsw_cli.columns import LINES
+from sqsw_cli.config import GLOBAL_KEYS, QUEUE_KEYS, keys_of
 from sqsw_cli.exits import Exit
 from sqsw_cli.main import cli
 from tests.docs.blocks import ROOT
@@ -39,6 +41,26 @@ def test_every_command_and_option_is_in_the_reference() -> None:
                 assert max(param.opts, key=len) in place, (name, param.name)
     # The global options stand there once.
     assert text.count("`--endpoint-url URL`") == 1
+
+
+def test_every_line_of_a_pipe_is_in_the_reference() -> None:
+    rows = columns().splitlines()[2:]
+    assert len(rows) == sum(len(line.commands) for line in LINES.values())
+    assert "| `inspect` | --peek | `id` `job` `sent_at` `receives` `payload` |" in rows
+
+
+def test_every_key_of_a_file_is_in_the_reference() -> None:
+    page = (REFERENCE / "configuration.md").read_text(encoding="utf-8").split("\n## Keys\n")[1]
+    assert set(re.findall(r"`(\w+)`", page)) == {*GLOBAL_KEYS, *QUEUE_KEYS, "app", "true", "false"}
+    tables = re.split(r"^`\[(\w+)\]`, for", keys(), flags=re.M)
+    shown = dict(zip(tables[1::2], tables[2::2], strict=True))
+    for name in cli.table:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        taken = {key for key, option in keys_of(command).items() if not option.hidden}
+        said = re.findall(r"^\| `(\w+)` \|", shown.get(name.replace("-", "_"), ""), re.M)
+        assert set(said) == taken - {*GLOBAL_KEYS}
+    assert "`concurrency`" in shown["work"] and "`port`" in shown["serve"]
 
 
 def test_every_exit_code_is_in_its_table_and_no_other() -> None:

@@ -360,3 +360,34 @@ def test_a_dead_letter_queue_is_worked_by_the_functions_of_its_source() -> None:
     )
     assert report.done == 0
     assert env.queue("news_dead").get_processor("post") is not None
+
+
+@pytest.mark.parametrize(
+    ("app_path", "meant"),
+    [
+        ("myapp/tasks.py", "did you mean 'myapp.tasks:env'?"),
+        ("./myapp/tasks.py:other", "did you mean 'myapp.tasks:other'?"),
+        ("../elsewhere/tasks.py", None),
+    ],
+)
+def test_the_path_of_a_file_is_refused_with_the_module_that_it_is(
+    app_path: str, meant: str | None
+) -> None:
+    message, why, next_step = refusal(app_path)
+    assert message == f"{app_path!r} is not the path of an app"
+    assert why is not None and "it names a file" in why
+    assert next_step == meant
+
+
+def test_a_dead_letter_queue_is_worked_with_the_jobs_of_its_source() -> None:
+    env = SQSEnv()
+    env.processor("emails", "send")(print)
+    env.processor("orders.fifo", "ship")(print)
+    for name, source in (("emails_dead", "emails"), ("orders-dlq.fifo", "orders.fifo")):
+        with pytest.raises(TaskNotFound) as caught:
+            queues_to_work(env, [QueueShare(name)])
+        assert caught.value.next is not None
+        assert caught.value.next.endswith(f"its jobs: --processors-from {source}")
+    with pytest.raises(TaskNotFound) as caught:
+        queues_to_work(env, [QueueShare("emials")])
+    assert caught.value.next == "did you mean 'emails'?"

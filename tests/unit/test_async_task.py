@@ -151,3 +151,26 @@ def test_a_task_baked_before_its_queue_is_known_is_sent_after_it(jobs: JobQueue)
     task.bind(jobs)
     assert baked.delay()
     assert bodies(jobs) == [{"to": "ann"}]
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "reason"),
+    [
+        ((), {"too": "ann"}, "unexpected argument 'too' (did you mean 'to'?)"),
+        ((), {"to": "ann", "x": 1}, "unexpected argument 'x'"),
+        (
+            ("ann",),
+            {"_delay_second": 5},
+            "unexpected argument '_delay_second' (did you mean '_delay_seconds'?)",
+        ),
+        ((), {}, "missing a required argument: 'to'"),
+        (("ann",), {"to": "ann"}, "multiple values for argument 'to'"),
+    ],
+)
+def test_a_wrong_call_names_the_job_the_argument_and_what_it_takes(
+    task: AsyncTask[...], args: tuple[Any, ...], kwargs: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        task.delay(*args, **kwargs)
+    takes = "it takes (to: str, subject: str = 'Hello') -> str"
+    assert str(caught.value) == f"the job 'send_email': {reason}; {takes}"

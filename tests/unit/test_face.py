@@ -45,8 +45,8 @@ PREDECESSOR = {
 }
 
 NEW_ON_THE_FACE = (
-    "FailedJobs Message TaskRegistry LocalSession WorkerSettings current_job redrive purge_queue "
-    "describe_queue"
+    "DeadLetterQueue FailedJobs Message TaskRegistry LocalSession WorkerSettings current_job "
+    "redrive purge_queue describe_queue"
 )
 
 

@@ -5,12 +5,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import boto3
 import pytest
 
 from sqsw import MemorySession, SQSEnv, create_standard_queue
-from sqsw.pytest_plugin import SQSServer
+from sqsw.core.errors import AppLoadError
+from sqsw.pytest_plugin import SQSServer, _parts_of
 from tests.installed import needs_plugin
 
 pytestmark = needs_plugin
@@ -141,3 +143,16 @@ class TestASessionOfOnesOwn:
         assert boto3.client("sqs").meta.region_name == "eu-west-1"
         for _ in range(2):  # SQS would want 60 seconds in between
             boto3.client("sqs").purge_queue(QueueUrl=url)
+
+
+def test_an_app_that_cannot_be_loaded_is_a_matter_of_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_of_a_test.py").write_text("from sqsw import SQSEnv\nenv = SQSEnv()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(AppLoadError) as caught:
+        _parts_of("shop_of_a_test:evn")
+    assert caught.value.next == "in the configuration of pytest: sqsw_app = shop_of_a_test:env"
+    with pytest.raises(AppLoadError) as caught:
+        _parts_of("shop_of_a_test:SQSEnv.queue")
+    assert caught.value.next == "correct the app, or the option sqsw_app of pytest"

@@ -380,3 +380,15 @@ def test_what_would_have_no_effect_on_a_queue_that_is_there_is_refused(
 def test_accept_is_a_list_and_no_text() -> None:
     with pytest.raises(SettingsError, match="list of content types"):
         SQSEnv(MemorySession(), accept="pickle_compat")
+
+
+def test_a_queue_that_is_not_there_may_be_one_that_is_worked() -> None:
+    env = SQSEnv(MemorySession())
+    env.processor("emails", "send")(print)
+    for call in (env.process_batch, lambda name: env.add_job(name, "send")):
+        with pytest.raises(QueueNotFound) as caught:
+            call("emials")
+        assert caught.value.next == "did you mean 'emails'?"
+    with pytest.raises(QueueNotFound) as caught:
+        env.process_batch("emails")
+    assert caught.value.next is None

@@ -169,7 +169,7 @@ class TestAnEarlyEnd:
 class TestBadLines:
     @pytest.mark.parametrize(
         ("bad", "why"),
-        [(b'{"a":"\xff"}', "no UTF-8"), (b"[" * 200_000, "no JSON: maximum recursion depth")],
+        [(b'{"a":"\xff"}', "no UTF-8"), (b"[" * 200_000, "no JSON: nested deeper than 100 levels")],
     )
     def test_whatever_a_line_holds_the_others_are_sent(
         self, sqsw: Sqsw, home: Path, emails: str, bad: bytes, why: str

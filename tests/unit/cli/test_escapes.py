@@ -46,7 +46,7 @@ def test_every_face_for_people_writes_control_characters_out(
 ) -> None:
     printer = Printer()
     printer.say(EVIL)
-    printer.plain(EVIL, 2)
+    printer.plain("deleted", EVIL, 2)
     printer.table([Column(EVIL)], [[EVIL]])
     printer.done(EVIL)
     printer.note(EVIL)

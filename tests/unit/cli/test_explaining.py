@@ -52,6 +52,12 @@ def test_without_an_address_of_ours_a_failed_connection_stays_as_it_is(
     error = ConnectionFailed("cannot connect", why="x")
     assert explained(error, Invocation(), ENV) is error
     assert explained(plain := SQSError("x"), Invocation(), ENV) is plain
+    # Of CloudWatch, say, whose address has nothing to do with the one of the queues.
+    error = ConnectionFailed("cannot connect to https://monitoring.local.amazonaws.com", why="x")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9324/")
+    assert explained(error, Invocation(), ENV) is error
+    error = ConnectionFailed("cannot connect to http://127.0.0.1:9324/", why="x")
+    assert "AWS_ENDPOINT_URL_SQS" in (explained(error, Invocation(), ENV).next or "")
 
 
 def test_a_command_that_is_suggested_can_be_pasted(sqsw: Sqsw) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sqsw.codecs.envelope import pack_job
 from tests.unit.cli.conftest import Sqsw
 
 
@@ -16,14 +17,13 @@ def queues(sqsw: Sqsw) -> None:
 
 def test_all_queues_a_line_each(sqsw: Sqsw) -> None:
     sqsw("send emails a")
-    lines = [line.rpartition("\t") for line in sqsw("inspect").out.splitlines()]
-    assert [start for start, _, _ in lines] == [
-        "emails\t1\t0\t0\temails_dead\t0\tstandard",
-        "orders.fifo\t0\t0\t0\t\t\tFIFO",
-    ]
-    ages = [age for _, _, age in lines]
-    assert float(ages[0]) < 60
-    assert not ages[1]
+    emails, orders, dead = (
+        line.split("\t") for line in sqsw("inspect emails orders.fifo emails_dead").out.splitlines()
+    )
+    assert emails[:7] == ["emails", "1", "0", "0", "emails_dead", "0", "standard"]
+    assert float(emails[7]) < 60
+    assert orders == ["orders.fifo", "0", "0", "0", "", "", "FIFO", "", ""]
+    assert dead == ["emails_dead", "0", "0", "0", "", "", "standard", "", "emails"]
 
 
 def test_some_queues_are_shown_as_they_are_named(sqsw: Sqsw) -> None:
@@ -154,3 +154,16 @@ def test_the_age_of_the_oldest_message_is_shown_of_a_local_file(sqsw: Sqsw) -> N
 def test_an_age_of_messages_is_refused(sqsw: Sqsw) -> None:
     sqsw("create-queue aged")
     assert sqsw("inspect aged --peek 1 --age").code == 2
+
+
+def test_a_peek_of_the_variable_s_local_file_asks_nothing(sqsw: Sqsw) -> None:
+    # As a process: here the session of another test may have been made already.
+    deep = '{"a":' + "[" * 950 + "]" * 950 + "}"
+    entry = pack_job("deep", {}, {})
+    entry["MessageBody"] = deep
+    client = sqsw.env.queue_client("emails")
+    client.boto3_client.send_message(QueueUrl=client.url, **entry)
+    ran = sqsw.process("inspect emails --peek 5 --json")
+    assert (ran.code, ran.err) == (0, "")
+    (message,) = ran.objects
+    assert (message["job"], message["args"], message["body"]) == ("deep", None, deep)

@@ -42,6 +42,11 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
         ("send q j --delya 3", "no such option: --delya", "did you mean '--delay'?"),
         ("--jsom", "no such option: --jsom", "did you mean '--json'?"),
         ("send", "missing argument 'QUEUE'", "sqsw send --help"),
+        (
+            "completion",
+            "missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish",
+            "sqsw completion --help",
+        ),
         ("work --concurrency none", None, "sqsw work --help"),
     ],
 )

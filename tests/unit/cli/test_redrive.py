@@ -2,6 +2,7 @@
 
 import pytest
 
+from sqsw_cli.progress import Bar
 from tests.unit.cli.conftest import Sqsw
 
 
@@ -64,7 +65,7 @@ def test_no_dead_letter_queue_needs_a_target(sqsw: Sqsw) -> None:
         ("--status --cancel", 2, "--status and --cancel stand alone"),
         ("--status --to x", 2, "--status and --cancel stand alone"),
         ("--dry-run --rate 1", 2, "--dry-run and --rate do not go together"),
-        ("--job a --no-wait", 2, "a move with a selection cannot go on by itself"),
+        ("--job a --no-wait", 2, "this move cannot go on by itself"),
         ("--filter nonsense", 2, "invalid value for '--filter'"),
         ("--cancel", 3, "no move out of 'foo_dead' is running"),
         ("--to nowhere", 3, "no queue named 'nowhere'"),
@@ -82,3 +83,23 @@ def test_what_is_cancelled_has_the_name_of_its_queue(sqsw: Sqsw) -> None:
     assert started.err == f"the move has begun; how it goes: sqsw redrive {url} --status\n"
     (move,) = sqsw(f"redrive {url} --cancel --json").objects
     assert (move["source"], move["status"]) == ("foo_dead", "CANCELLING")
+
+
+def test_a_queue_without_moves_says_so(sqsw: Sqsw) -> None:
+    ran = sqsw("redrive foo_dead --status")
+    assert (ran.code, ran.out, ran.err) == (0, "", "no moves out of foo_dead are known\n")
+    assert sqsw("redrive foo_dead --status --json").err == ""
+
+
+def test_a_bar_of_nothing_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bar("foo_dead → foo", shown=True, color=False) as bar:
+        bar.at(0, 0)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_queue_that_takes_no_dead_letters_is_not_moved_in_the_background(sqsw: Sqsw) -> None:
+    sqsw("send foo a")
+    ran = sqsw("redrive foo --to foo_dead --no-wait")
+    assert (ran.code, ran.out) == (2, "")
+    assert "this move cannot go on by itself" in ran.err
+    assert sqsw.visible("foo") == 1

@@ -79,7 +79,7 @@ def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:
         ("send emails j --failed x", "--failed needs --from"),
         ("send emails --raw a --app no.such", "--app does nothing here"),
         ("send emails j --no-plugins", "--no-plugins does nothing here"),
-        ("send emails j --app no.such --no-check", "--app does nothing here"),
+        ("send emails a=1", "no JOB is given"),
         (
             "send emails j --from jobs.jsonl --dry-run --failed x",
             "--failed with --dry-run needs --keep-going",
@@ -119,6 +119,8 @@ def test_arguments_are_checked_against_the_app(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text('app = "myapp.tasks:env"\n')
     assert sqsw("send emails send_email to=a").code == 2
     assert sqsw("send emails send_email to=a --no-check").code == 0
+    # As the error advises it, at the end of the same line.
+    assert sqsw("send emails send_email to=a --app myapp.tasks:env --no-check").code == 0
     assert sqsw("send emails send_email to=a subject=b").code == 0
 
 
@@ -262,3 +264,25 @@ def test_when_nobody_reads_any_more_what_is_on_its_way_is_finished(sqsw: Sqsw, h
     assert (status, done.stderr) == ("0", "")
     sent = sqsw.visible("emails")
     assert 0 < sent < 2000
+
+
+@pytest.mark.parametrize("depth", [101, 950, 100_000])
+def test_json_that_is_nested_too_deeply_is_refused(sqsw: Sqsw, depth: int) -> None:
+    Path("deep.json").write_text('{"a":' + "[" * depth + "]" * depth + "}")
+    for options in ("--data @deep.json", "a:=@deep.json", "--from deep.json"):
+        ran = sqsw(f"send emails j {options}")
+        assert (ran.code, ran.out) == (2, "")
+        assert "nested deeper than 100 levels" in ran.err
+
+
+def test_another_app_is_named_by_an_option(sqsw: Sqsw) -> None:
+    for named in ("myapp.task:env", "myapp.tasks:evn", "myapp/tasks.py"):
+        ran = sqsw(f"send emails send_email --app {named}")
+        assert ran.code == 7
+        assert ran.err.endswith("  next: name it: --app myapp.tasks:env\n")
+
+
+def test_a_missing_queue_is_told_before_a_line_is_sent(sqsw: Sqsw) -> None:
+    ran = sqsw("send emials j --from -", input="{}\n{}\n")
+    assert ran.code == 3
+    assert ran.err.startswith("error: no queue named 'emials'")

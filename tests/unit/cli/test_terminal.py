@@ -69,6 +69,8 @@ def test_queues_are_a_table(sqsw: Sqsw) -> None:
         "reports      0          0        0  none             standard\n",
         said,
     )
+    _, said = on_terminal(sqsw, "inspect emails_dead reports")
+    assert "emails_dead      0          0        0  those of emails   " in said
     code, narrow = on_terminal(sqsw, "inspect", columns=20)
     assert code == 0
     assert [line.split() for line in narrow.splitlines()[1:]] == [["emails", "2"], ["reports", "0"]]
@@ -144,3 +146,14 @@ def test_where_stdin_would_be_typed_the_help_is_shown(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "send emails send_email --from -")
     assert code == 0
     assert said.startswith("Usage: sqsw send ")
+
+
+def test_the_next_command_is_named_only_after_a_change(sqsw: Sqsw) -> None:
+    for words, shown in (
+        ("create-queue new.fifo --content-dedup --dry-run", None),
+        ("create-queue new.fifo --content-dedup", "next: sqsw send new.fifo JOB key=value\n"),
+        ("create-queue new.fifo", None),
+    ):
+        code, said = on_terminal(sqsw, words)
+        assert code == 0
+        assert said.endswith(shown) if shown else "next:" not in said

@@ -26,6 +26,7 @@ def test_blobs_are_decoded_also_inside_of_batches() -> None:
         b"\xff",
         b'{"n": ' + b"9" * 5000 + b"}",
         b"[" * 100_000,
+        b'{"QueueName":' + b"[" * 950 + b"]" * 950 + b"}",
         b'{"MessageAttributes": {"k": {"BinaryValue": "no base64!"}}}',
     ],
 )

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sqsw.local.errors import InvalidParameterValueException
+from sqsw.local.errors import InvalidAttributeValue, InvalidParameterValueException
 from tests.unit.local.manual import Calls, refused
 
 
@@ -32,6 +32,13 @@ def test_a_policy_of_any_form_is_added_to(sqs: Calls, statement: object) -> None
     assert policy["Version"] == "2012-10-17"
     assert policy["Statement"][-1]["Sid"] == "ours"
     assert len(policy["Statement"]) == 2
+
+
+@pytest.mark.parametrize("depth", [100, 950, 100_000])
+def test_a_policy_that_is_nested_too_deeply_is_refused(sqs: Calls, depth: int) -> None:
+    policy = '{"Condition":' + "[" * depth + "]" * depth + "}"
+    with refused(InvalidAttributeValue, "for the parameter Policy"):
+        sqs.make(Policy=policy)
 
 
 @pytest.mark.parametrize("label", ["", "a b", "x" * 81])

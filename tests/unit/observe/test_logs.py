@@ -275,6 +275,7 @@ def test_receives_are_logged_when_their_state_changes(records: list[logging.LogR
         ("json", '{"request_id": "17"}', {"request_id": "17"}),
         ("json", "{}", None),
         ("json", "{broken", None),
+        ("json", '{"a":' + "[" * 950 + "]" * 950 + "}", None),  # the log could not write it
         ("pickle", '{"request_id": "17"}', None),
     ],
 )

@@ -2,10 +2,11 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.errors import QueueNotFound
+from sqsw.core.errors import QueueNotFound, SQSError
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.describe import describe_queue, list_queues
+from sqsw.sqs_manage.queue_calls import redrive_target
 from tests.unit.sqs_manage.faults import Faults
 from tests.unit.sqs_manage.queues import dead_letter, send_jobs
 
@@ -87,3 +88,9 @@ def test_a_queue_that_was_deleted_since_it_was_listed_is_left_out(
 
 def test_no_queue_is_an_empty_list(env: SQSEnv) -> None:
     assert list_queues(env) == []
+
+
+@pytest.mark.parametrize("policy", ["[" * 100_000, "{broken", "[1]"])
+def test_a_redrive_policy_that_cannot_be_read_is_an_error(policy: str) -> None:
+    with pytest.raises(SQSError, match="cannot read the RedrivePolicy of a queue"):
+        redrive_target({"RedrivePolicy": policy})

@@ -3,6 +3,8 @@ import pickle
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from sqsw.codecs.envelope import pack_job
 from sqsw.core.message import Message
 from sqsw.sqs_manage.message_view import format_time, view_message
@@ -104,3 +106,15 @@ def test_the_object_for_programs_has_every_key_and_plain_values() -> None:
 def test_times_are_rfc_3339_in_utc_with_milliseconds() -> None:
     assert format_time(datetime(2026, 1, 2, 3, 4, 5, 678999, UTC)) == "2026-01-02T03:04:05.678Z"
     assert format_time(None) is None
+
+
+@pytest.mark.parametrize("depth", [950, 100_000])
+def test_what_is_nested_too_deeply_stays_text(depth: int) -> None:
+    text = '{"a":' + "[" * depth + "]" * depth + "}"
+    for body, context in ((text, "{}"), ("{}", text)):
+        entry = pack_job("send", {}, {})
+        entry["MessageBody"] = body
+        entry["MessageAttributes"]["JobContext"]["StringValue"] = context
+        seen = view_message(message(entry))
+        assert (seen.job, seen.args, seen.context, seen.body) == ("send", None, None, body)
+        json.dumps(seen.to_json())

@@ -7,7 +7,6 @@ from sqsw.core.errors import ContentTypeRefused, MessageRefused
 from sqsw.core.limits import MAX_MESSAGE_BYTES
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
-from sqsw.sqs_manage.durations import format_duration
 from sqsw.sqs_manage.outgoing import OutgoingMessage, QueueRules
 from tests.unit.sqs_manage.faults import Faults
 
@@ -160,11 +159,3 @@ def test_an_item_says_what_is_needed_to_send_it_again() -> None:
         "content_type": "pickle",
         "attributes": {"JobContext": "eJxr"},
     }
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0s"), (59, "59s"), (60, "1m"), (5400, "1h30m"), (1_209_600, "14d"), (90_061, "1d1h1m1s")],
-)
-def test_durations_are_written_as_they_are_read(seconds: int, text: str) -> None:
-    assert format_duration(seconds) == text

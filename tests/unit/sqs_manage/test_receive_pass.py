@@ -155,7 +155,7 @@ def test_what_could_not_be_put_back_is_told(env: SQSEnv, jobs: str, faults: Faul
     notices: list[Notice] = []
     with ReceivePass(env.queue_client(jobs), poll_seconds=0, on_notice=notices.append) as walk:
         walk.next_batch()
-    assert [notice.message for notice in notices] == ["1 messages of 'jobs' could not be put back"]
+    assert [notice.message for notice in notices] == ["1 message of 'jobs' could not be put back"]
     assert counts(env, jobs) == (24, 1)
 
 

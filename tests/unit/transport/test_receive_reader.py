@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sqsw.core.errors import SQSError
 from sqsw.transport import receive_reader
 
 
@@ -18,6 +19,12 @@ def read(body: bytes, status: int = 200) -> tuple[bytes, dict[str, Any]]:
 def test_plain_json_is_read_here() -> None:
     body = b'{"Messages":[{"Body":"Gr\\u00fc\\u00dfe"}]}'
     assert read(body) == (b"{}", {"Messages": [{"Body": "Grüße"}]})
+
+
+@pytest.mark.parametrize("body", [b'{"Messages":[', b'{"Messages":' + b"[" * 100_000])
+def test_an_answer_that_cannot_be_read_is_an_error(body: bytes) -> None:
+    with pytest.raises(SQSError, match="cannot read an answer of SQS"):
+        read(body)
 
 
 @pytest.mark.parametrize(

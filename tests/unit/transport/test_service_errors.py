@@ -1,5 +1,7 @@
 """What botocore raises, as our own errors."""
 
+import json
+
 import pytest
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
@@ -77,3 +79,20 @@ def test_a_server_that_is_not_there_is_a_failed_connection() -> None:
     env = SQSEnv(session, retry_max_attempts=1)
     with pytest.raises(ConnectionFailed, match="cannot connect to"):
         env.queue("emails").add_job("send_email")
+
+
+def test_an_answer_that_is_nested_too_deeply_is_an_error_too() -> None:
+    with pytest.raises(SQSError) as caught, service_errors("list the queues"):
+        json.loads("[" * 100_000)  # as botocore's parser does
+    assert caught.value.reason == "cannot list the queues: the answer is nested too deeply"
+
+
+@pytest.mark.parametrize("code", ["InvalidClientTokenId", "SignatureDoesNotMatch"])
+def test_a_wrong_key_is_no_matter_of_policies(code: str) -> None:
+    with pytest.raises(AccessDenied) as caught, service_errors("send to 'emails'", "emails"):
+        raise refused(code)
+    assert caught.value.message == "the credentials were not accepted"
+    next_step = caught.value.next or ""
+    assert "policy" not in next_step
+    for name in ("AWS_ACCESS_KEY_ID", "SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"):
+        assert name in next_step

@@ -1,0 +1,43 @@
+"""How durations, counts and suggestions read, the same in every message."""
+
+from collections.abc import Iterable
+
+#: names of units of time, and seconds
+UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as people write them, and as the options read them.
+
+    >>> format_duration(5400)
+    '1h30m'
+    """
+    rest = round(seconds)
+    parts = []
+    for unit, size in UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def plural(number: int, noun: str) -> str:
+    """The noun as it stands behind this number.
+
+    >>> plural(1, "message"), plural(0, "message")
+    ('message', 'messages')
+    """
+    return noun if number == 1 else f"{noun}s"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, for logs and pipes: without separators."""
+    return f"{number} {plural(number, noun)}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant; None where none is near."""
+    from difflib import get_close_matches  # here: the start of an application has no use for it
+
+    found = get_close_matches(word, list(known), n=1)
+    return found[0] if found else None

@@ -1,0 +1,33 @@
+"""How durations, counts and suggestions read."""
+
+import pytest
+
+from sqsw.core.wording import counted, format_duration, nearest
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (30, "30s"),
+        (60, "1m"),
+        (5400, "1h30m"),
+        (1_209_600, "14d"),
+        (90_060.6, "1d1h1m1s"),
+    ],
+)
+def test_durations_are_written_as_they_are_read(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(n, "message") for n in (0, 1, 1204)] == [
+        "0 messages",
+        "1 message",
+        "1204 messages",
+    ]
+
+
+def test_the_nearest_word_is_found() -> None:
+    assert nearest("emials", ["orders", "emails"]) == "emails"
+    assert nearest("x", ["orders"]) is None
