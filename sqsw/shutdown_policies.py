@@ -12,8 +12,17 @@ from sqsw.core.contracts import Clock, ShutdownPolicy
 from sqsw.core.errors import SettingsError
 
 
+#: why a worker has ended where its policy has no word of its own for it
+_ANY_POLICY = "shutdown_policy"
+
+
 class _Policy:
-    """What all policies share. Own policies need only the first two methods."""
+    """What all policies share. Own policies need only ``update_state`` and ``need_shutdown``."""
+
+    @property
+    def stopped_by(self) -> str:
+        """What a worker that it ended says of why."""
+        return _ANY_POLICY
 
     def update_state(self, batch_result: BatchProcessingResult) -> None:
         """Take note of a batch; an empty one after a receive that brought nothing."""
@@ -72,6 +81,8 @@ class IdleShutdown(_Policy):
         ``idle_seconds`` is negative or no number.
     """
 
+    stopped_by = "until_idle"
+
     def __init__(self, idle_seconds: float, clock: Clock = time.monotonic) -> None:
         if not idle_seconds >= 0:  # so that NaN is refused as well
             raise SettingsError(f"idle_seconds is {idle_seconds}, it must be 0 or more")
@@ -124,6 +135,8 @@ class MaxTasksShutdown(_Policy):
     SettingsError
         ``max_tasks`` is less than 1.
     """
+
+    stopped_by = "max_jobs"
 
     def __init__(self, max_tasks: int) -> None:
         if max_tasks < 1:
@@ -179,6 +192,12 @@ class _Combined(_Policy):
 class OrShutdown(_Combined):
     """Leave as soon as one of some policies wants to."""
 
+    @property
+    def stopped_by(self) -> str:
+        """What the first of those says that want to leave."""
+        deciding = (policy for policy in self.policies if policy.need_shutdown())
+        return reason_of(next(deciding, None))
+
     def need_shutdown(self) -> bool:
         """True once one of them wants to leave."""
         return any(policy.need_shutdown() for policy in self.policies)
@@ -205,6 +224,11 @@ class AndShutdown(_Combined):
         """The most of theirs; None while one of them does not end by waiting."""
         known = [s for s in map(_seconds_left, self.policies) if s is not None]
         return max(known, default=None) if len(known) == len(self.policies) else None
+
+
+def reason_of(policy: object) -> str:
+    """What a worker that this policy ended says of why: ``until_idle``, ``max_jobs`` or so."""
+    return str(getattr(policy, "stopped_by", _ANY_POLICY))
 
 
 def _seconds_left(policy: ShutdownPolicy) -> float | None:

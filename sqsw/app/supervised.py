@@ -97,7 +97,7 @@ def run_supervised(
         relay=events.publish,
     )
     if policy is not None:
-        PolicyListener(policy, lambda: supervisor.stop("shutdown_policy")).subscribe_to(events)
+        PolicyListener(policy, supervisor.stop).subscribe_to(events)
     events.subscribe(_Once(logs or LogListener()), *_Once.KINDS)
     for listener in listeners:
         subscribe(listener, events)

@@ -19,7 +19,8 @@ class WorkerReport:
     unfinished :
         Messages whose jobs were still running at the end, and were put back.
     stopped_by :
-        ``SIGTERM``, ``SIGINT``, ``shutdown_policy``, or what was given to ``stop``.
+        ``SIGTERM``, ``SIGINT``, ``until_idle``, ``max_jobs``, ``shutdown_policy`` (one of your own),
+        or what was given to ``stop``.
     forced :
         True where a second signal ended the drain; ``stopped_by`` is that signal then.
     requests :

@@ -69,13 +69,15 @@ class HttpApp:
         begun = time.perf_counter()
         try:
             call = _call(scope, await _read_body(receive), self._host, self._region)
-            operation, answer = await self._page(call) or await self._answer(call, receive)
+            page = await self._page(call)
+            operation, answer = page or await self._answer(call, receive)
         except ClientGone:
             return
         except RequestEntityTooLarge as error:
             call = _call(scope, b"", self._host, self._region)
-            operation, answer = "", wire.failure(call, error)
-        self.metrics.count(operation, answer.status)
+            page, operation, answer = None, "", wire.failure(call, error)
+        if page is None:  # who looks at the figures does not change them
+            self.metrics.count(operation, answer.status)
         await _send(send, answer)
         _log(scope, operation, answer, time.perf_counter() - begun)
 
@@ -152,8 +154,12 @@ class HttpApp:
         store = self.engine.store
         try:
             text = await without_waiting(lambda: self.metrics.text(store))
-        except Exception as error:  # noqa: BLE001  # whatever it is, that is what a health check asks
-            body = json.dumps({"status": "failing", "error": str(error)}).encode()
+        except Exception as error:  # whatever it is, that is what a health check asks
+            logger.error("health_failing", extra={"error": str(error)})
+            # Who may ask need not know which files there are: those stand in the log.
+            is_file = isinstance(error, FileError)
+            reason = f"the file failed: {error.why}" if is_file else "the log says what"
+            body = json.dumps({"status": "failing", "error": reason}).encode()
             return call.path, Answer(503, {"Content-Type": "application/json"}, body)
         if call.path == "/metrics":
             return call.path, Answer(200, {"Content-Type": metrics.CONTENT_TYPE}, text.encode())

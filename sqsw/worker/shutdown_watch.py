@@ -26,7 +26,7 @@ from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.limits import MAX_WAIT_SECONDS
-from sqsw.shutdown_policies import NeverShutdown
+from sqsw.shutdown_policies import NeverShutdown, reason_of
 from sqsw.worker.lane import Lane, Poll
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class _Judge:
         self.lanes: list[Lane] = []
         # Told of every job, it would only say no.
         self.is_silent = type(self.policy) is NeverShutdown
-        self.decided = False
+        self.decided, self.reason = False, ""
         self.jobs_left = self._ask("jobs_left")
         self._reports: deque[_Report] = deque()
         self._turn = threading.Lock()
@@ -83,7 +83,7 @@ class _Judge:
             elif hasattr(self.policy, "note_busy"):
                 self.policy.note_busy()
             if not self.decided and self.policy.need_shutdown():
-                self.decided = True
+                self.decided, self.reason = True, reason_of(self.policy)
                 return True
         except BaseException:  # a policy is not ours, and must not stop a worker by failing
             logger.exception("the shutdown policy %r failed", self.policy)
@@ -99,7 +99,7 @@ class ShutdownWatch:
         Messages of a lane that are not yet acknowledged: as long as there are any, a receive that
         brings nothing does not mean that the lane is idle.
     on_decided :
-        Called with the lanes of a policy that wants to leave.
+        Called with the lanes of a policy that wants to leave, and with its reason.
     on_idle :
         Called when only a poll keeps a policy from deciding: ``end_polls`` helps.
     wait_seconds :
@@ -111,7 +111,7 @@ class ShutdownWatch:
         lanes: Sequence[Lane],
         *,
         in_hand: Callable[[Lane], int],
-        on_decided: Callable[[Sequence[Lane]], None],
+        on_decided: Callable[[Sequence[Lane], str], None],
         on_idle: Callable[[], None],
         wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
@@ -213,7 +213,7 @@ class ShutdownWatch:
 
     def _tell(self, judge: _Judge, report: _Report) -> None:
         if not judge.is_silent and judge.tell(report):
-            self._on_decided(judge.lanes)
+            self._on_decided(judge.lanes, judge.reason)
 
     def _is_busy(self, judge: _Judge) -> bool:
         return any(self._in_hand(lane) > 0 for lane in judge.lanes)

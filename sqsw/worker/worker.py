@@ -346,7 +346,7 @@ class Worker:
             seconds = min(seconds, _FORCED_SECONDS / 2)
         self._heartbeat.forget(messages, seconds)
 
-    def _lanes_decided(self, lanes: Sequence[Lane]) -> None:
+    def _lanes_decided(self, lanes: Sequence[Lane], reason: str) -> None:
         for lane in lanes:
             self._quiet_lanes.add(lane.name)
             for poller in self._pollers:
@@ -354,7 +354,7 @@ class Worker:
                     poller.quiet()
             self._dispatcher.quiet(lane)
         if len(self._quiet_lanes) == len(self._lanes):
-            self.stop("shutdown_policy")
+            self.stop(reason)
 
     # What it tells.
 

@@ -193,7 +193,7 @@ def test_jobs_are_shared_among_processes_and_counted_together(work: Work) -> Non
         work.send("note", name=f"n{number}")
     (work.folder / "go-on").touch()
     summary = work.end()
-    assert (summary["done"], summary["stopped_by"]) == (22, "shutdown_policy")
+    assert (summary["done"], summary["stopped_by"]) == (22, "max_jobs")
     assert summary["requests"] >= 22
     assert work.counts() == (0, 0)
     # Said once, not by each of them.

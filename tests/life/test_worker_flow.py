@@ -85,7 +85,7 @@ def test_exactly_as_many_jobs_are_started_as_the_policy_wants(queues: int) -> No
         send(clients[-1], *map(str, range(60)))
         lanes.append(lane(name, client=clients[-1], handle=handle, shutdown_policy=policy))
     report = Worker(lanes, WorkerSettings(concurrency=8)).run()
-    assert (len(ran), report.done, report.stopped_by) == (25, 25, "shutdown_policy")
+    assert (len(ran), report.done, report.stopped_by) == (25, 25, "max_jobs")
     # What else was received has been put back.
     assert sum(counts(client)[0] for client in clients) == 60 * queues - 25
 

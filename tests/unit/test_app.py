@@ -325,7 +325,7 @@ def test_an_app_is_run_until_its_policy_says_so() -> None:
         session_maker=lambda: session,
         listeners=[events.append],
     )
-    assert (report.done, report.stopped_by) == (1, "shutdown_policy")
+    assert (report.done, report.stopped_by) == (1, "max_jobs")
     assert any(isinstance(event, JobDone) for event in events)
 
 
