@@ -10,10 +10,7 @@ import time
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock, ShutdownPolicy
 from sqsw.core.errors import SettingsError
-
-
-#: why a worker has ended where its policy has no word of its own for it
-_ANY_POLICY = "shutdown_policy"
+from sqsw.core.worker_report import reason_of
 
 
 class _Policy:
@@ -22,7 +19,7 @@ class _Policy:
     @property
     def stopped_by(self) -> str:
         """What a worker that it ended says of why."""
-        return _ANY_POLICY
+        return reason_of(None)
 
     def update_state(self, batch_result: BatchProcessingResult) -> None:
         """Take note of a batch; an empty one after a receive that brought nothing."""
@@ -224,11 +221,6 @@ class AndShutdown(_Combined):
         """The most of theirs; None while one of them does not end by waiting."""
         known = [s for s in map(_seconds_left, self.policies) if s is not None]
         return max(known, default=None) if len(known) == len(self.policies) else None
-
-
-def reason_of(policy: object) -> str:
-    """What a worker that this policy ended says of why: ``until_idle``, ``max_jobs`` or so."""
-    return str(getattr(policy, "stopped_by", _ANY_POLICY))
 
 
 def _seconds_left(policy: ShutdownPolicy) -> float | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
+from multiprocessing.connection import Connection
 from typing import Any
 
 from sqsw.app.opening import open_env
@@ -30,6 +31,7 @@ from sqsw.sqs_env import SQSEnv
 from sqsw.worker.children import end_at_once as end_at_once
 from sqsw.worker.recycling import RecyclePolicy as RecyclePolicy
 from sqsw.worker.supervisor import Supervisor
+from sqsw.worker.tickets import Budget, Tickets
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def run_supervised(
     events, tally = EventBus(), Tally()
     tally.subscribe_to(events)
     policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
+    ask = getattr(policy, "jobs_left", None)
+    jobs = None if ask is None else ask()
     supervisor = Supervisor(
         work_in_child,
         [(_within(order, policy),)],
@@ -93,6 +97,7 @@ def run_supervised(
         method="spawn",
         drain_seconds=order.settings.drain_seconds,
         recycle=recycle,
+        budget=None if jobs is None else Budget(jobs, order.settings.concurrency),
         events=events,
         relay=events.publish,
     )
@@ -105,8 +110,10 @@ def run_supervised(
     return tally.report(done.stopped_by, forced=done.forced)
 
 
-def work_in_child(order: WorkOrder, tell: Callable[[Event], None]) -> Ending:
-    """What a worker process runs."""
+def work_in_child(
+    order: WorkOrder, tell: Callable[[Event], None], tickets: Connection | None = None
+) -> Ending:
+    """What a worker process runs; with tickets, no more jobs than it is given."""
     env = order.open_env()
     env.events.subscribe(tell)
     if not env.events.has_listener(LogListener):
@@ -115,6 +122,7 @@ def work_in_child(order: WorkOrder, tell: Callable[[Event], None]) -> Ending:
         env,
         order.shares,
         settings=order.settings,
+        shutdown_policy_maker=None if tickets is None else partial(Tickets, tickets),
         processors_from=order.processors_from,
         load=order.open_env,
     )

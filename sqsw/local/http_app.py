@@ -154,11 +154,12 @@ class HttpApp:
         store = self.engine.store
         try:
             text = await without_waiting(lambda: self.metrics.text(store))
-        except Exception as error:  # whatever it is, that is what a health check asks
+        except Exception as error:  # noqa: BLE001  # whatever it is, that is what a health check asks
             logger.error("health_failing", extra={"error": str(error)})
             # Who may ask need not know which files there are: those stand in the log.
-            is_file = isinstance(error, FileError)
-            reason = f"the file failed: {error.why}" if is_file else "the log says what"
+            reason = "the log says what"
+            if isinstance(error, FileError):
+                reason = f"the file failed: {error.why}"
             body = json.dumps({"status": "failing", "error": reason}).encode()
             return call.path, Answer(503, {"Content-Type": "application/json"}, body)
         if call.path == "/metrics":

@@ -21,7 +21,7 @@ from sqsw.core.events import (
     Pulse,
     ReceiveDone,
 )
-from sqsw.shutdown_policies import reason_of
+from sqsw.core.worker_report import reason_of
 
 logger = logging.getLogger(__name__)
 

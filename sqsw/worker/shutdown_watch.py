@@ -14,7 +14,8 @@ A policy needs ``update_state`` and ``need_shutdown``. It may also have
 * ``seconds_left()``: when it would leave if nothing came any more, or None; no poll waits longer
   (asked by several threads, so it should only look),
 * ``note_busy()``: a slot is busy, or a receive brought something,
-* ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning.
+* ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning; or
+* ``jobs_in_all()``: how many jobs may have started by now, asked again and again.
 """
 
 import logging
@@ -26,7 +27,8 @@ from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.limits import MAX_WAIT_SECONDS
-from sqsw.shutdown_policies import NeverShutdown, reason_of
+from sqsw.core.worker_report import reason_of
+from sqsw.shutdown_policies import NeverShutdown
 from sqsw.worker.lane import Lane, Poll
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,9 @@ class _Judge:
         # Told of every job, it would only say no.
         self.is_silent = type(self.policy) is NeverShutdown
         self.decided, self.reason = False, ""
-        self.jobs_left = self._ask("jobs_left")
+        self.started = 0
+        first = self._ask("jobs_left")
+        self._limit = getattr(self.policy, "jobs_in_all", lambda: first)
         self._reports: deque[_Report] = deque()
         self._turn = threading.Lock()
 
@@ -62,6 +66,12 @@ class _Judge:
             finally:
                 self._turn.release()
         return decided
+
+    @property
+    def jobs_left(self) -> float | None:
+        """How many more jobs may start; None: any number."""
+        limit: float | None = self._limit()
+        return None if limit is None else limit - self.started
 
     def seconds_left(self) -> float | None:
         """When it would leave if nothing came any more; None: not by waiting."""
@@ -150,11 +160,12 @@ class ShutdownWatch:
         than is left. A negative number gives back: so many have not started after all.
         """
         judge = self._judges[lane.name]
-        if judge.jobs_left is None:
+        left = judge.jobs_left
+        if left is None:
             return True
-        if judge.jobs_left <= 0 < count:
+        if left <= 0 < count:
             return False
-        judge.jobs_left -= count
+        judge.started += count
         return True
 
     def poll_begins(self, lane: Lane) -> Poll:

@@ -37,6 +37,8 @@ from sqsw.core.events import (
     ChildReplaced,
     Event,
     EventBus,
+    JobEnded,
+    JobUnknown,
     ReceiveDone,
     WorkerFailed,
 )
@@ -44,6 +46,7 @@ from sqsw.worker.children import Child, Method, Target
 from sqsw.worker.places import Place
 from sqsw.worker.recycling import RecyclePolicy
 from sqsw.worker.signals import FORCE, Notice, Presses, SignalInbox
+from sqsw.worker.tickets import Budget
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +115,9 @@ class Supervisor:
         How long the children take for their drain at most; then they are killed.
     recycle :
         When a child has served long enough; None: never.
+    budget :
+        How many jobs may end in all; ``target`` gets the pipe of its tickets then. None: any
+        number.
     events :
         Told of what becomes of the children.
     relay :
@@ -127,6 +133,7 @@ class Supervisor:
         method: Method = "fork",
         drain_seconds: float = 25.0,
         recycle: RecyclePolicy | None = None,
+        budget: Budget | None = None,
         events: EventBus | None = None,
         relay: Callable[[Event], object] = lambda event: None,
         clock: Clock = time.monotonic,
@@ -138,6 +145,7 @@ class Supervisor:
         ]
         self._method: Method = method
         self._drain_seconds = drain_seconds
+        self._budget = budget
         self._events = events or EventBus()
         self._relay = relay
         self._clock = clock
@@ -201,6 +209,8 @@ class Supervisor:
                 self._look_at(child)
             self._reap(place)
             self._take_turns(place)
+        if self._budget is not None and not self._ending:
+            self._budget.hand_out([child for child in self._children() if not child.asked])
         return stopped_by
 
     def _children(self) -> list[Child]:
@@ -227,7 +237,10 @@ class Supervisor:
                 continue
             child = Child(self._clock())
             try:
-                child.start(self._target, place.arguments, self._method, life, door)
+                child.start(
+                    *(self._target, place.arguments, self._method, life, door),
+                    with_tickets=self._budget is not None,
+                )
             except OSError as error:  # no memory or no process to be had just now
                 logger.error("cannot start a worker process: %s", error)
                 place.start_later(child)
@@ -240,6 +253,8 @@ class Supervisor:
                 self._was_up = True
             elif isinstance(event, WorkerFailed):
                 self._end_for(event.error, child)
+            elif self._budget is not None and isinstance(event, JobEnded | JobUnknown):
+                self._budget.used(child)
             self._relay(event)
 
     def _end_for(self, error: BaseException, child: Child) -> None:
@@ -264,6 +279,8 @@ class Supervisor:
                 continue
             self._hear(child)  # what it said last
             pid, exit_code = child.pid, child.bury()
+            if self._budget is not None:
+                self._budget.settle(child)
             is_missing = place.let_go(child)
             expected = child.asked or self._ending or exit_code == 0
             if child.why_killed or not expected:

@@ -96,6 +96,7 @@ class Worker:
         self._forced_by: Notice | None = None
         self._vital_signs = VitalSigns(self._lanes, self._clock)
         self._pulse_at = float("-inf")
+        self._useless: set[str] = set()
         self._introduce()
 
     def _introduce(self) -> None:
@@ -240,7 +241,16 @@ class Worker:
         if now >= self._pulse_at:
             self._pulse_at = now + PULSE_SECONDS
             self._events.publish(self._vital_signs.pulse(self._dispatcher, self._heartbeat))
+            self._release_useless()
         return max(0.0, self._pulse_at - now)
+
+    def _release_useless(self) -> None:
+        """Put back what waits though no more jobs may start, for two looks: others may run it."""
+        useless = {lane.name for lane in self._lanes if self._watch.room(lane) <= 0}
+        for lane in self._lanes:
+            if lane.name in useless & self._useless:
+                self._dispatcher.release(lane)
+        self._useless = useless
 
     def _is_end(self, notice: Notice) -> bool:
         """Act on a notice; whether it ends the work."""

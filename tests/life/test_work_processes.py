@@ -200,6 +200,27 @@ def test_jobs_are_shared_among_processes_and_counted_together(work: Work) -> Non
     assert len(work.logged("queue_warning")) == 1
 
 
+def test_a_number_of_jobs_is_exact_across_processes(work: Work) -> None:
+    work.create_queue()
+    for number in range(100):
+        work.send("note", name=f"n{number}")
+    work.start("--processes", "3", "--max-jobs", "20")
+    summary = work.end()
+    assert (summary["done"], summary["stopped_by"]) == (20, "max_jobs")
+    assert len(work.notes("n*")) == 20
+    assert work.counts() == (80, 0)
+
+
+def test_others_run_the_jobs_that_a_process_which_died_was_to_run(work: Work) -> None:
+    work.create_queue()
+    work.send("die")
+    for number in range(15):
+        work.send("note", name=f"n{number}")
+    work.start("--processes", "2", "-c", "1", "--prefetch", "0", "--max-jobs", "12")
+    assert work.end()["done"] == 12
+    assert work.logged("child_exited")
+
+
 def test_one_signal_to_all_processes_is_one_drain(work: Work) -> None:
     work.create_queue()
     for _ in range(4):
