@@ -37,6 +37,8 @@ class Child:
         Whether it works: it has lived on after its first receives began.
     asked :
         Whether it was told to end, so that its end is no surprise.
+    failed_by :
+        The error that it told of before it ended.
     kill_at, why_killed :
         When it is to be killed, and why it was.
     """
@@ -47,6 +49,7 @@ class Child:
         self.heard_at: float | None = None
         self.is_up = False
         self.asked = False
+        self.failed_by: BaseException | None = None
         self.kill_at = float("inf")
         self.why_killed: str | None = None
         self._process: BaseProcess | None = None

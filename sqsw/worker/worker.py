@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
@@ -36,6 +36,9 @@ from sqsw.worker.ready import ReadyMessages, make_pools
 from sqsw.worker.shutdown_watch import ShutdownWatch
 from sqsw.worker.signals import Notice, Presses, SignalInbox
 from sqsw.worker.vital_signs import PULSE_SECONDS, VitalSigns
+
+if TYPE_CHECKING:
+    from sqsw.worker.executors.processes import ProcessExecutor
 
 #: seconds between two looks during a drain, and while polls are to end
 _LOOK_SECONDS = 0.02
@@ -97,6 +100,7 @@ class Worker:
         self._vital_signs = VitalSigns(self._lanes, self._clock)
         self._pulse_at = float("-inf")
         self._useless: set[str] = set()
+        self._pool: ProcessExecutor | None = None
         self._introduce()
 
     def _introduce(self) -> None:
@@ -155,7 +159,8 @@ class Worker:
     def _make_pool(self) -> Executor:
         from sqsw.worker.executors.processes import ProcessExecutor
 
-        return ProcessExecutor(self._load)
+        self._pool = ProcessExecutor(self._load)
+        return self._pool
 
     def _make_poller(self, lane: Lane, ready: ReadyMessages) -> Poller:
         return Poller(
@@ -380,6 +385,8 @@ class Worker:
                     f"lease left {message.lease.expires_at - now:.1f}s\n"
                 )
             lines.append(stack_of(call))
+            if self._pool is not None:
+                lines.append(self._pool.stack_of(call))
         return "".join(lines) or "no slot is busy\n"
 
     def _report(self, reason: str, unfinished: int) -> WorkerReport:

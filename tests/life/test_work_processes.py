@@ -383,6 +383,22 @@ def test_functions_in_the_pool_load_the_app_by_its_name_and_end_with_their_worke
     wait_until(lambda: not is_running(computed))
 
 
+def test_sigusr1_shows_where_processes_of_the_pool_are(work: Work) -> None:
+    work.create_queue()
+    work.send("cpu", forever=True)
+    work.start("-c", "2", "--drain-timeout", "0")
+    (pool,) = work.wait_for_notes("computed")
+    log = work.folder / "log"
+    work.running.send_signal(signal.SIGUSR1)
+    wait_until(lambda: f"  in process {pool}:\n" in log.read_text())
+    wait_until(lambda: log.read_text().count(" in cpu\n") == 1)
+    work.running.send_signal(signal.SIGUSR1)
+    wait_until(lambda: log.read_text().count(" in cpu\n") == 2)
+    assert is_running(pool)
+    work.running.terminate()
+    work.end(5)
+
+
 def test_what_is_put_back_does_not_go_on_here(work: Work) -> None:
     work.create_queue()
     work.send("thread")
