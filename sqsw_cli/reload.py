@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from sqsw.core.errors import SQSError
+from sqsw.core.errors import AppLoadError, SQSError
 from sqsw.core.events import Reloading, WorkerFailed
 from sqsw_cli.banner import BannerLog
+from sqsw_cli.explaining import explained
 from sqsw_cli.failures import failure_of, show
 from sqsw_cli.invocation import Invocation
 
@@ -18,16 +19,21 @@ if TYPE_CHECKING:
 class ReloadLog(BannerLog):
     """What a person at a terminal is told: which file has changed, and what is wrong with it."""
 
-    def __init__(self, invocation: Invocation) -> None:
+    def __init__(self, invocation: Invocation, env: "SQSEnv | None") -> None:
         super().__init__(invocation.printer)
-        self._color = invocation.color_on_stderr
+        self._invocation, self._env = invocation, env
 
     def reloading(self, event: Reloading) -> None:
         self._printer.note(f"reloading: {', '.join(event.files)} changed")
 
     def worker_failed(self, event: WorkerFailed) -> None:
-        show(failure_of(event.error), as_json=False, color=self._color)
-        self._printer.note("the worker waits for the next change")
+        error = event.error
+        if isinstance(error, SQSError) and self._env is not None:
+            error = explained(error, self._invocation, self._env)
+        failure = failure_of(error)
+        if isinstance(error, AppLoadError):
+            failure.next = "correct the app: the worker waits for the next change"
+        show(failure, as_json=False, color=self._invocation.color_on_stderr)
 
 
 def loaded_if_sound(

@@ -24,7 +24,7 @@ from sqsw.core.events import Event, SourcesLoaded
 _LOOK_SECONDS, _SETTLE_SECONDS = 0.5, 0.2
 
 #: looking costs no more than this part of the time, however large an app is
-_LARGEST_PART = 0.005
+_LARGEST_PART = 0.004
 
 #: parts of a path below which nothing belongs to the app: what is installed is not edited
 _INSTALLED = ("site-packages", "dist-packages")

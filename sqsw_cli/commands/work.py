@@ -166,8 +166,9 @@ def _run_reloading(
     def load_here() -> "SQSEnv":  # its processes say nothing of plugins
         return load_env(invocation, load.apps, plugins=load.plugins, daemon=True)
 
-    if (loaded := loaded_if_sound(load_here, choose)) is not None:
-        announce(invocation, loaded[0], load.apps, loaded[1], settings, options["processes"])
+    env, shares = loaded_if_sound(load_here, choose) or (None, [])
+    if env is not None:
+        announce(invocation, env, load.apps, shares, settings, options["processes"])
     as_json = logs_as_json(invocation, daemon=True)
     with ExitStack() as stack:
         return run_supervised(
@@ -176,7 +177,7 @@ def _run_reloading(
             recycle=options["recycle"],
             shutdown_policy_maker=policy_maker(options["until_idle"], options["max_jobs"]),
             listeners=_listeners(stack, options),
-            logs=None if as_json else ReloadLog(invocation),
+            logs=None if as_json else ReloadLog(invocation, env),
         )
 
 

@@ -14,7 +14,7 @@ from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import WorkerSettings
 from sqsw.memory_sqs import LocalSession, MemorySession
-from sqsw.shutdown_policies import MaxTasksShutdown
+from sqsw.shutdown_policies import MaxTasksShutdown, NeverShutdown
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.worker import Worker
 from tests.backends import wait_until
@@ -58,6 +58,31 @@ def test_no_message_waits_for_a_long_job_while_another_worker_is_idle(tmp_path: 
     assert max(waited) < seconds / 2
     assert (first[0].done, second[0].done) == (jobs / 2, jobs / 2)
     assert took < (jobs / 2 + 2) * seconds
+
+
+class Limited(NeverShutdown):
+    """A policy of one process of many: it lets start what it has tickets for."""
+
+    def jobs_in_all(self) -> int:
+        return 3
+
+
+def test_what_may_not_start_here_goes_back_to_those_who_may_start_it() -> None:
+    client = make_queue(MemorySession())
+    send(client, *map(str, range(6)))
+    started, go_on = threading.Semaphore(0), threading.Event()
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        started.release()
+        go_on.wait(60)
+        return [SUCCEEDED]
+
+    made = lane(client=client, handle=handle, shutdown_policy=Limited())
+    with working(Worker([made], WorkerSettings(concurrency=1, prefetch=5))):
+        assert started.acquire(timeout=60)
+        wait_until(lambda: counts(client)[1] > 3)  # more than it may start are in hand
+        go_on.set()
+        wait_until(lambda: counts(client) == (3, 0))
 
 
 def test_quick_jobs_are_received_and_deleted_ten_at_a_time(queue: QueueClient) -> None:

@@ -49,7 +49,7 @@ def test_every_way_in_which_a_job_can_end_counts() -> None:
 
 
 #: what policies say that are no longer one thing
-REASONS = {OrShutdown: "until_idle", AndShutdown: "shutdown_policy"}
+REASONS: dict[type, str] = {OrShutdown: "until_idle", AndShutdown: "shutdown_policy"}
 
 
 @pytest.mark.parametrize("combine", [OrShutdown, AndShutdown])
