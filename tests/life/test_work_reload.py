@@ -30,9 +30,16 @@ def save(work: Work, text: str, name: str = "tasks.py") -> None:
 
 def children(work: Work) -> set[int]:
     path = Path(f"/proc/{work.running.pid}/task/{work.running.pid}/children")
-    pids = {int(pid) for pid in path.read_text().split()}
-    # multiprocessing has a process of its own, which stays.
-    return {p for p in pids if "resource_tracker" not in Path(f"/proc/{p}/cmdline").read_text()}
+    return {pid for pid in map(int, path.read_text().split()) if works(pid)}
+
+
+def works(pid: int) -> bool:
+    """Whether it runs and is one of ours: multiprocessing has one of its own, which stays."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except FileNotFoundError:
+        return False
+    return is_running(pid) and "resource_tracker" not in command
 
 
 def test_the_next_job_is_run_by_the_new_code_and_what_runs_finishes_in_the_old(work: Work) -> None:
