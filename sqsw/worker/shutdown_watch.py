@@ -129,6 +129,8 @@ class ShutdownWatch:
         self._on_decided = on_decided
         self._on_idle = on_idle
         self._wait_seconds = wait_seconds
+        #: whether a policy lets more and more jobs start
+        self.is_rationed = any(hasattr(lane.shutdown_policy, "jobs_in_all") for lane in lanes)
         self._judges: dict[str, _Judge] = {}
         self._polls: dict[str, list[Poll]] = {lane.name: [] for lane in lanes}
         by_policy: dict[int, _Judge] = {}

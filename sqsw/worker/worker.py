@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 #: seconds between two looks during a drain, and while polls are to end
 _LOOK_SECONDS = 0.02
 
+#: seconds between two looks whether more jobs may start
+_RATION_SECONDS = 0.1
+
 #: seconds beyond the drain to put back what is still in hand, and the same after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
 
@@ -237,6 +240,9 @@ class Worker:
         while not ends:
             left = self._pulse()
             timeout = min(_LOOK_SECONDS, left) if self._watch.end_polls() else left
+            if self._watch.is_rationed:
+                timeout = min(_RATION_SECONDS, timeout)
+                self._start_what_may()
             ends = [notice for notice in self._inbox.wait(timeout) if self._is_end(notice)]
         return ends[0]
 
@@ -248,6 +254,12 @@ class Worker:
             self._events.publish(self._vital_signs.pulse(self._dispatcher, self._heartbeat))
             self._release_useless()
         return max(0.0, self._pulse_at - now)
+
+    def _start_what_may(self) -> None:
+        """Messages that waited for tickets: nobody else looks at them before others come."""
+        for lane in self._lanes:
+            if self._watch.room(lane) > 0:
+                self._dispatcher.accept(lane, ())
 
     def _release_useless(self) -> None:
         """Put back what waits though no more jobs may start, for two looks: others may run it."""

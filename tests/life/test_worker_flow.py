@@ -63,12 +63,16 @@ def test_no_message_waits_for_a_long_job_while_another_worker_is_idle(tmp_path: 
 class Limited(NeverShutdown):
     """A policy of one process of many: it lets start what it has tickets for."""
 
+    def __init__(self, tickets: int) -> None:
+        self.tickets = tickets
+
     def jobs_in_all(self) -> int:
-        return 3
+        return self.tickets
 
 
-def test_what_may_not_start_here_goes_back_to_those_who_may_start_it() -> None:
-    client = make_queue(MemorySession())
+@pytest.mark.parametrize("later", [3, 6])
+def test_what_may_not_start_waits_for_a_moment_and_goes_back_then(later: int) -> None:
+    client, policy = make_queue(MemorySession()), Limited(3)
     send(client, *map(str, range(6)))
     started, go_on = threading.Semaphore(0), threading.Event()
 
@@ -77,12 +81,17 @@ def test_what_may_not_start_here_goes_back_to_those_who_may_start_it() -> None:
         go_on.wait(60)
         return [SUCCEEDED]
 
-    made = lane(client=client, handle=handle, shutdown_policy=Limited())
-    with working(Worker([made], WorkerSettings(concurrency=1, prefetch=5))):
+    made = lane(client=client, handle=handle, shutdown_policy=policy)
+    with working(Worker([made], WorkerSettings(concurrency=1, prefetch=5))) as reports:
         assert started.acquire(timeout=60)
-        wait_until(lambda: counts(client)[1] > 3)  # more than it may start are in hand
+        wait_until(lambda: counts(client) == (0, 6))  # more than it may start are in hand
         go_on.set()
-        wait_until(lambda: counts(client) == (3, 0))
+        wait_until(lambda: counts(client) == (0, 3))
+        begin = time.monotonic()
+        policy.tickets = later
+        wait_until(lambda: counts(client) == (6 - later, 0))
+        assert time.monotonic() - begin < 15  # and not the 20 seconds of a poll
+    assert reports[0].done == later
 
 
 def test_quick_jobs_are_received_and_deleted_ten_at_a_time(queue: QueueClient) -> None:
