@@ -29,7 +29,7 @@ from tests.fault_proxy import ROOT, Proxy, proxying
 _KINDS = {"thread": 60, "coroutine": 30, "process": 9, "long": 1}
 
 #: What the proxy does: mostly a few single faults, at times all of one kind for some seconds.
-_OUTAGES = ("throttle", "error", "reset", "refuse", "hang")
+_OUTAGES = ("throttle", "error", "reset", "refuse", "hang", "swallow")
 
 _SERVER = """
 from sqsw.memory_sqs import serve

@@ -10,10 +10,16 @@ import time
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock, ShutdownPolicy
 from sqsw.core.errors import SettingsError
+from sqsw.core.worker_report import reason_of
 
 
 class _Policy:
-    """What all policies share. Own policies need only the first two methods."""
+    """What all policies share. Own policies need only ``update_state`` and ``need_shutdown``."""
+
+    @property
+    def stopped_by(self) -> str:
+        """What a worker that it ended says of why."""
+        return reason_of(None)
 
     def update_state(self, batch_result: BatchProcessingResult) -> None:
         """Take note of a batch; an empty one after a receive that brought nothing."""
@@ -72,6 +78,8 @@ class IdleShutdown(_Policy):
         ``idle_seconds`` is negative or no number.
     """
 
+    stopped_by = "until_idle"
+
     def __init__(self, idle_seconds: float, clock: Clock = time.monotonic) -> None:
         if not idle_seconds >= 0:  # so that NaN is refused as well
             raise SettingsError(f"idle_seconds is {idle_seconds}, it must be 0 or more")
@@ -124,6 +132,8 @@ class MaxTasksShutdown(_Policy):
     SettingsError
         ``max_tasks`` is less than 1.
     """
+
+    stopped_by = "max_jobs"
 
     def __init__(self, max_tasks: int) -> None:
         if max_tasks < 1:
@@ -178,6 +188,12 @@ class _Combined(_Policy):
 
 class OrShutdown(_Combined):
     """Leave as soon as one of some policies wants to."""
+
+    @property
+    def stopped_by(self) -> str:
+        """What the first of those says that want to leave."""
+        deciding = (policy for policy in self.policies if policy.need_shutdown())
+        return reason_of(next(deciding, None))
 
     def need_shutdown(self) -> bool:
         """True once one of them wants to leave."""

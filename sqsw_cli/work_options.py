@@ -1,6 +1,7 @@
 """The options of ``sqsw work``, and what they mean to the library."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,6 +23,7 @@ from sqsw_cli.wording import count_of, elapsed
 if TYPE_CHECKING:
     from sqsw.core.contracts import ShutdownPolicy
     from sqsw.core.worker_report import WorkerReport
+    from sqsw.sqs_env import SQSEnv
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -124,6 +126,11 @@ _OPTIONS = [
         type=click.Path(dir_okay=False),
         help="Touched every 5s while healthy, removed at exit.",
     ),
+    click.option(
+        "--reload",
+        is_flag=True,
+        help="For development: drain and start anew when a .py file of the app changes.",
+    ),
 ]
 
 
@@ -156,6 +163,35 @@ def shares_of(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> 
             f"the queue {twice[0]!r} is named twice", next="write it once: NAME=N,weight=W,group=G"
         )
     return [queue.share(table.get(queue.name, {})) for queue in asked]
+
+
+@dataclass(frozen=True)
+class QueueChoice:
+    """The queues to work, of the jobs that an app has registered; it is pickled.
+
+    Attributes
+    ----------
+    asked :
+        What was asked for; nothing: every queue with registered jobs.
+    table :
+        What the file says about queues.
+    processors_from :
+        The option of this name.
+    """
+
+    asked: Sequence[QueueAsked]
+    table: dict[str, dict[str, int]]
+    processors_from: str | None
+
+    def __call__(self, env: "SQSEnv") -> list[QueueShare]:
+        """The queues, with their slots and weights."""
+        from sqsw.app.running import queues_to_work
+
+        asked = [QueueShare(wanted.name) for wanted in self.asked]
+        names = queues_to_work(env, asked, processors_from=self.processors_from)
+        return shares_of(
+            self.asked or [QueueAsked(share.queue_name) for share in names], self.table
+        )
 
 
 def policy_maker(

@@ -12,6 +12,7 @@ expired     ExpiredToken
 denied      AccessDenied
 reset       the connection is reset, and SQS has not seen the request
 cut         the connection is reset, and SQS has done what was asked
+swallow     no answer and no end, also after the fault: what is sent is lost
 hang        no answer, until the fault is over; then the connection is reset
 refuse      nobody listens
 ==========  =====================================================================================
@@ -92,6 +93,8 @@ class FaultProxy:
             await writer.drain()
         elif fault == "reset":
             _reset(writer)
+        elif fault == "swallow":
+            await asyncio.Event().wait()
         elif fault == "hang":
             await self._over.wait()
             _reset(writer)

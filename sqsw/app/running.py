@@ -129,8 +129,7 @@ def run_queues(
                 next="name it once; a queue of the same name elsewhere needs a worker of its own",
             )
     named = [
-        QueueShare(queue.name, share.slots, share.weight)
-        for queue, share in zip(queues, shares, strict=True)
+        replace(share, queue_name=queue.name) for queue, share in zip(queues, shares, strict=True)
     ]
     policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
     tally = Tally()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
+from multiprocessing.connection import Connection
 from typing import Any
 
 from sqsw.app.opening import open_env
@@ -17,7 +18,9 @@ from sqsw.core.events import (
     Event,
     EventBus,
     Listener,
+    Pulse,
     QueueWarning,
+    Reloading,
     WorkerFailed,
 )
 from sqsw.core.settings import QueueShare, WorkerSettings
@@ -29,7 +32,9 @@ from sqsw.queue.work import ending_of
 from sqsw.sqs_env import SQSEnv
 from sqsw.worker.children import end_at_once as end_at_once
 from sqsw.worker.recycling import RecyclePolicy as RecyclePolicy
+from sqsw.worker.reload import SourceTeller, SourceWatch
 from sqsw.worker.supervisor import Supervisor
+from sqsw.worker.tickets import Budget, Tickets
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,19 @@ class WorkOrder:
     ----------
     open_env :
         Loads the apps and plugins; what it holds is pickled.
-    shares, settings, processors_from :
+    choose_queues :
+        The queues to work, of what was loaded; it is pickled, too.
+    settings, processors_from :
         As for :func:`sqsw.app.running.run_queues`.
+    reload :
+        Whether a process tells which files it was loaded from.
     """
 
     open_env: Callable[[], SQSEnv]
-    shares: Sequence[QueueShare]
+    choose_queues: Callable[[SQSEnv], Sequence[QueueShare]]
     settings: WorkerSettings
     processors_from: str | None = None
+    reload: bool = False
 
 
 def run_supervised(
@@ -80,12 +90,14 @@ def run_supervised(
     SettingsError
         The order cannot be handed to another process.
     QueueNotFound, AccessDenied, AppLoadError
-        No process ever came up, for this reason.
+        No process ever came up, for this reason. An order to reload waits for a change instead.
     """
     _refuse_unpicklable(order)
     events, tally = EventBus(), Tally()
     tally.subscribe_to(events)
     policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
+    ask = getattr(policy, "jobs_left", None)
+    jobs = None if ask is None else ask()
     supervisor = Supervisor(
         work_in_child,
         [(_within(order, policy),)],
@@ -93,28 +105,41 @@ def run_supervised(
         method="spawn",
         drain_seconds=order.settings.drain_seconds,
         recycle=recycle,
+        sources=SourceWatch() if order.reload else None,
+        budget=None if jobs is None else Budget(jobs, order.settings.concurrency),
         events=events,
         relay=events.publish,
     )
     if policy is not None:
-        PolicyListener(policy, lambda: supervisor.stop("shutdown_policy")).subscribe_to(events)
-    events.subscribe(_Once(logs or LogListener()), *_Once.KINDS)
+        PolicyListener(policy, supervisor.stop).subscribe_to(events)
+    events.subscribe(_Once(logs or LogListener(), order.reload), *_Once.KINDS)
     for listener in listeners:
         subscribe(listener, events)
     done = supervisor.run()
     return tally.report(done.stopped_by, forced=done.forced)
 
 
-def work_in_child(order: WorkOrder, tell: Callable[[Event], None]) -> Ending:
-    """What a worker process runs."""
-    env = order.open_env()
+def work_in_child(
+    order: WorkOrder, tell: Callable[[Event], None], tickets: Connection | None = None
+) -> Ending:
+    """What a worker process runs; with tickets, no more jobs than it is given."""
+    teller = SourceTeller(tell) if order.reload else None
+    try:
+        env = order.open_env()
+    finally:
+        if teller is not None:
+            teller()
+    refuse_memory(env)
+    if teller is not None:
+        env.events.subscribe(teller, Pulse)
     env.events.subscribe(tell)
     if not env.events.has_listener(LogListener):
         _ChildLog().subscribe_to(env.events)
     report = run_queues(
         env,
-        order.shares,
+        order.choose_queues(env),
         settings=order.settings,
+        shutdown_policy_maker=None if tickets is None else partial(Tickets, tickets),
         processors_from=order.processors_from,
         load=order.open_env,
     )
@@ -132,6 +157,7 @@ def run_app(
     processors_from: str | None = None,
     processes: int = 1,
     recycle: RecyclePolicy | None = None,
+    reload: bool = False,
     **opening: Any,
 ) -> WorkerReport:
     """Load apps and plugins, and run their jobs: ``sqsw work`` without the command line.
@@ -140,26 +166,32 @@ def run_app(
     :func:`~sqsw.app.running.queues_to_work`, :func:`~sqsw.app.running.run_queues` and, for several
     processes or ones that are replaced, :func:`run_supervised`. What is loaded there has to be
     picklable: ``session_maker`` must be a function of a module.
+
+    Parameters
+    ----------
+    reload :
+        For development: when a ``.py`` file of the app changes, the processes drain, and others
+        begin with the new code. What is wrong with the app is logged, and the next change waited
+        for. Not for queues in memory.
     """
     load = partial(open_env, app_paths, session_maker=session_maker, **opening)
-    env = load()
-    order = WorkOrder(
-        load,
-        queues_to_work(env, shares, processors_from=processors_from),
-        settings,
-        processors_from,
-    )
-    if processes == 1 and recycle is None:
+    choose = partial(queues_to_work, shares=shares, processors_from=processors_from)
+    order = WorkOrder(load, choose, settings, processors_from, reload)
+    if not reload:
+        env = load()
+        chosen = choose(env)
+    if processes == 1 and recycle is None and not reload:
         return run_queues(
             env,
-            order.shares,
+            chosen,
             settings=settings,
             shutdown_policy_maker=shutdown_policy_maker,
             listeners=listeners,
             processors_from=processors_from,
             load=load,
         )
-    refuse_memory(env)
+    if not reload:
+        refuse_memory(env)
     return run_supervised(
         order,
         processes,
@@ -197,18 +229,22 @@ class _ChildLog(LogListener):
 class _Once:
     """Logs what concerns the processes; what each of them says about a queue only once."""
 
-    KINDS = (ChildExited, ChildReplaced, WorkerFailed, QueueWarning)
+    KINDS = (ChildExited, ChildReplaced, Reloading, WorkerFailed, QueueWarning)
 
-    def __init__(self, logs: LogListener) -> None:
+    def __init__(self, logs: LogListener, reload: bool) -> None:
         self._logs = logs
-        self._warnings: set[QueueWarning] = set()
+        self._reload = reload
+        self._told: set[object] = set()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, QueueWarning):
-            if event in self._warnings:
-                return
-            self._warnings.add(event)
-        self._logs(event)
+        said: object = event if isinstance(event, QueueWarning) else None
+        if isinstance(event, WorkerFailed) and self._reload:
+            said = str(event.error)
+        elif isinstance(event, Reloading):
+            self._told = {one for one in self._told if not isinstance(one, str)}
+        if said is None or said not in self._told:
+            self._told.add(said)
+            self._logs(event)
 
 
 def _within(order: WorkOrder, policy: Any) -> WorkOrder:

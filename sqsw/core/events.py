@@ -266,3 +266,17 @@ class ChildReplaced(Event):
 
     pid: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesLoaded(Event):
+    """A worker process has loaded modules of the app from these directories."""
+
+    directories: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reloading(Event):
+    """Source files have changed: the worker processes drain, and others begin with the new code."""
+
+    files: tuple[str, ...]

@@ -19,7 +19,8 @@ class WorkerReport:
     unfinished :
         Messages whose jobs were still running at the end, and were put back.
     stopped_by :
-        ``SIGTERM``, ``SIGINT``, ``shutdown_policy``, or what was given to ``stop``.
+        ``SIGTERM``, ``SIGINT``, ``until_idle``, ``max_jobs``, ``shutdown_policy`` (one of
+        your own), or what was given to ``stop``.
     forced :
         True where a second signal ended the drain; ``stopped_by`` is that signal then.
     requests :
@@ -36,6 +37,14 @@ class WorkerReport:
     stopped_by: str
     forced: bool
     requests: int
+
+
+def reason_of(policy: object) -> str:
+    """What a worker that was ended by this shutdown policy says of why.
+
+    A policy of somebody else may have a ``stopped_by`` of its own.
+    """
+    return str(getattr(policy, "stopped_by", "shutdown_policy"))
 
 
 class Ending(NamedTuple):

@@ -71,13 +71,15 @@ class HttpApp:
         begun = time.perf_counter()
         try:
             call = _call(scope, await _read_body(receive), self._host, self._region)
-            operation, answer = await self._page(call) or await self._answer(call, receive)
+            page = await self._page(call)
+            operation, answer = page or await self._answer(call, receive)
         except ClientGone:
             return
         except RequestEntityTooLarge as error:
             call = _call(scope, b"", self._host, self._region)
-            operation, answer = "", wire.failure(call, error)
-        self.metrics.count(operation, answer.status)
+            page, operation, answer = None, "", wire.failure(call, error)
+        if page is None:  # who looks at the figures does not change them
+            self.metrics.count(operation, answer.status)
         await _send(send, answer)
         seconds = time.perf_counter() - begun
         self.log.add(operation, scope["path"], answer.status, scope.get("client"), seconds)
@@ -156,7 +158,12 @@ class HttpApp:
         try:
             text = await without_waiting(lambda: self.metrics.text(store))
         except Exception as error:  # noqa: BLE001  # whatever it is, that is what a health check asks
-            body = json.dumps({"status": "failing", "error": str(error)}).encode()
+            logger.error("health_failing", extra={"error": str(error)})
+            # Who may ask need not know which files there are: those stand in the log.
+            reason = "the log says what"
+            if isinstance(error, FileError):
+                reason = f"the file failed: {error.why}"
+            body = json.dumps({"status": "failing", "error": reason}).encode()
             return call.path, Answer(503, {"Content-Type": "application/json"}, body)
         if call.path == "/metrics":
             return call.path, Answer(200, {"Content-Type": metrics.CONTENT_TYPE}, text.encode())

@@ -34,6 +34,7 @@ from sqsw.core.events import (
     QueueWarning,
     ReceiveDone,
     ReceiveError,
+    Reloading,
     WorkerFailed,
     WorkerStarted,
     WorkerStopped,
@@ -91,6 +92,7 @@ class LogListener:
             QueueWarning: self.queue_warning,
             ChildExited: self.child_exited,
             ChildReplaced: self.child_replaced,
+            Reloading: self.reloading,
             WorkerFailed: self.worker_failed,
             JobStuck: self.job_stuck,
             DrainStarted: self.drain_started,
@@ -200,6 +202,9 @@ class LogListener:
 
     def child_replaced(self, event: ChildReplaced) -> None:
         self._log(logging.INFO, "child_replaced", pid=event.pid, reason=event.reason)
+
+    def reloading(self, event: Reloading) -> None:
+        self._log(logging.INFO, "reloading", reason=f"{', '.join(event.files)} changed")
 
     def worker_failed(self, event: WorkerFailed) -> None:
         self._log(logging.ERROR, "worker_failed", pid=event.pid, reason=_reason_of(event.error))

@@ -21,6 +21,7 @@ from sqsw.core.events import (
     Pulse,
     ReceiveDone,
 )
+from sqsw.core.worker_report import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +40,10 @@ class PolicyListener:
     policy :
         It works on a copy, where the policy knows how to make one.
     on_decided :
-        Called once, when the policy wants to leave.
+        Called once, when the policy wants to leave, with its reason.
     """
 
-    def __init__(self, policy: ShutdownPolicy, on_decided: Callable[[], object]) -> None:
+    def __init__(self, policy: ShutdownPolicy, on_decided: Callable[[str], object]) -> None:
         fresh = getattr(policy, "fresh", None)
         self._policy: Any = policy if fresh is None else fresh()
         self._on_decided = on_decided
@@ -69,7 +70,7 @@ class PolicyListener:
             self._tell(event)
             if not self._decided and self._policy.need_shutdown():
                 self._decided = True
-                self._on_decided()
+                self._on_decided(reason_of(self._policy))
         except Exception:  # a policy is not ours, and must not stop the workers by failing
             logger.exception("the shutdown policy %r failed", self._policy)
 

@@ -21,7 +21,8 @@ from sqsw.worker.signals import VERBS, become_child
 
 Method = Literal["fork", "spawn"]
 
-#: What a child runs: with its arguments, and with what takes the events that it tells.
+#: What a child runs: with its arguments, with what takes the events that it tells, and with the
+#: pipe of its tickets, where there are any.
 Target = Callable[..., "Ending | None"]
 
 
@@ -36,6 +37,8 @@ class Child:
         Whether it works: it has lived on after its first receives began.
     asked :
         Whether it was told to end, so that its end is no surprise.
+    failed_by :
+        The error that it told of before it ended.
     kill_at, why_killed :
         When it is to be killed, and why it was.
     """
@@ -46,10 +49,12 @@ class Child:
         self.heard_at: float | None = None
         self.is_up = False
         self.asked = False
+        self.failed_by: BaseException | None = None
         self.kill_at = float("inf")
         self.why_killed: str | None = None
         self._process: BaseProcess | None = None
         self._reports: Reports | None = None
+        self._tickets: Connection | None = None
 
     def start(
         self,
@@ -58,6 +63,8 @@ class Child:
         method: Method,
         life: Connection,
         door: Connection,
+        *,
+        with_tickets: bool = False,
     ) -> None:
         """Start the process.
 
@@ -65,6 +72,9 @@ class Child:
         ----------
         life, door :
             The pipe whose end tells the children that their parent is gone; nobody writes to it.
+        with_tickets :
+            Whether it may start as many jobs as it is given tickets for; ``target`` gets the pipe
+            that they come by.
 
         Raises
         ------
@@ -73,10 +83,11 @@ class Child:
         """
         context: Any = multiprocessing.get_context(method)
         reader, writer = context.Pipe(duplex=False)
+        tickets, self._tickets = context.Pipe(duplex=False) if with_tickets else (None, None)
         # Only a forked child has inherited the door, and only it has to close it.
         inherited = door if method == "fork" else None
         process: BaseProcess = context.Process(
-            target=_child_main, args=(target, arguments, life, writer, inherited)
+            target=_child_main, args=(target, arguments, life, writer, inherited, tickets)
         )
         # A signal between the fork and the first lines of the child would be taken by the handlers
         # of this process, in the child, where nobody reads what they leave.
@@ -84,11 +95,11 @@ class Child:
         try:
             process.start()
         except BaseException:
-            reader.close()
+            _close(reader, self._tickets)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
-            writer.close()  # so that the end of the child is the end of its pipe
+            _close(writer, tickets)  # so that the end of the child is the end of its pipes
         self._process, self._reports = process, Reports(reader)
 
     @property
@@ -121,6 +132,12 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def give_tickets(self, count: int) -> None:
+        """Let it start so many more jobs."""
+        if self._tickets is not None:
+            with suppress(BrokenPipeError):  # it has just ended
+                os.write(self._tickets.fileno(), bytes(count))
+
     def kill(self, reason: str) -> None:
         """End it now."""
         if self.is_alive():
@@ -135,7 +152,14 @@ class Child:
         exit_code = self._process.exitcode
         self._process.close()
         self._reports.close()
+        _close(self._tickets)
         return exit_code
+
+
+def _close(*connections: Connection | None) -> None:
+    for connection in connections:
+        if connection is not None:
+            connection.close()
 
 
 def _child_main(
@@ -144,6 +168,7 @@ def _child_main(
     life: Connection,
     writer: Connection,
     door: Connection | None,
+    tickets: Connection | None,
 ) -> None:
     # What was inherited belongs to the parent: its handlers, its inbox and its end of the pipe.
     signal.set_wakeup_fd(-1)
@@ -154,7 +179,8 @@ def _child_main(
     tell = Reporter(writer)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, VERBS)
     try:
-        ending = target(*arguments, tell) or Ending()
+        extra = () if tickets is None else (tickets,)
+        ending = target(*arguments, tell, *extra) or Ending()
     except SQSError as error:  # the supervisor knows what to make of it
         tell(WorkerFailed(os.getpid(), error))
         ending = Ending(1)

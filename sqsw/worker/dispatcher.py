@@ -107,11 +107,16 @@ class Dispatcher:
 
     def quiet(self, lane: Lane | None = None) -> None:
         """Put back what has not started, and what arrives from now on; of all lanes if not one."""
+        with self._lock:
+            self._quiet.update([lane.name] if lane is not None else self._ready)
+        self.release(lane)
+
+    def release(self, lane: Lane | None = None) -> None:
+        """Put back what has not started; of all lanes if not one."""
         names = [lane.name] if lane is not None else list(self._ready)
         back: list[Call] = []
         with self._lock:
             for name in names:
-                self._quiet.add(name)
                 for call in self._ready[name].clear(name):
                     back += [call, *self._order.leave(call)]
                 back += self._order.clear_waiting(name)

@@ -86,6 +86,14 @@ class Place:
         """Start a successor."""
         self.why, self.start_at = why, self._clock()
 
+    def begin_anew(self) -> list[Child]:
+        """Start another one now, whatever became of the former ones; those who are there leave."""
+        leaving = self.children()
+        self.child = self.successor = None
+        self._failures, self.start_at = 0, self._clock()
+        self._draw_limits()
+        return leaving
+
     def has_served(self) -> str | None:
         """Why its child has served long enough; None: it has not."""
         child = self.child

@@ -14,7 +14,8 @@ A policy needs ``update_state`` and ``need_shutdown``. It may also have
 * ``seconds_left()``: when it would leave if nothing came any more, or None; no poll waits longer
   (asked by several threads, so it should only look),
 * ``note_busy()``: a slot is busy, or a receive brought something,
-* ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning.
+* ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning; or
+* ``jobs_in_all()``: how many jobs may have started by now, asked again and again.
 """
 
 import logging
@@ -26,6 +27,7 @@ from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.core.worker_report import reason_of
 from sqsw.shutdown_policies import NeverShutdown
 from sqsw.worker.lane import Lane, Poll
 
@@ -44,8 +46,10 @@ class _Judge:
         self.lanes: list[Lane] = []
         # Told of every job, it would only say no.
         self.is_silent = type(self.policy) is NeverShutdown
-        self.decided = False
-        self.jobs_left = self._ask("jobs_left")
+        self.decided, self.reason = False, ""
+        self.started = 0
+        first = self._ask("jobs_left")
+        self._limit = getattr(self.policy, "jobs_in_all", lambda: first)
         self._reports: deque[_Report] = deque()
         self._turn = threading.Lock()
 
@@ -62,6 +66,12 @@ class _Judge:
             finally:
                 self._turn.release()
         return decided
+
+    @property
+    def jobs_left(self) -> float | None:
+        """How many more jobs may start; None: any number."""
+        limit: float | None = self._limit()
+        return None if limit is None else limit - self.started
 
     def seconds_left(self) -> float | None:
         """When it would leave if nothing came any more; None: not by waiting."""
@@ -83,7 +93,7 @@ class _Judge:
             elif hasattr(self.policy, "note_busy"):
                 self.policy.note_busy()
             if not self.decided and self.policy.need_shutdown():
-                self.decided = True
+                self.decided, self.reason = True, reason_of(self.policy)
                 return True
         except BaseException:  # a policy is not ours, and must not stop a worker by failing
             logger.exception("the shutdown policy %r failed", self.policy)
@@ -99,7 +109,7 @@ class ShutdownWatch:
         Messages of a lane that are not yet acknowledged: as long as there are any, a receive that
         brings nothing does not mean that the lane is idle.
     on_decided :
-        Called with the lanes of a policy that wants to leave.
+        Called with the lanes of a policy that wants to leave, and with its reason.
     on_idle :
         Called when only a poll keeps a policy from deciding: ``end_polls`` helps.
     wait_seconds :
@@ -111,7 +121,7 @@ class ShutdownWatch:
         lanes: Sequence[Lane],
         *,
         in_hand: Callable[[Lane], int],
-        on_decided: Callable[[Sequence[Lane]], None],
+        on_decided: Callable[[Sequence[Lane], str], None],
         on_idle: Callable[[], None],
         wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
@@ -119,6 +129,8 @@ class ShutdownWatch:
         self._on_decided = on_decided
         self._on_idle = on_idle
         self._wait_seconds = wait_seconds
+        #: whether a policy lets more and more jobs start
+        self.is_rationed = any(hasattr(lane.shutdown_policy, "jobs_in_all") for lane in lanes)
         self._judges: dict[str, _Judge] = {}
         self._polls: dict[str, list[Poll]] = {lane.name: [] for lane in lanes}
         by_policy: dict[int, _Judge] = {}
@@ -150,11 +162,12 @@ class ShutdownWatch:
         than is left. A negative number gives back: so many have not started after all.
         """
         judge = self._judges[lane.name]
-        if judge.jobs_left is None:
+        left = judge.jobs_left
+        if left is None:
             return True
-        if judge.jobs_left <= 0 < count:
+        if left <= 0 < count:
             return False
-        judge.jobs_left -= count
+        judge.started += count
         return True
 
     def poll_begins(self, lane: Lane) -> Poll:
@@ -213,7 +226,7 @@ class ShutdownWatch:
 
     def _tell(self, judge: _Judge, report: _Report) -> None:
         if not judge.is_silent and judge.tell(report):
-            self._on_decided(judge.lanes)
+            self._on_decided(judge.lanes, judge.reason)
 
     def _is_busy(self, judge: _Judge) -> bool:
         return any(self._in_hand(lane) > 0 for lane in judge.lanes)

@@ -5,8 +5,9 @@
               of life for as long as its leases last is killed)
 3. replace    (one that has served long enough, or all of them on SIGHUP: the new one comes up
               first, then the old one drains)
-4. forward    (SIGTERM and SIGINT mean: all of them drain; a second one: stop now)
-5. wait       (until all have ended)
+4. reload     (source files have changed: those who are there drain, others begin at once)
+5. forward    (SIGTERM and SIGINT mean: all of them drain; a second one: stop now)
+6. wait       (until all have ended)
 
 The thread that calls ``run`` does all of it, and never runs a job.
 """
@@ -37,13 +38,19 @@ from sqsw.core.events import (
     ChildReplaced,
     Event,
     EventBus,
+    JobEnded,
+    JobUnknown,
     ReceiveDone,
+    Reloading,
+    SourcesLoaded,
     WorkerFailed,
 )
 from sqsw.worker.children import Child, Method, Target
 from sqsw.worker.places import Place
 from sqsw.worker.recycling import RecyclePolicy
+from sqsw.worker.reload import SourceWatch
 from sqsw.worker.signals import FORCE, Notice, Presses, SignalInbox
+from sqsw.worker.tickets import Budget
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +66,11 @@ _FORWARDED: dict[str, signal.Signals] = {
     "quiet": signal.SIGUSR2,
 }
 
+#: errors at the start that only another release heals
+_OF_THE_APP = (SettingsError, AppLoadError, TaskNotFound, TaskAlreadyRegistered)
+
 #: errors at the start that waiting does not heal
-_FINAL = (
-    SettingsError,
-    AppLoadError,
-    TaskNotFound,
-    TaskAlreadyRegistered,
-    QueueNotFound,
-    AccessDenied,
-)
+_FINAL = (*_OF_THE_APP, QueueNotFound, AccessDenied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,12 @@ class Supervisor:
         How long the children take for their drain at most; then they are killed.
     recycle :
         When a child has served long enough; None: never.
+    budget :
+        How many jobs may end in all; ``target`` gets the pipe of its tickets then. None: any
+        number.
+    sources :
+        The files of the app: a change makes the children load it anew, and what is wrong with it
+        ends nothing, but waits for the next change. None: they are not looked at.
     events :
         Told of what becomes of the children.
     relay :
@@ -127,6 +136,8 @@ class Supervisor:
         method: Method = "fork",
         drain_seconds: float = 25.0,
         recycle: RecyclePolicy | None = None,
+        budget: Budget | None = None,
+        sources: SourceWatch | None = None,
         events: EventBus | None = None,
         relay: Callable[[Event], object] = lambda event: None,
         clock: Clock = time.monotonic,
@@ -138,6 +149,9 @@ class Supervisor:
         ]
         self._method: Method = method
         self._drain_seconds = drain_seconds
+        self._budget = budget
+        self._sources = sources
+        self._leaving: list[Child] = []
         self._events = events or EventBus()
         self._relay = relay
         self._clock = clock
@@ -195,28 +209,35 @@ class Supervisor:
         for notice in self._inbox.wait(0):
             if self._forward(notice):
                 stopped_by = notice.reason
+        for child in self._children():
+            self._hear(child)
+            self._look_at(child)
         for place in self._places:
-            for child in place.children():
-                self._hear(child)
-                self._look_at(child)
             self._reap(place)
             self._take_turns(place)
+        self._reap_leaving()
+        self._reload()
+        if self._budget is not None and not self._ending:
+            self._budget.hand_out([child for child in self._children() if not child.asked])
         return stopped_by
 
     def _children(self) -> list[Child]:
-        return [child for place in self._places for child in place.children()]
+        placed = [child for place in self._places for child in place.children()]
+        return placed + self._leaving
 
     def _awaited(self) -> bool:
         if self._children():
             return True
         # Quiet is to stay until a signal ends it, even with nobody left who could work.
         to_start = any(place.start_at is not None for place in self._places)
-        return not self._ending and (to_start or self._quiet)
+        return not self._ending and (to_start or self._quiet or self._sources is not None)
 
     def _seconds_to_wait(self) -> float:
         moments = [child.kill_at for child in self._children()]
         if not self._quiet:
             moments += [place.start_at for place in self._places if place.start_at is not None]
+        if self._sources is not None:
+            moments.append(self._sources.look_at)
         return max(0.0, min(_LOOK_SECONDS, min(moments, default=float("inf")) - self._clock()))
 
     # Duties 1 and 2.
@@ -227,7 +248,10 @@ class Supervisor:
                 continue
             child = Child(self._clock())
             try:
-                child.start(self._target, place.arguments, self._method, life, door)
+                child.start(
+                    *(self._target, place.arguments, self._method, life, door),
+                    with_tickets=self._budget is not None,
+                )
             except OSError as error:  # no memory or no process to be had just now
                 logger.error("cannot start a worker process: %s", error)
                 place.start_later(child)
@@ -239,10 +263,17 @@ class Supervisor:
             if isinstance(event, ReceiveDone):
                 self._was_up = True
             elif isinstance(event, WorkerFailed):
+                child.failed_by = event.error
                 self._end_for(event.error, child)
+            elif self._sources is not None and isinstance(event, SourcesLoaded):
+                self._sources.add(event.directories)
+            elif self._budget is not None and isinstance(event, JobEnded | JobUnknown):
+                self._budget.used(child)
             self._relay(event)
 
     def _end_for(self, error: BaseException, child: Child) -> None:
+        if self._sources is not None:
+            return
         others_work = any(other.is_up for other in self._children() if other is not child)
         hopeless = isinstance(error, _FINAL) and not (self._was_up or others_work)
         if hopeless and isinstance(error, SQSError) and not self._ending:
@@ -262,19 +293,30 @@ class Supervisor:
         for child in place.children():
             if child.is_alive():
                 continue
-            self._hear(child)  # what it said last
-            pid, exit_code = child.pid, child.bury()
+            exit_code = self._bury(child)
             is_missing = place.let_go(child)
-            expected = child.asked or self._ending or exit_code == 0
-            if child.why_killed or not expected:
-                self._restarts += 1
-                self._events.publish(ChildExited(pid, exit_code, child.why_killed))
-            else:
-                self._events.publish(ChildEnded(pid))
             if exit_code == 0 and not child.asked:
                 place.start_at = None  # done, by its own judgement
+            elif self._sources is not None and isinstance(child.failed_by, _OF_THE_APP):
+                place.start_at = None  # until there is a change
             elif is_missing and not self._ending:
                 place.start_later(child)
+
+    def _bury(self, child: Child) -> int | None:
+        """Tell of the end of a child; its exit code."""
+        self._hear(child)  # what it said last
+        pid, exit_code = child.pid, child.bury()
+        if self._budget is not None:
+            self._budget.settle(child)
+        expected = child.asked or self._ending or exit_code == 0
+        # While the app is worked on, what is wrong with it is said, and is no defect of a process.
+        expected = expected or (self._sources is not None and child.failed_by is not None)
+        if child.why_killed or not expected:
+            self._restarts += 1
+            self._events.publish(ChildExited(pid, exit_code, child.why_killed))
+        else:
+            self._events.publish(ChildEnded(pid))
+        return exit_code
 
     # Duty 3.
 
@@ -299,6 +341,25 @@ class Supervisor:
         child.signal(FORCE if at_once else signal.SIGTERM)
 
     # Duty 4.
+
+    def _reload(self) -> None:
+        if self._sources is None or self._ending:
+            return
+        changed = self._sources.changes()
+        if changed:
+            for place in self._places:
+                for child in place.begin_anew():
+                    self._leaving.append(child)
+                    if not child.asked:
+                        self._ask_to_end(child)
+            self._events.publish(Reloading(tuple(changed)))
+
+    def _reap_leaving(self) -> None:
+        for child in [child for child in self._leaving if not child.is_alive()]:
+            self._leaving.remove(child)
+            self._bury(child)
+
+    # Duty 5.
 
     def _forward(self, notice: Notice) -> bool:
         """Pass a notice on to the children; whether it ends them."""

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
@@ -37,8 +37,14 @@ from sqsw.worker.shutdown_watch import ShutdownWatch
 from sqsw.worker.signals import Notice, Presses, SignalInbox
 from sqsw.worker.vital_signs import PULSE_SECONDS, VitalSigns
 
+if TYPE_CHECKING:
+    from sqsw.worker.executors.processes import ProcessExecutor
+
 #: seconds between two looks during a drain, and while polls are to end
 _LOOK_SECONDS = 0.02
+
+#: seconds between two looks whether more jobs may start
+_RATION_SECONDS = 0.1
 
 #: seconds beyond the drain to put back what is still in hand, and the same after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
@@ -96,6 +102,8 @@ class Worker:
         self._forced_by: Notice | None = None
         self._vital_signs = VitalSigns(self._lanes, self._clock)
         self._pulse_at = float("-inf")
+        self._useless: set[str] = set()
+        self._pool: ProcessExecutor | None = None
         self._introduce()
 
     def _introduce(self) -> None:
@@ -154,7 +162,8 @@ class Worker:
     def _make_pool(self) -> Executor:
         from sqsw.worker.executors.processes import ProcessExecutor
 
-        return ProcessExecutor(self._load)
+        self._pool = ProcessExecutor(self._load)
+        return self._pool
 
     def _make_poller(self, lane: Lane, ready: ReadyMessages) -> Poller:
         return Poller(
@@ -231,6 +240,9 @@ class Worker:
         while not ends:
             left = self._pulse()
             timeout = min(_LOOK_SECONDS, left) if self._watch.end_polls() else left
+            if self._watch.is_rationed:
+                timeout = min(_RATION_SECONDS, timeout)
+                self._start_what_may()
             ends = [notice for notice in self._inbox.wait(timeout) if self._is_end(notice)]
         return ends[0]
 
@@ -240,11 +252,26 @@ class Worker:
         if now >= self._pulse_at:
             self._pulse_at = now + PULSE_SECONDS
             self._events.publish(self._vital_signs.pulse(self._dispatcher, self._heartbeat))
+            self._release_useless()
         return max(0.0, self._pulse_at - now)
 
     def _receives_no_more(self) -> None:
         self._vital_signs.ready = False
         self._pulse_at = float("-inf")  # who looks is to know now
+
+    def _start_what_may(self) -> None:
+        """Messages that waited for tickets: nobody else looks at them before others come."""
+        for lane in self._lanes:
+            if self._watch.room(lane) > 0:
+                self._dispatcher.accept(lane, ())
+
+    def _release_useless(self) -> None:
+        """Put back what waits though no more jobs may start, for two looks: others may run it."""
+        useless = {lane.name for lane in self._lanes if self._watch.room(lane) <= 0}
+        for lane in self._lanes:
+            if lane.name in useless & self._useless:
+                self._dispatcher.release(lane)
+        self._useless = useless
 
     def _is_end(self, notice: Notice) -> bool:
         """Act on a notice; whether it ends the work."""
@@ -350,7 +377,7 @@ class Worker:
             seconds = min(seconds, _FORCED_SECONDS / 2)
         self._heartbeat.forget(messages, seconds)
 
-    def _lanes_decided(self, lanes: Sequence[Lane]) -> None:
+    def _lanes_decided(self, lanes: Sequence[Lane], reason: str) -> None:
         for lane in lanes:
             self._quiet_lanes.add(lane.name)
             for poller in self._pollers:
@@ -358,7 +385,7 @@ class Worker:
                     poller.quiet()
             self._dispatcher.quiet(lane)
         if len(self._quiet_lanes) == len(self._lanes):
-            self.stop("shutdown_policy")
+            self.stop(reason)
 
     # What it tells.
 
@@ -374,6 +401,8 @@ class Worker:
                     f"lease left {message.lease.expires_at - now:.1f}s\n"
                 )
             lines.append(stack_of(call))
+            if self._pool is not None:
+                lines.append(self._pool.stack_of(call))
         return "".join(lines) or "no slot is busy\n"
 
     def _report(self, reason: str, unfinished: int) -> WorkerReport:

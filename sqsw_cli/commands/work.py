@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqsw.core.errors import SettingsError
-from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.core.settings import WorkerSettings
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_app
 from sqsw_cli.exits import Exit
@@ -24,7 +24,13 @@ from sqsw_cli.opening import load_env, opened
 from sqsw_cli.options import app_options
 from sqsw_cli.params import QueueAsked
 from sqsw_cli.records import values_of
-from sqsw_cli.work_options import policy_maker, settings_of, shares_of, summary_of, work_options
+from sqsw_cli.work_options import (
+    QueueChoice,
+    policy_maker,
+    settings_of,
+    summary_of,
+    work_options,
+)
 
 if TYPE_CHECKING:
     from sqsw.core.worker_report import WorkerReport
@@ -34,7 +40,7 @@ EXAMPLES = """
 sqsw work myapp.tasks:env --queue emails
 sqsw work myapp.tasks:env -Q emails,weight=3 -Q news -Q reports=2 -c 16
 sqsw work                                            # app from pyproject.toml, all its queues
-sqsw work --local myapp.tasks:env                    # development, no AWS
+sqsw work --local --reload myapp.tasks:env           # development, no AWS
 sqsw work myapp.tasks:env --until-idle 30 --lock nightly.lock --strict   # cron
 sqsw work myapp.tasks:env -Q emails_dead --processors-from emails --until-idle 10
 sqsw work myapp.tasks:env --processes 4 --recycle jobs=10000,memory=500M
@@ -83,26 +89,28 @@ def work(
     APP is module:attribute, or module. Ctrl-C or SIGTERM drains: no more receives, running jobs
     finish, the rest goes back. A second one stops at once.
     """
-    from sqsw.app.running import queues_to_work
-
     invocation = ctx.find_object(Invocation) or Invocation()
     apps = _apps(ctx, positional_app, app)
     settings = settings_of(options)
     table = {} if invocation.config is None else invocation.config.queues
-    is_shown = wants_view(invocation)
+    choose = QueueChoice(queue, table, processors_from)
+    # While code changes queues come and go, so there is the log alone.
+    is_shown = not options["reload"] and wants_view(invocation)
+    load = _Load(invocation.without_printer(), apps, not no_plugins, is_shown)
     begun = time.monotonic()
     # stdout is for the summary then, whatever the jobs print.
     with (
         redirect_stdout(sys.stderr) if invocation.as_json else nullcontext(),
         exclusive(lock),
-        opened(invocation, apps, plugins=not no_plugins, strict=strict, daemon=True) as env,
     ):
-        _refuse_nothing(apps, env.registrations())
-        asked = [QueueShare(wanted.name) for wanted in queue]
-        names = queues_to_work(env, asked, processors_from=processors_from)
-        shares = shares_of(queue or [QueueAsked(share.queue_name) for share in names], table)
-        load = _Load(invocation.without_printer(), apps, not no_plugins, is_shown)
-        report = _run(invocation, env, load, shares, settings, processors_from, options)
+        if options["reload"]:
+            report = _run_reloading(invocation, load, choose, settings, options)
+        else:
+            with opened(
+                invocation, apps, plugins=not no_plugins, strict=strict, daemon=True
+            ) as env:
+                _refuse_nothing(apps, env.registrations())
+                report = _run(invocation, env, load, choose, settings, options)
     _conclude(invocation, report, time.monotonic() - begun)
     code = _exit_code(report, strict=strict)
     if report.unfinished:
@@ -116,14 +124,14 @@ def _run(
     invocation: Invocation,
     env: "SQSEnv",
     load: _Load,
-    shares: Sequence[QueueShare],
+    choose: QueueChoice,
     settings: WorkerSettings,
-    processors_from: str | None,
     options: dict[str, Any],
 ) -> "WorkerReport":
     from sqsw.app.running import run_queues
     from sqsw_cli.banner import announce
 
+    shares = choose(env)
     processes, recycle = options["processes"], options["recycle"]
     policy = policy_maker(options["until_idle"], options["max_jobs"])
     logs = announce(invocation, env, load.apps, shares, settings, processes)
@@ -137,21 +145,49 @@ def _run(
                 shares,
                 settings=settings,
                 shutdown_policy_maker=policy,
-                processors_from=processors_from,
+                processors_from=choose.processors_from,
                 listeners=[logs, *listeners],
                 load=load,
             )
         from sqsw.app.supervised import WorkOrder, refuse_memory, run_supervised
 
         refuse_memory(env)
-        order = WorkOrder(load, shares, settings, processors_from)
         return run_supervised(
-            order,
+            WorkOrder(load, choose, settings, choose.processors_from),
             processes,
             recycle=recycle,
             shutdown_policy_maker=policy,
             listeners=listeners,
             logs=logs,
+        )
+
+
+def _run_reloading(
+    invocation: Invocation,
+    load: _Load,
+    choose: QueueChoice,
+    settings: WorkerSettings,
+    options: dict[str, Any],
+) -> "WorkerReport":
+    from sqsw.app.supervised import WorkOrder, run_supervised
+    from sqsw_cli.banner import announce
+    from sqsw_cli.reload import ReloadLog, loaded_if_sound
+
+    def load_here() -> "SQSEnv":  # its processes say nothing of plugins
+        return load_env(invocation, load.apps, plugins=load.plugins, daemon=True)
+
+    env, shares = loaded_if_sound(load_here, choose) or (None, [])
+    if env is not None:
+        announce(invocation, env, load.apps, shares, settings, options["processes"])
+    as_json = logs_as_json(invocation, daemon=True)
+    with ExitStack() as stack:
+        return run_supervised(
+            WorkOrder(load, choose, settings, choose.processors_from, reload=True),
+            options["processes"],
+            recycle=options["recycle"],
+            shutdown_policy_maker=policy_maker(options["until_idle"], options["max_jobs"]),
+            listeners=_listeners(stack, options),
+            logs=None if as_json else ReloadLog(invocation, env),
         )
 
 

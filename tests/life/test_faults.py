@@ -7,16 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from sqsw.core.message import Message
+from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.core.settings import WorkerSettings
+from sqsw.transport import client
+from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.signals import ECHO_SECONDS
+from sqsw.worker.worker import Worker
 from tests import backends
 from tests.fault_proxy import ROOT, Proxy, proxying
+from tests.life.test_worker_jobs import working
+from tests.unit.worker.doubles import lane
 
 TASKS = """
 import logging
@@ -209,6 +217,40 @@ def test_after_all_faults_a_drain_leaves_nothing_in_flight(
         return [found["Attributes"][name] for name in names]
 
     assert counts() == ["1", "0"]
+
+
+def test_a_connection_that_swallows_what_is_sent_is_given_up(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Polls of a second in place of twenty, and two to answer in place of eight.
+    monkeypatch.setattr(client, "MAX_WAIT_SECONDS", 1)
+    monkeypatch.setattr(client, "_ANSWER_SECONDS", 2)
+    requests: list[str] = []
+    source = client.ClientSource(
+        boto3.session.Session("local", "local", region_name="local"),
+        endpoint_url=scene.proxy.url,
+        on_request=requests.append,
+    )
+    ran: list[str] = []
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        ran.append(messages[0].body)
+        return [SUCCEEDED]
+
+    made = lane("jobs", client=QueueClient(source, "jobs", "jobs"), handle=handle)
+    with working(Worker([made], WorkerSettings(concurrency=1, prefetch=0, wait_seconds=1))):
+        backends.wait_until(lambda: len(requests) >= 2, 60, "polls")
+        scene.proxy.be("swallow")
+        count = len(requests)
+        backends.wait_until(lambda: len(requests) > count, 60, "the poll that is swallowed")
+        time.sleep(0.2)  # it is on its way
+        scene.proxy.be("ok")  # for other connections than that one
+        begin = time.monotonic()
+        body = json.dumps({"number": scene.send()})
+        backends.wait_until(lambda: body in ran, 60, "a job after the fault")
+        took = time.monotonic() - begin
+    # Three seconds, the pause of a repetition, and a machine that is busy.
+    assert 0.2 < took < 15
 
 
 @pytest.mark.parametrize(("fault", "code"), [("denied", 4), ("expired", 4)])

@@ -193,11 +193,32 @@ def test_jobs_are_shared_among_processes_and_counted_together(work: Work) -> Non
         work.send("note", name=f"n{number}")
     (work.folder / "go-on").touch()
     summary = work.end()
-    assert (summary["done"], summary["stopped_by"]) == (22, "shutdown_policy")
+    assert (summary["done"], summary["stopped_by"]) == (22, "max_jobs")
     assert summary["requests"] >= 22
     assert work.counts() == (0, 0)
     # Said once, not by each of them.
     assert len(work.logged("queue_warning")) == 1
+
+
+def test_a_number_of_jobs_is_exact_across_processes(work: Work) -> None:
+    work.create_queue()
+    for number in range(100):
+        work.send("note", name=f"n{number}")
+    work.start("--processes", "3", "--max-jobs", "20")
+    summary = work.end()
+    assert (summary["done"], summary["stopped_by"]) == (20, "max_jobs")
+    assert len(work.notes("n*")) == 20
+    assert work.counts() == (80, 0)
+
+
+def test_others_run_the_jobs_that_a_process_which_died_was_to_run(work: Work) -> None:
+    work.create_queue()
+    work.send("die")
+    for number in range(15):
+        work.send("note", name=f"n{number}")
+    work.start("--processes", "2", "-c", "1", "--prefetch", "0", "--max-jobs", "12")
+    assert work.end()["done"] == 12
+    assert work.logged("child_exited")
 
 
 def test_one_signal_to_all_processes_is_one_drain(work: Work) -> None:
@@ -360,6 +381,22 @@ def test_functions_in_the_pool_load_the_app_by_its_name_and_end_with_their_worke
     wait_until(lambda: work.counts() == (0, 1))
     work.running.kill()
     wait_until(lambda: not is_running(computed))
+
+
+def test_sigusr1_shows_where_processes_of_the_pool_are(work: Work) -> None:
+    work.create_queue()
+    work.send("cpu", forever=True)
+    work.start("-c", "2", "--drain-timeout", "0")
+    (pool,) = work.wait_for_notes("computed")
+    log = work.folder / "log"
+    work.running.send_signal(signal.SIGUSR1)
+    wait_until(lambda: f"  in process {pool}:\n" in log.read_text())
+    wait_until(lambda: log.read_text().count(" in cpu\n") == 1)
+    work.running.send_signal(signal.SIGUSR1)
+    wait_until(lambda: log.read_text().count(" in cpu\n") == 2)
+    assert is_running(pool)
+    work.running.terminate()
+    work.end(5)
 
 
 def test_what_is_put_back_does_not_go_on_here(work: Work) -> None:

@@ -14,7 +14,7 @@ from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import WorkerSettings
 from sqsw.memory_sqs import LocalSession, MemorySession
-from sqsw.shutdown_policies import MaxTasksShutdown
+from sqsw.shutdown_policies import MaxTasksShutdown, NeverShutdown
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.worker import Worker
 from tests.backends import wait_until
@@ -60,6 +60,40 @@ def test_no_message_waits_for_a_long_job_while_another_worker_is_idle(tmp_path: 
     assert took < (jobs / 2 + 2) * seconds
 
 
+class Limited(NeverShutdown):
+    """A policy of one process of many: it lets start what it has tickets for."""
+
+    def __init__(self, tickets: int) -> None:
+        self.tickets = tickets
+
+    def jobs_in_all(self) -> int:
+        return self.tickets
+
+
+@pytest.mark.parametrize("later", [3, 6])
+def test_what_may_not_start_waits_for_a_moment_and_goes_back_then(later: int) -> None:
+    client, policy = make_queue(MemorySession()), Limited(3)
+    send(client, *map(str, range(6)))
+    started, go_on = threading.Semaphore(0), threading.Event()
+
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        started.release()
+        go_on.wait(60)
+        return [SUCCEEDED]
+
+    made = lane(client=client, handle=handle, shutdown_policy=policy)
+    with working(Worker([made], WorkerSettings(concurrency=1, prefetch=5))) as reports:
+        assert started.acquire(timeout=60)
+        wait_until(lambda: counts(client)[1] > 3)  # more than it may start are in hand
+        go_on.set()
+        wait_until(lambda: sum(counts(client)) == 3)
+        begin = time.monotonic()
+        policy.tickets = later
+        wait_until(lambda: counts(client) == (6 - later, 0))
+        assert time.monotonic() - begin < 15  # and not the 20 seconds of a poll
+    assert reports[0].done == later
+
+
 def test_quick_jobs_are_received_and_deleted_ten_at_a_time(queue: QueueClient) -> None:
     send(queue, *map(str, range(600)))
     made = lane(client=queue, shutdown_policy=MaxTasksShutdown(600))
@@ -85,7 +119,7 @@ def test_exactly_as_many_jobs_are_started_as_the_policy_wants(queues: int) -> No
         send(clients[-1], *map(str, range(60)))
         lanes.append(lane(name, client=clients[-1], handle=handle, shutdown_policy=policy))
     report = Worker(lanes, WorkerSettings(concurrency=8)).run()
-    assert (len(ran), report.done, report.stopped_by) == (25, 25, "shutdown_policy")
+    assert (len(ran), report.done, report.stopped_by) == (25, 25, "max_jobs")
     # What else was received has been put back.
     assert sum(counts(client)[0] for client in clients) == 60 * queues - 25
 

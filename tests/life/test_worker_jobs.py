@@ -86,7 +86,7 @@ def test_every_message_is_run_once_and_deleted(queue: QueueClient) -> None:
     report = Worker([made], WorkerSettings(concurrency=8)).run()
     assert sorted(ran) == sorted(bodies)
     assert counts(queue) == (0, 0)
-    assert (report.done, report.stopped_by, report.forced) == (1000, "shutdown_policy", False)
+    assert (report.done, report.stopped_by, report.forced) == (1000, "until_idle", False)
     assert report.requests < 230  # ten a call, there and back
 
 

@@ -77,7 +77,7 @@ def test_a_service_that_cannot_be_reached_at_the_start_is_waited_for(
     report = work_queues(
         [queue], settings=WorkerSettings(), events=events, policy_of=lambda _: ASAP_SHUTDOWN
     )
-    assert report.stopped_by == "shutdown_policy"
+    assert report.stopped_by == "until_idle"
     assert [event.error for event in told] == errors
     assert pauses == [0.5, 1, 2, 4, 8, 16, 25, 25]
     assert [event.retry_seconds for event in told] == pauses

@@ -120,11 +120,11 @@ def break_start(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) 
     """The start of this number, counted from one, fails."""
     starts, start = [0], Child.start
 
-    def counted(child: Child, *arguments: Any) -> None:
+    def counted(child: Child, *arguments: Any, **keywords: Any) -> None:
         starts[0] += 1
         if starts[0] == number:
             raise error
-        start(child, *arguments)
+        start(child, *arguments, **keywords)
 
     monkeypatch.setattr(Child, "start", counted)
 

@@ -325,7 +325,15 @@ def test_an_app_is_run_until_its_policy_says_so() -> None:
         session_maker=lambda: session,
         listeners=[events.append],
     )
-    assert (report.done, report.stopped_by) == (1, "shutdown_policy")
+    assert (report.done, report.stopped_by) == (1, "max_jobs")
+    with pytest.raises(SettingsError, match="a message group"):  # all of a share gets through
+        client.create_queue(QueueName="news.fifo", Attributes={"FifoQueue": "true"})
+        run_queues(
+            open_env(session_maker=lambda: session, plugins=False),
+            [QueueShare("news.fifo", group_slots=2)],
+            settings=SETTINGS,
+            shutdown_policy_maker=lambda: IdleShutdown(0),
+        )
     assert any(isinstance(event, JobDone) for event in events)
 
 

@@ -1,5 +1,6 @@
 """What a process of the pool does: it takes a call, runs its function, and answers."""
 
+import faulthandler
 import importlib
 import logging
 import os
@@ -25,9 +26,19 @@ class FunctionNotFound(SQSError):
     """A process of the pool has no such job."""
 
 
-def serve_calls(connection: Connection, load: Load | None, module: str) -> None:
-    """Load what is needed, say so, and answer calls until the worker has gone."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+#: has this process write where it is, at any time
+SHOW = signal.SIGUSR1
+
+
+def serve_calls(connection: Connection, stacks: Connection, load: Load | None, module: str) -> None:
+    """Load what is needed, say so, and answer calls until the worker has gone.
+
+    Where the process is, it writes into ``stacks`` when it is told to: also where a C call keeps
+    the interpreter.
+    """
+    os.set_blocking(stacks.fileno(), False)  # what nobody reads must not hold a job up
+    faulthandler.register(SHOW, stacks.fileno(), all_threads=False)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP):
         # The worker decides; what is sent to all processes is not for this one.
         signal.signal(number, signal.SIG_IGN)
     calls: SimpleQueue[FunctionCall] = SimpleQueue()

@@ -8,6 +8,7 @@ serve one call after the other.
 
 import logging
 import multiprocessing
+import os
 import pickle
 import threading
 from dataclasses import replace
@@ -17,10 +18,13 @@ from typing import Any
 from sqsw.core.errors import JobTimeout, SQSError
 from sqsw.core.job_host import FunctionCall, Load, call_limit, job_host
 from sqsw.worker.executors.base import Runnable
-from sqsw.worker.executors.pool_process import serve_calls
+from sqsw.worker.executors.pool_process import SHOW, serve_calls
 from sqsw.worker.executors.threads import ThreadExecutor
 
 logger = logging.getLogger(__name__)
+
+#: seconds that a process may take to say where it is, and between two parts of that
+_STACK_SECONDS, _PART_SECONDS = 0.5, 0.02
 
 #: What a function raised, or None, and what it returned.
 _Answer = tuple[BaseException | None, object]
@@ -64,6 +68,12 @@ class ProcessExecutor(ThreadExecutor):
             process.kill()
         super().stop(deadline)
 
+    def stack_of(self, call: Runnable) -> str:
+        """Where the process of a call is, as lines with its process id; empty: it has none."""
+        with self._pool_lock:
+            process = self._busy.get(call.runner) if isinstance(call.runner, int) else None
+        return "" if process is None else process.stack()
+
     def call(self, request: FunctionCall) -> object:
         """Run a function in a process; what it returned, or raise what it raised.
 
@@ -102,11 +112,13 @@ class _PoolProcess:
     def __init__(self, load: Load | None, module: str) -> None:
         context: Any = multiprocessing.get_context("spawn")
         self._connection, theirs = multiprocessing.Pipe()
+        self._stacks, stacks = multiprocessing.Pipe(duplex=False)
         self._process: BaseProcess = context.Process(
-            target=serve_calls, args=(theirs, load, module), name="sqsw-pool"
+            target=serve_calls, args=(theirs, stacks, load, module), name="sqsw-pool"
         )
         self._process.start()
         theirs.close()
+        stacks.close()
         self._is_ready = False
 
     def run(self, request: bytes, limit: float | None) -> _Answer:
@@ -142,6 +154,23 @@ class _PoolProcess:
             why=f"its exit code is {self._process.exitcode}",
             next="look for a crash, or for the end of memory; the job is run again",
         )
+
+    def stack(self) -> str:
+        """Where it is, by its own account."""
+        pid = self._process.pid or 0
+        if not self._is_ready:
+            return f"  in process {pid}, which loads the app\n"
+        while self._stacks.poll(0) and self._read_stacks():
+            pass  # what somebody else has asked for
+        if self._process.exitcode is None:
+            os.kill(pid, SHOW)
+        told, wait_seconds = b"", _STACK_SECONDS
+        while self._stacks.poll(wait_seconds) and (part := self._read_stacks()):
+            told, wait_seconds = told + part, _PART_SECONDS
+        return f"  in process {pid}:\n{told.decode(errors='replace')}"
+
+    def _read_stacks(self) -> bytes:
+        return os.read(self._stacks.fileno(), 1 << 16)
 
     def kill(self) -> None:
         """End it now; may be called twice, and from any thread."""

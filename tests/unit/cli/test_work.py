@@ -44,7 +44,7 @@ def test_json_prints_one_summary(sqsw: Sqsw) -> None:
     (summary,) = ran.objects
     assert (summary["type"], summary["command"]) == ("summary", "work")
     assert (summary["done"], summary["failed"], summary["unknown"]) == (1, 1, 0)
-    assert summary["stopped_by"] == "shutdown_policy"
+    assert summary["stopped_by"] == "max_jobs"
     assert summary["requests"] >= 1
 
 

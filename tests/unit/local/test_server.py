@@ -149,8 +149,8 @@ def test_our_own_faults_are_told_and_logged(
     assert caplog.records[-1].__dict__["status"] == status
 
 
-def test_a_failing_file_fails_the_health_check(
-    app: HttpApp, monkeypatch: pytest.MonkeyPatch
+def test_a_failing_file_fails_the_health_check_which_does_not_name_it(
+    app: HttpApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: object) -> str:
         raise FileFull("f.db", "no room")
@@ -160,7 +160,22 @@ def test_a_failing_file_fails_the_health_check(
     async def main() -> None:
         asked = await Asked("/health", method="GET").ask(app)
         assert asked.status == 503
-        assert json.loads(asked.body) == {"status": "failing", "error": "f.db: no room"}
+        reason = f"the file failed: {FileFull.why}"
+        assert json.loads(asked.body) == {"status": "failing", "error": reason}
+
+    run(main)
+    assert "f.db: no room" in [record.__dict__.get("error") for record in caplog.records]
+
+
+def test_looking_at_the_pages_is_not_counted_as_calls(app: HttpApp) -> None:
+    async def main() -> None:
+        for path in ("/health", "/metrics", "/metrics"):
+            asked = await Asked(path, method="GET").ask(app)
+            assert asked.status == 200
+        assert "sqsw_requests_total{" not in asked.body
+        await Asked(body=b"Action=Nonsense").ask(app)
+        asked = await Asked("/metrics", method="GET").ask(app)
+        assert 'sqsw_requests_total{operation="unknown",status="400"} 1' in asked.body
 
     run(main)
 

@@ -23,10 +23,10 @@ from tests.unit.worker.doubles import ManualClock, message
 PULSE = Pulse(1, 8, 0, {"a": 0}, 0, 0, 30, True, None)
 
 
-def listening(policy: object) -> tuple[EventBus, list[int]]:
-    decided: list[int] = []
+def listening(policy: object) -> tuple[EventBus, list[str]]:
+    decided: list[str] = []
     events = EventBus()
-    PolicyListener(policy, lambda: decided.append(1)).subscribe_to(events)  # type: ignore[arg-type]  # any of them
+    PolicyListener(policy, decided.append).subscribe_to(events)  # type: ignore[arg-type]  # any of them
     return events, decided
 
 
@@ -43,9 +43,13 @@ def test_every_way_in_which_a_job_can_end_counts() -> None:
     for number, event in enumerate(ends):
         assert decided == []
         events.publish(event)
-        assert decided == [1] * (number == 4)
+        assert decided == ["max_jobs"] * (number == 4)
     events.publish(ends[0])
-    assert decided == [1]  # once
+    assert decided == ["max_jobs"]  # once
+
+
+#: what policies say that are no longer one thing
+REASONS: dict[type, str] = {OrShutdown: "until_idle", AndShutdown: "shutdown_policy"}
 
 
 @pytest.mark.parametrize("combine", [OrShutdown, AndShutdown])
@@ -69,7 +73,7 @@ def test_idle_is_nobody_busy_in_any_process(combine: type) -> None:
     events.publish(ReceiveDone("a", 0))
     clock.advance(6)
     events.publish(ReceiveDone("a", 0))
-    assert decided == [1]
+    assert decided == [REASONS[combine]]
 
 
 def test_one_empty_receive_after_a_job_says_nothing() -> None:
@@ -78,7 +82,7 @@ def test_one_empty_receive_after_a_job_says_nothing() -> None:
     events.publish(ReceiveDone("a", 0))  # it may have begun before the job gave something back
     assert decided == []
     events.publish(ReceiveDone("a", 0))
-    assert decided == [1]
+    assert decided == ["until_idle"]
 
 
 class Broken:

@@ -40,7 +40,7 @@ class Kit:
             on_idle=lambda: self.idle.append(True),
         )
 
-    def _decided(self, lanes: Sequence[Lane]) -> None:
+    def _decided(self, lanes: Sequence[Lane], reason: str) -> None:
         self.decided.append([lane.name for lane in lanes])
 
     def poll(self, count: int = 0, of: int = 0) -> float:

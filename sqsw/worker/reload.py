@@ -1,0 +1,141 @@
+"""Which source files a worker was made of, and whether one of them has changed.
+
+1. tell    (a child: the directories that its modules were loaded from)
+2. look    (the supervisor: at the ``.py`` files there, twice a second)
+3. settle  (what is saved in a row is one change)
+
+Looking is polling: no dependency, the same on every file system, and new and deleted files are
+seen like changed ones.
+"""
+
+import importlib.util
+import os
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from types import ModuleType
+
+from sqsw.core.contracts import Clock
+from sqsw.core.events import Event, SourcesLoaded
+
+#: seconds between two looks, and while changes come
+_LOOK_SECONDS, _SETTLE_SECONDS = 0.5, 0.2
+
+#: looking costs no more than this part of the time, however large an app is
+_LARGEST_PART = 0.004
+
+#: parts of a path below which nothing belongs to the app: what is installed is not edited
+_INSTALLED = ("site-packages", "dist-packages")
+
+#: modification time in nanoseconds, and size
+_Stamp = tuple[int, int]
+
+
+class SourceWatch:
+    """The ``.py`` files of some directories; the current one is always among them."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._files: dict[str, dict[str, _Stamp]] = {}
+        self._changed: set[str] = set()
+        self.look_at = clock() + _LOOK_SECONDS
+        self.begin_anew()
+        self._here = os.getcwd()
+        self.add([self._here])
+
+    def begin_anew(self) -> None:
+        """What is saved from now on is a change, also in a directory that is told later."""
+        self._changed = set()
+        self._since = time.time_ns()
+
+    def add(self, directories: Iterable[str]) -> None:
+        """Look at these directories, too."""
+        for directory in directories:
+            if directory not in self._files:
+                files = self._files[directory] = dict(_sources_in(directory))
+                # Saved before anybody looked, but after the worker had begun to load it.
+                self._changed |= {path for path, (at, _) in files.items() if at > self._since}
+
+    def changes(self) -> list[str]:
+        """Look, if it is time; the files that have changed, once no more of them do."""
+        begin = self._clock()
+        if begin < self.look_at:
+            return []
+        changed = {path for directory in self._files for path in self._changes_in(directory)}
+        self._changed |= changed
+        is_settling = bool(changed)
+        least = _SETTLE_SECONDS if is_settling else _LOOK_SECONDS
+        now = self._clock()
+        self.look_at = now + max(least, (now - begin) / _LARGEST_PART)
+        if is_settling or not self._changed:
+            return []
+        found = sorted(self._changed)
+        self.begin_anew()
+        for path in found:
+            # Compiled code says of its source only the second and the size: what was saved twice in
+            # one second might be run as it was before.
+            with suppress(OSError, NotImplementedError):
+                os.unlink(importlib.util.cache_from_source(path))
+        return [path.removeprefix(self._here + os.sep) for path in found]
+
+    def _changes_in(self, directory: str) -> set[str]:
+        before = self._files[directory]
+        now = self._files[directory] = dict(_sources_in(directory))
+        return {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}
+
+
+def _sources_in(directory: str) -> Iterator[tuple[str, _Stamp]]:
+    try:
+        entries = list(os.scandir(directory))
+    except OSError:  # it was removed; it may come back
+        return
+    for entry in entries:
+        # Editors leave files of other names beside those that they save.
+        if entry.name.endswith(".py") and entry.name[:-3].isidentifier():
+            with suppress(OSError):  # gone since
+                state = entry.stat()
+                yield entry.path, (state.st_mtime_ns, state.st_size)
+
+
+class SourceTeller:
+    """Tells, in a child, which directories the app was loaded from; asked at each pulse."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        self._tell = tell
+        self._modules = 0
+        self._told: set[str] = set()
+
+    def __call__(self, event: object = None) -> None:
+        """Tell the directories that are new."""
+        if len(sys.modules) != self._modules:
+            self._modules = len(sys.modules)
+            new = set(_directories()) - self._told
+            self._told |= new
+            if new:
+                self._tell(SourcesLoaded(tuple(sorted(new))))
+
+
+def _directories() -> Iterator[str]:
+    """Where modules of the app were loaded from, or may be: what cannot be imported is not here."""
+    standard = sysconfig.get_path("stdlib")
+    found = {path for path in map(os.path.abspath, sys.path) if os.path.isdir(path)}
+    for module in list(sys.modules.values()):
+        found.update(_places_of(module))
+    for place in found:
+        inside = place == standard or place.startswith(standard + os.sep)
+        if not inside and not any(part in place.split(os.sep) for part in _INSTALLED):
+            yield place
+
+
+def _places_of(module: ModuleType) -> Iterator[str]:
+    name = getattr(module, "__name__", "")
+    if not isinstance(name, str) or name.partition(".")[0] in ("sqsw", "sqsw_cli"):
+        return
+    file = getattr(module, "__file__", None)
+    if isinstance(file, str) and file.endswith(".py"):
+        yield os.path.dirname(os.path.abspath(file))
+    elif file is None:  # a package without a file of its own
+        with suppress(Exception):  # some objects that stand among the modules are none
+            yield from map(os.path.abspath, getattr(module, "__path__", ()))
