@@ -49,12 +49,12 @@ def add(transaction: Transaction, queue: Queue, messages: Sequence[NewMessage], 
         state = DELAYED if is_delayed else READY
         rows.append((seq, queue.contents, group, state, visible_at, now, message.id))
         bodies.append((seq, *message[1:7]))
-    transaction.executemany(
+    transaction.insert(
         "INSERT INTO messages(seq, contents, grp, state, visible_at, receives, receives_before,"
         " sent_at, id) VALUES (?, ?, ?, ?, ?, 0, 0, ?, ?)",
         rows,
     )
-    transaction.executemany(
+    transaction.insert(
         "INSERT INTO bodies(seq, body, md5, attributes, group_name, deduplication_id,"
         " trace_header) VALUES (?, ?, ?, ?, ?, ?, ?)",
         bodies,

