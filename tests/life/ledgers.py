@@ -170,7 +170,8 @@ class Books:
         for key, receptions in self.received.items():
             ordered = sorted(receptions, key=lambda one: one.ended)
             for first, second in itertools.pairwise(ordered):
-                if second.ended < first.begun + first.lease:
+                # A lease begins with the millisecond in which the receive took the message.
+                if second.ended < int(first.begun * 1000) / 1000 + first.lease:
                     found.append((key, first, second))
         return found
 
