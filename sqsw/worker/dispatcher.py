@@ -215,13 +215,14 @@ class Dispatcher:
         self._returns.behind(behind, hidden)
         ended = BatchProcessingResult(call.lane.name)
         for message, outcome in zip(call.messages, outcomes, strict=True):
-            ended.update([message], success=outcome == "done")
+            (ended.succeeded if outcome == "done" else ended.failed).append(message)
         ended.errors = [result.error for result in results if result.error is not None]
         self._ended(call.lane, ended)
 
     def _leave_slot(self, call: Call, outcomes: Sequence[str], now: float) -> None:
         with self._lock:
-            self.counts.update(outcomes)
+            for outcome in outcomes:
+                self.counts[outcome] += 1
             self._in_hand[call.lane.name] -= outcomes.count("dropped")
             del self._running[id(call)]
             self._ready[call.lane.name].end(call, now - call.started_at)
