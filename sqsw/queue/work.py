@@ -101,7 +101,7 @@ def work_queues(
     by_name = {share.queue_name: share for share in shares}
     lanes = []
     for queue in queues:
-        attributes = _patiently(queue.client.attributes, queue.name, events)
+        attributes = _patiently(queue.client.attributes_before_receives, queue.name, events)
         for warning in _warnings(queue.name, attributes):
             events.publish(warning)
         share = by_name.get(queue.name, QueueShare(queue.name))

@@ -69,7 +69,8 @@ class QueueClient:
             with self._url_lock:
                 if self._url is None:
                     with service_errors(f"find the queue {self.name!r}", self.name):
-                        answer = self.boto3_client.get_queue_url(QueueName=self.sqs_name)
+                        client = self._clients.client_at_hand
+                        answer = client.get_queue_url(QueueName=self.sqs_name)
                     self._url = answer["QueueUrl"]
         return self._url
 
@@ -134,6 +135,12 @@ class QueueClient:
             self._message(raw, now, Lease(hidden_at + seconds, asked + seconds))
             for raw in answer.get("Messages", [])
         ]
+
+    def attributes_before_receives(self) -> dict[str, str]:
+        """All attributes, for who will receive: by the client for that, so that one will do."""
+        with service_errors(f"read the attributes of {self.name!r}", self.name):
+            _ = self._clients.receiving_client
+        return self.attributes()
 
     @property
     def is_embedded(self) -> bool:
@@ -210,7 +217,8 @@ class QueueClient:
         url = self.url
         wanted: Any = list(names) or ["All"]
         with service_errors(f"read the attributes of {self.name!r}", self.name):
-            answer = self.boto3_client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
+            client = self._clients.client_at_hand
+            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
         return {str(name): value for name, value in answer.get("Attributes", {}).items()}
 
     def set_attributes(self, attributes: Mapping[str, str]) -> None:
