@@ -168,9 +168,12 @@ class Dispatcher:
         return None
 
     def _launch(self, calls: Iterable[Call]) -> None:
+        by_kind: dict[Kind, list[Call]] = {}
         for call in calls:
             self._announce(call)
-            self._executors[call.kind].submit(call, self.done)
+            by_kind.setdefault(call.kind, []).append(call)
+        for kind, group in by_kind.items():
+            self._executors[kind].submit(group, self.done)
 
     def _announce(self, call: Call) -> None:
         if self._events.wants(JobStarted):
@@ -241,7 +244,7 @@ class Dispatcher:
         self._announce(following)
         if following.kind == call.kind:
             return following
-        self._executors[following.kind].submit(following, self.done)
+        self._executors[following.kind].submit([following], self.done)
         return None
 
     def acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:

@@ -32,8 +32,8 @@ class HeldExecutor:
     def quiet(self) -> None: ...
     def stop(self, deadline: float) -> None: ...
 
-    def submit(self, call: Call, on_done: OnDone) -> None:
-        self.calls.append(call)
+    def submit(self, calls: Sequence[Call], on_done: OnDone) -> None:
+        self.calls += calls
 
     def cancel(self, call: Call) -> None:
         self.cancelled.append(call)
