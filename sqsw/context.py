@@ -85,7 +85,7 @@ def current_job() -> CurrentJob | None:
     return _current.get()
 
 
-class job_scope:  # noqa: N801  # used as a function
+class job_scope:
     """Make this the current job inside the ``with`` block."""
 
     # A class, as it costs a third of a generator: every job has one.

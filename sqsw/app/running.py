@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqsw.core.contracts import ShutdownPolicy
 from sqsw.core.errors import SettingsError, TaskNotFound
-from sqsw.core.events import EventBus, Listener
+from sqsw.core.events import EventBus, Listener, RequestSent
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw.observe.tally import Tally
 from sqsw.queue.generic import GenericQueue
@@ -122,7 +122,7 @@ def run_queues(
     ]
     policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
     tally = Tally()
-    tally.subscribe_to(env.events)
+    env.events.subscribe(tally, RequestSent)
     report = work_queues(
         queues,
         settings=settings,

@@ -289,6 +289,15 @@ class Dispatcher:
         with self._lock:
             return list(self._running.values())
 
+    def look_at_slow_calls(self) -> None:
+        """Count what has run for long and not ended, each call once; to be called every second."""
+        now = self._clock()
+        with self._lock:
+            for call in self._running.values():
+                if not call.is_slow:
+                    credits = self._ready[call.lane.name].credits
+                    call.is_slow = credits.still_runs(call.lane.name, now - call.started_at)
+
     def waiting(self) -> int:
         """Calls that have not started."""
         with self._lock:
@@ -313,7 +322,7 @@ class Dispatcher:
         for call in calls:
             owned = [message for message in call.messages if not message.lease.is_lost]
             for message in owned:
-                message.lease.lost.set()  # the job may look, and end early
+                message.lease.lose()  # the job may look, and end early
             self._put_back(call.lane, owned, 0, True)
             count += len(call.messages)
         return count
