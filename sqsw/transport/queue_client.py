@@ -35,6 +35,11 @@ class QueueClient:
         The name that SQS knows.
     url :
         The queue URL where it is known; else SQS is asked at the first call.
+
+    Attributes
+    ----------
+    is_fifo :
+        Whether this is a FIFO queue.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class QueueClient:
         self._clients = clients
         self.name = name
         self.sqs_name = sqs_name
+        self.is_fifo = is_fifo(sqs_name)
         self._url = url
         self._url_lock = threading.Lock()
 
@@ -50,11 +56,6 @@ class QueueClient:
     def boto3_client(self) -> "SQSClient":
         """The boto3 client underneath."""
         return self._clients.client
-
-    @property
-    def is_fifo(self) -> bool:
-        """Whether this is a FIFO queue."""
-        return is_fifo(self.sqs_name)
 
     @property
     def url(self) -> str:
