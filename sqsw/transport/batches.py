@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqsw.core.errors import MessageRefused
@@ -11,10 +12,15 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_ATTRIBUTES, MAX_MESS
 #: The parameters of one SendMessage, without the queue URL.
 Entry = dict[str, Any]
 
-# All that SQS does not take in a body or in the text of an attribute.
-# Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-# Compiled where the first message is sent: that takes longer than to import all of this package.
-_REFUSED = "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+
+@cache
+def _refused() -> re.Pattern[str]:
+    """All that SQS does not take in a body or in the text of an attribute.
+
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
+    # At the first send: to compile it takes longer than to import all of this package.
+    return re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ def fit_to_queue(entry: Entry, *, is_fifo: bool, queue_name: str) -> None:
 
 
 def _check_characters(where: str, text: str) -> None:
-    refused = re.search(_REFUSED, text)
+    refused = _refused().search(text)
     if refused:
         raise MessageRefused(
             f"{where} has a character that SQS does not take: U+{ord(refused.group()):04X}",
