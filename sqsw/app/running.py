@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqsw.core.contracts import ShutdownPolicy
 from sqsw.core.errors import SettingsError, SQSError, TaskNotFound
-from sqsw.core.events import EventBus, Listener
+from sqsw.core.events import EventBus, Listener, RequestSent
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw.core.wording import nearest
 from sqsw.observe.tally import Tally
@@ -133,7 +133,7 @@ def run_queues(
     ]
     policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
     tally = Tally()
-    tally.subscribe_to(env.events)
+    env.events.subscribe(tally, RequestSent)
     report = work_queues(
         queues,
         settings=settings,

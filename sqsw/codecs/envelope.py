@@ -5,7 +5,7 @@ say what it is: ``ContentType``, ``JobContext`` (the same codec's text of the jo
 ``JobName``.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,9 +168,16 @@ def _read(codec: Codec, text: str, content_type: str, where: str) -> dict[str, A
         raise DecodeError(
             f"the {where} cannot be read as {content_type}", why=f"{type(error).__name__}: {error}"
         ) from error
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise DecodeError(
-            f"the {where} is no dictionary of names",
-            why=f"{content_type} gives a {type(value).__name__}",
-        )
-    return value
+    if isinstance(value, dict) and _are_texts(value):
+        return value
+    raise DecodeError(
+        f"the {where} is no dictionary of names",
+        why=f"{content_type} gives a {type(value).__name__}",
+    )
+
+
+def _are_texts(keys: Iterable[object]) -> bool:
+    for key in keys:  # noqa: SIM110  # all() would make a generator, twice for each job
+        if not isinstance(key, str):
+            return False
+    return True

@@ -72,18 +72,22 @@ def get_codec(content_type: str, accept: Collection[str] | None = None) -> Codec
     ContentTypeRefused
         The content type is unknown, or not accepted.
     """
-    accepted = accepted_by_default() if accept is None else accept
-    if content_type not in accepted:
+    codec = CONTENT_TYPES_CODECS.get(content_type)
+    if accept is None:
+        is_accepted = codec is not None and not isinstance(codec, PickleCodec)
+    else:
+        is_accepted = content_type in accept
+    if not is_accepted:
+        accepted = accepted_by_default() if accept is None else accept
         listed = ", ".join([*accepted, content_type])
-        known = content_type in CONTENT_TYPES_CODECS
         raise ContentTypeRefused(
             f"content type {content_type!r} is not accepted",
             why=f"accepted here: {', '.join(accepted) or 'none'}",
             next=f"if all who can send to this queue are trusted: accept=[{listed}]"
-            if known
+            if codec is not None
             else "register a codec for it, or look who sends such messages",
         )
-    return codec_for_sending(content_type)
+    return codec or codec_for_sending(content_type)
 
 
 def codec_for_sending(content_type: str) -> Codec:

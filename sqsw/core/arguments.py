@@ -4,7 +4,7 @@ import inspect
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqsw.core.wording import nearest
 
@@ -23,6 +23,38 @@ def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
         return _kept_signature(fn)
     except TypeError:  # a callable object that cannot be hashed, a dataclass for example
         return inspect.signature(fn)
+
+
+class _Shape(NamedTuple):
+    """What a function takes, as it is needed for each job."""
+
+    names: frozenset[str]
+    required: tuple[str, ...]
+    by_position: tuple[tuple[str, Any], ...]
+    takes_all: bool
+
+
+def _shape(fn: Callable[..., Any]) -> _Shape:
+    parameters = signature_of(fn).parameters.values()
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return _Shape(
+        names=frozenset(p.name for p in parameters),
+        required=tuple(
+            p.name for p in parameters if p.default is p.empty and p.kind not in variadic
+        ),
+        by_position=tuple((p.name, p.default) for p in parameters if p.kind is p.POSITIONAL_ONLY),
+        takes_all=any(p.kind is p.VAR_KEYWORD for p in parameters),
+    )
+
+
+_kept_shape = lru_cache(maxsize=4096)(_shape)
+
+
+def _shape_of(fn: Callable[..., Any]) -> _Shape:
+    try:
+        return _kept_shape(fn)
+    except TypeError:  # as above
+        return _shape(fn)
 
 
 def bind_arguments(
@@ -103,21 +135,15 @@ def validate_arguments(fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> dic
     TypeError
         One that the function needs is missing.
     """
-    parameters = signature_of(fn).parameters
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+    shape = _shape_of(fn)
+    if shape.takes_all:
         taken = dict(kwargs)
     else:
-        taken = {name: value for name, value in kwargs.items() if name in parameters}
+        taken = {name: value for name, value in kwargs.items() if name in shape.names}
         if len(taken) < len(kwargs):
             surplus = ", ".join(sorted(set(kwargs) - set(taken)))
             logger.debug("%s() does not take %s: dropped", _name(fn), surplus)
-    missing = [
-        name
-        for name, parameter in parameters.items()
-        if name not in taken
-        and parameter.default is inspect.Parameter.empty
-        and parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    ]
+    missing = [name for name in shape.required if name not in taken]
     if missing:
         raise TypeError(f"{_name(fn)}() misses the argument(s) {', '.join(missing)}")
     return taken
@@ -134,11 +160,7 @@ def call_handler(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
     if args:
         return fn(*args, **kwargs)
     taken = validate_arguments(fn, kwargs)
-    only_by_position = [
-        taken.pop(name, parameter.default)
-        for name, parameter in signature_of(fn).parameters.items()
-        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY
-    ]
+    only_by_position = [taken.pop(name, default) for name, default in _shape_of(fn).by_position]
     return fn(*only_by_position, **taken)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Literal
 
-from sqsw.core.message import Message
+from sqsw.core.message import Message, list_lost
 
 #: Where a job runs.
 Place = Literal["thread", "loop", "process"]
@@ -68,6 +68,10 @@ class CurrentJob:
     def lease_lost(self) -> Event:
         """Set once the message is no longer ours: what the job still does no longer counts.
 
+        Of a list, once one of its messages is no longer ours: the others still count.
+
         A long job may look at ``current_job().lease_lost.is_set()`` and stop early.
         """
-        return self.message.lease.lost
+        if len(self.messages) == 1:
+            return self.message.lease.lost
+        return list_lost([message.lease for message in self.messages])

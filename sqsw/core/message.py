@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,12 +24,13 @@ class Lease:
         so its result here no longer counts.
     """
 
-    __slots__ = ("_lost", "expires_at", "sure_until")
+    __slots__ = ("_list_lost", "_lost", "expires_at", "sure_until")
 
     def __init__(self, expires_at: float = float("inf"), sure_until: float | None = None) -> None:
         self.expires_at = expires_at
         self.sure_until = expires_at if sure_until is None else sure_until
         self._lost: threading.Event | None = None
+        self._list_lost: threading.Event | None = None
 
     @property
     def lost(self) -> threading.Event:
@@ -45,6 +46,14 @@ class Lease:
         """Whether it is set."""
         return self._lost is not None and self._lost.is_set()
 
+    def lose(self) -> None:
+        """Set it, and that of the list of messages that this one is run with."""
+        self.lost.set()
+        with _making:
+            list_lost = self._list_lost
+        if list_lost is not None:
+            list_lost.set()
+
     def renew(self, until: float) -> None:
         """It ends then, for sure."""
         self.expires_at = self.sure_until = until
@@ -52,6 +61,19 @@ class Lease:
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process it is nobody's.
         return Lease, ()
+
+
+def list_lost(leases: Sequence[Lease]) -> threading.Event:
+    """The event of messages that are run as one list: set once one of their leases is lost."""
+    with _making:
+        event = leases[0]._list_lost
+        if event is None:
+            event = threading.Event()
+            for lease in leases:
+                lease._list_lost = event
+    if any(lease.is_lost for lease in leases):
+        event.set()
+    return event
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Kind, Lane
-from sqsw.worker.once import process_once
 from sqsw.worker.worker import Worker
 
 #: seconds before a queue is looked at again that could not be reached, at first and at most
@@ -102,7 +101,7 @@ def work_queues(
     by_name = {share.queue_name: share for share in shares}
     lanes = []
     for queue in queues:
-        attributes = _patiently(queue.client.attributes, queue.name, events)
+        attributes = _patiently(queue.client.attributes_before_receives, queue.name, events)
         for warning in _warnings(queue.name, attributes):
             events.publish(warning)
         share = by_name.get(queue.name, QueueShare(queue.name))
@@ -178,6 +177,8 @@ def _patiently(call: Callable[[], Answer], queue_name: str, events: EventBus) ->
 
 def work_once(queue: WorkableQueue, wait_seconds: float, events: EventBus) -> BatchProcessingResult:
     """Receive once and run these jobs one after another."""
+    from sqsw.worker.once import process_once  # workers start without it
+
     ensure_logged(events)
     return process_once(lane_of(queue, WorkerSettings(), NEVER_SHUTDOWN), wait_seconds, events)
 

@@ -38,6 +38,11 @@ class QueueClient:
         The queue URL where it is known; else SQS is asked at the first call.
     known :
         Gives names that may be meant where there is no queue of this one.
+
+    Attributes
+    ----------
+    is_fifo :
+        Whether this is a FIFO queue.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class QueueClient:
         self._clients = clients
         self.name = name
         self.sqs_name = sqs_name
+        self.is_fifo = is_fifo(sqs_name)
         self._url = url
         self._known = known
         self._url_lock = threading.Lock()
@@ -63,11 +69,6 @@ class QueueClient:
     def boto3_client(self) -> "SQSClient":
         """The boto3 client underneath."""
         return self._clients.client
-
-    @property
-    def is_fifo(self) -> bool:
-        """Whether this is a FIFO queue."""
-        return is_fifo(self.sqs_name)
 
     @property
     def url(self) -> str:
@@ -87,7 +88,8 @@ class QueueClient:
     def _find(self) -> str:
         try:
             with service_errors(f"find the queue {self.name!r}", self.name):
-                return self.boto3_client.get_queue_url(QueueName=self.sqs_name)["QueueUrl"]
+                client = self._clients.client_at_hand
+                return client.get_queue_url(QueueName=self.sqs_name)["QueueUrl"]
         except QueueNotFound as error:
             meant = nearest(self.name, (name for name in self._known() if name != self.name))
             if meant is None:
@@ -165,6 +167,12 @@ class QueueClient:
             for raw in answer.get("Messages", [])
         ]
 
+    def attributes_before_receives(self) -> dict[str, str]:
+        """All attributes, for who will receive: by the client for that, so that one will do."""
+        with service_errors(f"read the attributes of {self.name!r}", self.name):
+            _ = self._clients.lean_client
+        return self.attributes()
+
     @property
     def is_embedded(self) -> bool:
         """Whether the embedded SQS is behind this client, whose answers are no estimates."""
@@ -240,7 +248,8 @@ class QueueClient:
         url = self.url
         wanted: Any = list(names) or ["All"]
         with service_errors(f"read the attributes of {self.name!r}", self.name):
-            answer = self.boto3_client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
+            client = self._clients.client_at_hand
+            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
         return {str(name): value for name, value in answer.get("Attributes", {}).items()}
 
     def set_attributes(self, attributes: Mapping[str, str]) -> None:

@@ -142,12 +142,14 @@ class Acknowledger:
         started: bool,
         urgent: bool,
     ) -> None:
+        if not messages:
+            return
         due = self._clock() + (0.0 if urgent else self._linger)
         acks = [Ack(lane, message, hidden_seconds, started, due) for message in messages]
         with self._changed:
-            self._held.update(message.receipt_handle for message in messages)
-            length = self._lines.add(acks) if acks else 0
-            more = bool(acks) and self._senders.note(length, due, urgent=urgent)
+            for message in messages:
+                self._held.add(message.receipt_handle)
+            more = self._senders.note(self._lines.add(acks), due, urgent=urgent)
             stopped = self._stopped
         if stopped:
             self.flush()

@@ -116,6 +116,19 @@ class Credits:
                 run_seconds if average is None else average + _NEWEST * (run_seconds - average)
             )
 
+    def still_runs(self, lane_name: str, run_seconds: float) -> bool:
+        """A call has run for so long and has not ended; whether that is long enough to count.
+
+        Slow jobs among quick ones would show only once they end, and messages would wait behind
+        them meanwhile.
+        """
+        account = self._accounts[lane_name]
+        average = account.run_seconds
+        if average is None or run_seconds <= max(average, _READY_WITHIN_SECONDS):
+            return False
+        account.run_seconds = average + _NEWEST * (run_seconds - average)
+        return True
+
     def tell(self) -> None:
         """Wake the pollers if one of them would get something now; called after each change."""
         # Looked at here, once a job: to wake a thread that has to wait on costs ten times as much.

@@ -173,9 +173,12 @@ class Dispatcher:
         return None
 
     def _launch(self, calls: Iterable[Call]) -> None:
+        by_kind: dict[Kind, list[Call]] = {}
         for call in calls:
             self._announce(call)
-            self._executors[call.kind].submit(call, self.done)
+            by_kind.setdefault(call.kind, []).append(call)
+        for kind, group in by_kind.items():
+            self._executors[kind].submit(group, self.done)
 
     def _announce(self, call: Call) -> None:
         if self._events.wants(JobStarted):
@@ -220,13 +223,14 @@ class Dispatcher:
         self._returns.behind(behind, hidden)
         ended = BatchProcessingResult(call.lane.name)
         for message, outcome in zip(call.messages, outcomes, strict=True):
-            ended.update([message], success=outcome == "done")
+            (ended.succeeded if outcome == "done" else ended.failed).append(message)
         ended.errors = [result.error for result in results if result.error is not None]
         self._ended(call.lane, ended)
 
     def _leave_slot(self, call: Call, outcomes: Sequence[str], now: float) -> None:
         with self._lock:
-            self.counts.update(outcomes)
+            for outcome in outcomes:
+                self.counts[outcome] += 1
             self._in_hand[call.lane.name] -= outcomes.count("dropped")
             del self._running[id(call)]
             self._ready[call.lane.name].end(call, now - call.started_at)
@@ -245,7 +249,7 @@ class Dispatcher:
         self._announce(following)
         if following.kind == call.kind:
             return following
-        self._executors[following.kind].submit(following, self.done)
+        self._executors[following.kind].submit([following], self.done)
         return None
 
     def acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
@@ -290,6 +294,15 @@ class Dispatcher:
         with self._lock:
             return list(self._running.values())
 
+    def look_at_slow_calls(self) -> None:
+        """Count what has run for long and not ended, each call once; to be called every second."""
+        now = self._clock()
+        with self._lock:
+            for call in self._running.values():
+                if not call.is_slow:
+                    credits = self._ready[call.lane.name].credits
+                    call.is_slow = credits.still_runs(call.lane.name, now - call.started_at)
+
     def waiting(self) -> int:
         """Calls that have not started."""
         with self._lock:
@@ -314,7 +327,7 @@ class Dispatcher:
         for call in calls:
             owned = [message for message in call.messages if not message.lease.is_lost]
             for message in owned:
-                message.lease.lost.set()  # the job may look, and end early
+                message.lease.lose()  # the job may look, and end early
             self._put_back(call.lane, owned, 0, True)
             count += len(call.messages)
         return count

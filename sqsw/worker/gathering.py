@@ -27,19 +27,19 @@ class Gathering:
     def cut(self, lane: Lane, messages: Sequence[Message], now: float) -> list[Call]:
         """The calls that are complete, in order: the full ones, and those that have waited."""
         calls: list[Call] = []
-        lists = self._open[lane.name]
+        lists, is_fifo = self._open[lane.name], lane.is_fifo
         for message in messages:
             kind, job_name = _kind_and_name(lane, message)
             call = Call(lane, [message], [job_name], kind)
-            if lane.is_fifo:
+            if is_fifo:
                 call.group = message.group_id
             elif lane.share.group_slots is not None:
                 call.fair_group = message.group_id
             if lane.batch_size == 1:
                 calls.append(call)
                 continue
-            key = (kind, call.group or call.fair_group, job_name if lane.is_fifo else None)
-            if lane.is_fifo:
+            key = (kind, call.group or call.fair_group, job_name if is_fifo else None)
+            if is_fifo:
                 # In order: a list of another job of this group goes first.
                 calls += [lists.pop(k)[1] for k in list(lists) if k[1] == key[1] and k != key]
             if key in lists:
@@ -47,7 +47,7 @@ class Gathering:
                 gathered.messages.append(message)
                 gathered.job_names.append(job_name)
             else:
-                lists[key] = (now + (0.0 if lane.is_fifo else lane.max_wait_seconds), call)
+                lists[key] = (now + (0.0 if is_fifo else lane.max_wait_seconds), call)
             if len(lists[key][1].messages) >= lane.batch_size:
                 calls.append(lists.pop(key)[1])
         return calls + self.take_due(lane.name, now)

@@ -136,7 +136,7 @@ class Heartbeat:
             self._watched.pop(message.receipt_handle, None)
             if message.lease.is_lost:
                 return
-            message.lease.lost.set()
+            message.lease.lose()
             error = self._errors.get(lane.name)
         if error is not None:
             reason += f"; the last extension failed: {error}"

@@ -129,6 +129,8 @@ class Call:
         Seconds on the monotonic clock.
     ended :
         True once its results are being judged.
+    is_slow :
+        True once it has counted as a slow one, before its end.
     runner :
         The thread id or the asyncio task that runs it; written by the executor.
     """
@@ -142,6 +144,7 @@ class Call:
     undeleted: int = 0
     started_at: float = 0.0
     ended: bool = False
+    is_slow: bool = False
     runner: object = None
 
     def taken_over(self) -> "Call":

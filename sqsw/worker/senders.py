@@ -41,7 +41,7 @@ class Senders:
         self._pace = pace
         self._clock = clock
         self._idle = 0
-        self._next_look = NEVER
+        self._next_look = self._last_due = NEVER
         self._hurry = False
         self._stopped = False
         self._threads: list[threading.Thread] = []
@@ -79,6 +79,7 @@ class Senders:
 
         Called under the lock.
         """
+        self._last_due = due
         # Somebody has to look anew, unless one who waits will look in time anyway.
         if not (urgent or length >= self._enough() or due < self._next_look):
             return False
@@ -95,7 +96,7 @@ class Senders:
             while (batch := self._lines.take(self._clock(), self._enough())) is None:
                 if self._stopped:
                     return None
-                due = self._lines.next_due()
+                due = self._next_due()
                 # One looks when it is time; the others wait until somebody has something for them.
                 looks = due < self._next_look
                 if looks:
@@ -108,6 +109,13 @@ class Senders:
             if self._idle and self._lines.next_due() < self._next_look:
                 self._changed.notify()  # another one has to look while this one sends
             return batch
+
+    def _next_due(self) -> float:
+        due = self._lines.next_due()
+        if due == NEVER and self._clock() < self._last_due < NEVER:
+            # A poller has sent them. More will come, and who looks then need not be woken for it.
+            return self._last_due
+        return due
 
     def _enough(self) -> int:
         """How many of a lane make a thread begin."""

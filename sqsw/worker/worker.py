@@ -251,6 +251,7 @@ class Worker:
         now = self._clock()
         if now >= self._pulse_at:
             self._pulse_at = now + PULSE_SECONDS
+            self._dispatcher.look_at_slow_calls()
             self._events.publish(self._vital_signs.pulse(self._dispatcher, self._heartbeat))
             self._release_useless()
         return max(0.0, self._pulse_at - now)

@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from sqsw.core.results import ProcessingResult
@@ -28,8 +28,8 @@ class Executor(Protocol):
     def start(self) -> None: ...
     def quiet(self) -> None: ...
 
-    def submit(self, call: Any, on_done: OnDone) -> None:
-        """Run a call as soon as may be; never waits for it."""
+    def submit(self, calls: Sequence[Any], on_done: OnDone) -> None:
+        """Run calls as soon as may be; never waits for them."""
         ...
 
     def cancel(self, call: Any) -> None:

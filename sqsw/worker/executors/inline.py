@@ -2,6 +2,7 @@
 
 import contextvars
 import threading
+from collections.abc import Sequence
 
 from sqsw.core.results import ProcessingResult
 from sqsw.worker.executors.base import OnDone, Runnable
@@ -19,8 +20,12 @@ class InlineExecutor:
     def quiet(self) -> None:
         """Nothing to do."""
 
-    def submit(self, call: Runnable, on_done: OnDone) -> None:
-        """Run a call, and what follows it."""
+    def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
+        """Run calls one after the other, and what follows each of them."""
+        for call in calls:
+            self._run(call, on_done)
+
+    def _run(self, call: Runnable, on_done: OnDone) -> None:
         following: Runnable | None = call
         while following is not None:
             results = run_inline(following, coroutine=self._coroutines)

@@ -2,7 +2,7 @@
 
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqsw.worker.executors.base import Executor, OnDone, Runnable
 
@@ -25,13 +25,13 @@ class LateExecutor:
         if self._made is not None:
             self._made.quiet()
 
-    def submit(self, call: Runnable, on_done: OnDone) -> None:
-        """Run a call as soon as may be."""
+    def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
+        """Run calls as soon as may be."""
         with self._lock:
             if self._made is None:
                 self._made = self._make()
                 self._context.run(self._made.start)
-        self._made.submit(call, on_done)
+        self._made.submit(calls, on_done)
 
     def cancel(self, call: Runnable) -> None:
         """Pass it on."""

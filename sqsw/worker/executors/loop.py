@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from sqsw.worker.executors.base import OnDone, Runnable
 
@@ -35,19 +36,20 @@ class LoopExecutor:
     def quiet(self) -> None:
         """Nothing to do: there is no more work without a submit."""
 
-    def submit(self, call: Runnable, on_done: OnDone) -> None:
-        """Hand a call to the loop."""
+    def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
+        """Hand calls to the loop."""
         with self._lock:
             if self._stopped:
                 return
-            self._inbox.append((call, on_done))
+            self._inbox.extend((call, on_done) for call in calls)
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
                     target=self._work, args=(self._loop,), name="sqsw-loop", daemon=True
                 )
                 self._thread.start()
-            # One wake-up for all that comes until the loop gets there, not one a call.
+            # One wake-up for all that comes until the loop gets there, not one a call: each makes
+            # the loop take the interpreter from the thread that has more to hand over.
             if not self._scheduled:
                 self._scheduled = True
                 self._loop.call_soon_threadsafe(self._take_in)

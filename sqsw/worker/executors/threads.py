@@ -4,6 +4,7 @@ import contextvars
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from queue import SimpleQueue
 
 from sqsw.worker.executors.base import OnDone, Runnable
@@ -34,8 +35,12 @@ class ThreadExecutor:
     def quiet(self) -> None:
         """Nothing to do: there is no more work without a submit."""
 
-    def submit(self, call: Runnable, on_done: OnDone) -> None:
-        """Give a call to an idle thread, or to a new one."""
+    def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
+        """Give each call to an idle thread, or to a new one."""
+        for call in calls:
+            self._submit(call, on_done)
+
+    def _submit(self, call: Runnable, on_done: OnDone) -> None:
         with self._lock:
             idle = self._idle > 0
             if idle:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sqsw.core.current_job import CurrentJob
 from sqsw.core.message import Lease, Message
 
 
@@ -58,6 +59,20 @@ def test_a_lease_is_lost_when_its_event_is_set() -> None:
     lease.lost.set()
     assert (before, lease.is_lost) == ((False, False), True)
     assert lease.lost is lease.lost
+
+
+@pytest.mark.parametrize("asked_first", [True, False])
+def test_the_event_of_a_list_is_set_once_one_of_its_leases_is_lost(asked_first: bool) -> None:
+    leases = [Lease(), Lease(), Lease()]
+    job = CurrentJob(
+        [Message(str(n), "h", "", lease=each) for n, each in enumerate(leases)], "", {}
+    )
+    if asked_first:
+        assert not job.lease_lost.is_set()
+    leases[1].lose()
+    assert job.lease_lost.is_set()
+    assert job.lease_lost is job.lease_lost
+    assert [lease.is_lost for lease in leases] == [False, True, False]
 
 
 def test_a_lease_is_sure_as_long_as_it_lasts_unless_it_may_end_before() -> None:

@@ -228,6 +228,14 @@ def test_clients_of_our_own_cost_less_a_call_and_are_one_for_each_purpose(
         plain.receive_message(QueueUrl="q", MaxNumberOfMessages="ten")  # type: ignore[arg-type]  # that is the test
 
 
+def test_the_client_that_receives_makes_the_first_calls_too() -> None:
+    source = ClientSource(region="eu-west-1")
+    receiving = source.lean_client
+    assert source.client_at_hand is receiving
+    plain = source.client
+    assert source.client_at_hand is plain is not receiving
+
+
 def test_a_session_of_somebody_else_decides_what_a_client_is() -> None:
     source = ClientSource(Session())
     assert source.client is source.lean_client is source.quick_client

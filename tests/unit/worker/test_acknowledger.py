@@ -147,6 +147,16 @@ def test_a_second_full_batch_and_one_that_lingered_go_to_a_sender(kit: Kit) -> N
     assert take(kit) == list("klmnopqrst")
 
 
+def test_a_sender_looks_on_for_a_while_when_a_poller_has_sent_all(kit: Kit) -> None:
+    put(kit, *"abcdefghij")
+    due = kit.clock.now + 0.05
+    assert kit.acknowledger._senders._next_due() == due
+    kit.acknowledger.after_receive(kit.lane)
+    assert kit.acknowledger._senders._next_due() == due
+    kit.clock.advance(0.05)
+    assert kit.acknowledger._senders._next_due() == float("inf")
+
+
 def test_a_poller_sends_nothing_where_calls_wait(kit: Kit) -> None:
     kit.pace.calls_wait = True
     put(kit, *"abcdefghij")

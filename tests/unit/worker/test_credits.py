@@ -98,6 +98,20 @@ def test_automatic_prefetch_is_what_starts_within_a_second(
     assert take(credits, want=1000) == prefetch
 
 
+def test_a_slow_job_counts_before_its_end() -> None:
+    credits = make(slots=4, prefetch=None)
+    assert not credits.still_runs("a", 60.0)  # none has ended: nothing is prefetched anyway
+    credits.add_ready("a", 4)
+    for _ in range(4):
+        credits.start("a")
+    credits.end("a", 0.9)
+    assert not credits.still_runs("a", 0.95)
+    assert take(credits, want=1000) > 0
+    assert credits.still_runs("a", 3.0)
+    credits.add_ready("a", 1)
+    assert take(credits, want=1000) == 0
+
+
 def test_automatic_prefetch_is_of_each_lane_by_itself() -> None:
     credits = make(slots=4, prefetch=None, weights={"quick": 1, "slow": 1})
     for lane, seconds in (("quick", 0.01), ("slow", 60.0)):

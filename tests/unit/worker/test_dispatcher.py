@@ -32,8 +32,8 @@ class HeldExecutor:
     def quiet(self) -> None: ...
     def stop(self, deadline: float) -> None: ...
 
-    def submit(self, call: Call, on_done: OnDone) -> None:
-        self.calls.append(call)
+    def submit(self, calls: Sequence[Call], on_done: OnDone) -> None:
+        self.calls += calls
 
     def cancel(self, call: Call) -> None:
         self.cancelled.append(call)
@@ -73,7 +73,7 @@ class Kit:
         return self.room >= 0
 
     def lose(self, lane: Lane, message: Message, reason: str) -> None:
-        message.lease.lost.set()
+        message.lease.lose()
         self.dispatcher.lost(lane, message)
 
     def _put(self, lane: Lane, message: Message, hidden_seconds: int | None) -> None:
@@ -481,3 +481,17 @@ def test_groups_of_a_standard_queue_share_the_slots_when_they_are_limited() -> N
     assert following is not None and bodies(following.messages) == ["g3"]
     kit.dispatcher.quiet()
     assert [entry[1] for entry in kit.diary[1:]] == [["g4"], ["g5"]]
+
+
+def test_a_call_that_runs_long_counts_once_before_its_end() -> None:
+    kit = Kit(slots=2)
+    kit.accept(message("quick"), message("slow"))
+    kit.end("quick")
+    (account,) = kit.credits._accounts.values()
+    kit.clock.advance(0.5)
+    kit.dispatcher.look_at_slow_calls()
+    assert account.run_seconds == 0.0
+    for _ in range(2):
+        kit.clock.advance(1.5)
+        kit.dispatcher.look_at_slow_calls()
+        assert account.run_seconds == pytest.approx(0.2)  # a tenth of the two seconds, once

@@ -74,7 +74,7 @@ def test_a_call_is_run_and_its_end_told(executor: Executor) -> None:
     ran: list[str] = []
     executor.start()
     ends = Ends()
-    executor.submit(FakeCall(lambda: ran.append(threading.current_thread().name)), ends)
+    executor.submit([FakeCall(lambda: ran.append(threading.current_thread().name))], ends)
     ends.wait(1)
     assert ran and ran[0] != threading.current_thread().name
 
@@ -83,7 +83,7 @@ def test_what_the_end_returns_is_run_next(executor: Executor) -> None:
     threads: list[int] = []
     calls = [FakeCall(lambda: threads.append(threading.get_ident())) for _ in range(3)]
     ends = Ends(*calls[1:])
-    executor.submit(calls[0], ends)
+    executor.submit([calls[0]], ends)
     ends.wait(3)
     assert ends.ended == calls
     assert len(set(threads)) == 1
@@ -100,7 +100,7 @@ def test_every_call_has_its_own_context_made_of_the_one_at_the_start(executor: E
     executor.start()
     VARIABLE.reset(token)
     ends = Ends(FakeCall(job))
-    executor.submit(FakeCall(job), ends)
+    executor.submit([FakeCall(job)], ends)
     ends.wait(2)
     assert seen == ["of the start", "of the start"]
 
@@ -112,8 +112,8 @@ def test_an_end_that_raises_does_not_end_the_executor(
         raise SystemExit
 
     ends = Ends()
-    executor.submit(FakeCall(lambda: None), broken)
-    executor.submit(FakeCall(lambda: None), ends)
+    executor.submit([FakeCall(lambda: None)], broken)
+    executor.submit([FakeCall(lambda: None)], ends)
     ends.wait(1)
     wait_until(lambda: "SystemExit" in caplog.text)
 
@@ -123,7 +123,7 @@ def test_the_verbs_of_an_executor(executor: Executor) -> None:
     executor.quiet()
     executor.quiet()
     ends = Ends()
-    executor.submit(FakeCall(lambda: None), ends)
+    executor.submit([FakeCall(lambda: None)], ends)
     ends.wait(1)
     executor.stop(soon())
     executor.stop(soon())
@@ -135,12 +135,12 @@ def test_as_many_threads_as_calls_at_once_and_no_more() -> None:
     barrier = threading.Barrier(4)
     ends = Ends()
     for _ in range(3):
-        executor.submit(FakeCall(lambda: barrier.wait(10)), ends)
+        executor.submit([FakeCall(lambda: barrier.wait(10))], ends)
     barrier.wait(10)
     ends.wait(3)
     wait_until(lambda: executor._idle == 3)
     for number in range(4, 20):
-        executor.submit(FakeCall(lambda: None), ends)
+        executor.submit([FakeCall(lambda: None)], ends)
         ends.wait(number)
         wait_until(lambda: executor._idle == 3)
     assert len(executor._threads) == 3
@@ -156,7 +156,7 @@ def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
         go_on.wait(10)
 
     call = FakeCall(job)
-    executor.submit(call, ends)
+    executor.submit([call], ends)
     assert started.wait(10)
     assert "go_on.wait" in stack_of(call)
     (thread,) = executor._threads
@@ -174,9 +174,25 @@ def test_without_more_threads_the_caller_does_the_work(monkeypatch: pytest.Monke
     ran: list[int] = []
     executor, ends = ThreadExecutor(), Ends()
     monkeypatch.setattr(threading.Thread, "start", no_more)
-    executor.submit(FakeCall(lambda: ran.append(threading.get_ident())), ends)
+    executor.submit([FakeCall(lambda: ran.append(threading.get_ident()))], ends)
     monkeypatch.undo()
     assert ran == [threading.get_ident()]
+
+
+def test_calls_that_come_together_wake_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor, ends = LoopExecutor(), Ends()
+    taken: list[int] = []
+    take_in = LoopExecutor._take_in
+
+    def counted(self: LoopExecutor) -> None:
+        taken.append(len(self._inbox))
+        take_in(self)
+
+    monkeypatch.setattr(LoopExecutor, "_take_in", counted)
+    executor.submit([FakeCall(lambda: None) for _ in range(10)], ends)
+    ends.wait(10)
+    executor.stop(soon())
+    assert taken == [10]
 
 
 def test_coroutines_wait_together() -> None:
@@ -190,7 +206,7 @@ def test_coroutines_wait_together() -> None:
             await asyncio.sleep(0)
 
     for _ in range(100):
-        executor.submit(FakeCall(job), ends)
+        executor.submit([FakeCall(job)], ends)
     ends.wait(100)
     executor.stop(soon())
 
@@ -208,7 +224,7 @@ def test_a_coroutine_can_be_cancelled_and_shows_where_it_is() -> None:
             cancelled.append(True)
 
     call = FakeCall(job)
-    executor.submit(call, ends)
+    executor.submit([call], ends)
     assert started.wait(10)
     assert "asyncio.sleep" in stack_of(call)
     executor.cancel(call)
@@ -229,11 +245,11 @@ def test_coroutines_that_still_run_are_cancelled_at_the_stop() -> None:
         finally:
             cleaned.append(True)
 
-    executor.submit(FakeCall(job), ends)
+    executor.submit([FakeCall(job)], ends)
     assert started.wait(10)
     executor.stop(soon())
     assert cleaned == [True]
-    executor.submit(FakeCall(job), ends)  # too late, and harmless
+    executor.submit([FakeCall(job)], ends)  # too late, and harmless
 
 
 def test_system_exit_in_a_side_task_leaves_the_loop_alive(
@@ -250,9 +266,9 @@ def test_system_exit_in_a_side_task_leaves_the_loop_alive(
             await asyncio.sleep(0)
         task.exception()
 
-    executor.submit(FakeCall(job), ends)
+    executor.submit([FakeCall(job)], ends)
     ends.wait(1)
-    executor.submit(FakeCall(lambda: None), ends)
+    executor.submit([FakeCall(lambda: None)], ends)
     ends.wait(2)
     executor.stop(soon())
     assert "tried to end the event loop" in caplog.text
@@ -264,7 +280,7 @@ def test_inline_runs_at_once_in_this_thread() -> None:
     ends = Ends(*calls[1:])
     executor = InlineExecutor()
     executor.start()
-    executor.submit(calls[0], ends)
+    executor.submit([calls[0]], ends)
     executor.cancel(calls[0])
     executor.quiet()
     executor.stop(0)
@@ -281,7 +297,7 @@ def test_inline_runs_a_coroutine_to_its_end() -> None:
         ran.append("to the end")
         assert not left_behind.done()
 
-    InlineExecutor(coroutines=True).submit(FakeCall(job), Ends())
+    InlineExecutor(coroutines=True).submit([FakeCall(job)], Ends())
     assert ran == ["to the end"]
 
 
@@ -301,7 +317,7 @@ def test_ctrl_c_in_an_inline_job_goes_up() -> None:
             return [ProcessingResult(False, error=KeyboardInterrupt())]
 
     with pytest.raises(KeyboardInterrupt):
-        InlineExecutor().submit(Interrupted(lambda: None), Ends())
+        InlineExecutor().submit([Interrupted(lambda: None)], Ends())
 
 
 def test_an_executor_is_made_when_its_first_call_comes() -> None:
@@ -318,7 +334,7 @@ def test_an_executor_is_made_when_its_first_call_comes() -> None:
     late.stop(0)
     assert made == []
     for name in "ab":
-        late.submit(FakeCall(lambda name=name: ran.append(name)), lambda *_: None)  # type: ignore[misc]  # a lambda
+        late.submit([FakeCall(lambda name=name: ran.append(name))], lambda *_: None)  # type: ignore[misc]  # a lambda
     assert (len(made), ran) == (1, ["a", "b"])
 
 
@@ -329,7 +345,7 @@ def test_jobs_of_a_late_executor_have_the_context_of_who_started_the_worker() ->
     executor.start()
     VARIABLE.reset(token)
     ended = threading.Event()
-    executor.submit(FakeCall(lambda: seen.append(VARIABLE.get())), lambda *_: ended.set())
+    executor.submit([FakeCall(lambda: seen.append(VARIABLE.get()))], lambda *_: ended.set())
     assert ended.wait(60)
     executor.stop(time.monotonic() + 60)
     assert seen == ["at the start"]
