@@ -61,11 +61,12 @@ def announce(
     shares: Sequence[QueueShare],
     settings: WorkerSettings,
     processes: int = 1,
+    processors_from: str | None = None,
 ) -> LogListener:
     """Say what begins, before the first request; what is returned logs what follows."""
     if not logs_as_json(invocation, daemon=True):
         # Line by line: the region may have to be looked for, and the first one shall not wait.
-        for line in _lines(env, apps, shares, settings, processes):
+        for line in _lines(env, apps, shares, settings, processes, processors_from):
             invocation.printer.note(line)
         return BannerLog(invocation.printer)
     logger.info("worker_starting", extra={"apps": list(apps), "worker": worker_name()})
@@ -101,6 +102,7 @@ def _lines(
     shares: Sequence[QueueShare],
     settings: WorkerSettings,
     processes: int,
+    processors_from: str | None,
 ) -> Iterator[str]:
     yield f"sqsw {version_of('sqsw')}   worker {worker_name()}"
     sources = [*apps, *(f"plugin {plugin}" for plugin in _plugins(env))]
@@ -110,7 +112,8 @@ def _lines(
     width = max(len(share.queue_name) for share in shares)
     for index, share in enumerate(shares):
         title = "" if index else "queues"
-        count = count_of(jobs[env.queue_client(share.queue_name).name], "job")
+        registered = processors_from or env.queue_client(share.queue_name).name
+        count = count_of(jobs[registered], "job")
         own = count_of(share.slots, "slot") if share.slots else f"weight {share.weight}"
         if share.group_slots is not None:
             own += f", {share.group_slots} a group"

@@ -134,7 +134,7 @@ def _run(
     shares = choose(env)
     processes, recycle = options["processes"], options["recycle"]
     policy = policy_maker(options["until_idle"], options["max_jobs"])
-    logs = announce(invocation, env, load.apps, shares, settings, processes)
+    logs = announce(invocation, env, load.apps, shares, settings, processes, choose.processors_from)
     with ExitStack() as stack:
         listeners = _listeners(stack, options)
         if load.is_shown:
@@ -178,7 +178,8 @@ def _run_reloading(
 
     env, shares = loaded_if_sound(load_here, choose) or (None, [])
     if env is not None:
-        announce(invocation, env, load.apps, shares, settings, options["processes"])
+        jobs_of = choose.processors_from
+        announce(invocation, env, load.apps, shares, settings, options["processes"], jobs_of)
     as_json = logs_as_json(invocation, daemon=True)
     with ExitStack() as stack:
         return run_supervised(

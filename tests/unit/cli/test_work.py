@@ -1,6 +1,7 @@
 """``sqsw work``; what signals do, as a process."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -57,8 +58,10 @@ def test_strict_tells_of_failed_and_unknown_jobs(sqsw: Sqsw) -> None:
 
 def test_dead_letters_are_worked_in_place(sqsw: Sqsw) -> None:
     sqsw("send emails_dead send_email to=a subject=x")
-    ran = sqsw("work myapp.tasks:env -Q emails_dead --processors-from emails --max-jobs 1 --json")
-    assert ran.objects[0]["done"] == 1
+    words = "work myapp.tasks:env -Q emails_dead --processors-from emails --max-jobs 1"
+    ran = sqsw(f"{words} --log-format console")
+    assert re.search(r"queues +emails_dead +[2-9] jobs", ran.err)
+    assert "1 done" in ran.err
     assert sqsw.visible("emails_dead") == 0
 
 
