@@ -35,7 +35,7 @@ def _may_be_there(group: bytes) -> bool:
             names = os.listdir(place or ".")
         except NotADirectoryError:  # an archive
             return True
-        except OSError:  # is not there, or is none of ours
+        except (OSError, ValueError):  # is not there, or is none of ours
             continue
         for name in names:
             if name.lower().endswith((".dist-info", ".egg-info")) or name.lower() == "egg-info":

@@ -78,12 +78,14 @@ class ClientSource:
         self._made: dict[_Kind, SQSClient] = {}
         self._own_session: Any = None
         self._pid = 0
+        #: whose boto3 session it is
+        self._root = self
         self._is_apart = False
 
     def apart(self) -> "ClientSource":
         """The same with short timeouts, and requests that nobody is told of: for who looks on."""
         other = copy.copy(self)
-        other._lock, other._made, other._on_request = threading.Lock(), {}, None
+        other._made, other._on_request = {}, None
         other._is_apart = True
         return other
 
@@ -136,13 +138,15 @@ class ClientSource:
 
     def _of_this_process(self, kind: _Kind) -> "SQSClient":
         # A connection that is shared with a parent process would mix up answers after a fork.
-        if self._pid != os.getpid() or kind not in self._made:
+        made = self._made
+        if self._pid != os.getpid() or kind not in made:
             with self._lock:
                 if self._pid != os.getpid():
-                    self._made, self._own_session, self._pid = {}, None, os.getpid()
-                if kind not in self._made:
-                    self._made[kind] = self._make(kind)
-        return self._made[kind]
+                    self._made, self._root._own_session, self._pid = {}, None, os.getpid()
+                made = self._made
+                if kind not in made:
+                    made[kind] = self._make(kind)
+        return made[kind]
 
     def refused(self) -> None:
         """Access was denied: look for other credentials, where somebody may have written them.
@@ -199,7 +203,7 @@ class ClientSource:
         with service_errors("use SQS"):
             session, keywords = self._session_and_keywords()
             # One session for all: its credentials may have cost somebody a code to type.
-            session = self._own_session = self._own_session or session
+            session = self._root._own_session = self._root._own_session or session
             if kind != "plain":
                 keywords["config"] = keywords["config"].merge(self._own_config(kind))
             try:

@@ -205,8 +205,8 @@ class Dispatcher:
             raise
         except BaseException:  # whatever it was, the slot has to go on to the next call
             logger.exception("the end of a job of %s failed", call.lane.name)
-            with self._lock:  # its policy may not have been told
-                self._may_start(call.lane, -len(call.messages))
+            with self._lock:  # its policy may not have been told of the others
+                self._may_start(call.lane, len(outcomes) - len(call.messages))
         finally:
             self._leave_slot(call, outcomes, now)
         return self._follow(call)

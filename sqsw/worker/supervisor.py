@@ -343,8 +343,8 @@ class Supervisor:
     # Duty 4.
 
     def _reload(self) -> None:
-        if self._sources is None or self._ending:
-            return
+        if self._sources is None or self._ending or self._quiet:
+            return  # nobody would begin in the place of those who drain
         changed = self._sources.changes()
         if changed:
             for place in self._places:

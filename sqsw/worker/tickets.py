@@ -17,8 +17,8 @@ from typing import Protocol
 
 from sqsw.shutdown_policies import NeverShutdown
 
-#: tickets that a child holds at most: far from what a pipe takes without a reader
-_MOST = 10_000
+#: tickets that a child holds at most: what any pipe takes without a reader
+_MOST = 4_000
 
 
 class Holder(Protocol):

@@ -176,6 +176,8 @@ def _run_reloading(
     def load_here() -> "SQSEnv":  # its processes say nothing of plugins
         return load_env(invocation, load.apps, plugins=load.plugins, daemon=True)
 
+    if not load.apps:  # no change of a file would bring any
+        _refuse_nothing(load.apps, load_here().registrations())
     env, shares = loaded_if_sound(load_here, choose) or (None, [])
     if env is not None:
         jobs_of = choose.processors_from

@@ -111,6 +111,7 @@ def test_a_job_that_is_registered_twice_stops_the_start(
     ("words", "code", "message"),
     [
         ("work", 2, "there is nothing to work"),
+        ("work --reload", 2, "there is nothing to work"),
         ("work myapp.models", 2, "there is nothing to work: no jobs are registered"),
         ("work myapp.task:env", 7, "cannot import 'myapp.task'"),
         ("work myapp.tasks:app", 7, "'myapp.tasks' has no SQSEnv named 'app'"),

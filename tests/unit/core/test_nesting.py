@@ -3,10 +3,15 @@
 import pytest
 
 from sqsw.core.nesting import MAX_NESTING, read_json
+from sqsw.local import validate
 
 
 def nested(depth: int) -> str:
     return "[" * depth + "]" * depth
+
+
+def test_the_embedded_sqs_has_the_same_limit_of_its_own() -> None:
+    assert validate.MAX_NESTING == MAX_NESTING
 
 
 def test_what_is_nested_up_to_the_limit_is_read() -> None:

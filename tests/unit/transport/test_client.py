@@ -137,9 +137,9 @@ def test_both_clients_share_the_credentials_of_one_session(monkeypatch: pytest.M
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     source = ClientSource(region="eu-west-1")
-    clients: list[Any] = [source.client, source.quick_client]
-    long, quick = (client._request_signer._credentials for client in clients)
-    assert long is quick is not None
+    clients: list[Any] = [source.client, source.quick_client, source.apart().client]
+    long, quick, apart = (client._request_signer._credentials for client in clients)
+    assert long is quick is apart is not None
 
 
 def test_a_session_that_is_not_boto3_s_has_one_client() -> None:

@@ -36,7 +36,7 @@ def test_one_child_never_holds_more_than_its_pipe_takes() -> None:
     budget = Budget(1_000_000, share=8)
     for _ in range(2):
         budget.hand_out([child])
-        assert child.given == 10_000
+        assert child.given == 4_000
 
 
 def test_what_is_used_is_filled_up_until_nothing_is_left() -> None:
