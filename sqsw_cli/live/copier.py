@@ -129,9 +129,9 @@ class Copier:
                 continue
             except OSError:  # a terminal that was closed: what is written goes nowhere
                 return
-            try:
+            try:  # noqa: SIM105 - to load contextlib takes as long as to load all of this
                 os.write(self._blocks, b".")
-            except OSError:  # noqa: SIM105 - contextlib would take longer to load than all of this
+            except OSError:
                 pass  # nobody waits for it: the worker is busy, or gone
 
 
