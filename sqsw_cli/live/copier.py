@@ -64,7 +64,8 @@ class Copier:
             # At once, so that nobody sees the terminal without the block.
             self._write(erase + lines + self._drawn(is_last=is_last))
         if 0 < len(data) < _LITTLE_BYTES and not is_last:
-            time.sleep(_PAUSE_SECONDS)  # many lines are few writes
+            # Many lines are few writes; but last words are there before a shell knows of a crash.
+            select.select(self._sources[1:], [], [], _PAUSE_SECONDS)
         return is_last
 
     def _ready(self, wait: float | None) -> list[int]:
