@@ -106,6 +106,8 @@ class Depths:
                 self.round()
                 wait = ROUND_SECONDS
         except BaseException:
+            if self._ending.is_set():
+                return  # what it asks through may be closed by now, and nobody looks
             for name in self._queues:  # no figures are better than old ones
                 self._tell(name, Depth())
             raise

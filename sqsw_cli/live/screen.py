@@ -1,145 +1,172 @@
 """The terminal while the live view is on: lines scroll above a block that is drawn anew.
 
 1. take      (stdout and stderr of this process, and of those that it starts, become a pipe)
-2. copy      (whole lines from the pipe to the terminal, twenty times a second)
-3. draw      (the block below them, four times a second where it has changed)
-4. give back (stdout and stderr, with the last block above the cursor)
+2. draw      (the block, four times a second; where it has changed, the copier gets it)
+3. give back (stdout and stderr, with the last block above the cursor)
 
-What writes there, by ``print``, a log, a C library or a child, needs not know of it, and waits for
-the terminal no more than without it. Nothing that a terminal has to be told at the end is ever set:
-no mode, no hidden cursor. It rests in an empty line at the top of the block and not at its end,
-since a terminal that is made narrower wraps lines, but takes the cursor with its own.
+A process of its own, the copier, takes lines from the pipe to the terminal and has the block below
+them. So what writes there, by ``print``, a log, a C library or a child, needs not know of it, and
+is seen whatever happens to this process. Nothing that a terminal has to be told at the end is ever
+set: no mode, no hidden cursor. It rests in an empty line at the top of the block and not at its
+end, since a terminal that is made narrower wraps lines, but takes the cursor with its own.
 """
 
 import fcntl
 import logging
 import os
+import select
+import signal
+import socket
+import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import click
 
+from sqsw_cli.live import copier
+from sqsw_cli.live.copier import LAST, NEXT, Copier
+
 logger = logging.getLogger(__name__)
 
-#: seconds between two looks into the pipe, between two looks at the figures, and until a line is
-#: shown that has no end
-_COPY_SECONDS, _DRAW_SECONDS, _LINE_SECONDS = 0.05, 0.25, 1.0
+#: seconds between two looks at the figures, and that the terminal may take nothing at the end
+_DRAW_SECONDS, _END_SECONDS = 0.25, 2.0
 
-#: bytes that are kept between two looks, where the system allows it; of one line; of one write
-_PIPE_BYTES, _LINE_BYTES, _WRITE_BYTES = 1 << 20, 1 << 16, 1 << 14
-
-#: seconds that the terminal may take nothing at the end
-_END_SECONDS = 2.0
+#: bytes that are kept for the copier, where the system allows it
+_PIPE_BYTES = 1 << 20
 
 #: What the block is, in a terminal with so many columns and lines.
 Draw = Callable[[int, int], Sequence[str]]
 
 
 class Screen:
-    """Has the terminal from :meth:`take` to :meth:`give_back`."""
+    """Has the terminal from :meth:`take` to :meth:`give_back`, or as long as there is a copier."""
 
     def __init__(self, draw: Draw) -> None:
         self._draw = draw
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name="sqsw-screen", daemon=True)
-        self._rest = b""
-        self._rest_since = 0.0
-        self._block: bytes = b""
-        self._draw_at = 0.0
-        self._moved_at = 0.0
+        self._ours: tuple[int, int] | None = None
+        self._unsent = b""
 
     def take(self) -> None:
         """Begin."""
         _flush()
-        self._stdout, self._terminal = os.dup(1), os.dup(2)
+        self._blocks, theirs = socket.socketpair()
+        self._blocks.setblocking(False)
+        # A child that a job forks would keep it open, and hide a crash of this process.
+        os.register_at_fork(after_in_child=self._blocks.close)
+        # Nobody reads here: it is kept so that no writer fails where the copier dies.
         self._pipe, end = os.pipe()
-        os.set_blocking(self._pipe, False)
         with suppress(OSError, AttributeError):  # not on every system, and not without limit
             fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        os.dup2(end, 1)
-        os.dup2(end, 2)
-        os.close(end)
-        self._thread.start()
+        try:
+            with theirs:
+                self._copier = _start(self._pipe, theirs.fileno())
+            self._ours = (os.dup(1), os.dup(2))
+            os.dup2(end, 1)
+            os.dup2(end, 2)
+            self._thread.start()
+        except OSError as error:
+            logger.warning("there is no live view, its process cannot be started: %s", error)
+        finally:
+            os.close(end)
 
     def give_back(self) -> None:
         """End; what has been written is shown, and below it the block as it is now."""
-        self._ending.set()
-        self._moved_at = time.monotonic()
-        while self._thread.is_alive() and time.monotonic() - self._moved_at < _END_SECONDS:
-            self._thread.join(_COPY_SECONDS)
+        if self._ours is None:
+            return
         _flush()
-        os.dup2(self._stdout, 1)
-        os.dup2(self._terminal, 2)
-        if self._thread.is_alive():
-            return  # in the middle of a write: somebody has stopped the terminal
-        self._show(is_last=True)
-        for descriptor in (self._stdout, self._terminal, self._pipe):
-            os.close(descriptor)
+        self._restore(*self._ours)
+        self._ending.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _restore(self, stdout: int, terminal: int) -> None:
+        os.dup2(stdout, 1)
+        os.dup2(terminal, 2)
 
     def _work(self) -> None:
-        while not self._ending.wait(_COPY_SECONDS):
-            self._show()
-
-    def _show(self, *, is_last: bool = False) -> None:
-        now = time.monotonic()
-        lines = self._lines(now, is_last=is_last)
-        block = self._block
-        if is_last or now >= self._draw_at:
-            self._draw_at = now + _DRAW_SECONDS
-            block = self._drawn(is_last=is_last)
-        if lines or is_last or block != self._block:
-            self._block = block
-            # At once, so that nobody sees the terminal without the block.
-            self._write(b"\r\x1b[J" + lines + block)
-
-    def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        with suppress(OSError):  # a terminal that was closed: what is written goes nowhere
-            while rest:
-                rest = rest[os.write(self._terminal, rest[:_WRITE_BYTES]) :]
-                self._moved_at = time.monotonic()
-
-    def _lines(self, now: float, *, is_last: bool) -> bytes:
-        """What was written, up to the end of its last line."""
-        parts = []
-        with suppress(BlockingIOError):
-            while part := os.read(self._pipe, _PIPE_BYTES):
-                parts.append(part)
-        if parts:
-            self._rest += b"".join(parts)
-            self._rest_since = now
-        whole, end, rest = self._rest.rpartition(b"\n")
-        is_old = now - self._rest_since > _LINE_SECONDS or len(rest) > _LINE_BYTES
-        if rest and (is_last or is_old):
-            whole, end, rest = self._rest, b"\n", b""
-        self._rest = rest
-        return whole + end
-
-    def _drawn(self, *, is_last: bool) -> bytes:
         try:
-            size = os.get_terminal_size(self._terminal)
+            self._feed()
+        except ConnectionError:
+            if self._copier.wait() == 0:
+                return  # the last block is on the terminal
+        else:
+            self._copier.returncode = 0  # somebody has stopped the terminal: it ends after us
+            return
+        assert self._ours is not None
+        self._restore(*self._ours)
+        logger.error("the live view ends: its process has died")
+        # Children have the pipe still, and some of what was written is in it.
+        rest = Copier(self._pipe, self._ours[1], self._blocks.fileno())
+        threading.Thread(target=rest.run, name="sqsw-copier", daemon=True).start()
+
+    def _feed(self) -> None:
+        """Send blocks, and wait until the last one is drawn.
+
+        Raises
+        ------
+        ConnectionError
+            The copier has ended.
+        """
+        sent = b""
+        while not self._ending.is_set():
+            self._hear()
+            if not self._unsent and (drawn := self._drawn()) != sent:
+                self._unsent, sent = drawn + NEXT, drawn
+            self._send()
+            self._ending.wait(_DRAW_SECONDS)
+        self._unsent += self._drawn() + LAST
+        while any(ready := self._ready()):
+            if ready[1]:
+                self._send()
+            if ready[0]:
+                self._hear()
+
+    def _ready(self) -> tuple[list[socket.socket], list[socket.socket], list[socket.socket]]:
+        both = [self._blocks]
+        return select.select(both, both if self._unsent else [], [], _END_SECONDS)
+
+    def _send(self) -> None:
+        with suppress(BlockingIOError):  # a slow terminal: blocks are left out
+            self._unsent = self._unsent[self._blocks.send(self._unsent) :]
+
+    def _hear(self) -> None:
+        with suppress(BlockingIOError):
+            if not self._blocks.recv(_PIPE_BYTES):
+                raise ConnectionResetError("the copier has ended")
+
+    def _drawn(self) -> bytes:
+        assert self._ours is not None
+        try:
+            size = os.get_terminal_size(self._ours[1])
         except OSError:
             return b""  # there is no terminal any more
-        columns = _columns(size.columns)
         try:
             # One line is the empty one above, one is left for what scrolls.
-            lines = self._draw(columns, (size.lines or 24) - 2)
-        except Exception:  # what is copied must go on, or everything that writes would stop
+            lines = self._draw(_columns(size.columns), (size.lines or 24) - 2)
+        except Exception:  # the work goes on
             logger.exception("the live view ends")
             self._draw = lambda columns, lines: ()
             lines = ()
-        if not lines:
-            return b""
-        text = "".join(f"\r\n{line}" for line in lines)
-        if is_last:
-            return f"{text}\r\n".encode()
-        # The terminal may be wider than a person wants it to be, but it wraps at its own width.
-        wide = size.columns or columns
-        height = sum(max(1, -(-len(click.unstyle(line)) // wide)) for line in lines)
-        return f"{text}\x1b[{height}A\r".encode()
+        return "".join(f"{len(click.unstyle(line))} {line}\n" for line in lines).encode()
+
+
+def _start(output: int, blocks: int) -> "subprocess.Popen[bytes]":
+    # No signal ends it, also before its first line, and none that is for the group reaches it: it
+    # ends after those that write.
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", copier.__file__, str(blocks)],
+            stdin=output,
+            pass_fds=[blocks],
+            start_new_session=True,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _columns(there: int) -> int:

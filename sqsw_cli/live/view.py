@@ -52,9 +52,9 @@ def live_view(
         lambda columns, lines: lines_of(figures.look(), columns, lines, colored=colored)
     )
     depths = Depths(DepthReader(env), queues, figures.told, figures.is_up)
-    screen.take()
-    depths.start()
     try:
+        screen.take()
+        depths.start()
         yield figures
     finally:
         depths.stop()

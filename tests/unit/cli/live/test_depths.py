@@ -9,7 +9,7 @@ from sqsw.core.events import RequestSent
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
-from sqsw.sqs_manage.depth import DepthReader
+from sqsw.sqs_manage.depth import DepthReader, QueueDepth
 from sqsw_cli.live.depths import AGAIN_SECONDS, Depths
 from sqsw_cli.live.figures import Depth
 from tests.unit.sqs_manage.faults import Faults
@@ -95,3 +95,27 @@ def test_the_thread_begins_with_a_worker_and_ends_with_the_view(asked: Asked) ->
     depths.stop()
     depths._thread.join(20)
     assert not depths._thread.is_alive()
+
+
+class Closing:
+    """Answers once nobody waits any more, with what a closed session raises."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.is_closed = threading.Event(), threading.Event()
+
+    def read(self, queue: str) -> QueueDepth:
+        self.is_asked.set()
+        self.is_closed.wait(20)
+        raise ValueError("I/O operation on closed file")
+
+
+def test_an_answer_that_comes_after_the_end_says_nothing() -> None:
+    reader, told, up = Closing(), list[str](), threading.Event()
+    up.set()
+    depths = Depths(reader, {"reports": "reports"}, lambda name, _: told.append(name), up)  # type: ignore[arg-type]  # as DepthReader
+    depths.start()
+    assert reader.is_asked.wait(20)
+    depths.stop()
+    reader.is_closed.set()
+    depths._thread.join(20)  # an error in a thread is one of pytest's
+    assert not depths._thread.is_alive() and not told
