@@ -71,6 +71,11 @@ class Terminal:
         self._set_size(columns, self.screen.lines)
         self.screen.resize(columns=columns)
 
+    def hang_up(self) -> None:
+        """Close it, as somebody does who closes a window."""
+        os.close(self._ours)
+        self._ours = os.open(os.devnull, os.O_RDWR)
+
     def press(self, keys: str) -> None:
         """Type."""
         os.write(self._ours, keys.encode())

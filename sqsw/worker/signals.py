@@ -11,6 +11,8 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Literal, NamedTuple
 
+from sqsw.worker.hangup import ControllingTerminal
+
 #: ``drain`` and ``quiet`` as in the command line's table of signals, ``slots``: show what runs,
 #: ``reload``: replace the processes, where there is a supervisor, ``look``: only wake up, ``fail``:
 #: a role cannot go on; ``force``: stop now.
@@ -78,6 +80,9 @@ def become_child() -> None:
         # would end a child that has no worker yet.
         ends = number == signal.SIGTERM
         signal.signal(number, signal.SIG_DFL if ends else signal.SIG_IGN)
+    terminal = ControllingTerminal()
+    # The supervisor drains where a terminal is closed; its children only write there no more.
+    signal.signal(signal.SIGHUP, lambda *_: terminal.let_go_if_gone())
     # Its default would leave a core behind.
     signal.signal(FORCE, lambda *_: os._exit(128 + FORCE))
 
@@ -86,8 +91,8 @@ class SignalInbox:
     """Notices for the main thread: from signals, and by ``post`` from any thread.
 
     As a context manager it takes the signals over, in the main thread only, and gives them back at
-    the end. SIGINT and SIGHUP stay ignored where they are at the beginning: under ``nohup``, and in
-    the children of a supervisor.
+    the end. SIGINT and SIGHUP stay ignored where they are at the beginning, under ``nohup``; and in
+    the children of a supervisor they are left as they are.
     """
 
     def __init__(self) -> None:
@@ -96,6 +101,8 @@ class SignalInbox:
         self._former: dict[signal.Signals, Any] = {}
         self._former_fd = -1
         self._told_to_drain = False
+        self._terminal = ControllingTerminal()
+        self._has_hung_up = False
 
     def __enter__(self) -> "SignalInbox":
         self._doors = socket.socketpair()
@@ -110,8 +117,8 @@ class SignalInbox:
                 self._doors[1].fileno(), warn_on_full_buffer=False
             )
             for number in (*VERBS, FORCE) if _Role.is_child else VERBS:
-                ignored = signal.getsignal(number) is signal.SIG_IGN
-                if not (ignored and number in (signal.SIGINT, signal.SIGHUP)):
+                is_left = _Role.is_child or signal.getsignal(number) is signal.SIG_IGN
+                if not (is_left and number in (signal.SIGINT, signal.SIGHUP)):
                     self._former[number] = signal.signal(number, self._on_signal)
         return self
 
@@ -163,4 +170,9 @@ class SignalInbox:
         if sign is signal.SIGTERM and _Role.is_child and self._told_to_drain:
             return  # from outside, beside the one of the supervisor: still one drain
         self._told_to_drain = self._told_to_drain or sign is signal.SIGTERM
-        self._notices.append(Notice(VERBS.get(sign, "force"), sign.name))
+        verb = VERBS.get(sign, "force")
+        if sign is signal.SIGHUP and self._terminal.let_go_if_gone():
+            # Once: the system says it, and the shell says it again.
+            verb = "look" if self._has_hung_up else "drain"
+            self._has_hung_up = True
+        self._notices.append(Notice(verb, sign.name))

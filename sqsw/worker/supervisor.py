@@ -372,6 +372,9 @@ class Supervisor:
             for place in self._places:
                 place.start_at = None
             for child in self._children():
+                if notice.reason == signal.SIGHUP.name:
+                    # The terminal was closed: the system tells only one of us, no shell the others.
+                    child.signal(signal.SIGHUP)
                 self._ask_to_end(child)
             return True
         if notice.verb in _FORWARDED:

@@ -40,6 +40,8 @@ def wait():
     while not Path("go-on").exists():
         time.sleep(0.01)
 
+    print("printed at the end")
+
 @env.processor("emails", "fail")
 def fail():
     raise ValueError("no such address")
@@ -160,3 +162,20 @@ def test_it_is_for_terminals_and_for_nobody_who_says_otherwise(
         assert not wanted(quiet=True) and not wanted(json=True)
         assert not wanted(log_format="console") and not wanted(log_format="json")
     os.close(ours)
+
+
+@pytest.mark.parametrize(
+    "words", ["", "--log-format console", "--log-format console --processes 2"]
+)
+def test_a_terminal_that_is_closed_ends_the_work_and_harms_no_job(sqsw: Sqsw, words: str) -> None:
+    with working(sqsw, f"-Q emails -c 1 {words}") as terminal:
+        sqsw("send emails wait")
+        terminal.wait_until(lambda: sqsw("inspect emails --json").objects[0]["in_flight"] == 1)
+        terminal.hang_up()
+        time.sleep(2 * ECHO_SECONDS)
+        os.kill(terminal.process.pid, signal.SIGHUP)  # the shell says it again
+        sqsw("send emails talk")
+        (sqsw.home / "go-on").touch()
+        terminal.process.wait(30)
+        left = sqsw("inspect emails emails_dead --json").objects
+        assert [(queue["visible"], queue["in_flight"]) for queue in left[:2]] == [(1, 0), (0, 0)]
