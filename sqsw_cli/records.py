@@ -42,7 +42,17 @@ KEYS: dict[str, tuple[str, ...]] = {
 #: The counters in the summary of each command.
 COUNTERS: dict[str, tuple[str, ...]] = {
     "send": ("sent", "failed"),
-    "work": ("done", "failed", "retried", "unknown", "released", "lease_lost", "stopped_by"),
+    "work": (
+        "done",
+        "failed",
+        "retried",
+        "unknown",
+        "released",
+        "lease_lost",
+        "unfinished",
+        "stopped_by",
+        "forced",
+    ),
     "redrive": ("moved", "skipped", "failed"),
     "purge": ("deleted", "skipped", "failed"),
 }

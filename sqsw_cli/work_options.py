@@ -213,8 +213,9 @@ def summary_of(report: "WorkerReport", seconds: float) -> str:
     """One line for a person: what was done, and what it cost."""
     ended = report.done + report.failed + report.retried + report.unknown
     each = f", {report.requests / ended:.2f} a job" if ended else ""
+    unfinished = f", {report.unfinished} put back while they ran" if report.unfinished else ""
     return (
         f"{report.done} done, {report.failed} failed, {report.retried} retried, "
-        f"{report.unknown} unknown in {elapsed(seconds)}; "
+        f"{report.unknown} unknown{unfinished} in {elapsed(seconds)}; "
         f"{count_of(report.requests, 'request')}{each}"
     )

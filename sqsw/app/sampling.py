@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from sqsw.codecs.table import get_codec
 from sqsw.core.arguments import validate_arguments
-from sqsw.core.errors import SQSError
+from sqsw.core.errors import ContentTypeRefused, SQSError
 from sqsw.core.wording import counted
 from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue
@@ -52,8 +53,8 @@ def check_sample(
         what,
         "fail",
         f"of {messages}: " + "; ".join(_most_common(troubles)),
-        "before this release runs: register the job for this queue, or give what a function needs "
-        "a default",
+        "before this release runs: register the job for this queue, give what a function needs a "
+        "default, or accept the content type",
     )
 
 
@@ -71,6 +72,11 @@ def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
         return None if queue.processor is not None else "for which no function is registered"
     if view.job is None:
         return "without a job name"
+    if isinstance(queue, JobQueue) and view.content_type is not None:
+        try:
+            get_codec(view.content_type, queue.accept)
+        except ContentTypeRefused as error:
+            return f"whose {error.message}"
     if not isinstance(queue, JobQueue) or view.job not in queue.processors:
         return f"of the job {view.job!r}, which is not registered"
     if view.args is None:  # what is not decoded here cannot be compared

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.wording import nearest
 from sqsw.sqs_manage.message_view import MessageView, format_time
 
 _FILTER = re.compile(r"\s*([^\s=!<>~]+)\s*(<=|>=|!=|!~|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
@@ -54,8 +55,8 @@ class Filter:
         Raises
         ------
         SettingsError
-            There is no operator, or the value is no regular expression or no time where one is
-            needed, or a number that is too long.
+            There is no operator, or no message has such a path; or the value is no regular
+            expression or no time where one is needed, or a number that is too long.
         """
         match = _FILTER.fullmatch(text)
         if match is None:
@@ -65,6 +66,7 @@ class Filter:
                 next="for example: --filter args.customer=acme or --filter 'receives<5'",
             )
         path, operator, value = match.groups()
+        _refuse_unknown(path)
         pattern = None
         if operator in ("~", "!~"):
             try:
@@ -158,6 +160,19 @@ class Selection:
 
 #: Selects every message.
 EVERYTHING = Selection()
+
+
+def _refuse_unknown(path: str) -> None:
+    """A path that no message has would mean none of them, or all with ``!=``."""
+    known = [one.name for one in fields(MessageView)]
+    first = path.partition(".")[0]
+    if first not in known:
+        meant = nearest(first, known)
+        raise SettingsError(
+            f"{path!r} is no path into a message",
+            why=f"it begins with one of {', '.join(known)}",
+            next=f"did you mean {meant + path[len(first) :]!r}?" if meant else None,
+        )
 
 
 def _job_matches(wanted: str, job: str | None) -> bool:

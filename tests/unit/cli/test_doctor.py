@@ -1,6 +1,7 @@
 """``sqsw doctor``."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -69,18 +70,22 @@ def test_warnings_count_where_it_is_strict(sqsw: Sqsw) -> None:
     assert sqsw("doctor emails --strict").code == 8
 
 
-def test_a_sample_finds_what_this_release_could_not_run(sqsw: Sqsw) -> None:
+def test_a_sample_finds_what_this_release_could_not_run(sqsw: Sqsw, home: Path) -> None:
     sqsw("create-queue emails --dlq emails_dead")
     sqsw("send emails send_email to=a")
     sqsw("send emails unknown_job")
     sqsw("send emails send_email to=a subject=b surplus=c")  # dropped by a worker: no trouble
+    old = {"job": "send_email", "body": "gAJ9", "content_type": "pickle_compat"}
+    (home / "old.jsonl").write_text(json.dumps(old))
+    sqsw("send emails --from old.jsonl")
     ran = sqsw("doctor emails --app myapp.tasks:env --sample 10 --json")
     assert ran.code == 8
     (sample,) = [one for one in ran.objects if one["name"] == "emails: sample"]
-    assert "of 3 messages: 1 of" in sample["detail"]
+    assert "of 4 messages: 1 of" in sample["detail"]
     assert "misses the argument(s) subject" in sample["detail"]
     assert "'unknown_job', which is not registered" in sample["detail"]
-    assert sqsw.visible("emails") == 3
+    assert "1 whose content type 'pickle_compat' is not accepted" in sample["detail"]
+    assert sqsw.visible("emails") == 4
 
 
 def test_an_app_that_cannot_be_loaded_is_one_failure_among_the_checks(sqsw: Sqsw) -> None:

@@ -104,12 +104,25 @@ def test_a_filter_holds(text: str, args: dict[str, Any], holds: bool) -> None:
         ("job=send_email", True),
         ("context.user=null", True),
         ("body~ex", True),
-        ("did=null", True),
-        ("__class__=null", True),
+        ("attributes.here=null", True),
     ],
 )
 def test_a_path_begins_with_a_key_of_the_message(text: str, holds: bool) -> None:
     assert Filter.parse(text).matches(view()) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("arg.n!=3", "did you mean 'args.n'?"),
+        ("argsn>=4", "did you mean 'args'?"),
+        ("__class__=1", None),
+    ],
+)
+def test_a_path_that_no_message_has_is_refused(text: str, meant: str | None) -> None:
+    with pytest.raises(SettingsError, match="is no path into a message") as caught:
+        Filter.parse(text)
+    assert caught.value.next == meant
 
 
 @pytest.mark.parametrize(
