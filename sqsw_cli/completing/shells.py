@@ -41,10 +41,10 @@ class Bash(BashComplete):
         items = super().get_completions(args, incomplete)
         replaced = os.environ["COMP_CWORD"]
         stays = incomplete.removesuffix(replaced) if incomplete.endswith(replaced) else ""
-        if stays.startswith("-"):
-            stays = stays.partition("=")[2]  # click answers without the option
+        option, sign, _ = incomplete.partition("=")
+        left_out = option + sign if sign and option.startswith("-") else ""  # by click
         for item in items:
-            item.value = item.value.removeprefix(stays)
+            item.value = f"{left_out}{item.value}".removeprefix(stays)
         return [item for item in items if item.value]
 
 

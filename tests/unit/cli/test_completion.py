@@ -137,6 +137,14 @@ def test_bash_replaces_only_what_stands_behind_the_last_sign() -> None:
             "inspect --tasks --app=myapp.tasks:e\t": "<--app=myapp.tasks:env>",
         }.items():
             assert f"{expected}\r\n" in shell.until(f"sqsw {typed}\n", ">\r\n")
+        # Where it is told not to split words at these signs, the whole word is replaced.
+        shell.until('COMP_WORDBREAKS=${COMP_WORDBREAKS//[=:]}; echo re""ady\n', "ready\r\n")
+        for typed, expected in {
+            "work --queue=rep\t": "<work><--queue=reports>",
+            "work --app=myapp.tasks:\t": "<--app=myapp.tasks:env>",
+            "work myapp.tasks:\t": "<work><myapp.tasks:env>",
+        }.items():
+            assert f"{expected}\r\n" in shell.until(f"sqsw {typed}\n", ">\r\n")
 
 
 def test_fish_completes_what_is_there() -> None:
