@@ -32,7 +32,12 @@ class WithGlobals(click.Command):
         self.examples = examples
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, with_plain_local(args))
+        try:
+            return super().parse_args(ctx, with_plain_local(args))
+        except click.UsageError as error:
+            # The parser of click does not say in which command it is; the help of that one helps.
+            error.ctx = error.ctx or ctx
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own: list[tuple[str, str]] = []

@@ -166,11 +166,12 @@ class JobQueue(GenericQueue):
         """
         known, fn = self.processors.get(job_name), function_of(fn)
         if known is not None and place_of(known.fn) != place_of(fn):
+            first, second = self.sources[job_name], self.env.registration_source
             raise TaskAlreadyRegistered(
                 f"job '{self.name}.{job_name}' is registered twice",
-                why=f"by {place_of(known.fn)} ({self.sources[job_name]}) "
-                f"and {place_of(fn)} ({self.env.registration_source})",
-                next="rename one, or start with --no-plugins",
+                why=f"by {place_of(known.fn)} ({first}) and {place_of(fn)} ({second})",
+                next="rename one"
+                + ("" if first == second == "app" else ", or start with --no-plugins"),
             )
 
     def get_processor(self, job_name: str) -> Processor | None:

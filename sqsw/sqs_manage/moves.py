@@ -9,7 +9,7 @@ from typing import Any
 from sqsw.core.errors import Busy, RedriveError, SettingsError, SQSError
 from sqsw.core.wording import counted
 from sqsw.sqs_manage.host import ManageHost
-from sqsw.sqs_manage.queue_calls import arn_of, is_unknown_operation
+from sqsw.sqs_manage.queue_calls import arn_of, is_unknown_operation, where_to
 from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
 
@@ -106,7 +106,7 @@ class MoveBySQS:
             if _says(error, "configured as a dead letter queue"):
                 if target is not None:
                     return False
-                raise _not_a_dead_letter_queue(self._queue) from error
+                raise _not_a_dead_letter_queue(self._env, self._queue) from error
             if _says(error, "already a task running"):
                 raise _running_already(self._env, self._queue, self._source_arn) from error
             raise
@@ -208,11 +208,11 @@ def _says(error: SQSError, words: str) -> bool:
     return words in (error.why or "").lower()
 
 
-def _not_a_dead_letter_queue(queue: QueueClient) -> RedriveError:
+def _not_a_dead_letter_queue(env: ManageHost, queue: QueueClient) -> RedriveError:
     return RedriveError(
         f"{queue.name!r} is not the dead-letter queue of any queue",
         why="a move without a filter is done by SQS, which only moves out of dead-letter queues",
-        next=f"say where to: sqsw redrive {queue.name} --to QUEUE",
+        next=where_to(env, queue),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqsw.core.errors import SQSError
 from sqsw.core.nesting import read_json
 from sqsw.sqs_manage.host import ManageHost
+from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
 
@@ -87,3 +88,13 @@ def redrive_target(attributes: Mapping[str, str]) -> tuple[str | None, int | Non
         raise SQSError("cannot read the RedrivePolicy of a queue", why=str(error)) from error
     arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
     return arn, int(count) if count is not None else None
+
+
+def where_to(env: ManageHost, queue: QueueClient) -> str:
+    """What to do instead, where somebody redrives a queue that is nobody's dead-letter queue."""
+    arn, _ = redrive_target(queue.attributes("RedrivePolicy"))
+    if arn is None:
+        return f"say where to: sqsw redrive {queue.name} --to QUEUE"
+    # Most likely its dead letters were meant: "--to" would move jobs that are yet to run.
+    dead = env.name_of(name_of_arn(arn))
+    return f"its dead-letter queue is {dead}: sqsw redrive {dead}"

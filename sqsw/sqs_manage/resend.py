@@ -15,6 +15,7 @@ from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.peek import look
 from sqsw.sqs_manage.picking import Picked, Picker
+from sqsw.sqs_manage.queue_calls import where_to
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
 from sqsw.transport.batches import EntryFailure, split_entries
@@ -132,6 +133,7 @@ class _Routes:
         self._target = target
         self._known: dict[str, QueueClient | RedriveError] = {}
         self._sources: list[str] | None = None
+        self._next = "say where to"
 
     def destination_of(self, message: Message) -> QueueClient:
         """The queue that this dead letter goes to.
@@ -172,6 +174,8 @@ class _Routes:
     def _only_source(self) -> str:
         if self._sources is None:
             self._sources = self._queue.dead_letter_sources()
+            if not self._sources:
+                self._next = where_to(self._env, self._queue)
         if len(self._sources) == 1:
             return self._sources[0]
         names = ", ".join(sorted(self._env.name_of(name_of_url(url)) for url in self._sources))
@@ -180,7 +184,7 @@ class _Routes:
             why=f"{self._queue.name!r} is the dead-letter queue of {names}"
             if names
             else f"{self._queue.name!r} is not the dead-letter queue of any queue",
-            next="say where to",
+            next=self._next,
             code="NoSource",
         )
 

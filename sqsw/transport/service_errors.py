@@ -8,6 +8,7 @@ from sqsw.core.errors import (
     AccessDenied,
     Busy,
     ConnectionFailed,
+    MessageRefused,
     QueueNotFound,
     SettingsError,
     SQSError,
@@ -101,6 +102,14 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
             f"not allowed to {doing}",
             why=reason,
             next="check the credentials in use and what their policy allows",
+            code=short,
+        )
+    if "ContentBasedDeduplication" in reason and "MessageDeduplicationId" in reason:
+        return MessageRefused(
+            f"{queue_name!r} needs a deduplication id",
+            why=reason,
+            next="give one with _deduplication_id=, or turn on content-based deduplication: "
+            f"sqsw create-queue {queue_name} --content-dedup --update",
             code=short,
         )
     if short == "QueueDeletedRecently":

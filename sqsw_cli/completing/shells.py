@@ -1,12 +1,16 @@
 """The scripts of click, taught not to put a space behind ``key=``, and to read bash's words."""
 
+import os
+
 import click
 from click.shell_completion import (
     BashComplete,
+    CompletionItem,
     ShellComplete,
     ZshComplete,
     add_completion_class,
     get_completion_class,
+    split_arg_string,
 )
 
 #: what the scripts set to ask for completions
@@ -15,18 +19,33 @@ COMPLETE_VARIABLE = "_SQSW_COMPLETE"
 
 @add_completion_class
 class Bash(BashComplete):
-    """bash splits words at ``=`` and ``:`` too, and puts a space behind what it completed."""
+    """bash splits words at ``=`` and ``:`` too, and puts a space behind what it completed.
+
+    So the script sends the line as it was typed, and the part of its last word that bash replaces.
+    """
 
     source_template = BashComplete.source_template.replace(
         "COMPREPLY+=($value)",
         'COMPREPLY+=("$value")\n            [[ $value == *= ]] && compopt -o nospace',
+    ).replace(
+        'COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD',
+        'COMP_WORDS="${COMP_LINE:0:COMP_POINT}" COMP_CWORD="$2"',
     )
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        args, incomplete = super().get_completion_args()
-        words = _joined([*args, incomplete])
-        # bash replaces only what stands behind the last sign that it splits at.
-        return words[:-1], words[-1]
+        line = os.environ["COMP_WORDS"]
+        words = split_arg_string(line)[1:]
+        return words, words.pop() if words and not line[-1].isspace() else ""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        items = super().get_completions(args, incomplete)
+        replaced = os.environ["COMP_CWORD"]
+        stays = incomplete.removesuffix(replaced) if incomplete.endswith(replaced) else ""
+        option, sign, _ = incomplete.partition("=")
+        left_out = option + sign if sign and option.startswith("-") else ""  # by click
+        for item in items:
+            item.value = f"{left_out}{item.value}".removeprefix(stays)
+        return [item for item in items if item.value]
 
 
 @add_completion_class
@@ -50,16 +69,3 @@ def script_of(shell: str, command: click.Command, variable: str) -> str:
     maker: type[ShellComplete] | None = get_completion_class(shell)
     assert maker is not None, shell
     return f"{maker(command, {}, 'sqsw', variable).source().rstrip()}\n"
-
-
-def _joined(words: list[str]) -> list[str]:
-    """Words as they were typed: bash splits ``--queue=emails`` into three."""
-    joined: list[str] = []
-    open_ended = False
-    for word in words:
-        if joined and (open_ended or (word and word[0] in "=:")):
-            joined[-1] += word
-        else:
-            joined.append(word)
-        open_ended = bool(word) and word[-1] in "=:" and len(word) == 1
-    return joined

@@ -62,6 +62,16 @@ def test_underscored_keywords_are_about_the_message(fifo_jobs: JobQueue) -> None
         task.delay("ann", _deduplication_id="d2", _delay_seconds=5)
 
 
+def test_a_missing_deduplication_id_is_asked_for(fifo_jobs: JobQueue) -> None:
+    task = fifo_jobs.connect_processor("send_email", send_email)
+    with pytest.raises(MessageRefused, match="needs a deduplication id") as caught:
+        task.delay("ann", _group_id="g")
+    assert caught.value.next == (
+        "give one with _deduplication_id=, or turn on content-based deduplication: "
+        "sqsw create-queue jobs.fifo --content-dedup --update"
+    )
+
+
 def test_other_underscored_keywords_belong_to_the_function(jobs: JobQueue) -> None:
     def odd(_private: int) -> None: ...
 

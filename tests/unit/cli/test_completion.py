@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -42,26 +43,21 @@ def needs(shell: str) -> str:
 
 def in_bash(*words: str) -> list[str]:
     """What bash offers for these words, the last of which is being typed."""
-    split = [part for word in words for part in _as_bash_splits(word)]
     script = (
         'source <("$0" completion bash)\n'
-        'COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))\n'
-        "_sqsw_completion sqsw 2>/dev/null\n"
+        "COMP_LINE=$1 COMP_POINT=${#1}\n"
+        '_sqsw_completion sqsw "$2" 2>/dev/null\n'
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
+    replaced = re.split("[=:]", words[-1])[-1]
     done = subprocess.run(
-        [needs("bash"), "--norc", "-c", script, "sqsw", *split],
+        [needs("bash"), "--norc", "-c", script, "sqsw", " ".join(words), replaced],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
     return done.stdout.split()
-
-
-def _as_bash_splits(word: str) -> list[str]:
-    before, sign, after = word.partition("=")
-    return [before, sign, *([after] if after else [])] if sign else [word]
 
 
 def in_fish(line: str) -> list[str]:
@@ -74,38 +70,43 @@ def in_fish(line: str) -> list[str]:
     return [one.split("\t")[0] for one in done.stdout.splitlines()]
 
 
+class Typing:
+    """An interactive shell that is typed into."""
+
+    def __init__(self, *command: str) -> None:
+        self.said = ""
+        self.pid, self._descriptor = pty.fork()
+        if self.pid == 0:
+            os.environ |= {"TERM": "dumb", "PS1": "> ", "COLUMNS": "200"}
+            os.execv(command[0], command)
+
+    def until(self, typed: str, text: str) -> str:
+        """Type; what the shell said until the text was there."""
+        os.write(self._descriptor, typed.encode())
+        self.said = ""
+        deadline = time.monotonic() + 60
+        while text not in self.said and time.monotonic() < deadline:
+            if select.select([self._descriptor], [], [], 0.2)[0]:
+                self.said += os.read(self._descriptor, 65_536).decode()
+        return self.said
+
+    def __enter__(self) -> "Typing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.write(self._descriptor, b"\x15exit\n")
+        os.close(self._descriptor)
+        os.waitpid(self.pid, 0)
+
+
 def in_zsh(line: str, expected: str) -> str:
     """The line of an interactive zsh after a Tab, once it reads as expected."""
-    path = needs("zsh")
-    pid, descriptor = pty.fork()
-    if pid == 0:
-        os.environ |= {"TERM": "dumb", "PS1": "> ", "COLUMNS": "200"}
-        os.execv(path, [path, "-f", "-i"])
-    said = ""
-
-    def until(text: str) -> None:
-        nonlocal said
-        deadline = time.monotonic() + 60
-        while text not in said and time.monotonic() < deadline:
-            if select.select([descriptor], [], [], 0.2)[0]:
-                said += os.read(descriptor, 65_536).decode()
-
-    def type_in(text: str) -> None:
-        os.write(descriptor, text.encode())
-
-    try:
-        type_in(
-            'autoload -U compinit; compinit -u -D; eval "$(sqsw completion zsh)"; echo re""ady\n'
+    with Typing(needs("zsh"), "-f", "-i") as shell:
+        shell.until(
+            'autoload -U compinit; compinit -u -D; eval "$(sqsw completion zsh)"; echo re""ady\n',
+            "ready\r\n",
         )
-        until("ready\r\n")
-        said = ""
-        type_in(f"{line}\t")
-        until(expected)
-        return said
-    finally:
-        type_in("\x15exit\n")
-        os.close(descriptor)
-        os.waitpid(pid, 0)
+        return shell.until(f"{line}\t", expected)
 
 
 def test_bash_completes_what_is_there() -> None:
@@ -121,6 +122,29 @@ def test_bash_completes_what_is_there() -> None:
     assert in_bash("sqsw", "work", "--queue=rep") == ["reports"]
     assert in_bash("sqsw", "redrive", "emails_dead", "--job", "s") == ["send_email", "sleep"]
     assert in_bash("sqsw", "inspect", "--color=al") == ["always"]
+
+
+def test_bash_replaces_only_what_stands_behind_the_last_sign() -> None:
+    with Typing(needs("bash"), "--norc", "--noprofile", "-i") as shell:
+        shell.until('eval "$(sqsw completion bash)"; echo re""ady\n', "ready\r\n")
+        # What was typed is shown in place of being run.
+        shell.until('sqsw() { printf \'<%s>\' "$@"; echo; }; echo re""ady\n', "ready\r\n")
+        for typed, expected in {
+            "send emails send_email to\t\t": "<send><emails><send_email><to=>",
+            "send emails send_email to=ann@example.com s\t": "<to=ann@example.com><subject=>",
+            "work myapp.tasks:\t": "<work><myapp.tasks:env>",
+            "work --queue=rep\t": "<work><--queue=reports>",
+            "inspect --tasks --app=myapp.tasks:e\t": "<--app=myapp.tasks:env>",
+        }.items():
+            assert f"{expected}\r\n" in shell.until(f"sqsw {typed}\n", ">\r\n")
+        # Where it is told not to split words at these signs, the whole word is replaced.
+        shell.until('COMP_WORDBREAKS=${COMP_WORDBREAKS//[=:]}; echo re""ady\n', "ready\r\n")
+        for typed, expected in {
+            "work --queue=rep\t": "<work><--queue=reports>",
+            "work --app=myapp.tasks:\t": "<--app=myapp.tasks:env>",
+            "work myapp.tasks:\t": "<work><myapp.tasks:env>",
+        }.items():
+            assert f"{expected}\r\n" in shell.until(f"sqsw {typed}\n", ">\r\n")
 
 
 def test_fish_completes_what_is_there() -> None:
@@ -186,7 +210,7 @@ def test_without_a_server_and_a_cache_nothing_is_offered_and_nothing_said(
     assert sqsw("inspect --tasks --app myapp.tasks:env").code == 0
     words = "sqsw --endpoint-url http://127.0.0.1:1 inspect "
     ran = sqsw.process(
-        env={"_SQSW_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "4"}
+        env={"_SQSW_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": ""}
     )
     assert (ran.code, ran.out.strip(), ran.err) == (0, "", "")
 
@@ -206,7 +230,7 @@ def test_completion_imports_no_boto3(sqsw: Sqsw) -> None:
             **os.environ,
             "_SQSW_COMPLETE": "bash_complete",
             "COMP_WORDS": "sqsw send em",
-            "COMP_CWORD": "2",
+            "COMP_CWORD": "em",
         },
         capture_output=True,
         text=True,

@@ -48,6 +48,9 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
             "sqsw completion --help",
         ),
         ("work --concurrency none", None, "sqsw work --help"),
+        ("purge mails --ids", "option '--ids' requires an argument", "sqsw purge --help"),
+        ("purge mails --yes=1", "option '--yes' does not take a value", "sqsw purge --help"),
+        ("purge --zzz", "no such option: --zzz", "sqsw purge --help"),
     ],
 )
 def test_usage_errors_have_a_next_step(

@@ -42,6 +42,10 @@ def test_a_taken_name_is_refused_with_both_functions_and_their_sources(memory_en
     why = str(caught.value.why)
     assert "test_job_queue.hello (app)" in why
     assert "test_job_queue.another (plugin 1.0)" in why
+    assert caught.value.next == "rename one, or start with --no-plugins"
+    with pytest.raises(TaskAlreadyRegistered) as caught:
+        queue.processor("hello")(another)
+    assert caught.value.next == "rename one"
 
 
 def test_the_same_function_may_be_registered_again_and_connecting_replaces(

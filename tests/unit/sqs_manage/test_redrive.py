@@ -72,6 +72,17 @@ class TestBySQS:
         )
         assert caught.value.next == "say where to: sqsw redrive jobs --to QUEUE"
 
+    def test_a_queue_that_has_a_dead_letter_queue_is_told_its_name(
+        self, env: SQSEnv, emails: str
+    ) -> None:
+        send_jobs(env, emails, {})
+        expected = "its dead-letter queue is emails_dead: sqsw redrive emails_dead"
+        with pytest.raises(RedriveError) as caught:
+            redrive(env, emails)
+        assert caught.value.next == expected
+        [failure] = by_hand(env, emails).failures
+        assert failure.message.endswith(expected)
+
     def test_with_a_target_sqsw_moves_out_of_any_queue(self, env: SQSEnv) -> None:
         for name in ("jobs", "orders"):
             create_queue(env, name)
