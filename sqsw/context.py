@@ -1,6 +1,6 @@
 """The job context, and the job that runs here; both on contextvars."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, KeysView, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -62,6 +62,13 @@ class SQSContext:
 
     def __contains__(self, key: object) -> bool:
         return key in self._values.get()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_dict())
+
+    def keys(self) -> KeysView[str]:
+        """The names of all values; so ``dict(env.context)`` and ``**env.context`` work."""
+        return self.to_dict().keys()
 
     @contextmanager
     def __call__(self, **kwargs: Any) -> Iterator["SQSContext"]:

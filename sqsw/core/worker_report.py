@@ -39,6 +39,22 @@ class WorkerReport:
     requests: int
 
 
+def nothing_done(stopped_by: str) -> WorkerReport:
+    """That of a worker that was told to stop before it began."""
+    return WorkerReport(
+        done=0,
+        failed=0,
+        retried=0,
+        unknown=0,
+        released=0,
+        lease_lost=0,
+        unfinished=0,
+        stopped_by=stopped_by,
+        forced=False,
+        requests=0,
+    )
+
+
 def reason_of(policy: object) -> str:
     """What a worker that was ended by this shutdown policy says of why.
 

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -18,18 +19,19 @@ from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration
-from sqsw.core.worker_report import Ending, WorkerReport
+from sqsw.core.worker_report import Ending, WorkerReport, nothing_done
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Kind, Lane
+from sqsw.worker.signals import SignalInbox, is_child
 from sqsw.worker.worker import Worker
 
 #: seconds before a queue is looked at again that could not be reached, at first and at most
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 
-# Names of this module, so that a test can take their place.
-_sleep, _jitter = time.sleep, random.random
+# A name of this module, so that a test can take its place.
+_jitter = random.random
 
 Answer = TypeVar("Answer")
 
@@ -100,12 +102,19 @@ def work_queues(
     ensure_logged(events)
     by_name = {share.queue_name: share for share in shares}
     lanes = []
-    for queue in queues:
-        attributes = _patiently(queue.client.attributes_before_receives, queue.name, events)
-        for warning in _warnings(queue.name, attributes):
-            events.publish(warning)
-        share = by_name.get(queue.name, QueueShare(queue.name))
-        lanes.append(_lane(queue, attributes, settings, share, policy_of(queue.name)))
+    try:
+        # A child whose supervisor ends it before it is up has nothing to give back.
+        with nullcontext() if is_child() else SignalInbox() as inbox:
+            for queue in queues:
+                read = queue.client.attributes_before_receives
+                attributes = _patiently(read, queue.name, events, inbox)
+                for warning in _warnings(queue.name, attributes):
+                    events.publish(warning)
+                share = by_name.get(queue.name, QueueShare(queue.name))
+                lanes.append(_lane(queue, attributes, settings, share, policy_of(queue.name)))
+            _pause(0, inbox)
+    except _ToldToStop as told:
+        return nothing_done(stopped_by=str(told))
     return Worker(lanes, settings, events, load=load).run()
 
 
@@ -162,7 +171,32 @@ def ending_of(report: WorkerReport) -> Ending:
     return Ending(exit_code, at_once=bool(report.unfinished))
 
 
-def _patiently(call: Callable[[], Answer], queue_name: str, events: EventBus) -> Answer:
+class _ToldToStop(Exception):
+    """A signal came before the worker was up; it is the text of this."""
+
+
+def _pause(seconds: float, inbox: SignalInbox | None) -> None:
+    """Wait.
+
+    Raises
+    ------
+    _ToldToStop
+        Somebody wants no worker any more.
+    """
+    if inbox is None:
+        time.sleep(seconds)
+        return
+    for notice in inbox.wait(seconds):
+        if notice.verb in ("drain", "force"):
+            raise _ToldToStop(notice.reason)
+
+
+def _patiently(
+    call: Callable[[], Answer],
+    queue_name: str,
+    events: EventBus,
+    inbox: SignalInbox | None = None,
+) -> Answer:
     """What a call at the start says; while nobody answers it is tried again, as receives are."""
     most = _FIRST_RETRY_SECONDS
     while True:
@@ -171,7 +205,7 @@ def _patiently(call: Callable[[], Answer], queue_name: str, events: EventBus) ->
         except (ConnectionFailed, Busy) as error:
             seconds = most * (0.5 + _jitter() / 2)
             events.publish(ReceiveError(queue_name, error, seconds))
-            _sleep(seconds)
+            _pause(seconds, inbox)
             most = min(_LAST_RETRY_SECONDS, most * 2)
 
 

@@ -87,6 +87,11 @@ def become_child() -> None:
     signal.signal(FORCE, lambda *_: os._exit(128 + FORCE))
 
 
+def is_child() -> bool:
+    """Whether this process obeys a supervisor."""
+    return _Role.is_child
+
+
 class SignalInbox:
     """Notices for the main thread: from signals, and by ``post`` from any thread.
 

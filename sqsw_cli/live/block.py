@@ -61,6 +61,8 @@ def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> 
     colored :
         Whether figures that a person should see have colour.
     """
+    if not look.was_up:
+        return []  # there may be an error to tell of instead
     below = _below(look, columns)
     rows = look.rows
     if len(rows) > lines - 2:
@@ -124,5 +126,5 @@ def _state(look: Look) -> str:
     if look.is_quiet:
         return f"quiet: {running}, nothing is received"
     if not look.slots:
-        return "no worker is up" if look.was_up else "starting"
+        return "no worker is up"
     return f"{thousands(look.busy)} of {thousands(look.slots)} slots busy"

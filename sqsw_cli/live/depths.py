@@ -26,6 +26,8 @@ ROUND_SECONDS, AGAIN_SECONDS = 5.0, 30.0
 
 #: seconds that the worker has for its own first requests
 _FIRST_SECONDS = 0.5
+#: seconds that the last round may hold up the end
+_LAST_SECONDS = 1.0
 
 
 class Depths:
@@ -59,6 +61,7 @@ class Depths:
         self._again_at: dict[str, float] = {}
         self._said: set[str] = set()
         self._ending = threading.Event()
+        self._asks_at_end = False
         self._thread = threading.Thread(target=self._work, name="sqsw-depths", daemon=True)
 
     def start(self) -> None:
@@ -66,9 +69,12 @@ class Depths:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask no more; an answer that is still awaited is left alone."""
+        """Ask once more, for the figures that stay; what is not answered soon is left alone."""
+        self._asks_at_end = self._is_up.is_set()
         self._ending.set()
         self._is_up.set()
+        if self._thread.ident is not None:
+            self._thread.join(_LAST_SECONDS)
 
     def round(self) -> None:
         """Ask once for all of them."""
@@ -105,6 +111,8 @@ class Depths:
             while not self._ending.wait(wait):
                 self.round()
                 wait = ROUND_SECONDS
+            if self._asks_at_end:
+                self.round()
         except BaseException:
             if self._ending.is_set():
                 return  # what it asks through may be closed by now, and nobody looks

@@ -119,7 +119,7 @@ class Figures:
         self._health = Health(clock)
         #: set by the first sign of life
         self.is_up = threading.Event()
-        self.has_ended = False
+        self.has_ended = self._was_up = False
 
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that matter."""
@@ -142,6 +142,7 @@ class Figures:
         if event.ready:
             # A process that was replaced has drained, or others go on: it was not the end of all.
             self._drain_until = None
+        self._was_up = True
         self.is_up.set()
 
     def told(self, name: str, depth: Depth) -> None:
@@ -170,7 +171,7 @@ class Figures:
                 empty_seconds=self._empty_seconds(),
                 drain_seconds=None if is_ready else self._drain_left(now),
                 is_quiet=bool(pulses) and not is_ready,
-                was_up=self.is_up.is_set(),
+                was_up=self._was_up,
                 has_ended=self.has_ended,
             )
 

@@ -48,7 +48,7 @@ def test_a_queue_that_is_not_there_is_said_before_any_process_is_started(env: SQ
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """No test sleeps: the pauses between tries, written down."""
     made: list[float] = []
-    monkeypatch.setattr(work_module, "_sleep", made.append)
+    monkeypatch.setattr(work_module, "_pause", lambda seconds, inbox: made.append(seconds))
     monkeypatch.setattr(work_module, "_jitter", lambda: 1.0)
     return made
 
@@ -79,8 +79,8 @@ def test_a_service_that_cannot_be_reached_at_the_start_is_waited_for(
     )
     assert report.stopped_by == "until_idle"
     assert [event.error for event in told] == errors
-    assert pauses == [0.5, 1, 2, 4, 8, 16, 25, 25]
-    assert [event.retry_seconds for event in told] == pauses
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 25, 25, 0]  # and a look for signals at the end
+    assert [event.retry_seconds for event in told] == pauses[:-1]
 
 
 def test_an_access_error_at_the_start_goes_up(env: SQSEnv, pauses: list[float]) -> None:

@@ -15,6 +15,8 @@ from sqsw.queue.job_queue import JobQueue
 def test_values_are_set_read_and_cleared() -> None:
     context = SQSContext(a=1)
     assert (context["a"], context.get("a"), "a" in context) == (1, 1, True)
+    assert dict(context) == {**context} == context.to_dict()
+    assert list(context) == list(context.to_dict())
     context["b"] = 2
     context.update(c=3)
     assert context.to_dict() == {"a": 1, "b": 2, "c": 3}

@@ -200,3 +200,19 @@ def test_what_jobs_print_is_not_among_the_json(sqsw: Sqsw, home: Path) -> None:
     assert ran.code == 0, ran.err
     assert [one["type"] for one in ran.objects] == ["summary"]
     assert {"loading", "running"} <= set(ran.err.splitlines())
+
+
+def test_a_signal_before_anybody_answers_is_a_drain(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    process = sqsw.start(
+        "work myapp.tasks:env -Q emails --json --endpoint-url http://localhost:1 --region here"
+    )
+    assert process.stderr is not None
+    while "receive_error" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["stopped_by"]) == (0, "SIGTERM")

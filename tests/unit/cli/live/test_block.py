@@ -71,7 +71,6 @@ def test_a_low_terminal_shows_the_first_queues_and_says_how_many_more() -> None:
         ({"drain_seconds": 5, "is_quiet": True, "busy": 1}, "draining: 1 job running, 5s left"),
         ({"is_quiet": True}, "quiet: 6 jobs running, nothing is received"),
         ({"slots": 0}, "no worker is up"),
-        ({"slots": 0, "was_up": False}, "starting"),
         ({"has_ended": True, "drain_seconds": 5}, "stopped"),
     ],
 )
@@ -85,3 +84,7 @@ def test_colour_is_for_what_a_person_should_see() -> None:
     assert "\x1b[31m     3\x1b[0m" in lines[1]
     assert "\x1b[" not in lines[2] + lines[3] + lines[4]
     assert lines_of(replace(LOOK, is_quiet=True), 80, 20, colored=True)[-1].startswith("\x1b[33m")
+
+
+def test_there_is_no_block_before_a_worker_is_up() -> None:
+    assert lines_of(Look([Row("emails")], was_up=False), 100, 24) == []

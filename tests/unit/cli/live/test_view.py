@@ -105,6 +105,7 @@ def test_lines_scroll_above_a_block_that_follows_the_work(sqsw: Sqsw) -> None:
         # The last state stays, the summary is below it, and the terminal is as it was.
         assert terminal.block()[2].startswith("stopped · up ")
         assert (row(terminal)["running"], row(terminal)["done"]) == ("0", "3")
+        assert (row(terminal)["flight"], row(terminal)["dead"]) == ("0", "1")  # asked at the end
         assert terminal.block()[3].startswith("3 done, 1 failed, ")
         assert b"\x1b[?" not in terminal.written
         assert termios.tcgetattr(terminal._ours) == before
