@@ -56,7 +56,7 @@ def test_the_message_group_is_default_unless_another_is_given() -> None:
 def test_without_a_deduplication_id_sqs_refuses_unless_the_queue_goes_by_content() -> None:
     sqs = SQSEnv()
     create_fifo_queue(sqs, "plain.fifo")
-    with pytest.raises(SQSError, match="send"):
+    with pytest.raises(SQSError, match="deduplication id"):
         sqs.queue("plain.fifo").add_job("send_email", to="ann")
 
     create_fifo_queue(sqs, "content.fifo", content_based_deduplication=True)

@@ -94,7 +94,7 @@ def test_fifo_queues_keep_the_order_of_a_group_and_lock_it(env: SQSEnv) -> None:
 
 def test_fifo_queues_refuse_what_aws_refuses(env: SQSEnv) -> None:
     create_fifo_queue(env, "foo.fifo")
-    with pytest.raises(SQSError, match="send"):
+    with pytest.raises(SQSError, match="deduplication id"):
         env.queue("foo.fifo").add_job("count", number=1)  # neither an id nor by content
     with pytest.raises(SQSError):
         create_fifo_queue(env, "foo")  # the name does not end with .fifo
