@@ -180,17 +180,16 @@ def run_app(
     if not reload:
         env = load()
         chosen = choose(env)
-    if processes == 1 and recycle is None and not reload:
-        return run_queues(
-            env,
-            chosen,
-            settings=settings,
-            shutdown_policy_maker=shutdown_policy_maker,
-            listeners=listeners,
-            processors_from=processors_from,
-            load=load,
-        )
-    if not reload:
+        if processes == 1 and recycle is None:
+            return run_queues(
+                env,
+                chosen,
+                settings=settings,
+                shutdown_policy_maker=shutdown_policy_maker,
+                listeners=listeners,
+                processors_from=processors_from,
+                load=load,
+            )
         refuse_memory(env)
     return run_supervised(
         order,
