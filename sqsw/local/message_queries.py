@@ -110,13 +110,13 @@ def place_of(transaction: Transaction, queue: Queue, seq: int, now: int) -> Plac
 
 
 def places_of(transaction: Transaction, queue: Queue, seqs: Sequence[int], now: int) -> list[Place]:
-    """Those of a batch that there are, each once."""
+    """Those of a batch that there are, each once, in the order of the batch."""
     rows = transaction.rows(
         f"SELECT {_PLACE} FROM messages NOT INDEXED"
         f" WHERE seq IN ({', '.join('?' * len(seqs))}) AND contents = ? AND seq >= ?",
         (*seqs, queue.contents, queue.horizon(now)),
     )
-    return [Place(*row) for row in rows]
+    return sorted((Place(*row) for row in rows), key=lambda place: seqs.index(place.seq))
 
 
 def ready_messages(

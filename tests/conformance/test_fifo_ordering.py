@@ -197,3 +197,20 @@ def test_sequence_numbers_grow_over_groups(client: Any, url: str) -> None:
         for group in "gh"
     ]
     assert numbers[0] < numbers[1]
+
+
+@pytest.mark.known_difference(
+    moto="ignores groups when it picks",
+    elasticmq="the group that was sent to first comes first",
+)
+def test_groups_freed_by_one_batch_come_in_the_order_of_its_entries(client: Any, url: str) -> None:
+    send_named(client, url, "g-1", "h-1", "g-2", "h-2")
+    in_flight = {
+        message["Body"]: message["ReceiptHandle"]
+        for _ in range(2)
+        for message in take(client, url, 1)
+    }
+    entries = [{"Id": body[0], "ReceiptHandle": in_flight[body]} for body in ("h-1", "g-1")]
+    client.delete_message_batch(QueueUrl=url, Entries=entries)
+    assert receive(client, url, 1) == ["h-2"]
+    assert receive(client, url, 1) == ["g-2"]
