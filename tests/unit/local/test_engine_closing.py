@@ -34,7 +34,9 @@ def test_the_collector_may_come_while_the_locks_of_a_fork_are_held(tmp_path: Pat
     forgotten_engine(path)
 
     def collect(frame: FrameType, event: str, argument: object) -> None:
-        if event == "call" and frame.f_code.co_name == "before_fork":
+        is_call = event == "call" and frame.f_code.co_name == "before_fork"
+        # Once: a collection for each store of the tests before would take minutes.
+        if is_call and frame.f_locals["self"].path == str(path):
             gc.collect()
 
     sys.setprofile(collect)
