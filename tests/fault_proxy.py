@@ -3,7 +3,8 @@
     python -m tests.fault_proxy UPSTREAM_PORT
 
 It prints its port, and then obeys lines on stdin: the name of a fault, ``ok``, or ``mix 0.05`` for
-a random one in so many of the requests. Each line is answered by itself once it holds.
+a random one in so many of the requests. Each line is answered by itself once it holds; that of
+``swallowed``, which changes nothing, once a request was.
 
 ==========  =====================================================================================
 throttle    RequestThrottled
@@ -50,6 +51,7 @@ class FaultProxy:
         self.share = 0.0
         self._server: asyncio.Server | None = None
         self._over = asyncio.Event()
+        self._swallowed = asyncio.Event()
         self._connections: set[asyncio.StreamWriter] = set()
 
     async def listen(self) -> None:
@@ -59,6 +61,9 @@ class FaultProxy:
     async def obey(self, line: str) -> None:
         """Fail like this from now on."""
         word, _, share = line.partition(" ")
+        if word == "swallowed":
+            await self._swallowed.wait()
+            return
         self._over.set()
         self._over = asyncio.Event()
         if self._server is None:
@@ -94,6 +99,7 @@ class FaultProxy:
         elif fault == "reset":
             _reset(writer)
         elif fault == "swallow":
+            self._swallowed.set()
             await asyncio.Event().wait()
         elif fault == "hang":
             await self._over.wait()
@@ -149,7 +155,7 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def be(self, fault: str) -> None:
-        """Fail like this from now on; ``ok``: not at all."""
+        """Fail like this from now on; ``ok``: not at all; ``swallowed``: wait for one that is."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{fault}\n")
         self._process.stdin.flush()
