@@ -263,9 +263,9 @@ class PlainQueue:
             target = destination or self.sqs.queues.get(message.source_arn or "")
             if target is None:
                 return "FAILED", moved
+            target.take_moved(message)  # first, so that no group ends that is moved to itself
             self.messages.remove(message)
             self.look_at([message.group])
-            target.take_moved(message)
         return "COMPLETED", len(movable)
 
     def take_moved(self, message: Message) -> None:
