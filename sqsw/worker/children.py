@@ -18,6 +18,7 @@ from sqsw.core.events import Event, Pulse, WorkerFailed
 from sqsw.core.worker_report import Ending
 from sqsw.worker.reporting import Reporter, Reports
 from sqsw.worker.signals import VERBS, become_child
+from sqsw.worker.vital_signs import PULSE_SECONDS
 
 Method = Literal["fork", "spawn"]
 
@@ -143,6 +144,15 @@ class Child:
         if self.is_alive():
             self.why_killed = self.why_killed or reason
             self.signal(signal.SIGKILL)
+
+    def kill_if_due(self, now: float) -> None:
+        """End it if its leases were over since its last sign of life, or if its time is up."""
+        if self.pulse is not None and self.heard_at is not None:
+            silent = now - self.heard_at
+            if silent > max(self.pulse.lease_seconds, 2 * PULSE_SECONDS):
+                self.kill(f"no sign of life for {silent:.0f} seconds")
+        if now >= self.kill_at:
+            self.kill("it did not end in time")
 
     def bury(self) -> int | None:
         """Forget a process that has ended; its exit code."""

@@ -155,13 +155,11 @@ def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supervisor = Supervisor(end_well, [(str(tmp_path), "up")])
-    reap = supervisor._reap
 
-    def broken(place: object) -> None:
-        monkeypatch.setattr(supervisor, "_reap", reap)
+    def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(supervisor, "_reap", broken)
+    monkeypatch.setattr(supervisor, "_replace", broken)
     with (
         signalled(tmp_path, signal.SIGUSR1, "up"),
         pytest.raises(ZeroDivisionError),
