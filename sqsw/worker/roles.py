@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 #: seconds to put back what is still in hand, after a drain and after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
 
+#: seconds of those that are kept to put back what the last receive brings
+_LAST_RETURN_SECONDS = 0.5
+
 
 def _make_loop() -> Executor:
     # Not before it is needed: asyncio is a tenth of the time that a start takes.
@@ -206,6 +209,10 @@ class Roles:
         for poller in self.pollers:
             poller.end_poll()
 
+    def running(self) -> list[Message]:
+        """The messages whose jobs run now."""
+        return [message for call in self.dispatcher.running() for message in call.messages]
+
     def is_drained(self) -> bool:
         """Whether nothing is in hand any more."""
         # Asked in this order: what a last poll brings is in hand before its thread ends.
@@ -222,11 +229,13 @@ class Roles:
         # What was put back may run elsewhere within a moment: here it ends now, where it can be.
         for executor in self._executors.values():
             executor.stop(now if unfinished else now + 0.2)
+        deadline = now + (_FORCED_SECONDS if self.is_forced else _LAST_CALLS_SECONDS)
         for poller in self.pollers:
-            poller.stop(now)
+            # What was put back just now may come in again here: an open receive is the first to
+            # get it, and would leave it in flight.
+            poller.stop(deadline - _LAST_RETURN_SECONDS)
         self.watch.stop(now)
         self.dispatcher.stop(now)
-        deadline = now + (_FORCED_SECONDS if self.is_forced else _LAST_CALLS_SECONDS)
         self.acknowledger.stop(deadline)
         self.heartbeat.stop(deadline)
         return unfinished

@@ -57,8 +57,9 @@ class Roster:
             place.start_later(child)
 
     def replace_all(self) -> None:
-        """Replace all who are there, one after the other."""
+        """Replace all who are there, one after the other; those who come are not quiet."""
         self._to_replace = self.children()
+        self.is_quiet = False
 
     def take_turns(self) -> list[tuple[Child, str]]:
         """From whom another has just taken over, and why; who has served is given a successor."""

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from types import FrameType, TracebackType
 from typing import Any, Literal, NamedTuple
 
@@ -67,14 +68,22 @@ class Presses:
 
 
 class _Role:
-    """Whether this process is the child of a supervisor."""
+    """Whether this process is the child of a supervisor, and how that says why it signals."""
 
     is_child = False
+    reasons: Connection | None = None
 
 
-def become_child() -> None:
-    """Obey the supervisor from now on: it speaks for the terminal, and for second signals."""
-    _Role.is_child = True
+def become_child(reasons: Connection) -> None:
+    """Obey the supervisor from now on: it speaks for the terminal, and for second signals.
+
+    Parameters
+    ----------
+    reasons :
+        The pipe on which it writes a line before a signal: the name of that, and why it is sent.
+    """
+    _Role.is_child, _Role.reasons = True, reasons
+    os.set_blocking(reasons.fileno(), False)
     for number in VERBS:
         # A terminal's Ctrl-C reaches every process, and one press is to be one drain. The others
         # would end a child that has no worker yet.
@@ -108,6 +117,7 @@ class SignalInbox:
         self._told_to_drain = False
         self._terminal = ControllingTerminal()
         self._has_hung_up = False
+        self._reasons: dict[str, str] = {}
 
     def __enter__(self) -> "SignalInbox":
         self._doors = socket.socketpair()
@@ -180,4 +190,13 @@ class SignalInbox:
             # Once: the system says it, and the shell says it again.
             verb = "look" if self._has_hung_up else "drain"
             self._has_hung_up = True
-        self._notices.append(Notice(verb, sign.name))
+        self._notices.append(Notice(verb, self._reason_of(sign.name)))
+
+    def _reason_of(self, name: str) -> str:
+        """Why the supervisor has sent this signal; its name where somebody else has."""
+        if _Role.reasons is not None:
+            with suppress(BlockingIOError):
+                for line in os.read(_Role.reasons.fileno(), 4096).decode().splitlines():
+                    told, _, why = line.partition(" ")
+                    self._reasons[told] = why
+        return self._reasons.pop(name, name)

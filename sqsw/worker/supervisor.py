@@ -39,6 +39,7 @@ from sqsw.core.events import (
     EventBus,
     JobEnded,
     JobUnknown,
+    Pulse,
     ReceiveDone,
     Reloading,
     SourcesLoaded,
@@ -239,6 +240,8 @@ class Supervisor:
         for event in child.read(self._clock):
             if isinstance(event, ReceiveDone):
                 self._was_up = True
+            elif isinstance(event, Pulse) and event.ready and self._roster.is_quiet:
+                child.signal(_FORWARDED["quiet"])  # it was not up yet when the others were told
             elif isinstance(event, WorkerFailed):
                 child.failed_by = event.error
                 self._end_for(event.error, child)
@@ -285,7 +288,7 @@ class Supervisor:
     def _replace(self) -> None:
         for child, why in self._roster.take_turns():
             self._events.publish(ChildReplaced(child.pid, why))
-            self._ask_to_end(child)
+            self._ask_to_end(child, why)
 
     def _reload(self) -> None:
         if self._sources is None or self._roster.is_quiet:
@@ -294,7 +297,7 @@ class Supervisor:
         if changed:
             for child in self._roster.begin_anew():
                 if not child.asked:
-                    self._ask_to_end(child)
+                    self._ask_to_end(child, "reload")
             self._events.publish(Reloading(tuple(changed)))
 
     # Duty 5.
@@ -311,15 +314,15 @@ class Supervisor:
                 if notice.reason == signal.SIGHUP.name:
                     # The terminal was closed: the system tells only one of us, no shell the others.
                     child.signal(signal.SIGHUP)
-                self._ask_to_end(child)
+                self._ask_to_end(child, notice.reason)
         elif notice.verb in _FORWARDED:
             self._roster.is_quiet = self._roster.is_quiet or notice.verb == "quiet"
             for child in self._children():
-                child.signal(_FORWARDED[notice.verb])
+                child.signal(_FORWARDED[notice.verb], notice.reason)
         return notice.verb == "drain"
 
-    def _ask_to_end(self, child: Child) -> None:
+    def _ask_to_end(self, child: Child, reason: str) -> None:
         at_once = self._signals > 1
         child.asked = True
         child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
-        child.signal(FORCE if at_once else signal.SIGTERM)
+        child.signal(FORCE if at_once else signal.SIGTERM, reason)

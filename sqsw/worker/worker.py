@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from sqsw.core.contracts import Clock
-from sqsw.core.events import DrainStarted, EventBus, WorkerStopped
+from sqsw.core.events import DrainStarted, EventBus, QuietStarted, WorkerStopped
 from sqsw.core.job_host import Load
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.worker_report import WorkerReport, report_of
 from sqsw.worker.executors.base import stack_of
 from sqsw.worker.lane import Lane
 from sqsw.worker.roles import Roles
-from sqsw.worker.signals import Notice, Presses, SignalInbox
+from sqsw.worker.signals import Notice, Presses, SignalInbox, is_child
 from sqsw.worker.vital_signs import PULSE_SECONDS
 
 #: seconds between two looks during a drain, and while polls are to end
@@ -178,8 +178,7 @@ class Worker:
                 sys.stderr.write(self.describe_slots())
                 sys.stderr.flush()
         elif notice.verb == "quiet":
-            self._roles.receive_no_more()
-            self._pulse_at = float("-inf")  # who looks is to know now
+            self._be_quiet(notice)
         if notice.verb == "drain" and notice.is_signal:
             self._signals += self._presses.is_new(notice.reason)
         if notice.verb == "force" or self._signals > 1:
@@ -187,12 +186,18 @@ class Worker:
             self._roles.is_forced = True
         return notice.verb in ("drain", "force", "fail")
 
+    def _be_quiet(self, notice: Notice) -> None:
+        if self._roles.vital_signs.ready:
+            running = len(self._roles.running())
+            self._events.publish(QuietStarted(notice.reason, running, _how_to_go_on()))
+        self._roles.receive_no_more()
+        self._pulse_at = float("-inf")  # who looks is to know now
+
     def _drain(self, stopped_by: Notice) -> None:
         """Finish what is in hand, until the deadline or a second signal."""
         roles, seconds = self._roles, self._settings.drain_seconds
         deadline = self._clock() + seconds
-        running = sum(len(call.messages) for call in roles.dispatcher.running())
-        waiting = roles.dispatcher.waiting()
+        running, waiting = len(roles.running()), roles.dispatcher.waiting()
         self._events.publish(DrainStarted(stopped_by.reason, running, waiting, seconds))
         roles.quiet()
         self._pulse_at = float("-inf")  # who looks is to know now
@@ -201,3 +206,9 @@ class Worker:
             self._pulse()
             for notice in self._inbox.wait(_LOOK_SECONDS):
                 self._is_end(notice)
+
+
+def _how_to_go_on() -> str:
+    if is_child():
+        return "SIGHUP to the supervisor starts processes that receive; running jobs go on"
+    return "start the worker anew to receive again; running jobs go on"
