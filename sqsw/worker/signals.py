@@ -51,7 +51,7 @@ class Notice(NamedTuple):
 
 
 class Presses:
-    """Tells a second signal from the echo of the first.
+    """Counts the signals that mean to end, each without its echo.
 
     Some programs signal a process and then its whole group: `timeout` does, and some supervisors.
     """
@@ -59,12 +59,19 @@ class Presses:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._heard: dict[str, float] = {}
+        self._count = 0
 
-    def is_new(self, name: str) -> bool:
-        """Whether the signal of this name that came now is one of its own."""
-        now, before = self._clock(), self._heard.get(name)
-        self._heard[name] = now
-        return before is None or now - before >= ECHO_SECONDS
+    def note(self, notice: Notice) -> None:
+        """Somebody means to end."""
+        if notice.is_signal:
+            now, before = self._clock(), self._heard.get(notice.reason)
+            self._heard[notice.reason] = now
+            self._count += before is None or now - before >= ECHO_SECONDS
+
+    @property
+    def are_two(self) -> bool:
+        """Whether there was a second one."""
+        return self._count > 1
 
 
 class _Role:

@@ -137,7 +137,6 @@ class Supervisor:
         self._relay = relay
         self._clock = clock
         self._inbox = SignalInbox()
-        self._signals = 0
         self._presses = Presses(clock)
         self._restarts = 0
         self._ending = False
@@ -174,7 +173,7 @@ class Supervisor:
                     child.bury()
         if self._fatal is not None:
             raise self._fatal
-        return SupervisorReport(stopped_by, self._signals > 1, self._restarts)
+        return SupervisorReport(stopped_by, self._presses.are_two, self._restarts)
 
     def stop(self, reason: str = "stop") -> None:
         """Let all children drain; may be called from any thread."""
@@ -308,7 +307,7 @@ class Supervisor:
             self._roster.replace_all()
         elif notice.verb == "drain":
             self._ending = True
-            self._signals += notice.is_signal and self._presses.is_new(notice.reason)
+            self._presses.note(notice)
             self._roster.close()
             for child in self._children():
                 if notice.reason == signal.SIGHUP.name:
@@ -322,7 +321,7 @@ class Supervisor:
         return notice.verb == "drain"
 
     def _ask_to_end(self, child: Child, reason: str) -> None:
-        at_once = self._signals > 1
+        at_once = self._presses.are_two
         child.asked = True
         child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
         child.signal(FORCE if at_once else signal.SIGTERM, reason)

@@ -61,7 +61,6 @@ class Worker:
         self._clock = clock
         self._inbox = SignalInbox()
         self._has_run = False
-        self._signals = 0
         self._presses = Presses(clock)
         self._forced_by: Notice | None = None
         self._pulse_at = float("-inf")
@@ -179,9 +178,9 @@ class Worker:
                 sys.stderr.flush()
         elif notice.verb == "quiet":
             self._be_quiet(notice)
-        if notice.verb == "drain" and notice.is_signal:
-            self._signals += self._presses.is_new(notice.reason)
-        if notice.verb == "force" or self._signals > 1:
+        elif notice.verb == "drain":
+            self._presses.note(notice)
+        if notice.verb == "force" or self._presses.are_two:
             self._forced_by = notice
             self._roles.is_forced = True
         return notice.verb in ("drain", "force", "fail")
