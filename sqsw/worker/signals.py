@@ -8,11 +8,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from types import FrameType, TracebackType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sqsw.worker.hangup import ControllingTerminal
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection  # which a single worker need not load
 
 #: ``drain`` and ``quiet`` as in the command line's table of signals, ``slots``: show what runs,
 #: ``reload``: replace the processes, where there is a supervisor, ``look``: only wake up, ``fail``:
@@ -78,10 +80,10 @@ class _Role:
     """Whether this process is the child of a supervisor, and how that says why it signals."""
 
     is_child = False
-    reasons: Connection | None = None
+    reasons: "Connection | None" = None
 
 
-def become_child(reasons: Connection) -> None:
+def become_child(reasons: "Connection") -> None:
     """Obey the supervisor from now on: it speaks for the terminal, and for second signals.
 
     Parameters
