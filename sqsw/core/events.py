@@ -31,6 +31,15 @@ class DrainStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class QuietStarted(Event):
+    """No more receives, and the worker stays; ``hint`` says how to receive again."""
+
+    reason: str
+    running: int
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStopped(Event):
     """The worker ended. ``unfinished``: jobs that were still running and may run again."""
 

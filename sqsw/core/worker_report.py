@@ -1,6 +1,7 @@
-"""What a worker did, from its start to its end."""
+"""What a worker did, from its start to its end, and how its processes ended."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 
@@ -39,20 +40,12 @@ class WorkerReport:
     requests: int
 
 
-def nothing_done(stopped_by: str) -> WorkerReport:
-    """That of a worker that was told to stop before it began."""
-    return WorkerReport(
-        done=0,
-        failed=0,
-        retried=0,
-        unknown=0,
-        released=0,
-        lease_lost=0,
-        unfinished=0,
-        stopped_by=stopped_by,
-        forced=False,
-        requests=0,
-    )
+def report_of(counts: Mapping[str, int], stopped_by: str, *, forced: bool = False) -> WorkerReport:
+    """What was counted, by the names of the fields; what was not counted is 0."""
+    counted = {
+        field.name: counts.get(field.name, 0) for field in fields(WorkerReport) if field.type is int
+    }
+    return WorkerReport(**counted, stopped_by=stopped_by, forced=forced)
 
 
 def reason_of(policy: object) -> str:
@@ -76,3 +69,23 @@ class Ending(NamedTuple):
 
     exit_code: int = 0
     at_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorReport:
+    """How worker processes ended.
+
+    Attributes
+    ----------
+    stopped_by :
+        ``done`` where all of them returned by themselves; else the last signal, or what was given
+        to ``stop``.
+    forced :
+        True where a second signal ended the drain.
+    restarts :
+        Processes that ended unexpectedly and were replaced.
+    """
+
+    stopped_by: str
+    forced: bool
+    restarts: int

@@ -32,6 +32,7 @@ from sqsw.core.events import (
     JobUnknown,
     LeaseLost,
     QueueWarning,
+    QuietStarted,
     ReceiveDone,
     ReceiveError,
     Reloading,
@@ -95,6 +96,7 @@ class LogListener:
             Reloading: self.reloading,
             WorkerFailed: self.worker_failed,
             JobStuck: self.job_stuck,
+            QuietStarted: self.quiet_started,
             DrainStarted: self.drain_started,
             WorkerStopped: self.worker_stopped,
         }
@@ -211,6 +213,16 @@ class LogListener:
 
     def job_stuck(self, event: JobStuck) -> None:
         self._job(logging.ERROR, "job_stuck", event)
+
+    def quiet_started(self, event: QuietStarted) -> None:
+        """A warning: who did not mean it would wait for messages for ever."""
+        self._log(
+            logging.WARNING,
+            "quiet_started",
+            reason=event.reason,
+            running=event.running,
+            hint=event.hint,
+        )
 
     def drain_started(self, event: DrainStarted) -> None:
         self._log(

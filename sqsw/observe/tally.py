@@ -15,7 +15,7 @@ from sqsw.core.events import (
     RequestSent,
     WorkerStopped,
 )
-from sqsw.core.worker_report import WorkerReport
+from sqsw.core.worker_report import WorkerReport, report_of
 
 _KEYS: dict[type[Event], str] = {
     JobDone: "done",
@@ -55,16 +55,4 @@ class Tally:
 
     def report(self, stopped_by: str, *, forced: bool) -> WorkerReport:
         """All of it."""
-        counts = self._counts
-        return WorkerReport(
-            done=counts["done"],
-            failed=counts["failed"],
-            retried=counts["retried"],
-            unknown=counts["unknown"],
-            released=counts["released"],
-            lease_lost=counts["lease_lost"],
-            unfinished=counts["unfinished"],
-            stopped_by=stopped_by,
-            forced=forced,
-            requests=counts["requests"],
-        )
+        return report_of(self._counts, stopped_by, forced=forced)

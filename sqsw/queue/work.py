@@ -19,7 +19,7 @@ from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration
-from sqsw.core.worker_report import Ending, WorkerReport, nothing_done
+from sqsw.core.worker_report import Ending, WorkerReport, report_of
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
@@ -114,7 +114,7 @@ def work_queues(
                 lanes.append(_lane(queue, attributes, settings, share, policy_of(queue.name)))
             _pause(0, inbox)
     except _ToldToStop as told:
-        return nothing_done(stopped_by=str(told))
+        return report_of({}, stopped_by=str(told))
     return Worker(lanes, settings, events, load=load).run()
 
 

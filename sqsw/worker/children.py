@@ -18,6 +18,7 @@ from sqsw.core.events import Event, Pulse, WorkerFailed
 from sqsw.core.worker_report import Ending
 from sqsw.worker.reporting import Reporter, Reports
 from sqsw.worker.signals import VERBS, become_child
+from sqsw.worker.vital_signs import PULSE_SECONDS
 
 Method = Literal["fork", "spawn"]
 
@@ -55,6 +56,7 @@ class Child:
         self._process: BaseProcess | None = None
         self._reports: Reports | None = None
         self._tickets: Connection | None = None
+        self._reasons: Connection | None = None
 
     def start(
         self,
@@ -83,11 +85,12 @@ class Child:
         """
         context: Any = multiprocessing.get_context(method)
         reader, writer = context.Pipe(duplex=False)
+        reasons, self._reasons = context.Pipe(duplex=False)
         tickets, self._tickets = context.Pipe(duplex=False) if with_tickets else (None, None)
         # Only a forked child has inherited the door, and only it has to close it.
         inherited = door if method == "fork" else None
         process: BaseProcess = context.Process(
-            target=_child_main, args=(target, arguments, life, writer, inherited, tickets)
+            target=_child_main, args=(target, arguments, life, writer, reasons, inherited, tickets)
         )
         # A signal between the fork and the first lines of the child would be taken by the handlers
         # of this process, in the child, where nobody reads what they leave.
@@ -95,11 +98,12 @@ class Child:
         try:
             process.start()
         except BaseException:
-            _close(reader, self._tickets)
+            _close(reader, self._reasons, self._tickets)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
-            _close(writer, tickets)  # so that the end of the child is the end of its pipes
+            _close(writer, reasons, tickets)  # so that the end of the child is the end of its pipes
+        os.set_blocking(self._reasons.fileno(), False)  # a child that hangs reads nothing
         self._process, self._reports = process, Reports(reader)
 
     @property
@@ -126,9 +130,12 @@ class Child:
         """Whether the process runs."""
         return self._process is not None and self._process.is_alive()
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, if it still runs."""
+    def signal(self, number: signal.Signals, reason: str | None = None) -> None:
+        """Send it a signal, if it still runs; a reason is told before, for its log."""
         if self.is_alive():
+            if reason is not None and self._reasons is not None:
+                with suppress(OSError):  # it has just ended, or reads nothing: then without it
+                    os.write(self._reasons.fileno(), f"{number.name} {reason}\n".encode())
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
@@ -144,6 +151,15 @@ class Child:
             self.why_killed = self.why_killed or reason
             self.signal(signal.SIGKILL)
 
+    def kill_if_due(self, now: float) -> None:
+        """End it if its leases were over since its last sign of life, or if its time is up."""
+        if self.pulse is not None and self.heard_at is not None:
+            silent = now - self.heard_at
+            if silent > max(self.pulse.lease_seconds, 2 * PULSE_SECONDS):
+                self.kill(f"no sign of life for {silent:.0f} seconds")
+        if now >= self.kill_at:
+            self.kill("it did not end in time")
+
     def bury(self) -> int | None:
         """Forget a process that has ended; its exit code."""
         if self._process is None or self._reports is None:
@@ -152,7 +168,7 @@ class Child:
         exit_code = self._process.exitcode
         self._process.close()
         self._reports.close()
-        _close(self._tickets)
+        _close(self._reasons, self._tickets)
         return exit_code
 
 
@@ -167,12 +183,13 @@ def _child_main(
     arguments: tuple[Any, ...],
     life: Connection,
     writer: Connection,
+    reasons: Connection,
     door: Connection | None,
     tickets: Connection | None,
 ) -> None:
     # What was inherited belongs to the parent: its handlers, its inbox and its end of the pipe.
     signal.set_wakeup_fd(-1)
-    become_child()
+    become_child(reasons)
     if door is not None:
         door.close()
     threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()

@@ -18,7 +18,6 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -40,15 +39,18 @@ from sqsw.core.events import (
     EventBus,
     JobEnded,
     JobUnknown,
+    Pulse,
     ReceiveDone,
     Reloading,
     SourcesLoaded,
     WorkerFailed,
 )
+from sqsw.core.worker_report import SupervisorReport
 from sqsw.worker.children import Child, Method, Target
 from sqsw.worker.places import Place
 from sqsw.worker.recycling import RecyclePolicy
 from sqsw.worker.reload import SourceWatch
+from sqsw.worker.roster import Roster
 from sqsw.worker.signals import FORCE, Notice, Presses, SignalInbox
 from sqsw.worker.tickets import Budget
 
@@ -71,26 +73,6 @@ _OF_THE_APP = (SettingsError, AppLoadError, TaskNotFound, TaskAlreadyRegistered)
 
 #: errors at the start that waiting does not heal
 _FINAL = (*_OF_THE_APP, QueueNotFound, AccessDenied)
-
-
-@dataclass(frozen=True, slots=True)
-class SupervisorReport:
-    """How children ended.
-
-    Attributes
-    ----------
-    stopped_by :
-        ``done`` where all of them returned by themselves; else the last signal, or what was given
-        to ``stop``.
-    forced :
-        True where a second signal ended the drain.
-    restarts :
-        Children that ended unexpectedly and were replaced.
-    """
-
-    stopped_by: str
-    forced: bool
-    restarts: int
 
 
 class Supervisor:
@@ -144,26 +126,22 @@ class Supervisor:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._target = target
-        self._places = [
-            Place(args, recycle, clock, chance) for args in arguments for _ in range(processes)
-        ]
+        self._roster = Roster(
+            [Place(args, recycle, clock, chance) for args in arguments for _ in range(processes)]
+        )
         self._method: Method = method
         self._drain_seconds = drain_seconds
         self._budget = budget
         self._sources = sources
-        self._leaving: list[Child] = []
         self._events = events or EventBus()
         self._relay = relay
         self._clock = clock
         self._inbox = SignalInbox()
-        self._signals = 0
         self._presses = Presses(clock)
         self._restarts = 0
         self._ending = False
-        self._quiet = False
         self._was_up = False
         self._fatal: SQSError | None = None
-        self._to_reload: list[Child] = []
 
     def run(self) -> SupervisorReport:
         """Start the children and wait until all have ended.
@@ -195,7 +173,7 @@ class Supervisor:
                     child.bury()
         if self._fatal is not None:
             raise self._fatal
-        return SupervisorReport(stopped_by, self._signals > 1, self._restarts)
+        return SupervisorReport(stopped_by, self._presses.are_two, self._restarts)
 
     def stop(self, reason: str = "stop") -> None:
         """Let all children drain; may be called from any thread."""
@@ -211,31 +189,32 @@ class Supervisor:
                 stopped_by = notice.reason
         for child in self._children():
             self._hear(child)
-            self._look_at(child)
-        for place in self._places:
-            self._reap(place)
-            self._take_turns(place)
-        self._reap_leaving()
-        self._reload()
-        if self._budget is not None and not self._ending:
-            self._budget.hand_out([child for child in self._children() if not child.asked])
+            child.kill_if_due(self._clock())
+        for child in self._children():
+            if not child.is_alive():
+                self._reap(child)
+        if not self._ending:
+            self._replace()
+            self._reload()
+            if self._budget is not None:
+                self._budget.hand_out([child for child in self._children() if not child.asked])
         return stopped_by
 
     def _children(self) -> list[Child]:
-        placed = [child for place in self._places for child in place.children()]
-        return placed + self._leaving
+        return self._roster.children()
 
     def _awaited(self) -> bool:
         if self._children():
             return True
         # Quiet is to stay until a signal ends it, even with nobody left who could work.
-        to_start = any(place.start_at is not None for place in self._places)
-        return not self._ending and (to_start or self._quiet or self._sources is not None)
+        goes_on = self._roster.is_quiet or self._sources is not None
+        return not self._ending and (goes_on or self._roster.next_start() is not None)
 
     def _seconds_to_wait(self) -> float:
         moments = [child.kill_at for child in self._children()]
-        if not self._quiet:
-            moments += [place.start_at for place in self._places if place.start_at is not None]
+        start_at = self._roster.next_start()
+        if start_at is not None and not self._roster.is_quiet:
+            moments.append(start_at)
         if self._sources is not None:
             moments.append(self._sources.look_at)
         return max(0.0, min(_LOOK_SECONDS, min(moments, default=float("inf")) - self._clock()))
@@ -243,9 +222,7 @@ class Supervisor:
     # Duties 1 and 2.
 
     def _start_due(self, life: Connection, door: Connection) -> None:
-        for place in self._places:
-            if self._ending or self._quiet or not place.is_due():
-                continue
+        for place in self._roster.due():
             child = Child(self._clock())
             try:
                 child.start(
@@ -262,6 +239,8 @@ class Supervisor:
         for event in child.read(self._clock):
             if isinstance(event, ReceiveDone):
                 self._was_up = True
+            elif isinstance(event, Pulse) and event.ready and self._roster.is_quiet:
+                child.signal(_FORWARDED["quiet"])  # it was not up yet when the others were told
             elif isinstance(event, WorkerFailed):
                 child.failed_by = event.error
                 self._end_for(event.error, child)
@@ -280,27 +259,12 @@ class Supervisor:
             self._fatal = error
             self._forward(Notice("drain", "error"))
 
-    def _look_at(self, child: Child) -> None:
-        now = self._clock()
-        if child.pulse is not None and child.heard_at is not None:
-            silent = now - child.heard_at
-            if silent > max(child.pulse.lease_seconds, 2 * _LOOK_SECONDS):
-                child.kill(f"no sign of life for {silent:.0f} seconds")
-        if now >= child.kill_at:
-            child.kill("it did not end in time")
-
-    def _reap(self, place: Place) -> None:
-        for child in place.children():
-            if child.is_alive():
-                continue
-            exit_code = self._bury(child)
-            is_missing = place.let_go(child)
-            if exit_code == 0 and not child.asked:
-                place.start_at = None  # done, by its own judgement
-            elif self._sources is not None and isinstance(child.failed_by, _OF_THE_APP):
-                place.start_at = None  # until there is a change
-            elif is_missing and not self._ending:
-                place.start_later(child)
+    def _reap(self, child: Child) -> None:
+        exit_code = self._bury(child)
+        is_done = exit_code == 0 and not child.asked  # by its own judgement
+        # There is nothing to be done about the app until there is a change.
+        waits = self._sources is not None and isinstance(child.failed_by, _OF_THE_APP)
+        self._roster.let_go(child, is_done=is_done or waits)
 
     def _bury(self, child: Child) -> int | None:
         """Tell of the end of a child; its exit code."""
@@ -318,67 +282,46 @@ class Supervisor:
             self._events.publish(ChildEnded(pid))
         return exit_code
 
-    # Duty 3.
+    # Duties 3 and 4.
 
-    def _take_turns(self, place: Place) -> None:
-        old, new = place.child, place.successor
-        if old is None or self._ending:
-            return
-        if new is not None:
-            if new.is_up and not old.asked:
-                self._events.publish(ChildReplaced(old.pid, place.why))
-                self._ask_to_end(old)
-        # One at a time: two processes for each place would need twice the memory.
-        elif not any(each.is_taking_turns() for each in self._places):
-            why = "SIGHUP" if old in self._to_reload else place.has_served()
-            if why is not None:
-                place.replace(why)
-
-    def _ask_to_end(self, child: Child) -> None:
-        child.asked = True
-        at_once = self._signals > 1
-        child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
-        child.signal(FORCE if at_once else signal.SIGTERM)
-
-    # Duty 4.
+    def _replace(self) -> None:
+        for child, why in self._roster.take_turns():
+            self._events.publish(ChildReplaced(child.pid, why))
+            self._ask_to_end(child, why)
 
     def _reload(self) -> None:
-        if self._sources is None or self._ending or self._quiet:
+        if self._sources is None or self._roster.is_quiet:
             return  # nobody would begin in the place of those who drain
         changed = self._sources.changes()
         if changed:
-            for place in self._places:
-                for child in place.begin_anew():
-                    self._leaving.append(child)
-                    if not child.asked:
-                        self._ask_to_end(child)
+            for child in self._roster.begin_anew():
+                if not child.asked:
+                    self._ask_to_end(child, "reload")
             self._events.publish(Reloading(tuple(changed)))
-
-    def _reap_leaving(self) -> None:
-        for child in [child for child in self._leaving if not child.is_alive()]:
-            self._leaving.remove(child)
-            self._bury(child)
 
     # Duty 5.
 
     def _forward(self, notice: Notice) -> bool:
         """Pass a notice on to the children; whether it ends them."""
         if notice.verb == "reload":
-            self._to_reload = self._children()
-            return False
-        if notice.verb == "drain":
+            self._roster.replace_all()
+        elif notice.verb == "drain":
             self._ending = True
-            self._signals += notice.is_signal and self._presses.is_new(notice.reason)
-            for place in self._places:
-                place.start_at = None
+            self._presses.note(notice)
+            self._roster.close()
             for child in self._children():
                 if notice.reason == signal.SIGHUP.name:
                     # The terminal was closed: the system tells only one of us, no shell the others.
                     child.signal(signal.SIGHUP)
-                self._ask_to_end(child)
-            return True
-        if notice.verb in _FORWARDED:
-            self._quiet = self._quiet or notice.verb == "quiet"
+                self._ask_to_end(child, notice.reason)
+        elif notice.verb in _FORWARDED:
+            self._roster.is_quiet = self._roster.is_quiet or notice.verb == "quiet"
             for child in self._children():
-                child.signal(_FORWARDED[notice.verb])
-        return False
+                child.signal(_FORWARDED[notice.verb], notice.reason)
+        return notice.verb == "drain"
+
+    def _ask_to_end(self, child: Child, reason: str) -> None:
+        at_once = self._presses.are_two
+        child.asked = True
+        child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
+        child.signal(FORCE if at_once else signal.SIGTERM, reason)

@@ -261,6 +261,21 @@ def test_at_the_start_what_cannot_heal_ends_it(scene: Scene, fault: str, code: i
     assert FAULTS[fault] in (scene.folder / "start").read_text()
 
 
+def test_what_an_open_receive_brings_after_a_second_signal_goes_back(scene: Scene) -> None:
+    number = scene.send()
+    process = scene.start()
+    backends.wait_until(lambda: scene.has_run(number), 60, "a job")
+    process.terminate()
+    scene.wait_for("drain_started", 1)
+    time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
+    process.terminate()
+    time.sleep(0.2)  # a worker that waits for nothing has ended by then
+    scene.send()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert json.loads(out)["released"] == 1
+
+
 def test_a_second_signal_ends_a_worker_whose_sqs_does_not_answer(scene: Scene) -> None:
     number = scene.send()
     process = scene.start()

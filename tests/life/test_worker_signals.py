@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sqsw.core.events import EventBus, WorkerStarted
+from sqsw.core.events import EventBus, QuietStarted, WorkerStarted
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import WorkerSettings
@@ -31,6 +32,12 @@ def queue_in(folder: Path) -> QueueClient:
     return QueueClient(source, "jobs", "jobs")
 
 
+def note_quiet(folder: Path, event: QuietStarted) -> None:
+    with (folder / "quiet").open("a") as file:
+        hint = event.hint.partition(";")[0]
+        file.write(f"{event.reason}, {event.running} running, {hint}\n")
+
+
 def work(folder: Path, drain_seconds: float) -> None:
     """The child: jobs last until a file says that they may end."""
 
@@ -42,6 +49,7 @@ def work(folder: Path, drain_seconds: float) -> None:
     settings = WorkerSettings(concurrency=SLOTS, prefetch=10, drain_seconds=drain_seconds)
     events = EventBus()
     events.subscribe(lambda _: (folder / "up").touch(), WorkerStarted)
+    events.subscribe(partial(note_quiet, folder), QuietStarted)
     worker = Worker([lane("jobs", client=queue_in(folder), handle=handle)], settings, events)
     print(json.dumps(dataclasses.asdict(worker.run())), flush=True)
 
@@ -193,6 +201,7 @@ def test_quiet_receives_no_more_and_stays(
     made = child(messages=SLOTS)
     wait_until(lambda: len(made.started()) == SLOTS)
     made.signal(number)
+    wait_until((made.folder / "quiet").exists)
     made.signal(signal.SIGHUP)  # ignored
     made.go_on()
     wait_until(lambda: made.counts() == (0, 0))
@@ -201,6 +210,8 @@ def test_quiet_receives_no_more_and_stays(
     made.signal(signal.SIGTERM)
     report = made.report()
     assert (report["done"], report["stopped_by"]) == (SLOTS, "SIGTERM")
+    told = (made.folder / "quiet").read_text()
+    assert told == f"{number.name}, {SLOTS} running, start the worker anew to receive again\n"
 
 
 if __name__ == "__main__":

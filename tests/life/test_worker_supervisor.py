@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import DEVNULL
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.events import ChildExited
+from sqsw.core.events import ChildExited, Pulse
 from sqsw.worker import places
 from sqsw.worker import supervisor as supervisor_module
 from sqsw.worker.children import Child
@@ -155,13 +155,11 @@ def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supervisor = Supervisor(end_well, [(str(tmp_path), "up")])
-    reap = supervisor._reap
 
-    def broken(place: object) -> None:
-        monkeypatch.setattr(supervisor, "_reap", reap)
+    def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(supervisor, "_reap", broken)
+    monkeypatch.setattr(supervisor, "_replace", broken)
     with (
         signalled(tmp_path, signal.SIGUSR1, "up"),
         pytest.raises(ZeroDivisionError),
@@ -197,6 +195,25 @@ def test_quiet_waits_for_a_signal_without_work_and_without_haste(
     assert supervisor.run().stopped_by == "stop"
     assert len(told) == 1  # nobody is started for a while
     assert quiet_at[3] - quiet_at[0] > 0.9  # steps of a second, not as many as there may be
+
+
+def hear_late(folder: str, tell: Callable[[object], None]) -> None:
+    """A child that is not up when it is told to be quiet, as one that loads its app."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    note(folder, "up")
+    time.sleep(0.5)
+    signal.signal(signal.SIGUSR2, lambda *_: note(folder, "quiet"))
+    while True:
+        tell(Pulse(os.getpid(), 1, 0, {}, 0, 0, 30.0, ready=True, problem=None))
+        time.sleep(0.05)
+
+
+def test_who_comes_up_later_is_told_to_be_quiet_too(tmp_path: Path) -> None:
+    with (
+        signalled(tmp_path, signal.SIGUSR2, "up"),
+        signalled(tmp_path, signal.SIGTERM, "quiet"),
+    ):
+        assert Supervisor(hear_late, [(str(tmp_path),)]).run().stopped_by == "SIGTERM"
 
 
 def test_it_can_be_stopped_by_the_program(tmp_path: Path) -> None:

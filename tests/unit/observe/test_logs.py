@@ -27,6 +27,7 @@ from sqsw.core.events import (
     LeaseLost,
     MessageDeleted,
     QueueWarning,
+    QuietStarted,
     ReceiveDone,
     ReceiveError,
     WorkerFailed,
@@ -128,6 +129,12 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
             {"pid": 77, "reason": "no: because"},
         ),
         (JobStuck(MESSAGE, "send"), "ERROR", "job_stuck", OF_JOB),
+        (
+            QuietStarted("SIGTSTP", 2, "do this"),
+            "WARNING",
+            "quiet_started",
+            {"reason": "SIGTSTP", "running": 2, "hint": "do this"},
+        ),
         (
             DrainStarted("SIGTERM", 2, 3, 25.0),
             "INFO",

@@ -1,0 +1,295 @@
+"""The roles of a worker: made, introduced to each other, started and stopped in order.
+
+1. make      (from the end of the line to its beginning, each with methods of the next one)
+2. start     (heartbeat, acknowledger, executors, dispatcher, pollers: end of the line first)
+3. quiet     (no more receives; unstarted messages go back)
+4. stop      (reversed; what still runs is put back)
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from sqsw.core.batch_result import BatchProcessingResult
+from sqsw.core.contracts import Clock
+from sqsw.core.current_job import CurrentJob
+from sqsw.core.events import EventBus, JobStuck, WorkerStarted
+from sqsw.core.job_host import JobHost, Load, job_host
+from sqsw.core.message import Message
+from sqsw.core.settings import WorkerSettings
+from sqsw.worker.acknowledger import Acknowledger
+from sqsw.worker.dispatcher import Dispatcher
+from sqsw.worker.executors.base import Executor
+from sqsw.worker.executors.late import LateExecutor
+from sqsw.worker.executors.threads import ThreadExecutor
+from sqsw.worker.heartbeat import Heartbeat, beat_seconds, shortest_lease
+from sqsw.worker.lane import Kind, Lane, Poll
+from sqsw.worker.pace import Pace
+from sqsw.worker.poller import Poller
+from sqsw.worker.ready import ReadyMessages, make_pools
+from sqsw.worker.shutdown_watch import ShutdownWatch
+from sqsw.worker.vital_signs import VitalSigns
+
+if TYPE_CHECKING:
+    from sqsw.worker.executors.processes import ProcessExecutor
+
+#: seconds to put back what is still in hand, after a drain and after a second signal
+_LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
+
+#: seconds of those that are kept to put back what the last receive brings
+_LAST_RETURN_SECONDS = 0.5
+
+
+def _make_loop() -> Executor:
+    # Not before it is needed: asyncio is a tenth of the time that a start takes.
+    from sqsw.worker.executors.loop import LoopExecutor
+
+    return LoopExecutor()
+
+
+class Role(Protocol):
+    """The verbs of every role. Each may be called twice; ``stop`` without ``start`` is harmless."""
+
+    def start(self) -> None: ...
+    def quiet(self) -> None: ...
+    def stop(self, deadline: float) -> None: ...
+
+
+class Roles:
+    """All roles of one worker.
+
+    Parameters
+    ----------
+    load :
+        Finds the functions of jobs in the processes of the pool.
+    end :
+        Called with a reason when the worker is to drain.
+    fail :
+        Called where the very first receive shows that there is nothing to receive from.
+    look :
+        Called when the worker is to look at its polls.
+
+    Attributes
+    ----------
+    pool :
+        The processes of the pool, once there are any.
+    is_forced :
+        Set after a second signal: nothing is waited for as long as else.
+    """
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        settings: WorkerSettings,
+        events: EventBus,
+        *,
+        load: Load | None,
+        end: Callable[[str], None],
+        fail: Callable[[BaseException], None],
+        look: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._lanes, self._settings, self._events = lanes, settings, events
+        self._load, self._end, self._fail = load, end, fail
+        self._clock = clock
+        self._quiet_lanes: set[str] = set()
+        self._pace = Pace()
+        self.pool: ProcessExecutor | None = None
+        self.is_forced = False
+        self.vital_signs = VitalSigns(lanes, clock)
+        self._make_back()
+        self._make_front(look)
+
+    def _make_back(self) -> None:
+        """From the end of the line."""
+        settings, events = self._settings, self._events
+        self.heartbeat = Heartbeat(
+            events=events,
+            on_lost=self._lost,
+            is_acknowledging=self._is_acknowledging,
+            renew=settings.heartbeat,
+            interval=beat_seconds(self._lanes),
+            shortest_lease=shortest_lease(self._lanes),
+            clock=self._clock,
+        )
+        self.acknowledger = Acknowledger(
+            events=events,
+            forget=self._forget,
+            on_acknowledged=self._acknowledged,
+            on_batch=self._batch_finished,
+            linger_seconds=settings.ack_linger_seconds,
+            pace=self._pace,
+            clock=self._clock,
+        )
+        self._executors: dict[Kind, Executor] = {
+            "thread": ThreadExecutor(),
+            "loop": LateExecutor(_make_loop),
+            "process": LateExecutor(self._make_pool),
+        }
+
+    def _make_front(self, look: Callable[[], None]) -> None:
+        """To its beginning."""
+        lock = threading.Lock()
+        pools = make_pools(self._lanes, self._settings, lock)
+        self.vital_signs.slots = sum(ready.credits.slots for _, ready in pools)
+        self.dispatcher = Dispatcher(
+            pools,
+            self._executors,
+            lock=lock,
+            watch=self.heartbeat.watch,
+            lose=self.heartbeat.lose,
+            put=self.acknowledger.put,
+            put_back=self.acknowledger.put_back,
+            may_start=self._may_start,
+            ended=self._ended,
+            events=self._events,
+            clock=self._clock,
+        )
+        self.watch = ShutdownWatch(
+            self._lanes,
+            in_hand=self.dispatcher.in_hand,
+            on_decided=self._lanes_decided,
+            on_idle=look,
+            wait_seconds=self._settings.wait_seconds,
+        )
+        self.pollers = [self._make_poller(lane, ready) for pool, ready in pools for lane in pool]
+
+    def _make_pool(self) -> Executor:
+        from sqsw.worker.executors.processes import ProcessExecutor
+
+        self.pool = ProcessExecutor(self._load)
+        return self.pool
+
+    def _make_poller(self, lane: Lane, ready: ReadyMessages) -> Poller:
+        return Poller(
+            lane,
+            ready.credits,
+            accept=self.dispatcher.accept,
+            room=self.watch.room,
+            poll_begins=self._poll_begins,
+            poll_ended=self._poll_ended,
+            gathering_seconds=self.dispatcher.gathering_seconds,
+            after_receive=self.acknowledger.after_receive,
+            on_fatal=self._fail,
+            events=self._events,
+            pace=self._pace,
+            clock=self._clock,
+        )
+
+    # The verbs.
+
+    def start(self) -> None:
+        """Begin to work."""
+        back: list[Role] = [self.heartbeat, self.acknowledger, *self._executors.values()]
+        host = JobHost(time_limit=self._settings.time_limit, on_stuck=self._job_stuck)
+        token = job_host.set(host)  # executors give it to their jobs
+        for role in back:
+            role.start()
+        job_host.reset(token)
+        names = tuple(lane.name for lane in self._lanes)
+        self._events.publish(WorkerStarted(names, self.vital_signs.slots))
+        front: list[Role] = [self.dispatcher, self.watch, *self.pollers]
+        for role in front:
+            role.start()
+
+    def receive_no_more(self) -> None:
+        """End the receives; what has come is worked on."""
+        self.vital_signs.ready = False
+        for poller in self.pollers:
+            poller.quiet()
+
+    def quiet(self) -> None:
+        """Only finish what runs."""
+        self.receive_no_more()
+        self.dispatcher.quiet()
+        self.acknowledger.quiet()
+
+    def end_polls(self) -> None:
+        """End the receives that wait, where the other side can do that."""
+        for poller in self.pollers:
+            poller.end_poll()
+
+    def running(self) -> list[Message]:
+        """The messages whose jobs run now."""
+        return [message for call in self.dispatcher.running() for message in call.messages]
+
+    def is_drained(self) -> bool:
+        """Whether nothing is in hand any more."""
+        # Asked in this order: what a last poll brings is in hand before its thread ends.
+        return not any(poller.is_alive() for poller in self.pollers) and not any(
+            self.dispatcher.in_hand(lane) for lane in self._lanes
+        )
+
+    def stop(self) -> int:
+        """Put back what still runs, and end; how many messages that were."""
+        now = self._clock()
+        self.receive_no_more()
+        self.dispatcher.quiet()
+        unfinished = self.dispatcher.abandon()
+        # What was put back may run elsewhere within a moment: here it ends now, where it can be.
+        for executor in self._executors.values():
+            executor.stop(now if unfinished else now + 0.2)
+        deadline = now + (_FORCED_SECONDS if self.is_forced else _LAST_CALLS_SECONDS)
+        for poller in self.pollers:
+            # What was put back just now may come in again here: an open receive is the first to
+            # get it, and would leave it in flight.
+            poller.stop(deadline - _LAST_RETURN_SECONDS)
+        self.watch.stop(now)
+        self.dispatcher.stop(now)
+        self.acknowledger.stop(deadline)
+        self.heartbeat.stop(deadline)
+        return unfinished
+
+    def counts(self) -> dict[str, int]:
+        """What was done, by the names of the report."""
+        requests = self.heartbeat.requests + self.acknowledger.requests
+        requests += sum(poller.requests for poller in self.pollers)
+        return {**self.dispatcher.counts, "requests": requests}
+
+    # What the roles call; methods here, since they are made one after the other.
+
+    def _lost(self, lane: Lane, message: Message) -> None:
+        self.dispatcher.lost(lane, message)
+
+    def _is_acknowledging(self, message: Message) -> bool:
+        return self.acknowledger.holds(message)
+
+    def _acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
+        self.dispatcher.acknowledged(lane, messages, deleted)
+
+    def _batch_finished(self, lane: Lane, result: BatchProcessingResult) -> None:
+        self.watch.acknowledged(lane)
+
+    def _may_start(self, lane: Lane, count: int) -> bool:
+        return self.watch.may_start(lane, count)
+
+    def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
+        self.watch.ended(lane, result)
+
+    def _poll_begins(self, lane: Lane) -> Poll:
+        self.vital_signs.poll_begins(lane)
+        return self.watch.poll_begins(lane)
+
+    def _poll_ended(self, lane: Lane, poll: Poll, count: int) -> None:
+        self.vital_signs.poll_ended(lane)
+        self.watch.poll_ended(lane, poll, count)
+
+    def _forget(self, messages: Sequence[Message], seconds: float) -> None:
+        if self.is_forced:
+            seconds = min(seconds, _FORCED_SECONDS / 2)
+        self.heartbeat.forget(messages, seconds)
+
+    def _job_stuck(self, job: CurrentJob) -> None:
+        for message in job.messages:
+            self._events.publish(JobStuck(message, job.job_name))
+        self._end("stuck_job")
+
+    def _lanes_decided(self, lanes: Sequence[Lane], reason: str) -> None:
+        for lane in lanes:
+            self._quiet_lanes.add(lane.name)
+            for poller in self.pollers:
+                if poller.lane is lane:
+                    poller.quiet()
+            self.dispatcher.quiet(lane)
+        if len(self._quiet_lanes) == len(self._lanes):
+            self._end(reason)
