@@ -8,6 +8,7 @@
 The thread that calls ``run`` does nothing else: a signal is acted on at once.
 """
 
+import os
 import sys
 import threading
 import time
@@ -18,7 +19,14 @@ from typing import TYPE_CHECKING, Protocol
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.current_job import CurrentJob
-from sqsw.core.events import DrainStarted, EventBus, JobStuck, WorkerStarted, WorkerStopped
+from sqsw.core.events import (
+    DrainStarted,
+    EventBus,
+    JobStuck,
+    Receiving,
+    WorkerStarted,
+    WorkerStopped,
+)
 from sqsw.core.job_host import JobHost, Load, job_host
 from sqsw.core.message import Message
 from sqsw.core.settings import WorkerSettings
@@ -34,7 +42,7 @@ from sqsw.worker.pace import Pace
 from sqsw.worker.poller import Poller
 from sqsw.worker.ready import ReadyMessages, make_pools
 from sqsw.worker.shutdown_watch import ShutdownWatch
-from sqsw.worker.signals import Notice, Presses, SignalInbox
+from sqsw.worker.signals import Notice, Presses, SignalInbox, is_child
 from sqsw.worker.vital_signs import PULSE_SECONDS, VitalSigns
 
 if TYPE_CHECKING:
@@ -256,8 +264,8 @@ class Worker:
             self._release_useless()
         return max(0.0, self._pulse_at - now)
 
-    def _receives_no_more(self) -> None:
-        self._vital_signs.ready = False
+    def _receives_no_more(self, state: Receiving) -> None:
+        self._vital_signs.receives_no_more(state)
         self._pulse_at = float("-inf")  # who looks is to know now
 
     def _start_what_may(self) -> None:
@@ -282,7 +290,7 @@ class Worker:
                 sys.stderr.write(self.describe_slots())
                 sys.stderr.flush()
         elif notice.verb == "quiet":
-            self._receives_no_more()
+            self._receives_no_more("quiet")
             for poller in self._pollers:
                 poller.quiet()
         if notice.verb == "drain" and notice.is_signal:
@@ -293,7 +301,7 @@ class Worker:
 
     def _drain(self, stopped_by: Notice) -> None:
         """Finish what is in hand, until the deadline or a second signal."""
-        self._receives_no_more()
+        self._receives_no_more("draining")
         deadline = self._clock() + self._settings.drain_seconds
         running = sum(len(call.messages) for call in self._dispatcher.running())
         self._events.publish(
@@ -404,7 +412,8 @@ class Worker:
             lines.append(stack_of(call))
             if self._pool is not None:
                 lines.append(self._pool.stack_of(call))
-        return "".join(lines) or "no slot is busy\n"
+        which = f"process {os.getpid()}:\n" if is_child() else ""
+        return which + ("".join(lines) or "no slot is busy\n")
 
     def _report(self, reason: str, unfinished: int) -> WorkerReport:
         counts = self._dispatcher.counts
