@@ -34,6 +34,9 @@ _FRESH_SECONDS = 5.0
 _TOUCH_SECONDS = 5.0
 
 
+Reason = Literal["not_started", "ended", "silent", "quiet", "draining", "failing"]
+
+
 @dataclass(frozen=True, slots=True)
 class NotReady:
     """Why nobody receives.
@@ -49,7 +52,7 @@ class NotReady:
         The code of the last error of a receive, where receives fail.
     """
 
-    reason: Literal["not_started", "ended", "silent", "quiet", "draining", "failing"]
+    reason: Reason
     text: str
     code: str | None = None
 
@@ -115,9 +118,7 @@ class Health:
             return None
         for pulse in pulses:
             if pulse.problem is not None:
-                code = next(iter(dict(self._codes).values()), None)
-                last = f"; the last error was {code}" if code else ""
-                return NotReady("failing", pulse.problem + last, code)
+                return self._failing("failing", pulse.problem)
         states = {pulse.state for pulse in pulses}
         if "quiet" in states:
             return NotReady("quiet", "told by SIGUSR2 or SIGTSTP to receive no more")
@@ -127,11 +128,15 @@ class Health:
 
     def _nobody(self) -> NotReady:
         if not self._has_begun:
-            return NotReady("not_started", "no worker has begun yet")
+            return self._failing("not_started", "no worker has begun yet")
         with self._lock:
             if self._pulses:
                 return NotReady("silent", "no sign of life of any worker")
         return NotReady("ended", "no worker is running")
+
+    def _failing(self, reason: Reason, text: str) -> NotReady:
+        code = next(iter(dict(self._codes).values()), None)
+        return NotReady(reason, f"{text}; the last error was {code}" if code else text, code)
 
 
 class HealthFile:

@@ -49,6 +49,9 @@ def test_why_nobody_receives() -> None:
         return None if found is None else (found.reason, found.code)
 
     assert why() == ("not_started", None)
+    events.publish(ReceiveError("a", ConnectionFailed("no"), 1.0))  # it waits for SQS to begin
+    assert why() == ("not_started", "ConnectionFailed")
+    events.publish(ReceiveDone("a", 0))
     events.publish(PULSE)
     assert why() is None
     events.publish(replace(PULSE, ready=False, state="draining"))
