@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent
 SCHEMAS = DOCS / "schemas"
+#: What a page says of its generated parts where it is not built, on GitHub.
+NOTE = re.compile(r"^\*In a checkout a part of this page is missing: [^*]+\*\n\n", re.M)
 PLACE = re.compile(r"^<!-- generated: (\w+) -->$", re.M)
 FILE = re.compile(r"^<!-- file: (\S+) -->\n```(\w+)$", re.M)
 
@@ -168,7 +170,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 
 def fill_in(source: list[str]) -> None:
     """Put the generated parts into the text of a page, for Sphinx's event ``source-read``."""
-    source[0] = PLACE.sub(lambda match: PARTS[match[1]](), source[0])
+    source[0] = PLACE.sub(lambda match: PARTS[match[1]](), NOTE.sub("", source[0]))
 
 
 def captions(source: list[str]) -> None:

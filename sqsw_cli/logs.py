@@ -2,6 +2,7 @@
 structlog, as lines for a person or as JSON for a collector."""
 
 import logging
+import os
 import re
 import sys
 import time
@@ -105,9 +106,14 @@ def _configure_structlog() -> None:
 
 def _shared() -> "list[Processor]":
     """Rank, name and time first, then whatever the record carries."""
+    from multiprocessing import parent_process
+
     import structlog
 
+    # In a worker process or one of its pool: there are several then, and one log.
+    of_several = [] if parent_process() is None else [_add_pid]
     return [
+        *of_several,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -158,6 +164,12 @@ def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
         event_dict.setdefault("attempt", job.receive_count)
         event_dict.setdefault("seconds_s", round(time.monotonic() - job.started_at, 6))
         event_dict.setdefault("context", dict(job.context))
+    return event_dict
+
+
+def _add_pid(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Say which process logged a line, under the key that the supervisor has for it."""
+    event_dict.setdefault("pid", os.getpid())
     return event_dict
 
 

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO
 
 import click
@@ -67,3 +68,19 @@ def ask(question: str) -> str | None:
         terminal.flush()
         return terminal.readline().strip()
     return None
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """While stdout is for our data alone: what others print, programs that jobs start as well."""
+    saved = None
+    with suppress(OSError):  # one of the two was closed by who started us
+        saved = os.dup(1)
+        os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if saved is not None:
+            os.dup2(saved, 1)
+            os.close(saved)

@@ -13,6 +13,9 @@ from sqsw.core.wording import nearest
 from sqsw.registry import TaskRegistry
 from sqsw.sqs_env import SQSEnv
 
+#: characters of a line that cannot be parsed
+_LINE_LENGTH = 200
+
 _OUR_DIRECTORIES = (os.path.dirname(__file__), os.path.dirname(importlib.__file__))
 
 
@@ -99,7 +102,7 @@ def _import(module_name: str, attribute: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise AppLoadError(
             f"cannot import {module_name!r}",
-            why=f"{type(error).__name__}: {error}, raised {_place(error)}",
+            why=_raised(error),
             next="correct the app; -vv shows the traceback",
         ) from error
 
@@ -124,6 +127,14 @@ def _search_path(parent: str) -> Iterable[str]:
     if not parent:
         return [os.getcwd()]
     return getattr(sys.modules.get(parent), "__path__", ())
+
+
+def _raised(error: BaseException) -> str:
+    """What was raised, and where; of what cannot be parsed also the line."""
+    if isinstance(error, SyntaxError) and error.filename:
+        line = (error.text or "").strip()[:_LINE_LENGTH]
+        return f"{type(error).__name__}: {error.msg}, {_place(error)}{line and f': {line}'}"
+    return f"{type(error).__name__}: {error}, raised {_place(error)}"
 
 
 def _place(error: BaseException) -> str:
@@ -185,7 +196,7 @@ def _as_env(app_path: str, found: object) -> SQSEnv:
         except (Exception, SystemExit) as error:
             raise AppLoadError(
                 f"{app_path!r} does not make an SQSEnv",
-                why=f"{type(error).__name__}: {error}, raised {_place(error)}",
+                why=_raised(error),
                 next="correct the app; -vv shows the traceback",
             ) from error
     if isinstance(result, SQSEnv):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqsw.core.contracts import ShutdownPolicy
-from sqsw.core.errors import SettingsError, SQSError, TaskNotFound
+from sqsw.core.errors import SettingsError, TaskNotFound
 from sqsw.core.events import EventBus, Listener, RequestSent
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw.core.wording import nearest
@@ -15,7 +15,7 @@ from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.queue.work import never, work_queues
 from sqsw.sqs_env import SQSEnv
-from sqsw.sqs_manage.create import queue_name_from_dead_letter_queue
+from sqsw.transport.names import dead_letter_name, is_fifo, source_by_name
 
 if TYPE_CHECKING:
     from sqsw.core.worker_report import WorkerReport
@@ -46,7 +46,7 @@ def queues_to_work(
             raise SettingsError(
                 "--processors-from needs exactly one --queue",
                 why="it runs the jobs of one queue on another",
-                next=f"add the one queue to work: --queue {processors_from}_dead",
+                next=f"add the one queue to work: --queue {dead_letter_name(processors_from)}",
             )
         _refuse_unregistered(processors_from, known)
         return list(shares)
@@ -78,11 +78,8 @@ def _refuse_unregistered(queue_name: str, known: Sequence[str]) -> None:
 
 def _source_of(queue_name: str) -> str | None:
     """The queue whose dead letters these are, by the name alone."""
-    try:
-        name = queue_name_from_dead_letter_queue(queue_name)
-    except SQSError:
-        return None
-    return f"{name}.fifo" if queue_name.endswith(".fifo") else name
+    name = source_by_name(queue_name)
+    return f"{name}.fifo" if name and is_fifo(queue_name) else name
 
 
 def run_queues(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.event_bus import Event as Event
@@ -55,6 +56,10 @@ class WorkerFailed(Event):
     error: BaseException
 
 
+#: what a worker does about new messages
+Receiving = Literal["receiving", "quiet", "draining"]
+
+
 @dataclass(frozen=True, slots=True)
 class Pulse(Event):
     """A sign of life of a worker, once a second.
@@ -80,6 +85,8 @@ class Pulse(Event):
     busy :
         Messages whose jobs run now, and the seconds for which the oldest of them has been running,
         by queue name; a queue without any is not there.
+    state :
+        ``receiving``, ``quiet`` or ``draining``.
     """
 
     pid: int
@@ -92,6 +99,7 @@ class Pulse(Event):
     ready: bool
     problem: str | None
     busy: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    state: Receiving = "receiving"
 
 
 @dataclass(frozen=True, slots=True)

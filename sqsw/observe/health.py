@@ -5,12 +5,22 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import SettingsError
-from sqsw.core.events import ChildEnded, ChildExited, Event, EventBus, Pulse
+from sqsw.core.events import (
+    ChildEnded,
+    ChildExited,
+    Event,
+    EventBus,
+    Pulse,
+    ReceiveDone,
+    ReceiveError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +34,29 @@ _FRESH_SECONDS = 5.0
 _TOUCH_SECONDS = 5.0
 
 
+Reason = Literal["not_started", "ended", "silent", "quiet", "draining", "failing"]
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady:
+    """Why nobody receives.
+
+    Attributes
+    ----------
+    reason :
+        ``not_started``, ``ended`` or ``silent``: there is no process to tell; ``quiet`` and
+        ``draining``: as asked; ``failing``: SQS is not reached, or the heartbeat has ended.
+    text :
+        The same in words.
+    code :
+        The code of the last error of a receive, where receives fail.
+    """
+
+    reason: Reason
+    text: str
+    code: str | None = None
+
+
 class Health:
     """Listens to the pulses of one process or many.
 
@@ -35,18 +68,27 @@ class Health:
         self._began_at = clock()
         self._lock = threading.Lock()
         self._pulses: dict[int, tuple[float, Pulse]] = {}
+        self._has_begun = False
+        self._codes: dict[str, str] = {}
 
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that matter."""
-        events.subscribe(self, Pulse, ChildExited, ChildEnded)
+        events.subscribe(self, Pulse, ChildExited, ChildEnded, ReceiveDone, ReceiveError)
 
     def __call__(self, event: Event) -> None:
-        """Take note of a sign of life, or of an end."""
+        """Take note of a sign of life, of an end, or of how a receive went."""
+        if isinstance(event, ReceiveDone):
+            self._codes.pop(event.queue_name, None)
+            return
         with self._lock:
             if isinstance(event, Pulse):
                 self._pulses[event.pid] = (self._clock(), event)
+                self._has_begun = True
             elif isinstance(event, ChildExited | ChildEnded):
                 self._pulses.pop(event.pid, None)
+            elif isinstance(event, ReceiveError):
+                code = getattr(event.error, "code", None)
+                self._codes[event.queue_name] = code or type(event.error).__name__
 
     def pulses(self) -> Mapping[int, Pulse]:
         """The last sign of life of each process, where it is not old."""
@@ -69,9 +111,32 @@ class Health:
                 return pulse.problem
         return None
 
-    def is_ready(self) -> bool:
-        """Whether somebody receives."""
-        return any(p.ready and p.problem is None for p in self.pulses().values())
+    def why_not_ready(self) -> NotReady | None:
+        """Why nobody receives; None: somebody does."""
+        pulses = self.pulses().values()
+        if any(pulse.ready and pulse.problem is None for pulse in pulses):
+            return None
+        for pulse in pulses:
+            if pulse.problem is not None:
+                return self._failing("failing", pulse.problem)
+        states = {pulse.state for pulse in pulses}
+        if "quiet" in states:
+            return NotReady("quiet", "told by SIGUSR2 or SIGTSTP to receive no more")
+        if states:
+            return NotReady("draining", "the worker ends: it receives no more")
+        return self._nobody()
+
+    def _nobody(self) -> NotReady:
+        if not self._has_begun:
+            return self._failing("not_started", "no worker has begun yet")
+        with self._lock:
+            if self._pulses:
+                return NotReady("silent", "no sign of life of any worker")
+        return NotReady("ended", "no worker is running")
+
+    def _failing(self, reason: Reason, text: str) -> NotReady:
+        code = next(iter(dict(self._codes).values()), None)
+        return NotReady(reason, f"{text}; the last error was {code}" if code else text, code)
 
 
 class HealthFile:

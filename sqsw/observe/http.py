@@ -101,17 +101,22 @@ class HealthServer:
         await send({"type": "http.response.body", "body": b"" if is_head else body})
 
     def _page(self, path: str) -> tuple[int, str, bytes]:
+        failing: Mapping[str, str | None] | None = None
         if path == "/metrics":
             return 200, _TEXT, self._metrics.text()
         if path == "/health":
             problem = self._health.problem()
+            if problem is not None:
+                failing = {"error": problem}
         elif path == "/ready":
-            problem = None if self._health.is_ready() else "no worker receives"
+            why = self._health.why_not_ready()
+            if why is not None:
+                failing = {"reason": why.reason, "error": why.text, "code": why.code}
         else:
             return 404, _JSON, b'{"error": "there are /health, /ready and /metrics"}'
-        if problem is None:
+        if failing is None:
             return 200, _JSON, b'{"status": "ok"}'
-        return 503, _JSON, json.dumps({"status": "failing", "error": problem}).encode()
+        return 503, _JSON, json.dumps({"status": "failing", **failing}).encode()
 
 
 def _not_listening(error: OSError, host: str, port: int) -> SQSError:

@@ -24,7 +24,7 @@ from sqsw.core.events import (
 from sqsw.observe.health import Health
 
 if TYPE_CHECKING:
-    from prometheus_client.core import Metric
+    from prometheus_client.core import CollectorRegistry, Metric
 
 #: seconds: upper bounds of the histograms, from quick jobs to those of hours
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400)
@@ -134,7 +134,23 @@ class Metrics:
         """All figures in Prometheus' text format."""
         from prometheus_client import generate_latest
 
-        return generate_latest(self._registry)
+        return generate_latest(_WithoutCreated(self._registry))
+
+
+class _WithoutCreated:
+    """Figures without the times at which their series began, which double the histograms.
+
+    What prometheus_client has to switch them off holds for all of its figures, also for those of
+    an application that runs workers.
+    """
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        self._registry = registry
+
+    def collect(self) -> "Iterator[Metric]":
+        for metric in self._registry.collect():
+            metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
+            yield metric
 
 
 class _Now:

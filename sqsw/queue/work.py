@@ -22,6 +22,7 @@ from sqsw.core.wording import format_duration
 from sqsw.core.worker_report import Ending, WorkerReport, report_of
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
+from sqsw.transport.names import dead_letter_name, source_by_name
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.signals import SignalInbox, is_child
@@ -259,12 +260,14 @@ def _lane(
 
 
 def _warnings(name: str, attributes: dict[str, str]) -> Iterable[QueueWarning]:
-    if "RedrivePolicy" not in attributes and "RedriveAllowPolicy" not in attributes:
+    # Only ListDeadLetterSourceQueues knows, which a worker needs no right to call.
+    is_dead_letter_queue = "RedriveAllowPolicy" in attributes or source_by_name(name) is not None
+    if "RedrivePolicy" not in attributes and not is_dead_letter_queue:
         yield QueueWarning(
             name,
             f"{name!r} has no dead-letter queue: a job that always fails is tried again "
             "until the message expires",
-            f"sqsw create-queue {name} --dlq {_dead_letter_name(name)} --update",
+            f"sqsw create-queue {name} --dlq {dead_letter_name(name)} --update",
         )
     if attributes.get("VisibilityTimeout") == "0":
         yield QueueWarning(
@@ -273,8 +276,3 @@ def _warnings(name: str, attributes: dict[str, str]) -> Iterable[QueueWarning]:
             f"this worker asks for {format_duration(MIN_LEASE_SECONDS)} at each receive",
             f"sqsw create-queue {name} --visibility-timeout 30s --update",
         )
-
-
-def _dead_letter_name(name: str) -> str:
-    stem = name.removesuffix(".fifo")
-    return f"{stem}_dead{name[len(stem) :]}"

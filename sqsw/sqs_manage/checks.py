@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
 from sqsw.core.wording import counted, format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe
 from sqsw.sqs_manage.host import ManageHost
-from sqsw.sqs_manage.queue_calls import redrive_target
-from sqsw.transport.names import name_of_arn
+from sqsw.sqs_manage.queue_calls import is_aws, redrive_target
+from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
 
@@ -29,9 +28,8 @@ _WORK_ACTIONS = (
     "sqs:ChangeMessageVisibility",
 )
 _SEND_ACTIONS = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:SendMessage")
-
-
-_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
+#: how the live view and ``inspect`` count dead letters
+_COUNT_ACTIONS = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +101,14 @@ def _check_dead_letters(env: ManageHost, report: QueueReport) -> Check:
     target, receives = redrive_target(report.attributes)
     if target is None and report.sources:
         return Check(what, "ok", f"takes those of {', '.join(report.sources)}")
+    if target is None and source_by_name(name) is not None:
+        return Check(what, "ok", "takes those of others, by its name")
     if target is None:
         return Check(
             what,
             "warn",
             "no dead-letter queue: a job that always fails is tried until its retention ends",
-            f"sqsw create-queue {name} --dlq {_dead(name)} --update",
+            f"sqsw create-queue {name} --dlq {dead_letter_name(name)} --update",
         )
     dead = env.name_of(name_of_arn(target))
     try:
@@ -135,15 +135,11 @@ def _check_dead_letters(env: ManageHost, report: QueueReport) -> Check:
     )
 
 
-def _dead(name: str) -> str:
-    return f"{name.removesuffix('.fifo')}_dead{'.fifo' if name.endswith('.fifo') else ''}"
-
-
 def _check_rights(queue: QueueClient) -> Check:
     """Ask for what cannot be had: a person without the right is told of that first."""
     client: Any = queue.boto3_client
     what = f"{queue.name}: rights"
-    if not str(urlsplit(client.meta.endpoint_url).hostname).endswith(_AWS_HOSTS):
+    if not is_aws(queue):
         return Check(what, "skip", "only AWS has rights")
     address, handle = {"QueueUrl": queue.url}, {"ReceiptHandle": "none"}
     asked: dict[str, Callable[[], object]] = {
@@ -179,26 +175,32 @@ def _is_denied(queue: QueueClient, action: str, call: Callable[[], object]) -> b
 def least_policy(env: ManageHost, queue_names: Sequence[str]) -> dict[str, Any]:
     """The IAM policy with the least that ``work`` and ``send`` need for these queues.
 
-    A queue that cannot be read is named by a pattern with every account.
+    The messages in their dead-letter queues may be counted, for the live view of ``work``. A queue
+    that cannot be read is named by a pattern with every account.
     """
-    arns = [_arn(env.queue_client(name)) for name in queue_names]
+    pairs = [_arns(env.queue_client(name)) for name in queue_names]
+    arns = [arn for arn, _ in pairs]
+    letters = sorted({target for _, target in pairs if target is not None} - {*arns})
+    statements = {
+        "SqswWork": (_WORK_ACTIONS, arns),
+        "SqswSend": (_SEND_ACTIONS, arns),
+        "SqswCountDeadLetters": (_COUNT_ACTIONS, letters),
+    }
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Sid": sid,
-                "Effect": "Allow",
-                "Action": list(actions),
-                "Resource": arns,
-            }
-            for sid, actions in (("SqswWork", _WORK_ACTIONS), ("SqswSend", _SEND_ACTIONS))
+            {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resources}
+            for sid, (actions, resources) in statements.items()
+            if resources
         ],
     }
 
 
-def _arn(queue: QueueClient) -> str:
+def _arns(queue: QueueClient) -> tuple[str, str | None]:
+    """The ARN of a queue, and that of its dead-letter queue."""
     try:
-        return queue.attributes("QueueArn")["QueueArn"]
+        attributes = queue.attributes("QueueArn", "RedrivePolicy")
+        return attributes["QueueArn"], redrive_target(attributes)[0]
     except SQSError:
-        region = queue.boto3_client.meta.region_name
-        return f"arn:{queue.boto3_client.meta.partition}:sqs:{region}:*:{queue.sqs_name}"
+        meta = queue.boto3_client.meta
+        return f"arn:{meta.partition}:sqs:{meta.region_name}:*:{queue.sqs_name}", None

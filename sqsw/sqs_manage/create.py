@@ -10,15 +10,10 @@ from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.planning import QueuePlan, WantedQueue
 from sqsw.sqs_manage.queue_calls import make_queue
-from sqsw.transport.names import is_fifo
+from sqsw.transport.names import is_fifo, source_by_name
 
 #: attributes of a new dead-letter queue: what failed is kept as long as SQS can
 _DEAD_LETTER_DEFAULTS = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
-
-_DEAD_LETTER_ENDINGS = (
-    *("_deadletters", "-deadletters", "_deadletter", "-deadletter"),
-    *("_dead", "-dead", "_dlq", "-dlq"),
-)
 
 
 def create_standard_queue(
@@ -161,10 +156,9 @@ def queue_name_from_dead_letter_queue(name: str) -> str:
     SettingsError
         The name has none of the usual endings, or nothing before it.
     """
-    plain = name.removesuffix(".fifo")
-    for ending in _DEAD_LETTER_ENDINGS:
-        if plain.endswith(ending) and plain != ending:
-            return plain.removesuffix(ending)
+    source = source_by_name(name)
+    if source is not None:
+        return source
     raise SettingsError(
         f"cannot derive a queue name from the dead-letter queue {name!r}",
         why="it ends in none of _dead -dead _dlq -dlq _deadletter(s) -deadletter(s)",

@@ -9,7 +9,7 @@ from typing import Any
 from sqsw.core.errors import Busy, RedriveError, SettingsError, SQSError
 from sqsw.core.wording import counted
 from sqsw.sqs_manage.host import ManageHost
-from sqsw.sqs_manage.queue_calls import arn_of, is_unknown_operation, where_to
+from sqsw.sqs_manage.queue_calls import arn_of, is_aws, is_unknown_operation, where_to
 from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
 
@@ -97,6 +97,8 @@ class MoveBySQS:
         target_arn = None if target is None else arn_of(target)
         try:
             self._earlier = _moves(self._env, self._queue, self._source_arn)
+            if target is None:
+                self._refuse_without_sources()
             self._handle = self._queue.start_move(self._source_arn, target_arn, per_second)
         except NotImplementedError:  # moto, in this process, where it does not know an operation
             return False
@@ -111,6 +113,12 @@ class MoveBySQS:
                 raise _running_already(self._env, self._queue, self._source_arn) from error
             raise
         return True
+
+    def _refuse_without_sources(self) -> None:
+        # ElasticMQ says nothing to such a move until its own timeout. AWS refuses it, and asking
+        # there would need one permission more.
+        if not is_aws(self._queue) and not self._queue.dead_letter_sources():
+            raise _not_a_dead_letter_queue(self._env, self._queue)
 
     def watch(self, tell: Callable[[Move], None]) -> Move:
         """Look at the move until it has ended; each look is told.

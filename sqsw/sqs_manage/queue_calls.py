@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqsw.core.errors import SQSError
 from sqsw.core.nesting import read_json
@@ -13,6 +14,8 @@ from sqsw.transport.service_errors import service_errors
 #: queues in one answer of ListQueues, at most
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html
 _LIST_PAGE = 1000
+
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
 
 # What SQS and its likes answer to an operation that they do not have. The code is a
 # number where a server answers with a bare HTTP status, which SQS never does (moto: 500).
@@ -33,6 +36,12 @@ _UNKNOWN_OPERATION = {
 def is_unknown_operation(error: SQSError) -> bool:
     """Whether the service said that it does not have this operation."""
     return error.code in _UNKNOWN_OPERATION
+
+
+def is_aws(queue: QueueClient) -> bool:
+    """Whether the queue is on AWS, and not on another server that speaks SQS."""
+    host = urlsplit(queue.boto3_client.meta.endpoint_url).hostname
+    return str(host).endswith(_AWS_HOSTS)
 
 
 def queue_urls(env: ManageHost) -> Iterator[str]:

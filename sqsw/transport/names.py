@@ -5,6 +5,11 @@ from urllib.parse import urlsplit
 
 from sqsw.core.errors import SettingsError
 
+_DEAD_LETTER_ENDINGS = (
+    *("_deadletters", "-deadletters", "_deadletter", "-deadletter"),
+    *("_dead", "-dead", "_dlq", "-dlq"),
+)
+
 
 def is_fifo(queue_name: str) -> bool:
     """Whether this is the name (or URL, or ARN) of a FIFO queue."""
@@ -67,3 +72,18 @@ def name_of_arn(arn: str) -> str:
 def name_of_url(url: str) -> str:
     """The SQS queue name at the end of a queue URL."""
     return url.rstrip("/").rpartition("/")[2]
+
+
+def dead_letter_name(queue_name: str) -> str:
+    """What the dead-letter queue of this queue is called, where nobody says otherwise."""
+    ending = ".fifo" if is_fifo(queue_name) else ""
+    return f"{queue_name.removesuffix('.fifo')}_dead{ending}"
+
+
+def source_by_name(queue_name: str) -> str | None:
+    """The queue, without ``.fifo``, that a dead-letter queue is for; None: it is none by name."""
+    plain = queue_name.removesuffix(".fifo")
+    for ending in _DEAD_LETTER_ENDINGS:
+        if plain.endswith(ending) and plain != ending:
+            return plain.removesuffix(ending)
+    return None

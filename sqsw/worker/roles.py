@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.current_job import CurrentJob
-from sqsw.core.events import EventBus, JobStuck, WorkerStarted
+from sqsw.core.events import EventBus, JobStuck, Receiving, WorkerStarted
 from sqsw.core.job_host import JobHost, Load, job_host
 from sqsw.core.message import Message
 from sqsw.core.settings import WorkerSettings
@@ -192,15 +192,15 @@ class Roles:
         for role in front:
             role.start()
 
-    def receive_no_more(self) -> None:
-        """End the receives; what has come is worked on."""
-        self.vital_signs.ready = False
+    def receive_no_more(self, state: Receiving) -> None:
+        """End the receives, quiet or draining; what has come is worked on."""
+        self.vital_signs.receives_no_more(state)
         for poller in self.pollers:
             poller.quiet()
 
     def quiet(self) -> None:
         """Only finish what runs."""
-        self.receive_no_more()
+        self.receive_no_more("draining")
         self.dispatcher.quiet()
         self.acknowledger.quiet()
 
@@ -223,7 +223,7 @@ class Roles:
     def stop(self) -> int:
         """Put back what still runs, and end; how many messages that were."""
         now = self._clock()
-        self.receive_no_more()
+        self.receive_no_more("draining")
         self.dispatcher.quiet()
         unfinished = self.dispatcher.abandon()
         # What was put back may run elsewhere within a moment: here it ends now, where it can be.

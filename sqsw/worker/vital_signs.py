@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqsw.core.contracts import Clock
-from sqsw.core.events import Pulse
+from sqsw.core.events import Pulse, Receiving
 from sqsw.worker.lane import Lane
 
 #: seconds between two signs of life
@@ -46,7 +46,12 @@ class VitalSigns:
         # By thread too: a lane may have several pollers. One without a receive to make is not here.
         self._asked: dict[tuple[str, int], float] = {}
         self.slots = 0
-        self.ready = True
+        self.state: Receiving = "receiving"
+
+    def receives_no_more(self, state: Receiving) -> None:
+        """The worker is quiet or, for good, draining."""
+        if self.state != "draining":
+            self.state = state
 
     def poll_begins(self, lane: Lane) -> None:
         """A receive begins; after one that failed the time goes on to count."""
@@ -62,7 +67,7 @@ class VitalSigns:
             return "the heartbeat has ended"
         now = self._clock()
         # A quiet worker, or one at its end, has no receives to make.
-        for (name, _), asked in list(self._asked.items()) if self.ready else ():
+        for (name, _), asked in list(self._asked.items()) if self.state == "receiving" else ():
             if now - asked > _ANSWER_SECONDS:
                 return f"no answer to receives from {name!r} for {now - asked:.0f} seconds"
         return None
@@ -78,9 +83,10 @@ class VitalSigns:
             ended=sum(dispatcher.counts[outcome] for outcome in _OUTCOMES),
             memory_bytes=memory_bytes(),
             lease_seconds=max(lane.visibility_timeout for lane in self._lanes),
-            ready=self.ready,
+            ready=self.state == "receiving",
             problem=self.problem(heartbeat),
             busy=busy,
+            state=self.state,
         )
 
     def _busy(self, calls: Sequence[Any]) -> dict[str, tuple[int, float]]:

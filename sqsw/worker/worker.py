@@ -8,6 +8,7 @@
 The thread that calls ``run`` does nothing else: a signal is acted on at once.
 """
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -100,7 +101,8 @@ class Worker:
             lines.append(stack_of(call))
             if pool is not None:
                 lines.append(pool.stack_of(call))
-        return "".join(lines) or "no slot is busy\n"
+        which = f"process {os.getpid()}:\n" if is_child() else ""
+        return which + ("".join(lines) or "no slot is busy\n")
 
     # The thread of ``run``.
 
@@ -186,10 +188,10 @@ class Worker:
         return notice.verb in ("drain", "force", "fail")
 
     def _be_quiet(self, notice: Notice) -> None:
-        if self._roles.vital_signs.ready:
+        if self._roles.vital_signs.state == "receiving":
             running = len(self._roles.running())
             self._events.publish(QuietStarted(notice.reason, running, _how_to_go_on()))
-        self._roles.receive_no_more()
+        self._roles.receive_no_more("quiet")
         self._pulse_at = float("-inf")  # who looks is to know now
 
     def _drain(self, stopped_by: Notice) -> None:

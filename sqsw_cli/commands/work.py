@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext, redirect_stdout
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from sqsw_cli.opening import load_env, opened
 from sqsw_cli.options import app_options
 from sqsw_cli.params import QueueAsked
 from sqsw_cli.records import values_of
+from sqsw_cli.terminal import stdout_to_stderr
 from sqsw_cli.work_options import (
     QueueChoice,
     policy_maker,
@@ -100,7 +101,7 @@ def work(
     begun = time.monotonic()
     # stdout is for the summary then, whatever the jobs print.
     with (
-        redirect_stdout(sys.stderr) if invocation.as_json else nullcontext(),
+        stdout_to_stderr() if invocation.as_json else nullcontext(),
         exclusive(lock),
     ):
         if options["reload"]:

@@ -39,6 +39,8 @@ def test_the_unit_lets_the_worker_drain() -> None:
     (seconds,) = directives(text, "TimeoutStopSec")
     assert options["drain_timeout"] == 50 < int(seconds)
     assert directives(text, "RestartPreventExitStatus") == ["2 7"]
+    # Without --strict it says only that jobs were put back.
+    assert (directives(text, "SuccessExitStatus"), options["strict"]) == (["5"], False)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
@@ -70,6 +72,13 @@ def test_the_manifest_lets_the_worker_drain() -> None:
     options = options_of([*container["command"], *container["args"]])
     assert options["concurrency"] == 16
     assert options["drain_timeout"] < pod["terminationGracePeriodSeconds"]
+    host, port = options["http"]
+    assert (host, [{"name": "http", "containerPort": port}]) == ("0.0.0.0", container["ports"])
+    probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("liveness", "readiness")}
+    assert {name: (get["path"], get["port"]) for name, get in probes.items()} == {
+        "liveness": ("/health", "http"),
+        "readiness": ("/ready", "http"),
+    }
     labels = manifest["spec"]["template"]["metadata"]["labels"]
     assert manifest["spec"]["selector"]["matchLabels"] == labels
     assert all(isinstance(one["value"], str) for one in container["env"])

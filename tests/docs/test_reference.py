@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from docs.generated import captions, columns, commands, fill_in, keys, objects
+from docs.generated import NOTE, captions, columns, commands, fill_in, keys, objects
 from sqsw_cli.columns import LINES
 from sqsw_cli.config import GLOBAL_KEYS, QUEUE_KEYS, keys_of
 from sqsw_cli.exits import Exit
@@ -125,6 +125,21 @@ def test_a_page_gets_its_parts_and_the_names_of_its_files() -> None:
     assert "```{code-block} python\n:caption: a.py\n\n1\n```" in source[0]
     with pytest.raises(KeyError):
         fill_in(["<!-- generated: nothing -->"])
+
+
+def test_a_page_that_looks_empty_in_a_checkout_says_what_makes_it() -> None:
+    docs, seen = REFERENCE.parent, []
+    for page in REFERENCE.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        if "{eval-rst}" in text or "<!-- generated: " in text:
+            note = NOTE.search(text)
+            assert note is not None, page
+            assert f"`build/docs/{page.relative_to(docs).with_suffix('.html')}`" in note[0]
+            seen.append(page.stem)
+    assert {"commands", "configuration", "json", "errors"} <= {*seen}
+    source = ["# Page\n\n*In a checkout a part of this page is missing: x.*\n\nText\n"]
+    fill_in(source)
+    assert source == ["# Page\n\nText\n"]
 
 
 def test_every_example_of_the_help_is_taken_by_its_command(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def leave(name):
 @env.processor("jobs", "note")
 def note(name):
     print("noting")  # not among what the command prints
+    os.write(1, b"noted\\n")  # as programs and C libraries do
     leave(name)
 
 @env.processor("jobs", "wait")
@@ -348,6 +350,8 @@ def test_health_and_metrics_over_http(work: Work, processes: str) -> None:
     port = work.wait_for("http_started")[0]["port"]
     work.wait_for_notes("a")
     work.wait_for_notes("started")
+    pids = {line.get("pid") for line in work.wait_for("job_done")}
+    assert pids == ({None} if processes == "1" else {*work.notes("a")})
     wait_until(lambda: page(port, "/ready")[0] == 200)
     assert health_file.exists()
     assert page(port, "/health") == (200, '{"status": "ok"}')
@@ -361,8 +365,10 @@ def test_health_and_metrics_over_http(work: Work, processes: str) -> None:
     assert 'sqsw_job_wait_seconds_count{job="note",queue="jobs"} 1.0' in text
     assert 'sqsw_messages_in_hand{queue="jobs"} 1.0' in text
     assert 'sqsw_worker_requests_total{action="ReceiveMessage"}' in text
+    assert "_created" not in text
     work.running.terminate()
     wait_until(lambda: page(port, "/ready")[0] == 503)
+    assert '"reason": "draining"' in page(port, "/ready")[1]
     assert page(port, "/health")[0] == 200
     (work.folder / "go-on").touch()
     work.end()
@@ -380,6 +386,7 @@ def test_functions_in_the_pool_load_the_app_by_its_name_and_end_with_their_worke
     assert computed != work.running.pid
     (line,) = work.wait_for("computing")
     assert (line["queue"], line["job"], line["attempt"]) == ("jobs", "cpu", 1)
+    assert line["pid"] == computed
     (done,) = work.wait_for("job_done")
     assert line["id"] == done["id"]
     work.send("cpu", forever=True)
@@ -427,13 +434,18 @@ def test_a_supervisor_passes_on_what_it_is_asked(work: Work) -> None:
     for _ in range(2):
         work.send("wait")
     work.start("--processes", "2", "-c", "1", "--http", "0", "--prefetch", "0")
-    work.wait_for_notes("started", 2)
+    pids = work.wait_for_notes("started", 2)
     port = work.wait_for("http_started")[0]["port"]
     work.running.send_signal(signal.SIGUSR1)
     shown = ", in wait\n"
     wait_until(lambda: (work.folder / "log").read_text().count(shown) == 2)
+    assert {line["pid"] for line in work.wait_for("worker_started", 2)} == {*pids}
+    for pid in pids:  # which process, which job, and then the job's own first frame
+        dump = rf"^process {pid}:\njobs wait .*\n  File \".*tasks\.py\", line \d+, in wait\n"
+        assert re.search(dump, (work.folder / "log").read_text(), re.M)
     work.running.send_signal(signal.SIGTSTP)
     wait_until(lambda: page(port, "/ready")[0] == 503)
+    wait_until(lambda: '"reason": "quiet"' in page(port, "/ready")[1])
     for line in work.wait_for("quiet_started", 2):
         assert (line["reason"], line["running"]) == ("SIGTSTP", 1)
         assert line["hint"].startswith("SIGHUP to the supervisor")

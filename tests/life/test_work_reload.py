@@ -62,6 +62,7 @@ def test_the_next_job_is_run_by_the_new_code_and_what_runs_finishes_in_the_old(w
     save(work, BROKEN)
     (failed,) = work.wait_for("worker_failed")
     assert "SyntaxError" in failed["reason"] and "tasks.py, line" in failed["reason"]
+    assert failed["reason"].endswith(": def (")
     wait_until(lambda: not children(work))
     save(work, "PREFIX = 'third-'\n", "prefix.py")
     save(work, "import prefix\n" + edited("prefix.PREFIX"))

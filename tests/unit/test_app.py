@@ -157,7 +157,8 @@ def test_half_a_path_is_refused(app_path: str) -> None:
         ("from os import nothing\n", "ImportError: cannot import name 'nothing' from 'os' "),
         ("\n1 / 0\n", "ZeroDivisionError: division by zero, raised in {}, line 2"),
         ("raise SystemExit('no')\n", "SystemExit: no, raised in {}, line 1"),
-        ("def (:\n", "SyntaxError: "),
+        ("\n  def (:\n", "IndentationError: unexpected indent, in {}, line 2: def (:"),
+        ("def (:\n", "SyntaxError: invalid syntax, in {}, line 1: def (:"),
     ],
 )
 def test_an_error_inside_the_app_is_shown(home: Path, text: str, why: str) -> None:

@@ -1,8 +1,12 @@
 """What an executor is: a way to run calls."""
 
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import dropwhile
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqsw.core.results import ProcessingResult
@@ -16,6 +20,9 @@ class Runnable(Protocol):
     def run(self) -> list[ProcessingResult]: ...
     async def run_async(self) -> list[ProcessingResult]: ...
 
+
+#: Where the frames of the worker come from, which stand around those of a job.
+_MACHINERY = (f"{Path(__file__).parents[2]}{os.sep}", threading.__file__)
 
 #: Takes the results of a call; what it returns is a call for the same executor, which has a slot
 #: already: so a busy thread gets its next job without a hand-over.
@@ -42,16 +49,24 @@ class Executor(Protocol):
 
 
 def stack_of(call: Runnable) -> str:
-    """Where a running call is, as lines of a traceback."""
-    runner = call.runner
+    """Where a running call is, as lines of a traceback.
+
+    It begins with the job's first frame; with those of the worker only where there are no others.
+    """
+    frames = _frames_of(call.runner)
+    of_job = list(dropwhile(lambda frame: frame.filename.startswith(_MACHINERY), frames))
+    return "".join(traceback.format_list(of_job or frames))
+
+
+def _frames_of(runner: Any) -> list[traceback.FrameSummary]:
     if isinstance(runner, int):
         frame = sys._current_frames().get(runner)
-        return "".join(traceback.format_stack(frame)) if frame is not None else ""
-    lines = []
+        return traceback.extract_stack(frame) if frame is not None else []
+    frames: list[traceback.FrameSummary] = []
     # A task by itself shows its outermost coroutine only; what that one waits for tells more.
     waiting = runner.get_coro() if hasattr(runner, "get_coro") else None
     while waiting is not None:
         frame = getattr(waiting, "cr_frame", None)
-        lines += traceback.format_stack(frame, 1) if frame is not None else []
+        frames += traceback.extract_stack(frame, 1) if frame is not None else []
         waiting = getattr(waiting, "cr_await", None)
-    return "".join(lines)
+    return frames

@@ -139,5 +139,26 @@ def test_the_least_policy(sqsw: Sqsw) -> None:
     assert "sqs:SendMessage" in send["Action"]
 
 
+def test_the_least_policy_lets_dead_letters_be_counted(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq emails_dead")
+    sqsw("create-queue news --dlq emails_dead")
+    policy = json.loads(sqsw("doctor --policy emails news").out)
+    count = policy["Statement"][2]
+    assert count["Action"] == ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
+    assert count["Resource"] == ["arn:aws:sqs:local:000000000000:emails_dead"]
+    # One that is worked itself has all of that already.
+    policy = json.loads(sqsw("doctor --policy emails emails_dead").out)
+    assert len(policy["Statement"]) == 2
+
+
+def test_a_dead_letter_queue_needs_none_of_its_own(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq graveyard")
+    sqsw("create-queue news_dlq.fifo")
+    ran = sqsw("doctor graveyard news_dlq.fifo --json --strict")
+    assert ran.code == 0, ran.out
+    assert statuses(ran)["graveyard: dead letters"] == "ok"
+    assert statuses(ran)["news_dlq.fifo: dead letters"] == "ok"
+
+
 def test_a_policy_for_nothing_is_refused(sqsw: Sqsw) -> None:
     assert sqsw("doctor --policy").code == 2

@@ -193,13 +193,14 @@ def test_what_jobs_print_is_not_among_the_json(sqsw: Sqsw, home: Path) -> None:
     (home / "myapp" / "loud.py").write_text(
         "from sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\nprint('loading')\n"
         "@env.processor('emails', 'j')\ndef j():\n    print('running')\n"
+        "    import os; os.system('echo program')\n"
     )
     sqsw("create-queue emails")
     sqsw("send emails j")
     ran = sqsw.process("work myapp.loud:env --max-jobs 1 --json")
     assert ran.code == 0, ran.err
     assert [one["type"] for one in ran.objects] == ["summary"]
-    assert {"loading", "running"} <= set(ran.err.splitlines())
+    assert {"loading", "running", "program"} <= set(ran.err.splitlines())
 
 
 def test_a_signal_before_anybody_answers_is_a_drain(

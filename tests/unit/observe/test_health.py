@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from sqsw.core.errors import SettingsError
-from sqsw.core.events import ChildEnded, ChildExited, EventBus, Pulse
+from sqsw.core.errors import AccessDenied, ConnectionFailed, SettingsError
+from sqsw.core.events import (
+    ChildEnded,
+    ChildExited,
+    EventBus,
+    Pulse,
+    ReceiveDone,
+    ReceiveError,
+)
 from sqsw.observe import health as health_module
 from sqsw.observe.health import Health, HealthFile
 from tests import backends
@@ -22,18 +29,53 @@ def test_who_pulses_and_has_no_problem_is_healthy() -> None:
     health = Health(clock)
     health.subscribe_to(events)
     assert health.problem() is None  # it may still be loading its app
-    assert not health.is_ready()
     clock.advance(61)
     assert health.problem() == "no worker is running"
     events.publish(PULSE)
     assert health.problem() is None
-    assert health.is_ready()
     events.publish(replace(PULSE, ready=False))
     assert health.problem() is None
-    assert not health.is_ready()
     events.publish(replace(PULSE, problem="no answer"))
     assert health.problem() == "no answer"
-    assert not health.is_ready()
+
+
+def test_why_nobody_receives() -> None:
+    clock, events = ManualClock(), EventBus()
+    health = Health(clock)
+    health.subscribe_to(events)
+
+    def why() -> tuple[str, str | None] | None:
+        found = health.why_not_ready()
+        return None if found is None else (found.reason, found.code)
+
+    assert why() == ("not_started", None)
+    events.publish(ReceiveError("a", ConnectionFailed("no"), 1.0))  # it waits for SQS to begin
+    assert why() == ("not_started", "ConnectionFailed")
+    events.publish(ReceiveDone("a", 0))
+    events.publish(PULSE)
+    assert why() is None
+    events.publish(replace(PULSE, ready=False, state="draining"))
+    assert why() == ("draining", None)
+    events.publish(replace(PULSE, pid=2, ready=False, state="quiet"))
+    assert why() == ("quiet", None)
+    events.publish(ReceiveError("a", AccessDenied("no", code="InvalidClientTokenId"), 1.0))
+    assert why() == ("quiet", None)  # which is why, whatever the receives did before
+    events.publish(replace(PULSE, pid=2, problem="no answer to receives"))
+    assert why() == ("failing", "InvalidClientTokenId")
+    found = health.why_not_ready()
+    assert found is not None
+    assert found.text == "no answer to receives; the last error was InvalidClientTokenId"
+    events.publish(ReceiveError("a", ConnectionFailed("no"), 1.0))
+    assert why() == ("failing", "ConnectionFailed")
+    events.publish(ReceiveDone("a", 0))
+    assert why() == ("failing", None)
+    clock.advance(10)
+    assert why() == ("silent", None)
+    for pid in (1, 2):
+        events.publish(ChildEnded(pid))
+    assert why() == ("ended", None)
+    events.publish(PULSE)
+    assert why() is None
 
 
 def test_one_silent_process_is_a_problem_until_it_has_ended() -> None:

@@ -151,4 +151,6 @@ def test_a_queue_with_a_dead_letter_queue_is_not_warned_about(
     memory_env.sqs_client.create_queue(QueueName="dead")
     jobs.client.set_attributes({"RedrivePolicy": memory_env.redrive_policy("dead", 3).to_json()})
     jobs.process_queue(IdleShutdown(0), wait_second=0)
+    memory_env.sqs_client.create_queue(QueueName="emails_dead")  # worked in place: nor is that one
+    memory_env.queue("emails_dead").process_queue(IdleShutdown(0), wait_second=0)
     assert heard == []

@@ -1,3 +1,5 @@
+import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.moves import Move, cancel_redrive, redrive_status
 from sqsw.sqs_manage.redrive import RedriveReport, redrive
 from sqsw.sqs_manage.selection import Filter, Selection
+from tests.backends import Backend
 from tests.unit.sqs_manage.faults import Faults
 from tests.unit.sqs_manage.queues import bodies, contents, counts, dead_letter, send_jobs
 
@@ -71,6 +74,18 @@ class TestBySQS:
             "a move without a filter is done by SQS, which only moves out of dead-letter queues"
         )
         assert caught.value.next == "say where to: sqsw redrive jobs --to QUEUE"
+
+    def test_a_server_that_would_keep_silent_is_not_asked_to_move(
+        self, started_backends: dict[str, Backend], tmp_path: Path
+    ) -> None:
+        elasticmq = started_backends["elasticmq"]
+        elasticmq.start()
+        env = SQSEnv(elasticmq.session(tmp_path), queue_prefix=f"t{uuid.uuid4().hex[:12]}_")
+        create_queue(env, "jobs")
+        faults = Faults(env.clients.client)
+        with pytest.raises(RedriveError, match="'jobs' is not the dead-letter queue of any queue"):
+            redrive(env, "jobs")
+        assert faults.count("StartMessageMoveTask") == 0
 
     def test_a_queue_that_has_a_dead_letter_queue_is_told_its_name(
         self, env: SQSEnv, emails: str

@@ -3,7 +3,14 @@
 import pytest
 
 from sqsw.core.errors import SettingsError
-from sqsw.transport.names import QueueRef, is_fifo, name_of_arn, name_of_url
+from sqsw.transport.names import (
+    QueueRef,
+    dead_letter_name,
+    is_fifo,
+    name_of_arn,
+    name_of_url,
+    source_by_name,
+)
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/emails.fifo"
 ARN = "arn:aws:sqs:eu-west-1:123456789012:emails.fifo"
@@ -35,3 +42,11 @@ def test_fifo_queues_are_known_by_their_name() -> None:
     assert is_fifo(URL)
     assert not is_fifo("emails")
     assert not is_fifo("fifo")
+
+
+@pytest.mark.parametrize("name", ["emails", "emails.fifo"])
+def test_dead_letter_queues_are_known_by_their_name(name: str) -> None:
+    assert source_by_name(dead_letter_name(name)) == "emails"
+    assert is_fifo(dead_letter_name(name)) == is_fifo(name)
+    assert source_by_name(name) is None
+    assert source_by_name("_dead") is None

@@ -159,6 +159,7 @@ def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
     executor.submit([call], ends)
     assert started.wait(10)
     assert "go_on.wait" in stack_of(call)
+    assert stack_of(call).startswith(f'  File "{__file__}"')  # and not with our own
     (thread,) = executor._threads
     assert thread.daemon
     executor.stop(time.monotonic())
@@ -227,6 +228,7 @@ def test_a_coroutine_can_be_cancelled_and_shows_where_it_is() -> None:
     executor.submit([call], ends)
     assert started.wait(10)
     assert "asyncio.sleep" in stack_of(call)
+    assert stack_of(call).startswith(f'  File "{__file__}"')  # and not with our own
     executor.cancel(call)
     ends.wait(1)
     assert cancelled == [True]

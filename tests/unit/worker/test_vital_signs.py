@@ -32,9 +32,16 @@ def test_without_a_receive_to_make_there_is_no_problem_however_long() -> None:
     clock.advance(10_000)
     assert signs.problem(ALIVE) is None
     signs.poll_begins(lane("a"))
-    signs.ready = False
+    signs.receives_no_more("quiet")
     clock.advance(10_000)
     assert signs.problem(ALIVE) is None
+
+
+def test_a_drain_is_for_good() -> None:
+    signs, _ = made()
+    for asked, state in (("quiet", "quiet"), ("draining", "draining"), ("quiet", "draining")):
+        signs.receives_no_more(asked)  # type: ignore[arg-type]  # they are of its type
+        assert signs.state == state
 
 
 def test_a_heartbeat_that_has_ended_is_a_problem() -> None:
