@@ -5,7 +5,6 @@ import re
 import click
 
 from sqsw.core.errors import SQSError
-from sqsw.core.wording import nearest
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.terminal import safe
 
@@ -64,20 +63,12 @@ def failure_of(error: BaseException) -> Failure:
             exit_code=exit_code_of(error),
         )
     if isinstance(error, click.UsageError):
-        return _usage(error)
+        from sqsw_cli.usage_errors import usage_failure
+
+        return usage_failure(error)
     if isinstance(error, click.ClickException):
-        return Failure(_plain(error.format_message()))
+        return Failure(plain(error.format_message()))
     return _unexpected(error)
-
-
-def _usage(error: click.UsageError) -> Failure:
-    command = error.ctx.command_path if error.ctx is not None else "sqsw"
-    message, next_step = _plain(error.format_message()), f"{command} --help"
-    if isinstance(error, click.NoSuchOption):
-        message = f"no such option: {error.option_name}"
-        meant = nearest(error.option_name, error.possibilities or ())
-        next_step = f"did you mean {meant!r}?" if meant else next_step
-    return Failure(message, next=next_step, code="usage", exit_code=Exit.USAGE)
 
 
 def _unexpected(error: BaseException) -> Failure:
@@ -97,7 +88,7 @@ def _unexpected(error: BaseException) -> Failure:
     )
 
 
-def _plain(message: str) -> str:
+def plain(message: str) -> str:
     """A sentence of click in our style: small at its beginning, no full stop at its end."""
     message = " ".join(message.split()).removesuffix(".")  # click lists choices with tabs
     return message[:1].lower() + message[1:]

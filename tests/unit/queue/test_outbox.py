@@ -160,11 +160,11 @@ def test_a_queue_that_is_not_there_fails_all_jobs_of_the_batch(jobs: JobQueue) -
 def test_a_fifo_queue_that_wants_deduplication_ids_says_how_to_give_them(
     fifo_jobs: JobQueue,
 ) -> None:
-    with pytest.raises(SQSBatchError, match="needs a deduplication id") as caught:
-        with fifo_jobs.add_batch():
-            fifo_jobs.add_job("count", number=1)
+    wanted = "needs a deduplication id"
+    with pytest.raises(SQSBatchError, match=wanted) as caught, fifo_jobs.add_batch():
+        fifo_jobs.add_job("count", number=1)
     raw = RawQueue(env=fifo_jobs.env, name=fifo_jobs.name)
-    with pytest.raises(MessageRefused, match="needs a deduplication id") as plain:
+    with pytest.raises(MessageRefused, match=wanted) as plain:
         raw.add_raw_job("body")
     assert plain.value.next is not None
     assert "_deduplication_id= for delay() and add_job()" in plain.value.next
