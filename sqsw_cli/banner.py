@@ -83,9 +83,11 @@ def _unused_sections(
 ) -> Iterator[QueueWarning]:
     """Sections of the file for queues that nobody works, here or with another ``--queue``."""
     config = invocation.config
+    if config is None:
+        return
     registered = {registration.queue_name for registration in env.registrations()}
     known = registered | {share.queue_name for share in shares}
-    for name in [] if config is None else config.queues:
+    for name in config.queues:
         if name not in known:
             meant = nearest(name, known)
             yield QueueWarning(

@@ -154,6 +154,11 @@ class Printer:
         color = not self.as_json and wants_color(sys.stderr, self._color)
         click.echo(block("warning", message, why, next, color=color), err=True, color=color)
 
+    def advise(self, message: str, why: str | None = None, next: str | None = None) -> None:
+        """A warning of something that may well be meant: ``--quiet`` leaves it out."""
+        if not self._quiet:
+            self.warn(message, why, next)
+
     def progress(self, what: str) -> Bar:
         """How far something is, on stderr where a person looks at it."""
         shown = not self._quiet and not self.as_json and is_terminal(sys.stderr)
