@@ -99,7 +99,8 @@ def _advise_from_memory(printer: Printer, queue: str, job: str, arguments: Itera
     from sqsw_cli.completing.jobs import remembered_jobs
 
     jobs = remembered_jobs(queue)
-    meant: str | None
+    if not jobs:
+        return
     if job not in jobs:
         slips = [("job", job, nearest(job, jobs))]
     else:

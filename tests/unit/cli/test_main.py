@@ -155,7 +155,13 @@ def test_a_bare_local_does_not_eat_the_next_word(
     assert sqsw("create-queue --local reports").code == 0
     assert (home / ".sqsw" / "local.db").exists()
     assert (home / ".sqsw" / ".gitignore").read_text().strip() == "*"
-    assert sqsw("inspect --local=other.db").out == ""
+    new = sqsw("inspect --local=other.db")
+    assert (new.out, new.err) == ("", f"no queues in local file {home / 'other.db'} (new, empty)\n")
+    missing = sqsw("send --local=third.db emails x").err.splitlines()[0]
+    assert (
+        missing == f"error: no queue named 'emails' in local file {home / 'third.db'} (new, empty)"
+    )
+    assert sqsw("inspect --local=third.db").err == f"no queues in local file {home / 'third.db'}\n"
     assert sqsw("inspect --local").out.splitlines()[0].startswith("emails\t")
 
 
