@@ -1,12 +1,13 @@
 """What went wrong, why, and what to do next: on stderr, in words or as one JSON object."""
 
 import re
+import sys
 
 import click
 
 from sqsw.core.errors import SQSError
 from sqsw_cli.exits import Exit, exit_code_of
-from sqsw_cli.terminal import safe
+from sqsw_cli.terminal import columns_of, safe, wrapped
 
 
 class ConsumerGone(Exception):
@@ -103,19 +104,22 @@ def block(
     kind: str, message: str, why: str | None = None, next: str | None = None, *, color: bool
 ) -> str:
     """An error or a warning in its three parts, for people."""
+    columns = columns_of(sys.stderr)
     shade = {"error": "red", "warning": "yellow"}[kind]
-    head = click.style(f"{kind}:", fg=shade, bold=True) if color else f"{kind}:"
-    lines = [f"{head} {_lines(message)}"]
+    head = f"{kind}:"
+    first = _lines(f"{head} ", message, columns)
+    lines = [click.style(head, fg=shade, bold=True) + first[len(head) :] if color else first]
     if why:
-        lines.append(f"  why:  {_lines(why)}")
+        lines.append(_lines("  why:  ", why, columns))
     if next:
-        lines.append(f"  next: {_lines(next)}")
+        lines.append(_lines("  next: ", next, columns))
     return "\n".join(lines)
 
 
-def _lines(text: str) -> str:
+def _lines(title: str, text: str, columns: int | None) -> str:
     # What others say (the error of an import, click) may have lines, but nothing else to obey.
-    return "\n".join(map(safe, text.splitlines()))
+    first, *rest = map(safe, text.splitlines() or [""])
+    return "\n".join(wrapped(line, columns, len(title)) for line in (title + first, *rest))
 
 
 def show(failure: Failure, *, as_json: bool, color: bool) -> None:
