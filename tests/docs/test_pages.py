@@ -53,7 +53,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "TERM": "xterm-256color",
         "NO_COLOR": "1",
-        "COLUMNS": "100",
+        # Wider than what names the directory of a test, or its lines are broken.
+        "COLUMNS": "200",
     }
 
 
