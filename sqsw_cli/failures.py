@@ -63,13 +63,18 @@ def failure_of(error: BaseException) -> Failure:
             code=_word(type(error).__name__),
             exit_code=exit_code_of(error),
         )
-    if isinstance(error, click.UsageError):
-        from sqsw_cli.usage_errors import usage_failure
-
-        return usage_failure(error)
     if isinstance(error, click.ClickException):
-        return Failure(plain(error.format_message()))
+        return _of_click(error)
     return _unexpected(error)
+
+
+def _of_click(error: click.ClickException) -> Failure:
+    from sqsw_cli.usage_errors import plain, usage_parts
+
+    if not isinstance(error, click.UsageError):
+        return Failure(plain(error.format_message()))
+    message, why, next_step = usage_parts(error)
+    return Failure(message, why=why, next=next_step, code="usage", exit_code=Exit.USAGE)
 
 
 def _unexpected(error: BaseException) -> Failure:
@@ -87,12 +92,6 @@ def _unexpected(error: BaseException) -> Failure:
         next="please report it together with that file",
         code="unexpected",
     )
-
-
-def plain(message: str) -> str:
-    """A sentence of click in our style: small at its beginning, no full stop at its end."""
-    message = " ".join(message.split()).removesuffix(".")  # click lists choices with tabs
-    return message[:1].lower() + message[1:]
 
 
 def _word(class_name: str) -> str:

@@ -1,4 +1,4 @@
-"""What click says of words that it cannot use, as a failure in three parts.
+"""What click says of words that it cannot use, in three parts.
 
 Its classes and attributes are the same in all its releases that we run with, its sentences nearly
 so; one that is not known here is shown as it is.
@@ -10,8 +10,6 @@ import click
 from click.core import ParameterSource
 
 from sqsw.core.wording import nearest
-from sqsw_cli.exits import Exit
-from sqsw_cli.failures import Failure, plain
 
 _RANGE = re.compile(r"(\S+) is not in the range (?:(-?\d+)<=)?x(?:<=|>=)(-?\d+)")
 _NO_NUMBER = re.compile(r"is not a valid integer( range)?$")
@@ -20,12 +18,18 @@ _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
 _Parts = tuple[str, str | None, str | None]
 
 
-def usage_failure(error: click.UsageError) -> Failure:
+def usage_parts(error: click.UsageError) -> tuple[str, str | None, str]:
     """What happened, why, and what to write instead."""
     message, why, next_step = _parts(error)
     if next_step is None:
         next_step = f"{error.ctx.command_path if error.ctx is not None else 'sqsw'} --help"
-    return Failure(message, why=why, next=next_step, code="usage", exit_code=Exit.USAGE)
+    return message, why, next_step
+
+
+def plain(message: str) -> str:
+    """A sentence of click in our style: small at its beginning, no full stop at its end."""
+    message = " ".join(message.split()).removesuffix(".")  # click lists choices with tabs
+    return message[:1].lower() + message[1:]
 
 
 def _parts(error: click.UsageError) -> _Parts:
