@@ -11,7 +11,7 @@ KNOWN = (
     *("SQSW_LOG_LEVEL", "SQSW_LOG_FORMAT", "SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"),
 )
 _OURS = "SQSW_"
-_DAEMONS = ("SQSW_WORK_", "SQSW_SERVE_")
+_DAEMONS = tuple(f"{_OURS}{command}_" for command in ("WORK", "SERVE"))
 
 
 def misspelt_variables(ctx: click.Context) -> Iterator[tuple[str, str]]:

@@ -174,7 +174,8 @@ def test_creating_shows_what_and_what_next(sqsw: Sqsw) -> None:
 
 
 def test_a_worker_shows_a_banner(sqsw: Sqsw) -> None:
-    code, said = on_terminal(sqsw, "work myapp.tasks:env -Q emails,weight=3 --max-jobs 2")
+    words = "work myapp.tasks:env -Q emails,weight=3 --max-jobs 2"
+    code, said = on_terminal(sqsw, words, columns=300)
     assert code == 0
     lines = said.splitlines()
     assert lines[0].startswith("sqsw ")
