@@ -83,9 +83,9 @@ class Printer:
         """A line for a person, who may copy it: it is not broken."""
         self._write(safe(text))
 
-    def tell(self, text: str, hanging: int = 2) -> None:
-        """A line for a person, broken between words; all but the first have this indent."""
-        self._write(wrapped(safe(text), columns_of(sys.stdout), hanging))
+    def tell(self, text: str) -> None:
+        """A line for a person, broken between words."""
+        self._write(wrapped(safe(text), columns_of(sys.stdout), hanging=2))
 
     def done(self, text: str) -> None:
         """A line that says what has been done."""

@@ -96,9 +96,11 @@ def _nothing(env: "SQSEnv", queue: str, selection: "Selection") -> str:
         for count, state in ((depth.in_flight, "in flight"), (depth.delayed, "delayed"))
         if count
     ]
-    if hidden:
-        return f"no messages that can be peeked; hidden for now: {', '.join(hidden)}"
-    return "no message fits the selection" if selection and depth.ready else "no messages"
+    if selection and depth.ready:
+        said = "no message fits the selection"
+    else:
+        said = "no messages that can be peeked" if hidden else "no messages"
+    return f"{said}; hidden for now: {', '.join(hidden)}" if hidden else said
 
 
 @dataclass

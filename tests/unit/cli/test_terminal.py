@@ -116,7 +116,10 @@ def test_what_cannot_be_peeked_is_counted(sqsw: Sqsw) -> None:
     sqsw("send reports build --delay 5m")
     sqsw("send reports build")
     assert on_terminal(sqsw, "inspect reports --peek 5 --job other")[1] == (
-        "no messages that can be peeked; hidden for now: 1 delayed\n"
+        "no message fits the selection; hidden for now: 1 delayed\n"
+    )
+    assert on_terminal(sqsw, "inspect emails --peek 5 --job other")[1] == (
+        "no message fits the selection\n"
     )
     sqsw.env.queue_client("reports").receive(1, wait_seconds=0)
     assert on_terminal(sqsw, "inspect reports --peek 5 --count-by job")[1] == (
