@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqsw.core.events import QueueWarning, WorkerStarted
 from sqsw.core.settings import QueueShare, WorkerSettings
-from sqsw.core.wording import format_duration
+from sqsw.core.wording import format_duration, nearest
 from sqsw.observe.logs import LogListener
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.logs import logs_as_json
@@ -64,13 +64,37 @@ def announce(
     processors_from: str | None = None,
 ) -> LogListener:
     """Say what begins, before the first request; what is returned logs what follows."""
+    logs: LogListener
     if not logs_as_json(invocation, daemon=True):
         # Line by line: the region may have to be looked for, and the first one shall not wait.
         for line in _lines(env, apps, shares, settings, processes, processors_from):
             invocation.printer.note(line)
-        return BannerLog(invocation.printer)
-    logger.info("worker_starting", extra={"apps": list(apps), "worker": worker_name()})
-    return WorkerLog(_facts(env, apps, shares, settings))
+        logs = BannerLog(invocation.printer)
+    else:
+        logger.info("worker_starting", extra={"apps": list(apps), "worker": worker_name()})
+        logs = WorkerLog(_facts(env, apps, shares, settings))
+    for warning in _unused_sections(invocation, env, shares):
+        logs.queue_warning(warning)
+    return logs
+
+
+def _unused_sections(
+    invocation: Invocation, env: "SQSEnv", shares: Sequence[QueueShare]
+) -> Iterator[QueueWarning]:
+    """Sections of the file for queues that nobody works, here or with another ``--queue``."""
+    config = invocation.config
+    if config is None:
+        return
+    registered = {registration.queue_name for registration in env.registrations()}
+    known = registered | {share.queue_name for share in shares}
+    for name in config.queues:
+        if name not in known:
+            meant = nearest(name, known)
+            yield QueueWarning(
+                name,
+                f"{config.place('queues', name)} is for a queue without jobs, and has no effect",
+                f"did you mean {meant!r}?" if meant else "take it out, or register its jobs",
+            )
 
 
 def _facts(

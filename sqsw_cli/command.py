@@ -7,6 +7,8 @@ import click
 
 from sqsw_cli.columns import lines_of
 from sqsw_cli.global_options import GlobalOption, global_options
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.variables import misspelt_variables
 
 
 def with_plain_local(args: Iterable[str]) -> list[str]:
@@ -66,6 +68,15 @@ class WithGlobals(click.Command):
 
 class Command(WithGlobals):
     """One command of sqsw."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        invocation = ctx.ensure_object(Invocation)
+        for name, meant in misspelt_variables(ctx):
+            invocation.printer.warn(
+                f"the variable {name} is set and means nothing",
+                next=f"did you mean {meant}?",
+            )
+        return super().invoke(ctx)
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         keywords.setdefault("context_settings", {}).setdefault(

@@ -62,6 +62,10 @@ class Config:
                     raise self._bad(f"queues.{name}.{key}", "must be a number from 1", None)
         return queues
 
+    def place(self, *keys: str) -> str:
+        """Where a table is, for people."""
+        return f"[{_dotted(self.section, *keys)}] in {self.path}"
+
     def defaults_of(self, ctx: click.Context) -> dict[str, Any]:
         """The defaults that the file gives for the options of the command of this context.
 

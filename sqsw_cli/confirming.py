@@ -1,10 +1,11 @@
 """Nothing is destroyed without a yes."""
 
+import sys
 from collections.abc import Sequence
 
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
-from sqsw_cli.terminal import ask
+from sqsw_cli.terminal import ask, columns_of, wrapped
 
 
 class NotConfirmed(Failure):
@@ -31,7 +32,9 @@ def type_the_name(name: str, warning: Sequence[str], refusal: str) -> None:
     Failure
         Something else was typed, or nobody can be asked.
     """
-    answer = ask("\n".join([*warning, "Type the queue name to go on: "]))
+    columns = columns_of(sys.stderr)
+    said = [wrapped(line, columns) for line in warning]
+    answer = ask("\n".join([*said, "Type the queue name to go on: "]))
     if answer is None:
         raise _needs_yes(refusal)
     if answer != name:

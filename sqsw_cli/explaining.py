@@ -28,6 +28,12 @@ def explained(error: SQSError, invocation: Invocation, env: "SQSEnv") -> SQSErro
     return error
 
 
+def place_without_queues(env: "SQSEnv") -> str:
+    """Where a queue was looked for in vain; a file that was made by that is most likely a slip."""
+    is_new = getattr(env.clients.session, "is_new", False)
+    return f"{env.location()} (new, empty)" if is_new else env.location()
+
+
 def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
     """Say where it is missing, and which queue may be meant."""
     found = _NO_QUEUE.fullmatch(error.message)
@@ -40,7 +46,7 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
         meant = None
     create = f"sqsw create-queue {shlex.quote(name)}"
     return QueueNotFound(
-        f"no queue named {name!r} in {env.location()}",
+        f"no queue named {name!r} in {place_without_queues(env)}",
         why=f"the name sent was {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",
         next=f"did you mean {meant!r}? Or create it: {create}" if meant else f"create it: {create}",
         code=error.code,

@@ -1,13 +1,13 @@
 """What went wrong, why, and what to do next: on stderr, in words or as one JSON object."""
 
 import re
+import sys
 
 import click
 
 from sqsw.core.errors import SQSError
-from sqsw.core.wording import nearest
 from sqsw_cli.exits import Exit, exit_code_of
-from sqsw_cli.terminal import safe
+from sqsw_cli.terminal import columns_of, safe, wrapped
 
 
 class ConsumerGone(Exception):
@@ -63,21 +63,18 @@ def failure_of(error: BaseException) -> Failure:
             code=_word(type(error).__name__),
             exit_code=exit_code_of(error),
         )
-    if isinstance(error, click.UsageError):
-        return _usage(error)
     if isinstance(error, click.ClickException):
-        return Failure(_plain(error.format_message()))
+        return _of_click(error)
     return _unexpected(error)
 
 
-def _usage(error: click.UsageError) -> Failure:
-    command = error.ctx.command_path if error.ctx is not None else "sqsw"
-    message, next_step = _plain(error.format_message()), f"{command} --help"
-    if isinstance(error, click.NoSuchOption):
-        message = f"no such option: {error.option_name}"
-        meant = nearest(error.option_name, error.possibilities or ())
-        next_step = f"did you mean {meant!r}?" if meant else next_step
-    return Failure(message, next=next_step, code="usage", exit_code=Exit.USAGE)
+def _of_click(error: click.ClickException) -> Failure:
+    from sqsw_cli.usage_errors import plain, usage_parts
+
+    if not isinstance(error, click.UsageError):
+        return Failure(plain(error.format_message()))
+    message, why, next_step = usage_parts(error)
+    return Failure(message, why=why, next=next_step, code="usage", exit_code=Exit.USAGE)
 
 
 def _unexpected(error: BaseException) -> Failure:
@@ -97,12 +94,6 @@ def _unexpected(error: BaseException) -> Failure:
     )
 
 
-def _plain(message: str) -> str:
-    """A sentence of click in our style: small at its beginning, no full stop at its end."""
-    message = " ".join(message.split()).removesuffix(".")  # click lists choices with tabs
-    return message[:1].lower() + message[1:]
-
-
 def _word(class_name: str) -> str:
     """``QueueNotFound`` becomes ``queue_not_found``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower()
@@ -112,19 +103,22 @@ def block(
     kind: str, message: str, why: str | None = None, next: str | None = None, *, color: bool
 ) -> str:
     """An error or a warning in its three parts, for people."""
+    columns = columns_of(sys.stderr)
     shade = {"error": "red", "warning": "yellow"}[kind]
-    head = click.style(f"{kind}:", fg=shade, bold=True) if color else f"{kind}:"
-    lines = [f"{head} {_lines(message)}"]
+    head = f"{kind}:"
+    first = _lines(f"{head} ", message, columns)
+    lines = [click.style(head, fg=shade, bold=True) + first[len(head) :] if color else first]
     if why:
-        lines.append(f"  why:  {_lines(why)}")
+        lines.append(_lines("  why:  ", why, columns))
     if next:
-        lines.append(f"  next: {_lines(next)}")
+        lines.append(_lines("  next: ", next, columns))
     return "\n".join(lines)
 
 
-def _lines(text: str) -> str:
+def _lines(title: str, text: str, columns: int | None) -> str:
     # What others say (the error of an import, click) may have lines, but nothing else to obey.
-    return "\n".join(map(safe, text.splitlines()))
+    first, *rest = map(safe, text.splitlines() or [""])
+    return "\n".join(wrapped(line, columns, len(title)) for line in (title + first, *rest))
 
 
 def show(failure: Failure, *, as_json: bool, color: bool) -> None:

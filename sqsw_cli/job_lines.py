@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError, SQSError
-from sqsw_cli.params import parse_item, parse_json
+from sqsw_cli.items import parse_item, parse_json
 
 if TYPE_CHECKING:
     from sqsw.sqs_manage.outgoing import OutgoingMessage

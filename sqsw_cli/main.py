@@ -40,6 +40,22 @@ COMMANDS = {
     ),
 }
 
+#: What newcomers type, as queues and workers elsewhere have it.
+ALIASES = {
+    **dict.fromkeys(("list", "ls", "queues", "status", "stats", "info", "show"), "inspect"),
+    **dict.fromkeys(("peek", "receive", "messages"), "inspect QUEUE --peek 10"),
+    **dict.fromkeys(("jobs", "tasks", "registered"), "inspect --tasks"),
+    **dict.fromkeys(("worker", "run", "start", "consume"), "work"),
+    **dict.fromkeys(("enqueue", "add", "put", "publish", "push"), "send"),
+    **dict.fromkeys(("create", "new", "init"), "create-queue QUEUE"),
+    **dict.fromkeys(("delete", "remove", "rm"), "delete-queue QUEUE"),
+    **dict.fromkeys(("retry", "replay", "requeue"), "redrive DLQ"),
+    **dict.fromkeys(("empty", "clear", "flush"), "purge QUEUE"),
+    **dict.fromkeys(("server", "emulator"), "serve"),
+    **dict.fromkeys(("check", "health"), "doctor"),
+    **{word: f"--{word}" for word in ("help", "version")},
+}
+
 EXAMPLES = """
 sqsw create-queue --local --dlq emails_dead
 sqsw send --local emails send_email to=user@example.com
@@ -107,6 +123,7 @@ def _forget_stdout() -> None:
     cls=Root,
     name="sqsw",
     table=COMMANDS,
+    aliases=ALIASES,
     examples=EXAMPLES,
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",

@@ -33,7 +33,7 @@ def show_handled(printer: Printer, view: "MessageView") -> None:
         printer.json("message", values_of(view))
     elif printer.terminal:
         action = (view.action or "").replace("_", " ")
-        printer.say(f"{action}  {view.id[:_ID]}  {view.job or '-'}  {payload(view, shorten=True)}")
+        printer.tell(f"{action}  {view.id[:_ID]}  {view.job or '-'}  {payload(view, shorten=True)}")
     else:
         printer.plain("handled", view.action, view.id, view.job, payload(view, shorten=False))
 
@@ -43,7 +43,9 @@ def show_failure(printer: Printer, failure: "Failure") -> None:
     if printer.as_json:
         printer.json("failed", values_of(failure))
     elif printer.terminal:
-        printer.say(f"✗ {failure.id or f'line {failure.line}'}  {failure.message} [{failure.code}]")
+        printer.tell(
+            f"✗ {failure.id or f'line {failure.line}'}  {failure.message} [{failure.code}]"
+        )
     else:
         where = failure.line if failure.id is None else failure.id
         printer.plain("failed", "failed", where, failure.code, failure.message)
@@ -70,7 +72,7 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
     if message.args is not None:
         text = arguments(message.args) if shorten else json_text(message.args)
     if shorten:
-        printer.say(f"would send  {message.job or '-'}  {text}")
+        printer.tell(f"would send  {message.job or '-'}  {text}")
     else:
         printer.plain("unsent", message.job, text)
 

@@ -100,6 +100,14 @@ def _open_env(
     )
 
 
+def has_plugins() -> bool:
+    """Whether a package that brings jobs is installed; none of them is imported."""
+    from sqsw.app.plugins import PLUGIN_GROUP
+    from sqsw.core.entry_points import entry_points_of
+
+    return bool(entry_points_of(PLUGIN_GROUP))
+
+
 def is_local(env: "SQSEnv") -> bool:
     """Whether the queues are those of the embedded SQS."""
     session = env.clients.session  # first: this may be what makes it

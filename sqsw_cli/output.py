@@ -3,6 +3,7 @@
 stdout is data and stderr is talk. rich is imported where something is drawn.
 """
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from sqsw_cli.columns import LINES
 from sqsw_cli.failures import CannotWrite, ConsumerGone, block
 from sqsw_cli.progress import Bar
 from sqsw_cli.records import json_line, record
-from sqsw_cli.terminal import is_terminal, safe, wants_color
+from sqsw_cli.terminal import columns_of, is_terminal, safe, wants_color, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,10 +79,13 @@ class Printer:
         pairs = zip(LINES[kind].columns, fields, strict=True)
         self._write("\t".join("" if field is None else safe(str(field)) for _, field in pairs))
 
-    def say(self, text: str = "", *, style: str | None = None) -> None:
-        """A line for a person."""
-        colored = wants_color(sys.stdout, self._color)
-        self._write(click.style(safe(text), fg=style) if style and colored else safe(text))
+    def say(self, text: str = "") -> None:
+        """A line for a person, who may copy it: it is not broken."""
+        self._write(safe(text))
+
+    def tell(self, text: str) -> None:
+        """A line for a person, broken between words."""
+        self._write(wrapped(safe(text), columns_of(sys.stdout), hanging=2))
 
     def done(self, text: str) -> None:
         """A line that says what has been done."""
@@ -89,7 +93,8 @@ class Printer:
 
     def signed(self, sign: str, shade: str | None, text: str) -> None:
         """A line behind a sign, whose meaning its words say as well."""
-        self._write(f"{self._sign(sign, shade) if shade else sign} {safe(text)}")
+        line = wrapped(f"{sign} {safe(text)}", columns_of(sys.stdout), len(sign) + 1)
+        self._write((self._sign(sign, shade) if shade else sign) + line[len(sign) :])
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         """A table as wide as the terminal: columns are left out from the right, never cut."""
@@ -141,7 +146,10 @@ class Printer:
     def note(self, text: str) -> None:
         """Something a person may want to know."""
         if not self._quiet and not self.as_json:
-            click.echo(safe(text), err=True)
+            # Below the beginning of what follows a title, as in the banner of a worker.
+            title = re.match(r" +\S+ {2,}", text)
+            hanging = 0 if title is None else len(title[0])
+            click.echo(wrapped(safe(text), columns_of(sys.stderr), hanging), err=True)
 
     def next(self, command: str) -> None:
         """The command that comes next, most likely; only on a terminal."""
@@ -153,6 +161,11 @@ class Printer:
         """A warning, in the form of an error."""
         color = not self.as_json and wants_color(sys.stderr, self._color)
         click.echo(block("warning", message, why, next, color=color), err=True, color=color)
+
+    def advise(self, message: str, why: str | None = None, next: str | None = None) -> None:
+        """A warning of something that may well be meant: ``--quiet`` leaves it out."""
+        if not self._quiet:
+            self.warn(message, why, next)
 
     def progress(self, what: str) -> Bar:
         """How far something is, on stderr where a person looks at it."""

@@ -3,20 +3,16 @@
 What they mean is the library's; here is only how they are written.
 """
 
-import functools
 import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqsw.core.errors import SettingsError, SQSError
-from sqsw.core.nesting import read_json
 from sqsw.core.settings import QueueShare
 from sqsw.core.wording import format_duration
 
 if TYPE_CHECKING:
-    from json import JSONDecoder
-
     from click import ParamType
 
     from sqsw.app.supervised import RecyclePolicy
@@ -233,70 +229,3 @@ FILTER = FilterType()
 KEY_VALUE = KeyValue()
 QUEUE_SPEC = QueueSpec()
 PREFETCH = Prefetch()
-
-_SPLIT = re.compile(r"(?<!\\)(:=@|=@|:=|=)")
-
-
-def parse_item(text: str) -> tuple[str, Any]:
-    r"""``key=value``, ``key:=json``, ``key=@file`` or ``key:=@file``.
-
-    The first ``=`` or ``:=`` splits; ``\=`` in a key is a literal ``=``.
-
-    Raises
-    ------
-    SettingsError
-        The text is none of these, its JSON is broken, or the file cannot be read.
-    """
-    found = _SPLIT.search(text)
-    if found is None or found.start() == 0:
-        raise SettingsError(
-            f"{text!r} is not an argument for a job",
-            why="arguments are written key=value, key:=json, key=@file or key:=@file",
-        )
-    key = text[: found.start()].replace(r"\=", "=")
-    sign, value = found.group(), text[found.end() :]
-    if sign.endswith("@"):
-        value = read_text(value)
-    return key, parse_json(value, f"the value of {key!r}") if ":" in sign else value
-
-
-def parse_json(text: str, what: str) -> Any:
-    """Strict JSON: neither NaN nor Infinity, which SQS would carry and others could not read.
-
-    Raises
-    ------
-    SettingsError
-        It is not JSON.
-    """
-    try:
-        return read_json(text, _decoder().decode)
-    except ValueError as error:
-        raise SettingsError(f"{what} is not JSON", why=str(error)) from error
-
-
-def read_text(path: str) -> str:
-    """The contents of a UTF-8 file.
-
-    Raises
-    ------
-    SettingsError
-        It cannot be read.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}", why=error.strerror) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8", why=str(error)) from error
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-@functools.cache
-def _decoder() -> "JSONDecoder":
-    from json import JSONDecoder
-
-    return JSONDecoder(parse_constant=_refuse_constant)

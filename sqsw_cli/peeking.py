@@ -24,15 +24,15 @@ def show_messages(
 ) -> None:
     """Messages of a queue, decoded."""
     with _peeked(printer, env, queue, limit, selection, yes=yes) as views:
-        if printer.terminal:
-            found = list(views)
-            if found:
-                message_table(printer, found)
-            else:
-                printer.note("no messages")
-        else:
+        if not printer.terminal:
             for view in views:
                 show_message(printer, view)
+            return
+        found = list(views)
+        if found:
+            message_table(printer, found)
+    if not found:
+        printer.note(_nothing(env, queue, selection))
 
 
 def count_messages(
@@ -54,6 +54,9 @@ def count_messages(
             value = view.value_at(path)
             # Lists and objects cannot be keys; their text can, and a text stays apart from it.
             groups.setdefault(json_line({"": value}), _Group(value)).add(view.sent_at)
+    if not groups and printer.terminal:
+        printer.note(_nothing(env, queue, selection))
+        return
     ordered = sorted(groups.values(), key=lambda group: -group.count)
     if printer.terminal:
         columns = [
@@ -81,6 +84,23 @@ def count_messages(
         else:
             times = (rfc3339(group.oldest), rfc3339(group.newest))
             printer.plain("group", _text(group.key), group.count, *times)
+
+
+def _nothing(env: "SQSEnv", queue: str, selection: "Selection") -> str:
+    """Why there is nothing to be seen: it may only be hidden for now."""
+    from sqsw.sqs_manage.depth import DepthReader
+
+    depth = DepthReader(env).read(queue)
+    hidden = [
+        f"{thousands(count)} {state}"
+        for count, state in ((depth.in_flight, "in flight"), (depth.delayed, "delayed"))
+        if count
+    ]
+    if selection and depth.ready:
+        said = "no message fits the selection"
+    else:
+        said = "no messages that can be peeked" if hidden else "no messages"
+    return f"{said}; hidden for now: {', '.join(hidden)}" if hidden else said
 
 
 @dataclass

@@ -43,7 +43,7 @@ def show_queue(printer: Printer, report: "QueueReport") -> None:
         return
     printer.say(f"{report.name}     {_type(report)} · {report.url}")
     for line in _details(report):
-        printer.say(f"  {line}")
+        printer.tell(f"  {line}")
 
 
 def _show_line(printer: Printer, report: "QueueReport") -> None:

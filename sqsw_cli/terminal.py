@@ -1,6 +1,7 @@
 """Where the command line meets a terminal: is there one, does it want colour, ask on it."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -30,6 +31,50 @@ def is_terminal(stream: TextIO | None) -> bool:
         return stream.isatty()
     except ValueError:  # closed
         return False
+
+
+def columns_of(stream: TextIO | None) -> int | None:
+    """How wide a terminal is; None where it is none, and nothing is to be broken."""
+    if stream is None or not is_terminal(stream):
+        return None
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):  # it has no size to tell
+        return None
+
+
+#: a command in a sentence: to be copied, so it stays in one piece
+_COMMAND = re.compile(r"\bsqsw [^;,]*")
+#: in place of a space that no line ends at; in private use, so in no text of ours
+_TIED = "\ue000"
+
+
+def wrapped(text: str, columns: int | None, hanging: int = 0) -> str:
+    """The line broken between words, where a terminal would break it within them.
+
+    Parameters
+    ----------
+    columns :
+        How wide it may be; None: as it is.
+    hanging :
+        The indent of all lines but the first.
+    """
+    if columns is None or len(text) <= columns:
+        return text
+    import textwrap
+
+    tied = _COMMAND.sub(lambda found: found[0].replace(" ", _TIED), text)
+    lines = textwrap.wrap(
+        tied,
+        max(columns, hanging + 10),
+        subsequent_indent=" " * hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace(_TIED, " ")
 
 
 def wants_color(stream: TextIO | None, choice: str = "auto") -> bool:

@@ -1,5 +1,6 @@
 """From ``module:attribute`` to an environment, with errors that say what to write instead."""
 
+import glob
 import importlib
 import inspect
 import os
@@ -110,7 +111,7 @@ def _import(module_name: str, attribute: str) -> ModuleType:
 def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
     why = f"no module named {missing!r}; searched the current directory and sys.path"
     parent, _, last = missing.rpartition(".")
-    here = sorted(info.name for info in pkgutil.iter_modules(_search_path(parent)))
+    here = sorted(_modules_in(_search_path(parent)))
     if here:
         why += f"; {repr(parent) if parent else 'the current directory'} has: {', '.join(here)}"
     meant = nearest(last, here)
@@ -121,6 +122,18 @@ def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
         why=why,
         meant=f"{path}{rest}" if meant else None,
     )
+
+
+def _modules_in(places: Iterable[str]) -> set[str]:
+    """Modules and packages in these directories; also packages that have no ``__init__.py``."""
+    places = list(places)
+    without_init = {
+        os.path.basename(os.path.dirname(file))
+        for place in places
+        for file in glob.iglob(os.path.join(glob.escape(place), "*", "*.py"))
+    }
+    found = {info.name for info in pkgutil.iter_modules(places)}
+    return found | {name for name in without_init if name.isidentifier()}
 
 
 def _search_path(parent: str) -> Iterable[str]:

@@ -67,9 +67,9 @@ class EmbeddedSession(ABC):
         self.engine.close()
 
     @property
+    @abstractmethod
     def location(self) -> str:
         """Where the queues are, for people."""
-        return f"local file {self.path}"
 
     def _make(
         self,

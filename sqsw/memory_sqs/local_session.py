@@ -52,6 +52,13 @@ class LocalSession(EmbeddedSession):
         self._durable, self._relaxed, self._given_clock = durable, relaxed, clock
         self.clock: Any = MovableClock() if clock is None else clock
         self._engine: LocalEngine | None = None
+        #: whether this session has made the file
+        self.is_new = False
+
+    @property
+    def location(self) -> str:
+        """Where the queues are, for people: wherever they look at it."""
+        return f"local file {self._absolute}"
 
     @property
     def engine(self) -> LocalEngine:
@@ -68,6 +75,7 @@ class LocalSession(EmbeddedSession):
             if self._engine is None:
                 with told_errors(self.path):
                     _make_directory(self._absolute)
+                    self.is_new = not os.path.exists(self._absolute)
                     self._engine = LocalEngine(
                         self._absolute,
                         clock=self.clock,

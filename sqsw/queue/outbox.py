@@ -12,6 +12,7 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.transport.batches import Entry, EntryFailure, split_entries
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.sending import send_entries
+from sqsw.transport.service_errors import how_to_deduplicate, misses_deduplication_id
 
 
 @dataclass
@@ -91,15 +92,7 @@ class Outbox:
         finally:
             self._open.set(batch.outer)
         if batch.failed:
-            reasons = sorted(
-                {f"{failure['Code']}: {failure['Message']}" for failure in batch.failed}
-            )
-            raise SQSBatchError(
-                f"{len(batch.failed)} job(s) of the batch were not sent to {self._client().name!r}",
-                batch.failed,
-                why="; ".join(reasons[:3]),
-                next="the error has the failed entries in .errors, each under '_message'",
-            )
+            raise _batch_error(self._client().name, batch.failed)
 
     def _current(self) -> _Batch | None:
         batch = self._open.get()
@@ -112,6 +105,16 @@ class Outbox:
         if batch is None:
             raise RuntimeError("there is no open batch: call open_add_batch() first")
         return batch
+
+
+def _batch_error(queue_name: str, failed: Sequence[Mapping[str, Any]]) -> SQSBatchError:
+    reasons = sorted({f"{failure['Code']}: {failure['Message']}" for failure in failed})
+    message = f"{len(failed)} job(s) of the batch were not sent to {queue_name!r}"
+    cures = ["the error has the failed entries in .errors, each under '_message'"]
+    if any(map(misses_deduplication_id, reasons)):
+        message += ", which needs a deduplication id"
+        cures.insert(0, how_to_deduplicate(queue_name))
+    return SQSBatchError(message, failed, why="; ".join(reasons[:3]), next="; ".join(cures))
 
 
 def _owner() -> object:

@@ -209,7 +209,7 @@ class ClientSource:
             try:
                 client: SQSClient = session.client("sqs", **keywords)
             except ValueError as error:  # botocore's word for an endpoint that is no URL
-                raise SettingsError("no client for SQS can be made", why=str(error)) from error
+                raise _no_client(error) from error
         # First: the embedded SQS answers at this event, and then nobody else is asked.
         client.meta.events.register_first("before-send.sqs", self._count)
         if kind == "lean":
@@ -257,6 +257,19 @@ class ClientSource:
         if region is not None:
             keywords["region_name"] = region
         return session, keywords
+
+
+def _no_client(error: ValueError) -> SettingsError:
+    """Say how the address is written; mostly its scheme is missing."""
+    reason = str(error)
+    address = reason.removeprefix("Invalid endpoint:").strip()
+    if address == reason:
+        return SettingsError("no client for SQS can be made", why=reason)
+    message = f"the endpoint {address!r} is no URL"
+    if "//" in address:
+        return SettingsError(message, next="write it like http://127.0.0.1:9324")
+    why = "it does not begin with http:// or https://"
+    return SettingsError(message, why=why, next=f"write http://{address}")
 
 
 def _region_of_environment(session: Any) -> str | None:

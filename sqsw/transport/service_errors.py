@@ -73,6 +73,20 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
         raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
 
 
+def misses_deduplication_id(reason: str) -> bool:
+    """Whether this is what SQS says of a message to a FIFO queue without a deduplication id."""
+    return "ContentBasedDeduplication" in reason and "MessageDeduplicationId" in reason
+
+
+def how_to_deduplicate(queue_name: str) -> str:
+    """What to do where a FIFO queue wants deduplication ids."""
+    return (
+        "give each message one: _deduplication_id= for delay() and add_job(), deduplication_id= "
+        "for add_raw_job(); or turn on content-based deduplication: "
+        f"sqsw create-queue {queue_name} --content-dedup --update"
+    )
+
+
 def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSError:
     answer = error.response.get("Error", {})
     code = answer.get("Code", "Unknown")
@@ -104,12 +118,11 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
             next="check the credentials in use and what their policy allows",
             code=short,
         )
-    if "ContentBasedDeduplication" in reason and "MessageDeduplicationId" in reason:
+    if misses_deduplication_id(reason):
         return MessageRefused(
             f"{queue_name!r} needs a deduplication id",
             why=reason,
-            next="give one with _deduplication_id=, or turn on content-based deduplication: "
-            f"sqsw create-queue {queue_name} --content-dedup --update",
+            next=how_to_deduplicate(queue_name or "QUEUE"),
             code=short,
         )
     if short == "QueueDeletedRecently":

@@ -10,6 +10,7 @@ from sqsw.core.errors import SettingsError
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.exits import Exit
+from sqsw_cli.explaining import place_without_queues
 from sqsw_cli.failures import Failure
 from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
@@ -185,7 +186,7 @@ class _Look:
             # A dead-letter queue stands beside its source, unless it has several or none here.
             reports = [report for report in list_queues(self.env) if len(report.sources) != 1]
             if not reports:
-                self.printer.note(f"no queues in {self.env.location()}")
+                self.printer.note(f"no queues in {place_without_queues(self.env)}")
         reports = self._aged(reports)
         show_queues(self.printer, reports)
         return reports

@@ -1,7 +1,7 @@
 """``sqsw send``: put jobs into a queue."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,12 +14,14 @@ from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
 from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
+from sqsw_cli.items import read_text
+from sqsw_cli.job_check import JobCheck, accept
 from sqsw_cli.job_lines import Common, items_of, object_of
 from sqsw_cli.message_lines import show_unsent
-from sqsw_cli.opening import opened
+from sqsw_cli.opening import has_plugins, opened
 from sqsw_cli.options import accepted_yes_option, app_options, dry_run_option
 from sqsw_cli.output import Printer
-from sqsw_cli.params import DURATION, read_text
+from sqsw_cli.params import DURATION
 from sqsw_cli.records import values_of
 from sqsw_cli.selecting import refuse_idle_terminal
 
@@ -92,12 +94,15 @@ def send(
     _check(words, file, raw, bulk, **given)
     if failed and dry_run and not keep_going:
         raise SettingsError("--failed with --dry-run needs --keep-going", next="add --keep-going")
-    # Bodies have no function to be checked against.
-    checked = list(app) if app and not no_check and not raw else []
-    if not checked and (raw or not no_check):
-        _refuse_unchecked(ctx, raw=raw)
-    with opened(invocation, checked, plugins=bool(checked) and not no_plugins) as env:
-        check = _checker(env, queue) if checked else _accept
+    if raw:
+        _refuse_check(ctx)
+    checks = not no_check and not raw
+    apps = list(app) if checks else []
+    plugins = checks and not no_plugins and has_plugins()
+    with opened(invocation, apps, plugins=plugins) as env:
+        check = None
+        if checks:
+            check = JobCheck(invocation.printer, env, queue, apps, named=is_typed(ctx, "app"))
         common = Common(
             job=None if raw or not words else words[0],
             group=given["group"],
@@ -108,10 +113,15 @@ def send(
         )
         if file is not None:
             options: dict[str, Any] = {"keep_going": keep_going, "failed_path": failed}
-            sender = BulkSend(invocation, env, queue, common, file, check, **options)
+            if check is not None and common.job is not None:
+                check.look_at_words(common.job, ())
+            sender = BulkSend(invocation, env, queue, common, file, check or accept, **options)
             return sender.show() if dry_run else sender.run()
         message = _message(common, words, given["data"])
-        return _send_one(invocation.printer, env, queue, message, check, dry_run=dry_run)
+        if check is not None:
+            check(message)
+            check.look_at_words(words[0], words[1:], message.args or ())
+        return _send_one(invocation.printer, env, queue, message, dry_run=dry_run)
 
 
 def _check(
@@ -166,16 +176,14 @@ def _check(
         )
 
 
-def _refuse_unchecked(ctx: click.Context, *, raw: bool) -> None:
-    """Refuse what is for a check, where nothing is checked."""
+def _refuse_check(ctx: click.Context) -> None:
+    """Refuse what is for a check: a body has no function to be checked against."""
     for name in ("app", "no_plugins"):
         if is_typed(ctx, name):
             option = f"--{name.replace('_', '-')}"
             raise SettingsError(
                 f"{option} does nothing here",
-                why="a body has no function to be checked against"
-                if raw
-                else "nothing is checked: no app is named",
+                why="a body has no function to be checked against",
                 next=f"leave out {option}",
             )
 
@@ -196,37 +204,17 @@ def _body(word: str) -> str:
     return read_text(word[1:]) if word.startswith("@") else word
 
 
-def _checker(env: "SQSEnv", queue: str) -> "Callable[[OutgoingMessage], None]":
-    """Compares messages with the registered functions."""
-    from sqsw.app.opening import check_job
-
-    name = env.queue_client(queue).name
-
-    def check(message: "OutgoingMessage") -> None:
-        # A payload that is not decoded here cannot be compared.
-        if message.job is not None and message.args is not None:
-            check_job(env, name, message.job, message.args)
-
-    return check
-
-
-def _accept(message: "OutgoingMessage") -> None:
-    pass
-
-
 def _send_one(
     printer: Printer,
     env: "SQSEnv",
     queue: str,
     message: "OutgoingMessage",
-    check: "Callable[[OutgoingMessage], None]",
     *,
     dry_run: bool,
 ) -> int:
     from sqsw.sqs_manage.bulk import SentMessage, send_messages
     from sqsw.sqs_manage.outgoing import QueueRules
 
-    check(message)
     client = env.queue_client(queue)
     message.to_entry(QueueRules.of(client))
     if dry_run:

@@ -64,7 +64,8 @@ def serve(
     _refuse_elsewhere(invocation)
     path = _path(invocation, memory)
     key = _key()
-    facts = {"host": host, "path": path, "region": invocation.region or memory_sqs.DEFAULT_REGION}
+    shown = None if path is None else os.path.abspath(path)
+    facts = {"host": host, "path": shown, "region": invocation.region or memory_sqs.DEFAULT_REGION}
     if print_env:
         _refuse_unknown_port(port)
         _tell(invocation.printer, {**facts, "url": serve_address(host, port), "port": port})
@@ -73,7 +74,7 @@ def serve(
 
     def ready(server: Any) -> None:
         _tell(invocation.printer, {**facts, "url": server.url, "port": server.port})
-        facts_of_log = {"url": server.url, "path": path, "signed": key is not None}
+        facts_of_log = {"url": server.url, "path": shown, "signed": key is not None}
         # Beside: the first line of the log costs more time than the first answer may take.
         Thread(target=logger.info, args=("serving",), kwargs={"extra": facts_of_log}).start()
 

@@ -34,6 +34,8 @@ NEEDS = {
     ),
 }
 
+#: wider than what names the directory of a test, or the line would be broken
+COLUMNS = 200
 #: what a reader has not set
 UNWANTED = ("PYTEST_ADDOPTS", "PYTHONUNBUFFERED")
 
@@ -53,7 +55,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "TERM": "xterm-256color",
         "NO_COLOR": "1",
-        "COLUMNS": "100",
+        "COLUMNS": str(COLUMNS),
     }
 
 
@@ -71,7 +73,7 @@ def test_every_block_of_code_runs(page: str, tmp_path: Path, environment: dict[s
     here.mkdir()
     script = tmp_path / "page.sh"
     script.write_text(script_of(blocks), encoding="utf-8")
-    code, written = run_in_terminal(["bash", str(script)], here, environment)
+    code, written = run_in_terminal(["bash", str(script)], here, environment, columns=COLUMNS)
     assert code == 0, written
 
     printed = outputs_of(written)

@@ -46,7 +46,7 @@ def test_it_says_where_it_is(tmp_path: Path) -> None:
             "url": f"http://127.0.0.1:{running.port}",
             "host": "127.0.0.1",
             "port": running.port,
-            "path": "ci.db",
+            "path": str(tmp_path / "ci.db"),
             "region": "local",
         }
         assert json.loads(running.page("/health")) == {"status": "ok"}

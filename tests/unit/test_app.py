@@ -114,6 +114,16 @@ def test_a_module_that_is_not_there() -> None:
     assert next_step == "sqsw work myapp.tasks:env"
 
 
+def test_a_package_without_init_is_suggested_too(home: Path) -> None:
+    for name in ("shop", ".cache", "with space", "empty"):
+        (home.parent / name).mkdir()
+        if name != "empty":
+            (home.parent / name / "tasks.py").write_text("")
+    _, why, next_step = refusal("shoop.tasks:env")
+    assert (why or "").endswith("the current directory has: myapp, shop")
+    assert next_step == "sqsw work shop.tasks:env"
+
+
 def test_an_attribute_that_is_not_there() -> None:
     assert refusal("myapp.tasks:app") == (
         "'myapp.tasks' has no SQSEnv named 'app'",

@@ -1,12 +1,18 @@
 """sqsw.toml and [tool.sqsw]."""
 
+import json
+import re
 from pathlib import Path
 
+import click
 import pytest
 
 from sqsw.core.errors import SettingsError
+from sqsw_cli.commands.serve import serve
+from sqsw_cli.commands.work import work
 from sqsw_cli.config import read_config
-from tests.unit.cli.conftest import Sqsw
+from sqsw_cli.variables import misspelt_variables
+from tests.unit.cli.conftest import ROOT, Sqsw
 
 
 def test_the_nearest_file_upwards_is_read(tmp_path: Path) -> None:
@@ -143,6 +149,50 @@ def test_relative_paths_begin_at_the_file(sqsw: Sqsw, home: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert (home / "work.lock").exists()
     assert not (below / "work.lock").exists()
+
+
+def test_a_section_for_a_queue_without_jobs_is_told_at_the_start(sqsw: Sqsw, home: Path) -> None:
+    (home / "sqsw.toml").write_text("[queues.emials]\nweight = 3\n[queues.slow]\nweight = 2\n")
+    sqsw("create-queue emails")
+    ran = sqsw("work myapp.tasks:env -Q emails --until-idle 0 --log-format console")
+    assert ran.code == 0, ran.err
+    assert ran.err.count("without jobs") == 1
+    assert (
+        f"warning: [queues.emials] in {home / 'sqsw.toml'} is for a queue without jobs, "
+        "and has no effect\n  next: did you mean 'emails'?\n"
+    ) in ran.err
+    logged = sqsw("work myapp.tasks:env -Q emails --until-idle 0").err.splitlines()
+    (warning,) = [json.loads(line) for line in logged if "without jobs" in line]
+    assert (warning["event"], warning["queue"]) == ("queue_warning", "emials")
+    assert warning["hint"] == "did you mean 'emails'?"
+
+
+def test_a_variable_that_names_nothing_is_told_where_it_is_near_to_one(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SQSW_WORK_CONCURENCY", "SQSW_TEST_SEED", "SQSW_SERVE_PORT", "SQSW_LOCL"):
+        monkeypatch.setenv(name, "1")
+    for words, named in (
+        ("inspect", ["LOCL"]),
+        ("work nothing", ["LOCL", "WORK_CONCURENCY"]),
+    ):
+        err = sqsw(words).err
+        assert re.findall(r"warning: the variable SQSW_(\w+) is set", err) == named
+    assert "  next: did you mean SQSW_WORK_CONCURRENCY?\n" in err
+
+
+def test_no_variable_that_is_read_or_documented_is_unknown(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    code = "".join(file.read_text() for file in (ROOT / "sqsw_cli").rglob("*.py"))
+    names = set(re.findall(r"(?<!_)SQSW_[A-Z_]*[A-Z]\b", page + code))
+    assert {"SQSW_LOCAL", "SQSW_SERVE_SECRET_KEY", "SQSW_WORK_QUEUE"} <= names
+    for command, own in ((work, "SQSW_WORK"), (serve, "SQSW_SERVE")):
+        ctx = click.Context(command, auto_envvar_prefix=own)
+        for name in names - {"SQSW_WORK", "SQSW_SERVE"}:
+            monkeypatch.setenv(name, "")
+        assert list(misspelt_variables(ctx)) == []
 
 
 def test_queues_of_the_file_have_their_weights_without_being_named(sqsw: Sqsw, home: Path) -> None:

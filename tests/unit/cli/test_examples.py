@@ -89,15 +89,14 @@ def ready(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRe
 
 
 def fill(sqsw: Sqsw) -> None:
-    """The queues of the examples, and dead letters."""
+    """The queues of the examples, and dead letters in one of them."""
     for words in (
         "--dlq emails_dead",
         "--dlq foo_dead --max-receives 1",
         *("news", "reports", "orders.fifo", "users", "cron", "tmp_1", "tmp_2"),
     ):
         assert sqsw(f"create-queue {words}").code == 0
-    for queue in ("emails", "emails_dead"):
-        sqsw(f"send {queue} send_email to=a@example.com")
+    sqsw("send emails send_email to=a@example.com subject=x")
     sqsw("send foo send_email a:=2 b:=1 customer=acme --no-check")
     client = sqsw.env.queue_client("foo")
     for _ in range(2):

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from sqsw_cli.main import COMMANDS, cli
+from sqsw_cli.main import ALIASES, COMMANDS, cli
 from tests.unit.cli.conftest import Sqsw, write_plugin
 
 
@@ -47,21 +47,58 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
             "missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish",
             "sqsw completion --help",
         ),
-        ("work --concurrency none", None, "sqsw work --help"),
-        ("purge mails --ids", "option '--ids' requires an argument", "sqsw purge --help"),
-        ("purge mails --yes=1", "option '--yes' does not take a value", "sqsw purge --help"),
+        ("work -c none", "invalid value for '--concurrency'", "sqsw work --help"),
+        ("purge mails --ids", "--ids needs a value", "write --ids FILE"),
+        ("purge mails --yes=1", "--yes takes no value", "write --yes alone"),
         ("purge --zzz", "no such option: --zzz", "sqsw purge --help"),
+        (
+            "purge mails news",
+            "too many words: news",
+            "leave out what is too much, or put quotes around a value with spaces",
+        ),
+        ("list", "no such command: list", "did you mean 'sqsw inspect'?"),
+        ("peek", "no such command: peek", "did you mean 'sqsw inspect QUEUE --peek 10'?"),
+        ("worker", "no such command: worker", "did you mean 'sqsw work'?"),
     ],
 )
 def test_usage_errors_have_a_next_step(
-    sqsw: Sqsw, words: str, message: str | None, next_step: str
+    sqsw: Sqsw, words: str, message: str, next_step: str
 ) -> None:
     ran = sqsw(words)
     assert ran.code == 2
     assert ran.out == ""
     first, *_, last = ran.err.splitlines()
-    assert message is None or first == f"error: {message}"
+    assert first == f"error: {message}"
     assert last == f"  next: {next_step}"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("work -c 0", "0 is out of range: 1 or more"),
+        ("work --concurrency none", "'none' is no number"),
+        ("serve --port 99999", "99999 is out of range: between 0 and 65535"),
+        ("inspect --color blue", "'blue' is not one of 'auto', 'always', 'never'"),
+        ("send", "it is written: sqsw send [OPTIONS] QUEUE [JOB [ITEM]...]"),
+        ("purge mails news", "it is written: sqsw purge [OPTIONS] QUEUE"),
+    ],
+)
+def test_what_click_refuses_says_why(sqsw: Sqsw, words: str, why: str) -> None:
+    assert f"\n  why:  {why}\n" in sqsw(words).err
+
+
+def test_a_bad_value_of_a_variable_names_the_variable(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQSW_WORK_CONCURRENCY", "many")
+    assert sqsw("work").err.startswith("error: invalid value for SQSW_WORK_CONCURRENCY\n")
+    monkeypatch.setenv("SQSW_LOG_LEVEL", "loud")
+    assert sqsw("inspect").err.startswith("error: invalid value for SQSW_LOG_LEVEL\n")
+
+
+def test_every_alias_means_a_command_that_is_there() -> None:
+    assert not set(ALIASES) & set(COMMANDS)
+    assert {words.split()[0] for words in ALIASES.values()} <= {*COMMANDS, "--help", "--version"}
 
 
 def test_with_json_an_error_is_one_object_on_stderr(sqsw: Sqsw) -> None:
@@ -118,7 +155,13 @@ def test_a_bare_local_does_not_eat_the_next_word(
     assert sqsw("create-queue --local reports").code == 0
     assert (home / ".sqsw" / "local.db").exists()
     assert (home / ".sqsw" / ".gitignore").read_text().strip() == "*"
-    assert sqsw("inspect --local=other.db").out == ""
+    new = sqsw("inspect --local=other.db")
+    assert (new.out, new.err) == ("", f"no queues in local file {home / 'other.db'} (new, empty)\n")
+    missing = sqsw("send --local=third.db emails x").err.splitlines()[0]
+    assert (
+        missing == f"error: no queue named 'emails' in local file {home / 'third.db'} (new, empty)"
+    )
+    assert sqsw("inspect --local=third.db").err == f"no queues in local file {home / 'third.db'}\n"
     assert sqsw("inspect --local").out.splitlines()[0].startswith("emails\t")
 
 

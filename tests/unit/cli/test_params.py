@@ -7,7 +7,8 @@ import click
 import pytest
 
 from sqsw.core.errors import SettingsError
-from sqsw_cli.params import DURATION, KEY_VALUE, QUEUE_SPEC, Duration, QueueAsked, parse_item
+from sqsw_cli.items import parse_item
+from sqsw_cli.params import DURATION, KEY_VALUE, QUEUE_SPEC, Duration, QueueAsked
 
 
 @pytest.mark.parametrize(

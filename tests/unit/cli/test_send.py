@@ -78,7 +78,7 @@ def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:
         ("send emails --raw a --context x=y", "--raw takes neither"),
         ("send emails j --failed x", "--failed needs --from"),
         ("send emails --raw a --app no.such", "--app does nothing here"),
-        ("send emails j --no-plugins", "--no-plugins does nothing here"),
+        ("send emails --raw a --no-plugins", "--no-plugins does nothing here"),
         ("send emails a=1", "no JOB is given"),
         (
             "send emails j --from jobs.jsonl --dry-run --failed x",

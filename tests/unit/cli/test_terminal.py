@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from sqsw_cli.terminal import wrapped
 from tests.unit.cli.conftest import Sqsw
 
 
@@ -111,6 +112,53 @@ def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
     assert sqsw.visible("emails") == 0
 
 
+def test_what_cannot_be_peeked_is_counted(sqsw: Sqsw) -> None:
+    sqsw("send reports build --delay 5m")
+    sqsw("send reports build")
+    assert on_terminal(sqsw, "inspect reports --peek 5 --job other")[1] == (
+        "no message fits the selection; hidden for now: 1 delayed\n"
+    )
+    assert on_terminal(sqsw, "inspect emails --peek 5 --job other")[1] == (
+        "no message fits the selection\n"
+    )
+    sqsw.env.queue_client("reports").receive(1, wait_seconds=0)
+    assert on_terminal(sqsw, "inspect reports --peek 5 --count-by job")[1] == (
+        "no messages that can be peeked; hidden for now: 1 in flight, 1 delayed\n"
+    )
+
+
+def test_lines_are_broken_between_words(sqsw: Sqsw) -> None:
+    _, said = on_terminal(sqsw, "inspect emials", columns=40)
+    text = f"error: no queue named 'emials' in local file {sqsw.home / 'local.db'}"
+    assert said.split()[: len(text.split())] == text.split()
+    assert said.splitlines()[-4:] == [
+        "  why:  the name sent was 'emials'",
+        "        [QueueDoesNotExist]",
+        "  next: did you mean 'emails'? Or create",
+        "        it: sqsw create-queue emials",
+    ]
+    _, said = on_terminal(sqsw, "inspect emails", columns=40)
+    assert "  lease 30s · keeps 4d · delay 0 · max 1\n  MiB · SQS-managed key\n" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "hanging", "lines"),
+    [
+        ("one two three", None, 0, ["one two three"]),
+        ("one two three", 9, 2, ["one two", "  three"]),
+        ("a_word_that_is_longer yes", 10, 0, ["a_word_that_is_longer", "yes"]),
+        ("1\u202f204 is one", 12, 0, ["1\u202f204 is one"]),
+        ("1\u202f204 is one", 10, 0, ["1\u202f204 is", "one"]),
+        # A command is copied: in one piece, where the terminal breaks it.
+        ("write: sqsw send a b; or not", 12, 2, ["write:", "  sqsw send a b;", "  or not"]),
+    ],
+)
+def test_a_line_is_broken_as_wide_as_the_terminal(
+    text: str, columns: int | None, hanging: int, lines: list[str]
+) -> None:
+    assert wrapped(text, columns, hanging).splitlines() == lines
+
+
 def test_ctrl_c_at_a_question_is_an_interrupt(sqsw: Sqsw) -> None:
     code, _ = on_terminal(sqsw, "purge emails", [("go on: ", "\x03")])
     assert code == 130
@@ -129,7 +177,8 @@ def test_creating_shows_what_and_what_next(sqsw: Sqsw) -> None:
 
 
 def test_a_worker_shows_a_banner(sqsw: Sqsw) -> None:
-    code, said = on_terminal(sqsw, "work myapp.tasks:env -Q emails,weight=3 --max-jobs 2")
+    words = "work myapp.tasks:env -Q emails,weight=3 --max-jobs 2"
+    code, said = on_terminal(sqsw, words, columns=300)
     assert code == 0
     lines = said.splitlines()
     assert lines[0].startswith("sqsw ")

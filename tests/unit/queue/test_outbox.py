@@ -10,6 +10,7 @@ import pytest
 from sqsw.core.errors import MessageRefused, SQSBatchError
 from sqsw.core.limits import MAX_MESSAGE_BYTES
 from sqsw.queue.job_queue import JobQueue
+from sqsw.queue.raw_queue import RawQueue
 
 
 @pytest.fixture
@@ -154,6 +155,21 @@ def test_a_queue_that_is_not_there_fails_all_jobs_of_the_batch(jobs: JobQueue) -
         for number in range(3):
             nowhere.add_job("count", number=number)
     assert len(caught.value.errors) == 3
+
+
+def test_a_fifo_queue_that_wants_deduplication_ids_says_how_to_give_them(
+    fifo_jobs: JobQueue,
+) -> None:
+    wanted = "needs a deduplication id"
+    with pytest.raises(SQSBatchError, match=wanted) as caught, fifo_jobs.add_batch():
+        fifo_jobs.add_job("count", number=1)
+    raw = RawQueue(env=fifo_jobs.env, name=fifo_jobs.name)
+    with pytest.raises(MessageRefused, match=wanted) as plain:
+        raw.add_raw_job("body")
+    assert plain.value.next is not None
+    assert "_deduplication_id= for delay() and add_job()" in plain.value.next
+    assert " deduplication_id= for add_raw_job()" in plain.value.next
+    assert (caught.value.next or "").startswith(plain.value.next)
 
 
 def test_every_thread_has_a_batch_of_its_own(jobs: JobQueue, sent: list[int]) -> None:

@@ -105,9 +105,13 @@ def test_the_default_session_that_somebody_has_set_up_knows_its_region(
 
 
 def test_an_endpoint_that_is_no_url_is_a_clear_error() -> None:
-    with pytest.raises(SettingsError) as caught:
-        _ = ClientSource(None, endpoint_url="localhost:9324", region="x").client
-    assert "localhost:9324" in (caught.value.why or "")
+    for address, next_step in (
+        ("localhost:9324", "write http://localhost:9324"),
+        ("http://", "write it like http://127.0.0.1:9324"),
+    ):
+        with pytest.raises(SettingsError, match=f"the endpoint '{address}' is no URL") as caught:
+            _ = ClientSource(None, endpoint_url=address, region="x").client
+        assert caught.value.next == next_step
 
 
 def test_calls_that_do_not_wait_for_messages_have_a_client_with_short_time_outs() -> None:

@@ -1,0 +1,92 @@
+"""What click says of words that it cannot use, in three parts.
+
+Its classes and attributes are the same in all its releases that we run with, its sentences nearly
+so; one that is not known here is shown as it is.
+"""
+
+import re
+
+import click
+from click.core import ParameterSource
+
+from sqsw.core.wording import nearest
+
+_RANGE = re.compile(r"(\S+) is not in the range (?:(-?\d+)<=)?x(?:<=|>=)(-?\d+)")
+_NO_NUMBER = re.compile(r"is not a valid integer( range)?$")
+_EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
+
+_Parts = tuple[str, str | None, str | None]
+
+
+def usage_parts(error: click.UsageError) -> tuple[str, str | None, str]:
+    """What happened, why, and what to write instead."""
+    message, why, next_step = _parts(error)
+    if next_step is None:
+        next_step = f"{error.ctx.command_path if error.ctx is not None else 'sqsw'} --help"
+    return message, why, next_step
+
+
+def plain(message: str) -> str:
+    """A sentence of click in our style: small at its beginning, no full stop at its end."""
+    message = " ".join(message.split()).removesuffix(".")  # click lists choices with tabs
+    return message[:1].lower() + message[1:]
+
+
+def _parts(error: click.UsageError) -> _Parts:
+    if isinstance(error, click.NoSuchOption):
+        meant = nearest(error.option_name, error.possibilities or ())
+        advice = f"did you mean {meant!r}?" if meant else None
+        return f"no such option: {error.option_name}", None, advice
+    if isinstance(error, click.BadOptionUsage):
+        return _option_alone(error)
+    if isinstance(error, click.MissingParameter):
+        return plain(error.format_message()), _how_written(error.ctx), None
+    if isinstance(error, click.BadParameter) and error.param is not None:
+        return _bad_value(error, error.param)
+    extra = _EXTRA.search(error.message)
+    if extra is not None and error.ctx is not None:
+        return (
+            f"too many words: {extra[1]}",
+            _how_written(error.ctx),
+            "leave out what is too much, or put quotes around a value with spaces",
+        )
+    return plain(error.format_message()), None, None
+
+
+def _option_alone(error: click.BadOptionUsage) -> _Parts:
+    """An option that lacks its value, or has one and takes none."""
+    name, ctx = error.option_name, error.ctx
+    if "does not take a value" in error.message:
+        return f"{name} takes no value", None, f"write {name} alone"
+    params = [] if ctx is None else ctx.command.params
+    metavar = next((p.metavar for p in params if name in p.opts and p.metavar), "VALUE")
+    return f"{name} needs a value", None, f"write {name} {metavar}"
+
+
+def _bad_value(error: click.BadParameter, param: click.Parameter) -> _Parts:
+    reason = _NO_NUMBER.sub("is no number", _RANGE.sub(_bounds, plain(error.message)))
+    name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
+    if error.ctx is not None and (variable := _variable(error.ctx, param)):
+        return f"invalid value for {variable}", reason, "correct the variable, or unset it"
+    return f"invalid value for {name!r}", reason, None
+
+
+def _bounds(found: re.Match[str]) -> str:
+    value, low, bound = found.groups()
+    if low is not None:
+        return f"{value} is out of range: between {low} and {bound}"
+    return f"{value} is out of range: {bound} or {'more' if '>=' in found[0] else 'less'}"
+
+
+def _variable(ctx: click.Context, param: click.Parameter) -> str | None:
+    """The variable that the value came from; None where it was typed."""
+    if ctx.get_parameter_source(param.name or "") is not ParameterSource.ENVIRONMENT:
+        return None
+    own = f"{ctx.auto_envvar_prefix}_{(param.name or '').upper()}"
+    return param.envvar if isinstance(param.envvar, str) else own
+
+
+def _how_written(ctx: click.Context | None) -> str | None:
+    if ctx is None:
+        return None
+    return f"it is written: {' '.join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])}"
