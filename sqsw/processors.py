@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from types import CoroutineType, TracebackType
 from typing import Any, Literal, Protocol
 
+from sqsw.backoff_policies import IMMEDIATE_RETURN
 from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
 from sqsw.core.arguments import call_handler
@@ -21,6 +22,7 @@ from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult, RetryJob
 from sqsw.middleware.chain import Middleware, run_chain
 from sqsw.middleware.options import Executor
 from sqsw.middleware.time_limit import TimeLimit
+from sqsw.transport.names import is_fifo
 
 __all__ = ["DEFAULT_CONTEXT_VAR", "FailedJobs", "ProcessingResult", "Processor", "RetryJob"]
 
@@ -246,6 +248,10 @@ class Processor:
         readable: list[tuple[Message, Job]] = []
         results: dict[str, ProcessingResult] = {}
         for message in messages:
+            if results and is_fifo(self.queue.name):
+                # A list is of one group. It goes back, and comes after the one that has failed.
+                results[message.receipt_handle] = _NOT_ITS_TURN
+                continue
             try:
                 readable.append((message, unpack_job(message, self.queue.accept)))
             except Exception as error:  # noqa: BLE001 - one message must not take others with it
@@ -270,6 +276,10 @@ class Processor:
                 "an override has to return what super() returns"
             )
         return returned
+
+
+#: of a job that has not run; on a FIFO queue it cannot be received before what failed
+_NOT_ITS_TURN = ProcessingResult(False, IMMEDIATE_RETURN)
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:

@@ -206,13 +206,13 @@ class GenericQueue(ABC):
     def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of some messages (one, unless functions take lists)."""
         if self.takes_lists:
-            return self.process_messages(messages)
+            return [as_result(result) for result in self.process_messages(messages)]
         return [as_result(self.process_message(message)) for message in messages]
 
     async def handle_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`handle`, on the event loop."""
         if self.takes_lists:
-            return await self.process_messages_async(messages)
+            return [as_result(result) for result in await self.process_messages_async(messages)]
         return [as_result(await self.process_message_async(message)) for message in messages]
 
     @abstractmethod

@@ -125,7 +125,7 @@ class QueueClient:
         client = self._clients.lean_client if lean else self.boto3_client
         with service_errors(f"send to {self.name!r}", self.name):
             answer = client.send_message_batch(QueueUrl=url, Entries=request)
-        sent = {int(entry["Id"]): dict(entry) for entry in answer.get("Successful", [])}
+        sent = {int(entry["Id"]): dict(entry) for entry in answer.get("Successful") or ()}
         return sent, _failures(answer)
 
     def receive(
@@ -164,7 +164,7 @@ class QueueClient:
         seconds = float("inf") if visibility_timeout is None else visibility_timeout
         return [
             self._message(raw, now, Lease(hidden_at + seconds, asked + seconds))
-            for raw in answer.get("Messages", [])
+            for raw in answer.get("Messages") or ()  # some servers say null for none
         ]
 
     def attributes_before_receives(self) -> dict[str, str]:
@@ -208,8 +208,8 @@ class QueueClient:
             message_id=raw["MessageId"],
             receipt_handle=raw["ReceiptHandle"],
             body=raw["Body"],
-            attributes=raw.get("Attributes", {}),
-            message_attributes=raw.get("MessageAttributes", {}),
+            attributes=raw.get("Attributes") or {},
+            message_attributes=raw.get("MessageAttributes") or {},
             queue_name=self.name,
             received_at=now,
             lease=lease,
@@ -324,5 +324,5 @@ def _failures(answer: Any) -> list[EntryFailure]:
             reason=entry.get("Message", ""),
             sender_fault=bool(entry.get("SenderFault")),
         )
-        for entry in answer.get("Failed", [])
+        for entry in answer.get("Failed") or ()
     ]

@@ -545,6 +545,35 @@ def test_a_raw_list_names_its_failed_messages(memory_env: SQSEnv) -> None:
     assert [message.body for message in raw.get_raw_messages()] == ["bad"]
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_stands_behind_an_unreadable_message_of_its_group_waits(
+    memory_env: SQSEnv, is_async: bool
+) -> None:
+    memory_env.sqs_client.create_queue(
+        QueueName="many.fifo",
+        Attributes={"FifoQueue": "true", "ContentBasedDeduplication": "true"},
+    )
+    queue = memory_env.queue("many.fifo", batching_policy=BatchMessages(10))
+    queue.backoff_policy = IMMEDIATE_RETURN
+    ran: list[int] = []
+
+    def hello(jobs: list[dict[str, Any]]) -> None:
+        ran.extend(job["number"] for job in jobs)
+
+    async def hello_later(jobs: list[dict[str, Any]]) -> None:
+        hello(jobs)
+
+    queue.connect_processor("hello", hello_later if is_async else hello)
+    queue.add_job("hello", number=1)
+    queue.add_raw_job("hello", "{broken")
+    queue.add_job("hello", number=3)
+    result = queue.process_batch()
+    assert (result.succeeded_count(), result.failed_count()) == (1, 2)
+    assert ran == [1]
+    left = [message.body for message in queue.get_raw_messages()]
+    assert left == ["{broken", '{"number": 3}']
+
+
 def test_the_backoff_is_of_the_failure_else_of_the_processor_else_of_the_queue(
     memory_env: SQSEnv,
 ) -> None:

@@ -99,6 +99,27 @@ def test_deletes_and_changes_tell_what_was_refused(client: QueueClient) -> None:
     assert again.receive_count == 2
 
 
+def test_null_in_an_answer_is_nothing(client: QueueClient) -> None:
+    """Servers of others say so."""
+    client.send({"MessageBody": "a"})
+
+    def receives(parsed: dict[str, Any], **_: Any) -> None:
+        for raw in parsed.get("Messages", []):
+            raw["Attributes"] = raw["MessageAttributes"] = None
+        parsed.setdefault("Messages", None)
+
+    def deletes(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Failed"] = None
+
+    events = client.boto3_client.meta.events
+    events.register("after-call.sqs.ReceiveMessage", receives)
+    events.register("after-call.sqs.DeleteMessageBatch", deletes)
+    (message,) = client.receive()
+    assert (message.attributes, message.message_attributes) == ({}, {})
+    assert client.delete_batch([message]) == []
+    assert client.receive() == []
+
+
 def test_attributes_are_read_all_or_by_name_and_changed(client: QueueClient) -> None:
     assert client.attributes("VisibilityTimeout") == {"VisibilityTimeout": "30"}
     client.set_attributes({"VisibilityTimeout": "77"})
