@@ -18,6 +18,9 @@ Status = Literal["ok", "warn", "fail", "skip"]
 #: seconds of a visibility timeout above which a crash keeps jobs waiting for long
 _LONG_LEASE = 900
 
+#: why one receive is too few
+NO_SECOND_RECEIVE = "a job that a worker received as it was stopped is never run"
+
 #: what ``work`` and ``send`` call; the batch operations go by the names of the single ones
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 _WORK_ACTIONS = (
@@ -112,13 +115,23 @@ def _check_dead_letters(env: ManageHost, report: QueueReport) -> Check:
         )
     dead = env.name_of(name_of_arn(target))
     try:
-        kept = int(env.queue_client(target).attributes()["MessageRetentionPeriod"])
+        kept = int(env.queue_client(target).attributes().get("MessageRetentionPeriod", 0))
     except QueueNotFound:
         return Check(
             what, "fail", f"{dead!r} does not exist", f"sqsw create-queue {name} --dlq {dead}"
         )
-    except (SQSError, KeyError):
+    except SQSError:
         return Check(what, "skip", f"go to {dead}, whose attributes cannot be read")
+    if receives == 1:
+        return Check(
+            what,
+            "warn",
+            f"go to {dead} after 1 receive: {NO_SECOND_RECEIVE}",
+            f"sqsw create-queue {name} --dlq {dead} --max-receives 3 --update",
+        )
+    after = f"go to {dead} after {counted(receives or 0, 'receive')}"
+    if not kept:  # ElasticMQ has no such attribute
+        return Check(what, "ok", after)
     own = int(report.attributes.get("MessageRetentionPeriod", 0))
     if kept <= own:
         return Check(
@@ -128,11 +141,7 @@ def _check_dead_letters(env: ManageHost, report: QueueReport) -> Check:
             "the age of a standard message goes on counting, so dead letters may be gone early",
             f"sqsw create-queue {dead} --retention 14d --update",
         )
-    return Check(
-        what,
-        "ok",
-        f"go to {dead} after {counted(receives or 0, 'receive')}, kept {format_duration(kept)}",
-    )
+    return Check(what, "ok", f"{after}, kept {format_duration(kept)}")
 
 
 def _check_rights(queue: QueueClient) -> Check:

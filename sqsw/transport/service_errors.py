@@ -93,6 +93,13 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
     short = code.rpartition(".")[2]
     # Where something else than SQS answers, the message may be a whole page.
     lines = str(answer.get("Message") or "no reason given").strip().splitlines()
+    if lines[0].lower().startswith(("<!doctype html", "<html")):
+        return SQSError(
+            f"cannot {doing}: the answer is a page, not one of SQS",
+            why=f"the endpoint is something else, or does not know this operation [{short}]",
+            next="check the endpoint: --endpoint-url, AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL",
+            code=short,
+        )
     reason = f"{lines[0][:_REASON_LENGTH]} [{short[:_REASON_LENGTH]}]"
     if code in _NOT_FOUND:
         return QueueNotFound(f"no queue named {queue_name!r}", why=reason, code=short)

@@ -84,7 +84,7 @@ def create_queue(
     Run again, it changes nothing; with other settings it says so and touches nothing, unless
     --update is given.
     """
-    from sqsw.sqs_manage import create
+    from sqsw.sqs_manage import checks, create
 
     if max_receives is not None and dlq is None:
         raise SettingsError("--max-receives needs --dlq", next="add --dlq NAME")
@@ -113,6 +113,10 @@ def create_queue(
             dry_run=dry_run,
         )
     _show(invocation.printer, reports)
+    if max_receives == 1:
+        invocation.printer.advise(
+            f"{queue_name} allows one receive", checks.NO_SECOND_RECEIVE, "--max-receives 3"
+        )
 
 
 def _names(name: str | None, dlq: str | None, *, fifo: bool) -> tuple[str, str | None]:

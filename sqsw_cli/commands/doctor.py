@@ -144,16 +144,16 @@ def _check_queue(
     from sqsw.app.sampling import check_sample
     from sqsw.sqs_manage.checks import check_queue
 
+    if sample is not None and not yes and not is_local(env):
+        yes_or_no(
+            f"Looking into {queue} counts as a receive of each message. Go on?",
+            f"a sample of {queue!r} counts as a receive of each message and needs a yes",
+        )
     checks = list(check_queue(env, queue))
     for check in checks:
         report.show(check)
     if sample is None or checks[0].status == "fail":
         return
-    if not yes and not is_local(env):
-        yes_or_no(
-            f"Looking into {queue} counts as a receive of each message. Go on?",
-            f"a sample of {queue!r} counts as a receive of each message and needs a yes",
-        )
     printer = report.printer
     report.show(
         check_sample(

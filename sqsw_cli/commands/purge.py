@@ -71,7 +71,8 @@ def purge(
             yes_or_no(
                 f"Looking counts as a receive; a message at its last one goes to {report.dlq} "
                 "next time. Go on?",
-                f"looking into {report.name!r} counts as a receive and needs a yes",
+                f"nothing is deleted, but looking into {report.name!r} counts as a receive "
+                "and needs a yes",
             )
         if selection:
             return _purge_selected(invocation.printer, env, queue, report, selection, dry_run)

@@ -122,7 +122,9 @@ def _state(look: Look) -> str:
         return "stopped"
     running = f"{count_of(look.busy, 'job')} running"
     if look.drain_seconds is not None:
-        return f"draining: {running}, {format_duration(look.drain_seconds)} left"
+        # Without a job it is the answer of an open receive that is waited for.
+        what = running if look.busy else "waiting for an open receive"
+        return f"draining: {what}, {format_duration(look.drain_seconds)} left"
     if look.is_quiet:
         return f"quiet: {running}, nothing is received"
     if not look.slots:

@@ -64,6 +64,15 @@ def test_each_trouble_of_a_queue_has_its_line_and_its_cure(sqsw: Sqsw) -> None:
     assert sqsw("doctor long zero kept gone short").code == 0
 
 
+def test_one_receive_is_too_few(sqsw: Sqsw) -> None:
+    """A worker that is stopped may get a message that it does not start, and puts it back."""
+    created = sqsw("create-queue once --dlq once_dead --max-receives 1")
+    assert "once allows one receive" in created.err
+    assert statuses(sqsw("doctor once --json"))["once: dead letters"] == "warn"
+    again = sqsw("--quiet create-queue once --dlq once_dead --max-receives 1")
+    assert (again.code, again.err) == (0, "")
+
+
 def test_warnings_count_where_it_is_strict(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     assert sqsw("doctor emails").code == 0

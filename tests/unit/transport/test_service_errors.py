@@ -96,3 +96,13 @@ def test_a_wrong_key_is_no_matter_of_policies(code: str) -> None:
     assert "policy" not in next_step
     for name in ("AWS_ACCESS_KEY_ID", "SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"):
         assert name in next_step
+
+
+@pytest.mark.parametrize("page", ["<!DOCTYPE HTML>\n<html>", "<html><body>no</body></html>"])
+def test_a_page_in_place_of_an_answer_is_told_as_one(page: str) -> None:
+    error = ClientError({"Error": {"Code": "501", "Message": page}}, "ListQueues")
+    with pytest.raises(SQSError) as caught, service_errors("list the queues"):
+        raise error
+    assert caught.value.message == "cannot list the queues: the answer is a page, not one of SQS"
+    assert "AWS_ENDPOINT_URL" in str(caught.value.next)
+    assert "<" not in str(caught.value)

@@ -67,6 +67,7 @@ def test_a_low_terminal_shows_the_first_queues_and_says_how_many_more() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"drain_seconds": 5, "busy": 0}, "draining: waiting for an open receive, 5s left"),
         ({"drain_seconds": 17.6}, "draining: 6 jobs running, 18s left"),
         ({"drain_seconds": 5, "is_quiet": True, "busy": 1}, "draining: 1 job running, 5s left"),
         ({"is_quiet": True}, "quiet: 6 jobs running, nothing is received"),
