@@ -75,7 +75,7 @@ class Answer:
             value = _Unpickler(BytesIO(self.data), jobs).load()
         except BaseException as unreadable:  # whatever it does to refuse it
             if self.was_raised or self.names_jobs:
-                raise SQSError(text, why=why) from unreadable
+                raise SQSError(text, why=why) from (unreadable if self.data else None)
             logger.debug("what a job returned stays in its process", exc_info=True)
             return None
         if not self.was_raised:
@@ -99,7 +99,9 @@ def _told(tell: Callable[[], str], otherwise: str) -> str:
 def _pickled(find: Callable[[], object], jobs: Sequence[object]) -> bytes:
     file = BytesIO()
     try:
-        _Pickler(file, jobs).dump(find())
+        # Who asks for each object costs time.
+        pickler = _Pickler(file, jobs) if jobs else pickle.Pickler(file)
+        pickler.dump(find())
     except BaseException:  # noqa: BLE001  # whatever it does to refuse it: the worker will tell
         return b""
     return file.getvalue()
