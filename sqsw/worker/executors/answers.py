@@ -10,9 +10,8 @@ import pickle
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqsw.core.errors import SQSError
 from sqsw.core.job_list import JobList
@@ -21,8 +20,7 @@ from sqsw.core.results import FailedJobs
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a call raised or returned.
 
     Attributes
@@ -72,7 +70,7 @@ class Answer:
         """
         text, why = self.instead
         try:
-            value = _Unpickler(BytesIO(self.data), jobs).load()
+            value: Any = _read(self.data, jobs)
         except BaseException as unreadable:  # whatever it does to refuse it
             if self.was_raised or self.names_jobs:
                 raise SQSError(text, why=why) from (unreadable if self.data else None)
@@ -97,14 +95,19 @@ def _told(tell: Callable[[], str], otherwise: str) -> str:
 
 
 def _pickled(find: Callable[[], object], jobs: Sequence[object]) -> bytes:
-    file = BytesIO()
     try:
-        # Who asks for each object costs time.
-        pickler = _Pickler(file, jobs) if jobs else pickle.Pickler(file)
-        pickler.dump(find())
+        if not jobs:
+            return pickle.dumps(find())
+        file = BytesIO()
+        _Pickler(file, jobs).dump(find())
+        return file.getvalue()
     except BaseException:  # noqa: BLE001  # whatever it does to refuse it: the worker will tell
         return b""
-    return file.getvalue()
+
+
+def _read(data: bytes, jobs: Sequence[object]) -> object:
+    # Of our own process.
+    return _Unpickler(BytesIO(data), jobs).load() if jobs else pickle.loads(data)  # noqa: S301
 
 
 class _Pickler(pickle.Pickler):
