@@ -4,8 +4,9 @@ import json
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import wraps
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,19 @@ def give(how: str, path: str) -> object:
     return values[how]()
 
 
+def guard(function: Callable[..., object]) -> Callable[..., object]:
+    @wraps(function)
+    def guarded(**kwargs: object) -> object:
+        raise PermissionError(f"guarded: {function(**kwargs)}")
+
+    return guarded
+
+
+@guard
+def decorated() -> str:
+    return "inside"
+
+
 class Adding(Processor):
     """What it adds cannot be read in the process."""
 
@@ -186,6 +200,9 @@ def test_what_was_raised_or_not_run_is_a_failed_job(tmp_path: Path) -> None:
     for how in (*expected, *fine):
         queue.connect_processor(how, fail if how in ERRORS else give, executor="process")
         queue.add_job(how, how=how, path=str(tmp_path / "ran"))
+    queue.connect_processor("decorated", decorated, executor="process")
+    queue.add_job("decorated")
+    expected["decorated"] = "guarded: inside"
     done, failed = run(queue, len(expected) + len(fine))
     assert {str(event.job_name) for event in done} == set(fine)
     texts = {str(event.job_name): str(event.error) for event in failed}

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any, NoReturn
 
+from sqsw.async_task import AsyncTask
 from sqsw.context import job_scope
 from sqsw.core.arguments import call_handler
 from sqsw.core.errors import SQSError
@@ -102,8 +103,8 @@ def _function(find: Find | None, request: FunctionCall) -> Callable[..., Any]:
         target = importlib.import_module(request.module)
         for name in request.qualified_name.split("."):
             target = getattr(target, name, None)
-    # Where it was decorated, a task stands under its name.
-    function: Any = getattr(target, "__wrapped__", target)
+    # Where it was declared as a job, a task stands under its name. Other decorators belong to it.
+    function: Any = target.processor if isinstance(target, AsyncTask) else target
     if not callable(function):
         raise FunctionNotFound(
             f"a process of the pool cannot find the job {request.job_name!r}",
