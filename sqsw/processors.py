@@ -1,9 +1,7 @@
 """One job: decode it, call the function, judge how it ended."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from types import CoroutineType, TracebackType
@@ -19,6 +17,7 @@ from sqsw.core.job_host import FunctionCall, job_host
 from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult, RetryJob
+from sqsw.core.unrun import refuse_generator, run_to_end
 from sqsw.middleware.chain import Middleware, run_chain
 from sqsw.middleware.options import Executor
 from sqsw.middleware.time_limit import TimeLimit
@@ -90,7 +89,7 @@ class Processor:
     executor :
         ``auto``: a thread, or the event loop where the function is ``async def``. ``process``: the
         function runs in a process of the worker's pool, all else of the job in the worker. What
-        such a job takes and raises has to be picklable.
+        such a job takes has to be picklable; an error that is not arrives as an ``SQSError``.
     """
 
     queue: ProcessorQueue
@@ -264,12 +263,7 @@ class Processor:
             return returned
         if returned is None and not is_coroutine_function(self.fn):
             return None
-        # What was made and is not run must not count as done.
-        if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
-            raise TypeError(
-                f"{self.job_name!r} returned a generator, which nobody runs: "
-                "collect what it yields inside the function"
-            )
+        refuse_generator(returned, self.job_name)
         if is_coroutine_function(self.fn) and not inspect.isawaitable(returned):
             raise TypeError(
                 f"{type(self).__name__} dropped the coroutine of {self.job_name!r}: "
@@ -313,7 +307,7 @@ def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingR
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
             if returned is not None and inspect.isawaitable(returned):
-                _run_to_end(returned)
+                run_to_end(returned)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit too: no job can end the worker
@@ -368,21 +362,6 @@ class _Raised:
     def result(self) -> ProcessingResult:
         """How the job ended, once all middlewares have been left."""
         return SUCCEEDED if self._error is None else judge(self._error)
-
-
-def _run_to_end(awaitable: Awaitable[Any]) -> None:
-    import asyncio
-
-    async def finish() -> None:
-        await awaitable
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(finish())
-    else:  # process_batch() called from a coroutine: its loop is busy with us, so take another
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            pool.submit(copy_context().run, asyncio.run, finish()).result()
 
 
 def judge(error: BaseException) -> ProcessingResult:

@@ -14,6 +14,7 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import SettingsError
 from sqsw.core.event_bus import EventBus, RequestSent
+from sqsw.core.process_lock import ProcessLock
 from sqsw.core.redrive_policy import RedrivePolicy
 from sqsw.core.settings import WorkerSettings
 from sqsw.middleware.chain import Middleware
@@ -111,14 +112,14 @@ class SQSEnv:
         self._endpoint_url = endpoint_url
         self._region = region
         self._clients: ClientSource | None = None
-        self._lock = threading.RLock()
+        self._lock = ProcessLock(threading.RLock)
 
     # -- where ------------------------------------------------------------------------------------
 
     @property
     def clients(self) -> ClientSource:
         """Where the boto3 client comes from."""
-        with self._lock:
+        with self._lock.here:
             if self._clients is None:
                 self._clients = ClientSource(
                     self._session(),
@@ -164,7 +165,7 @@ class SQSEnv:
 
         This is how the options of the command line win over what the application says.
         """
-        with self._lock:
+        with self._lock.here:
             if session is not None or endpoint_url is not None:
                 self.session, self._endpoint_url = session, endpoint_url
             if queue_prefix is not None:
@@ -183,7 +184,7 @@ class SQSEnv:
         region: str | None = None,
     ) -> Iterator[None]:
         """As :meth:`connect_to`, for the length of a ``with`` block: what tests need."""
-        with self._lock:
+        with self._lock.here:
             before = self.session, self._endpoint_url, self._queue_prefix, self._region
         self.connect_to(
             session=session, queue_prefix=queue_prefix, endpoint_url=endpoint_url, region=region
@@ -191,7 +192,7 @@ class SQSEnv:
         try:
             yield
         finally:
-            with self._lock:
+            with self._lock.here:
                 self.session, self._endpoint_url, self._queue_prefix, self._region = before
                 self._forget_clients()
 
@@ -329,7 +330,7 @@ class SQSEnv:
         SettingsError
             The name was used with another class, policy or ``accept`` before.
         """
-        with self._lock:
+        with self._lock.here:
             known = self.queues.get(queue_name)
             if known is None:
                 options = {"queue_url": queue_url, "accept": accept, "middlewares": middlewares}

@@ -6,10 +6,11 @@ a worker are in :mod:`sqsw.core.events`: whoever only sends has no use for them.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from sqsw.core.process_lock import ProcessLock
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +34,14 @@ class EventBus:
     """Hands each event to the listeners of its kind, in the thread that publishes it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._listeners: list[tuple[Listener, tuple[type[Event], ...]]] = []
         self._listening: dict[type[Event], list[Listener]] = {}
         self._broken: set[int] = set()
 
     def subscribe(self, listener: Listener, *kinds: type[Event]) -> None:
         """Call ``listener(event)`` for each event of these kinds; of all if none is named."""
-        with self._lock:
+        with self._lock.here:
             self._listeners = [*self._listeners, (listener, kinds or (Event,))]
             self._listening = {}
 
@@ -68,7 +69,7 @@ class EventBus:
         listening = self._listening.get(kind)
         if listening is None:
             # Found once for each kind: most jobs tell things that nobody listens to.
-            with self._lock:
+            with self._lock.here:
                 listening = [
                     listener for listener, kinds in self._listeners if issubclass(kind, kinds)
                 ]

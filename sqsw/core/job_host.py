@@ -38,6 +38,11 @@ class FunctionCall:
     kwargs: Mapping[str, Any]
     job: CurrentJob | None
 
+    @property
+    def jobs(self) -> Sequence[object]:
+        """The list of jobs that it is called with; empty where it is called with one."""
+        return self.args[0] if self.args else ()
+
 
 @dataclass(frozen=True, slots=True)
 class JobHost:

@@ -35,14 +35,10 @@ class JobList:
 
     def results(self, result: ProcessingResult) -> list[ProcessingResult]:
         """A result for each job, out of the one of the call."""
-        named = result.error if result.error is not None else self._returned
-        if isinstance(named, FailedJobs):
-            failed = named
-        elif result.success and isinstance(named, list | tuple) and self._has_any(named):
-            failed = FailedJobs(named)
-        else:
+        named = self._named(self._returned if result.success else result.error)
+        if named is None:
             return [result] * len(self.jobs)
-        places = self._places(failed.jobs)
+        failed, places = named
         if None in places:
             wrong = ValueError(
                 "it named failed jobs of which some are not in the list it was given"
@@ -52,8 +48,25 @@ class JobList:
         failure = ProcessingResult(False, failed.backoff_policy, failed)
         return [failure if place in places else SUCCEEDED for place in range(len(self.jobs))]
 
-    def _has_any(self, named: Sequence[object]) -> bool:
-        return any(place is not None for place in self._places(named))
+    def own(self, value: object) -> object:
+        """What names failed jobs, with the very jobs of this list; None where it names none."""
+        named = self._named(value)
+        if named is None:
+            return None
+        failed, places = named
+        pairs = zip(failed.jobs, places, strict=True)
+        own = [each if place is None else self.jobs[place] for each, place in pairs]
+        return FailedJobs(own, failed.backoff_policy) if value is failed else own
+
+    def _named(self, value: object) -> tuple[FailedJobs, list[int | None]] | None:
+        """The failed jobs that this names, and where they stand in the list."""
+        if isinstance(value, FailedJobs):
+            return value, self._places(value.jobs)
+        if isinstance(value, list | tuple):
+            places = self._places(value)
+            if any(place is not None for place in places):
+                return FailedJobs(value), places
+        return None
 
     def _places(self, named: Sequence[object]) -> list[int | None]:
         """Where these stand in the list: the very objects, else equal ones, each one once."""

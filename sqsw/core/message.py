@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-_making = threading.Lock()
+from sqsw.core.process_lock import ProcessLock
+
+_making = ProcessLock()
 
 
 class Lease:
@@ -36,7 +38,7 @@ class Lease:
     def lost(self) -> threading.Event:
         """The event; made when it is asked for, as hardly any message needs one."""
         if self._lost is None:
-            with _making:
+            with _making.here:
                 if self._lost is None:
                     self._lost = threading.Event()
         return self._lost
@@ -49,7 +51,7 @@ class Lease:
     def lose(self) -> None:
         """Set it, and that of the list of messages that this one is run with."""
         self.lost.set()
-        with _making:
+        with _making.here:
             list_lost = self._list_lost
         if list_lost is not None:
             list_lost.set()
@@ -65,7 +67,7 @@ class Lease:
 
 def list_lost(leases: Sequence[Lease]) -> threading.Event:
     """The event of messages that are run as one list: set once one of their leases is lost."""
-    with _making:
+    with _making.here:
         event = leases[0]._list_lost
         if event is None:
             event = threading.Event()

@@ -77,7 +77,7 @@ class TimeLimit:
             timeout = JobTimeout(
                 f"the job ran longer than its time limit of {self.seconds:g} seconds"
             )
-            raise timeout.with_traceback(error.__traceback__ if error else None) from (
+            raise timeout.with_traceback(error.__traceback__ if error is not None else None) from (
                 error if is_own else None
             )
         if error is not None:

@@ -2,13 +2,13 @@
 
 import copy
 import os
-import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.core.process_lock import ProcessLock
 from sqsw.transport.receive_reader import read_by_json
 from sqsw.transport.service_errors import service_errors
 
@@ -74,7 +74,7 @@ class ClientSource:
         self._retries: dict[str, Any] = {"max_attempts": retry_max_attempts, "mode": retry_mode}
         self._endpoint_url = endpoint_url
         self._region = region
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._made: dict[_Kind, SQSClient] = {}
         self._own_session: Any = None
         self._pid = 0
@@ -138,9 +138,9 @@ class ClientSource:
 
     def _of_this_process(self, kind: _Kind) -> "SQSClient":
         # A connection that is shared with a parent process would mix up answers after a fork.
-        made = self._made
-        if self._pid != os.getpid() or kind not in made:
-            with self._lock:
+        made = self._made if self._pid == os.getpid() else {}
+        if kind not in made:
+            with self._lock.here:
                 if self._pid != os.getpid():
                     self._made, self._root._own_session, self._pid = {}, None, os.getpid()
                 made = self._made
@@ -157,7 +157,7 @@ class ClientSource:
             return
         credentials = self._own_session.get_credentials()
         if credentials is None or credentials.method in _FILES:
-            with self._lock:
+            with self._lock.here:
                 self._made, self._own_session = {}, None
 
     def credentials_origin(self) -> str:

@@ -1,6 +1,5 @@
 """The calls on one queue: plain values in, messages out, errors of :mod:`sqsw.core.errors`."""
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
 from sqsw.core.errors import AccessDenied, QueueNotFound
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
+from sqsw.core.process_lock import ProcessLock
 from sqsw.core.wording import nearest
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.client import ClientSource
@@ -59,7 +59,7 @@ class QueueClient:
         self.is_fifo = is_fifo(sqs_name)
         self._url = url
         self._known = known
-        self._url_lock = threading.Lock()
+        self._url_lock = ProcessLock()
 
     def through(self, clients: ClientSource) -> "QueueClient":
         """The calls on the same queue by other clients."""
@@ -80,7 +80,7 @@ class QueueClient:
             There is no such queue.
         """
         if self._url is None:
-            with self._url_lock:
+            with self._url_lock.here:
                 if self._url is None:
                     self._url = self._find()
         return self._url

@@ -1,10 +1,17 @@
 """A program that forks after it has used a file, as servers do that load the app first."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
-from sqsw.memory_sqs import LocalSession
+import pytest
+
+from sqsw.memory_sqs import LocalSession, MemorySession
+from sqsw.sqs_env import SQSEnv
 from tests.life.ledgers import Books, Ledger, User, check_file
 from tests.life.serving import environment
 
@@ -85,3 +92,33 @@ def test_threads_of_parent_and_children_share_a_file_and_a_client(tmp_path: Path
     assert books.twice_in_a_lease() == []
     session.close()
     check_file(tmp_path / "f.db")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_while_another_thread_makes_the_client_locks_nobody_out() -> None:
+    begun, go_on, parent = threading.Event(), threading.Event(), os.getpid()
+
+    class Slow(MemorySession):
+        def client(self, *args: Any, **keywords: Any) -> Any:
+            if os.getpid() == parent:
+                begun.set()
+                go_on.wait(30)
+            return super().client(*args, **keywords)
+
+    session = Slow()
+    queue = SQSEnv(session).queue("q")
+    MemorySession.client(session, "sqs").create_queue(QueueName="q")
+    thread = threading.Thread(target=lambda: queue.client.url)
+    thread.start()
+    begun.wait(30)
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(10)
+            os._exit(0 if queue.client.url else 1)
+        finally:
+            os._exit(2)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    go_on.set()
+    thread.join()
+    assert status == 0

@@ -2,24 +2,25 @@
 
 import faulthandler
 import importlib
-import logging
+import inspect
 import os
 import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
+from sqsw.async_task import AsyncTask
 from sqsw.context import job_scope
 from sqsw.core.arguments import call_handler
 from sqsw.core.errors import SQSError
 from sqsw.core.job_host import Find, FunctionCall, Load
-
-logger = logging.getLogger(__name__)
+from sqsw.core.unrun import refuse_generator, run_to_end
+from sqsw.worker.executors.answers import Answer
 
 
 class FunctionNotFound(SQSError):
@@ -41,50 +42,56 @@ def serve_calls(connection: Connection, stacks: Connection, load: Load | None, m
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP):
         # The worker decides; what is sent to all processes is not for this one.
         signal.signal(number, signal.SIG_IGN)
-    calls: SimpleQueue[FunctionCall] = SimpleQueue()
+    calls: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, calls), daemon=True).start()
     try:
-        find = None if load is None else load()
-        if find is None:
-            importlib.import_module(module)  # now, and not in the time of the first job
-        _answer(connection)
-    except BaseException as raised:  # noqa: BLE001  # the job that needs this process shall tell
-        _answer(connection, raised)
-        return
-    while True:
-        request = calls.get()
-        try:
-            returned = _run(_function(find, request), request)
-        except BaseException as raised:  # noqa: BLE001  # SystemExit in a job is a failed job
-            _answer(connection, raised)
-        else:
-            _answer(connection, returned=returned)
+        _serve(connection, calls, load, module)
+    except BaseException:  # noqa: BLE001  # an answer that cannot be given or sent
+        traceback.print_exc()
+    os._exit(1)  # now: threads of the app would keep it, and the worker waits
 
 
-def _answer(
-    connection: Connection, error: BaseException | None = None, returned: object = None
-) -> None:
-    """What was raised, and what was returned, as far as that can travel: few look at it."""
+def _serve(
+    connection: Connection, calls: "SimpleQueue[bytes]", load: Load | None, module: str
+) -> NoReturn:
+    find: Find | None = None
     try:
-        data = pickle.dumps((error and _portable(error), returned))
-    except Exception as unable:  # noqa: BLE001  # whatever an object does to refuse it
-        logger.debug("what a job returned stays in its process: %s", unable)
-        data = pickle.dumps((None, None))
-    connection.send_bytes(data)
+        if load is None:
+            importlib.import_module(module)  # now, and not in the time of the first job
+        else:
+            find = load()
+        answer = Answer.of_returned(None, ())
+    except BaseException as raised:  # noqa: BLE001  # the job that needs this process shall tell
+        answer = Answer.of_raised(raised, ())
+    while True:
+        connection.send_bytes(pickle.dumps(answer))
+        answer = _answer(find, calls.get())
 
 
-def _read(connection: Connection, calls: "SimpleQueue[FunctionCall]") -> None:
+def _answer(find: Find | None, data: bytes) -> Answer:
+    jobs: Sequence[object] = ()
+    try:
+        request: FunctionCall = pickle.loads(data)  # noqa: S301  # of our own worker
+        jobs = list(request.jobs)  # the function may empty its own
+        return Answer.of_returned(_run(_function(find, request), request), jobs)
+    except BaseException as raised:  # noqa: BLE001  # SystemExit in a job is a failed job
+        return Answer.of_raised(raised, jobs)
+
+
+def _read(connection: Connection, calls: "SimpleQueue[bytes]") -> None:
     """Beside the jobs: the end of the worker, whatever it died of, is the end of this process."""
     try:
         while True:
-            calls.put(pickle.loads(connection.recv_bytes()))  # noqa: S301  # of our own worker
+            calls.put(connection.recv_bytes())
     except (EOFError, OSError):
         os._exit(0)
 
 
 def _run(function: Callable[..., Any], request: FunctionCall) -> object:
     with nullcontext() if request.job is None else job_scope(request.job):
-        return call_handler(function, request.args, request.kwargs)
+        returned = call_handler(function, request.args, request.kwargs)
+        refuse_generator(returned, request.job_name)
+        return run_to_end(returned) if inspect.isawaitable(returned) else returned
 
 
 def _function(find: Find | None, request: FunctionCall) -> Callable[..., Any]:
@@ -96,8 +103,8 @@ def _function(find: Find | None, request: FunctionCall) -> Callable[..., Any]:
         target = importlib.import_module(request.module)
         for name in request.qualified_name.split("."):
             target = getattr(target, name, None)
-    # Where it was decorated, a task stands under its name.
-    function: Any = getattr(target, "__wrapped__", target)
+    # Where it was declared as a job, a task stands under its name. Other decorators belong to it.
+    function: Any = target.processor if isinstance(target, AsyncTask) else target
     if not callable(function):
         raise FunctionNotFound(
             f"a process of the pool cannot find the job {request.job_name!r}",
@@ -105,14 +112,3 @@ def _function(find: Find | None, request: FunctionCall) -> Callable[..., Any]:
             next="put it at the top of a module that can be imported",
         )
     return function  # type: ignore[no-any-return]  # checked above
-
-
-def _portable(error: BaseException) -> BaseException:
-    """The error as the worker can read it, with the traceback that it has here."""
-    trace = "".join(traceback.format_exception(error))
-    error.add_note(f"in a process of the pool:\n{trace}")
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
-    except Exception:  # noqa: BLE001  # not every error can travel
-        return SQSError(f"{type(error).__name__}: {error}", why=trace)
-    return error

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqsw.core.errors import JobTimeout, SQSError
 from sqsw.core.job_host import FunctionCall, Load, call_limit, job_host
+from sqsw.worker.executors.answers import Answer
 from sqsw.worker.executors.base import Runnable
 from sqsw.worker.executors.pool_process import SHOW, serve_calls
 from sqsw.worker.executors.threads import ThreadExecutor
@@ -25,9 +26,6 @@ logger = logging.getLogger(__name__)
 
 #: seconds that a process may take to say where it is, and between two parts of that
 _STACK_SECONDS, _PART_SECONDS = 0.5, 0.02
-
-#: What a function raised, or None, and what it returned.
-_Answer = tuple[BaseException | None, object]
 
 
 class ProcessExecutor(ThreadExecutor):
@@ -87,11 +85,11 @@ class ProcessExecutor(ThreadExecutor):
         with self._pool_lock:
             if self._stopped:
                 raise SQSError("the worker has ended", next="the job is run again")
-            process = self._free.pop() if self._free else _PoolProcess(self._load, request.module)
+            process = self._take() or _PoolProcess(self._load, request.module)
             self._busy[thread] = process
         is_well = False
         try:
-            error, returned = process.run(data, call_limit.get())
+            answer = process.run(data, call_limit.get())
             is_well = True
         finally:
             with self._pool_lock:
@@ -101,9 +99,15 @@ class ProcessExecutor(ThreadExecutor):
                     self._free.append(process)
             if not is_well:
                 process.kill()
-        if error is not None:
-            raise error
-        return returned
+        return answer.open(request.jobs)
+
+    def _take(self) -> "_PoolProcess | None":
+        """A free process; what has died while it was idle costs no job a try."""
+        while self._free:
+            process = self._free.pop()
+            if process.is_alive:
+                return process
+        return None
 
 
 class _PoolProcess:
@@ -121,12 +125,15 @@ class _PoolProcess:
         stacks.close()
         self._is_ready = False
 
-    def run(self, request: bytes, limit: float | None) -> _Answer:
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
+
+    def run(self, request: bytes, limit: float | None) -> Answer:
         """What the function did; its time counts from when the process is ready."""
         if not self._is_ready:
-            error, _ = self._answer(None)
-            if error is not None:
-                raise error
+            self._answer(None).open(())
             self._is_ready = True
         try:
             self._connection.send_bytes(request)
@@ -134,7 +141,7 @@ class _PoolProcess:
             raise self._gone() from error
         return self._answer(limit)
 
-    def _answer(self, limit: float | None) -> _Answer:
+    def _answer(self, limit: float | None) -> Answer:
         try:
             if not self._connection.poll(limit):
                 self.kill()
@@ -142,7 +149,7 @@ class _PoolProcess:
                     f"the job ran longer than its time limit of {limit:g} seconds",
                     why="its process was killed",
                 )
-            answer: _Answer = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # of our own process
+            answer: Answer = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # of our own process
         except (EOFError, OSError) as error:
             raise self._gone() from error
         return answer

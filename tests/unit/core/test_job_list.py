@@ -76,7 +76,10 @@ def test_an_error_that_names_strangers_fails_the_list() -> None:
 
 
 def test_any_other_error_fails_the_list_whatever_was_returned() -> None:
-    jobs = JobList(JOBS)
-    jobs.noting(lambda: [JOBS[0]])()
     failure = ProcessingResult(False, error=ValueError())  # of a middleware, say
-    assert jobs.results(failure) == [failure] * 4
+    retry = ProcessingResult(False)
+    for returned in ([JOBS[0]], FailedJobs([JOBS[0]])):
+        jobs = JobList(JOBS)
+        jobs.noting(lambda returned=returned: returned)()  # type: ignore[misc]  # of the loop
+        assert jobs.results(failure) == [failure] * 4
+        assert jobs.results(retry) == [retry] * 4

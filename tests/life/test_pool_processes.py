@@ -1,0 +1,249 @@
+"""Jobs in processes of the pool: what they raise or name arrives, whatever hinders it."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import wraps
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import Any
+
+from sqsw.batching import BatchMessages
+from sqsw.core.events import EventBus, JobDone, JobFailed
+from sqsw.core.job_host import FunctionCall
+from sqsw.core.results import FailedJobs
+from sqsw.core.settings import WorkerSettings
+from sqsw.memory_sqs import MemorySession
+from sqsw.processors import Processor
+from sqsw.queue.job_queue import JobQueue
+from sqsw.queue.work import work_queues
+from sqsw.shutdown_policies import MaxTasksShutdown
+from sqsw.sqs_env import SQSEnv
+from sqsw.worker.executors.processes import ProcessExecutor
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    """It takes no attributes, so no notes, and cannot be made again."""
+
+    code: int
+
+
+class Mute(Exception):
+    """It cannot be made again, and does not tell what it is."""
+
+    def __init__(self, *, code: int) -> None:
+        super().__init__(code)
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Untrue(Exception):
+    def __bool__(self) -> bool:
+        return False
+
+
+class Other(Exception):
+    """It arrives as something else, or not at all."""
+
+    def __init__(self, make: Any, *args: Any) -> None:
+        super().__init__("as it was")
+        self.made = make, args
+
+    def __reduce__(self) -> Any:
+        return self.made
+
+
+def only_in_pool(wanted: bool) -> None:
+    if (parent_process() is not None) is not wanted:
+        raise KeyboardInterrupt("not here")
+
+
+ERRORS: dict[str, tuple[BaseException, str]] = {
+    "frozen": (Frozen(3), "Frozen: 3"),
+    "mute": (Mute(code=3), "Mute"),
+    "as_text": (Other(str, "x"), "Other: as it was"),
+    "as_nothing": (Other(only_in_pool, False), "Other: as it was"),
+    "unreadable": (Other(only_in_pool, True), "Other: as it was"),
+    "unwritable": (Other(threading.Lock()), "Other: as it was"),
+    "untrue": (Untrue("x"), "x"),
+    "exit": (SystemExit(0), "0"),
+    "interrupt": (KeyboardInterrupt("keys"), "keys"),
+    "group": (ExceptionGroup("many", [Mute(code=3)]), "ExceptionGroup: many (1 sub-exception)"),
+}
+
+
+def fail(how: str) -> None:
+    raise ERRORS[how][0]
+
+
+async def fail_later() -> None:
+    raise ValueError("late")
+
+
+async def touch(path: str) -> None:
+    Path(path).touch()
+
+
+async def items() -> AsyncIterator[int]:
+    yield 1
+
+
+def give(how: str, path: str) -> object:
+    """What is still to be run, and what need not arrive."""
+    values: dict[str, Any] = {
+        "generator": lambda: (number for number in range(3)),
+        "items": items,
+        "late_failure": fail_later,
+        "coroutine": lambda: touch(path),
+        "lock": threading.Lock,
+        "lost": lambda: Other(only_in_pool, True),
+        "refusing": lambda: Other(exit, 3),
+    }
+    return values[how]()
+
+
+def guard(function: Callable[..., object]) -> Callable[..., object]:
+    @wraps(function)
+    def guarded(**kwargs: object) -> object:
+        raise PermissionError(f"guarded: {function(**kwargs)}")
+
+    return guarded
+
+
+@guard
+def decorated() -> str:
+    return "inside"
+
+
+class Adding(Processor):
+    """What it adds cannot be read in the process."""
+
+    def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if self.job_name == "arguments":
+            job_kwargs = {**job_kwargs, "how": Other(only_in_pool, False)}
+        return super().process(job_kwargs, *args, **kwargs)
+
+
+class Policy:
+    """A backoff that stays where it is."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def get_visibility_timeout(self, message: object) -> float:
+        return 5
+
+
+def name_failed(jobs: list[dict[str, Any]]) -> object:
+    """Change all jobs, and name some; ``of`` is the first, second or third of them."""
+    jobs.sort(key=lambda job: job["of"])
+    first, second, third = jobs
+    how = first["how"]
+    for job in jobs:
+        job["why"] = threading.Lock() if how == "locks" else "changed"
+    if how == "emptied":
+        jobs.clear()
+    if how == "raised":
+        raise FailedJobs([dict(third)])
+    if how == "lie":
+        raise Other(FailedJobs, [])
+    values: dict[str, Any] = {
+        "some": [first],
+        "locks": [first, third],
+        "copies": (dict(second),),
+        "strangers": [first, threading.Lock()],
+        "policy": FailedJobs([first], Policy()),
+        "emptied": [first, second],
+        "no_jobs": [1, 2],
+    }
+    return values[how]
+
+
+def queue_of(*args: Any, **kwargs: Any) -> JobQueue:
+    env = SQSEnv(MemorySession(), processor_maker=Adding)
+    env.sqs_client.create_queue(QueueName="jobs")
+    queue: JobQueue = env.queue("jobs", *args, **kwargs)
+    return queue
+
+
+def run(queue: JobQueue, jobs: int) -> tuple[list[JobDone], list[JobFailed]]:
+    """What is done and what has failed, in one process of the pool."""
+    done: list[JobDone] = []
+    failed: list[JobFailed] = []
+    events = EventBus()
+    events.subscribe(done.append, JobDone)
+    events.subscribe(failed.append, JobFailed)
+    work_queues(
+        [queue],
+        settings=WorkerSettings(concurrency=1),
+        events=events,
+        policy_of=lambda _: MaxTasksShutdown(jobs),
+    )
+    return done, failed
+
+
+def test_what_was_raised_or_not_run_is_a_failed_job(tmp_path: Path) -> None:
+    queue = queue_of()
+    fine = ["coroutine", "lock", "lost", "refusing"]
+    expected = {
+        **{how: text for how, (_, text) in ERRORS.items()},
+        "generator": "returned a generator",
+        "items": "returned a generator",
+        "late_failure": "late",
+        "arguments": "not here",
+    }
+    for how in (*expected, *fine):
+        queue.connect_processor(how, fail if how in ERRORS else give, executor="process")
+        queue.add_job(how, how=how, path=str(tmp_path / "ran"))
+    queue.connect_processor("decorated", decorated, executor="process")
+    queue.add_job("decorated")
+    expected["decorated"] = "guarded: inside"
+    done, failed = run(queue, len(expected) + len(fine))
+    assert {str(event.job_name) for event in done} == set(fine)
+    texts = {str(event.job_name): str(event.error) for event in failed}
+    assert texts.keys() == expected.keys()
+    assert [(how, texts[how]) for how, text in expected.items() if text not in texts[how]] == []
+    assert (tmp_path / "ran").exists()
+
+
+def test_failed_jobs_of_a_list_are_found_again_or_all_of_them_fail() -> None:
+    queue = queue_of(batching_policy=BatchMessages(3))
+    expected = {
+        "some": "1",
+        "locks": "13",
+        "copies": "2",
+        "strangers": "123",
+        "policy": "123",
+        "emptied": "12",
+        "no_jobs": "",
+        "raised": "3",
+        "lie": "123",
+    }
+    for how in expected:
+        queue.connect_processor(how, name_failed, executor="process")
+        for of in (1, 2, 3):
+            queue.add_job(how, how=how, of=of)
+    _, failed = run(queue, 3 * len(expected))
+    found = dict.fromkeys(expected, "")
+    for event in failed:
+        body = json.loads(event.message.body)
+        found[body["how"]] += str(body["of"])
+    assert {how: "".join(sorted(of)) for how, of in found.items()} == expected
+
+
+def test_a_process_that_died_while_it_was_idle_costs_no_try() -> None:
+    executor = ProcessExecutor()
+    call = FunctionCall("jobs", "pid", "os", "getpid", (), {}, None)
+    try:
+        first = executor.call(call)
+        assert executor.call(call) == first
+        os.kill(int(str(first)), signal.SIGKILL)
+        os.waitid(os.P_PID, int(str(first)), os.WEXITED | os.WNOWAIT)
+        assert executor.call(call) not in (first, os.getpid())
+    finally:
+        executor.stop(0)
