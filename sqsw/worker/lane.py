@@ -79,6 +79,15 @@ class Lane:
         """Whether order within a message group is to be kept."""
         return self.client.is_fifo
 
+    def end_polls(self) -> bool:
+        """Ask the other side to answer the receives that wait now; whether it could be asked."""
+        try:
+            self.client.end_polls()
+        except Exception:  # then they end by themselves
+            logger.debug("could not end the polls of %s", self.name, exc_info=True)
+            return False
+        return True
+
     def hidden_seconds(self, message: Message, result: ProcessingResult, now: float) -> int:
         """How long a failed message stays hidden, 0 to what is left of its 12 hours."""
         for policy in (result.backoff_policy, self.backoff_policy):

@@ -75,7 +75,7 @@ class Poller:
         accept: Callable[[Lane, Sequence[Message]], None],
         room: Callable[[Lane], float],
         poll_begins: Callable[[Lane], Poll],
-        poll_ended: Callable[[Lane, Poll, int], None],
+        poll_ended: Callable[[Lane, Poll, int | None], None],
         gathering_seconds: Callable[[Lane], float | None],
         after_receive: Callable[[Lane], None],
         on_fatal: Callable[[BaseException], None],
@@ -121,10 +121,7 @@ class Poller:
     def end_poll(self) -> None:
         """Ask the other side to answer the receives that wait now, where it can do that."""
         if self._receiving:
-            try:
-                self.lane.client.end_polls()
-            except Exception:  # then the poll ends by itself
-                logger.debug("could not end the poll of %s", self.lane.name, exc_info=True)
+            self.lane.end_polls()
 
     def is_alive(self) -> bool:
         """Whether a receive may still bring something."""
@@ -157,15 +154,12 @@ class Poller:
         if count == 0:
             return 0
         try:
-            answer = self._poll(count * lane.batch_size, longest_wait)
+            arrived = self._poll(count * lane.batch_size, longest_wait)
         finally:
             self._credits.give_back(lane.name, count)
-        if isinstance(answer, Exception):
-            self._failed(answer)
+        if isinstance(arrived, Exception):
+            self._failed(arrived)
             return 0
-        poll, arrived = answer
-        self._events.publish(ReceiveDone(lane.name, arrived))
-        self._poll_ended(lane, poll, arrived)
         if arrived:
             self._after_receive(lane)
         return arrived
@@ -179,15 +173,27 @@ class Poller:
             self._quiet.wait(min(seconds, _GATHER_SECONDS))
         return 1.0 if seconds >= _GATHER_SECONDS + 1 else 0.0
 
-    def _poll(self, wanted: int, longest_wait: float) -> tuple[Poll, int] | Exception:
-        """Receive and hand over; what was polled and how many came, or the error instead."""
+    def _poll(self, wanted: int, longest_wait: float) -> int | Exception:
+        """Receive and hand over; how many came, or the error instead."""
         poll = self._poll_begins(self.lane)
+        arrived: int | None = None
+        try:
+            messages = self._receive(wanted, min(poll.wait_seconds, longest_wait))
+            if isinstance(messages, Exception):
+                return messages
+            self._accept(self.lane, messages)
+            arrived = len(messages)
+            self._events.publish(ReceiveDone(self.lane.name, arrived))
+            return arrived
+        finally:  # whatever its end is: a policy waits for polls that are open
+            self._poll_ended(self.lane, poll, arrived)
+
+    def _receive(self, wanted: int, wait_seconds: float) -> list[Message] | Exception:
         with self._lock:
             self._receiving += 1
         requests = 1
         begin = now()
         try:
-            wait_seconds = min(poll.wait_seconds, longest_wait)
             messages, requests = receive(self.lane, wanted, wait_seconds)
         except Exception as error:  # noqa: BLE001  # never the end of a worker, whatever it is
             return error
@@ -199,8 +205,7 @@ class Poller:
             self._pace.note_since(begin)  # those were there: it has not waited for messages
         self._answered = True
         self._errors = 0
-        self._accept(self.lane, messages)
-        return poll, len(messages)
+        return messages
 
     def _failed(self, error: Exception) -> None:
         fatal = isinstance(error, QueueNotFound | AccessDenied | SettingsError)

@@ -133,6 +133,8 @@ class ShutdownWatch:
         self.is_rationed = any(hasattr(lane.shutdown_policy, "jobs_in_all") for lane in lanes)
         self._judges: dict[str, _Judge] = {}
         self._polls: dict[str, list[Poll]] = {lane.name: [] for lane in lanes}
+        # The lanes whose last poll found nothing, though nothing was in hand.
+        self._in_vain: set[str] = set()
         by_policy: dict[int, _Judge] = {}
         for lane in lanes:
             policy = lane.shutdown_policy
@@ -177,19 +179,24 @@ class ShutdownWatch:
         left = judge.seconds_left()
         wait_seconds = self._wait_seconds
         if left is not None:
-            # Whole seconds, as SQS wants them; one at least while jobs run, or empty receives would
-            # chase each other until the jobs are done.
-            wait_seconds = min(wait_seconds, max(math.ceil(left), int(busy)))
+            # Whole seconds, as SQS wants them; one at least while jobs run or something else is
+            # waited for, or empty receives would chase each other until then.
+            least = int(busy or lane.name in self._in_vain)
+            wait_seconds = min(wait_seconds, max(math.ceil(left), least))
         poll = Poll(wait_seconds, busy)
         self._polls[lane.name].append(poll)
         return poll
 
-    def poll_ended(self, lane: Lane, poll: Poll, count: int) -> None:
-        """A receive was answered, with so many messages."""
+    def poll_ended(self, lane: Lane, poll: Poll, count: int | None) -> None:
+        """A receive was answered, with so many messages; None: it was not, which says nothing."""
         judge = self._judges[lane.name]
         polls = self._polls[lane.name]
         polls.remove(poll)
-        if count or self._is_busy(judge):
+        if count is None:
+            return
+        busy = count > 0 or self._is_busy(judge)
+        (self._in_vain.discard if busy or poll.busy else self._in_vain.add)(lane.name)
+        if busy:
             self._tell(judge, None)
         elif not poll.busy and not polls:
             # The last one says it: another receive of this lane may bring something yet.
@@ -208,16 +215,15 @@ class ShutdownWatch:
     def end_polls(self) -> bool:
         """End the polls that began while jobs ran, where nothing but them keeps the worker.
 
-        True where there are any. Then it is to be called again: one that is on its way to the other
-        side is not waiting there yet, and so it is not ended.
+        True where there are any that can be ended. Then it is to be called again: one that is on
+        its way to the other side is not waiting there yet, and so it is not ended.
         """
         found = False
         for judge in {id(judge): judge for judge in self._judges.values()}.values():
             if self._waits_for_polls(judge):
                 for lane in judge.lanes:
                     if any(poll.busy for poll in list(self._polls[lane.name])):
-                        lane.client.end_polls()
-                        found = True
+                        found |= lane.end_polls()
         return found
 
     def _waits_for_polls(self, judge: _Judge) -> bool:

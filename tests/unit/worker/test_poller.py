@@ -1,5 +1,6 @@
 """Messages are received within the credit, and errors never end the worker."""
 
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -27,7 +28,8 @@ class Kit:
         self.credits = Credits({self.lane.name: 1}, slots, 0, threading.Lock())
         self.events, self.told = recorder()
         self.accepted: list[Sequence[Message]] = []
-        self.ended: list[int] = []
+        self.begun = 0
+        self.ended: list[int | None] = []
         self.broken = False
         self.room = float("inf")
         self.gathering: float | None = None
@@ -55,9 +57,10 @@ class Kit:
     def _begins(self, lane: Lane) -> Poll:
         if self.broken:
             raise SystemExit("of a policy")
+        self.begun += 1
         return Poll(wait_seconds=20, busy=False)
 
-    def _ended(self, lane: Lane, poll: Poll, count: int) -> None:
+    def _ended(self, lane: Lane, poll: Poll, count: int | None) -> None:
         self.ended.append(count)
 
 
@@ -134,6 +137,22 @@ def test_the_credit_comes_back_whatever_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         kit.poller.step()
     assert kit.credits.take("emails", 10, 0) == 8
+
+
+def test_every_poll_that_begins_ends_and_only_an_answer_says_something() -> None:
+    kit = Kit()
+    kit.client.inbox = [[], ConnectionFailed("no network"), QueueNotFound("?"), [message("a")]]
+    for _ in range(4):
+        kit.poller.step()
+    kit.poller._accept = lambda *_: 1 / 0  # type: ignore[assignment]  # fails as well
+    kit.client.inbox = [[message("b")]]
+    with pytest.raises(ZeroDivisionError):
+        kit.poller.step()
+    kit.client.receive = lambda *_, **__: sys.exit()  # type: ignore[method-assign]  # the same
+    with pytest.raises(SystemExit):
+        kit.poller.step()
+    assert kit.ended == [0, None, None, 1, None, None]
+    assert kit.begun == 6
 
 
 def test_whatever_is_raised_in_its_thread_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -353,3 +353,31 @@ def test_a_receive_that_brings_nothing_says_nothing_while_another_one_waits() ->
     assert kit.decided == []
     kit.watch.poll_ended(only, main, 0)
     assert kit.decided == [["q0"]]
+
+
+def test_a_receive_that_fails_says_nothing_and_keeps_nobody_waiting() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    (only,) = kit.lanes
+    kit.watch.poll_ended(only, kit.watch.poll_begins(only), None)
+    assert kit.decided == []
+    assert kit.poll() == 0
+    assert kit.decided == [["q0"]]
+
+
+def test_receives_that_bring_nothing_do_not_chase_each_other() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    other = kit.watch.poll_begins(kit.lanes[0])  # it hangs, say
+    assert [kit.poll(), kit.poll(), kit.poll()] == [0, 1, 1]
+    assert [kit.poll(count=1), kit.poll()] == [1, 0]
+    kit.watch.poll_ended(kit.lanes[0], other, None)
+    kit.poll()
+    assert kit.decided == [["q0"]]
+
+
+def test_a_poll_that_cannot_be_ended_ends_by_itself() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    kit.in_hand["q0"] = 1
+    kit.watch.poll_begins(kit.lanes[0])
+    kit.in_hand["q0"] = 0
+    kit.clients[0].end_polls = lambda: 1 / 0  # type: ignore[method-assign,assignment]  # fails
+    assert not kit.watch.end_polls()
