@@ -39,7 +39,7 @@ class Kit:
         self.poller = Poller(
             self.lane,
             self.credits,
-            accept=lambda _, messages: self.accepted.append(messages),
+            accept=lambda _, messages, more: self.accepted.append(messages),
             room=lambda _: self.room,
             poll_begins=self._begins,
             poll_ended=self._ended,
@@ -81,6 +81,24 @@ def test_a_lane_of_lists_takes_one_credit_for_a_list() -> None:
     kit.poller.step()
     assert [count for count, _, _ in kit.client.receives] == [10, 10]
     assert kit.poller.requests == 2
+
+
+def test_a_long_list_is_handed_over_call_by_call_and_ends_at_quiet() -> None:
+    # Its leases run: nobody but the dispatcher has them renewed, or put back in a drain.
+    kit = Kit(batch_size=400)
+    kit.client.inbox = [full(), full(), full(), full()]
+    handed: list[tuple[int, bool, int]] = []
+
+    def accept(lane: Lane, messages: Sequence[Message], more: bool) -> None:
+        handed.append((len(messages), more, len(kit.client.receives)))
+        if len(handed) == 2:
+            kit.poller.quiet()
+
+    kit.poller._accept = accept
+    assert kit.poller.step() == 30
+    assert handed == [(10, True, 1), (10, True, 2), (10, False, 3)]
+    assert kit.ended == [30]
+    assert kit.told == [ReceiveDone("emails", 30)]
 
 
 def test_no_credit_no_receive() -> None:
@@ -198,7 +216,7 @@ def test_its_thread_ends_after_quiet() -> None:
     kit.poller = Poller(
         kit.lane,
         Credits({"emails": 1}, 1, 0, threading.Lock()),
-        accept=lambda _, messages: None,
+        accept=lambda *_: None,
         room=lambda _: 10,
         poll_begins=lambda _: Poll(20, False),
         poll_ended=lambda *_: None,
