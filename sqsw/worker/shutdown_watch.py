@@ -1,6 +1,7 @@
 """The shutdown watch: asks the policies of the lanes when to leave.
 
-1. tell      (a policy hears of every call that ended, and of every receive that brought nothing)
+1. tell      (a policy hears of every call that ended, and of every receive that brought nothing
+              once each of its lanes had one)
 2. ask       (whether the worker is to leave)
 3. quiet     (the lanes of that policy)
 
@@ -44,6 +45,8 @@ class _Judge:
         fresh = getattr(policy, "fresh", None)
         self.policy = fresh() if fresh is not None else policy
         self.lanes: list[Lane] = []
+        # Those whose last receive found nothing, since one of them had something.
+        self.empty: set[str] = set()
         # Told of every job, it would only say no.
         self.is_silent = type(self.policy) is NeverShutdown
         self.decided, self.reason = False, ""
@@ -133,8 +136,6 @@ class ShutdownWatch:
         self.is_rationed = any(hasattr(lane.shutdown_policy, "jobs_in_all") for lane in lanes)
         self._judges: dict[str, _Judge] = {}
         self._polls: dict[str, list[Poll]] = {lane.name: [] for lane in lanes}
-        # The lanes whose last poll found nothing, though nothing was in hand.
-        self._in_vain: set[str] = set()
         by_policy: dict[int, _Judge] = {}
         for lane in lanes:
             policy = lane.shutdown_policy
@@ -181,7 +182,7 @@ class ShutdownWatch:
         if left is not None:
             # Whole seconds, as SQS wants them; one at least while jobs run or something else is
             # waited for, or empty receives would chase each other until then.
-            least = int(busy or lane.name in self._in_vain)
+            least = int(busy or lane.name in judge.empty or bool(self._polls[lane.name]))
             wait_seconds = min(wait_seconds, max(math.ceil(left), least))
         poll = Poll(wait_seconds, busy)
         self._polls[lane.name].append(poll)
@@ -194,13 +195,14 @@ class ShutdownWatch:
         polls.remove(poll)
         if count is None:
             return
-        busy = count > 0 or self._is_busy(judge)
-        (self._in_vain.discard if busy or poll.busy else self._in_vain.add)(lane.name)
-        if busy:
+        if count or self._is_busy(judge):
+            judge.empty.clear()
             self._tell(judge, None)
         elif not poll.busy and not polls:
-            # The last one says it: another receive of this lane may bring something yet.
-            self._tell(judge, BatchProcessingResult(lane.name))
+            # The last one says it: another receive, or another lane, may bring something yet.
+            judge.empty.add(lane.name)
+            if len(judge.empty) == len(judge.lanes):
+                self._tell(judge, BatchProcessingResult(lane.name))
         # Else it says nothing: a message that went back while SQS answered is not in that answer.
 
     def ended(self, lane: Lane, result: BatchProcessingResult) -> None:
