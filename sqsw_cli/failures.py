@@ -6,6 +6,7 @@ import sys
 import click
 
 from sqsw.core.errors import SQSError
+from sqsw.core.wording import described
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.terminal import columns_of, safe, wrapped
 
@@ -83,11 +84,16 @@ def _unexpected(error: BaseException) -> Failure:
 
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile(
-        "w", prefix="sqsw-traceback-", suffix=".txt", delete=False, encoding="utf-8"
+        "w",
+        prefix="sqsw-traceback-",
+        suffix=".txt",
+        delete=False,
+        encoding="utf-8",
+        errors="backslashreplace",
     ) as file:
         file.write(text)
     return Failure(
-        f"unexpected {type(error).__name__}: {error}",
+        f"unexpected {described(error)}",
         why=f"this is a defect of sqsw or of the app; the traceback was saved in {file.name}",
         next="please report it together with that file",
         code="unexpected",

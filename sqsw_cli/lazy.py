@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from sqsw.core.entry_points import entry_points_of
-from sqsw.core.wording import nearest
+from sqsw.core.wording import described, nearest
 from sqsw_cli.command import WithGlobals
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure, block
@@ -116,7 +116,7 @@ def _load(entry_point: "EntryPoint") -> click.Command:
     try:
         command = entry_point.load()
     except Exception as error:
-        raise _broken(entry_point, f"{type(error).__name__}: {error}") from error
+        raise _broken(entry_point, described(error)) from error
     if not isinstance(command, click.Command):
         raise _broken(entry_point, f"{entry_point.value} is no click command")
     return command

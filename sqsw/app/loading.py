@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from sqsw.core.errors import AppLoadError, SQSError
-from sqsw.core.wording import nearest
+from sqsw.core.wording import described, nearest
 from sqsw.registry import TaskRegistry
 from sqsw.sqs_env import SQSEnv
 
@@ -147,7 +147,7 @@ def _raised(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         line = (error.text or "").strip()[:_LINE_LENGTH]
         return f"{type(error).__name__}: {error.msg}, {_place(error)}{line and f': {line}'}"
-    return f"{type(error).__name__}: {error}, raised {_place(error)}"
+    return f"{described(error)}, raised {_place(error)}"
 
 
 def _place(error: BaseException) -> str:

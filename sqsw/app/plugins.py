@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqsw.core.entry_points import entry_points_of
 from sqsw.core.errors import AppLoadError, TaskAlreadyRegistered
+from sqsw.core.wording import described
 from sqsw.sqs_env import SQSEnv
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def load_plugins(
             for registration in env.registrations():
                 if registration not in before:
                     env.unregister(registration)
-            failure = PluginFailure(point.name, origin, f"{type(error).__name__}: {error}")
+            failure = PluginFailure(point.name, origin, described(error))
             if strict:
                 raise AppLoadError(
                     f"the plugin {failure.name!r} of {origin} cannot be loaded",

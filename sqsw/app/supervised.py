@@ -24,6 +24,7 @@ from sqsw.core.events import (
     WorkerFailed,
 )
 from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.core.wording import text_of
 from sqsw.core.worker_report import Ending, WorkerReport
 from sqsw.observe.logs import LogListener
 from sqsw.observe.policy_listener import PolicyListener
@@ -262,6 +263,6 @@ def _refuse_unpicklable(order: WorkOrder) -> None:
     except Exception as error:
         raise SettingsError(
             "worker processes cannot be started",
-            why=f"what they are to load cannot be handed to them: {error}",
+            why=f"what they are to load cannot be handed to them: {text_of(error)}",
             next="pass functions of modules, and no sessions; queues in memory live in one process",
         ) from error

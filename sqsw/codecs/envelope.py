@@ -14,6 +14,7 @@ from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending, get_codec
 from sqsw.core.errors import DecodeError, MessageRefused
 from sqsw.core.limits import MAX_DELAY_SECONDS
 from sqsw.core.message import Message
+from sqsw.core.wording import described
 
 CONTENT_TYPE = "ContentType"
 JOB_CONTEXT = "JobContext"
@@ -166,7 +167,7 @@ def _read(codec: Codec, text: str, content_type: str, where: str) -> dict[str, A
         value = codec.deserialize(text)
     except Exception as error:  # whatever a codec meets in a hostile text
         raise DecodeError(
-            f"the {where} cannot be read as {content_type}", why=f"{type(error).__name__}: {error}"
+            f"the {where} cannot be read as {content_type}", why=described(error)
         ) from error
     if isinstance(value, dict) and _are_texts(value):
         return value

@@ -10,6 +10,7 @@ import zlib
 from typing import Any, ClassVar
 
 from sqsw.core.errors import MessageRefused
+from sqsw.core.wording import text_of
 
 
 class PickleCodec:
@@ -29,7 +30,7 @@ class PickleCodec:
             pickled = pickle.dumps(message, protocol=self.protocol)
         except Exception as error:
             raise MessageRefused(
-                f"argument {self._culprit(message)!r} cannot be pickled", why=str(error)
+                f"argument {self._culprit(message)!r} cannot be pickled", why=text_of(error)
             ) from error
         return base64.urlsafe_b64encode(zlib.compress(pickled)).decode("ascii")
 

@@ -1,4 +1,4 @@
-"""How durations, counts and suggestions read, the same in every message."""
+"""How durations, counts, errors and suggestions read, the same in every message."""
 
 from collections.abc import Iterable
 
@@ -33,6 +33,19 @@ def plural(number: int, noun: str) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and its noun, for logs and pipes: without separators."""
     return f"{number} {plural(number, noun)}"
+
+
+def text_of(error: BaseException) -> str:
+    """``str(error)``, also of an error that cannot say it: those of jobs and apps are not ours."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # whatever it is, the error itself is what counts
+        return "<it cannot tell its text>"
+
+
+def described(error: BaseException) -> str:
+    """The type of an error and its text."""
+    return f"{type(error).__name__}: {text_of(error)}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -42,6 +42,7 @@ from sqsw.core.events import (
 )
 from sqsw.core.message import Message
 from sqsw.core.nesting import read_json
+from sqsw.core.wording import text_of
 
 #: seconds between two lines about the same thing
 _REPEAT_SECONDS = 60.0
@@ -138,7 +139,7 @@ class LogListener:
                 "job_unknown",
                 event,
                 hidden_s=event.hidden_seconds,
-                reason=str(event.error)[:_REASON_LENGTH],
+                reason=text_of(event.error)[:_REASON_LENGTH],
             )
 
     def beat_late(self, event: BeatLate) -> None:
@@ -294,7 +295,7 @@ class LogListener:
 
 def _reason_of(error: BaseException) -> str:
     why = getattr(error, "why", None)
-    return f"{error}: {why}" if why else str(error)
+    return f"{text_of(error)}: {why}" if why else text_of(error)
 
 
 def _context_of(message: Message) -> dict[str, object]:

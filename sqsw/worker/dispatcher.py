@@ -126,8 +126,11 @@ class Dispatcher:
 
     # Duties 1 to 3: in, and to a slot.
 
-    def accept(self, lane: Lane, messages: Sequence[Message]) -> None:
-        """Take over what a receive brought; without any, only what was gathered goes on."""
+    def accept(self, lane: Lane, messages: Sequence[Message], more: bool = False) -> None:
+        """Take over what a receive brought; without any, only what was gathered goes on.
+
+        ``more``: another receive for the same list follows at once.
+        """
         if messages:
             self._watch(lane, messages)
             for message in messages if self._events.wants(MessageReceived) else ():
@@ -135,7 +138,7 @@ class Dispatcher:
         back: list[Call] = []
         with self._lock:
             self._in_hand[lane.name] += len(messages)
-            calls = self._gathering.cut(lane, messages, self._clock())
+            calls = self._gathering.cut(lane, messages, self._clock(), more)
             if lane.name in self._quiet:
                 back = calls + self._gathering.take_all(lane.name)
             else:

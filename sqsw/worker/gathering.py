@@ -23,11 +23,18 @@ class Gathering:
 
     def __init__(self, lane_names: Iterable[str]) -> None:
         self._open: dict[str, dict[_Key, tuple[float, Call]]] = {name: {} for name in lane_names}
+        self._held: set[str] = set()
 
-    def cut(self, lane: Lane, messages: Sequence[Message], now: float) -> list[Call]:
-        """The calls that are complete, in order: the full ones, and those that have waited."""
+    def cut(
+        self, lane: Lane, messages: Sequence[Message], now: float, more: bool = False
+    ) -> list[Call]:
+        """The calls that are complete, in order: the full ones, and those that have waited.
+
+        ``more``: others follow at once, and a list stays for them, however long it has waited.
+        """
         calls: list[Call] = []
         lists, is_fifo = self._open[lane.name], lane.is_fifo
+        (self._held.add if more and not is_fifo else self._held.discard)(lane.name)
         for message in messages:
             kind, job_name = _kind_and_name(lane, message)
             call = Call(lane, [message], [job_name], kind)
@@ -55,7 +62,9 @@ class Gathering:
     def take_due(self, lane_name: str, now: float) -> list[Call]:
         """The lists of a lane that have waited long enough."""
         lists = self._open[lane_name]
-        due = [key for key, (at, _) in lists.items() if at <= now] if lists else []
+        if not lists or lane_name in self._held:
+            return []
+        due = [key for key, (at, _) in lists.items() if at <= now]
         return [lists.pop(key)[1] for key in due]
 
     def take_all(self, lane_name: str) -> list[Call]:

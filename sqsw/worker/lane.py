@@ -1,7 +1,7 @@
 """One queue as the worker sees it: everything the roles need to know, and no queue class."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -78,6 +78,15 @@ class Lane:
     def is_fifo(self) -> bool:
         """Whether order within a message group is to be kept."""
         return self.client.is_fifo
+
+    def end_polls(self) -> bool:
+        """Ask the other side to answer the receives that wait now; whether it could be asked."""
+        try:
+            self.client.end_polls()
+        except Exception:  # then they end by themselves
+            logger.debug("could not end the polls of %s", self.name, exc_info=True)
+            return False
+        return True
 
     def hidden_seconds(self, message: Message, result: ProcessingResult, now: float) -> int:
         """How long a failed message stays hidden, 0 to what is left of its 12 hours."""
@@ -183,32 +192,32 @@ class Call:
         return results
 
 
-def receive(lane: Lane, wanted: int, wait_seconds: float) -> tuple[list[Message], int]:
-    """Up to ``wanted`` messages, and how many calls that took.
+def receive(
+    lane: Lane, wanted: int, wait_seconds: float, go_on: Callable[[], bool] = lambda: True
+) -> Iterator[tuple[list[Message], bool]]:
+    """Up to ``wanted`` messages: those of each call, and whether another call follows.
 
     One call brings ten at most. A lane that hands out lists asks for more, as long as there are
-    any, without waiting.
+    any, without waiting. To be handed over call by call: the leases run already.
     """
-    messages: list[Message] = []
-    requests = 0
-    while len(messages) < wanted:
-        requests += 1
+    count = 0
+    more = True
+    while more:
         try:
             arrived = lane.client.receive(
-                min(MAX_BATCH_ENTRIES, wanted - len(messages)),
-                wait_seconds=0 if messages else wait_seconds,
+                min(MAX_BATCH_ENTRIES, wanted - count),
+                wait_seconds=0 if count else wait_seconds,
                 visibility_timeout=lane.visibility_timeout,
             )
         except Exception:
-            if not messages:
+            if not count:
                 raise
-            # What has come already must not be lost to an error, which will show again.
+            # What has come already is a list, too. The error will show again.
             logger.debug("a list of %s stays shorter", lane.name, exc_info=True)
-            break
-        messages += arrived
-        if not arrived or lane.batch_size == 1:
-            break
-    return messages, requests
+            arrived = []
+        count += len(arrived)
+        more = bool(arrived) and lane.batch_size > 1 and count < wanted and go_on()
+        yield arrived, more
 
 
 def is_final(failure: EntryFailure) -> bool:

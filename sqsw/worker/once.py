@@ -97,12 +97,15 @@ class _Batch:
         try:
             size = self._lane.batch_size
             wanted = size if size > 1 else MAX_BATCH_ENTRIES
-            messages, _ = receive(self._lane, wanted, wait_seconds)
-            self._events.publish(ReceiveDone(self._lane.name, len(messages)))
-            if messages:
-                self._heartbeat.start()
-                self._dispatcher.accept(self._lane, messages)
-                self._flush()
+            count = 0
+            for messages, more in receive(self._lane, wanted, wait_seconds):
+                count += len(messages)
+                if not more:
+                    self._events.publish(ReceiveDone(self._lane.name, count))
+                if count:
+                    self._heartbeat.start()
+                    self._dispatcher.accept(self._lane, messages, more)
+            self._flush()
         except BaseException:
             self._dispatcher.quiet()
             self._dispatcher.abandon()

@@ -12,7 +12,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError
@@ -54,7 +54,7 @@ class Poller:
     Parameters
     ----------
     accept :
-        Takes over what a receive brought.
+        Takes over what a call brought, and hears whether another one for the same list follows.
     room, poll_begins, poll_ended :
         Methods of the shutdown watch.
     gathering_seconds :
@@ -72,10 +72,10 @@ class Poller:
         lane: Lane,
         credits: Credits,
         *,
-        accept: Callable[[Lane, Sequence[Message]], None],
+        accept: Callable[[Lane, Sequence[Message], bool], None],
         room: Callable[[Lane], float],
         poll_begins: Callable[[Lane], Poll],
-        poll_ended: Callable[[Lane, Poll, int], None],
+        poll_ended: Callable[[Lane, Poll, int | None], None],
         gathering_seconds: Callable[[Lane], float | None],
         after_receive: Callable[[Lane], None],
         on_fatal: Callable[[BaseException], None],
@@ -121,10 +121,7 @@ class Poller:
     def end_poll(self) -> None:
         """Ask the other side to answer the receives that wait now, where it can do that."""
         if self._receiving:
-            try:
-                self.lane.client.end_polls()
-            except Exception:  # then the poll ends by itself
-                logger.debug("could not end the poll of %s", self.lane.name, exc_info=True)
+            self.lane.end_polls()
 
     def is_alive(self) -> bool:
         """Whether a receive may still bring something."""
@@ -157,15 +154,12 @@ class Poller:
         if count == 0:
             return 0
         try:
-            answer = self._poll(count * lane.batch_size, longest_wait)
+            arrived = self._poll(count * lane.batch_size, longest_wait)
         finally:
             self._credits.give_back(lane.name, count)
-        if isinstance(answer, Exception):
-            self._failed(answer)
+        if isinstance(arrived, Exception):
+            self._failed(arrived)
             return 0
-        poll, arrived = answer
-        self._events.publish(ReceiveDone(lane.name, arrived))
-        self._poll_ended(lane, poll, arrived)
         if arrived:
             self._after_receive(lane)
         return arrived
@@ -179,28 +173,47 @@ class Poller:
             self._quiet.wait(min(seconds, _GATHER_SECONDS))
         return 1.0 if seconds >= _GATHER_SECONDS + 1 else 0.0
 
-    def _poll(self, wanted: int, longest_wait: float) -> tuple[Poll, int] | Exception:
-        """Receive and hand over; what was polled and how many came, or the error instead."""
+    def _poll(self, wanted: int, longest_wait: float) -> int | Exception:
+        """Receive and hand over; how many came, or the error instead."""
         poll = self._poll_begins(self.lane)
+        wait_seconds = min(poll.wait_seconds, longest_wait)
+        calls = receive(self.lane, wanted, wait_seconds, lambda: not self._quiet.is_set())
+        arrived: int | None = None
+        count, more = 0, True
+        try:
+            while more:
+                answer = self._answer(calls)
+                if isinstance(answer, Exception):
+                    return answer
+                messages, more = answer
+                self._accept(self.lane, messages, more)
+                count += len(messages)
+            arrived = count
+            self._events.publish(ReceiveDone(self.lane.name, arrived))
+            return arrived
+        finally:  # whatever its end is: a policy waits for polls that are open
+            self._poll_ended(self.lane, poll, arrived)
+
+    def _answer(
+        self, calls: Iterator[tuple[list[Message], bool]]
+    ) -> tuple[list[Message], bool] | Exception:
+        """What the next call brings, and whether another one follows; or the error instead."""
         with self._lock:
             self._receiving += 1
-        requests = 1
         begin = now()
         try:
-            wait_seconds = min(poll.wait_seconds, longest_wait)
-            messages, requests = receive(self.lane, wanted, wait_seconds)
+            messages, more = next(calls)
         except Exception as error:  # noqa: BLE001  # never the end of a worker, whatever it is
             return error
         finally:
             with self._lock:
                 self._receiving -= 1
-                self.requests += requests
+                self.requests += 1
         if len(messages) == MAX_BATCH_ENTRIES:
             self._pace.note_since(begin)  # those were there: it has not waited for messages
         self._answered = True
         self._errors = 0
-        self._accept(self.lane, messages)
-        return poll, len(messages)
+        return messages, more
 
     def _failed(self, error: Exception) -> None:
         fatal = isinstance(error, QueueNotFound | AccessDenied | SettingsError)

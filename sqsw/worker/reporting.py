@@ -21,6 +21,7 @@ from typing import Any
 from sqsw.core.errors import SQSError
 from sqsw.core.events import BatchFinished, Event, MessageEvent
 from sqsw.core.message import Message
+from sqsw.core.wording import described
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class Reporter:
                     _write(self._connection.fileno(), _packed(events))
                 except OSError:
                     return  # the supervisor is gone, and this process ends with it
+                except Exception:  # without signs of life from here the process would be killed
+                    logger.exception("some events cannot be told to the supervisor")
 
     def __reduce__(self) -> Any:
         raise TypeError("a reporter belongs to one process")
@@ -136,10 +139,18 @@ def _packed(events: Sequence[Event]) -> bytes:
     plain = [_plain(event, bare) for event in events]
     try:
         data = pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # an error of ours that carries something of the job's
-        logger.exception("some events cannot be told to the supervisor")
-        data = pickle.dumps([values for values in plain if "error" not in _names(values[0])])
+    except Exception:  # noqa: BLE001  # one of them it is, which is told below
+        data = pickle.dumps([values for values in plain if _can_be_told(values)])
     return _LENGTH.pack(len(data)) + data
+
+
+def _can_be_told(values: _Values) -> bool:
+    try:
+        pickle.dumps(values)
+    except Exception:
+        logger.exception("an event of %s cannot be told to the supervisor", values[0].__name__)
+        return False
+    return True
 
 
 def _plain(event: Event, bare: dict[int, tuple[Any, ...]]) -> _Values:
@@ -158,7 +169,12 @@ def _plain(event: Event, bare: dict[int, tuple[Any, ...]]) -> _Values:
 
 def _events(frame: bytes) -> Iterator[Event]:
     messages: dict[int, Message] = {}
-    for kind, values in pickle.loads(frame):  # noqa: S301  # written by our own child, on its own pipe
+    try:
+        told = pickle.loads(frame)  # noqa: S301  # written by our own child, on its own pipe
+    except Exception:  # the next frame may be well, and the child has done its work
+        logger.exception("what a worker process told cannot be read")
+        return
+    for kind, values in told:
         if issubclass(kind, MessageEvent):
             key = id(values[0])
             if key not in messages:
@@ -172,9 +188,18 @@ def _events(frame: bytes) -> Iterator[Event]:
 
 def _told(error: BaseException) -> BaseException:
     # Only our own errors are sure to exist in the supervisor, and to be rebuilt there.
-    if type(error).__module__ == SQSError.__module__:
+    if type(error).__module__ == SQSError.__module__ and _can_travel(error):
         return error
-    return OtherError(f"{type(error).__name__}: {error}")
+    return OtherError(described(error))
+
+
+def _can_travel(error: BaseException) -> bool:
+    # A job may raise one of ours with anything in it.
+    try:
+        pickle.dumps(error)
+    except Exception:  # noqa: BLE001  # its text is told instead
+        return False
+    return all(isinstance(argument, str) for argument in error.args)
 
 
 def _write(descriptor: int, data: bytes) -> None:

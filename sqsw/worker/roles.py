@@ -267,11 +267,12 @@ class Roles:
         self.watch.ended(lane, result)
 
     def _poll_begins(self, lane: Lane) -> Poll:
+        poll = self.watch.poll_begins(lane)
         self.vital_signs.poll_begins(lane)
-        return self.watch.poll_begins(lane)
+        return poll
 
-    def _poll_ended(self, lane: Lane, poll: Poll, count: int) -> None:
-        self.vital_signs.poll_ended(lane)
+    def _poll_ended(self, lane: Lane, poll: Poll, count: int | None) -> None:
+        self.vital_signs.poll_ended(lane, count is not None)
         self.watch.poll_ended(lane, poll, count)
 
     def _forget(self, messages: Sequence[Message], seconds: float) -> None:

@@ -1,6 +1,7 @@
 """The shutdown watch: asks the policies of the lanes when to leave.
 
-1. tell      (a policy hears of every call that ended, and of every receive that brought nothing)
+1. tell      (a policy hears of every call that ended, and of every receive that brought nothing
+              once each of its lanes had one)
 2. ask       (whether the worker is to leave)
 3. quiet     (the lanes of that policy)
 
@@ -44,6 +45,8 @@ class _Judge:
         fresh = getattr(policy, "fresh", None)
         self.policy = fresh() if fresh is not None else policy
         self.lanes: list[Lane] = []
+        # Those whose last receive found nothing, since one of them had something.
+        self.empty: set[str] = set()
         # Told of every job, it would only say no.
         self.is_silent = type(self.policy) is NeverShutdown
         self.decided, self.reason = False, ""
@@ -177,23 +180,29 @@ class ShutdownWatch:
         left = judge.seconds_left()
         wait_seconds = self._wait_seconds
         if left is not None:
-            # Whole seconds, as SQS wants them; one at least while jobs run, or empty receives would
-            # chase each other until the jobs are done.
-            wait_seconds = min(wait_seconds, max(math.ceil(left), int(busy)))
+            # Whole seconds, as SQS wants them; one at least while jobs run or something else is
+            # waited for, or empty receives would chase each other until then.
+            least = int(busy or lane.name in judge.empty or bool(self._polls[lane.name]))
+            wait_seconds = min(wait_seconds, max(math.ceil(left), least))
         poll = Poll(wait_seconds, busy)
         self._polls[lane.name].append(poll)
         return poll
 
-    def poll_ended(self, lane: Lane, poll: Poll, count: int) -> None:
-        """A receive was answered, with so many messages."""
+    def poll_ended(self, lane: Lane, poll: Poll, count: int | None) -> None:
+        """A receive was answered, with so many messages; None: it was not, which says nothing."""
         judge = self._judges[lane.name]
         polls = self._polls[lane.name]
         polls.remove(poll)
+        if count is None:
+            return
         if count or self._is_busy(judge):
+            judge.empty.clear()
             self._tell(judge, None)
         elif not poll.busy and not polls:
-            # The last one says it: another receive of this lane may bring something yet.
-            self._tell(judge, BatchProcessingResult(lane.name))
+            # The last one says it: another receive, or another lane, may bring something yet.
+            judge.empty.add(lane.name)
+            if len(judge.empty) == len(judge.lanes):
+                self._tell(judge, BatchProcessingResult(lane.name))
         # Else it says nothing: a message that went back while SQS answered is not in that answer.
 
     def ended(self, lane: Lane, result: BatchProcessingResult) -> None:
@@ -208,16 +217,15 @@ class ShutdownWatch:
     def end_polls(self) -> bool:
         """End the polls that began while jobs ran, where nothing but them keeps the worker.
 
-        True where there are any. Then it is to be called again: one that is on its way to the other
-        side is not waiting there yet, and so it is not ended.
+        True where there are any that can be ended. Then it is to be called again: one that is on
+        its way to the other side is not waiting there yet, and so it is not ended.
         """
         found = False
         for judge in {id(judge): judge for judge in self._judges.values()}.values():
             if self._waits_for_polls(judge):
                 for lane in judge.lanes:
                     if any(poll.busy for poll in list(self._polls[lane.name])):
-                        lane.client.end_polls()
-                        found = True
+                        found |= lane.end_polls()
         return found
 
     def _waits_for_polls(self, judge: _Judge) -> bool:

@@ -45,6 +45,8 @@ class VitalSigns:
         self._clock = clock
         # By thread too: a lane may have several pollers. One without a receive to make is not here.
         self._asked: dict[tuple[str, int], float] = {}
+        # By lane: when the first of the receives began that fail, and when the last one failed.
+        self._failing: dict[str, tuple[float, float]] = {}
         self.slots = 0
         self.state: Receiving = "receiving"
 
@@ -54,12 +56,21 @@ class VitalSigns:
             self.state = state
 
     def poll_begins(self, lane: Lane) -> None:
-        """A receive begins; after one that failed the time goes on to count."""
-        self._asked.setdefault((lane.name, threading.get_ident()), self._clock())
+        """A receive begins."""
+        self._asked[lane.name, threading.get_ident()] = self._clock()
 
-    def poll_ended(self, lane: Lane) -> None:
-        """A receive was answered."""
-        self._asked.pop((lane.name, threading.get_ident()), None)
+    def poll_ended(self, lane: Lane, answered: bool) -> None:
+        """A receive is over; until one of the lane is answered, the time goes on to count."""
+        asked = self._asked.pop((lane.name, threading.get_ident()))
+        if answered:
+            self._failing.pop(lane.name, None)
+        else:
+            self._failing[lane.name] = (self._failing_since(lane.name, asked), self._clock())
+
+    def _failing_since(self, name: str, now: float) -> float:
+        # One that failed is repeated within half a minute, or the lane has none to make: no credit.
+        since, last = self._failing.get(name, (now, now))
+        return since if now - last <= _ANSWER_SECONDS else now
 
     def problem(self, heartbeat: Beating) -> str | None:
         """What is wrong; None where nothing is."""
@@ -67,7 +78,11 @@ class VitalSigns:
             return "the heartbeat has ended"
         now = self._clock()
         # A quiet worker, or one at its end, has no receives to make.
-        for (name, _), asked in list(self._asked.items()) if self.state == "receiving" else ():
+        if self.state != "receiving":
+            return None
+        waiting = [(name, asked) for (name, _), asked in list(self._asked.items())]
+        waiting += [(name, self._failing_since(name, now)) for name in list(self._failing)]
+        for name, asked in waiting:
             if now - asked > _ANSWER_SECONDS:
                 return f"no answer to receives from {name!r} for {now - asked:.0f} seconds"
         return None

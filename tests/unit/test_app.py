@@ -168,6 +168,10 @@ def test_half_a_path_is_refused(app_path: str) -> None:
         ("\n1 / 0\n", "ZeroDivisionError: division by zero, raised in {}, line 2"),
         ("raise SystemExit('no')\n", "SystemExit: no, raised in {}, line 1"),
         ("\n  def (:\n", "IndentationError: unexpected indent, in {}, line 2: def (:"),
+        (
+            "class Dumb(Exception):\n    def __str__(self):\n        1 / 0\nraise Dumb\n",
+            "Dumb: <it cannot tell its text>, raised in {}, line 4",
+        ),
         ("def (:\n", "SyntaxError: invalid syntax, in {}, line 1: def (:"),
     ],
 )

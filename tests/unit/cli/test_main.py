@@ -118,13 +118,13 @@ def test_an_unexpected_error_is_saved_and_told(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError("by zero")
+        raise ZeroDivisionError("by zero \udcff")  # as in the name of a file that is no UTF-8
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("sqsw.sqs_manage.describe.list_queues", broken)
     ran = sqsw("inspect")
     assert ran.code == 1
-    assert ran.err.startswith("error: unexpected ZeroDivisionError: by zero\n  why:  ")
+    assert ran.err.startswith("error: unexpected ZeroDivisionError: by zero \\udcff\n  why:  ")
     (saved,) = tmp_path.glob("sqsw-traceback-*.txt")
     assert str(saved) in ran.err
     assert "in broken" in saved.read_text()

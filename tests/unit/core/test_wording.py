@@ -1,8 +1,8 @@
-"""How durations, counts and suggestions read."""
+"""How durations, counts, errors and suggestions read."""
 
 import pytest
 
-from sqsw.core.wording import counted, format_duration, nearest
+from sqsw.core.wording import counted, described, format_duration, nearest
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,13 @@ def test_one_is_no_plural() -> None:
 def test_the_nearest_word_is_found() -> None:
     assert nearest("emials", ["orders", "emails"]) == "emails"
     assert nearest("x", ["orders"]) is None
+
+
+class Dumb(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_error_that_cannot_tell_its_text_is_told_all_the_same() -> None:
+    assert described(ValueError("no")) == "ValueError: no"
+    assert described(Dumb()) == "Dumb: <it cannot tell its text>"

@@ -103,3 +103,19 @@ def test_what_is_gathered_can_be_taken_back() -> None:
     gathering.cut(made, [message("a")], 10.0)
     assert bodies(gathering.take_all(made.name)) == [["a"]]
     assert gathering.waiting() == 0
+
+
+def test_a_list_stays_while_more_of_it_follows_at_once() -> None:
+    made = lane(batch_size=3)
+    gathering = Gathering([made.name])
+    assert gathering.cut(made, [message("a")], 0.0, more=True) == []
+    assert gathering.take_due(made.name, 99.0) == []
+    calls = gathering.cut(made, [message(body) for body in "bcd"], 99.0, more=True)
+    assert bodies(calls) == [["a", "b", "c"]]
+    assert bodies(gathering.cut(made, [], 100.0)) == [["d"]]
+
+
+def test_a_list_of_a_fifo_queue_is_whole_after_one_receive() -> None:
+    fifo = lane("q.fifo", batch_size=25)
+    gathering = Gathering([fifo.name])
+    assert bodies(gathering.cut(fifo, [message("g", group="g")], 0.0, more=True)) == [["g"]]

@@ -73,24 +73,39 @@ def test_a_result_for_each_message_or_none_counts(results: object) -> None:
 def test_a_receive_is_one_call() -> None:
     client = FakeClient()
     client.inbox = [[message("a")], [message("b")]]
-    messages, requests = receive(lane(client=client), 10, 20)
-    assert (len(messages), requests) == (1, 1)
+    ((messages, more),) = receive(lane(client=client), 10, 20)
+    assert (len(messages), more) == (1, False)
     assert client.receives == [(10, 20, 30)]
 
 
 def test_a_long_list_takes_several_receives_that_do_not_wait() -> None:
     client = FakeClient()
     client.inbox = [[message() for _ in range(10)], [message() for _ in range(3)], []]
-    messages, requests = receive(lane(client=client, batch_size=25), 25, 20)
-    assert (len(messages), requests) == (13, 3)
+    calls = receive(lane(client=client, batch_size=25), 25, 20)
+    assert [(len(messages), more) for messages, more in calls] == [
+        (10, True),
+        (3, True),
+        (0, False),
+    ]
     assert [(count, wait) for count, wait, _ in client.receives] == [(10, 20), (10, 0), (10, 0)]
+
+
+def test_a_long_list_that_is_full_ends_at_once() -> None:
+    client = FakeClient()
+    client.inbox = [[message() for _ in range(count)] for count in (10, 5, 10)]
+    calls = receive(lane(client=client, batch_size=15), 15, 20)
+    assert [more for _, more in calls] == [True, False]
+    assert [count for count, _, _ in client.receives] == [10, 5]
 
 
 def test_an_error_in_a_long_list_keeps_what_has_come() -> None:
     client = FakeClient()
     client.inbox = [[message("a")], OSError()]
-    messages, _ = receive(lane(client=client, batch_size=25), 25, 20)
-    assert [m.body for m in messages] == ["a"]
+    calls = list(receive(lane(client=client, batch_size=25), 25, 20))
+    assert [([m.body for m in messages], more) for messages, more in calls] == [
+        (["a"], True),
+        ([], False),
+    ]
 
 
 def test_which_failures_are_final() -> None:

@@ -131,6 +131,21 @@ def test_ctrl_c_puts_back_what_is_in_hand_and_goes_up(out_of: str) -> None:
     assert sorted(change for changes in queue.changes for change in changes) == [("b", 0), ("c", 0)]
 
 
+def test_ctrl_c_while_a_list_is_gathered_puts_back_what_has_come() -> None:
+    queue = client("a", "b")
+    receive = queue.receive
+
+    def interrupted(*args: Any, **keywords: Any) -> list[Message]:
+        if queue.receives:
+            raise KeyboardInterrupt
+        return receive(*args, **keywords)
+
+    queue.receive = interrupted  # type: ignore[method-assign]  # a key is pressed
+    with pytest.raises(KeyboardInterrupt):
+        process_once(lane(client=queue, batch_size=25))
+    assert queue.changes == [[("a", 0), ("b", 0)]]
+
+
 def test_errors_of_the_receive_go_up() -> None:
     queue = FakeClient()
     queue.inbox = [OSError("no network")]

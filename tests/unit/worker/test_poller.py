@@ -1,5 +1,6 @@
 """Messages are received within the credit, and errors never end the worker."""
 
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -27,7 +28,8 @@ class Kit:
         self.credits = Credits({self.lane.name: 1}, slots, 0, threading.Lock())
         self.events, self.told = recorder()
         self.accepted: list[Sequence[Message]] = []
-        self.ended: list[int] = []
+        self.begun = 0
+        self.ended: list[int | None] = []
         self.broken = False
         self.room = float("inf")
         self.gathering: float | None = None
@@ -37,7 +39,7 @@ class Kit:
         self.poller = Poller(
             self.lane,
             self.credits,
-            accept=lambda _, messages: self.accepted.append(messages),
+            accept=lambda _, messages, more: self.accepted.append(messages),
             room=lambda _: self.room,
             poll_begins=self._begins,
             poll_ended=self._ended,
@@ -55,9 +57,10 @@ class Kit:
     def _begins(self, lane: Lane) -> Poll:
         if self.broken:
             raise SystemExit("of a policy")
+        self.begun += 1
         return Poll(wait_seconds=20, busy=False)
 
-    def _ended(self, lane: Lane, poll: Poll, count: int) -> None:
+    def _ended(self, lane: Lane, poll: Poll, count: int | None) -> None:
         self.ended.append(count)
 
 
@@ -78,6 +81,24 @@ def test_a_lane_of_lists_takes_one_credit_for_a_list() -> None:
     kit.poller.step()
     assert [count for count, _, _ in kit.client.receives] == [10, 10]
     assert kit.poller.requests == 2
+
+
+def test_a_long_list_is_handed_over_call_by_call_and_ends_at_quiet() -> None:
+    # Its leases run: nobody but the dispatcher has them renewed, or put back in a drain.
+    kit = Kit(batch_size=400)
+    kit.client.inbox = [full(), full(), full(), full()]
+    handed: list[tuple[int, bool, int]] = []
+
+    def accept(lane: Lane, messages: Sequence[Message], more: bool) -> None:
+        handed.append((len(messages), more, len(kit.client.receives)))
+        if len(handed) == 2:
+            kit.poller.quiet()
+
+    kit.poller._accept = accept
+    assert kit.poller.step() == 30
+    assert handed == [(10, True, 1), (10, True, 2), (10, False, 3)]
+    assert kit.ended == [30]
+    assert kit.told == [ReceiveDone("emails", 30)]
 
 
 def test_no_credit_no_receive() -> None:
@@ -136,6 +157,22 @@ def test_the_credit_comes_back_whatever_is_raised() -> None:
     assert kit.credits.take("emails", 10, 0) == 8
 
 
+def test_every_poll_that_begins_ends_and_only_an_answer_says_something() -> None:
+    kit = Kit()
+    kit.client.inbox = [[], ConnectionFailed("no network"), QueueNotFound("?"), [message("a")]]
+    for _ in range(4):
+        kit.poller.step()
+    kit.poller._accept = lambda *_: 1 / 0  # type: ignore[assignment]  # fails as well
+    kit.client.inbox = [[message("b")]]
+    with pytest.raises(ZeroDivisionError):
+        kit.poller.step()
+    kit.client.receive = lambda *_, **__: sys.exit()  # type: ignore[method-assign]  # the same
+    with pytest.raises(SystemExit):
+        kit.poller.step()
+    assert kit.ended == [0, None, None, 1, None, None]
+    assert kit.begun == 6
+
+
 def test_whatever_is_raised_in_its_thread_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     kit = Kit()
     kit.broken = True
@@ -179,7 +216,7 @@ def test_its_thread_ends_after_quiet() -> None:
     kit.poller = Poller(
         kit.lane,
         Credits({"emails": 1}, 1, 0, threading.Lock()),
-        accept=lambda _, messages: None,
+        accept=lambda *_: None,
         room=lambda _: 10,
         poll_begins=lambda _: Poll(20, False),
         poll_ended=lambda *_: None,

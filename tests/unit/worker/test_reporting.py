@@ -85,6 +85,43 @@ def test_errors_arrive_as_ours_or_as_text(pipe: tuple[Reports, Connection]) -> N
     assert isinstance(ended, WorkerFailed) and isinstance(ended.error, QueueNotFound)
 
 
+class Dumb(Exception):
+    """It cannot tell its text, nor be pickled."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_event_that_cannot_be_told_silences_no_other(
+    pipe: tuple[Reports, Connection], caplog: pytest.LogCaptureFixture
+) -> None:
+    reports, writer = pipe
+    tell = Reporter(writer)
+    tell(JobFailed(message(), "send", 0.5, Dumb(), 7))
+    tell(JobFailed(message(), "send", 0.5, AccessDenied(Dumb()), 7))  # type: ignore[arg-type]  # raised by a job
+    tell(RequestSent(lambda: None))  # type: ignore[arg-type]  # as an event of a plugin may be
+    tell(RequestSent("SendMessage"))
+    first, second, last = collected(reports, lambda told: len(told) == 3)
+    assert isinstance(first, JobFailed) and isinstance(second, JobFailed)
+    assert str(first.error) == "Dumb: <it cannot tell its text>"
+    assert str(second.error) == "AccessDenied: <it cannot tell its text>"
+    assert last == RequestSent("SendMessage")
+    assert "an event of RequestSent cannot be told" in caplog.text
+    tell(JobDone(message(), None, 0.5))
+    collected(reports, lambda told: len(told) == 1)
+    tell.close()
+
+
+def test_what_cannot_be_read_stops_no_supervisor(
+    pipe: tuple[Reports, Connection], caplog: pytest.LogCaptureFixture
+) -> None:
+    reports, writer = pipe
+    for data in (b"no pickle", pickle.dumps([(RequestSent, ["SendMessage"])])):
+        os.write(writer.fileno(), len(data).to_bytes(4, "big") + data)
+    assert list(reports.read()) == [RequestSent("SendMessage")]
+    assert "cannot be read" in caplog.text
+
+
 def test_a_child_that_dies_in_the_middle_leaves_what_was_whole(
     pipe: tuple[Reports, Connection],
 ) -> None:

@@ -198,6 +198,16 @@ def test_lanes_of_one_policy_are_judged_together() -> None:
     assert kit.decided == [["q0", "q1"]]
 
 
+def test_a_lane_that_was_not_answered_yet_may_bring_something() -> None:
+    kit = Kit(ASAP_SHUTDOWN, ASAP_SHUTDOWN)
+    slow = kit.watch.poll_begins(kit.lanes[1])
+    kit.poll()
+    kit.watch.poll_ended(kit.lanes[1], slow, None)  # it failed
+    assert (kit.poll(), kit.decided) == (1, [])
+    kit.poll(of=1)
+    assert kit.decided == [["q0", "q1"]]
+
+
 def test_a_policy_of_two_methods_is_enough() -> None:
     class Own:
         def __init__(self) -> None:
@@ -353,3 +363,31 @@ def test_a_receive_that_brings_nothing_says_nothing_while_another_one_waits() ->
     assert kit.decided == []
     kit.watch.poll_ended(only, main, 0)
     assert kit.decided == [["q0"]]
+
+
+def test_a_receive_that_fails_says_nothing_and_keeps_nobody_waiting() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    (only,) = kit.lanes
+    kit.watch.poll_ended(only, kit.watch.poll_begins(only), None)
+    assert kit.decided == []
+    assert kit.poll() == 0
+    assert kit.decided == [["q0"]]
+
+
+def test_receives_that_bring_nothing_do_not_chase_each_other() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    other = kit.watch.poll_begins(kit.lanes[0])  # it hangs, say
+    assert [kit.poll(), kit.poll()] == [1, 1]
+    kit.watch.poll_ended(kit.lanes[0], other, None)
+    assert kit.decided == []
+    assert kit.poll() == 0
+    assert kit.decided == [["q0"]]
+
+
+def test_a_poll_that_cannot_be_ended_ends_by_itself() -> None:
+    kit = Kit(ASAP_SHUTDOWN)
+    kit.in_hand["q0"] = 1
+    kit.watch.poll_begins(kit.lanes[0])
+    kit.in_hand["q0"] = 0
+    kit.clients[0].end_polls = lambda: 1 / 0  # type: ignore[method-assign,assignment]  # fails
+    assert not kit.watch.end_polls()

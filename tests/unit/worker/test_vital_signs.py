@@ -1,5 +1,6 @@
 """What a worker says of itself once a second."""
 
+import threading
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -21,10 +22,42 @@ def test_a_receive_without_an_answer_for_a_minute_is_a_problem() -> None:
     clock.advance(60)
     assert signs.problem(ALIVE) is None
     clock.advance(1)
-    signs.poll_begins(lane("a"))  # the next one after an error: nothing is better yet
     assert signs.problem(ALIVE) == "no answer to receives from 'a' for 61 seconds"
-    signs.poll_ended(lane("a"))
+    signs.poll_ended(lane("a"), answered=False)
+    clock.advance(1)
+    signs.poll_begins(lane("a"))  # the next one after an error: nothing is better yet
+    assert signs.problem(ALIVE) == "no answer to receives from 'a' for 62 seconds"
+    signs.poll_ended(lane("a"), answered=True)
     assert signs.problem(ALIVE) is None
+
+
+def test_a_failed_receive_that_is_not_repeated_is_no_problem_for_good() -> None:
+    signs, clock = made()
+    signs.poll_begins(lane("a"))
+    signs.poll_ended(lane("a"), answered=False)  # and then all slots are taken for hours
+    for seconds in (50, 50, 10_000):
+        clock.advance(seconds)
+        assert signs.problem(ALIVE) is None
+    signs.poll_begins(lane("a"))
+    signs.poll_ended(lane("a"), answered=False)
+    assert signs.problem(ALIVE) is None
+
+
+def test_what_failed_in_one_thread_is_well_once_another_one_is_answered() -> None:
+    signs, clock = made()
+
+    def help_in_vain() -> None:
+        signs.poll_begins(lane("a"))
+        signs.poll_ended(lane("a"), answered=False)
+
+    helper = threading.Thread(target=help_in_vain)
+    helper.start()
+    helper.join()
+    for _ in range(4):
+        clock.advance(20)
+        signs.poll_begins(lane("a"))
+        signs.poll_ended(lane("a"), answered=True)
+        assert signs.problem(ALIVE) is None
 
 
 def test_without_a_receive_to_make_there_is_no_problem_however_long() -> None:
