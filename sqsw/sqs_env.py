@@ -245,7 +245,12 @@ class SQSEnv:
         return [self.name_of(name_of_url(url)) for url in urls]
 
     def make_queue_client(self, queue_name: str, queue_url: str | None = None) -> QueueClient:
-        """The calls on the queue of this name (which gets the prefix) or at this URL."""
+        """The calls on the queue of this name (which gets the prefix), or at this URL.
+
+        The name may be an ARN, which is whole.
+        """
+        if queue_url is None and queue_name.startswith("arn:"):
+            return self.queue_client(queue_name)
         sqs_name = name_of_url(queue_url) if queue_url else self.get_sqs_queue_name(queue_name)
         return QueueClient(self.clients, queue_name, sqs_name, queue_url, self._worked_names)
 
@@ -264,7 +269,8 @@ class SQSEnv:
         if ref.url is None and ref.arn is None:
             return self.make_queue_client(ref.name)
         # A URL or an ARN is the whole name: it gets no prefix.
-        return QueueClient(self.clients, self.name_of(ref.name), ref.name, ref.url)
+        name = self.name_of(ref.name)
+        return QueueClient(self.clients, name, ref.name, ref.url, arn=ref.arn)
 
     # -- queues -----------------------------------------------------------------------------------
 
@@ -308,7 +314,7 @@ class SQSEnv:
         Parameters
         ----------
         queue_name :
-            The name, without prefix.
+            The name, without prefix; or an ARN, which gets none.
         queue_maker :
             The class (or what a ``maker()`` returns); None for :class:`~sqsw.JobQueue`.
         batching_policy :

@@ -10,6 +10,8 @@ _DEAD_LETTER_ENDINGS = (
     *("_dead", "-dead", "_dlq", "-dlq"),
 )
 
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
+
 
 def is_fifo(queue_name: str) -> bool:
     """Whether this is the name (or URL, or ARN) of a FIFO queue."""
@@ -53,7 +55,7 @@ class QueueRef:
             return cls(account_and_name[-1], url=text)
         if text.startswith("arn:"):
             parts = text.split(":")
-            if len(parts) != 6 or parts[2] != "sqs":
+            if len(parts) != 6 or parts[2] != "sqs" or not all(parts):
                 raise SettingsError(
                     f"{text!r} is not the ARN of a queue",
                     why="an ARN of SQS reads arn:aws:sqs:REGION:ACCOUNT:NAME",
@@ -72,6 +74,17 @@ def name_of_arn(arn: str) -> str:
 def name_of_url(url: str) -> str:
     """The SQS queue name at the end of a queue URL."""
     return url.rstrip("/").rpartition("/")[2]
+
+
+def account_and_name(url: str) -> tuple[str, str]:
+    """What a queue URL names, however its host is written."""
+    account, _, name = urlsplit(url).path.strip("/").rpartition("/")
+    return account.rpartition("/")[2], name
+
+
+def is_aws_endpoint(endpoint_url: str) -> bool:
+    """Whether this is AWS, and not another server that speaks SQS."""
+    return str(urlsplit(endpoint_url).hostname).endswith(_AWS_HOSTS)
 
 
 def dead_letter_name(queue_name: str) -> str:

@@ -12,6 +12,7 @@ from sqsw.core.message import Lease, Message
 from sqsw.core.wording import nearest
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.client import ClientSource
+from sqsw.transport.finding import url_by_arn, url_by_name
 from sqsw.transport.names import is_fifo
 from sqsw.transport.service_errors import service_errors
 
@@ -38,6 +39,8 @@ class QueueClient:
         The queue URL where it is known; else SQS is asked at the first call.
     known :
         Gives names that may be meant where there is no queue of this one.
+    arn :
+        The ARN, where the queue was named by it: then it is looked for in that account and region.
 
     Attributes
     ----------
@@ -52,10 +55,12 @@ class QueueClient:
         sqs_name: str,
         url: str | None = None,
         known: Callable[[], Iterable[str]] = tuple,
+        arn: str | None = None,
     ) -> None:
         self._clients = clients
         self.name = name
         self.sqs_name = sqs_name
+        self.arn = arn
         self.is_fifo = is_fifo(sqs_name)
         self._url = url
         self._known = known
@@ -63,7 +68,7 @@ class QueueClient:
 
     def through(self, clients: ClientSource) -> "QueueClient":
         """The calls on the same queue by other clients."""
-        return QueueClient(clients, self.name, self.sqs_name, self._url)
+        return QueueClient(clients, self.name, self.sqs_name, self._url, arn=self.arn)
 
     @property
     def boto3_client(self) -> "SQSClient":
@@ -78,6 +83,8 @@ class QueueClient:
         ------
         QueueNotFound
             There is no such queue.
+        SettingsError
+            It was named by an ARN, and that is one of another region.
         """
         if self._url is None:
             with self._url_lock:
@@ -89,7 +96,9 @@ class QueueClient:
         try:
             with service_errors(f"find the queue {self.name!r}", self.name):
                 client = self._clients.client_at_hand
-                return client.get_queue_url(QueueName=self.sqs_name)["QueueUrl"]
+                if self.arn is not None:
+                    return url_by_arn(client, self.arn)
+                return url_by_name(client, self.sqs_name)
         except QueueNotFound as error:
             meant = nearest(self.name, (name for name in self._known() if name != self.name))
             if meant is None:
