@@ -56,6 +56,9 @@ ALIASES = {
     **{word: f"--{word}" for word in ("help", "version")},
 }
 
+#: what they do at a signal is a part of their work
+_MIND_SIGNALS = ("work", "serve")
+
 EXAMPLES = """
 sqsw create-queue --local --dlq emails_dead
 sqsw send --local emails send_email to=user@example.com
@@ -97,6 +100,8 @@ class Root(LazyGroup):
             code = Exit.INTERRUPTED
         except Exception as error:  # noqa: BLE001  # whatever it is, a person is told in words
             code = _failed(error, invocation)
+        if invocation.ending is not None:
+            code = invocation.ending.exit_code or code
         sys.exit(int(code))
 
 
@@ -134,6 +139,10 @@ def cli(ctx: click.Context) -> None:
     """Run Python jobs from Amazon SQS, and look after the queues."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    elif ctx.invoked_subcommand not in _MIND_SIGNALS:
+        from sqsw_cli.ending import EndBySignal  # the list of commands has no use for it
+
+        ctx.ensure_object(Invocation).ending = ctx.with_resource(EndBySignal())
 
 
 def run() -> NoReturn:
