@@ -46,13 +46,15 @@ class QueueRef:
             The text is none of them.
         """
         if text.startswith(("http://", "https://")):
-            account_and_name = urlsplit(text).path.strip("/").split("/")
-            if len(account_and_name) < 2:
-                raise SettingsError(
-                    f"{text!r} is not the URL of a queue",
-                    why="it has no account and queue name, as in https://HOST/123456789012/emails",
+            try:
+                account, name = account_and_name(text)
+            except ValueError as error:  # a host in brackets that is no IPv6 address
+                raise _no_url(text, str(error)) from error
+            if not account:
+                raise _no_url(
+                    text, "it has no account and queue name, as in https://HOST/123456789012/emails"
                 )
-            return cls(account_and_name[-1], url=text)
+            return cls(name, url=text)
         if text.startswith("arn:"):
             parts = text.split(":")
             if len(parts) != 6 or parts[2] != "sqs" or not all(parts):
@@ -64,6 +66,10 @@ class QueueRef:
         if not text:
             raise SettingsError("a queue name cannot be empty")
         return cls(text)
+
+
+def _no_url(text: str, why: str) -> SettingsError:
+    return SettingsError(f"{text!r} is not the URL of a queue", why=why)
 
 
 def name_of_arn(arn: str) -> str:

@@ -97,7 +97,7 @@ class QueueClient:
             with service_errors(f"find the queue {self.name!r}", self.name):
                 client = self._clients.client_at_hand
                 if self.arn is not None:
-                    return url_by_arn(client, self.arn)
+                    return url_by_arn(client, self.arn, self.name)
                 return url_by_name(client, self.sqs_name)
         except QueueNotFound as error:
             meant = nearest(self.name, (name for name in self._known() if name != self.name))

@@ -20,7 +20,7 @@ def test_an_arn_is_the_queue_of_its_account_and_region_and_no_other(
     _, region, account = arn.removesuffix(":found-by-arn").rsplit(":", 2)
     assert env.queue_client(arn).url == env.queue(arn).client.url == url
     for queue in (env.queue_client, env.make_queue_client):
-        with pytest.raises(QueueNotFound, match=r"no queue named '(t\w+_)?found-by-arn'"):
+        with pytest.raises(QueueNotFound, match="'found-by-arn' in the account 1111"):
             queue(arn.replace(account, OTHER_ACCOUNT)).purge()
         with pytest.raises(SettingsError, match="region 'moon-1'") as caught:
             queue(arn.replace(region, "moon-1")).purge()
