@@ -16,6 +16,7 @@ from sqsw.core.errors import SettingsError
 from sqsw.core.event_bus import EventBus, RequestSent
 from sqsw.core.redrive_policy import RedrivePolicy
 from sqsw.core.settings import WorkerSettings
+from sqsw.core.wording import without_password
 from sqsw.middleware.chain import Middleware
 from sqsw.middleware.options import ProcessorOptions
 from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor
@@ -210,7 +211,7 @@ class SQSEnv:
             os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
         )
         if endpoint:
-            return endpoint
+            return without_password(endpoint)
         return str(self.sqs_client.meta.region_name)
 
     # -- names ------------------------------------------------------------------------------------

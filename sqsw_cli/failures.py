@@ -6,6 +6,7 @@ import sys
 import click
 
 from sqsw.core.errors import SQSError
+from sqsw.core.wording import without_password
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.terminal import columns_of, safe, wrapped
 
@@ -85,7 +86,7 @@ def _unexpected(error: BaseException) -> Failure:
     with tempfile.NamedTemporaryFile(
         "w", prefix="sqsw-traceback-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
-        file.write(text)
+        file.write(without_password(text))
     return Failure(
         f"unexpected {type(error).__name__}: {error}",
         why=f"this is a defect of sqsw or of the app; the traceback was saved in {file.name}",

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from sqsw.core.wording import without_password
 from sqsw_cli import collecting
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show
@@ -113,7 +114,8 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     if invocation.verbose >= 2:
         import traceback
 
-        traceback.print_exception(error)
+        text = "".join(traceback.format_exception(error))
+        click.echo(without_password(text), err=True, nl=False)
     show(failure, as_json=invocation.as_json, color=invocation.color_on_stderr)
     return failure.exit_code
 

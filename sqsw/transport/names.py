@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.wording import without_password
 
 _DEAD_LETTER_ENDINGS = (
     *("_deadletters", "-deadletters", "_deadletter", "-deadletter"),
@@ -69,7 +70,7 @@ class QueueRef:
 
 
 def _no_url(text: str, why: str) -> SettingsError:
-    return SettingsError(f"{text!r} is not the URL of a queue", why=why)
+    return SettingsError(f"{without_password(text)!r} is not the URL of a queue", why=why)
 
 
 def name_of_arn(arn: str) -> str:

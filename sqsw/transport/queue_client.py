@@ -9,7 +9,7 @@ from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
 from sqsw.core.errors import AccessDenied, QueueNotFound
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
-from sqsw.core.wording import nearest
+from sqsw.core.wording import nearest, without_password
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.client import ClientSource
 from sqsw.transport.finding import url_by_arn, url_by_name
@@ -62,7 +62,8 @@ class QueueClient:
         self.sqs_name = sqs_name
         self.arn = arn
         self.is_fifo = is_fifo(sqs_name)
-        self._url = url
+        # It is told in reports and errors; the request goes to the address of the client.
+        self._url = None if url is None else without_password(url)
         self._known = known
         self._url_lock = threading.Lock()
 
