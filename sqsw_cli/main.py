@@ -107,6 +107,10 @@ class Root(LazyGroup):
 
 
 def _failed(error: Exception, invocation: Invocation) -> int:
+    ending = invocation.ending
+    if isinstance(error, OSError) and ending is not None and ending.exit_code == Exit.HUNG_UP:
+        _forget_stdout()  # the terminal is gone, and what is written to it is an error
+        return Exit.HUNG_UP
     failure = failure_of(error)
     if isinstance(failure, CannotWrite):
         _forget_stdout()

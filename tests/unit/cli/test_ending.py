@@ -1,12 +1,16 @@
 """Signals that end a command."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sqsw_cli.ending import EndBySignal
+from tests.screen import Terminal
+from tests.unit.cli.conftest import Sqsw
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +66,13 @@ def test_what_is_ignored_or_handled_stays_so_and_so_does_all_in_a_thread() -> No
     thread.start()
     thread.join()
     assert seen == [signal.SIGTERM, 0]
+
+
+def test_a_terminal_that_is_closed_is_no_defect(sqsw: Sqsw, tmp_path: Path) -> None:
+    sqsw("create-queue emails")
+    env = {**os.environ, "TERM": "xterm", "TMPDIR": str(tmp_path)}
+    with Terminal(sqsw.command("purge emails"), env=env) as terminal:
+        terminal.wait_until(lambda: "type" in "\n".join(terminal.lines).lower())
+        terminal.hang_up()
+        assert terminal.process.wait(60) == 129
+    assert not list(tmp_path.glob("sqsw-traceback-*"))
