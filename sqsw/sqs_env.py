@@ -17,6 +17,7 @@ from sqsw.core.event_bus import EventBus, RequestSent
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.redrive_policy import RedrivePolicy
 from sqsw.core.settings import WorkerSettings
+from sqsw.core.wording import without_password
 from sqsw.middleware.chain import Middleware
 from sqsw.middleware.options import ProcessorOptions
 from sqsw.processors import DEFAULT_CONTEXT_VAR, Processor
@@ -211,7 +212,7 @@ class SQSEnv:
             os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
         )
         if endpoint:
-            return endpoint
+            return without_password(endpoint)
         return str(self.sqs_client.meta.region_name)
 
     # -- names ------------------------------------------------------------------------------------
@@ -246,7 +247,12 @@ class SQSEnv:
         return [self.name_of(name_of_url(url)) for url in urls]
 
     def make_queue_client(self, queue_name: str, queue_url: str | None = None) -> QueueClient:
-        """The calls on the queue of this name (which gets the prefix) or at this URL."""
+        """The calls on the queue of this name (which gets the prefix), or at this URL.
+
+        The name may be an ARN, which is whole.
+        """
+        if queue_url is None and queue_name.startswith("arn:"):
+            return self.queue_client(queue_name)
         sqs_name = name_of_url(queue_url) if queue_url else self.get_sqs_queue_name(queue_name)
         return QueueClient(self.clients, queue_name, sqs_name, queue_url, self._worked_names)
 
@@ -265,7 +271,8 @@ class SQSEnv:
         if ref.url is None and ref.arn is None:
             return self.make_queue_client(ref.name)
         # A URL or an ARN is the whole name: it gets no prefix.
-        return QueueClient(self.clients, self.name_of(ref.name), ref.name, ref.url)
+        name = self.name_of(ref.name)
+        return QueueClient(self.clients, name, ref.name, ref.url, arn=ref.arn)
 
     # -- queues -----------------------------------------------------------------------------------
 
@@ -309,7 +316,7 @@ class SQSEnv:
         Parameters
         ----------
         queue_name :
-            The name, without prefix.
+            The name, without prefix; or an ARN, which gets none.
         queue_maker :
             The class (or what a ``maker()`` returns); None for :class:`~sqsw.JobQueue`.
         batching_policy :

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqsw.core.events import QueueWarning, WorkerStarted
 from sqsw.core.settings import QueueShare, WorkerSettings
-from sqsw.core.wording import format_duration, nearest
+from sqsw.core.wording import format_duration, nearest, without_password
 from sqsw.observe.logs import LogListener
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.logs import logs_as_json
@@ -68,7 +68,7 @@ def announce(
     if not logs_as_json(invocation, daemon=True):
         # Line by line: the region may have to be looked for, and the first one shall not wait.
         for line in _lines(env, apps, shares, settings, processes, processors_from):
-            invocation.printer.note(line)
+            invocation.printer.note(without_password(line))  # --queue may be a URL
         logs = BannerLog(invocation.printer)
     else:
         logger.info("worker_starting", extra={"apps": list(apps), "worker": worker_name()})

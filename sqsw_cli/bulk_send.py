@@ -96,7 +96,7 @@ class BulkSend:
             with open_kept(self.failed_path, self.path) as kept:
                 finished = False
                 try:
-                    with self.printer.progress(f"→ {self.queue}") as bar:
+                    with self.printer.progress(f"→ {self.name}") as bar:
                         report = send_messages(
                             self.env,
                             self.queue,

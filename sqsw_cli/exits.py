@@ -27,6 +27,7 @@ class Exit(IntEnum):
     BUSY = 6
     APP = 7
     CHECK = 8
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
-from sqsw.core.wording import nearest
+from sqsw.core.wording import nearest, without_password
 from sqsw_cli.invocation import Invocation
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def _not_connected(error: ConnectionFailed, invocation: Invocation) -> SQSError:
         origin = next((name for name in names if os.environ.get(name)), "")
         cure = f"unset {origin}"
     address = invocation.endpoint_url or os.environ.get(origin)
-    if not address or address.rstrip("/") not in error.message:  # CloudWatch, say, is elsewhere
+    if (
+        not address or without_password(address).rstrip("/") not in error.message
+    ):  # CloudWatch, say, is elsewhere
         return error
     # botocore keeps what the socket said as text, and says itself only that it did not connect.
     details = str(getattr(error.__cause__, "kwargs", {}).get("error", ""))

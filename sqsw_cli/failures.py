@@ -6,7 +6,7 @@ import sys
 import click
 
 from sqsw.core.errors import SQSError
-from sqsw.core.wording import described
+from sqsw.core.wording import described, without_password
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.terminal import columns_of, safe, wrapped
 
@@ -91,7 +91,7 @@ def _unexpected(error: BaseException) -> Failure:
         encoding="utf-8",
         errors="backslashreplace",
     ) as file:
-        file.write(text)
+        file.write(without_password(text))
     return Failure(
         f"unexpected {described(error)}",
         why=f"this is a defect of sqsw or of the app; the traceback was saved in {file.name}",

@@ -9,6 +9,7 @@ from sqsw_cli.terminal import wants_color
 
 if TYPE_CHECKING:
     from sqsw_cli.config import Config
+    from sqsw_cli.ending import EndBySignal
     from sqsw_cli.output import Printer
 
 
@@ -33,6 +34,7 @@ class Invocation:
     verbose: int = 0
     config: "Config | None" = None
     config_path: str | None = None
+    ending: "EndBySignal | None" = None
 
     # Written out: to make a dataclass takes a thirtieth of all that --help takes.
     def __init__(self, args: Sequence[str] = (), **options: Any) -> None:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqsw.context import current_job
+from sqsw.core.wording import without_password
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.terminal import is_terminal, safe
 
@@ -46,7 +47,8 @@ class _MadeAtFirstUse(logging.Formatter):
         return self._make()
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._made.format(record)
+        text = self._made.format(record)
+        return without_password(text) if record.name.startswith((*_BELOW, "sqsw")) else text
 
 
 def configure_logs(

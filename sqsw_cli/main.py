@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from sqsw.core.wording import without_password
 from sqsw_cli import collecting
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show
@@ -56,6 +57,9 @@ ALIASES = {
     **{word: f"--{word}" for word in ("help", "version")},
 }
 
+#: what they do at a signal is a part of their work
+_MIND_SIGNALS = ("work", "serve")
+
 EXAMPLES = """
 sqsw create-queue --local --dlq emails_dead
 sqsw send --local emails send_email to=user@example.com
@@ -97,10 +101,16 @@ class Root(LazyGroup):
             code = Exit.INTERRUPTED
         except Exception as error:  # noqa: BLE001  # whatever it is, a person is told in words
             code = _failed(error, invocation)
+        if invocation.ending is not None:
+            code = invocation.ending.exit_code or code
         sys.exit(int(code))
 
 
 def _failed(error: Exception, invocation: Invocation) -> int:
+    ending = invocation.ending
+    if isinstance(error, OSError) and ending is not None and ending.exit_code == Exit.HUNG_UP:
+        _forget_stdout()  # the terminal is gone, and what is written to it is an error
+        return Exit.HUNG_UP
     failure = failure_of(error)
     if isinstance(failure, CannotWrite):
         _forget_stdout()
@@ -108,7 +118,8 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     if invocation.verbose >= 2:
         import traceback
 
-        traceback.print_exception(error)
+        text = "".join(traceback.format_exception(error))
+        click.echo(without_password(text), err=True, nl=False)
     show(failure, as_json=invocation.as_json, color=invocation.color_on_stderr)
     return failure.exit_code
 
@@ -134,6 +145,10 @@ def cli(ctx: click.Context) -> None:
     """Run Python jobs from Amazon SQS, and look after the queues."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    elif ctx.invoked_subcommand not in _MIND_SIGNALS:
+        from sqsw_cli.ending import EndBySignal  # the list of commands has no use for it
+
+        ctx.ensure_object(Invocation).ending = ctx.with_resource(EndBySignal())
 
 
 def run() -> NoReturn:

@@ -1,9 +1,12 @@
 """How durations, counts, errors and suggestions read, the same in every message."""
 
+import re
 from collections.abc import Iterable
 
 #: names of units of time, and seconds
 UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+_USER_OF_URL = re.compile(r"""(?<=://)[^/?#\s"'<>]+@""")
 
 
 def format_duration(seconds: float) -> str:
@@ -46,6 +49,15 @@ def text_of(error: BaseException) -> str:
 def described(error: BaseException) -> str:
     """The type of an error and its text."""
     return f"{type(error).__name__}: {text_of(error)}"
+
+
+def without_password(text: str) -> str:
+    """A text without the user names and passwords of the URLs in it.
+
+    >>> without_password("cannot connect to http://ann:secret@127.0.0.1:9324/")
+    'cannot connect to http://127.0.0.1:9324/'
+    """
+    return _USER_OF_URL.sub("", text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -14,6 +14,7 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import WorkerSettings
+from sqsw.core.wording import without_password
 from sqsw.middleware.chain import Middleware
 from sqsw.processors import as_result
 from sqsw.queue.host import QueueHost
@@ -97,9 +98,8 @@ class GenericQueue(ABC):
             Another class, policy or ``accept``: they would have no effect.
         """
         if queue_url is not None and self.queue_url != queue_url:
-            raise ValueError(
-                f"the queue {self.name!r} has the URL {self.queue_url!r}, not {queue_url!r}"
-            )
+            differing = f"has the URL {self.queue_url!r}, not {queue_url!r}"
+            raise ValueError(f"the queue {self.name!r} {without_password(differing)}")
         maker = getattr(queue_maker, "func", queue_maker)  # of what maker() returns, the class
         if isinstance(maker, type) and not isinstance(self, maker):
             raise SettingsError(

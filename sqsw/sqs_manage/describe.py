@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
+from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError, SQSError
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.queue_calls import (
     is_unknown_operation,
@@ -186,7 +186,7 @@ def _if_allowed(ask: Callable[[], T]) -> T | None:
     """The answer; None where it may not be had, or the server cannot give it."""
     try:
         return ask()
-    except (AccessDenied, QueueNotFound):
+    except (AccessDenied, QueueNotFound, SettingsError):  # a policy may name any region
         return None
     except SQSError as error:
         if is_unknown_operation(error):

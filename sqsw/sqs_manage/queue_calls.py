@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from sqsw.core.errors import SQSError
+from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.nesting import read_json
 from sqsw.sqs_manage.host import ManageHost
-from sqsw.transport.names import name_of_arn
+from sqsw.transport.names import is_aws_endpoint, name_of_arn
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
 
 #: queues in one answer of ListQueues, at most
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html
 _LIST_PAGE = 1000
-
-_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
 
 # What SQS and its likes answer to an operation that they do not have. The code is a
 # number where a server answers with a bare HTTP status, which SQS never does (moto: 500).
@@ -40,8 +37,7 @@ def is_unknown_operation(error: SQSError) -> bool:
 
 def is_aws(queue: QueueClient) -> bool:
     """Whether the queue is on AWS, and not on another server that speaks SQS."""
-    host = urlsplit(queue.boto3_client.meta.endpoint_url).hostname
-    return str(host).endswith(_AWS_HOSTS)
+    return is_aws_endpoint(queue.boto3_client.meta.endpoint_url)
 
 
 def queue_urls(env: ManageHost) -> Iterator[str]:
@@ -55,7 +51,19 @@ def queue_urls(env: ManageHost) -> Iterator[str]:
 
 
 def make_queue(queue: QueueClient, attributes: Mapping[str, str], tags: Mapping[str, str]) -> str:
-    """Create a queue; its URL."""
+    """Create a queue; its URL.
+
+    Raises
+    ------
+    SettingsError
+        It was named by its ARN: that may be one of another account, where nothing can be created.
+    """
+    if queue.arn is not None:
+        raise SettingsError(
+            f"there is no queue {queue.arn}, and none can be created by its ARN",
+            why="a new queue is in the account and the region that are in use",
+            next=f"name it: sqsw create-queue {queue.name}",
+        )
     keywords: dict[str, Any] = {"Attributes": dict(attributes)}
     if tags:
         keywords["tags"] = dict(tags)

@@ -11,6 +11,7 @@ from sqsw.sqs_manage.moves import Move, MoveBySQS
 from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice
 from sqsw.sqs_manage.resend import resend_messages
 from sqsw.sqs_manage.selection import EVERYTHING, Selection
+from sqsw.transport.names import account_and_name
 from sqsw.transport.queue_client import QueueClient
 
 OnProgress = Callable[[Move | HandledMessage], None]
@@ -140,7 +141,8 @@ def _check(queue: QueueClient, target: QueueClient | None, per_second: int | Non
         raise SettingsError(f"the rate is {per_second} per second, it must be at least 1")
     if target is None:
         return
-    if target.url == queue.url:  # asks for both, so that a wrong name is told before anything moves
+    # Asks for both, so that a wrong name is told before anything moves. Hosts have several names.
+    if account_and_name(target.url) == account_and_name(queue.url):
         raise SettingsError(f"cannot move the messages of {queue.name!r} to itself")
 
 

@@ -60,7 +60,7 @@ def unneeded_dead_letter_queues(
     for target in sorted(filter(None, targets)):
         try:
             report = describe_queue(env, target)
-        except QueueNotFound:
+        except (QueueNotFound, SettingsError):  # a policy may name any region
             continue
         if reason := _reason_to_keep(report, going):
             on_notice(Notice(f"{report.name!r} is kept", why=reason))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.process_lock import ProcessLock
+from sqsw.core.wording import without_password
 from sqsw.transport.receive_reader import read_by_json
 from sqsw.transport.service_errors import service_errors
 
@@ -265,6 +266,7 @@ def _no_client(error: ValueError) -> SettingsError:
     address = reason.removeprefix("Invalid endpoint:").strip()
     if address == reason:
         return SettingsError("no client for SQS can be made", why=reason)
+    address = without_password(address) if "//" in address else address.rpartition("@")[2]
     message = f"the endpoint {address!r} is no URL"
     if "//" in address:
         return SettingsError(message, next="write it like http://127.0.0.1:9324")

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.wording import without_password
 
 _DEAD_LETTER_ENDINGS = (
     *("_deadletters", "-deadletters", "_deadletter", "-deadletter"),
     *("_dead", "-dead", "_dlq", "-dlq"),
 )
+
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
 
 
 def is_fifo(queue_name: str) -> bool:
@@ -44,16 +47,18 @@ class QueueRef:
             The text is none of them.
         """
         if text.startswith(("http://", "https://")):
-            account_and_name = urlsplit(text).path.strip("/").split("/")
-            if len(account_and_name) < 2:
-                raise SettingsError(
-                    f"{text!r} is not the URL of a queue",
-                    why="it has no account and queue name, as in https://HOST/123456789012/emails",
+            try:
+                account, name = account_and_name(text)
+            except ValueError as error:  # a host in brackets that is no IPv6 address
+                raise _no_url(text, str(error)) from error
+            if not account:
+                raise _no_url(
+                    text, "it has no account and queue name, as in https://HOST/123456789012/emails"
                 )
-            return cls(account_and_name[-1], url=text)
+            return cls(name, url=text)
         if text.startswith("arn:"):
             parts = text.split(":")
-            if len(parts) != 6 or parts[2] != "sqs":
+            if len(parts) != 6 or parts[2] != "sqs" or not all(parts):
                 raise SettingsError(
                     f"{text!r} is not the ARN of a queue",
                     why="an ARN of SQS reads arn:aws:sqs:REGION:ACCOUNT:NAME",
@@ -64,6 +69,10 @@ class QueueRef:
         return cls(text)
 
 
+def _no_url(text: str, why: str) -> SettingsError:
+    return SettingsError(f"{without_password(text)!r} is not the URL of a queue", why=why)
+
+
 def name_of_arn(arn: str) -> str:
     """The SQS queue name at the end of an ARN."""
     return arn.rpartition(":")[2]
@@ -72,6 +81,17 @@ def name_of_arn(arn: str) -> str:
 def name_of_url(url: str) -> str:
     """The SQS queue name at the end of a queue URL."""
     return url.rstrip("/").rpartition("/")[2]
+
+
+def account_and_name(url: str) -> tuple[str, str]:
+    """What a queue URL names, however its host is written."""
+    account, _, name = urlsplit(url).path.strip("/").rpartition("/")
+    return account.rpartition("/")[2], name
+
+
+def is_aws_endpoint(endpoint_url: str) -> bool:
+    """Whether this is AWS, and not another server that speaks SQS."""
+    return str(urlsplit(endpoint_url).hostname).endswith(_AWS_HOSTS)
 
 
 def dead_letter_name(queue_name: str) -> str:

@@ -9,9 +9,10 @@ from sqsw.core.errors import AccessDenied, QueueNotFound
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
 from sqsw.core.process_lock import ProcessLock
-from sqsw.core.wording import nearest
+from sqsw.core.wording import nearest, without_password
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.client import ClientSource
+from sqsw.transport.finding import url_by_arn, url_by_name
 from sqsw.transport.names import is_fifo
 from sqsw.transport.service_errors import service_errors
 
@@ -38,6 +39,8 @@ class QueueClient:
         The queue URL where it is known; else SQS is asked at the first call.
     known :
         Gives names that may be meant where there is no queue of this one.
+    arn :
+        The ARN, where the queue was named by it: then it is looked for in that account and region.
 
     Attributes
     ----------
@@ -52,18 +55,21 @@ class QueueClient:
         sqs_name: str,
         url: str | None = None,
         known: Callable[[], Iterable[str]] = tuple,
+        arn: str | None = None,
     ) -> None:
         self._clients = clients
         self.name = name
         self.sqs_name = sqs_name
+        self.arn = arn
         self.is_fifo = is_fifo(sqs_name)
-        self._url = url
+        # It is told in reports and errors; the request goes to the address of the client.
+        self._url = None if url is None else without_password(url)
         self._known = known
         self._url_lock = ProcessLock()
 
     def through(self, clients: ClientSource) -> "QueueClient":
         """The calls on the same queue by other clients."""
-        return QueueClient(clients, self.name, self.sqs_name, self._url)
+        return QueueClient(clients, self.name, self.sqs_name, self._url, arn=self.arn)
 
     @property
     def boto3_client(self) -> "SQSClient":
@@ -78,6 +84,8 @@ class QueueClient:
         ------
         QueueNotFound
             There is no such queue.
+        SettingsError
+            It was named by an ARN, and that is one of another region.
         """
         if self._url is None:
             with self._url_lock.here:
@@ -89,7 +97,9 @@ class QueueClient:
         try:
             with service_errors(f"find the queue {self.name!r}", self.name):
                 client = self._clients.client_at_hand
-                return client.get_queue_url(QueueName=self.sqs_name)["QueueUrl"]
+                if self.arn is not None:
+                    return url_by_arn(client, self.arn, self.name)
+                return url_by_name(client, self.sqs_name)
         except QueueNotFound as error:
             meant = nearest(self.name, (name for name in self._known() if name != self.name))
             if meant is None:

@@ -13,6 +13,7 @@ from sqsw.core.errors import (
     SettingsError,
     SQSError,
 )
+from sqsw.core.wording import without_password
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -159,6 +160,7 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
 def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
     from botocore import exceptions
 
+    reason = without_password(str(error))
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return AccessDenied(
             "no AWS credentials found",
@@ -171,7 +173,7 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
     ):
         return AccessDenied(
             "the AWS credentials cannot be fetched",
-            why=str(error),
+            why=reason,
             next="log in again (for example: aws sso login) and repeat the command",
         )
     if isinstance(error, exceptions.NoRegionError):
@@ -187,12 +189,12 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
             next="aws configure list-profiles shows the ones there are",
         )
     if isinstance(error, exceptions.ParamValidationError):
-        return SQSError(f"cannot {doing}", why=str(error), code="ParamValidation")
+        return SQSError(f"cannot {doing}", why=reason, code="ParamValidation")
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         endpoint = getattr(error, "kwargs", {}).get("endpoint_url")
         return ConnectionFailed(
-            f"cannot connect to {endpoint}" if endpoint else f"cannot {doing}",
-            why=str(error),
+            f"cannot connect to {without_password(endpoint)}" if endpoint else f"cannot {doing}",
+            why=reason,
             next="check the address and the network, or start a local SQS: sqsw serve",
         )
-    return SQSError(f"cannot {doing}", why=str(error))
+    return SQSError(f"cannot {doing}", why=reason)

@@ -46,7 +46,9 @@ def delete_queue(invocation: Invocation, queues: Sequence[str], with_dlq: bool, 
 
     printer = invocation.printer
     with opened(invocation) as env:
-        found = {report.sqs_name: report for report in (_find(env, queue) for queue in queues)}
+        # By their ARNs: a URL may be written in several ways, and two accounts may share a name.
+        reports = [(queue, _find(env, queue)) for queue in queues]
+        found = {report.arn or queue: report for queue, report in reports}
         going = [report for report in found.values() if report.url is not None]
         if with_dlq:
             going += unneeded_dead_letter_queues(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.wording import without_password
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.exits import Exit
@@ -95,6 +96,7 @@ def redrive(
     if dry_run and is_typed(ctx, "rate"):
         raise SettingsError("--dry-run and --rate do not go together", why="nothing is moved")
     printer = invocation.printer
+    dlq = without_password(dlq)  # it is told again and again, and found without
     with opened(invocation) as env:
         if status:
             return _show_moves(printer, env, dlq)

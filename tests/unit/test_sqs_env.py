@@ -218,6 +218,15 @@ def test_a_queue_is_found_by_its_name_its_url_and_its_arn(memory_env: SQSEnv) ->
         memory_env.get_queue_arn("nowhere")
 
 
+def test_a_password_in_an_address_is_kept_out_of_what_is_told(memory_env: SQSEnv) -> None:
+    env = SQSEnv(endpoint_url="http://ann:p@ss@127.0.0.1:9324")
+    assert env.location() == "http://127.0.0.1:9324"
+    url = memory_env.sqs_client.create_queue(QueueName="emails")["QueueUrl"]
+    client = memory_env.queue_client(url.replace("://", "://ann:secret@"))
+    assert client.url == url
+    assert client.attributes("QueueArn")
+
+
 def test_registrations_are_listed_with_their_source(memory_env: SQSEnv) -> None:
     memory_env.processor("emails", "send_email", pass_context=True)(print)
     with memory_env.registering_from("a-plugin 1.0"):

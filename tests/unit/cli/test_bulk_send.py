@@ -132,9 +132,18 @@ class TestAnEarlyEnd:
         assert sqsw(words).code == 1
         assert numbers(home / "rest.jsonl") == list(range(500))
 
-    @pytest.mark.parametrize("option", ["", "--keep-going"])
-    def test_a_ctrl_c_tells_it_too(
-        self, sqsw: Sqsw, home: Path, failing: FailingSQS, option: str
+    @pytest.mark.parametrize(
+        ("option", "sign", "code"),
+        [("", signal.SIGINT, 130), ("--keep-going", signal.SIGTERM, 143)],
+    )
+    def test_a_ctrl_c_or_a_sigterm_tells_it_too(
+        self,
+        sqsw: Sqsw,
+        home: Path,
+        failing: FailingSQS,
+        option: str,
+        sign: signal.Signals,
+        code: int,
     ) -> None:
         failing.hangs = True
         process = sqsw.start(
@@ -142,9 +151,9 @@ class TestAnEarlyEnd:
             + option
         )
         assert failing.asked.wait(30)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sign)
         out, err = process.communicate(timeout=60)
-        assert process.returncode == 130
+        assert process.returncode == code
         sent = {int(line.split("\t")[1]) - 1 for line in out.splitlines()}
         assert 30 <= len(sent) < 500
         rest = set(numbers(home / "rest.jsonl"))

@@ -39,6 +39,13 @@ def test_by_its_url_and_its_name_it_is_one_queue(sqsw: Sqsw) -> None:
     assert (ran.code, ran.out) == (0, "emails\tdeleted\n")
 
 
+def test_one_name_in_two_accounts_is_two_queues(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
+    urls = [f"http://sqsw.invalid/{account * 12}/emails" for account in "120"]
+    ran = sqsw("delete-queue", *urls, "--yes", "--json")
+    assert [one["action"] for one in ran.objects] == ["unchanged", "unchanged", "deleted"]
+
+
 def test_the_name_is_taken_for_a_minute(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     sqsw("delete-queue emails --yes")

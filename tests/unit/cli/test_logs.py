@@ -86,6 +86,20 @@ def test_secrets_are_crossed_out(sqsw: Sqsw, capsys: pytest.CaptureFixture[str],
     assert "***" in told
 
 
+def test_the_password_of_an_address_is_told_nowhere(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "x")
+    ran = sqsw("inspect q -vv --endpoint-url http://user:topsecret@127.0.0.1:1")
+    assert ran.code == 1
+    assert "\nerror: cannot connect to http://127.0.0.1:1\n" in ran.err
+    assert "EndpointConnectionError" in ran.err  # a log and a traceback of botocore are there
+    assert "topsecret" not in ran.err + ran.out
+    ran = sqsw("inspect q --endpoint-url user:topsecret@host")
+    assert "the endpoint 'host' is no URL" in ran.err
+
+
 def test_the_level_follows_the_options() -> None:
     assert Invocation().level == "info"
     assert Invocation(quiet=True).level == "error"

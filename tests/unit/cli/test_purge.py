@@ -32,6 +32,13 @@ def test_with_a_yes_it_deletes_all(sqsw: Sqsw) -> None:
     assert ran.err.startswith("error: 'emails' is already being purged\n")
 
 
+def test_the_queue_of_another_region_is_not_purged_instead(sqsw: Sqsw) -> None:
+    ran = sqsw("purge arn:aws:sqs:eu-west-1:000000000000:emails --yes")
+    assert ran.code == 2
+    assert "'emails' is in the region 'eu-west-1', and 'local' would be asked" in ran.err
+    assert sqsw.visible("emails") == 3
+
+
 def test_with_a_selection_it_deletes_what_matches(sqsw: Sqsw) -> None:
     ran = sqsw("purge emails --job b --yes --json")
     assert ran.code == 0

@@ -30,6 +30,12 @@ def test_a_new_queue_waits_for_messages_as_long_as_sqs_can(env: SQSEnv) -> None:
     assert found["VisibilityTimeout"] == "120"
 
 
+def test_by_an_arn_nothing_is_created_as_it_may_be_one_of_another_account(env: SQSEnv) -> None:
+    with pytest.raises(SettingsError, match="none can be created by its ARN"):
+        create_queue(env, "arn:aws:sqs:local:111122223333:emails")
+    assert env.get_all_known_queues() == []
+
+
 def test_the_dead_letter_queue_comes_first_and_keeps_for_fourteen_days(env: SQSEnv) -> None:
     dead, queue = create_queue(env, "emails", dead_letter_queue="emails_dead", tags={"team": "crm"})
     assert [dead.name, queue.name] == ["emails_dead", "emails"]

@@ -62,6 +62,15 @@ class TestBySQS:
         assert report.url is not None
         assert redrive(env, report.url, target="emails", poll_seconds=0).moved == 25
 
+    def test_a_queue_is_itself_however_its_host_is_written(
+        self, env: SQSEnv, dead: list[str]
+    ) -> None:
+        url = env.queue_client("emails_dead").url
+        other_host = url.replace("sqsw.invalid", "SQSW.invalid:80")
+        assert other_host != url
+        with pytest.raises(SettingsError, match="to itself"):
+            redrive(env, other_host, target="emails_dead")
+
     def test_nothing_to_move_is_no_error(self, env: SQSEnv, emails: str) -> None:
         assert redrive(env, "emails_dead").moved == 0
 

@@ -26,7 +26,15 @@ def test_a_queue_may_be_written_as_a_name_a_url_or_an_arn() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "https://example.com", "https://example.com/emails", "arn:aws:sns:eu-west-1:1:x", "arn:x"],
+    [
+        "",
+        "https://example.com",
+        "https://example.com/emails",
+        "arn:aws:sns:eu-west-1:1:x",
+        "arn:x",
+        "arn:aws:sqs:::x",
+        "http://[bad/0/q",
+    ],
 )
 def test_what_is_none_of_them_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):

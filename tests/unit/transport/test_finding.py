@@ -1,0 +1,35 @@
+"""The URL of a queue, by its ARN."""
+
+from typing import Any
+
+import boto3
+import pytest
+
+from sqsw.core.errors import QueueNotFound, SettingsError
+from sqsw.sqs_env import SQSEnv
+from tests.unit.transport.test_names import ARN
+
+OTHER_ACCOUNT = "111122223333"
+
+
+def test_an_arn_is_the_queue_of_its_account_and_region_and_no_other(
+    env: SQSEnv, client: Any
+) -> None:
+    url = client.create_queue(QueueName="found-by-arn")["QueueUrl"]
+    arn = env.queue_client(url).attributes("QueueArn")["QueueArn"]
+    _, region, account = arn.removesuffix(":found-by-arn").rsplit(":", 2)
+    assert env.queue_client(arn).url == env.queue(arn).client.url == url
+    for queue in (env.queue_client, env.make_queue_client):
+        with pytest.raises(QueueNotFound, match="'found-by-arn' in the account 1111"):
+            queue(arn.replace(account, OTHER_ACCOUNT)).purge()
+        with pytest.raises(SettingsError, match="region 'moon-1'") as caught:
+            queue(arn.replace(region, "moon-1")).purge()
+        assert "--region moon-1" in str(caught.value.next)
+
+
+def test_on_aws_another_region_is_not_even_asked() -> None:
+    session = boto3.session.Session("no", "key", region_name="us-east-1")
+    env = SQSEnv(session)
+    env.sqs_client.meta.events.register("before-send.sqs", lambda **_: pytest.fail("asked"))
+    with pytest.raises(SettingsError, match="'eu-west-1', and 'us-east-1' would be asked"):
+        _ = env.queue_client(ARN).url
