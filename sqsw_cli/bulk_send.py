@@ -71,7 +71,7 @@ class BulkSend:
 
     def show(self) -> int:
         """Print the messages that would be sent, as they are read."""
-        with LineFile(self.path) as file, open_kept(self.failed_path, self.path) as kept:
+        with LineFile(self.path) as file, open_kept(self.failed_path, file) as kept:
             for line in read_lines(file.lines(), self.common, file.name, self._checker()):
                 if isinstance(line, BadLine):
                     if not self.keep_going:
@@ -93,7 +93,7 @@ class BulkSend:
         self._find_queue()
         with LineFile(self.path) as file:
             total = None if self.keep_going else self._count_valid(file)
-            with open_kept(self.failed_path, self.path) as kept:
+            with open_kept(self.failed_path, file) as kept:
                 finished = False
                 try:
                     with self.printer.progress(f"→ {self.queue}") as bar:

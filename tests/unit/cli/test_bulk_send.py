@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import subprocess
 import threading
 import time
 import uuid
@@ -258,6 +259,19 @@ class TestBadLines:
         ran = sqsw("send emails --from - --context user=x", input=text)
         assert ran.code == 2
         assert "it is a raw body, and --context is for jobs" in ran.err
+
+
+def test_the_file_on_stdin_is_not_emptied_for_the_failed_lines(
+    sqsw: Sqsw, home: Path, emails: str
+) -> None:
+    jobs = home / "jobs.jsonl"
+    jobs.write_text('{"n": 1}\n')
+    (home / "same.jsonl").symlink_to(jobs)
+    with jobs.open() as stdin:
+        words = sqsw.command("send emails j --from - --failed same.jsonl")
+        done = subprocess.run(words, stdin=stdin, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, jobs.read_text()) == (2, '{"n": 1}\n')
+    assert done.stderr.startswith("error: --from and --failed are one file")
 
 
 class TestADryRun:
