@@ -185,6 +185,7 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
         "context": (dict,),
         "body": (str,),
         "content_type": (str,),
+        "attributes": (dict,),
     }
     for key, kinds in keys.items():
         if not isinstance(value.get(key), (*kinds, type(None))):
@@ -202,12 +203,14 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
     if args is not None or body is None:
         return common.message(number, args=args or {}, **own)
     # A payload that is no JSON (pickle of sqs-workers) goes out byte for byte.
-    attributes = value.get("attributes") or {}
+    context_text = (value.get("attributes") or {}).get("JobContext")
+    if not isinstance(context_text, str | None):
+        raise BadLine("", why=f"'JobContext' in 'attributes' is {_kind(context_text)}")
     return common.message(
         number,
         body=body,
         content_type=value.get("content_type"),
-        context_text=attributes.get("JobContext"),
+        context_text=context_text,
         **own,
     )
 

@@ -188,6 +188,20 @@ class TestBadLines:
         assert ran.code == 2
         assert ran.err.startswith("error: line 2 of jobs.jsonl is not valid\n")
 
+    def test_a_wrong_type_under_any_key_is_a_bad_line_and_no_end(
+        self, sqsw: Sqsw, emails: str
+    ) -> None:
+        good = {"job": "j", "body": "x"}
+        keys = ("job", "group", "dedup_id", "delay", "context", "body", "content_type")
+        bad: list[dict[str, Any]] = [
+            {**good, key: wrong} for key in (*keys, "attributes") for wrong in ([1], 0.5)
+        ]
+        bad += [{"job": "j", "args": [1]}, {**good, "attributes": {"JobContext": 5}}]
+        ran = sqsw("send emails --from - --keep-going --json", input=lines([*bad, good]))
+        codes = [one["code"] for one in ran.objects if one["type"] == "failed"]
+        assert codes == ["InvalidLine"] * len(bad), ran.err
+        assert (ran.code, ran.objects[-1]["sent"]) == (5, 1)
+
     def test_an_argument_that_is_nested_too_deeply_is_a_wrong_argument(
         self, sqsw: Sqsw, emails: str
     ) -> None:
