@@ -1,5 +1,6 @@
 """What ``send`` was told to send: items, JSON, lines of a file."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,8 @@ def read_lines(
 ) -> "Iterator[OutgoingMessage | BadLine]":
     """The messages of a file of JSON Lines, or of bodies; a bad one as its error.
 
+    A byte order mark at the beginning of the file belongs to none of them.
+
     Parameters
     ----------
     lines :
@@ -121,6 +124,8 @@ def read_lines(
     """
     for number, line in lines:
         stripped = line.rstrip(b"\r\n")
+        if number == 1:
+            stripped = stripped.removeprefix(BOM_UTF8)
         if not stripped.strip():
             continue
         try:

@@ -1,5 +1,6 @@
 """``sqsw send --from`` where something goes wrong: bad lines, and an end before the end."""
 
+import codecs
 import json
 import signal
 import socket
@@ -175,7 +176,7 @@ class TestBadLines:
     def test_whatever_a_line_holds_the_others_are_sent(
         self, sqsw: Sqsw, home: Path, emails: str, bad: bytes, why: str
     ) -> None:
-        (home / "jobs.jsonl").write_bytes(b'{"a":1}\n' + bad + b'\n{"a":2}')
+        (home / "jobs.jsonl").write_bytes(codecs.BOM_UTF8 + b'{"a":1}\n' + bad + b'\n{"a":2}')
         words = "send emails j --from jobs.jsonl --keep-going --failed failed.jsonl --json"
         ran = sqsw(words)
         assert ran.code == 5
