@@ -5,6 +5,7 @@ A payload is decoded where that is harmless: pickle never is.
 
 import base64
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -85,7 +86,7 @@ class MessageView:
         for key in keys:
             if isinstance(value, Mapping):
                 value = value.get(key)
-            elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            elif isinstance(value, list) and _INDEX.fullmatch(key) and int(key) < len(value):
                 value = value[int(key)]
             else:
                 return None
@@ -100,6 +101,9 @@ class MessageView:
 
 
 _FIELDS = tuple(field.name for field in fields(MessageView))
+
+# As long as lists of one message can be, and Python reads no number of 4300 digits.
+_INDEX = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
