@@ -105,7 +105,7 @@ class BulkSend:
                         )
                     finished = True
                 except Exception as error:
-                    if not self.sent:
+                    if self.sent in (0, total):
                         raise
                     raise self._partial(error) from error
                 finally:
@@ -207,12 +207,14 @@ class BulkSend:
         if self.printer.as_json:
             self._summary(seconds, {"sent": self.sent, "failed": unsent})
             return
-        where = f"they are in {self.failed_path}, ready for --from"
+        where = "with --failed FILE the lines not sent are kept" if unsent != 0 else None
+        if kept is not None and unsent:
+            where = f"they are in {self.failed_path}, ready for --from"
         self.printer.warn(
             f"{thousands(self.sent)} sent to {self.name}, "
             f"{'the rest' if unsent is None else thousands(unsent)} not",
             why=f"{under_way} of these may have been sent: there is no answer" * bool(under_way),
-            next=where if kept is not None else "with --failed FILE the lines not sent are kept",
+            next=where,
         )
 
     def _summary(self, seconds: float, counts: dict[str, int | None]) -> None:

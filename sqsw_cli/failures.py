@@ -1,5 +1,6 @@
 """What went wrong, why, and what to do next: on stderr, in words or as one JSON object."""
 
+import errno
 import re
 import sys
 
@@ -8,6 +9,9 @@ import click
 from sqsw.core.errors import SQSError
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.terminal import columns_of, safe, wrapped
+
+#: a disk that is full, a quota, a terminal that was closed
+_TAKES_NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 class ConsumerGone(Exception):
@@ -65,6 +69,8 @@ def failure_of(error: BaseException) -> Failure:
         )
     if isinstance(error, click.ClickException):
         return _of_click(error)
+    if isinstance(error, OSError) and error.errno in _TAKES_NO_MORE:
+        return CannotWrite(error)
     return _unexpected(error)
 
 
