@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-#: DEL and C1, which JSON may hold as they are and a terminal would obey; C0 is escaped anyway.
-_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+from sqsw_cli.terminal import FORMATS
+
+#: What JSON may hold as it is and a terminal would obey; C0 is escaped anyway.
+_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *FORMATS)}
 
 
 def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
