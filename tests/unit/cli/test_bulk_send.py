@@ -119,11 +119,14 @@ class TestAnEarlyEnd:
         taken = {json.loads(body)["n"] for body in failing.taken}
         assert sorted(numbers(home / "rest.jsonl")) == sorted(set(range(500)) - taken)
 
-    def test_json_has_its_summary(self, sqsw: Sqsw, failing: FailingSQS) -> None:
-        ran = sqsw(f"send emails j --from jobs.jsonl --json --endpoint-url {failing.url}")
+    @pytest.mark.parametrize(("option", "failed"), [("", 470), ("--keep-going", None)])
+    def test_json_has_its_summary(
+        self, sqsw: Sqsw, failing: FailingSQS, option: str, failed: int | None
+    ) -> None:
+        ran = sqsw(f"send emails j --from jobs.jsonl {option} --json --endpoint-url {failing.url}")
         assert ran.code == 5
         summary = ran.objects[-1]
-        assert (summary["type"], summary["sent"], summary["failed"]) == ("summary", 30, 470)
+        assert (summary["type"], summary["sent"], summary["failed"]) == ("summary", 30, failed)
         assert ran.error["exit_code"] == 5
 
     def test_where_nothing_was_sent_the_error_has_its_own_exit_code(
