@@ -71,7 +71,7 @@ class BulkSend:
 
     def show(self) -> int:
         """Print the messages that would be sent, as they are read."""
-        with LineFile(self.path) as file, open_kept(self.failed_path, self.path) as kept:
+        with LineFile(self.path) as file, open_kept(self.failed_path, file) as kept:
             for line in read_lines(file.lines(), self.common, file.name, self._checker()):
                 if isinstance(line, BadLine):
                     if not self.keep_going:
@@ -93,7 +93,7 @@ class BulkSend:
         self._find_queue()
         with LineFile(self.path) as file:
             total = None if self.keep_going else self._count_valid(file)
-            with open_kept(self.failed_path, self.path) as kept:
+            with open_kept(self.failed_path, file) as kept:
                 finished = False
                 try:
                     with self.printer.progress(f"→ {self.name}") as bar:
@@ -105,7 +105,7 @@ class BulkSend:
                         )
                     finished = True
                 except Exception as error:
-                    if not self.sent:
+                    if self.sent in (0, total):
                         raise
                     raise self._partial(error) from error
                 finally:
@@ -207,12 +207,14 @@ class BulkSend:
         if self.printer.as_json:
             self._summary(seconds, {"sent": self.sent, "failed": unsent})
             return
-        where = f"they are in {self.failed_path}, ready for --from"
+        where = "with --failed FILE the lines not sent are kept" if unsent != 0 else None
+        if kept is not None and unsent:
+            where = f"they are in {self.failed_path}, ready for --from"
         self.printer.warn(
             f"{thousands(self.sent)} sent to {self.name}, "
             f"{'the rest' if unsent is None else thousands(unsent)} not",
             why=f"{under_way} of these may have been sent: there is no answer" * bool(under_way),
-            next=where if kept is not None else "with --failed FILE the lines not sent are kept",
+            next=where,
         )
 
     def _summary(self, seconds: float, counts: dict[str, int | None]) -> None:

@@ -187,7 +187,10 @@ def read_config(path: str | None = None, start: Path | None = None) -> Config:
         return Config()
     if path is not None:
         return _from_file(Path(path)) or Config(Path(path))
-    directory = Path.cwd() if start is None else start
+    try:
+        directory = Path.cwd() if start is None else start
+    except FileNotFoundError:  # removed meanwhile, and its files with it
+        return Config()
     for folder in (directory, *directory.parents):
         for name in ("sqsw.toml", "pyproject.toml"):
             file = folder / name

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
@@ -12,6 +11,8 @@ from sqsw_cli.invocation import Invocation
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
 
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+_QUEUE_NAME = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+(\.fifo)?")
 _NO_QUEUE = re.compile(r"no queue named '(.+)'")
 # As AWS words it: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
 _NOT_AUTHORIZED = re.compile(r"not authorized to perform: (\S+) on resource: (\S+)", re.IGNORECASE)
@@ -44,11 +45,17 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
         meant = nearest(name, env.get_all_known_queues())
     except SQSError:  # not allowed to list: then without a suggestion
         meant = None
-    create = f"sqsw create-queue {shlex.quote(name)}"
+    sent = env.get_sqs_queue_name(name)
+    can_be = _QUEUE_NAME.fullmatch(sent) is not None
+    hints = [f"did you mean {meant!r}?"] if meant else []
+    if can_be:
+        create = f"sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
+        hints.append(f"{'Or create' if meant else 'create'} it: {create}")
     return QueueNotFound(
         f"no queue named {name!r} in {place_without_queues(env)}",
-        why=f"the name sent was {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",
-        next=f"did you mean {meant!r}? Or create it: {create}" if meant else f"create it: {create}",
+        why=f"the name sent was {sent!r}{'' if can_be else ', which no queue can have'} "
+        "[QueueDoesNotExist]",
+        next=" ".join(hints) or None,
         code=error.code,
     )
 

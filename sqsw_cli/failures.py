@@ -1,5 +1,6 @@
 """What went wrong, why, and what to do next: on stderr, in words or as one JSON object."""
 
+import errno
 import re
 import sys
 
@@ -9,6 +10,9 @@ from sqsw.core.errors import SQSError
 from sqsw.core.wording import described, without_password
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.terminal import columns_of, safe, wrapped
+
+#: a disk that is full, a quota, a terminal that was closed
+_TAKES_NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 class ConsumerGone(Exception):
@@ -66,6 +70,8 @@ def failure_of(error: BaseException) -> Failure:
         )
     if isinstance(error, click.ClickException):
         return _of_click(error)
+    if isinstance(error, OSError) and error.errno in _TAKES_NO_MORE:
+        return CannotWrite(error)
     return _unexpected(error)
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sqsw_cli.terminal import wants_color
@@ -61,7 +62,7 @@ class Invocation:
         if self.json is None:
             self.json = "--json" in words
         if "color" not in self.given:
-            for word, following in zip(words, [*words[1:], ""], strict=True):
+            for word, following in pairwise([*words, ""]):
                 choice = following if word == "--color" else word.removeprefix("--color=")
                 if choice in ("auto", "always", "never"):
                     self.color = choice

@@ -1,5 +1,6 @@
 """What ``send`` was told to send: items, JSON, lines of a file."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,8 @@ def read_lines(
 ) -> "Iterator[OutgoingMessage | BadLine]":
     """The messages of a file of JSON Lines, or of bodies; a bad one as its error.
 
+    A byte order mark at the beginning of the file belongs to none of them.
+
     Parameters
     ----------
     lines :
@@ -121,6 +124,8 @@ def read_lines(
     """
     for number, line in lines:
         stripped = line.rstrip(b"\r\n")
+        if number == 1:
+            stripped = stripped.removeprefix(BOM_UTF8)
         if not stripped.strip():
             continue
         try:
@@ -185,6 +190,7 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
         "context": (dict,),
         "body": (str,),
         "content_type": (str,),
+        "attributes": (dict,),
     }
     for key, kinds in keys.items():
         if not isinstance(value.get(key), (*kinds, type(None))):
@@ -202,12 +208,14 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
     if args is not None or body is None:
         return common.message(number, args=args or {}, **own)
     # A payload that is no JSON (pickle of sqs-workers) goes out byte for byte.
-    attributes = value.get("attributes") or {}
+    context_text = (value.get("attributes") or {}).get("JobContext")
+    if not isinstance(context_text, str | None):
+        raise BadLine("", why=f"'JobContext' in 'attributes' is {_kind(context_text)}")
     return common.message(
         number,
         body=body,
         content_type=value.get("content_type"),
-        context_text=attributes.get("JobContext"),
+        context_text=context_text,
         **own,
     )
 

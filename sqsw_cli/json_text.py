@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-#: DEL and C1, which JSON may hold as they are and a terminal would obey; C0 is escaped anyway.
-_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+from sqsw_cli.terminal import FORMATS
+
+#: What JSON may hold as it is and a terminal would obey; C0 is escaped anyway.
+_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *FORMATS)}
 
 
 def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
@@ -13,10 +15,15 @@ def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
 
     A lone surrogate (half of a character, in a file name that is no UTF-8, say) cannot be encoded;
     a value with one is written in ASCII escapes, which lose nothing.
+
+    Raises
+    ------
+    ValueError
+        A number is NaN or infinite, which no JSON can say.
     """
-    text = json.dumps(value, ensure_ascii=False, default=default)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(value, default=default)
+        return json.dumps(value, allow_nan=False, default=default)
     return text.translate(_CONTROLS)

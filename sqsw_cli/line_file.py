@@ -1,10 +1,12 @@
 """The lines of ``send --from``: read as they are needed, kept until somebody knows their end."""
 
+import io
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, BinaryIO, Self
 
 import click
 
@@ -24,6 +26,7 @@ class LineFile:
         self.name = "stdin" if path == "-" else path
         self._opened = ExitStack()
         self._file = self._opened.enter_context(click.open_file(path, "rb"))
+        self._read = _status(self._file)  # of stdin too: it may be a file
         self._under_way: dict[int, bytes] = {}
 
     def __enter__(self) -> Self:
@@ -36,6 +39,12 @@ class LineFile:
         traceback: TracebackType | None,
     ) -> None:
         self._opened.close()
+
+    def is_at(self, path: str) -> bool:
+        """Whether this is the file that is read, under any of its names."""
+        if self._read is None or not stat.S_ISREG(self._read.st_mode) or not os.path.exists(path):
+            return False
+        return os.path.samestat(self._read, os.stat(path))
 
     def look_through(self) -> Iterator[tuple[int, bytes]]:
         """Every line with its number; afterwards :meth:`lines` begins where this did."""
@@ -87,7 +96,7 @@ class LineFile:
         self._file = spool
 
 
-def open_kept(path: str | None, source: str) -> AbstractContextManager[BinaryIO | None]:
+def open_kept(path: str | None, source: LineFile) -> AbstractContextManager[BinaryIO | None]:
     """The file for the lines that were not sent; None where nobody asked for it.
 
     Raises
@@ -97,7 +106,7 @@ def open_kept(path: str | None, source: str) -> AbstractContextManager[BinaryIO 
     """
     if path is None:
         return nullcontext()
-    if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+    if source.is_at(path):
         raise SettingsError(
             f"--from and --failed are one file: {path}",
             why="it would be emptied before it is read",
@@ -107,6 +116,13 @@ def open_kept(path: str | None, source: str) -> AbstractContextManager[BinaryIO 
         return open(path, "wb")
     except OSError as error:
         raise SettingsError(f"cannot write {path}", why=error.strerror) from error
+
+
+def _status(file: IO[bytes]) -> os.stat_result | None:
+    try:
+        return os.fstat(file.fileno())
+    except io.UnsupportedOperation:  # what stands in for stdin may be no file at all
+        return None
 
 
 def _ended(line: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """Logs on stderr: what the library and the jobs log through the standard library, formatted by
 structlog, as lines for a person or as JSON for a collector."""
 
+import json
 import logging
 import os
 import re
@@ -137,8 +138,16 @@ def _json_tail() -> "list[Processor]":
 
     return [
         structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        structlog.processors.JSONRenderer(_dumps, ensure_ascii=False, default=str),
     ]
+
+
+def _dumps(event: EventDict, **options: Any) -> str:
+    """JSON; NaN and Infinity, which a job's context may hold, as texts."""
+    try:
+        return json.dumps(event, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(json.loads(json.dumps(event, **options), parse_constant=str), **options)
 
 
 def _console_tail(invocation: Invocation) -> "list[Processor]":

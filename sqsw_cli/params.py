@@ -27,8 +27,15 @@ else:
 
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_DURATION = re.compile(r"(?:\d+[smhd])+")
-_PART = re.compile(r"(\d+)([smhd])")
+_DURATION = re.compile(r"(?:\d+[smhd])+", re.ASCII)
+_PART = re.compile(r"(\d+)([smhd])", re.ASCII)
+#: seconds, 100 years: beyond it neither times nor the clocks of the system can count
+_LONGEST = 36_500 * _SECONDS["d"]
+
+
+def _is_number(text: str) -> bool:
+    # Python refuses to read 4300 digits and more; nobody means as many.
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 class Duration(ParamType[int]):
@@ -37,29 +44,27 @@ class Duration(ParamType[int]):
     Parameters
     ----------
     lowest, highest :
-        Bounds in seconds; None for none.
+        Bounds in seconds.
     """
 
     name = "duration"
 
-    def __init__(self, lowest: int = 0, highest: int | None = None) -> None:
+    def __init__(self, lowest: int = 0, highest: int = _LONGEST) -> None:
         self.lowest = lowest
         self.highest = highest
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value).strip()
-        if text.isascii() and text.isdigit():
-            seconds = int(text)
-        elif _DURATION.fullmatch(text):
-            seconds = sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(text))
-        else:
+        written = f"{text}s" if text.isascii() and text.isdigit() else text
+        if not _DURATION.fullmatch(written):
             self.fail(f"{text!r} is no duration; write 30, 30s, 15m, 12h, 4d or 1h30m", param, ctx)
-        if seconds < self.lowest or (self.highest is not None and seconds > self.highest):
-            low = format_duration(self.lowest)
-            words = f"{low} or more"
-            if self.highest is not None:
-                words = f"between {low} and {format_duration(self.highest)}"
-            self.fail(f"{text!r} is out of range: {words}", param, ctx)
+        seconds = sum(
+            (int(count) if _is_number(count) else _LONGEST + 1) * _SECONDS[unit]
+            for count, unit in _PART.findall(written)
+        )
+        if not self.lowest <= seconds <= self.highest:
+            bounds = f"{format_duration(self.lowest)} and {format_duration(self.highest)}"
+            self.fail(f"{text!r} is out of range: between {bounds}", param, ctx)
         return seconds
 
 
@@ -126,7 +131,7 @@ class QueueSpec(ParamType["QueueAsked"]):
     def _number(
         self, text: str, what: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        if not (_is_number(text) and int(text) >= 1):
             self.fail(f"{what} must be a number from 1, got {text!r}", param, ctx)
         return int(text)
 
@@ -171,12 +176,12 @@ class Prefetch(ParamType[int | str]):
         text = str(value)
         if text == "auto":
             return text
-        if not (text.isascii() and text.isdigit()):
+        if not _is_number(text):
             self.fail(f"{text!r} is neither a number nor 'auto'", param, ctx)
         return int(text)
 
 
-_SIZE = re.compile(r"(\d+)([kMG]?)")
+_SIZE = re.compile(r"(\d{1,18})([kMG]?)", re.ASCII)
 _SIZES = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
 
 
@@ -197,7 +202,7 @@ class Recycle(ParamType["RecyclePolicy"]):
             key, _, text = part.partition("=")
             if key == "age":
                 limits["age_seconds"] = DURATION.convert(text, param, ctx)
-            elif key == "jobs" and text.isascii() and text.isdigit():
+            elif key == "jobs" and _is_number(text):
                 limits["jobs"] = int(text)
             elif key == "memory" and (size := _SIZE.fullmatch(text)):
                 limits["memory_bytes"] = int(size[1]) * _SIZES[size[2]]
@@ -218,7 +223,7 @@ def address_of(text: str) -> tuple[str, int]:
         The text is something else.
     """
     host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+    if not (_is_number(port) and int(port) < 65536):
         raise click.BadParameter(f"{text!r} is not [HOST:]PORT")
     return host.strip("[]") or "127.0.0.1", int(port)
 

@@ -34,7 +34,7 @@ def selection_of(
 
 def _read_ids(path: str) -> frozenset[str]:
     try:
-        with click.open_file(path, encoding="utf-8") as file:
+        with click.open_file(path, encoding="utf-8-sig") as file:
             return frozenset(stripped for line in file if (stripped := line.strip()))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the ids in {path}", why=str(error)) from error

@@ -84,8 +84,8 @@ def _file_named(app_path: str, file: str, attribute: str) -> AppLoadError:
 
 def _import(module_name: str, attribute: str) -> ModuleType:
     # First, as for `python -m`: the app of a project wins over an installed package of its name.
-    if os.getcwd() not in sys.path[:1]:
-        sys.path.insert(0, os.getcwd())
+    if sys.path[:1] != _here():
+        sys.path[:0] = _here()
     importlib.invalidate_caches()
     try:
         return importlib.import_module(module_name)
@@ -138,8 +138,16 @@ def _modules_in(places: Iterable[str]) -> set[str]:
 
 def _search_path(parent: str) -> Iterable[str]:
     if not parent:
-        return [os.getcwd()]
+        return _here()
     return getattr(sys.modules.get(parent), "__path__", ())
+
+
+def _here() -> list[str]:
+    """The current directory; nothing where it was removed meanwhile."""
+    try:
+        return [os.getcwd()]
+    except FileNotFoundError:
+        return []
 
 
 def _raised(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -166,10 +167,27 @@ def statements_of(policy: Mapping[str, Any]) -> list[Any]:
     return statements if isinstance(statements, list) else [statements]
 
 
-def _check_policy(text: str) -> None:
+def read_policy(text: str) -> dict[str, Any]:
+    """What a policy says.
+
+    Raises
+    ------
+    InvalidAttributeValue
+        It is no JSON object, or none that could be written again: with half of a surrogate pair,
+        a number that is infinite, too many levels.
+    """
     policy = read_json_object(text)
+    try:
+        json.dumps(policy, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        policy = None
     if policy is None:
         raise invalid_attribute("Policy")
+    return policy
+
+
+def _check_policy(text: str) -> None:
+    policy = read_policy(text)
     if len(text.encode()) > MAX_POLICY_BYTES:
         raise invalid_attribute("Policy", f"It must not have more than {MAX_POLICY_BYTES} bytes.")
     if len(statements_of(policy)) > MAX_STATEMENTS:

@@ -194,6 +194,8 @@ class Connections:
 
     def _open(self) -> Handle:
         with self.opening, self._translated:
+            if self._path is not None and _is_special(self._path):
+                raise FileNotOurs(self._path)
             connection = sqlite3.connect(
                 self._path or ":memory:",
                 timeout=self._busy_seconds,
@@ -239,6 +241,11 @@ def _is_read_only(path: str) -> bool:
     """Whether there is such a file and it cannot be written; it is not opened for that."""
     effective = os.access in os.supports_effective_ids
     return os.path.isfile(path) and not os.access(path, os.W_OK, effective_ids=effective)
+
+
+def _is_special(path: str) -> bool:
+    """A device, a pipe or a socket: SQLite would notice late, or wait for good."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def _identity_of(path: str) -> tuple[int, int] | None:

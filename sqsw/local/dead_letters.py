@@ -13,7 +13,7 @@ from sqsw.local.errors import InvalidParameterValueException
 from sqsw.local.names import QueueArn
 from sqsw.local.queue_rows import Queue
 from sqsw.local.store import Store, Transaction
-from sqsw.local.validate import invalid_value, read_json_object
+from sqsw.local.validate import invalid_value, read_json_object, text_in_json
 
 #: receives before a message is dead-lettered, at most
 MAX_RECEIVE_COUNT: Final = 1_000
@@ -89,7 +89,7 @@ def _read_policy(text: str) -> RedrivePolicy | None:
     if "deadLetterTargetArn" not in values or "maxReceiveCount" not in values:
         raise _invalid(text, "Redrive policy must contain deadLetterTargetArn and maxReceiveCount.")
     arn = values["deadLetterTargetArn"]
-    target = names.parse_arn(arn) if isinstance(arn, str) else None
+    target = _parse_arn(arn)
     if target is None:
         raise _invalid(text, "Dead letter target does not exist.")
     count = values["maxReceiveCount"]
@@ -152,8 +152,13 @@ def _are_arns(sources: object) -> bool:
     return (
         isinstance(sources, list)
         and 1 <= len(sources) <= MAX_SOURCES
-        and all(isinstance(arn, str) and names.parse_arn(arn) for arn in sources)
+        and all(map(_parse_arn, sources))
     )
+
+
+def _parse_arn(value: object) -> QueueArn | None:
+    text = text_in_json(value)
+    return None if text is None else names.parse_arn(text)
 
 
 def _invalid(policy: str, reason: str) -> InvalidParameterValueException:

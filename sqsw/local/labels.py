@@ -12,14 +12,14 @@ from sqsw.local import queue_rows
 from sqsw.local.attributes import (
     MAX_POLICY_BYTES,
     MAX_STATEMENTS,
-    invalid_attribute,
+    read_policy,
     statements_of,
 )
 from sqsw.local.errors import MissingRequiredParameterException, OverLimit
 from sqsw.local.queue_rows import Queue, find_queue
 from sqsw.local.store import Store, Transaction
 from sqsw.local.tags import check_tag_key, check_tags, no_tag_key
-from sqsw.local.validate import Params, invalid_value, read_json_object
+from sqsw.local.validate import Params, invalid_value
 
 #: actions in one AddPermission
 _MAX_ACTIONS: Final = 7
@@ -155,9 +155,7 @@ def _policy(queue: Queue) -> dict[str, Any]:
             "Id": f"{queue.arn}/SQSDefaultPolicy",
             "Statement": [],
         }
-    policy = read_json_object(text)
-    if policy is None:  # of an older release, which took what is nested too deeply
-        raise invalid_attribute("Policy")
+    policy = read_policy(text)  # again: an older release took more
     policy["Statement"] = statements_of(policy)
     return policy
 

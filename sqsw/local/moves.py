@@ -14,7 +14,7 @@ from sqsw.local.errors import InvalidParameterValueException, ResourceNotFoundEx
 from sqsw.local.move_tasks import CANCELLED, FAILED, RUNNING, MoveTask
 from sqsw.local.queue_rows import Queue
 from sqsw.local.store import Store, Transaction
-from sqsw.local.validate import Params, check_range, invalid_value, read_json_object
+from sqsw.local.validate import Params, check_range, invalid_value, read_json_object, text_in_json
 
 #: messages per second, at most
 _MAX_RATE: Final = 500
@@ -172,7 +172,7 @@ def _read_handle(handle: str) -> tuple[str, str]:
         values = read_json_object(base64.b64decode(handle, validate=True)) or {}
     except (ValueError, binascii.Error):
         values = {}
-    task_id, source_arn = values.get("taskId"), values.get("sourceArn")
-    if not isinstance(task_id, str) or not isinstance(source_arn, str):
+    task_id, source_arn = map(text_in_json, (values.get("taskId"), values.get("sourceArn")))
+    if task_id is None or source_arn is None:
         raise InvalidParameterValueException("Value for parameter TaskHandle is invalid.")
     return task_id, source_arn

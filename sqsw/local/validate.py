@@ -191,6 +191,11 @@ def is_valid_text(text: str) -> bool:
     return (text.isascii() and text.isprintable()) or _FORBIDDEN.search(text) is None
 
 
+def text_in_json(value: object) -> str | None:
+    """A text out of JSON, whose escapes can be half of a surrogate pair; None: it is none."""
+    return value if isinstance(value, str) and is_valid_text(value) else None
+
+
 def check_printable_id(name: str, value: str) -> None:
     """Group, deduplication and receive attempt ids: printable ASCII without blanks."""
     if not _PRINTABLE_ID.fullmatch(value):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqsw.memory_sqs.places import DEFAULT_HOST as DEFAULT_HOST
     from sqsw.memory_sqs.places import DEFAULT_PATH as DEFAULT_PATH
     from sqsw.memory_sqs.places import DEFAULT_PORT as DEFAULT_PORT
+    from sqsw.memory_sqs.places import absolute_path as absolute_path
     from sqsw.memory_sqs.places import local_path as local_path
     from sqsw.memory_sqs.places import serve_address as serve_address
     from sqsw.memory_sqs.serving import serve as serve
@@ -31,6 +32,7 @@ else:
         "LocalSession": "sqsw.memory_sqs.local_session",
         "MemoryAWS": "sqsw.memory_sqs.memory_session",
         "MemorySession": "sqsw.memory_sqs.memory_session",
+        "absolute_path": "sqsw.memory_sqs.places",
         "local_path": "sqsw.memory_sqs.places",
         "serve": "sqsw.memory_sqs.serving",
         "serve_address": "sqsw.memory_sqs.places",

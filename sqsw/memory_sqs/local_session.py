@@ -11,7 +11,7 @@ from sqsw.local.engine import LocalEngine
 from sqsw.memory_sqs.boto import making
 from sqsw.memory_sqs.embedded import EmbeddedSession
 from sqsw.memory_sqs.file_errors import told_errors
-from sqsw.memory_sqs.places import DEFAULT_PATH
+from sqsw.memory_sqs.places import DEFAULT_PATH, absolute_path
 
 
 class LocalSession(EmbeddedSession):
@@ -34,6 +34,11 @@ class LocalSession(EmbeddedSession):
     clock :
         Where the time comes from; default: a clock that ``clock.advance(minutes=20)`` moves,
         in this process alone.
+
+    Raises
+    ------
+    SettingsError
+        The path is relative, and the working directory was removed.
     """
 
     def __init__(
@@ -48,7 +53,7 @@ class LocalSession(EmbeddedSession):
         super().__init__(region_name)
         self.path: str = os.fspath(path)
         # A later change of the working directory does not lead to another file.
-        self._absolute = os.path.abspath(path)
+        self._absolute = absolute_path(path)
         self._durable, self._relaxed, self._given_clock = durable, relaxed, clock
         self.clock: Any = MovableClock() if clock is None else clock
         self._engine: LocalEngine | None = None

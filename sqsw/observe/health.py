@@ -1,6 +1,8 @@
 """Whether workers do what they are there for, by their signs of life; and a file that says so."""
 
 import logging
+import os
+import stat
 import threading
 import time
 from collections.abc import Mapping
@@ -145,9 +147,14 @@ class HealthFile:
     Parameters
     ----------
     path :
-        The file; it is made, and removed at the end.
+        The file; it is made, and removed at the end. An empty one may be there.
     health :
         Who is asked.
+
+    Raises
+    ------
+    SettingsError
+        At the beginning of ``with``: it cannot be written, or is somebody else's.
     """
 
     def __init__(self, path: str, health: Health) -> None:
@@ -158,6 +165,12 @@ class HealthFile:
 
     def __enter__(self) -> None:
         try:
+            if self._path.exists() and not self._is_ours(self._path.stat()):
+                raise SettingsError(
+                    f"{self._path} cannot be the health file",
+                    why="it is there, and not empty or no plain file; at the end it would be gone",
+                    next="name another file",
+                )
             self._path.touch()
         except OSError as error:
             raise SettingsError(f"cannot write {self._path}", why=error.strerror) from error
@@ -173,6 +186,11 @@ class HealthFile:
         self._thread.join(_TOUCH_SECONDS)
         with suppress(OSError):  # somebody else has removed it, or its directory
             self._path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _is_ours(found: os.stat_result) -> bool:
+        """Whether it may be what a killed worker left behind."""
+        return stat.S_ISREG(found.st_mode) and not found.st_size
 
     def _work(self) -> None:
         while not self._ending.wait(_TOUCH_SECONDS):

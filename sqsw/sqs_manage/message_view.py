@@ -4,6 +4,8 @@ A payload is decoded where that is harmless: pickle never is.
 """
 
 import base64
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -84,7 +86,7 @@ class MessageView:
         for key in keys:
             if isinstance(value, Mapping):
                 value = value.get(key)
-            elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            elif isinstance(value, list) and _INDEX.fullmatch(key) and int(key) < len(value):
                 value = value[int(key)]
             else:
                 return None
@@ -99,6 +101,9 @@ class MessageView:
 
 
 _FIELDS = tuple(field.name for field in fields(MessageView))
+
+# As long as lists of one message can be, and Python reads no number of 4300 digits.
+_INDEX = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +206,17 @@ def _payload(message: Message) -> tuple[dict[str, Any] | None, dict[str, Any] | 
     context_text = message.string_attribute(JOB_CONTEXT) or ""
     if is_too_deep(message.body, job.job_kwargs) or is_too_deep(context_text, job.job_context):
         return None, None  # could be read, but perhaps not be written again
+    if not (_is_finite(job.job_kwargs) and _is_finite(job.job_context)):
+        return None, None  # NaN, Infinity or 1e999: Python reads them, JSON cannot say them
     return job.job_kwargs, job.job_context
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _time(milliseconds: str | None) -> datetime | None:

@@ -55,7 +55,7 @@ def peek_messages(
     SettingsError
         ``limit`` is below 1.
     """
-    picker = Picker(replace(selection or EVERYTHING, limit=limit), env.name_of)
+    picker = Picker(replace(selection or EVERYTHING, limit=limit), env.name_of, on_notice)
     queue = env.queue_client(queue_name)
     options = {"lease_seconds": LEASE_SECONDS, "poll_seconds": poll_seconds, "on_notice": on_notice}
     with closing(look(queue, picker, **options)) as parts:
@@ -78,7 +78,9 @@ def look(
     if in_place is not None:
         while (size := picker.next_size()) and (messages := list(islice(in_place, size))):
             yield picker.pick(messages)
+        picker.end()
         return
     with ReceivePass(queue, **options) as walk:
         while (size := picker.next_size()) and (messages := walk.next_batch(size)):
             yield picker.pick(messages)
+    picker.end()

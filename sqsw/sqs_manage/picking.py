@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
+from sqsw.core.wording import counted
 from sqsw.sqs_manage.message_view import MessageView, view_message
+from sqsw.sqs_manage.receive_pass import Notice
 from sqsw.sqs_manage.selection import Selection
 
 
@@ -27,11 +29,20 @@ class Picker:
         The messages that are meant.
     name_of :
         Takes the prefix off a queue name.
+    on_notice :
+        Told which ids no message had.
     """
 
-    def __init__(self, selection: Selection, name_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        name_of: Callable[[str], str],
+        on_notice: Callable[[Notice], None] | None = None,
+    ) -> None:
         self._selection = selection
         self._name_of = name_of
+        self._on_notice = on_notice
+        self._unseen_ids = set(selection.ids or ())
         self._now = datetime.now(UTC)
         # Nothing is left to look for once every id was found; None: no end is known.
         ends = [] if selection.ids is None else [len(selection.ids)]
@@ -55,6 +66,7 @@ class Picker:
             if self._left == 0:
                 break
             view = view_message(message, name_of=self._name_of)
+            self._unseen_ids.discard(view.id)
             if self._selection.matches(view, self._now):
                 picked.append(Picked(message, view))
                 if self._left is not None:
@@ -62,3 +74,15 @@ class Picker:
             else:
                 skipped.append(view.did("skipped"))
         return picked, skipped
+
+    def end(self) -> None:
+        """All messages were picked from, or enough: tell of ids that none of them had."""
+        if self._left and self._unseen_ids and self._on_notice is not None:
+            missing, given = len(self._unseen_ids), len(self._selection.ids or ())
+            were = "was" if missing == 1 else "were"
+            self._on_notice(
+                Notice(
+                    f"{missing} of {counted(given, 'id')} {were} not found",
+                    why="no such message is in the queue, or it is hidden for now",
+                )
+            )

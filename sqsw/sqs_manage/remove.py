@@ -142,7 +142,7 @@ def purge_selected(
             next="purge the queue as a whole, or give a selection",
         )
     queue = env.queue_client(queue_name)
-    picker = Picker(selection, env.name_of)
+    picker = Picker(selection, env.name_of, on_notice)
     if dry_run:
         looks = look(queue, picker, poll_seconds=poll_seconds, on_notice=on_notice)
         with closing(looks) as parts:
@@ -155,6 +155,7 @@ def purge_selected(
             picked, skipped = picker.pick(messages)
             yield from _delete(walk, picked)
             yield from map(HandledMessage, skipped)
+    picker.end()
 
 
 def _delete(walk: ReceivePass, picked: Sequence[Picked]) -> list[HandledMessage]:

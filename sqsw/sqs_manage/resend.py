@@ -38,7 +38,7 @@ def resend_messages(
 ) -> Generator[HandledMessage, None, None]:
     """Move the messages that are meant; each message that was looked at, and what became of it."""
     routes = _Routes(env, queue, target)
-    picker = Picker(selection, env.name_of)
+    picker = Picker(selection, env.name_of, on_notice)
     if dry_run:
         looks = look(queue, picker, poll_seconds=poll_seconds, on_notice=on_notice)
         with closing(looks) as parts:
@@ -55,6 +55,7 @@ def resend_messages(
                 pace.wait(len(picked))
                 yield from walk.finish(partial(mover.move, picked))
             yield from map(HandledMessage, skipped)
+    picker.end()
 
 
 class _Mover:

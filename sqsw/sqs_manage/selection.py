@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqsw.core.errors import SettingsError
@@ -152,7 +152,7 @@ class Selection:
         if self.jobs and not any(_job_matches(name, view.job) for name in self.jobs):
             return False
         if self.older_than is not None and not (
-            view.sent_at is not None and now - view.sent_at >= timedelta(seconds=self.older_than)
+            view.sent_at is not None and (now - view.sent_at).total_seconds() >= self.older_than
         ):
             return False
         return all(condition.matches(view) for condition in self.filters)

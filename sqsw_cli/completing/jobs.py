@@ -43,7 +43,11 @@ def remembered_jobs(queue: str | None) -> dict[str, list[str]]:
 
 
 def _memory() -> Remembered:
-    return Remembered("jobs", os.getcwd())
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:  # removed meanwhile
+        here = ""
+    return Remembered("jobs", here)
 
 
 def _apps(memory: Remembered) -> Mapping[str, Jobs]:

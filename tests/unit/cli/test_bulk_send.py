@@ -1,8 +1,10 @@
 """``sqsw send --from`` where something goes wrong: bad lines, and an end before the end."""
 
+import codecs
 import json
 import signal
 import socket
+import subprocess
 import threading
 import time
 import uuid
@@ -117,11 +119,14 @@ class TestAnEarlyEnd:
         taken = {json.loads(body)["n"] for body in failing.taken}
         assert sorted(numbers(home / "rest.jsonl")) == sorted(set(range(500)) - taken)
 
-    def test_json_has_its_summary(self, sqsw: Sqsw, failing: FailingSQS) -> None:
-        ran = sqsw(f"send emails j --from jobs.jsonl --json --endpoint-url {failing.url}")
+    @pytest.mark.parametrize(("option", "failed"), [("", 470), ("--keep-going", None)])
+    def test_json_has_its_summary(
+        self, sqsw: Sqsw, failing: FailingSQS, option: str, failed: int | None
+    ) -> None:
+        ran = sqsw(f"send emails j --from jobs.jsonl {option} --json --endpoint-url {failing.url}")
         assert ran.code == 5
         summary = ran.objects[-1]
-        assert (summary["type"], summary["sent"], summary["failed"]) == ("summary", 30, 470)
+        assert (summary["type"], summary["sent"], summary["failed"]) == ("summary", 30, failed)
         assert ran.error["exit_code"] == 5
 
     def test_where_nothing_was_sent_the_error_has_its_own_exit_code(
@@ -183,7 +188,7 @@ class TestBadLines:
     def test_whatever_a_line_holds_the_others_are_sent(
         self, sqsw: Sqsw, home: Path, emails: str, bad: bytes, why: str
     ) -> None:
-        (home / "jobs.jsonl").write_bytes(b'{"a":1}\n' + bad + b'\n{"a":2}')
+        (home / "jobs.jsonl").write_bytes(codecs.BOM_UTF8 + b'{"a":1}\n' + bad + b'\n{"a":2}')
         words = "send emails j --from jobs.jsonl --keep-going --failed failed.jsonl --json"
         ran = sqsw(words)
         assert ran.code == 5
@@ -195,6 +200,20 @@ class TestBadLines:
         ran = sqsw("send emails j --from jobs.jsonl")
         assert ran.code == 2
         assert ran.err.startswith("error: line 2 of jobs.jsonl is not valid\n")
+
+    def test_a_wrong_type_under_any_key_is_a_bad_line_and_no_end(
+        self, sqsw: Sqsw, emails: str
+    ) -> None:
+        good = {"job": "j", "body": "x"}
+        keys = ("job", "group", "dedup_id", "delay", "context", "body", "content_type")
+        bad: list[dict[str, Any]] = [
+            {**good, key: wrong} for key in (*keys, "attributes") for wrong in ([1], 0.5)
+        ]
+        bad += [{"job": "j", "args": [1]}, {**good, "attributes": {"JobContext": 5}}]
+        ran = sqsw("send emails --from - --keep-going --json", input=lines([*bad, good]))
+        codes = [one["code"] for one in ran.objects if one["type"] == "failed"]
+        assert codes == ["InvalidLine"] * len(bad), ran.err
+        assert (ran.code, ran.objects[-1]["sent"]) == (5, 1)
 
     def test_an_argument_that_is_nested_too_deeply_is_a_wrong_argument(
         self, sqsw: Sqsw, emails: str
@@ -267,6 +286,19 @@ class TestBadLines:
         ran = sqsw("send emails --from - --context user=x", input=text)
         assert ran.code == 2
         assert "it is a raw body, and --context is for jobs" in ran.err
+
+
+def test_the_file_on_stdin_is_not_emptied_for_the_failed_lines(
+    sqsw: Sqsw, home: Path, emails: str
+) -> None:
+    jobs = home / "jobs.jsonl"
+    jobs.write_text('{"n": 1}\n')
+    (home / "same.jsonl").symlink_to(jobs)
+    with jobs.open() as stdin:
+        words = sqsw.command("send emails j --from - --failed same.jsonl")
+        done = subprocess.run(words, stdin=stdin, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, jobs.read_text()) == (2, '{"n": 1}\n')
+    assert done.stderr.startswith("error: --from and --failed are one file")
 
 
 class TestADryRun:

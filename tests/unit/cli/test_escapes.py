@@ -9,9 +9,10 @@ from sqsw_cli.output import Column, Printer
 from tests.unit.cli.conftest import Sqsw
 from tests.unit.cli.test_terminal import on_terminal
 
-#: C0 (a window title), DEL, C1 (the start of a sequence), and a field and a line of its own
-EVIL = "a\x1b]0;pwned\x07\x7f\x9b2Jb\tc\nd"
-SHOWN = r"a\x1b]0;pwned\x07\x7f\x9b2Jb\tc\nd"
+#: C0 (a window title), DEL, C1 (the start of a sequence), a field and a line of its own, and what
+#: turns the order of all that follows
+EVIL = "a\x1b]0;pwned\x07\x7f\x9b2Jb\tc\nd\u202ee\u2066\u2028f"
+SHOWN = r"a\x1b]0;pwned\x07\x7f\x9b2Jb\tc\nd\u202ee\u2066\u2028f"
 
 
 @pytest.fixture

@@ -61,5 +61,8 @@ def test_without_an_address_of_ours_a_failed_connection_stays_as_it_is(
 
 
 def test_a_command_that_is_suggested_can_be_pasted(sqsw: Sqsw) -> None:
-    ran = sqsw("send", "no; such", "x")
-    assert "sqsw create-queue 'no; such'" in ran.err
+    assert "  next: create it: sqsw create-queue -- -x\n" in sqsw("inspect -- -x").err
+    for name in ("000000000000/q", "no; such", "x" * 81):
+        told = sqsw("inspect", name).err
+        assert f"the name sent was {name!r}, which no queue can have" in told
+        assert "create-queue" not in told

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sqsw.codecs.envelope import pack_job
-from tests.unit.cli.conftest import Sqsw
+from tests.unit.cli.conftest import Sqsw, lines
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +57,15 @@ def test_peek_shows_and_puts_back(sqsw: Sqsw) -> None:
     assert sqsw.visible("orders.fifo") == 3
     (line,) = sqsw("inspect orders.fifo --peek 5 --filter args.n=2").out.splitlines()
     assert line.endswith('\t{"n": 2}')
+
+
+def test_a_payload_that_json_cannot_say_is_shown_and_sent_again_as_it_is(sqsw: Sqsw) -> None:
+    body = '{"a": NaN, "b": 1e999}'
+    sqsw("send emails --from -", input=lines([{"job": "j", "body": body, "content_type": "json"}]))
+    peeked = sqsw("inspect emails --peek 1 --json").out
+    assert sqsw("send emails --from -", input=peeked).code == 0
+    for one in sqsw("inspect emails --peek 2 --json").objects:
+        assert (one["args"], one["body"]) == (None, body)
 
 
 def test_count_by_groups_messages(sqsw: Sqsw) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 
 import pytest
 
@@ -22,13 +23,14 @@ JOB = CurrentJob(
 def test_lines_of_a_job_say_which_one(sqsw: Sqsw, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(Invocation(log_format="json"))
     with job_scope(JOB):
-        logging.getLogger("myapp").warning("hello %s", "you", extra={"size": 3})
+        logging.getLogger("myapp").warning("hello %s", "you", extra={"size": 3, "share": math.nan})
     line = json.loads(capsys.readouterr().err)
     assert line["event"] == "hello you"
     assert (line["level"], line["logger"], line["size"]) == ("warning", "myapp", 3)
     assert (line["queue"], line["job"], line["id"], line["attempt"]) == ("emails", "send", "m1", 3)
     assert line["context"] == {"request_id": "17"}
     assert line["seconds_s"] >= 0
+    assert line["share"] == "NaN"  # a text: no JSON has such a number
 
 
 def test_jobs_that_use_structlog_are_heard_on_stderr(

@@ -255,12 +255,22 @@ def test_without_a_stdout_a_command_still_ends_well(sqsw: Sqsw, words: str) -> N
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_is_told_in_words(sqsw: Sqsw) -> None:
+@pytest.mark.parametrize(
+    ("words", "before"),
+    [
+        ("inspect", ""),
+        ("", ""),
+        ("send emails j --from -", "warning: 1 sent to emails, 0 not\n"),
+    ],
+)
+def test_a_full_disk_is_told_in_words(sqsw: Sqsw, words: str, before: str) -> None:
     sqsw("create-queue emails")
     done = subprocess.run(
-        ["bash", "-c", f"{shlex.join(sqsw.command('inspect'))} > /dev/full"],
+        ["bash", "-c", f"{shlex.join(sqsw.command(words))} > /dev/full"],
+        input="{}",
         capture_output=True,
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr == ("error: cannot write the output\n  why:  No space left on device\n")
+    error = "error: cannot write the output\n  why:  No space left on device\n"
+    assert done.stderr == before + error

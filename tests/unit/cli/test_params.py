@@ -8,7 +8,16 @@ import pytest
 
 from sqsw.core.errors import SettingsError
 from sqsw_cli.items import parse_item
-from sqsw_cli.params import DURATION, KEY_VALUE, QUEUE_SPEC, Duration, QueueAsked
+from sqsw_cli.params import (
+    DURATION,
+    KEY_VALUE,
+    PREFETCH,
+    QUEUE_SPEC,
+    RECYCLE,
+    Duration,
+    QueueAsked,
+    address_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +45,27 @@ def test_other_words_are_no_duration(text: str) -> None:
 def test_a_duration_has_bounds() -> None:
     with pytest.raises(click.BadParameter, match="between 10s and 1m"):
         Duration(10, 60).convert("5", None, None)
-    with pytest.raises(click.BadParameter, match="1s or more"):
-        Duration(1).convert("0", None, None)
+    for text in ("0", "9" * 22, "9" * 5000, "36501d", "9" * 5000 + "d"):
+        with pytest.raises(click.BadParameter, match="between 1s and 36500d"):
+            Duration(1).convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        (QUEUE_SPEC, "emails={}"),
+        (QUEUE_SPEC, "emails,weight={}"),
+        (PREFETCH, "{}"),
+        (RECYCLE, "jobs={}"),
+        (RECYCLE, "memory={}M"),
+        (RECYCLE, "age={}"),
+    ],
+)
+def test_more_digits_than_python_reads_are_refused(option: Any, text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        option.convert(text.format("9" * 5000), None, None)
+    with pytest.raises(click.BadParameter):
+        address_of("9" * 5000)
 
 
 def test_a_queue_has_slots_and_weight() -> None:

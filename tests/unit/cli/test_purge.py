@@ -1,5 +1,7 @@
 """``sqsw purge``."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit.cli.conftest import Sqsw
@@ -55,10 +57,17 @@ def test_a_dry_run_deletes_nothing(sqsw: Sqsw) -> None:
     assert sqsw.visible("emails") == 3
 
 
-def test_ids_come_from_a_file_or_stdin(sqsw: Sqsw) -> None:
+def test_ids_come_from_a_file_or_stdin(sqsw: Sqsw, home: Path) -> None:
     ids = [one["id"] for one in sqsw("inspect emails --peek 2 --json").objects]
-    assert sqsw("purge emails --ids - --yes", input="\n".join(ids)).code == 0
+    text = "\ufeff" + "\n".join(ids)  # as editors on Windows begin a file
+    (home / "ids.txt").write_text(text)
+    assert len(sqsw("purge emails --ids ids.txt --dry-run").out.splitlines()) == 2
+    ran = sqsw("purge emails --ids - --yes", input=text)
+    assert (ran.code, ran.err) == (0, "")
     assert sqsw.visible("emails") == 1
+    ran = sqsw("purge emails --ids ids.txt --dry-run")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.startswith("warning: 2 of 2 ids were not found")
 
 
 def test_a_missing_queue_is_not_found(sqsw: Sqsw) -> None:

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import pytest
+
 from sqsw.sqs_manage.bulk import SentMessage
 from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.message_view import Failure, MessageView
@@ -57,6 +59,11 @@ def test_a_lone_surrogate_is_written_as_an_escape() -> None:
 
     assert text == '{"path": "caf\\udce9.py", "name": "caf\\u00e9"}'
     assert json_text({"name": "café"}) == '{"name": "café"}'
+
+
+def test_what_is_no_json_is_not_written() -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        json_text({"a": [float("nan")]})
 
 
 def test_every_type_has_a_schema_with_its_keys() -> None:

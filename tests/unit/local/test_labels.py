@@ -34,9 +34,13 @@ def test_a_policy_of_any_form_is_added_to(sqs: Calls, statement: object) -> None
     assert len(policy["Statement"]) == 2
 
 
-@pytest.mark.parametrize("depth", [100, 950, 100_000])
-def test_a_policy_that_is_nested_too_deeply_is_refused(sqs: Calls, depth: int) -> None:
-    policy = '{"Condition":' + "[" * depth + "]" * depth + "}"
+@pytest.mark.parametrize(
+    "value",
+    [*("[" * depth + "]" * depth for depth in (100, 950, 100_000)), r'"\ud800"', "1e999", "NaN"],
+    ids=["deep", "deeper", "deepest", "surrogate", "infinite", "no number"],
+)
+def test_a_policy_that_cannot_be_written_again_is_refused(sqs: Calls, value: str) -> None:
+    policy = '{"Condition":' + value + "}"
     with refused(InvalidAttributeValue, "for the parameter Policy"):
         sqs.make(Policy=policy)
 

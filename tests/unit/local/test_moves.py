@@ -1,5 +1,6 @@
 """Move tasks go on with whoever calls, as fast as clock and rate allow."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -152,3 +153,13 @@ def test_a_task_starts_in_one_transaction(sqs: Calls, dead: str) -> None:
     sqs("StartMessageMoveTask", SourceArn=_arn("dead"))
     assert statements.count("BEGIN IMMEDIATE") == 1
     assert _task(sqs)["Status"] == "COMPLETED"
+
+
+def test_half_of_a_surrogate_pair_in_json_is_no_text(sqs: Calls) -> None:
+    url, half = sqs.make(), _arn(r"\ud800")
+    policy = '{"deadLetterTargetArn": "' + half + '", "maxReceiveCount": 3}'
+    with refused(InvalidParameterValueException, "Dead letter target does not exist."):
+        sqs("SetQueueAttributes", QueueUrl=url, Attributes={"RedrivePolicy": policy})
+    handle = base64.b64encode(('{"taskId": "1", "sourceArn": "' + half + '"}').encode()).decode()
+    with refused(InvalidParameterValueException, "TaskHandle is invalid"):
+        sqs("CancelMessageMoveTask", TaskHandle=handle)

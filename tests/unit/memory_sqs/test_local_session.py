@@ -1,5 +1,6 @@
 """A session on a file is shared, and tells what is wrong with the file."""
 
+import os
 import pickle
 import sqlite3
 from pathlib import Path
@@ -73,13 +74,16 @@ def test_a_change_of_directory_does_not_lead_to_another_file(
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "f.db"
-    path.write_text("a diary\n" * 500)
-    with pytest.raises(SettingsError) as caught:
-        LocalSession(path).client("sqs")
-    assert str(caught.value) == f"{path} cannot be used"
-    assert caught.value.why == "it is not a database of sqsw; it was left as it is"
-    assert caught.value.next == "name another file"
+    (tmp_path / "f.db").write_text("a diary\n" * 500)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    files = [tmp_path / "f.db", tmp_path / "pipe", tmp_path / "null"]
+    for path in files:
+        with pytest.raises(SettingsError) as caught:
+            LocalSession(path).client("sqs")
+        assert str(caught.value) == f"{path} cannot be used"
+        assert caught.value.why == "it is not a database of sqsw; it was left as it is"
+        assert caught.value.next == "name another file"
 
 
 def test_a_file_that_was_removed_is_told_by_the_call(tmp_path: Path) -> None:

@@ -112,5 +112,9 @@ def test_the_file_is_touched_while_healthy_and_removed(
         clock.advance(1000)
         backends.wait_until(lambda: not touched(), 30, "no touch")
     assert not path.exists()
-    with pytest.raises(SettingsError), HealthFile(str(tmp_path / "no" / "healthy"), health):
-        pass
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    for refused in (tmp_path / "no" / "healthy", tmp_path, notes):
+        with pytest.raises(SettingsError), HealthFile(str(refused), health):
+            pass
+    assert notes.read_text() == "mine"

@@ -118,3 +118,14 @@ def test_what_is_nested_too_deeply_stays_text(depth: int) -> None:
         seen = view_message(message(entry))
         assert (seen.job, seen.args, seen.context, seen.body) == ("send", None, None, body)
         json.dumps(seen.to_json())
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_json_cannot_say_stay_text(number: str) -> None:
+    text = '{"a": [{"b": ' + number + "}]}"
+    for body, context in ((text, "{}"), ("{}", text)):
+        entry = pack_job("send", {}, {})
+        entry["MessageBody"] = body
+        entry["MessageAttributes"]["JobContext"]["StringValue"] = context
+        seen = view_message(message(entry))
+        assert (seen.job, seen.args, seen.context, seen.body) == ("send", None, None, body)

@@ -10,6 +10,7 @@ from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.moves import Move, cancel_redrive, redrive_status
+from sqsw.sqs_manage.receive_pass import Notice
 from sqsw.sqs_manage.redrive import RedriveReport, redrive
 from sqsw.sqs_manage.selection import Filter, Selection
 from tests.backends import Backend
@@ -285,7 +286,12 @@ class TestBySqsw:
 
     def test_ids_move_exactly_these(self, env: SQSEnv, dead: list[str]) -> None:
         ids = frozenset([dead[4], dead[20], "unknown"])
-        report = by_hand(env, "emails_dead", selection=Selection(ids=ids))
+        told: list[Notice] = []
+        options: dict[str, Any] = {"selection": Selection(ids=ids), "on_notice": told.append}
+        report = by_hand(env, "emails_dead", dry_run=True, **options)
+        assert report.would_move == 2
+        report = by_hand(env, "emails_dead", **options)
+        assert [notice.message for notice in told] == ["1 of 3 ids was not found"] * 2
         assert (report.moved, report.skipped) == (2, 23)
         assert sorted(bodies(env, "emails")) == ['{"n": 20}', '{"n": 4}']
 
