@@ -5,12 +5,18 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+import click
+
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
 from sqsw.core.wording import nearest
 from sqsw_cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
+
+#: Commands for messages that are there already.
+_MOVING = {"redrive", "purge"}
+_LOOKING = {*_MOVING, "inspect"}
 
 _NO_QUEUE = re.compile(r"no queue named '(.+)'")
 # As AWS words it: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
@@ -44,13 +50,25 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
         meant = nearest(name, env.get_all_known_queues())
     except SQSError:  # not allowed to list: then without a suggestion
         meant = None
-    create = f"sqsw create-queue {shlex.quote(name)}"
     return QueueNotFound(
         f"no queue named {name!r} in {place_without_queues(env)}",
         why=f"the name sent was {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",
-        next=f"did you mean {meant!r}? Or create it: {create}" if meant else f"create it: {create}",
+        next=_instead_of(name, meant, env),
         code=error.code,
     )
+
+
+def _instead_of(name: str, meant: str | None, env: "SQSEnv") -> str:
+    """What to do about a queue that is not there; one that is new holds nothing to look at."""
+    advice = [f"did you mean {meant!r}?"] if meant else []
+    context = click.get_current_context(silent=True)
+    command = None if context is None else context.info_name
+    if command in _LOOKING and getattr(env.clients.session, "is_new", False):
+        advice.append(f"the {env.location()} is new and empty: is this the right directory?")
+    if command not in _MOVING:
+        create = f"create it: sqsw create-queue {shlex.quote(name)}"
+        advice.append(f"Or {create}" if advice else create)
+    return " ".join(advice) or "sqsw inspect lists the queues"
 
 
 def _not_connected(error: ConnectionFailed, invocation: Invocation) -> SQSError:
