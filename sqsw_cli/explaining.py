@@ -4,6 +4,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+import click
+
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
 from sqsw.core.wording import nearest, without_password
 from sqsw_cli.invocation import Invocation
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 _QUEUE_NAME = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+(\.fifo)?")
+#: Commands for messages that are there already.
+_MOVING = {"redrive", "purge"}
+_LOOKING = {*_MOVING, "inspect"}
+
 _NO_QUEUE = re.compile(r"no queue named '(.+)'")
 # As AWS words it: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
 _NOT_AUTHORIZED = re.compile(r"not authorized to perform: (\S+) on resource: (\S+)", re.IGNORECASE)
@@ -47,17 +53,26 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
         meant = None
     sent = env.get_sqs_queue_name(name)
     can_be = _QUEUE_NAME.fullmatch(sent) is not None
-    hints = [f"did you mean {meant!r}?"] if meant else []
-    if can_be:
-        create = f"sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
-        hints.append(f"{'Or create' if meant else 'create'} it: {create}")
     return QueueNotFound(
         f"no queue named {name!r} in {place_without_queues(env)}",
         why=f"the name sent was {sent!r}{'' if can_be else ', which no queue can have'} "
         "[QueueDoesNotExist]",
-        next=" ".join(hints) or None,
+        next=_instead_of(name, meant, env, can_be=can_be),
         code=error.code,
     )
+
+
+def _instead_of(name: str, meant: str | None, env: "SQSEnv", *, can_be: bool) -> str:
+    """What to do about a queue that is not there; one that is new holds nothing to look at."""
+    advice = [f"did you mean {meant!r}?"] if meant else []
+    context = click.get_current_context(silent=True)
+    command = None if context is None else context.info_name
+    if command in _LOOKING and getattr(env.clients.session, "is_new", False):
+        advice.append(f"the {env.location()} is new and empty: is this the right directory?")
+    if can_be and command not in _MOVING:
+        create = f"create it: sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
+        advice.append(f"Or {create}" if advice else create)
+    return " ".join(advice) or "sqsw inspect lists the queues"
 
 
 def _not_connected(error: ConnectionFailed, invocation: Invocation) -> SQSError:

@@ -1,7 +1,7 @@
 """What ``send`` was told to send: items, JSON, lines of a file."""
 
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ class Common:
         return OutgoingMessage(line=line, **{**shared, **own})
 
 
-def items_of(words: Iterable[str], what: str = "argument") -> dict[str, Any]:
+def items_of(words: Sequence[str], what: str = "argument") -> dict[str, Any]:
     """The items of the command line as one dictionary.
 
     Raises
@@ -76,8 +76,8 @@ def items_of(words: Iterable[str], what: str = "argument") -> dict[str, Any]:
         One is no item, or a key stands twice.
     """
     found: dict[str, Any] = {}
-    for word in words:
-        key, value = parse_item(word)
+    for place, word in enumerate(words, start=1):
+        key, value = parse_item(word, words[place:])
         if key in found:
             raise SettingsError(f"the {what} {key!r} is given twice", next="give it once")
         found[key] = value

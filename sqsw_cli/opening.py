@@ -1,6 +1,7 @@
 """From options to an environment."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,8 @@ def load_env(
     try:
         return _open_env(invocation, app_paths, plugins=plugins, strict=strict, warns=warns)
     except AppLoadError as error:
+        if place := _elsewhere(invocation, app_paths, error):
+            raise AppLoadError(error.message, why=error.why, next=place) from error.__cause__
         if error.meant is None or daemon:
             raise
         # The library advises `sqsw work`; here another command runs.
@@ -98,6 +101,24 @@ def _open_env(
         strict=strict,
         on_plugin_failure=lambda failure: _warn(invocation, failure) if warns else None,
     )
+
+
+def _elsewhere(invocation: Invocation, app_paths: Sequence[str], error: AppLoadError) -> str | None:
+    """Where to run instead: the file that names the app lies in another directory."""
+    config = invocation.config
+    not_found = isinstance(error.__cause__, ModuleNotFoundError)
+    if (
+        config is None
+        or config.path is None
+        or not not_found
+        or not (error.meant or not error.next)
+    ):
+        return None
+    named, directory = config.table.get("app"), config.path.absolute().parent
+    named = [named] if isinstance(named, str) else named
+    if not named or list(app_paths) != named or directory.samefile(os.curdir):
+        return None
+    return f"the app is named in {config.path}; run from there: cd {shlex.quote(str(directory))}"
 
 
 def has_plugins() -> bool:

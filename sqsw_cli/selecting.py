@@ -41,15 +41,19 @@ def _read_ids(path: str) -> frozenset[str]:
 
 
 def refuse_idle_terminal(path: str | None, ctx: click.Context) -> None:
-    """Show the help where ``-`` would wait for a person to type.
+    """Show the help, and why, where ``-`` would wait for a person to type.
 
     Raises
     ------
     SettingsError
-        There is nothing to read from: stdin is closed.
+        stdin is a terminal, or closed: there is nothing to read from.
     """
     if path == "-" and sys.stdin is None:
         raise SettingsError("- reads stdin, and stdin is closed", next="name a file")
     if path == "-" and is_terminal(sys.stdin):
-        click.echo(ctx.get_help())
-        ctx.exit()
+        click.echo(ctx.get_help(), err=True)
+        raise SettingsError(
+            "stdin is a terminal, and - reads it to its end",
+            why="it is for what another program prints, or a file holds",
+            next=f"PROGRAM | {ctx.command_path} …, or name a file in place of -",
+        )

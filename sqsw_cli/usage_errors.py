@@ -34,9 +34,7 @@ def plain(message: str) -> str:
 
 def _parts(error: click.UsageError) -> _Parts:
     if isinstance(error, click.NoSuchOption):
-        meant = nearest(error.option_name, error.possibilities or ())
-        advice = f"did you mean {meant!r}?" if meant else None
-        return f"no such option: {error.option_name}", None, advice
+        return f"no such option: {error.option_name}", None, _option_meant(error)
     if isinstance(error, click.BadOptionUsage):
         return _option_alone(error)
     if isinstance(error, click.MissingParameter):
@@ -51,6 +49,17 @@ def _parts(error: click.UsageError) -> _Parts:
             "leave out what is too much, or put quotes around a value with spaces",
         )
     return plain(error.format_message()), None, None
+
+
+def _option_meant(error: click.NoSuchOption) -> str | None:
+    """The option, or the argument of a job, that was probably meant."""
+    meant = nearest(error.option_name, error.possibilities or ())
+    word = error.option_name.lstrip("-")
+    params = [] if error.ctx is None else error.ctx.command.params
+    takes_items = any("ITEM" in (param.metavar or "") for param in params)
+    if takes_items and (meant is None or len(word) == 1):  # one letter is near to any short option
+        return f"an argument of the job is written {word}=VALUE"
+    return f"did you mean {meant!r}?" if meant else None
 
 
 def _option_alone(error: click.BadOptionUsage) -> _Parts:

@@ -111,6 +111,13 @@ def _import(module_name: str, attribute: str) -> ModuleType:
 def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
     why = f"no module named {missing!r}; searched the current directory and sys.path"
     parent, _, last = missing.rpartition(".")
+    if module_name == missing and not attribute and hasattr(sys.modules.get(parent), last):
+        return AppLoadError(
+            f"cannot import {module_name!r}",
+            why=f"{parent!r} is a module, and {last!r} a name in it",
+            meant=f"{parent}:{last}",
+            next=f"did you mean '{parent}:{last}'?",
+        )
     here = sorted(_modules_in(_search_path(parent)))
     if here:
         why += f"; {repr(parent) if parent else 'the current directory'} has: {', '.join(here)}"
@@ -188,17 +195,44 @@ def _only_env(module: ModuleType) -> tuple[SQSEnv | None, list[TaskRegistry]]:
     for env in envs.values():
         return env, []
     registries = [value for value in vars(module).values() if isinstance(value, TaskRegistry)]
+    if not registries and (hidden := _hidden_by(module)) is not None:
+        raise _hidden(module, f"{module.__name__!r} has no SQSEnv", hidden)
     return None, list({id(registry): registry for registry in registries}.values())
 
 
 def _no_such_env(module: ModuleType, attribute: str) -> AppLoadError:
     envs = sorted(_envs_of(module))
     meant = nearest(attribute, envs) or next(iter(envs), None)
+    message = f"{module.__name__!r} has no SQSEnv named {attribute!r}"
+    if (hidden := _hidden_by(module)) is not None:
+        return _hidden(module, message, hidden)
     return AppLoadError(
-        f"{module.__name__!r} has no SQSEnv named {attribute!r}",
+        message,
         why=f"SQSEnv objects there: {', '.join(envs) or 'none'}",
         meant=f"{module.__name__}:{meant}" if meant else None,
     )
+
+
+def _hidden_by(module: ModuleType) -> str | None:
+    """The app's file that would have been imported, had Python not had a module of its name."""
+    path = module.__name__.replace(".", os.sep)
+    for file in (f"{path}.py", os.path.join(path, "__init__.py")):
+        own = os.path.abspath(file)
+        if os.path.isfile(own) and os.path.realpath(own) != os.path.realpath(_origin(module)):
+            return file
+    return None
+
+
+def _hidden(module: ModuleType, message: str, file: str) -> AppLoadError:
+    return AppLoadError(
+        message,
+        why=f"it is the module {_origin(module)}, which was imported before, and hides your {file}",
+        next=f"give your {file} another name",
+    )
+
+
+def _origin(module: ModuleType) -> str:
+    return getattr(module, "__file__", None) or "that is built into Python"
 
 
 def _as_env(app_path: str, found: object) -> SQSEnv:

@@ -107,4 +107,5 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
             f"{job_name!r} does not take these arguments",
             why=mismatch,
             next="correct the arguments, or send unchecked with --no-check",
+            code="ArgumentError",
         )

@@ -211,5 +211,8 @@ class Worker:
 
 def _how_to_go_on() -> str:
     if is_child():
-        return "SIGHUP to the supervisor starts processes that receive; running jobs go on"
-    return "start the worker anew to receive again; running jobs go on"
+        return (
+            "SIGHUP to the supervisor starts processes that receive; Ctrl-C ends them all; "
+            "running jobs go on"
+        )
+    return "start the worker anew to receive again; Ctrl-C ends this one; running jobs go on"

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -181,4 +182,11 @@ def _print_policy(
         names = _queues(env, queues)
         if not names:
             raise SettingsError("no queue is named", next="sqsw doctor --policy QUEUE")
+        if is_local(env):
+            named = " ".join(map(shlex.quote, queues))
+            invocation.printer.warn(
+                "region and account in this policy are those of the embedded SQS",
+                why=f"the queues are those of the {env.location()}",
+                next=f"for AWS: sqsw doctor --local=0 --policy {named}".rstrip(),
+            )
         click.echo(json.dumps(least_policy(env, names), indent=2))

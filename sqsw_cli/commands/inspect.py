@@ -118,6 +118,9 @@ def inspect(
 
 def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
     """Refuse options that would do nothing here."""
+    alone = [option for option in ("--peek", "--tasks", "--watch", "--fail-above") if given[option]]
+    if len(alone) > 1:
+        raise SettingsError(f"{' and '.join(alone)} do not go together", next="choose one of them")
     if given["--age"] and (given["--peek"] or given["--tasks"]):
         raise SettingsError("--age goes with the queues, not with their messages or jobs")
     if given["--peek"] and len(queues) != 1:
@@ -133,9 +136,6 @@ def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
     for option, needed in needs.items():
         if given[option] and not given[needed]:
             raise SettingsError(f"{option} needs {needed}", next=f"add {needed}")
-    alone = [option for option in ("--peek", "--tasks", "--watch", "--fail-above") if given[option]]
-    if len(alone) > 1:
-        raise SettingsError(f"{' and '.join(alone)} do not go together", next="choose one of them")
 
 
 class _Look:

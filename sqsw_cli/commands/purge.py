@@ -65,6 +65,10 @@ def purge(
     selection = selection_of(jobs, filters, older_than, ids, limit)
     with opened(invocation) as env:
         report = describe_queue(env, queue)
+        # Only the embedded SQS counts exactly.
+        if not (dry_run or yes or selection or report.total) and is_local(env):
+            _show_purged(invocation.printer, env, report, "unchanged")
+            return Exit.OK
         if not dry_run and not yes:
             _confirm_purge(report, selection)
         elif dry_run and not yes and selection and report.dlq and not is_local(env):
@@ -104,15 +108,20 @@ def _purge_all(
 
     if not dry_run:
         report = purge_queue(env, queue)
-    action = "would_delete" if dry_run else "purged"
+    _show_purged(printer, env, report, "would_delete" if dry_run else "purged")
+
+
+def _show_purged(printer: Printer, env: "SQSEnv", report: "QueueReport", action: str) -> None:
     if printer.as_json:
         printer.json("queue", values_of(replace(report, action=action)))
     elif not printer.terminal:
         printer.plain("purged", report.name, action, report.total)
-    elif not dry_run and is_local(env):
-        printer.done(f"{report.name} purged: {count_of(report.total, 'message')} deleted")
-    elif dry_run:
+    elif action == "unchanged":
+        printer.say(f"{report.name} is empty: nothing is deleted")
+    elif action == "would_delete":
         printer.say(f"would delete about {count_of(report.total, 'message')} of {report.name}")
+    elif is_local(env):
+        printer.done(f"{report.name} purged: {count_of(report.total, 'message')} deleted")
     else:
         printer.done(
             f"purge of {report.name} started; SQS needs up to 60 seconds "
@@ -133,9 +142,9 @@ def _purge_selected(
     printer.finish_when_gone()
     if report.dlq and not (dry_run and is_local(env)):
         printer.warn(
-            f"every message of {report.name!r} that is looked at spends one of its "
+            f"every message of {report.name!r} that is looked at and stays spends one of its "
             f"{count_of(report.max_receives or 0, 'receive')}",
-            why="SQS has no peek; messages are received and put back",
+            why="messages are received to be looked at, and put back",
         )
     begun = time.monotonic()
     counts = {"deleted": 0, "would_delete": 0, "skipped": 0, "failed": 0}

@@ -60,7 +60,7 @@ sqsw redrive foo_dead --status
 @limit_option
 @dry_run_option("List what would be moved; each message listed counts as received once.")
 @click.option("--no-wait", is_flag=True, help="Start the move by SQS and return.")
-@click.option("--status", is_flag=True, help="Show the last ten moves.")
+@click.option("--status", is_flag=True, help="Show the last ten moves by SQS.")
 @click.option("--cancel", is_flag=True, help="Stop the running move.")
 @accepted_yes_option
 @click.pass_context
@@ -211,7 +211,10 @@ def _show_moves(printer: Printer, env: "SQSEnv", dlq: str) -> int:
 
     moves = redrive_status(env, dlq)
     if not moves:
-        printer.note(f"no moves out of {dlq} are known")
+        printer.note(
+            f"no moves by SQS out of {dlq} are known; "
+            "a selection is moved by sqsw itself, and is not listed"
+        )
     elif printer.as_json:
         for move in moves:
             printer.json("move", values_of(move))

@@ -133,6 +133,26 @@ def test_an_attribute_that_is_not_there() -> None:
     assert refusal("myapp.models:env")[1:] == ("SQSEnv objects there: none", None)
 
 
+@pytest.mark.parametrize("app_path", ["queue:env", "queue"])
+def test_a_file_that_a_module_of_python_hides_is_told(home: Path, app_path: str) -> None:
+    (home.parent / "queue.py").write_text(TASKS)
+    message, why, next_step = refusal(app_path)
+    assert message.startswith("'queue' has no SQSEnv")
+    assert why == (
+        f"it is the module {sys.modules['queue'].__file__}, which was imported before, "
+        "and hides your queue.py"
+    )
+    assert next_step == "give your queue.py another name"
+
+
+def test_a_dot_for_the_colon_is_told() -> None:
+    assert refusal("myapp.tasks.env") == (
+        "cannot import 'myapp.tasks.env'",
+        "'myapp.tasks' is a module, and 'env' a name in it",
+        "did you mean 'myapp.tasks:env'?",
+    )
+
+
 @pytest.mark.parametrize(
     ("attribute", "why"),
     [
@@ -299,6 +319,7 @@ def test_a_job_is_checked_against_its_function() -> None:
     assert refused.value.why == (
         "missing 'subject'; unexpected 'subjct'; signature (to, subject, body='')"
     )
+    assert refused.value.code == "ArgumentError"  # as a bulk counts it: 1 argument error
     with pytest.raises(TaskNotFound) as unknown:
         check_job(env, "emails", "send_mail", {})
     assert unknown.value.next == "did you mean 'send_email'?"

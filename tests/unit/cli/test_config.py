@@ -57,6 +57,12 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
             "unknown key 'queu_prefix'",
             "did you mean 'queue_prefix'?",
         ),
+        (
+            "concurency = 3\n",
+            "unknown key 'concurency'",
+            "did you mean 'concurrency'? It stands below [work]",
+        ),
+        ("[tool.sqsw]\n", "unknown key 'tool'", "only pyproject.toml has [tool.sqsw]: write"),
         ("concurrency = 3\n", "'concurrency' in", "write it below [work]"),
         ("local = true\n", "'local' in", "set SQSW_LOCAL, or write --local"),
         ("[work]\nqueue_prefix = 'x'\n", "'work.queue_prefix' in", "set SQSW_QUEUE_PREFIX"),
@@ -94,6 +100,19 @@ def test_a_table_that_is_none_is_an_error_where_it_is_ours(sqsw: Sqsw, home: Pat
     assert "  why:  [tool.sqsw] is no table" in ran.err
     (home / "pyproject.toml").write_text("tool = 5\n")
     assert sqsw("inspect").code == 0
+
+
+def test_an_app_that_is_named_further_up_is_to_be_run_there(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "sqsw.toml").write_text("app = 'mine'\n")
+    (home / "below").mkdir()
+    monkeypatch.chdir(home / "below")
+    ran = sqsw("work")
+    assert ran.code == 7
+    where = f"the app is named in {home / 'sqsw.toml'}; run from there: cd {home}"
+    assert ran.err.splitlines()[-1] == f"  next: {where}"
+    assert "run from there" not in sqsw("work other").err
 
 
 def test_a_standing_yes_is_refused(sqsw: Sqsw, home: Path) -> None:

@@ -138,6 +138,8 @@ def test_the_least_policy(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     ran = sqsw("doctor --policy emails gone")
     policy = json.loads(ran.out)
+    assert ran.err.splitlines()[0].endswith("in this policy are those of the embedded SQS")
+    assert ran.err.splitlines()[-1] == "  next: for AWS: sqsw doctor --local=0 --policy emails gone"
     assert policy["Version"] == "2012-10-17"
     work, send = policy["Statement"]
     assert work["Resource"] == [

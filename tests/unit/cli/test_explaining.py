@@ -61,8 +61,25 @@ def test_without_an_address_of_ours_a_failed_connection_stays_as_it_is(
 
 
 def test_a_command_that_is_suggested_can_be_pasted(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails")
     assert "  next: create it: sqsw create-queue -- -x\n" in sqsw("inspect -- -x").err
     for name in ("000000000000/q", "no; such", "x" * 81):
         told = sqsw("inspect", name).err
         assert f"the name sent was {name!r}, which no queue can have" in told
         assert "create-queue" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "next_step"),
+    [
+        ("purge emials", "{new}"),
+        ("inspect emials", "{new} Or create it: sqsw create-queue emials"),
+        ("send emials x", "create it: sqsw create-queue emials"),
+    ],
+)
+def test_a_new_file_is_the_first_suspect(sqsw: Sqsw, words: str, next_step: str) -> None:
+    new = f"the local file {sqsw.home / 'local.db'} is new and empty: is this the right directory?"
+    assert sqsw(words).err.splitlines()[-1] == f"  next: {next_step.format(new=new)}"
+    sqsw("create-queue emails")
+    last = sqsw("purge emials").err.splitlines()[-1]
+    assert last == "  next: did you mean 'emails'?"

@@ -119,6 +119,7 @@ def test_tasks_say_where_jobs_come_from(sqsw: Sqsw) -> None:
         ("emails --job a", "a selection needs --peek"),
         ("emails --interval 3", "--interval needs --watch"),
         ("emails --peek 3 --tasks", "--peek and --tasks do not go together"),
+        ("--peek 3 --tasks", "--peek and --tasks do not go together"),
         ("--watch --fail-above 3", "--watch and --fail-above do not go together"),
         ("--app no.such.module", "--app needs --tasks"),
         ("--no-plugins", "--no-plugins needs --tasks"),

@@ -59,6 +59,19 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
         ("list", "no such command: list", "did you mean 'sqsw inspect'?"),
         ("peek", "no such command: peek", "did you mean 'sqsw inspect QUEUE --peek 10'?"),
         ("worker", "no such command: worker", "did you mean 'sqsw work'?"),
+        *(
+            (
+                words,
+                "'x.db' stands behind --local, and is not read as its path",
+                "did you mean --local=x.db?",
+            )
+            for words in ("--local x.db inspect", "work --local x.db")
+        ),
+        ("send q j --s=3", "no such option: --s", "an argument of the job is written s=VALUE"),
+        ("send q j s = 3", "'s' is not an argument for a job", "write s=3"),
+        ("send q j s: 3", "'s:' is not an argument for a job", "write s=3"),
+        ("send q j ann", "'ann' is not an argument for a job", "write KEY=ann"),
+        ("send q j to:=five", "the value of 'to' is not JSON", "if it is meant as text: to=five"),
     ],
 )
 def test_usage_errors_have_a_next_step(
@@ -163,6 +176,9 @@ def test_a_bare_local_does_not_eat_the_next_word(
     )
     assert sqsw("inspect --local=third.db").err == f"no queues in local file {home / 'third.db'}\n"
     assert sqsw("inspect --local").out.splitlines()[0].startswith("emails\t")
+    assert sqsw("send emails read --local file=/a.db").code == 0
+    (home / ".sqsw" / "local.db").rename(home / "kept")
+    assert sqsw("inspect --local kept").err.endswith("  next: did you mean --local=kept?\n")
 
 
 def test_local_beside_another_place_is_refused(sqsw: Sqsw) -> None:

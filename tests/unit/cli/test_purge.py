@@ -41,6 +41,13 @@ def test_the_queue_of_another_region_is_not_purged_instead(sqsw: Sqsw) -> None:
     assert sqsw.visible("emails") == 3
 
 
+def test_an_empty_queue_needs_no_yes(sqsw: Sqsw) -> None:
+    sqsw("create-queue none")
+    (queue,) = sqsw("purge none --json").objects
+    assert (queue["name"], queue["action"]) == ("none", "unchanged")
+    assert sqsw("purge none --yes").out == "none\tpurged\t0\n"  # that was no purge
+
+
 def test_with_a_selection_it_deletes_what_matches(sqsw: Sqsw) -> None:
     ran = sqsw("purge emails --job b --yes --json")
     assert ran.code == 0

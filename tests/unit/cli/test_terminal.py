@@ -193,8 +193,10 @@ def test_a_worker_shows_a_banner(sqsw: Sqsw) -> None:
 
 def test_where_stdin_would_be_typed_the_help_is_shown(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "send emails send_email --from -")
-    assert code == 0
+    assert code == 2
     assert said.startswith("Usage: sqsw send ")
+    assert "error: stdin is a terminal, and - reads it to its end\n" in said
+    assert said.splitlines()[-1].startswith("  next: PROGRAM | sqsw send …")
 
 
 def test_the_next_command_is_named_only_after_a_change(sqsw: Sqsw) -> None:
