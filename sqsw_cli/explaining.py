@@ -5,14 +5,14 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
+from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SettingsError, SQSError
 from sqsw.core.wording import nearest
 from sqsw_cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
 
-_NO_QUEUE = re.compile(r"no queue named '(.+)'")
+_NO_QUEUE = re.compile(r"no queue named '(.+?)'( in .+)?")
 # As AWS words it: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
 _NOT_AUTHORIZED = re.compile(r"not authorized to perform: (\S+) on resource: (\S+)", re.IGNORECASE)
 
@@ -25,6 +25,8 @@ def explained(error: SQSError, invocation: Invocation, env: "SQSEnv") -> SQSErro
         return _not_connected(error, invocation)
     if isinstance(error, AccessDenied):
         return _denied(error, invocation)
+    if error.message == "no AWS region set":
+        return _no_region(error)
     return error
 
 
@@ -75,12 +77,22 @@ def _not_connected(error: ConnectionFailed, invocation: Invocation) -> SQSError:
     )
 
 
+def _no_region(error: SQSError) -> SQSError:
+    """Name the options as well."""
+    return SettingsError(
+        error.message,
+        why="neither an option, AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile names one",
+        next="set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 (or --local)",
+    )
+
+
 def _denied(error: AccessDenied, invocation: Invocation) -> SQSError:
     """Name the profile, or what is denied on what."""
     profile = invocation.profile or os.environ.get("AWS_PROFILE") or "default"
     why, next_step = error.why, error.next
     if error.message == "no AWS credentials found":
         why = f"looked at the environment, the profile {profile!r}, container and instance roles"
+        next_step = f"{next_step} (or --local)"
     elif error.message == "the AWS credentials have expired":
         why = f"the session token of profile {profile!r} is no longer accepted [{error.code}]"
         next_step = (
