@@ -404,4 +404,4 @@ def test_a_queue_that_is_not_there_may_be_one_that_is_worked() -> None:
         assert caught.value.next == "did you mean 'emails'?"
     with pytest.raises(QueueNotFound) as caught:
         env.process_batch("emails")
-    assert caught.value.next is None
+    assert str(caught.value.next).startswith("create it: ")
