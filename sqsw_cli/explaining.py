@@ -32,8 +32,10 @@ def explained(error: SQSError, invocation: Invocation, env: "SQSEnv") -> SQSErro
 
 def place_without_queues(env: "SQSEnv") -> str:
     """Where a queue was looked for in vain; a file that was made by that is most likely a slip."""
-    is_new = getattr(env.clients.session, "is_new", False)
-    return f"{env.location()} (new, empty)" if is_new else env.location()
+    place = env.location()
+    if "://" in place:  # an endpoint may have queues in several regions, and each is apart
+        return f"{place} in region {env.sqs_client.meta.region_name}"
+    return f"{place} (new, empty)" if getattr(env.clients.session, "is_new", False) else place
 
 
 def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
