@@ -183,7 +183,7 @@ class JobFailed(JobEnded):
 
 @dataclass(frozen=True, slots=True)
 class JobRetry(JobEnded):
-    """The job asked for its retry; the attributes are those of :class:`JobFailed`."""
+    """The job asked for its retry; the attributes are those of ``JobFailed``."""
 
     hidden_seconds: float
     dead_letter_queue: str | None = None
