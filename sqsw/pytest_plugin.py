@@ -63,7 +63,27 @@ class SQSServer:
 
 
 @pytest.fixture
-def sqs_session() -> "Iterator[MemorySession]":
+def _sqsw_guard(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Without ``sqsw_app``: no environment may lead out of the test by variables alone."""
+    from sqsw.core.errors import SettingsError
+    from sqsw.transport import client
+
+    def refuse() -> None:
+        if "sqs_server" not in request.fixturenames:  # which has set these variables
+            raise SettingsError(
+                "this SQSEnv is not the one of the fixture sqs_env",
+                why="pytest does not know your app, whose jobs would go to AWS or a local file",
+                next='name it below [tool.pytest.ini_options]: sqsw_app = "bakery.jobs:env"',
+            )
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not request.config.getini("sqsw_app"):
+            patch.setattr(client, "before_unnamed", refuse)
+        yield
+
+
+@pytest.fixture
+def sqs_session(_sqsw_guard: None) -> "Iterator[MemorySession]":
     """An SQS in memory, new and empty for each test, where a boto3 session is wanted."""
     from sqsw.memory_sqs import MemorySession
 
@@ -73,7 +93,9 @@ def sqs_session() -> "Iterator[MemorySession]":
 
 
 @pytest.fixture
-def sqs_env(sqs_session: "MemorySession", pytestconfig: pytest.Config) -> "Iterator[SQSEnv]":
+def sqs_env(
+    _sqsw_guard: None, sqs_session: "MemorySession", pytestconfig: pytest.Config
+) -> "Iterator[SQSEnv]":
     """The environment of the app that ``sqsw_app`` names, or a new one, on ``sqs_session``."""
     from sqsw.sqs_env import SQSEnv
 

@@ -127,6 +127,7 @@ class SQSEnv:
                     endpoint_url=self._endpoint_url,
                     region=self._region,
                     on_request=lambda action: self.events.publish(RequestSent(action)),
+                    is_named=self.session is not None or self._endpoint_url is not None,
                     **self._retries,
                 )
             return self._clients

@@ -92,6 +92,9 @@ class WithGlobals(click.Command):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+        if any(param.metavar == "D" for param in self.params):
+            formatter.write_paragraph()
+            formatter.write_text("D is a duration: 30 or 30s, 15m, 12h, 4d, 1h30m.")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         found = lines_of(self.name or "")

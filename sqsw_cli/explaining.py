@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SQSError
+from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SettingsError, SQSError
 from sqsw.core.wording import nearest, without_password
 from sqsw_cli.invocation import Invocation
 
@@ -19,7 +19,8 @@ _QUEUE_NAME = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+(\.fifo)?")
 _MOVING = {"redrive", "purge"}
 _LOOKING = {*_MOVING, "inspect"}
 
-_NO_QUEUE = re.compile(r"no queue named '(.+)'")
+# What the library says of a place is said better here; an account of another is the point.
+_NO_QUEUE = re.compile(r"no queue named '(.+?)'( in (?!the account ).+)?")
 # As AWS words it: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
 _NOT_AUTHORIZED = re.compile(r"not authorized to perform: (\S+) on resource: (\S+)", re.IGNORECASE)
 
@@ -32,13 +33,17 @@ def explained(error: SQSError, invocation: Invocation, env: "SQSEnv") -> SQSErro
         return _not_connected(error, invocation)
     if isinstance(error, AccessDenied):
         return _denied(error, invocation)
+    if error.message == "no AWS region set":
+        return _no_region(error)
     return error
 
 
 def place_without_queues(env: "SQSEnv") -> str:
     """Where a queue was looked for in vain; a file that was made by that is most likely a slip."""
-    is_new = getattr(env.clients.session, "is_new", False)
-    return f"{env.location()} (new, empty)" if is_new else env.location()
+    place = env.location()
+    if "://" in place:  # an endpoint may have queues in several regions, and each is apart
+        return f"{place} in region {env.sqs_client.meta.region_name}"
+    return f"{place} (new, empty)" if getattr(env.clients.session, "is_new", False) else place
 
 
 def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
@@ -84,10 +89,8 @@ def _not_connected(error: ConnectionFailed, invocation: Invocation) -> SQSError:
         origin = next((name for name in names if os.environ.get(name)), "")
         cure = f"unset {origin}"
     address = invocation.endpoint_url or os.environ.get(origin)
-    if (
-        not address or without_password(address).rstrip("/") not in error.message
-    ):  # CloudWatch, say, is elsewhere
-        return error
+    if not address or without_password(address).rstrip("/") not in error.message:
+        return error  # CloudWatch, say, is elsewhere
     # botocore keeps what the socket said as text, and says itself only that it did not connect.
     details = str(getattr(error.__cause__, "kwargs", {}).get("error", ""))
     reason = "connection refused" if "refused" in details else error.why
@@ -99,12 +102,22 @@ def _not_connected(error: ConnectionFailed, invocation: Invocation) -> SQSError:
     )
 
 
+def _no_region(error: SQSError) -> SQSError:
+    """Name the options as well."""
+    return SettingsError(
+        error.message,
+        why="neither an option, AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile names one",
+        next="set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 (or --local)",
+    )
+
+
 def _denied(error: AccessDenied, invocation: Invocation) -> SQSError:
     """Name the profile, or what is denied on what."""
     profile = invocation.profile or os.environ.get("AWS_PROFILE") or "default"
     why, next_step = error.why, error.next
     if error.message == "no AWS credentials found":
         why = f"looked at the environment, the profile {profile!r}, container and instance roles"
+        next_step = f"{next_step} (or --local)"
     elif error.message == "the AWS credentials have expired":
         why = f"the session token of profile {profile!r} is no longer accepted [{error.code}]"
         next_step = (

@@ -114,8 +114,9 @@ def arguments(args: Mapping[str, Any]) -> str:
 
 
 def _short(text: str) -> str:
-    # What ends in a quote keeps it, so that a text still looks like one.
+    # In the middle: long values often differ at their ends alone, paths for one.
     text = " ".join(text.split())
     if len(text) <= _VALUE:
         return text
-    return text[: _VALUE - 2] + ("…" + text[-1] if text.startswith('"') else "…")
+    head = _VALUE // 3
+    return f"{text[:head]}…{text[head + 1 - _VALUE :]}"

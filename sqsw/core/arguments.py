@@ -141,12 +141,19 @@ def validate_arguments(fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> dic
     else:
         taken = {name: value for name, value in kwargs.items() if name in shape.names}
         if len(taken) < len(kwargs):
-            surplus = ", ".join(sorted(set(kwargs) - set(taken)))
-            logger.debug("%s() does not take %s: dropped", _name(fn), surplus)
+            logger.debug("%s() does not take %s: dropped", _name(fn), _dropped(kwargs, taken))
     missing = [name for name in shape.required if name not in taken]
     if missing:
-        raise TypeError(f"{_name(fn)}() misses the argument(s) {', '.join(missing)}")
+        dropped = _dropped(kwargs, taken)
+        raise TypeError(
+            f"{_name(fn)}() misses the argument(s) {', '.join(missing)}"
+            + (f"; it does not take {dropped}, which came" if dropped else "")
+        )
     return taken
+
+
+def _dropped(kwargs: Mapping[str, Any], taken: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(set(kwargs) - set(taken)))
 
 
 def call_handler(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -173,17 +173,20 @@ class JobDone(JobEnded):
 
 @dataclass(frozen=True, slots=True)
 class JobFailed(JobEnded):
-    """The processor raised. ``hidden_seconds``: until the message can be received again."""
+    """The processor raised. ``hidden_seconds``: until the message can be received again, or, if
+    this was its last receive, until SQS moves it to ``dead_letter_queue``."""
 
     error: BaseException
     hidden_seconds: float
+    dead_letter_queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JobRetry(JobEnded):
-    """The job asked for its retry. ``hidden_seconds``: until it can be received again."""
+    """The job asked for its retry; the attributes are those of ``JobFailed``."""
 
     hidden_seconds: float
+    dead_letter_queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

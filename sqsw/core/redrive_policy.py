@@ -1,11 +1,13 @@
 """Which dead-letter queue takes a message, and after how many receives."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.limits import MAX_RECEIVE_COUNT
+from sqsw.core.nesting import read_json
 
 
 class ArnSource(Protocol):
@@ -55,3 +57,19 @@ class RedrivePolicy:
                 "maxReceiveCount": self.max_receive_count,
             }
         )
+
+
+def redrive_target(attributes: Mapping[str, str]) -> tuple[str | None, int | None]:
+    """The ARN of the dead-letter queue and the number of receives, out of queue attributes.
+
+    Raises
+    ------
+    SQSError
+        The policy is no JSON object.
+    """
+    try:
+        policy = dict(read_json(attributes.get("RedrivePolicy") or "{}"))
+    except (TypeError, ValueError) as error:
+        raise SQSError("cannot read the RedrivePolicy of a queue", why=str(error)) from error
+    arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
+    return arn, int(count) if count is not None else None

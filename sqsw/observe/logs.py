@@ -124,12 +124,10 @@ class LogListener:
         self._job(logging.INFO, "job_done", event)
 
     def job_failed(self, event: JobFailed) -> None:
-        self._job(
-            logging.ERROR, "job_failed", event, exc_info=event.error, hidden_s=event.hidden_seconds
-        )
+        self._job(logging.ERROR, "job_failed", event, exc_info=event.error, **_what_next(event))
 
     def job_retry(self, event: JobRetry) -> None:
-        self._job(logging.INFO, "job_retry", event, hidden_s=event.hidden_seconds)
+        self._job(logging.INFO, "job_retry", event, **_what_next(event))
 
     def job_unknown(self, event: JobUnknown) -> None:
         """At most once a minute for each name: a queue can be full of them."""
@@ -296,6 +294,14 @@ class LogListener:
 def _reason_of(error: BaseException) -> str:
     why = getattr(error, "why", None)
     return f"{text_of(error)}: {why}" if why else text_of(error)
+
+
+def _what_next(event: JobFailed | JobRetry) -> dict[str, Any]:
+    """When it comes back, and instead of that, after its last receive, where it goes."""
+    found: dict[str, Any] = {"hidden_s": event.hidden_seconds}
+    if event.dead_letter_queue is not None:
+        found["dead_letter_queue"] = event.dead_letter_queue
+    return found
 
 
 def _context_of(message: Message) -> dict[str, object]:

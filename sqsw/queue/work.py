@@ -16,13 +16,14 @@ from sqsw.core.errors import Busy, ConnectionFailed, SettingsError
 from sqsw.core.events import Event, EventBus, Pulse, QueueWarning, ReceiveDone, ReceiveError
 from sqsw.core.job_host import Load
 from sqsw.core.message import Message
+from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration
 from sqsw.core.worker_report import Ending, WorkerReport, report_of
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
-from sqsw.transport.names import dead_letter_name, source_by_name
+from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Kind, Lane
 from sqsw.worker.signals import SignalInbox, is_child
@@ -221,8 +222,8 @@ def work_once(queue: WorkableQueue, wait_seconds: float, events: EventBus) -> Ba
 def lane_of(
     queue: WorkableQueue, settings: WorkerSettings, shutdown_policy: ShutdownPolicy
 ) -> Lane:
-    """The queue as a worker sees it; asks SQS for its visibility timeout."""
-    attributes = queue.client.attributes("VisibilityTimeout")
+    """The queue as a worker sees it; asks SQS for its visibility timeout and dead-letter queue."""
+    attributes = queue.client.attributes("VisibilityTimeout", "RedrivePolicy")
     return _lane(queue, attributes, settings, QueueShare(queue.name), shutdown_policy)
 
 
@@ -239,6 +240,8 @@ def _lane(
             why="it is a FIFO queue, of which one message of a group runs at a time anyway",
             next=f"leave out group={share.group_slots}",
         )
+    dead_letters, max_receives = redrive_target(attributes)
+    prefix = queue.client.sqs_name.removesuffix(queue.client.name)
     return Lane(
         name=queue.name,
         client=queue.client,
@@ -256,6 +259,8 @@ def _lane(
         or MIN_LEASE_SECONDS,
         share=share,
         shutdown_policy=shutdown_policy,
+        max_receives=max_receives,
+        dead_letter_queue=dead_letters and name_of_arn(dead_letters).removeprefix(prefix),
     )
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
+from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.wording import counted, format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe
 from sqsw.sqs_manage.host import ManageHost
-from sqsw.sqs_manage.queue_calls import is_aws, redrive_target
+from sqsw.sqs_manage.queue_calls import is_aws
 from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors

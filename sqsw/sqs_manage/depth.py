@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from sqsw.core.redrive_policy import redrive_target
 from sqsw.sqs_manage.host import ManageHost
-from sqsw.sqs_manage.queue_calls import redrive_target
 from sqsw.transport.queue_client import QueueClient
 
 _COUNT = "ApproximateNumberOfMessages"

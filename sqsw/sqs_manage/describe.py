@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError, SQSError
+from sqsw.core.redrive_policy import redrive_target
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.queue_calls import (
     is_unknown_operation,
     queue_urls,
-    redrive_target,
     tags_of,
 )
 from sqsw.transport.names import is_fifo, name_of_arn, name_of_url

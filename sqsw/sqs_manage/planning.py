@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from sqsw.core.errors import QueueNotFound, SQSError
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.nesting import read_json
+from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.wording import format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe, report_of
 from sqsw.sqs_manage.host import ManageHost
-from sqsw.sqs_manage.queue_calls import arn_of, make_queue, redrive_target, tag_queue, tags_of
+from sqsw.sqs_manage.queue_calls import arn_of, make_queue, tag_queue, tags_of
 from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqsw.core.errors import SettingsError, SQSError
-from sqsw.core.nesting import read_json
+from sqsw.core.redrive_policy import redrive_target
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.transport.names import is_aws_endpoint, name_of_arn
 from sqsw.transport.queue_client import QueueClient
@@ -89,22 +89,6 @@ def tag_queue(queue: QueueClient, tags: Mapping[str, str]) -> None:
 def arn_of(queue: QueueClient) -> str:
     """The ARN of a queue that exists."""
     return queue.attributes("QueueArn")["QueueArn"]
-
-
-def redrive_target(attributes: Mapping[str, str]) -> tuple[str | None, int | None]:
-    """The ARN of the dead-letter queue and the number of receives, out of queue attributes.
-
-    Raises
-    ------
-    SQSError
-        The policy is no JSON object.
-    """
-    try:
-        policy = dict(read_json(attributes.get("RedrivePolicy") or "{}"))
-    except (TypeError, ValueError) as error:
-        raise SQSError("cannot read the RedrivePolicy of a queue", why=str(error)) from error
-    arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
-    return arn, int(count) if count is not None else None
 
 
 def where_to(env: ManageHost, queue: QueueClient) -> str:

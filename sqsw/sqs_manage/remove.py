@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 
 from sqsw.core.errors import QueueNotFound, SettingsError
+from sqsw.core.redrive_policy import redrive_target
 from sqsw.sqs_manage.describe import QueueReport, describe_queue, report_of
 from sqsw.sqs_manage.host import ManageHost
 from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.peek import look
 from sqsw.sqs_manage.picking import Picked, Picker
-from sqsw.sqs_manage.queue_calls import redrive_target
 from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
 

@@ -35,6 +35,10 @@ _USER_AGENT = "sqsw"
 #: again and again, ``quick`` for what must be answered soon as well.
 _Kind = Literal["plain", "lean", "quick"]
 
+#: Called before a client is used whose place no code has named; it may raise. For tests, which want
+#: no such client; see :mod:`sqsw.pytest_plugin`.
+before_unnamed: Callable[[], object] | None = None
+
 
 class ClientSource:
     """Where the client comes from.
@@ -58,6 +62,8 @@ class ClientSource:
     on_request :
         Called with the action (``ReceiveMessage`` …) of every request that is about to be sent;
         botocore's repetitions are requests too.
+    is_named :
+        Whether code says where the queues are, and not the variables of the process alone.
     """
 
     def __init__(
@@ -69,8 +75,10 @@ class ClientSource:
         endpoint_url: str | None = None,
         region: str | None = None,
         on_request: Callable[[str], object] | None = None,
+        is_named: bool = True,
     ) -> None:
         self.session = session
+        self._is_named = is_named
         self._on_request = on_request
         self._retries: dict[str, Any] = {"max_attempts": retry_max_attempts, "mode": retry_mode}
         self._endpoint_url = endpoint_url
@@ -138,6 +146,8 @@ class ClientSource:
         return own or isinstance(self.session, boto3.session.Session)
 
     def _of_this_process(self, kind: _Kind) -> "SQSClient":
+        if before_unnamed is not None and not self._is_named:
+            before_unnamed()
         # A connection that is shared with a parent process would mix up answers after a fork.
         made = self._made if self._pid == os.getpid() else {}
         if kind not in made:

@@ -14,7 +14,7 @@ from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.client import ClientSource
 from sqsw.transport.finding import url_by_arn, url_by_name
 from sqsw.transport.names import is_fifo
-from sqsw.transport.service_errors import service_errors
+from sqsw.transport.service_errors import service_errors, with_place
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -102,11 +102,7 @@ class QueueClient:
                 return url_by_name(client, self.sqs_name)
         except QueueNotFound as error:
             meant = nearest(self.name, (name for name in self._known() if name != self.name))
-            if meant is None:
-                raise
-            raise QueueNotFound(
-                error.message, why=error.why, next=f"did you mean {meant!r}?", code=error.code
-            ) from error.__cause__
+            raise with_place(error, self.name, self._clients.session, meant) from error.__cause__
 
     def send(self, entry: Entry) -> dict[str, Any]:
         """Send one message; the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""

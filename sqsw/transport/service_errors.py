@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import (
     AccessDenied,
@@ -14,6 +14,7 @@ from sqsw.core.errors import (
     SQSError,
 )
 from sqsw.core.wording import without_password
+from sqsw.transport.names import is_fifo
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -72,6 +73,22 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
         raise _not_reached(error, doing) from error
     except RecursionError as error:  # of the parser: nobody sends SQS such an answer by accident
         raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
+
+
+def with_place(
+    error: QueueNotFound, queue_name: str, session: Any, meant: str | None
+) -> QueueNotFound:
+    """The same with the queue that may be meant; of the embedded SQS where it is, and what next."""
+    message, cure = error.message, f"did you mean {meant!r}?" if meant else None
+    place = getattr(session, "location", None)
+    if isinstance(place, str):  # a file that was made by this call is most likely a slip
+        message += f" in {place}" + (" (new, empty)" if getattr(session, "is_new", False) else "")
+        kind = "fifo" if is_fifo(queue_name) else "standard"
+        create = f"create_{kind}_queue(env, {queue_name!r}) or 'sqsw create-queue {queue_name}'"
+        elsewhere = "; or go where the right file is, or name it: SQSW_LOCAL=PATH"
+        has_file = getattr(session, "path", None)
+        cure = cure or f"create it: {create}{elsewhere if has_file else ''}"
+    return QueueNotFound(message, why=error.why, next=cure, code=error.code)
 
 
 def misses_deduplication_id(reason: str) -> bool:
@@ -165,7 +182,7 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
         return AccessDenied(
             "no AWS credentials found",
             why="looked at the environment, the AWS profile, container and instance roles",
-            next="run 'aws configure', set AWS_PROFILE, or work without AWS: --local, SQSW_LOCAL=1",
+            next="run 'aws configure', set AWS_PROFILE, or work without AWS: SQSW_LOCAL=1",
         )
     if isinstance(
         error,
@@ -179,8 +196,8 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
     if isinstance(error, exceptions.NoRegionError):
         return SettingsError(
             "no AWS region set",
-            why="neither an option, AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile names one",
-            next="set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 (or --local)",
+            why="neither the code, AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile names one",
+            next="set AWS_REGION, name it: SQSEnv(region=…), or work without AWS: SQSW_LOCAL=1",
         )
     if isinstance(error, exceptions.ProfileNotFound):
         return SettingsError(

@@ -59,6 +59,8 @@ class Lane:
         Slots and weight of the queue.
     shutdown_policy :
         When this lane is to be quieted. Lanes that hold the same object are judged together.
+    max_receives, dead_letter_queue :
+        After how many receives SQS moves a message, and where to; None: it never does.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Lane:
     visibility_timeout: int
     share: QueueShare
     shutdown_policy: ShutdownPolicy
+    max_receives: int | None = None
+    dead_letter_queue: str | None = None
 
     @property
     def is_fifo(self) -> bool:
@@ -87,6 +91,11 @@ class Lane:
             logger.debug("could not end the polls of %s", self.name, exc_info=True)
             return False
         return True
+
+    def next_queue(self, message: Message) -> str | None:
+        """The dead-letter queue, where this was the last receive of a message; else None."""
+        is_last = self.max_receives is not None and message.receive_count >= self.max_receives
+        return self.dead_letter_queue if is_last else None
 
     def hidden_seconds(self, message: Message, result: ProcessingResult, now: float) -> int:
         """How long a failed message stays hidden, 0 to what is left of its 12 hours."""

@@ -56,14 +56,15 @@ class Verdict:
             self._events.publish(JobDone(message, job_name, seconds))
             self._put(lane, message, None)
             return "done", 0
-        hidden = lane.hidden_seconds(message, result, now)
+        hidden, dead = lane.hidden_seconds(message, result, now), lane.next_queue(message)
         event: Event
         if result.error is None:
-            outcome, event = "retried", JobRetry(message, job_name, seconds, hidden)
+            outcome, event = "retried", JobRetry(message, job_name, seconds, hidden, dead)
         elif isinstance(result.error, TaskNotFound):
             outcome, event = "unknown", JobUnknown(message, job_name, result.error, hidden)
         else:
-            outcome, event = "failed", JobFailed(message, job_name, seconds, result.error, hidden)
+            outcome = "failed"
+            event = JobFailed(message, job_name, seconds, result.error, hidden, dead)
         self._events.publish(event)
         self._put(lane, message, hidden)
         return outcome, hidden

@@ -15,6 +15,7 @@ from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.confirming import yes_or_no
 from sqsw_cli.exits import Exit
+from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import is_local, opened
 from sqsw_cli.options import app_options, yes_option
@@ -71,7 +72,7 @@ def doctor(
     report.add("configuration", "ok" if config else "skip", str(config or "no file"))
     with ExitStack() as stack:
         env = _open(stack, report, invocation, app, plugins=not no_plugins)
-        if _check_place(report, env):
+        if _check_place(report, invocation, env):
             for queue in _queues(env, queues):
                 _check_queue(report, env, queue, sample, yes=yes)
     return report.end(strict=strict)
@@ -127,14 +128,15 @@ def _open(
     return env
 
 
-def _check_place(report: _Report, env: "SQSEnv") -> bool:
+def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool:
     """Where the queues are, and with what right; whether it makes sense to go on."""
     try:
         report.add("queues", "ok", f"in {env.location()}")
         if not is_local(env):
             report.add("credentials", "ok", f"from {env.clients.credentials_origin()}")
     except SQSError as error:
-        report.add("place", "fail", error.reason, error.next)
+        told = explained(error, invocation, env)
+        report.add("place", "fail", told.reason, told.next)
         return False
     return True
 

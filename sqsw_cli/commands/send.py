@@ -53,7 +53,11 @@ sqsw send cron --raw --from events.jsonl
 )
 @click.option("--raw", is_flag=True, help="The word after QUEUE is the body; @file and - read it.")
 @click.option("--group", metavar="ID", help="Message group (of FIFO queues: 'default').")
-@click.option("--dedup-id", metavar="ID", help="FIFO deduplication id.")
+@click.option(
+    "--dedup-id",
+    metavar="ID",
+    help="FIFO deduplication id; a second one within 5m is dropped: SQS answers with the first id.",
+)
 @click.option("--delay", metavar="D", type=DURATION, help="0 to 15m, standard queues only.")
 @click.option("--context", metavar="K=V", multiple=True, help="Job context; K:=json as in ITEMs.")
 @app_options

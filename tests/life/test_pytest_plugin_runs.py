@@ -91,6 +91,58 @@ def test_the_environment_of_an_app_is_in_memory_for_one_test_at_a_time(
     run(pytester).assert_outcomes(passed=3)
 
 
+def test_without_an_app_no_job_leaves_the_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQSW_LOCAL", "queues.db")
+    pytester.makepyfile(
+        shop="""
+        from sqsw import SQSEnv
+
+        env = SQSEnv()
+
+
+        @env.processor("emails", "send_email")
+        def send_email(to: str) -> None: ...
+        """
+    )
+    pytester.makepyfile(
+        """
+        import shop
+        from sqsw import create_standard_queue
+
+
+        def test_no_fixture_is_asked_for():  # and the client that is made here is kept
+            create_standard_queue(shop.env, "emails")
+
+
+        def test_the_app_sends(sqs_env):
+            create_standard_queue(sqs_env, "emails")
+            shop.send_email.delay(to="ann@example.com")
+
+
+        def test_the_app_is_given_the_session(sqs_session):
+            with shop.env.connected_to(session=sqs_session):
+                create_standard_queue(shop.env, "emails")
+
+
+        def test_the_variables_are_those_of_the_endpoint(sqs_env, sqs_server):
+            shop.env.connect_to()  # the file was found by variables of before
+            create_standard_queue(shop.env, "emails")
+            assert sqs_env.get_all_known_queues() == ["emails"]
+
+
+        def test_what_was_refused_is_not_in_the_file():
+            shop.env.connect_to()
+            assert shop.env.location().endswith("queues.db")
+            assert shop.env.queue("emails").get_raw_messages(0) == []
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(['*sqsw_app = "bakery.jobs:env"*', "FAILED*::test_the_app_sends*"])
+
+
 @pytest.mark.parametrize(
     ("app_path", "queue", "send", "value"),
     [

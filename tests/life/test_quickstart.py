@@ -210,6 +210,13 @@ def test_the_script_says_what_to_install_where_python_has_no_venv(tmp_path: Path
     assert f"sudo apt install python{version}-venv" in err
 
 
+@pytest.mark.parametrize("files", ["abc", "0"])
+def test_the_script_refuses_what_is_no_number_of_files(tmp_path: Path, files: str) -> None:
+    status, out, err = run_script(copy_of_the_checkout(tmp_path), QUICKSTART_FILES=files)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"error: QUICKSTART_FILES={files} is no number of files\n  next: ")
+
+
 @pytest.mark.skipif(
     not os.environ.get("SQSW_TEST_INSTALL"), reason="downloads: asked for by SQSW_TEST_INSTALL=1"
 )

@@ -61,6 +61,19 @@ def test_without_credentials_the_first_call_says_so() -> None:
         env.queue("emails").add_job("send_email")
 
 
+def test_a_queue_that_is_not_in_the_file_is_told_with_the_file_and_what_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQSW_LOCAL", str(tmp_path / "local.db"))
+    for is_new in (" (new, empty)", ""):
+        with pytest.raises(QueueNotFound) as caught:
+            SQSEnv().queue("mails").add_job("x")
+        assert caught.value.message == (
+            f"no queue named 'mails' in local file {tmp_path / 'local.db'}{is_new}"
+        )
+        assert "create_standard_queue(env, 'mails')" in str(caught.value.next)
+
+
 def test_an_unknown_codec_is_refused_when_the_environment_is_made() -> None:
     with pytest.raises(ContentTypeRefused, match="'yaml'"):
         SQSEnv(codec="yaml")
@@ -400,4 +413,4 @@ def test_a_queue_that_is_not_there_may_be_one_that_is_worked() -> None:
         assert caught.value.next == "did you mean 'emails'?"
     with pytest.raises(QueueNotFound) as caught:
         env.process_batch("emails")
-    assert caught.value.next is None
+    assert str(caught.value.next).startswith("create it: ")

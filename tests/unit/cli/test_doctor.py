@@ -110,6 +110,7 @@ def test_no_region_ends_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) 
     ran = sqsw("doctor emails")
     assert ran.code == 8
     assert "no AWS region set" in ran.out
+    assert "(or --region)" in ran.out
 
 
 def test_no_credentials_end_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import pytest
 from sqsw.core.errors import AccessDenied, ConnectionFailed, SQSError
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
-from sqsw_cli.explaining import explained
+from sqsw_cli.explaining import explained, place_without_queues
 from sqsw_cli.invocation import Invocation
 from tests.unit.cli.conftest import Sqsw
 
@@ -58,6 +58,11 @@ def test_without_an_address_of_ours_a_failed_connection_stays_as_it_is(
     assert explained(error, Invocation(), ENV) is error
     error = ConnectionFailed("cannot connect to http://127.0.0.1:9324/", why="x")
     assert "AWS_ENDPOINT_URL_SQS" in (explained(error, Invocation(), ENV).next or "")
+
+
+def test_an_endpoint_without_queues_is_named_with_the_region() -> None:
+    env = SQSEnv(endpoint_url="http://127.0.0.1:9371", region="us-east-1")
+    assert place_without_queues(env) == "http://127.0.0.1:9371 in region us-east-1"
 
 
 def test_a_command_that_is_suggested_can_be_pasted(sqsw: Sqsw) -> None:

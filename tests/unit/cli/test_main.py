@@ -1,6 +1,7 @@
 """The root: help, errors in three parts, commands by plugins."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -28,6 +29,9 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
     assert helped.code == 0
     assert "\nExamples:\n  sqsw " in helped.out
     assert "--local[=PATH]" in helped.out
+    assert ("\nD is a duration: " in helped.out) == (
+        re.search(r"--\S+ D\s", helped.out) is not None
+    )
     module, _, attribute = COMMANDS[name].target.partition(":")
     command = getattr(import_module(module), attribute)
     assert isinstance(command, click.Command)

@@ -1,7 +1,8 @@
-"""How numbers and times read."""
+"""How numbers, times and long values read."""
 
 from datetime import UTC, datetime
 
+from sqsw_cli.message_lines import arguments
 from sqsw_cli.wording import ago, count_of, elapsed, rfc3339, size, thousands
 
 
@@ -25,3 +26,9 @@ def test_times_are_relative_or_exact() -> None:
 
 def test_bytes_are_for_people() -> None:
     assert [size(n) for n in (512, 262_144, 1_048_576)] == ["512 B", "256 KiB", "1 MiB"]
+
+
+def test_long_values_are_cut_where_they_seldom_differ() -> None:
+    shown = {arguments({"path": f"/home/ann/work/checkout/odd/{name}.py"}) for name in "ab"}
+    assert shown == {f'path="/home/ann…rk/checkout/odd/{name}.py"' for name in "ab"}
+    assert arguments({"n": list(range(99))}).startswith("n=[0, 1, 2, ")

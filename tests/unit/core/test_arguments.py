@@ -89,8 +89,10 @@ def test_surplus_keywords_are_dropped_with_a_debug_line(caplog: pytest.LogCaptur
 
 
 def test_missing_keywords_are_a_failure_that_names_them() -> None:
-    with pytest.raises(TypeError, match=r"plain\(\) misses the argument\(s\) to"):
+    with pytest.raises(TypeError, match=r"plain\(\) misses the argument\(s\) to$"):
         validate_arguments(plain, {"subject": "Hi"})
+    with pytest.raises(TypeError, match=r" to; it does not take x, z, which came$"):
+        validate_arguments(plain, {"z": 1, "x": 2})
 
 
 def test_a_handler_is_called_with_what_it_takes() -> None:

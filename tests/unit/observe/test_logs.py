@@ -79,10 +79,10 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
             {**OF_JOB, "seconds_s": 1.5, "hidden_s": 7},
         ),
         (
-            JobRetry(MESSAGE, "send", 1.5, 7),
+            JobRetry(MESSAGE, "send", 1.5, 7, "dead"),
             "INFO",
             "job_retry",
-            {**OF_JOB, "seconds_s": 1.5, "hidden_s": 7},
+            {**OF_JOB, "seconds_s": 1.5, "hidden_s": 7, "dead_letter_queue": "dead"},
         ),
         (
             JobUnknown(MESSAGE, "send", TaskNotFound("no processor"), 300),

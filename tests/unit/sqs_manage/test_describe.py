@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from sqsw.core.errors import QueueNotFound, SQSError
+from sqsw.core.redrive_policy import redrive_target
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.describe import describe_queue, list_queues
-from sqsw.sqs_manage.queue_calls import redrive_target
 from tests.unit.sqs_manage.faults import Faults
 from tests.unit.sqs_manage.queues import dead_letter, send_jobs
 

@@ -72,6 +72,8 @@ def test_a_missing_region_is_a_settings_error_with_a_hint() -> None:
     with pytest.raises(SettingsError, match="no AWS region set") as caught:
         _ = ClientSource().client
     assert "AWS_REGION" in str(caught.value.next)
+    assert "SQSEnv(region=…)" in str(caught.value.next)
+    assert "--" not in str(caught.value.next), "this is Python, and no command line"
 
 
 def test_a_missing_profile_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
