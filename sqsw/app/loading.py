@@ -217,8 +217,7 @@ def _hidden_by(module: ModuleType) -> str | None:
     """The app's file that would have been imported, had Python not had a module of its name."""
     path = module.__name__.replace(".", os.sep)
     for file in (f"{path}.py", os.path.join(path, "__init__.py")):
-        own = os.path.abspath(file)
-        if os.path.isfile(own) and os.path.realpath(own) != os.path.realpath(_origin(module)):
+        if os.path.isfile(file) and os.path.realpath(file) != os.path.realpath(_origin(module)):
             return file
     return None
 

@@ -70,6 +70,7 @@ def test_what_is_ignored_or_handled_stays_so_and_so_does_all_in_a_thread() -> No
 
 def test_a_terminal_that_is_closed_is_no_defect(sqsw: Sqsw, tmp_path: Path) -> None:
     sqsw("create-queue emails")
+    sqsw("send emails x")
     env = {**os.environ, "TERM": "xterm", "TMPDIR": str(tmp_path)}
     with Terminal(sqsw.command("purge emails"), env=env) as terminal:
         terminal.wait_until(lambda: "type" in "\n".join(terminal.lines).lower())
