@@ -201,6 +201,7 @@ class Roles:
     def quiet(self) -> None:
         """Only finish what runs."""
         self.receive_no_more("draining")
+        self.end_polls()  # an open receive is the first to get what goes back now
         self.dispatcher.quiet()
         self.acknowledger.quiet()
 

@@ -137,7 +137,8 @@ def test_interruptions_hit_the_job_and_nothing_after_it() -> None:
         limit = TimeLimit(0.0005 + number * 1e-6)
         try:
             with limit.around(job):
-                end = time.monotonic() + 0.0006
+                # Most about as long as the limit; some long enough for it on a busy machine.
+                end = time.monotonic() + (0.2 if number % 50 == 49 else 0.0006)
                 while time.monotonic() < end:
                     pass
             outcomes.add("done")

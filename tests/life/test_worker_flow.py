@@ -157,7 +157,9 @@ def test_a_list_that_is_gathered_goes_back_when_the_worker_stops(queue: QueueCli
     with working(Worker([made], WorkerSettings(concurrency=2), events)) as reports:
         wait_until(lambda: len(received) == 3)
     assert time.monotonic() - begin < 30
-    assert (reports[0].released, reports[0].done) == (3, 0)
+    # On a busy machine a receive may just have begun, which brings them once more.
+    assert reports[0].released in (3, 6)
+    assert reports[0].done == 0
     assert counts(queue) == (3, 0)
 
 

@@ -32,9 +32,12 @@ def on_terminal(
         }
         command = sqsw.command(words)
         os.execv(command[0], command)
-    said, left, deadline = b"", list(answers), time.monotonic() + 60
+    said, left, typed, deadline = b"", list(answers), "", time.monotonic() + 60
     while time.monotonic() < deadline:
         if not select.select([descriptor], [], [], 1)[0]:
+            # Python does not see a signal that comes just before it waits for a key.
+            if typed == "\x03":
+                os.write(descriptor, typed.encode())
             continue
         try:
             chunk = os.read(descriptor, 65_536)
@@ -44,7 +47,8 @@ def on_terminal(
             break
         said += chunk
         if left and left[0][0].encode() in said:
-            os.write(descriptor, left.pop(0)[1].encode())
+            typed = left.pop(0)[1]
+            os.write(descriptor, typed.encode())
     else:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)

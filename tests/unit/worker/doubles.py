@@ -111,7 +111,7 @@ def message(
         attributes=attributes,
         queue_name="emails",
         lease=Lease(expires_at),
-        **{"received_at": 1000.0, **fields},
+        **fields,
     )
 
 

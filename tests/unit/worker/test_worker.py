@@ -2,8 +2,10 @@
 
 import io
 import signal
+import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from sqsw.core.events import DrainStarted, Pulse, WorkerStarted, WorkerStopped
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import WorkerSettings
+from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.vital_signs import PULSE_SECONDS
 from sqsw.worker.worker import Worker
 from tests.unit.worker.doubles import FakeClient, lane, message, our_threads, recorder
@@ -68,6 +71,50 @@ def test_quiet_lets_what_is_in_hand_end() -> None:
     object.__setattr__(worker._lanes[0], "handle", handle)
     assert worker.run().done == 1
     assert client.deletes == [["a"]]
+
+
+class LongPolling(FakeClient):
+    """Its inbox at once; then a receive waits until polls are ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits, self.ended = threading.Event(), threading.Event()
+
+    def receive(self, *arguments: Any, **options: Any) -> list[Message]:
+        answer = super().receive(*arguments, **options)
+        if not answer:
+            self.waits.set()
+            assert self.ended.wait(60)
+        return answer
+
+    def end_polls(self) -> None:
+        self.ended.set()
+
+
+def test_no_receive_of_its_own_waits_for_what_it_puts_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, put_back, ended_by_then = LongPolling(), Dispatcher.quiet, list[bool]()
+
+    def quiet(dispatcher: Dispatcher) -> None:
+        ended_by_then.append(client.ended.is_set())
+        put_back(dispatcher)
+
+    monkeypatch.setattr(Dispatcher, "quiet", quiet)
+    client.inbox = [[message("a"), message("b")]]
+    worker = Worker([lane(client=client, batch_size=25, max_wait=300)])
+
+    def stop() -> None:
+        assert client.waits.wait(60)
+        worker.stop()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    report = worker.run()
+    stopping.join()
+    assert (report.done, report.released) == (0, 2)
+    assert client.changes == [[("a", 0), ("b", 0)]]
+    assert ended_by_then[0]
 
 
 def test_that_it_receives_no_more_is_told_at_once() -> None:
