@@ -157,9 +157,10 @@ for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
 def test_the_work_goes_on_where_the_copier_dies() -> None:
     kill = """
 os.kill(screen._copier.pid, signal.SIGKILL)
+print("in the pipe"), sys.stdout.flush()
 child = subprocess.Popen(["sh", "-c", "for n in 1 2 3 4 5 6; do echo a child; sleep 0.1; done"])
 while os.fstat(1).st_rdev != os.fstat(screen._ours[0]).st_rdev:
-    print("in the pipe"), sys.stdout.flush(), time.sleep(0.01)
+    time.sleep(0.01)
 child.wait()
 """
     terminal = run(THREE_LINES, kill, THE_END)
