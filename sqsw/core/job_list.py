@@ -76,8 +76,15 @@ class JobList:
         for each in named:
             place = by_identity.get(id(each))
             if place not in free:
-                place = next((p for p, job in free.items() if job == each), None)
+                place = next((p for p, job in free.items() if _are_equal(job, each)), None)
             if place is not None:
                 del free[place]
             places.append(place)
         return places
+
+
+def _are_equal(job: object, named: object) -> bool:
+    try:
+        return bool(job == named)
+    except Exception:  # noqa: BLE001  # an array says so: then it is none of the jobs
+        return False

@@ -26,5 +26,6 @@ class ProcessLock:
     @property
     def here(self) -> AbstractContextManager[object]:
         """That of this process, for ``with``."""
-        lock: AbstractContextManager[object] = self._locks.setdefault(os.getpid(), self._make())
-        return lock
+        pid = os.getpid()
+        lock: AbstractContextManager[object] | None = self._locks.get(pid)
+        return lock or self._locks.setdefault(pid, self._make())

@@ -317,9 +317,9 @@ class QueueClient:
         """A new boto3 resource for the queue; not to be shared between threads."""
         return self._clients.resource().Queue(self.url)
 
-    def end_polls(self) -> None:
-        """End the receives that wait now, where the other side can (the embedded SQS)."""
-        self._clients.lean_client.meta.events.emit(END_POLLS_EVENT)
+    def end_polls(self) -> bool:
+        """End the receives that wait now; whether the other side can (the embedded SQS)."""
+        return bool(self._clients.lean_client.meta.events.emit(END_POLLS_EVENT))
 
 
 def _failures(answer: Any) -> list[EntryFailure]:

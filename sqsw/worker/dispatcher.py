@@ -127,10 +127,7 @@ class Dispatcher:
     # Duties 1 to 3: in, and to a slot.
 
     def accept(self, lane: Lane, messages: Sequence[Message], more: bool = False) -> None:
-        """Take over what a receive brought; without any, only what was gathered goes on.
-
-        ``more``: another receive for the same list follows at once.
-        """
+        """Take over what a receive brought; ``more``: another one for the same list follows."""
         if messages:
             self._watch(lane, messages)
             for message in messages if self._events.wants(MessageReceived) else ():
@@ -145,6 +142,13 @@ class Dispatcher:
                 self._line_up(lane, calls)
             following = self._pick_all(lane)
         self._returns.send(back)
+        self._launch(following)
+
+    def start_due(self, lane: Lane) -> None:
+        """Start what may start by now: lists whose time is over, and what a policy lets in."""
+        with self._lock:
+            self._line_up(lane, self._gathering.take_due(lane.name, self._clock()))
+            following = self._pick_all(lane)
         self._launch(following)
 
     def _line_up(self, lane: Lane, calls: Iterable[Call]) -> None:

@@ -86,11 +86,10 @@ class Lane:
     def end_polls(self) -> bool:
         """Ask the other side to answer the receives that wait now; whether it could be asked."""
         try:
-            self.client.end_polls()
+            return self.client.end_polls()
         except Exception:  # then they end by themselves
             logger.debug("could not end the polls of %s", self.name, exc_info=True)
             return False
-        return True
 
     def next_queue(self, message: Message) -> str | None:
         """The dead-letter queue, where this was the last receive of a message; else None."""

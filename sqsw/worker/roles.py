@@ -7,6 +7,7 @@
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 #: seconds to put back what is still in hand, after a drain and after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
+
+#: seconds until receives have ended that can be ended, before messages go back
+_END_POLLS_SECONDS = 0.2
 
 #: seconds of those that are kept to put back what the last receive brings
 _LAST_RETURN_SECONDS = 0.5
@@ -201,7 +205,11 @@ class Roles:
     def quiet(self) -> None:
         """Only finish what runs."""
         self.receive_no_more("draining")
-        self.end_polls()  # an open receive is the first to get what goes back now
+        # An open receive is the first to get what goes back now. It is asked again: one that is on
+        # its way to the other side does not wait there yet, and is not ended.
+        deadline = self._clock() + _END_POLLS_SECONDS
+        while self._can_end_polls() and self._clock() < deadline:
+            time.sleep(_END_POLLS_SECONDS / 20)
         self.dispatcher.quiet()
         self.acknowledger.quiet()
 
@@ -209,6 +217,10 @@ class Roles:
         """End the receives that wait, where the other side can do that."""
         for poller in self.pollers:
             poller.end_poll()
+
+    def _can_end_polls(self) -> bool:
+        can_end = [poller.lane.end_polls() for poller in self.pollers if poller.is_alive()]
+        return any(can_end)
 
     def running(self) -> list[Message]:
         """The messages whose jobs run now."""

@@ -15,8 +15,10 @@ A policy needs ``update_state`` and ``need_shutdown``. It may also have
 * ``seconds_left()``: when it would leave if nothing came any more, or None; no poll waits longer
   (asked by several threads, so it should only look),
 * ``note_busy()``: a slot is busy, or a receive brought something,
-* ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning; or
-* ``jobs_in_all()``: how many jobs may have started by now, asked again and again.
+* ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning.
+
+:class:`~sqsw.worker.tickets.Tickets` has ``jobs_in_all()``: how many jobs may have started by now.
+That is asked again and again, under the lock of the dispatcher: it may neither wait nor fail.
 """
 
 import logging

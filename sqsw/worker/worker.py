@@ -143,7 +143,7 @@ class Worker:
             timeout = min(_LOOK_SECONDS, left) if watch.end_polls() else left
             if watch.is_rationed:
                 timeout = min(_RATION_SECONDS, timeout)
-                self._start_what_may()
+                self._start_due()
             ends = [notice for notice in self._inbox.wait(timeout) if self._is_end(notice)]
         return ends[0]
 
@@ -154,14 +154,15 @@ class Worker:
             self._pulse_at = now + PULSE_SECONDS
             roles.dispatcher.look_at_slow_calls()
             self._events.publish(roles.vital_signs.pulse(roles.dispatcher, roles.heartbeat))
+            self._start_due()
             self._release_useless()
         return max(0.0, self._pulse_at - now)
 
-    def _start_what_may(self) -> None:
-        """Messages that waited for tickets: nobody else looks at them before others come."""
+    def _start_due(self) -> None:
+        """Nobody else looks at what waited, for tickets or in a list, before others come."""
         for lane in self._lanes:
             if self._roles.watch.room(lane) > 0:
-                self._roles.dispatcher.accept(lane, ())
+                self._roles.dispatcher.start_due(lane)
 
     def _release_useless(self) -> None:
         """Put back what waits though no more jobs may start, for two looks: others may run it."""
@@ -182,7 +183,7 @@ class Worker:
             self._be_quiet(notice)
         elif notice.verb == "drain":
             self._presses.note(notice)
-        if notice.verb == "force" or self._presses.are_two:
+        if self._forced_by is None and (notice.verb == "force" or self._presses.are_two):
             self._forced_by = notice
             self._roles.is_forced = True
         return notice.verb in ("drain", "force", "fail")

@@ -149,6 +149,18 @@ def test_a_list_waits_for_more_and_no_longer_than_it_may(queue: QueueClient) -> 
     assert reports[0].requests <= 20
 
 
+def test_a_list_that_is_gathered_runs_in_time_though_the_worker_is_quiet() -> None:
+    client = make_queue(MemorySession())
+    send(client, *"abc")
+    events, received = recorder(MessageReceived)
+    worker = Worker([lane(client=client, batch_size=25, max_wait=1)], WorkerSettings(), events)
+    with working(worker) as reports:
+        wait_until(lambda: len(received) == 3)
+        worker.quiet()
+        wait_until(lambda: counts(client) == (0, 0))
+    assert reports[0].done == 3
+
+
 def test_a_list_that_is_gathered_goes_back_when_the_worker_stops(queue: QueueClient) -> None:
     events, received = recorder(MessageReceived)
     made = lane(client=queue, batch_size=25, max_wait=300)

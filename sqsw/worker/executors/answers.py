@@ -43,7 +43,7 @@ class Answer(NamedTuple):
     @classmethod
     def of_raised(cls, error: BaseException, jobs: Sequence[object]) -> "Answer":
         """In the process: the call raised this."""
-        name = f"{type(error).__name__}"
+        name = type(error).__name__
         text = _told(lambda: f"{name}: {error}", name)
         trace = _told(lambda: "".join(traceback.format_exception(error)), text)
         names_jobs = isinstance(error, FailedJobs)

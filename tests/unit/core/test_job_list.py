@@ -40,6 +40,22 @@ def test_other_values_mean_nothing(returned: Any) -> None:
     assert all(after(lambda _: returned))
 
 
+class Array:
+    """Compares as arrays do: to something that is neither true nor false."""
+
+    __hash__ = None  # type: ignore[assignment]  # as arrays have it
+
+    def __eq__(self, other: object) -> "Array":  # type: ignore[override]  # as arrays do
+        return self
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+
+def test_arrays_name_no_jobs() -> None:
+    assert all(after(lambda jobs: [Array() for _ in jobs]))
+
+
 def test_a_list_that_names_strangers_too_fails_as_a_whole() -> None:
     assert not any(after(lambda jobs: [jobs[0], {"n": 99}]))
 

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 from sqsw.core.errors import QueueNotFound, SQSError
@@ -48,6 +49,12 @@ def test_a_queue_that_is_not_there_is_named_without_its_prefix(memory_env: SQSEn
     client.delete_queue()
     with pytest.raises(QueueNotFound, match="'nowhere'"):
         client.receive()
+
+
+def test_only_the_embedded_sqs_can_end_polls(memory_env: SQSEnv) -> None:
+    elsewhere = SQSEnv(boto3.Session("id", "secret", region_name="eu-west-1"))
+    assert memory_env.make_queue_client("jobs").end_polls() is True
+    assert elsewhere.make_queue_client("jobs").end_polls() is False
 
 
 def test_a_received_message_brings_everything(client: QueueClient) -> None:

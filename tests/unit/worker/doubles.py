@@ -76,8 +76,9 @@ class FakeClient:
         self.changes.append([(message.body, seconds) for message, seconds in changes])
         return self._answer()
 
-    def end_polls(self) -> None:
+    def end_polls(self) -> bool:
         self.polls_ended += 1
+        return True
 
     def _answer(self) -> list[EntryFailure]:
         answer = self.answers.pop(0) if self.answers else []

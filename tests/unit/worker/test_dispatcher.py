@@ -446,6 +446,21 @@ def test_a_list_is_gathered_and_goes_when_its_time_is_over() -> None:
     assert kit.dispatcher.gathering_seconds(kit.lane) is None
 
 
+def test_a_list_whose_time_is_over_goes_without_another_receive_but_not_in_between() -> None:
+    kit = Kit(lane(batch_size=3, max_wait=2))
+    kit.dispatcher.accept(kit.lane, [message("a")], True)
+    kit.clock.advance(2)
+    kit.dispatcher.start_due(kit.lane)
+    assert kit.running() == []
+    kit.clock.advance(-1)
+    kit.accept(message("b"))
+    kit.dispatcher.start_due(kit.lane)
+    assert kit.running() == []
+    kit.clock.advance(1)
+    kit.dispatcher.start_due(kit.lane)
+    assert kit.running() == ["a", "b"]
+
+
 def test_a_list_whose_time_is_over_goes_when_a_slot_is_free() -> None:
     kit = Kit(lane(batch_size=2, max_wait=2), slots=1)
     kit.accept(message("a"), message("b"), message("c"))

@@ -74,7 +74,7 @@ def test_quiet_lets_what_is_in_hand_end() -> None:
 
 
 class LongPolling(FakeClient):
-    """Its inbox at once; then a receive waits until polls are ended."""
+    """Its inbox at once; then a receive waits until polls are ended for the third time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,8 +87,11 @@ class LongPolling(FakeClient):
             assert self.ended.wait(60)
         return answer
 
-    def end_polls(self) -> None:
-        self.ended.set()
+    def end_polls(self) -> bool:
+        self.polls_ended += 1
+        if self.polls_ended == 3:
+            self.ended.set()
+        return True
 
 
 def test_no_receive_of_its_own_waits_for_what_it_puts_back(
@@ -132,6 +135,13 @@ def test_that_it_receives_no_more_is_told_at_once() -> None:
     worker.run()
     assert [pulse.ready for pulse in told[:2]] == [True, False]
     assert time.monotonic() - begun < PULSE_SECONDS
+
+
+def test_the_first_of_two_signals_that_force_an_end_is_its_reason() -> None:
+    worker = Worker([lane()])
+    worker._inbox.post("force", "SIGQUIT")
+    worker._inbox.post("slots", "SIGUSR1")
+    assert worker.run().stopped_by == "SIGQUIT"
 
 
 class Closed(io.StringIO):
