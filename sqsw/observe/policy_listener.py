@@ -20,6 +20,7 @@ from sqsw.core.events import (
     JobUnknown,
     Pulse,
     ReceiveDone,
+    WorkerStarted,
 )
 from sqsw.core.worker_report import reason_of
 
@@ -33,7 +34,7 @@ _ENDS = (JobDone, JobDropped, JobFailed, JobRetry, JobUnknown)
 
 
 class PolicyListener:
-    """Tells a policy of every job that ended, and of receives that brought nothing while none ran.
+    """Tells a policy of every job that ended, and that no queue had anything while none ran.
 
     Parameters
     ----------
@@ -48,17 +49,21 @@ class PolicyListener:
         self._policy: Any = policy if fresh is None else fresh()
         self._on_decided = on_decided
         self._decided = False
+        self._queues: set[str] = set()
         self._running: set[str] = set()
         self._in_hand: dict[int, int] = {}
         self._empty: Counter[str] = Counter()
 
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that matter."""
-        kinds = (JobStarted, ReceiveDone, Pulse, ChildExited, ChildEnded)
+        kinds = (WorkerStarted, JobStarted, ReceiveDone, Pulse, ChildExited, ChildEnded)
         events.subscribe(self, *_ENDS, *kinds)
 
     def __call__(self, event: Event) -> None:
         """Take note of an event, and ask the policy."""
+        if isinstance(event, WorkerStarted):
+            self._queues.update(event.queues)
+            return
         if isinstance(event, Pulse):
             self._in_hand[event.pid] = sum(event.in_hand.values())
             return
@@ -89,7 +94,8 @@ class PolicyListener:
                 self._busy()
                 return
             self._empty[event.queue_name] += 1
-            if self._empty[event.queue_name] >= _EMPTY_RECEIVES:
+            queues = self._queues | {event.queue_name}
+            if all(self._empty[name] >= _EMPTY_RECEIVES for name in queues):
                 self._policy.update_state(BatchProcessingResult(event.queue_name))
 
     def _busy(self) -> None:

@@ -15,6 +15,7 @@ from sqsw.core.events import (
     JobUnknown,
     Pulse,
     ReceiveDone,
+    WorkerStarted,
 )
 from sqsw.observe.policy_listener import PolicyListener
 from sqsw.shutdown_policies import AndShutdown, IdleShutdown, MaxTasksShutdown, OrShutdown
@@ -82,6 +83,17 @@ def test_one_empty_receive_after_a_job_says_nothing() -> None:
     events.publish(ReceiveDone("a", 0))  # it may have begun before the job gave something back
     assert decided == []
     events.publish(ReceiveDone("a", 0))
+    assert decided == ["until_idle"]
+
+
+def test_one_empty_queue_of_two_says_nothing() -> None:
+    events, decided = listening(IdleShutdown(0))
+    events.publish(WorkerStarted(("a", "b"), 8))
+    for _ in range(5):
+        events.publish(ReceiveDone("a", 0))
+    events.publish(ReceiveDone("b", 0))
+    assert decided == []
+    events.publish(ReceiveDone("b", 0))
     assert decided == ["until_idle"]
 
 
