@@ -38,6 +38,9 @@ class FakeCall:
             await answer
         return [SUCCEEDED]
 
+    def failed(self, error: BaseException) -> list[ProcessingResult]:
+        return [ProcessingResult(False, error=error)]
+
 
 class Ends:
     """Collects the ends of calls, and hands out what is to follow."""
@@ -168,16 +171,31 @@ def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
     assert not thread.is_alive()
 
 
-def test_without_more_threads_the_caller_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_more(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+def no_more(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
+
+def test_without_more_threads_the_caller_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[int] = []
     executor, ends = ThreadExecutor(), Ends()
     monkeypatch.setattr(threading.Thread, "start", no_more)
     executor.submit([FakeCall(lambda: ran.append(threading.get_ident()))], ends)
     monkeypatch.undo()
     assert ran == [threading.get_ident()]
+
+
+def test_a_loop_without_a_thread_takes_nothing_and_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor, ends, call = LoopExecutor(), Ends(), FakeCall(lambda: None)
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    with pytest.raises(RuntimeError, match="new thread"):
+        executor.submit([FakeCall(lambda: None)], ends)
+    monkeypatch.undo()
+    executor.submit([call], ends)
+    ends.wait(1)
+    executor.stop(soon())
+    assert ends.ended == [call]
 
 
 def test_calls_that_come_together_wake_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,6 +329,20 @@ def test_inline_runs_a_coroutine_inside_a_running_loop() -> None:
         return run_inline(FakeCall(job), coroutine=True)
 
     assert asyncio.run(main()) == [SUCCEEDED]
+
+
+def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results: list[ProcessingResult] = []
+
+    async def main() -> None:
+        monkeypatch.setattr(threading.Thread, "start", no_more)
+        executor = InlineExecutor(coroutines=True)
+        executor.submit([FakeCall(lambda: None)], lambda _, told: results.extend(told))
+
+    asyncio.run(main())
+    assert isinstance(results[0].error, RuntimeError)
 
 
 def test_ctrl_c_in_an_inline_job_goes_up() -> None:
