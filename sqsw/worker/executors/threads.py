@@ -42,6 +42,8 @@ class ThreadExecutor:
 
     def _submit(self, call: Runnable, on_done: OnDone) -> None:
         with self._lock:
+            if self._stopped:
+                return
             idle = self._idle > 0
             if idle:
                 self._idle -= 1
@@ -76,13 +78,17 @@ class ThreadExecutor:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self, work: _Work | None) -> None:
-        while work is not None:
+        # What was submitted just before the stop does not start after it.
+        while work is not None and not self._stopped:
             self._run(*work)
-            with self._lock:
-                if self._stopped:
-                    return
-                self._idle += 1
-            work = self._inbox.get()
+            work = self._next()
+
+    def _next(self) -> _Work | None:
+        with self._lock:
+            if self._stopped:
+                return None
+            self._idle += 1
+        return self._inbox.get()
 
     def _run(self, call: Runnable | None, on_done: OnDone) -> None:
         while call is not None:

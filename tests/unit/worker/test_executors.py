@@ -133,6 +133,32 @@ def test_the_verbs_of_an_executor(executor: Executor) -> None:
     assert our_threads() == []
 
 
+@pytest.mark.parametrize(
+    "make", [ThreadExecutor, LoopExecutor, lambda: LateExecutor(ThreadExecutor)]
+)
+def test_what_comes_after_the_stop_is_not_run(make: Callable[[], Executor]) -> None:
+    executor, ran = make(), list[str]()
+    executor.stop(0)
+    executor.submit([FakeCall(lambda: ran.append("too late"))], Ends())
+    assert our_threads() == []
+    assert ran == []
+
+
+def test_a_stop_while_its_thread_is_being_started_comes_before_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor, ran, start = ThreadExecutor(), list[str](), threading.Thread.start
+
+    def stop_first(thread: threading.Thread) -> None:
+        executor.stop(0)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", stop_first)
+    executor.submit([FakeCall(lambda: ran.append("too late"))], Ends())
+    wait_until(lambda: our_threads() == [])
+    assert ran == []
+
+
 def test_as_many_threads_as_calls_at_once_and_no_more() -> None:
     executor = ThreadExecutor()
     barrier = threading.Barrier(4)
@@ -269,7 +295,6 @@ def test_coroutines_that_still_run_are_cancelled_at_the_stop() -> None:
     assert started.wait(10)
     executor.stop(soon())
     assert cleaned == [True]
-    executor.submit([FakeCall(job)], ends)  # too late, and harmless
 
 
 def test_system_exit_in_a_side_task_leaves_the_loop_alive(
@@ -365,11 +390,11 @@ def test_an_executor_is_made_when_its_first_call_comes() -> None:
     late.start()
     late.quiet()
     late.cancel(FakeCall(lambda: None))
-    late.stop(0)
     assert made == []
     for name in "ab":
         late.submit([FakeCall(lambda name=name: ran.append(name))], lambda *_: None)  # type: ignore[misc]  # a lambda
     assert (len(made), ran) == (1, ["a", "b"])
+    late.stop(0)
 
 
 def test_jobs_of_a_late_executor_have_the_context_of_who_started_the_worker() -> None:
