@@ -210,6 +210,29 @@ def test_without_more_threads_the_caller_does_the_work(monkeypatch: pytest.Monke
     assert ran == [threading.get_ident()]
 
 
+def test_without_one_more_thread_a_call_waits_for_one_that_runs_and_has_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[tuple[str, int]] = []
+    go_on = threading.Event()
+
+    def job(name: str) -> FakeCall:
+        return FakeCall(lambda: ran.append((name, threading.get_ident())))
+
+    executor, ends = ThreadExecutor(), Ends(job("follows"))
+    executor.submit([FakeCall(lambda: go_on.wait(10))], ends)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more)
+        executor.submit([job("waits")], ends)
+    assert ran == []
+    go_on.set()
+    ends.wait(3)
+    (thread,) = executor._threads
+    assert ran == [("waits", thread.ident), ("follows", thread.ident)]
+    wait_until(lambda: executor._idle == 1)
+    executor.stop(soon())
+
+
 def test_a_loop_without_a_thread_takes_nothing_and_is_made_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
