@@ -179,13 +179,24 @@ class Dispatcher:
             ready.end(call, None)
         return None
 
-    def _launch(self, calls: Iterable[Call]) -> None:
-        by_kind: dict[Kind, list[Call]] = {}
-        for call in calls:
-            self._announce(call)
-            by_kind.setdefault(call.kind, []).append(call)
-        for kind, group in by_kind.items():
-            self._executors[kind].submit(group, self.done)
+    def _launch(self, calls: Sequence[Call]) -> None:
+        while calls:
+            by_kind: dict[Kind, list[Call]] = {}
+            for call in calls:
+                self._announce(call)
+                by_kind.setdefault(call.kind, []).append(call)
+            # What takes over the slots of those that could not start, which may fail as well.
+            calls = [call for kind, group in by_kind.items() for call in self._submit(kind, group)]
+
+    def _submit(self, kind: Kind, calls: Sequence[Call]) -> list[Call]:
+        """Hand over calls; those that follow them where that fails."""
+        try:
+            self._executors[kind].submit(calls, self.done)
+        except Exception as error:  # noqa: BLE001  # whatever it was, it is told of each job
+            logger.warning("jobs that could not start have failed: %s", error)
+            ends = [self._end(call, call.failed(error)) for call in calls]
+            return [following for following in ends if following is not None]
+        return []
 
     def _announce(self, call: Call) -> None:
         if self._events.wants(JobStarted):
@@ -196,6 +207,17 @@ class Dispatcher:
 
     def done(self, call: Call, results: list[ProcessingResult]) -> Call | None:
         """Judge a call that ended; a call for the same executor, if one takes over the slot."""
+        following = self._end(call, results)
+        if following is None:
+            return None
+        if following.kind == call.kind:
+            self._announce(following)
+            return following
+        self._launch([following])
+        return None
+
+    def _end(self, call: Call, results: list[ProcessingResult]) -> Call | None:
+        """Judge a call; the call that takes over its slot."""
         now = self._clock()
         behind: list[Call] = []
         with self._lock:
@@ -243,7 +265,7 @@ class Dispatcher:
             self._ready[call.lane.name].end(call, now - call.started_at)
 
     def _follow(self, call: Call) -> Call | None:
-        """The call that takes over the slot of this one, if it is for the same executor."""
+        """The call that takes over the slot of this one."""
         lane = call.lane
         ready = self._ready[lane.name]
         with self._lock:
@@ -251,13 +273,7 @@ class Dispatcher:
                 self._line_up(lane, self._gathering.take_due(lane.name, self._clock()))
             following = self._pick(ready)
             ready.credits.tell()
-        if following is None:
-            return None
-        self._announce(following)
-        if following.kind == call.kind:
-            return following
-        self._executors[following.kind].submit([following], self.done)
-        return None
+        return following
 
     def acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
         """The acknowledger has finished with these messages: they are out of hand."""

@@ -88,8 +88,9 @@ class Heartbeat:
         """Begin to beat."""
         if self._thread is None:
             self._ending = False
-            self._thread = threading.Thread(target=self._work, name="sqsw-heartbeat", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="sqsw-heartbeat", daemon=True)
+            thread.start()
+            self._thread = thread  # only one that runs can be waited for
 
     def quiet(self) -> None:
         """Nothing to do: what is in hand stays ours until the end."""

@@ -40,6 +40,9 @@ _MOST_RECEIVES = 4
 #: full receives in a row that call for a helper
 _FULL_IN_A_ROW = 2
 
+#: full receives until another helper is tried after one could not be started
+_FULL_WITHOUT_HELPER = 100
+
 #: seconds that a helper waits for messages; an idle lane has one long poll, and no more
 _HELPER_WAIT_SECONDS = 1
 
@@ -244,9 +247,15 @@ class Poller:
             if self.lane.batch_size > 1 or len(self._helpers) >= _MOST_RECEIVES - 1:
                 return
             name = f"sqsw-poll-{self.lane.name}-{len(self._helpers) + 2}"
-            helper = threading.Thread(target=self._help, name=name, daemon=True)
-            self._helpers.append(helper)
+        helper = threading.Thread(target=self._help, name=name, daemon=True)
+        try:
             helper.start()
+        except (RuntimeError, MemoryError) as error:
+            self._full = -_FULL_WITHOUT_HELPER
+            logger.warning("no more threads to receive from %s: %s", self.lane.name, error)
+            return
+        with self._lock:
+            self._helpers.append(helper)
         self._full = 0
 
     def _help(self) -> None:

@@ -1,5 +1,6 @@
 """The threads that tell SQS how jobs ended: how many there are, and which one looks when."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
@@ -7,6 +8,11 @@ from sqsw.core.contracts import Clock
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.worker.ack_lines import NEVER, Ack, AckLines
 from sqsw.worker.pace import Pace
+
+logger = logging.getLogger(__name__)
+
+#: seconds until another thread is tried after one could not be started
+_NO_THREAD_SECONDS = 5.0
 
 
 class Senders:
@@ -42,6 +48,7 @@ class Senders:
         self._clock = clock
         self._idle = 0
         self._next_look = self._last_due = NEVER
+        self._add_again_at = -NEVER
         self._hurry = False
         self._stopped = False
         self._threads: list[threading.Thread] = []
@@ -52,11 +59,33 @@ class Senders:
         return bool(self._threads)
 
     def add(self) -> None:
-        """Start one more."""
+        """Start one more, unless there are enough by now; those that run can do without.
+
+        Raises
+        ------
+        RuntimeError, MemoryError
+            There is no thread to be had, and none runs.
+        """
+        with self._changed:
+            error = self._add()
+        if error is not None:
+            logger.warning("no more threads to tell SQS how jobs ended: %s", error)
+
+    def _add(self) -> Exception | None:
+        """Under the lock: two that add at once must not add too many."""
+        if self._stopped or len(self._threads) >= self._most:
+            return None
         name = f"sqsw-ack-{len(self._threads) + 1}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            if not self._threads:
+                raise
+            self._add_again_at = self._clock() + _NO_THREAD_SECONDS
+            return error
         self._threads.append(thread)
-        thread.start()
+        return None
 
     def hurry(self) -> None:
         """Send at once from now on; called under the lock."""
@@ -84,7 +113,12 @@ class Senders:
         if not (urgent or length >= self._enough() or due < self._next_look):
             return False
         self._changed.notify()
-        return self._pace.calls_wait and not self._idle and 0 < len(self._threads) < self._most
+        return (
+            self._pace.calls_wait
+            and not self._idle
+            and 0 < len(self._threads) < self._most
+            and self._clock() >= self._add_again_at
+        )
 
     def _work(self) -> None:
         while (batch := self._next_batch()) is not None:

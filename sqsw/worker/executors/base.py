@@ -19,6 +19,7 @@ class Runnable(Protocol):
 
     def run(self) -> list[ProcessingResult]: ...
     async def run_async(self) -> list[ProcessingResult]: ...
+    def failed(self, error: BaseException) -> list[ProcessingResult]: ...
 
 
 #: Where the frames of the worker come from, which stand around those of a job.
@@ -36,7 +37,13 @@ class Executor(Protocol):
     def quiet(self) -> None: ...
 
     def submit(self, calls: Sequence[Any], on_done: OnDone) -> None:
-        """Run calls as soon as may be; never waits for them."""
+        """Run calls as soon as may be; never waits for them. None of them after ``stop``.
+
+        Raises
+        ------
+        Exception
+            What they need cannot be had, as a thread. None of them was taken.
+        """
         ...
 
     def cancel(self, call: Any) -> None:

@@ -28,7 +28,10 @@ class InlineExecutor:
     def _run(self, call: Runnable, on_done: OnDone) -> None:
         following: Runnable | None = call
         while following is not None:
-            results = run_inline(following, coroutine=self._coroutines)
+            try:
+                results = run_inline(following, coroutine=self._coroutines)
+            except Exception as error:  # noqa: BLE001  # no thread or loop to be had: told as its result
+                results = following.failed(error)
             for result in results:
                 if isinstance(result.error, KeyboardInterrupt):
                     raise result.error  # meant for who called, in this thread, and no failed job

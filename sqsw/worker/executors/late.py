@@ -14,6 +14,7 @@ class LateExecutor:
         self._make = make
         self._lock = threading.Lock()
         self._made: Executor | None = None
+        self._stopped = False
         self._context = contextvars.Context()
 
     def start(self) -> None:
@@ -28,9 +29,12 @@ class LateExecutor:
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
         """Run calls as soon as may be."""
         with self._lock:
+            if self._stopped:
+                return
             if self._made is None:
-                self._made = self._make()
-                self._context.run(self._made.start)
+                made = self._make()
+                self._context.run(made.start)
+                self._made = made
         self._made.submit(calls, on_done)
 
     def cancel(self, call: Runnable) -> None:
@@ -39,6 +43,8 @@ class LateExecutor:
             self._made.cancel(call)
 
     def stop(self, deadline: float) -> None:
-        """Pass it on."""
+        """Pass it on, and make nothing any more."""
+        with self._lock:
+            self._stopped = True
         if self._made is not None:
             self._made.stop(deadline)

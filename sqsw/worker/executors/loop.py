@@ -41,18 +41,24 @@ class LoopExecutor:
         with self._lock:
             if self._stopped:
                 return
+            loop = self._loop or self._begin_loop()
             self._inbox.extend((call, on_done) for call in calls)
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._work, args=(self._loop,), name="sqsw-loop", daemon=True
-                )
-                self._thread.start()
             # One wake-up for all that comes until the loop gets there, not one a call: each makes
             # the loop take the interpreter from the thread that has more to hand over.
             if not self._scheduled:
                 self._scheduled = True
-                self._loop.call_soon_threadsafe(self._take_in)
+                loop.call_soon_threadsafe(self._take_in)
+
+    def _begin_loop(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=self._work, args=(loop,), name="sqsw-loop", daemon=True)
+        try:
+            thread.start()
+        except BaseException:  # no thread to be had: another call may get one
+            loop.close()
+            raise
+        self._loop, self._thread = loop, thread
+        return loop
 
     def cancel(self, call: Runnable) -> None:
         """Cancel the coroutine of a call."""

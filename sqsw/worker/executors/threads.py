@@ -17,6 +17,8 @@ _Work = tuple[Runnable, OnDone]
 class ThreadExecutor:
     """Starts a thread when none is idle, so there are never more than calls at once.
 
+    Where no more can be started, calls wait in line for those that run.
+
     They are daemon threads: a job that never ends must not keep the interpreter from ending.
     """
 
@@ -42,23 +44,39 @@ class ThreadExecutor:
 
     def _submit(self, call: Runnable, on_done: OnDone) -> None:
         with self._lock:
-            idle = self._idle > 0
-            if idle:
-                self._idle -= 1
-        if idle:
-            self._inbox.put((call, on_done))
-            return
+            if self._stopped:
+                return
+            if self._idle > 0:
+                self._line_up(call, on_done)
+                return
         name = f"sqsw-job-{len(self._threads) + 1}"
         work = (call, on_done)
         thread = threading.Thread(target=self._work, args=(work,), name=name, daemon=True)
         try:
             thread.start()
-        except RuntimeError:
-            logger.warning("no more threads to be had: a job runs in the thread that received it")
-            self._run(call, on_done)
+        except (RuntimeError, MemoryError):  # no more threads to be had
+            self._submit_without_thread(call, on_done)
         else:
             with self._lock:
                 self._threads.append(thread)
+
+    def _submit_without_thread(self, call: Runnable, on_done: OnDone) -> None:
+        with self._lock:
+            if self._stopped:
+                return
+            waits = bool(self._threads)
+            if waits:
+                self._line_up(call, on_done)
+        if waits:
+            logger.warning("no more threads to be had: a job waits for the end of another")
+            return
+        logger.warning("no threads to be had: a job runs in the thread that received it")
+        self._run(call, on_done)
+
+    def _line_up(self, call: Runnable, on_done: OnDone) -> None:
+        # Below zero, threads owe calls: the next that become idle take these, and count for nobody.
+        self._idle -= 1
+        self._inbox.put((call, on_done))
 
     def cancel(self, call: Runnable) -> None:
         """A thread cannot be ended from outside: the job sees that its lease is lost."""
@@ -76,13 +94,17 @@ class ThreadExecutor:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self, work: _Work | None) -> None:
-        while work is not None:
+        # What was submitted just before the stop does not start after it.
+        while work is not None and not self._stopped:
             self._run(*work)
-            with self._lock:
-                if self._stopped:
-                    return
-                self._idle += 1
-            work = self._inbox.get()
+            work = self._next()
+
+    def _next(self) -> _Work | None:
+        with self._lock:
+            if self._stopped:
+                return None
+            self._idle += 1
+        return self._inbox.get()
 
     def _run(self, call: Runnable | None, on_done: OnDone) -> None:
         while call is not None:
@@ -92,4 +114,8 @@ class ThreadExecutor:
                 call = on_done(call, results)
             except BaseException:  # of a listener, say; this thread has to live on
                 logger.exception("the end of a job failed")
-                call = None
+                return
+            if call is not None and self._idle < 0:  # behind those that have waited for a thread
+                with self._lock:
+                    self._line_up(call, on_done)
+                return

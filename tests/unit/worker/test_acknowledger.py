@@ -363,6 +363,41 @@ def test_calls_that_wait_are_made_side_by_side() -> None:
     assert len(client.deletes) == 4
 
 
+def test_without_one_more_sender_those_that_run_send_all(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, pace = Hanging(), Pace()
+    pace.calls_wait = True
+    acknowledger = Acknowledger(
+        events=recorder()[0],
+        forget=lambda *_: None,
+        on_acknowledged=lambda *_: None,
+        on_batch=lambda *_: None,
+        pace=pace,
+    )
+
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    made = lane(client=client)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more)
+        with pytest.raises(RuntimeError):  # without any, a worker does not begin
+            acknowledger.start()
+    acknowledger.start()
+    wait_until(lambda: acknowledger._senders._idle == 1, 60, "the sender")
+    acknowledger.put(made, message("a"), None)
+    assert client.called.wait(60)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more)
+        acknowledger.put(made, message("b"), None)
+        acknowledger.put(made, message("c"), None)  # too early to try again
+    assert caplog.text.count("can't start new thread") == 1
+    client.go_on.set()
+    acknowledger.stop(time.monotonic() + 60)
+    assert client.deletes == [["a"], ["b", "c"]]
+
+
 def test_a_message_never_waits_longer_than_its_time() -> None:
     """However the senders share the watch: each message on its own, one after the other."""
     client = FakeClient()

@@ -153,6 +153,29 @@ def test_a_call_of_the_other_kind_goes_to_the_other_executor() -> None:
     assert [bodies(call.messages) for call in kit.loop.calls] == [["b"]]
 
 
+def test_what_an_executor_does_not_take_has_failed_and_the_next_has_its_slot(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    mixed, count = lane(), 500  # one after the other: one inside the other would be too deep
+    object.__setattr__(
+        mixed, "kind_of", lambda sent: "thread" if sent.body in ("first", "last") else "loop"
+    )
+    kit = Kit(mixed, slots=1)
+    monkeypatch.setattr(kit.loop, "submit", refuse)
+    middle = [str(number) for number in range(count)]
+    kit.accept(message("0"), *map(message, ["first", *middle[1:], "last"]))
+    assert kit.running() == ["first"]  # after one that failed as it arrived
+    assert kit.end("first") is None
+    assert kit.running() == ["last"]
+    assert kit.credits.running == 1
+    back = [("put", body, 7) for body in middle]
+    assert kit.diary == [back[0], ("put", "first", None), *back[1:]]
+    assert "can't start new thread" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("result", "event", "count"),
     [

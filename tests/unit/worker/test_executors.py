@@ -38,6 +38,9 @@ class FakeCall:
             await answer
         return [SUCCEEDED]
 
+    def failed(self, error: BaseException) -> list[ProcessingResult]:
+        return [ProcessingResult(False, error=error)]
+
 
 class Ends:
     """Collects the ends of calls, and hands out what is to follow."""
@@ -130,6 +133,32 @@ def test_the_verbs_of_an_executor(executor: Executor) -> None:
     assert our_threads() == []
 
 
+@pytest.mark.parametrize(
+    "make", [ThreadExecutor, LoopExecutor, lambda: LateExecutor(ThreadExecutor)]
+)
+def test_what_comes_after_the_stop_is_not_run(make: Callable[[], Executor]) -> None:
+    executor, ran = make(), list[str]()
+    executor.stop(0)
+    executor.submit([FakeCall(lambda: ran.append("too late"))], Ends())
+    assert our_threads() == []
+    assert ran == []
+
+
+def test_a_stop_while_its_thread_is_being_started_comes_before_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor, ran, start = ThreadExecutor(), list[str](), threading.Thread.start
+
+    def stop_first(thread: threading.Thread) -> None:
+        executor.stop(0)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", stop_first)
+    executor.submit([FakeCall(lambda: ran.append("too late"))], Ends())
+    wait_until(lambda: our_threads() == [])
+    assert ran == []
+
+
 def test_as_many_threads_as_calls_at_once_and_no_more() -> None:
     executor = ThreadExecutor()
     barrier = threading.Barrier(4)
@@ -168,16 +197,54 @@ def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
     assert not thread.is_alive()
 
 
-def test_without_more_threads_the_caller_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_more(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+def no_more(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
+
+def test_without_more_threads_the_caller_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[int] = []
     executor, ends = ThreadExecutor(), Ends()
     monkeypatch.setattr(threading.Thread, "start", no_more)
     executor.submit([FakeCall(lambda: ran.append(threading.get_ident()))], ends)
     monkeypatch.undo()
     assert ran == [threading.get_ident()]
+
+
+def test_without_one_more_thread_a_call_waits_for_one_that_runs_and_has_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[tuple[str, int]] = []
+    go_on = threading.Event()
+
+    def job(name: str) -> FakeCall:
+        return FakeCall(lambda: ran.append((name, threading.get_ident())))
+
+    executor, ends = ThreadExecutor(), Ends(job("follows"))
+    executor.submit([FakeCall(lambda: go_on.wait(10))], ends)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more)
+        executor.submit([job("waits")], ends)
+    assert ran == []
+    go_on.set()
+    ends.wait(3)
+    (thread,) = executor._threads
+    assert ran == [("waits", thread.ident), ("follows", thread.ident)]
+    wait_until(lambda: executor._idle == 1)
+    executor.stop(soon())
+
+
+def test_a_loop_without_a_thread_takes_nothing_and_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor, ends, call = LoopExecutor(), Ends(), FakeCall(lambda: None)
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    with pytest.raises(RuntimeError, match="new thread"):
+        executor.submit([FakeCall(lambda: None)], ends)
+    monkeypatch.undo()
+    executor.submit([call], ends)
+    ends.wait(1)
+    executor.stop(soon())
+    assert ends.ended == [call]
 
 
 def test_calls_that_come_together_wake_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +318,6 @@ def test_coroutines_that_still_run_are_cancelled_at_the_stop() -> None:
     assert started.wait(10)
     executor.stop(soon())
     assert cleaned == [True]
-    executor.submit([FakeCall(job)], ends)  # too late, and harmless
 
 
 def test_system_exit_in_a_side_task_leaves_the_loop_alive(
@@ -313,6 +379,20 @@ def test_inline_runs_a_coroutine_inside_a_running_loop() -> None:
     assert asyncio.run(main()) == [SUCCEEDED]
 
 
+def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results: list[ProcessingResult] = []
+
+    async def main() -> None:
+        monkeypatch.setattr(threading.Thread, "start", no_more)
+        executor = InlineExecutor(coroutines=True)
+        executor.submit([FakeCall(lambda: None)], lambda _, told: results.extend(told))
+
+    asyncio.run(main())
+    assert isinstance(results[0].error, RuntimeError)
+
+
 def test_ctrl_c_in_an_inline_job_goes_up() -> None:
     class Interrupted(FakeCall):
         def run(self) -> list[ProcessingResult]:
@@ -333,11 +413,11 @@ def test_an_executor_is_made_when_its_first_call_comes() -> None:
     late.start()
     late.quiet()
     late.cancel(FakeCall(lambda: None))
-    late.stop(0)
     assert made == []
     for name in "ab":
         late.submit([FakeCall(lambda name=name: ran.append(name))], lambda *_: None)  # type: ignore[misc]  # a lambda
     assert (len(made), ran) == (1, ["a", "b"])
+    late.stop(0)
 
 
 def test_jobs_of_a_late_executor_have_the_context_of_who_started_the_worker() -> None:

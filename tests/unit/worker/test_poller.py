@@ -311,6 +311,24 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
     assert not our_threads()
 
 
+def test_without_a_thread_for_a_helper_one_receives_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kit = Kit(slots=1000)
+    kit.pace.calls_wait = True
+    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit.client.inbox = [full() for _ in range(6)]
+    kit.poller._after_receive = lambda _: None if kit.client.inbox else kit.poller.quiet()
+
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    kit.poller._work()
+    assert kit.pauses == []
+    assert caplog.text.count("can't start new thread") == 1
+
+
 def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
     kit = Kit()
     kit.pace.calls_wait = True

@@ -58,6 +58,23 @@ def test_an_error_in_the_main_thread_stops_everything_and_goes_up() -> None:
     assert our_threads() == []
 
 
+@pytest.mark.parametrize("name", ["sqsw-heartbeat", "sqsw-ack-1", "sqsw-poll-emails"])
+def test_a_worker_without_its_threads_says_so_and_leaves_nothing_behind(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    with pytest.raises(RuntimeError, match="new thread"):
+        Worker([lane()]).run()
+    assert our_threads() == []
+
+
 def test_quiet_lets_what_is_in_hand_end() -> None:
     client = FakeClient()
     client.inbox = [[message("a")]]
