@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+import time
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 #: seconds that a process may take to say where it is, and between two parts of that
 _STACK_SECONDS, _PART_SECONDS = 0.5, 0.02
+
+#: seconds between two looks whether a process that has not answered is there
+_LOOK_SECONDS = 1.0
 
 
 class ProcessExecutor(ThreadExecutor):
@@ -111,7 +115,7 @@ class ProcessExecutor(ThreadExecutor):
 
 
 class _PoolProcess:
-    """One process and the pipe to it; the end of the pipe is its end."""
+    """One process and the pipe to it, which may outlive it in what its job has forked."""
 
     def __init__(self, load: Load | None, module: str) -> None:
         context: Any = multiprocessing.get_context("spawn")
@@ -143,7 +147,7 @@ class _PoolProcess:
 
     def _answer(self, limit: float | None) -> Answer:
         try:
-            if not self._connection.poll(limit):
+            if not self._has_answer(limit):
                 self.kill()
                 raise JobTimeout(
                     f"the job ran longer than its time limit of {limit:g} seconds",
@@ -153,6 +157,16 @@ class _PoolProcess:
         except (EOFError, OSError) as error:
             raise self._gone() from error
         return answer
+
+    def _has_answer(self, limit: float | None) -> bool:
+        """Wait for an answer, or the end of the process; whether it came within the limit."""
+        end = float("inf") if limit is None else time.monotonic() + limit
+        while not self._connection.poll(max(0.0, min(_LOOK_SECONDS, end - time.monotonic()))):
+            if not self.is_alive and not self._connection.poll(0):
+                raise EOFError
+            if time.monotonic() >= end:
+                return False
+        return True
 
     def _gone(self) -> SQSError:
         self._process.join(1.0)
