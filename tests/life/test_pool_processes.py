@@ -249,6 +249,7 @@ def test_a_process_that_died_while_it_was_idle_costs_no_try() -> None:
         assert executor.call(call) == first
         os.kill(int(str(first)), signal.SIGKILL)
         os.waitid(os.P_PID, int(str(first)), os.WEXITED | os.WNOWAIT)
+        assert executor._free[0].stack() == f"  in process {first}, which has ended\n"
         assert executor.call(call) not in (first, os.getpid())
     finally:
         executor.stop(0)

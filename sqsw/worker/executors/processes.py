@@ -179,16 +179,18 @@ class _PoolProcess:
     def stack(self) -> str:
         """Where it is, by its own account."""
         pid = self._process.pid or 0
+        if not self.is_alive:
+            return f"  in process {pid}, which has ended\n"
         if not self._is_ready:
             return f"  in process {pid}, which loads the app\n"
         while self._stacks.poll(0) and self._read_stacks():
             pass  # what somebody else has asked for
-        if self._process.exitcode is None:
-            os.kill(pid, SHOW)
+        os.kill(pid, SHOW)
         told, wait_seconds = b"", _STACK_SECONDS
         while self._stacks.poll(wait_seconds) and (part := self._read_stacks()):
             told, wait_seconds = told + part, _PART_SECONDS
-        return f"  in process {pid}:\n{told.decode(errors='replace')}"
+        where = f":\n{told.decode(errors='replace')}" if told else ", which does not answer\n"
+        return f"  in process {pid}{where}"
 
     def _read_stacks(self) -> bytes:
         return os.read(self._stacks.fileno(), 1 << 16)
