@@ -277,3 +277,20 @@ def test_the_end_of_a_process_is_seen_while_what_it_forked_lives_on(tmp_path: Pa
     finally:
         os.kill(int(fork.read_text()), signal.SIGKILL)
         executor.stop(0)
+
+
+def fork_and_return() -> str:
+    pid = os.fork()
+    if not pid:
+        return "the child"
+    os.waitpid(pid, 0)
+    return "the job"
+
+
+def test_what_a_job_forks_does_not_answer_in_its_place() -> None:
+    executor = ProcessExecutor()
+    names = ("jobs", "fork", __name__, fork_and_return.__name__)
+    try:
+        assert executor.call(FunctionCall(*names, (), {}, None)) == "the job"
+    finally:
+        executor.stop(0)
