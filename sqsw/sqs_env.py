@@ -338,6 +338,8 @@ class SQSEnv:
         SettingsError
             The name was used with another class, policy or ``accept`` before.
         """
+        # Not the member of an enum: the name also goes where the app is not, as to a supervisor.
+        queue_name = str.__str__(queue_name)
         with self._lock.here:
             known = self.queues.get(queue_name)
             if known is None:

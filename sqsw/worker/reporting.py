@@ -18,6 +18,7 @@ from dataclasses import fields
 from multiprocessing.connection import Connection
 from typing import Any
 
+from sqsw.core import errors
 from sqsw.core.errors import SQSError
 from sqsw.core.events import BatchFinished, Event, MessageEvent
 from sqsw.core.message import Message
@@ -187,19 +188,20 @@ def _events(frame: bytes) -> Iterator[Event]:
 
 
 def _told(error: BaseException) -> BaseException:
-    # Only our own errors are sure to exist in the supervisor, and to be rebuilt there.
-    if type(error).__module__ == SQSError.__module__ and _can_travel(error):
-        return error
-    return OtherError(described(error))
-
-
-def _can_travel(error: BaseException) -> bool:
-    # A job may raise one of ours with anything in it.
-    try:
-        pickle.dumps(error)
-    except Exception:  # noqa: BLE001  # its text is told instead
-        return False
-    return all(isinstance(argument, str) for argument in error.args)
+    # Only our own errors are sure to exist in the supervisor. A job may raise one with anything in
+    # it, which the supervisor could not read, or would load the app for: so only texts travel.
+    kind, state = type(error), dict(vars(error))
+    state.pop("__notes__", None)  # those of ours are made again
+    texts = (*error.args, *state, *state.values())
+    are_plain = all(text is None or type(text) is str for text in texts)
+    is_known = vars(errors).get(kind.__name__) is kind
+    if not (isinstance(error, SQSError) and is_known and are_plain):
+        return OtherError(described(error))
+    told = type(error).__new__(type(error))
+    words = {word: state.get(word) for word in ("why", "next", "code")}
+    SQSError.__init__(told, str(error), **words)
+    vars(told).update(state)
+    return told
 
 
 def _write(descriptor: int, data: bytes) -> None:

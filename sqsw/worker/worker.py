@@ -98,9 +98,8 @@ class Worker:
                     f"running for {now - call.started_at:.1f}s, "
                     f"lease left {message.lease.expires_at - now:.1f}s\n"
                 )
-            lines.append(stack_of(call))
-            if pool is not None:
-                lines.append(pool.stack_of(call))
+            # While a process has the job, the thread of the call does nothing but wait for it.
+            lines.append((pool and pool.stack_of(call)) or stack_of(call))
         which = f"process {os.getpid()}:\n" if is_child() else ""
         return which + ("".join(lines) or "no slot is busy\n")
 

@@ -1,9 +1,11 @@
 """Jobs in processes of the pool: what they raise or name arrives, whatever hinders it."""
 
+import ctypes
 import json
 import os
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -11,7 +13,10 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sqsw.batching import BatchMessages
+from sqsw.core.errors import SQSError
 from sqsw.core.events import EventBus, JobDone, JobFailed
 from sqsw.core.job_host import FunctionCall
 from sqsw.core.results import FailedJobs
@@ -244,6 +249,48 @@ def test_a_process_that_died_while_it_was_idle_costs_no_try() -> None:
         assert executor.call(call) == first
         os.kill(int(str(first)), signal.SIGKILL)
         os.waitid(os.P_PID, int(str(first)), os.WEXITED | os.WNOWAIT)
+        assert executor._free[0].stack() == f"  in process {first}, which has ended\n"
         assert executor.call(call) not in (first, os.getpid())
+    finally:
+        executor.stop(0)
+
+
+def fork_and_die(path: str) -> None:
+    """Its child, of which Python does not know, lives on and keeps the pipe open."""
+    pid = ctypes.PyDLL(None).fork()
+    if not pid:
+        time.sleep(30)
+        os._exit(0)
+    Path(path).write_text(str(pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_end_of_a_process_is_seen_while_what_it_forked_lives_on(tmp_path: Path) -> None:
+    executor, fork = ProcessExecutor(), tmp_path / "pid"
+    names = ("jobs", "die", __name__, fork_and_die.__name__)
+    begin = time.monotonic()
+    try:
+        with pytest.raises(SQSError, match="ended before the job did") as raised:
+            executor.call(FunctionCall(*names, (), {"path": str(fork)}, None))
+        assert time.monotonic() - begin < 25
+        assert raised.value.why == "its exit code is -9"
+    finally:
+        os.kill(int(fork.read_text()), signal.SIGKILL)
+        executor.stop(0)
+
+
+def fork_and_return() -> str:
+    pid = os.fork()
+    if not pid:
+        return "the child"
+    os.waitpid(pid, 0)
+    return "the job"
+
+
+def test_what_a_job_forks_does_not_answer_in_its_place() -> None:
+    executor = ProcessExecutor()
+    names = ("jobs", "fork", __name__, fork_and_return.__name__)
+    try:
+        assert executor.call(FunctionCall(*names, (), {}, None)) == "the job"
     finally:
         executor.stop(0)

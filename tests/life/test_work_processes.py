@@ -406,6 +406,7 @@ def test_sigusr1_shows_where_processes_of_the_pool_are(work: Work) -> None:
     wait_until(lambda: log.read_text().count(" in cpu\n") == 1)
     work.running.send_signal(signal.SIGUSR1)
     wait_until(lambda: log.read_text().count(" in cpu\n") == 2)
+    assert "selectors.py" not in log.read_text()  # how the worker waits for the process
     assert is_running(pool)
     work.running.terminate()
     work.end(5)

@@ -42,6 +42,8 @@ def serve_calls(connection: Connection, stacks: Connection, load: Load | None, m
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP):
         # The worker decides; what is sent to all processes is not for this one.
         signal.signal(number, signal.SIG_IGN)
+    # What a job forks is not to answer in its place, nor to keep the pipe open.
+    os.register_at_fork(after_in_child=connection.close)
     calls: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, calls), daemon=True).start()
     try:

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+import time
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 #: seconds that a process may take to say where it is, and between two parts of that
 _STACK_SECONDS, _PART_SECONDS = 0.5, 0.02
+
+#: seconds between two looks whether a process that has not answered is there
+_LOOK_SECONDS = 1.0
 
 
 class ProcessExecutor(ThreadExecutor):
@@ -111,7 +115,7 @@ class ProcessExecutor(ThreadExecutor):
 
 
 class _PoolProcess:
-    """One process and the pipe to it; the end of the pipe is its end."""
+    """One process and the pipe to it, which may outlive it in what its job has forked."""
 
     def __init__(self, load: Load | None, module: str) -> None:
         context: Any = multiprocessing.get_context("spawn")
@@ -143,7 +147,7 @@ class _PoolProcess:
 
     def _answer(self, limit: float | None) -> Answer:
         try:
-            if not self._connection.poll(limit):
+            if not self._has_answer(limit):
                 self.kill()
                 raise JobTimeout(
                     f"the job ran longer than its time limit of {limit:g} seconds",
@@ -153,6 +157,16 @@ class _PoolProcess:
         except (EOFError, OSError) as error:
             raise self._gone() from error
         return answer
+
+    def _has_answer(self, limit: float | None) -> bool:
+        """Wait for an answer, or the end of the process; whether it came within the limit."""
+        end = float("inf") if limit is None else time.monotonic() + limit
+        while not self._connection.poll(max(0.0, min(_LOOK_SECONDS, end - time.monotonic()))):
+            if not self.is_alive and not self._connection.poll(0):
+                raise EOFError
+            if time.monotonic() >= end:
+                return False
+        return True
 
     def _gone(self) -> SQSError:
         self._process.join(1.0)
@@ -165,16 +179,18 @@ class _PoolProcess:
     def stack(self) -> str:
         """Where it is, by its own account."""
         pid = self._process.pid or 0
+        if not self.is_alive:
+            return f"  in process {pid}, which has ended\n"
         if not self._is_ready:
             return f"  in process {pid}, which loads the app\n"
         while self._stacks.poll(0) and self._read_stacks():
             pass  # what somebody else has asked for
-        if self._process.exitcode is None:
-            os.kill(pid, SHOW)
+        os.kill(pid, SHOW)
         told, wait_seconds = b"", _STACK_SECONDS
         while self._stacks.poll(wait_seconds) and (part := self._read_stacks()):
             told, wait_seconds = told + part, _PART_SECONDS
-        return f"  in process {pid}:\n{told.decode(errors='replace')}"
+        where = f":\n{told.decode(errors='replace')}" if told else ", which does not answer\n"
+        return f"  in process {pid}{where}"
 
     def _read_stacks(self) -> bytes:
         return os.read(self._stacks.fileno(), 1 << 16)

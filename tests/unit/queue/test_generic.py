@@ -1,6 +1,7 @@
 """The receive side that all queues share."""
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqsw.batching import BatchMessages
 from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw.core.events import Event, QueueWarning, WorkerStopped
 from sqsw.core.settings import MIN_LEASE_SECONDS, WorkerSettings
+from sqsw.memory_sqs import MemorySession
 from sqsw.queue.job_queue import JobQueue
 from sqsw.shutdown_policies import ASAP_SHUTDOWN, IdleShutdown
 from sqsw.sqs_env import SQSEnv
@@ -20,6 +22,19 @@ def test_a_maker_gives_arguments_ahead(memory_env: SQSEnv) -> None:
     assert made.accept == ["pickle"]
     assert repr(made) == "<JobQueue jobs>"
     assert made.get_sqs_queue_name() == "jobs"
+
+
+class Names(str, Enum):  # noqa: UP042  # tells its text otherwise than a StrEnum does
+    """Names of queues, as apps keep them."""
+
+    EMAILS = "emails"
+
+
+def test_the_name_of_a_queue_is_plain_text_and_no_enum() -> None:
+    env = SQSEnv(MemorySession(), queue_prefix="test-")
+    queue = env.queue(Names.EMAILS)
+    assert (type(queue.name), queue.get_sqs_queue_name()) == (str, "test-emails")
+    assert [type(name) for name in env.queues] == [str]
 
 
 @pytest.mark.parametrize(("wanted", "got"), [(1, 1), (10, 10), (25, 25), (100, 33)])

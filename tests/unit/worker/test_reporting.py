@@ -3,13 +3,15 @@
 import multiprocessing
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from multiprocessing.connection import Connection
 
 import pytest
 
 from sqsw.core.batch_result import BatchProcessingResult
-from sqsw.core.errors import AccessDenied, QueueNotFound
+from sqsw.core.errors import AccessDenied, AppLoadError, Busy, QueueNotFound, SQSBatchError
 from sqsw.core.events import (
     BatchFinished,
     Event,
@@ -110,6 +112,45 @@ def test_an_event_that_cannot_be_told_silences_no_other(
     tell(JobDone(message(), None, 0.5))
     collected(reports, lambda told: len(told) == 1)
     tell.close()
+
+
+class Gone(StrEnum):
+    """Codes of an app, which the supervisor does not have."""
+
+    SOLD = "sold"
+
+
+def test_only_texts_of_an_error_are_told(
+    pipe: tuple[Reports, Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports, writer = pipe
+    tell = Reporter(writer)
+    noted, odd = AppLoadError("later", meant="app"), Busy("odd")
+    noted.__notes__ = [Gone.SOLD]
+    odd.answer = Odd(1, 2)  # type: ignore[attr-defined]  # by a middleware of an app
+    for error in (
+        Busy("no", code=Gone.SOLD),
+        Busy("no", why=Odd(1, 2)),  # type: ignore[arg-type]  # raised by a job
+        Busy(Gone.SOLD),
+        SQSBatchError("some", [{"Id": Gone.SOLD}]),
+        odd,
+        noted,
+    ):
+        tell(JobFailed(message(), "send", 0.5, error, 7))
+    tell.close()
+    monkeypatch.delattr(sys.modules[__name__], "Gone")
+    monkeypatch.delattr(sys.modules[__name__], "Odd")
+    told = [event.error for event in reports.read() if isinstance(event, JobFailed)]
+    assert [(type(error), str(error)) for error in told] == [
+        (OtherError, "Busy: no"),
+        (OtherError, "Busy: no"),
+        (OtherError, "Busy: sold"),
+        (OtherError, "SQSBatchError: some"),
+        (OtherError, "Busy: odd"),
+        (AppLoadError, "later"),
+    ]
+    assert isinstance(told[-1], AppLoadError) and told[-1].meant == "app"
+    assert told[-1].__notes__ == ["  next: sqsw work app"]
 
 
 def test_what_cannot_be_read_stops_no_supervisor(
