@@ -12,6 +12,7 @@ import os
 import pickle
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -185,7 +186,8 @@ class _PoolProcess:
             return f"  in process {pid}, which loads the app\n"
         while self._stacks.poll(0) and self._read_stacks():
             pass  # what somebody else has asked for
-        os.kill(pid, SHOW)
+        with suppress(ProcessLookupError):  # it has ended just now
+            os.kill(pid, SHOW)
         told, wait_seconds = b"", _STACK_SECONDS
         while self._stacks.poll(wait_seconds) and (part := self._read_stacks()):
             told, wait_seconds = told + part, _PART_SECONDS
