@@ -200,6 +200,18 @@ def test_a_variable_that_names_nothing_is_told_where_it_is_near_to_one(
     assert "  next: did you mean SQSW_WORK_CONCURRENCY?\n" in err
 
 
+def test_options_of_every_command_have_no_variable_of_a_daemon(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqsw("create-queue emails")
+    for name in ("VERSION", "HELP", "JSON", "LOCAL"):
+        monkeypatch.setenv(f"SQSW_WORK_{name}", str(home / "other.db"))
+    ran = sqsw("work myapp.tasks:env -Q emails --until-idle 0 --log-format console")
+    assert (ran.code, ran.out) == (0, "")
+    assert f"  sqs      local file {home / 'local.db'}\n" in ran.err
+    assert "SQSW_WORK_VERSION?" not in ran.err
+
+
 def test_no_variable_that_is_read_or_documented_is_unknown(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
