@@ -170,8 +170,12 @@ def test_relative_paths_begin_at_the_file(sqsw: Sqsw, home: Path, tmp_path: Path
     assert not (below / "work.lock").exists()
 
 
-def test_a_section_for_a_queue_without_jobs_is_told_at_the_start(sqsw: Sqsw, home: Path) -> None:
-    (home / "sqsw.toml").write_text("[queues.emials]\nweight = 3\n[queues.slow]\nweight = 2\n")
+def test_a_section_for_a_queue_without_jobs_is_told_where_it_is_near_to_one(
+    sqsw: Sqsw, home: Path
+) -> None:
+    # Of others: reports, slowly (slow has its own), and the dead letters of emails.
+    names = ("emials", "slow", "slowly", "reports", "emails_dead")
+    (home / "sqsw.toml").write_text("".join(f"[queues.{name}]\nweight = 3\n" for name in names))
     sqsw("create-queue emails")
     ran = sqsw("work myapp.tasks:env -Q emails --until-idle 0 --log-format console")
     assert ran.code == 0, ran.err
