@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from sqsw.sqs_manage.message_view import view_message
+from sqsw_cli.main import cli
 from tests.unit.cli.conftest import Sqsw, write_plugin
 
 TYPED = """
@@ -29,6 +31,10 @@ def build(
 
 @env.processor("typed", "unknown")
 def unknown(n: int, thing: Thing = None): ...
+
+
+@env.processor("typed", "open")
+def takes_more(flag: bool = False, **options: int) -> None: ...
 """
 
 
@@ -133,3 +139,15 @@ def test_what_completion_remembers_is_advice(
             assert sqsw(f"send emails {words} {option}").err == ""
     for words in ("send_email to=a subject=b", "something_new to=a"):
         assert sqsw(f"send emails {words}").err == ""
+
+
+def test_what_takes_any_argument_knows_no_slip(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    sqsw("inspect --tasks --app myapp.typed:env")
+    assert sqsw("send typed open flags=1").err == ""
+    assert "knows no job 'opne'" in sqsw("send typed opne").err
+    completion = ShellComplete(cli, {}, "sqsw", "_SQSW_COMPLETE")
+    offered = completion.get_completions(["send", "typed", "open"], "")
+    assert [item.value for item in offered] == ["flag="]
