@@ -13,6 +13,7 @@ from botocore.hooks import HierarchicalEmitter
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.memory_sqs import MemorySession
+from sqsw.sqs_env import SQSEnv
 from sqsw.transport.client import ClientSource
 
 
@@ -126,6 +127,8 @@ def test_a_password_that_ends_the_address_is_refused_and_not_told(sign: str) -> 
         with pytest.raises(SettingsError, match="'localhost:9324' is no URL") as caught:
             address = f"http://ann:{password}@localhost:9324"
             _ = ClientSource(None, endpoint_url=address, region="x").client
+        with pytest.raises(SettingsError, match="'localhost:9324' is no URL"):
+            SQSEnv(endpoint_url=address).location()
         assert not {"se", "12", "cret"} & set(re.findall(r"\w+", str(caught.value)))
 
 
