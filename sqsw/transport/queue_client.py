@@ -102,7 +102,8 @@ class QueueClient:
                 return url_by_name(client, self.sqs_name)
         except QueueNotFound as error:
             meant = nearest(self.name, (name for name in self._known() if name != self.name))
-            raise with_place(error, self.name, self._clients.session, meant) from error.__cause__
+            by_arn, session = self.arn is not None, self._clients.session
+            raise with_place(error, self.name, session, meant, by_arn=by_arn) from error.__cause__
 
     def send(self, entry: Entry) -> dict[str, Any]:
         """Send one message; the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""
