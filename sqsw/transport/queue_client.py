@@ -46,6 +46,8 @@ class QueueClient:
     ----------
     is_fifo :
         Whether this is a FIFO queue.
+    whole_name :
+        The URL or the ARN that it was named by; None where that was its name.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class QueueClient:
         self.is_fifo = is_fifo(sqs_name)
         # It is told in reports and errors; the request goes to the address of the client.
         self._url = None if url is None else without_password(url)
+        self.whole_name = arn or self._url
         self._known = known
         self._url_lock = ProcessLock()
 
