@@ -202,6 +202,7 @@ def test_a_variable_that_names_nothing_is_told_where_it_is_near_to_one(
         err = sqsw(words).err
         assert re.findall(r"warning: the variable SQSW_(\w+) is set", err) == named
     assert "  next: did you mean SQSW_WORK_CONCURRENCY?\n" in err
+    assert sqsw("inspect --quiet").err == ""
 
 
 def test_options_of_every_command_have_no_variable_of_a_daemon(
