@@ -15,8 +15,8 @@ _RANGE = re.compile(r"(\S+) is not in the range (?:(-?\d+)<=)?x(?:<=|>=)(-?\d+)"
 _NO_NUMBER = re.compile(r"is not a valid integer( range)?$")
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
 
-#: how alike an option is, from 0 to 1, where it is meant and not an argument of a job: --delya (0.9)
-#: is, --body (0.6) is not
+#: how alike an option is, from 0 to 1, where it is meant and no argument of a job: --delya (0.9),
+#: not --body (0.6)
 _VERY_NEAR = 0.8
 
 _Parts = tuple[str, str | None, str | None]
