@@ -70,8 +70,11 @@ def test_dead_letter_queues_are_known_by_their_name(name: str) -> None:
         *((region, False) for region in ("eu-west-1", "cn-north-1", "us-iso-east-1")),
     ],
 )
-def test_aws_is_known_by_every_name_that_botocore_calls_it(region: str, dual_stack: bool) -> None:
-    config = Config(use_dualstack_endpoint=dual_stack, ignore_configured_endpoint_urls=True)
+def test_aws_is_known_by_every_name_that_botocore_calls_it(
+    monkeypatch: pytest.MonkeyPatch, region: str, dual_stack: bool
+) -> None:
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    config = Config(use_dualstack_endpoint=dual_stack)
     client = botocore.session.get_session().create_client("sqs", region, config=config)
     assert is_aws_endpoint(client.meta.endpoint_url)
 
