@@ -27,6 +27,7 @@ from sqsw.queue.raw_queue import RawProcessor, RawQueue
 from sqsw.queue.registrations import Registration as Registration
 from sqsw.queue.registrations import registrations_of, take_away
 from sqsw.shutdown_policies import NeverShutdown
+from sqsw.transport.addresses import check_address
 from sqsw.transport.client import ClientSource
 from sqsw.transport.names import QueueRef, name_of_url
 from sqsw.transport.queue_client import QueueClient
@@ -204,7 +205,13 @@ class SQSEnv:
             queue.forget_client()
 
     def location(self) -> str:
-        """Where the queues are, for people; without asking anybody."""
+        """Where the queues are, for people; without asking anybody.
+
+        Raises
+        ------
+        SettingsError
+            The endpoint is no URL, so that a password in it could be told.
+        """
         session = self.clients.session
         place = getattr(session, "location", None)
         if isinstance(place, str):
@@ -213,6 +220,7 @@ class SQSEnv:
             os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
         )
         if endpoint:
+            check_address(endpoint)
             return without_password(endpoint)
         return str(self.sqs_client.meta.region_name)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqsw.core.events import QueueWarning, WorkerStarted
 from sqsw.core.settings import QueueShare, WorkerSettings
-from sqsw.core.wording import format_duration, nearest, without_password
+from sqsw.core.wording import format_duration, without_password
 from sqsw.observe.logs import LogListener
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.logs import logs_as_json
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
 
 logger = logging.getLogger("sqsw.worker")
+
+#: how alike two names are, from 0 to 1, where one is a slip: emails_dead (0.7) is no slip of emails
+_VERY_NEAR = 0.8
 
 
 class WorkerLog(LogListener):
@@ -81,19 +84,25 @@ def announce(
 def _unused_sections(
     invocation: Invocation, env: "SQSEnv", shares: Sequence[QueueShare]
 ) -> Iterator[QueueWarning]:
-    """Sections of the file for queues that nobody works, here or with another ``--queue``."""
+    """Sections of the file whose queue is most likely a slip.
+
+    Another app may share the file, and plugins may be left out: a name that is not very near to
+    one of a queue without a section is theirs.
+    """
     config = invocation.config
-    if config is None:
+    if config is None or not config.queues:
         return
+    from difflib import get_close_matches  # here: most workers have no use for it
+
     registered = {registration.queue_name for registration in env.registrations()}
     known = registered | {share.queue_name for share in shares}
-    for name in config.queues:
-        if name not in known:
-            meant = nearest(name, known)
+    without_section = known - set(config.queues)
+    for name in sorted(set(config.queues) - known):
+        for meant in get_close_matches(name, without_section, n=1, cutoff=_VERY_NEAR):
             yield QueueWarning(
                 name,
                 f"{config.place('queues', name)} is for a queue without jobs, and has no effect",
-                f"did you mean {meant!r}?" if meant else "take it out, or register its jobs",
+                f"did you mean {meant!r}?",
             )
 
 

@@ -114,8 +114,8 @@ class Command(WithGlobals):
     def invoke(self, ctx: click.Context) -> Any:
         invocation = ctx.ensure_object(Invocation)
         for name, meant in misspelt_variables(ctx):
-            invocation.printer.warn(
-                f"the variable {name} is set and means nothing",
+            invocation.printer.advise(
+                f"the variable {name} is set, and sqsw knows none of this name",
                 next=f"did you mean {meant}?",
             )
         return super().invoke(ctx)

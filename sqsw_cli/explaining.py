@@ -53,16 +53,24 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
         return error
     name = found.group(1)
     try:
-        meant = nearest(name, env.get_all_known_queues())
+        there = set(env.get_all_known_queues())
     except SQSError:  # not allowed to list: then without a suggestion
-        meant = None
+        there = set()
+    if name in there:
+        return QueueNotFound(
+            f"no queue named {name!r} where it was looked for",
+            why="one of this name is in the account in use, and a URL may name another account "
+            "[QueueDoesNotExist]",
+            next=f"if that one is meant, name it alone: {name}",
+            code=error.code,
+        )
     sent = env.get_sqs_queue_name(name)
     can_be = _QUEUE_NAME.fullmatch(sent) is not None
     return QueueNotFound(
         f"no queue named {name!r} in {place_without_queues(env)}",
         why=f"the name sent was {sent!r}{'' if can_be else ', which no queue can have'} "
         "[QueueDoesNotExist]",
-        next=_instead_of(name, meant, env, can_be=can_be),
+        next=_instead_of(name, nearest(name, there), env, can_be=can_be),
         code=error.code,
     )
 

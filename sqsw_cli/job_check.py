@@ -96,13 +96,15 @@ def _known_to_no_plugin(error: TaskNotFound) -> TaskNotFound:
 
 def _advise_from_memory(printer: Printer, queue: str, job: str, arguments: Iterable[str]) -> None:
     """Say what looks like a slip beside what completion remembers, which may be out of date."""
-    from sqsw_cli.completing.jobs import remembered_jobs
+    from sqsw_cli.completing.jobs import ANY, remembered_jobs
 
     jobs = remembered_jobs(queue)
     if not jobs:
         return
     if job not in jobs:
         slips = [("job", job, nearest(job, jobs))]
+    elif ANY in jobs[job]:
+        return
     else:
         free = [name for name in jobs[job] if name not in arguments]
         slips = [

@@ -44,13 +44,15 @@ def advise_on_texts(printer: Printer, fn: Callable[..., Any], items: Iterable[st
 
 def _annotations(fn: Callable[..., Any]) -> Mapping[str, Any]:
     try:
-        return get_type_hints(fn)
+        hints = get_type_hints(fn)
     except Exception:  # noqa: BLE001  # of users: what cannot be evaluated says nothing
         return {}
+    hints.pop("return", None)
+    return hints
 
 
 def _takes_text(annotation: Any) -> bool:
-    if get_origin(annotation) in (Union, types.UnionType):
+    if _is_union(annotation):
         return any(map(_takes_text, get_args(annotation)))
     return (get_origin(annotation) or annotation) not in list(_EXAMPLES)
 
@@ -60,10 +62,31 @@ def _as_json(key: str, sign: str, text: str, annotation: Any) -> str:
     if sign.endswith("@"):
         return shlex.quote(f"{key}:{sign}{text}")
     try:
-        parse_json(text, key)
+        if _is_one(parse_json(text, key), annotation):
+            return shlex.quote(f"{key}:={text}")
     except SettingsError:
-        union = get_origin(annotation) in (Union, types.UnionType)
-        first = get_args(annotation)[0] if union else annotation
-        example = _EXAMPLES[get_origin(first) or first]
-        return f"{key}:=JSON, for example {shlex.quote(f'{key}:={example}')}"
-    return shlex.quote(f"{key}:={text}")
+        pass  # it is none of its type either
+    return f"{key}:=JSON, for example {shlex.quote(f'{key}:={_example(annotation)}')}"
+
+
+def _is_one(value: Any, annotation: Any) -> bool:
+    """Whether JSON is of the type that is wanted, as far as its outside tells."""
+    if _is_union(annotation):
+        return any(_is_one(value, one) for one in get_args(annotation))
+    kind = get_origin(annotation) or annotation
+    if isinstance(value, bool):  # which is an int to Python
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)
+
+
+def _example(annotation: Any) -> str:
+    if _is_union(annotation):
+        return _example(get_args(annotation)[0])
+    kind = get_origin(annotation) or annotation
+    if kind is list and (of := get_args(annotation)):
+        return f"[{_example(of[0])}]"
+    return next((text for one, text in _EXAMPLES.items() if one is kind), '"a"')
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, types.UnionType)

@@ -12,7 +12,7 @@ from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.wording import format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe, report_of
 from sqsw.sqs_manage.host import ManageHost
-from sqsw.sqs_manage.queue_calls import arn_of, make_queue, tag_queue, tags_of
+from sqsw.sqs_manage.queue_calls import arn_of, make_queue, refuse_whole_name, tag_queue, tags_of
 from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
 
@@ -60,7 +60,8 @@ class QueuePlan:
     Raises
     ------
     SQSError
-        The queue exists with other settings, and is not to be changed.
+        The queue exists with other settings, and is not to be changed; or it does not exist and was
+        named by its URL or its ARN.
     """
 
     def __init__(self, env: ManageHost, wanted: WantedQueue, *, update: bool) -> None:
@@ -74,6 +75,7 @@ class QueuePlan:
         try:
             self._current = self._client.attributes()
         except QueueNotFound:
+            refuse_whole_name(self._client)
             self._current = None
             return
         differences = list(self._compare(self._current))

@@ -56,20 +56,32 @@ def make_queue(queue: QueueClient, attributes: Mapping[str, str], tags: Mapping[
     Raises
     ------
     SettingsError
-        It was named by its ARN: that may be one of another account, where nothing can be created.
+        It was named by its URL or its ARN.
     """
-    if queue.arn is not None:
-        raise SettingsError(
-            f"there is no queue {queue.arn}, and none can be created by its ARN",
-            why="a new queue is in the account and the region that are in use",
-            next=f"name it: sqsw create-queue {queue.name}",
-        )
+    refuse_whole_name(queue)
     keywords: dict[str, Any] = {"Attributes": dict(attributes)}
     if tags:
         keywords["tags"] = dict(tags)
     with service_errors(f"create the queue {queue.name!r}", queue.name):
         answer = queue.boto3_client.create_queue(QueueName=queue.sqs_name, **keywords)
     return answer["QueueUrl"]
+
+
+def refuse_whole_name(queue: QueueClient) -> None:
+    """Nothing can be created by a URL or an ARN: that may be of another account.
+
+    Raises
+    ------
+    SettingsError
+        The queue was named by one of them.
+    """
+    if queue.whole_name is not None:
+        raise SettingsError(
+            f"there is no queue {queue.whole_name}, and none can be created by its "
+            f"{'URL' if queue.arn is None else 'ARN'}",
+            why="a new queue is in the account and the region that are in use",
+            next=f"name it: sqsw create-queue {queue.name}",
+        )
 
 
 def tags_of(queue: QueueClient) -> dict[str, str]:

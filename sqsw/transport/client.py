@@ -6,10 +6,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.process_lock import ProcessLock
-from sqsw.core.wording import without_password
+from sqsw.transport.addresses import check_address, no_client
 from sqsw.transport.receive_reader import read_by_json
 from sqsw.transport.service_errors import service_errors
 
@@ -220,7 +219,8 @@ class ClientSource:
             try:
                 client: SQSClient = session.client("sqs", **keywords)
             except ValueError as error:  # botocore's word for an endpoint that is no URL
-                raise _no_client(error) from error
+                raise no_client(error) from error
+        check_address(client.meta.endpoint_url)
         # First: the embedded SQS answers at this event, and then nobody else is asked.
         client.meta.events.register_first("before-send.sqs", self._count)
         if kind == "lean":
@@ -268,20 +268,6 @@ class ClientSource:
         if region is not None:
             keywords["region_name"] = region
         return session, keywords
-
-
-def _no_client(error: ValueError) -> SettingsError:
-    """Say how the address is written; mostly its scheme is missing."""
-    reason = str(error)
-    address = reason.removeprefix("Invalid endpoint:").strip()
-    if address == reason:
-        return SettingsError("no client for SQS can be made", why=reason)
-    address = without_password(address) if "//" in address else address.rpartition("@")[2]
-    message = f"the endpoint {address!r} is no URL"
-    if "//" in address:
-        return SettingsError(message, next="write it like http://127.0.0.1:9324")
-    why = "it does not begin with http:// or https://"
-    return SettingsError(message, why=why, next=f"write http://{address}")
 
 
 def _region_of_environment(session: Any) -> str | None:

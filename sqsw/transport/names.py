@@ -11,7 +11,14 @@ _DEAD_LETTER_ENDINGS = (
     *("_dead", "-dead", "_dlq", "-dlq"),
 )
 
-_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
+# As botocore's data has them (endpoints.json, partitions.json): of each partition, and where it
+# answers by IPv6, too, those with "api".
+_AWS_HOSTS = (
+    *(".amazonaws.com", ".api.aws", ".amazonaws.eu", ".api.amazonwebservices.eu"),
+    *(".amazonaws.com.cn", ".api.amazonwebservices.com.cn"),
+    *(".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov"),
+    *(".api.aws.ic.gov", ".api.aws.scloud", ".api.cloud-aws.adc-e.uk", ".api.aws.hci.ic.gov"),
+)
 
 
 def is_fifo(queue_name: str) -> bool:

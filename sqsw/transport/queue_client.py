@@ -46,6 +46,8 @@ class QueueClient:
     ----------
     is_fifo :
         Whether this is a FIFO queue.
+    whole_name :
+        The URL or the ARN that it was named by; None where that was its name.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class QueueClient:
         self.is_fifo = is_fifo(sqs_name)
         # It is told in reports and errors; the request goes to the address of the client.
         self._url = None if url is None else without_password(url)
+        self.whole_name = arn or self._url
         self._known = known
         self._url_lock = ProcessLock()
 
@@ -102,7 +105,8 @@ class QueueClient:
                 return url_by_name(client, self.sqs_name)
         except QueueNotFound as error:
             meant = nearest(self.name, (name for name in self._known() if name != self.name))
-            raise with_place(error, self.name, self._clients.session, meant) from error.__cause__
+            by_arn, session = self.arn is not None, self._clients.session
+            raise with_place(error, self.name, session, meant, by_arn=by_arn) from error.__cause__
 
     def send(self, entry: Entry) -> dict[str, Any]:
         """Send one message; the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""

@@ -76,7 +76,7 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
 
 
 def with_place(
-    error: QueueNotFound, queue_name: str, session: Any, meant: str | None
+    error: QueueNotFound, queue_name: str, session: Any, meant: str | None, *, by_arn: bool
 ) -> QueueNotFound:
     """The same with the queue that may be meant; of the embedded SQS where it is, and what next."""
     message, cure = error.message, f"did you mean {meant!r}?" if meant else None
@@ -84,10 +84,15 @@ def with_place(
     if isinstance(place, str):  # a file that was made by this call is most likely a slip
         message += f" in {place}" + (" (new, empty)" if getattr(session, "is_new", False) else "")
         kind = "fifo" if is_fifo(queue_name) else "standard"
-        create = f"create_{kind}_queue(env, {queue_name!r}) or 'sqsw create-queue {queue_name}'"
+        what_next = (
+            f"create it: create_{kind}_queue(env, {queue_name!r}) "
+            f"or 'sqsw create-queue {queue_name}'"
+        )
+        if by_arn:  # there may be one of this name, and in that account none can be created
+            what_next = f"if the one of the account in use is meant, name it alone: {queue_name!r}"
         elsewhere = "; or go where the right file is, or name it: SQSW_LOCAL=PATH"
         has_file = getattr(session, "path", None)
-        cure = cure or f"create it: {create}{elsewhere if has_file else ''}"
+        cure = cure or f"{what_next}{elsewhere if has_file else ''}"
     return QueueNotFound(message, why=error.why, next=cure, code=error.code)
 
 

@@ -114,8 +114,10 @@ def create_queue(
         )
     _show(invocation.printer, reports)
     if max_receives == 1:
+        is_there = reports[-1].action != "would_create"
+        cure = f"--max-receives 3{' --update' if is_there else ''}"
         invocation.printer.advise(
-            f"{queue_name} allows one receive", checks.NO_SECOND_RECEIVE, "--max-receives 3"
+            f"{queue_name} allows one receive", checks.NO_SECOND_RECEIVE, cure
         )
 
 

@@ -185,7 +185,8 @@ def _print_policy(
         if not names:
             raise SettingsError("no queue is named", next="sqsw doctor --policy QUEUE")
         if is_local(env):
-            named = " ".join(map(shlex.quote, queues))
+            given = [*(f"--app={one}" for one in app), *([] if plugins else ["--no-plugins"])]
+            named = shlex.join([*given, *queues])
             invocation.printer.warn(
                 "region and account in this policy are those of the embedded SQS",
                 why=f"the queues are those of the {env.location()}",

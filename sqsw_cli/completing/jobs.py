@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 #: queue name to job name to the names of its arguments
 Jobs = dict[str, dict[str, list[str]]]
 
+#: stands behind them where the function takes others, too
+ANY = "**"
+
 
 def remember_jobs(app_paths: Sequence[str], registrations: "Iterable[Registration]") -> None:
     """Keep what these apps register, for completion in this directory."""
@@ -62,5 +65,7 @@ def _arguments(registration: "Registration") -> list[str]:
         return []
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     names = [parameter.name for parameter in parameters if parameter.kind not in variadic]
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        names.append(ANY)
     context = "job_context" if registration.pass_context else None
     return [name for name in names if name != context]

@@ -45,7 +45,7 @@ def _jobs(ctx: click.Context) -> Iterable[str]:
 
 
 def _words_of_send(ctx: click.Context) -> Iterable[str]:
-    from sqsw_cli.completing.jobs import remembered_jobs
+    from sqsw_cli.completing.jobs import ANY, remembered_jobs
 
     words: Sequence[str] = ctx.params.get("words") or ()
     if ctx.params.get("raw"):
@@ -53,7 +53,7 @@ def _words_of_send(ctx: click.Context) -> Iterable[str]:
     if not words:
         return _jobs(ctx)
     job, *items = words
-    given = {item.partition("=")[0].removesuffix(":") for item in items}
+    given = {item.partition("=")[0].removesuffix(":") for item in items} | {ANY}
     arguments = remembered_jobs(ctx.params.get("queue")).get(job, [])
     return [f"{name}=" for name in arguments if name not in given]
 

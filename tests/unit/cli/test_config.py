@@ -170,8 +170,12 @@ def test_relative_paths_begin_at_the_file(sqsw: Sqsw, home: Path, tmp_path: Path
     assert not (below / "work.lock").exists()
 
 
-def test_a_section_for_a_queue_without_jobs_is_told_at_the_start(sqsw: Sqsw, home: Path) -> None:
-    (home / "sqsw.toml").write_text("[queues.emials]\nweight = 3\n[queues.slow]\nweight = 2\n")
+def test_a_section_for_a_queue_without_jobs_is_told_where_it_is_near_to_one(
+    sqsw: Sqsw, home: Path
+) -> None:
+    # Of others: reports, slowly (slow has its own), and the dead letters of emails.
+    names = ("emials", "slow", "slowly", "reports", "emails_dead")
+    (home / "sqsw.toml").write_text("".join(f"[queues.{name}]\nweight = 3\n" for name in names))
     sqsw("create-queue emails")
     ran = sqsw("work myapp.tasks:env -Q emails --until-idle 0 --log-format console")
     assert ran.code == 0, ran.err
@@ -198,6 +202,19 @@ def test_a_variable_that_names_nothing_is_told_where_it_is_near_to_one(
         err = sqsw(words).err
         assert re.findall(r"warning: the variable SQSW_(\w+) is set", err) == named
     assert "  next: did you mean SQSW_WORK_CONCURRENCY?\n" in err
+    assert sqsw("inspect --quiet").err == ""
+
+
+def test_options_of_every_command_have_no_variable_of_a_daemon(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqsw("create-queue emails")
+    for name in ("VERSION", "HELP", "JSON", "LOCAL"):
+        monkeypatch.setenv(f"SQSW_WORK_{name}", str(home / "other.db"))
+    ran = sqsw("work myapp.tasks:env -Q emails --until-idle 0 --log-format console")
+    assert (ran.code, ran.out) == (0, "")
+    assert f"  sqs      local file {home / 'local.db'}\n" in ran.err
+    assert "SQSW_WORK_VERSION?" not in ran.err
 
 
 def test_no_variable_that_is_read_or_documented_is_unknown(

@@ -66,8 +66,10 @@ def test_each_trouble_of_a_queue_has_its_line_and_its_cure(sqsw: Sqsw) -> None:
 
 def test_one_receive_is_too_few(sqsw: Sqsw) -> None:
     """A worker that is stopped may get a message that it does not start, and puts it back."""
-    created = sqsw("create-queue once --dlq once_dead --max-receives 1")
-    assert "once allows one receive" in created.err
+    for more, cure in ((" --dry-run", ""), ("", " --update"), ("", " --update")):
+        created = sqsw(f"create-queue once --dlq once_dead --max-receives 1{more}")
+        assert "once allows one receive" in created.err
+        assert created.err.endswith(f"  next: --max-receives 3{cure}\n")
     assert statuses(sqsw("doctor once --json"))["once: dead letters"] == "warn"
     again = sqsw("--quiet create-queue once --dlq once_dead --max-receives 1")
     assert (again.code, again.err) == (0, "")
@@ -141,6 +143,8 @@ def test_the_least_policy(sqsw: Sqsw) -> None:
     policy = json.loads(ran.out)
     assert ran.err.splitlines()[0].endswith("in this policy are those of the embedded SQS")
     assert ran.err.splitlines()[-1] == "  next: for AWS: sqsw doctor --local=0 --policy emails gone"
+    told = sqsw("doctor --policy --app myapp.tasks:env --no-plugins").err
+    assert told.endswith("sqsw doctor --local=0 --policy --app=myapp.tasks:env --no-plugins\n")
     assert policy["Version"] == "2012-10-17"
     work, send = policy["Statement"]
     assert work["Resource"] == [

@@ -88,3 +88,16 @@ def test_a_new_file_is_the_first_suspect(sqsw: Sqsw, words: str, next_step: str)
     sqsw("create-queue emails")
     last = sqsw("purge emials").err.splitlines()[-1]
     assert last == "  next: did you mean 'emails'?"
+
+
+@pytest.mark.parametrize("command", ["purge", "send"])
+def test_the_queue_of_another_account_is_not_to_be_created(sqsw: Sqsw, command: str) -> None:
+    sqsw("create-queue emails")
+    words = ["j"] if command == "send" else []
+    told = sqsw(command, "arn:aws:sqs:local:999999999999:emails", *words).err.splitlines()
+    assert told[0].startswith("error: no queue named 'emails' in the account 999999999999 in local")
+    alone = "if the one of the account in use is meant, name it alone: 'emails'; or go where"
+    assert told[-1].startswith(f"  next: {alone}")
+    told = sqsw(command, "http://h/999999999999/emails", *words).err.splitlines()
+    assert told[0] == "error: no queue named 'emails' where it was looked for"
+    assert told[-1] == "  next: if that one is meant, name it alone: emails"

@@ -72,6 +72,7 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
             for words in ("--local x.db inspect", "work --local x.db")
         ),
         ("send q j --s=3", "no such option: --s", "an argument of the job is written s=VALUE"),
+        ("send q j --to a@b", "no such option: --to", "an argument of the job is written to=VALUE"),
         ("send q j s = 3", "'s' is not an argument for a job", "write s=3"),
         ("send q j s: 3", "'s:' is not an argument for a job", "write s=3"),
         ("send q j ann", "'ann' is not an argument for a job", "write KEY=ann"),

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from sqsw.sqs_manage.message_view import view_message
+from sqsw_cli.main import cli
 from tests.unit.cli.conftest import Sqsw, write_plugin
 
 TYPED = """
@@ -29,6 +31,10 @@ def build(
 
 @env.processor("typed", "unknown")
 def unknown(n: int, thing: Thing = None): ...
+
+
+@env.processor("typed", "open")
+def takes_more(flag: bool = False, **options: int) -> None: ...
 """
 
 
@@ -62,7 +68,14 @@ def test_a_text_for_what_is_annotated_otherwise_is_warned_of_and_sent(sqsw: Sqsw
     [
         ("x=1.5", "write x:=1.5"),
         ("on=yes", "write on:=JSON, for example on:=true"),
-        ("of=1,2", 'write of:=JSON, for example \'of:=["a","b"]\''),
+        ("on=1", "write on:=JSON, for example on:=true"),
+        ("on=true", "write on:=true"),
+        ("n=1.5", "write n:=JSON, for example n:=5"),
+        ("x=5", "write x:=5"),
+        ("x=true", "write x:=JSON, for example x:=0.5"),
+        ("of=1,2", "write of:=JSON, for example 'of:=[5]'"),
+        ("of=5", "write of:=JSON, for example 'of:=[5]'"),
+        ("of=null", "write of:=null"),
         ("by={}", "write 'by:={}'"),
         ("n=@myapp/number", "write n:=@myapp/number"),
         *((item, None) for item in ("to=5", "either=5", "free=5", "n:=5", "n:=@myapp/number")),
@@ -133,3 +146,16 @@ def test_what_completion_remembers_is_advice(
             assert sqsw(f"send emails {words} {option}").err == ""
     for words in ("send_email to=a subject=b", "something_new to=a"):
         assert sqsw(f"send emails {words}").err == ""
+
+
+def test_what_takes_any_argument_knows_no_slip(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    sqsw("inspect --tasks --app myapp.typed:env")
+    assert sqsw("send typed open flags=1").err == ""
+    assert sqsw("send typed open return=5 --app myapp.typed:env").err == ""
+    assert "knows no job 'opne'" in sqsw("send typed opne").err
+    completion = ShellComplete(cli, {}, "sqsw", "_SQSW_COMPLETE")
+    offered = completion.get_completions(["send", "typed", "open"], "")
+    assert [item.value for item in offered] == ["flag="]

@@ -30,9 +30,19 @@ def test_a_new_queue_waits_for_messages_as_long_as_sqs_can(env: SQSEnv) -> None:
     assert found["VisibilityTimeout"] == "120"
 
 
-def test_by_an_arn_nothing_is_created_as_it_may_be_one_of_another_account(env: SQSEnv) -> None:
-    with pytest.raises(SettingsError, match="none can be created by its ARN"):
-        create_queue(env, "arn:aws:sqs:local:111122223333:emails")
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "whole_name"),
+    [
+        ("ARN", "arn:aws:sqs:local:111122223333:emails"),
+        ("URL", "http://127.0.0.1:9324/111122223333/emails"),
+    ],
+)
+def test_by_its_whole_name_nothing_is_created_as_it_may_be_one_of_another_account(
+    env: SQSEnv, kind: str, whole_name: str, dry_run: bool
+) -> None:
+    with pytest.raises(SettingsError, match=f"none can be created by its {kind}"):
+        create_queue(env, whole_name, dead_letter_queue="dead", dry_run=dry_run)
     assert env.get_all_known_queues() == []
 
 

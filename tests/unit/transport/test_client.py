@@ -1,5 +1,6 @@
 """The boto3 client: made at its first use, with the settings that were given."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from botocore.hooks import HierarchicalEmitter
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.memory_sqs import MemorySession
+from sqsw.sqs_env import SQSEnv
 from sqsw.transport.client import ClientSource
 
 
@@ -23,7 +25,8 @@ class Session:
 
     def client(self, service: str, **keywords: Any) -> Any:
         self.asked.append((service, keywords))
-        return SimpleNamespace(meta=SimpleNamespace(events=HierarchicalEmitter()))
+        meta = SimpleNamespace(events=HierarchicalEmitter(), endpoint_url="http://127.0.0.1:9324")
+        return SimpleNamespace(meta=meta)
 
 
 def test_nothing_is_made_before_the_first_use_and_one_client_after_it() -> None:
@@ -110,10 +113,23 @@ def test_an_endpoint_that_is_no_url_is_a_clear_error() -> None:
     for address, next_step in (
         ("localhost:9324", "write http://localhost:9324"),
         ("http://", "write it like http://127.0.0.1:9324"),
+        ("http://localhost:93x4", "write it like http://127.0.0.1:9324"),
+        ("http://localhost:99999", "write it like http://127.0.0.1:9324"),
     ):
         with pytest.raises(SettingsError, match=f"the endpoint '{address}' is no URL") as caught:
             _ = ClientSource(None, endpoint_url=address, region="x").client
         assert caught.value.next == next_step
+
+
+@pytest.mark.parametrize("sign", "/?#")
+def test_a_password_that_ends_the_address_is_refused_and_not_told(sign: str) -> None:
+    for password in (f"se{sign}cret", f"12{sign}cret"):
+        with pytest.raises(SettingsError, match="'localhost:9324' is no URL") as caught:
+            address = f"http://ann:{password}@localhost:9324"
+            _ = ClientSource(None, endpoint_url=address, region="x").client
+        with pytest.raises(SettingsError, match="'localhost:9324' is no URL"):
+            SQSEnv(endpoint_url=address).location()
+        assert not {"se", "12", "cret"} & set(re.findall(r"\w+", str(caught.value)))
 
 
 def test_calls_that_do_not_wait_for_messages_have_a_client_with_short_time_outs() -> None:

@@ -1,11 +1,14 @@
 """Queue names, URLs and ARNs."""
 
+import botocore.session
 import pytest
+from botocore.config import Config
 
 from sqsw.core.errors import SettingsError
 from sqsw.transport.names import (
     QueueRef,
     dead_letter_name,
+    is_aws_endpoint,
     is_fifo,
     name_of_arn,
     name_of_url,
@@ -58,3 +61,28 @@ def test_dead_letter_queues_are_known_by_their_name(name: str) -> None:
     assert is_fifo(dead_letter_name(name)) == is_fifo(name)
     assert source_by_name(name) is None
     assert source_by_name("_dead") is None
+
+
+@pytest.mark.parametrize(
+    ("region", "dual_stack"),
+    [
+        *((region, True) for region in ("eu-west-1", "us-gov-west-1", "cn-north-1")),
+        *((region, False) for region in ("eu-west-1", "cn-north-1", "us-iso-east-1")),
+    ],
+)
+def test_aws_is_known_by_every_name_that_botocore_calls_it(
+    monkeypatch: pytest.MonkeyPatch, region: str, dual_stack: bool
+) -> None:
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    config = Config(use_dualstack_endpoint=dual_stack)
+    client = botocore.session.get_session().create_client("sqs", region, config=config)
+    assert is_aws_endpoint(client.meta.endpoint_url)
+
+
+def test_other_servers_are_not_aws() -> None:
+    for host in (
+        "127.0.0.1:9324",
+        "api.aws.example.com",
+        "sqs.eu-west-1.localhost.localstack.cloud",
+    ):
+        assert not is_aws_endpoint(f"http://{host}")
