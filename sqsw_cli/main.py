@@ -5,6 +5,7 @@ completion of a shell answer at once.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ import click
 
 from sqsw.core.wording import without_password
 from sqsw_cli import collecting
+from sqsw_cli.command import path_without_sign
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show
 from sqsw_cli.invocation import Invocation
@@ -114,6 +116,10 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     failure = failure_of(error)
     if isinstance(failure, CannotWrite):
         _forget_stdout()
+    path = path_without_sign(invocation.args)
+    if path is not None and path in failure.message:
+        advice = f"did you mean --local={shlex.quote(path)}?"
+        failure.next = f"{failure.next}; or {advice}" if failure.next else advice
     invocation.look_ahead()
     if invocation.verbose >= 2:
         import traceback
