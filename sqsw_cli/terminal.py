@@ -127,7 +127,7 @@ def stdout_to_stderr() -> Iterator[None]:
     the process ends stays out of it as well.
     """
     own = sys.stdout
-    if own is not None and own is sys.__stdout__:  # neither a stand-in, nor moved already
+    if own is sys.__stdout__ and own is not None:  # neither a stand-in, nor moved already
         own.flush()
         with suppress(OSError):  # stderr was closed by who started us
             data = open(os.dup(1), "w", encoding=own.encoding, errors=own.errors)  # noqa: SIM115
