@@ -20,6 +20,7 @@ from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import is_local, opened
 from sqsw_cli.options import app_options, yes_option
 from sqsw_cli.output import Printer
+from sqsw_cli.params import QUEUE
 from sqsw_cli.version import version_of
 from sqsw_cli.wording import count_of
 
@@ -37,7 +38,7 @@ _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=complete_queue)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=QUEUE, shell_complete=complete_queue)
 @app_options
 @click.option(
     "--sample",
