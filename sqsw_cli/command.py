@@ -9,7 +9,7 @@ import click
 
 from sqsw_cli.columns import lines_of
 from sqsw_cli.exits import Exit
-from sqsw_cli.failures import Failure
+from sqsw_cli.failures import Failure, writing
 from sqsw_cli.global_options import GlobalOption, global_options
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.variables import misspelt_variables
@@ -63,7 +63,8 @@ class WithGlobals(click.Command):
                 exit_code=Exit.USAGE,
             )
         try:
-            return super().parse_args(ctx, with_plain_local(args))
+            with writing():  # the help and the version
+                return super().parse_args(ctx, with_plain_local(args))
         except click.UsageError as error:
             # The parser of click does not say in which command it is; the help of that one helps.
             error.ctx = error.ctx or ctx

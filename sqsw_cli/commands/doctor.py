@@ -16,6 +16,7 @@ from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.confirming import yes_or_no
 from sqsw_cli.exits import Exit
 from sqsw_cli.explaining import explained
+from sqsw_cli.failures import writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import is_local, opened
 from sqsw_cli.options import app_options, yes_option
@@ -192,4 +193,6 @@ def _print_policy(
                 why=f"the queues are those of the {env.location()}",
                 next=f"for AWS: sqsw doctor --local=0 --policy {named}".rstrip(),
             )
-        click.echo(json.dumps(least_policy(env, names), indent=2))
+        policy = json.dumps(least_policy(env, names), indent=2)
+        with writing():
+            click.echo(policy)

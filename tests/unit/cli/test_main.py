@@ -295,6 +295,8 @@ def test_without_a_stdout_a_command_still_ends_well(sqsw: Sqsw, words: str) -> N
     [
         ("inspect", ""),
         ("", ""),
+        ("send --help", ""),
+        ("completion bash", ""),
         ("send emails j --from -", "warning: 1 sent to emails, 0 not\n"),
     ],
 )
