@@ -4,7 +4,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from sqsw.core.errors import SQSError
 from sqsw_cli.exits import Exit
@@ -12,7 +12,7 @@ from sqsw_cli.explaining import explained
 from sqsw_cli.failures import failure_of
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.job_lines import BadLine, Common, read_lines
-from sqsw_cli.line_file import LineFile, open_kept
+from sqsw_cli.line_file import KeptLines, LineFile, open_kept
 from sqsw_cli.message_lines import show_failure, show_unsent
 from sqsw_cli.progress import Bar
 from sqsw_cli.records import values_of
@@ -82,7 +82,7 @@ class BulkSend:
                     self.sent += 1
                     file.forget(line.line)
                     show_unsent(self.printer, self.name, line)
-        return self._exit_code()
+        return self._conclude(kept)
 
     def run(self) -> int:
         """Send, in as few requests as possible."""
@@ -111,8 +111,8 @@ class BulkSend:
                 finally:
                     if not finished or self.printer.gone:
                         self._end_early(file, kept, total, time.monotonic() - begun)
-        self._show_end(report, time.monotonic() - begun)
-        return self._exit_code()
+        self._show_end(report, kept, time.monotonic() - begun)
+        return self._conclude(kept)
 
     def _find_queue(self) -> str:
         """Its URL: one that is not there is told while it is sure that nothing was sent."""
@@ -158,7 +158,7 @@ class BulkSend:
         self,
         result: "SentMessage | Failure",
         file: LineFile,
-        kept: BinaryIO | None,
+        kept: KeptLines | None,
         bar: Bar,
         total: int | None,
     ) -> None:
@@ -177,7 +177,7 @@ class BulkSend:
                 self.printer.plain("sent", "sent", result.line, result.id)
         bar.at(self.sent + self.failed, total)
 
-    def _note_failure(self, number: int, file: LineFile, kept: BinaryIO | None) -> None:
+    def _note_failure(self, number: int, file: LineFile, kept: KeptLines | None) -> None:
         if kept is not None:
             kept.write(file.line(number))
         file.forget(number)
@@ -192,7 +192,7 @@ class BulkSend:
         return failure
 
     def _end_early(
-        self, file: LineFile, kept: BinaryIO | None, total: int | None, seconds: float
+        self, file: LineFile, kept: KeptLines | None, total: int | None, seconds: float
     ) -> None:
         """Keep the lines that are not known to be sent, and say how many they are."""
         under_way = file.under_way
@@ -202,13 +202,18 @@ class BulkSend:
             for line in file.rest():
                 kept.write(line)
                 unsent += 1
+            kept.close()
+            if kept.error is not None:
+                self.printer.warn(kept.error.message, kept.error.why)
         if self.printer.gone:
             return
         if self.printer.as_json:
             self._summary(seconds, {"sent": self.sent, "failed": unsent})
             return
-        where = "with --failed FILE the lines not sent are kept" if unsent != 0 else None
-        if kept is not None and unsent:
+        where = None
+        if kept is None and unsent != 0:
+            where = "with --failed FILE the lines not sent are kept"
+        elif kept is not None and kept.error is None and unsent:
             where = f"they are in {self.failed_path}, ready for --from"
         self.printer.warn(
             f"{thousands(self.sent)} sent to {self.name}, "
@@ -221,7 +226,7 @@ class BulkSend:
         values = {"command": "send", "seconds_s": round(seconds, 3), **counts}
         self.printer.json("summary", values)
 
-    def _show_end(self, report: "SendReport", seconds: float) -> None:
+    def _show_end(self, report: "SendReport", kept: KeptLines | None, seconds: float) -> None:
         printer = self.printer
         if printer.as_json:
             self._summary(seconds, values_of(report))
@@ -234,13 +239,19 @@ class BulkSend:
         if report.failed:
             kinds = Counter(_words(failure.code) for failure in report.failures)
             reasons = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-            where = f"   lines in {self.failed_path}" if self.failed_path is not None else ""
+            is_kept = kept is not None and kept.error is None
+            where = f"   lines in {self.failed_path}" if is_kept else ""
             printer.note(f"✗ {thousands(report.failed)} failed: {reasons}{where}")
 
-    def _exit_code(self) -> int:
+    def _conclude(self, kept: KeptLines | None) -> int:
+        """The exit code; or the error of the file of failed lines, with that code."""
+        code = Exit.OK
         if self.failed:
-            return Exit.PARTIAL if self.sent else Exit.FAILURE
-        return Exit.OK
+            code = Exit.PARTIAL if self.sent else Exit.FAILURE
+        if kept is not None and kept.error is not None:
+            kept.error.exit_code = code
+            raise kept.error
+        return code
 
 
 def _words(code: str) -> str:

@@ -1,6 +1,6 @@
 """A command as sqsw has them: global options anywhere, ``--local`` alone, examples last."""
 
-import shlex
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,10 +9,13 @@ import click
 
 from sqsw_cli.columns import lines_of
 from sqsw_cli.exits import Exit
-from sqsw_cli.failures import Failure
+from sqsw_cli.failures import Failure, writing
 from sqsw_cli.global_options import GlobalOption, global_options
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.variables import misspelt_variables
+
+#: a path as people name such a file; neither an argument (``key=/a.db``), an app nor a URL
+_DATABASE = re.compile(r"[^=:]+\.(db|sqlite3?)")
 
 
 def with_plain_local(args: Iterable[str]) -> list[str]:
@@ -24,30 +27,15 @@ def with_plain_local(args: Iterable[str]) -> list[str]:
 
 
 def path_without_sign(args: Sequence[str]) -> str | None:
-    """The word behind a bare ``--local`` that must be its path, with the ``=`` forgotten.
-
-    No queue, job or app is written so; what may be a body or an argument is left alone.
-    """
+    """The word behind a bare ``--local`` that may be its path, with the ``=`` forgotten."""
+    if "--raw" in args:  # then it may be a body
+        return None
     for option, word in pairwise(args):
         if option == "--":
             return None
-        if option == "--local" and not word.endswith(".py"):
-            looks_so = word.startswith(("/", "./", "../", "~/")) or _has_our_ending(word)
-            if looks_so or _is_database(word):
-                return word
+        if option == "--local" and _DATABASE.fullmatch(word):
+            return word
     return None
-
-
-def _has_our_ending(word: str) -> bool:
-    return word.endswith((".db", ".sqlite", ".sqlite3")) and "=" not in word
-
-
-def _is_database(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(16) == b"SQLite format 3\0"
-    except (OSError, ValueError):  # none, or none that can be a path
-        return False
 
 
 class WithGlobals(click.Command):
@@ -65,16 +53,18 @@ class WithGlobals(click.Command):
         self.examples = examples
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not ctx.resilient_parsing and (path := path_without_sign(args)) is not None:
+        # Without a directory it may be a module, a job or a queue; the root tells of the slip.
+        path = None if ctx.resilient_parsing else path_without_sign(args)
+        if path is not None and "/" in path:
             raise Failure(
                 f"{path!r} stands behind --local, and is not read as its path",
                 why="--local takes a path with = only, so that it never eats the next word",
-                next=f"did you mean --local={shlex.quote(path)}?",
                 code="usage",
                 exit_code=Exit.USAGE,
             )
         try:
-            return super().parse_args(ctx, with_plain_local(args))
+            with writing():  # the help and the version
+                return super().parse_args(ctx, with_plain_local(args))
         except click.UsageError as error:
             # The parser of click does not say in which command it is; the help of that one helps.
             error.ctx = error.ctx or ctx

@@ -3,6 +3,8 @@
 import errno
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -56,6 +58,17 @@ class CannotWrite(Failure):
         super().__init__("cannot write the output", why=error.strerror, code="output")
 
 
+@contextmanager
+def writing() -> Iterator[None]:
+    """Whatever is written inside goes to stdout, so an error of it is one of that."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _TAKES_NO_MORE:
+            raise
+        raise CannotWrite(error) from error
+
+
 def failure_of(error: BaseException) -> Failure:
     """Any error as a failure; a traceback that nobody expected is saved for a report."""
     if isinstance(error, Failure):
@@ -71,7 +84,8 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, click.ClickException):
         return _of_click(error)
     if isinstance(error, OSError) and error.errno in _TAKES_NO_MORE:
-        return CannotWrite(error)
+        named = "a file" if error.filename is None else error.filename
+        return Failure(f"cannot read or write {named}", why=error.strerror)
     return _unexpected(error)
 
 

@@ -3,14 +3,15 @@
 import io
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from types import TracebackType
-from typing import IO, BinaryIO, Self
+from typing import IO, Self
 
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw_cli.failures import Failure
 
 
 class LineFile:
@@ -26,6 +27,7 @@ class LineFile:
         self.name = "stdin" if path == "-" else path
         self._opened = ExitStack()
         self._file = self._opened.enter_context(click.open_file(path, "rb"))
+        self._is_broken = False
         self._read = _status(self._file)  # of stdin too: it may be a file
         self._under_way: dict[int, bytes] = {}
 
@@ -51,12 +53,12 @@ class LineFile:
         if not self._file.seekable():
             self._spool()
         begin = self._file.tell()
-        yield from enumerate(self._file, start=1)
+        yield from enumerate(self._read_on(), start=1)
         self._file.seek(begin)
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Every line with its number, under way from now on; empty ones are left out."""
-        for number, line in enumerate(self._file, start=1):
+        for number, line in enumerate(self._read_on(), start=1):
             # Before anything else, where a Ctrl-C could get in between and lose it.
             self._under_way[number] = line
             if line.strip():
@@ -81,22 +83,64 @@ class LineFile:
         """The lines that are under way, and those that were not read, in their order."""
         for line in self._under_way.values():
             yield _ended(line)
-        for line in self._file:
+        for line in self._read_on():
             if line.strip():
                 yield _ended(line)
 
+    def _read_on(self) -> Iterator[bytes]:
+        if self._is_broken:  # that is told once
+            return
+        try:
+            # Not the file itself: a generator that is left early closes what it yields from.
+            yield from iter(self._file.readline, b"")
+        except OSError as error:
+            self._is_broken = True
+            raise SettingsError(f"cannot read {self.name}", why=error.strerror) from error
+
     def _spool(self) -> None:
-        import shutil
         import tempfile
 
         temporary = tempfile.TemporaryFile()  # noqa: SIM115  # the stack closes it
         spool = self._opened.enter_context(temporary)
-        shutil.copyfileobj(self._file, spool)
+        spool.writelines(self._read_on())
         spool.seek(0)
         self._file = spool
 
 
-def open_kept(path: str | None, source: LineFile) -> AbstractContextManager[BinaryIO | None]:
+class KeptLines:
+    """The file for the lines that were not sent.
+
+    What cannot be written does not end the sending: it would leave even more lines unsent.
+
+    Attributes
+    ----------
+    error :
+        Why lines are missing in it; None: none are.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = open(path, "wb")  # noqa: SIM115  # closed by close()
+        self.error: Failure | None = None
+
+    def write(self, line: bytes) -> None:
+        """Keep a line, with its end."""
+        self._try(lambda: self._file.write(line))
+
+    def close(self) -> None:
+        """Write what is held back; from now on it is known whether there is an error."""
+        self._try(self._file.close)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            self.error = Failure(
+                f"cannot write the lines that were not sent to {self._path}", why=error.strerror
+            )
+
+
+def open_kept(path: str | None, source: LineFile) -> AbstractContextManager[KeptLines | None]:
     """The file for the lines that were not sent; None where nobody asked for it.
 
     Raises
@@ -113,7 +157,7 @@ def open_kept(path: str | None, source: LineFile) -> AbstractContextManager[Bina
             next="name another file after --failed",
         )
     try:
-        return open(path, "wb")
+        return closing(KeptLines(path))
     except OSError as error:
         raise SettingsError(f"cannot write {path}", why=error.strerror) from error
 

@@ -5,6 +5,7 @@ completion of a shell answer at once.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,8 +15,9 @@ import click
 
 from sqsw.core.wording import without_password
 from sqsw_cli import collecting
+from sqsw_cli.command import path_without_sign
 from sqsw_cli.exits import Exit
-from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show
+from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show, writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.lazy import LazyGroup, Row
 
@@ -93,7 +95,8 @@ class Root(LazyGroup):
             )
             code = result if isinstance(result, int) else Exit.OK
             if sys.stdout is not None:  # closed from the start
-                sys.stdout.flush()
+                with writing():
+                    sys.stdout.flush()
         except (ConsumerGone, BrokenPipeError):
             code = Exit.OK
             _forget_stdout()
@@ -114,6 +117,10 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     failure = failure_of(error)
     if isinstance(failure, CannotWrite):
         _forget_stdout()
+    path = path_without_sign(invocation.args)
+    if path is not None and path in failure.message:
+        advice = f"did you mean --local={shlex.quote(path)}?"
+        failure.next = f"{failure.next}; or {advice}" if failure.next else advice
     invocation.look_ahead()
     if invocation.verbose >= 2:
         import traceback
@@ -144,7 +151,8 @@ def _forget_stdout() -> None:
 def cli(ctx: click.Context) -> None:
     """Run Python jobs from Amazon SQS, and look after the queues."""
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        with writing():
+            click.echo(ctx.get_help())
     elif ctx.invoked_subcommand not in _MIND_SIGNALS:
         from sqsw_cli.ending import EndBySignal  # the list of commands has no use for it
 

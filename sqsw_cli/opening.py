@@ -4,17 +4,19 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import AppLoadError, SettingsError, SQSError
 from sqsw_cli import collecting
 from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
+from sqsw_cli.terminal import stdout_to_stderr
 
 if TYPE_CHECKING:
     from sqsw.app.plugins import PluginFailure
     from sqsw.sqs_env import SQSEnv
+    from sqsw_cli.output import Printer
 
 
 @contextmanager
@@ -71,11 +73,17 @@ def load_env(
     from sqsw_cli.logs import configure_logs
 
     runs_apps = bool(app_paths) or plugins
+    printer = invocation.printer  # here: it looks at the stdout that it is to write to
     if runs_apps:
         collecting.as_usual()
     configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
     try:
-        return _open_env(invocation, app_paths, plugins=plugins, strict=strict, warns=warns)
+        # Of a worker, stdout is what its jobs print.
+        with stdout_to_stderr() if runs_apps and not daemon else nullcontext():
+            return _open_env(
+                *(invocation, app_paths, plugins, strict),
+                lambda failure: _warn(printer, failure) if warns else None,
+            )
     except AppLoadError as error:
         if place := _elsewhere(invocation, app_paths, error):
             raise AppLoadError(error.message, why=error.why, next=place) from error.__cause__
@@ -87,7 +95,11 @@ def load_env(
 
 
 def _open_env(
-    invocation: Invocation, app_paths: Sequence[str], *, plugins: bool, strict: bool, warns: bool
+    invocation: Invocation,
+    app_paths: Sequence[str],
+    plugins: bool,
+    strict: bool,
+    on_plugin_failure: "Callable[[PluginFailure], None]",
 ) -> "SQSEnv":
     from sqsw.app.opening import open_env
 
@@ -99,7 +111,7 @@ def _open_env(
         region=invocation.region,
         plugins=plugins,
         strict=strict,
-        on_plugin_failure=lambda failure: _warn(invocation, failure) if warns else None,
+        on_plugin_failure=on_plugin_failure,
     )
 
 
@@ -169,8 +181,8 @@ def _check_where(invocation: Invocation) -> None:
             )
 
 
-def _warn(invocation: Invocation, failure: "PluginFailure") -> None:
-    invocation.printer.warn(
+def _warn(printer: "Printer", failure: "PluginFailure") -> None:
+    printer.warn(
         f"the plugin {failure.name!r} of {failure.origin} cannot be loaded",
         why=failure.reason,
         next="correct or uninstall it, or leave plugins out: --no-plugins",

@@ -10,7 +10,7 @@ import click
 
 from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.settings import QueueShare
-from sqsw.core.wording import format_duration
+from sqsw.core.wording import format_duration, without_password
 
 if TYPE_CHECKING:
     from click import ParamType
@@ -102,6 +102,15 @@ class KeyValue(ParamType[tuple[str, str]]):
         return key, text
 
 
+class QueueWord(ParamType[str]):
+    """A name, a URL or an ARN; of a URL without its password, for it is told again and again."""
+
+    name = "queue"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return without_password(str(value))
+
+
 class QueueSpec(ParamType["QueueAsked"]):
     """``NAME[=N][,weight=W][,group=G]``: a queue of a worker, its slots, its weight, its groups.
 
@@ -115,16 +124,17 @@ class QueueSpec(ParamType["QueueAsked"]):
     ) -> "QueueAsked":
         if isinstance(value, QueueAsked):
             return value
-        head, *settings = str(value).split(",")
+        text = QUEUE.convert(value, param, ctx)
+        head, *settings = text.split(",")
         name, sign, slots = _name_and_slots(head)
         if not name:
-            self.fail(f"{value!r} names no queue", param, ctx)
+            self.fail(f"{text!r} names no queue", param, ctx)
         numbers: dict[str, int] = {}
         for setting in settings:
-            key, _, text = setting.partition("=")
+            key, _, number = setting.partition("=")
             if key not in ("weight", "group"):
                 self.fail(f"{setting!r} is not known here; write weight=W or group=G", param, ctx)
-            numbers[key] = self._number(text, f"the {key} of {name!r}", param, ctx)
+            numbers[key] = self._number(number, f"the {key} of {name!r}", param, ctx)
         own = self._number(slots, f"the slots of {name!r}", param, ctx) if sign else None
         return QueueAsked(name, own, numbers.get("weight"), numbers.get("group"))
 
@@ -232,5 +242,6 @@ DURATION = Duration()
 RECYCLE = Recycle()
 FILTER = FilterType()
 KEY_VALUE = KeyValue()
+QUEUE = QueueWord()
 QUEUE_SPEC = QueueSpec()
 PREFETCH = Prefetch()

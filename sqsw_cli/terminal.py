@@ -121,15 +121,17 @@ def ask(question: str) -> str | None:
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """While stdout is for our data alone: what others print, programs that jobs start as well."""
-    saved = None
-    with suppress(OSError):  # one of the two was closed by who started us
-        saved = os.dup(1)
-        os.dup2(2, 1)
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        if saved is not None:
-            os.dup2(saved, 1)
-            os.close(saved)
+    """While stdout is for our data alone: what others print, programs that jobs start as well.
+
+    Our data keeps a descriptor of its own, and what C code or ``sys.__stdout__`` holds back until
+    the process ends stays out of it as well.
+    """
+    own = sys.stdout
+    if own is sys.__stdout__ and own is not None:  # neither a stand-in, nor moved already
+        own.flush()
+        with suppress(OSError):  # stderr was closed by who started us
+            data = open(os.dup(1), "w", encoding=own.encoding, errors=own.errors)  # noqa: SIM115
+            os.dup2(2, 1)
+            sys.stdout = data
+    with redirect_stdout(sys.stderr):
+        yield

@@ -12,6 +12,7 @@ from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.params import (
     DURATION,
     PREFETCH,
+    QUEUE,
     QUEUE_SPEC,
     RECYCLE,
     Duration,
@@ -106,6 +107,7 @@ _OPTIONS = [
     click.option(
         "--processors-from",
         metavar="QUEUE",
+        type=QUEUE,
         shell_complete=complete_queue,
         help="Run this queue's jobs on the one --queue given.",
     ),

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 #: names of units of time, and seconds
 UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
-_USER_OF_URL = re.compile(r"""(?<=://)[^/?#\s"'<>]+@""")
+#: Where it is sure that a URL begins and what ends it, its password may hold a quote or a space.
+_USER_OF_URL = re.compile(
+    r"""((?:\A|endpoint\ URL:\ \\?")(?:[\w+.-]+:)?//) [^/?#\n]+ @ | (?<=//) [^/?#\s"'<>]+ @""", re.X
+)
 
 
 def format_duration(seconds: float) -> str:
@@ -57,7 +60,7 @@ def without_password(text: str) -> str:
     >>> without_password("cannot connect to http://ann:secret@127.0.0.1:9324/")
     'cannot connect to http://127.0.0.1:9324/'
     """
-    return _USER_OF_URL.sub("", text)
+    return _USER_OF_URL.sub(r"\1", text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

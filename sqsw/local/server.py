@@ -6,8 +6,11 @@ uvicorn is imported where it is needed: who only sends to a file does not pay fo
 import asyncio
 import errno
 import ipaddress
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqsw.local.engine import DEFAULT_REGION, LocalEngine
@@ -59,7 +62,9 @@ class LocalServer:
         self._server: uvicorn.Server | None = None
 
     def run(self, on_ready: Callable[[], object]) -> None:
-        """Answer requests until SIGTERM, SIGINT or :meth:`stop`; receives that wait are answered.
+        """Answer requests until SIGTERM, SIGINT, SIGHUP or :meth:`stop`.
+
+        Receives that wait are answered. A SIGHUP that is ignored or handled stays so.
 
         Parameters
         ----------
@@ -121,6 +126,21 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server(address, family=family, backlog=2048)
 
 
+@contextmanager
+def _hanging_up(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Hear SIGHUP, too, where it would end the process; under ``nohup`` it stays ignored."""
+    number = getattr(signal, "SIGHUP", None)  # Windows has none
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if number is None or not in_main_thread or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _make_server(app: HttpApp, on_ready: Callable[[], object]) -> "uvicorn.Server":
     import uvicorn
 
@@ -132,6 +152,11 @@ def _make_server(app: HttpApp, on_ready: Callable[[], object]) -> "uvicorn.Serve
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             on_ready()
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            with _hanging_up(self.handle_exit), super().capture_signals():
+                yield
 
         def handle_exit(self, sig: int, frame: Any) -> None:
             self.force_exit = self.should_exit

@@ -26,9 +26,10 @@ def serve(
     relaxed: bool = False,
     on_ready: "Callable[[LocalServer], object] | None" = None,
 ) -> None:
-    """The embedded SQS over HTTP, until SIGTERM, SIGINT or ``stop()`` of the server.
+    """The embedded SQS over HTTP, until a signal or ``stop()`` of the server.
 
-    Signals are heard where this is called in the main thread; the former handlers come back.
+    SIGTERM, SIGINT and, where it is neither ignored nor handled, SIGHUP are heard where this is
+    called in the main thread; the former handlers come back.
 
     Parameters
     ----------

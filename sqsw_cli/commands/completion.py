@@ -3,6 +3,7 @@
 import click
 
 from sqsw_cli.command import Command
+from sqsw_cli.failures import writing
 
 EXAMPLES = """
 sqsw completion fish > ~/.config/fish/completions/sqsw.fish
@@ -21,4 +22,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     from sqsw_cli.completing.shells import COMPLETE_VARIABLE, script_of
 
-    click.echo(script_of(shell, ctx.find_root().command, COMPLETE_VARIABLE), nl=False)
+    with writing():
+        click.echo(script_of(shell, ctx.find_root().command, COMPLETE_VARIABLE), nl=False)

@@ -12,7 +12,7 @@ from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import opened
 from sqsw_cli.options import accepted_yes_option, dry_run_option
 from sqsw_cli.output import Column, Printer
-from sqsw_cli.params import KEY_VALUE, Duration
+from sqsw_cli.params import KEY_VALUE, QUEUE, Duration
 from sqsw_cli.records import values_of
 from sqsw_cli.wording import count_of
 
@@ -31,9 +31,11 @@ _HOURS, _DAYS = 3_600, 86_400
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=QUEUE)
 @click.option("--fifo", is_flag=True, help="FIFO; .fifo is appended to both names.")
-@click.option("--dlq", metavar="NAME", help="Dead-letter queue; created if missing, keeps 14d.")
+@click.option(
+    "--dlq", metavar="NAME", type=QUEUE, help="Dead-letter queue; created if missing, keeps 14d."
+)
 @click.option(
     "--max-receives",
     metavar="N",

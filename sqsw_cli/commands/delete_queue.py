@@ -13,6 +13,7 @@ from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import opened
 from sqsw_cli.options import yes_option
 from sqsw_cli.output import Printer
+from sqsw_cli.params import QUEUE
 from sqsw_cli.records import values_of
 from sqsw_cli.wording import count_of
 
@@ -28,7 +29,12 @@ sqsw delete-queue tmp_1 tmp_2 --yes
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument(
-    "queues", metavar="QUEUE...", nargs=-1, required=True, shell_complete=complete_queue
+    "queues",
+    metavar="QUEUE...",
+    nargs=-1,
+    required=True,
+    type=QUEUE,
+    shell_complete=complete_queue,
 )
 @click.option(
     "--with-dlq",

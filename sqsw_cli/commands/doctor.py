@@ -16,10 +16,12 @@ from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.confirming import yes_or_no
 from sqsw_cli.exits import Exit
 from sqsw_cli.explaining import explained
+from sqsw_cli.failures import writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import is_local, opened
 from sqsw_cli.options import app_options, yes_option
 from sqsw_cli.output import Printer
+from sqsw_cli.params import QUEUE
 from sqsw_cli.version import version_of
 from sqsw_cli.wording import count_of
 
@@ -37,7 +39,7 @@ _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=complete_queue)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=QUEUE, shell_complete=complete_queue)
 @app_options
 @click.option(
     "--sample",
@@ -192,4 +194,6 @@ def _print_policy(
                 why=f"the queues are those of the {env.location()}",
                 next=f"for AWS: sqsw doctor --local=0 --policy {named}".rstrip(),
             )
-        click.echo(json.dumps(least_policy(env, names), indent=2))
+        policy = json.dumps(least_policy(env, names), indent=2)
+        with writing():
+            click.echo(policy)

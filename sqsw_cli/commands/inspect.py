@@ -17,7 +17,7 @@ from sqsw_cli.invocation import Invocation
 from sqsw_cli.opening import is_local, opened
 from sqsw_cli.options import app_options, selection_options, yes_option
 from sqsw_cli.output import Printer
-from sqsw_cli.params import Duration
+from sqsw_cli.params import QUEUE, Duration
 from sqsw_cli.peeking import count_messages, show_messages
 from sqsw_cli.queue_lines import show_queue, show_queues
 from sqsw_cli.selecting import refuse_idle_terminal, selection_of
@@ -39,7 +39,7 @@ sqsw inspect --tasks --app myapp.tasks:env
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=complete_queue)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=QUEUE, shell_complete=complete_queue)
 @click.option("--peek", metavar="N", type=click.IntRange(min=1), help="Show up to N messages.")
 @click.option(
     "--count-by", metavar="PATH", help="With --peek: count by a key, as in args.customer."

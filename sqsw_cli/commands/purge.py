@@ -18,6 +18,7 @@ from sqsw_cli.message_lines import show_failure, show_handled
 from sqsw_cli.opening import is_local, opened
 from sqsw_cli.options import dry_run_option, limit_option, selection_options, yes_option
 from sqsw_cli.output import Printer
+from sqsw_cli.params import QUEUE
 from sqsw_cli.records import values_of
 from sqsw_cli.selecting import refuse_idle_terminal, selection_of
 from sqsw_cli.wording import count_of, elapsed, thousands
@@ -36,7 +37,7 @@ sqsw purge emails --job old_job
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queue", shell_complete=complete_queue)
+@click.argument("queue", type=QUEUE, shell_complete=complete_queue)
 @selection_options
 @limit_option
 @yes_option

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw.core.errors import SettingsError
-from sqsw.core.wording import without_password
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.exits import Exit
@@ -24,6 +23,7 @@ from sqsw_cli.options import (
     selection_options,
 )
 from sqsw_cli.output import Column, Printer
+from sqsw_cli.params import QUEUE
 from sqsw_cli.progress import Bar
 from sqsw_cli.records import values_of
 from sqsw_cli.selecting import refuse_idle_terminal, selection_of
@@ -47,11 +47,12 @@ sqsw redrive foo_dead --status
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("dlq", shell_complete=complete_queue)
+@click.argument("dlq", type=QUEUE, shell_complete=complete_queue)
 @click.option(
     "--to",
     "target",
     metavar="QUEUE",
+    type=QUEUE,
     shell_complete=complete_queue,
     help="Destination for all messages.",
 )
@@ -96,7 +97,6 @@ def redrive(
     if dry_run and is_typed(ctx, "rate"):
         raise SettingsError("--dry-run and --rate do not go together", why="nothing is moved")
     printer = invocation.printer
-    dlq = without_password(dlq)  # it is told again and again, and found without
     with opened(invocation) as env:
         if status:
             return _show_moves(printer, env, dlq)

@@ -21,7 +21,7 @@ from sqsw_cli.message_lines import show_unsent
 from sqsw_cli.opening import has_plugins, opened
 from sqsw_cli.options import accepted_yes_option, app_options, dry_run_option
 from sqsw_cli.output import Printer
-from sqsw_cli.params import DURATION
+from sqsw_cli.params import DURATION, QUEUE
 from sqsw_cli.records import values_of
 from sqsw_cli.selecting import refuse_idle_terminal
 
@@ -41,7 +41,7 @@ sqsw send cron --raw --from events.jsonl
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queue", shell_complete=complete_queue)
+@click.argument("queue", type=QUEUE, shell_complete=complete_queue)
 @click.argument("words", metavar="[JOB [ITEM]...]", nargs=-1, shell_complete=complete_send)
 @click.option("-d", "--data", metavar="JSON", help="All arguments as one object; @file reads one.")
 @click.option(

@@ -39,6 +39,14 @@ def server() -> Iterator[Serving]:
         yield running
 
 
+@pytest.fixture
+def no_nohup() -> Iterator[None]:
+    """Where the tests are run under it, a server inherits that SIGHUP is ignored."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
+
+
 def test_it_says_where_it_is(tmp_path: Path) -> None:
     with serving("--local=ci.db", cwd=tmp_path) as running:
         assert running.ready == {
@@ -59,8 +67,8 @@ def test_it_says_where_it_is(tmp_path: Path) -> None:
     assert events[2].items() >= {"operation": "CreateQueue", "status": 200, "path": "/"}.items()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_answers_the_receives_that_wait(number: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_answers_the_receives_that_wait(number: int, no_nohup: None) -> None:
     with serving("--memory") as running, ThreadPoolExecutor() as pool:
         client = running.client()
         url = client.create_queue(QueueName="q")["QueueUrl"]

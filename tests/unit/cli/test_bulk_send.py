@@ -288,6 +288,32 @@ class TestBadLines:
         assert "it is a raw body, and --context is for jobs" in ran.err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_file_for_failed_lines_that_is_full_is_named(sqsw: Sqsw, home: Path) -> None:
+    sqsw("create-queue emails")
+    (home / "jobs.jsonl").write_text("{}\n[]\n{}\n")
+    words = "send emails j --from jobs.jsonl --keep-going --failed /dev/full"
+    ran = sqsw(words)
+    assert ran.code == 5  # as without --failed: some were sent
+    assert ran.err.splitlines()[-2:] == [
+        "error: cannot write the lines that were not sent to /dev/full",
+        "  why:  No space left on device",
+    ]
+    assert "lines in" not in ran.err
+    assert sqsw.visible("emails") == 2
+    assert sqsw(f"{words} --dry-run").code == 5
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no /proc")
+@pytest.mark.parametrize("more", ["", "--keep-going --failed rest.jsonl"])
+def test_a_file_that_cannot_be_read_is_named(sqsw: Sqsw, more: str) -> None:
+    sqsw("create-queue emails")
+    ran = sqsw(f"send emails j --from /proc/self/mem {more}")
+    assert ran.code == 2
+    error = "error: cannot read /proc/self/mem\n  why:  Input/output error\n"
+    assert ran.err.endswith(error)
+
+
 def test_the_file_on_stdin_is_not_emptied_for_the_failed_lines(
     sqsw: Sqsw, home: Path, emails: str
 ) -> None:

@@ -177,3 +177,15 @@ def test_a_peek_of_the_variable_s_local_file_asks_nothing(sqsw: Sqsw) -> None:
     assert (ran.code, ran.err) == (0, "")
     (message,) = ran.objects
     assert (message["job"], message["args"], message["body"]) == ("deep", None, deep)
+
+
+def test_what_an_app_prints_as_it_is_imported_is_not_among_the_data(sqsw: Sqsw, home: Path) -> None:
+    with (home / "myapp" / "tasks.py").open("a") as file:
+        file.write("print('imported')\nimport os\nos.write(1, b'by C\\n')\n")
+    sqsw("create-queue emails")
+    ran = sqsw.process("send emails fail --app myapp.tasks:env --json")
+    assert [values["type"] for values in ran.objects] == ["sent"]
+    assert {"imported", "by C"} <= set(ran.err.splitlines())
+    for command in ("inspect --tasks", "doctor emails"):
+        ran = sqsw(f"{command} --app myapp.tasks:env --json")
+        assert ran.objects

@@ -66,10 +66,15 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
         *(
             (
                 words,
-                "'x.db' stands behind --local, and is not read as its path",
-                "did you mean --local=x.db?",
+                "'./x.db' stands behind --local, and is not read as its path",
+                "did you mean --local=./x.db?",
             )
-            for words in ("--local x.db inspect", "work --local x.db")
+            for words in ("--local ./x.db inspect", "work --local ./x.db")
+        ),
+        (
+            "--local x.db inspect",
+            "no such command: x.db",
+            "sqsw --help; or did you mean --local=x.db?",
         ),
         ("send q j --s=3", "no such option: --s", "an argument of the job is written s=VALUE"),
         ("send q j --to a@b", "no such option: --to", "an argument of the job is written to=VALUE"),
@@ -182,8 +187,18 @@ def test_a_bare_local_does_not_eat_the_next_word(
     assert sqsw("inspect --local=third.db").err == f"no queues in local file {home / 'third.db'}\n"
     assert sqsw("inspect --local").out.splitlines()[0].startswith("emails\t")
     assert sqsw("send emails read --local file=/a.db").code == 0
-    (home / ".sqsw" / "local.db").rename(home / "kept")
-    assert sqsw("inspect --local kept").err.endswith("  next: did you mean --local=kept?\n")
+
+
+def test_what_may_be_meant_stands_behind_a_bare_local(sqsw: Sqsw, home: Path) -> None:
+    (home / "emails").write_bytes(b"SQLite format 3\0")  # what else is called so does not matter
+    assert sqsw("create-queue --local emails").code == 0
+    assert sqsw("send emails --raw --local ./a.db").code == 0
+    assert sqsw("send emails --no-check --local sync.db").code == 0
+    ran = sqsw("work --local shop.db")
+    assert ran.err.startswith("error: cannot import 'shop.db'\n")
+    assert ran.err.endswith("  next: did you mean --local=shop.db?\n")
+    ran = sqsw("work --local ./app.py:env")
+    assert ran.err.endswith("  next: did you mean 'app:env'?\n")
 
 
 def test_local_beside_another_place_is_refused(sqsw: Sqsw) -> None:
@@ -281,6 +296,8 @@ def test_without_a_stdout_a_command_still_ends_well(sqsw: Sqsw, words: str) -> N
     [
         ("inspect", ""),
         ("", ""),
+        ("send --help", ""),
+        ("completion bash", ""),
         ("send emails j --from -", "warning: 1 sent to emails, 0 not\n"),
     ],
 )

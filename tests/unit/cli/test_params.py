@@ -8,6 +8,7 @@ import pytest
 
 from sqsw.core.errors import SettingsError
 from sqsw_cli.items import parse_item
+from sqsw_cli.main import COMMANDS, cli
 from sqsw_cli.params import (
     DURATION,
     KEY_VALUE,
@@ -144,3 +145,15 @@ def test_an_item_reads_files(tmp_path: Path) -> None:
 def test_a_broken_item_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         parse_item(text)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_what_names_a_queue_loses_its_password(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    for param in command.params:
+        if param.name in ("queue", "queues", "dlq", "target", "processors_from") or (
+            (name, param.name) == ("create-queue", "name")
+        ):
+            value = param.type.convert("http://ann:secret@h/1/q", param, None)
+            assert getattr(value, "name", value) == "http://h/1/q", param.name

@@ -49,6 +49,26 @@ def test_json_prints_one_summary(sqsw: Sqsw) -> None:
     assert summary["requests"] >= 1
 
 
+def test_json_has_stdout_to_itself_even_of_what_is_held_back(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    (home / "held.py").write_text(
+        "import ctypes, sys\n"
+        "from sqsw import SQSEnv\n"
+        "env = SQSEnv()\n"
+        "@env.processor('emails', 'print')\n"
+        "def print_all():\n"
+        "    ctypes.CDLL(None).printf(b'by C\\n')\n"
+        "    sys.__stdout__.write('by Python\\n')\n"
+    )
+    sqsw("send emails print")
+    ran = sqsw.process("work held:env -Q emails --max-jobs 1 --json")
+    (summary,) = ran.objects
+    assert summary["done"] == 1
+    assert {"by C", "by Python"} <= set(ran.err.splitlines())
+
+
 def test_strict_tells_of_failed_and_unknown_jobs(sqsw: Sqsw) -> None:
     sqsw("send emails fail")
     assert sqsw("work myapp.tasks:env -Q emails --max-jobs 1 --strict").code == 5

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sqsw.core.wording import counted, described, format_duration, nearest
+from sqsw.core.wording import counted, described, format_duration, nearest, without_password
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,21 @@ class Dumb(Exception):
 def test_an_error_that_cannot_tell_its_text_is_told_all_the_same() -> None:
     assert described(ValueError("no")) == "ValueError: no"
     assert described(Dumb()) == "Dumb: <it cannot tell its text>"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        *(
+            (f"{begin}ann:{password}@h:1", f"{begin}h:1")
+            for begin in ("http://", "//")
+            for password in ("secret", 's3"cret', "s3 cret", "s3@cret")
+        ),
+        ('endpoint URL: "http://ann:s3"cr et@h:1/"', 'endpoint URL: "http://h:1/"'),
+        ('{"url": "http://h:1", "to": "a@b"}', '{"url": "http://h:1", "to": "a@b"}'),
+        ("http://h/q?to=ann@example.com", "http://h/q?to=ann@example.com"),
+        ("see http://h:1\n@decorated", "see http://h:1\n@decorated"),
+    ],
+)
+def test_an_address_is_told_without_its_password(text: str, told: str) -> None:
+    assert without_password(text) == told
