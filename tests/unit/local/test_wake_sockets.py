@@ -4,8 +4,10 @@ import errno
 import os
 import queue
 import socket
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,13 @@ from sqsw.local.engine import LocalEngine
 from sqsw.local.wake_sockets import WakeSockets
 
 Wakes = queue.Queue[tuple[int, int]]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Its path is short: sockets are elsewhere where a path is too long for them."""
+    with tempfile.TemporaryDirectory(prefix="sqsw-") as path:
+        yield Path(path)
 
 
 def sockets_of(path: Path, wakes: Wakes | None = None) -> WakeSockets:
