@@ -2,6 +2,7 @@
 
 import json
 import signal
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,6 +98,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
                 run=not reason.startswith("hangs "),
             )
             item.add_marker(mark)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory for a file with sockets beside it: they are elsewhere where its path is long."""
+    with tempfile.TemporaryDirectory(prefix="sqsw-") as path:
+        yield Path(path)
 
 
 @pytest.fixture(scope="session")

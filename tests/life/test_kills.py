@@ -59,8 +59,8 @@ def chance() -> random.Random:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Any]:
-    session = LocalSession(tmp_path / "f.db")
+def client(short_path: Path) -> Iterator[Any]:
+    session = LocalSession(short_path / "f.db")
     client = session.client("sqs")
     client.create_queue(QueueName="q", Attributes={"VisibilityTimeout": str(LEASE_SECONDS)})
     yield client
@@ -169,19 +169,19 @@ def use_for_good(user: User, name: str) -> None:
 
 
 def test_a_hundred_kills_take_nothing_back(
-    tmp_path: Path, client: Any, chance: random.Random
+    short_path: Path, client: Any, chance: random.Random
 ) -> None:
-    steady = User(client, "q", Ledger(tmp_path / "steady.ledger"))
-    assert Killer(tmp_path, chance).run(steady) == 100
-    ledgers.check_file(tmp_path / "f.db")
+    steady = User(client, "q", Ledger(short_path / "steady.ledger"))
+    assert Killer(short_path, chance).run(steady) == 100
+    ledgers.check_file(short_path / "f.db")
 
-    session = LocalSession(tmp_path / "f.db")
-    rest = User(session.client("sqs"), "q", Ledger(tmp_path / "rest"))
+    session = LocalSession(short_path / "f.db")
+    rest = User(session.client("sqs"), "q", Ledger(short_path / "rest"))
     session.clock.advance(minutes=10)  # what was in the hands of the killed is there again
     left: Counter[str] = Counter()
     while messages := rest.receive():
         left.update(message["Body"] for message in messages)
-    books = Books.read(tmp_path.glob("*.ledger"))
+    books = Books.read(short_path.glob("*.ledger"))
     print(f"{len(books.sent)} sends answered, {len(books.deleted)} deletes, {left.total()} left")
     assert len(books.sent) > 500
     assert len(books.deleted) > 200
@@ -191,7 +191,7 @@ def test_a_hundred_kills_take_nothing_back(
     assert set(left.values()) == {1}
     assert books.received_after_delete() == []
     assert books.twice_in_a_lease() == []
-    check_that_nothing_piles_up(tmp_path, session, rest)
+    check_that_nothing_piles_up(short_path, session, rest)
 
 
 def check_that_nothing_piles_up(folder: Path, session: LocalSession, user: User) -> None:

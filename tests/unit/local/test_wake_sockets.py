@@ -4,10 +4,8 @@ import errno
 import os
 import queue
 import socket
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +17,6 @@ from sqsw.local.wake_sockets import WakeSockets
 Wakes = queue.Queue[tuple[int, int]]
 
 
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """Its path is short: sockets are elsewhere where a path is too long for them."""
-    with tempfile.TemporaryDirectory(prefix="sqsw-") as path:
-        yield Path(path)
-
-
 def sockets_of(path: Path, wakes: Wakes | None = None) -> WakeSockets:
     def on_wake(queue_id: int, count: int) -> None:
         if wakes is not None:
@@ -34,9 +25,9 @@ def sockets_of(path: Path, wakes: Wakes | None = None) -> WakeSockets:
     return WakeSockets(str(path), on_wake, lambda: None)
 
 
-def test_who_listens_hears_who_sends(tmp_path: Path) -> None:
+def test_who_listens_hears_who_sends(short_path: Path) -> None:
     wakes: Wakes = queue.Queue()
-    listening, sending = sockets_of(tmp_path / "f.db", wakes), sockets_of(tmp_path / "f.db")
+    listening, sending = sockets_of(short_path / "f.db", wakes), sockets_of(short_path / "f.db")
     listening.listen()
     listening.listen()
     sending.send(7, 3)
@@ -45,37 +36,37 @@ def test_who_listens_hears_who_sends(tmp_path: Path) -> None:
     assert wakes.empty(), "a process does not send to itself"
     listening.close()
     sending.close()
-    assert not (tmp_path / "f.db-wake").exists()
+    assert not (short_path / "f.db-wake").exists()
 
 
-def test_sending_without_a_listener_does_nothing(tmp_path: Path) -> None:
-    sockets = sockets_of(tmp_path / "f.db")
+def test_sending_without_a_listener_does_nothing(short_path: Path) -> None:
+    sockets = sockets_of(short_path / "f.db")
     sockets.send(1, 1)
     sockets.close()
-    assert list(tmp_path.iterdir()) == []
+    assert list(short_path.iterdir()) == []
 
 
-def test_the_name_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
-    directory = tmp_path / "f.db-wake"
+def test_the_name_of_a_killed_process_is_taken_away(short_path: Path) -> None:
+    directory = short_path / "f.db-wake"
     directory.mkdir(mode=0o700)
     dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     dead.bind(str(directory / "1-deaddead"))
     dead.close()
-    sockets = sockets_of(tmp_path / "f.db")
+    sockets = sockets_of(short_path / "f.db")
     sockets.send(1, 1)
     sockets.close()
     assert list(directory.iterdir()) == []
 
 
-def test_what_is_no_socket_of_ours_stays(tmp_path: Path) -> None:
-    directory = tmp_path / "f.db-wake"
+def test_what_is_no_socket_of_ours_stays(short_path: Path) -> None:
+    directory = short_path / "f.db-wake"
     directory.mkdir(mode=0o700)
     for name in ("notes.txt", "1-deadbeef"):
         (directory / name).write_text("precious")
     other = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     other.bind(str(directory / "theirs"))
     other.close()
-    sockets = sockets_of(tmp_path / "f.db")
+    sockets = sockets_of(short_path / "f.db")
     sockets.send(1, 1)
     sockets.close()
     assert sorted(os.listdir(directory)) == ["1-deadbeef", "notes.txt", "theirs"]
@@ -83,8 +74,8 @@ def test_what_is_no_socket_of_ours_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "others may write"])
-def test_a_directory_that_is_not_ours_alone_is_not_used(tmp_path: Path, kind: str) -> None:
-    directory, victim = tmp_path / "f.db-wake", tmp_path / "victim"
+def test_a_directory_that_is_not_ours_alone_is_not_used(short_path: Path, kind: str) -> None:
+    directory, victim = short_path / "f.db-wake", short_path / "victim"
     victim.mkdir(mode=0o700)
     if kind == "link":
         directory.symlink_to(victim)
@@ -96,7 +87,7 @@ def test_a_directory_that_is_not_ours_alone_is_not_used(tmp_path: Path, kind: st
     dead.close()
     ticks: queue.Queue[float] = queue.Queue()
     sockets = WakeSockets(
-        str(tmp_path / "f.db"), lambda *_: None, lambda: ticks.put(time.monotonic())
+        str(short_path / "f.db"), lambda *_: None, lambda: ticks.put(time.monotonic())
     )
     sockets.send(1, 1)
     sockets.listen()
@@ -106,19 +97,19 @@ def test_a_directory_that_is_not_ours_alone_is_not_used(tmp_path: Path, kind: st
     assert os.listdir(directory) == ["1-deaddead"]
 
 
-def test_a_full_socket_is_a_success(tmp_path: Path) -> None:
-    directory = tmp_path / "f.db-wake"
+def test_a_full_socket_is_a_success(short_path: Path) -> None:
+    directory = short_path / "f.db-wake"
     directory.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as slow:
         slow.bind(str(directory / "1-0123abcd"))
-        sockets = sockets_of(tmp_path / "f.db")
+        sockets = sockets_of(short_path / "f.db")
         for _ in range(2000):
             sockets.send(1, 1)
         sockets.close()
 
 
-def test_a_long_path_has_its_sockets_elsewhere(tmp_path: Path) -> None:
-    deep = tmp_path / ("d" * 100)
+def test_a_long_path_has_its_sockets_elsewhere(short_path: Path) -> None:
+    deep = short_path / ("d" * 100)
     deep.mkdir()
     wakes: Wakes = queue.Queue()
     listening, sending = sockets_of(deep / "f.db", wakes), sockets_of(deep / "f.db")
@@ -130,11 +121,11 @@ def test_a_long_path_has_its_sockets_elsewhere(tmp_path: Path) -> None:
     sending.close()
 
 
-def test_without_sockets_it_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_sockets_it_ticks(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wake_sockets, "_directory", lambda path: None)
     ticks: queue.Queue[float] = queue.Queue()
     sockets = WakeSockets(
-        str(tmp_path / "f.db"), lambda *_: None, lambda: ticks.put(time.monotonic())
+        str(short_path / "f.db"), lambda *_: None, lambda: ticks.put(time.monotonic())
     )
     sockets.listen()
     assert ticks.get(timeout=2) < ticks.get(timeout=2)
@@ -142,8 +133,8 @@ def test_without_sockets_it_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     sockets.close()
 
 
-def test_a_busy_queue_leaves_no_waiting_receive_of_another_behind(tmp_path: Path) -> None:
-    path = tmp_path / "f.db"
+def test_a_busy_queue_leaves_no_waiting_receive_of_another_behind(short_path: Path) -> None:
+    path = short_path / "f.db"
     ours, others = LocalEngine(path), LocalEngine(path)
     for name in ("busy", "quiet"):
         ours.handle("CreateQueue", {"QueueName": name})
@@ -169,8 +160,8 @@ def test_a_busy_queue_leaves_no_waiting_receive_of_another_behind(tmp_path: Path
     others.close()
 
 
-def test_who_begins_to_listen_takes_the_names_of_the_killed_away(tmp_path: Path) -> None:
-    directory = tmp_path / "f.db-wake"
+def test_who_begins_to_listen_takes_the_names_of_the_killed_away(short_path: Path) -> None:
+    directory = short_path / "f.db-wake"
     directory.mkdir(mode=0o700)
     for number in range(3):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
@@ -178,7 +169,7 @@ def test_who_begins_to_listen_takes_the_names_of_the_killed_away(tmp_path: Path)
     (directory / "4-deadbeef").write_text("precious")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as alive:
         alive.bind(str(directory / "5-0123abcd"))
-        sockets = sockets_of(tmp_path / "f.db")
+        sockets = sockets_of(short_path / "f.db")
         sockets.listen()
         left = {name for name in os.listdir(directory) if name.startswith(tuple("012345"))}
         assert {"4-deadbeef", "5-0123abcd"} <= left
@@ -187,16 +178,16 @@ def test_who_begins_to_listen_takes_the_names_of_the_killed_away(tmp_path: Path)
 
 
 def test_a_send_without_a_socket_is_a_success(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has been stored by then: an error would be answered by a second send."""
-    (tmp_path / "f.db-wake").mkdir(mode=0o700)
-    (tmp_path / "f.db-wake" / "1-0123abcd").touch()
+    (short_path / "f.db-wake").mkdir(mode=0o700)
+    (short_path / "f.db-wake" / "1-0123abcd").touch()
 
     def none_left(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(socket, "socket", none_left)
-    sockets = sockets_of(tmp_path / "f.db")
+    sockets = sockets_of(short_path / "f.db")
     sockets.send(1, 1)
     sockets.close()
