@@ -126,7 +126,8 @@ class Killer:
         finally:
             child.kill()
         child.join(60)
-        assert child.exitcode == -9
+        # 255 where the other thread started a child just then, which asks for the same answer.
+        assert child.exitcode in (-9, 255)
 
     def _kill_worker(self, ledger: Path, chance: random.Random) -> None:
         with subprocess.Popen(
