@@ -52,6 +52,12 @@ class WithGlobals(click.Command):
         self.params.extend(global_options())
         self.examples = examples
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:  # click 8.1 would give it a variable, too
+            option.allow_from_autoenv = False
+        return option
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Without a directory it may be a module, a job or a queue; the root tells of the slip.
         path = None if ctx.resilient_parsing else path_without_sign(args)

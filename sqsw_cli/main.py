@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -99,24 +99,25 @@ class Root(LazyGroup):
                     sys.stdout.flush()
         except (ConsumerGone, BrokenPipeError):
             code = Exit.OK
-            _forget_stdout()
+            _forget(sys.stdout)
         except (click.Abort, KeyboardInterrupt):
             code = Exit.INTERRUPTED
         except Exception as error:  # noqa: BLE001  # whatever it is, a person is told in words
             code = _failed(error, invocation)
         if invocation.ending is not None:
             code = invocation.ending.exit_code or code
+        if code == Exit.HUNG_UP:
+            _forget_what_is_gone()
         sys.exit(int(code))
 
 
 def _failed(error: Exception, invocation: Invocation) -> int:
     ending = invocation.ending
     if isinstance(error, OSError) and ending is not None and ending.exit_code == Exit.HUNG_UP:
-        _forget_stdout()  # the terminal is gone, and what is written to it is an error
         return Exit.HUNG_UP
     failure = failure_of(error)
     if isinstance(failure, CannotWrite):
-        _forget_stdout()
+        _forget(sys.stdout)
     path = path_without_sign(invocation.args)
     if path is not None and path in failure.message:
         advice = f"did you mean --local={shlex.quote(path)}?"
@@ -131,10 +132,21 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     return failure.exit_code
 
 
-def _forget_stdout() -> None:
-    """Keep the interpreter from flushing, at its end, into what takes no more."""
+def _forget_what_is_gone() -> None:
+    """The terminal is closed; what goes to a file is still written there."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _forget(stream)
+        except (AttributeError, ValueError):  # closed from the start
+            pass
+
+
+def _forget(stream: TextIO) -> None:
+    """Keep the interpreter from flushing into what takes no more: it would end with 120."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.command(

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +68,24 @@ def test_what_is_ignored_or_handled_stays_so_and_so_does_all_in_a_thread() -> No
     thread.start()
     thread.join()
     assert seen == [signal.SIGTERM, 0]
+
+
+GONE = """
+import os, pty, sys
+from sqsw_cli.main import _forget_what_is_gone
+ours, theirs = pty.openpty()
+os.dup2(theirs, 2)
+os.close(ours)
+sys.stderr.reconfigure(line_buffering=False)
+print("kept")
+print("lost", file=sys.stderr)
+_forget_what_is_gone()
+"""
+
+
+def test_what_a_closed_terminal_does_not_take_is_no_error_at_the_end() -> None:
+    ran = subprocess.run([sys.executable, "-c", GONE], stdout=subprocess.PIPE, check=False)
+    assert (ran.returncode, ran.stdout) == (0, b"kept\n")
 
 
 def test_a_terminal_that_is_closed_is_no_defect(sqsw: Sqsw, tmp_path: Path) -> None:
