@@ -179,7 +179,7 @@ def work(tmp_path: Path) -> Iterator[Work]:
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends as it is read
         return False
     return state != "Z"
 

@@ -37,7 +37,7 @@ def works(pid: int) -> bool:
     """Whether it runs and is one of ours: multiprocessing has one of its own, which stays."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends as it is read
         return False
     return is_running(pid) and "resource_tracker" not in command
 

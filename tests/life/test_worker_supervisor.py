@@ -242,6 +242,6 @@ def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends as it is read
         return False
     return state != "Z"
