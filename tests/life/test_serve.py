@@ -215,7 +215,7 @@ def test_a_file_that_another_program_holds_stops_nobody_else(tmp_path: Path) -> 
         begun = time.monotonic()
         assert "ok" in running.page("/health")
         client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 4  # and not the 5 seconds of the send
         assert not sent.done()
         other.execute("ROLLBACK")
         other.close()

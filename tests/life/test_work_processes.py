@@ -127,8 +127,8 @@ class Work:
         return [int(p.name.rpartition("-")[2]) for p in self.folder.glob(f"notes/{name}-*")]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        lines = (self.folder / "log").read_text().splitlines()
-        found = [json.loads(line) for line in lines if line.startswith("{")]
+        lines = (self.folder / "log").read_text().splitlines(keepends=True)
+        found = [json.loads(line) for line in lines if line[0] == "{" and line[-1] == "\n"]
         return [line for line in found if line.get("event") == event]
 
     def wait_for(self, event: str, count: int = 1) -> list[dict[str, Any]]:
