@@ -203,6 +203,16 @@ class JobUnknown(JobEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class JobUnrun(JobEvent):
+    """The message goes back on its last receive, and its job did not run.
+
+    SQS moves it to ``dead_letter_queue`` at the next receive.
+    """
+
+    dead_letter_queue: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageDeleted(MessageEvent):
     """The delete succeeded."""
 

@@ -30,6 +30,7 @@ from sqsw.core.events import (
     JobStarted,
     JobStuck,
     JobUnknown,
+    JobUnrun,
     LeaseLost,
     QueueWarning,
     QuietStarted,
@@ -85,6 +86,7 @@ class LogListener:
             JobFailed: self.job_failed,
             JobRetry: self.job_retry,
             JobUnknown: self.job_unknown,
+            JobUnrun: self.job_unrun,
             BeatLate: self.beat_late,
             ExtensionFailed: self.extension_failed,
             LeaseLost: self.lease_lost,
@@ -139,6 +141,15 @@ class LogListener:
                 hidden_s=event.hidden_seconds,
                 reason=text_of(event.error)[:_REASON_LENGTH],
             )
+
+    def job_unrun(self, event: JobUnrun) -> None:
+        self._job(
+            logging.ERROR,
+            "job_unrun",
+            event,
+            reason="returned on its last receive before it could run",
+            dead_letter_queue=event.dead_letter_queue,
+        )
 
     def beat_late(self, event: BeatLate) -> None:
         """At most once a minute: such jobs come in crowds."""

@@ -41,6 +41,18 @@ MayStart = Callable[[Lane, int], bool]
 Ended = Callable[[Lane, BatchProcessingResult], None]
 
 
+def _never(call: Call) -> bool:
+    return False
+
+
+def _comes_again(call: Call, results: Iterable[ProcessingResult]) -> bool:
+    """Whether SQS delivers a message of a call again, before what stands behind it."""
+    return any(
+        not (result.success or call.lane.is_last_receive(message))
+        for message, result in zip(call.messages, results, strict=True)
+    )
+
+
 class Dispatcher:
     """Knows what is in hand, and what runs next.
 
@@ -87,6 +99,7 @@ class Dispatcher:
         self._verdict = Verdict(lose=lose, put=put, events=events)
         self._in_hand: Counter[str] = Counter()
         self._quiet: set[str] = set()
+        self._has_ended = False
         self._running: dict[int, Call] = {}
         self.counts: Counter[str] = Counter()
         self._returns = Returns(
@@ -95,6 +108,7 @@ class Dispatcher:
             order=self._order,
             in_hand=self._in_hand,
             counts=self.counts,
+            events=events,
             clock=clock,
         )
 
@@ -103,26 +117,50 @@ class Dispatcher:
 
     def stop(self, deadline: float) -> None:
         """Start nothing any more."""
-        self.quiet()
+        self._put_back_all()
 
     def quiet(self, lane: Lane | None = None) -> None:
-        """Put back what has not started, and what arrives from now on; of all lanes if not one."""
-        with self._lock:
-            self._quiet.update([lane.name] if lane is not None else self._ready)
-        self.release(lane)
+        """Put back what has not started, and what arrives from now on; of all lanes if not one.
 
-    def release(self, lane: Lane | None = None) -> None:
-        """Put back what has not started; of all lanes if not one."""
+        A message on its last receive stays and runs: SQS would move it to the dead-letter queue.
+        """
         names = [lane.name] if lane is not None else list(self._ready)
-        back: list[Call] = []
+        following: list[Call] = []
         with self._lock:
+            self._quiet.update(names)
             for name in names:
-                for call in self._ready[name].clear(name):
-                    back += [call, *self._order.leave(call)]
-                back += self._order.clear_waiting(name)
-                back += self._gathering.take_all(name)
-                self._ready[name].credits.tell()
+                self._line_up(self._gathering.take_all(name))
+            back = self._take_unstarted(names, self._is_spared)
+            for name in names:
+                following += self._pick_all(name)
         self._returns.send(back)
+        self._launch(following)
+
+    def release(self, lane: Lane) -> None:
+        """Put back everything of a lane that has not started."""
+        with self._lock:
+            back = self._take_unstarted([lane.name], _never)
+        self._returns.send(back)
+
+    def _put_back_all(self) -> None:
+        with self._lock:
+            self._has_ended = True
+            self._quiet.update(self._ready)
+            back = self._take_unstarted(list(self._ready), _never)
+        self._returns.send(back)
+
+    def _is_spared(self, call: Call) -> bool:
+        return call.is_last_chance and not self._has_ended
+
+    def _take_unstarted(self, names: Iterable[str], keep: Callable[[Call], bool]) -> list[Call]:
+        back: list[Call] = []
+        for name in names:
+            for call in self._ready[name].clear(name, keep):
+                back += [call, *self._order.leave(call)]
+            back += self._order.clear_waiting(name, keep)
+            back += self._gathering.take_all(name)
+            self._ready[name].credits.tell()
+        return back
 
     # Duties 1 to 3: in, and to a slot.
 
@@ -137,27 +175,28 @@ class Dispatcher:
             self._in_hand[lane.name] += len(messages)
             calls = self._gathering.cut(lane, messages, self._clock(), more)
             if lane.name in self._quiet:
-                back = calls + self._gathering.take_all(lane.name)
-            else:
-                self._line_up(lane, calls)
-            following = self._pick_all(lane)
+                calls += self._gathering.take_all(lane.name)
+            self._line_up(calls)
+            if lane.name in self._quiet:
+                back = self._take_unstarted([lane.name], self._is_spared)
+            following = self._pick_all(lane.name)
         self._returns.send(back)
         self._launch(following)
 
     def start_due(self, lane: Lane) -> None:
         """Start what may start by now: lists whose time is over, and what a policy lets in."""
         with self._lock:
-            self._line_up(lane, self._gathering.take_due(lane.name, self._clock()))
-            following = self._pick_all(lane)
+            self._line_up(self._gathering.take_due(lane.name, self._clock()))
+            following = self._pick_all(lane.name)
         self._launch(following)
 
-    def _line_up(self, lane: Lane, calls: Iterable[Call]) -> None:
+    def _line_up(self, calls: Iterable[Call]) -> None:
         for call in calls:
             if self._order.admit(call):
-                self._ready[lane.name].add(call)
+                self._ready[call.lane.name].add(call)
 
-    def _pick_all(self, lane: Lane) -> list[Call]:
-        ready = self._ready[lane.name]
+    def _pick_all(self, lane_name: str) -> list[Call]:
+        ready = self._ready[lane_name]
         calls = []
         while (call := self._pick(ready)) is not None:
             calls.append(call)
@@ -224,7 +263,7 @@ class Dispatcher:
             if id(call) not in self._running or call.ended:
                 return None  # it was put back at the end of a drain, and counts no more
             call.ended = True
-            if call.group is not None and not all(result.success for result in results):
+            if call.group is not None and _comes_again(call, results):
                 # Before the failed message can be received again: it must find its group empty.
                 behind = self._order.leave(call)
         outcomes: list[str] = []
@@ -270,7 +309,7 @@ class Dispatcher:
         ready = self._ready[lane.name]
         with self._lock:
             if lane.batch_size > 1:
-                self._line_up(lane, self._gathering.take_due(lane.name, self._clock()))
+                self._line_up(self._gathering.take_due(lane.name, self._clock()))
             following = self._pick(ready)
             ready.credits.tell()
         return following
@@ -291,7 +330,7 @@ class Dispatcher:
                     hidden = max(hidden, int(message.lease.expires_at - self._clock()))
                     behind += back
             if lane.is_fifo:
-                following = self._pick_all(lane)
+                following = self._pick_all(lane.name)
         self._returns.behind(behind, hidden)
         self._launch(following)
 
@@ -341,7 +380,8 @@ class Dispatcher:
         return None if due is None else due - self._clock()
 
     def abandon(self) -> int:
-        """Put back what still runs, whose results will not count; how many messages that were."""
+        """Put back everything; how many messages still ran, whose results will not count."""
+        self._put_back_all()
         with self._lock:
             calls = [call for call in self._running.values() if not call.ended]
             for call in calls:

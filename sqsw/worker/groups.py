@@ -1,7 +1,7 @@
 """Message groups: one message at a time in order, or so many at a time."""
 
 from collections import Counter, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
@@ -59,14 +59,14 @@ class GroupGate(Generic[T]):
         line = None if group is None else self._lines.get(group)
         return line is not None and line[0] is item
 
-    def clear_waiting(self) -> list[T]:
-        """Take out everything behind the heads, in order."""
+    def clear_waiting(self, keep: Callable[[T], bool]) -> list[T]:
+        """Take out what stands behind the heads and behind the last item to keep, in order."""
         waiting: list[T] = []
         for line in self._lines.values():
-            head = line.popleft()
-            waiting.extend(line)
-            line.clear()
-            line.append(head)
+            taken: list[T] = []
+            while len(line) > 1 and not keep(line[-1]):
+                taken.append(line.pop())
+            waiting.extend(reversed(taken))
         return waiting
 
 
@@ -99,8 +99,12 @@ class GroupLimit(Generic[T]):
             del self._inside[group]
         return None
 
-    def clear_waiting(self) -> list[T]:
-        """Take out everything that waits."""
-        waiting = [item for line in self._waiting.values() for item in line]
-        self._waiting.clear()
+    def clear_waiting(self, keep: Callable[[T], bool]) -> list[T]:
+        """Take out everything that waits, except what is to be kept."""
+        waiting: list[T] = []
+        lines, self._waiting = self._waiting, {}
+        for group, line in lines.items():
+            waiting += [item for item in line if not keep(item)]
+            if kept := deque(filter(keep, line)):
+                self._waiting[group] = kept
         return waiting

@@ -93,8 +93,15 @@ class Lane:
 
     def next_queue(self, message: Message) -> str | None:
         """The dead-letter queue, where this was the last receive of a message; else None."""
-        is_last = self.max_receives is not None and message.receive_count >= self.max_receives
-        return self.dead_letter_queue if is_last else None
+        return self.dead_letter_queue if self.is_last_receive(message) else None
+
+    def is_last_receive(self, message: Message) -> bool:
+        """Whether SQS moves this message to the dead-letter queue instead of delivering it again.
+
+        A message with more receives than the redrive policy allows shows that the policy is not in
+        force: it changed after the worker started, or the dead-letter queue is gone.
+        """
+        return message.receive_count == self.max_receives
 
     def hidden_seconds(self, message: Message, result: ProcessingResult, now: float) -> int:
         """How long a failed message stays hidden, 0 to what is left of its 12 hours."""
@@ -163,6 +170,11 @@ class Call:
     ended: bool = False
     is_slow: bool = False
     runner: object = None
+
+    @property
+    def is_last_chance(self) -> bool:
+        """Whether a message that goes back unrun now never runs."""
+        return any(map(self.lane.is_last_receive, self.messages))
 
     def taken_over(self) -> "Call":
         """The same call in another object; this one is left empty where it stands."""

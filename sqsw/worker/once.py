@@ -107,7 +107,6 @@ class _Batch:
                     self._dispatcher.accept(self._lane, messages, more)
             self._flush()
         except BaseException:
-            self._dispatcher.quiet()
             self._dispatcher.abandon()
             self._flush()
             raise

@@ -1,6 +1,6 @@
 """The order of message groups: what may run, what waits, and what has to go back unrun."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sqsw.core.message import Message
 from sqsw.worker.groups import GroupGate
@@ -39,7 +39,9 @@ class GroupOrder:
         call = self._calls.pop(message.receipt_handle, None) if self._calls else None
         if call is None or call.group is None or not self._in_line(call):
             return None, []
-        if not deleted:
+        # A failed head that SQS will move to the dead-letter queue never runs again. Nothing waits
+        # for it then, and what would go back may be on its last receive as well.
+        if not (deleted or call.lane.is_last_receive(message)):
             return None, self.leave(call)
         call.undeleted -= 1
         if call.undeleted:
@@ -71,9 +73,12 @@ class GroupOrder:
         self._park(call.lane, -len(behind))
         return behind
 
-    def clear_waiting(self, lane_name: str) -> list[Call]:
-        """Take out all calls of a lane that wait for their group, in order."""
-        waiting = self._gates[lane_name].clear_waiting()
+    def clear_waiting(self, lane_name: str, keep: Callable[[Call], bool]) -> list[Call]:
+        """Take out the calls of a lane that wait for their group, in order.
+
+        A call to keep stays, and so does what has to run before it.
+        """
+        waiting = self._gates[lane_name].clear_waiting(keep)
         self._ready[lane_name].credits.park(lane_name, -len(waiting))
         return waiting
 

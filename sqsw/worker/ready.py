@@ -68,14 +68,15 @@ class ReadyMessages:
         self.credits.end(call.lane.name, run_seconds)
         self._leave_group(call)
 
-    def clear(self, lane_name: str) -> list[Call]:
-        """Take out all that a lane has ready."""
-        calls = list(self._lines[lane_name])
-        self._lines[lane_name].clear()
+    def clear(self, lane_name: str, keep: Callable[[Call], bool]) -> list[Call]:
+        """Take out all that a lane has ready, except the calls to keep."""
+        line = self._lines[lane_name]
+        calls = [call for call in line if not keep(call)]
+        self._lines[lane_name] = deque(filter(keep, line))
         self.credits.add_ready(lane_name, -len(calls))
         limit = self._limits.get(lane_name)
         if limit is not None:
-            aside = limit.clear_waiting()
+            aside = limit.clear_waiting(keep)
             self.credits.park(lane_name, -len(aside))
             for call in calls:
                 self._leave_group(call)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from sqsw.core.contracts import Clock
+from sqsw.core.events import EventBus, JobUnrun
 from sqsw.core.message import Message
 from sqsw.worker.lane import Call, Lane, within_limit
 from sqsw.worker.order import GroupOrder
@@ -24,6 +25,8 @@ class Returns:
     ----------
     lock, order, in_hand, counts :
         The books of the dispatcher.
+    events :
+        Whom to tell of messages that were never run and never will be.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Returns:
         order: GroupOrder,
         in_hand: Counter[str],
         counts: Counter[str],
+        events: EventBus,
         clock: Clock,
     ) -> None:
         self._put_back = put_back
@@ -41,6 +45,7 @@ class Returns:
         self._order = order
         self._in_hand = in_hand
         self._counts = counts
+        self._events = events
         self._clock = clock
 
     def behind(self, calls: Iterable[Call], hidden_seconds: int) -> None:
@@ -61,3 +66,9 @@ class Returns:
                 now = self._clock()
                 hidden = min(within_limit(message, hidden_seconds, now) for message in owned)
                 self._put_back(call.lane, owned, hidden, False)
+            self._tell_unrun(call)
+
+    def _tell_unrun(self, call: Call) -> None:
+        for message, job_name in zip(call.messages, call.job_names, strict=True):
+            if call.lane.is_last_receive(message) and not message.lease.is_lost:
+                self._events.publish(JobUnrun(message, job_name, call.lane.dead_letter_queue))

@@ -237,7 +237,6 @@ class Roles:
         """Put back what still runs, and end; how many messages that were."""
         now = self._clock()
         self.receive_no_more("draining")
-        self.dispatcher.quiet()
         unfinished = self.dispatcher.abandon()
         # What was put back may run elsewhere within a moment: here it ends now, where it can be.
         for executor in self._executors.values():

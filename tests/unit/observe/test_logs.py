@@ -24,6 +24,7 @@ from sqsw.core.events import (
     JobStarted,
     JobStuck,
     JobUnknown,
+    JobUnrun,
     LeaseLost,
     MessageDeleted,
     QueueWarning,
@@ -89,6 +90,16 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
             "WARNING",
             "job_unknown",
             {**OF_JOB, "hidden_s": 300, "reason": "no processor"},
+        ),
+        (
+            JobUnrun(MESSAGE, "send", "dead"),
+            "ERROR",
+            "job_unrun",
+            {
+                **OF_JOB,
+                "reason": "returned on its last receive before it could run",
+                "dead_letter_queue": "dead",
+            },
         ),
         (
             ExtensionFailed("emails", "not allowed"),

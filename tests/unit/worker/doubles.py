@@ -98,11 +98,16 @@ def throttled(index: int = 0) -> EntryFailure:
 
 
 def message(
-    body: str = "", *, group: str | None = None, expires_at: float = float("inf"), **fields: Any
+    body: str = "",
+    *,
+    group: str | None = None,
+    receives: int = 1,
+    expires_at: float = float("inf"),
+    **fields: Any,
 ) -> Message:
     """A message as a receive brings it."""
     number = next(_numbers)
-    attributes = {"ApproximateReceiveCount": "1"}
+    attributes = {"ApproximateReceiveCount": str(receives)}
     if group is not None:
         attributes["MessageGroupId"] = group
     return Message(
@@ -137,6 +142,7 @@ def lane(
     group_slots: int | None = None,
     shutdown_policy: ShutdownPolicy = NEVER_SHUTDOWN,
     job_name: str | None = "send",
+    max_receives: int | None = None,
 ) -> Lane:
     """A lane whose jobs succeed, if nothing else is said."""
 
@@ -157,6 +163,8 @@ def lane(
         visibility_timeout=visibility_timeout,
         share=QueueShare(name, slots, weight, group_slots),
         shutdown_policy=shutdown_policy,
+        max_receives=max_receives,
+        dead_letter_queue=f"dead {name}" if max_receives else None,
     )
 
 

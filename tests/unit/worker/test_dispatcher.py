@@ -8,7 +8,7 @@ import pytest
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.errors import TaskNotFound
-from sqsw.core.events import JobDone, JobStarted
+from sqsw.core.events import JobDone, JobStarted, JobUnrun
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.worker.credits import Credits
@@ -362,6 +362,99 @@ def test_quiet_puts_back_what_has_not_started_and_what_comes() -> None:
     assert kit.diary == [("watch", ["late"]), ("back", ["late"], 0, False)]
     assert kit.end("f1") is None
     assert kit.credits._accounts[kit.lane.name].parked == 0
+
+
+#: a lane, the messages of one receive, and those of them that run in a drain; "!": the last receive
+UNSTARTED = {
+    "standard": (lane(max_receives=3), "a b! c d!", "b! d!"),
+    "async": (lane(max_receives=3, kind="loop"), "a b! c", "b!"),
+    "slots for each group": (lane(max_receives=3, group_slots=1), "a b! c d!", "b! d!"),
+    "lists": (lane(max_receives=3, batch_size=2), "a b! c d e!", "a b! e!"),
+    "lists that wait": (lane(max_receives=3, batch_size=9, max_wait=60), "a b!", "a b!"),
+    "FIFO": (fifo(max_receives=3), "a! b! c d", "a! b!"),
+    "FIFO lists": (fifo(max_receives=3, batch_size=2), "a! b! c! d e", "a! b! c! d"),
+    "one receive": (fifo(max_receives=3), "a b c", ""),
+    "more receives than the policy allows": (lane(max_receives=2), "a! b!", ""),
+    "no redrive policy": (lane(), "a b!", ""),
+}
+
+
+def run_all(kit: Kit) -> list[str]:
+    """Give the lane one slot, and end its jobs; the messages, in the order of their jobs."""
+    ran: list[str] = []
+    kit.credits.slots = 1
+    kit.dispatcher.start_due(kit.lane)
+    while calls := kit.dispatcher.running():
+        messages = list(calls[0].messages)
+        ran += bodies(messages)
+        kit.end(messages[0].body)
+        for each in messages:
+            kit.acknowledge(each)
+    return ran
+
+
+@pytest.mark.parametrize("arrives", ["before the drain", "in the drain"])
+@pytest.mark.parametrize(("of", "sent", "run"), UNSTARTED.values(), ids=UNSTARTED)
+def test_a_drain_runs_messages_on_their_last_receive(
+    of: Lane, sent: str, run: str, arrives: str
+) -> None:
+    kit = Kit(of, slots=0)
+    messages = [message(body, group="g", receives=3 if "!" in body else 2) for body in sent.split()]
+    if arrives == "in the drain":
+        kit.dispatcher.quiet()
+    kit.accept(*messages)
+    kit.dispatcher.quiet()
+    returned = [body for entry in kit.diary for body in entry[1]]
+    assert run_all(kit) == run.split()
+    assert returned == [body for body in sent.split() if body not in run.split()]
+    assert kit.dispatcher.waiting() == 0
+    assert "JobUnrun" not in names(kit.told)
+
+
+@pytest.mark.parametrize(
+    "of", [lane(max_receives=3), fifo(max_receives=3)], ids=["standard", "FIFO"]
+)
+def test_the_end_of_a_drain_names_jobs_that_never_ran(of: Lane) -> None:
+    kit = Kit(of, slots=1)
+    kit.accept(*(message(body, group="g", receives=3) for body in "abc"))
+    kit.dispatcher.quiet()
+    assert kit.dispatcher.abandon() == 1
+    kit.accept(message("late", group="g", receives=3))
+    unrun = [event for event in kit.told if isinstance(event, JobUnrun)]
+    assert [event.message.body for event in unrun] == ["b", "c", "late"]
+    assert {event.dead_letter_queue for event in unrun} == {of.dead_letter_queue}
+    assert kit.running() == []
+
+
+HEADS = {
+    "failed": FAILED,
+    "retried": ProcessingResult(False),
+    "unknown": ProcessingResult(False, error=TaskNotFound("?")),
+    "not deleted": SUCCEEDED,
+}
+
+
+@pytest.mark.parametrize("receives", [2, 3, 4])
+@pytest.mark.parametrize("result", HEADS.values(), ids=HEADS)
+def test_a_group_goes_on_after_a_job_that_failed_on_its_last_receive(
+    result: ProcessingResult, receives: int
+) -> None:
+    kit = Kit(fifo(max_receives=3))
+    head = message("head", group="g", receives=receives, expires_at=kit.clock.now + 30)
+    kit.accept(head, message("g2", group="g", receives=receives), message("g3", group="g"))
+    kit.end("head", result)
+    assert kit.running() == []  # SQS has to know first
+    kit.acknowledge(head, deleted=False)
+    assert kit.running() == (["g2"] if receives == 3 else [])
+    returned = [entry[1] for entry in kit.diary if entry[0] == "back"]
+    assert returned == ([] if receives == 3 else [["g2"], ["g3"]])
+
+
+def test_a_list_with_a_failed_job_that_comes_again_stops_its_group() -> None:
+    kit = Kit(fifo(max_receives=3, batch_size=2))
+    kit.accept(*(message(f"g{n}", group="g", receives=n) for n in (3, 2, 1)))
+    kit.end("g3", SUCCEEDED, FAILED)
+    assert kit.diary[-1] == ("back", ["g1"], 8, False)
 
 
 def test_one_lane_can_be_quieted_alone() -> None:

@@ -57,6 +57,15 @@ def test_those_that_wait_can_be_taken_out() -> None:
         gate.admit("g", item)
     for item in ("h1", "h2"):
         gate.admit("h", item)
-    assert gate.clear_waiting() == ["g2", "h2"]
+    assert gate.clear_waiting(lambda _: False) == ["g2", "h2"]
     assert gate.finish("g", "g1") is None
     assert gate.finish("h", "h1") is None
+
+
+def test_an_item_to_keep_keeps_its_place_and_those_before_it() -> None:
+    gate = GroupGate[str]()
+    for item in ("g1", "g2", "g3 last", "g4", "h1", "h2"):
+        gate.admit(item[0], item)
+    assert gate.clear_waiting(lambda item: "last" in item) == ["g4", "h2"]
+    assert gate.finish("g", "g1") == "g2"
+    assert gate.finish("g", "g2") == "g3 last"

@@ -17,6 +17,10 @@ def call(of: Lane, body: str = "") -> Call:
     return Call(of, [message(body)], ["send"], "thread")
 
 
+def nothing(call: Call) -> bool:
+    return False
+
+
 def picked(ready: ReadyMessages, count: int) -> str:
     calls = [ready.pick() for _ in range(count)]
     return "".join(call.lane.name for call in calls if call is not None)
@@ -65,7 +69,7 @@ def test_a_lane_can_be_cleared() -> None:
     first = call(a)
     ready.add(first)
     ready.add(call(b))
-    assert ready.clear("a") == [first]
+    assert ready.clear("a", nothing) == [first]
     assert picked(ready, 2) == "b"
 
 
@@ -109,12 +113,27 @@ def test_what_waits_for_its_group_is_cleared_as_well() -> None:
     for each in calls:
         ready.add(each)
     running = ready.pick()
-    assert ready.clear(fair.name) == calls[1:]
+    assert ready.clear(fair.name, nothing) == calls[1:]
     assert running is not None
     ready.end(running, 0.1)
     assert (ready.pick(), ready.credits.waiting(fair.name)) == (None, 0)
     ready.add(again := group_call(fair, "g"))
     assert ready.pick() is again
+
+
+def test_what_is_kept_when_a_lane_is_cleared_runs_in_its_turn() -> None:
+    fair = lane(group_slots=1)
+    ready = make(fair)
+    calls = [group_call(fair, "g") for _ in range(4)]
+    for each in calls:
+        ready.add(each)
+    assert ready.clear(fair.name, lambda each: each in calls[1::2]) == [calls[0], calls[2]]
+    assert ready.credits.waiting(fair.name) == 2
+    for expected in calls[1::2]:
+        assert ready.pick() is expected
+        assert ready.pick() is None
+        ready.end(expected, 0.1)
+    assert ready.credits.waiting(fair.name) == 0
 
 
 def test_a_lane_whose_policy_wants_no_more_jobs_holds_up_no_other() -> None:
