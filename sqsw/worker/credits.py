@@ -88,6 +88,10 @@ class Credits:
         account = self._accounts[lane_name]
         return account.ready + account.parked
 
+    def run_seconds(self, lane_name: str) -> float | None:
+        """The average run time of a lane's jobs; None until the first one has ended."""
+        return self._accounts[lane_name].run_seconds
+
     def has_free_slot(self) -> bool:
         """Whether one more call can run."""
         return self.running < self.slots

@@ -64,6 +64,9 @@ class Poller:
         When a list that is being gathered has to go, in seconds from now; None: there is none.
     after_receive :
         Called after each receive that brought messages, for what is best done by this thread.
+    line_seconds :
+        For how long the messages that one receive brings of one group may run, on a FIFO queue with
+        a dead-letter queue.
     on_fatal :
         Called where the very first receive shows that there is nothing to receive from.
     pace :
@@ -81,6 +84,7 @@ class Poller:
         poll_ended: Callable[[Lane, Poll, int | None], None],
         gathering_seconds: Callable[[Lane], float | None],
         after_receive: Callable[[Lane], None],
+        line_seconds: float,
         on_fatal: Callable[[BaseException], None],
         events: EventBus,
         pace: Pace,
@@ -93,6 +97,7 @@ class Poller:
         self._room, self._poll_begins, self._poll_ended = room, poll_begins, poll_ended
         self._gathering_seconds = gathering_seconds
         self._after_receive = after_receive
+        self._line_seconds = line_seconds
         self._on_fatal = on_fatal
         self._events = events
         self._pace = pace
@@ -152,7 +157,7 @@ class Poller:
             self._quiet.wait(_FULL_SECONDS)
             return 0
         # A lane that hands out lists has one credit for a whole list.
-        want = 1 if lane.batch_size > 1 else int(min(room, MAX_BATCH_ENTRIES))
+        want = 1 if lane.batch_size > 1 else int(min(room, self._most()))
         count = self._credits.take(lane.name, want, _CREDIT_SECONDS)
         if count == 0:
             return 0
@@ -166,6 +171,20 @@ class Poller:
         if arrived:
             self._after_receive(lane)
         return arrived
+
+    def _most(self) -> int:
+        """Messages to ask for, 1 to 10.
+
+        SQS hands out as many of one group as it can, and they run one after another. Those on their
+        last receive run even in a drain, so they must be few enough to end before its deadline.
+        """
+        lane = self.lane
+        if not lane.is_fifo or lane.max_receives is None:
+            return MAX_BATCH_ENTRIES
+        run_seconds = self._credits.run_seconds(lane.name)
+        if run_seconds is None:
+            return 1
+        return int(max(1, min(MAX_BATCH_ENTRIES, self._line_seconds / max(run_seconds, 1e-9))))
 
     def _wait_to_gather(self) -> float:
         """Wait for the rest of a list; how long the next receive may wait for it then."""

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 #: seconds to put back what is still in hand, after a drain and after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
 
+#: how often the messages that a FIFO queue hands out of one group could run within a drain: the
+#: average says little about the longest of them
+_LINES_IN_A_DRAIN = 5
+
 #: seconds until receives have ended that can be ended, before messages go back
 _END_POLLS_SECONDS = 0.2
 
@@ -174,6 +178,7 @@ class Roles:
             poll_ended=self._poll_ended,
             gathering_seconds=self.dispatcher.gathering_seconds,
             after_receive=self.acknowledger.after_receive,
+            line_seconds=self._settings.drain_seconds / _LINES_IN_A_DRAIN,
             on_fatal=self._fail,
             events=self._events,
             pace=self._pace,

@@ -45,6 +45,7 @@ class Kit:
             poll_ended=self._ended,
             gathering_seconds=lambda _: self.gathering,
             after_receive=lambda _: self.after.append(len(self.accepted)),
+            line_seconds=5,
             on_fatal=self.fatal.append,
             events=self.events,
             pace=self.pace,
@@ -209,6 +210,26 @@ def test_a_poll_is_ended_only_where_one_waits() -> None:
     assert kit.client.polls_ended == 1
 
 
+@pytest.mark.parametrize(
+    ("line_seconds", "run_seconds", "asked"),
+    [
+        *((5, None, 1), (5, 0.0, 10), (5, 0.5, 10), (5, 0.6, 8), (5, 2.5, 2), (5, 2.6, 1)),
+        *((5, 60.0, 1), (0, None, 1), (0, 0.0, 1), (0, 1.0, 1)),
+    ],
+)
+def test_a_fifo_lane_with_a_redrive_policy_asks_for_what_runs_in_a_few_seconds(
+    line_seconds: float, run_seconds: float | None, asked: int
+) -> None:
+    kit = Kit(slots=20, max_receives=3)
+    kit.poller._line_seconds = line_seconds
+    for is_fifo in (True, False):
+        kit.client.is_fifo = is_fifo
+        kit.credits.running = 1
+        kit.credits.end("emails", run_seconds)
+        kit.poller.step()
+    assert [wanted for wanted, _, _ in kit.client.receives] == [asked, 10]
+
+
 def test_its_thread_ends_after_quiet() -> None:
     kit = Kit()
     kit.poller.stop(0)  # harmless
@@ -222,6 +243,7 @@ def test_its_thread_ends_after_quiet() -> None:
         poll_ended=lambda *_: None,
         gathering_seconds=lambda _: None,
         after_receive=lambda _: None,
+        line_seconds=5,
         on_fatal=kit.fatal.append,
         events=kit.events,
         pace=Pace(),
