@@ -371,6 +371,10 @@ class Dispatcher:
             waiting = sum(ready.credits.waiting(name) for name, ready in self._ready.items())
             return waiting + self._gathering.waiting()
 
+    def waiting_of(self, lane: Lane) -> int:
+        """Calls of a lane that wait, for a slot or for their group."""
+        return self._ready[lane.name].credits.waiting(lane.name)
+
     def gathering_seconds(self, lane: Lane) -> float | None:
         """When a list of a lane has to go that is being gathered, in seconds from now."""
         if lane.batch_size == 1:

@@ -156,6 +156,7 @@ class Roles:
         self.watch = ShutdownWatch(
             self._lanes,
             in_hand=self.dispatcher.in_hand,
+            waiting=self.dispatcher.waiting_of,
             on_decided=self._lanes_decided,
             on_idle=look,
             wait_seconds=self._settings.wait_seconds,
@@ -173,7 +174,7 @@ class Roles:
             lane,
             ready.credits,
             accept=self.dispatcher.accept,
-            room=self.watch.room,
+            room=self.watch.wanted,
             poll_begins=self._poll_begins,
             poll_ended=self._poll_ended,
             gathering_seconds=self.dispatcher.gathering_seconds,

@@ -113,6 +113,8 @@ class ShutdownWatch:
     in_hand :
         Messages of a lane that are not yet acknowledged: as long as there are any, a receive that
         brings nothing does not mean that the lane is idle.
+    waiting :
+        Calls of a lane that have not started.
     on_decided :
         Called with the lanes of a policy that wants to leave, and with its reason.
     on_idle :
@@ -126,11 +128,13 @@ class ShutdownWatch:
         lanes: Sequence[Lane],
         *,
         in_hand: Callable[[Lane], int],
+        waiting: Callable[[Lane], int],
         on_decided: Callable[[Sequence[Lane], str], None],
         on_idle: Callable[[], None],
         wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
         self._in_hand = in_hand
+        self._waiting = waiting
         self._on_decided = on_decided
         self._on_idle = on_idle
         self._wait_seconds = wait_seconds
@@ -156,9 +160,20 @@ class ShutdownWatch:
         """Nothing to do."""
 
     def room(self, lane: Lane) -> float:
-        """How many more messages are of use before its policy leaves."""
+        """How many more jobs may start before its policy leaves."""
         left = self._judges[lane.name].jobs_left
         return math.inf if left is None else left
+
+    def wanted(self, lane: Lane) -> float:
+        """How many more messages can start before its policy leaves, besides those that wait.
+
+        The rest would go back, each with one receive less.
+        """
+        room = self.room(lane)
+        if room < math.inf:
+            lanes = self._judges[lane.name].lanes
+            room -= sum(self._waiting(each) * each.batch_size for each in lanes)
+        return room
 
     def may_start(self, lane: Lane, count: int) -> bool:
         """Whether so many jobs may start; they count as started then.

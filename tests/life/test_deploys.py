@@ -243,6 +243,22 @@ def test_no_drain_returns_a_message_on_its_last_receive(
     assert sorted(workers.runs()) == sorted(workers.sent)
 
 
+@pytest.mark.parametrize("queue_name", ["jobs", "jobs.fifo"])
+def test_a_worker_receives_no_more_than_the_jobs_that_it_may_start(
+    fleet: Callable[..., Fleet], queue_name: str
+) -> None:
+    workers = fleet(queue_name, 1, "--concurrency=4", "--prefetch=20", "--max-jobs=15")
+    workers.send(5, 10)
+    workers.start()
+    workers.processes[0].wait(60)
+    assert (len(workers.runs()), workers.left()) == (15, 35)
+    rest = 0
+    while messages := workers.queue.client.receive(10):
+        rest += len(messages)
+        workers.queue.client.delete_batch(messages)
+    assert (rest, workers.dead()) == (35, [])
+
+
 def test_random_failures_on_a_fifo_queue_dead_letter_no_job_that_never_ran(
     fleet: Callable[..., Fleet],
 ) -> None:

@@ -72,8 +72,8 @@ class Limited(NeverShutdown):
 
 @pytest.mark.parametrize("later", [3, 6])
 def test_what_may_not_start_waits_for_a_moment_and_goes_back_then(later: int) -> None:
-    client, policy = make_queue(MemorySession()), Limited(3)
-    send(client, *map(str, range(6)))
+    session, policy = MemorySession(), Limited(3)
+    clients = [make_queue(session, name) for name in ("a", "b")]
     started, go_on = threading.Semaphore(0), threading.Event()
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
@@ -81,15 +81,27 @@ def test_what_may_not_start_waits_for_a_moment_and_goes_back_then(later: int) ->
         go_on.wait(60)
         return [SUCCEEDED]
 
-    made = lane(client=client, handle=handle, shutdown_policy=policy)
-    with working(Worker([made], WorkerSettings(concurrency=1, prefetch=5))) as reports:
+    def total() -> tuple[int, int]:
+        visible, in_flight = zip(*map(counts, clients), strict=True)
+        return sum(visible), sum(in_flight)
+
+    lanes = [
+        lane(client.name, client=client, handle=handle, shutdown_policy=policy)
+        for client in clients
+    ]
+    worker = Worker(lanes, WorkerSettings(concurrency=1, prefetch=5))
+    with working(worker) as reports:
+        # Each poll that is open may bring all that the policy lets start.
+        wait_until(lambda: all(worker._roles.watch._polls.values()))
+        for client in clients:
+            send(client, *map(str, range(3)))
         assert started.acquire(timeout=60)
-        wait_until(lambda: counts(client)[1] > 3)  # more than it may start are in hand
+        wait_until(lambda: total()[1] > 3)  # more than it may start are in hand
         go_on.set()
-        wait_until(lambda: sum(counts(client)) == 3)
+        wait_until(lambda: sum(total()) == 3)
         begin = time.monotonic()
         policy.tickets = later
-        wait_until(lambda: counts(client) == (6 - later, 0))
+        wait_until(lambda: total() == (6 - later, 0))
         assert time.monotonic() - begin < 15  # and not the 20 seconds of a poll
     assert reports[0].done == later
 

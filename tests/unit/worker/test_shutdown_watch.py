@@ -31,11 +31,13 @@ class Kit:
             for client, policy in zip(self.clients, policies, strict=True)
         ]
         self.in_hand = dict.fromkeys((each.name for each in self.lanes), 0)
+        self.waiting = dict.fromkeys(self.in_hand, 0)
         self.decided: list[list[str]] = []
         self.idle: list[bool] = []
         self.watch = ShutdownWatch(
             self.lanes,
             in_hand=lambda lane: self.in_hand[lane.name],
+            waiting=lambda lane: self.waiting[lane.name],
             on_decided=self._decided,
             on_idle=lambda: self.idle.append(True),
         )
@@ -344,9 +346,18 @@ def test_no_more_jobs_start_than_a_policy_wants() -> None:
     assert kit.decided == []
 
 
+def test_messages_that_wait_already_are_not_received_once_more() -> None:
+    policy = MaxTasksShutdown(5)
+    kit = Kit(policy, policy)
+    first, second = kit.lanes
+    kit.watch.may_start(first, 1)
+    kit.waiting.update({first.name: 1, second.name: 2})
+    assert (kit.watch.wanted(first), kit.watch.wanted(second), kit.watch.room(first)) == (1, 1, 4)
+
+
 def test_a_policy_without_a_number_sets_no_limit() -> None:
     kit = Kit(OrShutdown(ASAP_SHUTDOWN, NEVER_SHUTDOWN))
-    assert kit.watch.room(kit.lanes[0]) == float("inf")
+    assert kit.watch.room(kit.lanes[0]) == kit.watch.wanted(kit.lanes[0]) == float("inf")
     assert kit.watch.may_start(kit.lanes[0], 1_000)
 
 
