@@ -4,7 +4,7 @@
 2. order     (one call of a message group at a time)
 3. pick      (a slot is free: the next ready call, by weight)
 4. judge     (how each job ended: an event, and on to the acknowledger)
-5. open      (a group, once the delete before has succeeded; after a failure its rest goes back)
+5. open      (a group, once SQS will not deliver the message before again; else its rest goes back)
 
 Made, started and stopped by ``Worker``; it has no thread of its own. One lock guards its books and
 those of its parts; it is never held across a call to SQS, a listener or a job.

@@ -2,7 +2,7 @@
 
 1. make      (from the end of the line to its beginning, each with methods of the next one)
 2. start     (heartbeat, acknowledger, executors, dispatcher, pollers: end of the line first)
-3. quiet     (no more receives; unstarted messages go back)
+3. quiet     (no more receives; unstarted messages go back, except on their last receive)
 4. stop      (reversed; what still runs is put back)
 """
 

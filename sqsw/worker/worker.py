@@ -2,7 +2,7 @@
 
 1. start     (the roles)
 2. wait      (for a signal, a shutdown policy, ``stop()``)
-3. drain     (no more receives; unstarted messages go back; running jobs finish)
+3. drain     (no more receives; most unstarted messages go back; running jobs finish)
 4. stop      (the roles; put back what still runs)
 
 The thread that calls ``run`` does nothing else: a signal is acted on at once.
