@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
-from sqsw.core.errors import AccessDenied, QueueNotFound
+from sqsw.core.errors import AccessDenied, QueueNotFound, UnexpectedAnswer
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.wording import nearest, without_password
-from sqsw.transport.batches import Entry, EntryFailure
+from sqsw.transport.batches import Entry, EntryFailure, read_batch
 from sqsw.transport.client import ClientSource
 from sqsw.transport.finding import url_by_arn, url_by_name
 from sqsw.transport.names import is_fifo
@@ -128,15 +128,14 @@ class QueueClient:
         Returns
         -------
         tuple
-            The answers of SQS by the place of their entry, and the entries that were refused.
+            The answers of SQS by the place of their entry, and the entries that were not sent.
         """
         url = self.url
         request: Any = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
         client = self._clients.lean_client if lean else self.boto3_client
         with service_errors(f"send to {self.name!r}", self.name):
             answer = client.send_message_batch(QueueUrl=url, Entries=request)
-        sent = {int(entry["Id"]): dict(entry) for entry in answer.get("Successful") or ()}
-        return sent, _failures(answer)
+        return read_batch(answer, len(entries))
 
     def receive(
         self,
@@ -234,10 +233,10 @@ class QueueClient:
         ]
         with service_errors(f"delete from {self.name!r}", self.name):
             answer = self._clients.quick_client.delete_message_batch(QueueUrl=url, Entries=entries)
-        return _failures(answer)
+        return read_batch(answer, len(entries))[1]
 
     def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
-        """Hide up to ten messages for these numbers of seconds from now; those that SQS refused."""
+        """Hide up to ten messages for these numbers of seconds from now; those that failed."""
         url = self.url
         entries: Any = [
             {
@@ -251,7 +250,7 @@ class QueueClient:
             answer = self._clients.quick_client.change_message_visibility_batch(
                 QueueUrl=url, Entries=entries
             )
-        return _failures(answer)
+        return read_batch(answer, len(entries))[1]
 
     def attributes(self, *names: str) -> dict[str, str]:
         """The attributes of the queue of these names, all of them if none is named."""
@@ -260,7 +259,14 @@ class QueueClient:
         with service_errors(f"read the attributes of {self.name!r}", self.name):
             client = self._clients.client_at_hand
             answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
-        return {str(name): value for name, value in answer.get("Attributes", {}).items()}
+        found = {str(name): value for name, value in (answer.get("Attributes") or {}).items()}
+        if "QueueArn" not in found and (not names or "QueueArn" in names):
+            raise UnexpectedAnswer(
+                f"cannot read the attributes of {self.name!r}",
+                why="the answer has no QueueArn, which SQS always sends",
+                next="check the endpoint (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL)",
+            )
+        return found
 
     def set_attributes(self, attributes: Mapping[str, str]) -> None:
         """Change attributes of the queue."""
@@ -324,15 +330,3 @@ class QueueClient:
     def end_polls(self) -> bool:
         """End the receives that wait now; whether the other side can (the embedded SQS)."""
         return bool(self._clients.lean_client.meta.events.emit(END_POLLS_EVENT))
-
-
-def _failures(answer: Any) -> list[EntryFailure]:
-    return [
-        EntryFailure(
-            index=int(entry["Id"]),
-            code=entry.get("Code", "Unknown"),
-            reason=entry.get("Message", ""),
-            sender_fault=bool(entry.get("SenderFault")),
-        )
-        for entry in answer.get("Failed") or ()
-    ]

@@ -115,7 +115,7 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
     code = answer.get("Code", "Unknown")
     short = code.rpartition(".")[2]
     # Where something else than SQS answers, the message may be a whole page.
-    lines = str(answer.get("Message") or "no reason given").strip().splitlines()
+    lines = str(answer.get("Message") or "").strip().splitlines() or ["no reason given"]
     if lines[0].lower().startswith(("<!doctype html", "<html")):
         return SQSError(
             f"cannot {doing}: the answer is a page, not one of SQS",
