@@ -191,33 +191,83 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
         "body": (str,),
         "content_type": (str,),
         "attributes": (dict,),
+        "attribute_types": (dict,),
+        "trace_header": (str,),
     }
     for key, kinds in keys.items():
         if not isinstance(value.get(key), (*kinds, type(None))):
             raise BadLine("", why=f"{key!r} is {_kind(value[key])}")
-    job, args, body = value.get("job"), value.get("args"), value.get("body")
-    own = {key: value.get(key) for key in ("group", "dedup_id", "delay")}
+    for key in ("attributes", "attribute_types"):
+        for name, text in (value.get(key) or {}).items():
+            if not isinstance(text, str):
+                raise BadLine("", why=f"{name!r} in {key!r} is {_kind(text)}")
+    job, body = value.get("job"), value.get("body")
+    own = {
+        key: value.get(key)
+        for key in (
+            *("group", "dedup_id", "delay"),
+            *("attributes", "attribute_types", "trace_header"),
+        )
+    }
     if job is None and body is None:
         raise BadLine("", why="it has neither 'job' nor 'body'")
     if job is None:
         if common.context:
             raise BadLine("", why="it is a raw body, and --context is for jobs")
+        for key in ("args", "context"):
+            if value.get(key):
+                raise BadLine("", why=f"it has {key!r} and no 'job'")
         own["content_type"] = value.get("content_type")
         return replace(common, raw=True).message(number, body=body, **own)
     own |= {"job": job, "context": value.get("context")}
-    if args is not None or body is None:
-        return common.message(number, args=args or {}, **own)
-    # A payload that is no JSON (pickle of sqs-workers) goes out byte for byte.
-    context_text = (value.get("attributes") or {}).get("JobContext")
-    if not isinstance(context_text, str | None):
-        raise BadLine("", why=f"'JobContext' in 'attributes' is {_kind(context_text)}")
-    return common.message(
-        number,
-        body=body,
-        content_type=value.get("content_type"),
-        context_text=context_text,
-        **own,
-    )
+    return common.message(number, **{**own, **_payload(job, value)})
+
+
+def _payload(job: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Body and attributes of a job byte for byte, unless its arguments or context were changed."""
+    from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, JOB_NAME
+    from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending
+    from sqsw.sqs_manage.outgoing import still_says
+
+    args, body, context = value.get("args"), value.get("body"), value.get("context")
+    attributes, types = value.get("attributes") or {}, value.get("attribute_types") or {}
+    # The three that make it a job; what has their name and is binary is only an attribute.
+    texts = {
+        name: text
+        for name, text in attributes.items()
+        if name in (CONTENT_TYPE, JOB_CONTEXT, JOB_NAME)
+        and not types.get(name, "").startswith("Binary")
+    }
+    named = value.get("content_type") or texts.get(CONTENT_TYPE)
+    content_type = named or DEFAULT_CONTENT_TYPE
+    context_text = texts.get(JOB_CONTEXT)
+    is_kept = body is not None and (args is None or still_says(body, args, content_type))
+    others = {name: text for name, text in attributes.items() if name not in texts}
+    if not is_kept:
+        if context is None and context_text and not still_says(context_text, {}, content_type):
+            raise BadLine("", why="its arguments were changed, and its 'context' is not readable")
+        return {"args": args or {}, "attributes": others}
+    if context is not None and not still_says(context_text or "{}", context, content_type):
+        context_text = codec_for_sending(content_type).serialize(context)
+    if JOB_NAME not in texts:  # written by hand, and not by a command
+        return {
+            "args": args,
+            "attributes": others,
+            "body": body,
+            "content_type": value.get("content_type"),
+            "context_text": context_text,
+        }
+    texts[JOB_NAME] = job
+    if named is not None:
+        texts[CONTENT_TYPE] = named
+    if context_text is not None:
+        texts[JOB_CONTEXT] = context_text
+    return {
+        "args": args,
+        "attributes": {**others, **texts},
+        "body": body,
+        "content_type": named,
+    }
 
 
 def _kind(value: object) -> str:
