@@ -12,8 +12,8 @@ from sqsw.core.process_lock import ProcessLock
 from sqsw.core.wording import nearest, without_password
 from sqsw.transport.batches import Entry, EntryFailure, read_batch
 from sqsw.transport.client import ClientSource
-from sqsw.transport.finding import url_by_arn, url_by_name
-from sqsw.transport.names import is_fifo
+from sqsw.transport.finding import check_region, url_by_arn, url_by_name
+from sqsw.transport.names import is_fifo, region_of_url
 from sqsw.transport.service_errors import service_errors, with_place
 
 if TYPE_CHECKING:
@@ -65,14 +65,16 @@ class QueueClient:
         self.arn = arn
         self.is_fifo = is_fifo(sqs_name)
         # It is told in reports and errors; the request goes to the address of the client.
-        self._url = None if url is None else without_password(url)
-        self.whole_name = arn or self._url
+        self._given_url = None if url is None else without_password(url)
+        self._url: str | None = None
+        self.whole_name = arn or self._given_url
         self._known = known
         self._url_lock = ProcessLock()
 
     def through(self, clients: ClientSource) -> "QueueClient":
         """The calls on the same queue by other clients."""
-        return QueueClient(clients, self.name, self.sqs_name, self._url, arn=self.arn)
+        url = self._given_url or self._url
+        return QueueClient(clients, self.name, self.sqs_name, url, arn=self.arn)
 
     @property
     def boto3_client(self) -> "SQSClient":
@@ -88,7 +90,7 @@ class QueueClient:
         QueueNotFound
             There is no such queue.
         SettingsError
-            It was named by an ARN, and that is one of another region.
+            It was named by an ARN or a URL of another region.
         """
         if self._url is None:
             with self._url_lock.here:
@@ -97,9 +99,14 @@ class QueueClient:
         return self._url
 
     def _find(self) -> str:
+        if self._given_url is not None and region_of_url(self._given_url) is None:
+            return self._given_url
         try:
             with service_errors(f"find the queue {self.name!r}", self.name):
                 client = self._clients.client_at_hand
+                if self._given_url is not None:
+                    check_region(client, self._given_url, self.name)
+                    return self._given_url
                 if self.arn is not None:
                     return url_by_arn(client, self.arn, self.name)
                 return url_by_name(client, self.sqs_name)
