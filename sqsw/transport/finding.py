@@ -87,4 +87,4 @@ def _is_called(client: "SQSClient", arn: str, name: str) -> bool:
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     except client.exceptions.QueueDoesNotExist:
         return False
-    return answer.get("Attributes", {}).get("QueueArn") == arn
+    return (answer.get("Attributes") or {}).get("QueueArn") == arn

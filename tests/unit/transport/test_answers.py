@@ -81,6 +81,8 @@ WRONG: list[tuple[str, Any]] = [
     ("change_visibility_batch", {"Failed": [None]}),
     ("attributes", {}),
     ("attributes", {"Attributes": []}),
+    ("depth", {}),
+    ("depth", {"Attributes": {"RedrivePolicy": "{}"}}),
     ("attributes", {"Attributes": {"QueueArn": 5}}),
     ("attributes", {"Attributes": {"QueueArn": "a", "VisibilityTimeout": "soon"}}),
     ("start_move", {}),
@@ -166,6 +168,7 @@ def call(queue: QueueClient, name: str) -> Any:
             [(message, 5) for message in messages]
         ),
         "attributes": queue.attributes,
+        "depth": lambda: queue.attributes("ApproximateNumberOfMessages", "RedrivePolicy"),
         "set_attributes": lambda: queue.set_attributes({"VisibilityTimeout": "5"}),
         "purge": queue.purge,
         "delete_queue": queue.delete_queue,
@@ -296,3 +299,8 @@ def test_an_entry_is_done_only_if_sqs_says_so(
     server.says(answer)
     for name in ("delete_batch", "change_visibility_batch"):
         assert call(queue, name) == failures
+
+
+def test_lists_that_are_null_are_empty(server: Server, queue: QueueClient) -> None:
+    server.says({"QueueUrls": None, "queueUrls": None, "Results": None, "Tags": None})
+    assert call(queue, "moves") == call(queue, "dead_letter_sources") == []
