@@ -219,55 +219,10 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
                 raise BadLine("", why=f"it has {key!r} and no 'job'")
         own["content_type"] = value.get("content_type")
         return replace(common, raw=True).message(number, body=body, **own)
-    own |= {"job": job, "context": value.get("context")}
-    return common.message(number, **{**own, **_payload(job, value)})
+    from sqsw.sqs_manage.copied_job import copied_job
 
-
-def _payload(job: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """Body and attributes of a job byte for byte, unless its arguments or context were changed."""
-    from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, JOB_NAME
-    from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending
-    from sqsw.sqs_manage.outgoing import still_says
-
-    args, body, context = value.get("args"), value.get("body"), value.get("context")
-    attributes, types = value.get("attributes") or {}, value.get("attribute_types") or {}
-    # The three that make it a job; what has their name and is binary is only an attribute.
-    texts = {
-        name: text
-        for name, text in attributes.items()
-        if name in (CONTENT_TYPE, JOB_CONTEXT, JOB_NAME)
-        and not types.get(name, "").startswith("Binary")
-    }
-    named = value.get("content_type") or texts.get(CONTENT_TYPE)
-    content_type = named or DEFAULT_CONTENT_TYPE
-    context_text = texts.get(JOB_CONTEXT)
-    is_kept = body is not None and (args is None or still_says(body, args, content_type))
-    others = {name: text for name, text in attributes.items() if name not in texts}
-    if not is_kept:
-        if context is None and context_text and not still_says(context_text, {}, content_type):
-            raise BadLine("", why="its arguments were changed, and its 'context' is not readable")
-        return {"args": args or {}, "attributes": others}
-    if context is not None and not still_says(context_text or "{}", context, content_type):
-        context_text = codec_for_sending(content_type).serialize(context)
-    if JOB_NAME not in texts:  # written by hand, and not by a command
-        return {
-            "args": args,
-            "attributes": others,
-            "body": body,
-            "content_type": value.get("content_type"),
-            "context_text": context_text,
-        }
-    texts[JOB_NAME] = job
-    if named is not None:
-        texts[CONTENT_TYPE] = named
-    if context_text is not None:
-        texts[JOB_CONTEXT] = context_text
-    return {
-        "args": args,
-        "attributes": {**others, **texts},
-        "body": body,
-        "content_type": named,
-    }
+    own |= {"job": job, "context": value.get("context"), **copied_job(value)}
+    return common.message(number, **own)
 
 
 def _kind(value: object) -> str:

@@ -14,7 +14,7 @@ from sqsw.codecs.envelope import (
     pack_job,
     raw_entry,
 )
-from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, get_codec
+from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
 from sqsw.core.errors import AccessDenied, MessageRefused
 from sqsw.core.limits import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
 from sqsw.core.wording import format_duration
@@ -27,10 +27,6 @@ DEFAULT_GROUP = "default"
 
 # Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _GROUP_OR_DEDUP_ID = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}")
-
-
-#: the largest integer up to which a float holds every integer
-_EXACT_IN_FLOATS = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,31 +246,6 @@ class OutgoingMessage:
                 next="add --dedup-id ID, or turn it on: sqsw create-queue "
                 f"{rules.name} --content-dedup --update",
             )
-
-
-def still_says(text: str, value: Mapping[str, Any], content_type: str) -> bool:
-    """Return whether a body, or a job context as text, still says what was read from it.
-
-    Whoever reads a number as a float, as jq does, may lose digits of it; that is not a change.
-    """
-    try:
-        return _is_same(get_codec(content_type).deserialize(text), value)
-    except Exception:  # noqa: BLE001  # whatever a codec meets in a hostile text
-        return False
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    if isinstance(one, dict) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    if _is_number(one) and _is_number(other):
-        return one == other or (abs(one) > _EXACT_IN_FLOATS and float(one) == float(other))
-    return type(one) is type(other) and bool(one == other)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _sqs_attribute(name: str, data_type: str, text: str) -> dict[str, Any]:

@@ -180,6 +180,8 @@ def test_changed_arguments_win_over_the_body(sqsw: Sqsw) -> None:
             name: given[name] for name in ("Picture", "Size", "JobName")
         }
         assert json.loads(kept["JobContext"]["StringValue"]) == {"user": 7}
+    arrived = resent(sqsw, JOB, args={"a": 2}, context=None)  # the attribute says it as well
+    assert json.loads(arrived["MessageAttributes"]["JobContext"]["StringValue"]) == {"user": 7}
 
 
 def test_numbers_that_jq_rounds_are_no_change(sqsw: Sqsw) -> None:
