@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.backends import free_port, wait_until
+from tests.backends import wait_until
 from tests.life.serving import Serving, environment, serving
 from tests.unit.transport.test_answers import FOREIGN, Answer
 
@@ -36,6 +37,7 @@ class Portal:
 
     def __init__(self, upstream: str) -> None:
         self.answer: Answer | None = None
+        self.receives: Answer | None = None
         self.requests: list[str] = []
         outer = self
 
@@ -45,7 +47,10 @@ class Portal:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.requests.append(self.headers["X-Amz-Target"].rpartition(".")[2])
-                status, headers, text = outer.answer or outer._passed_on(self, upstream, body)
+                own = outer.answer
+                if outer.requests[-1] == "ReceiveMessage":
+                    own = own or outer.receives
+                status, headers, text = own or outer._passed_on(self, upstream, body)
                 self.send_response(status)
                 for name, value in headers.items():
                     if name.lower() not in ("content-length", "connection", "transfer-encoding"):
@@ -141,6 +146,19 @@ def test_no_command_takes_it_for_an_answer(
     assert "Traceback" not in told
 
 
+@contextmanager
+def working(portal: Portal, directory: Path) -> Iterator[None]:
+    """A worker that writes its log to a file."""
+    work = [sys.executable, "-m", "sqsw_cli", "work", "tasks:env", "--log-format", "json"]
+    with (directory / "log").open("w") as log:
+        worker = subprocess.Popen(work, cwd=directory, env=environment_for(portal), stderr=log)
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait(30)
+
+
 @pytest.mark.parametrize("kind", ["a page", "an object", "an empty body", "null of SQS"])
 def test_a_worker_waits_until_it_is_sqs_again(
     portal: Portal, served: Serving, tmp_path: Path, kind: str
@@ -152,13 +170,7 @@ def test_a_worker_waits_until_it_is_sqs_again(
         sent = sqsw(portal, tmp_path, "send", "jobs", "note", f"number:={number}")
         assert sent.returncode == 0, sent.stderr
     ran = tmp_path / "ran"
-    port = free_port()
-    work = [sys.executable, "-m", "sqsw_cli", "work", "tasks:env", "--log-format", "json"]
-    with (tmp_path / "log").open("w") as log:
-        worker = subprocess.Popen(
-            [*work, "--http", str(port)], cwd=tmp_path, env=environment_for(portal), stderr=log
-        )
-    try:
+    with working(portal, tmp_path):
         wait_until(lambda: ran.exists() and len(ran.read_text().split()) == 6, 60)
         portal.answer = FOREIGN[kind]
         time.sleep(1.5)  # receives under way
@@ -173,9 +185,20 @@ def test_a_worker_waits_until_it_is_sqs_again(
         lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
         reasons = [line.get("reason") or "" for line in lines if line["event"] == "receive_error"]
         assert any("as SQS does" in reason for reason in reasons), lines
-    finally:
-        worker.terminate()
-        worker.wait(30)
+
+
+def test_a_server_that_does_not_wait_is_asked_once_a_second(
+    portal: Portal, served: Serving, tmp_path: Path
+) -> None:
+    served.client().create_queue(QueueName="jobs")
+    (tmp_path / "tasks.py").write_text(TASKS)
+    portal.receives = (200, {"Content-Type": "application/x-amz-json-1.0"}, b"{}")
+    with working(portal, tmp_path):
+        wait_until(lambda: portal.requests.count("ReceiveMessage") >= 5, 60)
+        begun = portal.requests.count("ReceiveMessage")
+        time.sleep(5)
+        assert portal.requests.count("ReceiveMessage") - begun <= 7
+    assert (tmp_path / "log").read_text().count("WaitTimeSeconds") == 1
 
 
 def _count(client: object, url: str) -> int:
