@@ -36,8 +36,18 @@ _NUMBERS = {
     *("MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "VisibilityTimeout"),
 }
 
-#: characters of a foreign answer that an error shows
+#: characters of a header of a foreign answer that an error shows
 _SHOWN = 60
+
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+}
 
 
 def check_answers(client: "SQSClient", *, read: bool) -> None:
@@ -90,7 +100,8 @@ def _read(
 ) -> tuple[dict[str, Any], str | None]:
     """The object in the body, and why it is not an answer of SQS."""
     if status >= 300:
-        return {}, f"it redirects to {headers.get('location', 'nowhere')[:_SHOWN]!r} ({status})"
+        target = without_password(headers.get("location", "nowhere")).partition("?")[0]
+        return {}, f"it redirects to {target[:_SHOWN]!r} ({status})"
     if status != 200:
         return {}, f"it answered with status {status}, and SQS answers with 200"
     shape = operation.output_shape
@@ -109,11 +120,11 @@ def _read(
         return {}, _described(headers, body)
     required = _REQUIRED.get(name)
     if required is not None and not value.get(required):
-        return {}, f"{required} is missing in {_shown(body)}"
+        return {}, f"the answer has no {required}"
     if name in _BATCHES and not (value.get("Successful") or value.get("Failed")):
-        return {}, f"it names no entry of the batch: {_shown(body)}"
+        return {}, "the answer names no entry of the batch"
     if not _has_right_types(name, value, shape):
-        return {}, f"a value has the wrong type in {_shown(body)}"
+        return {}, "a value in the answer has the wrong type"
     return value, None
 
 
@@ -200,15 +211,20 @@ def _are_numbers(attributes: dict[str, str]) -> bool:
 
 
 def _described(headers: Mapping[str, str], body: bytes) -> str:
+    """What was sent instead, but nothing of its text: that may echo the request and its token."""
     kind = headers.get("content-type")
-    what = "an empty body" if not body.strip() else _shown(body)
-    return f"it sent {what}{f' ({kind[:_SHOWN]})' if kind else ''}"
+    return f"it sent {_kind(body.strip())}{f' ({kind[:_SHOWN]!r})' if kind else ''}"
 
 
-def _shown(body: bytes) -> str:
-    """The beginning of a body, on one line and without control characters."""
-    text = ascii(" ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split()))[1:-1]
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _kind(body: bytes) -> str:
+    if not body:
+        return "an empty body"
+    if body.startswith(b"<"):
+        return "a page"
+    try:
+        return f"the JSON of something else, {_KINDS[type(json.loads(body))]}"
+    except (ValueError, RecursionError):
+        return "text that is not JSON" if body[:1] not in b"{[" else "broken JSON"
 
 
 def _readable_error(body: bytes) -> bytes:

@@ -304,3 +304,15 @@ def test_an_entry_is_done_only_if_sqs_says_so(
 def test_lists_that_are_null_are_empty(server: Server, queue: QueueClient) -> None:
     server.says({"QueueUrls": None, "queueUrls": None, "Results": None, "Tags": None})
     assert call(queue, "moves") == call(queue, "dead_letter_sources") == []
+
+
+def test_an_error_shows_nothing_of_an_echo_of_the_request(
+    server: Server, queue: QueueClient
+) -> None:
+    for body in (b'{"X-Amz-Security-Token":"FwoGZXsecret"}', b"FwoGZXsecret", b"<p>FwoGZXsecret"):
+        server.answer = (200, {"Content-Type": "text/\x9b31mred"}, body)
+        with pytest.raises(UnexpectedAnswer) as caught:
+            call(queue, "receive")
+        told = f"{caught.value.message} {caught.value.why} {caught.value.next}"
+        assert "secret" not in told
+        assert told.isprintable()
