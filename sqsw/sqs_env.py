@@ -252,7 +252,7 @@ class SQSEnv:
                 **({"QueueNamePrefix": prefix} if prefix else {}),
                 PaginationConfig={"PageSize": 1000},
             )
-            urls = [url for page in pages for url in page.get("QueueUrls", [])]
+            urls = [url for page in pages for url in page.get("QueueUrls") or []]
         return [self.name_of(name_of_url(url)) for url in urls]
 
     def make_queue_client(self, queue_name: str, queue_url: str | None = None) -> QueueClient:

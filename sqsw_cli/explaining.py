@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SettingsError, SQSError
+from sqsw.core.errors import (
+    AccessDenied,
+    ConnectionFailed,
+    QueueNotFound,
+    SettingsError,
+    SQSError,
+    UnexpectedAnswer,
+)
 from sqsw.core.wording import nearest, without_password
 from sqsw_cli.invocation import Invocation
 
@@ -33,6 +40,9 @@ def explained(error: SQSError, invocation: Invocation, env: "SQSEnv") -> SQSErro
         return _not_connected(error, invocation)
     if isinstance(error, AccessDenied):
         return _denied(error, invocation)
+    if isinstance(error, UnexpectedAnswer) and error.next is not None:
+        named = error.next.replace("(AWS_ENDPOINT_URL_SQS", "(--endpoint-url, AWS_ENDPOINT_URL_SQS")
+        return UnexpectedAnswer(error.message, why=error.why, next=named)
     if error.message == "no AWS region set":
         return _no_region(error)
     return error

@@ -191,33 +191,38 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
         "body": (str,),
         "content_type": (str,),
         "attributes": (dict,),
+        "attribute_types": (dict,),
+        "trace_header": (str,),
     }
     for key, kinds in keys.items():
         if not isinstance(value.get(key), (*kinds, type(None))):
             raise BadLine("", why=f"{key!r} is {_kind(value[key])}")
-    job, args, body = value.get("job"), value.get("args"), value.get("body")
-    own = {key: value.get(key) for key in ("group", "dedup_id", "delay")}
+    for key in ("attributes", "attribute_types"):
+        for name, text in (value.get(key) or {}).items():
+            if not isinstance(text, str):
+                raise BadLine("", why=f"{name!r} in {key!r} is {_kind(text)}")
+    job, body = value.get("job"), value.get("body")
+    own = {
+        key: value.get(key)
+        for key in (
+            *("group", "dedup_id", "delay"),
+            *("attributes", "attribute_types", "trace_header"),
+        )
+    }
     if job is None and body is None:
         raise BadLine("", why="it has neither 'job' nor 'body'")
     if job is None:
         if common.context:
             raise BadLine("", why="it is a raw body, and --context is for jobs")
+        for key in ("args", "context"):
+            if value.get(key):
+                raise BadLine("", why=f"it has {key!r} and no 'job'")
         own["content_type"] = value.get("content_type")
         return replace(common, raw=True).message(number, body=body, **own)
-    own |= {"job": job, "context": value.get("context")}
-    if args is not None or body is None:
-        return common.message(number, args=args or {}, **own)
-    # A payload that is no JSON (pickle of sqs-workers) goes out byte for byte.
-    context_text = (value.get("attributes") or {}).get("JobContext")
-    if not isinstance(context_text, str | None):
-        raise BadLine("", why=f"'JobContext' in 'attributes' is {_kind(context_text)}")
-    return common.message(
-        number,
-        body=body,
-        content_type=value.get("content_type"),
-        context_text=context_text,
-        **own,
-    )
+    from sqsw.sqs_manage.copied_job import copied_job
+
+    own |= {"job": job, "context": value.get("context"), **copied_job(value)}
+    return common.message(number, **own)
 
 
 def _kind(value: object) -> str:

@@ -53,17 +53,23 @@ def show_failure(printer: Printer, failure: "Failure") -> None:
 
 def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> None:
     """A message that a dry run would have sent."""
+    # A body and attributes that were printed by a command say content type and context themselves.
+    is_copied = message.job is not None and message.body is not None
+    is_written_here = message.job is not None and "JobName" not in message.attributes
     if printer.as_json:
         values = {
             "queue": queue,
             "job": message.job,
             "args": message.args,
-            "context": message.context,
-            "content_type": message.content_type or ("json" if message.job else None),
+            "context": message.context or (None if is_copied else {}),
+            "content_type": message.content_type or ("json" if is_written_here else None),
             "body": message.body,
             "raw": message.job is None,
             "group": message.group,
             "dedup_id": message.dedup_id,
+            "attributes": message.all_attributes() or None,
+            "attribute_types": dict(message.attribute_types) or None,
+            "trace_header": message.trace_header,
         }
         printer.json("message", values)
         return

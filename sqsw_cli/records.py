@@ -21,7 +21,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "message": (
         *("queue", "id", "job", "args", "context", "content_type", "body", "raw", "group"),
         *("dedup_id", "sent_at", "first_received_at", "receives", "size", "source", "error"),
-        *("attributes", "action"),
+        *("attributes", "attribute_types", "trace_header", "action"),
     ),
     "sent": ("queue", "id", "job", "line", "group", "dedup_id", "sequence_number"),
     "failed": ("queue", "line", "id", "code", "message", "retryable", "item"),

@@ -17,7 +17,8 @@
     ├── RedriveError           dead letters cannot be moved
     ├── Busy                   try again later
     ├── AccessDenied           no credentials, expired ones, or not enough permission
-    └── ConnectionFailed       the service cannot be reached
+    ├── ConnectionFailed       the service cannot be reached
+    └── UnexpectedAnswer       the endpoint answered, but not as SQS does
 """
 
 from collections.abc import Mapping, Sequence
@@ -162,3 +163,7 @@ class AccessDenied(SQSError):
 
 class ConnectionFailed(SQSError):
     """The service could not be reached."""
+
+
+class UnexpectedAnswer(SQSError):
+    """The endpoint answered, but not as SQS does: a captive portal, a proxy or another service."""

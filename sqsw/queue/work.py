@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
-from sqsw.core.errors import Busy, ConnectionFailed, SettingsError
+from sqsw.core.errors import Busy, ConnectionFailed, SettingsError, UnexpectedAnswer
 from sqsw.core.events import Event, EventBus, Pulse, QueueWarning, ReceiveDone, ReceiveError
 from sqsw.core.job_host import Load
 from sqsw.core.message import Message
@@ -199,12 +199,12 @@ def _patiently(
     events: EventBus,
     inbox: SignalInbox | None = None,
 ) -> Answer:
-    """What a call at the start says; while nobody answers it is tried again, as receives are."""
+    """Return what a call at the start says; try again while SQS does not answer, as receives do."""
     most = _FIRST_RETRY_SECONDS
     while True:
         try:
             return call()
-        except (ConnectionFailed, Busy) as error:
+        except (ConnectionFailed, UnexpectedAnswer, Busy) as error:
             seconds = most * (0.5 + _jitter() / 2)
             events.publish(ReceiveError(queue_name, error, seconds))
             _pause(seconds, inbox)

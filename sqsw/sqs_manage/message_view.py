@@ -47,6 +47,11 @@ class MessageView:
         Why a worker gave it up, where a worker recorded that.
     attributes :
         Every message attribute, name to text; binary ones as base64.
+    attribute_types :
+        The data type of every message attribute: ``String``, ``Number`` or ``Binary``, each with a
+        custom suffix if the sender gave one.
+    trace_header :
+        The AWS X-Ray trace header, if the message has one.
     action :
         What happened to it here: ``peeked``, ``moved``, ``deleted``, ``skipped``, ``would_move``,
         ``would_delete``.
@@ -69,6 +74,8 @@ class MessageView:
     source: str | None
     error: dict[str, Any] | None
     attributes: dict[str, str]
+    attribute_types: dict[str, str]
+    trace_header: str | None
     action: str | None = None
 
     def did(self, action: str) -> "MessageView":
@@ -188,6 +195,11 @@ def view_message(
         error=None,
         attributes={name: _text(value) for name, value in message.message_attributes.items()},
         action=action,
+        attribute_types={
+            name: str(value.get("DataType", "String"))
+            for name, value in message.message_attributes.items()
+        },
+        trace_header=system.get("AWSTraceHeader"),
     )
 
 

@@ -1,11 +1,19 @@
 """Messages to be sent in bulk: what a line says, and whether the queue would take it."""
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, pack_body, pack_job, raw_entry
+from sqsw.codecs.envelope import (
+    CONTENT_TYPE,
+    JOB_CONTEXT,
+    JOB_NAME,
+    pack_body,
+    pack_job,
+    raw_entry,
+)
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
 from sqsw.core.errors import AccessDenied, MessageRefused
 from sqsw.core.limits import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
@@ -90,7 +98,8 @@ class OutgoingMessage:
     job :
         The job name; None for a raw body.
     args :
-        The arguments of the job; None where the body is given as text.
+        The arguments of the job. If there is a body as well, they are what it says, and the body
+        is sent.
     group, dedup_id :
         Message group and deduplication id.
     delay :
@@ -98,10 +107,16 @@ class OutgoingMessage:
     context :
         The job context.
     body, content_type :
-        The text of the body, and what it is: for a raw message, or a job that is not to be
-        written anew (pickle).
+        The text of the body, and its content type: of a raw message, or of a job whose body is
+        sent byte for byte.
     context_text :
         The job context as text, in that content type.
+    attributes, attribute_types :
+        Message attributes as text, and their data types; one without a type is a ``String``.
+        Values of type ``Binary`` are base64. If ``JobName`` is among them and a body is given,
+        they are all the attributes that the message gets.
+    trace_header :
+        The AWS X-Ray trace header.
     """
 
     line: int = 1
@@ -114,6 +129,9 @@ class OutgoingMessage:
     body: str | None = None
     content_type: str | None = None
     context_text: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    attribute_types: Mapping[str, str] = field(default_factory=dict)
+    trace_header: str | None = None
 
     def to_entry(self, rules: QueueRules) -> Entry:
         """The parameters of a SendMessage.
@@ -140,12 +158,15 @@ class OutgoingMessage:
 
     def to_item(self) -> dict[str, Any]:
         """The message as an object that can be read and sent again."""
-        item: dict[str, Any] = {"job": self.job, "args": self.args}
-        if self.args is None:
-            item = {"job": self.job, "body": self.body, "content_type": self.content_type}
-            if self.context_text is not None:
-                item["attributes"] = {JOB_CONTEXT: self.context_text}
+        item: dict[str, Any] = {"job": self.job}
+        if self.args is not None:
+            item["args"] = self.args
+        if self.args is None or self.body is not None:
+            item |= {"body": self.body, "content_type": self.content_type}
         optional = {
+            "attributes": self.all_attributes() or None,
+            "attribute_types": dict(self.attribute_types) or None,
+            "trace_header": self.trace_header,
             "group": self.group,
             "dedup_id": self.dedup_id,
             "delay": self.delay,
@@ -153,10 +174,30 @@ class OutgoingMessage:
         }
         return item | {name: value for name, value in optional.items() if value is not None}
 
+    def all_attributes(self) -> dict[str, str]:
+        """Return the attributes as text, with the job context if it is given as text."""
+        context = {} if self.context_text is None else {JOB_CONTEXT: self.context_text}
+        return {**self.attributes, **context}
+
     def _pack(self, **options: Any) -> Entry:
+        given = {
+            name: _sqs_attribute(name, self.attribute_types.get(name, "String"), text)
+            for name, text in self.attributes.items()
+        }
+        entry = self._pack_payload(given, **options)
+        if given:
+            entry["MessageAttributes"] = {**given, **entry.get("MessageAttributes", {})}
+        if self.trace_header is not None:
+            header = {"DataType": "String", "StringValue": self.trace_header}
+            entry["MessageSystemAttributes"] = {"AWSTraceHeader": header}
+        return entry
+
+    def _pack_payload(self, given: Mapping[str, Any], **options: Any) -> Entry:
         if self.job is None:
-            return self._pack_raw(**options)
-        if self.args is not None:
+            return self._pack_raw(given, **options)
+        if self.body is not None and "StringValue" in given.get(JOB_NAME, {}):
+            return raw_entry(self.body, **options)
+        if self.body is None and self.args is not None:
             return pack_job(self.job, self.args, self.context, **options)
         content_type = self.content_type or DEFAULT_CONTENT_TYPE
         if self.context_text is None:
@@ -165,9 +206,9 @@ class OutgoingMessage:
             return entry | {"MessageBody": self.body or ""}
         return pack_body(self.job, self.body or "", self.context_text, content_type, **options)
 
-    def _pack_raw(self, **options: Any) -> Entry:
+    def _pack_raw(self, given: Mapping[str, Any], **options: Any) -> Entry:
         entry = raw_entry(self.body or "", **options)
-        if self.content_type:
+        if self.content_type and CONTENT_TYPE not in given:
             text = {"DataType": "String", "StringValue": self.content_type}
             entry["MessageAttributes"] = {CONTENT_TYPE: text}
         return entry
@@ -205,3 +246,20 @@ class OutgoingMessage:
                 next="add --dedup-id ID, or turn it on: sqsw create-queue "
                 f"{rules.name} --content-dedup --update",
             )
+
+
+def _sqs_attribute(name: str, data_type: str, text: str) -> dict[str, Any]:
+    kind = data_type.partition(".")[0]
+    if kind not in ("String", "Number", "Binary"):
+        raise MessageRefused(
+            f"the attribute {name!r} has the type {data_type!r}",
+            why="SQS knows String, Number and Binary, each with a custom suffix such as .int",
+        )
+    if kind != "Binary":
+        return {"DataType": data_type, "StringValue": text}
+    try:
+        return {"DataType": data_type, "BinaryValue": base64.b64decode(text, validate=True)}
+    except ValueError as error:
+        raise MessageRefused(
+            f"the attribute {name!r} is binary, and its value is not base64", why=str(error)
+        ) from error

@@ -47,7 +47,7 @@ def queue_urls(env: ManageHost) -> Iterator[str]:
         keywords["QueueNamePrefix"] = env.queue_prefix
     with service_errors("list the queues"):
         for page in env.clients.client.get_paginator("list_queues").paginate(**keywords):
-            yield from page.get("QueueUrls", [])
+            yield from page.get("QueueUrls") or []
 
 
 def make_queue(queue: QueueClient, attributes: Mapping[str, str], tags: Mapping[str, str]) -> str:
@@ -88,7 +88,7 @@ def tags_of(queue: QueueClient) -> dict[str, str]:
     """The tags of a queue."""
     url = queue.url
     with service_errors(f"read the tags of {queue.name!r}", queue.name):
-        return dict(queue.boto3_client.list_queue_tags(QueueUrl=url).get("Tags", {}))
+        return dict(queue.boto3_client.list_queue_tags(QueueUrl=url).get("Tags") or {})
 
 
 def tag_queue(queue: QueueClient, tags: Mapping[str, str]) -> None:

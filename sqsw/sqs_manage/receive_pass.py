@@ -1,12 +1,16 @@
 """One walk over the messages of a queue: each is handed out once, and whatever is left goes back.
 
 A message that was looked at stays hidden until the walk is over: put back at once, it would come
-again and again. Leases are renewed meanwhile, so the walk may take as long as it takes.
+again and again. A thread renews the leases meanwhile, so neither the walk nor one of its steps has
+a limit of time.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -18,8 +22,11 @@ from sqsw.sqs_manage.hands import hire_hand
 from sqsw.transport.batches import EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
-#: seconds that a message stays hidden when whoever walks dies
-LEASE_SECONDS = 300
+#: seconds that messages stay hidden at most after the process of a walk was killed
+LEASE_SECONDS = 60
+
+#: renewals are looked for so often in the time of a lease
+_LOOKS_IN_A_LEASE = 4
 
 #: seconds of a poll that brings nothing, after which a walk is over
 POLL_SECONDS = 5
@@ -85,6 +92,10 @@ class ReceivePass:
         self._hand = hire_hand("sqsw-pass")
         # In the order in which the leases end: renewed ones go to the end.
         self._held: dict[str, Message] = {}
+        # Whoever changes or reads them all holds the first; a renewal holds the second to its end.
+        self._changing, self._renewing = threading.Lock(), threading.Lock()
+        self._renewer: threading.Thread | None = None
+        self._ended = threading.Event()
         self._seen: set[str] = set()
         self._cut_groups: set[str] = set()
         self._reached_the_end = False
@@ -146,9 +157,10 @@ class ReceivePass:
         To be called inside :meth:`finish`.
         """
         failures = _until_done(self._queue.delete_batch, messages)
-        for message in messages:
-            if message.message_id not in failures:
-                self._held.pop(message.message_id, None)
+        with self._changing:
+            for message in messages:
+                if message.message_id not in failures:
+                    self._held.pop(message.message_id, None)
         return failures
 
     def _receive(self, max_messages: int) -> list[Message]:
@@ -160,26 +172,55 @@ class ReceivePass:
             wait_seconds=0 if self._queue.is_embedded else self._poll_seconds,
             visibility_timeout=self._lease_seconds,
         )
-        for message in messages:
-            message.lease.expires_at = until
-            # An older delivery of it goes: its receipt handle is worth nothing any more.
-            self._held.pop(message.message_id, None)
-            # Only to be put back: what it says would fill the memory on a long walk.
-            self._held[message.message_id] = replace(message, body="", message_attributes={})
+        with self._changing:
+            for message in messages:
+                message.lease.expires_at = until
+                # An older delivery of it goes: its receipt handle is worth nothing any more.
+                self._held.pop(message.message_id, None)
+                # Only to be put back: what it says would fill the memory on a long walk.
+                self._held[message.message_id] = replace(message, body="", message_attributes={})
         self._note_groups(messages)
+        if messages and self._renewer is None:
+            self._renewer = threading.Thread(
+                target=self._renew_in_time, name="sqsw-pass-leases", daemon=True
+            )
+            self._renewer.start()
         return messages
 
+    def _renew_in_time(self) -> None:
+        """Renew leases while a step, or whoever takes the messages, is slow."""
+        while not self._ended.wait(self._lease_seconds / _LOOKS_IN_A_LEASE):
+            with suppress(SQSError):  # the next look, or the next receive, tries again
+                self._renew()
+
     def _renew(self) -> None:
-        due = []
-        for message in self._held.values():
-            if message.lease.expires_at - self._clock() > self._lease_seconds / 2:
-                break
-            due.append(message)
-        for part in _tens(due):
-            until = self._clock() + self._lease_seconds
-            failures = self._queue.change_visibility_batch([(m, self._lease_seconds) for m in part])
-            refused = {failure.index: failure for failure in failures}
+        with self._renewing:
+            for part in _tens(self._due()):
+                if self._ended.is_set():
+                    return
+                until = self._clock() + self._lease_seconds
+                changes = [(message, self._lease_seconds) for message in part]
+                failures = self._queue.change_visibility_batch(changes)
+                self._note_renewed(part, until, {failure.index: failure for failure in failures})
+
+    def _due(self) -> list[Message]:
+        with self._changing:
+            left = self._lease_seconds / 2
+            return list(
+                takewhile(
+                    lambda message: message.lease.expires_at - self._clock() <= left,
+                    self._held.values(),
+                )
+            )
+
+    def _note_renewed(
+        self, part: Sequence[Message], until: float, refused: dict[int, EntryFailure]
+    ) -> None:
+        with self._changing:
             for index, message in enumerate(part):
+                # It may have been deleted meanwhile, or delivered again.
+                if self._held.get(message.message_id) is not message:
+                    continue
                 if index not in refused:
                     message.lease.expires_at = until
                     self._held[message.message_id] = self._held.pop(message.message_id)
@@ -187,12 +228,17 @@ class ReceivePass:
                     del self._held[message.message_id]  # no longer ours: it is back already
 
     def _put_back(self) -> None:
-        # A lease that has run out is somebody else's by now, and 0 would take it from them.
-        ours = [m for m in self._held.values() if m.lease.expires_at > self._clock()]
-        self._held.clear()
+        self._ended.set()
+        with self._renewing, self._changing:  # a renewal that comes later would hide them again
+            held = list(self._held.values())
+            self._held.clear()
         left = 0
-        for part in _tens(ours):
-            left += len(_until_done(lambda p: self._queue.change_visibility_batch(_now(p)), part))
+        for part in _tens(held):
+            # If a lease has run out, another worker may have the message, and 0 would take it away.
+            ours = [m for m in part if m.lease.expires_at > self._clock()]
+            if ours:
+                failed = _until_done(lambda p: self._queue.change_visibility_batch(_now(p)), ours)
+                left += len(failed)
         if left:
             self._on_notice(
                 Notice(
@@ -211,7 +257,8 @@ class ReceivePass:
             self._cut_groups.add(messages[-1].group_id or "")
 
     def _tell_of_cut_groups(self) -> None:
-        cut = self._cut_groups & {m.group_id or "" for m in self._held.values()}
+        with self._changing:
+            cut = self._cut_groups & {m.group_id or "" for m in self._held.values()}
         if not cut:
             return
         try:

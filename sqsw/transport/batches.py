@@ -15,7 +15,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class EntryFailure:
-    """One entry of a batch that SQS refused.
+    """One entry of a batch that SQS refused, or did not mention in its answer.
 
     Attributes
     ----------
@@ -41,6 +41,37 @@ class EntryFailure:
             "SenderFault": self.sender_fault,
             "_message": message,
         }
+
+
+def read_batch(
+    answer: Mapping[str, Any], count: int
+) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
+    """Read the answer to a batch whose IDs are the numbers from 0 to ``count`` - 1.
+
+    An entry is done only if SQS says so, and does not say the opposite as well. IDs that were not
+    sent are ignored.
+
+    Returns
+    -------
+    tuple
+        The answers by the index of their entry, and the entries that are not done.
+    """
+    done = {entry["Id"]: entry for entry in answer.get("Successful") or ()}
+    failed = {entry["Id"]: entry for entry in answer.get("Failed") or ()}
+    answers: dict[int, dict[str, Any]] = {}
+    failures: list[EntryFailure] = []
+    for index in range(count):
+        entry_id = str(index)
+        if entry_id in failed:
+            entry = failed[entry_id]
+            code, reason = entry.get("Code", "Unknown"), entry.get("Message") or ""
+            failures.append(EntryFailure(index, code, reason, bool(entry.get("SenderFault"))))
+        elif entry_id in done:
+            answers[index] = dict(done[entry_id])
+        else:
+            reason = "the answer of SQS does not mention this entry"
+            failures.append(EntryFailure(index, "NoAnswer", reason, False))
+    return answers, failures
 
 
 def body_bytes(entry: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.process_lock import ProcessLock
 from sqsw.transport.addresses import check_address, no_client
-from sqsw.transport.receive_reader import read_by_json
+from sqsw.transport.answers import check_answers
 from sqsw.transport.service_errors import service_errors
 
 if TYPE_CHECKING:
@@ -223,8 +223,8 @@ class ClientSource:
         check_address(client.meta.endpoint_url)
         # First: the embedded SQS answers at this event, and then nobody else is asked.
         client.meta.events.register_first("before-send.sqs", self._count)
-        if kind == "lean":
-            read_by_json(client)
+        if not isinstance(getattr(session, "location", None), str):  # the embedded SQS needs none
+            check_answers(client, read=kind != "plain")
         return client
 
     def _count(self, event_name: str = "", **_: Any) -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import QueueNotFound, SettingsError
-from sqsw.transport.names import account_and_name, is_aws_endpoint
+from sqsw.transport.names import account_and_name, is_aws_endpoint, region_of_url
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -32,11 +32,7 @@ def url_by_arn(client: "SQSClient", arn: str, name: str) -> str:
     _, _, _, region, account, _ = arn.split(":")
     own_region = client.meta.region_name
     if region != own_region and not _is_called(client, arn, name):
-        raise SettingsError(
-            f"the queue {name!r} is in the region {region!r}, and {own_region!r} would be asked",
-            why=f"an ARN is the whole name, and this one is {arn}",
-            next=f"--region {region}, or AWS_REGION; in code: the region of the session",
-        )
+        raise _other_region(name, region, own_region, f"its ARN is {arn}")
     try:
         return _url(client, arn, name)
     except client.exceptions.QueueDoesNotExist as error:
@@ -45,6 +41,27 @@ def url_by_arn(client: "SQSClient", arn: str, name: str) -> str:
             why="it does not exist there, or that account does not let this one see it",
             code="QueueDoesNotExist",
         ) from error
+
+
+def check_region(client: "SQSClient", url: str, name: str) -> None:
+    """Refuse the URL of a queue of AWS in another region; other servers ignore the host of a URL.
+
+    Raises
+    ------
+    SettingsError
+        It is in another region than the client asks.
+    """
+    region, own_region = region_of_url(url), client.meta.region_name
+    if region not in (None, own_region) and is_aws_endpoint(client.meta.endpoint_url):
+        raise _other_region(name, region, own_region, f"its URL is {url}")
+
+
+def _other_region(name: str, region: str | None, own_region: str, why: str) -> SettingsError:
+    return SettingsError(
+        f"the queue {name!r} is in the region {region!r}, and {own_region!r} would be asked",
+        why=why,
+        next=f"--region {region}, or AWS_REGION; in code: the region of the session",
+    )
 
 
 def _url(client: "SQSClient", arn: str, name: str) -> str:
@@ -70,4 +87,4 @@ def _is_called(client: "SQSClient", arn: str, name: str) -> bool:
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     except client.exceptions.QueueDoesNotExist:
         return False
-    return answer.get("Attributes", {}).get("QueueArn") == arn
+    return (answer.get("Attributes") or {}).get("QueueArn") == arn

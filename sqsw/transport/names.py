@@ -1,5 +1,6 @@
 """Queue names, queue URLs and ARNs, and how one becomes another."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ _AWS_HOSTS = (
     *(".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov"),
     *(".api.aws.ic.gov", ".api.aws.scloud", ".api.cloud-aws.adc-e.uk", ".api.aws.hci.ic.gov"),
 )
+
+_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]{1,2}")
 
 
 def is_fifo(queue_name: str) -> bool:
@@ -94,6 +97,16 @@ def account_and_name(url: str) -> tuple[str, str]:
     """What a queue URL names, however its host is written."""
     account, _, name = urlsplit(url).path.strip("/").rpartition("/")
     return account.rpartition("/")[2], name
+
+
+def region_of_url(url: str) -> str | None:
+    """The region in a queue URL of AWS, in today's or an older form; None for all other URLs."""
+    host = str(urlsplit(url).hostname)
+    if host == "queue.amazonaws.com":
+        return "us-east-1"
+    if not host.endswith(_AWS_HOSTS):
+        return None
+    return next((label for label in host.split(".") if _REGION.fullmatch(label)), None)
 
 
 def is_aws_endpoint(endpoint_url: str) -> bool:

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
-from sqsw.core.errors import AccessDenied, QueueNotFound
+from sqsw.core.errors import AccessDenied, QueueNotFound, UnexpectedAnswer
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.wording import nearest, without_password
-from sqsw.transport.batches import Entry, EntryFailure
+from sqsw.transport.batches import Entry, EntryFailure, read_batch
 from sqsw.transport.client import ClientSource
-from sqsw.transport.finding import url_by_arn, url_by_name
-from sqsw.transport.names import is_fifo
+from sqsw.transport.finding import check_region, url_by_arn, url_by_name
+from sqsw.transport.names import is_fifo, region_of_url
 from sqsw.transport.service_errors import service_errors, with_place
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: messages that one look brings
 _PEEK_PART = 100
+
+#: how the names of attributes begin that every queue has
+_ALWAYS_THERE = ("QueueArn", "ApproximateNumberOfMessages")
 
 
 class QueueClient:
@@ -65,14 +68,16 @@ class QueueClient:
         self.arn = arn
         self.is_fifo = is_fifo(sqs_name)
         # It is told in reports and errors; the request goes to the address of the client.
-        self._url = None if url is None else without_password(url)
-        self.whole_name = arn or self._url
+        self._given_url = None if url is None else without_password(url)
+        self._url: str | None = None
+        self.whole_name = arn or self._given_url
         self._known = known
         self._url_lock = ProcessLock()
 
     def through(self, clients: ClientSource) -> "QueueClient":
         """The calls on the same queue by other clients."""
-        return QueueClient(clients, self.name, self.sqs_name, self._url, arn=self.arn)
+        url = self._given_url or self._url
+        return QueueClient(clients, self.name, self.sqs_name, url, arn=self.arn)
 
     @property
     def boto3_client(self) -> "SQSClient":
@@ -88,7 +93,7 @@ class QueueClient:
         QueueNotFound
             There is no such queue.
         SettingsError
-            It was named by an ARN, and that is one of another region.
+            It was named by an ARN or a URL of another region.
         """
         if self._url is None:
             with self._url_lock.here:
@@ -97,9 +102,14 @@ class QueueClient:
         return self._url
 
     def _find(self) -> str:
+        if self._given_url is not None and region_of_url(self._given_url) is None:
+            return self._given_url
         try:
             with service_errors(f"find the queue {self.name!r}", self.name):
                 client = self._clients.client_at_hand
+                if self._given_url is not None:
+                    check_region(client, self._given_url, self.name)
+                    return self._given_url
                 if self.arn is not None:
                     return url_by_arn(client, self.arn, self.name)
                 return url_by_name(client, self.sqs_name)
@@ -128,15 +138,14 @@ class QueueClient:
         Returns
         -------
         tuple
-            The answers of SQS by the place of their entry, and the entries that were refused.
+            The answers of SQS by the place of their entry, and the entries that were not sent.
         """
         url = self.url
         request: Any = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
         client = self._clients.lean_client if lean else self.boto3_client
         with service_errors(f"send to {self.name!r}", self.name):
             answer = client.send_message_batch(QueueUrl=url, Entries=request)
-        sent = {int(entry["Id"]): dict(entry) for entry in answer.get("Successful") or ()}
-        return sent, _failures(answer)
+        return read_batch(answer, len(entries))
 
     def receive(
         self,
@@ -234,10 +243,10 @@ class QueueClient:
         ]
         with service_errors(f"delete from {self.name!r}", self.name):
             answer = self._clients.quick_client.delete_message_batch(QueueUrl=url, Entries=entries)
-        return _failures(answer)
+        return read_batch(answer, len(entries))[1]
 
     def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
-        """Hide up to ten messages for these numbers of seconds from now; those that SQS refused."""
+        """Hide up to ten messages for these numbers of seconds from now; those that failed."""
         url = self.url
         entries: Any = [
             {
@@ -251,7 +260,7 @@ class QueueClient:
             answer = self._clients.quick_client.change_message_visibility_batch(
                 QueueUrl=url, Entries=entries
             )
-        return _failures(answer)
+        return read_batch(answer, len(entries))[1]
 
     def attributes(self, *names: str) -> dict[str, str]:
         """The attributes of the queue of these names, all of them if none is named."""
@@ -260,7 +269,16 @@ class QueueClient:
         with service_errors(f"read the attributes of {self.name!r}", self.name):
             client = self._clients.client_at_hand
             answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
-        return {str(name): value for name, value in answer.get("Attributes", {}).items()}
+        found = {str(name): value for name, value in (answer.get("Attributes") or {}).items()}
+        for name in names or ("QueueArn",):
+            # A count that is missing would be taken for 0.
+            if name not in found and name.startswith(_ALWAYS_THERE):
+                raise UnexpectedAnswer(
+                    f"cannot read the attributes of {self.name!r}",
+                    why=f"the answer has no {name}, which SQS always sends",
+                    next="check the endpoint (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL)",
+                )
+        return found
 
     def set_attributes(self, attributes: Mapping[str, str]) -> None:
         """Change attributes of the queue."""
@@ -300,13 +318,13 @@ class QueueClient:
             answer = self.boto3_client.list_message_move_tasks(
                 SourceArn=source_arn, MaxResults=limit
             )
-        return [dict(move) for move in answer.get("Results", [])]
+        return [dict(move) for move in answer.get("Results") or []]
 
     def cancel_move(self, handle: str) -> int:
         """Stop a move; how many messages it had moved."""
         with service_errors(f"cancel the move of {self.name!r}", self.name):
             answer = self.boto3_client.cancel_message_move_task(TaskHandle=handle)
-        return answer.get("ApproximateNumberOfMessagesMoved", 0)
+        return answer.get("ApproximateNumberOfMessagesMoved") or 0
 
     def dead_letter_sources(self) -> list[str]:
         """The URLs of the queues for which this one is the dead-letter queue."""
@@ -315,7 +333,7 @@ class QueueClient:
             pages: Iterable[Any] = self.boto3_client.get_paginator(
                 "list_dead_letter_source_queues"
             ).paginate(QueueUrl=url)
-            return [source for page in pages for source in page.get("queueUrls", [])]
+            return [source for page in pages for source in page.get("queueUrls") or []]
 
     def resource(self) -> Any:
         """A new boto3 resource for the queue; not to be shared between threads."""
@@ -324,15 +342,3 @@ class QueueClient:
     def end_polls(self) -> bool:
         """End the receives that wait now; whether the other side can (the embedded SQS)."""
         return bool(self._clients.lean_client.meta.events.emit(END_POLLS_EVENT))
-
-
-def _failures(answer: Any) -> list[EntryFailure]:
-    return [
-        EntryFailure(
-            index=int(entry["Id"]),
-            code=entry.get("Code", "Unknown"),
-            reason=entry.get("Message", ""),
-            sender_fault=bool(entry.get("SenderFault")),
-        )
-        for entry in answer.get("Failed") or ()
-    ]

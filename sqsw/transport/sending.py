@@ -63,8 +63,6 @@ def send_entries(queue: QueueClient, entries: Sequence[Entry], *, lean: bool = F
         failures = {left[failure.index]: failure for failure in refused}
         for index in left:
             outcome.failures.pop(index, None)
-            if index not in outcome.answers and index not in failures:
-                failures[index] = EntryFailure(index, "NoAnswer", "SQS did not say", False)
         outcome.failures |= failures
         left = _to_repeat(queue, entries, outcome, failures)
         if not left:

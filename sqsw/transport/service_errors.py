@@ -12,6 +12,7 @@ from sqsw.core.errors import (
     QueueNotFound,
     SettingsError,
     SQSError,
+    UnexpectedAnswer,
 )
 from sqsw.core.wording import without_password
 from sqsw.transport.names import is_fifo
@@ -64,6 +65,7 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
     """
     # Imported here so that the cost falls on the first call and not on the start.
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
@@ -71,6 +73,12 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
         raise _refused(error, doing, queue_name) from error
     except BotoCoreError as error:
         raise _not_reached(error, doing) from error
+    except ResponseParserError as error:  # of other services; see transport/answers.py for SQS
+        raise UnexpectedAnswer(
+            f"cannot {doing}: the answer cannot be read",
+            why=str(error)[:_REASON_LENGTH],
+            next="check whether a proxy or a captive portal answers in place of AWS",
+        ) from error
     except RecursionError as error:  # of the parser: nobody sends SQS such an answer by accident
         raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
 
@@ -115,7 +123,7 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
     code = answer.get("Code", "Unknown")
     short = code.rpartition(".")[2]
     # Where something else than SQS answers, the message may be a whole page.
-    lines = str(answer.get("Message") or "no reason given").strip().splitlines()
+    lines = str(answer.get("Message") or "").strip().splitlines() or ["no reason given"]
     if lines[0].lower().startswith(("<!doctype html", "<html")):
         return SQSError(
             f"cannot {doing}: the answer is a page, not one of SQS",

@@ -50,6 +50,13 @@ _HELPER_WAIT_SECONDS = 1
 #: arrives would cost as many calls as messages
 _GATHER_SECONDS = 1.0
 
+#: empty long polls in a row that end before half of their time, until they are paced: AWS ends one
+#: early now and then, but a server that ignores WaitTimeSeconds would get hundreds a second
+_EARLY_IN_A_ROW = 5
+
+#: seconds between such polls
+_EARLY_PAUSE_SECONDS = 1.0
+
 
 class Poller:
     """Receives for one lane, within its credit.
@@ -111,6 +118,8 @@ class Poller:
         self._full = 0
         self._answered = False
         self._errors = 0
+        self._early = 0
+        self._told_early = False
         self.requests = 0
 
     def start(self) -> None:
@@ -170,6 +179,8 @@ class Poller:
             return 0
         if arrived:
             self._after_receive(lane)
+        elif self._early >= _EARLY_IN_A_ROW and not self._quiet.is_set():
+            self._pause_after_early_polls()
         return arrived
 
     def _most(self) -> int:
@@ -199,6 +210,7 @@ class Poller:
         """Receive and hand over; how many came, or the error instead."""
         poll = self._poll_begins(self.lane)
         wait_seconds = min(poll.wait_seconds, longest_wait)
+        asked = self._clock()
         calls = receive(self.lane, wanted, wait_seconds, lambda: not self._quiet.is_set())
         arrived: int | None = None
         count, more = 0, True
@@ -211,6 +223,7 @@ class Poller:
                 self._accept(self.lane, messages, more)
                 count += len(messages)
             arrived = count
+            self._note_length(wait_seconds, self._clock() - asked, arrived)
             self._events.publish(ReceiveDone(self.lane.name, arrived))
             return arrived
         finally:  # whatever its end is: a policy waits for polls that are open
@@ -236,6 +249,27 @@ class Poller:
         self._answered = True
         self._errors = 0
         return messages, more
+
+    def _note_length(self, wait_seconds: float, seconds: float, arrived: int) -> None:
+        if arrived:
+            self._early = 0
+        elif wait_seconds >= 1:  # a shorter one does not wait at all
+            is_early = seconds < wait_seconds / 2
+            self._early = self._early + 1 if is_early else 0
+            self._told_early &= is_early
+
+    def _pause_after_early_polls(self) -> None:
+        if self.lane.client.is_embedded:  # a worker that stops ends the polls of others, too
+            return
+        if not self._told_early:
+            self._told_early = True
+            logger.warning(
+                "empty receives from %s return before their wait time is over; the worker pauses "
+                "%g second after each: check that the endpoint supports WaitTimeSeconds",
+                self.lane.name,
+                _EARLY_PAUSE_SECONDS,
+            )
+        self._quiet.wait(_EARLY_PAUSE_SECONDS)
 
     def _failed(self, error: Exception) -> None:
         fatal = isinstance(error, QueueNotFound | AccessDenied | SettingsError)

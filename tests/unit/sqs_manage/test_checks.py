@@ -29,13 +29,15 @@ def operation_of(request: Any) -> str:
 
 def answer(request: Any, status: int, values: Any) -> AWSResponse:
     body = Raw(json.dumps(values).encode())
-    return AWSResponse(request.url, status, {}, body)  # type: ignore[arg-type]  # as urllib3's
+    headers: Any = {"x-amzn-RequestId": "1"}
+    return AWSResponse(request.url, status, headers, body)
 
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/emails"
+ARN = "arn:aws:sqs:eu-west-1:123456789012:emails"
 ANSWERS: dict[str, Any] = {
     "GetQueueUrl": {"QueueUrl": URL},
-    "GetQueueAttributes": {"Attributes": {"VisibilityTimeout": "30"}},
+    "GetQueueAttributes": {"Attributes": {"QueueArn": ARN, "VisibilityTimeout": "30"}},
     "ListDeadLetterSourceQueues": {"queueUrls": []},
     "ListQueueTags": {},
 }

@@ -1,4 +1,5 @@
 import gc
+import threading
 import time
 import tracemalloc
 
@@ -169,3 +170,34 @@ def test_a_ctrl_c_during_a_receive_puts_back_what_it_brought(
     ):
         walk.next_batch()
     assert counts(env, jobs) == (25, 0)
+
+
+def test_leases_are_renewed_during_a_slow_step_and_while_nobody_asks_for_more(
+    env: SQSEnv, jobs: str
+) -> None:
+    with ReceivePass(env.queue_client(jobs), lease_seconds=2, poll_seconds=0) as walk:
+        messages = walk.next_batch()
+        walk.finish(lambda: time.sleep(3))  # a send that hangs, say
+        assert counts(env, jobs) == (15, 10)
+        time.sleep(3)  # whoever reads what the command prints takes a break
+        assert counts(env, jobs) == (15, 10)
+        assert walk.finish(lambda: walk.delete(messages)) == {}
+        time.sleep(1.5)
+    assert counts(env, jobs) == (15, 0)
+    assert not any(thread.name == "sqsw-pass-leases" for thread in _alive())
+
+
+def _alive() -> list[threading.Thread]:
+    time.sleep(0.6)  # it looks up once in a quarter of the lease
+    return threading.enumerate()
+
+
+def test_what_a_killed_walk_held_is_back_after_a_minute(
+    env: SQSEnv, jobs: str, session: MemorySession
+) -> None:
+    walk = ReceivePass(env.queue_client(jobs))
+    walk.next_batch()
+    assert counts(env, jobs) == (15, 10)
+    session.clock.advance(seconds=61)
+    assert counts(env, jobs) == (25, 0)
+    walk.__exit__(None, None, None)

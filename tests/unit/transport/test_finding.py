@@ -6,6 +6,7 @@ import boto3
 import pytest
 
 from sqsw.core.errors import QueueNotFound, SettingsError
+from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
 from tests.unit.transport.test_names import ARN
 
@@ -33,3 +34,38 @@ def test_on_aws_another_region_is_not_even_asked() -> None:
     env.sqs_client.meta.events.register("before-send.sqs", lambda **_: pytest.fail("asked"))
     with pytest.raises(SettingsError, match="'eu-west-1', and 'us-east-1' would be asked"):
         _ = env.queue_client(ARN).url
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("sqs.eu-west-1.amazonaws.com", "eu-west-1.queue.amazonaws.com", "sqs.eu-west-1.api.aws"),
+        *("sqs-fips.eu-west-1.amazonaws.com", "vpce-0a1-b2.sqs.eu-west-1.vpce.amazonaws.com"),
+    ],
+)
+def test_on_aws_the_url_of_a_queue_in_another_region_is_refused(host: str) -> None:
+    url = f"https://{host}/123456789012/emails"
+    session = boto3.session.Session("no", "key", region_name="us-east-1")
+    env = SQSEnv(session)
+    env.sqs_client.meta.events.register("before-send.sqs", lambda **_: pytest.fail("asked"))
+    with pytest.raises(SettingsError, match="'eu-west-1', and 'us-east-1' would be asked"):
+        env.queue_client(url).send({"MessageBody": "x"})
+    at_home = SQSEnv(boto3.session.Session("no", "key", region_name="eu-west-1"))
+    assert at_home.queue_client(url).url == url
+
+
+def test_the_oldest_urls_are_of_the_first_region() -> None:
+    url = "https://queue.amazonaws.com/123456789012/emails"
+    sessions = [
+        boto3.session.Session("no", "key", region_name=r) for r in ("us-east-1", "eu-west-1")
+    ]
+    assert SQSEnv(sessions[0]).queue_client(url).url == url
+    with pytest.raises(SettingsError, match="in the region 'us-east-1'"):
+        _ = SQSEnv(sessions[1]).queue_client(url).url
+
+
+def test_other_servers_take_the_urls_of_aws() -> None:
+    env = SQSEnv(MemorySession())
+    env.sqs_client.create_queue(QueueName="emails")
+    queue = env.queue_client("https://sqs.eu-west-7.amazonaws.com/000000000000/emails")
+    assert queue.send({"MessageBody": "x"})["MessageId"]

@@ -48,6 +48,7 @@ class FakeClient:
     def __init__(self, name: str = "emails") -> None:
         self.name = name
         self.is_fifo = name.endswith(".fifo")
+        self.is_embedded = False
         self.inbox: list[list[Message] | Exception] = []
         self.receives: list[tuple[int, float, int | None]] = []
         self.deletes: list[list[str]] = []

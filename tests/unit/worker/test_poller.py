@@ -368,3 +368,51 @@ def test_a_full_receive_shows_how_long_calls_wait() -> None:
     for _ in range(3):
         kit.poller.step()
     assert len(noted) == 1  # the others may have waited for messages
+
+
+def steps(kit: Kit, count: int) -> list[float]:
+    """The pauses of so many receives."""
+    kit.pauses.clear()
+    for _ in range(count):
+        kit.poller.step()
+    return list(kit.pauses)
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> int:
+    return sum("WaitTimeSeconds" in record.getMessage() for record in caplog.records)
+
+
+def test_empty_long_polls_that_end_early_are_paced_and_reported_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kit = Kit()
+    assert steps(kit, 4) == []  # now and then SQS ends one early
+    assert steps(kit, 3) == [1.0] * 3
+    assert warnings_of(caplog) == 1
+    kit.client.inbox = [[message("a")]]
+    assert steps(kit, 5) == []  # it may be busy: not before there are several in a row
+    assert steps(kit, 1) == [1.0]
+    assert warnings_of(caplog) == 1
+
+
+def test_long_polls_of_full_length_are_not_paced(caplog: pytest.LogCaptureFixture) -> None:
+    times = iter(range(0, 10_000, 15))
+    kit = Kit()
+    kit.poller._clock = lambda: float(next(times))
+    assert steps(kit, 20) == []
+    kit.poller._clock = time.monotonic
+    assert steps(kit, 6) == [1.0] * 2
+    kit.poller._clock = lambda: float(next(times))
+    assert steps(kit, 1) == []
+    kit.poller._clock = time.monotonic
+    steps(kit, 6)
+    assert warnings_of(caplog) == 2  # it had recovered
+
+
+def test_short_polls_and_the_embedded_sqs_are_not_paced() -> None:
+    kit = Kit()
+    kit.gathering = 0.0  # asks for what is there, without waiting
+    assert steps(kit, 10) == []
+    kit = Kit()
+    kit.client.is_embedded = True
+    assert steps(kit, 10) == []
