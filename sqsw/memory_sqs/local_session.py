@@ -89,6 +89,22 @@ class LocalSession(EmbeddedSession):
                     )
             return self._engine
 
+    def check_file(self) -> list[str]:
+        """Return what SQLite finds wrong in the file, ten texts at most; empty if it is sound.
+
+        It reads the whole file (``PRAGMA quick_check``), and other processes can use it meanwhile.
+
+        Raises
+        ------
+        SettingsError
+            The file is too damaged for that, or cannot be opened.
+        Busy
+            Another program holds the file.
+        """
+        with told_errors(self.path):
+            rows = self.engine.store.probe("PRAGMA quick_check(10)")
+        return [text for (text,) in rows if text != "ok"]
+
     def close(self) -> None:
         """Close the file, if it is open; the session's clients cannot be used after it."""
         if self._engine is not None:
