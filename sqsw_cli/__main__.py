@@ -1,6 +1,25 @@
 """``python -m sqsw_cli`` is ``sqsw``."""
 
-from sqsw_cli.main import run
+import os
+import sys
+
+
+def _forget_directory() -> None:
+    """Import from the current directory only what the commands that load an app load.
+
+    ``python -m`` puts that directory first; a checkout that is not installed needs it there.
+    """
+    checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:  # removed meanwhile
+        return
+    if not sys.flags.safe_path and sys.path[0] == here != checkout:
+        del sys.path[0]
+
 
 if __name__ == "__main__":
+    _forget_directory()
+    from sqsw_cli.main import run
+
     run()

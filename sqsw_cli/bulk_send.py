@@ -71,7 +71,8 @@ class BulkSend:
 
     def show(self) -> int:
         """Print the messages that would be sent, as they are read."""
-        with LineFile(self.path) as file, open_kept(self.failed_path, file) as kept:
+        warn = self.printer.warn
+        with LineFile(self.path) as file, open_kept(self.failed_path, file, warn) as kept:
             for line in read_lines(file.lines(), self.common, file.name, self._checker()):
                 if isinstance(line, BadLine):
                     if not self.keep_going:
@@ -93,7 +94,7 @@ class BulkSend:
         self._find_queue()
         with LineFile(self.path) as file:
             total = None if self.keep_going else self._count_valid(file)
-            with open_kept(self.failed_path, file) as kept:
+            with open_kept(self.failed_path, file, self.printer.warn) as kept:
                 finished = False
                 try:
                     with self.printer.progress(f"→ {self.name}") as bar:

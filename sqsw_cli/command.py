@@ -109,6 +109,13 @@ class Command(WithGlobals):
 
     def invoke(self, ctx: click.Context) -> Any:
         invocation = ctx.ensure_object(Invocation)
+        config = invocation.config
+        if config is not None and config.distrust is not None:
+            invocation.printer.warn(
+                f"another user could have written {config.path}",
+                why=config.distrust,
+                next="change its owner and permissions with chown and chmod",
+            )
         for name, meant in misspelt_variables(ctx):
             invocation.printer.advise(
                 f"the variable {name} is set, and sqsw knows none of this name",

@@ -5,6 +5,7 @@ sends would not read it, and would miss the worker.
 """
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,17 @@ _WHERE = {
     "profile": "AWS_PROFILE",
     "queue_prefix": "SQSW_QUEUE_PREFIX",
 }
-#: Options that a file must not give: a standing yes would be no yes.
-_NEVER = {"config", "version", "help", "yes"}
+_OPENS = "it decides who can reach this machine"
+_WRITES = "it names a file that is written"
+#: Options that a file must not give, and why: the file may come with a project that was copied from
+#: elsewhere, or lie in a directory above it.
+_NEVER = {
+    **dict.fromkeys(("config", "version", "help"), "it is for one command"),
+    "yes": "it confirms one command",
+    "with_dlq": "it deletes more than the command names",
+    **dict.fromkeys(("host", "no_auth", "allow_host"), _OPENS),
+    **dict.fromkeys(("failed", "lock", "health_file"), _WRITES),
+}
 #: Keys of ``[queues.NAME]``.
 QUEUE_KEYS = {"weight", "concurrency", "group"}
 #: Keys for all commands, beside ``app``.
@@ -42,11 +52,14 @@ class Config:
         Its keys: those of sqsw.toml, or of [tool.sqsw].
     section :
         How its outermost table is called in the file.
+    distrust :
+        Why another user could have written it; None if none could.
     """
 
     path: Path | None = None
     table: Mapping[str, Any] = field(default_factory=dict)
     section: str = ""
+    distrust: str | None = None
 
     @property
     def queues(self) -> dict[str, dict[str, int]]:
@@ -127,7 +140,11 @@ class Config:
                 _instead(key),
             )
         if key in _NEVER:
-            raise self._bad(_dotted(section, key), "belongs on the command line only", None)
+            raise self._bad(
+                _dotted(section, key),
+                f"{_NEVER[key]}, so it belongs on the command line only",
+                f"write --{key.replace('_', '-')} on the command line",
+            )
 
     def _value(
         self, ctx: click.Context, param: click.Parameter, key: str, section: str, value: Any
@@ -138,6 +155,12 @@ class Config:
             raise self._bad(_dotted(section, key), f"must be {wanted}", None)
         if isinstance(param.type, click.Path) and isinstance(value, str) and self.path is not None:
             value = value if value == "-" else str(self.path.parent / value)
+        if key == "http" and not _is_local_address(str(value)):
+            raise self._bad(
+                _dotted(section, key),
+                f"{_OPENS}, so a file gives the port only",
+                f"write --http {value} on the command line",
+            )
         try:
             param.type_cast_value(ctx, value)
         except click.BadParameter as error:
@@ -196,12 +219,13 @@ def read_config(path: str | None = None, start: Path | None = None) -> Config:
     Raises
     ------
     SettingsError
-        The file cannot be read or parsed.
+        The file cannot be read or parsed; or another user could have written it, and this is root.
+        A file that is found, not named, must not belong to another user at all.
     """
     if path == "none":
         return Config()
     if path is not None:
-        return _from_file(Path(path)) or Config(Path(path))
+        return _from_file(Path(path), is_named=True) or Config(Path(path))
     try:
         directory = Path.cwd() if start is None else start
     except FileNotFoundError:  # removed meanwhile, and its files with it
@@ -209,17 +233,21 @@ def read_config(path: str | None = None, start: Path | None = None) -> Config:
     for folder in (directory, *directory.parents):
         for name in ("sqsw.toml", "pyproject.toml"):
             file = folder / name
-            found = _from_file(file) if file.is_file() else None
+            found = _from_file(file, is_named=False) if file.is_file() else None
             if found is not None:
                 return found
     return Config()
 
 
-def _from_file(path: Path) -> Config | None:
+def _from_file(path: Path, *, is_named: bool) -> Config | None:
     import tomllib
 
+    from sqsw.core.files import open_input
+
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        with open_input(path, pipes=False) as file:
+            status = os.fstat(file.fileno())
+            table = tomllib.loads(file.read().decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SettingsError(f"cannot read {os.fspath(path)}", why=reason) from error
@@ -228,8 +256,33 @@ def _from_file(path: Path) -> Config | None:
         own = tools.get("sqsw") if isinstance(tools, dict) else None
         if not isinstance(own, dict | None):
             raise SettingsError(f"cannot read {os.fspath(path)}", why="[tool.sqsw] is no table")
-        return None if own is None else Config(path, own, "tool.sqsw")
-    return Config(path, table)
+        if own is None:
+            return None
+        return Config(path, own, "tool.sqsw", _distrust(path, status, is_named=is_named))
+    return Config(path, table, "", _distrust(path, status, is_named=is_named))
+
+
+def _distrust(path: Path, status: os.stat_result, *, is_named: bool) -> str | None:
+    from sqsw.core.files import distrust
+
+    try:
+        reason = distrust(path, status)
+    except SettingsError as error:
+        step = error.next if is_named else f"{error.next}; to read no file: --config none"
+        raise SettingsError(error.message, why=error.why, next=step) from error
+    if reason is not None and not is_named and status.st_uid not in (0, os.geteuid()):
+        raise SettingsError(
+            f"{path} is not read",
+            why=reason,
+            next=f"to read it: --config {shlex.quote(str(path))}; to read no file: --config none",
+        )
+    return reason
+
+
+def _is_local_address(text: str) -> bool:
+    """Whether only this machine reaches an address; a broken one is for its option to refuse."""
+    host = text.rpartition(":")[0].strip("[]")
+    return host in ("", "localhost", "::1") or host.startswith("127.")
 
 
 def _wrong_type(param: click.Parameter, value: Any) -> str | None:

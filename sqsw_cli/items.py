@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.files import open_input
 from sqsw.core.nesting import read_json
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def read_text(path: str) -> str:
         It cannot be read.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
+        with open_input(path) as file:
+            return file.read().decode()
     except OSError as error:
         raise SettingsError(f"cannot read {path}", why=error.strerror) from error
     except UnicodeDecodeError as error:

@@ -10,8 +10,26 @@ from typing import IO, Self
 
 import click
 
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.files import check_writable, distrust, open_descriptor, open_input
 from sqsw_cli.failures import Failure
+
+
+def opened_input(path: str) -> AbstractContextManager[IO[bytes]]:
+    """A file that an option names, opened to be read; ``-`` is stdin, which stays open.
+
+    Raises
+    ------
+    SettingsError
+        It cannot be opened.
+    """
+    if path == "-":
+        stdin: AbstractContextManager[IO[bytes]] = click.open_file(path, "rb")
+        return stdin
+    try:
+        return open_input(path)
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}", why=error.strerror) from error
 
 
 class LineFile:
@@ -26,7 +44,7 @@ class LineFile:
     def __init__(self, path: str) -> None:
         self.name = "stdin" if path == "-" else path
         self._opened = ExitStack()
-        self._file = self._opened.enter_context(click.open_file(path, "rb"))
+        self._file = self._opened.enter_context(opened_input(path))
         self._is_broken = False
         self._read = _status(self._file)  # of stdin too: it may be a file
         self._under_way: dict[int, bytes] = {}
@@ -108,7 +126,7 @@ class LineFile:
 
 
 class KeptLines:
-    """The file for the lines that were not sent.
+    """The file for the lines that were not sent; it is opened, and emptied, for the first of them.
 
     What cannot be written does not end the sending: it would leave even more lines unsent.
 
@@ -120,28 +138,51 @@ class KeptLines:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._file = open(path, "wb")  # noqa: SIM115  # closed by close()
+        self._file: IO[bytes] | None = None
         self.error: Failure | None = None
 
     def write(self, line: bytes) -> None:
         """Keep a line, with its end."""
-        self._try(lambda: self._file.write(line))
+        self._try(lambda: self._opened().write(line))
 
     def close(self) -> None:
         """Write what is held back; from now on it is known whether there is an error."""
-        self._try(self._file.close)
+        if self._file is not None:
+            self._try(self._file.close)
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            descriptor = open_descriptor(self._path, os.O_WRONLY | os.O_CREAT, pipes=True)
+            try:
+                status = os.fstat(descriptor)
+                distrust(self._path, status)  # another file may have taken its place
+                if stat.S_ISREG(status.st_mode):
+                    os.ftruncate(descriptor, 0)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._file = open(descriptor, "wb")  # noqa: SIM115  # closed by close()
+        return self._file
 
     def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
-        except OSError as error:
+        except (OSError, SQSError) as error:
+            why = error.strerror if isinstance(error, OSError) else error.reason
             self.error = Failure(
-                f"cannot write the lines that were not sent to {self._path}", why=error.strerror
+                f"cannot write the lines that were not sent to {self._path}", why=why
             )
 
 
-def open_kept(path: str | None, source: LineFile) -> AbstractContextManager[KeptLines | None]:
-    """The file for the lines that were not sent; None where nobody asked for it.
+def open_kept(
+    path: str | None, source: LineFile, warn: Callable[[str, str], object]
+) -> AbstractContextManager[KeptLines | None]:
+    """The file for the lines that were not sent; None if no option asks for it.
+
+    Parameters
+    ----------
+    warn :
+        Called with what is wrong, and why, if another user could have written the file.
 
     Raises
     ------
@@ -157,6 +198,8 @@ def open_kept(path: str | None, source: LineFile) -> AbstractContextManager[Kept
             next="name another file after --failed",
         )
     try:
+        if reason := check_writable(path):
+            warn(f"another user can use {path}", reason)
         return closing(KeptLines(path))
     except OSError as error:
         raise SettingsError(f"cannot write {path}", why=error.strerror) from error

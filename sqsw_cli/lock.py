@@ -2,33 +2,41 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqsw.core.errors import Busy, SettingsError
+from sqsw.core.files import distrust, open_descriptor
 
 
 @contextmanager
-def exclusive(path: str | None) -> Iterator[None]:
+def exclusive(path: str | None, warn: Callable[[str, str], object] | None = None) -> Iterator[None]:
     """Hold the lock inside the ``with`` block; with None there is nothing to hold.
+
+    Parameters
+    ----------
+    warn :
+        Called with what is wrong, and why, if another user can hold the lock as well.
 
     Raises
     ------
     Busy
         Another process holds it.
     SettingsError
-        The file cannot be opened.
+        The file cannot be opened, or belongs to another user, and this is root.
     """
     if path is None:
         yield
         return
     try:
-        descriptor = os.open(Path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = open_descriptor(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise SettingsError(f"cannot open the lock {path}", why=error.strerror) from error
     # The file stays: to remove it would let two processes hold two files of one name.
     try:
+        reason = distrust(path, os.fstat(descriptor))
+        if reason is not None and warn is not None:
+            warn(f"another user can hold the lock {path}", reason)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

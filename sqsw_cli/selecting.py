@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw_cli.line_file import opened_input
 from sqsw_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def selection_of(
 
 def _read_ids(path: str) -> frozenset[str]:
     try:
-        with click.open_file(path, encoding="utf-8-sig") as file:
-            return frozenset(stripped for line in file if (stripped := line.strip()))
+        with opened_input(path) as file:
+            lines = file.read().decode("utf-8-sig").splitlines()
+        return frozenset(stripped for line in lines if (stripped := line.strip()))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the ids in {path}", why=str(error)) from error
 

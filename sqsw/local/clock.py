@@ -17,8 +17,10 @@ class MovableClock:
         Where the time comes from: seconds since 1970. Default: the wall clock.
     """
 
-    def __init__(self, base: Clock = time.time) -> None:
-        self._base = base
+    def __init__(self, base: Clock | None = None) -> None:
+        self._base = time.time if base is None else base
+        #: whether the time comes from the wall clock, which somebody can set
+        self.is_wall = base is None
         self._offset = 0.0
         self._lock = threading.Lock()
         self._followers: list[Callable[[], None]] = []

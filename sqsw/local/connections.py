@@ -194,8 +194,11 @@ class Connections:
 
     def _open(self) -> Handle:
         with self.opening, self._translated:
-            if self._path is not None and _is_special(self._path):
-                raise FileNotOurs(self._path)
+            if self._path is not None:
+                if _is_special(self._path):
+                    raise FileNotOurs(self._path)
+                if self._identity is None:
+                    _make_private(self._path)
             connection = sqlite3.connect(
                 self._path or ":memory:",
                 timeout=self._busy_seconds,
@@ -241,6 +244,18 @@ def _is_read_only(path: str) -> bool:
     """Whether there is such a file and it cannot be written; it is not opened for that."""
     effective = os.access in os.supports_effective_ids
     return os.path.isfile(path) and not os.access(path, os.W_OK, effective_ids=effective)
+
+
+def _make_private(path: str) -> None:
+    """Make the file, if it is missing, for its owner alone, whatever the umask.
+
+    SQLite gives its own files next to it the same permissions.
+    """
+    # Suppressed: SQLite tells better what is wrong. No lock is lost: a new file has none.
+    with suppress(OSError):
+        real = os.path.realpath(path)
+        os.close(os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.chmod(real, 0o600)
 
 
 def _is_special(path: str) -> bool:

@@ -142,6 +142,7 @@ class LocalEngine:
         function = OPERATIONS.get(operation)
         if function is None:
             raise UnknownOperationException(f"The operation {operation} is not known.")
+        self.store.check_clock()
         now = self.store.now()
         if operation not in _BESIDE_MOVES:
             move_tasks.advance(self.store, now)
@@ -155,6 +156,7 @@ class LocalEngine:
         ServiceError
             What SQS would answer with.
         """
+        self.store.check_clock()
         return Receive(self.store, Params(params, region, origin), self.store.now())
 
     def peek(
@@ -174,6 +176,7 @@ class LocalEngine:
         ServiceError
             There is no such queue.
         """
+        self.store.check_clock()
         params = Params({"QueueUrl": queue_url}, region, DEFAULT_ORIGIN)
         return peek(self.store, params, self.store.now(), after=after, limit=limit)
 

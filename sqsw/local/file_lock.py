@@ -11,11 +11,16 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Final
 
 from sqsw.local.errors import FileLocked
 
 if sys.platform != "win32":
     import fcntl
+
+
+#: what follows the name of the database
+LOCK_SUFFIX: Final = "-lock"
 
 
 class FileLock:
@@ -30,7 +35,7 @@ class FileLock:
         if sys.platform == "win32":
             return True  # SQLite's busy timeout does alone
         if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._descriptor = self._open()
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -52,6 +57,18 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _open(self) -> int:
+        """Open the file; a new one has the permissions of the database, as SQLite's own files."""
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self._path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return os.open(self._path, flags | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError):
+            shared = os.stat(self._path.removesuffix(LOCK_SUFFIX)).st_mode & 0o666
+            os.fchmod(descriptor, shared)
+        return descriptor
 
     def _wait(self, descriptor: int, seconds: float) -> bool:
         """Wait in the kernel's line; flock has no timeout, but a thread can be left behind."""
@@ -103,7 +120,7 @@ class WriteLock:
         self._threads = threading.Lock()
         self._patience = threading.local()
         # By its real name, as SQLite and the sockets have it: who comes by a link stands in line.
-        self.processes = None if path is None else FileLock(f"{os.path.realpath(path)}-lock")
+        self.processes = None if path is None else FileLock(os.path.realpath(path) + LOCK_SUFFIX)
 
     def renew(self) -> None:
         """In a forked child, where the threads that held or awaited it are not."""

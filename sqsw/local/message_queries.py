@@ -217,8 +217,7 @@ def next_deadline(transaction: Transaction, queue: Queue) -> int | None:
             "SELECT min(seq) FROM messages WHERE contents = ?", (queue.contents,)
         )
         if oldest is not None:
-            retention = queue.number("MessageRetentionPeriod") * 1000
-            deadlines.append((oldest >> SEQ_BITS) + retention)
+            deadlines.append((oldest >> SEQ_BITS) + queue.kept_for())
     else:
         sql = f"SELECT visible_at {_HIDDEN} ORDER BY visible_at LIMIT 1"
     row = transaction.row(sql, (queue.contents,))

@@ -24,6 +24,8 @@ _COLUMNS = (
 class Queue:
     """One queue as it is stored; times are milliseconds since 1970."""
 
+    #: of a jump of the clock that retention does not follow yet
+    held: int
     id: int
     arn: QueueArn
     is_fifo: bool
@@ -57,7 +59,11 @@ class Queue:
 
     def horizon(self, now: int) -> int:
         """The lowest ``seq`` that retention still keeps."""
-        return (now - self.number("MessageRetentionPeriod") * 1000 + 1) << SEQ_BITS
+        return (now - self.kept_for() + 1) << SEQ_BITS
+
+    def kept_for(self) -> int:
+        """How long a message is kept, by the clock, in milliseconds."""
+        return self.number("MessageRetentionPeriod") * 1000 + self.held
 
 
 def find_queue(transaction: Transaction, store: Store, params: Params) -> Queue:
@@ -81,7 +87,7 @@ def by_name(transaction: Transaction, store: Store, region: str, name: str) -> Q
     row = transaction.row(
         f"SELECT {_COLUMNS} FROM queues WHERE region = ? AND name = ?", (region, name)
     )
-    return _from_row(row, store.settings.account) if row else None
+    return _from_row(row, store) if row else None
 
 
 def by_arn(transaction: Transaction, store: Store, arn: QueueArn) -> Queue | None:
@@ -92,7 +98,7 @@ def by_arn(transaction: Transaction, store: Store, arn: QueueArn) -> Queue | Non
 
 def by_id(transaction: Transaction, store: Store, queue_id: int) -> Queue | None:
     row = transaction.row(f"SELECT {_COLUMNS} FROM queues WHERE id = ?", (queue_id,))
-    return _from_row(row, store.settings.account) if row else None
+    return _from_row(row, store) if row else None
 
 
 def in_region(transaction: Transaction, store: Store, region: str) -> Iterator[Queue]:
@@ -100,13 +106,13 @@ def in_region(transaction: Transaction, store: Store, region: str) -> Iterator[Q
     for row in transaction.rows(
         f"SELECT {_COLUMNS} FROM queues WHERE region = ? ORDER BY name", (region,)
     ):
-        yield _from_row(row, store.settings.account)
+        yield _from_row(row, store)
 
 
 def everywhere(transaction: Transaction, store: Store) -> Iterator[Queue]:
     """All queues of all regions."""
     for row in transaction.rows(f"SELECT {_COLUMNS} FROM queues ORDER BY region, name"):
-        yield _from_row(row, store.settings.account)
+        yield _from_row(row, store)
 
 
 def save_attributes(
@@ -147,11 +153,12 @@ def _read_numbers(text: str) -> Mapping[str, int]:
     }
 
 
-def _from_row(row: tuple[Any, ...], account: str) -> Queue:
+def _from_row(row: tuple[Any, ...], store: Store) -> Queue:
     queue_id, region, name, is_fifo, secret, stored, tags, by_group, *rest = row
     return Queue(
+        store.held,
         queue_id,
-        QueueArn(region, account, name),
+        QueueArn(region, store.settings.account, name),
         bool(is_fifo),
         secret,
         _read_map(stored),

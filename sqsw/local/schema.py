@@ -141,8 +141,19 @@ CREATE TABLE move_tasks(
 CREATE INDEX t_running ON move_tasks(status) WHERE status = 'RUNNING';
 """
 
+# One row, of jumps.Known.
+_VERSION_2 = """
+CREATE TABLE clock(
+    boot TEXT NOT NULL,
+    time_offset INTEGER NOT NULL,
+    ahead INTEGER NOT NULL,
+    follow_at INTEGER NOT NULL,
+    seen INTEGER NOT NULL
+);
+"""
+
 #: the step at index n leads from version n to version n + 1; released steps are never edited
-MIGRATIONS: Final[Sequence[str]] = (_VERSION_1,)
+MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2)
 
 
 def is_current(connection: sqlite3.Connection, path: str) -> bool:

@@ -8,16 +8,18 @@ import functools
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqsw.local.clock import Clock
+from sqsw.local.clock import Clock, MovableClock
 from sqsw.local.connections import Connections, Durability
 from sqsw.local.errors import FileError
 from sqsw.local.file_lock import WriteLock
+from sqsw.local.jumps import JumpWatch, Known, warn_of_jump
 from sqsw.local.waiting import Waiters, Wake
 
 #: rows in one statement: as many as a batch has at most
@@ -118,6 +120,8 @@ class Store:
     ) -> None:
         self.path, self.clock, self.settings = path, clock, settings
         self.waiters = Waiters(path, None if path is None else self.data_version)
+        is_wall = clock is time.time or (isinstance(clock, MovableClock) and clock.is_wall)
+        self._jumps = JumpWatch() if path is not None and is_wall else None
         self._write_lock = WriteLock(path, busy_seconds)
         self._connections = Connections(path, self._write_lock, durable, busy_seconds)
         with self._connections.use():
@@ -140,6 +144,26 @@ class Store:
     def now(self) -> int:
         """Milliseconds since 1970."""
         return int(self.clock() * 1000)
+
+    @property
+    def held(self) -> int:
+        """Milliseconds of a jump of the clock that retention does not follow yet."""
+        return 0 if self._jumps is None else self._jumps.held
+
+    def check_clock(self) -> None:
+        """See whether the clock has jumped; called before each call, outside of a transaction."""
+        if self._jumps is None or not self._jumps.is_due():
+            return
+        with self.read() as transaction:
+            known = _known(transaction)
+        if self._jumps.judge(known) == known:
+            return
+        with self.write() as transaction:
+            known = _known(transaction)
+            judged = self._jumps.judge(known)
+            transaction.execute("DELETE FROM clock")
+            transaction.execute("INSERT INTO clock VALUES (?, ?, ?, ?, ?)", judged)
+        warn_of_jump(known, judged)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -216,6 +240,11 @@ class Store:
     def _close_lock(self) -> None:
         if self._write_lock.processes:
             self._write_lock.processes.close()
+
+
+def _known(transaction: Transaction) -> Known | None:
+    row = transaction.row("SELECT boot, time_offset, ahead, follow_at, seen FROM clock")
+    return None if row is None else Known(*row)
 
 
 _stores: "weakref.WeakSet[Store]" = weakref.WeakSet()

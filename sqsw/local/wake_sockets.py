@@ -195,11 +195,14 @@ class _Listener(threading.Thread):
             with contextlib.suppress(OSError):
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(self._directory, mode=0o700)
+                    os.chmod(self._directory, 0o700)  # whatever the umask
                 if not _is_ours_alone(self._directory):
                     continue
                 bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                name = f"{self._directory}/{self.socket_name}"
                 try:
-                    bound.bind(f"{self._directory}/{self.socket_name}")
+                    bound.bind(name)
+                    os.chmod(name, 0o600)
                 except OSError:
                     bound.close()
                     continue

@@ -1,8 +1,8 @@
 """A session on queues in a file."""
 
 import functools
+import logging
 import os
-from pathlib import Path
 from typing import Any
 
 from sqsw.local.clock import Clock, MovableClock
@@ -12,13 +12,19 @@ from sqsw.memory_sqs.boto import making
 from sqsw.memory_sqs.embedded import EmbeddedSession
 from sqsw.memory_sqs.file_errors import told_errors
 from sqsw.memory_sqs.places import DEFAULT_PATH, absolute_path
+from sqsw.memory_sqs.private_place import prepare_place
+
+logger = logging.getLogger(__name__)
 
 
 class LocalSession(EmbeddedSession):
     """A session with an SQS in a file, which other processes may use at the same time.
 
-    The file is opened, and made if it is not there, when the first client is. The directory
-    ``.sqsw`` gets a ``.gitignore`` when it is made.
+    The first client opens the file, and makes it if it is missing. Only its owner can read or write
+    a new file. A directory named ``.sqsw`` is made if it is missing, with a ``.gitignore``; it and
+    all files in it are kept private to their owner. A file elsewhere keeps the permissions that it
+    has. A warning is logged if another user could have written the file or its directory; root gets
+    an error.
 
     Parameters
     ----------
@@ -72,14 +78,17 @@ class LocalSession(EmbeddedSession):
         Raises
         ------
         SettingsError
-            The file is not a database, of a later version, read-only, or cannot be made.
+            The file is not a database, of a later version, read-only, or cannot be made; a symbolic
+            link of another user leads to it; or another user could have written it, and this is
+            root.
         Busy
             Another program holds the file.
         """
         with making:
             if self._engine is None:
                 with told_errors(self.path):
-                    _make_directory(self._absolute)
+                    for problem in prepare_place(self._absolute):
+                        logger.warning("another user can use the queues: %s", problem)
                     self.is_new = not os.path.exists(self._absolute)
                     self._engine = LocalEngine(
                         self._absolute,
@@ -88,6 +97,22 @@ class LocalSession(EmbeddedSession):
                         relaxed=self._relaxed,
                     )
             return self._engine
+
+    def check_file(self) -> list[str]:
+        """Return what SQLite finds wrong in the file, ten texts at most; empty if it is sound.
+
+        It reads the whole file (``PRAGMA quick_check``), and other processes can use it meanwhile.
+
+        Raises
+        ------
+        SettingsError
+            The file is too damaged for that, or cannot be opened.
+        Busy
+            Another program holds the file.
+        """
+        with told_errors(self.path):
+            rows = self.engine.store.probe("PRAGMA quick_check(10)")
+        return [text for (text,) in rows if text != "ok"]
 
     def close(self) -> None:
         """Close the file, if it is open; the session's clients cannot be used after it."""
@@ -106,12 +131,3 @@ class LocalSession(EmbeddedSession):
             clock=self._given_clock,
         )
         return make, (self._absolute,)
-
-
-def _make_directory(path: str) -> None:
-    """Make ``.sqsw``; another directory is not made, for its name may be a slip."""
-    directory = Path(path).parent
-    if directory.name == ".sqsw" and not directory.exists():
-        directory.mkdir(exist_ok=True)
-        # Queues of a developer's machine are nobody else's.
-        (directory / ".gitignore").write_text("*\n")

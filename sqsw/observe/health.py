@@ -23,6 +23,7 @@ from sqsw.core.events import (
     ReceiveDone,
     ReceiveError,
 )
+from sqsw.core.files import distrust, open_descriptor
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +155,8 @@ class HealthFile:
     Raises
     ------
     SettingsError
-        At the beginning of ``with``: it cannot be written, or is somebody else's.
+        At the beginning of ``with``: the file cannot be written or is not empty, belongs to another
+        user while this is root, or another user's symbolic link leads to it.
     """
 
     def __init__(self, path: str, health: Health) -> None:
@@ -165,15 +167,11 @@ class HealthFile:
 
     def __enter__(self) -> None:
         try:
-            if self._path.exists() and not self._is_ours(self._path.stat()):
-                raise SettingsError(
-                    f"{self._path} cannot be the health file",
-                    why="it is there, and not empty or no plain file; at the end it would be gone",
-                    next="name another file",
-                )
-            self._path.touch()
+            reason = self._touch()
         except OSError as error:
             raise SettingsError(f"cannot write {self._path}", why=error.strerror) from error
+        if reason is not None:
+            logger.warning("another user can touch the health file %s: %s", self._path, reason)
         self._thread.start()
 
     def __exit__(
@@ -187,15 +185,29 @@ class HealthFile:
         with suppress(OSError):  # somebody else has removed it, or its directory
             self._path.unlink(missing_ok=True)
 
-    @staticmethod
-    def _is_ours(found: os.stat_result) -> bool:
-        """Whether it may be what a killed worker left behind."""
-        return stat.S_ISREG(found.st_mode) and not found.st_size
+    def _touch(self) -> str | None:
+        """Set the file's time to now; returns why the file says nothing, if another user can."""
+        # Not Path.touch(): it follows the link that another user puts there meanwhile.
+        descriptor = open_descriptor(self._path, os.O_WRONLY | os.O_CREAT)
+        try:
+            status = os.fstat(descriptor)
+            # Empty is what a killed worker leaves behind.
+            if not stat.S_ISREG(status.st_mode) or status.st_size:
+                raise SettingsError(
+                    f"{self._path} cannot be the health file",
+                    why="it exists and is not an empty file, and the worker removes it at its end",
+                    next="name another file",
+                )
+            reason = distrust(self._path, status)
+            os.utime(descriptor)
+        finally:
+            os.close(descriptor)
+        return reason
 
     def _work(self) -> None:
         while not self._ending.wait(_TOUCH_SECONDS):
             if self._health.problem() is None:
                 try:
-                    self._path.touch()
-                except OSError as error:  # who looks at the file will notice
+                    self._touch()
+                except (OSError, SettingsError) as error:  # who looks at the file will notice
                     logger.warning("cannot touch %s: %s", self._path, error)

@@ -26,6 +26,7 @@ from sqsw_cli.version import version_of
 from sqsw_cli.wording import count_of
 
 if TYPE_CHECKING:
+    from sqsw.memory_sqs import LocalSession
     from sqsw.sqs_env import SQSEnv
     from sqsw.sqs_manage.checks import Check
 
@@ -136,11 +137,27 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
         report.add("queues", "ok", f"in {env.location()}")
         if not is_local(env):
             report.add("credentials", "ok", f"from {env.clients.credentials_origin()}")
+        elif env.clients.session.path is not None:  # not memory
+            _check_file(report, env.clients.session)
     except SQSError as error:
         told = explained(error, invocation, env)
         report.add("place", "fail", told.reason, told.next)
         return False
     return True
+
+
+def _check_file(report: _Report, session: "LocalSession") -> None:
+    """Whether the file of a local queue is sound."""
+    found = session.check_file()
+    if not found:
+        report.add("file", "ok", "no damage found")
+        return
+    report.add(
+        "file",
+        "fail",
+        f"the database is damaged: {'; '.join(found)}",
+        "stop all programs that use it, put it aside for 'sqlite3 FILE .recover', start a new one",
+    )
 
 
 def _check_queue(

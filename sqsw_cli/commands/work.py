@@ -102,7 +102,7 @@ def work(
     # stdout is for the summary then, whatever the jobs print.
     with (
         stdout_to_stderr() if invocation.as_json else nullcontext(),
-        exclusive(lock),
+        exclusive(lock, invocation.printer.warn),
     ):
         if options["reload"]:
             report = _run_reloading(invocation, load, choose, settings, options)

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sqsw.core.errors import SettingsError
+from sqsw.core.files import open_input
 from sqsw.core.nesting import read_json
 
 
@@ -43,14 +45,23 @@ class Remembered:
     def read(self) -> Any:
         """The value; None where there is none that can be read."""
         try:
-            return read_json(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            with open_input(self.path, pipes=False) as file:
+                if os.fstat(file.fileno()).st_uid != os.geteuid():
+                    return None
+                return read_json(file.read().decode())
+        except (OSError, SettingsError, ValueError):
             return None
 
     def write(self, value: Any) -> None:
         """Keep a value. Where that cannot be done completion knows less, and nothing else fails."""
         own = self.path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            own.write_text(json.dumps(value), encoding="utf-8")
+            directory = self.path.parent
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if directory.stat().st_uid != os.geteuid():
+                return
+            directory.chmod(0o700)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with open(os.open(own, flags, 0o600), "w", encoding="utf-8") as file:
+                json.dump(value, file)
             own.replace(self.path)

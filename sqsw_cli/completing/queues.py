@@ -35,15 +35,19 @@ def queue_names(invocation: Invocation) -> list[str]:
 
 
 def _local_names(path: Path, invocation: Invocation) -> list[str]:
+    import logging
+
     from sqsw.memory_sqs import LocalSession
 
     if not path.is_file():  # completion creates none
         return []
     session = LocalSession(path, region_name=invocation.region)
+    logging.disable()  # a warning would be written into the line that is being typed
     try:
         urls = session.engine.handle("ListQueues", {}, region=session.region_name).get("QueueUrls")
     finally:
         session.close()
+        logging.disable(logging.NOTSET)
     prefix = _prefix(invocation.queue_prefix)
     names = [url.rpartition("/")[2] for url in urls or []]
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
@@ -66,7 +70,8 @@ def _remote_names(where: Mapping[str, str | None]) -> list[str]:
 def _ask(where: Mapping[str, str | None], path: Path) -> None:
     """Have a child renew the list, and wait for it a little; it goes on where that is too short."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "sqsw_cli.renew_queue_names", json.dumps(where), str(path)],
+        # -P: `python -m` alone would import from the current directory first.
+        [sys.executable, "-P", "-m", "sqsw_cli.renew_queue_names", json.dumps(where), str(path)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -70,7 +70,10 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
         ("[work]\nstrict = 1\n", "'work.strict' in", None),
         ("[work]\nconcurrency = true\n", "'work.concurrency' in", None),
         ("[work]\nuntil_idle = [1]\n", "'work.until_idle' in", None),
-        ("[work]\nlock = {a = 1}\n", "'work.lock' in", None),
+        ("[work]\nlock = 'x'\n", "'work.lock' in", "write --lock on the command line"),
+        ("[work]\nhealth_file = 'x'\n", "'work.health_file' in", "write --health-file on"),
+        ("[work]\nhttp = '0.0.0.0:80'\n", "'work.http' in", "write --http 0.0.0.0:80 on"),
+        ("[work]\nhttp = '[::]:80'\n", "'work.http' in", "write --http [::]:80 on"),
         ("[work]\nqueue = [1]\n", "'work.queue' in", None),
         ("app = 5\n", "'app' in", None),
         ("json = 'yes'\n", "'json' in", None),
@@ -152,22 +155,55 @@ def test_the_config_option_may_stand_before_or_after(sqsw: Sqsw, home: Path) -> 
         assert sqsw(words).objects[0]["type"] == "queue"
 
 
-def test_relative_paths_begin_at_the_file(sqsw: Sqsw, home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("serve --port 0", "[serve]\nhost = '0.0.0.0'"),
+        ("serve --port 0", "[serve]\nno_auth = true"),
+        ("serve --port 0", "[serve]\nallow_host = 'a.example'"),
+        ("send emails --raw x", "[send]\nfailed = 'kept'"),
+        ("work myapp.tasks:env --until-idle 0", "[work]\nlock = 'kept'"),
+        ("work myapp.tasks:env --until-idle 0", "[work]\nhealth_file = 'kept'"),
+        ("work myapp.tasks:env --until-idle 0", "[work]\nhttp = '0.0.0.0:0'"),
+        ("purge emails", "[purge]\nyes = true"),
+        ("delete-queue emails", "[delete_queue]\nwith_dlq = true"),
+        ("inspect", "[inspect]\nconfig = 'kept'"),
+    ],
+)
+@pytest.mark.parametrize("above", [False, True])
+def test_a_file_neither_opens_the_machine_nor_writes_files(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch, words: str, text: str, above: bool
+) -> None:
+    (home / "kept").write_text("precious")
+    (home / "sqsw.toml").write_text(f"{text}\n")
+    if above:
+        (home / "below").mkdir()
+        monkeypatch.chdir(home / "below")
+    ran = sqsw(words)
+    assert ran.code == 2
+    command, key = re.findall(r"\w+", text)[:2]
+    command = command.replace("_", "-")
+    assert f"error: '{command}.{key}' in {home / 'sqsw.toml'} cannot be used\n" in ran.err
+    assert f"  next: write --{key.replace('_', '-')} " in ran.err
+    assert (home / "kept").read_text() == "precious"
+
+
+@pytest.mark.parametrize("value", ["0", "'localhost:0'", "'127.0.0.1:0'", "'[::1]:0'"])
+def test_a_file_may_give_a_port_of_this_machine(sqsw: Sqsw, home: Path, value: str) -> None:
+    (home / "sqsw.toml").write_text(f"[work]\nhttp = {value}\n")
+    assert "cannot import 'nothing'" in sqsw("work nothing").err
+
+
+def test_relative_paths_begin_at_the_file(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sqsw("create-queue emails")
-    (home / "sqsw.toml").write_text('[work]\nlock = "work.lock"\nuntil_idle = 0\n')
-    below = home / "below"
-    below.mkdir()
-    import subprocess
-
-    words = sqsw.command("work", "myapp.tasks:env", "-Q", "emails")
-    # The app is found from the current directory, so this one is on the path by hand.
-    import os
-
-    env = {**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{home}"}
-    done = subprocess.run(words, cwd=below, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (home / "work.lock").exists()
-    assert not (below / "work.lock").exists()
+    (home / "sqsw.toml").write_text('[send]\nfrom = "lines.txt"\n')
+    (home / "lines.txt").write_text("one\ntwo\n")
+    (home / "below").mkdir()
+    monkeypatch.chdir(home / "below")
+    assert sqsw("send emails --raw").code == 0
+    assert sqsw.visible("emails") == 2
 
 
 def test_a_section_for_a_queue_without_jobs_is_told_where_it_is_near_to_one(

@@ -1,6 +1,7 @@
 """``sqsw doctor``."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def test_all_is_well(sqsw: Sqsw) -> None:
         "configuration": "skip",
         "app": "ok",
         "queues": "ok",
+        "file": "ok",
         **{
             f"{queue}{what}": status
             for queue in ("emails", "slow")
@@ -178,3 +180,24 @@ def test_a_dead_letter_queue_needs_none_of_its_own(sqsw: Sqsw) -> None:
 
 def test_a_policy_for_nothing_is_refused(sqsw: Sqsw) -> None:
     assert sqsw("doctor --policy").code == 2
+
+
+def test_a_damaged_file_is_found(sqsw: Sqsw, home: Path) -> None:
+    sqsw("create-queue emails")
+    sqsw("send emails --raw --from -", input="a message\n" * 200)
+    with sqlite3.connect(home / "local.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'm_contents'"
+        ).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    with open(home / "local.db", "r+b") as file:
+        file.seek((root - 1) * size + size // 2)
+        file.write(b"\xff" * (size // 2))
+    ran = sqsw("doctor --json")
+    assert ran.code == 8
+    (check,) = [one for one in ran.objects if one["name"] in ("file", "place")]
+    assert check["status"] == "fail"
+    assert "damaged" in check["detail"]
+    assert "sqlite3 FILE .recover" in check["hint"]

@@ -1,0 +1,131 @@
+"""Jumps of the wall clock, which must not make messages too old at once.
+
+Retention deletes for good, and a clock that is wrong for a minute is set right by the next NTP
+answer. So retention goes by the time that really passed: the clock that counts since the system
+booted, and counts while it sleeps. What that clock does not confirm is held back for a while.
+"""
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple
+
+logger = logging.getLogger(__name__)
+
+#: milliseconds: a smaller step of the clock is followed at once
+_TOLERANCE: Final = 5_000
+_HOUR: Final = 3_600_000
+#: milliseconds that the system runs before retention follows a clock that its own clock contradicts
+_HOLD: Final = 24 * _HOUR
+#: the same after a boot, when nothing tells how long the system was off
+_HOLD_AFTER_BOOT: Final = _HOUR
+#: milliseconds between two looks that the file remembers
+_LOOK: Final = _HOUR
+
+
+class Known(NamedTuple):
+    """What a file remembers about its clock; all times in milliseconds."""
+
+    #: the boot that ``offset``, ``ahead`` and ``follow_at`` are about
+    boot: str
+    #: between the time since the boot and the time that retention goes by
+    offset: int
+    #: the same for the wall clock; another value than ``offset`` is a jump that is held back
+    ahead: int
+    #: time since the boot when retention follows the jump
+    follow_at: int
+    #: the time that retention went by at the last look
+    seen: int
+
+
+class JumpWatch:
+    """Compares the wall clock with the time since the boot.
+
+    Attributes
+    ----------
+    held :
+        Milliseconds that the wall clock is ahead of the time that retention goes by.
+    """
+
+    def __init__(self) -> None:
+        self.held = 0
+        # In seconds, and ready to be compared: every call asks.
+        self._low = self._high = self._look_at = 0.0
+
+    def is_due(self) -> bool:
+        """Whether :meth:`judge` has to be asked: mostly not."""
+        boot = _since_boot()
+        return not (self._low < _wall() - boot < self._high and boot < self._look_at)
+
+    def judge(self, known: Known | None) -> Known:
+        """What the file is to remember from now on."""
+        boot, wall = int(_since_boot() * 1000), int(_wall() * 1000)
+        now = self._next(known, boot, wall - boot)
+        self.held = now.ahead - now.offset
+        self._low, self._high = (now.ahead - _TOLERANCE) / 1000, (now.ahead + _TOLERANCE) / 1000
+        look_at = boot + _LOOK
+        self._look_at = (min(look_at, now.follow_at) if self.held else look_at) / 1000
+        return now
+
+    def _next(self, known: Known | None, boot: int, offset: int) -> Known:
+        is_first = known is None or known.boot != _boot_id()
+        if known is None:
+            known = Known("", offset, offset, 0, offset + boot)
+        if is_first:
+            # As if no time had passed since the last look.
+            base = min(offset, known.seen - boot)
+            known = Known(_boot_id(), base, base, 0, known.seen)
+        if offset - known.offset <= _TOLERANCE:
+            # Set back, or never moved: small steps do not change what is remembered.
+            base = known.offset if offset + _TOLERANCE >= known.offset else offset
+            return self._seen(known._replace(offset=base, ahead=base, follow_at=0), boot)
+        if abs(offset - known.ahead) > _TOLERANCE:
+            hold = _HOLD_AFTER_BOOT if is_first else _HOLD
+            return self._seen(known._replace(ahead=offset, follow_at=boot + hold), boot)
+        if boot >= known.follow_at:
+            return self._seen(known._replace(offset=offset, ahead=offset, follow_at=0), boot)
+        return self._seen(known, boot)
+
+    @staticmethod
+    def _seen(known: Known, boot: int) -> Known:
+        seen = boot + known.offset
+        is_old = not known.seen <= seen < known.seen + _LOOK
+        return known._replace(seen=seen) if is_old else known
+
+
+def warn_of_jump(before: Known | None, after: Known) -> None:
+    """Log that a jump is held back, once for each jump."""
+    held = after.ahead - after.offset
+    if held and (before is None or before.ahead != after.ahead):
+        logger.warning(
+            "the clock is %.1f hours ahead of the time that really passed: retention follows it in"
+            " %.0f hours, unless it is set back",
+            held / _HOUR,
+            (after.follow_at - _since_boot() * 1000) / _HOUR,
+        )
+
+
+_wall = time.time
+
+
+def _clock_since_boot() -> Callable[[], float]:
+    """Seconds since the boot; they go on while the system sleeps."""
+    # CLOCK_MONOTONIC of macOS goes on during sleep. Windows has neither.
+    if not hasattr(time, "CLOCK_MONOTONIC"):
+        return time.monotonic
+    return partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+_since_boot = _clock_since_boot()
+
+
+@functools.cache
+def _boot_id() -> str:
+    """Another text after each boot; empty if the system does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

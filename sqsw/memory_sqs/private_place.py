@@ -1,0 +1,83 @@
+"""The directory and the file of a local queue, kept from the other users of the machine."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+from sqsw.core.files import distrust, resolve
+
+#: suffixes of the database and of the files next to it
+_SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")
+
+
+def prepare_place(path: str) -> list[str]:
+    """Make or tighten ``.sqsw``; return why another user could have written what is there.
+
+    Another directory is not made, because its name may be a slip, and its permissions are left as
+    they are, because it may be shared on purpose.
+
+    Raises
+    ------
+    SettingsError
+        A symbolic link of another user leads to the file; or another user could have written what
+        is there, and this is root.
+    OSError
+        The directory cannot be made or read.
+    """
+    if not hasattr(os, "geteuid"):  # a system without owners
+        return []
+    real = resolve(path)
+    directory = os.path.dirname(real)
+    if os.path.basename(directory) == ".sqsw":
+        if not os.path.lexists(directory):
+            _make(directory)
+        _tighten(directory)
+    return list(_problems(real, directory))
+
+
+def _make(directory: str) -> None:
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:  # another process was faster
+        return
+    with suppress(PermissionError):  # a file system without permissions
+        os.chmod(directory, 0o700)  # whatever the umask
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with open(os.open(os.path.join(directory, ".gitignore"), flags, 0o600), "w") as file:
+        file.write("*\n")
+
+
+def _tighten(directory: str) -> None:
+    """Take the permissions of group and others from the directory and the files in it."""
+    if not _make_private(directory):
+        return
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            _make_private(entry.path)
+
+
+def _make_private(path: str) -> bool:
+    """Make a file of this user private; whether it is one."""
+    try:
+        status = os.lstat(path)
+        if status.st_uid != os.geteuid() or stat.S_ISLNK(status.st_mode):
+            return False
+        if status.st_mode & 0o077:
+            with suppress(PermissionError):  # a file system without permissions
+                os.chmod(path, stat.S_IMODE(status.st_mode) & ~0o077)
+    except FileNotFoundError:  # a file of SQLite that another process has just closed
+        return False
+    return True
+
+
+def _problems(real: str, directory: str) -> Iterator[str]:
+    for path in (directory, *(f"{real}{suffix}" for suffix in _SUFFIXES)):
+        try:
+            reason = distrust(path, os.lstat(path))
+        except FileNotFoundError:
+            continue
+        if reason is not None:
+            yield f"{path}: {reason}"
+            return  # one is enough to act
