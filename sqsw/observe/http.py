@@ -4,7 +4,6 @@ uvicorn is imported when the server is made. It answers in a thread with an even
 so that jobs do not delay it, as long as they do not hold the interpreter.
 """
 
-import asyncio
 import errno
 import json
 import logging
@@ -27,6 +26,8 @@ _JSON = "application/json"
 
 #: seconds that the answers under way may take at the end
 _GRACE_SECONDS = 1
+#: connections at a time: file descriptors that jobs do not get
+_MAX_CONNECTIONS = 100
 
 
 class HealthServer:
@@ -42,11 +43,17 @@ class HealthServer:
     Busy
         Another program listens there.
     SettingsError
-        The address is none of this machine, or not allowed.
+        The address is not one of this machine or not permitted.
     """
 
-    def __init__(self, host: str, port: int, health: Health, metrics: Metrics) -> None:
-        import uvicorn
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        health: Health,
+        metrics: Metrics,
+    ) -> None:
+        from sqsw.web.http_server import HttpServer
 
         self._health, self._metrics = health, metrics
         try:
@@ -55,20 +62,12 @@ class HealthServer:
         except OSError as error:
             raise _not_listening(error, host, port) from error
         self.port: int = self._socket.getsockname()[1]
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                self._answer,
-                ws="none",
-                loop="asyncio",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
+        self._server = HttpServer(
+            self._answer,
+            self._socket,
+            logger,
+            grace_seconds=_GRACE_SECONDS,
+            max_connections=_MAX_CONNECTIONS,
         )
         self._thread = threading.Thread(target=self._work, name="sqsw-http", daemon=True)
 
@@ -83,13 +82,12 @@ class HealthServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.should_exit = True
+        self._server.stop()
         self._thread.join(2 * _GRACE_SECONDS)
-        self._socket.close()
 
     def _work(self) -> None:
         try:
-            asyncio.run(self._server.serve([self._socket]))
+            self._server.run(lambda: None)
         except Exception:  # the jobs go on without it
             logger.exception("http_failed")
 
