@@ -1,7 +1,7 @@
 """The embedded SQS as an ASGI application, with ``/health`` and ``/metrics`` beside it.
 
-1. the request, within limits
-2. its signature, where keys are asked for
+1. the headers: a request that must be signed and is not is refused before its body is read
+2. the body, within limits, and its signature
 3. the operation; a receive that waits is a coroutine, and ends when its client hangs up
 4. the answer, in the protocol of the caller, and a line in the log
 
@@ -32,6 +32,8 @@ from sqsw.local.wire import Answer, Call, Request
 
 #: bytes of a body: a batch of 1 MiB as an encoding may inflate it, six bytes for one in JSON
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+#: bytes of the bodies of all requests under way
+MAX_HELD_BYTES: Final = 64 * 1024 * 1024
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -60,25 +62,30 @@ class HttpApp:
     """
 
     def __init__(
-        self, engine: LocalEngine, host: str, region: str, check: SignatureCheck | None = None
+        self,
+        engine: LocalEngine,
+        host: str,
+        region: str,
+        check: SignatureCheck | None = None,
     ) -> None:
         self.engine, self._host, self._region, self._check = engine, host, region, check
         self._is_ending = False
+        self._held_bytes = 0
         self.metrics = Metrics()
         self.log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
-        try:
-            call = _call(scope, await _read_body(receive), self._host, self._region)
-            page = await self._page(call)
-            operation, answer = page or await self._answer(call, receive)
-        except ClientGone:
-            return
-        except RequestEntityTooLarge as error:
-            call = _call(scope, b"", self._host, self._region)
-            page, operation, answer = None, "", wire.failure(call, error)
-        if page is None:  # who looks at the figures does not change them
+        call = _call(scope, self._host, self._region)
+        page = await self._page(call)
+        if page:
+            operation, answer = page
+        else:
+            try:
+                operation, answer = await self._answer(call, receive)
+            except ClientGone:
+                return
+        if page is None:  # a look at the figures does not change them
             self.metrics.count(operation, answer.status)
         await _send(send, answer)
         seconds = time.perf_counter() - begun
@@ -90,12 +97,14 @@ class HttpApp:
         self.engine.end_polls()
 
     async def _answer(self, call: Call, receive: Receive) -> tuple[str, Answer]:
-        operation = ""
+        operation, held = "", 0
         try:
-            if self._check is not None:
-                self._check.check(
-                    Signed(call.method, call.path, call.query, call.headers, call.body)
-                )
+            claim = None if self._check is None else self._check.read_claim(_signed(call))
+            body = await self._read_body(receive)
+            held = len(body)
+            call = call._replace(body=body)
+            if self._check is not None and claim is not None:
+                self._check.check(_signed(call), claim)
             request = wire.read_request(call)
             operation = request.operation
             result = await self._do(request, receive)
@@ -112,6 +121,33 @@ class HttpApp:
         except Exception:
             logger.exception("internal_failure", extra={"operation": operation})
             return operation, wire.failure(call, InternalFailure())
+        finally:
+            self._held_bytes -= held
+
+    async def _read_body(self, receive: Receive) -> bytes:
+        """The body, which counts as held from now on; a client that sends too much is cut short."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                event = await receive()
+                if event["type"] != "http.request":
+                    raise ClientGone
+                parts.append(event["body"])
+                size += len(event["body"])
+                self._held_bytes += len(event["body"])
+                if size > MAX_BODY_BYTES:
+                    raise RequestEntityTooLarge(f"A request can have {MAX_BODY_BYTES} bytes.")
+                if self._held_bytes > MAX_HELD_BYTES:
+                    raise ServiceUnavailable(
+                        f"The requests under way have {MAX_HELD_BYTES} bytes, which is as much as"
+                        " this server holds. Try again."
+                    )
+                if not event.get("more_body"):
+                    return parts[0] if len(parts) == 1 else b"".join(parts)
+        except BaseException:
+            self._held_bytes -= size
+            raise
 
     async def _do(self, request: Request, receive: Receive) -> Mapping[str, Any]:
         engine, where = self.engine, {"region": request.region, "origin": request.origin}
@@ -170,28 +206,12 @@ class HttpApp:
         return call.path, Answer(200, {"Content-Type": "application/json"}, b'{"status": "ok"}')
 
 
-async def _read_body(receive: Receive) -> bytes:
-    """The body; who sends too much is refused while he is still sending."""
-    event = await receive()
-    if event["type"] == "http.request" and not event.get("more_body"):
-        return _within_limit(event["body"])
-    parts, size = [], 0
-    while event["type"] == "http.request":
-        parts.append(event["body"])
-        size += len(event["body"])
-        if size > MAX_BODY_BYTES or not event.get("more_body"):
-            return _within_limit(b"".join(parts))
-        event = await receive()
-    raise ClientGone
+def _signed(call: Call) -> Signed:
+    return Signed(call.method, call.path, call.query, call.headers, call.body)
 
 
-def _within_limit(body: bytes) -> bytes:
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestEntityTooLarge(f"A request can have {MAX_BODY_BYTES} bytes.")
-    return body
-
-
-def _call(scope: Scope, body: bytes, host: str, region: str) -> Call:
+def _call(scope: Scope, host: str, region: str) -> Call:
+    """The request without its body."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -200,7 +220,11 @@ def _call(scope: Scope, body: bytes, host: str, region: str) -> Call:
     headers.setdefault(wire.REGION_HEADER, region)
     path = scope["raw_path"].decode("latin-1")
     query = scope["query_string"].decode("latin-1")
-    return Call(scope["method"], headers, body, scope["scheme"], path, query)
+    scheme = scope["scheme"]
+    if "x-forwarded-proto" in headers:  # of a proxy that adds TLS; the first is the client's
+        forwarded = headers["x-forwarded-proto"].partition(",")[0].strip().lower()
+        scheme = forwarded if forwarded in ("http", "https") else scheme
+    return Call(scope["method"], headers, b"", scheme, path, query)
 
 
 async def _send(send: Send, answer: Answer) -> None:
