@@ -1,6 +1,7 @@
 """The embedded SQS as an ASGI application, with ``/health`` and ``/metrics`` beside it.
 
-1. the headers: a request that must be signed and is not is refused before its body is read
+1. the headers: a request that a web page may have sent is refused, and one that must be signed
+   and is not, before its body is read
 2. the body, within limits, and its signature
 3. the operation; a receive that waits is a coroutine, and ends when its client hangs up
 4. the answer, in the protocol of the caller, and a line in the log
@@ -17,6 +18,7 @@ from typing import Any, Final
 from sqsw.local import metrics, wire
 from sqsw.local.engine import LocalEngine
 from sqsw.local.errors import (
+    AccessDeniedException,
     FileError,
     FileLocked,
     InternalFailure,
@@ -29,11 +31,24 @@ from sqsw.local.polling import Hangup, wait_for, without_waiting
 from sqsw.local.request_log import RequestLog
 from sqsw.local.signature import SignatureCheck, Signed
 from sqsw.local.wire import Answer, Call, Request
+from sqsw.web.request_guard import RequestGuard, has_browser_headers, read_headers
 
 #: bytes of a body: a batch of 1 MiB as an encoding may inflate it, six bytes for one in JSON
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 #: bytes of the bodies of all requests under way
 MAX_HELD_BYTES: Final = 64 * 1024 * 1024
+
+#: Operations that change nothing, not even what is visible.
+_READS: Final = frozenset(
+    {
+        "GetQueueAttributes",
+        "GetQueueUrl",
+        "ListDeadLetterSourceQueues",
+        "ListMessageMoveTasks",
+        "ListQueueTags",
+        "ListQueues",
+    }
+)
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -57,6 +72,8 @@ class HttpApp:
         Host and port for the URLs of queues where a client names none.
     region :
         Of requests that name none.
+    guard :
+        Refuses the requests of web pages.
     check :
         Whether a request is signed as it should be; None: everybody is welcome.
     """
@@ -66,9 +83,11 @@ class HttpApp:
         engine: LocalEngine,
         host: str,
         region: str,
+        guard: RequestGuard,
         check: SignatureCheck | None = None,
     ) -> None:
-        self.engine, self._host, self._region, self._check = engine, host, region, check
+        self.engine, self._host, self._region = engine, host, region
+        self._guard, self._check = guard, check
         self._is_ending = False
         self._held_bytes = 0
         self.metrics = Metrics()
@@ -77,8 +96,11 @@ class HttpApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
         call = _call(scope, self._host, self._region)
-        page = await self._page(call)
-        if page:
+        page: tuple[str, Answer] | None = None
+        refusal = self._guard.refusal(call.headers)
+        if refusal is not None:
+            operation, answer = "", wire.failure(call, AccessDeniedException(refusal))
+        elif page := await self._page(call):
             operation, answer = page
         else:
             try:
@@ -107,6 +129,15 @@ class HttpApp:
                 self._check.check(_signed(call), claim)
             request = wire.read_request(call)
             operation = request.operation
+            if (
+                call.method == "GET"
+                and operation not in _READS
+                and has_browser_headers(call.headers)
+            ):
+                raise AccessDeniedException(
+                    f"A browser cannot call {operation} by GET, since a page of any site could make"
+                    " it do so. Send a POST from a program."
+                )
             result = await self._do(request, receive)
             return operation, wire.success(call, operation, result)
         except ServiceError as error:
@@ -212,10 +243,7 @@ def _signed(call: Call) -> Signed:
 
 def _call(scope: Scope, host: str, region: str) -> Call:
     """The request without its body."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    headers = read_headers(scope["headers"])
     headers.setdefault("host", host)
     headers.setdefault(wire.REGION_HEADER, region)
     path = scope["raw_path"].decode("latin-1")

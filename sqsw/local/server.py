@@ -7,12 +7,13 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqsw.local.engine import DEFAULT_REGION, LocalEngine
 from sqsw.local.http_app import HttpApp
 from sqsw.local.signature import SignatureCheck
+from sqsw.web.request_guard import RequestGuard
 
 #: seconds that the answers under way may take when the server ends
 _GRACE_SECONDS = 5
@@ -33,11 +34,18 @@ class LocalServer:
         Access key and secret key that requests must be signed with; None: everybody is welcome.
     region :
         Of requests that are not signed.
+    allow_hosts :
+        Names by which clients reach this server besides ``host``, ``localhost`` and addresses;
+        see :class:`~sqsw.web.request_guard.RequestGuard`.
+    hint :
+        How to allow one more.
 
     Raises
     ------
     OSError
         The address is in use, none of this machine, or not allowed.
+    ValueError
+        One of ``allow_hosts`` is not a host name.
     """
 
     def __init__(
@@ -48,16 +56,23 @@ class LocalServer:
         *,
         key: tuple[str, str] | None = None,
         region: str = DEFAULT_REGION,
+        allow_hosts: Iterable[str] = (),
+        hint: str = "allow_hosts=[{host!r}]",
     ) -> None:
         from sqsw.local.connection import IDLE_SECONDS, Connection
         from sqsw.web.http_server import HttpServer
 
         self._socket = _listen(host, port)
-        self.port: int = self._socket.getsockname()[1]
+        bound, self.port = self._socket.getsockname()[:2]
         address = f"{reachable(host)}:{self.port}"
         self.url = f"http://{address}"
+        try:
+            guard = RequestGuard(bound, (reachable(host), *allow_hosts), hint=hint)
+        except ValueError:
+            self._socket.close()
+            raise
         check = None if key is None else SignatureCheck(*key, engine.clock)
-        self.app = HttpApp(engine, address, region, check)
+        self.app = HttpApp(engine, address, region, guard, check)
         self._server = HttpServer(
             self.app,
             self._socket,
