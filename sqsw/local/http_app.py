@@ -9,10 +9,12 @@
 No exception leaves it: what is our fault is answered and logged.
 """
 
+import asyncio
 import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from sqsw.local import metrics, wire
@@ -37,6 +39,11 @@ from sqsw.web.request_guard import RequestGuard, has_browser_headers, read_heade
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 #: bytes of the bodies of all requests under way
 MAX_HELD_BYTES: Final = 64 * 1024 * 1024
+#: bytes of a body that is read even so: large ones that come slowly do not hold up receives,
+#: deletes and small sends
+_SMALL_BYTES: Final = 16 * 1024
+#: bytes of bodies after which memory is given back to the system
+_MANY_BYTES: Final = 16 * 1024 * 1024
 
 #: Operations that change nothing, not even what is visible.
 _READS: Final = frozenset(
@@ -89,7 +96,7 @@ class HttpApp:
         self.engine, self._host, self._region = engine, host, region
         self._guard, self._check = guard, check
         self._is_ending = False
-        self._held_bytes = 0
+        self._held_bytes, self._has_held_many = 0, False
         self.metrics = Metrics()
         self.log = RequestLog()
 
@@ -153,7 +160,7 @@ class HttpApp:
             logger.exception("internal_failure", extra={"operation": operation})
             return operation, wire.failure(call, InternalFailure())
         finally:
-            self._held_bytes -= held
+            self._release(held)
 
     async def _read_body(self, receive: Receive) -> bytes:
         """The body, which counts as held from now on; a client that sends too much is cut short."""
@@ -167,9 +174,10 @@ class HttpApp:
                 parts.append(event["body"])
                 size += len(event["body"])
                 self._held_bytes += len(event["body"])
+                self._has_held_many |= self._held_bytes > _MANY_BYTES
                 if size > MAX_BODY_BYTES:
                     raise RequestEntityTooLarge(f"A request can have {MAX_BODY_BYTES} bytes.")
-                if self._held_bytes > MAX_HELD_BYTES:
+                if self._held_bytes > MAX_HELD_BYTES and size > _SMALL_BYTES:
                     raise ServiceUnavailable(
                         f"The requests under way have {MAX_HELD_BYTES} bytes, which is as much as"
                         " this server holds. Try again."
@@ -177,8 +185,15 @@ class HttpApp:
                 if not event.get("more_body"):
                     return parts[0] if len(parts) == 1 else b"".join(parts)
         except BaseException:
-            self._held_bytes -= size
+            self._release(size)
             raise
+
+    def _release(self, size: int) -> None:
+        self._held_bytes -= size
+        if self._has_held_many and self._held_bytes < _SMALL_BYTES:
+            self._has_held_many = False
+            # Later: the body of this request is still in use.
+            asyncio.get_running_loop().call_later(1, _give_memory_back)
 
     async def _do(self, request: Request, receive: Receive) -> Mapping[str, Any]:
         engine, where = self.engine, {"region": request.region, "origin": request.origin}
@@ -235,6 +250,14 @@ class HttpApp:
         if call.path == "/metrics":
             return call.path, Answer(200, {"Content-Type": metrics.CONTENT_TYPE}, text.encode())
         return call.path, Answer(200, {"Content-Type": "application/json"}, b'{"status": "ok"}')
+
+
+def _give_memory_back() -> None:
+    """Give back what malloc keeps: else most of a burst of large bodies stays in the process."""
+    import ctypes
+
+    with suppress(AttributeError, OSError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _signed(call: Call) -> Signed:
