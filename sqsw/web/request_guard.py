@@ -23,7 +23,8 @@ _URL: Final = re.compile(r"(https?)://([^/?#@]+)(?:[/?#].*)?", re.ASCII | re.IGN
 _PORTS: Final = {"http": 80, "https": 443}
 #: Characters of a header that an answer repeats.
 _SHOWN: Final = 100
-#: Only browsers send these. Sec-Fetch-Mode is left out: fetch() of Node.js sends it, too.
+#: Only browsers send these. Sec-Fetch-Mode is left out, since fetch() of Node.js sends it, and an
+#: Accept of images, since Java's HttpURLConnection does.
 _BROWSER_HEADERS: Final = (
     "sec-fetch-site",
     "sec-fetch-dest",
@@ -94,11 +95,11 @@ class RequestGuard:
             return refusal
         site = headers.get("sec-fetch-site")
         if site is not None and site not in ("none", "same-origin"):
-            return _FOREIGN.format(f"Sec-Fetch-Site: {site[:_SHOWN]}")
+            return _FOREIGN.format(f"Sec-Fetch-Site: {site[:_SHOWN]!r}")
         for name in ("origin", "referer"):
             value = headers.get(name)
             if value is not None and not _is_same_host(value, host):
-                return _FOREIGN.format(f"{name.title()}: {value[:_SHOWN]}")
+                return _FOREIGN.format(f"{name.title()}: {value[:_SHOWN]!r}")
         return None
 
     def _refuse_host(self, text: str) -> str | None:
