@@ -10,6 +10,9 @@ from sqsw_cli.params import DURATION, FILTER
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+#: what an answer that refuses a host name advises
+ALLOW_HOST_HINT = "--allow-host {host}"
+
 
 def app_options(command: Decorated) -> Decorated:
     """``--app`` and ``--no-plugins``."""

@@ -123,6 +123,12 @@ _OPTIONS = [
         help="Answer /health, /ready and /metrics there (host: 127.0.0.1).",
     ),
     click.option(
+        "--allow-host",
+        metavar="NAME[:PORT]",
+        multiple=True,
+        help="Answer --http requests to this host name as well.",
+    ),
+    click.option(
         "--health-file",
         metavar="FILE",
         type=click.Path(dir_okay=False),

@@ -8,6 +8,11 @@ from datetime import timedelta
 Clock = Callable[[], float]
 
 
+def real_monotonic() -> float:
+    """Return ``time.monotonic()``, even while a test freezes or replaces that function."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 class MovableClock:
     """The time of day plus an offset that tests move forward.
 

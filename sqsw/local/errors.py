@@ -149,6 +149,13 @@ class RequestEntityTooLarge(ServiceError):
     status = 413
 
 
+class AccessDeniedException(ServiceError):
+    """A request that a web page may have sent; SQS itself has no such rule."""
+
+    query_code = "AccessDenied"
+    status = 403
+
+
 class IncompleteSignature(ServiceError):
     query_code = "IncompleteSignature"
 

@@ -1,22 +1,26 @@
 """The embedded SQS as an ASGI application, with ``/health`` and ``/metrics`` beside it.
 
-1. the request, within limits
-2. its signature, where keys are asked for
+1. the headers: a request that a web page may have sent is refused, and one that must be signed
+   and is not, before its body is read
+2. the body, within limits, and its signature
 3. the operation; a receive that waits is a coroutine, and ends when its client hangs up
 4. the answer, in the protocol of the caller, and a line in the log
 
 No exception leaves it: what is our fault is answered and logged.
 """
 
+import asyncio
 import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from sqsw.local import metrics, wire
 from sqsw.local.engine import LocalEngine
 from sqsw.local.errors import (
+    AccessDeniedException,
     FileError,
     FileLocked,
     InternalFailure,
@@ -29,9 +33,29 @@ from sqsw.local.polling import Hangup, wait_for, without_waiting
 from sqsw.local.request_log import RequestLog
 from sqsw.local.signature import SignatureCheck, Signed
 from sqsw.local.wire import Answer, Call, Request
+from sqsw.web.request_guard import RequestGuard, has_browser_headers, read_headers
 
 #: bytes of a body: a batch of 1 MiB as an encoding may inflate it, six bytes for one in JSON
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+#: bytes of the bodies of all requests under way
+MAX_HELD_BYTES: Final = 64 * 1024 * 1024
+#: bytes of a body that is read even so: large ones that come slowly do not hold up receives,
+#: deletes and small sends
+_SMALL_BYTES: Final = 16 * 1024
+#: bytes of bodies after which memory is given back to the system
+_MANY_BYTES: Final = 16 * 1024 * 1024
+
+#: Operations that change nothing, not even what is visible.
+_READS: Final = frozenset(
+    {
+        "GetQueueAttributes",
+        "GetQueueUrl",
+        "ListDeadLetterSourceQueues",
+        "ListMessageMoveTasks",
+        "ListQueueTags",
+        "ListQueues",
+    }
+)
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -55,30 +79,42 @@ class HttpApp:
         Host and port for the URLs of queues where a client names none.
     region :
         Of requests that name none.
+    guard :
+        Refuses the requests of web pages.
     check :
         Whether a request is signed as it should be; None: everybody is welcome.
     """
 
     def __init__(
-        self, engine: LocalEngine, host: str, region: str, check: SignatureCheck | None = None
+        self,
+        engine: LocalEngine,
+        host: str,
+        region: str,
+        guard: RequestGuard,
+        check: SignatureCheck | None = None,
     ) -> None:
-        self.engine, self._host, self._region, self._check = engine, host, region, check
+        self.engine, self._host, self._region = engine, host, region
+        self._guard, self._check = guard, check
         self._is_ending = False
+        self._held_bytes, self._has_held_many = 0, False
         self.metrics = Metrics()
         self.log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
-        try:
-            call = _call(scope, await _read_body(receive), self._host, self._region)
-            page = await self._page(call)
-            operation, answer = page or await self._answer(call, receive)
-        except ClientGone:
-            return
-        except RequestEntityTooLarge as error:
-            call = _call(scope, b"", self._host, self._region)
-            page, operation, answer = None, "", wire.failure(call, error)
-        if page is None:  # who looks at the figures does not change them
+        call = _call(scope, self._host, self._region)
+        page: tuple[str, Answer] | None = None
+        refusal = self._guard.refusal(call.headers)
+        if refusal is not None:
+            operation, answer = "", wire.failure(call, AccessDeniedException(refusal))
+        elif page := await self._page(call):
+            operation, answer = page
+        else:
+            try:
+                operation, answer = await self._answer(call, receive)
+            except ClientGone:
+                return
+        if page is None:  # a look at the figures does not change them
             self.metrics.count(operation, answer.status)
         await _send(send, answer)
         seconds = time.perf_counter() - begun
@@ -90,14 +126,25 @@ class HttpApp:
         self.engine.end_polls()
 
     async def _answer(self, call: Call, receive: Receive) -> tuple[str, Answer]:
-        operation = ""
+        operation, held = "", 0
         try:
-            if self._check is not None:
-                self._check.check(
-                    Signed(call.method, call.path, call.query, call.headers, call.body)
-                )
+            claim = None if self._check is None else self._check.read_claim(_signed(call))
+            body = await self._read_body(receive)
+            held = len(body)
+            call = call._replace(body=body)
+            if self._check is not None and claim is not None:
+                self._check.check(_signed(call), claim)
             request = wire.read_request(call)
             operation = request.operation
+            if (
+                call.method == "GET"
+                and operation not in _READS
+                and has_browser_headers(call.headers)
+            ):
+                raise AccessDeniedException(
+                    f"A browser cannot call {operation} by GET, since a page of any site could make"
+                    " it do so. Send a POST from a program."
+                )
             result = await self._do(request, receive)
             return operation, wire.success(call, operation, result)
         except ServiceError as error:
@@ -112,6 +159,41 @@ class HttpApp:
         except Exception:
             logger.exception("internal_failure", extra={"operation": operation})
             return operation, wire.failure(call, InternalFailure())
+        finally:
+            self._release(held)
+
+    async def _read_body(self, receive: Receive) -> bytes:
+        """The body, which counts as held from now on; a client that sends too much is cut short."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                event = await receive()
+                if event["type"] != "http.request":
+                    raise ClientGone
+                parts.append(event["body"])
+                size += len(event["body"])
+                self._held_bytes += len(event["body"])
+                self._has_held_many |= self._held_bytes > _MANY_BYTES
+                if size > MAX_BODY_BYTES:
+                    raise RequestEntityTooLarge(f"A request can have {MAX_BODY_BYTES} bytes.")
+                if self._held_bytes > MAX_HELD_BYTES and size > _SMALL_BYTES:
+                    raise ServiceUnavailable(
+                        f"The requests under way have {MAX_HELD_BYTES} bytes, which is as much as"
+                        " this server holds. Try again."
+                    )
+                if not event.get("more_body"):
+                    return parts[0] if len(parts) == 1 else b"".join(parts)
+        except BaseException:
+            self._release(size)
+            raise
+
+    def _release(self, size: int) -> None:
+        self._held_bytes -= size
+        if self._has_held_many and self._held_bytes < _SMALL_BYTES:
+            self._has_held_many = False
+            # Later: the body of this request is still in use.
+            asyncio.get_running_loop().call_later(1, _give_memory_back)
 
     async def _do(self, request: Request, receive: Receive) -> Mapping[str, Any]:
         engine, where = self.engine, {"region": request.region, "origin": request.origin}
@@ -170,37 +252,30 @@ class HttpApp:
         return call.path, Answer(200, {"Content-Type": "application/json"}, b'{"status": "ok"}')
 
 
-async def _read_body(receive: Receive) -> bytes:
-    """The body; who sends too much is refused while he is still sending."""
-    event = await receive()
-    if event["type"] == "http.request" and not event.get("more_body"):
-        return _within_limit(event["body"])
-    parts, size = [], 0
-    while event["type"] == "http.request":
-        parts.append(event["body"])
-        size += len(event["body"])
-        if size > MAX_BODY_BYTES or not event.get("more_body"):
-            return _within_limit(b"".join(parts))
-        event = await receive()
-    raise ClientGone
+def _give_memory_back() -> None:
+    """Give back what malloc keeps: else most of a burst of large bodies stays in the process."""
+    import ctypes
+
+    with suppress(AttributeError, OSError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
-def _within_limit(body: bytes) -> bytes:
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestEntityTooLarge(f"A request can have {MAX_BODY_BYTES} bytes.")
-    return body
+def _signed(call: Call) -> Signed:
+    return Signed(call.method, call.path, call.query, call.headers, call.body)
 
 
-def _call(scope: Scope, body: bytes, host: str, region: str) -> Call:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+def _call(scope: Scope, host: str, region: str) -> Call:
+    """The request without its body."""
+    headers = read_headers(scope["headers"])
     headers.setdefault("host", host)
     headers.setdefault(wire.REGION_HEADER, region)
     path = scope["raw_path"].decode("latin-1")
     query = scope["query_string"].decode("latin-1")
-    return Call(scope["method"], headers, body, scope["scheme"], path, query)
+    scheme = scope["scheme"]
+    if "x-forwarded-proto" in headers:  # of a proxy that adds TLS; the first is the client's
+        forwarded = headers["x-forwarded-proto"].partition(",")[0].strip().lower()
+        scheme = forwarded if forwarded in ("http", "https") else scheme
+    return Call(scope["method"], headers, b"", scheme, path, query)
 
 
 async def _send(send: Send, answer: Answer) -> None:

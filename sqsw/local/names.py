@@ -63,12 +63,13 @@ def queue_url(origin: str, account: str, name: str) -> str:
 def parse_queue_url(url: str) -> tuple[str | None, str] | None:
     """Account and name out of a queue URL; the account is None for a bare name.
 
-    Host and scheme do not count: a queue may be reached under several.
+    Host and scheme do not count: a queue may be reached under several. ``/queue/NAME``, as older
+    versions of ElasticMQ write it, names no account.
     """
     path = url.partition("://")[2].partition("/")[2] if "://" in url else url
     parts = path.strip("/").split("/")
     if len(parts) >= 2:
-        return parts[-2], parts[-1]
+        return None if parts[-2] == "queue" else parts[-2], parts[-1]
     if "/" in url or not url:
         return None
     return None, url

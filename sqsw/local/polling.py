@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -61,7 +60,8 @@ async def wait_for(receive: Receive, store: Store, hangup: Hangup) -> dict[str, 
     The same as :func:`sqsw.local.waiting.wait_for`, for an event loop.
     """
     event = asyncio.Event()
-    ends, ends_real = store.clock() + receive.wait_seconds, time.monotonic() + receive.wait_seconds
+    now = asyncio.get_running_loop().time  # real time, also while a test freezes the clocks
+    ends, ends_real = store.clock() + receive.wait_seconds, now() + receive.wait_seconds
     waiter = store.waiters.join(receive.queue_id, _waker(event))
     hangup.watch(event.set)
     try:
@@ -73,7 +73,7 @@ async def wait_for(receive: Receive, store: Store, hangup: Hangup) -> dict[str, 
             answer = await without_waiting(receive.look)
             if answer is not None:
                 return answer
-            left = min(ends - store.clock(), ends_real - time.monotonic())
+            left = min(ends - store.clock(), ends_real - now())
             if left <= 0:
                 break
             first = store.waiters.is_first(waiter)

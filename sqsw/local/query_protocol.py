@@ -7,7 +7,7 @@ Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGui
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -37,6 +37,11 @@ _ATTRIBUTE_MAPS: Final = {
     "MessageSystemAttribute": "MessageSystemAttributes",
 }
 _ENTRY: Final = "BatchRequestEntry"
+#: Members of the model that SDKs send under these names, without a value, if they are empty.
+_EMPTY: Final[Mapping[str, Callable[[], Any]]] = {
+    **dict.fromkeys((*_LISTS.values(), "Entries"), list),
+    **dict.fromkeys(("Attributes", "Tags", *_ATTRIBUTE_MAPS.values()), dict),
+}
 #: What carries the request is not a parameter of the operation.
 _NOT_PARAMETERS: Final = {"Action", "Version", "Timestamp", "Expires"}
 #: Actions that are refused on the URL of a queue.
@@ -60,12 +65,15 @@ class _Node:
         self.parts: dict[str, _Node] = {}
 
     def numbered(self) -> "Iterator[_Node]":
-        """The members of a list in their order; a list of one may go without its number."""
+        """The members of a list in their order; a list of one may go without its number.
+
+        A name without a value is an empty list.
+        """
         numbers = [part for part in self.parts if part.isascii() and part.isdigit()]
         if numbers:
             for number in sorted(numbers, key=lambda part: (len(part), part)):
                 yield self.parts[number]
-        else:
+        elif self.parts or self.value:
             yield self
 
     def text(self, part: str) -> str | None:
@@ -142,6 +150,8 @@ def _structure(root: _Node, action: str = "") -> dict[str, Any]:
             members[_ATTRIBUTE_MAPS[part]] = _attribute_map(node, part)
         elif part.endswith(_ENTRY):
             members["Entries"] = [_structure(entry) for entry in node.numbered()]
+        elif node.value == "" and part in _EMPTY:
+            members.setdefault(part, _EMPTY[part]())
         elif node.value is not None and part not in _NOT_PARAMETERS:
             members[part] = node.value
     return members

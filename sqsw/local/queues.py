@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqsw.local import attributes, contents, dead_letters, message_queries, message_rows, queue_rows
 from sqsw.local.errors import (
+    MissingRequiredParameterException,
     PurgeQueueInProgress,
     QueueDeletedRecently,
     QueueDoesNotExist,
@@ -142,7 +143,7 @@ def set_queue_attributes(store: Store, params: Params, now: int) -> dict[str, An
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         if not given:
-            return {}
+            raise MissingRequiredParameterException("Attribute.Name")
         read = attributes.read_given(given, is_fifo=queue.is_fifo)
         dead_letters.check_policies(transaction, store, read, queue.arn, is_fifo=queue.is_fifo)
         stored = attributes.merged(queue.attributes, read)

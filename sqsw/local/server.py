@@ -1,27 +1,24 @@
-"""The embedded SQS over HTTP: the application on uvicorn, from the bound socket to the last answer.
+"""The embedded SQS over HTTP: the application on a server, from the bound socket to the end.
 
-uvicorn is imported where it is needed: who only sends to a file does not pay for it.
+uvicorn is imported when a server is made.
 """
 
-import asyncio
 import errno
 import ipaddress
-import signal
+import logging
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from sqsw.local.engine import DEFAULT_REGION, LocalEngine
 from sqsw.local.http_app import HttpApp
 from sqsw.local.signature import SignatureCheck
-
-if TYPE_CHECKING:
-    import uvicorn
+from sqsw.web.request_guard import RequestGuard
 
 #: seconds that the answers under way may take when the server ends
 _GRACE_SECONDS = 5
+
+logger = logging.getLogger("sqsw.serve")
 
 
 class LocalServer:
@@ -37,11 +34,18 @@ class LocalServer:
         Access key and secret key that requests must be signed with; None: everybody is welcome.
     region :
         Of requests that are not signed.
+    allow_hosts :
+        Names by which clients reach this server besides ``host``, ``localhost`` and addresses;
+        see :class:`~sqsw.web.request_guard.RequestGuard`.
+    hint :
+        How to allow one more.
 
     Raises
     ------
     OSError
         The address is in use, none of this machine, or not allowed.
+    ValueError
+        One of ``allow_hosts`` is not a host name.
     """
 
     def __init__(
@@ -52,14 +56,32 @@ class LocalServer:
         *,
         key: tuple[str, str] | None = None,
         region: str = DEFAULT_REGION,
+        allow_hosts: Iterable[str] = (),
+        hint: str = "allow_hosts=[{host!r}]",
     ) -> None:
+        from sqsw.local.connection import IDLE_SECONDS, Connection
+        from sqsw.web.http_server import HttpServer
+
         self._socket = _listen(host, port)
-        self.port: int = self._socket.getsockname()[1]
+        bound, self.port = self._socket.getsockname()[:2]
         address = f"{reachable(host)}:{self.port}"
         self.url = f"http://{address}"
+        try:
+            guard = RequestGuard(bound, (reachable(host), *allow_hosts), hint=hint)
+        except ValueError:
+            self._socket.close()
+            raise
         check = None if key is None else SignatureCheck(*key, engine.clock)
-        self.app = HttpApp(engine, address, region, check)
-        self._server: uvicorn.Server | None = None
+        self.app = HttpApp(engine, address, region, guard, check)
+        self._server = HttpServer(
+            self.app,
+            self._socket,
+            logger,
+            grace_seconds=_GRACE_SECONDS,
+            protocol=Connection,
+            idle_seconds=IDLE_SECONDS,
+            on_stop=self.app.end,
+        )
 
     def run(self, on_ready: Callable[[], object]) -> None:
         """Answer requests until SIGTERM, SIGINT, SIGHUP or :meth:`stop`.
@@ -71,13 +93,11 @@ class LocalServer:
         on_ready :
             Called when requests are answered.
         """
-        self._server = _make_server(self.app, on_ready)
         try:
             with self.app.engine.store.never_waiting():
-                asyncio.run(self._server.serve([self._socket]))
+                self._server.run(on_ready)
         finally:
             self.app.log.write()
-            self._socket.close()
 
     def answer_from(self, engine: LocalEngine) -> None:
         """Answer from this engine from now on; receives that wait at the former one end."""
@@ -86,8 +106,7 @@ class LocalServer:
 
     def stop(self) -> None:
         """End :meth:`run`; from any thread."""
-        if self._server is not None:
-            self._server.should_exit = True
+        self._server.stop()
 
 
 def is_loopback(host: str) -> bool:
@@ -124,61 +143,3 @@ def _older_first(address: tuple[int, Any]) -> bool:
 def _listen(host: str, port: int) -> socket.socket:
     family, address = _addresses(host, port)[0]
     return socket.create_server(address, family=family, backlog=2048)
-
-
-@contextmanager
-def _hanging_up(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Hear SIGHUP, too, where it would end the process; under ``nohup`` it stays ignored."""
-    number = getattr(signal, "SIGHUP", None)  # Windows has none
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if number is None or not in_main_thread or signal.getsignal(number) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, signal.SIG_DFL)
-
-
-def _make_server(app: HttpApp, on_ready: Callable[[], object]) -> "uvicorn.Server":
-    import uvicorn
-
-    from sqsw.local.connection import IDLE_SECONDS, Connection
-
-    class Server(uvicorn.Server):
-        """Ends by itself, not by the signal: who waits for the process sees success."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            on_ready()
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            with _hanging_up(self.handle_exit), super().capture_signals():
-                yield
-
-        def handle_exit(self, sig: int, frame: Any) -> None:
-            self.force_exit = self.should_exit
-            self.should_exit = True
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.end()
-            await super().shutdown(sockets)
-
-    config = uvicorn.Config(
-        app,
-        http=Connection,
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    return Server(config)

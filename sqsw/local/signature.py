@@ -43,7 +43,7 @@ class Signed(NamedTuple):
     body: bytes
 
 
-class _Claim(NamedTuple):
+class Claim(NamedTuple):
     """What a request says about its signature."""
 
     credential: str
@@ -57,6 +57,9 @@ class _Claim(NamedTuple):
 class SignatureCheck:
     """Accepts what is signed with one key.
 
+    It is asked twice for a request: :meth:`read_claim` needs no body, so that a body without a
+    usable signature is never read.
+
     Parameters
     ----------
     access_key, secret_key :
@@ -68,13 +71,14 @@ class SignatureCheck:
     def __init__(self, access_key: str, secret_key: str, clock: Clock) -> None:
         self._access_key, self._secret_key, self._clock = access_key, secret_key, clock
 
-    def check(self, request: Signed) -> None:
-        """Let a request pass, or refuse it.
+    def read_claim(self, request: Signed) -> Claim:
+        """Return what the request says about its signature; its body does not count yet.
 
         Raises
         ------
         ServiceError
-            There is no signature, or it is of another key, of something else, or of another time.
+            There is no signature, it leaves out a header that must be signed, or it is of another
+            key or another time.
         """
         pairs = parse_qsl(request.query, keep_blank_values=True) if request.query else []
         claim = _claim_of(request.headers, dict(pairs))
@@ -85,11 +89,27 @@ class SignatureCheck:
         if not hmac.compare_digest(access_key.encode(), self._access_key.encode()):
             raise InvalidClientTokenId
         self._check_time(claim, parts[0])
-        expected = self._signature(request, pairs, claim, scope)
-        if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
+        return claim
+
+    def check(self, request: Signed, claim: Claim) -> None:
+        """Let a whole request pass, or refuse it.
+
+        Parameters
+        ----------
+        claim :
+            What :meth:`read_claim` returned for it.
+
+        Raises
+        ------
+        SignatureDoesNotMatch
+            It was signed with another secret, or it was changed.
+        """
+        if not hmac.compare_digest(
+            self._signature(request, claim).encode(), claim.signature.encode()
+        ):
             raise SignatureDoesNotMatch
 
-    def _check_time(self, claim: _Claim, scope_date: str) -> None:
+    def _check_time(self, claim: Claim, scope_date: str) -> None:
         try:
             signed_at = datetime.strptime(claim.date, _DATE_FORMAT).replace(tzinfo=UTC).timestamp()
         except ValueError:
@@ -109,9 +129,9 @@ class SignatureCheck:
                 f" + {MAX_SKEW_SECONDS} s"
             )
 
-    def _signature(
-        self, request: Signed, pairs: list[tuple[str, str]], claim: _Claim, scope: str
-    ) -> str:
+    def _signature(self, request: Signed, claim: Claim) -> str:
+        pairs = parse_qsl(request.query, keep_blank_values=True) if request.query else []
+        scope = claim.credential.partition("/")[2]
         canonical = "\n".join(
             (
                 request.method,
@@ -132,21 +152,21 @@ class SignatureCheck:
         return key.hex()
 
 
-def _claim_of(headers: Mapping[str, str], query: Mapping[str, str]) -> _Claim:
+def _claim_of(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:
     authorization = headers.get("authorization")
     if authorization:
         algorithm, _, rest = authorization.partition(" ")
         if algorithm != _ALGORITHM:
             raise IncompleteSignature(f"Authorization must be of the algorithm {_ALGORITHM}.")
         parts = dict(_PART.findall(rest))
-        claim = _Claim(
+        claim = Claim(
             parts.get("Credential", ""),
             parts.get("SignedHeaders", ""),
             parts.get("Signature", ""),
             headers.get("x-amz-date", ""),
         )
     elif query.get("X-Amz-Algorithm") == _ALGORITHM:
-        claim = _Claim(
+        claim = Claim(
             query.get("X-Amz-Credential", ""),
             query.get("X-Amz-SignedHeaders", ""),
             query.get("X-Amz-Signature", ""),
@@ -156,10 +176,15 @@ def _claim_of(headers: Mapping[str, str], query: Mapping[str, str]) -> _Claim:
     else:
         raise MissingAuthenticationToken
     missing = [name for name, value in zip(claim._fields, claim, strict=True) if value == ""]
-    if missing or "host" not in claim.signed_headers.split(";"):
-        raise IncompleteSignature(
-            f"The signature lacks {', '.join(missing) or 'the host'} [{_ALGORITHM}]."
-        )
+    if missing:
+        raise IncompleteSignature(f"The signature lacks {', '.join(missing)} [{_ALGORITHM}].")
+    signed = set(claim.signed_headers.split(";"))
+    must_be_signed = ("host", *(name for name in headers if name.startswith("x-amz-")))
+    for name in must_be_signed:
+        if name not in signed:
+            raise IncompleteSignature(
+                f"'{name}' must be a 'SignedHeader' in the AWS Authorization [{_ALGORITHM}]."
+            )
     return claim
 
 

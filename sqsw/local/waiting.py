@@ -6,12 +6,11 @@ with a message or without, wakes the next one, so that neither a wake nor the wa
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
-from sqsw.local.clock import Clock
+from sqsw.local.clock import Clock, real_monotonic
 from sqsw.local.wake_sockets import WakeSockets
 
 
@@ -182,7 +181,7 @@ def wait_for(poll: Poll, waiters: Waiters, clock: Clock) -> dict[str, Any]:
     may also stand still.
     """
     event = threading.Event()
-    ends, ends_real = clock() + poll.wait_seconds, time.monotonic() + poll.wait_seconds
+    ends, ends_real = clock() + poll.wait_seconds, real_monotonic() + poll.wait_seconds
     waiter = waiters.join(poll.queue_id, event.set)
     try:
         while True:
@@ -193,7 +192,7 @@ def wait_for(poll: Poll, waiters: Waiters, clock: Clock) -> dict[str, Any]:
             answer = poll.look()
             if answer is not None:
                 return answer
-            left = min(ends - clock(), ends_real - time.monotonic())
+            left = min(ends - clock(), ends_real - real_monotonic())
             if left <= 0:
                 break
             deadline = poll.seconds_to_deadline() if waiters.is_first(waiter) else None

@@ -13,6 +13,8 @@ from sqsw.memory_sqs.places import DEFAULT_HOST
 
 #: seconds between two looks whether a server that begins is still alive
 _LOOK_SECONDS = 0.1
+#: seconds that the server may take to end: more than it gives to the requests under way
+_END_SECONDS = 8
 
 
 class Endpoint:
@@ -63,7 +65,19 @@ class Endpoint:
             self._server.answer_from(self._nothing.engine)
 
     def close(self) -> None:
-        """End the server, and wait for it."""
+        """End the server, and wait for it.
+
+        Raises
+        ------
+        SQSError
+            It did not end within eight seconds. Its thread is left to the end of the process.
+        """
         self._server.stop()
-        self._thread.join()
+        self._thread.join(_END_SECONDS)
         self._nothing.close()
+        if self._thread.is_alive():
+            raise SQSError(
+                f"the endpoint at {self.url} did not end within {_END_SECONDS} seconds",
+                why="something in this process holds its thread, or has replaced parts of asyncio",
+                next="look for a test that leaves such a change behind",
+            )

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import Busy, SettingsError, SQSError
@@ -24,6 +24,8 @@ def serve(
     no_auth: bool = False,
     region_name: str | None = None,
     relaxed: bool = False,
+    allow_hosts: Collection[str] = (),
+    allow_host_hint: str = "allow_hosts=[{host!r}]",
     on_ready: "Callable[[LocalServer], object] | None" = None,
 ) -> None:
     """The embedded SQS over HTTP, until a signal or ``stop()`` of the server.
@@ -46,6 +48,12 @@ def serve(
         Of requests that are not signed; default: ``local``.
     relaxed :
         Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+    allow_hosts :
+        Names by which clients reach this server, as ``name`` or ``name:port``. The server always
+        answers to ``localhost``, loopback addresses and ``host``, and to every IP address if it
+        listens on all of them. Other names are refused: a web page could have pointed them here.
+    allow_host_hint :
+        What an answer that refuses a name advises; ``{host}`` stands for the name.
     on_ready :
         Called with the server when it answers: it has ``url``, ``port`` and ``stop()``, which may
         be called from any thread.
@@ -53,8 +61,8 @@ def serve(
     Raises
     ------
     SettingsError
-        The file or the address cannot be used, others than programs of this machine would be let in
-        without a key, or there is a key and ``no_auth``.
+        The file or the address cannot be used, one of ``allow_hosts`` is not a host name, other
+        machines would be let in without a key, or there is a key and ``no_auth``.
     Busy
         Another program holds the file, or listens there.
     """
@@ -77,10 +85,25 @@ def serve(
     )
     engine, region = session.engine, region_name or DEFAULT_REGION
     try:
-        server = LocalServer(engine, host, port, key=key, region=region)
+        server = LocalServer(
+            engine,
+            host,
+            port,
+            key=key,
+            region=region,
+            allow_hosts=allow_hosts,
+            hint=allow_host_hint,
+        )
     except OSError as error:
         session.close()
         raise _not_listening(error, host, port) from error
+    except ValueError as error:
+        session.close()
+        raise SettingsError(
+            str(error),
+            why="an allowed host is a name or an address, with or without a port",
+            next="leave out the scheme and the path: sqs.test, or sqs.test:9324",
+        ) from error
     try:
         server.run(lambda: on_ready and on_ready(server))
     finally:

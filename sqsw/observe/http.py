@@ -1,22 +1,23 @@
 """``/health``, ``/ready`` and ``/metrics`` of workers over HTTP.
 
 uvicorn is imported when the server is made. It answers in a thread with an event loop of its own,
-so that jobs do not delay it, as long as they do not hold the interpreter.
+so that jobs do not delay it, as long as they do not hold the interpreter. As in ``sqsw serve``, the
+requests of web pages are refused.
 """
 
-import asyncio
 import errno
 import json
 import logging
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any
 
 from sqsw.core.errors import Busy, SettingsError, SQSError
 from sqsw.observe.health import Health
 from sqsw.observe.metrics import Metrics
+from sqsw.web.request_guard import RequestGuard, read_headers
 
 logger = logging.getLogger("sqsw.worker")
 
@@ -27,6 +28,8 @@ _JSON = "application/json"
 
 #: seconds that the answers under way may take at the end
 _GRACE_SECONDS = 1
+#: connections at a time: file descriptors that jobs do not get
+_MAX_CONNECTIONS = 100
 
 
 class HealthServer:
@@ -36,17 +39,33 @@ class HealthServer:
     ----------
     host, port :
         Where to listen; port 0: a free one.
+    allow_hosts :
+        Names by which clients reach this server, as ``name`` or ``name:port``. The server always
+        answers to ``localhost``, loopback addresses and ``host``, and to every IP address if it
+        listens on all of them.
+    allow_host_hint :
+        What an answer that refuses a name advises; ``{host}`` stands for the name.
 
     Raises
     ------
     Busy
         Another program listens there.
     SettingsError
-        The address is none of this machine, or not allowed.
+        The address is not one of this machine or not permitted, or one of ``allow_hosts`` is not a
+        host name.
     """
 
-    def __init__(self, host: str, port: int, health: Health, metrics: Metrics) -> None:
-        import uvicorn
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        health: Health,
+        metrics: Metrics,
+        *,
+        allow_hosts: Collection[str] = (),
+        allow_host_hint: str = "allow_hosts=[{host!r}]",
+    ) -> None:
+        from sqsw.web.http_server import HttpServer
 
         self._health, self._metrics = health, metrics
         try:
@@ -54,21 +73,22 @@ class HealthServer:
             self._socket = socket.create_server((host, port), family=family)
         except OSError as error:
             raise _not_listening(error, host, port) from error
-        self.port: int = self._socket.getsockname()[1]
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                self._answer,
-                ws="none",
-                loop="asyncio",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
+        bound, self.port = self._socket.getsockname()[:2]
+        try:
+            self._guard = RequestGuard(bound, (host or bound, *allow_hosts), hint=allow_host_hint)
+        except ValueError as error:
+            self._socket.close()
+            raise SettingsError(
+                str(error),
+                why="an allowed host is a name or an address, with or without a port",
+                next="leave out the scheme and the path: worker.test, or worker.test:8080",
+            ) from error
+        self._server = HttpServer(
+            self._answer,
+            self._socket,
+            logger,
+            grace_seconds=_GRACE_SECONDS,
+            max_connections=_MAX_CONNECTIONS,
         )
         self._thread = threading.Thread(target=self._work, name="sqsw-http", daemon=True)
 
@@ -83,18 +103,21 @@ class HealthServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.should_exit = True
+        self._server.stop()
         self._thread.join(2 * _GRACE_SECONDS)
-        self._socket.close()
 
     def _work(self) -> None:
         try:
-            asyncio.run(self._server.serve([self._socket]))
+            self._server.run(lambda: None)
         except Exception:  # the jobs go on without it
             logger.exception("http_failed")
 
     async def _answer(self, scope: Mapping[str, Any], receive: object, send: Send) -> None:
-        status, kind, body = self._page(str(scope.get("path")))
+        refusal = self._guard.refusal(read_headers(scope["headers"]))
+        if refusal is not None:
+            status, kind, body = 403, _JSON, json.dumps({"error": refusal}).encode()
+        else:
+            status, kind, body = self._page(str(scope.get("path")))
         headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         is_head = scope.get("method") == "HEAD"

@@ -12,6 +12,7 @@ from sqsw.memory_sqs import DEFAULT_HOST, DEFAULT_PATH, DEFAULT_PORT, local_path
 from sqsw_cli.command import Command
 from sqsw_cli.exits import Exit
 from sqsw_cli.invocation import Invocation
+from sqsw_cli.options import ALLOW_HOST_HINT
 from sqsw_cli.output import Printer
 
 if TYPE_CHECKING:
@@ -44,18 +45,31 @@ logger = logging.getLogger("sqsw.serve")
 @click.option(
     "--host", metavar="NAME", default=DEFAULT_HOST, help=f"Where to listen ({DEFAULT_HOST})."
 )
+@click.option(
+    "--allow-host",
+    metavar="NAME[:PORT]",
+    multiple=True,
+    help="Answer to this host name as well, such as host.docker.internal.",
+)
 @click.option("--memory", is_flag=True, help="Keep the queues in memory instead of a file.")
 @click.option("--no-auth", is_flag=True, help="Let everybody in, on another host than loopback.")
 @click.option("--print-env", is_flag=True, help="Print the lines for a shell, and do nothing else.")
 @click.pass_context
 def serve(
-    ctx: click.Context, port: int, host: str, memory: bool, no_auth: bool, print_env: bool
+    ctx: click.Context,
+    port: int,
+    host: str,
+    allow_host: tuple[str, ...],
+    memory: bool,
+    no_auth: bool,
+    print_env: bool,
 ) -> int:
     """Run a local SQS.
 
     The queues of --local over HTTP, for several processes, other languages, boto3 and the aws
     command. With SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY set, every request must be signed
-    with them. Ctrl-C or SIGTERM stops.
+    with them. Requests of web pages are refused, and so are host names other than localhost and
+    those of --host and --allow-host. Ctrl-C or SIGTERM stops.
     """
     from sqsw import memory_sqs
     from sqsw_cli.logs import configure_logs
@@ -85,6 +99,8 @@ def serve(
         key=key,
         no_auth=no_auth,
         region_name=invocation.region,
+        allow_hosts=allow_host,
+        allow_host_hint=ALLOW_HOST_HINT,
         on_ready=ready,
     )
     logger.info("stopped")
@@ -158,3 +174,18 @@ def _exports(url: str, region: str) -> "Iterator[str]":
         f"export AWS_REGION={name} AWS_DEFAULT_REGION={name}"
         f" AWS_ACCESS_KEY_ID={key[0]} AWS_SECRET_ACCESS_KEY={key[1]}"
     )
+    if hosts := _hosts_without_proxy(url):
+        yield f"export NO_PROXY={shlex.quote(hosts)} no_proxy={shlex.quote(hosts)}"
+
+
+def _hosts_without_proxy(url: str) -> str | None:
+    """NO_PROXY with this server; None if no proxy of the environment would get its requests."""
+    if not any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
+        return None
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    host = urlsplit(url).hostname or ""
+    if proxy_bypass(host):
+        return None
+    return ",".join(filter(None, (getproxies_environment().get("no"), host)))

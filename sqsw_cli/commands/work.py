@@ -21,7 +21,7 @@ from sqsw_cli.live.view import live_view, wants_view
 from sqsw_cli.lock import exclusive
 from sqsw_cli.logs import logs_as_json
 from sqsw_cli.opening import load_env, opened
-from sqsw_cli.options import app_options
+from sqsw_cli.options import ALLOW_HOST_HINT, app_options
 from sqsw_cli.params import QueueAsked
 from sqsw_cli.records import values_of
 from sqsw_cli.terminal import stdout_to_stderr
@@ -213,7 +213,16 @@ def _listeners(stack: ExitStack, options: dict[str, Any]) -> list[Any]:
         metrics = Metrics(health)
         listeners.append(metrics)
         host, port = http
-        stack.enter_context(HealthServer(host, port, health, metrics))
+        stack.enter_context(
+            HealthServer(
+                host,
+                port,
+                health,
+                metrics,
+                allow_hosts=options["allow_host"],
+                allow_host_hint=ALLOW_HOST_HINT,
+            )
+        )
     return listeners
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.by_hand import Http, base64_of, path_of
+from tests.conformance.by_hand import Answer, Http, base64_of, path_of
 from tests.conformance.calls import attribute, send, take_one
 
 MakeQueue = Callable[..., str]
@@ -162,3 +162,90 @@ def test_names_to_receive_are_numbered(client: Any, http: Http, make_queue: Make
     (message,) = http.query("ReceiveMessage", params, path_of(url)).xml.iter("Message")
     assert [item.findtext("Name") for item in message.iter("MessageAttribute")] == ["a"]
     assert [item.findtext("Name") for item in message.iter("Attribute")] == ["SentTimestamp"]
+
+
+#: how SDKs before the end of 2023 send a list or a map that is empty: its name without a value
+EMPTY = [
+    ("ReceiveMessage", "AttributeNames"),
+    ("ReceiveMessage", "AttributeName"),
+    ("ReceiveMessage", "MessageAttributeNames"),
+    ("ReceiveMessage", "MessageAttributeName"),
+    ("ReceiveMessage", "MessageSystemAttributeNames"),
+    ("GetQueueAttributes", "AttributeNames"),
+    ("GetQueueAttributes", "AttributeName"),
+    ("SendMessage", "MessageAttributes"),
+    ("SendMessage", "MessageAttribute"),
+    ("SendMessage", "MessageSystemAttribute"),
+    ("CreateQueue", "Attributes"),
+    ("CreateQueue", "Tag"),
+]
+EMPTY_BATCH = "AWS.SimpleQueueService.EmptyBatchRequest"
+#: the same if something must be in it
+EMPTY_AND_REFUSED = [
+    ("SendMessageBatch", "Entries", EMPTY_BATCH),
+    ("SendMessageBatch", "SendMessageBatchRequestEntry", EMPTY_BATCH),
+    ("DeleteMessageBatch", "Entries", EMPTY_BATCH),
+    ("ChangeMessageVisibilityBatch", "Entries", EMPTY_BATCH),
+    ("SetQueueAttributes", "Attributes", "MissingParameter"),
+    ("SetQueueAttributes", "Attribute", "MissingParameter"),
+    ("TagQueue", "Tags", "MissingParameter"),
+    ("TagQueue", "Tag", "MissingParameter"),
+    ("UntagQueue", "TagKeys", "InvalidParameterValue"),
+    ("UntagQueue", "TagKey", "InvalidParameterValue"),
+    ("AddPermission", "Actions", "MissingParameter"),
+    ("AddPermission", "ActionName", "MissingParameter"),
+    ("AddPermission", "AWSAccountIds", "InvalidParameterValue"),
+]
+#: what each of these operations needs besides
+NEEDED = {
+    "AddPermission": {"Label": "x", "AWSAccountId.1": "111111111111", "ActionName.1": "*"},
+    "CreateQueue": {"QueueName": "made-with-nothing"},
+    "SendMessage": {"MessageBody": "x"},
+}
+
+
+def ask_with_empty(http: Http, make_queue: MakeQueue, operation: str, name: str) -> Answer:
+    needed = {
+        key: value
+        for key, value in NEEDED.get(operation, {}).items()
+        if not (name in ("Actions", "ActionName") and key == "ActionName.1")
+        and not (name == "AWSAccountIds" and key == "AWSAccountId.1")
+    }
+    path = "/" if operation == "CreateQueue" else path_of(make_queue())
+    return http.query(operation, {name: "", **needed}, path)
+
+
+@pytest.mark.parametrize(("operation", "name"), EMPTY)
+def test_a_list_or_a_map_without_a_value_is_empty(
+    http: Http, make_queue: MakeQueue, operation: str, name: str
+) -> None:
+    answer = ask_with_empty(http, make_queue, operation, name)
+    assert answer.status == 200
+    assert f"<{operation}Response" in answer.text
+
+
+@pytest.mark.known_difference(
+    moto={
+        "takes it": [
+            f"ChangeMessageVisibilityBatch-Entries-{EMPTY_BATCH}",
+            "SetQueueAttributes-Attributes-MissingParameter",
+            "SetQueueAttributes-Attribute-MissingParameter",
+        ]
+    },
+    elasticmq="takes it, or has another code for it",
+)
+@pytest.mark.parametrize(("operation", "name", "code"), EMPTY_AND_REFUSED)
+def test_a_list_or_a_map_without_a_value_is_refused_if_it_must_have_one(
+    http: Http, make_queue: MakeQueue, operation: str, name: str, code: str
+) -> None:
+    answer = ask_with_empty(http, make_queue, operation, name)
+    assert answer.status == 400
+    assert answer.find("Error/Code") == code
+
+
+@pytest.mark.known_difference(moto="knows no such path")
+def test_elasticmq_s_short_url_of_a_queue(client: Any, http: Http, make_queue: MakeQueue) -> None:
+    url = make_queue()
+    name = url.rpartition("/")[2]
+    assert http.query("SendMessage", {"MessageBody": "x"}, f"/queue/{name}").status == 200
+    assert take_one(client, f"http://localhost:9324/queue/{name}")["Body"] == "x"

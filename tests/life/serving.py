@@ -84,11 +84,21 @@ def read_answer(connection: socket.socket) -> bytes:
 
 @contextmanager
 def serving(
-    *options: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+    *options: str,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    descriptors: int | None = None,
 ) -> Iterator[Serving]:
-    """``sqsw serve`` on a free port while this is entered."""
+    """``sqsw serve`` on a free port while this is entered.
+
+    Parameters
+    ----------
+    descriptors :
+        How many file descriptors the process may have.
+    """
+    limit = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
     process = subprocess.Popen(
-        [sys.executable, "-m", "sqsw_cli", "serve", "--json", "--port", "0", *options],
+        [*limit, sys.executable, "-m", "sqsw_cli", "serve", "--json", "--port", "0", *options],
         cwd=cwd,
         env={**environment(), **(env or {})},
         stdout=subprocess.PIPE,

@@ -60,7 +60,7 @@ def used_by_a_server(server: Serving) -> float:
     path = f"/000000000000/q?Action=ReceiveMessage&WaitTimeSeconds={SECONDS + 15}"
     with ExitStack() as stack:
         for _ in range(CLIENTS):
-            request = f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+            request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
             stack.enter_context(server.connect(request))
         wait_until(lambda: server.waiting() == CLIENTS, 60, "the receives to wait")
         time.sleep(0.5)

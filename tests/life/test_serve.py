@@ -35,7 +35,7 @@ def send_email(to):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Serving]:
-    with serving("--memory") as running:
+    with serving("--memory", "--allow-host", "sqs.test") as running:
         yield running
 
 
@@ -87,7 +87,7 @@ def test_a_client_that_hung_up_takes_no_message(server: Serving) -> None:
     client = server.client()
     url = client.create_queue(QueueName="hung-up")["QueueUrl"]
     request = f"GET {url.removeprefix(server.url)}?Action=ReceiveMessage&WaitTimeSeconds=20"
-    with server.connect(f"{request} HTTP/1.1\r\nHost: h\r\n\r\n".encode()):
+    with server.connect(f"{request} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()):
         wait_until(lambda: server.waiting() == 1, 20, "the receive to wait")
     wait_until(lambda: server.waiting() == 0, 20, "the server to notice")
     client.send_message(QueueUrl=url, MessageBody="x")
@@ -121,13 +121,22 @@ def test_the_older_protocol_by_hand(server: Serving) -> None:
     caught.value.close()
 
 
-def test_queue_urls_begin_with_the_host_that_was_asked(server: Serving) -> None:
-    request = b"GET /?Action=CreateQueue&QueueName=host HTTP/1.1\r\nHost: sqs.test:1\r\n\r\n"
-    with server.connect(request) as connection:
-        assert b"<QueueUrl>http://sqs.test:1/000000000000/host<" in read_answer(connection)
-    request = request.replace(b"sqs.test:1", b"<no host>")
-    with server.connect(request) as connection:
-        assert b"no host" not in read_answer(connection)
+@pytest.mark.parametrize(
+    ("headers", "origin"),
+    [
+        ("Host: sqs.test:1", "http://sqs.test:1"),
+        ("Host: sqs.test\r\nX-Forwarded-Proto: https", "https://sqs.test"),
+        ("Host: sqs.test\r\nX-Forwarded-Proto: HTTPS, http", "https://sqs.test"),
+        ("Host: sqs.test\r\nX-Forwarded-Proto: javascript", "http://sqs.test"),
+        ("Host: sqs.test\r\nX-Forwarded-Host: evil.example", "http://sqs.test"),
+    ],
+)
+def test_queue_urls_begin_with_the_address_that_the_client_used(
+    server: Serving, headers: str, origin: str
+) -> None:
+    request = f"GET /?Action=CreateQueue&QueueName=host HTTP/1.1\r\n{headers}\r\n\r\n"
+    with server.connect(request.encode()) as connection:
+        assert f"<QueueUrl>{origin}/000000000000/host<".encode() in read_answer(connection)
 
 
 def test_metrics(server: Serving) -> None:

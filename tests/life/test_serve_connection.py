@@ -50,8 +50,8 @@ def answer_of(running: Serving, data: bytes) -> bytes:
     "data",
     [
         b"GET /health HT",
-        b"POST / HTTP/1.1\r\nHost: h\r\nX-Half: a",
-        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Half: a",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
     ],
     ids=["request line", "header", "body"],
 )
@@ -76,7 +76,7 @@ def test_a_receive_may_wait_longer_than_a_request_may_come(hasty: Serving) -> No
     [
         (b"GARBAGE\r\n\r\n", 400),
         (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
-        (b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        (b"CONNECT h:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"GET /" + b"a" * 70_000, 431),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),
@@ -95,13 +95,15 @@ def test_what_is_no_request_is_answered_in_the_form_of_sqs(
 
 def test_too_large_a_body_is_refused_and_the_connection_goes_on(server: Serving) -> None:
     body = b"a" * (9 * 1024 * 1024)
-    headers = f"Host: h\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: {len(body)}"
+    headers = (
+        f"Host: localhost\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: {len(body)}"
+    )
     with server.connect(f"POST / HTTP/1.1\r\n{headers}\r\n\r\n".encode()) as connection:
         connection.sendall(body)
         refused = read_answer(connection)
         assert refused.startswith(b"HTTP/1.1 413 ")
         assert b'"__type": "com.amazonaws.sqs#RequestEntityTooLarge"' in refused
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n")
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
 
 
@@ -115,27 +117,29 @@ def test_the_largest_message_passes(server: Serving) -> None:
 
 
 def test_garbage_behind_a_request_does_not_take_its_answer(server: Serving) -> None:
-    answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: h\r\n\r\nGARBAGE\r\n\r\n")
+    answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGARBAGE\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b'{"status": "ok"}')
 
 
 def test_requests_in_one_piece_are_answered_in_their_order(server: Serving) -> None:
-    second = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-    answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n" + second)
+    second = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + second)
     assert re.findall(rb"HTTP/1.1 ([0-9]+)", answer) == [b"200", b"404"]
 
 
 def test_a_receive_that_waits_holds_up_what_its_own_client_asks_next(server: Serving) -> None:
     server.page("/", Action="CreateQueue", QueueName="in-line")
     query = "Action=ReceiveMessage&WaitTimeSeconds=1"
-    first = f"GET /000000000000/in-line?{query} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+    first = f"GET /000000000000/in-line?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     answer = answer_of(server, first + b"GET /health HTTP/1.0\r\n\r\n")
     assert re.findall(rb"<ReceiveMessageResult/>|ok", answer) == [b"<ReceiveMessageResult/>", b"ok"]
 
 
 def test_who_waits_for_a_word_before_the_body_gets_it(server: Serving) -> None:
-    head = b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 38\r\n\r\n"
+    head = (
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 38\r\n\r\n"
+    )
     with server.connect(head) as connection:
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"Action=ListQueues&Version=2012-11-05  ")
@@ -143,14 +147,16 @@ def test_who_waits_for_a_word_before_the_body_gets_it(server: Serving) -> None:
 
 
 def test_the_head_of_a_page_alone(server: Serving) -> None:
-    answer = answer_of(server, b"HEAD /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    answer = answer_of(
+        server, b"HEAD /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
     assert b"content-length: 16\r\n" in answer.lower()
     assert answer.endswith(b"\r\n\r\n")
 
 
 def test_who_does_not_read_its_answers_is_not_answered_for_ever(hasty: Serving) -> None:
     """The answers that nobody reads would fill the memory; and others go on meanwhile."""
-    figures = b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
+    figures = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with hasty.connect() as connection:
         connection.setblocking(False)
         sent = 0
@@ -163,7 +169,10 @@ def test_who_does_not_read_its_answers_is_not_answered_for_ever(hasty: Serving) 
 
 # -- who offers another protocol (RFC 9110, 7.8) is answered in this one ----------------------
 
-OFFER = b"Host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAE\r\n"
+OFFER = (
+    b"Host: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    b"Upgrade: h2c\r\nHTTP2-Settings: AAE\r\n"
+)
 LIST = b"Action=ListQueues&Version=2012-11-05"
 #: as Java's own client writes its first request
 OFFERED = b"POST / HTTP/1.1\r\n" + OFFER + b"Content-Length: %d\r\n\r\n" % len(LIST) + LIST

@@ -68,7 +68,7 @@ Mutation = Callable[[random.Random], bytes]
 
 
 def http(body: bytes, content_type: str, *headers: str) -> bytes:
-    lines = ["POST / HTTP/1.1", "Host: h", f"Content-Type: {content_type}", *headers]
+    lines = ["POST / HTTP/1.1", "Host: localhost", f"Content-Type: {content_type}", *headers]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 

@@ -25,6 +25,13 @@ class Calls(list[dict[str, Any]]):
         options["on_ready"](self)
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     monkeypatch.setattr(memory_sqs, "serve", made := Calls())
@@ -86,6 +93,17 @@ def test_print_env_prints_and_starts_nothing(sqsw: Sqsw, calls: Calls) -> None:
     assert calls == []
 
 
+def test_a_proxy_of_the_environment_is_passed_by(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:3128")
+    monkeypatch.setenv("NO_PROXY", "intranet.test")
+    hosts = "intranet.test,127.0.0.1"
+    assert sqsw("serve --print-env").out == f"{ENV}export NO_PROXY={hosts} no_proxy={hosts}\n"
+    monkeypatch.setenv("no_proxy", hosts)  # as the lines have set it
+    assert sqsw("serve --print-env").out == ENV
+
+
 def test_print_env_needs_a_port(sqsw: Sqsw) -> None:
     ran = sqsw("serve --print-env --port 0")
     assert ran.code == 2
@@ -107,6 +125,38 @@ def test_options_by_variables(sqsw: Sqsw, calls: Calls, monkeypatch: pytest.Monk
     monkeypatch.setenv("SQSW_SERVE_PORT", "1234")
     assert sqsw("serve").code == 0
     assert calls[0]["port"] == 1234
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "hosts"),
+    [
+        ("serve", "", ()),
+        ("serve --allow-host sqs --allow-host db:9324", "", ("sqs", "db:9324")),
+        ("serve", "sqs host.docker.internal", ("sqs", "host.docker.internal")),
+    ],
+)
+def test_hosts_to_allow(
+    sqsw: Sqsw,
+    calls: Calls,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    variable: str,
+    hosts: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("SQSW_SERVE_ALLOW_HOST", variable)
+    assert sqsw(words).code == 0
+    assert calls[0]["allow_hosts"] == hosts
+    assert calls[0]["allow_host_hint"] == "--allow-host {host}"
+
+
+def test_a_host_to_allow_that_is_an_address_of_a_page(sqsw: Sqsw) -> None:
+    ran = sqsw("serve --memory --port 0 --allow-host http://sqs:9324/")
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        "error: 'http://sqs:9324/' is not a host name",
+        "  why:  an allowed host is a name or an address, with or without a port",
+        "  next: leave out the scheme and the path: sqs.test, or sqs.test:9324",
+    ]
 
 
 def test_half_a_key_is_refused(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,8 @@ def test_an_arn_and_its_parts() -> None:
         ("http://localhost:9324/000000000000/q", ("000000000000", "q")),
         ("https://sqs.eu-west-1.amazonaws.com/000000000000/q/", ("000000000000", "q")),
         ("q", (None, "q")),
+        ("http://localhost:9324/queue/q", (None, "q")),
+        ("http://localhost:9324/queue/elasticmq/000000000000/q", ("000000000000", "q")),
         ("http://localhost:9324/q", None),
         ("http://localhost", None),
         ("http://[", None),

@@ -15,6 +15,7 @@ from sqsw.local.engine import LocalEngine
 from sqsw.local.errors import FileFull, FileLocked
 from sqsw.local.http_app import HttpApp
 from sqsw.local.metrics import Metrics
+from sqsw.web.request_guard import RequestGuard
 from tests.unit.local.manual import Calls
 
 
@@ -68,7 +69,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 @pytest.fixture
 def app(sqs: Calls) -> HttpApp:
-    return HttpApp(sqs.engine, "h:1", "local")
+    return HttpApp(sqs.engine, "h:1", "local", RequestGuard("127.0.0.1", ["h"]))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Signature V4, against botocore's own signer."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,7 +51,9 @@ def presigned(expires: int = 60, url: str = URL) -> Signed:
 
 
 def check(request: Signed, *, later: float = 0) -> None:
-    SignatureCheck("AKID", "secret", lambda: time.time() + later).check(request)
+    signatures = SignatureCheck("AKID", "secret", lambda: time.time() + later)
+    claim = signatures.read_claim(request._replace(body=b""))
+    signatures.check(request, claim)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,25 @@ def test_a_signature_for_another_service_or_without_the_host() -> None:
     without = request.headers["authorization"].replace(";host;", ";")
     with pytest.raises(errors.IncompleteSignature, match="host"):
         check(request._replace(headers={**request.headers, "authorization": without}))
+
+
+@pytest.mark.parametrize(
+    "header", ["x-amz-target", "x-amz-date", "x-amz-meta", "x-amz-security-token"]
+)
+@pytest.mark.parametrize("make", [signed, presigned], ids=["header", "presigned"])
+def test_every_amz_header_must_be_signed(header: str, make: Callable[[], Signed]) -> None:
+    request = make()
+    headers = {**request.headers, header: request.headers.get(header, "added on the way")}
+    names = headers.get("authorization", "").replace(f";{header}", "").replace(f"{header};", "")
+    headers = {**headers, "authorization": names} if names else headers
+    with pytest.raises(errors.IncompleteSignature, match=f"'{header}' must be a 'SignedHeader'"):
+        check(request._replace(headers=headers))
+
+
+@pytest.mark.parametrize("header", ["x-amzn-trace-id", "user-agent", "x-forwarded-for"])
+def test_headers_that_are_added_on_the_way_need_no_signature(header: str) -> None:
+    request = signed()
+    check(request._replace(headers={**request.headers, header: "added on the way"}))
 
 
 def test_a_date_that_is_not_that_of_the_key() -> None:

@@ -1,11 +1,13 @@
 """Queues over HTTP on a thread of this process."""
 
 import threading
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
 
+from sqsw.core.errors import SQSError
 from sqsw.memory_sqs import MemorySession
 from sqsw.memory_sqs.endpoint import Endpoint
 from tests.backends import wait_until
@@ -25,6 +27,31 @@ def test_an_endpoint_goes_elsewhere_where_its_port_is_taken() -> None:
     assert "sqsw_waiting_polls 0" in page(second.url)
     first.close()
     second.close()
+
+
+def test_an_endpoint_refuses_web_pages() -> None:
+    endpoint = Endpoint()
+    for headers in ({"Host": "rebound.evil.example"}, {"Origin": "http://evil.example"}):
+        with pytest.raises(HTTPError) as caught:
+            urlopen(Request(f"{endpoint.url}/metrics", headers=headers), timeout=30)
+        assert caught.value.code == 403
+        caught.value.close()
+    endpoint.close()
+
+
+def test_an_endpoint_that_does_not_end_is_an_error_and_not_a_hang(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sqsw.memory_sqs.endpoint._END_SECONDS", 0.2)
+    endpoint = Endpoint()
+    server = endpoint._server
+    monkeypatch.setattr(server, "stop", lambda: None)
+    with pytest.raises(SQSError, match="did not end within"):
+        endpoint.close()
+    monkeypatch.undo()
+    server.stop()
+    endpoint._thread.join(20)
+    assert not endpoint._thread.is_alive()
 
 
 def test_an_endpoint_that_shows_something_else_ends_the_receives_that_wait(
