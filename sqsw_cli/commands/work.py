@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.safe_logger import log_event
 from sqsw.core.settings import WorkerSettings
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_app
@@ -222,8 +223,8 @@ def _conclude(invocation: Invocation, report: "WorkerReport", seconds: float) ->
         values = {"command": "work", "seconds_s": round(seconds, 3), **values_of(report)}
         invocation.printer.json("summary", values)
     elif logs_as_json(invocation, daemon=True):
-        extra = {"seconds_s": round(seconds, 3), **values_of(report)}
-        logging.getLogger("sqsw.worker").info("summary", extra=extra)
+        values = {"seconds_s": round(seconds, 3), **values_of(report)}
+        log_event(logging.getLogger("sqsw.worker"), logging.INFO, "summary", **values)
     else:
         invocation.printer.note(summary_of(report, seconds))
 
