@@ -8,6 +8,7 @@ Elsewhere, for example in ``process_batch``, there are no threads: calls are mad
 """
 
 import atexit
+import logging
 import os
 import threading
 import time
@@ -346,7 +347,18 @@ def _end() -> None:
     for delivery in list(_deliveries):
         # What is logged even later is written at once, or lost if that would hang.
         delivery._hangs = not delivery.flush()
+        if delivery._hangs:
+            _shut_down_logging()
     _Mode.has_ended = True
+
+
+def _shut_down_logging() -> None:
+    """Shut down logging within bounds: it waits for the lock of a handler that hangs."""
+    atexit.unregister(logging.shutdown)
+    thread = threading.Thread(target=logging.shutdown, daemon=True)
+    with suppress(RuntimeError):  # from Python 3.12 on no thread can be started here
+        thread.start()
+        thread.join(_HANG_SECONDS)
 
 
 def _after_fork() -> None:
