@@ -120,4 +120,4 @@ def _delivery_to(listener: Listener) -> Delivery:
 def _name_of(listener: Listener) -> str:
     """The function or the class, as one would import it."""
     named: Any = listener if hasattr(listener, "__qualname__") else type(listener)
-    return f"{named.__module__}.{named.__qualname__}"[:_NAME_LENGTH]
+    return f"{named.__module__}.{named.__qualname__}"[-_NAME_LENGTH:]
