@@ -83,7 +83,11 @@ def test_while_a_worker_runs_each_listener_has_a_thread_of_its_own() -> None:
     goes_on = threading.Event()
     heard: list[tuple[Event, int | None]] = []
     quick: list[int] = []
-    bus.subscribe(lambda _: None if goes_on.wait(60) else None)
+
+    def hang(event: Event) -> None:
+        goes_on.wait(60)
+
+    bus.subscribe(hang)
     bus.subscribe(lambda event: heard.append((event, variable.get())))
     bus.subscribe(lambda _: quick.append(threading.get_ident()), quick=True)
     variable: ContextVar[int] = ContextVar("variable")
