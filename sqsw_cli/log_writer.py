@@ -1,6 +1,7 @@
 """Lines on stderr of a daemon: written by one thread, so that a full pipe holds up nothing else."""
 
 import logging
+import select
 import sys
 import traceback
 from typing import Any, TextIO
@@ -9,27 +10,29 @@ from sqsw.core.delivery import is_handing_over
 from sqsw.core.safe_logger import LOG
 from sqsw.core.standard_error import write_text
 
-#: characters of one write
-_WRITE_LENGTH = 1 << 16
+#: Bytes of one write. A pipe takes so many as a whole, so lines of several processes do not mix.
+#: Source: POSIX, write(): PIPE_BUF, which is 4096 on Linux and at least 512
+_WRITE_BYTES = getattr(select, "PIPE_BUF", 512)
 
 
 class _Lines:
-    """What the thread of the log has to write: one write for what there is, not for each line."""
+    """What the thread of the log has to write: one write for several lines."""
 
     def __init__(self) -> None:
         self._stream: TextIO | None = None
         self._texts: list[str] = []
-        self._length = 0
+        self._size = 0
 
     def add(self, stream: TextIO | None, text: str) -> None:
-        if stream is not self._stream or self._length >= _WRITE_LENGTH:
+        size = len(text) if text.isascii() else len(text.encode(errors="backslashreplace"))
+        if stream is not self._stream or self._size + size > _WRITE_BYTES:
             self.write()
         self._stream = stream
         self._texts.append(text)
-        self._length += len(text)
+        self._size += size
 
     def write(self) -> None:
-        texts, self._texts, self._length = self._texts, [], 0
+        texts, self._texts, self._size = self._texts, [], 0
         if texts:
             write_text(self._stream, "".join(texts))
 

@@ -1,5 +1,6 @@
 """A log or a listener that hangs stops neither jobs, deletes, the drain nor the second signal."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -115,14 +118,16 @@ def env(tmp_path: Path) -> SQSEnv:
 def start(tmp_path: Path, full_pipe: int) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_one(command: list[str], cause: str, *more: str) -> "subprocess.Popen[bytes]":
+    def start_one(
+        command: list[str], cause: str, *more: str, **streams: int
+    ) -> "subprocess.Popen[bytes]":
         variables = {"SQSW_LOCAL": "sqs.db", "CAUSE": cause, "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(
             [*command, *more],
             cwd=tmp_path,
             env={**os.environ, **variables},
-            stderr=full_pipe if cause == "stderr" else subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stderr=streams.get("stderr", full_pipe if cause == "stderr" else subprocess.DEVNULL),
+            stdout=streams.get("stdout", subprocess.DEVNULL),
         )
         started.append(process)
         return process
@@ -198,3 +203,72 @@ def test_forked_workers_go_on(env: SQSEnv, tmp_path: Path, start: Start, cause: 
     wait_until(lambda: noted(tmp_path) >= names)
     process.send_signal(signal.SIGTERM)
     process.wait(30)
+
+
+TALK = """
+import logging, multiprocessing, os
+from pathlib import Path
+from sqsw.sqs_env import SQSEnv
+
+env = SQSEnv()
+
+@env.processor("jobs", "talk")
+def talk(number):
+    for line in range(500):
+        logging.getLogger("app").info("line %d", line)
+    logging.getLogger("app").error("error of %d", number)
+    Path(f"talked-{number}").touch()
+
+@env.processor("jobs", "fork")
+def fork():
+    child = os.fork()
+    if child == 0:
+        logging.getLogger("app").info("in a fork")
+        os._exit(0)
+    os.waitpid(child, 0)
+    process = multiprocessing.get_context("fork").Process(
+        target=logging.getLogger("app").info, args=("in another process",)
+    )
+    process.start()
+    process.join()
+    Path("forked").touch()
+"""
+
+
+def test_errors_are_kept_and_lost_lines_are_counted(
+    env: SQSEnv, tmp_path: Path, start: Start
+) -> None:
+    (tmp_path / "app.py").write_text(TALK)
+    for number in range(20):
+        env.add_job("jobs", "talk", number=number)
+    reader, writer = os.pipe()
+    command = [*COMMAND, "--log-format", "json"]
+    process = start(command, "", stderr=writer)
+    os.close(writer)
+    wait_until(lambda: len(list(tmp_path.glob("talked-*"))) == 20)
+    env.add_job("jobs", "fork")
+    lines: list[dict[str, Any]] = []
+    with os.fdopen(reader) as log:
+        reading = Thread(target=lambda: lines.extend(json.loads(line) for line in log))
+        reading.start()
+        wait_until((tmp_path / "forked").exists)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        reading.join(30)
+    events = [line["event"] for line in lines]
+    assert {f"error of {number}" for number in range(20)} <= set(events)
+    said = events.count("in a fork"), events.count("in another process")
+    assert said == (1, 1)
+    (dropped,) = [line["dropped"] for line in lines if line["event"] == "lines_dropped"]
+    lost = 20 * 500 - sum(event.startswith("line ") for event in events)
+    assert lost <= dropped <= lost + 20  # and lines about the jobs
+    assert events[-2:] == ["worker_stopped", "summary"]
+
+
+def test_a_summary_that_nobody_reads_ends_all_the_same(
+    env: SQSEnv, tmp_path: Path, start: Start, full_pipe: int
+) -> None:
+    env.add_job("jobs", "note", name="a")
+    process = start([*COMMAND, "--json", "--until-idle", "1"], "", stdout=full_pipe)
+    assert process.wait(60) == 1
+    assert noted(tmp_path) == {"a"}
