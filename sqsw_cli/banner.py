@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.events import QueueWarning, WorkerStarted
+from sqsw.core.safe_logger import log_event
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration, without_password
 from sqsw.observe.logs import LogListener
@@ -26,7 +27,7 @@ logger = logging.getLogger("sqsw.worker")
 _VERY_NEAR = 0.8
 
 
-class WorkerLog(LogListener):
+class WorkerLog(LogListener, quick=True):
     """Log lines of a worker; the one at its start has what the banner shows a person.
 
     Parameters
@@ -40,10 +41,10 @@ class WorkerLog(LogListener):
         self._facts = facts
 
     def worker_started(self, event: WorkerStarted) -> None:
-        logger.info("worker_started", extra=dict(self._facts))
+        log_event(logger, logging.INFO, "worker_started", **self._facts)
 
 
-class BannerLog(LogListener):
+class BannerLog(LogListener, quick=True):
     """Log lines below a banner, which has said how the worker started."""
 
     def __init__(self, printer: Printer) -> None:
@@ -74,7 +75,7 @@ def announce(
             invocation.printer.note(without_password(line))  # --queue may be a URL
         logs = BannerLog(invocation.printer)
     else:
-        logger.info("worker_starting", extra={"apps": list(apps), "worker": worker_name()})
+        log_event(logger, logging.INFO, "worker_starting", apps=list(apps), worker=worker_name())
         logs = WorkerLog(_facts(env, apps, shares, settings))
     for warning in _unused_sections(invocation, env, shares):
         logs.queue_warning(warning)

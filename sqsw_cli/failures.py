@@ -11,7 +11,7 @@ import click
 from sqsw.core.errors import SQSError
 from sqsw.core.wording import described, without_password
 from sqsw_cli.exits import Exit, exit_code_of
-from sqsw_cli.terminal import columns_of, safe, wrapped
+from sqsw_cli.terminal import columns_of, echo_on_stderr, safe, wrapped
 
 #: a disk that is full, a quota, a terminal that was closed
 _TAKES_NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
@@ -160,7 +160,7 @@ def show(failure: Failure, *, as_json: bool, color: bool) -> None:
             "why": failure.why,
             "next": failure.next,
         }
-        click.echo(json_text(values), err=True)
+        echo_on_stderr(json_text(values))
     else:
         text = block("error", failure.message, failure.why, failure.next, color=color)
-        click.echo(text, err=True, color=color)
+        echo_on_stderr(text, color=color)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqsw_cli.terminal import wants_color
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from sqsw_cli.config import Config
     from sqsw_cli.ending import EndBySignal
     from sqsw_cli.output import Printer
@@ -36,6 +38,7 @@ class Invocation:
     config: "Config | None" = None
     config_path: str | None = None
     ending: "EndBySignal | None" = None
+    until_end: "ExitStack | None" = None
 
     # Written out: to make a dataclass takes a thirtieth of all that --help takes.
     def __init__(self, args: Sequence[str] = (), **options: Any) -> None:
@@ -45,7 +48,8 @@ class Invocation:
 
     def without_printer(self) -> "Invocation":
         """The same options, for another process."""
-        options = {name: value for name, value in vars(self).items() if name != "printer"}
+        left_out = ("printer", "until_end")
+        options = {name: value for name, value in vars(self).items() if name not in left_out}
         return Invocation(**options)
 
     def remember(self, name: str, value: Any, *, given: bool) -> None:

@@ -64,7 +64,13 @@ def configure_logs(
     runs_apps :
         Whether code of others runs in this process, which may log by structlog itself.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler
+    if daemon:
+        from sqsw_cli.log_writer import LogWriter
+
+        handler = LogWriter(sys.stderr)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_MadeAtFirstUse(lambda: _formatter(invocation, daemon=daemon)))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, NoReturn, TextIO
 
 import click
@@ -20,6 +20,7 @@ from sqsw_cli.exits import Exit
 from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show, writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.lazy import LazyGroup, Row
+from sqsw_cli.terminal import echo_on_stderr
 
 COMMANDS = {
     "work": Row("sqsw_cli.commands.work:work", "Run jobs until stopped"),
@@ -59,8 +60,8 @@ ALIASES = {
     **{word: f"--{word}" for word in ("help", "version")},
 }
 
-#: what they do at a signal is a part of their work
-_MIND_SIGNALS = ("work", "serve")
+#: Signals are a part of their work, and a log that hangs must not stop it.
+_DAEMONS = ("work", "serve")
 
 EXAMPLES = """
 sqsw create-queue --local --dlq emails_dead
@@ -84,30 +85,32 @@ class Root(LazyGroup):
         if "_SQSW_COMPLETE" in os.environ:
             import sqsw_cli.completing.shells  # noqa: F401  # click finds the shells by their names
         invocation = Invocation(args=words)
-        try:
-            result = super().main(
-                words,
-                prog_name="sqsw",
-                complete_var=complete_var,
-                standalone_mode=False,
-                obj=invocation,
-                **extra,
-            )
-            code = result if isinstance(result, int) else Exit.OK
-            if sys.stdout is not None:  # closed from the start
-                with writing():
-                    sys.stdout.flush()
-        except (ConsumerGone, BrokenPipeError):
-            code = Exit.OK
-            _forget(sys.stdout)
-        except (click.Abort, KeyboardInterrupt):
-            code = Exit.INTERRUPTED
-        except Exception as error:  # noqa: BLE001  # whatever it is, a person is told in words
-            code = _failed(error, invocation)
-        if invocation.ending is not None:
-            code = invocation.ending.exit_code or code
-        if code == Exit.HUNG_UP:
-            _forget_what_is_gone()
+        with ExitStack() as until_end:
+            invocation.until_end = until_end
+            try:
+                result = super().main(
+                    words,
+                    prog_name="sqsw",
+                    complete_var=complete_var,
+                    standalone_mode=False,
+                    obj=invocation,
+                    **extra,
+                )
+                code = result if isinstance(result, int) else Exit.OK
+                if sys.stdout is not None:  # closed from the start
+                    with writing():
+                        sys.stdout.flush()
+            except (ConsumerGone, BrokenPipeError):
+                code = Exit.OK
+                _forget(sys.stdout)
+            except (click.Abort, KeyboardInterrupt):
+                code = Exit.INTERRUPTED
+            except Exception as error:  # noqa: BLE001  # whatever it is, a person is told in words
+                code = _failed(error, invocation)
+            if invocation.ending is not None:
+                code = invocation.ending.exit_code or code
+            if code == Exit.HUNG_UP:
+                _forget_what_is_gone()
         sys.exit(int(code))
 
 
@@ -127,7 +130,7 @@ def _failed(error: Exception, invocation: Invocation) -> int:
         import traceback
 
         text = "".join(traceback.format_exception(error))
-        click.echo(without_password(text), err=True, nl=False)
+        echo_on_stderr(without_password(text).rstrip("\n"))
     show(failure, as_json=invocation.as_json, color=invocation.color_on_stderr)
     return failure.exit_code
 
@@ -165,10 +168,17 @@ def cli(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         with writing():
             click.echo(ctx.get_help())
-    elif ctx.invoked_subcommand not in _MIND_SIGNALS:
+        return
+    invocation = ctx.ensure_object(Invocation)
+    if ctx.invoked_subcommand in _DAEMONS:
+        from sqsw.core.delivery import handing_over
+
+        if invocation.until_end is not None:
+            invocation.until_end.enter_context(handing_over())
+    else:
         from sqsw_cli.ending import EndBySignal  # the list of commands has no use for it
 
-        ctx.ensure_object(Invocation).ending = ctx.with_resource(EndBySignal())
+        invocation.ending = ctx.with_resource(EndBySignal())
 
 
 def run() -> NoReturn:

@@ -15,7 +15,7 @@ from sqsw_cli.columns import LINES
 from sqsw_cli.failures import CannotWrite, ConsumerGone, block
 from sqsw_cli.progress import Bar
 from sqsw_cli.records import json_line, record
-from sqsw_cli.terminal import columns_of, is_terminal, safe, wants_color, wrapped
+from sqsw_cli.terminal import columns_of, echo_on_stderr, is_terminal, safe, wants_color, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -149,7 +149,7 @@ class Printer:
             # Below the beginning of what follows a title, as in the banner of a worker.
             title = re.match(r" +\S+ {2,}", text)
             hanging = 0 if title is None else len(title[0])
-            click.echo(wrapped(safe(text), columns_of(sys.stderr), hanging), err=True)
+            echo_on_stderr(wrapped(safe(text), columns_of(sys.stderr), hanging))
 
     def next(self, command: str) -> None:
         """The command that comes next, most likely; only on a terminal."""
@@ -160,7 +160,7 @@ class Printer:
     def warn(self, message: str, why: str | None = None, next: str | None = None) -> None:
         """A warning, in the form of an error."""
         color = not self.as_json and wants_color(sys.stderr, self._color)
-        click.echo(block("warning", message, why, next, color=color), err=True, color=color)
+        echo_on_stderr(block("warning", message, why, next, color=color), color=color)
 
     def advise(self, message: str, why: str | None = None, next: str | None = None) -> None:
         """A warning of something that may well be meant: ``--quiet`` leaves it out."""

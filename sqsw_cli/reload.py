@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
 
 
-class ReloadLog(BannerLog):
+class ReloadLog(BannerLog, quick=True):
     """What a person at a terminal is told: which file has changed, and what is wrong with it."""
 
     def __init__(self, invocation: Invocation, env: "SQSEnv | None") -> None:

@@ -95,6 +95,15 @@ def wants_color(stream: TextIO | None, choice: str = "auto") -> bool:
     return is_terminal(stream)
 
 
+def echo_on_stderr(text: str, *, color: bool | None = None) -> None:
+    """Write a note, a warning or an error: in a daemon in order with its log, which may hang."""
+    log_writer = sys.modules.get("sqsw_cli.log_writer")
+    if log_writer is None:
+        click.echo(text, err=True, color=color)
+    else:
+        log_writer.echo(text)
+
+
 def ask(question: str) -> str | None:
     """Ask a person, on the terminal and never on a pipe.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqsw.core.entry_points import entry_points_of
 from sqsw.core.errors import AppLoadError, TaskAlreadyRegistered
+from sqsw.core.safe_logger import log_event
 from sqsw.core.wording import described
 from sqsw.sqs_env import SQSEnv
 
@@ -31,9 +32,13 @@ class PluginFailure:
 
 def log_plugin_failure(failure: PluginFailure) -> None:
     """Log a plugin that could not be loaded."""
-    logger.warning(
+    log_event(
+        logger,
+        logging.WARNING,
         "plugin_failed",
-        extra={"plugin": failure.name, "origin": failure.origin, "reason": failure.reason},
+        plugin=failure.name,
+        origin=failure.origin,
+        reason=failure.reason,
     )
 
 

@@ -130,7 +130,7 @@ def run_queues(
     ]
     policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
     tally = Tally()
-    env.events.subscribe(tally, RequestSent)
+    env.events.subscribe(tally, RequestSent, quick=True)
     report = work_queues(
         queues,
         settings=settings,

@@ -11,6 +11,7 @@ from typing import Any
 from sqsw.app.opening import open_env
 from sqsw.app.running import queues_to_work, run_queues, subscribe
 from sqsw.core.contracts import ShutdownPolicy
+from sqsw.core.delivery import handing_over
 from sqsw.core.errors import SettingsError
 from sqsw.core.events import (
     ChildExited,
@@ -113,10 +114,11 @@ def run_supervised(
     )
     if policy is not None:
         PolicyListener(policy, supervisor.stop).subscribe_to(events)
-    events.subscribe(_Once(logs or LogListener(), order.reload), *_Once.KINDS)
+    events.subscribe(_Once(logs or LogListener(), order.reload), *_Once.KINDS, quick=True)
     for listener in listeners:
         subscribe(listener, events)
-    done = supervisor.run()
+    with handing_over():
+        done = supervisor.run()
     return tally.report(done.stopped_by, forced=done.forced)
 
 
@@ -124,6 +126,13 @@ def work_in_child(
     order: WorkOrder, tell: Callable[[Event], None], tickets: Connection | None = None
 ) -> Ending:
     """What a worker process runs; with tickets, no more jobs than it is given."""
+    with handing_over():  # what the app logs while it is loaded must not hang either
+        return _work_in_child(order, tell, tickets)
+
+
+def _work_in_child(
+    order: WorkOrder, tell: Callable[[Event], None], tickets: Connection | None
+) -> Ending:
     teller = SourceTeller(tell) if order.reload else None
     try:
         env = order.open_env()
@@ -132,8 +141,8 @@ def work_in_child(
             teller()
     refuse_memory(env)
     if teller is not None:
-        env.events.subscribe(teller, Pulse)
-    env.events.subscribe(tell)
+        env.events.subscribe(teller, Pulse, quick=True)
+    env.events.subscribe(tell, quick=True)
     if not env.events.has_listener(LogListener):
         _ChildLog().subscribe_to(env.events)
     report = run_queues(
@@ -219,7 +228,7 @@ def refuse_memory(env: SQSEnv) -> None:
         )
 
 
-class _ChildLog(LogListener):
+class _ChildLog(LogListener, quick=True):
     """The log of a child: what is wrong with a queue is said once, by the supervisor."""
 
     def queue_warning(self, event: QueueWarning) -> None:

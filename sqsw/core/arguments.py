@@ -1,14 +1,14 @@
 """Bind the arguments of a call when it is sent, fit them to the function when it is run."""
 
 import inspect
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import nearest
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 

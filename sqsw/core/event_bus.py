@@ -1,18 +1,19 @@
-"""The bus that tells what happened to whoever listens.
+"""The event bus: passes each event to the listeners of its kind.
 
-The working code says what happened, once; whether that becomes a log line, a number or a moving
-bar is decided by the listeners. A listener that raises is logged once and stops nothing. Events of
-a worker are in :mod:`sqsw.core.events`: whoever only sends has no use for them.
+The code that does the work publishes an event once. Listeners turn it into a log line, a number or
+a moving bar. A listener that raises or hangs stops nothing. The events of a worker are in
+:mod:`sqsw.core.events`, which a program that only sends does not need.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sqsw.core.delivery import Delivery, is_handing_over
 from sqsw.core.process_lock import ProcessLock
+from sqsw.core.safe_logger import SafeLogger
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,49 +30,94 @@ class RequestSent(Event):
 
 Listener = Callable[[Any], None]
 
+#: characters of the name of a listener in a log line
+_NAME_LENGTH = 100
+
 
 class EventBus:
-    """Hands each event to the listeners of its kind, in the thread that publishes it."""
+    """Passes each event to the listeners of its kind, in the order of publication.
+
+    While a worker runs, each listener has a thread of its own (see :mod:`sqsw.core.delivery`), so a
+    listener that hangs holds up nothing else. Otherwise, and always for a listener that subscribed
+    as ``quick``, the call is made in the thread that publishes.
+    """
 
     def __init__(self) -> None:
         self._lock = ProcessLock()
-        self._listeners: list[tuple[Listener, tuple[type[Event], ...]]] = []
-        self._listening: dict[type[Event], list[Listener]] = {}
-        self._broken: set[int] = set()
+        self._listeners: list[tuple[Listener, tuple[type[Event], ...], Delivery | None]] = []
+        self._listening: dict[type[Event], list[tuple[Listener, Delivery | None]]] = {}
+        self._failed: set[tuple[int, type[Event]]] = set()
 
-    def subscribe(self, listener: Listener, *kinds: type[Event]) -> None:
-        """Call ``listener(event)`` for each event of these kinds; of all if none is named."""
+    def subscribe(self, listener: Listener, *kinds: type[Event], quick: bool = False) -> None:
+        """Call ``listener(event)`` for each event of these kinds, or for all events without kinds.
+
+        Parameters
+        ----------
+        quick :
+            Whether the listener never waits for anything: it is then called in the thread that
+            publishes, which holds a job.
+        """
+        delivery = None if quick else _delivery_to(listener)
         with self._lock.here:
-            self._listeners = [*self._listeners, (listener, kinds or (Event,))]
+            self._listeners = [*self._listeners, (listener, kinds or (Event,), delivery)]
             self._listening = {}
 
     def has_listener(self, kind: type) -> bool:
         """Whether a listener of this class has subscribed."""
-        return any(isinstance(listener, kind) for listener, _ in self._listeners)
+        return any(isinstance(listener, kind) for listener, _, _ in self._listeners)
 
     def wants(self, kind: type[Event]) -> bool:
-        """Whether anybody listens to this kind: else there is no need to make the event."""
+        """Whether there is a listener for this kind: if not, the event need not be made."""
         return bool(self._listening_to(kind))
 
     def publish(self, event: Event) -> None:
-        """Tell all who listen for this kind of event."""
-        for listener in self._listening_to(type(event)):
-            try:
-                listener(event)
-            except KeyboardInterrupt:
-                raise  # from the keyboard, and meant for who called
-            except BaseException:  # a listener is not ours, and must not stop a job or a role
-                if id(listener) not in self._broken:
-                    self._broken.add(id(listener))
-                    logger.exception("a listener failed; its next failures are not logged")
+        """Pass an event to the listeners of its kind."""
+        for listener, delivery in self._listening_to(type(event)):
+            if delivery is None or not is_handing_over():
+                self._call(listener, event)
+            else:
+                body = getattr(getattr(event, "message", None), "body", "")
+                has_error = getattr(event, "error", None) is not None
+                delivery.put(self._call, listener, event, size=len(body), has_error=has_error)
 
-    def _listening_to(self, kind: type[Event]) -> list[Listener]:
+    def _call(self, listener: Listener, event: Event) -> None:
+        try:
+            listener(event)
+        except KeyboardInterrupt:
+            raise  # from the keyboard, and meant for the caller
+        except BaseException:  # a listener is not ours, and must not stop a job or a role
+            failure = (id(listener), type(event))
+            if failure not in self._failed:
+                self._failed.add(failure)
+                logger.exception(
+                    "the listener %s failed on %s; its next failures on such events are not logged",
+                    *(_name_of(listener), type(event).__name__),
+                )
+
+    def _listening_to(self, kind: type[Event]) -> list[tuple[Listener, Delivery | None]]:
         listening = self._listening.get(kind)
         if listening is None:
-            # Found once for each kind: most jobs tell things that nobody listens to.
+            # Found once for each kind: most events have no listener.
             with self._lock.here:
                 listening = [
-                    listener for listener, kinds in self._listeners if issubclass(kind, kinds)
+                    (listener, delivery)
+                    for listener, kinds, delivery in self._listeners
+                    if issubclass(kind, kinds)
                 ]
                 self._listening[kind] = listening
         return listening
+
+
+def _delivery_to(listener: Listener) -> Delivery:
+    name = _name_of(listener)
+
+    def log_dropped(count: int) -> None:
+        logger.warning("%d events did not reach the listener %s, which was stuck", count, name)
+
+    return Delivery(f"the listener {name}", on_dropped=log_dropped)
+
+
+def _name_of(listener: Listener) -> str:
+    """The function or the class, as one would import it."""
+    named: Any = listener if hasattr(listener, "__qualname__") else type(listener)
+    return f"{named.__module__}.{named.__qualname__}"[-_NAME_LENGTH:]

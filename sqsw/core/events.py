@@ -81,12 +81,14 @@ class Pulse(Event):
     ready :
         Whether it receives: it is neither quiet nor draining.
     problem :
-        What is wrong with its receives or its heartbeat; None: it is healthy.
+        What is wrong with its receives or its heartbeat; None if nothing is.
     busy :
         Messages whose jobs run now, and the seconds for which the oldest of them has been running,
         by queue name; a queue without any is not there.
     state :
         ``receiving``, ``quiet`` or ``draining``.
+    stuck :
+        What has been stuck for a minute: the log or a listener. None if nothing is.
     """
 
     pid: int
@@ -100,6 +102,7 @@ class Pulse(Event):
     problem: str | None
     busy: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     state: Receiving = "receiving"
+    stuck: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +145,18 @@ class MessageReceived(MessageEvent):
 
 @dataclass(frozen=True, slots=True)
 class JobEvent(MessageEvent):
-    """Something happened to the job of a message; the name is None on a raw queue."""
+    """Something happened to the job of a message.
+
+    Attributes
+    ----------
+    job_name :
+        The job name; None on a raw queue.
+    is_registered :
+        Whether the queue has a processor for the job. If not, the name is the sender's choice.
+    """
 
     job_name: str | None
+    is_registered: bool = field(default=True, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +195,15 @@ class JobFailed(JobEnded):
 
 @dataclass(frozen=True, slots=True)
 class JobRetry(JobEnded):
-    """The job asked for its retry; the attributes are those of ``JobFailed``."""
+    """The job asked for its retry; the attributes are those of ``JobFailed``.
+
+    ``backoff_policy`` is the ``repr`` of the policy that decided on ``hidden_seconds``; None if
+    that was the policy of the queue.
+    """
 
     hidden_seconds: float
     dead_letter_queue: str | None = None
+    backoff_policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ No exception leaves it: what is our fault is answered and logged.
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -30,7 +29,7 @@ from sqsw.local.errors import (
 )
 from sqsw.local.metrics import Metrics
 from sqsw.local.polling import Hangup, wait_for, without_waiting
-from sqsw.local.request_log import RequestLog
+from sqsw.local.request_log import RequestLog, log_error
 from sqsw.local.signature import SignatureCheck, Signed
 from sqsw.local.wire import Answer, Call, Request
 from sqsw.web.request_guard import RequestGuard, has_browser_headers, read_headers
@@ -60,8 +59,6 @@ _READS: Final = frozenset(
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Scope = Mapping[str, Any]
-
-logger = logging.getLogger("sqsw.serve")
 
 
 class ClientGone(Exception):
@@ -154,10 +151,10 @@ class HttpApp:
         except FileLocked:
             return operation, wire.failure(call, ServiceUnavailable())
         except FileError as error:
-            logger.error("file_error", extra={"operation": operation, "error": str(error)})
+            log_error("file_error", operation=operation, error=str(error))
             return operation, wire.failure(call, InternalFailure(f"The file failed: {error.why}."))
-        except Exception:
-            logger.exception("internal_failure", extra={"operation": operation})
+        except Exception as error:  # noqa: BLE001  # a defect of ours, which the log shows
+            log_error("internal_failure", error, operation=operation)
             return operation, wire.failure(call, InternalFailure())
         finally:
             self._release(held)
@@ -240,7 +237,7 @@ class HttpApp:
         try:
             text = await without_waiting(lambda: self.metrics.text(store))
         except Exception as error:  # noqa: BLE001  # whatever it is, that is what a health check asks
-            logger.error("health_failing", extra={"error": str(error)})
+            log_error("health_failing", error=str(error))
             # Who may ask need not know which files there are: those stand in the log.
             reason = "the log says what"
             if isinstance(error, FileError):

@@ -6,6 +6,8 @@ all else out of the processor's caches. The time of a line is that of its answer
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 #: seconds that a line may wait for others, and how many may wait
@@ -42,16 +44,14 @@ class RequestLog:
         level = logging.INFO if status < 500 else logging.WARNING
         if not logger.isEnabledFor(level):
             return
-        extra = {
+        values = {
             "operation": operation or None,
             "path": path,
             "status": status,
             "seconds": round(seconds, 4),
             "client": f"{client[0]}:{client[1]}" if client else None,
         }
-        self._waiting.append(
-            logger.makeRecord(logger.name, level, "", 0, "request", (), None, None, extra)
-        )
+        self._waiting.append(_record(level, "request", values))
         if level > logging.INFO or len(self._waiting) >= _MOST:
             self.write()
         elif self._timer is None:
@@ -64,4 +64,25 @@ class RequestLog:
             self._timer = None
         waiting, self._waiting = self._waiting, []
         for record in waiting:
-            logger.handle(record)
+            _handle(record)
+
+
+def log_error(event: str, raised: BaseException | None = None, /, **values: object) -> None:
+    """Log an event, with the traceback of what was raised."""
+    if logger.isEnabledFor(logging.ERROR):
+        _handle(_record(logging.ERROR, event, values, raised))
+
+
+def _record(
+    level: int, event: str, values: Mapping[str, object], error: BaseException | None = None
+) -> logging.LogRecord:
+    exc_info = None if error is None else (type(error), error, error.__traceback__)
+    record = logging.LogRecord(logger.name, level, __file__, 0, event, (), exc_info)
+    # Not by ``extra``, which raises if the record factory of the app has set such an attribute.
+    vars(record).update(values)
+    return record
+
+
+def _handle(record: logging.LogRecord) -> None:
+    with suppress(Exception):  # a filter or a handler of the app must not fail a request
+        logger.handle(record)

@@ -9,7 +9,6 @@ Either way the job fails with :class:`~sqsw.core.errors.JobTimeout`, even if it 
 interruption. One that has not ended ten seconds later makes its worker drain and end.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +18,12 @@ from typing import TYPE_CHECKING
 from sqsw.core.current_job import CurrentJob
 from sqsw.core.errors import JobTimeout
 from sqsw.core.job_host import call_limit, job_host
+from sqsw.core.safe_logger import SafeLogger
 
 if TYPE_CHECKING:
     import asyncio
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds that a job has to end after it was interrupted
 STUCK_SECONDS = 10.0

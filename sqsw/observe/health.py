@@ -1,6 +1,5 @@
 """Whether workers do what they are there for, by their signs of life; and a file that says so."""
 
-import logging
 import os
 import stat
 import threading
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Literal
 
 from sqsw.core.contracts import Clock
+from sqsw.core.delivery import stuck_delivery
 from sqsw.core.errors import SettingsError
 from sqsw.core.events import (
     ChildEnded,
@@ -24,8 +24,9 @@ from sqsw.core.events import (
     ReceiveError,
 )
 from sqsw.core.files import distrust, open_descriptor
+from sqsw.core.safe_logger import SafeLogger
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds that a process may be silent; the supervisor may kill it before or after that
 _SILENT_SECONDS = 60.0
@@ -37,7 +38,24 @@ _FRESH_SECONDS = 5.0
 _TOUCH_SECONDS = 5.0
 
 
-Reason = Literal["not_started", "ended", "silent", "quiet", "draining", "failing"]
+Reason = Literal["not_started", "ended", "silent", "quiet", "draining", "failing", "stuck"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unhealthy:
+    """What is wrong.
+
+    Attributes
+    ----------
+    reason :
+        ``not_started``, ``ended``, ``silent`` and ``failing`` as for :class:`NotReady`; ``stuck``:
+        the log or a listener has been stuck for a minute. Jobs run, but nothing says so.
+    text :
+        The same in words.
+    """
+
+    reason: Reason
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +94,8 @@ class Health:
 
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that matter."""
-        events.subscribe(self, Pulse, ChildExited, ChildEnded, ReceiveDone, ReceiveError)
+        kinds = (Pulse, ChildExited, ChildEnded, ReceiveDone, ReceiveError)
+        events.subscribe(self, *kinds, quick=True)
 
     def __call__(self, event: Event) -> None:
         """Take note of a sign of life, of an end, or of how a receive went."""
@@ -101,18 +120,25 @@ class Health:
         return {pid: pulse for pid, (at, pulse) in known.items() if now - at <= _FRESH_SECONDS}
 
     def problem(self) -> str | None:
-        """What is wrong; None: all are healthy."""
+        """What is wrong, in words; None if all are healthy."""
+        found = self.why_unhealthy()
+        return None if found is None else found.text
+
+    def why_unhealthy(self) -> Unhealthy | None:
+        """What is wrong; None if all are healthy."""
         now = self._clock()
         with self._lock:
             known = list(self._pulses.values())
         if not known and now - self._began_at > _SILENT_SECONDS:
-            return "no worker is running"
+            return Unhealthy("ended" if self._has_begun else "not_started", "no worker is running")
         for at, pulse in known:
             if now - at > _SILENT_SECONDS:
-                return f"no sign of life of process {pulse.pid} for {now - at:.0f} seconds"
+                text = f"no sign of life of process {pulse.pid} for {now - at:.0f} seconds"
+                return Unhealthy("silent", text)
             if pulse.problem is not None:
-                return pulse.problem
-        return None
+                return Unhealthy("failing", pulse.problem)
+        stuck = [stuck_delivery(), *(pulse.stuck for _, pulse in known)]
+        return next((Unhealthy("stuck", text) for text in stuck if text is not None), None)
 
     def why_not_ready(self) -> NotReady | None:
         """Why nobody receives; None: somebody does."""

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from sqsw.core.errors import Busy, SettingsError, SQSError
+from sqsw.core.safe_logger import log_event
 from sqsw.observe.health import Health
 from sqsw.observe.metrics import Metrics
 from sqsw.web.request_guard import RequestGuard, read_headers
@@ -94,7 +95,7 @@ class HealthServer:
 
     def __enter__(self) -> "HealthServer":
         self._thread.start()
-        logger.info("http_started", extra={"port": self.port})
+        log_event(logger, logging.INFO, "http_started", port=self.port)
         return self
 
     def __exit__(
@@ -109,8 +110,8 @@ class HealthServer:
     def _work(self) -> None:
         try:
             self._server.run(lambda: None)
-        except Exception:  # the jobs go on without it
-            logger.exception("http_failed")
+        except Exception as error:  # noqa: BLE001  # the jobs go on without it
+            log_event(logger, logging.ERROR, "http_failed", error)
 
     async def _answer(self, scope: Mapping[str, Any], receive: object, send: Send) -> None:
         refusal = self._guard.refusal(read_headers(scope["headers"]))
@@ -128,9 +129,9 @@ class HealthServer:
         if path == "/metrics":
             return 200, _TEXT, self._metrics.text()
         if path == "/health":
-            problem = self._health.problem()
+            problem = self._health.why_unhealthy()
             if problem is not None:
-                failing = {"error": problem}
+                failing = {"reason": problem.reason, "error": problem.text}
         elif path == "/ready":
             why = self._health.why_not_ready()
             if why is not None:

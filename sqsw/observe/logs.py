@@ -1,10 +1,11 @@
-"""Log lines from events: one method an event, the name of the event as the message.
+"""Log lines from events, one method for each kind.
 
-What belongs to it stands in ``extra``, under the same keys everywhere: ``queue``, ``job``, ``id``,
-``group``, ``attempt``, ``seconds_s`` and a few more. Bodies and arguments are never logged.
+The name of the event is the attribute ``event`` of the record. What belongs to it is in attributes,
+under the same keys everywhere: ``queue``, ``job``, ``id``, ``group``, ``attempt``, ``seconds_s``
+and a few more. The message has all of it as text. Bodies and arguments are never logged.
 
-Where an application has configured no logging at all, the standard library still shows warnings
-and errors on stderr.
+If an application configures no logging, the standard library still shows warnings and errors on
+stderr.
 """
 
 import logging
@@ -43,6 +44,7 @@ from sqsw.core.events import (
 )
 from sqsw.core.message import Message
 from sqsw.core.nesting import read_json
+from sqsw.core.safe_logger import log_event
 from sqsw.core.wording import text_of
 
 #: seconds between two lines about the same thing
@@ -64,6 +66,8 @@ def ensure_logged(events: EventBus) -> None:
 class LogListener:
     """Logs events with the standard library.
 
+    A subclass has a thread of its own in a worker, as other listeners have: its methods may wait.
+
     Parameters
     ----------
     logger :
@@ -71,6 +75,11 @@ class LogListener:
     clock :
         Seconds, of a clock that only goes forward.
     """
+
+    _is_quick = True
+
+    def __init_subclass__(cls, *, quick: bool = False) -> None:
+        cls._is_quick = quick
 
     def __init__(
         self, logger: logging.Logger | None = None, *, clock: Clock = time.monotonic
@@ -106,7 +115,7 @@ class LogListener:
 
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that become log lines, and to no others."""
-        events.subscribe(self, *self._methods)
+        events.subscribe(self, *self._methods, quick=self._is_quick)
 
     def __call__(self, event: Event) -> None:
         """Log an event, if it is one of those."""
@@ -126,10 +135,13 @@ class LogListener:
         self._job(logging.INFO, "job_done", event)
 
     def job_failed(self, event: JobFailed) -> None:
-        self._job(logging.ERROR, "job_failed", event, exc_info=event.error, **_what_next(event))
+        self._job(logging.ERROR, "job_failed", event, event.error, **_what_next(event))
 
     def job_retry(self, event: JobRetry) -> None:
-        self._job(logging.INFO, "job_retry", event, **_what_next(event))
+        values = _what_next(event)
+        if event.backoff_policy is not None:
+            values["backoff_policy"] = event.backoff_policy
+        self._job(logging.INFO, "job_retry", event, **values)
 
     def job_unknown(self, event: JobUnknown) -> None:
         """At most once a minute for each name: a queue can be full of them."""
@@ -265,41 +277,41 @@ class LogListener:
         level: int,
         name: str,
         event: JobEvent,
-        exc_info: BaseException | None = None,
-        **extra: object,
+        error: BaseException | None = None,
+        **values: object,
     ) -> None:
         if not self._logger.isEnabledFor(level):
             return  # most lines are of jobs that are done, and most workers log warnings only
         if isinstance(event, JobEnded):
-            extra["seconds_s"] = round(event.duration_seconds, 6)
-        if self._logger.isEnabledFor(level):
-            job_name = event.job_name and event.job_name[:_NAME_LENGTH]
-            extra.update(_context_of(event.message))
-            self._message(level, name, event.message, exc_info, job=job_name, **extra)
+            values["seconds_s"] = round(event.duration_seconds, 6)
+        job_name = event.job_name and event.job_name[:_NAME_LENGTH]
+        size, context = _context_of(event.message)
+        self._message(level, name, event.message, error, size, job=job_name, **values, **context)
 
     def _message(
         self,
         level: int,
         name: str,
         message: Message,
-        exc_info: BaseException | None = None,
-        **extra: object,
+        error: BaseException | None = None,
+        size: int = 0,
+        **values: object,
     ) -> None:
-        self._log(
+        log_event(
+            self._logger,
             level,
             name,
-            exc_info,
+            error,
+            size=size,
             queue=message.queue_name,
             id=message.message_id,
             group=message.group_id,
             attempt=message.receive_count,
-            **extra,
+            **values,
         )
 
-    def _log(
-        self, level: int, name: str, exc_info: BaseException | None = None, **extra: object
-    ) -> None:
-        self._logger.log(level, name, exc_info=exc_info, extra=extra)
+    def _log(self, level: int, name: str, **values: Any) -> None:
+        log_event(self._logger, level, name, **values)
 
 
 def _reason_of(error: BaseException) -> str:
@@ -315,12 +327,12 @@ def _what_next(event: JobFailed | JobRetry) -> dict[str, Any]:
     return found
 
 
-def _context_of(message: Message) -> dict[str, object]:
-    """The job context under its key, where there is one that needs no codec but JSON to be read."""
+def _context_of(message: Message) -> tuple[int, dict[str, object]]:
+    """The job context under its key, with the length of its text, if JSON alone can read it."""
     text = message.string_attribute("JobContext")
     if text in (None, "{}") or message.string_attribute("ContentType") != "json":
-        return {}
+        return 0, {}
     try:
-        return {"context": read_json(text or "")}
+        return len(text or ""), {"context": read_json(text or "")}
     except ValueError:  # the job has failed for it, and its line says so
-        return {}
+        return 0, {}

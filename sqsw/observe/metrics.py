@@ -12,6 +12,7 @@ from sqsw.core.events import (
     JobDone,
     JobDropped,
     JobEnded,
+    JobEvent,
     JobFailed,
     JobRetry,
     JobStarted,
@@ -99,18 +100,18 @@ class Metrics:
             ReceiveDone,
             ReceiveError,
             RequestSent,
+            quick=True,
         )
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
         if isinstance(event, JobEnded):
-            queue, job = event.message.queue_name, event.job_name or ""
+            queue, job = event.message.queue_name, _label(event)
             self._jobs.labels(queue, job, _OUTCOMES[type(event)]).inc()
             self._run.labels(queue, job).observe(event.duration_seconds)
         elif isinstance(event, JobStarted):
             self._started(event)
         elif isinstance(event, JobUnknown):
-            # Whoever may send chooses such a name: it must not become a series.
             self._jobs.labels(event.message.queue_name, "", "unknown").inc()
         elif isinstance(event, LeaseLost):
             self._leases.labels(event.message.queue_name).inc()
@@ -128,13 +129,18 @@ class Metrics:
         if sent.isdecimal() and message.receive_count == 1:
             # Clocks of two machines may differ.
             seconds = max(0.0, event.at - int(sent) / 1000)
-            self._wait.labels(message.queue_name, event.job_name or "").observe(seconds)
+            self._wait.labels(message.queue_name, _label(event)).observe(seconds)
 
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
         from prometheus_client import generate_latest
 
         return generate_latest(_WithoutCreated(self._registry))
+
+
+def _label(event: JobEvent) -> str:
+    """The job name if it is registered: series for all names that senders make up have no bound."""
+    return event.job_name or "" if event.is_registered else ""
 
 
 class _WithoutCreated:

@@ -1,6 +1,5 @@
 """One shutdown policy for the workers of many processes, fed by their events."""
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +21,10 @@ from sqsw.core.events import (
     ReceiveDone,
     WorkerStarted,
 )
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.worker_report import reason_of
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: empty receives of a queue, one after the other, until it counts as empty: the first one may have
 #: begun while a job still ran, and says nothing about what that job gave back
@@ -57,7 +57,7 @@ class PolicyListener:
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that matter."""
         kinds = (WorkerStarted, JobStarted, ReceiveDone, Pulse, ChildExited, ChildEnded)
-        events.subscribe(self, *_ENDS, *kinds)
+        events.subscribe(self, *_ENDS, *kinds, quick=True)
 
     def __call__(self, event: Event) -> None:
         """Take note of an event, and ask the policy."""

@@ -36,7 +36,7 @@ class Tally:
 
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that are counted."""
-        events.subscribe(self, *_KEYS, MessageReturned, WorkerStopped)
+        events.subscribe(self, *_KEYS, MessageReturned, WorkerStopped, quick=True)
 
     def __call__(self, event: Event) -> None:
         """Count an event."""

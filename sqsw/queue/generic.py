@@ -223,6 +223,10 @@ class GenericQueue(ABC):
     def job_name_of(self, message: Message) -> str | None:
         """The job name of a message; None where it has none."""
 
+    def has_job(self, job_name: str | None) -> bool:
+        """Whether a job name has a processor; a message without a name needs none."""
+        return job_name is None
+
     @abstractmethod
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and tell how it ended."""

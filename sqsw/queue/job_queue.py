@@ -306,6 +306,10 @@ class JobQueue(GenericQueue):
         """The job name of a message; None where it has none."""
         return job_name_of(message)
 
+    def has_job(self, job_name: str | None) -> bool:
+        """Whether a job name has a processor."""
+        return job_name in self.processors
+
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and tell how it ended."""
         found = self._find(message)

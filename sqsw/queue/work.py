@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
+from sqsw.core.delivery import handing_over
 from sqsw.core.errors import Busy, ConnectionFailed, SettingsError, UnexpectedAnswer
 from sqsw.core.events import Event, EventBus, Pulse, QueueWarning, ReceiveDone, ReceiveError
 from sqsw.core.job_host import Load
@@ -66,6 +67,10 @@ class WorkableQueue(Protocol):
         """The job name of a message."""
         ...
 
+    def has_job(self, job_name: str | None) -> bool:
+        """Whether a job name has a processor."""
+        ...
+
 
 def never(queue_name: str) -> ShutdownPolicy:
     """The shutdown policy of queues that are worked until a signal comes."""
@@ -101,6 +106,18 @@ def work_queues(
     SettingsError
         A share has what its queue cannot have.
     """
+    with handing_over():
+        return _work(queues, settings, events, shares, policy_of, load)
+
+
+def _work(
+    queues: Iterable[WorkableQueue],
+    settings: WorkerSettings,
+    events: EventBus,
+    shares: Iterable[QueueShare],
+    policy_of: Callable[[str], ShutdownPolicy],
+    load: Load | None,
+) -> WorkerReport:
     ensure_logged(events)
     by_name = {share.queue_name: share for share in shares}
     lanes = []
@@ -142,7 +159,7 @@ def work_apart(
     def work_one(queue: WorkableQueue, tell: Callable[[Event], None]) -> Ending:
         policy = policy_maker()
         # All that the supervisor needs: this process has the listeners.
-        events.subscribe(tell, Pulse, ReceiveDone)
+        events.subscribe(tell, Pulse, ReceiveDone, quick=True)
         return ending_of(
             work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
         )
@@ -151,15 +168,16 @@ def work_apart(
 
     ensure_logged(events)
     if fork and hasattr(os, "fork") and threading.active_count() == 1:
-        for queue in queues:
-            # A queue that is not there is said here, once, and not by children again and again.
-            _patiently(partial(getattr, queue.client, "url"), queue.name, events)
-        Supervisor(
-            work_one,
-            [(queue,) for queue in queues],
-            drain_seconds=settings.drain_seconds,
-            events=events,
-        ).run()
+        with handing_over():
+            for queue in queues:
+                # A missing queue is reported here, once, and not by children again and again.
+                _patiently(partial(getattr, queue.client, "url"), queue.name, events)
+            Supervisor(
+                work_one,
+                [(queue,) for queue in queues],
+                drain_seconds=settings.drain_seconds,
+                events=events,
+            ).run()
         return
     work_queues(queues, settings=settings, events=events, policy_of=lambda _: policy_maker())
 
@@ -249,6 +267,7 @@ def _lane(
         handle_async=queue.handle_async,
         kind_of=queue.kind_of,
         job_name_of=queue.job_name_of,
+        has_job=queue.has_job,
         backoff_policy=queue.backoff_policy,
         batch_size=queue.batching_policy.batch_size,
         # Policies of users know the number only.

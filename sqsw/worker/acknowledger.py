@@ -9,7 +9,6 @@ network, a poller sends ten deletes after each receive (``after_receive``) and o
 else; where they do, up to four senders, all alike. ``flush`` does it in the thread of its caller.
 """
 
-import logging
 import random
 import threading
 import time
@@ -20,12 +19,13 @@ from sqsw.core.contracts import Clock
 from sqsw.core.errors import QueueNotFound
 from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted, MessageReturned
 from sqsw.core.message import Message
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.ack_lines import Ack, AckLines
 from sqsw.worker.lane import Lane, is_final
 from sqsw.worker.pace import Pace, now
 from sqsw.worker.senders import Senders
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds before a failed call is repeated, at first and at most
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.2, 5.0

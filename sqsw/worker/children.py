@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from sqsw.core.contracts import Clock
+from sqsw.core.delivery import end_delivery_threads, flush_deliveries
 from sqsw.core.errors import SQSError
 from sqsw.core.events import Event, Pulse, WorkerFailed
 from sqsw.core.worker_report import Ending
@@ -21,6 +22,9 @@ from sqsw.worker.signals import VERBS, become_child
 from sqsw.worker.vital_signs import PULSE_SECONDS
 
 Method = Literal["fork", "spawn"]
+
+#: seconds that the streams and the log handlers of an app may take at the end
+_FLUSH_SECONDS = 1.0
 
 #: What a child runs: with its arguments, with what takes the events that it tells, and with the
 #: pipe of its tickets, where there are any.
@@ -95,6 +99,8 @@ class Child:
         # A signal between the fork and the first lines of the child would be taken by the handlers
         # of this process, in the child, where nobody reads what they leave.
         former = signal.pthread_sigmask(signal.SIG_BLOCK, VERBS)
+        if method == "fork":
+            end_delivery_threads()
         try:
             process.start()
         except BaseException:
@@ -209,12 +215,21 @@ def _child_main(
 
 
 def end_at_once(exit_code: int) -> None:
-    """End this process with what has been written, and with nothing else of it."""
+    """End this process now, with all that was written and logged, unless that hangs."""
+    flush_deliveries()
+    flushing = threading.Thread(target=_flush, daemon=True)
+    with suppress(RuntimeError):  # no more threads to be had
+        flushing.start()
+        flushing.join(_FLUSH_SECONDS)
+    os._exit(exit_code)
+
+
+def _flush() -> None:
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
+        # A job that hangs while it prints holds the lock of the stream.
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    os._exit(exit_code)
 
 
 def _end_with_parent(life: Connection) -> None:

@@ -10,7 +10,6 @@ Made, started and stopped by ``Worker``; it has no thread of its own. One lock g
 those of its parts; it is never held across a call to SQS, a listener or a job.
 """
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from sqsw.core.contracts import Clock
 from sqsw.core.events import EventBus, JobStarted, MessageReceived
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.executors.base import Executor
 from sqsw.worker.gathering import Gathering
 from sqsw.worker.lane import Call, Kind, Lane
@@ -29,7 +29,7 @@ from sqsw.worker.ready import ReadyMessages
 from sqsw.worker.returns import PutBack, Returns
 from sqsw.worker.verdict import Lose, Put, Verdict
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: The heartbeat: keep these alive from now on.
 Watch = Callable[[Lane, Sequence[Message]], None]
@@ -240,7 +240,8 @@ class Dispatcher:
     def _announce(self, call: Call) -> None:
         if self._events.wants(JobStarted):
             for message, job_name in zip(call.messages, call.job_names, strict=True):
-                self._events.publish(JobStarted(message, job_name))
+                is_registered = call.lane.has_job(job_name)
+                self._events.publish(JobStarted(message, job_name, is_registered=is_registered))
 
     # Duties 4 and 5: how it ended, and what that means for its group.
 

@@ -1,12 +1,12 @@
 """Cuts what receives bring into calls: of one message, or of a list that is gathered."""
 
-import logging
 from collections.abc import Iterable, Sequence
 
 from sqsw.core.message import Message
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.lane import Call, Kind, Lane
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: What the messages of one list share.
 _Key = tuple[Kind, str | None, str | None]

@@ -12,7 +12,6 @@ A job that keeps the interpreter in a C call stops these threads. A lease is loo
 stop that is shorter than half of it, less one beat and one call to SQS: 14 seconds of 30.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,9 +21,10 @@ from sqsw.core.contracts import Clock
 from sqsw.core.events import BeatLate, EventBus, ExtensionFailed, LeaseLost, VisibilityExtended
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.lane import Lane, is_final, within_limit
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 
 def beat_seconds(lanes: Sequence[Lane]) -> float:

@@ -1,6 +1,5 @@
 """One queue as the worker sees it: everything the roles need to know, and no queue class."""
 
-import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,11 +8,12 @@ from sqsw.core.contracts import Backoff, ShutdownPolicy
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.settings import QueueShare
 from sqsw.transport.batches import EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds: SQS counts the 12 hours of a message from a moment a little before we know of it
 _LIMIT_MARGIN_SECONDS = 5
@@ -59,6 +59,8 @@ class Lane:
         Slots and weight of the queue.
     shutdown_policy :
         When this lane is to be quieted. Lanes that hold the same object are judged together.
+    has_job :
+        Whether a job name has a processor.
     max_receives, dead_letter_queue :
         After how many receives SQS moves a message, and where to; None: it never does.
     """
@@ -75,6 +77,7 @@ class Lane:
     visibility_timeout: int
     share: QueueShare
     shutdown_policy: ShutdownPolicy
+    has_job: Callable[[str | None], bool] = lambda job_name: True
     max_receives: int | None = None
     dead_letter_queue: str | None = None
 

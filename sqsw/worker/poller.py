@@ -8,7 +8,6 @@ Started last and quieted first by ``Worker``; one thread a lane, and up to three
 receives come back full and calls wait for the network.
 """
 
-import logging
 import random
 import threading
 import time
@@ -19,11 +18,12 @@ from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError
 from sqsw.core.events import EventBus, ReceiveDone, ReceiveError
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.credits import Credits
 from sqsw.worker.lane import Lane, Poll, receive
 from sqsw.worker.pace import Pace, now
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds before a failed receive is repeated, at first and at most
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0

@@ -7,7 +7,6 @@
 Made by the supervisor for each child; the thread that sends is the child's.
 """
 
-import logging
 import os
 import pickle
 import struct
@@ -22,9 +21,10 @@ from sqsw.core import errors
 from sqsw.core.errors import SQSError
 from sqsw.core.events import BatchFinished, Event, MessageEvent
 from sqsw.core.message import Message
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import described
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds between two sends
 _SEND_SECONDS = 0.1
@@ -184,7 +184,7 @@ def _events(frame: bytes) -> Iterator[Event]:
                     message_id, "", "", attributes=attributes, queue_name=queue_name
                 )
             values[0] = messages[key]
-        yield kind(*values)
+        yield kind(**dict(zip(_names(kind), values, strict=True)))
 
 
 def _told(error: BaseException) -> BaseException:

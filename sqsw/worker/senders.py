@@ -1,15 +1,15 @@
 """The threads that tell SQS how jobs ended: how many there are, and which one looks when."""
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 
 from sqsw.core.contracts import Clock
 from sqsw.core.limits import MAX_BATCH_ENTRIES
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.ack_lines import NEVER, Ack, AckLines
 from sqsw.worker.pace import Pace
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds until another thread is tried after one could not be started
 _NO_THREAD_SECONDS = 5.0

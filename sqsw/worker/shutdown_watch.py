@@ -21,7 +21,6 @@ A policy needs ``update_state`` and ``need_shutdown``. It may also have
 That is asked again and again, under the lock of the dispatcher: it may neither wait nor fail.
 """
 
-import logging
 import math
 import threading
 from collections import deque
@@ -30,11 +29,12 @@ from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.worker_report import reason_of
 from sqsw.shutdown_policies import NeverShutdown
 from sqsw.worker.lane import Lane, Poll
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: A batch, or None: busy.
 _Report = BatchProcessingResult | None

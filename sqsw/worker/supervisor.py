@@ -12,7 +12,6 @@
 The thread that calls ``run`` does all of it, and never runs a job.
 """
 
-import logging
 import multiprocessing
 import random
 import signal
@@ -45,6 +44,7 @@ from sqsw.core.events import (
     SourcesLoaded,
     WorkerFailed,
 )
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.worker_report import SupervisorReport
 from sqsw.worker.children import Child, Method, Target
 from sqsw.worker.places import Place
@@ -54,7 +54,7 @@ from sqsw.worker.roster import Roster
 from sqsw.worker.signals import FORCE, Notice, Presses, SignalInbox
 from sqsw.worker.tickets import Budget
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds that children have after their drain, and after the second signal, until they are killed
 _LAST_SECONDS = 10.0

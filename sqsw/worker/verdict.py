@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from sqsw.core.contracts import Backoff
 from sqsw.core.errors import TaskNotFound
 from sqsw.core.events import Event, EventBus, JobDone, JobDropped, JobFailed, JobRetry, JobUnknown
 from sqsw.core.message import Message
@@ -14,6 +15,10 @@ Lose = Callable[[Lane, Message, str], None]
 #: The acknowledger: a job ended, so delete the message, or hide it for so many seconds where a
 #: number is given.
 Put = Callable[[Lane, Message, int | None], None]
+
+
+#: characters of a backoff policy in an event
+_POLICY_LENGTH = 300
 
 
 class Verdict:
@@ -47,24 +52,42 @@ class Verdict:
         now: float,
     ) -> tuple[str, int]:
         lane, seconds = call.lane, now - call.started_at
+        is_registered = lane.has_job(job_name)
+        event: Event
         if message.lease.expires_at <= now:
             self._lose(lane, message, "the visibility timeout ended before the job did")
         if message.lease.is_lost:
-            self._events.publish(JobDropped(message, job_name, seconds))
+            self._events.publish(
+                JobDropped(message, job_name, seconds, is_registered=is_registered)
+            )
             return "dropped", 0
         if result.success:
-            self._events.publish(JobDone(message, job_name, seconds))
+            self._events.publish(JobDone(message, job_name, seconds, is_registered=is_registered))
             self._put(lane, message, None)
             return "done", 0
         hidden, dead = lane.hidden_seconds(message, result, now), lane.next_queue(message)
-        event: Event
         if result.error is None:
-            outcome, event = "retried", JobRetry(message, job_name, seconds, hidden, dead)
+            outcome = "retried"
+            policy = None if result.backoff_policy is None else _shown(result.backoff_policy)
+            event = JobRetry(
+                *(message, job_name, seconds, hidden, dead, policy), is_registered=is_registered
+            )
         elif isinstance(result.error, TaskNotFound):
-            outcome, event = "unknown", JobUnknown(message, job_name, result.error, hidden)
+            outcome = "unknown"
+            event = JobUnknown(message, job_name, result.error, hidden, is_registered=False)
         else:
             outcome = "failed"
-            event = JobFailed(message, job_name, seconds, result.error, hidden, dead)
+            event = JobFailed(
+                *(message, job_name, seconds, result.error, hidden, dead),
+                is_registered=is_registered,
+            )
         self._events.publish(event)
         self._put(lane, message, hidden)
         return outcome, hidden
+
+
+def _shown(policy: Backoff) -> str:
+    try:
+        return repr(policy)[:_POLICY_LENGTH]
+    except Exception:  # noqa: BLE001  # it is not ours
+        return type(policy).__name__

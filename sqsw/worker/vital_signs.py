@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqsw.core.contracts import Clock
+from sqsw.core.delivery import stuck_delivery
 from sqsw.core.events import Pulse, Receiving
 from sqsw.worker.lane import Lane
 
@@ -102,6 +103,7 @@ class VitalSigns:
             problem=self.problem(heartbeat),
             busy=busy,
             state=self.state,
+            stuck=stuck_delivery(),
         )
 
     def _busy(self, calls: Sequence[Any]) -> dict[str, tuple[int, float]]:

@@ -9,15 +9,16 @@ The thread that calls ``run`` does nothing else: a signal is acted on at once.
 """
 
 import os
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 from sqsw.core.contracts import Clock
+from sqsw.core.delivery import is_handing_over
 from sqsw.core.events import DrainStarted, EventBus, QuietStarted, WorkerStopped
 from sqsw.core.job_host import Load
+from sqsw.core.safe_logger import LOG
 from sqsw.core.settings import WorkerSettings
+from sqsw.core.standard_error import write_error_text
 from sqsw.core.worker_report import WorkerReport, report_of
 from sqsw.worker.executors.base import stack_of
 from sqsw.worker.lane import Lane
@@ -174,10 +175,11 @@ class Worker:
     def _is_end(self, notice: Notice) -> bool:
         """Act on a notice; whether it ends the work."""
         if notice.verb == "slots":
-            # Closed, gone (pythonw) or a broken pipe: nobody reads, and the work goes on.
-            with suppress(OSError, ValueError, AttributeError):
-                sys.stderr.write(self.describe_slots())
-                sys.stderr.flush()
+            slots = self.describe_slots()
+            if is_handing_over():
+                LOG.put(write_error_text, slots, size=len(slots), urgent=True)
+            else:
+                write_error_text(slots)
         elif notice.verb == "quiet":
             self._be_quiet(notice)
         elif notice.verb == "drain":

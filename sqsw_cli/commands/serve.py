@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.safe_logger import log_event
 from sqsw.memory_sqs import DEFAULT_HOST, DEFAULT_PATH, DEFAULT_PORT, local_path, serve_address
 from sqsw_cli.command import Command
 from sqsw_cli.exits import Exit
@@ -90,7 +91,8 @@ def serve(
         _tell(invocation.printer, {**facts, "url": server.url, "port": server.port})
         facts_of_log = {"url": server.url, "path": shown, "signed": key is not None}
         # Beside: the first line of the log costs more time than the first answer may take.
-        Thread(target=logger.info, args=("serving",), kwargs={"extra": facts_of_log}).start()
+        arguments = (logger, logging.INFO, "serving")
+        Thread(target=log_event, args=arguments, kwargs=facts_of_log).start()
 
     memory_sqs.serve(
         path,

@@ -3,18 +3,21 @@
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.safe_logger import log_event
 from sqsw.core.settings import WorkerSettings
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_app
 from sqsw_cli.exits import Exit
+from sqsw_cli.failures import Failure, show
 from sqsw_cli.global_options import is_typed
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.live.view import live_view, wants_view
@@ -36,6 +39,9 @@ from sqsw_cli.work_options import (
 if TYPE_CHECKING:
     from sqsw.core.worker_report import WorkerReport
     from sqsw.sqs_env import SQSEnv
+
+#: seconds that the reader of stdout has for the summary
+_SUMMARY_SECONDS = 5.0
 
 EXAMPLES = """
 sqsw work myapp.tasks:env --queue emails
@@ -229,12 +235,35 @@ def _listeners(stack: ExitStack, options: dict[str, Any]) -> list[Any]:
 def _conclude(invocation: Invocation, report: "WorkerReport", seconds: float) -> None:
     if invocation.as_json:
         values = {"command": "work", "seconds_s": round(seconds, 3), **values_of(report)}
-        invocation.printer.json("summary", values)
+        _within_seconds(lambda: invocation.printer.json("summary", values))
     elif logs_as_json(invocation, daemon=True):
-        extra = {"seconds_s": round(seconds, 3), **values_of(report)}
-        logging.getLogger("sqsw.worker").info("summary", extra=extra)
+        values = {"seconds_s": round(seconds, 3), **values_of(report)}
+        log_event(logging.getLogger("sqsw.worker"), logging.INFO, "summary", **values)
     else:
         invocation.printer.note(summary_of(report, seconds))
+
+
+def _within_seconds(write: Callable[[], None]) -> None:
+    """Write to stdout, and end the process if that hangs: a pipe that nobody reads is full."""
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            write()
+        except BaseException as error:  # noqa: BLE001  # raised again below
+            raised.append(error)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(_SUMMARY_SECONDS)
+    if thread.is_alive():
+        from sqsw.app.supervised import end_at_once
+
+        why = f"nobody has read stdout for {_SUMMARY_SECONDS:.0f} seconds"
+        show(Failure("cannot write the summary", why=why, code="output"), as_json=True, color=False)
+        end_at_once(Exit.FAILURE)
+    if raised:
+        raise raised[0]
 
 
 def _apps(ctx: click.Context, positional: str | None, apps: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import SQSError
+from sqsw.core.safe_logger import log_event
 from sqsw_cli.live.figures import Depth
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ class Depths:
             self._again_at[queue] = self._clock() + AGAIN_SECONDS
             if queue not in self._said:
                 self._said.add(queue)
-                logger.warning("depth_unknown", extra={"queue": name, "reason": error.reason})
+                log_event(
+                    *(logger, logging.WARNING, "depth_unknown"), queue=name, reason=error.reason
+                )
             return None
 
     def _work(self) -> None:

@@ -123,9 +123,9 @@ class Figures:
 
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that matter."""
-        events.subscribe(self, *_COUNTED, RequestSent, DrainStarted)
-        events.subscribe(self._pulse, Pulse)
-        events.subscribe(self._health, ChildExited, ChildEnded)
+        events.subscribe(self, *_COUNTED, RequestSent, DrainStarted, quick=True)
+        events.subscribe(self._pulse, Pulse, quick=True)
+        events.subscribe(self._health, ChildExited, ChildEnded, quick=True)
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""

@@ -252,7 +252,7 @@ def test_a_plugin_that_fails_does_not_stop_the_others(
     assert told == [PluginFailure("acme_bad", "acme-bad 2.1", "RuntimeError: no disk")]
     with caplog.at_level(logging.WARNING):
         load_plugins(SQSEnv())
-    assert [record.getMessage() for record in caplog.records] == ["plugin_failed"]
+    assert [record.__dict__["event"] for record in caplog.records] == ["plugin_failed"]
     with pytest.raises(AppLoadError, match="the plugin 'acme_bad' of acme-bad"):
         load_plugins(SQSEnv(), strict=True)
 

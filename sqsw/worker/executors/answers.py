@@ -5,7 +5,6 @@ nevertheless, and so does a list of failed jobs that cannot travel; anything els
 means nothing, and may be left behind.
 """
 
-import logging
 import pickle
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,8 +15,9 @@ from typing import Any, NamedTuple
 from sqsw.core.errors import SQSError
 from sqsw.core.job_list import JobList
 from sqsw.core.results import FailedJobs
+from sqsw.core.safe_logger import SafeLogger
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 
 class Answer(NamedTuple):

@@ -2,15 +2,15 @@
 
 import asyncio
 import contextvars
-import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.executors.base import OnDone, Runnable
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds that cancelled coroutines have to clean up after themselves
 _CANCEL_SECONDS = 0.5

@@ -7,7 +7,6 @@ import os
 import pickle
 import signal
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from multiprocessing.connection import Connection
@@ -17,10 +16,14 @@ from typing import Any, NoReturn
 from sqsw.async_task import AsyncTask
 from sqsw.context import job_scope
 from sqsw.core.arguments import call_handler
+from sqsw.core.delivery import flush_deliveries, handing_over
 from sqsw.core.errors import SQSError
 from sqsw.core.job_host import Find, FunctionCall, Load
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.unrun import refuse_generator, run_to_end
 from sqsw.worker.executors.answers import Answer
+
+logger = SafeLogger(__name__)
 
 
 class FunctionNotFound(SQSError):
@@ -46,10 +49,11 @@ def serve_calls(connection: Connection, stacks: Connection, load: Load | None, m
     os.register_at_fork(after_in_child=connection.close)
     calls: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, calls), daemon=True).start()
-    try:
-        _serve(connection, calls, load, module)
-    except BaseException:  # noqa: BLE001  # an answer that cannot be given or sent
-        traceback.print_exc()
+    with handing_over():
+        try:
+            _serve(connection, calls, load, module)
+        except BaseException:  # an answer that cannot be given or sent
+            logger.exception("a process of the pool ends")
     os._exit(1)  # now: threads of the app would keep it, and the worker waits
 
 
@@ -66,6 +70,7 @@ def _serve(
     except BaseException as raised:  # noqa: BLE001  # the job that needs this process shall tell
         answer = Answer.of_raised(raised, ())
     while True:
+        flush_deliveries()  # the lines of the job before the line about it
         connection.send_bytes(pickle.dumps(answer))
         answer = _answer(find, calls.get())
 
@@ -86,6 +91,7 @@ def _read(connection: Connection, calls: "SimpleQueue[bytes]") -> None:
         while True:
             calls.put(connection.recv_bytes())
     except (EOFError, OSError):
+        flush_deliveries()
         os._exit(0)
 
 

@@ -6,7 +6,6 @@ are as many processes as such jobs have run at once; they are spawned, load the 
 serve one call after the other.
 """
 
-import logging
 import multiprocessing
 import os
 import pickle
@@ -19,12 +18,13 @@ from typing import Any
 
 from sqsw.core.errors import JobTimeout, SQSError
 from sqsw.core.job_host import FunctionCall, Load, call_limit, job_host
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.executors.answers import Answer
 from sqsw.worker.executors.base import Runnable
 from sqsw.worker.executors.pool_process import SHOW, serve_calls
 from sqsw.worker.executors.threads import ThreadExecutor
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds that a process may take to say where it is, and between two parts of that
 _STACK_SECONDS, _PART_SECONDS = 0.5, 0.02

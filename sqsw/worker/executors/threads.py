@@ -1,15 +1,15 @@
 """Calls in threads, one thread for each slot that is in use."""
 
 import contextvars
-import logging
 import threading
 import time
 from collections.abc import Sequence
 from queue import SimpleQueue
 
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.executors.base import OnDone, Runnable
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 _Work = tuple[Runnable, OnDone]
 

@@ -1,9 +1,12 @@
 """The bus: what happened, told to whoever listens."""
 
 import logging
+import threading
+from contextvars import ContextVar
 
 import pytest
 
+from sqsw.core.delivery import handing_over
 from sqsw.core.events import (
     Event,
     EventBus,
@@ -15,6 +18,7 @@ from sqsw.core.events import (
     WorkerStarted,
 )
 from sqsw.queue.job_queue import JobQueue
+from tests.backends import wait_until
 
 STARTED = WorkerStarted(("emails",), 1)
 WARNING = QueueWarning("emails", "text", "hint")
@@ -48,6 +52,53 @@ def test_a_listener_that_raises_is_logged_once_and_stops_nobody(
     assert heard == [STARTED, STARTED]
     assert "RuntimeError: broken listener" in caplog.text
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_a_failure_is_logged_once_for_each_listener_and_kind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bus = EventBus()
+    heard: list[Event] = []
+
+    def broken(event: Event) -> None:
+        heard.append(event)
+        raise RuntimeError("broken listener")
+
+    def broken_too(event: Event) -> None:
+        raise RuntimeError("broken listener")
+
+    bus.subscribe(broken)
+    bus.subscribe(broken_too, QueueWarning)
+    for event in (STARTED, WARNING, STARTED, WARNING):
+        bus.publish(event)
+    assert heard == [STARTED, WARNING, STARTED, WARNING]  # it may be well again
+    named = [
+        (".broken_too " in r.getMessage(), "QueueWarning" in r.getMessage()) for r in caplog.records
+    ]
+    assert named == [(False, False), (False, True), (True, True)]
+
+
+def test_while_a_worker_runs_each_listener_has_a_thread_of_its_own() -> None:
+    bus = EventBus()
+    goes_on = threading.Event()
+    heard: list[tuple[Event, int | None]] = []
+    quick: list[int] = []
+
+    def hang(event: Event) -> None:
+        goes_on.wait(60)
+
+    bus.subscribe(hang)
+    bus.subscribe(lambda event: heard.append((event, variable.get())))
+    bus.subscribe(lambda _: quick.append(threading.get_ident()), quick=True)
+    variable: ContextVar[int] = ContextVar("variable")
+    with handing_over():
+        for number in range(10):
+            variable.set(number)
+            bus.publish(WARNING)
+        wait_until(lambda: len(heard) == 10)
+        assert heard == [(WARNING, number) for number in range(10)]
+        assert quick == [threading.get_ident()] * 10
+        goes_on.set()
 
 
 def test_a_listener_that_wants_to_exit_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:

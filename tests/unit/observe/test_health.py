@@ -17,7 +17,7 @@ from sqsw.core.events import (
     ReceiveError,
 )
 from sqsw.observe import health as health_module
-from sqsw.observe.health import Health, HealthFile
+from sqsw.observe.health import Health, HealthFile, Unhealthy
 from tests import backends
 from tests.unit.worker.doubles import ManualClock
 
@@ -37,6 +37,21 @@ def test_who_pulses_and_has_no_problem_is_healthy() -> None:
     assert health.problem() is None
     events.publish(replace(PULSE, problem="no answer"))
     assert health.problem() == "no answer"
+
+
+def test_a_log_that_is_stuck_is_unhealthy_and_receives_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events, health = EventBus(), Health()
+    health.subscribe_to(events)
+    events.publish(PULSE)
+    assert health.why_unhealthy() is None
+    events.publish(replace(PULSE, stuck="the log of a child"))
+    assert health.why_unhealthy() == Unhealthy("stuck", "the log of a child")
+    assert health.why_not_ready() is None
+    events.publish(PULSE)
+    monkeypatch.setattr(health_module, "stuck_delivery", lambda: "the log of this process")
+    assert health.problem() == "the log of this process"
 
 
 def test_why_nobody_receives() -> None:

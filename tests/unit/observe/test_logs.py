@@ -3,11 +3,13 @@
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from sqsw.core.delivery import handing_over
 from sqsw.core.errors import AccessDenied, Busy, ConnectionFailed, TaskNotFound
 from sqsw.core.events import (
     AckFailed,
@@ -167,7 +169,8 @@ def test_each_event_is_its_line(
     LogListener().subscribe_to(events)
     events.publish(event)
     (record,) = records
-    assert (record.name, record.levelname, record.getMessage()) == ("sqsw.worker", level, name)
+    assert (record.name, record.levelname) == ("sqsw.worker", level)
+    assert record.__dict__["event"] == name
     assert {key: getattr(record, key) for key in extra} == extra
     assert not any(MESSAGE.body in str(value) for value in vars(record).values())
 
@@ -177,6 +180,28 @@ def test_a_failure_comes_with_its_traceback(records: list[logging.LogRecord]) ->
     LogListener()(JobFailed(MESSAGE, "send", 1.5, error, 7))
     assert records[0].exc_info is not None
     assert records[0].exc_info[1] is error
+
+
+@pytest.mark.parametrize("policy", [None, "ConstantBackoff(backoff_value=7)"])
+def test_a_retry_says_so_and_names_a_policy_of_its_own(
+    records: list[logging.LogRecord], policy: str | None
+) -> None:
+    LogListener()(JobRetry(MESSAGE, "send", 1.5, 7, None, policy))
+    assert "Retrying" in records[0].getMessage()
+    assert records[0].__dict__.get("backoff_policy") == policy
+
+
+def test_a_subclass_of_the_log_may_hang() -> None:
+    events, goes_on = EventBus(), threading.Event()
+
+    class Hanging(LogListener):
+        def job_done(self, event: JobDone) -> None:
+            goes_on.wait(60)
+
+    Hanging().subscribe_to(events)
+    with handing_over():
+        events.publish(JobDone(MESSAGE, "send", 1.5))
+        goes_on.set()
 
 
 def test_other_events_are_no_lines(records: list[logging.LogRecord]) -> None:
@@ -279,7 +304,7 @@ def test_receives_are_logged_when_their_state_changes(records: list[logging.LogR
         *(ReceiveDone("emails", 3), ReceiveDone("emails", 0)),
     ):
         log(event)
-    assert [(r.getMessage(), r.__dict__["queue"]) for r in records] == [
+    assert [(r.__dict__["event"], r.__dict__["queue"]) for r in records] == [
         ("receive_error", "emails"),
         ("receive_error", "news"),
         ("receive_error", "emails"),

@@ -77,7 +77,7 @@ def test_what_cannot_be_asked_is_unknown_said_once_and_left_for_a_while(
     asked.faults.refuse("GetQueueAttributes", code, times=1)
     asked.depths.round()
     (line,) = caplog.records
-    assert (line.message, line.__dict__["queue"]) == ("depth_unknown", "emails")
+    assert (line.__dict__["event"], line.__dict__["queue"]) == ("depth_unknown", "emails")
     assert f"[{code}]" in line.__dict__["reason"]
     asked.clock.advance(AGAIN_SECONDS)
     asked.depths.round()

@@ -1,0 +1,92 @@
+"""Lines on stderr of a daemon: written by one thread, so that a full pipe holds up nothing else."""
+
+import logging
+import select
+import sys
+import traceback
+from typing import Any, TextIO
+
+from sqsw.core.delivery import is_handing_over
+from sqsw.core.safe_logger import LOG
+from sqsw.core.standard_error import write_text
+
+#: Bytes of one write. A pipe takes so many as a whole, so lines of several processes do not mix.
+#: Source: POSIX, write(): PIPE_BUF, which is 4096 on Linux and at least 512
+_WRITE_BYTES = getattr(select, "PIPE_BUF", 512)
+
+
+class _Lines:
+    """What the thread of the log has to write: one write for several lines."""
+
+    def __init__(self) -> None:
+        self._stream: TextIO | None = None
+        self._texts: list[str] = []
+        self._size = 0
+
+    def add(self, stream: TextIO | None, text: str) -> None:
+        size = len(text) if text.isascii() else len(text.encode(errors="backslashreplace"))
+        if stream is not self._stream or self._size + size > _WRITE_BYTES:
+            self.write()
+        self._stream = stream
+        self._texts.append(text)
+        self._size += size
+
+    def write(self) -> None:
+        texts, self._texts, self._size = self._texts, [], 0
+        if texts:
+            write_text(self._stream, "".join(texts))
+
+
+_lines = _Lines()
+LOG.after = _lines.write
+
+
+def write_line(stream: TextIO | None, text: str, *, urgent: bool = False) -> None:
+    """Write a text as lines of its own; in a daemon, by the thread of the log."""
+    text += "\n"
+    if LOG.is_own_thread():
+        _lines.add(stream, text)
+    elif is_handing_over():
+        LOG.put(_lines.add, stream, text, size=len(text), urgent=urgent, in_context=False)
+    else:
+        write_text(stream, text)
+
+
+def echo(text: str) -> None:
+    """Write a note, a warning or an error to stderr, in order with the lines of the log."""
+    write_line(sys.stderr, text, urgent=True)
+
+
+class LogWriter(logging.Handler):
+    """Formats a record in the thread that logs it, and has the thread of the log write it.
+
+    It has no lock: while one thread hangs in a write, all others still log.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def createLock(self) -> None:
+        """Have no lock."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Write a record that passes the filters."""
+        passed: Any = self.filter(record)
+        if passed:
+            # From Python 3.12 on a filter may return another record.
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001  # a job has given its message the wrong arguments, say
+            text = f"--- Logging error ---\n{traceback.format_exc()}Message: {record.msg!r}"
+        write_line(self._stream, text, urgent=record.levelno >= logging.ERROR)
+
+    def flush(self) -> None:
+        """Wait until what was logged is written, two seconds at most."""
+        LOG.flush()

@@ -1,0 +1,139 @@
+"""Our loggers: they neither raise nor wait, whatever the application has set up."""
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sqsw.core.delivery import flush_deliveries, handing_over
+from sqsw.core.safe_logger import LOG, SafeLogger, log_event
+
+LOGGER = logging.getLogger("sqsw.tests")
+OURS: dict[str, Any] = {"queue": "emails", "job": "send", "id": "id-1", "group": None, "attempt": 2}
+
+
+class Collecting(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def handler() -> Iterator[Collecting]:
+    handler = Collecting()
+    LOGGER.addHandler(handler)
+    yield handler
+    LOGGER.removeHandler(handler)
+
+
+def setting(key: str) -> Callable[..., logging.LogRecord]:
+    def factory(*arguments: Any, **keywords: Any) -> logging.LogRecord:
+        record = logging.LogRecord(*arguments, **keywords)
+        setattr(record, key, "of the app")
+        return record
+
+    return factory
+
+
+def raising(*arguments: Any, **keywords: Any) -> logging.LogRecord:
+    raise RuntimeError("the factory of the app")
+
+
+@pytest.mark.parametrize("key", [*OURS, "event", "seconds_s", "reason", None])
+def test_a_record_survives_the_record_factory_of_an_app(
+    handler: Collecting, key: str | None
+) -> None:
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(raising if key is None else setting(key))
+    try:
+        log_event(LOGGER, logging.ERROR, "job_failed", **OURS, seconds_s=1.5, reason="why")
+    finally:
+        logging.setLogRecordFactory(before)
+    (record,) = handler.records
+    expected = {"event": "job_failed", **OURS, "seconds_s": 1.5, "reason": "why"}
+    assert expected.items() <= vars(record).items()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+@pytest.mark.parametrize("place", ["filter of the logger", "filter", "handler"])
+def test_a_filter_or_a_handler_that_raises_stops_nothing_and_errors_are_still_seen(
+    handler: Collecting,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    error: type[BaseException],
+) -> None:
+    def fail(record: logging.LogRecord) -> bool:
+        raise error("of the app")
+
+    if place == "handler":
+        monkeypatch.setattr(handler, "emit", fail)
+    else:
+        place_of_it: Any = handler if place == "filter" else LOGGER
+        monkeypatch.setattr(place_of_it, "filters", [fail])
+    log_event(LOGGER, logging.ERROR, "job_failed", ValueError("what was wrong"), **OURS)
+    SafeLogger("sqsw.tests").warning("said %s", "so")
+    shown = capsys.readouterr().err
+    assert "job_failed" in shown
+    assert "what was wrong" in shown
+    assert "said so" in shown
+
+
+def test_a_plain_formatter_shows_what_belongs_to_the_event(handler: Collecting) -> None:
+    error = ValueError("no such order")
+    values: dict[str, Any] = {"context": {"secret": 1}, "reason": "lines\nand \x1b[2J signs \u202e"}
+    log_event(LOGGER, logging.ERROR, "job_failed", error, **OURS, **values)
+    assert handler.records[0].getMessage() == (
+        "job_failed: queue=emails job=send id=id-1 attempt=2"
+        " reason=lines\\nand \\x1b[2J signs \\u202e: ValueError: no such order"
+    )
+
+
+def test_records_of_one_event_have_one_template(handler: Collecting) -> None:
+    for number in range(3):
+        log_event(LOGGER, logging.WARNING, "lease_lost", queue="emails", id=f"id-{number}")
+    assert len({record.msg for record in handler.records}) == 1
+
+
+def test_the_place_of_a_line_is_that_of_the_caller(handler: Collecting) -> None:
+    SafeLogger("sqsw.tests").error("said")
+    assert handler.records[0].funcName == "test_the_place_of_a_line_is_that_of_the_caller"
+
+
+def test_a_record_is_of_the_thread_and_the_time_it_was_logged_in(handler: Collecting) -> None:
+    with handing_over():
+        SafeLogger("sqsw.tests").error("said")
+    assert handler.records[0].thread == threading.get_ident()
+
+
+def test_what_failed_jobs_had_is_kept_for_few_and_their_text_for_all(handler: Collecting) -> None:
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        assert goes_on.wait(60)
+
+    with handing_over():
+        LOG.put(hang)
+        assert hangs.wait(60)
+        for number in range(30):
+            try:
+                raise ValueError(number)
+            except ValueError as error:
+                log_event(LOGGER, logging.ERROR, "job_failed", error, **OURS)
+        goes_on.set()
+        assert flush_deliveries()
+    texts = [
+        "".join(traceback.format_exception(*record.exc_info))
+        if record.exc_info
+        else str(record.exc_text)
+        for record in handler.records
+    ]
+    assert [f"ValueError: {number}" in text for number, text in enumerate(texts)] == [True] * 30
+    assert sum(record.exc_info is not None for record in handler.records) <= 20

@@ -1,0 +1,85 @@
+"""Figures for Prometheus."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from sqsw.core.events import Event, JobDone, JobDropped, JobEvent, JobFailed, JobRetry, JobStarted
+from sqsw.core.results import ProcessingResult
+from sqsw.observe.health import Health
+from sqsw.observe.metrics import Metrics
+from sqsw.queue.job_queue import JobQueue
+from sqsw.sqs_env import SQSEnv
+from tests.unit.worker.doubles import message
+
+
+@pytest.fixture
+def metrics(memory_env: SQSEnv) -> Iterator[Metrics]:
+    metrics = Metrics(Health())
+    metrics.subscribe_to(memory_env.events)
+    yield metrics
+
+
+def labels(metrics: Metrics) -> set[str]:
+    return set(re.findall(r'job="([^"]*)"', metrics.text().decode()))
+
+
+class TakesAll(JobQueue):
+    """A queue that works off jobs without a processor, as some push them on."""
+
+    def process_message_fallback(self, job_name: str) -> ProcessingResult:
+        return ProcessingResult(not job_name.endswith("3"))
+
+
+@pytest.mark.parametrize("queue_class", [JobQueue, TakesAll])
+def test_names_that_senders_make_up_are_no_labels(
+    memory_env: SQSEnv, metrics: Metrics, queue_class: type[JobQueue]
+) -> None:
+    memory_env.sqs_client.create_queue(QueueName="jobs")
+    queue = memory_env.queue("jobs", queue_class)
+    queue.connect_processor("known", lambda: None)
+    for name in ("known", *(f"made-up-{number}" for number in range(9))):
+        queue.add_job(name)
+    queue.process_batch()
+    assert labels(metrics) == {"known", ""}
+    text = metrics.text().decode()
+    assert 'sqsw_job_wait_seconds_count{job="known",queue="jobs"} 1.0' in text
+    assert 'sqsw_job_wait_seconds_count{job="",queue="jobs"} 9.0' in text
+
+
+def test_events_say_whether_the_job_is_registered(memory_env: SQSEnv) -> None:
+    heard: list[Event] = []
+    memory_env.sqs_client.create_queue(QueueName="jobs")
+    memory_env.events.subscribe(heard.append, JobEvent)
+    queue = memory_env.queue("jobs", TakesAll)
+    queue.connect_processor("known", lambda: 1 / 0)
+    for name in ("known", "made-up-1", "made-up-3"):
+        queue.add_job(name)
+    queue.process_batch()
+    found = [
+        (type(event).__name__, event.job_name, event.is_registered)
+        for event in heard
+        if isinstance(event, JobEvent)
+    ]
+    assert sorted(found) == sorted(
+        [
+            ("JobStarted", "known", True),
+            ("JobFailed", "known", True),
+            ("JobStarted", "made-up-1", False),
+            ("JobDone", "made-up-1", False),
+            ("JobStarted", "made-up-3", False),
+            ("JobRetry", "made-up-3", False),
+        ]
+    )
+
+
+@pytest.mark.parametrize("kind", [JobStarted, JobDone, JobFailed, JobRetry, JobDropped])
+def test_no_event_makes_a_label_of_a_name_that_is_not_registered(
+    metrics: Metrics, kind: type[JobEvent]
+) -> None:
+    arguments = {JobStarted: (), JobFailed: (1.0, ValueError(), 0.0), JobRetry: (1.0, 0.0)}
+    sent = message()
+    sent.attributes["SentTimestamp"] = "1"  # type: ignore[index]  # a dictionary, in fact
+    metrics(kind(sent, "made-up", *arguments.get(kind, (1.0,)), is_registered=False))
+    assert labels(metrics) == {""}
