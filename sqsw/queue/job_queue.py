@@ -323,26 +323,28 @@ class JobQueue(GenericQueue):
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages, a list for each job name."""
         results: dict[str, ProcessingResult] = {}
-        for processor, group in self._by_processor(messages, results):
-            try:
-                done = processor.process_messages(group)
-            except Exception as error:  # noqa: BLE001 - the lists of other jobs have their own end
-                done = [judge(error)] * len(group)
-            done = [_backed_off(processor, result) for result in done]
-            results.update(zip((m.receipt_handle for m in group), done, strict=True))
-        return [results[message.receipt_handle] for message in messages]
+        try:
+            for processor, group in self._by_processor(messages, results):
+                try:
+                    _add(results, processor, group, processor.process_messages(group))
+                except Exception as error:  # noqa: BLE001 - other lists have an end of their own
+                    _add(results, processor, group, [judge(error)] * len(group))
+            return [results[message.receipt_handle] for message in messages]
+        finally:
+            results.clear()  # see run_job
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
         results: dict[str, ProcessingResult] = {}
-        for processor, group in self._by_processor(messages, results):
-            try:
-                done = await processor.process_messages_async(group)
-            except Exception as error:  # noqa: BLE001 - as above
-                done = [judge(error)] * len(group)
-            done = [_backed_off(processor, result) for result in done]
-            results.update(zip((m.receipt_handle for m in group), done, strict=True))
-        return [results[message.receipt_handle] for message in messages]
+        try:
+            for processor, group in self._by_processor(messages, results):
+                try:
+                    _add(results, processor, group, await processor.process_messages_async(group))
+                except Exception as error:  # noqa: BLE001 - as above
+                    _add(results, processor, group, [judge(error)] * len(group))
+            return [results[message.receipt_handle] for message in messages]
+        finally:
+            results.clear()
 
     def _by_processor(
         self, messages: Sequence[Message], results: dict[str, ProcessingResult]
@@ -378,6 +380,17 @@ class JobQueue(GenericQueue):
             next="register it, or deploy the release that has it",
         )
         return ProcessingResult(False, UNKNOWN_JOB_BACKOFF, error=unknown)
+
+
+def _add(
+    results: dict[str, ProcessingResult],
+    processor: Processor,
+    messages: Sequence[Message],
+    ended: Sequence[ProcessingResult | bool],
+) -> None:
+    handles = (message.receipt_handle for message in messages)
+    backed_off = [_backed_off(processor, result) for result in ended]
+    results.update(zip(handles, backed_off, strict=True))
 
 
 def _backed_off(processor: Processor, result: ProcessingResult | bool) -> ProcessingResult:
