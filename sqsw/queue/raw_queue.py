@@ -1,6 +1,5 @@
 """A raw queue: one processor for every message, whatever it is."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
+from sqsw.core.unrun import belongs_on_loop
 from sqsw.processors import Opened, OpenJob, limited, run_job, run_job_async
 from sqsw.queue.generic import GenericQueue
 from sqsw.transport.batches import check_entry, fit_to_queue
@@ -90,7 +90,8 @@ class RawQueue(GenericQueue):
 
     def kind_of(self, message: Message) -> "Kind":
         """Whether the function wants a thread or the event loop."""
-        return "loop" if inspect.iscoroutinefunction(self.processor) else "thread"
+        processor = self.processor
+        return "loop" if processor is not None and belongs_on_loop(processor) else "thread"
 
     def job_name_of(self, message: Message) -> str | None:
         """None: raw messages have no job name."""

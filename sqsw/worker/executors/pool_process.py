@@ -19,7 +19,7 @@ from sqsw.context import job_scope
 from sqsw.core.arguments import call_handler
 from sqsw.core.errors import SQSError
 from sqsw.core.job_host import Find, FunctionCall, Load
-from sqsw.core.unrun import refuse_generator, run_to_end
+from sqsw.core.unrun import OwnLoop, refuse_generator
 from sqsw.worker.executors.answers import Answer
 
 
@@ -29,6 +29,9 @@ class FunctionNotFound(SQSError):
 
 #: has this process write where it is, at any time
 SHOW = signal.SIGUSR1
+
+
+_loop = OwnLoop()
 
 
 def serve_calls(connection: Connection, stacks: Connection, load: Load | None, module: str) -> None:
@@ -93,7 +96,7 @@ def _run(function: Callable[..., Any], request: FunctionCall) -> object:
     with nullcontext() if request.job is None else job_scope(request.job):
         returned = call_handler(function, request.args, request.kwargs)
         refuse_generator(returned, request.job_name)
-        return run_to_end(returned) if inspect.isawaitable(returned) else returned
+        return _loop.run(returned) if inspect.isawaitable(returned) else returned
 
 
 def _function(find: Find | None, request: FunctionCall) -> Callable[..., Any]:
