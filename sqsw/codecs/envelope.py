@@ -172,7 +172,7 @@ def _read(codec: Codec, text: str, content_type: str, where: str) -> dict[str, A
     if isinstance(value, dict) and _are_texts(value):
         return value
     raise DecodeError(
-        f"the {where} is no dictionary of names",
+        f"the {where} is not a dictionary of names",
         why=f"{content_type} gives a {type(value).__name__}",
     )
 
