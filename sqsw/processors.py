@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from sqsw.backoff_policies import IMMEDIATE_RETURN
 from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
-from sqsw.core.arguments import call_handler
+from sqsw.core.arguments import call_handler, call_unchecked
 from sqsw.core.contracts import Backoff
 from sqsw.core.current_job import CurrentJob, JobContext, Place
 from sqsw.core.job_host import FunctionCall, job_host
@@ -96,6 +96,10 @@ class Processor:
         ``auto``: a thread, or the event loop where the function is ``async def``. ``process``: the
         function runs in a process of the worker's pool, all else of the job in the worker. What
         such a job takes has to be picklable; an error that is not arrives as an ``SQSError``.
+    check_arguments :
+        Whether arguments are compared with the signature of the function, in the sender and in the
+        worker. False is for a decorator that adds or takes away arguments without saying so in
+        ``__signature__``: keywords are sent as they are, and the function gets all of them.
     """
 
     queue: ProcessorQueue
@@ -107,6 +111,7 @@ class Processor:
     middlewares: Sequence[Middleware] = ()
     time_limit: float | None = None
     executor: Executor = "auto"
+    check_arguments: bool = True
 
     def __post_init__(self) -> None:
         if self.executor == "process" and self.is_async:
@@ -156,7 +161,8 @@ class Processor:
     def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         elsewhere = job_host.get().call_elsewhere
         if self.executor != "process" or elsewhere is None:
-            returned = call_handler(self.fn, args, kwargs)
+            call = call_handler if self.check_arguments else call_unchecked
+            returned = call(self.fn, args, kwargs)
             if returned is None or self.is_async or not inspect.isawaitable(returned):
                 return returned
             # A plain function: to what stands around it, its job is a plain one as well.
@@ -173,6 +179,7 @@ class Processor:
                 args=args,
                 kwargs=kwargs,
                 job=job and replace(job, messages=[m.without_content() for m in job.messages]),
+                check_arguments=self.check_arguments,
             )
         )
 

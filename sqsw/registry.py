@@ -107,8 +107,8 @@ class TaskRegistry:
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
         options :
-            ``backoff_policy``, ``middlewares``, ``time_limit`` and ``executor``, as
-            :meth:`JobQueue.processor <sqsw.JobQueue.processor>` takes them.
+            ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor`` and
+            ``check_arguments``, as :meth:`JobQueue.processor <sqsw.JobQueue.processor>` takes them.
 
         Raises
         ------
@@ -122,7 +122,13 @@ class TaskRegistry:
             name = str(job_name or getattr(function, "__name__", repr(function)))
             if any(s.queue_name == queue_name and s.task.job_name == name for s in self.specs):
                 raise TaskAlreadyRegistered(f"job '{queue_name}.{name}' is declared twice")
-            task = AsyncTask(None, name, function, provided=(context_var,) if pass_context else ())
+            task = AsyncTask(
+                None,
+                name,
+                function,
+                (context_var,) if pass_context else (),
+                options.get("check_arguments", True),
+            )
             self.specs.append(TaskSpec(queue_name, task, pass_context, context_var, options))
             return task
 

@@ -28,6 +28,8 @@ class FunctionCall:
         What it is called with; keywords that it does not take are dropped there.
     job :
         The job, for ``current_job()`` there; its messages have no content.
+    check_arguments :
+        False: the keywords are passed as they are.
     """
 
     queue_name: str
@@ -37,6 +39,7 @@ class FunctionCall:
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     job: CurrentJob | None
+    check_arguments: bool = True
 
     @property
     def jobs(self) -> Sequence[object]:

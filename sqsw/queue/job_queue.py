@@ -105,8 +105,8 @@ class JobQueue(GenericQueue):
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
         options :
-            ``backoff_policy``, ``middlewares``, ``time_limit`` and ``executor`` of its
-            :class:`~sqsw.processors.Processor`.
+            ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor`` and
+            ``check_arguments`` of its :class:`~sqsw.processors.Processor`.
 
         Raises
         ------
@@ -154,7 +154,13 @@ class JobQueue(GenericQueue):
         if backoff_policy is not None:
             self.processors[job_name].backoff_policy = backoff_policy
         self.sources[job_name] = self.env.registration_source
-        return AsyncTask(self, job_name, processor, (context_var,) if pass_context else ())
+        return AsyncTask(
+            self,
+            job_name,
+            processor,
+            (context_var,) if pass_context else (),
+            options.get("check_arguments", True),
+        )
 
     def refuse_other(self, job_name: str, fn: Callable[..., Any]) -> None:
         """Raise where another function has this name.
