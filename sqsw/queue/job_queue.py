@@ -22,7 +22,13 @@ from sqsw.processors import (
 )
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.outbox import Outbox
-from sqsw.transport.batches import Entry, check_entry, fit_to_queue
+from sqsw.transport.batches import (
+    Entry,
+    check_entry,
+    check_job_name,
+    fit_to_queue,
+    plain_job_name,
+)
 
 if TYPE_CHECKING:
     from sqsw.worker.lane import Kind
@@ -113,8 +119,12 @@ class JobQueue(GenericQueue):
         TaskAlreadyRegistered
             Another function has the name.
         TypeError
-            A queue name was given as well, or the function can be no job.
+            The job name is missing, a queue name was given as well, or the function cannot be a
+            job.
+        SettingsError
+            The job name is empty, or has a character that SQS does not take.
         """
+        job_name = check_job_name(job_name)
 
         def register(fn: Callable[..., object]) -> AsyncTask[...]:
             self.refuse_other(job_name, fn)
@@ -138,7 +148,10 @@ class JobQueue(GenericQueue):
         ------
         TypeError
             It is a generator function, or has a parameter that can never reach a job.
+        SettingsError
+            The job name is empty, or has a character that SQS does not take.
         """
+        job_name = check_job_name(job_name)
         processor = function_of(processor)
         check_function(processor, MESSAGE_KEYWORDS)
         # What a processor_maker of users makes need not know of it.
@@ -232,9 +245,9 @@ class JobQueue(GenericQueue):
         if job_name is None:
             if "job_name" not in job_kwargs:
                 raise TypeError("add_job() misses the job name")
-            job_name = str(job_kwargs.pop("job_name"))
+            job_name = job_kwargs.pop("job_name")
         entry = pack_job(
-            job_name,
+            plain_job_name(job_name),
             job_kwargs,
             self.env.context.to_dict(),
             _content_type or self.env.codec,
@@ -256,7 +269,7 @@ class JobQueue(GenericQueue):
     ) -> str | None:
         """Send a job whose body and context are the codec's text already; see :meth:`add_job`."""
         entry = pack_body(
-            job_name,
+            plain_job_name(job_name),
             message_body,
             job_context,
             content_type,

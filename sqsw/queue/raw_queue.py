@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqsw.codecs.envelope import raw_entry
-from sqsw.core.arguments import place_of
+from sqsw.core.arguments import check_function, place_of
 from sqsw.core.current_job import CurrentJob, Place
 from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.job_list import JobList
@@ -27,6 +27,8 @@ class RawQueue(GenericQueue):
 
     def __init__(self, *args: Any, processor: RawProcessor | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if processor is not None:
+            check_function(processor)
         self.processor = processor
         self.source = self.env.registration_source
 
@@ -52,7 +54,14 @@ class RawQueue(GenericQueue):
         return register
 
     def connect_raw_processor(self, processor: RawProcessor) -> RawProcessor:
-        """Run ``processor`` for every message, in place of whatever ran before."""
+        """Run ``processor`` for every message, in place of whatever ran before.
+
+        Raises
+        ------
+        TypeError
+            It cannot be called, or is a generator function.
+        """
+        check_function(processor)
         self.processor = processor
         self.source = self.env.registration_source
         return processor

@@ -129,7 +129,7 @@ def test_a_pickle_with_keys_that_are_no_names_is_a_named_failure() -> None:
 
     strange: Any = {1: "a"}
     body = PickleCodec().serialize(strange)
-    with pytest.raises(DecodeError, match="no dictionary of names"):
+    with pytest.raises(DecodeError, match="not a dictionary of names"):
         unpack_job(message(body, ContentType="pickle", JobContext="(none)"), ["pickle"])
 
 
