@@ -58,6 +58,8 @@ class AsyncTask(Generic[P]):
         The function.
     provided :
         Parameters that the worker provides (the job context).
+    check_arguments :
+        Whether a call is compared with the signature of the function.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class AsyncTask(Generic[P]):
         job_name: str,
         processor: Callable[P, object],
         provided: Collection[str] = (),
+        check_arguments: bool = True,
     ) -> None:
         self._queue = queue
         self.job_name = job_name
         self.processor = processor
         self.provided = tuple(provided)
+        self.check_arguments = check_arguments
         self.__doc__ = processor.__doc__
         self.__name__ = getattr(processor, "__name__", job_name)
         self.__wrapped__ = processor
@@ -159,6 +163,7 @@ class AsyncTask(Generic[P]):
                 job_name=self.job_name,
                 provided=self.provided,
                 also_taken=MESSAGE_KEYWORDS,
+                check=self.check_arguments,
             )
         elif args:
             raise TypeError(self._keywords_only())

@@ -10,14 +10,20 @@ from typing import Any, Literal, Protocol
 from sqsw.backoff_policies import IMMEDIATE_RETURN
 from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
-from sqsw.core.arguments import call_handler
+from sqsw.core.arguments import call_handler, call_unchecked
 from sqsw.core.contracts import Backoff
 from sqsw.core.current_job import CurrentJob, JobContext, Place
 from sqsw.core.job_host import FunctionCall, job_host
 from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult, RetryJob
-from sqsw.core.unrun import refuse_generator, run_to_end
+from sqsw.core.unrun import (
+    belongs_on_loop,
+    is_coroutine_function,
+    note_awaitable,
+    refuse_generator,
+    run_awaitable,
+)
 from sqsw.middleware.chain import Middleware, run_chain
 from sqsw.middleware.options import Executor
 from sqsw.middleware.time_limit import TimeLimit
@@ -90,6 +96,10 @@ class Processor:
         ``auto``: a thread, or the event loop where the function is ``async def``. ``process``: the
         function runs in a process of the worker's pool, all else of the job in the worker. What
         such a job takes has to be picklable; an error that is not arrives as an ``SQSError``.
+    check_arguments :
+        Whether arguments are compared with the signature of the function, in the sender and in the
+        worker. False is for a decorator that adds or takes away arguments without saying so in
+        ``__signature__``: keywords are sent as they are, and the function gets all of them.
     """
 
     queue: ProcessorQueue
@@ -101,6 +111,7 @@ class Processor:
     middlewares: Sequence[Middleware] = ()
     time_limit: float | None = None
     executor: Executor = "auto"
+    check_arguments: bool = True
 
     def __post_init__(self) -> None:
         if self.executor == "process" and self.is_async:
@@ -126,7 +137,7 @@ class Processor:
     @property
     def is_async(self) -> bool:
         """Whether the job is a coroutine, to be run on the event loop."""
-        return is_coroutine_function(self.fn) or is_coroutine_function(self.process)
+        return belongs_on_loop(self.fn) or is_coroutine_function(self.process)
 
     # Declared so that type checkers take overrides with and without ``job_context``.
     def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -150,7 +161,14 @@ class Processor:
     def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         elsewhere = job_host.get().call_elsewhere
         if self.executor != "process" or elsewhere is None:
-            return call_handler(self.fn, args, kwargs)
+            call = call_handler if self.check_arguments else call_unchecked
+            returned = call(self.fn, args, kwargs)
+            if returned is None or self.is_async or not inspect.isawaitable(returned):
+                return returned
+            # A plain function: to what stands around it, its job is a plain one as well.
+            if type(self).process is Processor.process:
+                note_awaitable(self.fn)
+            return run_awaitable(returned)
         job = current_job()
         return elsewhere(
             FunctionCall(
@@ -161,6 +179,7 @@ class Processor:
                 args=args,
                 kwargs=kwargs,
                 job=job and replace(job, messages=[m.without_content() for m in job.messages]),
+                check_arguments=self.check_arguments,
             )
         )
 
@@ -174,11 +193,14 @@ class Processor:
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages as one list; one result for each of them."""
         readable, results = self._readable(messages)
-        if readable:
-            jobs = self._list_of(readable)
-            result = run_job(self._many(readable, jobs), self._around())
-            self._add(readable, jobs.results(result), results)
-        return [results[message.receipt_handle] for message in messages]
+        try:
+            if readable:
+                jobs = self._list_of(readable)
+                call = self._many(readable, jobs)
+                self._add(readable, jobs.results(run_job(call, self._around())), results)
+            return [results[message.receipt_handle] for message in messages]
+        finally:
+            results.clear()  # see run_job
 
     async def process_message_async(self, message: Message) -> ProcessingResult:
         """The same as :meth:`process_message`, on the event loop."""
@@ -187,11 +209,16 @@ class Processor:
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
         readable, results = self._readable(messages)
-        if readable:
-            jobs = self._list_of(readable)
-            result = await run_job_async(self._many(readable, jobs), self._around())
-            self._add(readable, jobs.results(result), results)
-        return [results[message.receipt_handle] for message in messages]
+        try:
+            if readable:
+                jobs = self._list_of(readable)
+                call = self._many(readable, jobs)
+                self._add(
+                    readable, jobs.results(await run_job_async(call, self._around())), results
+                )
+            return [results[message.receipt_handle] for message in messages]
+        finally:
+            results.clear()
 
     def _add(
         self,
@@ -276,17 +303,6 @@ class Processor:
 _NOT_ITS_TURN = ProcessingResult(False, IMMEDIATE_RETURN)
 
 
-def is_coroutine_function(function: Callable[..., Any]) -> bool:
-    """Whether calling it makes a coroutine; asked several times for each job, so remembered."""
-    try:
-        return _known_coroutine_function(function)
-    except TypeError:  # an object that can be called, and has no hash
-        return inspect.iscoroutinefunction(function)
-
-
-_known_coroutine_function = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
-
-
 def limited(seconds: float | None, middlewares: Sequence[Middleware]) -> Sequence[Middleware]:
     """These middlewares inside a time limit: this one, else that of the worker, else none."""
     seconds = job_host.get().time_limit if seconds is None else seconds
@@ -294,12 +310,15 @@ def limited(seconds: float | None, middlewares: Sequence[Middleware]) -> Sequenc
 
 
 def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingResult:
-    """Run one job, and tell how it ended.
+    """Run one job and return how it ended.
+
+    The traceback of a failure leads to every frame above the job. None of them may keep the error
+    in a variable: that is a reference cycle, and what the job held stays until a collection.
 
     Raises
     ------
     KeyboardInterrupt
-        Somebody pressed Ctrl-C; that is not the job's failure.
+        Ctrl-C is not a failure of the job.
     """
     raised = _Raised()
     try:
@@ -307,12 +326,14 @@ def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingR
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
             if returned is not None and inspect.isawaitable(returned):
-                run_to_end(returned)
+                run_awaitable(returned)
+        return raised.result()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit too: no job can end the worker
         return judge(error)
-    return raised.result()
+    finally:
+        del raised
 
 
 async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingResult:
@@ -330,13 +351,15 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
             returned = call()
             if returned is not None and inspect.isawaitable(returned):
                 await returned
+        return raised.result()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         if _was_cancelled(error):
             raise
         return judge(error)
-    return raised.result()
+    finally:
+        del raised
 
 
 def _was_cancelled(error: BaseException) -> bool:

@@ -8,6 +8,8 @@ from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, JobSender, function_of
 from sqsw.core.arguments import check_function
 from sqsw.core.errors import TaskAlreadyRegistered
 from sqsw.middleware.options import ProcessorOptions
+from sqsw.transport.batches import check_job_name
+from sqsw.transport.names import check_queue_name
 
 P = ParamSpec("P")
 
@@ -107,22 +109,35 @@ class TaskRegistry:
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
         options :
-            ``backoff_policy``, ``middlewares``, ``time_limit`` and ``executor``, as
-            :meth:`JobQueue.processor <sqsw.JobQueue.processor>` takes them.
+            ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor`` and
+            ``check_arguments``, as :meth:`JobQueue.processor <sqsw.JobQueue.processor>` takes them.
 
         Raises
         ------
         TaskAlreadyRegistered
             Another function of this registry has the name.
+        TypeError
+            A name is not a str, or the function cannot be a job.
+        SettingsError
+            A name is empty, or has a character that SQS does not take.
         """
+        queue_name = check_queue_name(queue_name)
 
         def declare(fn: Callable[..., object]) -> AsyncTask[...]:
             function = function_of(fn)
             check_function(function, MESSAGE_KEYWORDS)
-            name = str(job_name or getattr(function, "__name__", repr(function)))
+            name = check_job_name(
+                getattr(function, "__name__", None) if job_name is None else job_name
+            )
             if any(s.queue_name == queue_name and s.task.job_name == name for s in self.specs):
                 raise TaskAlreadyRegistered(f"job '{queue_name}.{name}' is declared twice")
-            task = AsyncTask(None, name, function, provided=(context_var,) if pass_context else ())
+            task = AsyncTask(
+                None,
+                name,
+                function,
+                (context_var,) if pass_context else (),
+                options.get("check_arguments", True),
+            )
             self.specs.append(TaskSpec(queue_name, task, pass_context, context_var, options))
             return task
 

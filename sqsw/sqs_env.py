@@ -29,7 +29,7 @@ from sqsw.queue.registrations import registrations_of, take_away
 from sqsw.shutdown_policies import NeverShutdown
 from sqsw.transport.addresses import check_address
 from sqsw.transport.client import ClientSource
-from sqsw.transport.names import QueueRef, name_of_url
+from sqsw.transport.names import QueueRef, check_queue_name, name_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
 
@@ -344,10 +344,13 @@ class SQSEnv:
         ValueError
             The name was used with another queue URL before.
         SettingsError
-            The name was used with another class, policy or ``accept`` before.
+            The name was used with another class, policy or ``accept`` before; or it is empty, or
+            has a space or a control character.
+        TypeError
+            The name is not a str.
         """
-        # Not the member of an enum: the name also goes where the app is not, as to a supervisor.
-        queue_name = str.__str__(queue_name)
+        # A plain str: the name also goes where the app is not, as to a supervisor.
+        queue_name = check_queue_name(queue_name)
         with self._lock.here:
             known = self.queues.get(queue_name)
             if known is None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.unrun import is_coroutine_function
 from sqsw_cli.columns import LINES
 from sqsw_cli.output import Column, Printer
 
@@ -65,7 +66,7 @@ def _task(registration: "Registration") -> dict[str, Any]:
         "signature": _signature(registration.fn),
         "source": source,
         "distribution": distribution or None,
-        "kind": "async" if inspect.iscoroutinefunction(fn) else "sync",
+        "kind": "async" if is_coroutine_function(fn) else "sync",
     }
 
 

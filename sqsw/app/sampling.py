@@ -86,6 +86,8 @@ def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
             else None
         )
     processor = queue.processors[view.job]
+    if not getattr(processor, "check_arguments", True):  # one of users need not have it
+        return None
     provided = {processor.context_var: None} if processor.pass_context else {}
     try:
         validate_arguments(processor.fn, {**view.args, **provided})

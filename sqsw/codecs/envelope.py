@@ -117,10 +117,15 @@ def raw_entry(
             )
         entry["DelaySeconds"] = int(delay_seconds)
     if deduplication_id is not None:
-        entry["MessageDeduplicationId"] = str(deduplication_id)
+        entry["MessageDeduplicationId"] = _plain_text(deduplication_id)
     if group_id is not None:
-        entry["MessageGroupId"] = str(group_id)
+        entry["MessageGroupId"] = _plain_text(group_id)
     return entry
+
+
+def _plain_text(value: object) -> str:
+    # str() of a member of a str enum is its name.
+    return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def job_name_of(message: Message) -> str | None:
@@ -172,7 +177,7 @@ def _read(codec: Codec, text: str, content_type: str, where: str) -> dict[str, A
     if isinstance(value, dict) and _are_texts(value):
         return value
     raise DecodeError(
-        f"the {where} is no dictionary of names",
+        f"the {where} is not a dictionary of names",
         why=f"{content_type} gives a {type(value).__name__}",
     )
 

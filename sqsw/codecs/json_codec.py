@@ -1,89 +1,172 @@
 """JSON: the default. What it cannot carry is refused in the sender (a tuple arrives as a list)."""
 
 import json
+from enum import Enum
 from typing import Any
 
 from sqsw.core.errors import MessageRefused
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
-#: types of values that hold no others: most of what jobs are given
+_UNESCAPED = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
+
+#: types of values that hold no others: most arguments of jobs
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-class JSONCodec:
-    """Plain JSON, in ASCII, so that no character of a job can be one that SQS refuses."""
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
-    def serialize(self, message: dict[str, Any]) -> str:
-        """The JSON text.
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+class JSONCodec:
+    """Plain JSON, in ASCII, so that no character of a job can be one that SQS refuses.
+
+    The methods can be called on the class as well.
+    """
+
+    @staticmethod
+    def serialize(message: dict[str, Any]) -> str:
+        """Return the JSON text.
 
         Raises
         ------
         MessageRefused
-            JSON has no way to write a value (a datetime, a set, bytes, NaN, a key that is no
-            string); the error names where it stands.
+            A value would not arrive as it is: a datetime, a set, bytes, NaN, half a surrogate pair,
+            a key that is not a string, an enum member, a named tuple, or any other instance of a
+            subclass of a plain type. The error names the value.
         """
         try:
             if not message:  # as the context of most jobs
                 return "{}"
-            _refuse_lossy_keys(message)
+            _refuse_changed(message)
             # With json's own spaces, as sqs-workers writes it: a FIFO queue that deduplicates by
             # content sees the same bytes from both.
-            return _ENCODER.encode(message)
+            text = _ENCODER.encode(message)
+            if "\\ud" in text:
+                _UNESCAPED.encode(message).encode()
+            return text
         except (TypeError, ValueError, RecursionError) as error:
-            path, reason = _first_refused(message, "") or ("", str(error))
+            refused = _first_refused(message, "") or ("", f"cannot be written: {error}", None)
+            path, reason, instead = refused
             raise MessageRefused(
-                f"argument {path!r} {reason}" if path else f"the arguments {reason}",
+                f"argument {path!r} {reason}" if path else f"the dictionary of arguments {reason}",
                 why="the job is sent as json, which knows strings, numbers, true, false, null, "
                 "lists and objects only",
-                next="send it as text (isoformat(), base64 …), or choose another codec",
+                next=instead or "send it as text (isoformat(), base64 …), or choose another codec",
             ) from error
 
-    def deserialize(self, serialized: str) -> Any:
-        """What the JSON text says.
+    @staticmethod
+    def deserialize(serialized: str) -> Any:
+        """Return the value of a JSON text.
 
         Raises
         ------
         ValueError, RecursionError
-            It is no JSON, or nested too deeply.
+            It is not JSON, is nested too deeply, or has a value that ``serialize`` refuses: NaN,
+            an infinity, half a surrogate pair.
         """
-        # Nothing at all is what most job contexts say.
-        return {} if serialized == "{}" else json.loads(serialized)
+        if serialized == "{}":  # most job contexts
+            return {}
+        value = _DECODER.decode(serialized)
+        if not serialized.isascii():
+            serialized.encode()
+        if "\\ud" in serialized or "\\uD" in serialized:
+            _UNESCAPED.encode(value).encode()
+        return value
 
 
-def _refuse_lossy_keys(value: Any) -> None:
-    # json would write the key 1 as "1": the job would get another dictionary than was sent.
-    if isinstance(value, dict):
+def _refuse_changed(value: Any) -> None:
+    # json writes the key 1 as "1", and an enum member as its value: another thing would arrive.
+    kind = type(value)
+    if kind is dict:
         for key, item in value.items():
-            if not isinstance(key, str):
-                raise TypeError(f"key {key!r}")
+            if type(key) is not str:
+                raise TypeError("a key is not a string")
             if type(item) not in _PLAIN:
-                _refuse_lossy_keys(item)
-    elif isinstance(value, list | tuple):
+                _refuse_changed(item)
+    elif kind is list or kind is tuple:
         for item in value:
             if type(item) not in _PLAIN:
-                _refuse_lossy_keys(item)
+                _refuse_changed(item)
+    else:
+        raise TypeError("a value is not of a plain type")
 
 
-def _first_refused(value: Any, path: str, depth: int = 0) -> tuple[str, str] | None:
-    """Where the first value stands that JSON cannot carry, and what is wrong with it."""
+#: The path of a value, what is wrong with it, and what to send instead (None: see the caller).
+_Refused = tuple[str, str, str | None]
+
+
+def _first_refused(value: Any, path: str, depth: int = 0) -> _Refused | None:
+    """Find the first value that JSON cannot carry."""
     if depth > 100:
-        return path, "is nested too deeply (or contains itself)"
-    if value is None or isinstance(value, str | int):
-        return None
-    if isinstance(value, float):
-        return (path, f"is {value}, which json cannot carry") if value - value != 0 else None
-    if isinstance(value, dict):
+        return path, "is nested too deeply (or contains itself)", None
+    kind = type(value)
+    if kind is dict:
         for key, item in value.items():
-            if not isinstance(key, str):
-                return path, f"has the key {key!r}, and keys in json are strings"
-            found = _first_refused(item, f"{path}.{key}" if path else key, depth + 1)
-            if found:
+            if reason := _refused_key(key):
+                return path, reason, None
+            if found := _first_refused(item, f"{path}.{key}" if path else key, depth + 1):
                 return found
-        return None
-    if isinstance(value, list | tuple):
+    elif kind is list or kind is tuple:
         for index, item in enumerate(value):
-            found = _first_refused(item, f"{path}.{index}", depth + 1)
-            if found:
+            if found := _first_refused(item, f"{path}.{index}", depth + 1):
                 return found
-        return None
-    return path, f"is of type {type(value).__name__}, which json cannot carry"
+    elif kind in _PLAIN:
+        reason = _refused_plain(value)
+        return None if reason is None else (path, reason, None)
+    else:
+        return path, *_refused_type(value)
+    return None
+
+
+def _refused_key(key: object) -> str | None:
+    if type(key) is str:
+        return f"has the key {key!r}, half a surrogate pair" if _is_half_pair(key) else None
+    if isinstance(key, str):
+        name = type(key).__name__
+        return f"has a key of type {name}, which would arrive as a plain str"
+    return f"has the key {key!r}, and keys in json are strings"
+
+
+def _refused_plain(value: Any) -> str | None:
+    if type(value) is float and value - value != 0:
+        return f"is {value}, which json cannot carry"
+    if type(value) is str and _is_half_pair(value):
+        return "has half a surrogate pair, which json cannot carry"
+    try:
+        repr(value)
+    except ValueError:
+        return "is a number with too many digits"
+    return None
+
+
+def _is_half_pair(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _refused_type(value: Any) -> tuple[str, str | None]:
+    name = type(value).__name__
+    for plain in (str, int, float, dict, list, tuple):
+        if isinstance(value, plain):
+            instead = f"send {plain.__name__}(…) of it"
+            if isinstance(value, Enum):
+                instead = "send its .value"
+            elif hasattr(value, "_asdict"):
+                instead = "send its ._asdict(), or tuple(…) of it"
+            return f"is of type {name}, and would arrive as a plain {plain.__name__}", instead
+    if isinstance(value, Enum):
+        return f"is of type {name}, which json cannot carry", "send its .value"
+    return f"is of type {name}, which json cannot carry", None

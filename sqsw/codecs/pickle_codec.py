@@ -14,12 +14,16 @@ from sqsw.core.wording import text_of
 
 
 class PickleCodec:
-    """Pickle in the protocol that this interpreter prefers."""
+    """Pickle in the protocol that this interpreter prefers.
+
+    The methods can be called on the class as well.
+    """
 
     protocol: ClassVar[int] = pickle.DEFAULT_PROTOCOL
 
-    def serialize(self, message: dict[str, Any]) -> str:
-        """The text of a dictionary.
+    @classmethod
+    def serialize(cls, message: dict[str, Any]) -> str:
+        """Return the text of a dictionary.
 
         Raises
         ------
@@ -27,22 +31,24 @@ class PickleCodec:
             A value cannot be pickled; the error names the argument.
         """
         try:
-            pickled = pickle.dumps(message, protocol=self.protocol)
+            pickled = pickle.dumps(message, protocol=cls.protocol)
         except Exception as error:
             raise MessageRefused(
-                f"argument {self._culprit(message)!r} cannot be pickled", why=text_of(error)
+                f"argument {cls._culprit(message)!r} cannot be pickled", why=text_of(error)
             ) from error
         return base64.urlsafe_b64encode(zlib.compress(pickled)).decode("ascii")
 
-    def deserialize(self, serialized: str) -> Any:
-        """What the text says. Only for messages whose senders are trusted with this process."""
+    @staticmethod
+    def deserialize(serialized: str) -> Any:
+        """Return the value of a text. Only for senders that may run code in this process."""
         compressed = base64.urlsafe_b64decode(serialized.encode("ascii"))
         return pickle.loads(zlib.decompress(compressed))  # noqa: S301 - asked for by accept=
 
-    def _culprit(self, message: dict[str, Any]) -> str:
+    @classmethod
+    def _culprit(cls, message: dict[str, Any]) -> str:
         for name, value in message.items():
             try:
-                pickle.dumps(value, protocol=self.protocol)
+                pickle.dumps(value, protocol=cls.protocol)
             except Exception:  # noqa: BLE001 - pickle raises whatever the value raises
                 return name
         return "?"

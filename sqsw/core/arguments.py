@@ -11,18 +11,54 @@ from sqsw.core.wording import nearest
 logger = SafeLogger(__name__)
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _signature(fn: Any) -> inspect.Signature:
+    if inspect.ismethod(fn):
+        signature = _signature(fn.__func__)
+        first, *others = signature.parameters.values()
+        takes_more = first.kind is inspect.Parameter.VAR_POSITIONAL
+        return signature if takes_more else signature.replace(parameters=others)
+    wrapped = getattr(fn, "__wrapped__", None)
+    if wrapped is None or getattr(fn, "__signature__", None) is not None:
+        return inspect.signature(fn)
+    return _merged(inspect.signature(fn, follow_wrapped=False), _signature(wrapped))
+
+
+def _merged(wrapper: inspect.Signature, wrapped: inspect.Signature) -> inspect.Signature:
+    """Return what a wrapper takes: its parameters, and with ``**kwargs`` those of the function."""
+    own = list(wrapper.parameters.values())
+    named = [p for p in own if p.kind not in _VARIADIC]
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own):
+        return wrapper
+    if not named:
+        return wrapped
+    others = [p for p in wrapped.parameters.values() if p.name not in wrapper.parameters]
+    # By position they can only follow its own ones.
+    if len(own) < len(named) + 2 or any(p.default is not p.empty for p in named):
+        others = [
+            p.replace(kind=inspect.Parameter.KEYWORD_ONLY) if p.kind in _POSITIONAL else p
+            for p in others
+            if p.kind is not inspect.Parameter.VAR_POSITIONAL
+        ]
+    return wrapped.replace(parameters=sorted([*named, *others], key=lambda p: p.kind))
 
 
 # Reading a signature costs more than all else that is done in Python around a job.
-_kept_signature = lru_cache(maxsize=4096)(inspect.signature)
+_kept_signature = lru_cache(maxsize=4096)(_signature)
 
 
 def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
-    """The signature of a function, kept."""
+    """Return how a function can be called.
+
+    A wrapper's ``__signature__`` counts, else its own parameters; those of the wrapped function
+    only as far as the wrapper passes ``**kwargs`` on.
+    """
     try:
         return _kept_signature(fn)
     except TypeError:  # a callable object that cannot be hashed, a dataclass for example
-        return inspect.signature(fn)
+        return _signature(fn)
 
 
 class _Shape(NamedTuple):
@@ -36,11 +72,10 @@ class _Shape(NamedTuple):
 
 def _shape(fn: Callable[..., Any]) -> _Shape:
     parameters = signature_of(fn).parameters.values()
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return _Shape(
         names=frozenset(p.name for p in parameters),
         required=tuple(
-            p.name for p in parameters if p.default is p.empty and p.kind not in variadic
+            p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC
         ),
         by_position=tuple((p.name, p.default) for p in parameters if p.kind is p.POSITIONAL_ONLY),
         takes_all=any(p.kind is p.VAR_KEYWORD for p in parameters),
@@ -65,8 +100,9 @@ def bind_arguments(
     job_name: str | None = None,
     provided: Collection[str] = (),
     also_taken: Collection[str] = (),
+    check: bool = True,
 ) -> dict[str, Any]:
-    """The call ``fn(*args, **kwargs)`` as keywords, as they go into a message.
+    """Return the call ``fn(*args, **kwargs)`` as keywords, as they go into a message.
 
     Parameters
     ----------
@@ -75,7 +111,9 @@ def bind_arguments(
     provided :
         Parameters that the worker provides (the job context): not to be given by the caller.
     also_taken :
-        Keywords that the caller may have meant beside those of the function.
+        Keywords that the caller can have meant, other than those of the function.
+    check :
+        False: keywords are not compared with the function, only names are given to ``args``.
 
     Raises
     ------
@@ -87,7 +125,7 @@ def bind_arguments(
         kept = [p for name, p in signature.parameters.items() if name not in provided]
         signature = signature.replace(parameters=kept)
     try:
-        bound = signature.bind(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs) if check else signature.bind_partial(*args)
     except TypeError as error:
         what = f"{_name(fn)}()" if job_name is None else f"the job {job_name!r}"
         reason = _surplus(signature, kwargs, also_taken) or str(error)
@@ -101,16 +139,24 @@ def bind_arguments(
                 "so give the parameter a name"
             )
         if kind is inspect.Parameter.VAR_KEYWORD:
-            twice = sorted(set(value) & set(job_kwargs))
-            if twice:
-                raise TypeError(
-                    f"{_name(fn)}() gets {twice[0]!r} twice, by position and by keyword: a job "
-                    "carries one value for each name"
-                )
-            job_kwargs.update(value)
+            _add_keywords(fn, job_kwargs, value)
         else:
             job_kwargs[name] = value
+    if not check:
+        _add_keywords(fn, job_kwargs, kwargs)
     return job_kwargs
+
+
+def _add_keywords(
+    fn: Callable[..., Any], job_kwargs: dict[str, Any], keywords: Mapping[str, Any]
+) -> None:
+    twice = sorted(set(keywords) & set(job_kwargs))
+    if twice:
+        raise TypeError(
+            f"{_name(fn)}() gets {twice[0]!r} twice, by position and by keyword: a job "
+            "carries one value for each name"
+        )
+    job_kwargs.update(keywords)
 
 
 def _surplus(
@@ -171,6 +217,11 @@ def call_handler(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
     return fn(*only_by_position, **taken)
 
 
+def call_unchecked(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call ``fn`` with all of ``kwargs``, as a job without a check of its arguments."""
+    return fn(*args, **kwargs)
+
+
 def describe_mismatch(
     fn: Callable[..., Any], kwargs: Mapping[str, Any], *, provided: Collection[str] = ()
 ) -> str | None:
@@ -207,14 +258,22 @@ def check_function(fn: Callable[..., Any], reserved: Collection[str] = ()) -> No
     Raises
     ------
     TypeError
-        A generator function, whose call runs nothing, or one with a parameter of a reserved name.
+        It cannot be called, it is a generator function, whose call runs nothing, or it has a
+        parameter of a reserved name.
     """
+    if isinstance(fn, classmethod):
+        raise TypeError(
+            f"{_name(fn.__func__)}() is decorated inside its class, where a classmethod cannot be "
+            "called yet: register it after the class, as in processor('name')(Class.method)"
+        )
+    if not callable(fn):
+        raise TypeError(f"a job needs a function, and this is a {type(fn).__name__}")
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(
             f"{_name(fn)}() is a generator function: calling it runs nothing, so no job would be "
             "done; collect what it yields inside the function"
         )
-    taken = sorted(set(reserved) & set(signature_of(fn).parameters))
+    taken = sorted(set(reserved) & set(signature_of(fn).parameters)) if reserved else []
     if taken:
         raise TypeError(
             f"{_name(fn)}() has a parameter {taken[0]!r}, which is about the message and never "

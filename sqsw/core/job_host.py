@@ -1,6 +1,6 @@
 """What a worker gives to the jobs that run in it: on context variables, which executors copy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,8 @@ class FunctionCall:
         What it is called with; keywords that it does not take are dropped there.
     job :
         The job, for ``current_job()`` there; its messages have no content.
+    check_arguments :
+        False: the keywords are passed as they are.
     """
 
     queue_name: str
@@ -37,6 +39,7 @@ class FunctionCall:
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     job: CurrentJob | None
+    check_arguments: bool = True
 
     @property
     def jobs(self) -> Sequence[object]:
@@ -57,11 +60,15 @@ class JobHost:
     call_elsewhere :
         Runs a function in a process of the pool, and returns or raises what it did; None: there is
         none.
+    run_awaitable :
+        Runs what a plain function returned on the event loop that the jobs share, and returns or
+        raises what it did; None: there is no such loop.
     """
 
     time_limit: float | None = None
     on_stuck: Callable[[CurrentJob], object] | None = None
     call_elsewhere: Callable[[FunctionCall], object] | None = None
+    run_awaitable: Callable[[Awaitable[Any]], Any] | None = None
 
 
 job_host: ContextVar[JobHost] = ContextVar("sqsw_job_host", default=JobHost())  # noqa: B039  # frozen

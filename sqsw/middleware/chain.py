@@ -1,7 +1,7 @@
 """Code around every job: database sessions, tracing, time limits."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from sqsw.core.current_job import CurrentJob
@@ -38,7 +38,7 @@ def run_chain(
 
 @contextmanager
 def _chain(middlewares: Sequence[Middleware], job: CurrentJob) -> Iterator[None]:
-    with ExitStack() as stack:
-        for middleware in middlewares:
-            stack.enter_context(middleware.around(job))
+    # Not an ExitStack, which keeps what a middleware raises in a cycle with its own frame.
+    first, *others = middlewares
+    with first.around(job), run_chain(others, job):
         yield

@@ -1,4 +1,4 @@
-"""What may be said of a processor beside its function."""
+"""The options of a processor."""
 
 from collections.abc import Sequence
 from typing import Literal, TypedDict
@@ -11,9 +11,10 @@ Executor = Literal["auto", "process"]
 
 
 class ProcessorOptions(TypedDict, total=False):
-    """The keywords for that; see :class:`~sqsw.processors.Processor`."""
+    """The keywords of a processor's options; see :class:`~sqsw.processors.Processor`."""
 
     backoff_policy: Backoff | None
     middlewares: Sequence[Middleware]
     time_limit: float | None
     executor: Executor
+    check_arguments: bool

@@ -70,18 +70,21 @@ class TimeLimit:
             error = raised
         finally:
             alarm.disarm()
-        # GeneratorExit: the interruption came on the way into the block, and is on its way up.
-        if alarm.fired and not isinstance(error, KeyboardInterrupt | GeneratorExit):
-            # Of what the interruption became in the job; the interruption itself says nothing.
-            is_own = isinstance(error, Exception) and not isinstance(error, JobTimeout)
-            timeout = JobTimeout(
-                f"the job ran longer than its time limit of {self.seconds:g} seconds"
-            )
-            raise timeout.with_traceback(error.__traceback__ if error is not None else None) from (
-                error if is_own else None
-            )
-        if error is not None:
-            raise error
+        try:
+            # GeneratorExit: the interruption came on the way into the block, and is on its way up.
+            if alarm.fired and not isinstance(error, KeyboardInterrupt | GeneratorExit):
+                raise self._timeout(error)
+            if error is not None:
+                raise error
+        finally:
+            del error  # its traceback leads to this frame
+
+    def _timeout(self, error: BaseException | None) -> JobTimeout:
+        timeout = JobTimeout(f"the job ran longer than its time limit of {self.seconds:g} seconds")
+        # What the interruption became in the job; the interruption itself says nothing.
+        is_own = isinstance(error, Exception) and not isinstance(error, JobTimeout)
+        timeout.__cause__ = error if is_own else None
+        return timeout.with_traceback(error.__traceback__ if error is not None else None)
 
 
 class _Alarm:
@@ -191,14 +194,18 @@ class _Watchdog:
         while True:
             self._wake.clear()
             try:
-                for alarm, is_first in self._take_due():
-                    if is_first:
-                        alarm.fire()
-                    else:
-                        alarm.give_up()
+                self._sound()
             except Exception:  # without this thread no job would be limited any more
                 logger.exception("a time limit failed")
             self._wake.wait(max(0.0, min(self._wakes_at - time.monotonic(), 3600.0)))
+
+    def _sound(self) -> None:
+        # Apart from the loop around it, which would keep the last job for as long as it waits.
+        for alarm, is_first in self._take_due():
+            if is_first:
+                alarm.fire()
+            else:
+                alarm.give_up()
 
     def _take_due(self) -> list[tuple[_Alarm, bool]]:
         due: list[tuple[_Alarm, bool]] = []

@@ -22,7 +22,13 @@ from sqsw.processors import (
 )
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.outbox import Outbox
-from sqsw.transport.batches import Entry, check_entry, fit_to_queue
+from sqsw.transport.batches import (
+    Entry,
+    check_entry,
+    check_job_name,
+    fit_to_queue,
+    plain_job_name,
+)
 
 if TYPE_CHECKING:
     from sqsw.worker.lane import Kind
@@ -105,16 +111,20 @@ class JobQueue(GenericQueue):
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
         options :
-            ``backoff_policy``, ``middlewares``, ``time_limit`` and ``executor`` of its
-            :class:`~sqsw.processors.Processor`.
+            ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor`` and
+            ``check_arguments`` of its :class:`~sqsw.processors.Processor`.
 
         Raises
         ------
         TaskAlreadyRegistered
             Another function has the name.
         TypeError
-            A queue name was given as well, or the function can be no job.
+            The job name is missing, a queue name was given as well, or the function cannot be a
+            job.
+        SettingsError
+            The job name is empty, or has a character that SQS does not take.
         """
+        job_name = check_job_name(job_name)
 
         def register(fn: Callable[..., object]) -> AsyncTask[...]:
             self.refuse_other(job_name, fn)
@@ -138,7 +148,10 @@ class JobQueue(GenericQueue):
         ------
         TypeError
             It is a generator function, or has a parameter that can never reach a job.
+        SettingsError
+            The job name is empty, or has a character that SQS does not take.
         """
+        job_name = check_job_name(job_name)
         processor = function_of(processor)
         check_function(processor, MESSAGE_KEYWORDS)
         # What a processor_maker of users makes need not know of it.
@@ -154,7 +167,13 @@ class JobQueue(GenericQueue):
         if backoff_policy is not None:
             self.processors[job_name].backoff_policy = backoff_policy
         self.sources[job_name] = self.env.registration_source
-        return AsyncTask(self, job_name, processor, (context_var,) if pass_context else ())
+        return AsyncTask(
+            self,
+            job_name,
+            processor,
+            (context_var,) if pass_context else (),
+            options.get("check_arguments", True),
+        )
 
     def refuse_other(self, job_name: str, fn: Callable[..., Any]) -> None:
         """Raise where another function has this name.
@@ -226,9 +245,9 @@ class JobQueue(GenericQueue):
         if job_name is None:
             if "job_name" not in job_kwargs:
                 raise TypeError("add_job() misses the job name")
-            job_name = str(job_kwargs.pop("job_name"))
+            job_name = job_kwargs.pop("job_name")
         entry = pack_job(
-            job_name,
+            plain_job_name(job_name),
             job_kwargs,
             self.env.context.to_dict(),
             _content_type or self.env.codec,
@@ -250,7 +269,7 @@ class JobQueue(GenericQueue):
     ) -> str | None:
         """Send a job whose body and context are the codec's text already; see :meth:`add_job`."""
         entry = pack_body(
-            job_name,
+            plain_job_name(job_name),
             message_body,
             job_context,
             content_type,
@@ -327,26 +346,28 @@ class JobQueue(GenericQueue):
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages, a list for each job name."""
         results: dict[str, ProcessingResult] = {}
-        for processor, group in self._by_processor(messages, results):
-            try:
-                done = processor.process_messages(group)
-            except Exception as error:  # noqa: BLE001 - the lists of other jobs have their own end
-                done = [judge(error)] * len(group)
-            done = [_backed_off(processor, result) for result in done]
-            results.update(zip((m.receipt_handle for m in group), done, strict=True))
-        return [results[message.receipt_handle] for message in messages]
+        try:
+            for processor, group in self._by_processor(messages, results):
+                try:
+                    _add(results, processor, group, processor.process_messages(group))
+                except Exception as error:  # noqa: BLE001 - other lists have an end of their own
+                    _add(results, processor, group, [judge(error)] * len(group))
+            return [results[message.receipt_handle] for message in messages]
+        finally:
+            results.clear()  # see run_job
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
         results: dict[str, ProcessingResult] = {}
-        for processor, group in self._by_processor(messages, results):
-            try:
-                done = await processor.process_messages_async(group)
-            except Exception as error:  # noqa: BLE001 - as above
-                done = [judge(error)] * len(group)
-            done = [_backed_off(processor, result) for result in done]
-            results.update(zip((m.receipt_handle for m in group), done, strict=True))
-        return [results[message.receipt_handle] for message in messages]
+        try:
+            for processor, group in self._by_processor(messages, results):
+                try:
+                    _add(results, processor, group, await processor.process_messages_async(group))
+                except Exception as error:  # noqa: BLE001 - as above
+                    _add(results, processor, group, [judge(error)] * len(group))
+            return [results[message.receipt_handle] for message in messages]
+        finally:
+            results.clear()
 
     def _by_processor(
         self, messages: Sequence[Message], results: dict[str, ProcessingResult]
@@ -382,6 +403,17 @@ class JobQueue(GenericQueue):
             next="register it, or deploy the release that has it",
         )
         return ProcessingResult(False, UNKNOWN_JOB_BACKOFF, error=unknown)
+
+
+def _add(
+    results: dict[str, ProcessingResult],
+    processor: Processor,
+    messages: Sequence[Message],
+    ended: Sequence[ProcessingResult | bool],
+) -> None:
+    handles = (message.receipt_handle for message in messages)
+    backed_off = [_backed_off(processor, result) for result in ended]
+    results.update(zip(handles, backed_off, strict=True))
 
 
 def _backed_off(processor: Processor, result: ProcessingResult | bool) -> ProcessingResult:

@@ -1,17 +1,17 @@
 """A raw queue: one processor for every message, whatever it is."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqsw.codecs.envelope import raw_entry
-from sqsw.core.arguments import place_of
+from sqsw.core.arguments import check_function, place_of
 from sqsw.core.current_job import CurrentJob, Place
 from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.job_list import JobList
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
+from sqsw.core.unrun import belongs_on_loop
 from sqsw.processors import Opened, OpenJob, limited, run_job, run_job_async
 from sqsw.queue.generic import GenericQueue
 from sqsw.transport.batches import check_entry, fit_to_queue
@@ -27,6 +27,8 @@ class RawQueue(GenericQueue):
 
     def __init__(self, *args: Any, processor: RawProcessor | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if processor is not None:
+            check_function(processor)
         self.processor = processor
         self.source = self.env.registration_source
 
@@ -52,7 +54,14 @@ class RawQueue(GenericQueue):
         return register
 
     def connect_raw_processor(self, processor: RawProcessor) -> RawProcessor:
-        """Run ``processor`` for every message, in place of whatever ran before."""
+        """Run ``processor`` for every message, in place of whatever ran before.
+
+        Raises
+        ------
+        TypeError
+            It cannot be called, or is a generator function.
+        """
+        check_function(processor)
         self.processor = processor
         self.source = self.env.registration_source
         return processor
@@ -90,7 +99,8 @@ class RawQueue(GenericQueue):
 
     def kind_of(self, message: Message) -> "Kind":
         """Whether the function wants a thread or the event loop."""
-        return "loop" if inspect.iscoroutinefunction(self.processor) else "thread"
+        processor = self.processor
+        return "loop" if processor is not None and belongs_on_loop(processor) else "thread"
 
     def job_name_of(self, message: Message) -> str | None:
         """None: raw messages have no job name."""

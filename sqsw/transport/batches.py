@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqsw.core.errors import MessageRefused
+from sqsw.core.errors import MessageRefused, SettingsError
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_ATTRIBUTES, MAX_MESSAGE_BYTES
 
 #: The parameters of one SendMessage, without the queue URL.
@@ -122,7 +122,7 @@ def check_entry(entry: Mapping[str, Any], max_bytes: int = MAX_MESSAGE_BYTES) ->
         )
     _check_characters("the body", body)
     for name, attribute in attributes.items():
-        _check_characters(f"the attribute {name!r}", attribute.get("StringValue", ""))
+        _check_text(f"the attribute {name!r}", attribute.get("StringValue"))
     total = entry_bytes(entry)
     if total > max_bytes:
         raise MessageRefused(
@@ -130,6 +130,43 @@ def check_entry(entry: Mapping[str, Any], max_bytes: int = MAX_MESSAGE_BYTES) ->
             why=f"body {body_bytes(entry)} bytes, attributes {attribute_bytes(entry)} bytes",
             next="store the data elsewhere and send its address",
         )
+
+
+def plain_job_name(name: object) -> str:
+    """Return a job name as a plain str; of a member of a str enum, its value.
+
+    Raises
+    ------
+    TypeError
+        It is not a str.
+    """
+    if not isinstance(name, str):
+        what = "a function" if callable(name) else f"a {type(name).__name__}"
+        raise TypeError(
+            f"a job name is a str, and this is {what}: give the name as the decorator's argument, "
+            "as in @queue.processor('send_email')"
+        )
+    return str.__str__(name)
+
+
+def check_job_name(name: object) -> str:
+    """Return a job name as a plain str, if jobs can be sent by it.
+
+    Raises
+    ------
+    TypeError
+        It is not a str.
+    SettingsError
+        It is empty, or has a character that SQS does not take.
+    """
+    text = plain_job_name(name)
+    try:
+        _check_text("it", text)
+    except MessageRefused as error:
+        raise SettingsError(
+            f"a job cannot have the name {text!r}", why=error.message, next="choose another name"
+        ) from error
+    return text
 
 
 def fit_to_queue(entry: Entry, *, is_fifo: bool, queue_name: str) -> None:
@@ -164,6 +201,12 @@ def _refused() -> re.Pattern[str]:
     Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     """
     return re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _check_text(where: str, text: str | None) -> None:
+    if text == "":
+        raise MessageRefused(f"{where} is empty", why="SQS takes no attribute without a value")
+    _check_characters(where, text or "")
 
 
 def _check_characters(where: str, text: str) -> None:

@@ -79,6 +79,33 @@ class QueueRef:
         return cls(text)
 
 
+def check_queue_name(name: object) -> str:
+    """Return a queue name as a plain str; of a member of a str enum, its value.
+
+    Raises
+    ------
+    TypeError
+        It is not a str.
+    SettingsError
+        It is empty, or has a space or a control character.
+    """
+    if not isinstance(name, str):
+        what = "a function" if callable(name) else f"a {type(name).__name__}"
+        raise TypeError(
+            f"a queue name is a str, and this is {what}: give the name of the queue first, "
+            "as in @env.processor('emails', 'send_email')"
+        )
+    text = str.__str__(name)
+    if not text:
+        raise SettingsError("a queue name cannot be empty")
+    if not text.isprintable() or " " in text:
+        raise SettingsError(
+            f"{text!r} cannot be the name of a queue",
+            why="SQS takes letters, digits, - and _ in a queue name",
+        )
+    return text
+
+
 def _no_url(text: str, why: str) -> SettingsError:
     return SettingsError(f"{without_password(text)!r} is not the URL of a queue", why=why)
 

@@ -15,8 +15,10 @@ from dataclasses import replace
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.events import EventBus, ReceiveDone
+from sqsw.core.job_host import job_host
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
+from sqsw.core.unrun import OwnLoop
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.credits import Credits
 from sqsw.worker.dispatcher import Dispatcher
@@ -74,13 +76,14 @@ class _Batch:
             on_acknowledged=self._acknowledged,
             on_batch=self._count,
         )
+        self._loop = OwnLoop()
         lock = threading.Lock()
         one_slot = Credits({lane.name: lane.share.weight}, 1, 0, lock)
         self._dispatcher = Dispatcher(
             [([lane], ReadyMessages([lane], one_slot))],
             {
                 "thread": InlineExecutor(),
-                "loop": InlineExecutor(coroutines=True),
+                "loop": InlineExecutor(self._loop),
                 "process": InlineExecutor(),
             },
             lock=lock,
@@ -94,6 +97,7 @@ class _Batch:
         )
 
     def run(self, wait_seconds: float) -> BatchProcessingResult:
+        token = job_host.set(replace(job_host.get(), run_awaitable=self._loop.run))
         try:
             size = self._lane.batch_size
             wanted = size if size > 1 else MAX_BATCH_ENTRIES
@@ -111,8 +115,13 @@ class _Batch:
             self._flush()
             raise
         finally:
+            job_host.reset(token)
+            self._loop.close()
             self._heartbeat.stop(time.monotonic() + _LAST_CALLS_SECONDS)
-        return self._result
+        try:
+            return self._result
+        finally:
+            del self._result  # the frames of a failed job lead to this one
 
     def _flush(self) -> None:
         # On a FIFO queue each delete lets the next message of its group run, here and inside.

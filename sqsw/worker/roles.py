@@ -8,8 +8,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
@@ -104,6 +104,7 @@ class Roles:
         self._pace = Pace()
         self.pool: ProcessExecutor | None = None
         self.is_forced = False
+        self._is_over = False
         self.vital_signs = VitalSigns(lanes, clock)
         self._make_back()
         self._make_front(look)
@@ -191,11 +192,17 @@ class Roles:
     def start(self) -> None:
         """Begin to work."""
         back: list[Role] = [self.heartbeat, self.acknowledger, *self._executors.values()]
-        host = JobHost(time_limit=self._settings.time_limit, on_stuck=self._job_stuck)
+        host = JobHost(
+            time_limit=self._settings.time_limit,
+            on_stuck=self._job_stuck,
+            run_awaitable=self._run_awaitable,
+        )
         token = job_host.set(host)  # executors give it to their jobs
-        for role in back:
-            role.start()
-        job_host.reset(token)
+        try:
+            for role in back:
+                role.start()
+        finally:
+            job_host.reset(token)
         names = tuple(lane.name for lane in self._lanes)
         self._events.publish(WorkerStarted(names, self.vital_signs.slots))
         front: list[Role] = [self.dispatcher, self.watch, *self.pollers]
@@ -242,6 +249,7 @@ class Roles:
     def stop(self) -> int:
         """Put back what still runs, and end; how many messages that were."""
         now = self._clock()
+        self._is_over = True
         self.receive_no_more("draining")
         unfinished = self.dispatcher.abandon()
         # What was put back may run elsewhere within a moment: here it ends now, where it can be.
@@ -302,6 +310,11 @@ class Roles:
         for message in job.messages:
             self._events.publish(JobStuck(message, job.job_name))
         self._end("stuck_job")
+
+    def _run_awaitable(self, awaitable: Awaitable[Any]) -> Any:
+        from sqsw.worker.executors.handover import Handover  # few jobs need it
+
+        return Handover(awaitable).wait(self._executors["loop"], lambda: self._is_over)
 
     def _lanes_decided(self, lanes: Sequence[Lane], reason: str) -> None:
         for lane in lanes:

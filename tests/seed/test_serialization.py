@@ -7,6 +7,7 @@ import datetime
 import pytest
 
 from sqsw import SQSEnv, create_standard_queue
+from sqsw.codecs import JSONCodec, PickleCodec, PickleCompatCodec
 from tests.seed.conftest import work
 
 pytestmark = pytest.mark.usefixtures("place")
@@ -57,3 +58,9 @@ def test_one_job_may_be_sent_in_another_way_than_the_others() -> None:
     sqs.queue("emails").add_job("send_email", _content_type="pickle", at=WHEN)
     assert work(sqs, "emails", 3) == (3, 0)
     assert sorted(map(str, seen)) == sorted(["json", str(WHEN), str(WHEN)])
+
+
+@pytest.mark.parametrize("codec", [JSONCodec, PickleCodec, PickleCompatCodec])
+def test_a_codec_is_used_without_an_instance(codec) -> None:
+    arguments = {"to": "ann@example.com", "count": 2}
+    assert codec.deserialize(codec.serialize(arguments)) == arguments

@@ -115,7 +115,7 @@ def test_a_bool_of_an_old_override_is_a_result() -> None:
     [
         (message("{nonsense"), DecodeError, "the body cannot be read as json"),
         (message("[" * 100_000), DecodeError, "the body cannot be read as json"),
-        (message("[1, 2]"), DecodeError, "the body is no dictionary"),
+        (message("[1, 2]"), DecodeError, "the body is not a dictionary"),
         (message(JobContext="{nonsense"), DecodeError, "the context cannot be read as json"),
         (message(ContentType="yaml"), ContentTypeRefused, "'yaml' is not accepted"),
         (message(ContentType="pickle"), ContentTypeRefused, "'pickle' is not accepted"),

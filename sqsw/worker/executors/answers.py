@@ -84,7 +84,10 @@ class Answer(NamedTuple):
             raise SQSError(text, why=why)
         with suppress(Exception):  # not every error takes notes
             value.add_note(f"in a process of the pool:\n{why}")
-        raise value
+        try:
+            raise value
+        finally:
+            del value  # its traceback leads to this frame
 
 
 def _told(tell: Callable[[], str], otherwise: str) -> str:

@@ -5,14 +5,21 @@ import threading
 from collections.abc import Sequence
 
 from sqsw.core.results import ProcessingResult
+from sqsw.core.unrun import OwnLoop
 from sqsw.worker.executors.base import OnDone, Runnable
 
 
 class InlineExecutor:
-    """Runs a call before ``submit`` returns; for one batch, and for tests."""
+    """Runs a call before ``submit`` returns; for one batch, and for tests.
 
-    def __init__(self, *, coroutines: bool = False) -> None:
-        self._coroutines = coroutines
+    Parameters
+    ----------
+    loop :
+        Where calls run as coroutines; None: they are plain calls.
+    """
+
+    def __init__(self, loop: OwnLoop | None = None) -> None:
+        self._loop = loop
 
     def start(self) -> None:
         """Nothing to do."""
@@ -28,14 +35,14 @@ class InlineExecutor:
     def _run(self, call: Runnable, on_done: OnDone) -> None:
         following: Runnable | None = call
         while following is not None:
-            try:
-                results = run_inline(following, coroutine=self._coroutines)
-            except Exception as error:  # noqa: BLE001  # no thread or loop to be had: told as its result
-                results = following.failed(error)
-            for result in results:
-                if isinstance(result.error, KeyboardInterrupt):
-                    raise result.error  # meant for who called, in this thread, and no failed job
-            following = on_done(following, results)
+            # No variable for the results: the frames of a failed job lead back to this one.
+            following = on_done(following, _without_interrupt(self._results(following)))
+
+    def _results(self, call: Runnable) -> list[ProcessingResult]:
+        try:
+            return run_inline(call, self._loop)
+        except Exception as error:  # noqa: BLE001 - no thread or loop to be had: a failure of the job
+            return call.failed(error)
 
     def cancel(self, call: Runnable) -> None:
         """Nothing to do: it has ended."""
@@ -44,45 +51,22 @@ class InlineExecutor:
         """Nothing to do."""
 
 
-def run_inline(call: Runnable, *, coroutine: bool) -> list[ProcessingResult]:
+def run_inline(call: Runnable, loop: OwnLoop | None) -> list[ProcessingResult]:
     """Run one call here and now, in a copy of the context."""
     call.runner = threading.get_ident()
     context = contextvars.copy_context()
-    if not coroutine:
+    if loop is None:
         return context.run(call.run)
-    import asyncio  # workers without coroutines start without it
-
+    coroutine = call.run_async()
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return context.run(_run_to_end, call)
-    # Somebody calls this from a coroutine, whose loop cannot run another one inside.
-    results: list[ProcessingResult] = []
-    thread = threading.Thread(
-        target=lambda: results.extend(context.run(_run_to_end, call)), name="sqsw-inline"
-    )
-    thread.start()
-    thread.join()
+        return context.run(loop.run, coroutine)
+    except BaseException:  # it raises nothing itself, so it could not run
+        coroutine.close()
+        raise
+
+
+def _without_interrupt(results: list[ProcessingResult]) -> list[ProcessingResult]:
+    for result in results:
+        if isinstance(result.error, KeyboardInterrupt):
+            raise result.error  # for the caller, in this thread: it is not a failure of the job
     return results
-
-
-def _run_to_end(call: Runnable) -> list[ProcessingResult]:
-    import asyncio
-
-    # Not asyncio.run(): it turns Ctrl-C into a cancellation, which would count as a failed job.
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(call.run_async())
-    finally:
-        loop.run_until_complete(_clear_up())
-        loop.close()
-
-
-async def _clear_up() -> None:
-    import asyncio
-
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_asyncgens()

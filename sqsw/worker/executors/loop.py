@@ -106,9 +106,9 @@ class LoopExecutor:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, call: Runnable, on_done: OnDone) -> None:
-        results = await call.run_async()
         try:
-            following = on_done(call, results)
+            # No variable for the results: the frames of a failed job lead back to this one.
+            following = on_done(call, await call.run_async())
         except BaseException:  # of a listener, say; the loop has to live on
             logger.exception("the end of a job failed")
             return

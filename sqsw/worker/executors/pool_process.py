@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 
 from sqsw.async_task import AsyncTask
 from sqsw.context import job_scope
-from sqsw.core.arguments import call_handler
+from sqsw.core.arguments import call_handler, call_unchecked
 from sqsw.core.delivery import flush_deliveries, handing_over
 from sqsw.core.errors import SQSError
 from sqsw.core.job_host import Find, FunctionCall, Load
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.core.unrun import refuse_generator, run_to_end
+from sqsw.core.unrun import OwnLoop, refuse_generator
 from sqsw.worker.executors.answers import Answer
 
 logger = SafeLogger(__name__)
@@ -32,6 +32,9 @@ class FunctionNotFound(SQSError):
 
 #: has this process write where it is, at any time
 SHOW = signal.SIGUSR1
+
+
+_loop = OwnLoop()
 
 
 def serve_calls(connection: Connection, stacks: Connection, load: Load | None, module: str) -> None:
@@ -97,9 +100,10 @@ def _read(connection: Connection, calls: "SimpleQueue[bytes]") -> None:
 
 def _run(function: Callable[..., Any], request: FunctionCall) -> object:
     with nullcontext() if request.job is None else job_scope(request.job):
-        returned = call_handler(function, request.args, request.kwargs)
+        call = call_handler if request.check_arguments else call_unchecked
+        returned = call(function, request.args, request.kwargs)
         refuse_generator(returned, request.job_name)
-        return run_to_end(returned) if inspect.isawaitable(returned) else returned
+        return _loop.run(returned) if inspect.isawaitable(returned) else returned
 
 
 def _function(find: Find | None, request: FunctionCall) -> Callable[..., Any]:

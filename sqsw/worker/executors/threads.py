@@ -109,9 +109,9 @@ class ThreadExecutor:
     def _run(self, call: Runnable | None, on_done: OnDone) -> None:
         while call is not None:
             call.runner = threading.get_ident()
-            results = self._context.copy().run(call.run)
             try:
-                call = on_done(call, results)
+                # No variable for the results: the frames of a failed job lead back to this one.
+                call = on_done(call, self._context.copy().run(call.run))
             except BaseException:  # of a listener, say; this thread has to live on
                 logger.exception("the end of a job failed")
                 return

@@ -110,9 +110,9 @@ def test_a_context_that_cannot_be_read_is_a_named_failure(context: str) -> None:
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "5", "null", "true"])
 def test_a_body_that_is_no_dictionary_is_a_named_failure(body: str) -> None:
-    with pytest.raises(DecodeError, match="the body is no dictionary of names"):
+    with pytest.raises(DecodeError, match="the body is not a dictionary of names"):
         unpack_job(message(body))
-    with pytest.raises(DecodeError, match="the context is no dictionary of names"):
+    with pytest.raises(DecodeError, match="the context is not a dictionary of names"):
         unpack_job(message(JobContext=body))
 
 
@@ -129,7 +129,7 @@ def test_a_pickle_with_keys_that_are_no_names_is_a_named_failure() -> None:
 
     strange: Any = {1: "a"}
     body = PickleCodec().serialize(strange)
-    with pytest.raises(DecodeError, match="no dictionary of names"):
+    with pytest.raises(DecodeError, match="not a dictionary of names"):
         unpack_job(message(body, ContentType="pickle", JobContext="(none)"), ["pickle"])
 
 

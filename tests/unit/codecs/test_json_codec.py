@@ -1,17 +1,22 @@
 """JSON: what arrives is what was sent, or it is not sent at all."""
 
+import collections
 import datetime
 import decimal
+import enum
 import json
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sqsw import codecs
+from sqsw.codecs.envelope import pack_body, pack_job, unpack_job
 from sqsw.codecs.json_codec import JSONCodec
-from sqsw.core.errors import MessageRefused
+from sqsw.core.errors import DecodeError, MessageRefused
+from sqsw.core.message import Message
 
 codec = JSONCodec()
 
@@ -88,6 +93,142 @@ def test_a_nesting_that_no_reader_could_follow_is_refused() -> None:
         deep = [deep]
     with pytest.raises(MessageRefused, match=r"argument 'deep\.0.*nested too deeply"):
         codec.serialize({"deep": deep})
+
+
+class Mood(str, enum.Enum):  # noqa: UP042  # str() of it is not its value
+    GOOD = "good"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Flags(enum.IntFlag):
+    A = 1
+
+
+class Plain(enum.Enum):
+    ONE = 1
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Text(str):
+    pass
+
+
+class Number(int):
+    pass
+
+
+class Rate(float):
+    pass
+
+
+class Rows(list[Any]):
+    pass
+
+
+class Pair(tuple[Any, ...]):
+    pass
+
+
+CHANGED: list[tuple[Any, str]] = [
+    (Mood.GOOD, ".value"),
+    (Level.LOW, ".value"),
+    (Flags.A, ".value"),
+    (Plain.ONE, ".value"),
+    (Point(1, 2), "._asdict()"),
+    (Text("x"), "str(…)"),
+    (Number(1), "int(…)"),
+    (Rate(1.5), "float(…)"),
+    (Rows([1]), "list(…)"),
+    (Pair([1]), "tuple(…)"),
+    (collections.OrderedDict(a=1), "dict(…)"),
+    (collections.defaultdict(int, a=1), "dict(…)"),
+    (collections.Counter("a"), "dict(…)"),
+]
+
+
+@pytest.mark.parametrize(("value", "instead"), CHANGED, ids=lambda value: type(value).__name__)
+def test_a_value_that_would_arrive_as_another_is_refused_with_what_to_send(
+    value: object, instead: str
+) -> None:
+    messages: dict[str, dict[str, Any]] = {
+        "at": {"at": value},
+        "rows.1.1.at": {"rows": [1, (2, {"at": value})]},
+    }
+    for path, message in messages.items():
+        with pytest.raises(MessageRefused, match=f"^argument '{path}' is of type ") as caught:
+            codec.serialize(message)
+        assert caught.value.next
+        assert instead in caught.value.next
+    with pytest.raises(MessageRefused, match="job context cannot be sent: argument 'at'"):
+        pack_job("job", {}, {"at": value})
+
+
+@pytest.mark.parametrize("key", [Mood.GOOD, Text("x"), Level.LOW, True])
+def test_a_key_that_would_arrive_as_another_is_refused(key: Any) -> None:
+    with pytest.raises(MessageRefused, match="argument 'options' has "):
+        codec.serialize({"options": {key: 1}})
+
+
+def test_numbers_of_too_many_digits_are_refused() -> None:
+    with pytest.raises(MessageRefused, match=r"argument 'n\.0' is a number with too many digits"):
+        codec.serialize({"n": [10**5000]})
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\udc00b", "\ude00\ud83d", {"\ud83d": 1}])
+def test_half_a_surrogate_pair_is_refused_in_both_directions(value: Any) -> None:
+    for message in ({"at": value}, {"rows": [value]}):
+        with pytest.raises(MessageRefused, match="half a surrogate pair"):
+            codec.serialize(message)
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            codec.deserialize(json.dumps(message))
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            codec.deserialize(json.dumps(message).replace("\\ud", "\\uD"))
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            codec.deserialize(json.dumps(message, ensure_ascii=False))
+
+
+@pytest.mark.parametrize("text", ["\U0001f369", "a\\ud800", "\\\U0001f369 é"])
+def test_whole_pairs_and_texts_that_look_like_escapes_arrive(text: str) -> None:
+    for message in ({"at": text}, {text: [text]}):
+        assert codec.deserialize(codec.serialize(message)) == message
+        assert codec.deserialize(json.dumps(message, ensure_ascii=False)) == message
+
+
+UNREADABLE = {
+    "nan": "NaN",
+    "infinity": "Infinity",
+    "minus_infinity": "-Infinity",
+    "huge": "1e999",
+    "minus_huge": "-1" + "0" * 400 + ".0",
+    "surrogate": '"\\ud800"',
+    "digits": "1" * 5000,
+    "nested": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("place", ["body", "context"])
+@pytest.mark.parametrize("value", UNREADABLE)
+def test_what_no_sender_may_send_makes_a_received_job_unreadable(value: str, place: str) -> None:
+    texts = {"body": "{}", "context": "{}", place: f'{{"x": [{UNREADABLE[value]}]}}'}
+    entry = pack_body("job", texts["body"], texts["context"], "json")
+    received = Message(
+        "id", "handle", entry["MessageBody"], message_attributes=entry["MessageAttributes"]
+    )
+    with pytest.raises(DecodeError, match=f"^the {place} cannot be read as json"):
+        unpack_job(received)
+
+
+@pytest.mark.parametrize("name", ["JSONCodec", "PickleCodec", "PickleCompatCodec"])
+def test_the_methods_of_a_codec_can_be_called_on_the_class(name: str) -> None:
+    for kind in (getattr(codecs, name), getattr(codecs, name)()):
+        assert kind.deserialize(kind.serialize({"to": "ann"})) == {"to": "ann"}
 
 
 def test_tuples_arrive_as_lists() -> None:

@@ -1,6 +1,9 @@
 """Arguments: bound when a call is sent, fitted to the function when it is run."""
 
+import functools
+import inspect
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +14,7 @@ from sqsw.core.arguments import (
     call_handler,
     describe_mismatch,
     place_of,
+    signature_of,
     validate_arguments,
 )
 
@@ -135,3 +139,84 @@ def test_a_gap_among_the_positional_ones_is_filled_by_its_default() -> None:
         return a, b
 
     assert call_handler(gap, [], {"b": 5}) == (1, 5)
+
+
+def injecting(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """As frameworks for dependency injection do it, without a word about it."""
+
+    @functools.wraps(fn)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return fn(*args, db="the database", **kwargs)
+
+    return wrapper
+
+
+def saying_so(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with a signature."""
+    wrapper: Any = injecting(fn)
+    signature = inspect.signature(fn)
+    kept = [p for p in signature.parameters.values() if p.name != "db"]
+    wrapper.__signature__ = signature.replace(parameters=kept)
+    return wrapper  # type: ignore[no-any-return]  # given a signature above
+
+
+def needs_database(to: str, db: str) -> tuple[str, str]:
+    return to, db
+
+
+def with_own_parameters(to: str) -> Any:
+    return needs_database(to, db="the database")
+
+
+def with_more_parameters(*args: Any, tenant: str, **kwargs: Any) -> Any:
+    return tenant, needs_database(*args, **kwargs)
+
+
+def with_more_positions(tenant: str, *args: Any, **kwargs: Any) -> Any:
+    return tenant, needs_database(*args, **kwargs)
+
+
+def with_defaults(tenant: str = "x", **kwargs: Any) -> Any:
+    return tenant, needs_database(**kwargs)
+
+
+class Service:
+    @saying_so
+    def send(self, to: str, db: str) -> tuple[str, str]:
+        return to, db
+
+
+@pytest.mark.parametrize(
+    ("fn", "takes"),
+    [
+        (injecting(needs_database), "(to, db)"),
+        (saying_so(needs_database), "(to)"),
+        (functools.partial(saying_so(needs_database)), "(to)"),
+        (Service().send, "(to)"),
+        (functools.update_wrapper(with_own_parameters, needs_database), "(to)"),
+        (functools.update_wrapper(with_more_parameters, needs_database), "(to, db, *, tenant)"),
+        (functools.update_wrapper(with_more_positions, needs_database), "(tenant, to, db)"),
+        (functools.update_wrapper(with_defaults, needs_database), "(tenant='x', *, to, db)"),
+    ],
+)
+def test_a_wrapper_is_called_as_it_says_itself(fn: Callable[..., Any], takes: str) -> None:
+    signature = signature_of(fn)
+    plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    assert str(signature.replace(parameters=plain, return_annotation=signature.empty)) == takes
+
+
+def test_a_call_that_a_wrapper_takes_is_sent_and_runs() -> None:
+    fn = saying_so(needs_database)
+    job_kwargs = bind_arguments(fn, ["ann"], {})
+    assert call_handler(fn, (), {**job_kwargs, "surplus": 1}) == ("ann", "the database")
+    with pytest.raises(TypeError, match="missing a required argument: 'db'"):
+        bind_arguments(injecting(needs_database), ["ann"], {})
+
+
+def test_without_a_check_keywords_stay_as_they_are_and_positions_get_names() -> None:
+    fn = injecting(needs_database)
+    assert bind_arguments(fn, ["ann"], {"more": 1}, check=False) == {"to": "ann", "more": 1}
+    with pytest.raises(TypeError, match="'to' twice"):
+        bind_arguments(fn, ["ann"], {"to": "ben"}, check=False)
+    with pytest.raises(TypeError, match="too many positional"):
+        bind_arguments(fn, ["ann", 1, 2], {}, check=False)

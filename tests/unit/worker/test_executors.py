@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.core.unrun import OwnLoop
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.inline import InlineExecutor, run_inline
 from sqsw.worker.executors.late import LateExecutor
@@ -365,7 +366,9 @@ def test_inline_runs_a_coroutine_to_its_end() -> None:
         ran.append("to the end")
         assert not left_behind.done()
 
-    InlineExecutor(coroutines=True).submit([FakeCall(job)], Ends())
+    loop = OwnLoop()
+    InlineExecutor(loop).submit([FakeCall(job)], Ends())
+    loop.close()
     assert ran == ["to the end"]
 
 
@@ -374,9 +377,11 @@ def test_inline_runs_a_coroutine_inside_a_running_loop() -> None:
         await asyncio.sleep(0)
 
     async def main() -> list[ProcessingResult]:
-        return run_inline(FakeCall(job), coroutine=True)
+        return run_inline(FakeCall(job), loop)
 
+    loop = OwnLoop()
     assert asyncio.run(main()) == [SUCCEEDED]
+    loop.close()
 
 
 def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_failed(
@@ -386,7 +391,7 @@ def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_failed(
 
     async def main() -> None:
         monkeypatch.setattr(threading.Thread, "start", no_more)
-        executor = InlineExecutor(coroutines=True)
+        executor = InlineExecutor(OwnLoop())
         executor.submit([FakeCall(lambda: None)], lambda _, told: results.extend(told))
 
     asyncio.run(main())

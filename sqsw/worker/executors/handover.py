@@ -1,0 +1,85 @@
+"""What a plain function returned to its thread, run on the event loop that all jobs share."""
+
+import contextvars
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from sqsw.core.errors import SQSError
+from sqsw.core.results import ProcessingResult
+from sqsw.worker.executors.base import Executor
+
+#: seconds between two chances to interrupt a thread that waits, for its time limit
+_LOOK_SECONDS = 0.25
+
+
+class Handover:
+    """A call for the event loop for which a thread waits.
+
+    Its context variables are those of the thread, so that it belongs to the same job.
+    """
+
+    def __init__(self, awaitable: Awaitable[Any]) -> None:
+        self.runner: Any = None
+        self._awaitable = awaitable
+        self._context = contextvars.copy_context()
+        self._has_ended = threading.Event()
+        self._value: Any = None
+        self._error: BaseException | None = SQSError(
+            "the worker ended before the job did", next="the job runs again later"
+        )
+
+    def wait(self, loop: Executor, is_over: Callable[[], bool]) -> Any:
+        """Run it there; return its result, or raise what it raises.
+
+        What interrupts the thread cancels it, and is raised once it has ended.
+
+        Raises
+        ------
+        SQSError
+            The worker ended first.
+        """
+        loop.submit([self], self._done)
+        try:
+            while not self._has_ended.wait(_LOOK_SECONDS):
+                if self.runner is None and is_over():
+                    break  # the loop has not taken it, and never will
+        except BaseException:
+            loop.cancel(self)
+            self._has_ended.wait()
+            raise
+        try:
+            if self._error is not None:
+                raise self._error
+            return self._value
+        finally:
+            # The traceback of a failure leads to this frame.
+            self._value = self._error = None
+
+    async def run_async(self) -> list[ProcessingResult]:
+        """Run it, in a task with the context of the thread."""
+        import asyncio  # workers without coroutines start without it
+
+        with suppress(asyncio.CancelledError):  # kept by the task itself
+            await asyncio.get_running_loop().create_task(self._finish(), context=self._context)
+        return []
+
+    async def _finish(self) -> None:
+        try:
+            self._value = await self._awaitable
+            self._error = None
+        except BaseException as error:  # noqa: BLE001 - raised in the thread
+            self._error = error
+
+    def run(self) -> list[ProcessingResult]:
+        """Refuse: a thread cannot run it."""
+        raise NotImplementedError
+
+    def failed(self, error: BaseException) -> list[ProcessingResult]:
+        """It could not run."""
+        self._error = error
+        return []
+
+    def _done(self, call: object, results: list[ProcessingResult]) -> None:
+        self._has_ended.set()

@@ -1,0 +1,282 @@
+"""Coroutines share one event loop, whatever stands around their function."""
+
+import asyncio
+import contextvars
+import functools
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pytest
+
+from sqsw.batching import BatchMessages
+from sqsw.context import current_job
+from sqsw.core.current_job import CurrentJob
+from sqsw.core.errors import JobTimeout
+from sqsw.core.events import JobFailed
+from sqsw.core.unrun import is_coroutine_function
+from sqsw.processors import Processor
+from sqsw.queue.job_queue import JobQueue
+from sqsw.queue.raw_queue import RawQueue
+from sqsw.shutdown_policies import MaxTasksShutdown
+from sqsw.sqs_env import SQSEnv
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+JOBS = 6
+
+TENANT: contextvars.ContextVar[str] = contextvars.ContextVar("TENANT")
+
+#: the loop and the context variable of each job
+seen: list[tuple[asyncio.AbstractEventLoop, str]] = []
+
+
+class Shared:
+    """A lock that works on one event loop only, as clients of databases do."""
+
+    lock: asyncio.Lock
+
+
+async def job(x: object) -> None:
+    """Use what all jobs share."""
+    async with Shared.lock:
+        await asyncio.sleep(0.01)
+    assert current_job() is not None
+    seen.append((asyncio.get_running_loop(), TENANT.get()))
+
+
+def traced(function: T) -> T:
+    """A plain wrapper: it returns the coroutine."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]  # as decorators are
+
+
+def plain(x: object) -> Awaitable[None]:
+    """It does not say which function it calls."""
+    return job(x)
+
+
+class CallableObject:
+    async def __call__(self, x: object) -> None:
+        await job(x)
+
+
+class Unhashable:
+    __hash__ = None  # type: ignore[assignment]  # as dataclasses have it
+
+    async def __call__(self, x: object) -> None:
+        await job(x)
+
+
+class UnhashableWrapper:
+    __hash__ = None  # type: ignore[assignment]  # as above
+
+    def __call__(self, x: object) -> Awaitable[None]:
+        return job(x)
+
+
+class Later:
+    """An awaitable that is not a coroutine."""
+
+    def __init__(self, x: object) -> None:
+        self.x = x
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return job(self.x).__await__()
+
+
+class Methods:
+    async def bound(self, x: object) -> None:
+        await job(x)
+
+    @classmethod
+    async def of_class(cls, x: object) -> None:
+        await job(x)
+
+    @staticmethod
+    async def static(x: object) -> None:
+        await job(x)
+
+    @traced
+    async def decorated(self, x: object) -> None:
+        await job(x)
+
+
+DECLARED: dict[str, Callable[..., Any]] = {
+    "function": job,
+    "nested_partial": functools.partial(functools.partial(job)),
+    "object": CallableObject(),
+    "unhashable_object": Unhashable(),
+    "method": Methods().bound,
+    "class_method": Methods.of_class,
+    "static_method": Methods.static,
+    "static_method_object": Methods.__dict__["static"],
+    "partial_of_object": functools.partial(CallableObject()),
+}
+RETURNED: dict[str, Callable[..., Any]] = {
+    "wrapper": traced(job),
+    "two_wrappers": traced(traced(job)),
+    "partial_of_wrapper": functools.partial(traced(job)),
+    "decorated_method": Methods().decorated,
+    "unhashable_wrapper": UnhashableWrapper(),
+    "plain_function": plain,
+    "awaitable": Later,
+}
+ALL = DECLARED | RETURNED
+
+
+class Tenant:
+    @contextmanager
+    def around(self, job: CurrentJob) -> Iterator[None]:
+        TENANT.set("ann")
+        yield
+
+
+@pytest.fixture(params=["worker", "process_batch"])
+def run(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Runs the jobs of a queue."""
+    seen.clear()
+    Shared.lock = asyncio.Lock()
+
+    def run(queue: JobQueue | RawQueue, calls: int = JOBS) -> None:
+        if request.param == "process_batch":
+            assert queue.process_batch().errors == []
+            return
+        queue.process_queue(
+            shutdown_policy=MaxTasksShutdown(JOBS), wait_second=0, concurrency=calls
+        )
+
+    return run
+
+
+def loops() -> int:
+    return len({id(loop) for loop, _ in seen})
+
+
+@pytest.mark.parametrize("way", ALL)
+def test_jobs_share_the_loop_and_keep_their_context(
+    memory_env: SQSEnv, jobs: JobQueue, run: Callable[..., None], way: str
+) -> None:
+    jobs.connect_processor("job", ALL[way], middlewares=[Tenant()])
+    for number in range(JOBS):
+        jobs.add_job("job", x=number)
+    run(jobs)
+    assert (loops(), [tenant for _, tenant in seen]) == (1, ["ann"] * JOBS)
+
+
+@pytest.mark.parametrize("way", ALL)
+def test_lists_and_raw_messages_share_it_too(
+    memory_env: SQSEnv, run: Callable[..., None], way: str
+) -> None:
+    memory_env.middlewares = [Tenant()]
+    for name in ("raw", "lists"):
+        memory_env.sqs_client.create_queue(QueueName=name)
+    raw = memory_env.queue("raw", RawQueue)
+    raw.connect_raw_processor(ALL[way])
+    lists = memory_env.queue("lists", batching_policy=BatchMessages(JOBS))
+    lists.connect_processor("job", ALL[way])
+    for number in range(JOBS):
+        raw.add_raw_job(str(number))
+        lists.add_job("job", x=number)
+    run(raw)
+    assert (loops(), len(seen)) == (1, JOBS)
+    seen.clear()
+    Shared.lock = asyncio.Lock()
+    run(lists)
+    assert loops() == 1
+
+
+def test_a_wrapper_runs_on_the_loop_once_it_has_returned_a_coroutine(jobs: JobQueue) -> None:
+    jobs.connect_processor("job", traced(job), middlewares=[Tenant()])
+    Shared.lock = asyncio.Lock()
+    message_kinds = []
+    for number in range(2):
+        jobs.add_job("job", x=number)
+        (message,) = jobs.get_raw_messages()
+        message_kinds.append(jobs.kind_of(message))
+        assert jobs.process_message(message).success  # type: ignore[union-attr]  # not a bool
+    assert message_kinds == ["thread", "loop"]
+
+
+def test_a_wrapper_that_runs_its_coroutine_itself_stays_in_a_thread(jobs: JobQueue) -> None:
+    threads: list[str] = []
+
+    async def inner(x: int) -> None:
+        await asyncio.sleep(0)
+
+    @functools.wraps(inner)
+    def outer(x: int) -> None:
+        threads.append(threading.current_thread().name)
+        asyncio.run(inner(x))
+
+    jobs.connect_processor("job", outer)
+    for number in range(JOBS):
+        jobs.add_job("job", x=number)
+    failures: list[JobFailed] = []
+    jobs.env.events.subscribe(failures.append, JobFailed)
+    jobs.process_queue(shutdown_policy=MaxTasksShutdown(JOBS), wait_second=0)
+    assert failures == []
+    assert not any("loop" in name for name in threads)
+
+
+def test_a_processor_around_a_wrapper_gets_what_the_job_returned(memory_env: SQSEnv) -> None:
+    returned: list[object] = []
+
+    class Noting(Processor):
+        def process(self, job_kwargs: dict[str, Any]) -> None:
+            returned.append(super().process(job_kwargs))
+
+    async def answer(x: int) -> int:
+        await asyncio.sleep(0)
+        return x
+
+    memory_env.processor_maker = Noting
+    memory_env.sqs_client.create_queue(QueueName="jobs")
+    jobs = memory_env.queue("jobs")
+    jobs.connect_processor("job", traced(answer))
+    for number in (1, 2):
+        jobs.add_job("job", x=number)
+        jobs.process_batch()
+    assert returned == [1, 2]
+
+
+@pytest.mark.parametrize("way", ["function", "wrapper", "plain_function"])
+def test_a_time_limit_cancels_the_coroutine_and_waits_for_its_end(jobs: JobQueue, way: str) -> None:
+    cleaned: list[str] = []
+
+    async def slow(x: int) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            cleaned.append(way)
+
+    def plain_slow(x: int) -> Awaitable[None]:
+        return slow(x)
+
+    ways = {"function": slow, "wrapper": traced(slow), "plain_function": plain_slow}
+    jobs.connect_processor("job", ways[way], time_limit=0.2)
+    jobs.add_job("job", x=1)
+    failures: list[JobFailed] = []
+    jobs.env.events.subscribe(failures.append, JobFailed)
+    begin = time.monotonic()
+    jobs.process_queue(shutdown_policy=MaxTasksShutdown(1), wait_second=0)
+    assert time.monotonic() - begin < 10
+    assert [type(failure.error) for failure in failures] == [JobTimeout]
+    assert cleaned == [way]
+
+
+@pytest.mark.parametrize("way", DECLARED)
+def test_what_is_declared_async_is_recognized_before_it_runs(way: str) -> None:
+    assert is_coroutine_function(DECLARED[way])
+
+
+@pytest.mark.parametrize("function", [len, Methods, CallableObject, Later, traced(job)])
+def test_what_is_not_declared_async_is_not(function: Callable[..., Any]) -> None:
+    assert not is_coroutine_function(function)
