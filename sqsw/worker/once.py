@@ -90,6 +90,7 @@ class _Batch:
             put_back=self._acknowledger.put_back,
             may_start=lambda *_: True,
             ended=self._ended,
+            ran=lambda *_: None,
             events=events,
         )
 

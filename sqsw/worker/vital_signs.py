@@ -8,7 +8,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from sqsw.core.contracts import Clock
@@ -48,6 +48,7 @@ class VitalSigns:
         # By lane: when the first of the receives began that fail, and when the last one failed.
         self._failing: dict[str, tuple[float, float]] = {}
         self.slots = 0
+        self.start_problem: Callable[[], str | None] = lambda: None
         self.state: Receiving = "receiving"
 
     def receives_no_more(self, state: Receiving) -> None:
@@ -73,9 +74,11 @@ class VitalSigns:
         return since if now - last <= _ANSWER_SECONDS else now
 
     def problem(self, heartbeat: Beating) -> str | None:
-        """What is wrong; None where nothing is."""
+        """What is wrong; None if nothing is."""
         if not heartbeat.is_alive():
             return "the heartbeat has ended"
+        if (problem := self.start_problem()) is not None:
+            return problem
         now = self._clock()
         # A quiet worker, or one at its end, has no receives to make.
         if self.state != "receiving":

@@ -20,10 +20,22 @@ class Runnable(Protocol):
     def run(self) -> list[ProcessingResult]: ...
     async def run_async(self) -> list[ProcessingResult]: ...
     def failed(self, error: BaseException) -> list[ProcessingResult]: ...
+    def not_started(self, error: BaseException) -> list[ProcessingResult]: ...
 
 
 #: Where the frames of the worker come from, which stand around those of a job.
 _MACHINERY = (f"{Path(__file__).parents[2]}{os.sep}", threading.__file__)
+
+
+def end_if_forked(pid: int, results: Sequence[ProcessingResult] | None) -> None:
+    """End this process if a job forked it from ``pid`` and it came back from the job.
+
+    It must not run other jobs, and the process that received the message answers for this one.
+    ``results`` are those of the job; None if it has not ended.
+    """
+    if os.getpid() != pid:
+        os._exit(0 if results is not None and all(each.success for each in results) else 1)
+
 
 #: Takes the results of a call; what it returns is a call for the same executor, which has a slot
 #: already: so a busy thread gets its next job without a hand-over.
@@ -43,6 +55,16 @@ class Executor(Protocol):
         ------
         Exception
             What they need cannot be had, as a thread. None of them was taken.
+        """
+        ...
+
+    def check(self) -> None:
+        """Start what a call needs, and keep it for the next call.
+
+        Raises
+        ------
+        Exception
+            It cannot be had now.
         """
         ...
 

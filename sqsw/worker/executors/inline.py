@@ -1,11 +1,12 @@
 """Calls in the thread that submits them: no thread, so nothing to wait for."""
 
 import contextvars
+import os
 import threading
 from collections.abc import Sequence
 
 from sqsw.core.results import ProcessingResult
-from sqsw.worker.executors.base import OnDone, Runnable
+from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 
 class InlineExecutor:
@@ -27,15 +28,20 @@ class InlineExecutor:
 
     def _run(self, call: Runnable, on_done: OnDone) -> None:
         following: Runnable | None = call
+        pid = os.getpid()
         while following is not None:
             try:
                 results = run_inline(following, coroutine=self._coroutines)
-            except Exception as error:  # noqa: BLE001  # no thread or loop to be had: told as its result
-                results = following.failed(error)
+            except Exception as error:  # noqa: BLE001  # there is no thread or event loop to be had
+                results = following.not_started(error)
+            end_if_forked(pid, results)
             for result in results:
                 if isinstance(result.error, KeyboardInterrupt):
                     raise result.error  # meant for who called, in this thread, and no failed job
             following = on_done(following, results)
+
+    def check(self) -> None:
+        """Nothing to do: it needs nothing."""
 
     def cancel(self, call: Runnable) -> None:
         """Nothing to do: it has ended."""

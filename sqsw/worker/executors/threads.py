@@ -2,12 +2,13 @@
 
 import contextvars
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
 from queue import SimpleQueue
 
-from sqsw.worker.executors.base import OnDone, Runnable
+from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class ThreadExecutor:
         self._stopped = False
         self._threads: list[threading.Thread] = []
         self._context = contextvars.Context()
+        self._pid = os.getpid()
 
     def start(self) -> None:
         """Every job starts with the context variables of the thread that starts the worker."""
@@ -78,6 +80,9 @@ class ThreadExecutor:
         self._idle -= 1
         self._inbox.put((call, on_done))
 
+    def check(self) -> None:
+        """Nothing to do: if there is no thread to be had, calls wait or run in the poller's."""
+
     def cancel(self, call: Runnable) -> None:
         """A thread cannot be ended from outside: the job sees that its lease is lost."""
 
@@ -110,6 +115,7 @@ class ThreadExecutor:
         while call is not None:
             call.runner = threading.get_ident()
             results = self._context.copy().run(call.run)
+            end_if_forked(self._pid, results)
             try:
                 call = on_done(call, results)
             except BaseException:  # of a listener, say; this thread has to live on

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sqsw.core.errors import JobNotStarted
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.inline import InlineExecutor, run_inline
@@ -40,6 +41,9 @@ class FakeCall:
 
     def failed(self, error: BaseException) -> list[ProcessingResult]:
         return [ProcessingResult(False, error=error)]
+
+    def not_started(self, error: BaseException) -> list[ProcessingResult]:
+        return self.failed(JobNotStarted.of(error))
 
 
 class Ends:
@@ -379,7 +383,7 @@ def test_inline_runs_a_coroutine_inside_a_running_loop() -> None:
     assert asyncio.run(main()) == [SUCCEEDED]
 
 
-def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_failed(
+def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_not_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     results: list[ProcessingResult] = []
@@ -390,7 +394,7 @@ def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_failed(
         executor.submit([FakeCall(lambda: None)], lambda _, told: results.extend(told))
 
     asyncio.run(main())
-    assert isinstance(results[0].error, RuntimeError)
+    assert isinstance(results[0].error, JobNotStarted)
 
 
 def test_ctrl_c_in_an_inline_job_goes_up() -> None:
