@@ -4,11 +4,11 @@ import errno
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
-from sqsw.core.errors import SQSError
+from sqsw.core.errors import AppLoadError, SQSError
 from sqsw.core.wording import described, without_password
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.terminal import columns_of, safe, wrapped
@@ -102,6 +102,14 @@ def _unexpected(error: BaseException) -> Failure:
     import tempfile
     import traceback
 
+    from sqsw.core.hidden_modules import hiding_advice
+
+    if (hidden := hiding_advice(error)) is not None:
+        why, advice = f"{described(error)}; {hidden[0]}", hidden[1]
+        word = _word(AppLoadError.__name__)
+        return Failure(
+            "the app cannot be loaded", why=why, next=advice, code=word, exit_code=Exit.APP
+        )
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile(
         "w",
@@ -149,6 +157,7 @@ def _lines(title: str, text: str, columns: int | None) -> str:
 
 def show(failure: Failure, *, as_json: bool, color: bool) -> None:
     """Print a failure to stderr."""
+    text = block("error", failure.message, failure.why, failure.next, color=color)
     if as_json:
         from sqsw_cli.json_text import json_text
 
@@ -160,7 +169,6 @@ def show(failure: Failure, *, as_json: bool, color: bool) -> None:
             "why": failure.why,
             "next": failure.next,
         }
-        click.echo(json_text(values), err=True)
-    else:
-        text = block("error", failure.message, failure.why, failure.next, color=color)
-        click.echo(text, err=True, color=color)
+        with suppress(AttributeError):  # json.py of the app hides the standard module
+            text = json_text(values)
+    click.echo(text, err=True, color=color)

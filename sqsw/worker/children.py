@@ -1,11 +1,10 @@
 """One child process: how it is started, what it does first, and what it has said."""
 
-import logging
 import multiprocessing
 import os
 import signal
-import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import SQSError
 from sqsw.core.events import Event, Pulse, WorkerFailed
+from sqsw.core.process_end import end_process
 from sqsw.core.worker_report import Ending
 from sqsw.worker.reporting import Reporter, Reports
 from sqsw.worker.signals import VERBS, become_child
@@ -151,6 +151,12 @@ class Child:
             self.why_killed = self.why_killed or reason
             self.signal(signal.SIGKILL)
 
+    def excuse(self, now: float, seconds: float) -> None:
+        """Count its silence from now, and give it so many seconds more to end."""
+        self.kill_at += seconds
+        if self.heard_at is not None:
+            self.heard_at = now
+
     def kill_if_due(self, now: float) -> None:
         """End it if its leases were over since its last sign of life, or if its time is up."""
         if self.pulse is not None and self.heard_at is not None:
@@ -198,23 +204,15 @@ def _child_main(
     try:
         extra = () if tickets is None else (tickets,)
         ending = target(*arguments, tell, *extra) or Ending()
-    except SQSError as error:  # the supervisor knows what to make of it
+    except SystemExit as error:
+        ending = Ending(error.code if isinstance(error.code, int) else int(error.code is not None))
+    except BaseException as error:  # noqa: BLE001  # the supervisor knows what to make of it
+        if not isinstance(error, SQSError):
+            traceback.print_exc()
         tell(WorkerFailed(os.getpid(), error))
         ending = Ending(1)
-    finally:
-        tell.close()
-    if ending.at_once:
-        end_at_once(ending.exit_code)
-    sys.exit(ending.exit_code)
-
-
-def end_at_once(exit_code: int) -> None:
-    """End this process with what has been written, and with nothing else of it."""
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):
-            stream.flush()
-    os._exit(exit_code)
+    tell.close()
+    end_process(ending.exit_code, at_once=ending.at_once, is_forked=door is not None)
 
 
 def _end_with_parent(life: Connection) -> None:

@@ -12,7 +12,6 @@ those of its parts; it is never held across a call to SQS, a listener or a job.
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -20,6 +19,7 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import JobNotStarted
 from sqsw.core.events import EventBus, JobStarted, MessageReceived
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.worker.executors.base import Executor
@@ -80,7 +80,7 @@ class Dispatcher:
         ended: Ended,
         ran: Ran,
         events: EventBus,
-        clock: Clock = time.monotonic,
+        clock: Clock = lease_time,
     ) -> None:
         self._executors = executors
         self._lock = lock

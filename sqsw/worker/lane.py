@@ -144,7 +144,7 @@ class Call:
     undeleted :
         Messages that are still to be deleted before the group may open for its next call.
     started_at :
-        Seconds on the monotonic clock.
+        Seconds on the clock of the worker.
     ended :
         True once its results are being judged.
     is_slow :

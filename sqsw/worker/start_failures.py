@@ -12,11 +12,11 @@ import logging
 import math
 import random
 import threading
-import time
 from collections.abc import Callable
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import JobNotStarted, SQSError
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.wording import counted
 from sqsw.worker.lane import Kind
 
@@ -47,7 +47,7 @@ class StartFailures:
         self,
         check: Callable[[Kind], None],
         fail: Callable[[SQSError], None],
-        clock: Clock = time.monotonic,
+        clock: Clock = lease_time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._check, self._fail = check, fail

@@ -7,12 +7,12 @@ import os
 import resource
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from sqsw.core.contracts import Clock
 from sqsw.core.events import Pulse, Receiving
+from sqsw.core.lease_clock import lease_time
 from sqsw.worker.lane import Lane
 
 #: seconds between two signs of life
@@ -40,7 +40,7 @@ class Beating(Protocol):
 class VitalSigns:
     """Watches the receives of some lanes; told of them by the threads of the pollers."""
 
-    def __init__(self, lanes: Sequence[Lane], clock: Clock = time.monotonic) -> None:
+    def __init__(self, lanes: Sequence[Lane], clock: Clock = lease_time) -> None:
         self._lanes = lanes
         self._clock = clock
         # By thread too: a lane may have several pollers. One without a receive to make is not here.

@@ -10,13 +10,13 @@ The thread that calls ``run`` does nothing else: a signal is acted on at once.
 
 import os
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 
 from sqsw.core.contracts import Clock
 from sqsw.core.events import DrainStarted, EventBus, QuietStarted, WorkerStopped
 from sqsw.core.job_host import Load
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.worker_report import WorkerReport, report_of
 from sqsw.worker.executors.base import stack_of
@@ -54,7 +54,7 @@ class Worker:
         events: EventBus | None = None,
         *,
         load: Load | None = None,
-        clock: Clock = time.monotonic,
+        clock: Clock = lease_time,
     ) -> None:
         self._lanes = list(lanes)
         self._settings = settings or WorkerSettings()

@@ -114,10 +114,8 @@ def work(
                 report = _run(invocation, env, load, choose, settings, options)
     _conclude(invocation, report, time.monotonic() - begun)
     code = _exit_code(report, strict=strict)
-    if report.unfinished:
-        from sqsw.app.supervised import end_at_once
-
-        end_at_once(code)  # or what was put back would go on here, beside its second run
+    # What was put back must not go on here, next to its second run.
+    invocation.ends_at_once = bool(report.unfinished)
     return code
 
 

@@ -73,7 +73,7 @@ class Executor(Protocol):
         ...
 
     def stop(self, deadline: float) -> None:
-        """End what is idle, and leave what still runs at ``deadline`` (monotonic seconds)."""
+        """End what is idle, and leave what still runs at ``deadline`` (of ``lease_time``)."""
         ...
 
 

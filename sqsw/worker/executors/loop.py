@@ -5,13 +5,13 @@ import contextvars
 import logging
 import os
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from sqsw.core.errors import JobNotStarted, SQSError
+from sqsw.core.lease_clock import lease_time
 from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 logger = logging.getLogger(__name__)
@@ -57,12 +57,17 @@ class LoopExecutor:
             if self._stopped:
                 return
             loop = self._begin_loop()
+            self._inbox.extend((call, on_done) for call in calls)
             # One wake-up for all that comes until the loop gets there, not one a call: each makes
             # the loop take the interpreter from the thread that has more to hand over.
             if not self._scheduled:
-                loop.call_soon_threadsafe(self._take_in)
+                try:
+                    loop.call_soon_threadsafe(self._take_in)
+                except RuntimeError:  # a job closed it, and its thread will tell
+                    for _ in calls:
+                        self._inbox.pop()
+                    raise
                 self._scheduled = True
-            self._inbox.extend((call, on_done) for call in calls)
 
     def check(self) -> None:
         """Begin the loop, unless it runs."""
@@ -105,7 +110,7 @@ class LoopExecutor:
         with suppress(RuntimeError):  # a job closed it
             loop.call_soon_threadsafe(self._cancel_all)
         # A coroutine that blocks the loop must not block the end of the worker as well.
-        thread.join(max(deadline - time.monotonic(), _CANCEL_SECONDS + 0.1))
+        thread.join(max(deadline - lease_time(), _CANCEL_SECONDS + 0.1))
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)

@@ -4,10 +4,10 @@ import contextvars
 import logging
 import os
 import threading
-import time
 from collections.abc import Sequence
 from queue import SimpleQueue
 
+from sqsw.core.lease_clock import lease_time
 from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class ThreadExecutor:
             self._inbox.put(None)
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+                thread.join(max(0.0, deadline - lease_time()))
 
     def _work(self, work: _Work | None) -> None:
         # What was submitted just before the stop does not start after it.

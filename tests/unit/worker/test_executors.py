@@ -3,13 +3,13 @@
 import asyncio
 import contextvars
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from sqsw.core.errors import JobNotStarted
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.inline import InlineExecutor, run_inline
@@ -66,7 +66,7 @@ class Ends:
 
 
 def soon() -> float:
-    return time.monotonic() + 10
+    return lease_time() + 10
 
 
 @pytest.fixture(params=[ThreadExecutor, LoopExecutor])
@@ -195,7 +195,7 @@ def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
     assert stack_of(call).startswith(f'  File "{__file__}"')  # and not with our own
     (thread,) = executor._threads
     assert thread.daemon
-    executor.stop(time.monotonic())
+    executor.stop(lease_time())
     go_on.set()
     thread.join(10)
     assert not thread.is_alive()
@@ -433,5 +433,5 @@ def test_jobs_of_a_late_executor_have_the_context_of_who_started_the_worker() ->
     ended = threading.Event()
     executor.submit([FakeCall(lambda: seen.append(VARIABLE.get()))], lambda *_: ended.set())
     assert ended.wait(60)
-    executor.stop(time.monotonic() + 60)
+    executor.stop(lease_time() + 60)
     assert seen == ["at the start"]

@@ -1,0 +1,25 @@
+"""The clock of leases, which goes on while the machine sleeps, as a visibility timeout does."""
+
+import sys
+import time
+from functools import partial
+
+from sqsw.core.contracts import Clock
+
+
+def _choose() -> Clock:
+    # On macOS it is CLOCK_MONOTONIC that counts the time asleep; time.monotonic() does so nowhere.
+    name = "CLOCK_MONOTONIC" if sys.platform == "darwin" else "CLOCK_BOOTTIME"
+    number = getattr(time, name, None)
+    if number is None:
+        return time.monotonic
+    clock = partial(time.clock_gettime, number)
+    try:
+        clock()
+    except OSError:  # a sandbox that does not know it
+        return time.monotonic
+    return clock
+
+
+#: Seconds since a moment in the past, like ``time.monotonic()``, and with the time asleep.
+lease_time: Clock = _choose()
