@@ -105,10 +105,12 @@ def _unexpected(error: BaseException) -> Failure:
     from sqsw.core.hidden_modules import hiding_advice
 
     if (hidden := hiding_advice(error)) is not None:
-        why, advice = f"{described(error)}; {hidden[0]}", hidden[1]
-        word = _word(AppLoadError.__name__)
         return Failure(
-            "the app cannot be loaded", why=why, next=advice, code=word, exit_code=Exit.APP
+            f"unexpected {described(error)}",
+            why=hidden[0],
+            next=hidden[1],
+            code=_word(AppLoadError.__name__),
+            exit_code=Exit.APP,
         )
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile(

@@ -2,12 +2,11 @@
 
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
-from sqsw.core.contracts import Clock
 
-
-def _choose() -> Clock:
+def _choose() -> Callable[[], float]:
     # On macOS it is CLOCK_MONOTONIC that counts the time asleep; time.monotonic() does so nowhere.
     name = "CLOCK_MONOTONIC" if sys.platform == "darwin" else "CLOCK_BOOTTIME"
     number = getattr(time, name, None)
@@ -22,4 +21,4 @@ def _choose() -> Clock:
 
 
 #: Seconds since a moment in the past, like ``time.monotonic()``, and with the time asleep.
-lease_time: Clock = _choose()
+lease_time: Callable[[], float] = _choose()

@@ -198,7 +198,7 @@ def _child_main(
     become_child(reasons)
     if door is not None:
         door.close()
-    threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(life,), name="sqsw-parent", daemon=True).start()
     tell = Reporter(writer)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, VERBS)
     try:

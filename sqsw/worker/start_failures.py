@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 
 from sqsw.core.contracts import Clock
-from sqsw.core.errors import JobNotStarted, SQSError
+from sqsw.core.errors import AppLoadError, JobNotStarted, SQSError
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.wording import counted
 from sqsw.worker.lane import Kind
@@ -125,8 +125,8 @@ class StartFailures:
 
     def _final(self, seconds: float) -> SQSError:
         cause = self._error.__cause__
-        if isinstance(cause, SQSError):
-            return cause  # an app that cannot be loaded, say
+        if isinstance(cause, AppLoadError):
+            return cause
         return JobNotStarted(
             f"the worker ends: it could not start a job for {counted(round(seconds), 'second')}",
             why=self._error.reason,

@@ -372,4 +372,6 @@ def _not_ready(error: BaseException | None, exit_code: int | None) -> SQSError:
     next_step = "correct the app; what the processes wrote to stderr says more"
     if (hidden := hiding_advice()) is not None:
         why, next_step = f"{why}; {hidden[0]}", hidden[1]
-    return AppLoadError("worker processes end before they are ready", why=why, next=next_step)
+    # A signal, as of the system that is out of memory, says nothing about the app.
+    kind = AppLoadError if (exit_code or 0) >= 0 else SQSError
+    return kind("worker processes end before they are ready", why=why, next=next_step)

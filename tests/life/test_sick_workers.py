@@ -168,11 +168,12 @@ def lowest_limit(folder: Folder) -> int:
     raise AssertionError(folder.log())
 
 
-def test_a_worker_that_cannot_start_jobs_leaves_them_to_others(folder: Folder) -> None:
+@pytest.mark.parametrize("job", ["pool", "good"])
+def test_a_worker_that_cannot_start_jobs_leaves_them_to_others(folder: Folder, job: str) -> None:
     limit = lowest_limit(folder)
     folder.workers.clear()
     for number in range(300):
-        folder.send("pool", number=number)
+        folder.send(job, number=number)
     health = folder.path / "healthy"
     folder.start("-c", "8", "--health-file", str(health), shell=f"ulimit -n {limit}")
     wait_until(lambda: "jobs cannot be started" in folder.log(), 60, "a worker that is sick")

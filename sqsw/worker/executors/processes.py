@@ -208,7 +208,7 @@ class _PoolProcess:
         try:
             self._answer(None).open(())
         except BaseException as error:  # noqa: BLE001  # whatever the app raised there
-            not_started = _cannot_load(error)
+            not_started = _cannot_load(error, self._process.exitcode)
             raise not_started from not_started.__cause__
         self.is_ready = True
 
@@ -286,7 +286,7 @@ class _PoolProcess:
         self._stacks.close()
 
 
-def _cannot_load(error: BaseException) -> JobNotStarted:
+def _cannot_load(error: BaseException, exit_code: int | None) -> JobNotStarted:
     """A process of the pool did not get ready: every job that needs one would fail there."""
     why, next_step = described(error), getattr(error, "next", None)
     if isinstance(error, SQSError):
@@ -294,6 +294,10 @@ def _cannot_load(error: BaseException) -> JobNotStarted:
     if (hidden := hiding_advice()) is not None:
         why, next_step = f"{why}; {hidden[0]}", hidden[1]
     made = JobNotStarted("a process of the pool cannot load the app", why=why, next=next_step)
-    made.__cause__ = AppLoadError(made.message, why=why, next=next_step)
-    made.__cause__.__cause__ = error
+    # A process that a signal ended, or that got no memory, says nothing about the app.
+    is_of_app = (exit_code or 0) >= 0 and not isinstance(error, OSError | MemoryError)
+    made.__cause__ = error
+    if is_of_app:
+        made.__cause__ = AppLoadError(made.message, why=why, next=next_step)
+        made.__cause__.__cause__ = error
     return made

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -395,6 +396,14 @@ def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_not_started(
 
     asyncio.run(main())
     assert isinstance(results[0].error, JobNotStarted)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_that_an_inline_job_forked_ends_when_it_comes_back() -> None:
+    pids: list[int] = []
+    InlineExecutor().submit([FakeCall(lambda: pids.append(os.fork()))], lambda *_: None)
+    # In the child this line is not reached.
+    assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
 
 
 def test_ctrl_c_in_an_inline_job_goes_up() -> None:
