@@ -7,7 +7,7 @@ from functools import partial
 
 
 def _choose() -> Callable[[], float]:
-    # On macOS it is CLOCK_MONOTONIC that counts the time asleep; time.monotonic() does so nowhere.
+    # time.monotonic() stops while the machine sleeps. On macOS, CLOCK_MONOTONIC does not.
     name = "CLOCK_MONOTONIC" if sys.platform == "darwin" else "CLOCK_BOOTTIME"
     number = getattr(time, name, None)
     if number is None:

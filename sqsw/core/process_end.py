@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 logger = logging.getLogger(__name__)
 
-#: seconds that threads, child processes and atexit handlers have to end
-_LEFT_SECONDS = 1.2
+#: seconds that threads have to end, and with them child processes and atexit handlers
+_THREAD_SECONDS, _LEFT_SECONDS = 0.8, 1.3
 
 #: seconds to write what is still to be written
 _WRITE_SECONDS = 0.4
@@ -39,15 +39,20 @@ def end_process(exit_code: int, *, at_once: bool = False, is_forked: bool = Fals
         Whether ``multiprocessing`` forked this process. The ``atexit`` handlers are those of its
         parent then.
     """
+    teller = _Teller()
     guard = threading.Thread(
-        target=_end_late, args=(exit_code, at_once), name="sqsw-end", daemon=True
+        target=_end_late, args=(exit_code, at_once, teller), name="sqsw-end", daemon=True
     )
     try:
         with suppress(RuntimeError, MemoryError):  # no thread to be had: nothing is bounded then
             guard.start()
         if not at_once and guard.ident is not None:
-            # What the interpreter does itself, but without a bound.
-            threading._shutdown()  # type: ignore[attr-defined]  # multiprocessing calls it as well
+            # All this the interpreter does itself, but without a bound.
+            waiter = threading.Thread(target=_wait_for_threads, name="sqsw-wait", daemon=True)
+            waiter.start()
+            waiter.join(_THREAD_SECONDS)
+            if waiter.is_alive():
+                teller.tell()
             if is_forked:
                 sys.modules["multiprocessing.util"]._exit_function()
             else:
@@ -57,6 +62,16 @@ def end_process(exit_code: int, *, at_once: bool = False, is_forked: bool = Fals
             _close_files()
     finally:
         os._exit(exit_code)
+
+
+def _wait_for_threads() -> None:
+    # Those of concurrent.futures: they end the threads of pools, and wait for them.
+    for handler in reversed(getattr(threading, "_threading_atexits", ())):
+        with suppress(Exception):  # of the app
+            handler()
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.main_thread():
+            thread.join()
 
 
 def write_last_words() -> None:
@@ -90,26 +105,39 @@ def _layer(file: object) -> int:
     return 2 if type(file) in (io.BufferedWriter, io.BufferedRandom) else 1
 
 
-def _end_late(exit_code: int, at_once: bool) -> None:
-    if not at_once:
+def _end_late(exit_code: int, at_once: bool, teller: "_Teller") -> None:
+    if at_once:
+        time.sleep(_WRITE_SECONDS)
+    else:
         time.sleep(_LEFT_SECONDS)
         # Another thread, since a log that nobody reads must not hold up the end either.
         with suppress(RuntimeError, MemoryError):
-            teller = threading.Thread(target=_tell_what_is_left, daemon=True)
-            teller.start()
-            teller.join(_WRITE_SECONDS)
-    else:
-        time.sleep(_WRITE_SECONDS)
+            last = threading.Thread(target=teller.tell_and_write, name="sqsw-last", daemon=True)
+            last.start()
+            last.join(_WRITE_SECONDS)
     os._exit(exit_code)
 
 
-def _tell_what_is_left() -> None:
-    names = list(_left())
-    text = ", ".join(names[:_MOST_NAMES]) or "an atexit handler or a file"
-    if len(names) > _MOST_NAMES:
-        text += f" and {len(names) - _MOST_NAMES} more"
-    logger.warning("the process ends without what its jobs left behind: %s", text)
-    write_last_words()
+class _Teller:
+    """Logs once what is left."""
+
+    def __init__(self) -> None:
+        self._has_told = False
+
+    def tell(self) -> None:
+        if self._has_told:
+            return
+        self._has_told = True
+        names = list(_left())
+        text = ", ".join(names[:_MOST_NAMES]) or "an atexit handler or a file"
+        if len(names) > _MOST_NAMES:
+            text += f" and {len(names) - _MOST_NAMES} more"
+        logger.warning("the process ends without what its jobs left behind: %s", text)
+
+    def tell_and_write(self) -> None:
+        self.tell()
+        write_last_words()
+        _close_files()
 
 
 def _is_ours(thread: threading.Thread) -> bool:
