@@ -4,11 +4,11 @@ import errno
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
-from sqsw.core.errors import SQSError
+from sqsw.core.errors import AppLoadError, SQSError
 from sqsw.core.wording import described, without_password
 from sqsw_cli.exits import Exit, exit_code_of
 from sqsw_cli.terminal import columns_of, echo_on_stderr, safe, wrapped
@@ -102,6 +102,16 @@ def _unexpected(error: BaseException) -> Failure:
     import tempfile
     import traceback
 
+    from sqsw.core.hidden_modules import hiding_advice
+
+    if (hidden := hiding_advice(error)) is not None:
+        return Failure(
+            f"unexpected {described(error)}",
+            why=hidden[0],
+            next=hidden[1],
+            code=_word(AppLoadError.__name__),
+            exit_code=Exit.APP,
+        )
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile(
         "w",
@@ -149,6 +159,7 @@ def _lines(title: str, text: str, columns: int | None) -> str:
 
 def show(failure: Failure, *, as_json: bool, color: bool) -> None:
     """Print a failure to stderr."""
+    text = block("error", failure.message, failure.why, failure.next, color=color)
     if as_json:
         from sqsw_cli.json_text import json_text
 
@@ -160,7 +171,6 @@ def show(failure: Failure, *, as_json: bool, color: bool) -> None:
             "why": failure.why,
             "next": failure.next,
         }
-        echo_on_stderr(json_text(values))
-    else:
-        text = block("error", failure.message, failure.why, failure.next, color=color)
-        echo_on_stderr(text, color=color)
+        with suppress(AttributeError):  # json.py of the app hides the standard module
+            text = json_text(values)
+    echo_on_stderr(text, color=color)

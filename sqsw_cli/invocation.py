@@ -39,6 +39,7 @@ class Invocation:
     config_path: str | None = None
     ending: "EndBySignal | None" = None
     until_end: "ExitStack | None" = None
+    ends_at_once: bool = False
 
     # Written out: to make a dataclass takes a thirtieth of all that --help takes.
     def __init__(self, args: Sequence[str] = (), **options: Any) -> None:

@@ -47,4 +47,6 @@ def exclusive(path: str | None, warn: Callable[[str, str], object] | None = None
             ) from error
         yield
     finally:
+        # By name: a process that a job forked has a copy of the descriptor.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

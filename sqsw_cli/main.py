@@ -111,7 +111,15 @@ class Root(LazyGroup):
                 code = invocation.ending.exit_code or code
             if code == Exit.HUNG_UP:
                 _forget_what_is_gone()
-        sys.exit(int(code))
+        raise _Ended(int(code), at_once=invocation.ends_at_once)
+
+
+class _Ended(SystemExit):
+    """The end of a command, and whether its process is to end without waiting for anything."""
+
+    def __init__(self, code: int, *, at_once: bool) -> None:
+        super().__init__(code)
+        self.at_once = at_once
 
 
 def _failed(error: Exception, invocation: Invocation) -> int:
@@ -188,4 +196,11 @@ def run() -> NoReturn:
         # A terminal that cannot show a sign gets a question mark, not a traceback.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # or AttributeError
-    cli.main()
+    try:
+        cli.main()
+    except _Ended as ended:
+        if "sqsw.app.loading" in sys.modules:  # an app ran here, and may have left anything behind
+            from sqsw.core.process_end import end_process
+
+            end_process(int(ended.code or 0), at_once=ended.at_once)
+        raise

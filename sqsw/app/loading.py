@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from sqsw.core.errors import AppLoadError, SQSError
+from sqsw.core.hidden_modules import hiding_advice
 from sqsw.core.wording import described, nearest
 from sqsw.registry import TaskRegistry
 from sqsw.sqs_env import SQSEnv
@@ -95,17 +96,25 @@ def _import(module_name: str, attribute: str) -> ModuleType:
         missing = error.name or ""
         if module_name == missing or module_name.startswith(f"{missing}."):
             raise _not_found(module_name, attribute, missing) from error
-        raise AppLoadError(
-            f"cannot import {module_name!r}",
+        raise _cannot_import(
+            module_name,
+            error,
             why=f"no module named {missing!r}, which is imported {_place(error)}",
             next=f"install {missing.partition('.')[0]!r}, or correct the import",
         ) from error
     except (Exception, SystemExit) as error:
-        raise AppLoadError(
-            f"cannot import {module_name!r}",
+        raise _cannot_import(
+            module_name,
+            error,
             why=_raised(error),
             next="correct the app; -vv shows the traceback",
         ) from error
+
+
+def _cannot_import(module_name: str, error: BaseException, why: str, next: str) -> AppLoadError:
+    if (hidden := hiding_advice(error)) is not None:
+        why, next = f"{why}; {hidden[0]}", hidden[1]
+    return AppLoadError(f"cannot import {module_name!r}", why=why, next=next)
 
 
 def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:

@@ -32,7 +32,6 @@ from sqsw.observe.policy_listener import PolicyListener
 from sqsw.observe.tally import Tally
 from sqsw.queue.work import ending_of
 from sqsw.sqs_env import SQSEnv
-from sqsw.worker.children import end_at_once as end_at_once
 from sqsw.worker.recycling import RecyclePolicy as RecyclePolicy
 from sqsw.worker.reload import SourceTeller, SourceWatch
 from sqsw.worker.supervisor import Supervisor

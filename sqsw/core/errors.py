@@ -13,6 +13,7 @@
     ├── ContentTypeRefused     a content type that is unknown or not accepted
     ├── DecodeError            a message that cannot be read as a job
     ├── JobTimeout             a job ran longer than its time limit
+    ├── JobNotStarted          a job could not be started, so it goes back unrun
     ├── MessageRefused         a message that SQS would refuse: size, characters, attributes
     ├── RedriveError           dead letters cannot be moved
     ├── Busy                   try again later
@@ -143,6 +144,23 @@ class JobTimeout(SQSError):
         self, message: str = "the job ran longer than its time limit", **keywords: Any
     ) -> None:
         super().__init__(message, **keywords)
+
+
+class JobNotStarted(SQSError):
+    """The worker cannot start a job now: its process, thread or event loop is not available.
+
+    The job has not failed. Its message goes back unrun, and the worker stops receiving until it can
+    start jobs again.
+    """
+
+    @classmethod
+    def of(cls, error: BaseException) -> "JobNotStarted":
+        """This error as the reason why a job was not started."""
+        if isinstance(error, cls):
+            return error
+        made = cls("jobs cannot be started", why=f"{type(error).__name__}: {error}")
+        made.__cause__ = error
+        return made
 
 
 class MessageRefused(SQSError):

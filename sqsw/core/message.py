@@ -1,11 +1,11 @@
 """The message that walks through the house, and the lease that goes with it."""
 
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.process_lock import ProcessLock
 
 _making = ProcessLock()
@@ -17,7 +17,7 @@ class Lease:
     Attributes
     ----------
     expires_at :
-        Seconds on the monotonic clock at which the visibility timeout ends.
+        Seconds of :func:`~sqsw.core.lease_clock.lease_time` at which the visibility timeout ends.
     sure_until :
         The earliest moment at which it may end: SQS hides a message at some time of a long poll,
         and its answer may have been held up on the way. Leases are renewed by this one.
@@ -97,7 +97,7 @@ class Message:
     queue_name :
         The name of the queue, without prefix.
     received_at :
-        Seconds on the monotonic clock at which the receive was answered.
+        Seconds of :func:`~sqsw.core.lease_clock.lease_time` at which the receive was answered.
     lease :
         How long this delivery is still ours.
     """
@@ -109,7 +109,7 @@ class Message:
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
     message_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     queue_name: str = ""
-    received_at: float = field(default_factory=time.monotonic, compare=False, repr=False)
+    received_at: float = field(default_factory=lease_time, compare=False, repr=False)
     lease: Lease = field(default_factory=Lease, compare=False, repr=False)
 
     @property

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from sqsw.core.errors import AccessDenied, SQSError
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.wording import counted, format_duration
@@ -80,7 +81,7 @@ class ReceivePass:
         lease_seconds: int = LEASE_SECONDS,
         poll_seconds: float = POLL_SECONDS,
         on_notice: Callable[[Notice], None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = lease_time,
     ) -> None:
         self._queue = queue
         self._lease_seconds = lease_seconds

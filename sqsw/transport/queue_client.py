@@ -1,11 +1,11 @@
 """The calls on one queue: plain values in, messages out, errors of :mod:`sqsw.core.errors`."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
 from sqsw.core.errors import AccessDenied, QueueNotFound, UnexpectedAnswer
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
 from sqsw.core.process_lock import ProcessLock
@@ -160,7 +160,7 @@ class QueueClient:
         if visibility_timeout is not None:
             keywords["VisibilityTimeout"] = visibility_timeout
         client = self._clients.lean_client
-        asked = time.monotonic()
+        asked = lease_time()
         try:
             with service_errors(f"receive from {self.name!r}", self.name):
                 answer = client.receive_message(
@@ -174,7 +174,7 @@ class QueueClient:
         except AccessDenied:
             self._clients.refused()
             raise
-        now = hidden_at = time.monotonic()
+        now = hidden_at = lease_time()
         if not answer["ResponseMetadata"].get("RetryAttempts"):
             # The lease runs since SQS hid the message, however late the answer got here; better a
             # little too early. Of a call that botocore repeated nobody knows when it was asked.
@@ -217,7 +217,7 @@ class QueueClient:
             while last is not None:
                 part = part_after(last, _PEEK_PART)
                 for raw in part.messages:
-                    yield self._message({"ReceiptHandle": "", **raw}, time.monotonic(), Lease())
+                    yield self._message({"ReceiptHandle": "", **raw}, lease_time(), Lease())
                 last = part.last
 
         return messages()

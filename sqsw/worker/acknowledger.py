@@ -11,13 +11,13 @@ else; where they do, up to four senders, all alike. ``flush`` does it in the thr
 
 import random
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import QueueNotFound
 from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted, MessageReturned
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.ack_lines import Ack, AckLines
@@ -64,7 +64,7 @@ class Acknowledger:
         linger_seconds: float = 0.0,
         most_senders: int = 4,
         pace: Pace | None = None,
-        clock: Clock = time.monotonic,
+        clock: Clock = lease_time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._events = events
@@ -173,8 +173,9 @@ class Acknowledger:
     def flush(self, deadline: float | None = None) -> None:
         """Send all there is, in this thread.
 
-        Without a deadline, what fails is left for later. With one (monotonic seconds) it is tried
-        again until then, what other threads are sending is waited for, and the rest has failed.
+        Without a deadline, what fails is left for later. With one (seconds of its clock) it is
+        tried again until then, what other threads are sending is waited for, and the rest has
+        failed.
         """
         while True:
             with self._changed:

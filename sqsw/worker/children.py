@@ -1,11 +1,10 @@
 """One child process: how it is started, what it does first, and what it has said."""
 
-import logging
 import multiprocessing
 import os
 import signal
-import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -13,18 +12,16 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from sqsw.core.contracts import Clock
-from sqsw.core.delivery import end_delivery_threads, flush_deliveries
+from sqsw.core.delivery import end_delivery_threads
 from sqsw.core.errors import SQSError
 from sqsw.core.events import Event, Pulse, WorkerFailed
+from sqsw.core.process_end import end_process
 from sqsw.core.worker_report import Ending
 from sqsw.worker.reporting import Reporter, Reports
 from sqsw.worker.signals import VERBS, become_child
 from sqsw.worker.vital_signs import PULSE_SECONDS
 
 Method = Literal["fork", "spawn"]
-
-#: seconds that the streams and the log handlers of an app may take at the end
-_FLUSH_SECONDS = 1.0
 
 #: What a child runs: with its arguments, with what takes the events that it tells, and with the
 #: pipe of its tickets, where there are any.
@@ -157,6 +154,12 @@ class Child:
             self.why_killed = self.why_killed or reason
             self.signal(signal.SIGKILL)
 
+    def excuse(self, now: float, seconds: float) -> None:
+        """Count its silence from now, and give it so many seconds more to end."""
+        self.kill_at += seconds
+        if self.heard_at is not None:
+            self.heard_at = now
+
     def kill_if_due(self, now: float) -> None:
         """End it if its leases were over since its last sign of life, or if its time is up."""
         if self.pulse is not None and self.heard_at is not None:
@@ -198,38 +201,21 @@ def _child_main(
     become_child(reasons)
     if door is not None:
         door.close()
-    threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(life,), name="sqsw-parent", daemon=True).start()
     tell = Reporter(writer)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, VERBS)
     try:
         extra = () if tickets is None else (tickets,)
         ending = target(*arguments, tell, *extra) or Ending()
-    except SQSError as error:  # the supervisor knows what to make of it
+    except SystemExit as error:
+        ending = Ending(error.code if isinstance(error.code, int) else int(error.code is not None))
+    except BaseException as error:  # noqa: BLE001  # the supervisor knows what to make of it
+        if not isinstance(error, SQSError):
+            traceback.print_exc()
         tell(WorkerFailed(os.getpid(), error))
         ending = Ending(1)
-    finally:
-        tell.close()
-    if ending.at_once:
-        end_at_once(ending.exit_code)
-    sys.exit(ending.exit_code)
-
-
-def end_at_once(exit_code: int) -> None:
-    """End this process now, with all that was written and logged, unless that hangs."""
-    flush_deliveries()
-    flushing = threading.Thread(target=_flush, daemon=True)
-    with suppress(RuntimeError):  # no more threads to be had
-        flushing.start()
-        flushing.join(_FLUSH_SECONDS)
-    os._exit(exit_code)
-
-
-def _flush() -> None:
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        # A job that hangs while it prints holds the lock of the stream.
-        with suppress(OSError, ValueError, AttributeError):
-            stream.flush()
+    tell.close()
+    end_process(ending.exit_code, at_once=ending.at_once, is_forked=door is not None)
 
 
 def _end_with_parent(life: Connection) -> None:

@@ -11,13 +11,14 @@ those of its parts; it is never held across a call to SQS, a listener or a job.
 """
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
+from sqsw.core.errors import JobNotStarted
 from sqsw.core.events import EventBus, JobStarted, MessageReceived
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.safe_logger import SafeLogger
@@ -26,8 +27,8 @@ from sqsw.worker.gathering import Gathering
 from sqsw.worker.lane import Call, Kind, Lane
 from sqsw.worker.order import GroupOrder
 from sqsw.worker.ready import ReadyMessages
-from sqsw.worker.returns import PutBack, Returns
-from sqsw.worker.verdict import Lose, Put, Verdict
+from sqsw.worker.returns import Returns
+from sqsw.worker.verdict import Lose, Put, PutBack, Verdict
 
 logger = SafeLogger(__name__)
 
@@ -39,6 +40,9 @@ MayStart = Callable[[Lane, int], bool]
 
 #: The shutdown watch: how the jobs of a call ended.
 Ended = Callable[[Lane, BatchProcessingResult], None]
+
+#: The start failures: a call of this kind ended; the error if it could not even be started.
+Ran = Callable[[Kind, JobNotStarted | None], None]
 
 
 def _never(call: Call) -> bool:
@@ -70,6 +74,8 @@ class Dispatcher:
         Methods of the acknowledger.
     may_start, ended :
         Methods of the shutdown watch.
+    ran :
+        Called after each call, before its slot is free again.
     """
 
     def __init__(
@@ -84,19 +90,20 @@ class Dispatcher:
         put_back: PutBack,
         may_start: MayStart,
         ended: Ended,
+        ran: Ran,
         events: EventBus,
-        clock: Clock = time.monotonic,
+        clock: Clock = lease_time,
     ) -> None:
         self._executors = executors
         self._lock = lock
         self._watch, self._put_back = watch, put_back
-        self._may_start, self._ended = may_start, ended
+        self._may_start, self._ended, self._ran = may_start, ended, ran
         self._events = events
         self._clock = clock
         self._ready = {lane.name: ready for lanes, ready in pools for lane in lanes}
         self._order = GroupOrder(self._ready)
         self._gathering = Gathering(self._ready)
-        self._verdict = Verdict(lose=lose, put=put, events=events)
+        self._verdict = Verdict(lose=lose, put=put, put_back=put_back, events=events)
         self._in_hand: Counter[str] = Counter()
         self._quiet: set[str] = set()
         self._has_ended = False
@@ -231,9 +238,8 @@ class Dispatcher:
         """Hand over calls; those that follow them where that fails."""
         try:
             self._executors[kind].submit(calls, self.done)
-        except Exception as error:  # noqa: BLE001  # whatever it was, it is told of each job
-            logger.warning("jobs that could not start have failed: %s", error)
-            ends = [self._end(call, call.failed(error)) for call in calls]
+        except Exception as error:  # noqa: BLE001  # whatever it was, these jobs have not begun
+            ends = [self._end(call, call.not_started(error)) for call in calls]
             return [following for following in ends if following is not None]
         return []
 
@@ -292,8 +298,15 @@ class Dispatcher:
         self._returns.behind(behind, hidden)
         ended = BatchProcessingResult(call.lane.name)
         for message, outcome in zip(call.messages, outcomes, strict=True):
-            (ended.succeeded if outcome == "done" else ended.failed).append(message)
+            if outcome != "released":
+                (ended.succeeded if outcome == "done" else ended.failed).append(message)
         ended.errors = [result.error for result in results if result.error is not None]
+        unstarted = None
+        if "released" in outcomes:
+            unstarted = next(e for e in ended.errors if isinstance(e, JobNotStarted))
+            with self._lock:
+                self._may_start(call.lane, -outcomes.count("released"))
+        self._ran(call.kind, unstarted)
         self._ended(call.lane, ended)
 
     def _leave_slot(self, call: Call, outcomes: Sequence[str], now: float) -> None:
@@ -302,7 +315,9 @@ class Dispatcher:
                 self.counts[outcome] += 1
             self._in_hand[call.lane.name] -= outcomes.count("dropped")
             del self._running[id(call)]
-            self._ready[call.lane.name].end(call, now - call.started_at)
+            # How quickly a start fails says nothing about how long jobs run.
+            has_run = "released" not in outcomes
+            self._ready[call.lane.name].end(call, now - call.started_at if has_run else None)
 
     def _follow(self, call: Call) -> Call | None:
         """The call that takes over the slot of this one."""

@@ -74,7 +74,7 @@ class Gathering:
         return calls
 
     def next_due(self, lane_name: str) -> float | None:
-        """When the next list of a lane has to go (monotonic seconds); None without any."""
+        """When the next list of a lane has to go (seconds of its clock); None without any."""
         return min((at for at, _ in self._open[lane_name].values()), default=None)
 
     def waiting(self) -> int:

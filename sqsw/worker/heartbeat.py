@@ -13,12 +13,12 @@ stop that is shorter than half of it, less one beat and one call to SQS: 14 seco
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 
 from sqsw.core.contracts import Clock
 from sqsw.core.events import BeatLate, EventBus, ExtensionFailed, LeaseLost, VisibilityExtended
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import SafeLogger
@@ -64,7 +64,7 @@ class Heartbeat:
         renew: bool = True,
         interval: float = 1.0,
         shortest_lease: float = 30.0,
-        clock: Clock = time.monotonic,
+        clock: Clock = lease_time,
     ) -> None:
         self._events = events
         self._on_lost = on_lost

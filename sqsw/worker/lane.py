@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqsw.core.contracts import Backoff, ShutdownPolicy
+from sqsw.core.errors import JobNotStarted
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -153,7 +154,7 @@ class Call:
     undeleted :
         Messages that are still to be deleted before the group may open for its next call.
     started_at :
-        Seconds on the monotonic clock.
+        Seconds on the clock of the worker.
     ended :
         True once its results are being judged.
     is_slow :
@@ -208,6 +209,10 @@ class Call:
     def failed(self, error: BaseException) -> list[ProcessingResult]:
         """A failure for each message."""
         return [ProcessingResult(False, error=error)] * len(self.messages)
+
+    def not_started(self, error: BaseException) -> list[ProcessingResult]:
+        """The same for a call that did not begin because of this error: its messages go back."""
+        return self.failed(JobNotStarted.of(error))
 
     def _checked(self, results: list[ProcessingResult]) -> list[ProcessingResult]:
         if len(results) != len(self.messages):

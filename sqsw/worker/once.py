@@ -9,13 +9,13 @@ others their leases.
 """
 
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.events import EventBus, ReceiveDone
 from sqsw.core.job_host import job_host
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.unrun import OwnLoop
@@ -62,7 +62,7 @@ class _Batch:
         self._lane = lane = replace(lane, max_wait_seconds=0.0)
         self._events = events
         self._result = BatchProcessingResult(lane.name)
-        self._told_at = time.monotonic()
+        self._told_at = lease_time()
         self._heartbeat = Heartbeat(
             events=events,
             on_lost=self._lost,
@@ -93,6 +93,7 @@ class _Batch:
             put_back=self._acknowledger.put_back,
             may_start=lambda *_: True,
             ended=self._ended,
+            ran=lambda *_: None,
             events=events,
         )
 
@@ -117,7 +118,7 @@ class _Batch:
         finally:
             job_host.reset(token)
             self._loop.close()
-            self._heartbeat.stop(time.monotonic() + _LAST_CALLS_SECONDS)
+            self._heartbeat.stop(lease_time() + _LAST_CALLS_SECONDS)
         try:
             return self._result
         finally:
@@ -125,7 +126,7 @@ class _Batch:
 
     def _flush(self) -> None:
         # On a FIFO queue each delete lets the next message of its group run, here and inside.
-        self._acknowledger.flush(time.monotonic() + _LAST_CALLS_SECONDS)
+        self._acknowledger.flush(lease_time() + _LAST_CALLS_SECONDS)
 
     def _lost(self, lane: Lane, message: Message) -> None:
         self._dispatcher.lost(lane, message)
@@ -138,7 +139,7 @@ class _Batch:
 
     def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
         self._result.errors += result.errors
-        now = time.monotonic()
+        now = lease_time()
         if now - self._told_at >= _FLUSH_SECONDS:
             self._told_at = now
             self._acknowledger.flush()

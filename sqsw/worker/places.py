@@ -27,6 +27,8 @@ class Place:
         When another one is to be started; None: not at all.
     why :
         Why there is a successor.
+    failed_starts :
+        Children in a row that ended before they were ready, or for an error that they told.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Place:
         self.why = ""
         self._limits: RecyclePolicy | None = None
         self._failures = 0
+        self.failed_starts = 0
         self._draw_limits()
 
     def children(self) -> list[Child]:
@@ -78,6 +81,8 @@ class Place:
     def start_later(self, child: Child) -> None:
         """Start another one after this one has failed, the later the more have."""
         now = self._clock()
+        has_failed = not child.is_up or child.failed_by is not None
+        self.failed_starts = self.failed_starts + 1 if has_failed else 0
         self._failures = 1 if now - child.started_at >= _SOUND_SECONDS else self._failures + 1
         seconds = _FIRST_RESTART_SECONDS * 2 ** min(self._failures - 1, 10)
         self.start_at = now + min(_LAST_RESTART_SECONDS, seconds)
@@ -90,7 +95,7 @@ class Place:
         """Start another one now, whatever became of the former ones; those who are there leave."""
         leaving = self.children()
         self.child = self.successor = None
-        self._failures, self.start_at = 0, self._clock()
+        self._failures, self.failed_starts, self.start_at = 0, 0, self._clock()
         self._draw_limits()
         return leaving
 

@@ -10,12 +10,12 @@ receives come back full and calls wait for the network.
 
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError
 from sqsw.core.events import EventBus, ReceiveDone, ReceiveError
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import SafeLogger
@@ -95,7 +95,7 @@ class Poller:
         on_fatal: Callable[[BaseException], None],
         events: EventBus,
         pace: Pace,
-        clock: Clock = time.monotonic,
+        clock: Clock = lease_time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.lane = lane

@@ -2,16 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 from sqsw.core.contracts import Clock
 from sqsw.core.events import EventBus, JobUnrun
-from sqsw.core.message import Message
-from sqsw.worker.lane import Call, Lane, within_limit
+from sqsw.worker.lane import Call, within_limit
 from sqsw.worker.order import GroupOrder
-
-#: The acknowledger: these go back for so many seconds, and whether their jobs had started.
-PutBack = Callable[[Lane, Sequence[Message], int, bool], None]
+from sqsw.worker.verdict import PutBack
 
 #: seconds that followers of a failed message stay hidden longer than it does: so it comes back
 #: alone, and they do not spend receives on its retries

@@ -29,6 +29,7 @@ from sqsw.worker.pace import Pace
 from sqsw.worker.poller import Poller
 from sqsw.worker.ready import ReadyMessages, make_pools
 from sqsw.worker.shutdown_watch import ShutdownWatch
+from sqsw.worker.start_failures import StartFailures
 from sqsw.worker.vital_signs import VitalSigns
 
 if TYPE_CHECKING:
@@ -46,13 +47,6 @@ _END_POLLS_SECONDS = 0.2
 
 #: seconds of those that are kept to put back what the last receive brings
 _LAST_RETURN_SECONDS = 0.5
-
-
-def _make_loop() -> Executor:
-    # Not before it is needed: asyncio is a tenth of the time that a start takes.
-    from sqsw.worker.executors.loop import LoopExecutor
-
-    return LoopExecutor()
 
 
 class Role(Protocol):
@@ -132,7 +126,7 @@ class Roles:
         )
         self._executors: dict[Kind, Executor] = {
             "thread": ThreadExecutor(),
-            "loop": LateExecutor(_make_loop),
+            "loop": LateExecutor(self._make_loop),
             "process": LateExecutor(self._make_pool),
         }
 
@@ -140,6 +134,10 @@ class Roles:
         """To its beginning."""
         lock = threading.Lock()
         pools = make_pools(self._lanes, self._settings, lock)
+        self.start_failures = StartFailures(
+            lambda kind: self._executors[kind].check(), self._fail, self._clock
+        )
+        self.vital_signs.start_problem = self.start_failures.problem
         self.vital_signs.slots = sum(ready.credits.slots for _, ready in pools)
         self.dispatcher = Dispatcher(
             pools,
@@ -151,6 +149,7 @@ class Roles:
             put_back=self.acknowledger.put_back,
             may_start=self._may_start,
             ended=self._ended,
+            ran=self.start_failures.ran,
             events=self._events,
             clock=self._clock,
         )
@@ -164,6 +163,12 @@ class Roles:
         )
         self.pollers = [self._make_poller(lane, ready) for pool, ready in pools for lane in pool]
 
+    def _make_loop(self) -> Executor:
+        # Not before it is needed: asyncio is a tenth of the time that a start takes.
+        from sqsw.worker.executors.loop import LoopExecutor
+
+        return LoopExecutor(on_end=self._fail)
+
     def _make_pool(self) -> Executor:
         from sqsw.worker.executors.processes import ProcessExecutor
 
@@ -175,7 +180,7 @@ class Roles:
             lane,
             ready.credits,
             accept=self.dispatcher.accept,
-            room=self.watch.wanted,
+            room=self._room,
             poll_begins=self._poll_begins,
             poll_ended=self._poll_ended,
             gathering_seconds=self.dispatcher.gathering_seconds,
@@ -290,7 +295,11 @@ class Roles:
         return self.watch.may_start(lane, count)
 
     def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
-        self.watch.ended(lane, result)
+        if result.total_count():  # an empty result would mean that the queue is idle
+            self.watch.ended(lane, result)
+
+    def _room(self, lane: Lane) -> float:
+        return min(self.watch.wanted(lane), self.start_failures.room())
 
     def _poll_begins(self, lane: Lane) -> Poll:
         poll = self.watch.poll_begins(lane)

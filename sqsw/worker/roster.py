@@ -38,6 +38,22 @@ class Roster:
         moments = (place.start_at for place in self._places if place.start_at is not None)
         return min(moments, default=None)
 
+    def is_hopeless(self, tries: int) -> bool:
+        """Whether nobody is up, and the last ``tries`` children of each place did not get ready."""
+        staffed = [
+            place for place in self._places if place.start_at is not None or place.children()
+        ]
+        return (
+            bool(staffed)
+            and not any(child.is_up for child in self.children())
+            and all(place.failed_starts >= tries for place in staffed)
+        )
+
+    def wait_for_change(self) -> None:
+        """Nobody is started until ``begin_anew``."""
+        for place in self._places:
+            place.start_at = None
+
     def close(self) -> None:
         """Nobody is started any more."""
         self._is_closed = True

@@ -44,7 +44,9 @@ from sqsw.core.events import (
     SourcesLoaded,
     WorkerFailed,
 )
+from sqsw.core.hidden_modules import hiding_advice
 from sqsw.core.safe_logger import SafeLogger
+from sqsw.core.wording import text_of
 from sqsw.core.worker_report import SupervisorReport
 from sqsw.worker.children import Child, Method, Target
 from sqsw.worker.places import Place
@@ -58,6 +60,10 @@ logger = SafeLogger(__name__)
 
 #: seconds that children have after their drain, and after the second signal, until they are killed
 _LAST_SECONDS = 10.0
+
+#: children in a row, in each place, that do not get ready before the supervisor gives up: at first,
+#: and once there was one that did (about three minutes then, so that a repair is not too late)
+_FIRST_TRIES, _LATER_TRIES = 4, 10
 
 #: seconds between two looks at the children
 _LOOK_SECONDS = 1.0
@@ -138,6 +144,7 @@ class Supervisor:
         self._clock = clock
         self._inbox = SignalInbox()
         self._presses = Presses(clock)
+        self._looked_at = clock()
         self._restarts = 0
         self._ending = False
         self._was_up = False
@@ -149,7 +156,8 @@ class Supervisor:
         Raises
         ------
         SQSError
-            No child ever came up, for a reason that waiting does not heal.
+            No child ever came up, for a reason that waiting does not heal, or one after the other
+            ended before it was ready.
         """
         stopped_by = "done"
         life, door = multiprocessing.Pipe(duplex=False)
@@ -184,6 +192,7 @@ class Supervisor:
         stopped_by = None
         handles = [handle for child in self._children() for handle in child.handles()]
         wait([self._inbox.fileno(), *handles], self._seconds_to_wait())
+        self._excuse()
         for notice in self._inbox.wait(0):
             if self._forward(notice):
                 stopped_by = notice.reason
@@ -199,6 +208,14 @@ class Supervisor:
             if self._budget is not None:
                 self._budget.hand_out([child for child in self._children() if not child.asked])
         return stopped_by
+
+    def _excuse(self) -> None:
+        """Give children back the time in which this process was stopped and heard nothing."""
+        now = self._clock()
+        passed, self._looked_at = now - self._looked_at, now
+        if passed > 2 * _LOOK_SECONDS:
+            for child in self._children():
+                child.excuse(now, passed)
 
     def _children(self) -> list[Child]:
         return self._roster.children()
@@ -232,6 +249,9 @@ class Supervisor:
             except OSError as error:  # no memory or no process to be had just now
                 logger.error("cannot start a worker process: %s", error)
                 place.start_later(child)
+                self._end_if_hopeless(
+                    child.pid, SQSError("worker processes cannot be started", why=str(error))
+                )
             else:
                 place.take_in(child)
 
@@ -260,11 +280,25 @@ class Supervisor:
             self._forward(Notice("drain", "error"))
 
     def _reap(self, child: Child) -> None:
-        exit_code = self._bury(child)
+        pid, exit_code = child.pid, self._bury(child)
         is_done = exit_code == 0 and not child.asked  # by its own judgement
         # There is nothing to be done about the app until there is a change.
         waits = self._sources is not None and isinstance(child.failed_by, _OF_THE_APP)
         self._roster.let_go(child, is_done=is_done or waits)
+        if not (is_done or waits):
+            self._end_if_hopeless(pid, _not_ready(child.failed_by, exit_code))
+
+    def _end_if_hopeless(self, pid: int, error: SQSError) -> None:
+        is_reloading = self._sources is not None
+        tries = _LATER_TRIES if self._was_up and not is_reloading else _FIRST_TRIES
+        if self._ending or self._roster.is_quiet or not self._roster.is_hopeless(tries):
+            return
+        if is_reloading:  # the next change may heal it
+            self._roster.wait_for_change()
+            self._relay(WorkerFailed(pid, error))
+        else:
+            self._fatal = error
+            self._forward(Notice("drain", "error"))
 
     def _bury(self, child: Child) -> int | None:
         """Tell of the end of a child; its exit code."""
@@ -325,3 +359,19 @@ class Supervisor:
         child.asked = True
         child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
         child.signal(FORCE if at_once else signal.SIGTERM, reason)
+
+
+def _not_ready(error: BaseException | None, exit_code: int | None) -> SQSError:
+    """Why child after child ends before it is ready."""
+    if isinstance(error, SQSError):
+        return error
+    # What such a process raised stands on stderr, and often it had no time to tell it.
+    why = f"the last one ended with exit code {exit_code}"
+    if error is not None:
+        why = f"the last one raised {text_of(error)}"
+    next_step = "correct the app; what the processes wrote to stderr says more"
+    if (hidden := hiding_advice()) is not None:
+        why, next_step = f"{why}; {hidden[0]}", hidden[1]
+    # A signal, as of the system that is out of memory, says nothing about the app.
+    kind = AppLoadError if (exit_code or 0) >= 0 else SQSError
+    return kind("worker processes end before they are ready", why=why, next=next_step)

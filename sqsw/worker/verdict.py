@@ -3,11 +3,20 @@
 from collections.abc import Callable, Sequence
 
 from sqsw.core.contracts import Backoff
-from sqsw.core.errors import TaskNotFound
-from sqsw.core.events import Event, EventBus, JobDone, JobDropped, JobFailed, JobRetry, JobUnknown
+from sqsw.core.errors import JobNotStarted, TaskNotFound
+from sqsw.core.events import (
+    Event,
+    EventBus,
+    JobDone,
+    JobDropped,
+    JobFailed,
+    JobRetry,
+    JobUnknown,
+    JobUnrun,
+)
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
-from sqsw.worker.lane import Call, Lane
+from sqsw.worker.lane import Call, Lane, within_limit
 
 #: The heartbeat: the lease of this one is over, for this reason.
 Lose = Callable[[Lane, Message, str], None]
@@ -15,6 +24,13 @@ Lose = Callable[[Lane, Message, str], None]
 #: The acknowledger: a job ended, so delete the message, or hide it for so many seconds where a
 #: number is given.
 Put = Callable[[Lane, Message, int | None], None]
+
+#: The acknowledger: these go back for so many seconds, and whether their jobs had started.
+PutBack = Callable[[Lane, Sequence[Message], int, bool], None]
+
+#: seconds that a message stays hidden whose job could not be started: the worker that gets it next
+#: should be another one
+UNSTARTED_SECONDS = 5
 
 
 #: characters of a backoff policy in an event
@@ -24,8 +40,8 @@ _POLICY_LENGTH = 300
 class Verdict:
     """Judges results; used by the dispatcher, without its lock."""
 
-    def __init__(self, *, lose: Lose, put: Put, events: EventBus) -> None:
-        self._lose, self._put = lose, put
+    def __init__(self, *, lose: Lose, put: Put, put_back: PutBack, events: EventBus) -> None:
+        self._lose, self._put, self._put_back = lose, put, put_back
         self._events = events
 
     def on(
@@ -65,6 +81,12 @@ class Verdict:
             self._events.publish(JobDone(message, job_name, seconds, is_registered=is_registered))
             self._put(lane, message, None)
             return "done", 0
+        if isinstance(result.error, JobNotStarted):
+            hidden = within_limit(message, UNSTARTED_SECONDS, now)
+            self._put_back(lane, [message], hidden, False)
+            if lane.is_last_receive(message):
+                self._events.publish(JobUnrun(message, job_name, lane.dead_letter_queue))
+            return "released", hidden
         hidden, dead = lane.hidden_seconds(message, result, now), lane.next_queue(message)
         if result.error is None:
             outcome = "retried"

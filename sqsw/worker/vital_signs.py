@@ -7,13 +7,13 @@ import os
 import resource
 import sys
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from sqsw.core.contracts import Clock
 from sqsw.core.delivery import stuck_delivery
 from sqsw.core.events import Pulse, Receiving
+from sqsw.core.lease_clock import lease_time
 from sqsw.worker.lane import Lane
 
 #: seconds between two signs of life
@@ -41,7 +41,7 @@ class Beating(Protocol):
 class VitalSigns:
     """Watches the receives of some lanes; told of them by the threads of the pollers."""
 
-    def __init__(self, lanes: Sequence[Lane], clock: Clock = time.monotonic) -> None:
+    def __init__(self, lanes: Sequence[Lane], clock: Clock = lease_time) -> None:
         self._lanes = lanes
         self._clock = clock
         # By thread too: a lane may have several pollers. One without a receive to make is not here.
@@ -49,6 +49,7 @@ class VitalSigns:
         # By lane: when the first of the receives began that fail, and when the last one failed.
         self._failing: dict[str, tuple[float, float]] = {}
         self.slots = 0
+        self.start_problem: Callable[[], str | None] = lambda: None
         self.state: Receiving = "receiving"
 
     def receives_no_more(self, state: Receiving) -> None:
@@ -74,9 +75,11 @@ class VitalSigns:
         return since if now - last <= _ANSWER_SECONDS else now
 
     def problem(self, heartbeat: Beating) -> str | None:
-        """What is wrong; None where nothing is."""
+        """What is wrong; None if nothing is."""
         if not heartbeat.is_alive():
             return "the heartbeat has ended"
+        if (problem := self.start_problem()) is not None:
+            return problem
         now = self._clock()
         # A quiet worker, or one at its end, has no receives to make.
         if self.state != "receiving":

@@ -9,13 +9,13 @@ The thread that calls ``run`` does nothing else: a signal is acted on at once.
 """
 
 import os
-import time
 from collections.abc import Sequence
 
 from sqsw.core.contracts import Clock
 from sqsw.core.delivery import is_handing_over
 from sqsw.core.events import DrainStarted, EventBus, QuietStarted, WorkerStopped
 from sqsw.core.job_host import Load
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.safe_logger import LOG
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.standard_error import write_error_text
@@ -55,7 +55,7 @@ class Worker:
         events: EventBus | None = None,
         *,
         load: Load | None = None,
-        clock: Clock = time.monotonic,
+        clock: Clock = lease_time,
     ) -> None:
         self._lanes = list(lanes)
         self._settings = settings or WorkerSettings()

@@ -120,10 +120,8 @@ def work(
                 report = _run(invocation, env, load, choose, settings, options)
     _conclude(invocation, report, time.monotonic() - begun)
     code = _exit_code(report, strict=strict)
-    if report.unfinished:
-        from sqsw.app.supervised import end_at_once
-
-        end_at_once(code)  # or what was put back would go on here, beside its second run
+    # What was put back must not go on here, next to its second run.
+    invocation.ends_at_once = bool(report.unfinished)
     return code
 
 
@@ -257,11 +255,11 @@ def _within_seconds(write: Callable[[], None]) -> None:
     thread.start()
     thread.join(_SUMMARY_SECONDS)
     if thread.is_alive():
-        from sqsw.app.supervised import end_at_once
+        from sqsw.core.process_end import end_process
 
         why = f"nobody has read stdout for {_SUMMARY_SECONDS:.0f} seconds"
         show(Failure("cannot write the summary", why=why, code="output"), as_json=True, color=False)
-        end_at_once(Exit.FAILURE)
+        end_process(Exit.FAILURE, at_once=True)
     if raised:
         raise raised[0]
 

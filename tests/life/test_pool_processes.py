@@ -1,8 +1,10 @@
 """Jobs in processes of the pool: what they raise or name arrives, whatever hinders it."""
 
 import ctypes
+import gc
 import json
 import os
+import pickle
 import signal
 import threading
 import time
@@ -10,13 +12,14 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import wraps
 from multiprocessing import parent_process
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sqsw.batching import BatchMessages
-from sqsw.core.errors import SQSError
+from sqsw.core.errors import JobNotStarted, SQSError
 from sqsw.core.events import EventBus, JobDone, JobFailed
 from sqsw.core.job_host import FunctionCall
 from sqsw.core.results import FailedJobs
@@ -27,7 +30,9 @@ from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.work import work_queues
 from sqsw.shutdown_policies import MaxTasksShutdown
 from sqsw.sqs_env import SQSEnv
+from sqsw.worker.executors.answers import Answer
 from sqsw.worker.executors.processes import ProcessExecutor
+from tests.backends import wait_until
 
 
 @dataclass(frozen=True)
@@ -277,6 +282,78 @@ def test_the_end_of_a_process_is_seen_while_what_it_forked_lives_on(tmp_path: Pa
     finally:
         os.kill(int(fork.read_text()), signal.SIGKILL)
         executor.stop(0)
+
+
+def scribble(data: bytes) -> str:
+    """Write into the pipe to the worker, as a job does that guesses file descriptors."""
+    for each in gc.get_objects():
+        if isinstance(each, Connection) and each.writable and each.readable:
+            each.send_bytes(data)
+    return "the job"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"nonsense", pickle.dumps("of nobody"), pickle.dumps((1, "no answer")), pickle.dumps((7, 7))],
+)
+def test_a_process_whose_answers_belong_to_no_call_is_replaced(data: bytes) -> None:
+    executor = ProcessExecutor()
+    pid = FunctionCall("jobs", "pid", "os", "getpid", (), {}, None)
+    names = ("jobs", "scribble", __name__, scribble.__name__)
+    try:
+        first = executor.call(pid)
+        with pytest.raises(SQSError, match="does not belong to it"):
+            executor.call(FunctionCall(*names, (), {"data": data}, None))
+        assert executor.call(pid) not in (first, "the job")
+    finally:
+        executor.stop(0)
+
+
+def test_an_answer_that_is_sent_twice_is_not_the_end_of_the_next_job() -> None:
+    executor = ProcessExecutor()
+    pid = FunctionCall("jobs", "pid", "os", "getpid", (), {}, None)
+    names = ("jobs", "scribble", __name__, scribble.__name__)
+    data = pickle.dumps((1, Answer.of_returned("early", ())))
+    try:
+        assert executor.call(FunctionCall(*names, (), {"data": data}, None)) == "early"
+        with pytest.raises(SQSError, match="does not belong to it"):
+            executor.call(pid)
+        assert isinstance(executor.call(pid), int)
+    finally:
+        executor.stop(0)
+
+
+def test_jobs_wait_for_a_busy_process_if_no_other_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor = ProcessExecutor()
+    pid = FunctionCall("jobs", "pid", "os", "getpid", (), {}, None)
+    try:
+        first = executor.call(pid)
+        busy = threading.Thread(
+            target=executor.call,
+            args=(FunctionCall("jobs", "rest", __name__, rest.__name__, (), {}, None),),
+        )
+        busy.start()
+        wait_until(lambda: bool(executor._busy), 10, "a busy process")
+
+        def no_more(*_: object) -> None:
+            raise OSError(24, "Too many open files")
+
+        monkeypatch.setattr("multiprocessing.Pipe", no_more)
+        executor.check()  # it works, if only for one
+        assert executor.call(pid) == first
+        busy.join()
+        os.kill(int(str(first)), signal.SIGKILL)
+        os.waitid(os.P_PID, int(str(first)), os.WEXITED | os.WNOWAIT)
+        with pytest.raises(JobNotStarted, match="no process"):
+            executor.call(pid)
+    finally:
+        executor.stop(0)
+
+
+def rest() -> None:
+    time.sleep(1)
 
 
 def fork_and_return() -> str:

@@ -101,12 +101,12 @@ class Work:
     def send(self, job: str, **kwargs: Any) -> None:
         self.env.queue("jobs").add_job(job, **kwargs)
 
-    def start(self, *options: str, app: str = "tasks:env") -> None:
+    def start(self, *options: str, app: str = "tasks:env", python: str = sys.executable) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "SQSW_CONFIG": "none"}
         self.log = (self.folder / "log").open("w+")
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "sqsw_cli", "work", app, "--json"),
+                *(python, "-m", "sqsw_cli", "work", app, "--json"),
                 *(f"--local={self.folder / 'sqs.db'}", *options),
             ],
             cwd=self.folder,

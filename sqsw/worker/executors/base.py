@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from itertools import dropwhile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqsw.core.results import ProcessingResult
 
@@ -20,10 +20,26 @@ class Runnable(Protocol):
     def run(self) -> list[ProcessingResult]: ...
     async def run_async(self) -> list[ProcessingResult]: ...
     def failed(self, error: BaseException) -> list[ProcessingResult]: ...
+    def not_started(self, error: BaseException) -> list[ProcessingResult]: ...
 
 
 #: Where the frames of the worker come from, which stand around those of a job.
 _MACHINERY = (f"{Path(__file__).parents[2]}{os.sep}", threading.__file__)
+
+
+_Results = TypeVar("_Results", bound=Sequence[ProcessingResult] | None)
+
+
+def end_if_forked(pid: int, results: _Results) -> _Results:
+    """Return the results of a job; end this process if the job forked it from ``pid``.
+
+    It must not run other jobs, and the process that received the message answers for this one.
+    ``results`` is None if the job has not ended.
+    """
+    if os.getpid() != pid:
+        os._exit(0 if results is not None and all(each.success for each in results) else 1)
+    return results
+
 
 #: Takes the results of a call; what it returns is a call for the same executor, which has a slot
 #: already: so a busy thread gets its next job without a hand-over.
@@ -46,12 +62,22 @@ class Executor(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Start what a call needs, and keep it for the next call.
+
+        Raises
+        ------
+        Exception
+            It cannot be had now.
+        """
+        ...
+
     def cancel(self, call: Any) -> None:
         """Make a call end early, where that can be done."""
         ...
 
     def stop(self, deadline: float) -> None:
-        """End what is idle, and leave what still runs at ``deadline`` (monotonic seconds)."""
+        """End what is idle, and leave what still runs at ``deadline`` (of ``lease_time``)."""
         ...
 
 

@@ -1,12 +1,13 @@
 """Calls in the thread that submits them: no thread, so nothing to wait for."""
 
 import contextvars
+import os
 import threading
 from collections.abc import Sequence
 
 from sqsw.core.results import ProcessingResult
 from sqsw.core.unrun import OwnLoop
-from sqsw.worker.executors.base import OnDone, Runnable
+from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 
 class InlineExecutor:
@@ -34,15 +35,21 @@ class InlineExecutor:
 
     def _run(self, call: Runnable, on_done: OnDone) -> None:
         following: Runnable | None = call
+        pid = os.getpid()
         while following is not None:
             # No variable for the results: the frames of a failed job lead back to this one.
-            following = on_done(following, _without_interrupt(self._results(following)))
+            following = on_done(
+                following, _without_interrupt(end_if_forked(pid, self._results(following)))
+            )
 
     def _results(self, call: Runnable) -> list[ProcessingResult]:
         try:
             return run_inline(call, self._loop)
-        except Exception as error:  # noqa: BLE001 - no thread or loop to be had: a failure of the job
-            return call.failed(error)
+        except Exception as error:  # noqa: BLE001  # there is no thread or event loop to be had
+            return call.not_started(error)
+
+    def check(self) -> None:
+        """Nothing to do: it needs nothing."""
 
     def cancel(self, call: Runnable) -> None:
         """Nothing to do: it has ended."""

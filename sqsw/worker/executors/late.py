@@ -28,14 +28,25 @@ class LateExecutor:
 
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
         """Run calls as soon as may be."""
+        made = self._get()
+        if made is not None:
+            made.submit(calls, on_done)
+
+    def _get(self) -> Executor | None:
         with self._lock:
             if self._stopped:
-                return
+                return None
             if self._made is None:
                 made = self._make()
                 self._context.run(made.start)
                 self._made = made
-        self._made.submit(calls, on_done)
+            return self._made
+
+    def check(self) -> None:
+        """Pass it on."""
+        made = self._get()
+        if made is not None:
+            made.check()
 
     def cancel(self, call: Runnable) -> None:
         """Pass it on."""

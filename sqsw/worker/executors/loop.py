@@ -2,13 +2,17 @@
 
 import asyncio
 import contextvars
+import os
 import threading
-import time
+import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from sqsw.core.errors import JobNotStarted, SQSError
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.worker.executors.base import OnDone, Runnable
+from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 logger = SafeLogger(__name__)
 
@@ -17,17 +21,28 @@ _CANCEL_SECONDS = 0.5
 
 
 class LoopExecutor:
-    """Runs calls as tasks of one event loop; thread and loop are made at the first call."""
+    """Runs calls as tasks of one event loop; thread and loop are made at the first call.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    on_end :
+        Called once with an error after a job ended the loop. If the loop can go on, it does, so
+        that running jobs finish.
+    """
+
+    def __init__(self, on_end: Callable[[SQSError], object] = lambda error: None) -> None:
+        self._on_end = on_end
         self._lock = threading.Lock()
         self._inbox: deque[tuple[Runnable, OnDone]] = deque()
         self._scheduled = False
         self._stopped = False
+        self._has_ended = False
+        self._broken: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], tuple[Runnable, OnDone]] = {}
         self._context = contextvars.Context()
+        self._pid = os.getpid()
 
     def start(self) -> None:
         """Every job starts with the context variables of the thread that starts the worker."""
@@ -41,16 +56,33 @@ class LoopExecutor:
         with self._lock:
             if self._stopped:
                 return
-            loop = self._loop or self._begin_loop()
+            loop = self._begin_loop()
             self._inbox.extend((call, on_done) for call in calls)
             # One wake-up for all that comes until the loop gets there, not one a call: each makes
             # the loop take the interpreter from the thread that has more to hand over.
             if not self._scheduled:
+                try:
+                    loop.call_soon_threadsafe(self._take_in)
+                except RuntimeError:  # a job closed it, and its thread will tell
+                    for _ in calls:
+                        self._inbox.pop()
+                    raise
                 self._scheduled = True
-                loop.call_soon_threadsafe(self._take_in)
+
+    def check(self) -> None:
+        """Begin the loop, unless it runs."""
+        with self._lock:
+            if not self._stopped:
+                self._begin_loop()
 
     def _begin_loop(self) -> asyncio.AbstractEventLoop:
+        if self._broken is not None:
+            raise JobNotStarted.of(self._broken)
+        if self._loop is not None:
+            return self._loop
         loop = asyncio.new_event_loop()
+        # What all jobs share is not for one of them to end.
+        loop.shutdown_default_executor = _refuse_shutdown  # type: ignore[method-assign]  # of this loop only
         thread = threading.Thread(target=self._work, args=(loop,), name="sqsw-loop", daemon=True)
         try:
             thread.start()
@@ -58,6 +90,7 @@ class LoopExecutor:
             loop.close()
             raise
         self._loop, self._thread = loop, thread
+        _running.add(self)
         return loop
 
     def cancel(self, call: Runnable) -> None:
@@ -74,19 +107,55 @@ class LoopExecutor:
             thread, self._thread = self._thread, None
         if loop is None or thread is None:
             return
-        loop.call_soon_threadsafe(self._cancel_all)
+        with suppress(RuntimeError):  # a job closed it
+            loop.call_soon_threadsafe(self._cancel_all)
         # A coroutine that blocks the loop must not block the end of the worker as well.
-        thread.join(max(deadline - time.monotonic(), _CANCEL_SECONDS + 0.1))
+        thread.join(max(deadline - lease_time(), _CANCEL_SECONDS + 0.1))
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         while True:
             try:
                 loop.run_forever()
-                break
-            except BaseException:  # a task of a job raised SystemExit
+                end_if_forked(self._pid, None)
+                if self._stopped:
+                    break
+                self._tell_end("a job stopped the event loop of the worker")
+            except (SystemExit, KeyboardInterrupt):  # of a task or a callback of a job
                 logger.exception("a coroutine tried to end the event loop")
-        loop.close()
+            except BaseException as error:  # noqa: BLE001  # closed, or its file descriptors are
+                self._give_up(error)
+                break
+        with suppress(Exception):  # of a loop that a job has destroyed
+            loop.close()
+
+    def _tell_end(self, what: str, error: BaseException | None = None) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            self._on_end(
+                SQSError(
+                    what,
+                    why="all async jobs of a worker share it"
+                    + (f"; {type(error).__name__}: {error}" if error is not None else ""),
+                    next="look for stop() or close() of an event loop in the jobs, and restart the "
+                    "worker",
+                )
+            )
+
+    def _give_up(self, error: BaseException) -> None:
+        """Answer for all calls of a loop that cannot go on."""
+        end_if_forked(self._pid, None)
+        with self._lock:
+            self._broken = RuntimeError(f"the event loop of the worker has ended: {error}")
+            self._loop = None
+            tasks, self._tasks = list(self._tasks.values()), {}
+            arrived = list(self._inbox)
+            self._inbox.clear()
+        self._tell_end("a job ended the event loop of the worker", error)
+        for call, on_done in tasks:
+            self._answer(call, on_done, self._broken, has_begun=True)
+        for call, on_done in arrived:
+            self._answer(call, on_done, self._broken)
 
     def _take_in(self) -> None:
         with self._lock:
@@ -97,23 +166,50 @@ class LoopExecutor:
             self._begin(call, on_done)
 
     def _begin(self, call: Runnable, on_done: OnDone) -> None:
-        # A task would be collected in the middle of its work if nobody held it.
-        task = asyncio.get_running_loop().create_task(
-            self._run(call, on_done), context=self._context.copy()
+        # Not by create_task: a task factory that a job sets would run the jobs of others as well.
+        task = asyncio.Task(
+            self._run(call, on_done),
+            loop=asyncio.get_running_loop(),
+            context=self._context.copy(),
         )
         call.runner = task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # A task would be collected in the middle of its work if nobody held it.
+        self._tasks[task] = (call, on_done)
+        task.add_done_callback(self._ended)
 
     async def _run(self, call: Runnable, on_done: OnDone) -> None:
         try:
             # No variable for the results: the frames of a failed job lead back to this one.
-            following = on_done(call, await call.run_async())
+            following = on_done(call, end_if_forked(self._pid, await call.run_async()))
         except BaseException:  # of a listener, say; the loop has to live on
             logger.exception("the end of a job failed")
             return
         if following is not None:
             self._begin(following, on_done)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        begun = self._tasks.pop(task, None)
+        # A coroutine that has begun takes a cancellation as the end of its job. So this one was
+        # cancelled before its first step, by a job that cancels all tasks.
+        if begun is not None and task.cancelled():
+            self._answer(*begun, RuntimeError("its task was cancelled before it began"))
+
+    def _answer(
+        self, call: Runnable, on_done: OnDone, error: Exception, *, has_begun: bool = False
+    ) -> None:
+        """Answer for a call that does not run to its end, and for those that get its slot."""
+        following: Runnable | None = call
+        results = call.failed(error) if has_begun else call.not_started(error)
+        while following is not None:
+            try:
+                following = on_done(following, results)
+            except BaseException:  # as above
+                logger.exception("the end of a job failed")
+                return
+            if following is not None and self._broken is None:
+                self._begin(following, on_done)
+                return
+            results = following.not_started(error) if following is not None else []
 
     def _cancel_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -127,3 +223,27 @@ class LoopExecutor:
             await asyncio.wait(others, timeout=_CANCEL_SECONDS)
         await loop.shutdown_asyncgens()
         loop.stop()
+
+    def let_go(self) -> None:
+        """In a process that a job forked: run nothing but the rest of this step of its task."""
+        loop, thread = self._loop, self._thread
+        if loop is not None and thread is not None and thread.ident == threading.get_ident():
+            # Handles that are cancelled are skipped; asyncio offers no other way to reach them.
+            for handle in list(getattr(loop, "_ready", ())):
+                handle.cancel()
+            loop.stop()
+
+
+async def _refuse_shutdown(timeout: float | None = None) -> None:
+    raise RuntimeError("a job cannot shut down the executor that all async jobs share")
+
+
+_running: "weakref.WeakSet[LoopExecutor]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for executor in list(_running):
+        executor.let_go()
+
+
+os.register_at_fork(after_in_child=_after_fork)

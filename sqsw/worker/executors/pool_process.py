@@ -72,10 +72,12 @@ def _serve(
         answer = Answer.of_returned(None, ())
     except BaseException as raised:  # noqa: BLE001  # the job that needs this process shall tell
         answer = Answer.of_raised(raised, ())
+    number = 0
     while True:
         flush_deliveries()  # the lines of the job before the line about it
-        connection.send_bytes(pickle.dumps(answer))
+        connection.send_bytes(pickle.dumps((number, answer)))
         answer = _answer(find, calls.get())
+        number += 1
 
 
 def _answer(find: Find | None, data: bytes) -> Answer:

@@ -11,14 +11,17 @@ import os
 import pickle
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from sqsw.core.errors import JobTimeout, SQSError
+from sqsw.core.errors import AppLoadError, JobNotStarted, JobTimeout, SQSError
+from sqsw.core.hidden_modules import hiding_advice
 from sqsw.core.job_host import FunctionCall, Load, call_limit, job_host
 from sqsw.core.safe_logger import SafeLogger
+from sqsw.core.wording import described
 from sqsw.worker.executors.answers import Answer
 from sqsw.worker.executors.base import Runnable
 from sqsw.worker.executors.pool_process import SHOW, serve_calls
@@ -46,6 +49,8 @@ class ProcessExecutor(ThreadExecutor):
         super().__init__()
         self._load = load
         self._pool_lock = threading.Lock()
+        self._freed = threading.Condition(self._pool_lock)
+        self._module = ""
         self._free: list[_PoolProcess] = []
         self._busy: dict[int, _PoolProcess] = {}
 
@@ -67,6 +72,7 @@ class ProcessExecutor(ThreadExecutor):
         with self._pool_lock:
             self._stopped = True
             processes, self._free = [*self._free, *self._busy.values()], []
+            self._freed.notify_all()
         for process in processes:
             process.kill()
         super().stop(deadline)
@@ -84,27 +90,61 @@ class ProcessExecutor(ThreadExecutor):
         ------
         JobTimeout
             The deadline of the job came first; the process has been killed.
+        JobNotStarted
+            There is no process for it.
         """
         data = pickle.dumps(request)
+        answer: Answer | None = None
+        while answer is None:
+            with self._process(request.module) as process:
+                answer = process.run(data, call_limit.get())
+        return answer.open(request.jobs)
+
+    def check(self) -> None:
+        """Have a process that is ready, unless one is busy."""
+        with self._pool_lock:
+            if self._stopped or any(process.is_ready for process in self._busy.values()):
+                return
+        with self._process(self._module) as process:
+            process.wait_until_ready()
+
+    @contextmanager
+    def _process(self, module: str) -> "Iterator[_PoolProcess]":
+        """A process for the thread that runs here; one that does not do well is replaced."""
         thread = threading.get_ident()
         with self._pool_lock:
-            if self._stopped:
-                raise SQSError("the worker has ended", next="the job is run again")
-            process = self._take() or _PoolProcess(self._load, request.module)
+            self._module = module
+            process = self._take_or_start(module)
             self._busy[thread] = process
         is_well = False
         try:
-            answer = process.run(data, call_limit.get())
-            is_well = True
+            yield process
+            is_well = process.is_alive
         finally:
             with self._pool_lock:
                 del self._busy[thread]
                 is_well = is_well and not self._stopped
                 if is_well:
                     self._free.append(process)
+                self._freed.notify_all()
             if not is_well:
-                process.kill()
-        return answer.open(request.jobs)
+                process.end()
+
+    def _take_or_start(self, module: str) -> "_PoolProcess":
+        while not self._stopped:
+            process = self._take()
+            if process is not None:
+                return process
+            try:
+                return _PoolProcess(self._load, module)
+            except Exception as error:
+                if not self._busy:
+                    raise JobNotStarted(
+                        "no process of the pool can be started", why=described(error)
+                    ) from error
+                logger.warning("no more processes: a job waits for one that is busy: %s", error)
+            self._freed.wait()
+        raise JobNotStarted("the worker has ended")
 
     def _take(self) -> "_PoolProcess | None":
         """A free process; what has died while it was idle costs no job a try."""
@@ -112,6 +152,7 @@ class ProcessExecutor(ThreadExecutor):
             process = self._free.pop()
             if process.is_alive:
                 return process
+            process.end()
         return None
 
 
@@ -120,31 +161,56 @@ class _PoolProcess:
 
     def __init__(self, load: Load | None, module: str) -> None:
         context: Any = multiprocessing.get_context("spawn")
-        self._connection, theirs = multiprocessing.Pipe()
-        self._stacks, stacks = multiprocessing.Pipe(duplex=False)
-        self._process: BaseProcess = context.Process(
-            target=serve_calls, args=(theirs, stacks, load, module), name="sqsw-pool"
-        )
-        self._process.start()
-        theirs.close()
-        stacks.close()
-        self._is_ready = False
+        self.is_ready = False
+        self._calls = 0
+        with ExitStack() as failing, ExitStack() as theirs:
+            self._connection, calls = multiprocessing.Pipe()
+            failing.enter_context(self._connection)
+            theirs.enter_context(calls)
+            self._stacks, stacks = multiprocessing.Pipe(duplex=False)
+            failing.enter_context(self._stacks)
+            theirs.enter_context(stacks)
+            self._process: BaseProcess = context.Process(
+                target=serve_calls, args=(calls, stacks, load, module), name="sqsw-pool"
+            )
+            self._process.start()
+            failing.pop_all()
 
     @property
     def is_alive(self) -> bool:
         """Whether it has not ended."""
         return self._process.is_alive()
 
-    def run(self, request: bytes, limit: float | None) -> Answer:
-        """What the function did; its time counts from when the process is ready."""
-        if not self._is_ready:
-            self._answer(None).open(())
-            self._is_ready = True
+    def run(self, request: bytes, limit: float | None) -> Answer | None:
+        """What the function did; its time counts from when the process is ready.
+
+        None if the process ended while it was idle, before it got the call.
+        """
+        self.wait_until_ready()
         try:
             self._connection.send_bytes(request)
-        except OSError as error:
-            raise self._gone() from error
+        except OSError:
+            self.kill()
+            return None
+        self._calls += 1
         return self._answer(limit)
+
+    def wait_until_ready(self) -> None:
+        """Wait until it has loaded what the jobs need.
+
+        Raises
+        ------
+        JobNotStarted
+            It ended before, or cannot load it.
+        """
+        if self.is_ready:
+            return
+        try:
+            self._answer(None).open(())
+        except BaseException as error:  # noqa: BLE001  # whatever the app raised there
+            not_started = _cannot_load(error, self._process.exitcode)
+            raise not_started from not_started.__cause__
+        self.is_ready = True
 
     def _answer(self, limit: float | None) -> Answer:
         try:
@@ -154,9 +220,20 @@ class _PoolProcess:
                     f"the job ran longer than its time limit of {limit:g} seconds",
                     why="its process was killed",
                 )
-            answer: Answer = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # of our own process
+            data = self._connection.recv_bytes()
         except (EOFError, OSError) as error:
             raise self._gone() from error
+        try:
+            number, answer = pickle.loads(data)  # noqa: S301  # of our own process
+        except Exception:  # noqa: BLE001  # a job wrote into the pipe
+            number, answer = -1, None
+        # The answer to another call would be taken for the end of this job.
+        if number != self._calls or not isinstance(answer, Answer):
+            raise SQSError(
+                "the process of the job sent an answer that does not belong to it",
+                why="a job wrote into the pipe between the process and the worker",
+                next="look for jobs that fork or close file descriptors; the job is run again",
+            )
         return answer
 
     def _has_answer(self, limit: float | None) -> bool:
@@ -182,7 +259,7 @@ class _PoolProcess:
         pid = self._process.pid or 0
         if not self.is_alive:
             return f"  in process {pid}, which has ended\n"
-        if not self._is_ready:
+        if not self.is_ready:
             return f"  in process {pid}, which loads the app\n"
         while self._stacks.poll(0) and self._read_stacks():
             pass  # what somebody else has asked for
@@ -201,3 +278,26 @@ class _PoolProcess:
         """End it now; may be called twice, and from any thread."""
         self._process.kill()
         self._process.join(1.0)
+
+    def end(self) -> None:
+        """End it, and give back its file descriptors; by the thread that has it."""
+        self.kill()
+        self._connection.close()
+        self._stacks.close()
+
+
+def _cannot_load(error: BaseException, exit_code: int | None) -> JobNotStarted:
+    """A process of the pool did not get ready: every job that needs one would fail there."""
+    why, next_step = described(error), getattr(error, "next", None)
+    if isinstance(error, SQSError):
+        why = error.reason
+    if (hidden := hiding_advice()) is not None:
+        why, next_step = f"{why}; {hidden[0]}", hidden[1]
+    made = JobNotStarted("a process of the pool cannot load the app", why=why, next=next_step)
+    # A process that a signal ended, or that got no memory, says nothing about the app.
+    is_of_app = (exit_code or 0) >= 0 and not isinstance(error, OSError | MemoryError)
+    made.__cause__ = error
+    if is_of_app:
+        made.__cause__ = AppLoadError(made.message, why=why, next=next_step)
+        made.__cause__.__cause__ = error
+    return made

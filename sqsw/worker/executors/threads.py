@@ -1,13 +1,14 @@
 """Calls in threads, one thread for each slot that is in use."""
 
 import contextvars
+import os
 import threading
-import time
 from collections.abc import Sequence
 from queue import SimpleQueue
 
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.worker.executors.base import OnDone, Runnable
+from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 logger = SafeLogger(__name__)
 
@@ -29,6 +30,7 @@ class ThreadExecutor:
         self._stopped = False
         self._threads: list[threading.Thread] = []
         self._context = contextvars.Context()
+        self._pid = os.getpid()
 
     def start(self) -> None:
         """Every job starts with the context variables of the thread that starts the worker."""
@@ -78,6 +80,9 @@ class ThreadExecutor:
         self._idle -= 1
         self._inbox.put((call, on_done))
 
+    def check(self) -> None:
+        """Nothing to do: if there is no thread to be had, calls wait or run in the poller's."""
+
     def cancel(self, call: Runnable) -> None:
         """A thread cannot be ended from outside: the job sees that its lease is lost."""
 
@@ -91,7 +96,7 @@ class ThreadExecutor:
             self._inbox.put(None)
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+                thread.join(max(0.0, deadline - lease_time()))
 
     def _work(self, work: _Work | None) -> None:
         # What was submitted just before the stop does not start after it.
@@ -111,7 +116,8 @@ class ThreadExecutor:
             call.runner = threading.get_ident()
             try:
                 # No variable for the results: the frames of a failed job lead back to this one.
-                call = on_done(call, self._context.copy().run(call.run))
+                run = self._context.copy().run
+                call = on_done(call, end_if_forked(self._pid, run(call.run)))
             except BaseException:  # of a listener, say; this thread has to live on
                 logger.exception("the end of a job failed")
                 return

@@ -6,6 +6,7 @@ import tracemalloc
 import pytest
 
 from sqsw.core.errors import ConnectionFailed, SQSError
+from sqsw.core.lease_clock import lease_time
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
@@ -15,14 +16,14 @@ from tests.unit.sqs_manage.queues import counts, send_jobs
 
 
 class Time:
-    """The monotonic clock, and the clock of the queues, moved together."""
+    """The clock of leases, and the clock of the queues, moved together."""
 
     def __init__(self, session: MemorySession) -> None:
         self._session = session
         self._moved = 0.0
 
     def __call__(self) -> float:
-        return time.monotonic() + self._moved
+        return lease_time() + self._moved
 
     def advance(self, seconds: float) -> None:
         self._moved += seconds

@@ -9,6 +9,7 @@ import pytest
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
 from sqsw.transport.batches import EntryFailure
 from sqsw.worker.acknowledger import Acknowledger
@@ -326,7 +327,7 @@ def test_whatever_is_raised_in_a_sender_it_goes_on() -> None:
     acknowledger.put(lane("a", client=client), message("a"), None)
     acknowledger.put(lane("b", client=client), message("b"), None)
     assert sent.wait(60)
-    acknowledger.stop(time.monotonic() + 60)
+    acknowledger.stop(lease_time() + 60)
 
 
 class Slow(FakeClient):
@@ -359,7 +360,7 @@ def test_calls_that_wait_are_made_side_by_side() -> None:
         if number % 10 == 9:  # what was there is under way, and somebody else has to take the rest
             busy = (number + 1) // 10 % 4
             wait_until(lambda busy=busy: client.barrier.n_waiting == busy, 60, "a sender")  # type: ignore[misc]  # a lambda
-    acknowledger.stop(time.monotonic() + 60)
+    acknowledger.stop(lease_time() + 60)
     assert len(client.deletes) == 4
 
 
@@ -394,7 +395,7 @@ def test_without_one_more_sender_those_that_run_send_all(
         acknowledger.put(made, message("c"), None)  # too early to try again
     assert caplog.text.count("can't start new thread") == 1
     client.go_on.set()
-    acknowledger.stop(time.monotonic() + 60)
+    acknowledger.stop(lease_time() + 60)
     assert client.deletes == [["a"], ["b", "c"]]
 
 
@@ -413,4 +414,4 @@ def test_a_message_never_waits_longer_than_its_time() -> None:
     for number in range(1, 21):
         acknowledger.put(made, message(str(number)), None)
         wait_until(lambda n=number: len(client.deletes) == n, 60, "the delete")  # type: ignore[misc]  # a lambda
-    acknowledger.stop(time.monotonic() + 60)
+    acknowledger.stop(lease_time() + 60)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sqsw.core.batch_result import BatchProcessingResult
-from sqsw.core.errors import TaskNotFound
+from sqsw.core.errors import JobNotStarted, TaskNotFound
 from sqsw.core.events import JobDone, JobStarted, JobUnrun
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
@@ -16,6 +16,7 @@ from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import OnDone
 from sqsw.worker.lane import Call, Lane
 from sqsw.worker.ready import ReadyMessages
+from sqsw.worker.verdict import UNSTARTED_SECONDS
 from tests.unit.worker.doubles import ManualClock, lane, message, names, recorder
 
 FAILED = ProcessingResult(False, error=ValueError("no"))
@@ -31,6 +32,8 @@ class HeldExecutor:
     def start(self) -> None: ...
     def quiet(self) -> None: ...
     def stop(self, deadline: float) -> None: ...
+
+    def check(self) -> None: ...
 
     def submit(self, calls: Sequence[Call], on_done: OnDone) -> None:
         self.calls += calls
@@ -51,6 +54,7 @@ class Kit:
         self.diary: list[Any] = []
         self.room = 1_000
         self.ended: list[BatchProcessingResult] = []
+        self.unstarted: list[JobNotStarted] = []
         lock = threading.Lock()
         weights = {each.name: each.share.weight for each in self.lanes}
         self.credits = Credits(weights, slots, 0, lock)
@@ -64,6 +68,7 @@ class Kit:
             put_back=self._put_back,
             may_start=self._may_start,
             ended=lambda _, result: self.ended.append(result),
+            ran=lambda _, error: self.unstarted.append(error) if error is not None else None,
             events=self.events,
             clock=self.clock,
         )
@@ -153,8 +158,8 @@ def test_a_call_of_the_other_kind_goes_to_the_other_executor() -> None:
     assert [bodies(call.messages) for call in kit.loop.calls] == [["b"]]
 
 
-def test_what_an_executor_does_not_take_has_failed_and_the_next_has_its_slot(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_what_an_executor_does_not_take_goes_back_unrun_and_the_next_has_its_slot(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: Any) -> None:
         raise RuntimeError("can't start new thread")
@@ -171,9 +176,12 @@ def test_what_an_executor_does_not_take_has_failed_and_the_next_has_its_slot(
     assert kit.end("first") is None
     assert kit.running() == ["last"]
     assert kit.credits.running == 1
-    back = [("put", body, 7) for body in middle]
+    back = [("back", [body], UNSTARTED_SECONDS, False) for body in middle]
     assert kit.diary == [back[0], ("put", "first", None), *back[1:]]
-    assert "can't start new thread" in caplog.text
+    assert kit.room == 1_000 - 2  # what has not started does not count
+    assert [result.total_count() for result in kit.ended] == [0, 1, *[0] * (count - 1)]
+    assert {error.why for error in kit.unstarted} == {"RuntimeError: can't start new thread"}
+    assert kit.dispatcher.counts == {"released": count, "done": 1}
 
 
 @pytest.mark.parametrize(

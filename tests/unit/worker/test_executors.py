@@ -2,13 +2,15 @@
 
 import asyncio
 import contextvars
+import os
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from sqsw.core.errors import JobNotStarted
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.unrun import OwnLoop
 from sqsw.worker.executors.base import Executor, stack_of
@@ -42,6 +44,9 @@ class FakeCall:
     def failed(self, error: BaseException) -> list[ProcessingResult]:
         return [ProcessingResult(False, error=error)]
 
+    def not_started(self, error: BaseException) -> list[ProcessingResult]:
+        return self.failed(JobNotStarted.of(error))
+
 
 class Ends:
     """Collects the ends of calls, and hands out what is to follow."""
@@ -63,7 +68,7 @@ class Ends:
 
 
 def soon() -> float:
-    return time.monotonic() + 10
+    return lease_time() + 10
 
 
 @pytest.fixture(params=[ThreadExecutor, LoopExecutor])
@@ -192,7 +197,7 @@ def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
     assert stack_of(call).startswith(f'  File "{__file__}"')  # and not with our own
     (thread,) = executor._threads
     assert thread.daemon
-    executor.stop(time.monotonic())
+    executor.stop(lease_time())
     go_on.set()
     thread.join(10)
     assert not thread.is_alive()
@@ -384,7 +389,7 @@ def test_inline_runs_a_coroutine_inside_a_running_loop() -> None:
     loop.close()
 
 
-def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_failed(
+def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_not_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     results: list[ProcessingResult] = []
@@ -395,7 +400,15 @@ def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_failed(
         executor.submit([FakeCall(lambda: None)], lambda _, told: results.extend(told))
 
     asyncio.run(main())
-    assert isinstance(results[0].error, RuntimeError)
+    assert isinstance(results[0].error, JobNotStarted)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_that_an_inline_job_forked_ends_when_it_comes_back() -> None:
+    pids: list[int] = []
+    InlineExecutor().submit([FakeCall(lambda: pids.append(os.fork()))], lambda *_: None)
+    # In the child this line is not reached.
+    assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
 
 
 def test_ctrl_c_in_an_inline_job_goes_up() -> None:
@@ -434,5 +447,5 @@ def test_jobs_of_a_late_executor_have_the_context_of_who_started_the_worker() ->
     ended = threading.Event()
     executor.submit([FakeCall(lambda: seen.append(VARIABLE.get()))], lambda *_: ended.set())
     assert ended.wait(60)
-    executor.stop(time.monotonic() + 60)
+    executor.stop(lease_time() + 60)
     assert seen == ["at the start"]

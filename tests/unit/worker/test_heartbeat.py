@@ -1,7 +1,6 @@
 """Leases of messages in hand are kept alive, or seen to end."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from sqsw.core.errors import AccessDenied
 from sqsw.core.events import BeatLate, ExtensionFailed, LeaseLost, VisibilityExtended
+from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds
 from sqsw.worker.lane import Lane
@@ -262,13 +262,13 @@ def test_a_call_that_hangs_delays_no_other_lane() -> None:
     )
     events.subscribe(lambda _: extended.set(), VisibilityExtended)
     heartbeat.start()
-    heartbeat.watch(hangs, [message(expires_at=time.monotonic() + 10)])
+    heartbeat.watch(hangs, [message(expires_at=lease_time() + 10)])
     assert under_way.wait(60)
-    heartbeat.watch(fine, [message(expires_at=time.monotonic() + 10)])
+    heartbeat.watch(fine, [message(expires_at=lease_time() + 10)])
     assert extended.wait(60)
     assert our_threads().count("sqsw-heartbeat-a") == 1  # later beats leave this lane alone
     go_on.set()
-    heartbeat.stop(time.monotonic() + 60)
+    heartbeat.stop(lease_time() + 60)
     wait_until(lambda: our_threads() == [], 60, "the end of the call")
 
 
@@ -280,9 +280,9 @@ def test_a_lease_that_is_half_gone_when_it_comes_is_extended_at_once() -> None:
         events=events, on_lost=lambda *_: None, is_acknowledging=lambda _: False, interval=1000
     )
     heartbeat.start()
-    heartbeat.watch(lane(visibility_timeout=300), [message(expires_at=time.monotonic() + 100)])
+    heartbeat.watch(lane(visibility_timeout=300), [message(expires_at=lease_time() + 100)])
     assert extended.wait(60)
-    heartbeat.stop(time.monotonic() + 60)
+    heartbeat.stop(lease_time() + 60)
     assert our_threads() == []
 
 

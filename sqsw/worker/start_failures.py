@@ -1,0 +1,141 @@
+"""What a worker does while it cannot start jobs: it stops receiving, and ends if that lasts.
+
+1. pause    (at once: each receive would cost messages one of their receives)
+2. check    (after a backoff, without a message: start what the jobs need)
+3. resume   (one message at a time, until jobs run again)
+4. end      (with an error, after a minute)
+
+It has no thread of its own: a poller that is not to receive makes the check.
+"""
+
+import logging
+import math
+import random
+import threading
+from collections.abc import Callable
+
+from sqsw.core.contracts import Clock
+from sqsw.core.errors import AppLoadError, JobNotStarted, SQSError
+from sqsw.core.lease_clock import lease_time
+from sqsw.core.wording import counted
+from sqsw.worker.lane import Kind
+
+logger = logging.getLogger(__name__)
+
+#: seconds until the next check, at first and at most
+_FIRST_CHECK_SECONDS, _LAST_CHECK_SECONDS = 1.0, 15.0
+
+#: seconds without a job that could be started, until the worker ends
+END_SECONDS = 60.0
+
+#: seconds after a check that succeeded in which no further failure means that all is well
+_PROBATION_SECONDS = 30.0
+
+
+class StartFailures:
+    """Decides how much to receive after jobs could not be started.
+
+    Parameters
+    ----------
+    check :
+        Starts what the jobs of a kind need, and keeps it for them; raises if it cannot be had.
+    fail :
+        Called with an error when the worker is to end.
+    """
+
+    def __init__(
+        self,
+        check: Callable[[Kind], None],
+        fail: Callable[[SQSError], None],
+        clock: Clock = lease_time,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._check, self._fail = check, fail
+        self._clock, self._jitter = clock, jitter
+        self._lock = threading.Lock()
+        self._checking = threading.Lock()
+        self._since: float | None = None
+        self._resumed_at: float | None = None
+        self._check_at = 0.0
+        self._tries = 0
+        self._kind: Kind = "thread"
+        self._error = JobNotStarted()
+
+    def ran(self, kind: Kind, error: JobNotStarted | None) -> None:
+        """A call ended; with the error if it could not be started. Called after each call."""
+        if error is not None:
+            self._note(kind, error)
+        elif self._resumed_at is not None and kind == self._kind:
+            self._recover()
+
+    def room(self) -> float:
+        """How many messages to receive now: any number, one to try, or none."""
+        since = self._since
+        if since is None:
+            return math.inf
+        if self._resumed_at is None and self._checking.acquire(blocking=False):
+            try:
+                self._make_check()
+            finally:
+                self._checking.release()
+        resumed_at = self._resumed_at
+        if resumed_at is None:
+            return 0
+        if self._clock() - resumed_at >= _PROBATION_SECONDS:
+            self._recover()
+        return 1
+
+    def problem(self) -> str | None:
+        """What is wrong; None if jobs can be started."""
+        since = self._since
+        if since is None or self._resumed_at is not None:
+            return None
+        seconds = self._clock() - since
+        return f"jobs cannot be started for {seconds:.0f} seconds: {self._error.reason}"
+
+    def _note(self, kind: Kind, error: JobNotStarted) -> None:
+        with self._lock:
+            now = self._clock()
+            is_first = self._since is None
+            if is_first:
+                self._since, self._tries, self._check_at = now, 0, now
+            self._kind, self._error = kind, error
+            self._resumed_at = None
+            # Many calls of one moment are one failure.
+            if now >= self._check_at:
+                most = min(_LAST_CHECK_SECONDS, _FIRST_CHECK_SECONDS * 2**self._tries)
+                self._check_at = now + most * (0.5 + self._jitter() / 2)
+                self._tries += 1
+        if is_first:
+            logger.error("jobs cannot be started, so nothing is received: %s", error.reason)
+
+    def _make_check(self) -> None:
+        now, since = self._clock(), self._since
+        if since is None or now < self._check_at:
+            return
+        try:
+            self._check(self._kind)
+        except Exception as error:  # noqa: BLE001  # whatever it is, jobs cannot be started
+            self._note(self._kind, JobNotStarted.of(error))
+            seconds = self._clock() - since
+            if seconds >= END_SECONDS:
+                self._fail(self._final(seconds))
+        else:
+            self._resumed_at = self._clock()
+
+    def _final(self, seconds: float) -> SQSError:
+        cause = self._error.__cause__
+        if isinstance(cause, AppLoadError):
+            return cause
+        return JobNotStarted(
+            f"the worker ends: it could not start a job for {counted(round(seconds), 'second')}",
+            why=self._error.reason,
+            next=self._error.next or "look at the limits of processes, memory and open files",
+        )
+
+    def _recover(self) -> None:
+        with self._lock:
+            if self._since is None:
+                return
+            self._since = self._resumed_at = None
+        logger.warning("jobs can be started again")

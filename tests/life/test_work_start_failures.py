@@ -1,0 +1,162 @@
+"""Worker processes that do not get ready: the end of it, and its reason."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sqsw.core.errors import AppLoadError, JobNotStarted, SQSError
+from sqsw.core.events import ReceiveDone
+from sqsw.core.job_host import FunctionCall
+from sqsw.worker import places
+from sqsw.worker import supervisor as supervisor_module
+from sqsw.worker.executors.processes import ProcessExecutor
+from sqsw.worker.reporting import Reporter
+from sqsw.worker.supervisor import Supervisor
+from tests.life.test_work_processes import Work
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Work]:
+    made = Work(tmp_path)
+    made.create_queue()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", ["queue.py", "signal.py", "json/__init__.py", "calendar.py"])
+def test_a_hidden_standard_module_ends_worker_processes_and_is_named(work: Work, name: str) -> None:
+    (work.folder / name).parent.mkdir(exist_ok=True)
+    (work.folder / name).touch()
+    work.start("--processes", "2", "--until-idle", "1")
+    work.end(7)
+    log = (work.folder / "log").read_text()
+    assert f"{name} hides a standard module of Python" in log
+    assert f"rename {name}" in log
+
+
+@pytest.mark.parametrize("name", ["email.py", "calendar.py"])
+@pytest.mark.parametrize("options", [["--until-idle", "1"], ["--processes", "2"]])
+def test_a_hidden_standard_module_is_named_where_the_app_is_loaded(
+    work: Work, name: str, options: list[str]
+) -> None:
+    (work.folder / name).write_text("'nothing of the standard module'")
+    source = work.folder / "tasks.py"
+    source.write_text(f"import {name[:-3]}.parser\n{source.read_text()}")
+    work.start(*options)
+    work.end(7)
+    log = (work.folder / "log").read_text()
+    assert f"{name} hides a standard module of Python" in log
+    assert "a defect" not in log
+
+
+def test_a_reloading_worker_waits_for_the_change_that_heals_it(work: Work) -> None:
+    work.start("--reload")
+    work.wait_for("worker_started")
+    (work.folder / "queue.py").touch()
+    (failed,) = work.wait_for("worker_failed")
+    assert "queue.py hides a standard module of Python" in failed["reason"]
+    (work.folder / "queue.py").rename(work.folder / "my_queue.py")
+    work.wait_for("worker_started", 2)
+    work.running.terminate()
+    work.end()
+
+
+def test_a_pool_process_that_dies_at_its_start_starts_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    executor = ProcessExecutor()
+    try:
+        with pytest.raises(JobNotStarted) as raised:
+            executor.call(FunctionCall("jobs", "pid", "os", "getpid", (), {}, None))
+        assert "queue.py hides a standard module of Python" in str(raised.value.why)
+        assert isinstance(raised.value.__cause__, AppLoadError)  # the exit code of a worker
+        with pytest.raises(JobNotStarted):
+            executor.check()
+        (tmp_path / "queue.py").unlink()
+        executor.check()
+        assert executor.call(FunctionCall("jobs", "pid", "os", "getpid", (), {}, None))
+    finally:
+        executor.stop(0)
+
+
+def test_a_module_that_cannot_be_imported_there_starts_no_job() -> None:
+    executor = ProcessExecutor()
+    try:
+        with pytest.raises(JobNotStarted, match="cannot load the app") as raised:
+            executor.call(FunctionCall("jobs", "x", "no_such_module", "x", (), {}, None))
+        assert "no_such_module" in str(raised.value.why)
+        assert not executor._free
+    finally:
+        executor.stop(0)
+
+
+def die(folder: str, tell: object) -> None:
+    (Path(folder) / f"died-{os.getpid()}").touch()
+    os._exit(9)
+
+
+def fail(folder: str, tell: object) -> None:
+    (Path(folder) / f"died-{os.getpid()}").touch()
+    raise OSError("no disk")
+
+
+def refuse(folder: str, tell: object) -> None:
+    (Path(folder) / f"died-{os.getpid()}").touch()
+    raise SQSError("not today")
+
+
+def work_once(folder: str, tell: Reporter) -> None:
+    """The first one works, and dies; the others die at their start."""
+    if not list(Path(folder).glob("*")):
+        tell(ReceiveDone("jobs", 0))
+        tell.close()
+    die(folder, tell)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "reason"),
+    [
+        (die, AppLoadError, "exit code 9"),
+        (fail, AppLoadError, "OSError: no disk"),
+        (refuse, SQSError, "not today"),
+    ],
+)
+def test_children_that_never_get_ready_end_the_whole_with_their_reason(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: object,
+    kind: type[SQSError],
+    reason: str,
+) -> None:
+    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
+    with pytest.raises(kind) as raised:
+        Supervisor(target, [(str(tmp_path),)], 2).run()  # type: ignore[arg-type]  # see above
+    assert reason in raised.value.reason
+    assert 8 <= len(list(tmp_path.glob("died-*"))) <= 9  # four tries in each of two places
+
+
+def test_children_that_worked_once_are_tried_more_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.001)
+    with pytest.raises(AppLoadError):
+        Supervisor(work_once, [(str(tmp_path),)]).run()
+    assert len(list(tmp_path.glob("died-*"))) == supervisor_module._LATER_TRIES
+
+
+def test_a_process_that_cannot_be_started_is_tried_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_process(*_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr("sqsw.worker.children.Child.start", lambda *_, **__: no_process())
+    with pytest.raises(SQSError, match="cannot be started") as raised:
+        Supervisor(die, [()]).run()
+    assert "temporarily unavailable" in str(raised.value.why)
