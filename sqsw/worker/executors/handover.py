@@ -81,5 +81,8 @@ class Handover:
         self._error = error
         return []
 
+    #: the job that waits for it has begun, so it fails
+    not_started = failed
+
     def _done(self, call: object, results: list[ProcessingResult]) -> None:
         self._has_ended.set()
