@@ -13,11 +13,17 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from sqsw.core.wording import without_password
 from sqsw_cli import collecting
 from sqsw_cli.command import path_without_sign
 from sqsw_cli.exits import Exit
-from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show, writing
+from sqsw_cli.failures import (
+    CannotWrite,
+    ConsumerGone,
+    failure_of,
+    show,
+    traceback_lines,
+    writing,
+)
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.lazy import LazyGroup, Row
 
@@ -124,10 +130,7 @@ def _failed(error: Exception, invocation: Invocation) -> int:
         failure.next = f"{failure.next}; or {advice}" if failure.next else advice
     invocation.look_ahead()
     if invocation.verbose >= 2:
-        import traceback
-
-        text = "".join(traceback.format_exception(error))
-        click.echo(without_password(text), err=True, nl=False)
+        click.echo(traceback_lines(error), err=True)
     show(failure, as_json=invocation.as_json, color=invocation.color_on_stderr)
     return failure.exit_code
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from sqsw.core.wording import safe
 from sqsw_cli.columns import LINES
 from sqsw_cli.failures import CannotWrite, ConsumerGone, block
 from sqsw_cli.progress import Bar
 from sqsw_cli.records import json_line, record
-from sqsw_cli.terminal import columns_of, is_terminal, safe, wants_color, wrapped
+from sqsw_cli.terminal import columns_of, is_terminal, wants_color, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import click
 
-from sqsw.core.wording import format_duration
+from sqsw.core.wording import format_duration, safe
 from sqsw_cli.live.figures import Look, Row
-from sqsw_cli.terminal import safe
 from sqsw_cli.wording import brief, count_of, thousands
 
 #: between two columns, and between two words of the line below them
