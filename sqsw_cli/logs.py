@@ -7,6 +7,7 @@ import math
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ from sqsw_cli.terminal import is_terminal
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
+    from sqsw_cli.failures import Failure
+
 EventDict = MutableMapping[str, Any]
 
 #: Loggers of the libraries below, which tell every request.
@@ -40,6 +43,9 @@ _MESSAGE_LENGTH, _VALUE_LENGTH = 32_768, 4_096
 
 #: characters of a line of JSON up to which its values stay whole
 _LINE_LENGTH = 65_536
+
+#: keys that structlog shows below a line, as they are
+_TRACES = ("stack", "exception")
 
 #: levels of a value that JSON cannot hold as it is, and that is made plain
 _DEPTH = 20
@@ -104,8 +110,41 @@ def configure_logs(
         # Off, but for -vv: every poll would write a page.
         quiet = logging.CRITICAL if invocation.verbose < 2 else logging.NOTSET
         logging.getLogger(name).setLevel(quiet)
+    invocation.has_log = True
     if runs_apps:
         _configure_structlog()
+        if daemon:
+            _log_what_python_prints()
+
+
+def log_failure(invocation: Invocation, failure: "Failure", error: BaseException) -> None:
+    """Log the error that a command ends with."""
+    if not invocation.has_log:
+        configure_logs(invocation, daemon=True)
+    extra = {
+        "code": failure.code,
+        "exit_code": failure.exit_code,
+        "error": failure.message,
+        "why": failure.why,
+        "next": failure.next,
+    }
+    logging.getLogger("sqsw").error(
+        "command_failed", extra=extra, exc_info=error if invocation.verbose >= 2 else None
+    )
+
+
+def _log_what_python_prints() -> None:
+    """Log warnings, and errors that end a thread of the app: Python prints them as they are."""
+    logging.captureWarnings(True)
+    if threading.excepthook is threading.__excepthook__:  # or the app has one of its own
+        threading.excepthook = _log_thread_failed
+
+
+def _log_thread_failed(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is None or isinstance(args.exc_value, SystemExit):
+        return
+    extra = {"thread": None if args.thread is None else args.thread.name}
+    logging.getLogger("threading").error("thread_failed", extra=extra, exc_info=args.exc_value)
 
 
 def _formatter(invocation: Invocation, *, daemon: bool) -> logging.Formatter:
@@ -284,15 +323,18 @@ def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     if str(event_dict.get("logger", "")).startswith("sqsw."):
         del event_dict["logger"]
     shown: EventDict = {}
+    traces: list[str] = []
     for key, value in event_dict.items():
         if key == "event":
             shown[key] = _indented(_text_of_message(value))
-        elif key in ("exception", "stack"):
-            shown[key] = "  " + _indented(_text_of_message(value), "  ")
+        elif key in _TRACES:
+            traces.append("  " + _indented(_text_of_message(value), "  "))
         elif key in ("timestamp", "level", "logger"):
             shown[key] = safe(_text_of(value))
         elif value is not None and value != {}:
             shown[safe(shortened(str(key), 100))] = _shown(value)
+    if traces:
+        shown["exception"] = "\n".join(traces)
     return shown
 
 

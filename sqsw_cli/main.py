@@ -129,6 +129,12 @@ def _failed(error: Exception, invocation: Invocation) -> int:
         advice = f"did you mean --local={shlex.quote(path)}?"
         failure.next = f"{failure.next}; or {advice}" if failure.next else advice
     invocation.look_ahead()
+    if invocation.is_daemon and invocation.log_format == "json" and not invocation.as_json:
+        # A program that asked for JSON reads stderr line by line; the last line is for it as well.
+        from sqsw_cli.logs import log_failure
+
+        log_failure(invocation, failure, error)
+        return failure.exit_code
     if invocation.verbose >= 2:
         click.echo(traceback_lines(error), err=True)
     show(failure, as_json=invocation.as_json, color=invocation.color_on_stderr)
@@ -168,7 +174,9 @@ def cli(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         with writing():
             click.echo(ctx.get_help())
-    elif ctx.invoked_subcommand not in _MIND_SIGNALS:
+    elif ctx.invoked_subcommand in _MIND_SIGNALS:
+        ctx.ensure_object(Invocation).is_daemon = True
+    else:
         from sqsw_cli.ending import EndBySignal  # the list of commands has no use for it
 
         ctx.ensure_object(Invocation).ending = ctx.with_resource(EndBySignal())

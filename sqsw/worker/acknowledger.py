@@ -20,6 +20,7 @@ from sqsw.core.contracts import Clock
 from sqsw.core.errors import QueueNotFound
 from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted, MessageReturned
 from sqsw.core.message import Message
+from sqsw.core.wording import text_of
 from sqsw.worker.ack_lines import Ack, AckLines
 from sqsw.worker.lane import Lane, is_final
 from sqsw.worker.pace import Pace, now
@@ -224,7 +225,7 @@ class Acknowledger:
             # Without the queue there is nothing to tell; all else may pass, as when credentials
             # have expired and new ones are on their way.
             final = isinstance(error, QueueNotFound)
-            refused = dict.fromkeys(range(len(batch)), (str(error), final))
+            refused = dict.fromkeys(range(len(batch)), (text_of(error), final))
         done, failed = [], []
         for index, ack in enumerate(batch):
             reason, final = refused.get(index, ("", False))

@@ -18,6 +18,7 @@ from sqsw.core.contracts import Clock
 from sqsw.core.events import DrainStarted, EventBus, QuietStarted, WorkerStopped
 from sqsw.core.job_host import Load
 from sqsw.core.settings import WorkerSettings
+from sqsw.core.wording import safe, shortened
 from sqsw.core.worker_report import WorkerReport, report_of
 from sqsw.worker.executors.base import stack_of
 from sqsw.worker.lane import Lane
@@ -94,7 +95,8 @@ class Worker:
         for call in self._roles.dispatcher.running():
             for message, job_name in zip(call.messages, call.job_names, strict=True):
                 lines.append(
-                    f"{call.lane.name} {job_name or '-'} {message.message_id} "
+                    f"{call.lane.name} {safe(shortened(job_name or '-', 100))} "
+                    f"{message.message_id} "
                     f"running for {now - call.started_at:.1f}s, "
                     f"lease left {message.lease.expires_at - now:.1f}s\n"
                 )

@@ -6,8 +6,8 @@ import inspect
 import os
 import pickle
 import signal
+import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from multiprocessing.connection import Connection
@@ -20,6 +20,7 @@ from sqsw.core.arguments import call_handler
 from sqsw.core.errors import SQSError
 from sqsw.core.job_host import Find, FunctionCall, Load
 from sqsw.core.unrun import refuse_generator, run_to_end
+from sqsw.core.wording import safe, traceback_of
 from sqsw.worker.executors.answers import Answer
 
 
@@ -48,8 +49,9 @@ def serve_calls(connection: Connection, stacks: Connection, load: Load | None, m
     threading.Thread(target=_read, args=(connection, calls), daemon=True).start()
     try:
         _serve(connection, calls, load, module)
-    except BaseException:  # noqa: BLE001  # an answer that cannot be given or sent
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001  # an answer that cannot be given or sent
+        lines = map(safe, traceback_of(error).splitlines())
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
     os._exit(1)  # now: threads of the app would keep it, and the worker waits
 
 
