@@ -38,8 +38,8 @@ EventDict = MutableMapping[str, Any]
 #: Loggers of the libraries below, which tell every request.
 _BELOW = ("boto3", "botocore", "urllib3", "s3transfer")
 
-#: characters of a message, and of each other value of a line, at most
-_MESSAGE_LENGTH, _VALUE_LENGTH = 32_768, 4_096
+#: characters of a message, of each other value of a line, and of a key, at most
+_MESSAGE_LENGTH, _VALUE_LENGTH, _KEY_LENGTH = 32_768, 4_096, 100
 
 #: characters of a line of JSON up to which its values stay whole
 _LINE_LENGTH = 65_536
@@ -214,7 +214,9 @@ def _json_line(event: EventDict, **_: Any) -> str:
     line = _json(event)
     if len(line) <= _LINE_LENGTH:
         return line
-    return _json({shortened(str(key), 100): _within(key, value) for key, value in event.items()})
+    return _json(
+        {shortened(str(key), _KEY_LENGTH): _within(key, value) for key, value in event.items()}
+    )
 
 
 def _within(key: str, value: Any) -> Any:
@@ -322,23 +324,26 @@ def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     """
     if str(event_dict.get("logger", "")).startswith("sqsw."):
         del event_dict["logger"]
-    shown: EventDict = {}
+    shown: EventDict = {"timestamp": event_dict.pop("timestamp")}
     traces: list[str] = []
     for key, value in event_dict.items():
         if key == "event":
             shown[key] = _indented(_text_of_message(value))
         elif key in _TRACES:
             traces.append("  " + _indented(_text_of_message(value), "  "))
-        elif key in ("timestamp", "level", "logger"):
+        elif key in ("level", "logger"):
             shown[key] = safe(_text_of(value))
         elif value is not None and value != {}:
-            shown[safe(shortened(str(key), 100))] = _shown(value)
+            is_plain = key.isprintable() and len(key) < _KEY_LENGTH
+            shown[key if is_plain else safe(shortened(key, _KEY_LENGTH))] = _shown(value)
     if traces:
         shown["exception"] = "\n".join(traces)
     return shown
 
 
 def _indented(text: str, indent: str = "    ") -> str:
+    if text.isprintable():
+        return text
     return f"\n{indent}".join(safe(line.expandtabs(4)) for line in re.split(r"\r?\n", text))
 
 
@@ -357,9 +362,10 @@ class _Shown:
 
 
 def _shown(value: Any) -> Any:
-    if isinstance(value, int | float):
+    kind = type(value)
+    if kind is int or kind is float or kind is bool:
         return value
-    if isinstance(value, str):
+    if kind is str:
         if value.isprintable() and len(value) <= _VALUE_LENGTH:
             return value
         return _Shown(repr(shortened(value, _VALUE_LENGTH)))
