@@ -44,6 +44,9 @@ _MESSAGE_LENGTH, _VALUE_LENGTH, _KEY_LENGTH = 32_768, 4_096, 100
 #: characters of a line of JSON up to which its values stay whole
 _LINE_LENGTH = 65_536
 
+#: what stands before each line of a record but the first
+_MARGIN = "  | "
+
 #: keys that structlog shows below a line, as they are
 _TRACES = ("stack", "exception")
 
@@ -143,7 +146,7 @@ def _log_what_python_prints() -> None:
 def _log_thread_failed(args: threading.ExceptHookArgs) -> None:
     if args.exc_value is None or isinstance(args.exc_value, SystemExit):
         return
-    extra = {"thread": None if args.thread is None else args.thread.name}
+    extra = {"thread_name": None if args.thread is None else args.thread.name}
     logging.getLogger("threading").error("thread_failed", extra=extra, exc_info=args.exc_value)
 
 
@@ -319,8 +322,8 @@ def _raised(exc_info: Any) -> BaseException | None:
 def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     """Leave out what only a program asks for, and write out control characters.
 
-    Whatever a record holds, its line starts where a line starts, and nothing else does: the lines
-    of a message and of a traceback are indented.
+    Whatever a record holds, its line starts where a line starts, and nothing else does: further
+    lines of a message, and all lines of a traceback, stand behind a margin.
     """
     if str(event_dict.get("logger", "")).startswith("sqsw."):
         del event_dict["logger"]
@@ -328,9 +331,9 @@ def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     traces: list[str] = []
     for key, value in event_dict.items():
         if key == "event":
-            shown[key] = _indented(_text_of_message(value))
+            shown[key] = _marked(_text_of_message(value).rstrip())
         elif key in _TRACES:
-            traces.append("  " + _indented(_text_of_message(value), "  "))
+            traces.append(_MARGIN + _marked(_text_of_message(value)))
         elif key in ("level", "logger"):
             shown[key] = safe(_text_of(value))
         elif value is not None and value != {}:
@@ -341,10 +344,10 @@ def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     return shown
 
 
-def _indented(text: str, indent: str = "    ") -> str:
+def _marked(text: str) -> str:
     if text.isprintable():
         return text
-    return f"\n{indent}".join(safe(line.expandtabs(4)) for line in re.split(r"\r?\n", text))
+    return f"\n{_MARGIN}".join(safe(line.expandtabs(4)) for line in re.split(r"\r?\n", text))
 
 
 def _text_of_message(value: Any) -> str:

@@ -71,17 +71,31 @@ def check_credentials(frozen: Any, method: str, profile: str | None) -> None:
     """
     keep_secret(frozen.secret_key, frozen.token)
     for attribute, variable, key in _PARTS:
-        value = getattr(frozen, attribute) or ""
-        # A secret key itself is not sent. It signs, so it can be any text.
-        fits = is_sendable(value) if attribute != "secret_key" else _is_text(value)
-        if not fits:
-            name = _name(variable, key, method, profile)
-            raise SettingsError(
-                f"{name} cannot be used",
-                why=_fault(value),
-                next=_NEXT,
-                code="UnsendableCredentials",
-            )
+        name = _name(variable, key, method, profile)
+        check_credential(name, getattr(frozen, attribute), is_sent=attribute != "secret_key")
+
+
+def check_credential(name: str, value: str | None, *, is_sent: bool = True) -> None:
+    """Refuse one part of credentials.
+
+    Parameters
+    ----------
+    is_sent :
+        False for a secret key: it signs requests, so it can be any text.
+
+    Raises
+    ------
+    SettingsError
+        It has a character that no header can carry.
+    """
+    value = value or ""
+    if not (is_sendable(value) if is_sent else _is_text(value)):
+        raise SettingsError(
+            f"{name} cannot be used",
+            why=_fault(value),
+            next=_NEXT,
+            code="UnsendableCredentials",
+        )
 
 
 def check_region(region: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import threading
 import warnings
 from collections.abc import Callable
 
@@ -142,8 +143,18 @@ RECORDS: dict[str, Callable[[logging.Logger], object]] = {
     "level": lambda log: log.log(35, "x", extra={"level": WORSE}),
     "logger": lambda log: logging.getLogger(WORSE).error("x"),
     "warning": lambda log: warnings.warn(WORSE, UserWarning, stacklevel=1),
+    "thread": lambda log: failing_thread(),
     "structlog": lambda log: structlog.get_logger(WORSE).error(WORSE, **{WORSE: WORSE}),
 }
+
+
+def failing_thread() -> None:
+    def fail() -> None:
+        raise ValueError(WORSE)
+
+    thread = threading.Thread(target=fail, name=WORSE)
+    thread.start()
+    thread.join()
 
 
 def noted(error: Exception, note: str) -> Exception:
@@ -170,13 +181,17 @@ def logged(capsys: pytest.CaptureFixture[str], form: str, log: Callable[[], obje
 
 
 @pytest.mark.parametrize("record", RECORDS)
-def test_no_record_of_a_job_forges_a_line(capsys: pytest.CaptureFixture[str], record: str) -> None:
+def test_no_record_of_a_job_forges_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, record: str
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)  # pytest has its own
+
     def log() -> object:
         return RECORDS[record](logging.getLogger("shop.job"))
 
     first, *rest = logged(capsys, "console", log)
     assert re.match(r"\d\d:\d\d:\d\d \[", first)
-    assert all(line.startswith("  ") for line in rest if line)
+    assert all(line.startswith("  | ") for line in rest)
     (line,) = logged(capsys, "json", log)
     assert isinstance(json.loads(line), dict)
 
@@ -192,7 +207,7 @@ def test_the_error_of_a_job_is_bounded_and_forges_no_line(
 
     first, *rest = logged(capsys, "console", log)
     assert "job_failed" in first
-    assert all(line.startswith("  ") for line in rest)
+    assert all(line.startswith("  | ") for line in rest)
     assert type(raised_by_job).__name__ in "".join(rest)
     (line,) = logged(capsys, "json", log)
     assert len(json.loads(line)["exception"]) < 13_000

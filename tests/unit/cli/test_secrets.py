@@ -155,6 +155,17 @@ def test_the_same_of_an_endpoint_with_a_password(
     assert SECRET not in ran.err
 
 
+@pytest.mark.parametrize("name", ["SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"])
+def test_the_same_of_a_key_of_serve(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("SQSW_SERVE_ACCESS_KEY", "key")
+    monkeypatch.setenv("SQSW_SERVE_SECRET_KEY", "secret")
+    monkeypatch.setenv(name, UNSENDABLE["line end"])
+    ran = sqsw("serve --port 0")
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: {name} cannot be used\n")
+    assert SECRET not in ran.err
+
+
 def test_a_refusal_of_the_http_client_is_not_a_fault_of_the_network() -> None:
     from botocore.exceptions import HTTPClientError
 
