@@ -39,17 +39,16 @@ _SECRET_LENGTH = 12
 _SECRETS = 32
 _secrets: dict[str, None] = {}
 
-#: what stands next to a credential in the texts of AWS and of the HTTP client
-_CREDENTIAL = re.compile(
-    r"""(?ix)
+#: what stands next to a credential in the texts of AWS and of the HTTP client. Both patterns are
+#: compiled at their first use, which most processes never come to.
+_CREDENTIAL = r"""(?ix)
     (authorization (?:\ header)? | x-amz-security-token | secret_?(?:access_?)?key
      | session_?token | access_?token | refresh_?token | client_?secret | ["']token | credential
      | signature)
     (\\?["']? \s* [:=>] \s* b?\\?["']?)
     ((?:[^"'\n<&}\\]|\\(?!["']))+)
     """
-)
-_HEADER = re.compile(r"(?i)(invalid header (?:value|name) b?)(\\?['\"]).*\2")
+_HEADER = r"(?i)(invalid header (?:value|name) b?)(\\?['\"]).*\2"
 
 
 def safe(text: str) -> str:
@@ -175,8 +174,8 @@ def without_secrets(text: str) -> str:
 
 def without_credentials(text: str) -> str:
     """Return the words of AWS or of the HTTP client without whatever may be a credential."""
-    text = _HEADER.sub(r"\1\2***\2", without_secrets(text))
-    return _CREDENTIAL.sub(r"\1\2***", text)
+    text = re.sub(_HEADER, r"\1\2***\2", without_secrets(text))
+    return re.sub(_CREDENTIAL, r"\1\2***", text)
 
 
 def without_password(text: str) -> str:
