@@ -27,7 +27,7 @@ from sqsw.queue.raw_queue import RawProcessor, RawQueue
 from sqsw.queue.registrations import Registration as Registration
 from sqsw.queue.registrations import registrations_of, take_away
 from sqsw.shutdown_policies import NeverShutdown
-from sqsw.transport.addresses import check_address
+from sqsw.transport.addresses import check_address, endpoint_of_environment
 from sqsw.transport.client import ClientSource
 from sqsw.transport.names import QueueRef, check_queue_name, name_of_url
 from sqsw.transport.queue_client import QueueClient
@@ -210,15 +210,13 @@ class SQSEnv:
         Raises
         ------
         SettingsError
-            The endpoint is no URL, so that a password in it could be told.
+            The endpoint is not a URL, so a password in it could not be found.
         """
         session = self.clients.session
         place = getattr(session, "location", None)
         if isinstance(place, str):
             return place
-        endpoint = self._endpoint_url or (
-            os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
-        )
+        endpoint = self._endpoint_url or endpoint_of_environment()
         if endpoint:
             check_address(endpoint)
             return without_password(endpoint)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from sqsw.core.wording import safe
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure
 from sqsw_cli.terminal import ask, columns_of, wrapped
@@ -33,7 +34,7 @@ def type_the_name(name: str, warning: Sequence[str], refusal: str) -> None:
         Something else was typed, or nobody can be asked.
     """
     columns = columns_of(sys.stderr)
-    said = [wrapped(line, columns) for line in warning]
+    said = [wrapped(safe(line), columns) for line in warning]
     answer = ask("\n".join([*said, "Type the queue name to go on: "]))
     if answer is None:
         raise _needs_yes(refusal)
@@ -49,7 +50,7 @@ def yes_or_no(question: str, refusal: str) -> None:
     Failure
         The answer was no, or nobody can be asked.
     """
-    answer = ask(f"{question} [y/N]: ")
+    answer = ask(f"{safe(question)} [y/N]: ")
     if answer is None:
         raise _needs_yes(refusal)
     if answer.lower() not in ("y", "yes"):

@@ -9,9 +9,12 @@ from contextlib import contextmanager, suppress
 import click
 
 from sqsw.core.errors import AppLoadError, SQSError
-from sqsw.core.wording import described, without_password
+from sqsw.core.wording import described, safe, shortened, traceback_of, without_known_secrets
 from sqsw_cli.exits import Exit, exit_code_of
-from sqsw_cli.terminal import columns_of, echo_on_stderr, safe, wrapped
+from sqsw_cli.terminal import columns_of, echo_on_stderr, wrapped
+
+#: characters of each part of an error, at most
+_PART_LENGTH = 4_000
 
 #: a disk that is full, a quota, a terminal that was closed
 _TAKES_NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
@@ -100,7 +103,6 @@ def _of_click(error: click.ClickException) -> Failure:
 
 def _unexpected(error: BaseException) -> Failure:
     import tempfile
-    import traceback
 
     from sqsw.core.hidden_modules import hiding_advice
 
@@ -112,7 +114,6 @@ def _unexpected(error: BaseException) -> Failure:
             code=_word(AppLoadError.__name__),
             exit_code=Exit.APP,
         )
-    text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile(
         "w",
         prefix="sqsw-traceback-",
@@ -121,13 +122,18 @@ def _unexpected(error: BaseException) -> Failure:
         encoding="utf-8",
         errors="backslashreplace",
     ) as file:
-        file.write(without_password(text))
+        file.write(f"{traceback_lines(error)}\n")
     return Failure(
         f"unexpected {described(error)}",
         why=f"this is a defect of sqsw or of the app; the traceback was saved in {file.name}",
         next="please report it together with that file",
         code="unexpected",
     )
+
+
+def traceback_lines(error: BaseException) -> str:
+    """Return the traceback of an error for people: bounded, without secrets, control characters."""
+    return "\n".join(map(safe, traceback_of(error).rstrip("\n").split("\n")))
 
 
 def _word(class_name: str) -> str:
@@ -152,9 +158,13 @@ def block(
 
 
 def _lines(title: str, text: str, columns: int | None) -> str:
-    # What others say (the error of an import, click) may have lines, but nothing else to obey.
-    first, *rest = map(safe, text.splitlines() or [""])
+    # An error of an import or of click can have lines, but nothing else that a terminal obeys.
+    first, *rest = map(safe, _bounded(text).splitlines() or [""])
     return "\n".join(wrapped(line, columns, len(title)) for line in (title + first, *rest))
+
+
+def _bounded(text: str) -> str:
+    return without_known_secrets(shortened(text, _PART_LENGTH))
 
 
 def show(failure: Failure, *, as_json: bool, color: bool) -> None:
@@ -167,9 +177,9 @@ def show(failure: Failure, *, as_json: bool, color: bool) -> None:
             "type": "error",
             "code": failure.code,
             "exit_code": failure.exit_code,
-            "message": failure.message,
-            "why": failure.why,
-            "next": failure.next,
+            "message": _bounded(failure.message),
+            "why": failure.why and _bounded(failure.why),
+            "next": failure.next and _bounded(failure.next),
         }
         with suppress(AttributeError):  # json.py of the app hides the standard module
             text = json_text(values)

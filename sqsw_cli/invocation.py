@@ -40,6 +40,9 @@ class Invocation:
     ending: "EndBySignal | None" = None
     until_end: "ExitStack | None" = None
     ends_at_once: bool = False
+    #: whether the command is one that runs until it is stopped, and whether its log has begun
+    is_daemon: bool = False
+    has_log: bool = False
 
     # Written out: to make a dataclass takes a thirtieth of all that --help takes.
     def __init__(self, args: Sequence[str] = (), **options: Any) -> None:
@@ -66,11 +69,16 @@ class Invocation:
         words = list(self.args[: self.args.index("--")] if "--" in self.args else self.args)
         if self.json is None:
             self.json = "--json" in words
-        if "color" not in self.given:
+        for name, option, choices in (
+            ("color", "--color", ("auto", "always", "never")),
+            ("log_format", "--log-format", ("auto", "console", "json")),
+        ):
+            if name in self.given:
+                continue
             for word, following in pairwise([*words, ""]):
-                choice = following if word == "--color" else word.removeprefix("--color=")
-                if choice in ("auto", "always", "never"):
-                    self.color = choice
+                choice = following if word == option else word.removeprefix(f"{option}=")
+                if choice in choices:
+                    setattr(self, name, choice)
 
     @property
     def as_json(self) -> bool:

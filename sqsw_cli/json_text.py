@@ -4,26 +4,29 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sqsw_cli.terminal import FORMATS
+from sqsw.core.wording import FORMATS
 
-#: What JSON may hold as it is and a terminal would obey; C0 is escaped anyway.
-_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *FORMATS)}
+#: Characters that JSON can hold and a terminal would obey. JSON escapes those of C0 itself.
+_ESCAPES = {code: json.dumps(chr(code))[1:-1] for code in (*range(0x80, 0xA0), *FORMATS)}
+_ESCAPES[0x7F] = "\\u007f"  # ASCII, which json.dumps writes as it is
 
 
 def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
-    """JSON in readable UTF-8.
+    """Return JSON in readable UTF-8, with escapes for what a terminal would obey.
 
-    A lone surrogate (half of a character, in a file name that is no UTF-8, say) cannot be encoded;
-    a value with one is written in ASCII escapes, which lose nothing.
+    A lone surrogate (half of a character, for example of a file name that is not UTF-8) cannot be
+    encoded. A value with one is written in ASCII escapes, which lose nothing.
 
     Raises
     ------
     ValueError
-        A number is NaN or infinite, which no JSON can say.
+        A number is NaN or infinite, which JSON cannot say.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)
+    if text.isprintable():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(value, allow_nan=False, default=default)
-    return text.translate(_CONTROLS)
+        text = json.dumps(value, allow_nan=False, default=default)
+    return text.translate(_ESCAPES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from sqsw.core.entry_points import entry_points_of
-from sqsw.core.wording import described, nearest
+from sqsw.core.wording import described, nearest, safe
 from sqsw_cli.command import WithGlobals
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure, block
@@ -95,7 +95,7 @@ class LazyGroup(WithGlobals, click.Group):
                 click.echo(warning, err=True, color=color)
                 continue
             summary = command.get_short_help_str(60)
-            records.append((name, f"{summary} ({_origin(entry_point)})".strip()))
+            records.append((safe(name), safe(f"{summary} ({_origin(entry_point)})".strip())))
         if records:
             with formatter.section("Plugin commands"):
                 formatter.write_dl(records)

@@ -3,37 +3,55 @@ structlog, as lines for a person or as JSON for a collector."""
 
 import json
 import logging
+import math
 import os
 import re
 import sys
+import threading
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqsw.context import current_job
-from sqsw.core.wording import without_password
+from sqsw.core.wording import (
+    described,
+    safe,
+    shortened,
+    traceback_of,
+    without_credentials,
+    without_known_secrets,
+    without_password,
+)
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.terminal import is_terminal, safe
+from sqsw_cli.json_text import json_text
+from sqsw_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
+
+    from sqsw_cli.failures import Failure
 
 EventDict = MutableMapping[str, Any]
 
 #: Loggers of the libraries below, which tell every request.
 _BELOW = ("boto3", "botocore", "urllib3", "s3transfer")
 
-# What botocore writes at -vv that opens doors: headers of requests, answers of STS and SSO.
-_SECRETS = re.compile(
-    r"""(?ix)
-    (authorization | x-amz-security-token | (?:secret_?access_?key) | session_?token
-     | access_?token | refresh_?token | client_?secret)
-    (["']? \s* [:=>] \s* b?["']?)
-    ([^"'\n<&}]+)
-    """
-)
+#: characters of a message, of each other value of a line, and of a key, at most
+_MESSAGE_LENGTH, _VALUE_LENGTH, _KEY_LENGTH = 32_768, 4_096, 100
+
+#: characters of a line of JSON up to which its values stay whole
+_LINE_LENGTH = 65_536
+
+#: what stands before each line of a record but the first
+_MARGIN = "  | "
+
+#: keys that structlog shows below a line, as they are
+_TRACES = ("stack", "exception")
+
+#: levels of a value that JSON cannot hold as it is, and that is made plain
+_DEPTH = 20
 
 
 class _MadeAtFirstUse(logging.Formatter):
@@ -48,8 +66,30 @@ class _MadeAtFirstUse(logging.Formatter):
         return self._make()
 
     def format(self, record: logging.LogRecord) -> str:
-        text = self._made.format(record)
+        try:
+            text = self._made.format(record)
+        except Exception as error:  # noqa: BLE001  # a job can log anything, and its line must not be lost
+            text = self._made.format(_unformatted(record, error))
+        text = without_known_secrets(text)
         return without_password(text) if record.name.startswith((*_BELOW, "sqsw")) else text
+
+
+def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
+    """Return a record that says why another one cannot be formatted."""
+    made = logging.LogRecord(
+        record.name,
+        record.levelno,
+        record.pathname,
+        record.lineno,
+        "a log record cannot be formatted",
+        None,
+        None,
+    )
+    made.created = record.created
+    made.reason = described(error)
+    made.message_logged = _text_of(record.msg)
+    made.logged_at = f"{record.pathname}:{record.lineno}"
+    return made
 
 
 def configure_logs(
@@ -79,8 +119,41 @@ def configure_logs(
         # Off, but for -vv: every poll would write a page.
         quiet = logging.CRITICAL if invocation.verbose < 2 else logging.NOTSET
         logging.getLogger(name).setLevel(quiet)
+    invocation.has_log = True
     if runs_apps:
         _configure_structlog()
+        if daemon:
+            _log_what_python_prints()
+
+
+def log_failure(invocation: Invocation, failure: "Failure", error: BaseException) -> None:
+    """Log the error that a command ends with."""
+    if not invocation.has_log:
+        configure_logs(invocation, daemon=True)
+    extra = {
+        "code": failure.code,
+        "exit_code": failure.exit_code,
+        "error": failure.message,
+        "why": failure.why,
+        "next": failure.next,
+    }
+    logging.getLogger("sqsw").error(
+        "command_failed", extra=extra, exc_info=error if invocation.verbose >= 2 else None
+    )
+
+
+def _log_what_python_prints() -> None:
+    """Log warnings, and errors that end a thread of the app: Python prints them as they are."""
+    logging.captureWarnings(True)
+    if threading.excepthook is threading.__excepthook__:  # or the app has one of its own
+        threading.excepthook = _log_thread_failed
+
+
+def _log_thread_failed(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is None or isinstance(args.exc_value, SystemExit):
+        return
+    extra = {"thread_name": None if args.thread is None else args.thread.name}
+    logging.getLogger("threading").error("thread_failed", extra=extra, exc_info=args.exc_value)
 
 
 def _formatter(invocation: Invocation, *, daemon: bool) -> logging.Formatter:
@@ -92,6 +165,7 @@ def _formatter(invocation: Invocation, *, daemon: bool) -> logging.Formatter:
         processors=[
             _add_utc if as_json else _add_local_time,
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _bound,
             *(_json_tail() if as_json else _console_tail(invocation)),
         ],
     )
@@ -142,18 +216,51 @@ def logs_as_json(invocation: Invocation, *, daemon: bool) -> bool:
 def _json_tail() -> "list[Processor]":
     import structlog
 
-    return [
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(_dumps, ensure_ascii=False, default=str),
-    ]
+    return [structlog.processors.JSONRenderer(_json_line)]
 
 
-def _dumps(event: EventDict, **options: Any) -> str:
-    """JSON; NaN and Infinity, which a job's context may hold, as texts."""
+def _json_line(event: EventDict, **_: Any) -> str:
+    line = _json(event)
+    if len(line) <= _LINE_LENGTH:
+        return line
+    return _json(
+        {shortened(str(key), _KEY_LENGTH): _within(key, value) for key, value in event.items()}
+    )
+
+
+def _within(key: str, value: Any) -> Any:
+    """Return a value of a line that is too long; its message and traceback are bounded already."""
+    if key in ("event", "exception"):
+        return value
+    text = value if isinstance(value, str) else _json(value)
+    return value if len(text) <= _VALUE_LENGTH else shortened(text, _VALUE_LENGTH)
+
+
+def _json(value: Any) -> str:
     try:
-        return json.dumps(event, allow_nan=False, **options)
-    except ValueError:
-        return json.dumps(json.loads(json.dumps(event, **options), parse_constant=str), **options)
+        return json_text(value, default=_text_of)
+    except Exception:  # noqa: BLE001  # NaN, a key that is not a text, a value that holds itself
+        return json_text(_plain(value))
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return a value with all that JSON cannot hold as texts."""
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else json.dumps(value)
+    if depth < _DEPTH and isinstance(value, Mapping):
+        return {str(key): _plain(one, depth + 1) for key, one in value.items()}
+    if depth < _DEPTH and isinstance(value, list | tuple):
+        return [_plain(one, depth + 1) for one in value]
+    return _text_of(value)
+
+
+def _text_of(value: object) -> str:
+    try:
+        return shortened(str(value), _VALUE_LENGTH)
+    except Exception:  # noqa: BLE001  # a job can log anything
+        return f"<{type(value).__name__} whose text cannot be read>"
 
 
 def _console_tail(invocation: Invocation) -> "list[Processor]":
@@ -161,12 +268,7 @@ def _console_tail(invocation: Invocation) -> "list[Processor]":
 
     return [
         _for_people,
-        structlog.dev.ConsoleRenderer(
-            colors=invocation.color_on_stderr,
-            # The default one shows local variables, which may hold what a job must not tell.
-            exception_formatter=structlog.dev.plain_traceback,
-            sort_keys=False,
-        ),
+        structlog.dev.ConsoleRenderer(colors=invocation.color_on_stderr, sort_keys=False),
     ]
 
 
@@ -203,25 +305,88 @@ def _add_local_time(logger: Any, method: str, event_dict: EventDict) -> EventDic
     return event_dict
 
 
-def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Leave out what only a program asks for: empty values, and our own loggers' names.
+def _bound(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Shorten the message, and write out the traceback in place of the exception."""
+    if isinstance(event_dict["event"], str):
+        event_dict["event"] = shortened(event_dict["event"], _MESSAGE_LENGTH)
+    error = _raised(event_dict.pop("exc_info", None))
+    if error is not None:
+        text = traceback_of(error).rstrip("\n")
+        is_below = str(event_dict.get("logger", "")).startswith(_BELOW)
+        event_dict["exception"] = without_credentials(text) if is_below else text
+    return event_dict
 
-    What our own loggers name may come from whoever can send; what a job itself logs is its own.
+
+def _raised(exc_info: Any) -> BaseException | None:
+    if isinstance(exc_info, tuple):
+        exc_info = exc_info[1]
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    return sys.exc_info()[1] if exc_info else None
+
+
+def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Leave out what only a program asks for, and write out control characters.
+
+    Whatever a record holds, its line starts where a line starts, and nothing else does: further
+    lines of a message, and all lines of a traceback, stand behind a margin.
     """
-    is_ours = str(event_dict.get("logger", "")).startswith("sqsw.")
-    if is_ours:
+    if str(event_dict.get("logger", "")).startswith("sqsw."):
         del event_dict["logger"]
-    return {
-        key: safe(value)
-        if isinstance(value, str) and (is_ours or key in ("job", "group"))
-        else value
-        for key, value in event_dict.items()
-        if value not in (None, {})
-    }
+    shown: EventDict = {"timestamp": event_dict.pop("timestamp")}
+    traces: list[str] = []
+    for key, value in event_dict.items():
+        if key == "event":
+            shown[key] = _marked(_text_of_message(value).rstrip())
+        elif key in _TRACES:
+            traces.append(_MARGIN + _marked(_text_of_message(value)))
+        elif key in ("level", "logger"):
+            shown[key] = safe(_text_of(value))
+        elif value is not None and value != {}:
+            is_plain = key.isprintable() and len(key) < _KEY_LENGTH
+            shown[key if is_plain else safe(shortened(key, _KEY_LENGTH))] = _shown(value)
+    if traces:
+        shown["exception"] = "\n".join(traces)
+    return shown
+
+
+def _marked(text: str) -> str:
+    if text.isprintable():
+        return text
+    return f"\n{_MARGIN}".join(safe(line.expandtabs(4)) for line in re.split(r"\r?\n", text))
+
+
+def _text_of_message(value: Any) -> str:
+    return value if isinstance(value, str) else _text_of(value)
+
+
+class _Shown:
+    """A text that structlog shows as it is; it would put quotes around one with blanks."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _shown(value: Any) -> Any:
+    kind = type(value)
+    if kind is int or kind is float or kind is bool:
+        return value
+    if kind is str:
+        if value.isprintable() and len(value) <= _VALUE_LENGTH:
+            return value
+        return _Shown(repr(shortened(value, _VALUE_LENGTH)))
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # a job can log anything
+        text = _text_of(value)
+    return _Shown(safe(shortened(text, _VALUE_LENGTH)))
 
 
 def _mask_secrets(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Cross out credentials in what the libraries below log."""
+    """Mask credentials in what the libraries below log."""
     if str(event_dict.get("logger", "")).startswith(_BELOW):
-        event_dict["event"] = _SECRETS.sub(r"\1\2***", str(event_dict["event"]))
+        event_dict["event"] = without_credentials(str(event_dict["event"]))
     return event_dict

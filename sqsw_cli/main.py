@@ -13,11 +13,17 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from sqsw.core.wording import without_password
 from sqsw_cli import collecting
 from sqsw_cli.command import path_without_sign
 from sqsw_cli.exits import Exit
-from sqsw_cli.failures import CannotWrite, ConsumerGone, failure_of, show, writing
+from sqsw_cli.failures import (
+    CannotWrite,
+    ConsumerGone,
+    failure_of,
+    show,
+    traceback_lines,
+    writing,
+)
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.lazy import LazyGroup, Row
 from sqsw_cli.terminal import echo_on_stderr
@@ -134,11 +140,14 @@ def _failed(error: Exception, invocation: Invocation) -> int:
         advice = f"did you mean --local={shlex.quote(path)}?"
         failure.next = f"{failure.next}; or {advice}" if failure.next else advice
     invocation.look_ahead()
-    if invocation.verbose >= 2:
-        import traceback
+    if invocation.is_daemon and invocation.log_format == "json" and not invocation.as_json:
+        # A program that asked for JSON reads stderr line by line; the last line is for it as well.
+        from sqsw_cli.logs import log_failure
 
-        text = "".join(traceback.format_exception(error))
-        echo_on_stderr(without_password(text).rstrip("\n"))
+        log_failure(invocation, failure, error)
+        return failure.exit_code
+    if invocation.verbose >= 2:
+        echo_on_stderr(traceback_lines(error))
     show(failure, as_json=invocation.as_json, color=invocation.color_on_stderr)
     return failure.exit_code
 
@@ -179,6 +188,7 @@ def cli(ctx: click.Context) -> None:
         return
     invocation = ctx.ensure_object(Invocation)
     if ctx.invoked_subcommand in _DAEMONS:
+        invocation.is_daemon = True
         from sqsw.core.delivery import handing_over
 
         if invocation.until_end is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sqsw.core.wording import shortened
 from sqsw_cli.json_text import json_text
 from sqsw_cli.output import Column, Printer
 from sqsw_cli.records import values_of
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from sqsw.sqs_manage.message_view import Failure, MessageView
     from sqsw.sqs_manage.outgoing import OutgoingMessage
 
-#: characters of one value, and of a message id, on a terminal
-_VALUE, _ID = 32, 8
+#: characters of one value, of a message id, of a job name and of all arguments, on a terminal
+_VALUE, _ID, _NAME, _ARGUMENTS = 32, 8, 24, 1_000
 
 
 def show_message(printer: Printer, view: "MessageView") -> None:
@@ -33,7 +34,8 @@ def show_handled(printer: Printer, view: "MessageView") -> None:
         printer.json("message", values_of(view))
     elif printer.terminal:
         action = (view.action or "").replace("_", " ")
-        printer.tell(f"{action}  {view.id[:_ID]}  {view.job or '-'}  {payload(view, shorten=True)}")
+        job = _short(view.job or "-")
+        printer.tell(f"{action}  {view.id[:_ID]}  {job}  {payload(view, shorten=True)}")
     else:
         printer.plain("handled", view.action, view.id, view.job, payload(view, shorten=False))
 
@@ -44,7 +46,8 @@ def show_failure(printer: Printer, failure: "Failure") -> None:
         printer.json("failed", values_of(failure))
     elif printer.terminal:
         printer.tell(
-            f"✗ {failure.id or f'line {failure.line}'}  {failure.message} [{failure.code}]"
+            f"✗ {failure.id or f'line {failure.line}'}  {shortened(failure.message)} "
+            f"[{failure.code}]"
         )
     else:
         where = failure.line if failure.id is None else failure.id
@@ -74,11 +77,11 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
         printer.json("message", values)
         return
     shorten = printer.terminal
-    text = message.body or ""
+    text = _short(message.body or "") if printer.terminal else message.body or ""
     if message.args is not None:
         text = arguments(message.args) if shorten else json_text(message.args)
     if shorten:
-        printer.tell(f"would send  {message.job or '-'}  {text}")
+        printer.tell(f"would send  {_short(message.job or '-')}  {text}")
     else:
         printer.plain("unsent", message.job, text)
 
@@ -87,7 +90,7 @@ def message_table(printer: Printer, views: "Iterable[MessageView]") -> None:
     """Messages for a person."""
     columns = [
         Column("id"),
-        Column("job"),
+        Column("job", least=_NAME),
         Column("sent"),
         Column("receives", right=True),
         Column("arguments", cut=True),
@@ -116,7 +119,8 @@ def payload(view: "MessageView", *, shorten: bool) -> str:
 
 def arguments(args: Mapping[str, Any]) -> str:
     """``to="user@example.com" count=3``, long values shortened."""
-    return " ".join(f"{key}={_short(json_text(value))}" for key, value in args.items())
+    text = " ".join(f"{_short(key)}={_short(json_text(value))}" for key, value in args.items())
+    return shortened(text, _ARGUMENTS)
 
 
 def _short(text: str) -> str:

@@ -16,7 +16,6 @@ from sqsw_cli.terminal import stdout_to_stderr
 if TYPE_CHECKING:
     from sqsw.app.plugins import PluginFailure
     from sqsw.sqs_env import SQSEnv
-    from sqsw_cli.output import Printer
 
 
 @contextmanager
@@ -73,7 +72,7 @@ def load_env(
     from sqsw_cli.logs import configure_logs
 
     runs_apps = bool(app_paths) or plugins
-    printer = invocation.printer  # here: it looks at the stdout that it is to write to
+    _ = invocation.printer  # here: it looks at the stdout that it is to write to
     if runs_apps:
         collecting.as_usual()
     configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
@@ -82,7 +81,7 @@ def load_env(
         with stdout_to_stderr() if runs_apps and not daemon else nullcontext():
             return _open_env(
                 *(invocation, app_paths, plugins, strict),
-                lambda failure: _warn(printer, failure) if warns else None,
+                lambda failure: _warn(invocation, failure, daemon=daemon) if warns else None,
             )
     except AppLoadError as error:
         if place := _elsewhere(invocation, app_paths, error):
@@ -181,8 +180,13 @@ def _check_where(invocation: Invocation) -> None:
             )
 
 
-def _warn(printer: "Printer", failure: "PluginFailure") -> None:
-    printer.warn(
+def _warn(invocation: Invocation, failure: "PluginFailure", *, daemon: bool) -> None:
+    if daemon and invocation.log_format == "json" and not invocation.as_json:
+        from sqsw.app.plugins import log_plugin_failure
+
+        log_plugin_failure(failure)
+        return
+    invocation.printer.warn(
         f"the plugin {failure.name!r} of {failure.origin} cannot be loaded",
         why=failure.reason,
         next="correct or uninstall it, or leave plugins out: --no-plugins",

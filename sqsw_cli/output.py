@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from sqsw.core.wording import safe
 from sqsw_cli.columns import LINES
 from sqsw_cli.failures import CannotWrite, ConsumerGone, block
 from sqsw_cli.progress import Bar
 from sqsw_cli.records import json_line, record
-from sqsw_cli.terminal import columns_of, echo_on_stderr, is_terminal, safe, wants_color, wrapped
+from sqsw_cli.terminal import columns_of, echo_on_stderr, is_terminal, wants_color, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,13 +28,21 @@ _GAP = "  "
 #: columns of the terminal that something shortened needs, to be worth showing
 _CUT_WIDTH = 16
 
+#: characters of a cell, wider than any terminal
+_CELL_LENGTH = 1_000
+
 
 class Column(NamedTuple):
-    """A column of a table; only one with ``cut`` may be shortened to fit."""
+    """A column of a table.
+
+    One with ``cut`` is shortened first, at its end. Texts of all others are cut in the middle, to
+    ``least`` columns of the terminal, before a column is left out. Numbers are never cut.
+    """
 
     title: str
     right: bool = False
     cut: bool = False
+    least: int = 40
 
 
 class Printer:
@@ -97,18 +106,29 @@ class Printer:
         self._write((self._sign(sign, shade) if shade else sign) + line[len(sign) :])
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-        """A table as wide as the terminal: columns are left out from the right, never cut."""
+        """A table as wide as the terminal: cells are cut, then columns left out from the right."""
         console = self._console()
-        rows = [[safe(cell) for cell in row] for row in rows]
+        rows = [[safe(cut_middle(cell, _CELL_LENGTH)) for cell in row] for row in rows]
         columns = [column._replace(title=safe(column.title)) for column in columns]
-        widths = [_least(index, column, rows) for index, column in enumerate(columns)]
-        count = len(columns)
-        while count > 1 and _width(widths[:count]) > console.width:
-            count -= 1
-        # A name that is longer than the terminal is wrapped by it, but not cut by us.
-        console.width = max(console.width, _width(widths[:count]))
+        natural = [_least(index, column, rows) for index, column in enumerate(columns)]
+        widths = _fitted(columns, natural, console.width)
+        rows = [
+            [
+                cell if column.cut else cut_middle(cell, width)
+                for cell, column, width in zip(row, columns, widths, strict=False)
+            ]
+            for row in rows
+        ]
+        for index, column in enumerate(columns[: len(widths)]):
+            if column.cut:  # it gets what the others leave
+                longest = _widest(index, column, rows)
+                widths[index] += max(
+                    0, min(console.width - _width(widths), longest - widths[index])
+                )
+        # A name that is a little longer than the terminal is wrapped by it.
+        console.width = max(console.width, _width(widths))
         with console.capture() as captured:
-            console.print(_table(columns[:count], widths, rows))
+            console.print(_table(columns[: len(widths)], widths, rows))
         for line in captured.get().rstrip("\n").split("\n"):
             self._write(line.rstrip())
 
@@ -173,6 +193,35 @@ class Printer:
         return Bar(what, shown=shown, color=wants_color(sys.stderr, self._color))
 
 
+def cut_middle(text: str, width: int) -> str:
+    """Return a text cut to so many columns of a terminal; long ones often differ at their ends."""
+    from rich.cells import cell_len, set_cell_size
+
+    if len(text) <= width and cell_len(text) <= width:
+        return text
+    tail = (width - 1) // 3
+    end = set_cell_size(text[: -2 * width : -1], tail)[::-1] if tail else ""
+    return f"{set_cell_size(text[:width], width - 1 - tail)}…{end}"
+
+
+def _fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
+    """The widths of as many columns as fit, cut where that makes room for more."""
+    for count in range(len(columns), 0, -1):
+        widths = list(natural[:count])
+        spare = [
+            0 if column.right or column.cut else max(0, width - column.least)
+            for column, width in zip(columns, widths, strict=False)
+        ]
+        while (over := _width(widths) - room) > 0 and any(spare):
+            widest = max((index for index in range(count) if spare[index]), key=widths.__getitem__)
+            less = min(over, spare[widest])
+            widths[widest] -= less
+            spare[widest] -= less
+        if over <= 0 or count == 1:
+            return widths
+    return []
+
+
 def _width(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
@@ -196,7 +245,7 @@ def _table(
             justify="right" if column.right else "left",
             no_wrap=True,
             overflow="ellipsis" if column.cut else "crop",
-            min_width=widths[index],
+            width=widths[index],
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row[: len(columns)]))
@@ -205,7 +254,11 @@ def _table(
 
 def _least(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
     """The width below which the column is left out."""
+    widest = _widest(index, column, rows)
+    return min(_CUT_WIDTH, widest) if column.cut else widest
+
+
+def _widest(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
     from rich.cells import cell_len
 
-    widest = max([len(column.title), *(cell_len(row[index]) for row in rows)])
-    return min(_CUT_WIDTH, widest) if column.cut else widest
+    return max([len(column.title), *(cell_len(row[index]) for row in rows)])

@@ -9,23 +9,6 @@ from typing import TextIO
 
 import click
 
-#: What turns the order of the signs beside it, or begins a line: shown, it lies about the rest.
-#: Source: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
-FORMATS = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-#: What a terminal would obey instead of showing: C0, DEL, and C1; and those.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-_CONTROLS |= {code: f"\\u{code:04x}" for code in FORMATS}
-_CONTROLS |= {ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
-
-
-def safe(text: str) -> str:
-    """The text with control characters written out.
-
-    Names and values come from whoever may send, and must not move the cursor, rename the window,
-    begin a line or a field of their own, or turn the order of what stands beside them.
-    """
-    return text.translate(_CONTROLS)
-
 
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether a person reads this stream as it is written; None is one closed from the start."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from sqsw.codecs.table import get_codec
 from sqsw.core.arguments import validate_arguments
 from sqsw.core.errors import ContentTypeRefused, SQSError
-from sqsw.core.wording import counted
+from sqsw.core.wording import counted, shortened, text_of
 from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.sqs_env import SQSEnv
@@ -17,6 +17,9 @@ from sqsw.sqs_manage.receive_pass import Notice
 
 #: kinds of trouble that a check names, at most
 _SHOWN = 3
+
+#: characters of a job name, which comes from whoever sent the message
+_NAME_LENGTH = 100
 
 
 def check_sample(
@@ -76,9 +79,9 @@ def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
         try:
             get_codec(view.content_type, queue.accept)
         except ContentTypeRefused as error:
-            return f"whose {error.message}"
+            return f"whose {shortened(error.message)}"
     if not isinstance(queue, JobQueue) or view.job not in queue.processors:
-        return f"of the job {view.job!r}, which is not registered"
+        return f"of the job {shortened(view.job, _NAME_LENGTH)!r}, which is not registered"
     if view.args is None:  # what is not decoded here cannot be compared
         return (
             "that cannot be read as json, or is nested too deeply"
@@ -92,5 +95,5 @@ def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
     try:
         validate_arguments(processor.fn, {**view.args, **provided})
     except TypeError as error:
-        return f"of the job {view.job!r}: {error}"
+        return f"of the job {shortened(view.job, _NAME_LENGTH)!r}: {text_of(error)}"
     return None

@@ -1,7 +1,15 @@
-"""How durations, counts, errors and suggestions read, the same in every message."""
+"""How durations, counts, errors and suggestions read, the same in every message.
+
+What comes from outside passes three functions on its way to a reader: :func:`safe` takes its
+control characters, :func:`shortened` bounds it, and :func:`without_secrets` masks credentials.
+"""
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from traceback import TracebackException
 
 #: names of units of time, and seconds
 UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
@@ -10,6 +18,59 @@ UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _USER_OF_URL = re.compile(
     r"""((?:\A|endpoint\ URL:\ \\?")(?:[\w+.-]+:)?//) [^/?#\n]+ @ | (?<=//) [^/?#\s"'<>]+ @""", re.X
 )
+
+#: Characters that reorder or hide the text around them, or end a line: bidirectional controls,
+#: zero-width marks and tags. The two joiners stay, because scripts and emoji need them.
+#: Source: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+FORMATS = (
+    *(0xAD, 0x061C, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F)),
+    *(*range(0x2060, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080)),
+)
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_ESCAPES |= {code: f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}" for code in FORMATS}
+_ESCAPES |= {ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
+
+#: characters of the text of an error, and of a traceback, at most
+TEXT_LENGTH, TRACEBACK_LENGTH = 2_000, 12_000
+
+#: characters below which a credential is an example or a default, and may be a word of any text
+_SECRET_LENGTH = 12
+#: credentials that are remembered: those in use, and those that they replaced
+_SECRETS = 32
+_secrets: dict[str, None] = {}
+
+#: what stands next to a credential in the texts of AWS and of the HTTP client. Both patterns are
+#: compiled at their first use, which most processes never come to.
+_CREDENTIAL = r"""(?ix)
+    (authorization (?:\ header)? | x-amz-security-token | secret_?(?:access_?)?key
+     | session_?token | access_?token | refresh_?token | client_?secret | ["']token | credential
+     | signature)
+    (\\?["']? \s* [:=>] \s* b?\\?["']?)
+    ((?:[^"'\n<&}\\]|\\(?!["']))+)
+    """
+_HEADER = r"(?i)(invalid header (?:value|name) b?)(\\?['\"]).*\2"
+
+
+def safe(text: str) -> str:
+    """Return the text with its control characters written out, so that it is one line.
+
+    Names, values and errors can come from anyone who can send a message. They must not move the
+    cursor, start a line or a field of their own, or reorder the text around them.
+
+    >>> print(safe("\\x1b]0;owned\\x07"))
+    \\x1b]0;owned\\x07
+    """
+    if text.isprintable():
+        return text
+    # Half a character of a file name that is not UTF-8 could not be written at all.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").translate(_ESCAPES)
+
+
+def shortened(text: str, limit: int = TEXT_LENGTH) -> str:
+    """Return at most ``limit`` characters of a text, and say how many were left out."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}… ({len(text) - limit} characters left out)"
 
 
 def format_duration(seconds: float) -> str:
@@ -42,16 +103,79 @@ def counted(number: int, noun: str) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """``str(error)``, also of an error that cannot say it: those of jobs and apps are not ours."""
+    """Return ``str(error)``, shortened. An error whose ``__str__`` fails gets a text of ours."""
     try:
-        return str(error)
-    except Exception:  # noqa: BLE001  # whatever it is, the error itself is what counts
-        return "<it cannot tell its text>"
+        return shortened(str(error))
+    except Exception:  # noqa: BLE001  # errors of jobs and apps can do anything here
+        return "<its text cannot be read>"
 
 
 def described(error: BaseException) -> str:
-    """The type of an error and its text."""
+    """Return the type of an error and its text."""
     return f"{type(error).__name__}: {text_of(error)}"
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an error as Python prints it, within bounds, with its line ends.
+
+    The text of every exception in it is shortened, and so is the middle of a long one: deep
+    recursion, and many exceptions in a chain or a group.
+    """
+    from traceback import TracebackException  # here: an application may never need it
+
+    try:
+        told = TracebackException(type(error), error, error.__traceback__, compact=True)
+        _shorten_texts(told)
+        text = "".join(told.format())
+    except Exception:  # noqa: BLE001  # errors of jobs and apps can do anything here
+        text = f"{described(error)}\n"
+    left_out = len(text) - TRACEBACK_LENGTH
+    if left_out > 0:
+        head = TRACEBACK_LENGTH // 3
+        text = f"{text[:head]}\n  … ({left_out} characters left out)\n{text[head + left_out :]}"
+    return without_secrets(text)
+
+
+def _shorten_texts(told: "TracebackException") -> None:
+    waiting = [told]
+    while waiting:
+        part = waiting.pop()
+        part._str = shortened(str(part._str))  # type: ignore[attr-defined]  # its text, since 3.5
+        notes = part.__notes__
+        if isinstance(notes, list):
+            part.__notes__ = [shortened(str(note)) for note in notes[:20]]
+        waiting += [one for one in (part.__cause__, part.__context__) if one is not None]
+        waiting += part.exceptions or ()
+
+
+def keep_secret(*values: str | None) -> None:
+    """Mask these credentials in all texts that pass :func:`without_secrets` from now on."""
+    for value in values:
+        # A part between characters that are written out in errors (``\\n``) is found in them.
+        for part in re.findall(r"[!-~]+", value or ""):
+            if len(part) >= _SECRET_LENGTH:
+                _secrets.pop(part, None)
+                _secrets[part] = None
+    while len(_secrets) > _SECRETS:
+        del _secrets[next(iter(_secrets))]
+
+
+def without_known_secrets(text: str) -> str:
+    """Return a text with the credentials in use masked."""
+    for secret in tuple(_secrets):
+        text = text.replace(secret, "***")
+    return text
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with the credentials in use masked, and without passwords of URLs."""
+    return without_password(without_known_secrets(text))
+
+
+def without_credentials(text: str) -> str:
+    """Return the words of AWS or of the HTTP client without whatever may be a credential."""
+    text = re.sub(_HEADER, r"\1\2***\2", without_secrets(text))
+    return re.sub(_CREDENTIAL, r"\1\2***", text)
 
 
 def without_password(text: str) -> str:

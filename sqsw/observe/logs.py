@@ -45,7 +45,7 @@ from sqsw.core.events import (
 from sqsw.core.message import Message
 from sqsw.core.nesting import read_json
 from sqsw.core.safe_logger import log_event
-from sqsw.core.wording import text_of
+from sqsw.core.wording import shortened, text_of, without_secrets
 
 #: seconds between two lines about the same thing
 _REPEAT_SECONDS = 60.0
@@ -316,7 +316,7 @@ class LogListener:
 
 def _reason_of(error: BaseException) -> str:
     why = getattr(error, "why", None)
-    return f"{text_of(error)}: {why}" if why else text_of(error)
+    return without_secrets(f"{text_of(error)}: {shortened(why)}" if why else text_of(error))
 
 
 def _what_next(event: JobFailed | JobRetry) -> dict[str, Any]:

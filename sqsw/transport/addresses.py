@@ -1,39 +1,82 @@
-"""Addresses of servers that cannot be used, told without the passwords in them."""
+"""Addresses of servers that cannot be used, without the passwords in them."""
 
+import os
 from urllib.parse import urlsplit
 
 from sqsw.core.errors import SettingsError
-from sqsw.core.wording import without_password
+from sqsw.core.sendable import is_sendable, no_credentials
+
+_SCHEMES = ("http", "https")
+
+#: where an endpoint comes from if neither the code nor an option names one
+_VARIABLES = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
 
 
-def no_client(error: ValueError) -> SettingsError:
-    """Say how the address is written; mostly its scheme is missing."""
+def endpoint_of_environment() -> str | None:
+    """Return the endpoint that the variables of this process name."""
+    return next(filter(None, map(os.environ.get, _VARIABLES)), None)
+
+
+def no_client(error: ValueError, endpoint: str | None) -> SettingsError:
+    """Return the error for a client that boto3 refuses to make.
+
+    Raises
+    ------
+    SettingsError
+        The endpoint is the reason, so it is named.
+    """
     reason = str(error)
-    address = reason.removeprefix("Invalid endpoint:").strip()
-    if address == reason:
-        return SettingsError("no client for SQS can be made", why=reason)
-    address = without_password(address) if "//" in address else address.rpartition("@")[2]
-    message = f"the endpoint {address!r} is no URL"
-    if "//" in address:
-        return SettingsError(message, next="write it like http://127.0.0.1:9324")
-    why = "it does not begin with http:// or https://"
-    return SettingsError(message, why=why, next=f"write http://{address}")
+    address = reason.removeprefix("Invalid endpoint: ")
+    if address != reason:
+        check_address(address)
+        return _not_a_url(address, None, "write it like http://127.0.0.1:9324")
+    if endpoint is not None:
+        check_address(endpoint)
+    return no_credentials(error)
 
 
 def check_address(endpoint: str) -> None:
-    """Refuse what botocore takes and stumbles over in each call, with a part of the password."""
-    before, _, host = endpoint.rpartition("@")
-    if set("/?#") & set(before.partition("://")[2]):
-        raise SettingsError(
-            f"the endpoint at {host!r} is no URL",
-            why="one of / ? # stands before its @, and ends the name of a server",
-            next="in a user name or a password write / as %2F, ? as %3F and # as %23",
+    """Refuse an endpoint that is not a URL; the error never shows its user name and password.
+
+    Raises
+    ------
+    SettingsError
+        It has no scheme, a port that is not a number, or characters that no address can have.
+    """
+    scheme, sign, rest = endpoint.partition("://")
+    if not is_sendable(endpoint):
+        why = "it has a blank, a control character or a non-ASCII character"
+        raise _not_a_url(endpoint, why, "write it like http://127.0.0.1:9324")
+    if not sign or scheme.lower() not in _SCHEMES:
+        why = "it does not begin with http:// or https://"
+        raise _not_a_url(endpoint, why, f"write http://{_host(endpoint)}")
+    if set("/?#") & set(rest.rpartition("@")[0]):
+        raise _not_a_url(
+            endpoint,
+            "one of / ? # stands before its @, and ends the name of a server",
+            "in a user name or a password write / as %2F, ? as %3F and # as %23",
         )
     try:
         _ = urlsplit(endpoint).port
     except ValueError as error:
-        raise SettingsError(
-            f"the endpoint {without_password(endpoint)!r} is no URL",
-            why="its port is no number from 0 to 65535",
-            next="write it like http://127.0.0.1:9324",
+        raise _not_a_url(
+            endpoint,
+            "its port is not a number from 0 to 65535",
+            "write it like http://127.0.0.1:9324",
         ) from error
+
+
+def _host(endpoint: str) -> str:
+    """Return what stands behind the user name and the password, wherever they begin."""
+    host = endpoint.rpartition("@")[2]
+    return host.rpartition("//")[2] if "@" not in endpoint else host
+
+
+def _not_a_url(endpoint: str, why: str | None, next: str) -> SettingsError:
+    shown = _host(endpoint) if "@" in endpoint else endpoint
+    source = [f"it comes from {name}" for name in _VARIABLES if os.environ.get(name) == endpoint]
+    return SettingsError(
+        f"the endpoint {shown!r} is not a URL",
+        why="; ".join(filter(None, [why, *source[:1]])) or None,
+        next=next,
+    )

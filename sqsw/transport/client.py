@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.process_lock import ProcessLock
-from sqsw.transport.addresses import check_address, no_client
+from sqsw.core.sendable import (
+    check_credentials,
+    check_region,
+    keep_secret_variables,
+    no_credentials,
+)
+from sqsw.transport.addresses import check_address, endpoint_of_environment, no_client
 from sqsw.transport.answers import check_answers
 from sqsw.transport.service_errors import service_errors
 
@@ -177,18 +183,27 @@ class ClientSource:
         ------
         AccessDenied
             There are none, or they cannot be fetched.
+        SettingsError
+            They have a character that no request can carry.
         """
+        keep_secret_variables()
         with service_errors("use the credentials"):
             import boto3
             from botocore.exceptions import NoCredentialsError
 
             session = self.session
             if not hasattr(session, "get_credentials"):  # none given, or the module boto3
-                session = boto3.session.Session()
-            credentials = session.get_credentials()
-            if credentials is None:
-                raise NoCredentialsError
-            credentials.get_frozen_credentials()
+                session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
+            try:
+                credentials = session.get_credentials()
+                if credentials is None:
+                    raise NoCredentialsError
+                frozen = credentials.get_frozen_credentials()
+            except UnicodeError:  # a ValueError as well
+                raise
+            except ValueError as error:
+                raise no_credentials(error) from None  # it can quote a credential
+            check_credentials(frozen, credentials.method, getattr(session, "profile_name", None))
             return str(credentials.method)
 
     def call_other_service(self, service: str, operation: str, **parameters: Any) -> Any:
@@ -210,6 +225,9 @@ class ClientSource:
         return session.resource("sqs", **keywords)
 
     def _make(self, kind: _Kind) -> "SQSClient":
+        from botocore.exceptions import InvalidRegionError
+
+        keep_secret_variables()
         with service_errors("use SQS"):
             session, keywords = self._session_and_keywords()
             # One session for all: its credentials may have cost somebody a code to type.
@@ -218,14 +236,40 @@ class ClientSource:
                 keywords["config"] = keywords["config"].merge(self._own_config(kind))
             try:
                 client: SQSClient = session.client("sqs", **keywords)
-            except ValueError as error:  # botocore's word for an endpoint that is no URL
-                raise no_client(error) from error
-        check_address(client.meta.endpoint_url)
+            except InvalidRegionError:  # a ValueError as well
+                raise
+            except ValueError as error:  # botocore's word for an endpoint that is not a URL
+                endpoint = self._endpoint_url or endpoint_of_environment()
+                raise no_client(error, endpoint) from None  # it can quote a password
+            check_address(client.meta.endpoint_url)
+            if self._is_ours:
+                check_region(client.meta.region_name)
+                self._check_credentials(session, client)
         # First: the embedded SQS answers at this event, and then nobody else is asked.
         client.meta.events.register_first("before-send.sqs", self._count)
         if not isinstance(getattr(session, "location", None), str):  # the embedded SQS needs none
             check_answers(client, read=kind != "plain")
         return client
+
+    def _check_credentials(self, session: Any, client: "SQSClient") -> None:
+        """Check the credentials now, or before each request where they renew themselves."""
+        from botocore.credentials import RefreshableCredentials
+
+        made = session.DEFAULT_SESSION if isinstance(session, ModuleType) else session
+        credentials = made.get_credentials()  # botocore has them: to make a client it looked
+        checked: Any = None
+
+        def check(**_: Any) -> None:
+            nonlocal checked
+            frozen = credentials.get_frozen_credentials()
+            if frozen is not checked:
+                check_credentials(frozen, credentials.method, made.profile_name)
+                checked = frozen
+
+        if isinstance(credentials, RefreshableCredentials):
+            client.meta.events.register("before-sign.sqs", check)
+        elif credentials is not None:
+            check()
 
     def _count(self, event_name: str = "", **_: Any) -> None:
         if self._on_request is not None:

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqsw.core.errors import AccessDenied, Busy, ConnectionFailed, QueueNotFound, SQSError
+from sqsw.core.errors import (
+    AccessDenied,
+    Busy,
+    ConnectionFailed,
+    QueueNotFound,
+    SettingsError,
+    SQSError,
+)
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
@@ -47,7 +54,7 @@ def send_entries(queue: QueueClient, entries: Sequence[Entry], *, lean: bool = F
 
     Raises
     ------
-    QueueNotFound, AccessDenied, ConnectionFailed
+    QueueNotFound, AccessDenied, ConnectionFailed, SettingsError
         No entry of this call, nor of any other, can be sent.
     SQSError
         The same for all that is not an answer of SQS: the file of the embedded SQS, say.
@@ -75,7 +82,7 @@ def _send(
 ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
     try:
         return queue.send_batch(entries, lean=lean)
-    except (QueueNotFound, AccessDenied, ConnectionFailed):
+    except (QueueNotFound, AccessDenied, ConnectionFailed, SettingsError):
         raise
     except SQSError as error:
         if error.code is None:

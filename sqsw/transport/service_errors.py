@@ -14,7 +14,8 @@ from sqsw.core.errors import (
     SQSError,
     UnexpectedAnswer,
 )
-from sqsw.core.wording import without_password
+from sqsw.core.sendable import bad_region, not_sendable
+from sqsw.core.wording import text_of, without_credentials, without_password
 from sqsw.transport.names import is_fifo
 
 if TYPE_CHECKING:
@@ -69,16 +70,23 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
 
     try:
         yield
-    except ClientError as error:
-        raise _refused(error, doing, queue_name) from error
-    except BotoCoreError as error:
-        raise _not_reached(error, doing) from error
+    except (ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError):
+            told = _refused(error, doing, queue_name)
+        else:
+            told = _not_reached(error, doing)
+        # A traceback would show what AWS and the HTTP client quote of credentials.
+        text = text_of(error)
+        is_quoted = _is_local_refusal(error) or without_credentials(text) != text
+        raise told from None if is_quoted else error
     except ResponseParserError as error:  # of other services; see transport/answers.py for SQS
         raise UnexpectedAnswer(
             f"cannot {doing}: the answer cannot be read",
-            why=str(error)[:_REASON_LENGTH],
+            why=without_credentials(str(error))[:_REASON_LENGTH],
             next="check whether a proxy or a captive portal answers in place of AWS",
         ) from error
+    except UnicodeError:  # its repr has the value, which may be a credential
+        raise not_sendable(doing) from None
     except RecursionError as error:  # of the parser: nobody sends SQS such an answer by accident
         raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
 
@@ -131,7 +139,8 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
             next="check the endpoint: --endpoint-url, AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL",
             code=short,
         )
-    reason = f"{lines[0][:_REASON_LENGTH]} [{short[:_REASON_LENGTH]}]"
+    reason = without_credentials(lines[0])[:_REASON_LENGTH]
+    reason = f"{reason} [{short[:_REASON_LENGTH]}]"
     if code in _NOT_FOUND:
         return QueueNotFound(f"no queue named {queue_name!r}", why=reason, code=short)
     if code in _EXPIRED:
@@ -190,7 +199,11 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
 def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
     from botocore import exceptions
 
-    reason = without_password(str(error))
+    reason = without_credentials(text_of(error))
+    if _is_local_refusal(error):
+        return not_sendable(doing)
+    if isinstance(error, exceptions.InvalidRegionError):
+        return bad_region(str(error.kwargs["region_name"]))
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return AccessDenied(
             "no AWS credentials found",
@@ -228,3 +241,14 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
             next="check the address and the network, or start a local SQS: sqsw serve",
         )
     return SQSError(f"cannot {doing}", why=reason)
+
+
+def _is_local_refusal(error: "BotoCoreError | ClientError") -> bool:
+    """Return whether the HTTP client refused to send a request, for a header or an address."""
+    from http.client import InvalidURL
+
+    from botocore.exceptions import HTTPClientError
+
+    if type(error) is not HTTPClientError:  # botocore's word for an error it does not know
+        return False
+    return isinstance(error.kwargs.get("error"), ValueError | TypeError | InvalidURL)

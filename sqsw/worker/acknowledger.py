@@ -20,6 +20,7 @@ from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted,
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import SafeLogger
+from sqsw.core.wording import text_of
 from sqsw.worker.ack_lines import Ack, AckLines
 from sqsw.worker.lane import Lane, is_final
 from sqsw.worker.pace import Pace, now
@@ -225,7 +226,7 @@ class Acknowledger:
             # Without the queue there is nothing to tell; all else may pass, as when credentials
             # have expired and new ones are on their way.
             final = isinstance(error, QueueNotFound)
-            refused = dict.fromkeys(range(len(batch)), (str(error), final))
+            refused = dict.fromkeys(range(len(batch)), (text_of(error), final))
         done, failed = [], []
         for index, ack in enumerate(batch):
             reason, final = refused.get(index, ("", False))

@@ -22,6 +22,7 @@ from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import SafeLogger
+from sqsw.core.wording import text_of
 from sqsw.worker.lane import Lane, is_final, within_limit
 
 logger = SafeLogger(__name__)
@@ -195,7 +196,7 @@ class Heartbeat:
         try:
             failures = lane.client.change_visibility_batch(changes)
         except Exception as error:  # noqa: BLE001  # the network, say: the next beat tries again
-            self._note_error(lane, str(error) or type(error).__name__)
+            self._note_error(lane, text_of(error) or type(error).__name__)
             return
         finally:
             with self._changed:

@@ -19,6 +19,7 @@ from sqsw.core.lease_clock import lease_time
 from sqsw.core.safe_logger import LOG
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.standard_error import write_error_text
+from sqsw.core.wording import safe, shortened
 from sqsw.core.worker_report import WorkerReport, report_of
 from sqsw.worker.executors.base import stack_of
 from sqsw.worker.lane import Lane
@@ -95,7 +96,8 @@ class Worker:
         for call in self._roles.dispatcher.running():
             for message, job_name in zip(call.messages, call.job_names, strict=True):
                 lines.append(
-                    f"{call.lane.name} {job_name or '-'} {message.message_id} "
+                    f"{call.lane.name} {safe(shortened(job_name or '-', 100))} "
+                    f"{message.message_id} "
                     f"running for {now - call.started_at:.1f}s, "
                     f"lease left {message.lease.expires_at - now:.1f}s\n"
                 )

@@ -9,6 +9,8 @@ import click
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.safe_logger import log_event
+from sqsw.core.sendable import check_credential
+from sqsw.core.wording import keep_secret
 from sqsw.memory_sqs import DEFAULT_HOST, DEFAULT_PATH, DEFAULT_PORT, local_path, serve_address
 from sqsw_cli.command import Command
 from sqsw_cli.exits import Exit
@@ -145,6 +147,9 @@ def _key() -> tuple[str, str] | None:
             why="a key has both parts",
             next=f"set {missing} as well, or none of them",
         )
+    check_credential(ACCESS_KEY, access_key)
+    check_credential(SECRET_KEY, secret_key, is_sent=False)
+    keep_secret(secret_key)
     return (access_key, secret_key) if access_key else None
 
 

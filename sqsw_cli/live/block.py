@@ -5,15 +5,17 @@ from typing import NamedTuple
 
 import click
 
-from sqsw.core.wording import format_duration
+from sqsw.core.wording import format_duration, safe
 from sqsw_cli.live.figures import Look, Row
-from sqsw_cli.terminal import safe
 from sqsw_cli.wording import brief, count_of, thousands
 
 #: between two columns, and between two words of the line below them
 _GAP, _DOT = "  ", " · "
 
 _UNKNOWN = "-"
+
+#: characters to which a longer name is cut before columns are left out
+_NAME = 40
 
 
 class _Column(NamedTuple):
@@ -51,8 +53,8 @@ _COLUMNS = (
 def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> list[str]:
     """The view in a terminal of this size.
 
-    Columns are left out from the right where they do not fit, and so are queues from below. A name
-    that is wider than the terminal is the only thing that it wraps.
+    Long names are cut where columns do not fit, then columns are left out from the right, and
+    queues from below. A name that is wider than the terminal is the only thing that it wraps.
 
     Parameters
     ----------
@@ -76,10 +78,11 @@ def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> 
 
 def _table(rows: Sequence[Row], columns: int, *, colored: bool) -> list[str]:
     cells = [[column.text(row) for row in rows] for column in _COLUMNS]
-    widths = [
-        max(len(column.title), *map(len, texts))
-        for column, texts in zip(_COLUMNS, cells, strict=True)
-    ]
+    widths = _widths(cells)
+    if (over := sum(widths) + len(_GAP) * (len(widths) - 1) - columns) > 0:
+        longest = max(_NAME, widths[0] - over)
+        cells[0] = [_cut(name, longest) for name in cells[0]]
+        widths = _widths(cells)
     count = len(_COLUMNS)
     while count > 1 and sum(widths[:count]) + len(_GAP) * (count - 1) > columns:
         count -= 1
@@ -98,6 +101,20 @@ def _table(rows: Sequence[Row], columns: int, *, colored: bool) -> list[str]:
         click.style(head, dim=True) if colored else head,
         *(_GAP.join(paint(i, cells[i][line]) for i in shown) for line in range(len(rows))),
     ]
+
+
+def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max(len(column.title), *map(len, texts))
+        for column, texts in zip(_COLUMNS, cells, strict=True)
+    ]
+
+
+def _cut(name: str, longest: int) -> str:
+    if len(name) <= longest:
+        return name
+    tail = (longest - 1) // 3
+    return f"{name[: longest - 1 - tail]}…{name[-tail:]}"
 
 
 def _below(look: Look, columns: int) -> str:

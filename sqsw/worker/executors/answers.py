@@ -6,7 +6,6 @@ means nothing, and may be left behind.
 """
 
 import pickle
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
@@ -16,6 +15,7 @@ from sqsw.core.errors import SQSError
 from sqsw.core.job_list import JobList
 from sqsw.core.results import FailedJobs
 from sqsw.core.safe_logger import SafeLogger
+from sqsw.core.wording import described, traceback_of
 
 logger = SafeLogger(__name__)
 
@@ -44,8 +44,8 @@ class Answer(NamedTuple):
     def of_raised(cls, error: BaseException, jobs: Sequence[object]) -> "Answer":
         """In the process: the call raised this."""
         name = type(error).__name__
-        text = _told(lambda: f"{name}: {error}", name)
-        trace = _told(lambda: "".join(traceback.format_exception(error)), text)
+        text = _told(lambda: described(error), name)
+        trace = _told(lambda: traceback_of(error), text)
         names_jobs = isinstance(error, FailedJobs)
         data = _pickled(lambda: JobList(jobs).own(error) if names_jobs else error, jobs)
         return cls(True, names_jobs, data, (text, trace))

@@ -99,7 +99,7 @@ def test_the_password_of_an_address_is_told_nowhere(
     assert "EndpointConnectionError" in ran.err  # a log and a traceback of botocore are there
     assert "topsecret" not in ran.err + ran.out
     ran = sqsw("inspect q --endpoint-url user:topsecret@host")
-    assert "the endpoint 'host' is no URL" in ran.err
+    assert "the endpoint 'host' is not a URL" in ran.err
 
 
 def test_the_level_follows_the_options() -> None:
@@ -118,4 +118,4 @@ def test_what_clients_send_does_not_reach_a_terminal_as_it_is(
     text = capsys.readouterr().err
     assert "\x1b" not in text
     assert "\x9b" not in text
-    assert "path=/\\x1b[31mred operation=\\x9b31m" in text
+    assert "path='/\\x1b[31mred' operation='\\x9b31m'" in text

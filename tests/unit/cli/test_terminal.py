@@ -1,5 +1,6 @@
 """What a person sees: on a pseudo-terminal."""
 
+import json
 import os
 import pty
 import re
@@ -212,3 +213,35 @@ def test_the_next_command_is_named_only_after_a_change(sqsw: Sqsw) -> None:
         code, said = on_terminal(sqsw, words)
         assert code == 0
         assert said.endswith(shown) if shown else "next:" not in said
+
+
+LONG = "x" * 900_000
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("inspect long --peek 5", ["id", "job", "sent", "receives", "arguments", "1=2"]),
+        ("inspect long --peek 5 --count-by job", ["job", "count", "oldest", "newest"]),
+        ("inspect long --peek 5 --count-by args", ["args", "count", "oldest", "newest"]),
+        ("inspect", ["queue", "ready", "in flight", "delayed"]),
+        ("purge long --limit 5 --dry-run", ["would delete", "1=2"]),
+    ],
+)
+def test_a_long_cell_is_cut_and_hides_no_column(sqsw: Sqsw, words: str, kept: list[str]) -> None:
+    sqsw("create-queue long")
+    sqsw(f"create-queue {'q' * 80}")
+    line = json.dumps({"job": LONG, "args": {"1": 2, "y": LONG[:90_000]}})
+    assert sqsw("send long --from -", input=f"{line}\n").code == 0
+    code, said = on_terminal(sqsw, words, columns=80)
+    assert code == 0
+    assert all(word in said for word in kept), said
+    assert "…" in said
+    assert len(said) < 1_500
+
+
+def test_on_a_pipe_nothing_is_cut(sqsw: Sqsw) -> None:
+    line = json.dumps({"job": LONG, "args": {}})
+    sqsw("send reports --from -", input=f"{line}\n")
+    assert LONG in sqsw("inspect reports --peek 5").out
+    assert LONG in sqsw("inspect reports --peek 5 --count-by job").out

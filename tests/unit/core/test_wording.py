@@ -40,7 +40,7 @@ class Dumb(Exception):
 
 def test_an_error_that_cannot_tell_its_text_is_told_all_the_same() -> None:
     assert described(ValueError("no")) == "ValueError: no"
-    assert described(Dumb()) == "Dumb: <it cannot tell its text>"
+    assert described(Dumb()) == "Dumb: <its text cannot be read>"
 
 
 @pytest.mark.parametrize(

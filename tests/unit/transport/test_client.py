@@ -116,7 +116,7 @@ def test_an_endpoint_that_is_no_url_is_a_clear_error() -> None:
         ("http://localhost:93x4", "write it like http://127.0.0.1:9324"),
         ("http://localhost:99999", "write it like http://127.0.0.1:9324"),
     ):
-        with pytest.raises(SettingsError, match=f"the endpoint '{address}' is no URL") as caught:
+        with pytest.raises(SettingsError, match=f"the endpoint '{address}' is not a URL") as caught:
             _ = ClientSource(None, endpoint_url=address, region="x").client
         assert caught.value.next == next_step
 
@@ -124,10 +124,10 @@ def test_an_endpoint_that_is_no_url_is_a_clear_error() -> None:
 @pytest.mark.parametrize("sign", "/?#")
 def test_a_password_that_ends_the_address_is_refused_and_not_told(sign: str) -> None:
     for password in (f"se{sign}cret", f"12{sign}cret"):
-        with pytest.raises(SettingsError, match="'localhost:9324' is no URL") as caught:
+        with pytest.raises(SettingsError, match="'localhost:9324' is not a URL") as caught:
             address = f"http://ann:{password}@localhost:9324"
             _ = ClientSource(None, endpoint_url=address, region="x").client
-        with pytest.raises(SettingsError, match="'localhost:9324' is no URL"):
+        with pytest.raises(SettingsError, match="'localhost:9324' is not a URL"):
             SQSEnv(endpoint_url=address).location()
         assert not {"se", "12", "cret"} & set(re.findall(r"\w+", str(caught.value)))
 

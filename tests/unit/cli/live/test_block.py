@@ -49,10 +49,15 @@ def test_a_narrow_terminal_has_fewer_columns_and_no_wrapped_ones() -> None:
         assert all(len(line) <= columns for line in lines_of(LOOK, columns, 20))
 
 
-def test_a_name_is_never_cut() -> None:
-    name = "n" * 60
-    lines = lines_of(replace(LOOK, rows=[Row(name)]), 40, 20)
-    assert lines[:2] == ["queue".ljust(60), name]
+def test_a_long_name_is_cut_before_it_hides_a_column() -> None:
+    name = f"{'n' * 70}_dead.fifo"
+    head, row, *_ = lines_of(replace(LOOK, rows=[Row(name)]), 110, 20)
+    assert head.split()[-1] == "dead"
+    assert row.startswith("nnn")
+    assert "…nnn" in row
+    assert "_dead.fifo  " in row
+    head, row, *_ = lines_of(replace(LOOK, rows=[Row("n" * 40)]), 30, 20)
+    assert (head.rstrip(), row) == ("queue", "n" * 40)
 
 
 def test_a_low_terminal_shows_the_first_queues_and_says_how_many_more() -> None:
