@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from sqsw.backoff_policies import IMMEDIATE_RETURN
 from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
-from sqsw.core.arguments import call_handler, call_unchecked
+from sqsw.core.arguments import call_handler
 from sqsw.core.contracts import Backoff
 from sqsw.core.current_job import CurrentJob, JobContext, Place
 from sqsw.core.job_host import FunctionCall, job_host
@@ -161,8 +161,7 @@ class Processor:
     def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         elsewhere = job_host.get().call_elsewhere
         if self.executor != "process" or elsewhere is None:
-            call = call_handler if self.check_arguments else call_unchecked
-            returned = call(self.fn, args, kwargs)
+            returned = call_handler(self.fn, args, kwargs, check=self.check_arguments)
             if returned is None or self.is_async or not inspect.isawaitable(returned):
                 return returned
             # A plain function: to what stands around it, its job is a plain one as well.

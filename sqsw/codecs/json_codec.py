@@ -166,7 +166,8 @@ def _refused_type(value: Any) -> tuple[str, str | None]:
                 instead = "send its .value"
             elif hasattr(value, "_asdict"):
                 instead = "send its ._asdict(), or tuple(…) of it"
-            return f"is of type {name}, and would arrive as a plain {plain.__name__}", instead
+            arrives = "list" if plain is tuple else plain.__name__
+            return f"is of type {name}, and would arrive as a plain {arrives}", instead
     if isinstance(value, Enum):
         return f"is of type {name}, which json cannot carry", "send its .value"
     return f"is of type {name}, which json cannot carry", None

@@ -23,7 +23,11 @@ def _signature(fn: Any) -> inspect.Signature:
     wrapped = getattr(fn, "__wrapped__", None)
     if wrapped is None or getattr(fn, "__signature__", None) is not None:
         return inspect.signature(fn)
-    return _merged(inspect.signature(fn, follow_wrapped=False), _signature(wrapped))
+    try:
+        own = inspect.signature(fn, follow_wrapped=False)
+    except ValueError:  # written in C, as functools.lru_cache is: it passes everything on
+        return _signature(wrapped)
+    return _merged(own, _signature(wrapped))
 
 
 def _merged(wrapper: inspect.Signature, wrapped: inspect.Signature) -> inspect.Signature:
@@ -202,8 +206,15 @@ def _dropped(kwargs: Mapping[str, Any], taken: Mapping[str, Any]) -> str:
     return ", ".join(sorted(set(kwargs) - set(taken)))
 
 
-def call_handler(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def call_handler(
+    fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, check: bool = True
+) -> Any:
     """Call ``fn`` with what it takes of ``kwargs``; what it returns (a coroutine too).
+
+    Parameters
+    ----------
+    check :
+        False: the function gets all of ``kwargs``, and none has to be there.
 
     Raises
     ------
@@ -212,14 +223,13 @@ def call_handler(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
     """
     if args:
         return fn(*args, **kwargs)
-    taken = validate_arguments(fn, kwargs)
-    only_by_position = [taken.pop(name, default) for name, default in _shape_of(fn).by_position]
+    taken = validate_arguments(fn, kwargs) if check else dict(kwargs)
+    only_by_position = [
+        taken.pop(name, default)
+        for name, default in _shape_of(fn).by_position
+        if check or name in taken
+    ]
     return fn(*only_by_position, **taken)
-
-
-def call_unchecked(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Call ``fn`` with all of ``kwargs``, as a job without a check of its arguments."""
-    return fn(*args, **kwargs)
 
 
 def describe_mismatch(

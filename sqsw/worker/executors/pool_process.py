@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from sqsw.async_task import AsyncTask
 from sqsw.context import job_scope
-from sqsw.core.arguments import call_handler, call_unchecked
+from sqsw.core.arguments import call_handler
 from sqsw.core.delivery import flush_deliveries, handing_over
 from sqsw.core.errors import SQSError
 from sqsw.core.job_host import Find, FunctionCall, Load
@@ -102,8 +102,9 @@ def _read(connection: Connection, calls: "SimpleQueue[bytes]") -> None:
 
 def _run(function: Callable[..., Any], request: FunctionCall) -> object:
     with nullcontext() if request.job is None else job_scope(request.job):
-        call = call_handler if request.check_arguments else call_unchecked
-        returned = call(function, request.args, request.kwargs)
+        returned = call_handler(
+            function, request.args, request.kwargs, check=request.check_arguments
+        )
         refuse_generator(returned, request.job_name)
         return _loop.run(returned) if inspect.isawaitable(returned) else returned
 

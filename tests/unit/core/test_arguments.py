@@ -197,6 +197,7 @@ class Service:
         (functools.update_wrapper(with_more_parameters, needs_database), "(to, db, *, tenant)"),
         (functools.update_wrapper(with_more_positions, needs_database), "(tenant, to, db)"),
         (functools.update_wrapper(with_defaults, needs_database), "(tenant='x', *, to, db)"),
+        (functools.lru_cache(saying_so(needs_database)), "(to)"),
     ],
 )
 def test_a_wrapper_is_called_as_it_says_itself(fn: Callable[..., Any], takes: str) -> None:
@@ -211,6 +212,15 @@ def test_a_call_that_a_wrapper_takes_is_sent_and_runs() -> None:
     assert call_handler(fn, (), {**job_kwargs, "surplus": 1}) == ("ann", "the database")
     with pytest.raises(TypeError, match="missing a required argument: 'db'"):
         bind_arguments(injecting(needs_database), ["ann"], {})
+
+
+def test_without_a_check_positional_only_parameters_are_given_by_position() -> None:
+    def by_position(to: str, cc: str = "nobody", /, db: str = "") -> tuple[str, str, str]:
+        return to, cc, db
+
+    fn = injecting(by_position)
+    job_kwargs = bind_arguments(fn, ["ann"], {}, check=False)
+    assert call_handler(fn, (), job_kwargs, check=False) == ("ann", "nobody", "the database")
 
 
 def test_without_a_check_keywords_stay_as_they_are_and_positions_get_names() -> None:
