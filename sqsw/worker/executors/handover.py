@@ -4,6 +4,7 @@ import contextvars
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from types import CoroutineType
 from typing import Any
 
 from sqsw.core.errors import SQSError
@@ -25,6 +26,7 @@ class Handover:
         self._awaitable = awaitable
         self._context = contextvars.copy_context()
         self._has_ended = threading.Event()
+        self._is_cancelled = False
         self._value: Any = None
         self._error: BaseException | None = SQSError(
             "the worker ended before the job did", next="the job runs again later"
@@ -46,6 +48,7 @@ class Handover:
                 if self.runner is None and is_over():
                     break  # the loop has not taken it, and never will
         except BaseException:
+            self._is_cancelled = True
             loop.cancel(self)
             self._has_ended.wait()
             raise
@@ -61,6 +64,10 @@ class Handover:
         """Run it, in a task with the context of the thread."""
         import asyncio  # workers without coroutines start without it
 
+        if self._is_cancelled:  # before the loop took it
+            if isinstance(self._awaitable, CoroutineType):
+                self._awaitable.close()
+            return []
         with suppress(asyncio.CancelledError):  # kept by the task itself
             await asyncio.get_running_loop().create_task(self._finish(), context=self._context)
         return []

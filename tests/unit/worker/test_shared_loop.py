@@ -272,6 +272,35 @@ def test_a_time_limit_cancels_the_coroutine_and_waits_for_its_end(jobs: JobQueue
     assert cleaned == [way]
 
 
+def test_a_coroutine_whose_time_is_over_before_the_loop_takes_it_does_not_run(
+    jobs: JobQueue,
+) -> None:
+    ran: list[int] = []
+    is_blocked = threading.Event()
+
+    async def block(x: int) -> None:
+        is_blocked.set()
+        time.sleep(1)
+
+    async def note(x: int) -> None:
+        ran.append(x)
+
+    @functools.wraps(note)
+    def wrapper(x: int) -> Any:
+        is_blocked.wait(10)
+        return note(x)
+
+    jobs.connect_processor("block", block)
+    jobs.connect_processor("note", wrapper, time_limit=0.3)
+    for name in ("block", "note"):
+        jobs.add_job(name, x=1)
+    failures: list[JobFailed] = []
+    jobs.env.events.subscribe(failures.append, JobFailed)
+    jobs.process_queue(shutdown_policy=MaxTasksShutdown(2), wait_second=0, concurrency=2)
+    assert [type(failure.error) for failure in failures] == [JobTimeout]
+    assert ran == []
+
+
 @pytest.mark.parametrize("way", DECLARED)
 def test_what_is_declared_async_is_recognized_before_it_runs(way: str) -> None:
     assert is_coroutine_function(DECLARED[way])
