@@ -21,7 +21,7 @@ from sqsw.core.unrun import (
     belongs_on_loop,
     is_coroutine_function,
     note_awaitable,
-    refuse_generator,
+    refuse_unrun,
     run_awaitable,
 )
 from sqsw.middleware.chain import Middleware, run_chain
@@ -167,7 +167,9 @@ class Processor:
             # A plain function: to what stands around it, its job is a plain one as well.
             if type(self).process is Processor.process:
                 note_awaitable(self.fn)
-            return run_awaitable(returned)
+            returned = run_awaitable(returned)
+            refuse_unrun(returned, self.job_name)
+            return returned
         job = current_job()
         return elsewhere(
             FunctionCall(
@@ -285,12 +287,9 @@ class Processor:
 
     def _checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
         returned = call(*arguments)
-        if isinstance(returned, CoroutineType):
+        if isinstance(returned, CoroutineType) or not is_coroutine_function(self.fn):
             return returned
-        if returned is None and not is_coroutine_function(self.fn):
-            return None
-        refuse_generator(returned, self.job_name)
-        if is_coroutine_function(self.fn) and not inspect.isawaitable(returned):
+        if not inspect.isawaitable(returned):
             raise TypeError(
                 f"{type(self).__name__} dropped the coroutine of {self.job_name!r}: "
                 "an override has to return what super() returns"
@@ -324,8 +323,9 @@ def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingR
         job, call = open_job("thread")
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
-            if returned is not None and inspect.isawaitable(returned):
-                run_awaitable(returned)
+            if returned is not None:
+                is_awaitable = inspect.isawaitable(returned)
+                refuse_unrun(run_awaitable(returned) if is_awaitable else returned, job.job_name)
         return raised.result()
     except KeyboardInterrupt:
         raise
@@ -348,8 +348,9 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
         job, call = open_job("loop")
         with job_scope(job), run_chain(middlewares, job), raised:
             returned = call()
-            if returned is not None and inspect.isawaitable(returned):
-                await returned
+            if returned is not None:
+                is_awaitable = inspect.isawaitable(returned)
+                refuse_unrun(await returned if is_awaitable else returned, job.job_name)
         return raised.result()
     except KeyboardInterrupt:
         raise

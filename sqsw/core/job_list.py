@@ -29,9 +29,10 @@ class JobList:
 
         return noted
 
-    async def _awaited(self, awaitable: Awaitable[object]) -> None:
+    async def _awaited(self, awaitable: Awaitable[object]) -> object:
         self._returned = None
         self._returned = await awaitable
+        return self._returned
 
     def results(self, result: ProcessingResult) -> list[ProcessingResult]:
         """A result for each job, out of the one of the call."""

@@ -1,4 +1,4 @@
-"""What a call can return that has not run yet: awaitables are run, generators are refused."""
+"""What a call can return that has not run yet: awaitables are run, the rest is refused."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -66,18 +66,26 @@ def note_awaitable(function: Callable[..., Any]) -> None:
             _async_wrappers.add(function)
 
 
-def refuse_generator(returned: object, job_name: str | None) -> None:
-    """Refuse a generator, also an asynchronous one.
+def refuse_unrun(returned: object, job_name: str | None) -> None:
+    """Refuse the result of a job that is a generator or a coroutine: it would never run.
 
     Raises
     ------
     TypeError
         It is one.
     """
+    if returned is None:
+        return
+    what = "the function" if job_name is None else repr(job_name)
     if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
         raise TypeError(
-            f"{job_name!r} returned a generator, which nothing iterates over: "
+            f"{what} returned a generator, which nothing iterates over: "
             "collect what it yields inside the function"
+        )
+    if inspect.iscoroutine(returned):
+        returned.close()
+        raise TypeError(
+            f"{what} returned a coroutine, which nothing awaits: await it inside the function"
         )
 
 

@@ -20,7 +20,7 @@ from sqsw.core.delivery import flush_deliveries, handing_over
 from sqsw.core.errors import SQSError
 from sqsw.core.job_host import Find, FunctionCall, Load
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.core.unrun import OwnLoop, refuse_generator
+from sqsw.core.unrun import OwnLoop, refuse_unrun
 from sqsw.worker.executors.answers import Answer
 
 logger = SafeLogger(__name__)
@@ -105,8 +105,10 @@ def _run(function: Callable[..., Any], request: FunctionCall) -> object:
         returned = call_handler(
             function, request.args, request.kwargs, check=request.check_arguments
         )
-        refuse_generator(returned, request.job_name)
-        return _loop.run(returned) if inspect.isawaitable(returned) else returned
+        if inspect.isawaitable(returned):
+            returned = _loop.run(returned)
+        refuse_unrun(returned, request.job_name)
+        return returned
 
 
 def _function(find: Find | None, request: FunctionCall) -> Callable[..., Any]:

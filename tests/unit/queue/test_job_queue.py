@@ -243,15 +243,6 @@ def test_a_generator_function_can_be_no_job(jobs: JobQueue) -> None:
             jobs.processor("hello")(fn)
 
 
-def test_what_returns_a_generator_is_a_failure(jobs: JobQueue) -> None:
-    @jobs.processor("hello")
-    def hello() -> Iterator[int]:
-        return (number for number in range(3))
-
-    hello.delay()
-    assert jobs.process_batch().failed_count() == 1
-
-
 def test_a_parameter_that_could_never_reach_the_job_is_refused(jobs: JobQueue) -> None:
     def hello(_group_id: str) -> None: ...
 

@@ -301,6 +301,55 @@ def test_a_coroutine_whose_time_is_over_before_the_loop_takes_it_does_not_run(
     assert ran == []
 
 
+def generator(x: object) -> Generator[int, None, None]:
+    yield 1
+
+
+async def async_generator(x: object) -> Any:
+    yield 1
+
+
+async def forgetting_to_await(x: object) -> Any:
+    return job(x)
+
+
+async def forgetting_to_iterate(x: object) -> Any:
+    return generator(x)
+
+
+class GeneratorObject:
+    def __call__(self, x: object) -> Any:
+        yield 1
+
+
+UNRUN: dict[str, Callable[..., Any]] = {
+    "generator": traced(generator),
+    "async_generator": traced(async_generator),
+    "object": GeneratorObject(),
+    "coroutine_of_a_coroutine": forgetting_to_await,
+    "wrapped_coroutine_of_a_coroutine": traced(forgetting_to_await),
+    "coroutine_of_a_generator": forgetting_to_iterate,
+}
+
+
+@pytest.mark.parametrize("kind", ["job", "list", "raw", "raw_list"])
+@pytest.mark.parametrize("way", UNRUN)
+def test_a_job_that_returns_what_never_ran_fails(memory_env: SQSEnv, way: str, kind: str) -> None:
+    memory_env.sqs_client.create_queue(QueueName="q")
+    queue_class = RawQueue if kind.startswith("raw") else JobQueue
+    batching = BatchMessages(1 + kind.endswith("list"))
+    queue: Any = memory_env.queue("q", queue_class, batching)
+    if isinstance(queue, RawQueue):
+        queue.connect_raw_processor(UNRUN[way])
+        queue.add_raw_job("x")
+    else:
+        queue.connect_processor("job", UNRUN[way])
+        queue.add_job("job", x=1)
+    (error,) = queue.process_batch().errors
+    assert isinstance(error, TypeError)
+    assert " returned a " in str(error)
+
+
 @pytest.mark.parametrize("way", DECLARED)
 def test_what_is_declared_async_is_recognized_before_it_runs(way: str) -> None:
     assert is_coroutine_function(DECLARED[way])
