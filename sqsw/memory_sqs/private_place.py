@@ -26,8 +26,6 @@ def prepare_place(path: str) -> list[str]:
     OSError
         The directory cannot be made or read.
     """
-    if not hasattr(os, "geteuid"):  # a system without owners
-        return []
     real = resolve(path)
     directory = os.path.dirname(real)
     named = os.path.dirname(path)  # it may be a link to a directory with another name
