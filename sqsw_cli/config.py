@@ -32,6 +32,7 @@ _NEVER = {
     "yes": "it confirms one command",
     "with_dlq": "it deletes more than the command names",
     **dict.fromkeys(("host", "no_auth", "allow_host"), _OPENS),
+    "attribute": "it can decide who may use a queue",
     **dict.fromkeys(("failed", "lock", "health_file"), _WRITES),
 }
 #: Keys of ``[queues.NAME]``.
@@ -281,8 +282,13 @@ def _distrust(path: Path, status: os.stat_result, *, is_named: bool) -> str | No
 
 def _is_local_address(text: str) -> bool:
     """Whether only this machine reaches an address; a broken one is for its option to refuse."""
+    from ipaddress import ip_address
+
     host = text.rpartition(":")[0].strip("[]")
-    return host in ("", "localhost", "::1") or host.startswith("127.")
+    try:
+        return host in ("", "localhost") or ip_address(host).is_loopback
+    except ValueError:  # another name, such as 127.example.com, can lead anywhere
+        return False
 
 
 def _wrong_type(param: click.Parameter, value: Any) -> str | None:

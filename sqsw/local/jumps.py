@@ -8,7 +8,6 @@ booted, and counts while it sleeps. What that clock does not confirm is held bac
 import functools
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -108,17 +107,8 @@ def warn_of_jump(before: Known | None, after: Known) -> None:
 
 
 _wall = time.time
-
-
-def _clock_since_boot() -> Callable[[], float]:
-    """Seconds since the boot; they go on while the system sleeps."""
-    # CLOCK_MONOTONIC of macOS goes on during sleep. Windows has neither.
-    if not hasattr(time, "CLOCK_MONOTONIC"):
-        return time.monotonic
-    return partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-_since_boot = _clock_since_boot()
+#: seconds since the boot; they go on while the system sleeps, as CLOCK_MONOTONIC of macOS does
+_since_boot = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @functools.cache

@@ -26,11 +26,10 @@ def prepare_place(path: str) -> list[str]:
     OSError
         The directory cannot be made or read.
     """
-    if not hasattr(os, "geteuid"):  # a system without owners
-        return []
     real = resolve(path)
     directory = os.path.dirname(real)
-    if os.path.basename(directory) == ".sqsw":
+    named = os.path.dirname(path)  # it may be a link to a directory with another name
+    if ".sqsw" in (os.path.basename(named), os.path.basename(directory)):
         if not os.path.lexists(directory):
             _make(directory)
         _tighten(directory)

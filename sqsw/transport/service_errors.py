@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: characters of a service's own words, at most
 _REASON_LENGTH = 300
 
+#: what begins the advice of a server of ours that refuses a host name; see web/request_guard.py
+_ADVICE = "If the name is yours, "
+
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _WRONG_KEY = {
     "IncompleteSignature",
@@ -139,8 +142,8 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
             next="check the endpoint: --endpoint-url, AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL",
             code=short,
         )
-    reason = without_credentials(lines[0])[:_REASON_LENGTH]
-    reason = f"{reason} [{short[:_REASON_LENGTH]}]"
+    line = without_credentials(lines[0])
+    reason = f"{line[:_REASON_LENGTH]} [{short[:_REASON_LENGTH]}]"
     if code in _NOT_FOUND:
         return QueueNotFound(f"no queue named {queue_name!r}", why=reason, code=short)
     if code in _EXPIRED:
@@ -159,12 +162,12 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
             code=short,
         )
     if code in _ACCESS or code.startswith("AccessDenied"):
-        return AccessDenied(
-            f"not allowed to {doing}",
-            why=reason,
-            next="check the credentials in use and what their policy allows",
-            code=short,
-        )
+        what_next = "check the credentials in use and what their policy allows"
+        why, is_advised, advice = line.partition(_ADVICE)
+        if is_advised:
+            reason = f"{why.rstrip()[:_REASON_LENGTH]} [{short}]"
+            what_next = f"if the name is yours, {advice[:_REASON_LENGTH]}"
+        return AccessDenied(f"not allowed to {doing}", why=reason, next=what_next, code=short)
     if misses_deduplication_id(reason):
         return MessageRefused(
             f"{queue_name!r} needs a deduplication id",

@@ -8,6 +8,7 @@ it should stop, by a clock and an ``asyncio.sleep`` that tests of the same proce
 import asyncio
 import errno
 import logging
+import resource
 import signal
 import socket
 import threading
@@ -152,6 +153,7 @@ class HttpServer:
             await self._wakeup.wait()
         self._on_stop()
         acceptor.close()
+        await acceptor.settle()
         await self._finish(loop)
 
     async def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -232,6 +234,11 @@ class _Acceptor:
         self._loop.remove_reader(self._socket)
         self._socket.close()
 
+    async def settle(self) -> None:
+        """Wait until the last connections that were accepted are counted as such."""
+        while self._opening:
+            await _pause(self._loop)
+
     def _accept(self) -> None:
         for _ in range(_TURN):
             if len(self._connections) + len(self._opening) >= self._limit:
@@ -296,10 +303,6 @@ class _Acceptor:
 
 def _connection_limit() -> int:
     """How many connections the file descriptors of this process are enough for."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return MAX_CONNECTIONS
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
@@ -313,9 +316,8 @@ def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
         yield
         return
     numbers = [signal.SIGTERM, signal.SIGINT]
-    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
-    if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:  # else: under nohup
-        numbers.append(hangup)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else: under nohup
+        numbers.append(signal.SIGHUP)
     former = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield

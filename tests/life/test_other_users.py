@@ -117,9 +117,13 @@ def test_local_files_are_private_whatever_the_umask(place: Path, umask: int) -> 
         assert mode == ("0o700" if name in (".", "local.db-wake") else "0o600"), (name, found)
 
 
-def test_an_open_directory_is_tightened(place: Path) -> None:
+@pytest.mark.parametrize("name", [".sqsw", "linked"])
+def test_an_open_directory_is_tightened(place: Path, name: str) -> None:
+    directory = place / name
+    if name != ".sqsw":
+        directory.mkdir()
+        (place / ".sqsw").symlink_to(name)
     assert sqsw(place, "create-queue", "--local", "q").returncode == 0
-    directory = place / ".sqsw"
     (directory / "old.db").touch()
     directory.chmod(0o755)
     for path in directory.iterdir():

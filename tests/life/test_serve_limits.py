@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -123,6 +123,26 @@ def test_more_connections_than_file_descriptors(tmp_path: Path, option: str) -> 
     events = [line for line in log.splitlines() if "accept_" in line]
     assert ["paused" in line for line in events] == [True, False]
     assert len(log) < 10_000
+
+
+def test_connections_that_are_just_opened_do_not_hold_up_the_end() -> None:
+    with serving("--memory") as running, ExitStack() as stack:
+        is_over = threading.Event()
+
+        def flood() -> None:
+            with suppress(OSError):
+                while not is_over.is_set():
+                    stack.enter_context(running.connect())
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        time.sleep(0.2)
+        begun = time.monotonic()
+        code, _ = running.end()
+        seconds = time.monotonic() - begun
+        is_over.set()
+        thread.join()
+    assert (code, seconds < 5) == (0, True), seconds
 
 
 def test_busy_connections_are_not_cut_for_others(tmp_path: Path) -> None:

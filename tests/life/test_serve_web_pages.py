@@ -29,6 +29,11 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
         "POST",
         {**CROSS, "Origin": EVIL, "Content-Type": "application/x-www-form-urlencoded"},
     ),
+    "multipart form": (
+        "POST",
+        {**CROSS, "Origin": EVIL, "Content-Type": "multipart/form-data; boundary=x"},
+    ),
+    "event source": ("GET", {**CROSS, "Accept": "text/event-stream"}),
     "text": ("POST", {**CROSS, "Origin": EVIL, "Content-Type": "text/plain"}),
     "sandboxed frame": ("POST", {"Origin": "null", "Content-Type": "text/plain"}),
     "browser of 2018": ("POST", {"Origin": EVIL}),

@@ -165,6 +165,8 @@ def test_the_config_option_may_stand_before_or_after(sqsw: Sqsw, home: Path) -> 
         ("work myapp.tasks:env --until-idle 0", "[work]\nlock = 'kept'"),
         ("work myapp.tasks:env --until-idle 0", "[work]\nhealth_file = 'kept'"),
         ("work myapp.tasks:env --until-idle 0", "[work]\nhttp = '0.0.0.0:0'"),
+        ("work myapp.tasks:env --until-idle 0", "[work]\nhttp = '127.example.com:0'"),
+        ("create-queue emails", "[create_queue]\nattribute = 'Policy={}'"),
         ("purge emails", "[purge]\nyes = true"),
         ("delete-queue emails", "[delete_queue]\nwith_dlq = true"),
         ("inspect", "[inspect]\nconfig = 'kept'"),

@@ -15,6 +15,7 @@ from sqsw.core.errors import (
     SQSError,
 )
 from sqsw.transport.service_errors import service_errors
+from sqsw.web.request_guard import RequestGuard
 
 
 def refused(code: str) -> ClientError:
@@ -96,6 +97,17 @@ def test_a_wrong_key_is_no_matter_of_policies(code: str) -> None:
     assert "policy" not in next_step
     for name in ("AWS_ACCESS_KEY_ID", "SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"):
         assert name in next_step
+
+
+@pytest.mark.parametrize("host", ["host.docker.internal", "h" * 99 + ".test"])
+def test_a_refused_host_name_is_no_matter_of_credentials(host: str) -> None:
+    refusal = RequestGuard("127.0.0.1", hint="--allow-host {host}").refusal({"host": host})
+    assert refusal
+    error = ClientError({"Error": {"Code": "AccessDenied", "Message": refusal}}, "ListQueues")
+    with pytest.raises(AccessDenied) as caught, service_errors("list the queues"):
+        raise error
+    assert "does not answer to the host" in str(caught.value.why)
+    assert caught.value.next == (f"if the name is yours, start the server with --allow-host {host}")
 
 
 @pytest.mark.parametrize("page", ["<!DOCTYPE HTML>\n<html>", "<html><body>no</body></html>"])
