@@ -120,7 +120,10 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "text": lambda: raised(ValueError(WORSE)),
     "long text": lambda: raised(ValueError(WORSE * 100_000)),
     "many lines": lambda: raised(ValueError(f"{WORSE}\n" * 100_000)),
-    "note": lambda: raised(noted(ValueError("x"), WORSE * 10_000)),
+    "note": lambda: raised(noted(ValueError("x"), notes=[WORSE * 10_000])),
+    "one note": lambda: raised(noted(ValueError("x"), notes=WORSE * 100_000)),
+    "many notes": lambda: raised(noted(ValueError("x"), notes=(WORSE,) * 100_000)),
+    "note without text": lambda: raised(noted(ValueError("x"), notes=[Unprintable()])),
     "chain": chained,
     "group": lambda: raised(ExceptionGroup(WORSE, [ValueError(WORSE) for _ in range(10_000)])),
     "recursion": recursive,
@@ -157,8 +160,8 @@ def failing_thread() -> None:
     thread.join()
 
 
-def noted(error: Exception, note: str) -> Exception:
-    error.add_note(note)
+def noted(error: Exception, notes: object) -> Exception:
+    error.__notes__ = notes  # type: ignore[assignment]  # an app can set anything
     return error
 
 
