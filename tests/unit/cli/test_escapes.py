@@ -142,6 +142,8 @@ RECORDS: dict[str, Callable[[logging.Logger], object]] = {
     "nested": lambda log: log.error("x", extra={"value": {WORSE: {1: {(1, 2): WORSE}}}}),
     "itself": lambda log: log.error("x", extra={"value": holds_itself()}),
     "exception": lambda log: log.error("x", extra={"exception": WORSE, "stack": WORSE}),
+    "long exception": lambda log: log.error("x", extra={"exception": WORSE * 10_000}),
+    "long list": lambda log: log.error("x", extra={"event": [WORSE] * 10_000}),
     "stack": lambda log: log.error(WORSE, stack_info=True),
     "level": lambda log: log.log(35, "x", extra={"level": WORSE}),
     "logger": lambda log: logging.getLogger(WORSE).error("x"),
