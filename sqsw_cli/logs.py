@@ -229,10 +229,11 @@ def _json_line(event: EventDict, **_: Any) -> str:
 
 
 def _within(key: str, value: Any) -> Any:
-    """Return a value of a line that is too long; its message and traceback are bounded already."""
-    if key in ("event", "exception"):
+    """Return a value of a line that is too long; message and traceback are bounded as texts."""
+    is_text = isinstance(value, str)
+    if is_text and key in ("event", "exception"):
         return value
-    text = value if isinstance(value, str) else _json(value)
+    text = value if is_text else _json(value)
     return value if len(text) <= _VALUE_LENGTH else shortened(text, _VALUE_LENGTH)
 
 
@@ -307,8 +308,10 @@ def _add_local_time(logger: Any, method: str, event_dict: EventDict) -> EventDic
 
 def _bound(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     """Shorten the message, and write out the traceback in place of the exception."""
-    if isinstance(event_dict["event"], str):
-        event_dict["event"] = shortened(event_dict["event"], _MESSAGE_LENGTH)
+    for key in ("event", *_TRACES):  # jobs can set all of them
+        value = event_dict.get(key)
+        if isinstance(value, str):
+            event_dict[key] = shortened(value, _MESSAGE_LENGTH)
     error = _raised(event_dict.pop("exc_info", None))
     if error is not None:
         text = traceback_of(error).rstrip("\n")

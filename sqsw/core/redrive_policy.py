@@ -65,11 +65,13 @@ def redrive_target(attributes: Mapping[str, str]) -> tuple[str | None, int | Non
     Raises
     ------
     SQSError
-        The policy is no JSON object.
+        The policy is not a JSON object, or a value in it has the wrong type.
     """
     try:
         policy = dict(read_json(attributes.get("RedrivePolicy") or "{}"))
+        arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
+        if not isinstance(arn, str | None):
+            raise TypeError("deadLetterTargetArn is not a string")
+        return arn, int(count) if count is not None else None
     except (TypeError, ValueError) as error:
         raise SQSError("cannot read the RedrivePolicy of a queue", why=str(error)) from error
-    arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
-    return arn, int(count) if count is not None else None

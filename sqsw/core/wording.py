@@ -102,8 +102,8 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {plural(number, noun)}"
 
 
-def text_of(error: BaseException) -> str:
-    """Return ``str(error)``, shortened. An error whose ``__str__`` fails gets a text of ours."""
+def text_of(error: object) -> str:
+    """Return the text of an error or a note, shortened; if it fails, a text that says so."""
     try:
         return shortened(str(error))
     except Exception:  # noqa: BLE001  # errors of jobs and apps can do anything here
@@ -141,9 +141,10 @@ def _shorten_texts(told: "TracebackException") -> None:
     while waiting:
         part = waiting.pop()
         part._str = shortened(str(part._str))  # type: ignore[attr-defined]  # its text, since 3.5
-        notes = part.__notes__
-        if isinstance(notes, list):
-            part.__notes__ = [shortened(str(note)) for note in notes[:20]]
+        notes: object = part.__notes__
+        if notes is not None:
+            some = notes[:20] if isinstance(notes, list | tuple) else [notes]
+            part.__notes__ = [text_of(note) for note in some]
         waiting += [one for one in (part.__cause__, part.__context__) if one is not None]
         waiting += part.exceptions or ()
 

@@ -5,6 +5,8 @@ botocore reads such an answer as an empty one: a receive brings nothing, and a d
 """
 
 import json
+import re
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +102,8 @@ def _read(
 ) -> tuple[dict[str, Any], str | None]:
     """The object in the body, and why it is not an answer of SQS."""
     if status >= 300:
-        target = without_password(headers.get("location", "nowhere")).partition("?")[0]
+        # What stands behind its path can hold a token.
+        target = re.split("[?#;]", without_password(headers.get("location", "nowhere")))[0]
         return {}, f"it redirects to {target[:_SHOWN]!r} ({status})"
     if status != 200:
         return {}, f"it answered with status {status}, and SQS answers with 200"
@@ -110,7 +113,8 @@ def _read(
         is_plain = "content-type" not in headers or _is_signed(headers)
         return {}, None if is_plain else _described(headers, body)
     try:
-        value = json.loads(body)
+        # As botocore decodes it: of bytes, json would read UTF-16 and a byte order mark as well.
+        value = json.loads(body.decode())
     except (ValueError, RecursionError):
         return {}, _described(headers, body)
     name = operation.name
@@ -151,7 +155,7 @@ def _has_right_types(name: str, answer: dict[str, Any], shape: Any) -> bool:
         if name == "GetQueueAttributes":
             return _fits(answer, shape) and _are_numbers(answer.get("Attributes") or {})
         return _fits(answer, shape)
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return False
 
 
@@ -170,6 +174,7 @@ def _are_messages(messages: Any) -> bool:
             value = attribute.get("StringValue")
             if value is None:
                 value = attribute["BinaryValue"]
+                b64decode(value)  # botocore would fail on it
             if not type(value) is type(attribute["DataType"]) is str:
                 return False
     return True
@@ -230,7 +235,7 @@ def _kind(body: bytes) -> str:
 def _readable_error(body: bytes) -> bytes:
     """The body of an error in a form that botocore reads; it fails on other JSON than SQS's."""
     try:
-        value = json.loads(body) if body else {}
+        value = json.loads(body.decode()) if body else {}
     except (ValueError, RecursionError):
         value = None
     if type(value) is dict and all(

@@ -120,7 +120,10 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "text": lambda: raised(ValueError(WORSE)),
     "long text": lambda: raised(ValueError(WORSE * 100_000)),
     "many lines": lambda: raised(ValueError(f"{WORSE}\n" * 100_000)),
-    "note": lambda: raised(noted(ValueError("x"), WORSE * 10_000)),
+    "note": lambda: raised(noted(ValueError("x"), notes=[WORSE * 10_000])),
+    "one note": lambda: raised(noted(ValueError("x"), notes=WORSE * 100_000)),
+    "many notes": lambda: raised(noted(ValueError("x"), notes=(WORSE,) * 100_000)),
+    "note without text": lambda: raised(noted(ValueError("x"), notes=[Unprintable()])),
     "chain": chained,
     "group": lambda: raised(ExceptionGroup(WORSE, [ValueError(WORSE) for _ in range(10_000)])),
     "recursion": recursive,
@@ -139,6 +142,8 @@ RECORDS: dict[str, Callable[[logging.Logger], object]] = {
     "nested": lambda log: log.error("x", extra={"value": {WORSE: {1: {(1, 2): WORSE}}}}),
     "itself": lambda log: log.error("x", extra={"value": holds_itself()}),
     "exception": lambda log: log.error("x", extra={"exception": WORSE, "stack": WORSE}),
+    "long exception": lambda log: log.error("x", extra={"exception": WORSE * 10_000}),
+    "long list": lambda log: log.error("x", extra={"event": [WORSE] * 10_000}),
     "stack": lambda log: log.error(WORSE, stack_info=True),
     "level": lambda log: log.log(35, "x", extra={"level": WORSE}),
     "logger": lambda log: logging.getLogger(WORSE).error("x"),
@@ -157,8 +162,8 @@ def failing_thread() -> None:
     thread.join()
 
 
-def noted(error: Exception, note: str) -> Exception:
-    error.add_note(note)
+def noted(error: Exception, notes: object) -> Exception:
+    error.__notes__ = notes  # type: ignore[assignment]  # an app can set anything
     return error
 
 

@@ -90,7 +90,11 @@ def test_no_queue_is_an_empty_list(env: SQSEnv) -> None:
     assert list_queues(env) == []
 
 
-@pytest.mark.parametrize("policy", ["[" * 100_000, "{broken", "[1]"])
+@pytest.mark.parametrize(
+    "policy",
+    ["[" * 100_000, "{broken", "[1]", '{"maxReceiveCount":"x"}', '{"maxReceiveCount":[]}',
+     '{"deadLetterTargetArn":5}'],
+)  # fmt: skip
 def test_a_redrive_policy_that_cannot_be_read_is_an_error(policy: str) -> None:
     with pytest.raises(SQSError, match="cannot read the RedrivePolicy of a queue"):
         redrive_target({"RedrivePolicy": policy})

@@ -40,6 +40,8 @@ FOREIGN: dict[str, Answer] = {
     "half an object": (200, JSON, b'{"QueueUrl":"http://x/1/q","Messages":[{"MessageId":"'),
     "deep lists": (200, JSON, b'{"Messages":' + b"[" * 100_000),
     "another encoding": (200, JSON, b'{"QueueUrl":"\xff"}'),
+    "a byte order mark": (200, JSON, b'\xef\xbb\xbf{"QueueUrl":"http://x/1/q","TaskHandle":"t"}'),
+    "UTF-16": (200, JSON, '{"QueueUrl":"http://x/1/q","TaskHandle":"t"}'.encode("utf-16")),
     "an XML document": (200, {"Content-Type": "text/xml"}, b"<SendMessageResponse/>"),
 }
 
@@ -61,6 +63,13 @@ WRONG: list[tuple[str, Any]] = [
     ("receive", {"Messages": [{**ENTRY, "MessageAttributes": {"a": "text"}}]}),
     ("receive", {"Messages": [{**ENTRY, "MessageAttributes": {"a": {"StringValue": "x"}}}]}),
     ("receive", {"Messages": [{**ENTRY, "MessageAttributes": {"a": {"DataType": "Binary"}}}]}),
+    *(
+        ("receive", {"Messages": [{**ENTRY, "MessageAttributes": {"a": value}}]})
+        for value in (
+            {"DataType": "Binary", "BinaryValue": "\u20ac"},
+            {"DataType": "Binary", "BinaryValue": "abc"},
+        )
+    ),
     ("find", {}),
     ("find", {"QueueUrl": None}),
     ("find", {"QueueUrl": ""}),
@@ -304,6 +313,14 @@ def test_an_entry_is_done_only_if_sqs_says_so(
 def test_lists_that_are_null_are_empty(server: Server, queue: QueueClient) -> None:
     server.says({"QueueUrls": None, "queueUrls": None, "Results": None, "Tags": None})
     assert call(queue, "moves") == call(queue, "dead_letter_sources") == []
+
+
+@pytest.mark.parametrize("end", ["?token=secret", "#access_token=secret", ";token=secret"])
+def test_a_redirect_is_shown_without_a_token(server: Server, queue: QueueClient, end: str) -> None:
+    server.answer = (302, {"Location": f"https://ann:secret@login.example/in{end}"}, b"")
+    with pytest.raises(UnexpectedAnswer, match=r"https://login\.example/in' ") as caught:
+        call(queue, "receive")
+    assert "secret" not in str(caught.value.why)
 
 
 def test_an_error_shows_nothing_of_an_echo_of_the_request(
