@@ -126,7 +126,7 @@ _OPTIONS = [
         "--allow-host",
         metavar="NAME[:PORT]",
         multiple=True,
-        help="Answer --http requests to this host name as well.",
+        help="Accept --http requests for this host name as well.",
     ),
     click.option(
         "--health-file",

@@ -135,7 +135,7 @@ class _Teller:
         text = ", ".join(names[:_MOST_NAMES]) or "an atexit handler or a file"
         if len(names) > _MOST_NAMES:
             text += f" and {len(names) - _MOST_NAMES} more"
-        logger.warning("the process ends without what its jobs left behind: %s", text)
+        logger.warning("the process ends without waiting for what jobs left behind: %s", text)
 
     def tell_and_write(self) -> None:
         self.tell()

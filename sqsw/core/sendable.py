@@ -41,7 +41,7 @@ _PARTS = (
 #: where boto3 finds credentials in a profile, in its words
 _PROFILES = ("shared-credentials-file", "config-file")
 
-_NEXT = "remove line ends, blanks and other such characters from it"
+_NEXT = "remove line ends, spaces and other special characters from it"
 
 
 def is_sendable(value: str) -> bool:
@@ -136,7 +136,7 @@ def no_credentials(error: ValueError) -> SettingsError:
     return SettingsError(
         "the AWS credentials cannot be fetched",
         why=why,
-        next="check the AWS profile, and the AWS variables of this process",
+        next="check the AWS profile and the AWS environment variables",
     )
 
 
@@ -144,14 +144,14 @@ def not_sendable(doing: str) -> SettingsError:
     """Return the error for a request that the HTTP client refused, without what it quotes."""
     bad = [name for name in _VARIABLES if not is_sendable(os.environ.get(name, ""))]
     if bad:
-        what, fault = " and ".join(bad), "a blank, or a character that HTTP cannot carry"
+        what, fault = " and ".join(bad), "a space or a character that HTTP cannot carry"
         why = f"{what} {'has' if len(bad) == 1 else 'have'} {fault}"
     else:
-        why = "a credential, the region, the endpoint or a proxy has a character that it may not"
+        why = "a credential, region, endpoint or proxy has a character that HTTP cannot carry"
     return SettingsError(
         f"cannot {doing}: the HTTP client refuses to send the request",
         why=why,
-        next=_NEXT if bad else "check these settings for line ends, blanks and non-ASCII text",
+        next=_NEXT if bad else "check these settings for line ends, spaces and non-ASCII text",
         code="UnsendableRequest",
     )
 
@@ -174,5 +174,5 @@ def _fault(value: str) -> str:
     if "\n" in value or "\r" in value:
         return "it has a line end"
     if value != value.strip() or (value.isprintable() and " " in value):
-        return "it has a blank"
+        return "it has a space"
     return "it has a control character" if value.isascii() else "it has a non-ASCII character"

@@ -52,7 +52,7 @@ logger = logging.getLogger("sqsw.serve")
     "--allow-host",
     metavar="NAME[:PORT]",
     multiple=True,
-    help="Answer to this host name as well, such as host.docker.internal.",
+    help="Accept requests for this host name as well, such as host.docker.internal.",
 )
 @click.option("--memory", is_flag=True, help="Keep the queues in memory instead of a file.")
 @click.option("--no-auth", is_flag=True, help="Let everybody in, on another host than loopback.")
@@ -71,8 +71,8 @@ def serve(
 
     The queues of --local over HTTP, for several processes, other languages, boto3 and the aws
     command. With SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY set, every request must be signed
-    with them. Requests of web pages are refused, and so are host names other than localhost and
-    those of --host and --allow-host. Ctrl-C or SIGTERM stops.
+    with them. Requests from web pages are refused. So are host names other than localhost, unless
+    --host or --allow-host names them. Ctrl-C or SIGTERM stops the server.
     """
     from sqsw import memory_sqs
     from sqsw_cli.logs import configure_logs

@@ -212,7 +212,7 @@ def test_root_refuses_a_database_that_others_can_write(
     for words in (("inspect",), ("serve", "--port", "0"), ("doctor",)):
         ran = sqsw(place, *words, "--local=data/q.db")
         assert ran.returncode in (2, 8), ran
-        assert "root does not use" in ran.stdout + ran.stderr
+        assert "refused to use" in ran.stdout + ran.stderr
 
 
 @needs_root
@@ -293,7 +293,7 @@ def test_a_link_of_another_user_is_not_followed(queues: Path, option: str, throu
     os.lchown(link, NOBODY, NOBODY)
     ran = sqsw(queues, *words_of(option, str(named)))
     assert ran.returncode == 2, ran
-    assert f"{link} is a symbolic link of the user nobody" in ran.stderr
+    assert f"{link} is a symbolic link made by the user nobody" in ran.stderr
     assert target.exists() == (option not in WRITTEN)
     if option in ("from", "lock"):  # our own link leads where it leads
         os.lchown(link, 0, 0)
@@ -361,7 +361,7 @@ def test_root_refuses_output_files_of_others(queues: Path) -> None:
         os.chown(path, NOBODY, NOBODY)
         ran = sqsw(queues, *words_of(option, str(path)))
         assert ran.returncode == 2, ran
-        assert f"root does not use {path}" in ran.stderr
+        assert f"refused to use {path} as root" in ran.stderr
         assert path.exists()
     assert (queues / "failed.file").read_text() == "kept = 1\n"
 
@@ -375,7 +375,7 @@ def test_a_found_configuration_file_of_another_user_is_refused(place: Path) -> N
     os.chown(below, NOBODY, NOBODY)
     words = ("inspect", "--local")
     ran = sqsw(below, *words, user=NOBODY)
-    assert (ran.returncode, "is not read" in ran.stderr) == (2, True), ran
+    assert (ran.returncode, "refused to read" in ran.stderr) == (2, True), ran
     ran = sqsw(below, *words, "--config", "../sqsw.toml", user=NOBODY)
     assert (ran.returncode, "another user could have written" in ran.stderr) == (0, True), ran
     assert sqsw(below, *words, "--config", "none", user=NOBODY).returncode == 0

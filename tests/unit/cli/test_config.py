@@ -100,7 +100,7 @@ def test_a_table_that_is_none_is_an_error_where_it_is_ours(sqsw: Sqsw, home: Pat
     ran = sqsw("inspect")
     assert ran.code == 2
     assert ran.err.startswith("error: cannot read ")
-    assert "  why:  [tool.sqsw] is no table" in ran.err
+    assert "  why:  [tool.sqsw] is not a table" in ran.err
     (home / "pyproject.toml").write_text("tool = 5\n")
     assert sqsw("inspect").code == 0
 

@@ -228,7 +228,7 @@ def test_attributes_can_be_left_out_and_added(sqsw: Sqsw) -> None:
         (
             {"job": "j", "args": {"a": 1}, "body": "x", "content_type": "pickle",
              "context": None, "attributes": {"JobContext": "gASV"}},
-            "'context' is not readable",
+            "'context' cannot be read",
         ),
     ],
 )  # fmt: skip

@@ -61,14 +61,14 @@ def test_nor_can_it_be_sent(jobs: JobQueue, memory_env: SQSEnv, way: str, name: 
 def test_a_name_that_is_not_a_str_is_refused(
     jobs: JobQueue, memory_env: SQSEnv, way: str, name: object
 ) -> None:
-    with pytest.raises(TypeError, match=r"^a job name is a str, and this is "):
+    with pytest.raises(TypeError, match=r"^a job name must be a str, not "):
         (WAYS | SEND)[way](memory_env, name)
     assert jobs.processors == {}
 
 
 @pytest.mark.parametrize("way", ["env", "queue", "connect"])
 def test_none_is_not_a_name(jobs: JobQueue, memory_env: SQSEnv, way: str) -> None:
-    with pytest.raises(TypeError, match=r"^a job name is a str, and this is a NoneType"):
+    with pytest.raises(TypeError, match=r"^a job name must be a str, not a NoneType"):
         WAYS[way](memory_env, None)
 
 
@@ -125,7 +125,7 @@ class Methods:
             Methods.__dict__["of_class"],
             r"of_class\(\) is decorated inside its class.*Class\.method",
         ),
-        (17, "a job needs a function, and this is a int"),
+        (17, "a job must be a function, not a int"),
         (Methods().make, "is a generator function"),
     ],
 )

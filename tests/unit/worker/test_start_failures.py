@@ -29,7 +29,7 @@ def test_it_receives_nothing_until_a_check_succeeds_and_then_one_by_one() -> Non
     for _ in range(8):  # calls of one moment
         kit.failures.ran("process", JobNotStarted("no process"))
     assert (kit.failures.room(), kit.checks) == (0, 0)
-    assert kit.failures.problem() == "jobs cannot be started for 0 seconds: no process"
+    assert kit.failures.problem() == "no job could be started for 0 seconds: no process"
     kit.clock.now += 1
     assert (kit.failures.room(), kit.checks) == (0, 1)
     assert "Too many open files" in str(kit.failures.problem())
