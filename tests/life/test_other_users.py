@@ -117,7 +117,7 @@ def test_local_files_are_private_whatever_the_umask(place: Path, umask: int) -> 
         assert mode == ("0o700" if name in (".", "local.db-wake") else "0o600"), (name, found)
 
 
-def test_an_open_directory_is_tightened(place: Path) -> None:
+def test_permissions_of_an_open_directory_are_tightened(place: Path) -> None:
     assert sqsw(place, "create-queue", "--local", "q").returncode == 0
     directory = place / ".sqsw"
     (directory / "old.db").touch()
@@ -129,7 +129,7 @@ def test_an_open_directory_is_tightened(place: Path) -> None:
     assert modes(directory)["."] == 0o700
 
 
-def test_a_database_elsewhere_is_made_private_and_may_be_shared(place: Path) -> None:
+def test_a_database_elsewhere_is_made_private_and_can_be_shared(place: Path) -> None:
     (place / "shared").mkdir(mode=0o755)
     assert sqsw(place, "create-queue", "--local=shared/q.db", "q", umask=0).returncode == 0
     assert modes(place / "shared") == {".": 0o755, "q.db": 0o600, "q.db-lock": 0o600}
@@ -217,7 +217,9 @@ def test_root_refuses_a_database_that_others_can_write(
 
 @needs_root
 @pytest.mark.parametrize("spoil", [of_nobody, open_to_all, file_open_to_all])
-def test_other_users_are_warned_of_it(place: Path, spoil: Callable[[Path], None]) -> None:
+def test_a_database_that_others_can_write_causes_a_warning(
+    place: Path, spoil: Callable[[Path], None]
+) -> None:
     data = place / "data"
     data.mkdir()
     sqsw(place, "create-queue", "--local=data/q.db", "q")
@@ -385,7 +387,7 @@ def test_a_found_configuration_file_of_another_user_is_refused(place: Path) -> N
     assert (ran.returncode, ran.stderr) == (0, ""), ran
 
 
-def test_failed_lines_leave_an_old_file_alone_if_there_are_none(place: Path) -> None:
+def test_an_old_file_of_failed_lines_is_unchanged_if_no_line_fails(place: Path) -> None:
     sqsw(place, "create-queue", "--local", "q")
     (place / "good.txt").write_text("one\n")
     (place / "kept").write_text("precious\n")

@@ -189,7 +189,7 @@ def test_a_file_neither_opens_the_machine_nor_writes_files(
 
 
 @pytest.mark.parametrize("value", ["0", "'localhost:0'", "'127.0.0.1:0'", "'[::1]:0'"])
-def test_a_file_may_give_a_port_of_this_machine(sqsw: Sqsw, home: Path, value: str) -> None:
+def test_a_file_can_set_a_port_of_this_machine(sqsw: Sqsw, home: Path, value: str) -> None:
     (home / "sqsw.toml").write_text(f"[work]\nhttp = {value}\n")
     assert "cannot import 'nothing'" in sqsw("work nothing").err
 

@@ -154,7 +154,7 @@ CHANGED: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("value", "instead"), CHANGED, ids=lambda value: type(value).__name__)
-def test_a_value_that_would_arrive_as_another_is_refused_with_what_to_send(
+def test_a_value_that_would_arrive_changed_is_refused_with_advice(
     value: object, instead: str
 ) -> None:
     messages: dict[str, dict[str, Any]] = {
@@ -171,7 +171,7 @@ def test_a_value_that_would_arrive_as_another_is_refused_with_what_to_send(
 
 
 @pytest.mark.parametrize("key", [Mood.GOOD, Text("x"), Level.LOW, True])
-def test_a_key_that_would_arrive_as_another_is_refused(key: Any) -> None:
+def test_a_key_that_would_arrive_changed_is_refused(key: Any) -> None:
     with pytest.raises(MessageRefused, match="argument 'options' has "):
         codec.serialize({"options": {key: 1}})
 
@@ -215,7 +215,9 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("place", ["body", "context"])
 @pytest.mark.parametrize("value", UNREADABLE)
-def test_what_no_sender_may_send_makes_a_received_job_unreadable(value: str, place: str) -> None:
+def test_values_that_no_sender_can_send_make_a_received_job_unreadable(
+    value: str, place: str
+) -> None:
     texts = {"body": "{}", "context": "{}", place: f'{{"x": [{UNREADABLE[value]}]}}'}
     entry = pack_body("job", texts["body"], texts["context"], "json")
     received = Message(

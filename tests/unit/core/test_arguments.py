@@ -199,7 +199,7 @@ class Service:
         (functools.update_wrapper(with_defaults, needs_database), "(tenant='x', *, to, db)"),
     ],
 )
-def test_a_wrapper_is_called_as_it_says_itself(fn: Callable[..., Any], takes: str) -> None:
+def test_a_wrapper_takes_the_arguments_of_its_signature(fn: Callable[..., Any], takes: str) -> None:
     signature = signature_of(fn)
     plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     assert str(signature.replace(parameters=plain, return_annotation=signature.empty)) == takes

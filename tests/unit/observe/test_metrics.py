@@ -33,7 +33,7 @@ class TakesAll(JobQueue):
 
 
 @pytest.mark.parametrize("queue_class", [JobQueue, TakesAll])
-def test_names_that_senders_make_up_are_no_labels(
+def test_names_that_senders_make_up_are_not_labels(
     memory_env: SQSEnv, metrics: Metrics, queue_class: type[JobQueue]
 ) -> None:
     memory_env.sqs_client.create_queue(QueueName="jobs")

@@ -85,7 +85,7 @@ def test_with_a_check_the_same_calls_are_refused(jobs: JobQueue, memory_env: SQS
         task.delay(to="ann", tenant="t1")
 
 
-def test_the_context_is_passed_all_the_same(jobs: JobQueue, memory_env: SQSEnv) -> None:
+def test_the_context_is_still_passed(jobs: JobQueue, memory_env: SQSEnv) -> None:
     seen.clear()
     jobs.connect_processor("job", with_context, True, check_arguments=False)
     with memory_env.context(user="eve"):
@@ -94,7 +94,7 @@ def test_the_context_is_passed_all_the_same(jobs: JobQueue, memory_env: SQSEnv) 
     assert seen == [("ann", "database of t1", "eve")]
 
 
-def test_what_does_not_fit_is_a_failure_of_the_job(jobs: JobQueue) -> None:
+def test_a_call_that_does_not_fit_fails_the_job(jobs: JobQueue) -> None:
     def plain(to: str) -> None:
         raise AssertionError("it was called")
 

@@ -40,7 +40,7 @@ BAD_TEXTS = ["", "a\0b", "\x1b[2J", "\ud800", "\uffff"]
 
 @pytest.mark.parametrize("name", BAD_TEXTS)
 @pytest.mark.parametrize("way", WAYS)
-def test_a_name_that_no_job_can_be_sent_by_is_refused(
+def test_a_name_that_no_job_can_be_sent_with_is_refused(
     jobs: JobQueue, memory_env: SQSEnv, way: str, name: str
 ) -> None:
     with pytest.raises(SettingsError, match=r"^a job cannot have the name ") as caught:
@@ -51,7 +51,9 @@ def test_a_name_that_no_job_can_be_sent_by_is_refused(
 
 @pytest.mark.parametrize("name", BAD_TEXTS)
 @pytest.mark.parametrize("way", SEND)
-def test_nor_can_it_be_sent(jobs: JobQueue, memory_env: SQSEnv, way: str, name: str) -> None:
+def test_a_job_cannot_be_sent_with_such_a_name(
+    jobs: JobQueue, memory_env: SQSEnv, way: str, name: str
+) -> None:
     with pytest.raises(MessageRefused, match="the attribute 'JobName'"):
         SEND[way](memory_env, name)
 
@@ -129,7 +131,7 @@ class Methods:
         (Methods().make, "is a generator function"),
     ],
 )
-def test_what_can_never_run_is_refused_with_a_reason(
+def test_a_function_that_can_never_run_is_refused_with_a_reason(
     memory_env: SQSEnv, function: Any, reason: str
 ) -> None:
     raw = memory_env.queue("raw", RawQueue)

@@ -190,7 +190,7 @@ CALLS = (
 
 @pytest.mark.parametrize("kind", FOREIGN)
 @pytest.mark.parametrize("name", CALLS)
-def test_what_is_not_sqs_is_an_error_in_three_parts(
+def test_an_answer_of_another_server_is_an_error_in_three_parts(
     server: Server, queue: QueueClient, name: str, kind: str
 ) -> None:
     if name in ("set_attributes", "purge", "delete_queue") and kind == "half an object":
@@ -205,7 +205,7 @@ def test_what_is_not_sqs_is_an_error_in_three_parts(
 
 
 @pytest.mark.parametrize(("name", "answer"), WRONG)
-def test_an_answer_without_what_it_is_for_is_an_error(
+def test_an_answer_without_its_required_members_is_an_error(
     server: Server, queue: QueueClient, name: str, answer: Any
 ) -> None:
     server.says(answer)
@@ -222,7 +222,7 @@ def test_an_answer_without_what_it_is_for_is_an_error(
      b'{"message":{"a":1}}', b"[" * 100_000, b'{"Message":null}'],
 )  # fmt: skip
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 502, 511])
-def test_an_error_of_something_else_is_an_error_of_ours(
+def test_an_error_of_another_server_becomes_an_sqsw_error(
     server: Server, queue: QueueClient, status: int, body: bytes
 ) -> None:
     server.answer = (status, HTML, body)
@@ -257,7 +257,7 @@ def test_the_answers_of_sqs_to_calls_without_a_result_are_taken(
         (PLAIN_JSON, b'{"Messages":[]}'),  # ElasticMQ
     ],
 )
-def test_a_receive_may_bring_nothing(
+def test_a_receive_can_bring_nothing(
     server: Server, queue: QueueClient, headers: dict[str, str], body: bytes
 ) -> None:
     server.answer = (200, headers, body)
