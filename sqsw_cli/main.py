@@ -111,7 +111,7 @@ class Root(LazyGroup):
                 _forget(sys.stdout)
             except (click.Abort, KeyboardInterrupt):
                 code = Exit.INTERRUPTED
-            except Exception as error:  # noqa: BLE001  # whatever it is, a person is told in words
+            except Exception as error:  # noqa: BLE001  # every error becomes a message for a person
                 code = _failed(error, invocation)
             if invocation.ending is not None:
                 code = invocation.ending.exit_code or code

@@ -137,7 +137,7 @@ _OPTIONS = [
     click.option(
         "--reload",
         is_flag=True,
-        help="For development: drain and start anew when a .py file of the app changes.",
+        help="For development: restart when a .py file of the app changes.",
     ),
 ]
 

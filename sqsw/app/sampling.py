@@ -18,7 +18,7 @@ from sqsw.sqs_manage.receive_pass import Notice
 #: kinds of trouble that a check names, at most
 _SHOWN = 3
 
-#: characters of a job name, which comes from whoever sent the message
+#: characters of a job name, which the sender of the message chose
 _NAME_LENGTH = 100
 
 

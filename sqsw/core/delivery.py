@@ -2,7 +2,7 @@
 
 A log handler or an event listener can wait forever: for a pipe that nobody reads, or for a server
 that does not answer. While a worker runs, such calls go through a :class:`Delivery`, a bounded
-queue with one thread. The thread may hang; the jobs, the deletes and the signals go on.
+queue with one thread. If the thread hangs, jobs, deletes and signals still work.
 
 Elsewhere, for example in ``process_batch``, there are no such threads: the caller makes the call.
 """
@@ -38,7 +38,7 @@ _IDLE_SECONDS = 10.0
 #: seconds that a flush waits for a call that hangs, and for all calls
 _HANG_SECONDS, _FLUSH_SECONDS = 1.0, 2.0
 
-#: seconds that one call may take until the worker counts as unhealthy
+#: seconds that one call can take before the worker counts as unhealthy
 STUCK_SECONDS = 60.0
 
 
@@ -125,7 +125,7 @@ class Delivery:
         size :
             Characters of what the arguments carry.
         urgent :
-            Whether the call may displace others.
+            Whether the call can displace others.
         has_error :
             Whether the arguments keep an exception alive.
         in_context :
@@ -263,7 +263,7 @@ class Delivery:
                 self.after()
 
     def _wait(self) -> bool:
-        """Wait for the next call; False if the thread is to end."""
+        """Wait for the next call; return False if the thread must end."""
         with self._lock:
             self._since = None
             self._room.notify_all()
@@ -302,7 +302,7 @@ def is_handing_over() -> bool:
 
 @contextmanager
 def handing_over() -> Iterator[None]:
-    """Hand over calls that may hang inside the block; wait for them at its end, within bounds."""
+    """Hand over calls that may hang inside the block; wait for them at its end, but not forever."""
     with _Mode.lock:
         _Mode.depth += 1
     try:

@@ -1,7 +1,7 @@
-"""The loggers of sqsw: they neither wait for a log that hangs nor raise what a log raises.
+"""The loggers of sqsw, which neither wait for a stuck log nor raise errors of a log.
 
 While a worker runs, one thread hands records to the handlers (see :mod:`sqsw.core.delivery`). A
-record is made where it is logged, so its time, its thread and its context are those of the event.
+record is created where it is logged, so it has the time, thread and context of the event.
 """
 
 import logging
@@ -120,7 +120,7 @@ def log_event(
     error :
         The exception of a failed job: its text stands at the end of the message.
     size :
-        Characters of the values, if they may be many.
+        Characters of the values, if there can be many.
     values :
         Attributes of the record. The message leaves out ``context`` and those that are None.
     """
@@ -158,7 +158,7 @@ def log_record(logger: logging.Logger, record: logging.LogRecord, size: int = 0)
     Parameters
     ----------
     size :
-        Characters of what the record carries, if that may be much.
+        Characters that the record carries, if there can be many.
     """
     if not is_handing_over():
         _handle(logger, record)

@@ -1,7 +1,7 @@
-"""Settings that no request can carry, refused with their names and without their values.
+"""Refuses settings that a request cannot carry, with their names and without their values.
 
-The HTTP client quotes a header that it refuses, with the credential in it, and botocore takes that
-for a fault of the network.
+The HTTP client quotes a header that it refuses, with the credential in it, and botocore treats
+that as a network error.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 from sqsw.core.errors import SettingsError
 from sqsw.core.wording import keep_secret, text_of, without_credentials
 
-#: what boto3 sends, or connects to, from variables of its own
+#: variables of boto3 with values that it sends or connects to
 _VARIABLES = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -38,7 +38,7 @@ _PARTS = (
     ("token", "AWS_SESSION_TOKEN", "aws_session_token"),
 )
 
-#: where boto3 finds credentials in a profile, in its words
+#: boto3's names for the sources of credentials in a profile
 _PROFILES = ("shared-credentials-file", "config-file")
 
 _NEXT = "remove line ends, spaces and other special characters from it"
@@ -50,12 +50,12 @@ def is_sendable(value: str) -> bool:
 
 
 def keep_secret_variables() -> None:
-    """Mask the credentials that the variables of this process hold, whatever becomes of them."""
+    """Mask the credentials in the environment variables, even if they are not used."""
     keep_secret(*map(os.environ.get, _SECRET_VARIABLES))
 
 
 def check_credentials(frozen: Any, method: str, profile: str | None) -> None:
-    """Refuse credentials that cannot be sent, and mask the others in what is shown from now on.
+    """Refuse credentials that cannot be sent, and mask the others in all later output.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ logger = logging.getLogger("sqsw.serve")
     help=f"Port; 0 picks a free one ({DEFAULT_PORT}).",
 )
 @click.option(
-    "--host", metavar="NAME", default=DEFAULT_HOST, help=f"Where to listen ({DEFAULT_HOST})."
+    "--host", metavar="NAME", default=DEFAULT_HOST, help=f"Host to listen on ({DEFAULT_HOST})."
 )
 @click.option(
     "--allow-host",
@@ -55,8 +55,8 @@ logger = logging.getLogger("sqsw.serve")
     help="Accept requests for this host name as well, such as host.docker.internal.",
 )
 @click.option("--memory", is_flag=True, help="Keep the queues in memory instead of a file.")
-@click.option("--no-auth", is_flag=True, help="Let everybody in, on another host than loopback.")
-@click.option("--print-env", is_flag=True, help="Print the lines for a shell, and do nothing else.")
+@click.option("--no-auth", is_flag=True, help="Accept unsigned requests on non-loopback hosts.")
+@click.option("--print-env", is_flag=True, help="Print the environment for a shell, then exit.")
 @click.pass_context
 def serve(
     ctx: click.Context,

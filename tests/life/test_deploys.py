@@ -1,4 +1,4 @@
-"""What deploys and failures cost jobs whose receives are few: none is dead-lettered unrun."""
+"""Deploys and failures dead-letter no job unrun, even with few receives."""
 
 import json
 import os

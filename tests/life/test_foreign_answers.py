@@ -1,4 +1,4 @@
-"""Real commands and workers while something else than SQS answers in its place."""
+"""Real commands and workers while another server answers instead of SQS."""
 
 import json
 import re

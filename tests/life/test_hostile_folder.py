@@ -1,4 +1,4 @@
-"""A command that loads no app runs nothing of the directory that it is called in."""
+"""A command that loads no app runs no code from the current directory."""
 
 import os
 import subprocess

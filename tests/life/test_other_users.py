@@ -1,4 +1,4 @@
-"""What other users of the machine can read, and where they cannot lead a command."""
+"""What other users of the machine can read, and what they cannot make a command do."""
 
 import os
 import shutil

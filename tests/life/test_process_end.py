@@ -1,4 +1,4 @@
-"""The end of ``sqsw work``: soon, whatever jobs left behind."""
+"""``sqsw work`` ends soon, whatever its jobs left behind."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Workers that cannot start jobs, or whose jobs break what all of them share: as processes."""
+"""Worker processes that cannot start jobs, or whose jobs break what all jobs share."""
 
 import json
 import os

@@ -142,7 +142,7 @@ def test_a_gap_among_the_positional_ones_is_filled_by_its_default() -> None:
 
 
 def injecting(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """As frameworks for dependency injection do it, without a word about it."""
+    """A decorator of a dependency-injection framework that sets no signature."""
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

@@ -26,7 +26,7 @@ def labels(metrics: Metrics) -> set[str]:
 
 
 class TakesAll(JobQueue):
-    """A queue that works off jobs without a processor, as some push them on."""
+    """A queue that runs jobs without a processor, as queues that forward jobs do."""
 
     def process_message_fallback(self, job_name: str) -> ProcessingResult:
         return ProcessingResult(not job_name.endswith("3"))

@@ -1,4 +1,4 @@
-"""Jobs whose arguments are not compared with their function."""
+"""Jobs whose arguments are not checked against their function."""
 
 import functools
 from collections.abc import Callable
@@ -17,7 +17,7 @@ seen: list[tuple[Any, ...]] = []
 
 
 def injecting(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator that takes an argument and gives another one, and says neither."""
+    """A decorator that removes one argument and adds another, without a signature."""
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

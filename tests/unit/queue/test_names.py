@@ -1,4 +1,4 @@
-"""Names of jobs and queues: what cannot be sent cannot be registered."""
+"""Names of jobs and queues: a name that cannot be sent cannot be registered."""
 
 import enum
 import functools
@@ -117,7 +117,7 @@ class Methods:
 
     @classmethod
     def of_class(cls) -> None:
-        """A job, once it is asked of the class."""
+        """A function that becomes a job when it is read from the class."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Answers of SQS are read as botocore reads them; all others are errors."""
+"""Answers of SQS are read as botocore reads them. All other answers are errors."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ JSON = {"Content-Type": "application/x-amz-json-1.0"}
 HTML = {"Content-Type": "text/html"}
 PLAIN_JSON = {"Content-Type": "application/json"}
 
-#: what answers instead of SQS, to any request
+#: answers of other servers to any request
 FOREIGN: dict[str, Answer] = {
     "a page": (200, HTML, b"<!DOCTYPE html><html><body>Log in</body></html>"),
     "an empty page": (200, HTML, b""),
@@ -45,7 +45,7 @@ FOREIGN: dict[str, Answer] = {
 
 ENTRY = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
 
-#: what looks like an answer of SQS to one operation, and cannot be one
+#: answers to one operation that look like those of SQS and cannot be
 WRONG: list[tuple[str, Any]] = [
     ("receive", {"Messages": {}}),
     ("receive", {"Messages": "none"}),
@@ -149,7 +149,7 @@ def queue(server: Server, monkeypatch: pytest.MonkeyPatch) -> QueueClient:
 
 
 def call(queue: QueueClient, name: str) -> Any:
-    """Make one call on the queue; ``find`` looks for another one by its name."""
+    """Make one call on the queue; ``find`` looks up another queue by name."""
     server_url = queue.boto3_client.meta.endpoint_url
     messages: Any = []
     if name in ("delete_batch", "change_visibility_batch"):
