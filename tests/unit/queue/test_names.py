@@ -94,7 +94,7 @@ def test_a_decorator_without_parentheses_says_what_is_missing(memory_env: SQSEnv
     decorators: list[Any] = [memory_env.queue("jobs").processor, TaskRegistry().task]
     decorators.append(memory_env.raw_processor)
     for decorator in decorators:
-        with pytest.raises(TypeError, match=r"name is a str, and this is a function.*@\w+\."):
+        with pytest.raises(TypeError, match=r"name must be a str, not a function.*@\w+\."):
             decorator(hello)
 
 
