@@ -59,7 +59,7 @@ class AsyncTask(Generic[P]):
     provided :
         Parameters that the worker provides (the job context).
     check_arguments :
-        Whether a call is compared with the signature of the function.
+        Whether calls are checked against the signature of the function.
     """
 
     def __init__(

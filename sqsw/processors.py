@@ -97,9 +97,9 @@ class Processor:
         function runs in a process of the worker's pool, all else of the job in the worker. What
         such a job takes has to be picklable; an error that is not arrives as an ``SQSError``.
     check_arguments :
-        Whether arguments are compared with the signature of the function, in the sender and in the
-        worker. False is for a decorator that adds or takes away arguments without saying so in
-        ``__signature__``: keywords are sent as they are, and the function gets all of them.
+        Whether arguments are checked against the signature of the function, in the sender and in
+        the worker. Use False for a decorator that adds or removes arguments and sets no
+        ``__signature__``. Keywords are then sent as they are, and the function gets all of them.
     """
 
     queue: ProcessorQueue
@@ -164,7 +164,7 @@ class Processor:
             returned = call_handler(self.fn, args, kwargs, check=self.check_arguments)
             if returned is None or self.is_async or not inspect.isawaitable(returned):
                 return returned
-            # A plain function: to what stands around it, its job is a plain one as well.
+            # A plain function, so its middlewares and time limit treat its job as a plain one too.
             if type(self).process is Processor.process:
                 note_awaitable(self.fn)
             returned = run_awaitable(returned)
@@ -310,8 +310,8 @@ def limited(seconds: float | None, middlewares: Sequence[Middleware]) -> Sequenc
 def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingResult:
     """Run one job and return how it ended.
 
-    The traceback of a failure leads to every frame above the job. None of them may keep the error
-    in a variable: that is a reference cycle, and what the job held stays until a collection.
+    The traceback of a failure refers to every frame above the job. A frame that kept the error in a
+    variable would make a reference cycle, which keeps the job's objects until a collection.
 
     Raises
     ------

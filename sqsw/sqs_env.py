@@ -210,7 +210,7 @@ class SQSEnv:
         Raises
         ------
         SettingsError
-            The endpoint is not a URL, so a password in it could not be found.
+            The endpoint is not a URL, so a password in it could not be masked.
         """
         session = self.clients.session
         place = getattr(session, "location", None)
@@ -347,7 +347,7 @@ class SQSEnv:
         TypeError
             The name is not a str.
         """
-        # A plain str: the name also goes where the app is not, as to a supervisor.
+        # A plain str: the name also goes to processes without the app, such as a supervisor.
         queue_name = check_queue_name(queue_name)
         with self._lock.here:
             known = self.queues.get(queue_name)

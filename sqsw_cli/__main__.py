@@ -5,9 +5,9 @@ import sys
 
 
 def _forget_directory() -> None:
-    """Import from the current directory only what the commands that load an app load.
+    """Do not import from the current directory, except for commands that load an app.
 
-    ``python -m`` puts that directory first; a checkout that is not installed needs it there.
+    ``python -m`` puts that directory first. A checkout that is not installed needs it there.
     """
     checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     try:

@@ -24,9 +24,9 @@ _WHERE = {
     "queue_prefix": "SQSW_QUEUE_PREFIX",
 }
 _OPENS = "it decides who can reach this machine"
-_WRITES = "it names a file that is written"
-#: Options that a file must not give, and why: the file may come with a project that was copied from
-#: elsewhere, or lie in a directory above it.
+_WRITES = "it names a file that sqsw writes"
+#: Options that a file must not set, and why: the file may come with a copied project, or from a
+#: directory above it.
 _NEVER = {
     **dict.fromkeys(("config", "version", "help"), "it is for one command"),
     "yes": "it confirms one command",
@@ -52,9 +52,9 @@ class Config:
     table :
         Its keys: those of sqsw.toml, or of [tool.sqsw].
     section :
-        How its outermost table is called in the file.
+        The name of its outermost table in the file.
     distrust :
-        Why another user could have written it; None if none could.
+        Why another user could have written the file; None if no other user could.
     """
 
     path: Path | None = None
@@ -159,7 +159,7 @@ class Config:
         if key == "http" and not _is_local_address(str(value)):
             raise self._bad(
                 _dotted(section, key),
-                f"{_OPENS}, so a file gives the port only",
+                f"{_OPENS}, so a file can set only the port",
                 f"write --http {value} on the command line",
             )
         try:
@@ -220,8 +220,8 @@ def read_config(path: str | None = None, start: Path | None = None) -> Config:
     Raises
     ------
     SettingsError
-        The file cannot be read or parsed; or another user could have written it, and this is root.
-        A file that is found, not named, must not belong to another user at all.
+        The file cannot be read or parsed; another user could have written it, and this is root; or
+        ``path`` does not name it and it belongs to another user.
     """
     if path == "none":
         return Config()
@@ -256,7 +256,7 @@ def _from_file(path: Path, *, is_named: bool) -> Config | None:
         tools = table.get("tool")
         own = tools.get("sqsw") if isinstance(tools, dict) else None
         if not isinstance(own, dict | None):
-            raise SettingsError(f"cannot read {os.fspath(path)}", why="[tool.sqsw] is no table")
+            raise SettingsError(f"cannot read {os.fspath(path)}", why="[tool.sqsw] is not a table")
         if own is None:
             return None
         return Config(path, own, "tool.sqsw", _distrust(path, status, is_named=is_named))
@@ -273,7 +273,7 @@ def _distrust(path: Path, status: os.stat_result, *, is_named: bool) -> str | No
         raise SettingsError(error.message, why=error.why, next=step) from error
     if reason is not None and not is_named and status.st_uid not in (0, os.geteuid()):
         raise SettingsError(
-            f"{path} is not read",
+            f"refused to read {path}",
             why=reason,
             next=f"to read it: --config {shlex.quote(str(path))}; to read no file: --config none",
         )
@@ -281,7 +281,7 @@ def _distrust(path: Path, status: os.stat_result, *, is_named: bool) -> str | No
 
 
 def _is_local_address(text: str) -> bool:
-    """Whether only this machine reaches an address; a broken one is for its option to refuse."""
+    """Return whether only this machine can reach an address. The option refuses a broken one."""
     from ipaddress import ip_address
 
     host = text.rpartition(":")[0].strip("[]")

@@ -132,7 +132,7 @@ def _unexpected(error: BaseException) -> Failure:
 
 
 def traceback_lines(error: BaseException) -> str:
-    """Return the traceback of an error for people: bounded, without secrets, control characters."""
+    """Return a traceback for people: bounded, without secrets and control characters."""
     return "\n".join(map(safe, traceback_of(error).rstrip("\n").split("\n")))
 
 
@@ -158,7 +158,7 @@ def block(
 
 
 def _lines(title: str, text: str, columns: int | None) -> str:
-    # An error of an import or of click can have lines, but nothing else that a terminal obeys.
+    # An error of an import or of click can have several lines, but no other control characters.
     first, *rest = map(safe, _bounded(text).splitlines() or [""])
     return "\n".join(wrapped(line, columns, len(title)) for line in (title + first, *rest))
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqsw.core.wording import FORMATS
 
-#: Characters that JSON can hold and a terminal would obey. JSON escapes those of C0 itself.
+#: Control characters that JSON does not escape itself (it escapes only C0), and a terminal obeys.
 _ESCAPES = {code: json.dumps(chr(code))[1:-1] for code in (*range(0x80, 0xA0), *FORMATS)}
 _ESCAPES[0x7F] = "\\u007f"  # ASCII, which json.dumps writes as it is
 
 
 def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
-    """Return JSON in readable UTF-8, with escapes for what a terminal would obey.
+    """Return JSON in readable UTF-8, with escapes for characters that a terminal would obey.
 
     A lone surrogate (half of a character, for example of a file name that is not UTF-8) cannot be
     encoded. A value with one is written in ASCII escapes, which lose nothing.
@@ -20,7 +20,7 @@ def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
     Raises
     ------
     ValueError
-        A number is NaN or infinite, which JSON cannot say.
+        A number is NaN or infinite, which JSON cannot express.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)
     if text.isprintable():

@@ -16,7 +16,7 @@ from sqsw_cli.failures import Failure
 
 
 def opened_input(path: str) -> AbstractContextManager[IO[bytes]]:
-    """A file that an option names, opened to be read; ``-`` is stdin, which stays open.
+    """Open a file that an option names to read it; ``-`` is stdin, which stays open.
 
     Raises
     ------
@@ -126,7 +126,7 @@ class LineFile:
 
 
 class KeptLines:
-    """The file for the lines that were not sent; it is opened, and emptied, for the first of them.
+    """The file for the lines that were not sent; the first one opens and truncates it.
 
     What cannot be written does not end the sending: it would leave even more lines unsent.
 
@@ -182,7 +182,7 @@ def open_kept(
     Parameters
     ----------
     warn :
-        Called with what is wrong, and why, if another user could have written the file.
+        Called with a problem and its reason if another user could have written the file.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def open_kept(
         )
     try:
         if reason := check_writable(path):
-            warn(f"another user can use {path}", reason)
+            warn(f"another user can change {path}", reason)
         return closing(KeptLines(path))
     except OSError as error:
         raise SettingsError(f"cannot write {path}", why=error.strerror) from error

@@ -16,7 +16,7 @@ def exclusive(path: str | None, warn: Callable[[str, str], object] | None = None
     Parameters
     ----------
     warn :
-        Called with what is wrong, and why, if another user can hold the lock as well.
+        Called with a problem and its reason if another user can hold the lock too.
 
     Raises
     ------
@@ -47,6 +47,6 @@ def exclusive(path: str | None, warn: Callable[[str, str], object] | None = None
             ) from error
         yield
     finally:
-        # By name: a process that a job forked has a copy of the descriptor.
+        # Explicitly: a process that a job forked has a copy of the descriptor.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Lines on stderr of a daemon: written by one thread, so that a full pipe holds up nothing else."""
+"""Writes a daemon's lines to stderr in one thread, so a full pipe holds up nothing else."""
 
 import logging
 import select
@@ -10,13 +10,13 @@ from sqsw.core.delivery import is_handing_over
 from sqsw.core.safe_logger import LOG
 from sqsw.core.standard_error import write_text
 
-#: Bytes of one write. A pipe takes so many as a whole, so lines of several processes do not mix.
+#: Bytes of one write. A pipe takes them as a whole, so lines of several processes do not mix.
 #: Source: POSIX, write(): PIPE_BUF, which is 4096 on Linux and at least 512
 _WRITE_BYTES = getattr(select, "PIPE_BUF", 512)
 
 
 class _Lines:
-    """What the thread of the log has to write: one write for several lines."""
+    """Lines that the thread of the log collects, to write several at a time."""
 
     def __init__(self) -> None:
         self._stream: TextIO | None = None
@@ -58,9 +58,9 @@ def echo(text: str) -> None:
 
 
 class LogWriter(logging.Handler):
-    """Formats a record in the thread that logs it, and has the thread of the log write it.
+    """Formats a record in the thread that logs it; the thread of the log writes it.
 
-    It has no lock: while one thread hangs in a write, all others still log.
+    It has no lock, so while one thread hangs in a write, all others can still log.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -83,7 +83,7 @@ class LogWriter(logging.Handler):
         """Write a record."""
         try:
             text = self.format(record)
-        except Exception:  # noqa: BLE001  # a job has given its message the wrong arguments, say
+        except Exception:  # noqa: BLE001  # for example, a message with the wrong arguments
             text = f"--- Logging error ---\n{traceback.format_exc()}Message: {record.msg!r}"
         write_line(self._stream, text, urgent=record.levelno >= logging.ERROR)
 

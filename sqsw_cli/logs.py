@@ -44,13 +44,13 @@ _MESSAGE_LENGTH, _VALUE_LENGTH, _KEY_LENGTH = 32_768, 4_096, 100
 #: characters of a line of JSON up to which its values stay whole
 _LINE_LENGTH = 65_536
 
-#: what stands before each line of a record but the first
+#: the prefix of each line of a record but the first
 _MARGIN = "  | "
 
 #: keys that structlog shows below a line, as they are
 _TRACES = ("stack", "exception")
 
-#: levels of a value that JSON cannot hold as it is, and that is made plain
+#: levels of nesting up to which _plain() converts a value
 _DEPTH = 20
 
 
@@ -143,7 +143,7 @@ def log_failure(invocation: Invocation, failure: "Failure", error: BaseException
 
 
 def _log_what_python_prints() -> None:
-    """Log warnings, and errors that end a thread of the app: Python prints them as they are."""
+    """Log warnings, and errors that end a thread of the app, which Python would print unescaped."""
     logging.captureWarnings(True)
     if threading.excepthook is threading.__excepthook__:  # or the app has one of its own
         threading.excepthook = _log_thread_failed
@@ -229,7 +229,7 @@ def _json_line(event: EventDict, **_: Any) -> str:
 
 
 def _within(key: str, value: Any) -> Any:
-    """Return a value of a line that is too long; message and traceback are bounded as texts."""
+    """Shorten a value of a line that is too long, unless it is bounded already."""
     is_text = isinstance(value, str)
     if is_text and key in ("event", "exception"):
         return value
@@ -245,7 +245,7 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a value with all that JSON cannot hold as texts."""
+    """Return a value with text in place of everything that JSON cannot hold."""
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float):
@@ -329,10 +329,10 @@ def _raised(exc_info: Any) -> BaseException | None:
 
 
 def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Leave out what only a program asks for, and write out control characters.
+    """Leave out what only a program needs, and escape control characters.
 
-    Whatever a record holds, its line starts where a line starts, and nothing else does: further
-    lines of a message, and all lines of a traceback, stand behind a margin.
+    Only a record starts at the beginning of a line: further lines of a message, and all lines of a
+    traceback, are indented, so a record cannot forge another one.
     """
     if str(event_dict.get("logger", "")).startswith("sqsw."):
         del event_dict["logger"]
@@ -364,7 +364,7 @@ def _text_of_message(value: Any) -> str:
 
 
 class _Shown:
-    """A text that structlog shows as it is; it would put quotes around one with blanks."""
+    """A text that structlog shows as it is; it would quote a str with spaces."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -66,7 +66,7 @@ ALIASES = {
     **{word: f"--{word}" for word in ("help", "version")},
 }
 
-#: Signals are a part of their work, and a log that hangs must not stop it.
+#: Commands that handle signals themselves, and that a stuck log must not stop.
 _DAEMONS = ("work", "serve")
 
 EXAMPLES = """
@@ -111,7 +111,7 @@ class Root(LazyGroup):
                 _forget(sys.stdout)
             except (click.Abort, KeyboardInterrupt):
                 code = Exit.INTERRUPTED
-            except Exception as error:  # noqa: BLE001  # whatever it is, a person is told in words
+            except Exception as error:  # noqa: BLE001  # every error becomes a message for a person
                 code = _failed(error, invocation)
             if invocation.ending is not None:
                 code = invocation.ending.exit_code or code
@@ -121,7 +121,7 @@ class Root(LazyGroup):
 
 
 class _Ended(SystemExit):
-    """The end of a command, and whether its process is to end without waiting for anything."""
+    """The end of a command; with ``at_once`` its process ends without waiting for anything."""
 
     def __init__(self, code: int, *, at_once: bool) -> None:
         super().__init__(code)
@@ -141,7 +141,7 @@ def _failed(error: Exception, invocation: Invocation) -> int:
         failure.next = f"{failure.next}; or {advice}" if failure.next else advice
     invocation.look_ahead()
     if invocation.is_daemon and invocation.log_format == "json" and not invocation.as_json:
-        # A program that asked for JSON reads stderr line by line; the last line is for it as well.
+        # A program that asked for JSON logs parses stderr, so the error must be JSON too.
         from sqsw_cli.logs import log_failure
 
         log_failure(invocation, failure, error)
@@ -209,7 +209,7 @@ def run() -> NoReturn:
     try:
         cli.main()
     except _Ended as ended:
-        if "sqsw.app.loading" in sys.modules:  # an app ran here, and may have left anything behind
+        if "sqsw.app.loading" in sys.modules:  # an app was loaded, and may have left threads behind
             from sqsw.core.process_end import end_process
 
             end_process(int(ended.code or 0), at_once=ended.at_once)

@@ -56,7 +56,7 @@ def show_failure(printer: Printer, failure: "Failure") -> None:
 
 def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> None:
     """A message that a dry run would have sent."""
-    # A body and attributes that were printed by a command say content type and context themselves.
+    # A body and attributes from a command's output already say the content type and context.
     is_copied = message.job is not None and message.body is not None
     is_written_here = message.job is not None and "JobName" not in message.attributes
     if printer.as_json:

@@ -72,7 +72,7 @@ def load_env(
     from sqsw_cli.logs import configure_logs
 
     runs_apps = bool(app_paths) or plugins
-    _ = invocation.printer  # here: it looks at the stdout that it is to write to
+    _ = invocation.printer  # now: it keeps the stdout of this moment
     if runs_apps:
         collecting.as_usual()
     configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)

@@ -10,7 +10,7 @@ from sqsw_cli.params import DURATION, FILTER
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-#: what an answer that refuses a host name advises
+#: the advice in an answer that refuses a host name
 ALLOW_HOST_HINT = "--allow-host {host}"
 
 

@@ -35,8 +35,8 @@ _CELL_LENGTH = 1_000
 class Column(NamedTuple):
     """A column of a table.
 
-    One with ``cut`` is shortened first, at its end. Texts of all others are cut in the middle, to
-    ``least`` columns of the terminal, before a column is left out. Numbers are never cut.
+    A column with ``cut`` is shortened first, at its end. Texts of the others are cut in the middle,
+    to no less than ``least`` cells, before a column is left out. Numbers are never cut.
     """
 
     title: str
@@ -106,7 +106,7 @@ class Printer:
         self._write((self._sign(sign, shade) if shade else sign) + line[len(sign) :])
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-        """A table as wide as the terminal: cells are cut, then columns left out from the right."""
+        """Print a table as wide as the terminal: cut cells, then drop columns from the right."""
         console = self._console()
         rows = [[safe(cut_middle(cell, _CELL_LENGTH)) for cell in row] for row in rows]
         columns = [column._replace(title=safe(column.title)) for column in columns]
@@ -194,7 +194,7 @@ class Printer:
 
 
 def cut_middle(text: str, width: int) -> str:
-    """Return a text cut to so many columns of a terminal; long ones often differ at their ends."""
+    """Cut a text to a width in its middle, because long names often differ only at their ends."""
     from rich.cells import cell_len, set_cell_size
 
     if len(text) <= width and cell_len(text) <= width:
@@ -205,7 +205,7 @@ def cut_middle(text: str, width: int) -> str:
 
 
 def _fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
-    """The widths of as many columns as fit, cut where that makes room for more."""
+    """Return the widths of as many columns as fit, narrowed if that makes room for more."""
     for count in range(len(columns), 0, -1):
         widths = list(natural[:count])
         spare = [

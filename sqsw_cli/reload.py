@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ReloadLog(BannerLog, quick=True):
-    """What a person at a terminal is told: which file has changed, and what is wrong with it."""
+    """Log lines on a terminal: which file has changed, and what is wrong with it."""
 
     def __init__(self, invocation: Invocation, env: "SQSEnv | None") -> None:
         super().__init__(invocation.printer)

@@ -79,7 +79,7 @@ def wants_color(stream: TextIO | None, choice: str = "auto") -> bool:
 
 
 def echo_on_stderr(text: str, *, color: bool | None = None) -> None:
-    """Write a note, a warning or an error: in a daemon in order with its log, which may hang."""
+    """Write a note, a warning or an error; in a daemon, through its log, in order."""
     log_writer = sys.modules.get("sqsw_cli.log_writer")
     if log_writer is None:
         click.echo(text, err=True, color=color)

@@ -126,7 +126,7 @@ _OPTIONS = [
         "--allow-host",
         metavar="NAME[:PORT]",
         multiple=True,
-        help="Answer --http requests to this host name as well.",
+        help="Accept --http requests for this host name as well.",
     ),
     click.option(
         "--health-file",
@@ -137,7 +137,7 @@ _OPTIONS = [
     click.option(
         "--reload",
         is_flag=True,
-        help="For development: drain and start anew when a .py file of the app changes.",
+        help="For development: restart when a .py file of the app changes.",
     ),
 ]
 

@@ -100,7 +100,7 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
             why=f"registered for this queue: {', '.join(known) or 'none'}",
             next=f"did you mean {meant!r}?" if meant else "send unchecked with --no-check",
         )
-    if not getattr(processor, "check_arguments", True):  # one of users need not have it
+    if not getattr(processor, "check_arguments", True):  # a custom processor may lack it
         return
     provided = (processor.context_var,) if processor.pass_context else ()
     mismatch = describe_mismatch(processor.fn, job_kwargs, provided=provided)

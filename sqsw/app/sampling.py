@@ -18,7 +18,7 @@ from sqsw.sqs_manage.receive_pass import Notice
 #: kinds of trouble that a check names, at most
 _SHOWN = 3
 
-#: characters of a job name, which comes from whoever sent the message
+#: characters of a job name, which the sender of the message chose
 _NAME_LENGTH = 100
 
 
@@ -89,7 +89,7 @@ def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
             else None
         )
     processor = queue.processors[view.job]
-    if not getattr(processor, "check_arguments", True):  # one of users need not have it
+    if not getattr(processor, "check_arguments", True):  # a custom processor may lack it
         return None
     provided = {processor.context_var: None} if processor.pass_context else {}
     try:

@@ -125,7 +125,7 @@ def work_in_child(
     order: WorkOrder, tell: Callable[[Event], None], tickets: Connection | None = None
 ) -> Ending:
     """What a worker process runs; with tickets, no more jobs than it is given."""
-    with handing_over():  # what the app logs while it is loaded must not hang either
+    with handing_over():  # logging while the app is loaded must not hang either
         return _work_in_child(order, tell, tickets)
 
 

@@ -9,7 +9,7 @@ from sqsw.core.errors import MessageRefused
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _UNESCAPED = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 
-#: types of values that hold no others: most arguments of jobs
+#: types without nested values, which most arguments of jobs have
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
@@ -28,7 +28,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite
 
 
 class JSONCodec:
-    """Plain JSON, in ASCII, so that no character of a job can be one that SQS refuses.
+    """Plain JSON in ASCII, because SQS refuses some other characters.
 
     The methods can be called on the class as well.
     """
@@ -85,7 +85,7 @@ class JSONCodec:
 
 
 def _refuse_changed(value: Any) -> None:
-    # json writes the key 1 as "1", and an enum member as its value: another thing would arrive.
+    # json writes the key 1 as "1", and an enum member as its value: the job would get other values.
     kind = type(value)
     if kind is dict:
         for key, item in value.items():
@@ -134,7 +134,7 @@ def _refused_key(key: object) -> str | None:
     if isinstance(key, str):
         name = type(key).__name__
         return f"has a key of type {name}, which would arrive as a plain str"
-    return f"has the key {key!r}, and keys in json are strings"
+    return f"has the key {key!r}, but keys in json are strings"
 
 
 def _refused_plain(value: Any) -> str | None:
@@ -161,13 +161,13 @@ def _refused_type(value: Any) -> tuple[str, str | None]:
     name = type(value).__name__
     for plain in (str, int, float, dict, list, tuple):
         if isinstance(value, plain):
-            instead = f"send {plain.__name__}(…) of it"
+            instead = f"send {plain.__name__}(value) instead"
             if isinstance(value, Enum):
                 instead = "send its .value"
             elif hasattr(value, "_asdict"):
-                instead = "send its ._asdict(), or tuple(…) of it"
+                instead = "send its ._asdict(), or tuple(value) instead"
             arrives = "list" if plain is tuple else plain.__name__
-            return f"is of type {name}, and would arrive as a plain {arrives}", instead
+            return f"is of type {name}, which would arrive as a plain {arrives}", instead
     if isinstance(value, Enum):
         return f"is of type {name}, which json cannot carry", "send its .value"
     return f"is of type {name}, which json cannot carry", None

@@ -40,7 +40,7 @@ class PickleCodec:
 
     @staticmethod
     def deserialize(serialized: str) -> Any:
-        """Return the value of a text. Only for senders that may run code in this process."""
+        """Return the value of a text. Only for senders that are allowed to run code here."""
         compressed = base64.urlsafe_b64decode(serialized.encode("ascii"))
         return pickle.loads(zlib.decompress(compressed))  # noqa: S301 - asked for by accept=
 

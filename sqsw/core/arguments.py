@@ -31,7 +31,7 @@ def _signature(fn: Any) -> inspect.Signature:
 
 
 def _merged(wrapper: inspect.Signature, wrapped: inspect.Signature) -> inspect.Signature:
-    """Return what a wrapper takes: its parameters, and with ``**kwargs`` those of the function."""
+    """Return a wrapper's parameters, plus those of the function if it passes ``**kwargs`` on."""
     own = list(wrapper.parameters.values())
     named = [p for p in own if p.kind not in _VARIADIC]
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own):
@@ -56,8 +56,8 @@ _kept_signature = lru_cache(maxsize=4096)(_signature)
 def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
     """Return how a function can be called.
 
-    A wrapper's ``__signature__`` counts, else its own parameters; those of the wrapped function
-    only as far as the wrapper passes ``**kwargs`` on.
+    A wrapper's ``__signature__`` counts, if it has one. Otherwise its own parameters count, and
+    those of the wrapped function only if the wrapper passes ``**kwargs`` on.
     """
     try:
         return _kept_signature(fn)
@@ -115,9 +115,9 @@ def bind_arguments(
     provided :
         Parameters that the worker provides (the job context): not to be given by the caller.
     also_taken :
-        Keywords that the caller can have meant, other than those of the function.
+        Further keywords to suggest for a misspelled one, besides those of the function.
     check :
-        False: keywords are not compared with the function, only names are given to ``args``.
+        False: keywords are not checked against the function; only ``args`` get their names.
 
     Raises
     ------
@@ -268,8 +268,8 @@ def check_function(fn: Callable[..., Any], reserved: Collection[str] = ()) -> No
     Raises
     ------
     TypeError
-        It cannot be called, it is a generator function, whose call runs nothing, or it has a
-        parameter of a reserved name.
+        It is not callable, is a generator function (calling one runs nothing), or has a parameter
+        with a reserved name.
     """
     if isinstance(fn, classmethod):
         raise TypeError(
@@ -277,7 +277,7 @@ def check_function(fn: Callable[..., Any], reserved: Collection[str] = ()) -> No
             "called yet: register it after the class, as in processor('name')(Class.method)"
         )
     if not callable(fn):
-        raise TypeError(f"a job needs a function, and this is a {type(fn).__name__}")
+        raise TypeError(f"a job must be a function, not a {type(fn).__name__}")
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(
             f"{_name(fn)}() is a generator function: calling it runs nothing, so no job would be "

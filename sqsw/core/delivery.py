@@ -1,10 +1,10 @@
-"""Calls that may hang, made by threads of their own.
+"""Makes calls that may hang in threads of their own.
 
 A log handler or an event listener can wait forever: for a pipe that nobody reads, or for a server
 that does not answer. While a worker runs, such calls go through a :class:`Delivery`, a bounded
-queue with one thread. The thread may hang; the jobs, the deletes and the signals go on.
+queue with one thread. If the thread hangs, jobs, deletes and signals still work.
 
-Elsewhere, for example in ``process_batch``, there are no threads: calls are made where they arise.
+Elsewhere, for example in ``process_batch``, there are no such threads: the caller makes the call.
 """
 
 import atexit
@@ -21,15 +21,15 @@ from weakref import WeakSet
 
 from sqsw.core.contracts import Clock
 
-#: what may wait in one queue: calls, characters of what they carry, and exceptions, each of which
+#: bounds of one queue: calls, characters that they carry, and exceptions, because an exception
 #: keeps the frames of a failed job alive
 _MOST_CALLS, _MOST_CHARACTERS, _MOST_ERRORS = 5_000, 16_000_000, 20
 
-#: A full queue has room again once it is at this part of its bounds, so that producers wait for
-#: hundreds of calls at a time and the thread has the interpreter for itself meanwhile.
+#: A full queue has room again only when it is down to this part of its bounds. So producers wait
+#: for hundreds of calls at a time, and meanwhile the thread has the interpreter for itself.
 _ROOM = 0.9
 
-#: seconds that a producer waits for room if the thread is merely slower than the jobs
+#: seconds that a producer waits for room if the thread is slow but does not hang
 _PATIENCE_SECONDS = 0.5
 
 #: seconds without a call until the thread ends
@@ -38,7 +38,7 @@ _IDLE_SECONDS = 10.0
 #: seconds that a flush waits for a call that hangs, and for all calls
 _HANG_SECONDS, _FLUSH_SECONDS = 1.0, 2.0
 
-#: seconds that one call may take until the worker counts as unhealthy
+#: seconds that one call can take before the worker counts as unhealthy
 STUCK_SECONDS = 60.0
 
 
@@ -73,7 +73,7 @@ class Delivery:
     Parameters
     ----------
     name :
-        What hangs if the thread hangs: ``the log``.
+        The name in messages, such as ``the log``.
     after :
         Called by the thread whenever the queue is empty.
     on_dropped :
@@ -125,7 +125,7 @@ class Delivery:
         size :
             Characters of what the arguments carry.
         urgent :
-            Whether the call may displace others.
+            Whether the call can displace others.
         has_error :
             Whether the arguments keep an exception alive.
         in_context :
@@ -197,7 +197,7 @@ class Delivery:
         return threading.current_thread() is self._thread
 
     def stuck_seconds(self) -> float:
-        """How long the current call has taken."""
+        """Return for how many seconds the current call has run."""
         since = self._since
         return 0.0 if since is None else self._clock() - since
 
@@ -223,7 +223,7 @@ class Delivery:
         while not self._has_room(size, has_error):
             left = end - self._clock()
             if left <= 0 and not self._hangs:
-                self._hangs = True  # nobody waits any more until there is room
+                self._hangs = True  # the next producers do not wait until there is room
                 self._room.notify_all()
             if self._hangs:
                 return False
@@ -243,7 +243,7 @@ class Delivery:
         thread = threading.Thread(target=self._work, name="sqsw-delivery", daemon=True)
         try:
             thread.start()
-        except (RuntimeError, MemoryError):  # no more threads to be had
+        except (RuntimeError, MemoryError):  # the system has no more threads
             return False
         self._thread = thread
         return True
@@ -258,12 +258,12 @@ class Delivery:
                         entry.call(*entry.arguments)
                     else:
                         entry.context.run(entry.call, *entry.arguments)
-                del entry  # it may hold the last reference to what a job had
+                del entry  # it may hold the last reference to objects of a job
             with suppress(BaseException):
                 self.after()
 
     def _wait(self) -> bool:
-        """Wait for the next call; False if the thread is to end."""
+        """Wait for the next call; return False if the thread must end."""
         with self._lock:
             self._since = None
             self._room.notify_all()
@@ -302,7 +302,7 @@ def is_handing_over() -> bool:
 
 @contextmanager
 def handing_over() -> Iterator[None]:
-    """Hand over calls that may hang inside the block; wait for them at its end, within bounds."""
+    """Hand over calls that may hang inside the block; wait for them at its end, but not forever."""
     with _Mode.lock:
         _Mode.depth += 1
     try:
@@ -327,13 +327,13 @@ def flush_deliveries() -> bool:
 
 
 def end_delivery_threads() -> None:
-    """End the threads, for a fork: a thread does not survive it, and the locks it holds do."""
+    """End the threads before a fork: threads do not survive it, but locks that they hold do."""
     for delivery in list(_deliveries):
         delivery.end_thread()
 
 
 def stuck_delivery() -> str | None:
-    """What has hung for a minute, in words; None if nothing has."""
+    """Return in words what has hung for a minute; None if nothing has."""
     for delivery in list(_deliveries):
         seconds = delivery.stuck_seconds()
         if seconds > STUCK_SECONDS:
@@ -343,9 +343,9 @@ def stuck_delivery() -> str | None:
 
 
 def _end() -> None:
-    """At the end of the interpreter, which stops the threads: make the calls that wait."""
+    """Make the waiting calls before the interpreter ends and stops the threads."""
     for delivery in list(_deliveries):
-        # What is logged even later is written at once, or lost if that would hang.
+        # Later records are written at once, or lost if that would hang.
         delivery._hangs = not delivery.flush()
         if delivery._hangs:
             _shut_down_logging()
@@ -353,7 +353,7 @@ def _end() -> None:
 
 
 def _shut_down_logging() -> None:
-    """Shut down logging within bounds: it waits for the lock of a handler that hangs."""
+    """Shut down logging in bounded time: it would wait for the lock of a hanging handler."""
     atexit.unregister(logging.shutdown)
     thread = threading.Thread(target=logging.shutdown, daemon=True)
     with suppress(RuntimeError):  # from Python 3.12 on no thread can be started here

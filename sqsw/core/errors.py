@@ -155,7 +155,7 @@ class JobNotStarted(SQSError):
 
     @classmethod
     def of(cls, error: BaseException) -> "JobNotStarted":
-        """This error as the reason why a job was not started."""
+        """Return this error as the reason why a job was not started."""
         if isinstance(error, cls):
             return error
         made = cls("jobs cannot be started", why=f"{type(error).__name__}: {error}")

@@ -54,8 +54,8 @@ class EventBus:
         Parameters
         ----------
         quick :
-            Whether the listener never waits for anything: it is then called in the thread that
-            publishes, which holds a job.
+            Whether the listener never waits for anything. It is then called in the publishing
+            thread, so it delays a job.
         """
         delivery = None if quick else _delivery_to(listener)
         with self._lock.here:
@@ -67,7 +67,7 @@ class EventBus:
         return any(isinstance(listener, kind) for listener, _, _ in self._listeners)
 
     def wants(self, kind: type[Event]) -> bool:
-        """Whether there is a listener for this kind: if not, the event need not be made."""
+        """Return whether this kind has a listener; if not, the event need not be created."""
         return bool(self._listening_to(kind))
 
     def publish(self, event: Event) -> None:
@@ -84,8 +84,8 @@ class EventBus:
         try:
             listener(event)
         except KeyboardInterrupt:
-            raise  # from the keyboard, and meant for the caller
-        except BaseException:  # a listener is not ours, and must not stop a job or a role
+            raise  # Ctrl-C is for the caller
+        except BaseException:  # a foreign listener must not stop a job or a worker thread
             failure = (id(listener), type(event))
             if failure not in self._failed:
                 self._failed.add(failure)

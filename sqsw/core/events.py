@@ -81,14 +81,14 @@ class Pulse(Event):
     ready :
         Whether it receives: it is neither quiet nor draining.
     problem :
-        What is wrong with its receives or its heartbeat; None if nothing is.
+        The problem with its receives or its heartbeat; None if there is none.
     busy :
         Messages whose jobs run now, and the seconds for which the oldest of them has been running,
         by queue name; a queue without any is not there.
     state :
         ``receiving``, ``quiet`` or ``draining``.
     stuck :
-        What has been stuck for a minute: the log or a listener. None if nothing is.
+        The log or the listener that has been stuck for a minute; None if none is.
     """
 
     pid: int
@@ -152,7 +152,7 @@ class JobEvent(MessageEvent):
     job_name :
         The job name; None on a raw queue.
     is_registered :
-        Whether the queue has a processor for the job. If not, the name is the sender's choice.
+        Whether the queue has a processor for the job. If not, the sender made up the name.
     """
 
     job_name: str | None

@@ -1,7 +1,7 @@
 """Opening files that an option or a setting names, on a machine that has other users.
 
 A path can pass through a directory such as ``/tmp``, where another user can put a symbolic link or
-a pipe in the place of the file. Everything here refuses that user's link, and never waits for good.
+a pipe in place of the file. Everything here refuses such a link and never waits forever.
 """
 
 import errno
@@ -15,9 +15,9 @@ from sqsw.core.errors import SettingsError
 
 #: seconds to wait until a program writes to a named pipe
 _PIPE_SECONDS: Final = 5.0
-#: as many links as the system itself follows in one path
+#: symbolic links in one path, at most: as many as Linux follows
 _MAX_LINKS: Final = 40
-#: a descriptor that this process already has, such as ``<(command)`` of a shell
+#: the path of a descriptor that this process already has, such as a shell's ``<(command)``
 _DESCRIPTOR: Final = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)", re.ASCII)
 _STREAMS: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
@@ -33,7 +33,7 @@ def open_input(path: str | os.PathLike[str], *, pipes: bool = True) -> BinaryIO:
     Raises
     ------
     SettingsError
-        A symbolic link of another user is on the way, or nothing writes to the pipe.
+        Another user made a symbolic link in the path, or no program writes to the pipe.
     OSError
         The file cannot be opened.
     """
@@ -41,7 +41,7 @@ def open_input(path: str | os.PathLike[str], *, pipes: bool = True) -> BinaryIO:
 
 
 def open_descriptor(path: str | os.PathLike[str], flags: int, *, pipes: bool = False) -> int:
-    """Open a file as ``os.open`` does; a file that this makes is private to its owner (0600).
+    """Open a file as ``os.open`` does; a new file is private to its owner (0600).
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def open_descriptor(path: str | os.PathLike[str], flags: int, *, pipes: bool = F
     Raises
     ------
     SettingsError
-        A symbolic link of another user is on the way, a named pipe is not accepted here, or no
+        Another user made a symbolic link in the path, a named pipe is not accepted here, or no
         program uses its other end.
     OSError
         The file cannot be opened.
@@ -116,8 +116,8 @@ def resolve(path: str | os.PathLike[str]) -> str:
         if status.st_uid not in (0, os.geteuid()):
             raise SettingsError(
                 f"{os.fspath(path)} cannot be used",
-                why=f"{here} is a symbolic link of {_user(status.st_uid)}",
-                next=f"name the file that is meant: the link leads to {target}",
+                why=f"{here} is a symbolic link made by {_user(status.st_uid)}",
+                next=f"to use it anyway, name the target of the link: {target}",
             )
         links += 1
         if links > _MAX_LINKS:
@@ -129,14 +129,14 @@ def resolve(path: str | os.PathLike[str]) -> str:
 
 
 def check_writable(path: str) -> str | None:
-    """See that :func:`open_descriptor` could write to this path, without making or opening it.
+    """Check that :func:`open_descriptor` can write to this path, without creating or opening it.
 
-    Returns what :func:`distrust` says about the file, if there is one.
+    Return what :func:`distrust` returns for the file, if it exists.
 
     Raises
     ------
     SettingsError, OSError
-        As :func:`open_descriptor`; and the file belongs to another user, and this is root.
+        As for :func:`open_descriptor`; also if :func:`distrust` raises it.
     """
     if _named_descriptor(path) is not None:
         return None
@@ -156,20 +156,20 @@ def check_writable(path: str) -> str | None:
 def distrust(path: str | os.PathLike[str], status: os.stat_result) -> str | None:
     """Return why another user could have written what is in a file or directory.
 
-    None if nobody but this user, root and root's group could. Devices and pipes are not judged, nor
-    are directories whose sticky bit protects what is in them from other users.
+    None if only this user, root and root's group could. Devices and pipes are not judged. Neither
+    are directories with the sticky bit, which protects their files from other users.
 
     Raises
     ------
     SettingsError
-        Somebody could, and this is root.
+        Another user could, and this is root.
     """
     reason = _reason(status)
     if reason is not None and os.geteuid() == 0:
         raise SettingsError(
-            f"root does not use {os.fspath(path)}",
+            f"refused to use {os.fspath(path)} as root",
             why=reason,
-            next="run this as that user, or change owner and permissions with chown and chmod",
+            next="run this as the owner, or change owner and permissions with chown and chmod",
         )
     return reason
 
@@ -227,7 +227,7 @@ def _is_pipe(real: str) -> bool:
 
 
 def _open_pipe(path: str, real: str, flags: int) -> int:
-    """Open a named pipe to read. A thread waits, because the system has no timeout for that."""
+    """Open a named pipe to read it. A thread waits, because opening has no timeout."""
     opened: list[int] = []
     lock, is_over = threading.Lock(), False
 

@@ -1,4 +1,4 @@
-"""Modules of the app that hide standard modules of Python, as a file ``queue.py`` does."""
+"""Finds modules of the app that hide standard modules of Python, such as a file ``queue.py``."""
 
 import os
 import sys
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 
 def hiding_files(error: BaseException | None = None) -> list[str]:
-    """The files and packages on ``sys.path`` that hide a standard module, as relative paths.
+    """Return the files and packages on ``sys.path`` that hide a standard module, as relative paths.
 
     Parameters
     ----------
     error :
-        Only those that this process has imported in place of the standard module, or that stand in
-        the traceback of the error. None: all of them, to explain why another process ended.
+        Return only those that this process has imported in place of the standard module, or that
+        are in the traceback of the error. None: all of them, to explain why another process ended.
     """
     found = dict(_hiding())
     if error is not None:
@@ -27,7 +27,7 @@ def hiding_files(error: BaseException | None = None) -> list[str]:
 
 
 def hiding_advice(error: BaseException | None = None) -> tuple[str, str] | None:
-    """Why a hidden module is the likely cause, and what to do; None if no module is hidden."""
+    """Return why a hidden module is the likely cause, and what to do; None if none is hidden."""
     files = hiding_files(error)
     if not files:
         return None

@@ -29,7 +29,7 @@ class FunctionCall:
     job :
         The job, for ``current_job()`` there; its messages have no content.
     check_arguments :
-        False: the keywords are passed as they are.
+        False: pass the keywords to the function unchecked.
     """
 
     queue_name: str
@@ -61,8 +61,8 @@ class JobHost:
         Runs a function in a process of the pool, and returns or raises what it did; None: there is
         none.
     run_awaitable :
-        Runs what a plain function returned on the event loop that the jobs share, and returns or
-        raises what it did; None: there is no such loop.
+        Runs an awaitable that a plain function returned on the event loop that the jobs share, and
+        returns its result or raises its error; None: there is no such loop.
     """
 
     time_limit: float | None = None

@@ -1,4 +1,4 @@
-"""The clock of leases, which goes on while the machine sleeps, as a visibility timeout does."""
+"""The clock for leases: like a visibility timeout, it keeps running while the machine sleeps."""
 
 import sys
 import time
@@ -15,10 +15,10 @@ def _choose() -> Callable[[], float]:
     clock = partial(time.clock_gettime, number)
     try:
         clock()
-    except OSError:  # a sandbox that does not know it
+    except OSError:  # a sandbox without this clock
         return time.monotonic
     return clock
 
 
-#: Seconds since a moment in the past, like ``time.monotonic()``, and with the time asleep.
+#: Seconds since a moment in the past, like ``time.monotonic()``, but including sleep.
 lease_time: Callable[[], float] = _choose()

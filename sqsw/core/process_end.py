@@ -1,4 +1,4 @@
-"""How a process of the command line ends: within two seconds, whatever its jobs left behind."""
+"""Ends a process of the command line within two seconds, whatever its jobs left behind."""
 
 import atexit
 import gc
@@ -16,7 +16,7 @@ from sqsw.core.delivery import flush_deliveries
 
 logger = logging.getLogger(__name__)
 
-#: seconds that threads have to end, and with them child processes and atexit handlers
+#: seconds for threads to end, and for threads, child processes and atexit handlers together
 _THREAD_SECONDS, _LEFT_SECONDS = 0.8, 1.3
 
 #: seconds to write what is still to be written
@@ -29,9 +29,9 @@ _MOST_NAMES, _NAME_LENGTH = 5, 60
 def end_process(exit_code: int, *, at_once: bool = False, is_forked: bool = False) -> NoReturn:
     """End this process; to be called by its main thread.
 
-    Threads, child processes and ``atexit`` handlers get their chance as at every end of Python, and
-    open files are closed. What takes longer than about a second is named in the log and left
-    behind. The exit code is kept in any case.
+    Threads, child processes and ``atexit`` handlers can end as usual, and open files are closed.
+    Those that take longer than about a second are named in the log and abandoned. The exit code
+    does not change.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ def end_process(exit_code: int, *, at_once: bool = False, is_forked: bool = Fals
         target=_end_late, args=(exit_code, at_once, teller), name="sqsw-end", daemon=True
     )
     try:
-        with suppress(RuntimeError, MemoryError):  # no thread to be had: nothing is bounded then
+        with suppress(RuntimeError, MemoryError):  # no thread is available, so nothing is bounded
             guard.start()
         if not at_once and guard.ident is not None:
-            # All this the interpreter does itself, but without a bound.
+            # The interpreter does all this itself, but without a time limit.
             waiter = threading.Thread(target=_wait_for_threads, name="sqsw-wait", daemon=True)
             waiter.start()
             waiter.join(_THREAD_SECONDS)
@@ -67,7 +67,7 @@ def end_process(exit_code: int, *, at_once: bool = False, is_forked: bool = Fals
 
 
 def _wait_for_threads() -> None:
-    # Those of concurrent.futures: they end the threads of pools, and wait for them.
+    # The handlers of concurrent.futures end the threads of pools and wait for them.
     for handler in reversed(getattr(threading, "_threading_atexits", ())):
         with suppress(Exception):  # of the app
             handler()
@@ -91,8 +91,8 @@ def write_last_words() -> None:
 
 
 def _close_files() -> None:
-    """Close files that nobody closed, as the interpreter does when it ends: they are written."""
-    file_class: Any = io.IOBase.__base__  # plain, so the check of every object is quick
+    """Close open files, so their data is written, as the interpreter does when it ends."""
+    file_class: Any = io.IOBase.__base__  # a plain class, so the check of every object is fast
     files = [each for each in gc.get_objects() if issubclass(type(each), file_class)]
     for each in sorted(files, key=_layer):
         with suppress(Exception):  # closed, or no real file
@@ -100,7 +100,7 @@ def _close_files() -> None:
 
 
 def _layer(file: object) -> int:
-    """What writes into another file is closed before that one."""
+    """Return the order to close files: a file that writes into another one comes first."""
     if isinstance(file, io.TextIOBase):
         return 0
     if isinstance(file, io.RawIOBase):
@@ -113,7 +113,7 @@ def _end_late(exit_code: int, at_once: bool, teller: "_Teller") -> None:
         time.sleep(_WRITE_SECONDS)
     else:
         time.sleep(_LEFT_SECONDS)
-        # Another thread, since a log that nobody reads must not hold up the end either.
+        # In another thread, because a stuck log must not delay the end either.
         with suppress(RuntimeError, MemoryError):
             last = threading.Thread(target=teller.tell_and_write, name="sqsw-last", daemon=True)
             last.start()
@@ -135,7 +135,7 @@ class _Teller:
         text = ", ".join(names[:_MOST_NAMES]) or "an atexit handler or a file"
         if len(names) > _MOST_NAMES:
             text += f" and {len(names) - _MOST_NAMES} more"
-        logger.warning("the process ends without what its jobs left behind: %s", text)
+        logger.warning("the process ends without waiting for what jobs left behind: %s", text)
 
     def tell_and_write(self) -> None:
         self.tell()

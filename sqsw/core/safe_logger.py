@@ -1,7 +1,7 @@
-"""The loggers of sqsw: they neither wait for a log that hangs nor raise what a log raises.
+"""The loggers of sqsw, which neither wait for a stuck log nor raise errors of a log.
 
 While a worker runs, one thread hands records to the handlers (see :mod:`sqsw.core.delivery`). A
-record is made where it is logged, so its time, its thread and its context are those of the event.
+record is created where it is logged, so it has the time, thread and context of the event.
 """
 
 import logging
@@ -20,15 +20,15 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 #: characters of the text of an error in a message, and of a traceback in place of an exception
 _ERROR_LENGTH, _TRACEBACK_LENGTH = 300, 20_000
 
-#: words of a message between the name of its event and what belongs to it
+#: words of a message between the event's name and its values
 _LEADS = {"job_retry": "Retrying "}
 
-#: characters that a record is taken for, with all that it carries
+#: characters that a record counts for, with everything that it carries
 _RECORD_SIZE = 1_000
 
 
 class SafeLogger:
-    """A logger of the standard library, with those of its methods that sqsw needs.
+    """A wrapper of a standard logger, with the methods that sqsw needs.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def make_record(
         record = logger.makeRecord(
             logger.name, level, filename, line, message, arguments, exc_info, function
         )
-    except Exception:  # noqa: BLE001  # the factory is not ours, and the record is made without it
+    except Exception:  # noqa: BLE001  # a foreign factory: make the record without it
         record = logging.LogRecord(
             logger.name, level, filename, line, message, arguments, exc_info, function
         )
@@ -111,16 +111,16 @@ def log_event(
     size: int = 0,
     **values: object,
 ) -> None:
-    """Log an event: what belongs to it is in the message as text, and in attributes as values.
+    """Log an event, with its values as text in the message and as attributes of the record.
 
-    The attribute ``event`` is the name. A formatter that writes attributes needs no message.
+    The attribute ``event`` has the name. A formatter that writes attributes needs no message.
 
     Parameters
     ----------
     error :
         The exception of a failed job: its text stands at the end of the message.
     size :
-        Characters of the values, if they may be many.
+        Characters of the values, if there can be many.
     values :
         Attributes of the record. The message leaves out ``context`` and those that are None.
     """
@@ -133,7 +133,7 @@ def log_event(
     }
     if error is not None:
         shown["error"] = _plain(described(error)[:_ERROR_LENGTH])
-    # One template for each name, so that what groups records by their template can do so.
+    # One template for each event, so tools that group records by template can do so.
     template = _template(name, tuple(shown))
     record = make_record(
         *(logger, level, template, (shown,), error), attributes={"event": name, **values}
@@ -148,7 +148,7 @@ def _template(name: str, keys: tuple[str, ...]) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text on one line: names and reasons can come from anybody who can send."""
+    """Return the text on one line: names and reasons can come from any sender."""
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
@@ -158,7 +158,7 @@ def log_record(logger: logging.Logger, record: logging.LogRecord, size: int = 0)
     Parameters
     ----------
     size :
-        Characters of what the record carries, if that may be much.
+        Characters that the record carries, if there can be many.
     """
     if not is_handing_over():
         _handle(logger, record)
@@ -178,15 +178,15 @@ def _handle(logger: logging.Logger, record: logging.LogRecord) -> None:
     try:
         logger.handle(record)
     except KeyboardInterrupt:
-        raise  # from the keyboard, and meant for the caller
-    except BaseException:  # noqa: BLE001  # a filter or a handler is not ours, and must not stop a job
+        raise  # Ctrl-C is for the caller
+    except BaseException:  # noqa: BLE001  # a foreign filter or handler must not stop a job
         last = logging.lastResort
         if last is not None and record.levelno >= last.level:
             last.handle(record)
 
 
 def _free(record: logging.LogRecord) -> None:
-    """Replace the exception by its text: too many that wait keep alive what their jobs had."""
+    """Replace the exception by its text: waiting exceptions keep objects of their jobs alive."""
     if record.exc_info is not None:
         text = "".join(traceback.format_exception(*record.exc_info))[-_TRACEBACK_LENGTH:].rstrip()
         record.exc_text = text

@@ -1,7 +1,7 @@
-"""Settings that no request can carry, refused with their names and without their values.
+"""Refuses settings that a request cannot carry, with their names and without their values.
 
-The HTTP client quotes a header that it refuses, with the credential in it, and botocore takes that
-for a fault of the network.
+The HTTP client quotes a header that it refuses, with the credential in it, and botocore treats
+that as a network error.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 from sqsw.core.errors import SettingsError
 from sqsw.core.wording import keep_secret, text_of, without_credentials
 
-#: what boto3 sends, or connects to, from variables of its own
+#: variables of boto3 with values that it sends or connects to
 _VARIABLES = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -38,10 +38,10 @@ _PARTS = (
     ("token", "AWS_SESSION_TOKEN", "aws_session_token"),
 )
 
-#: where boto3 finds credentials in a profile, in its words
+#: boto3's names for the sources of credentials in a profile
 _PROFILES = ("shared-credentials-file", "config-file")
 
-_NEXT = "remove line ends, blanks and other such characters from it"
+_NEXT = "remove line ends, spaces and other special characters from it"
 
 
 def is_sendable(value: str) -> bool:
@@ -50,12 +50,12 @@ def is_sendable(value: str) -> bool:
 
 
 def keep_secret_variables() -> None:
-    """Mask the credentials that the variables of this process hold, whatever becomes of them."""
+    """Mask the credentials in the environment variables, even if they are not used."""
     keep_secret(*map(os.environ.get, _SECRET_VARIABLES))
 
 
 def check_credentials(frozen: Any, method: str, profile: str | None) -> None:
-    """Refuse credentials that cannot be sent, and mask the others in what is shown from now on.
+    """Refuse credentials that cannot be sent, and mask the others in all later output.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def no_credentials(error: ValueError) -> SettingsError:
     return SettingsError(
         "the AWS credentials cannot be fetched",
         why=why,
-        next="check the AWS profile, and the AWS variables of this process",
+        next="check the AWS profile and the AWS environment variables",
     )
 
 
@@ -144,14 +144,14 @@ def not_sendable(doing: str) -> SettingsError:
     """Return the error for a request that the HTTP client refused, without what it quotes."""
     bad = [name for name in _VARIABLES if not is_sendable(os.environ.get(name, ""))]
     if bad:
-        what, fault = " and ".join(bad), "a blank, or a character that HTTP cannot carry"
+        what, fault = " and ".join(bad), "a space or a character that HTTP cannot carry"
         why = f"{what} {'has' if len(bad) == 1 else 'have'} {fault}"
     else:
-        why = "a credential, the region, the endpoint or a proxy has a character that it may not"
+        why = "a credential, region, endpoint or proxy has a character that HTTP cannot carry"
     return SettingsError(
         f"cannot {doing}: the HTTP client refuses to send the request",
         why=why,
-        next=_NEXT if bad else "check these settings for line ends, blanks and non-ASCII text",
+        next=_NEXT if bad else "check these settings for line ends, spaces and non-ASCII text",
         code="UnsendableRequest",
     )
 
@@ -174,5 +174,5 @@ def _fault(value: str) -> str:
     if "\n" in value or "\r" in value:
         return "it has a line end"
     if value != value.strip() or (value.isprintable() and " " in value):
-        return "it has a blank"
+        return "it has a space"
     return "it has a control character" if value.isascii() else "it has a non-ASCII character"

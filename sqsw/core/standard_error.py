@@ -1,4 +1,4 @@
-"""Text for stderr, written so that a pipe that nobody reads holds up one thread at most."""
+"""Writes text to stderr so that a full pipe blocks at most one thread."""
 
 import os
 import select
@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 def write_text(stream: TextIO | None, text: str) -> None:
-    """Write a text to a stream. If the stream takes no more for good, the text is lost.
+    """Write a text to a stream. If the stream cannot take it, the text is lost.
 
     The text goes straight to the file descriptor: a thread that hangs inside a stream of Python
     holds the lock of that stream, and the interpreter aborts at its end because of it.
@@ -26,7 +26,7 @@ def write_text(stream: TextIO | None, text: str) -> None:
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # another process has made the pipe non-blocking for all of us
+        except BlockingIOError:  # another process has made the pipe non-blocking for all processes
             poll = select.poll()
             poll.register(descriptor, select.POLLOUT)
             poll.poll()

@@ -1,4 +1,4 @@
-"""What a call can return that has not run yet: awaitables are run, the rest is refused."""
+"""Handles return values that have not run yet: runs awaitables, refuses the rest."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ def belongs_on_loop(function: Callable[..., Any]) -> bool:
     """Return whether a call belongs on the event loop.
 
     A plain wrapper of a coroutine function belongs there once it has returned an awaitable. Before
-    that it may as well be one that runs the coroutine itself, which a loop that runs would refuse.
+    that, it could also run the coroutine itself, which fails inside a running loop.
     """
     if is_coroutine_function(function):
         return True
@@ -44,7 +44,7 @@ def belongs_on_loop(function: Callable[..., Any]) -> bool:
 def _is_coroutine_function(function: Any) -> bool:
     while isinstance(function, partial | staticmethod):
         function = function.func if isinstance(function, partial) else function.__func__
-    # The __call__ of its type: a class is called by its metaclass, whatever its instances do.
+    # The __call__ of its type: calling a class does not call the __call__ of its instances.
     return any(map(inspect.iscoroutinefunction, (function, type(function).__call__)))
 
 
@@ -104,8 +104,8 @@ def run_awaitable(awaitable: Awaitable[Any]) -> Any:
 class OwnLoop:
     """An event loop without a thread of its own: it runs in the thread that waits for a result.
 
-    It is made at the first call and serves all calls until it is closed, so that locks and clients
-    can be shared between them.
+    The first call creates it. It serves all calls until it is closed, so they can share locks and
+    clients.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class OwnLoop:
 
     def run(self, awaitable: Awaitable[T]) -> T:
         """Run an awaitable to its end; return its result, or raise what it raises."""
-        # No variable for the result: if it has an error, its traceback leads to this frame.
+        # No variable for the result: the traceback of an error in it refers to this frame.
         return cast("T", self._apart(self._run, awaitable))
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class OwnLoop:
             return call(argument)
         from concurrent.futures import ThreadPoolExecutor
 
-        # Called from a coroutine: its loop cannot run another one inside.
+        # Called from a coroutine: a loop cannot run inside another one.
         with ThreadPoolExecutor(max_workers=1) as pool:
             return pool.submit(copy_context().run, call, argument).result()
 
@@ -145,7 +145,7 @@ class OwnLoop:
             except BaseException as error:  # noqa: BLE001 - raised below; the loop goes on
                 ended.append((None, error))
 
-        # Not asyncio.run(): it turns Ctrl-C into a cancellation, which would be a failed job.
+        # Not asyncio.run(), which turns Ctrl-C into a cancellation and so into a failed job.
         self._loop = self._loop or asyncio.new_event_loop()
         self._loop.run_until_complete(finish())
         value, error = ended.pop()

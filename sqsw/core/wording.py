@@ -1,7 +1,7 @@
 """How durations, counts, errors and suggestions read, the same in every message.
 
-What comes from outside passes three functions on its way to a reader: :func:`safe` takes its
-control characters, :func:`shortened` bounds it, and :func:`without_secrets` masks credentials.
+Text from outside passes three functions before a person reads it: :func:`safe` escapes control
+characters, :func:`shortened` bounds its length, and :func:`without_secrets` masks credentials.
 """
 
 import re
@@ -33,14 +33,14 @@ _ESCAPES |= {ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 #: characters of the text of an error, and of a traceback, at most
 TEXT_LENGTH, TRACEBACK_LENGTH = 2_000, 12_000
 
-#: characters below which a credential is an example or a default, and may be a word of any text
+#: shorter credentials are examples or defaults, and can be ordinary words
 _SECRET_LENGTH = 12
-#: credentials that are remembered: those in use, and those that they replaced
+#: how many credentials are remembered: those in use, and those that they replaced
 _SECRETS = 32
 _secrets: dict[str, None] = {}
 
-#: what stands next to a credential in the texts of AWS and of the HTTP client. Both patterns are
-#: compiled at their first use, which most processes never come to.
+#: words next to a credential in texts of AWS and of the HTTP client. Both patterns are compiled at
+#: their first use, because most processes never use them.
 _CREDENTIAL = r"""(?ix)
     (authorization (?:\ header)? | x-amz-security-token | secret_?(?:access_?)?key
      | session_?token | access_?token | refresh_?token | client_?secret | ["']token | credential
@@ -52,7 +52,7 @@ _HEADER = r"(?i)(invalid header (?:value|name) b?)(\\?['\"]).*\2"
 
 
 def safe(text: str) -> str:
-    """Return the text with its control characters written out, so that it is one line.
+    """Return the text on one line, with its control characters escaped.
 
     Names, values and errors can come from anyone who can send a message. They must not move the
     cursor, start a line or a field of their own, or reorder the text around them.
@@ -62,7 +62,7 @@ def safe(text: str) -> str:
     """
     if text.isprintable():
         return text
-    # Half a character of a file name that is not UTF-8 could not be written at all.
+    # Half a surrogate pair, as from a file name that is not UTF-8, cannot be written.
     return text.encode("utf-8", "backslashreplace").decode("utf-8").translate(_ESCAPES)
 
 
@@ -103,7 +103,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def text_of(error: object) -> str:
-    """Return the text of an error or a note, shortened; if it fails, a text that says so."""
+    """Return ``str(error)``, shortened, or a placeholder if its ``__str__`` fails."""
     try:
         return shortened(str(error))
     except Exception:  # noqa: BLE001  # errors of jobs and apps can do anything here
@@ -116,10 +116,10 @@ def described(error: BaseException) -> str:
 
 
 def traceback_of(error: BaseException) -> str:
-    """Return the traceback of an error as Python prints it, within bounds, with its line ends.
+    """Return the traceback of an error as Python prints it, with a bounded length.
 
-    The text of every exception in it is shortened, and so is the middle of a long one: deep
-    recursion, and many exceptions in a chain or a group.
+    The text of every exception in it is shortened. So is the middle of a long traceback, such as
+    one with deep recursion or many exceptions.
     """
     from traceback import TracebackException  # here: an application may never need it
 
@@ -152,7 +152,7 @@ def _shorten_texts(told: "TracebackException") -> None:
 def keep_secret(*values: str | None) -> None:
     """Mask these credentials in all texts that pass :func:`without_secrets` from now on."""
     for value in values:
-        # A part between characters that are written out in errors (``\\n``) is found in them.
+        # Errors escape some characters (``\\n``), so the parts between them are masked too.
         for part in re.findall(r"[!-~]+", value or ""):
             if len(part) >= _SECRET_LENGTH:
                 _secrets.pop(part, None)
@@ -174,7 +174,7 @@ def without_secrets(text: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Return the words of AWS or of the HTTP client without whatever may be a credential."""
+    """Return a text of AWS or of the HTTP client without anything that can be a credential."""
     text = re.sub(_HEADER, r"\1\2***\2", without_secrets(text))
     return re.sub(_CREDENTIAL, r"\1\2***", text)
 

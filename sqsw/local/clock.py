@@ -24,7 +24,7 @@ class MovableClock:
 
     def __init__(self, base: Clock | None = None) -> None:
         self._base = time.time if base is None else base
-        #: whether the time comes from the wall clock, which somebody can set
+        #: whether the time comes from the wall clock, which can be set
         self.is_wall = base is None
         self._offset = 0.0
         self._lock = threading.Lock()

@@ -247,11 +247,11 @@ def _is_read_only(path: str) -> bool:
 
 
 def _make_private(path: str) -> None:
-    """Make the file, if it is missing, for its owner alone, whatever the umask.
+    """Create the file if it is missing, private to its owner whatever the umask.
 
     SQLite gives its own files next to it the same permissions.
     """
-    # Suppressed: SQLite tells better what is wrong. No lock is lost: a new file has none.
+    # Suppressed: SQLite reports the problem better. No lock is lost: a new file has none.
     with suppress(OSError):
         real = os.path.realpath(path)
         os.close(os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

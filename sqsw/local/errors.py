@@ -150,7 +150,7 @@ class RequestEntityTooLarge(ServiceError):
 
 
 class AccessDeniedException(ServiceError):
-    """A request that a web page may have sent; SQS itself has no such rule."""
+    """A request that a web page can have sent. SQS itself has no such rule."""
 
     query_code = "AccessDenied"
     status = 403

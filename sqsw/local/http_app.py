@@ -1,7 +1,7 @@
 """The embedded SQS as an ASGI application, with ``/health`` and ``/metrics`` beside it.
 
-1. the headers: a request that a web page may have sent is refused, and one that must be signed
-   and is not, before its body is read
+1. the headers: a request that a web page can have sent is refused, and so is a request without a
+   signature that it needs, before its body is read
 2. the body, within limits, and its signature
 3. the operation; a receive that waits is a coroutine, and ends when its client hangs up
 4. the answer, in the protocol of the caller, and a line in the log
@@ -36,15 +36,15 @@ from sqsw.web.request_guard import RequestGuard, has_browser_headers, read_heade
 
 #: bytes of a body: a batch of 1 MiB as an encoding may inflate it, six bytes for one in JSON
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
-#: bytes of the bodies of all requests under way
+#: bytes of the bodies of all requests in progress
 MAX_HELD_BYTES: Final = 64 * 1024 * 1024
-#: bytes of a body that is read even so: large ones that come slowly do not hold up receives,
-#: deletes and small sends
+#: bytes of a body that is read even then, so large bodies that arrive slowly do not hold up
+#: receives, deletes and small sends
 _SMALL_BYTES: Final = 16 * 1024
-#: bytes of bodies after which memory is given back to the system
+#: bytes of bodies in progress from which memory is given back to the system afterwards
 _MANY_BYTES: Final = 16 * 1024 * 1024
 
-#: Operations that change nothing, not even what is visible.
+#: Operations that change nothing, not even the visibility of a message.
 _READS: Final = frozenset(
     {
         "GetQueueAttributes",
@@ -77,7 +77,7 @@ class HttpApp:
     region :
         Of requests that name none.
     guard :
-        Refuses the requests of web pages.
+        Refuses requests from web pages.
     check :
         Whether a request is signed as it should be; None: everybody is welcome.
     """
@@ -111,7 +111,7 @@ class HttpApp:
                 operation, answer = await self._answer(call, receive)
             except ClientGone:
                 return
-        if page is None:  # a look at the figures does not change them
+        if page is None:  # /health and /metrics do not count their own requests
             self.metrics.count(operation, answer.status)
         await _send(send, answer)
         seconds = time.perf_counter() - begun
@@ -139,8 +139,8 @@ class HttpApp:
                 and has_browser_headers(call.headers)
             ):
                 raise AccessDeniedException(
-                    f"A browser cannot call {operation} by GET, since a page of any site could make"
-                    " it do so. Send a POST from a program."
+                    f"A browser cannot call {operation} with GET, because any web page could make"
+                    " it do that. Send a POST from a program."
                 )
             result = await self._do(request, receive)
             return operation, wire.success(call, operation, result)
@@ -160,7 +160,7 @@ class HttpApp:
             self._release(held)
 
     async def _read_body(self, receive: Receive) -> bytes:
-        """The body, which counts as held from now on; a client that sends too much is cut short."""
+        """Read the body and count its bytes as held; refuse a client that sends too much."""
         parts: list[bytes] = []
         size = 0
         try:
@@ -173,11 +173,11 @@ class HttpApp:
                 self._held_bytes += len(event["body"])
                 self._has_held_many |= self._held_bytes > _MANY_BYTES
                 if size > MAX_BODY_BYTES:
-                    raise RequestEntityTooLarge(f"A request can have {MAX_BODY_BYTES} bytes.")
+                    raise RequestEntityTooLarge(f"The limit is {MAX_BODY_BYTES} bytes a request.")
                 if self._held_bytes > MAX_HELD_BYTES and size > _SMALL_BYTES:
                     raise ServiceUnavailable(
-                        f"The requests under way have {MAX_HELD_BYTES} bytes, which is as much as"
-                        " this server holds. Try again."
+                        f"The requests in progress have reached the limit of {MAX_HELD_BYTES} bytes"
+                        " that this server holds. Try again."
                     )
                 if not event.get("more_body"):
                     return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -250,7 +250,7 @@ class HttpApp:
 
 
 def _give_memory_back() -> None:
-    """Give back what malloc keeps: else most of a burst of large bodies stays in the process."""
+    """Give the memory that malloc keeps back to the system, after a burst of large bodies."""
     import ctypes
 
     with suppress(AttributeError, OSError):  # only glibc has it
@@ -269,7 +269,7 @@ def _call(scope: Scope, host: str, region: str) -> Call:
     path = scope["raw_path"].decode("latin-1")
     query = scope["query_string"].decode("latin-1")
     scheme = scope["scheme"]
-    if "x-forwarded-proto" in headers:  # of a proxy that adds TLS; the first is the client's
+    if "x-forwarded-proto" in headers:  # from a proxy that adds TLS; the first is the client's
         forwarded = headers["x-forwarded-proto"].partition(",")[0].strip().lower()
         scheme = forwarded if forwarded in ("http", "https") else scheme
     return Call(scope["method"], headers, b"", scheme, path, query)

@@ -1,8 +1,8 @@
-"""Jumps of the wall clock, which must not make messages too old at once.
+"""Keeps a jump of the wall clock from expiring messages at once.
 
-Retention deletes for good, and a clock that is wrong for a minute is set right by the next NTP
-answer. So retention goes by the time that really passed: the clock that counts since the system
-booted, and counts while it sleeps. What that clock does not confirm is held back for a while.
+Messages that retention deletes are lost, and a wrong clock is often corrected by the next NTP
+answer. So retention uses the time since the system booted, including sleep. A jump of the wall
+clock that this time does not confirm is held back for a while.
 """
 
 import functools
@@ -16,26 +16,26 @@ logger = logging.getLogger(__name__)
 #: milliseconds: a smaller step of the clock is followed at once
 _TOLERANCE: Final = 5_000
 _HOUR: Final = 3_600_000
-#: milliseconds that the system runs before retention follows a clock that its own clock contradicts
+#: milliseconds before retention follows a jump that the time since the boot contradicts
 _HOLD: Final = 24 * _HOUR
-#: the same after a boot, when nothing tells how long the system was off
+#: the same after a boot, because it is unknown how long the system was off
 _HOLD_AFTER_BOOT: Final = _HOUR
-#: milliseconds between two looks that the file remembers
+#: milliseconds between two times that the file stores
 _LOOK: Final = _HOUR
 
 
 class Known(NamedTuple):
-    """What a file remembers about its clock; all times in milliseconds."""
+    """What a file stores about its clock; all times in milliseconds."""
 
-    #: the boot that ``offset``, ``ahead`` and ``follow_at`` are about
+    #: the boot to which ``offset``, ``ahead`` and ``follow_at`` belong
     boot: str
-    #: between the time since the boot and the time that retention goes by
+    #: from the time since the boot to the time that retention uses
     offset: int
-    #: the same for the wall clock; another value than ``offset`` is a jump that is held back
+    #: from the time since the boot to the wall clock; if not ``offset``, a jump is held back
     ahead: int
     #: time since the boot when retention follows the jump
     follow_at: int
-    #: the time that retention went by at the last look
+    #: the time of retention when it was last stored
     seen: int
 
 
@@ -45,7 +45,7 @@ class JumpWatch:
     Attributes
     ----------
     held :
-        Milliseconds that the wall clock is ahead of the time that retention goes by.
+        Milliseconds that the wall clock is ahead of the time that retention uses.
     """
 
     def __init__(self) -> None:
@@ -54,12 +54,12 @@ class JumpWatch:
         self._low = self._high = self._look_at = 0.0
 
     def is_due(self) -> bool:
-        """Whether :meth:`judge` has to be asked: mostly not."""
+        """Return whether :meth:`judge` must be called, which is rare."""
         boot = _since_boot()
         return not (self._low < _wall() - boot < self._high and boot < self._look_at)
 
     def judge(self, known: Known | None) -> Known:
-        """What the file is to remember from now on."""
+        """Return what the file must store from now on."""
         boot, wall = int(_since_boot() * 1000), int(_wall() * 1000)
         now = self._next(known, boot, wall - boot)
         self.held = now.ahead - now.offset
@@ -73,11 +73,11 @@ class JumpWatch:
         if known is None:
             known = Known("", offset, offset, 0, offset + boot)
         if is_first:
-            # As if no time had passed since the last look.
+            # As if no time had passed since the time was last stored.
             base = min(offset, known.seen - boot)
             known = Known(_boot_id(), base, base, 0, known.seen)
         if offset - known.offset <= _TOLERANCE:
-            # Set back, or never moved: small steps do not change what is remembered.
+            # Set back, or never moved: small steps do not change what is stored.
             base = known.offset if offset + _TOLERANCE >= known.offset else offset
             return self._seen(known._replace(offset=base, ahead=base, follow_at=0), boot)
         if abs(offset - known.ahead) > _TOLERANCE:
@@ -99,21 +99,21 @@ def warn_of_jump(before: Known | None, after: Known) -> None:
     held = after.ahead - after.offset
     if held and (before is None or before.ahead != after.ahead):
         logger.warning(
-            "the clock is %.1f hours ahead of the time that really passed: retention follows it in"
-            " %.0f hours, unless it is set back",
+            "the clock jumped ahead by %.1f hours: retention ignores the jump for %.0f hours,"
+            " or until the clock is set back",
             held / _HOUR,
             (after.follow_at - _since_boot() * 1000) / _HOUR,
         )
 
 
 _wall = time.time
-#: seconds since the boot; they go on while the system sleeps, as CLOCK_MONOTONIC of macOS does
+#: seconds since the boot, including sleep, which CLOCK_MONOTONIC of macOS counts
 _since_boot = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @functools.cache
 def _boot_id() -> str:
-    """Another text after each boot; empty if the system does not tell."""
+    """Return a text that differs after each boot; empty if the system has none."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()

@@ -63,8 +63,8 @@ def queue_url(origin: str, account: str, name: str) -> str:
 def parse_queue_url(url: str) -> tuple[str | None, str] | None:
     """Account and name out of a queue URL; the account is None for a bare name.
 
-    Host and scheme do not count: a queue may be reached under several. ``/queue/NAME``, as older
-    versions of ElasticMQ write it, names no account.
+    Host and scheme are ignored, because a queue can be reached by several. ``/queue/NAME``, the
+    form of older versions of ElasticMQ, has no account.
     """
     path = url.partition("://")[2].partition("/")[2] if "://" in url else url
     parts = path.strip("/").split("/")

@@ -60,7 +60,7 @@ async def wait_for(receive: Receive, store: Store, hangup: Hangup) -> dict[str, 
     The same as :func:`sqsw.local.waiting.wait_for`, for an event loop.
     """
     event = asyncio.Event()
-    now = asyncio.get_running_loop().time  # real time, also while a test freezes the clocks
+    now = asyncio.get_running_loop().time  # real time, even while a test freezes the clocks
     ends, ends_real = store.clock() + receive.wait_seconds, now() + receive.wait_seconds
     waiter = store.waiters.join(receive.queue_id, _waker(event))
     hangup.watch(event.set)

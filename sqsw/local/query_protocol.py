@@ -37,7 +37,7 @@ _ATTRIBUTE_MAPS: Final = {
     "MessageSystemAttribute": "MessageSystemAttributes",
 }
 _ENTRY: Final = "BatchRequestEntry"
-#: Members of the model that SDKs send under these names, without a value, if they are empty.
+#: If these members are empty, SDKs send their names without a value.
 _EMPTY: Final[Mapping[str, Callable[[], Any]]] = {
     **dict.fromkeys((*_LISTS.values(), "Entries"), list),
     **dict.fromkeys(("Attributes", "Tags", *_ATTRIBUTE_MAPS.values()), dict),
@@ -65,7 +65,7 @@ class _Node:
         self.parts: dict[str, _Node] = {}
 
     def numbered(self) -> "Iterator[_Node]":
-        """The members of a list in their order; a list of one may go without its number.
+        """Return the members of a list in order. A list of one can come without its number.
 
         A name without a value is an empty list.
         """

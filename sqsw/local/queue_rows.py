@@ -24,7 +24,7 @@ _COLUMNS = (
 class Queue:
     """One queue as it is stored; times are milliseconds since 1970."""
 
-    #: of a jump of the clock that retention does not follow yet
+    #: milliseconds of a clock jump that retention does not follow yet
     held: int
     id: int
     arn: QueueArn
@@ -62,7 +62,7 @@ class Queue:
         return (now - self.kept_for() + 1) << SEQ_BITS
 
     def kept_for(self) -> int:
-        """How long a message is kept, by the clock, in milliseconds."""
+        """For how many milliseconds of the clock a message is kept."""
         return self.number("MessageRetentionPeriod") * 1000 + self.held
 
 

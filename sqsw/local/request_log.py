@@ -78,7 +78,7 @@ def _record(
 ) -> logging.LogRecord:
     exc_info = None if error is None else (type(error), error, error.__traceback__)
     record = logging.LogRecord(logger.name, level, __file__, 0, event, (), exc_info)
-    # Not by ``extra``, which raises if the record factory of the app has set such an attribute.
+    # Not with ``extra``, which raises if the app's record factory has set such an attribute.
     vars(record).update(values)
     return record
 

@@ -1,4 +1,4 @@
-"""The embedded SQS over HTTP: the application on a server, from the bound socket to the end.
+"""Serves the embedded SQS over HTTP on a bound socket until it is stopped.
 
 uvicorn is imported when a server is made.
 """
@@ -35,10 +35,10 @@ class LocalServer:
     region :
         Of requests that are not signed.
     allow_hosts :
-        Names by which clients reach this server besides ``host``, ``localhost`` and addresses;
+        Host names that clients can use besides ``host``, ``localhost`` and addresses;
         see :class:`~sqsw.web.request_guard.RequestGuard`.
     hint :
-        How to allow one more.
+        How to allow another host name, for the text of a refusal.
 
     Raises
     ------

@@ -57,8 +57,8 @@ class Claim(NamedTuple):
 class SignatureCheck:
     """Accepts what is signed with one key.
 
-    It is asked twice for a request: :meth:`read_claim` needs no body, so that a body without a
-    usable signature is never read.
+    It checks a request in two steps. :meth:`read_claim` needs no body, so the body of a request
+    without a usable signature is never read.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ class SignatureCheck:
         self._access_key, self._secret_key, self._clock = access_key, secret_key, clock
 
     def read_claim(self, request: Signed) -> Claim:
-        """Return what the request says about its signature; its body does not count yet.
+        """Return what a request says about its signature, without its body.
 
         Raises
         ------
         ServiceError
-            There is no signature, it leaves out a header that must be signed, or it is of another
-            key or another time.
+            There is no signature, it does not cover a header that must be signed, or its key is
+            wrong or its time too far off.
         """
         pairs = parse_qsl(request.query, keep_blank_values=True) if request.query else []
         claim = _claim_of(request.headers, dict(pairs))
@@ -102,7 +102,7 @@ class SignatureCheck:
         Raises
         ------
         SignatureDoesNotMatch
-            It was signed with another secret, or it was changed.
+            The request was signed with another secret, or was changed.
         """
         if not hmac.compare_digest(
             self._signature(request, claim).encode(), claim.signature.encode()

@@ -147,11 +147,11 @@ class Store:
 
     @property
     def held(self) -> int:
-        """Milliseconds of a jump of the clock that retention does not follow yet."""
+        """Milliseconds of a clock jump that retention does not follow yet."""
         return 0 if self._jumps is None else self._jumps.held
 
     def check_clock(self) -> None:
-        """See whether the clock has jumped; called before each call, outside of a transaction."""
+        """Check whether the clock has jumped, before each call and outside of a transaction."""
         if self._jumps is None or not self._jumps.is_due():
             return
         with self.read() as transaction:

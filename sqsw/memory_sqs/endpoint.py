@@ -13,7 +13,7 @@ from sqsw.memory_sqs.places import DEFAULT_HOST
 
 #: seconds between two looks whether a server that begins is still alive
 _LOOK_SECONDS = 0.1
-#: seconds that the server may take to end: more than it gives to the requests under way
+#: seconds that the server has to end: longer than its grace for the requests in progress
 _END_SECONDS = 8
 
 
@@ -70,14 +70,14 @@ class Endpoint:
         Raises
         ------
         SQSError
-            It did not end within eight seconds. Its thread is left to the end of the process.
+            It did not end within eight seconds. Its thread runs until the process ends.
         """
         self._server.stop()
         self._thread.join(_END_SECONDS)
         self._nothing.close()
         if self._thread.is_alive():
             raise SQSError(
-                f"the endpoint at {self.url} did not end within {_END_SECONDS} seconds",
-                why="something in this process holds its thread, or has replaced parts of asyncio",
+                f"the server at {self.url} did not stop within {_END_SECONDS} seconds",
+                why="something in this process blocks its thread, or has replaced parts of asyncio",
                 next="look for a test that leaves such a change behind",
             )

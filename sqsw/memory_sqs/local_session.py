@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 class LocalSession(EmbeddedSession):
     """A session with an SQS in a file, which other processes may use at the same time.
 
-    The first client opens the file, and makes it if it is missing. Only its owner can read or write
-    a new file. A directory named ``.sqsw`` is made if it is missing, with a ``.gitignore``; it and
-    all files in it are kept private to their owner. A file elsewhere keeps the permissions that it
-    has. A warning is logged if another user could have written the file or its directory; root gets
-    an error.
+    The first client opens the file, and creates it if it is missing. Only its owner can read or
+    write a new file. A directory named ``.sqsw`` is created if it is missing, with a
+    ``.gitignore``. It and all its files are kept private to their owner. An existing file elsewhere
+    keeps its permissions. If another user could have written the file or its directory, a warning
+    is logged; root gets an error.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ class LocalSession(EmbeddedSession):
         Raises
         ------
         SettingsError
-            The file is not a database, of a later version, read-only, or cannot be made; a symbolic
-            link of another user leads to it; or another user could have written it, and this is
-            root.
+            The file is not a database, is of a later version, is read-only, or cannot be created;
+            another user made a symbolic link in its path; or another user could have written it,
+            and this is root.
         Busy
             Another program holds the file.
         """
@@ -99,14 +99,14 @@ class LocalSession(EmbeddedSession):
             return self._engine
 
     def check_file(self) -> list[str]:
-        """Return what SQLite finds wrong in the file, ten texts at most; empty if it is sound.
+        """Return the damage that SQLite finds in the file, at most ten texts; empty if none.
 
         It reads the whole file (``PRAGMA quick_check``), and other processes can use it meanwhile.
 
         Raises
         ------
         SettingsError
-            The file is too damaged for that, or cannot be opened.
+            The file is too damaged to be checked, or cannot be opened.
         Busy
             Another program holds the file.
         """

@@ -1,4 +1,4 @@
-"""The directory and the file of a local queue, kept from the other users of the machine."""
+"""Keeps the directory and the file of local queues private to their owner."""
 
 import os
 import stat
@@ -13,18 +13,18 @@ _SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")
 
 
 def prepare_place(path: str) -> list[str]:
-    """Make or tighten ``.sqsw``; return why another user could have written what is there.
+    """Create ``.sqsw`` or tighten its permissions; return why another user could have written it.
 
-    Another directory is not made, because its name may be a slip, and its permissions are left as
-    they are, because it may be shared on purpose.
+    Another directory is not created, because its name may be a typo. Its permissions do not change,
+    because it may be shared on purpose.
 
     Raises
     ------
     SettingsError
-        A symbolic link of another user leads to the file; or another user could have written what
-        is there, and this is root.
+        Another user made a symbolic link in the path; or another user could have written the
+        directory or the file, and this is root.
     OSError
-        The directory cannot be made or read.
+        The directory cannot be created or read.
     """
     real = resolve(path)
     directory = os.path.dirname(real)
@@ -49,7 +49,7 @@ def _make(directory: str) -> None:
 
 
 def _tighten(directory: str) -> None:
-    """Take the permissions of group and others from the directory and the files in it."""
+    """Remove the permissions of group and others from the directory and its files."""
     if not _make_private(directory):
         return
     with os.scandir(directory) as entries:
@@ -58,7 +58,7 @@ def _tighten(directory: str) -> None:
 
 
 def _make_private(path: str) -> bool:
-    """Make a file of this user private; whether it is one."""
+    """Make a file private if this user owns it; return whether this user does."""
     try:
         status = os.lstat(path)
         if status.st_uid != os.geteuid() or stat.S_ISLNK(status.st_mode):

@@ -49,11 +49,11 @@ def serve(
     relaxed :
         Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
     allow_hosts :
-        Names by which clients reach this server, as ``name`` or ``name:port``. The server always
-        answers to ``localhost``, loopback addresses and ``host``, and to every IP address if it
-        listens on all of them. Other names are refused: a web page could have pointed them here.
+        Further host names to accept, as ``name`` or ``name:port``. The server always accepts
+        ``localhost``, loopback addresses and ``host``, and every IP address if it listens on all of
+        them. It refuses other names, because a web page could have pointed them here.
     allow_host_hint :
-        What an answer that refuses a name advises; ``{host}`` stands for the name.
+        The advice in an answer that refuses a name; ``{host}`` stands for the name.
     on_ready :
         Called with the server when it answers: it has ``url``, ``port`` and ``stop()``, which may
         be called from any thread.
@@ -62,7 +62,7 @@ def serve(
     ------
     SettingsError
         The file or the address cannot be used, one of ``allow_hosts`` is not a host name, other
-        machines would be let in without a key, or there is a key and ``no_auth``.
+        machines could connect without a key, or both a key and ``no_auth`` are given.
     Busy
         Another program holds the file, or listens there.
     """

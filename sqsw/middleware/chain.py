@@ -38,7 +38,7 @@ def run_chain(
 
 @contextmanager
 def _chain(middlewares: Sequence[Middleware], job: CurrentJob) -> Iterator[None]:
-    # Not an ExitStack, which keeps what a middleware raises in a cycle with its own frame.
+    # Not an ExitStack: it keeps an error of a middleware in a reference cycle with its own frame.
     first, *others = middlewares
     with first.around(job), run_chain(others, job):
         yield

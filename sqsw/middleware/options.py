@@ -11,7 +11,7 @@ Executor = Literal["auto", "process"]
 
 
 class ProcessorOptions(TypedDict, total=False):
-    """The keywords of a processor's options; see :class:`~sqsw.processors.Processor`."""
+    """The keyword options of a processor; see :class:`~sqsw.processors.Processor`."""
 
     backoff_policy: Backoff | None
     middlewares: Sequence[Middleware]

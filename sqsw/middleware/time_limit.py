@@ -71,7 +71,7 @@ class TimeLimit:
         finally:
             alarm.disarm()
         try:
-            # GeneratorExit: the interruption came on the way into the block, and is on its way up.
+            # GeneratorExit: the interruption came while the block was entered, and is propagating.
             if alarm.fired and not isinstance(error, KeyboardInterrupt | GeneratorExit):
                 raise self._timeout(error)
             if error is not None:
@@ -81,7 +81,7 @@ class TimeLimit:
 
     def _timeout(self, error: BaseException | None) -> JobTimeout:
         timeout = JobTimeout(f"the job ran longer than its time limit of {self.seconds:g} seconds")
-        # What the interruption became in the job; the interruption itself says nothing.
+        # The cause is the error that the job made of the interruption, not the interruption.
         is_own = isinstance(error, Exception) and not isinstance(error, JobTimeout)
         timeout.__cause__ = error if is_own else None
         return timeout.with_traceback(error.__traceback__ if error is not None else None)
@@ -200,7 +200,7 @@ class _Watchdog:
             self._wake.wait(max(0.0, min(self._wakes_at - time.monotonic(), 3600.0)))
 
     def _sound(self) -> None:
-        # Apart from the loop around it, which would keep the last job for as long as it waits.
+        # Not in the loop around it, which would keep the last job alive while it waits.
         for alarm, is_first in self._take_due():
             if is_first:
                 alarm.fire()

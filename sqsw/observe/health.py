@@ -43,13 +43,13 @@ Reason = Literal["not_started", "ended", "silent", "quiet", "draining", "failing
 
 @dataclass(frozen=True, slots=True)
 class Unhealthy:
-    """What is wrong.
+    """A problem of the workers.
 
     Attributes
     ----------
     reason :
         ``not_started``, ``ended``, ``silent`` and ``failing`` as for :class:`NotReady`; ``stuck``:
-        the log or a listener has been stuck for a minute. Jobs run, but nothing says so.
+        the log or a listener has been stuck for a minute, although jobs run.
     text :
         The same in words.
     """
@@ -120,12 +120,12 @@ class Health:
         return {pid: pulse for pid, (at, pulse) in known.items() if now - at <= _FRESH_SECONDS}
 
     def problem(self) -> str | None:
-        """What is wrong, in words; None if all are healthy."""
+        """Return the problem in words; None if all workers are healthy."""
         found = self.why_unhealthy()
         return None if found is None else found.text
 
     def why_unhealthy(self) -> Unhealthy | None:
-        """What is wrong; None if all are healthy."""
+        """Return the problem; None if all workers are healthy."""
         now = self._clock()
         with self._lock:
             known = list(self._pulses.values())
@@ -181,8 +181,8 @@ class HealthFile:
     Raises
     ------
     SettingsError
-        At the beginning of ``with``: the file cannot be written or is not empty, belongs to another
-        user while this is root, or another user's symbolic link leads to it.
+        When the ``with`` block begins: the file cannot be written or is not empty; it belongs to
+        another user, and this is root; or another user made a symbolic link in its path.
     """
 
     def __init__(self, path: str, health: Health) -> None:
@@ -212,16 +212,16 @@ class HealthFile:
             self._path.unlink(missing_ok=True)
 
     def _touch(self) -> str | None:
-        """Set the file's time to now; returns why the file says nothing, if another user can."""
-        # Not Path.touch(): it follows the link that another user puts there meanwhile.
+        """Set the file's time to now; return why another user can do so too, or None."""
+        # Not Path.touch(), which follows a link that another user puts there meanwhile.
         descriptor = open_descriptor(self._path, os.O_WRONLY | os.O_CREAT)
         try:
             status = os.fstat(descriptor)
-            # Empty is what a killed worker leaves behind.
+            # A killed worker leaves an empty file behind.
             if not stat.S_ISREG(status.st_mode) or status.st_size:
                 raise SettingsError(
                     f"{self._path} cannot be the health file",
-                    why="it exists and is not an empty file, and the worker removes it at its end",
+                    why="it is not an empty file, and the worker deletes it at the end",
                     next="name another file",
                 )
             reason = distrust(self._path, status)
@@ -235,5 +235,5 @@ class HealthFile:
             if self._health.problem() is None:
                 try:
                     self._touch()
-                except (OSError, SettingsError) as error:  # who looks at the file will notice
+                except (OSError, SettingsError) as error:  # the probe of the file will notice
                     logger.warning("cannot touch %s: %s", self._path, error)

@@ -1,8 +1,8 @@
 """``/health``, ``/ready`` and ``/metrics`` of workers over HTTP.
 
 uvicorn is imported when the server is made. It answers in a thread with an event loop of its own,
-so that jobs do not delay it, as long as they do not hold the interpreter. As in ``sqsw serve``, the
-requests of web pages are refused.
+so jobs do not delay it as long as they do not hold the interpreter. As in ``sqsw serve``, requests
+from web pages are refused.
 """
 
 import errno
@@ -29,7 +29,7 @@ _JSON = "application/json"
 
 #: seconds that the answers under way may take at the end
 _GRACE_SECONDS = 1
-#: connections at a time: file descriptors that jobs do not get
+#: connections at a time, because each one takes a file descriptor away from jobs
 _MAX_CONNECTIONS = 100
 
 
@@ -41,19 +41,19 @@ class HealthServer:
     host, port :
         Where to listen; port 0: a free one.
     allow_hosts :
-        Names by which clients reach this server, as ``name`` or ``name:port``. The server always
-        answers to ``localhost``, loopback addresses and ``host``, and to every IP address if it
-        listens on all of them.
+        Further host names to accept, as ``name`` or ``name:port``. The server always accepts
+        ``localhost``, loopback addresses and ``host``, and every IP address if it listens on all of
+        them.
     allow_host_hint :
-        What an answer that refuses a name advises; ``{host}`` stands for the name.
+        The advice in an answer that refuses a name; ``{host}`` stands for the name.
 
     Raises
     ------
     Busy
         Another program listens there.
     SettingsError
-        The address is not one of this machine or not permitted, or one of ``allow_hosts`` is not a
-        host name.
+        The address does not belong to this machine or is not permitted, or one of ``allow_hosts``
+        is not a host name.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class HealthServer:
     def _work(self) -> None:
         try:
             self._server.run(lambda: None)
-        except Exception as error:  # noqa: BLE001  # the jobs go on without it
+        except Exception as error:  # noqa: BLE001  # jobs run without it
             log_event(logger, logging.ERROR, "http_failed", error)
 
     async def _answer(self, scope: Mapping[str, Any], receive: object, send: Send) -> None:

@@ -1,8 +1,8 @@
 """Log lines from events, one method for each kind.
 
-The name of the event is the attribute ``event`` of the record. What belongs to it is in attributes,
-under the same keys everywhere: ``queue``, ``job``, ``id``, ``group``, ``attempt``, ``seconds_s``
-and a few more. The message has all of it as text. Bodies and arguments are never logged.
+The attribute ``event`` of a record has the name of the event. Its values are in further attributes
+with the same keys everywhere: ``queue``, ``job``, ``id``, ``group``, ``attempt``, ``seconds_s`` and
+a few more. The message has all of them as text. Bodies and arguments are never logged.
 
 If an application configures no logging, the standard library still shows warnings and errors on
 stderr.
@@ -66,7 +66,7 @@ def ensure_logged(events: EventBus) -> None:
 class LogListener:
     """Logs events with the standard library.
 
-    A subclass has a thread of its own in a worker, as other listeners have: its methods may wait.
+    In a worker, a subclass has a thread of its own, like other listeners, so its methods can wait.
 
     Parameters
     ----------
@@ -328,7 +328,7 @@ def _what_next(event: JobFailed | JobRetry) -> dict[str, Any]:
 
 
 def _context_of(message: Message) -> tuple[int, dict[str, object]]:
-    """The job context under its key, with the length of its text, if JSON alone can read it."""
+    """Return the job context and the length of its text, if its codec is JSON."""
     text = message.string_attribute("JobContext")
     if text in (None, "{}") or message.string_attribute("ContentType") != "json":
         return 0, {}

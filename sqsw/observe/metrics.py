@@ -139,7 +139,7 @@ class Metrics:
 
 
 def _label(event: JobEvent) -> str:
-    """The job name if it is registered: series for all names that senders make up have no bound."""
+    """Return the job name if it is registered, because senders can make up any number of names."""
     return event.job_name or "" if event.is_registered else ""
 
 

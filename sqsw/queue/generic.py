@@ -224,7 +224,7 @@ class GenericQueue(ABC):
         """The job name of a message; None where it has none."""
 
     def has_job(self, job_name: str | None) -> bool:
-        """Whether a job name has a processor; a message without a name needs none."""
+        """Return whether a job name has a processor; a message without a name needs none."""
         return job_name is None
 
     @abstractmethod

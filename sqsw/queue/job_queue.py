@@ -326,7 +326,7 @@ class JobQueue(GenericQueue):
         return job_name_of(message)
 
     def has_job(self, job_name: str | None) -> bool:
-        """Whether a job name has a processor."""
+        """Return whether a job name has a processor."""
         return job_name in self.processors
 
     def process_message(self, message: Message) -> ProcessingResult | bool:

@@ -59,7 +59,7 @@ class RawQueue(GenericQueue):
         Raises
         ------
         TypeError
-            It cannot be called, or is a generator function.
+            It is not callable, or is a generator function.
         """
         check_function(processor)
         self.processor = processor

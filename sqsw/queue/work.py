@@ -68,7 +68,7 @@ class WorkableQueue(Protocol):
         ...
 
     def has_job(self, job_name: str | None) -> bool:
-        """Whether a job name has a processor."""
+        """Return whether a job name has a processor."""
         ...
 
 
@@ -217,7 +217,7 @@ def _patiently(
     events: EventBus,
     inbox: SignalInbox | None = None,
 ) -> Answer:
-    """Return what a call at the start says; try again while SQS does not answer, as receives do."""
+    """Return the result of a call at the start; repeat it while SQS does not answer."""
     most = _FIRST_RETRY_SECONDS
     while True:
         try:

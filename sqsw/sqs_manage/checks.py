@@ -20,7 +20,7 @@ Status = Literal["ok", "warn", "fail", "skip"]
 _LONG_LEASE = 900
 
 #: why one receive is too few
-NO_SECOND_RECEIVE = "a job that a worker received as it was stopped is never run"
+NO_SECOND_RECEIVE = "a job that has not started when its worker is killed never runs"
 
 #: what ``work`` and ``send`` call; the batch operations go by the names of the single ones
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html

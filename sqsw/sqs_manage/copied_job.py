@@ -1,4 +1,4 @@
-"""A job as a command has printed it, perhaps edited since: what of it is sent byte for byte."""
+"""Reads a job that a command printed: the unchanged parts of it are sent byte for byte."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,15 @@ from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, JOB_NAME
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending, get_codec
 from sqsw.core.errors import MessageRefused
 
-#: the largest integer up to which a float holds every integer
+#: a float holds every integer up to this one
 _EXACT_IN_FLOATS = 2**53
 
 
 def copied_job(line: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments, body, context and attributes of a job for an ``OutgoingMessage``.
 
-    The body is kept unless ``args`` says something else, and the text of the context unless
-    ``context`` does.
+    The body is kept unless ``args`` differs from it. The text of the context is kept unless
+    ``context`` differs from it.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def copied_job(line: Mapping[str, Any]) -> dict[str, Any]:
     """
     args, body, context = line.get("args"), line.get("body"), line.get("context")
     attributes, types = line.get("attributes") or {}, line.get("attribute_types") or {}
-    # The three that make it a job; what has their name and is binary is only an attribute.
+    # The three attributes that make it a job. A binary attribute of that name does not count.
     texts = {
         name: text
         for name, text in attributes.items()
@@ -47,7 +47,7 @@ def copied_job(line: Mapping[str, Any]) -> dict[str, Any]:
             context = _read(context_text, content_type)
             if not isinstance(context, dict):
                 raise MessageRefused(
-                    "its arguments were changed, and its 'context' is not readable",
+                    "its arguments were changed, but its 'context' cannot be read",
                     why="arguments and context are sent in one content type",
                     next="give 'context' as well",
                 )
@@ -55,7 +55,7 @@ def copied_job(line: Mapping[str, Any]) -> dict[str, Any]:
         return {"args": args or {}, "attributes": others, **own}
     if context is not None and not _still_says(context_text or "{}", context, content_type):
         context_text = codec_for_sending(content_type).serialize(context)
-    if JOB_NAME not in texts:  # written by a person, who need not know these attributes
+    if JOB_NAME not in texts:  # written by a person, without these attributes
         return {
             "args": args,
             "attributes": others,
@@ -74,9 +74,9 @@ def copied_job(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _still_says(text: str, value: Mapping[str, Any], content_type: str) -> bool:
-    """Return whether a body, or a job context as text, still says what was read from it.
+    """Return whether a body, or a job context as text, still has the value that was read from it.
 
-    Whoever reads a number as a float, as jq does, may lose digits of it; that is not a change.
+    A program such as jq reads numbers as floats, so they can lose digits. That is not a change.
     """
     try:
         return _is_same(_read(text, content_type), value)
@@ -85,10 +85,10 @@ def _still_says(text: str, value: Mapping[str, Any], content_type: str) -> bool:
 
 
 def _read(text: str, content_type: str) -> Any:
-    """Return what a text says; None if it cannot be read without danger."""
+    """Return the value of a text; None if it cannot be read, or not safely."""
     try:
         return get_codec(content_type).deserialize(text)
-    except Exception:  # noqa: BLE001  # whatever a codec meets in a hostile text
+    except Exception:  # noqa: BLE001  # a codec can raise anything for a hostile text
         return None
 
 

@@ -98,7 +98,7 @@ class OutgoingMessage:
     job :
         The job name; None for a raw body.
     args :
-        The arguments of the job. If there is a body as well, they are what it says, and the body
+        The arguments of the job. If ``body`` is set too, it has the same arguments, and the body
         is sent.
     group, dedup_id :
         Message group and deduplication id.
@@ -107,14 +107,14 @@ class OutgoingMessage:
     context :
         The job context.
     body, content_type :
-        The text of the body, and its content type: of a raw message, or of a job whose body is
+        The text and the content type of the body, for a raw message, or for a job whose body is
         sent byte for byte.
     context_text :
         The job context as text, in that content type.
     attributes, attribute_types :
         Message attributes as text, and their data types; one without a type is a ``String``.
-        Values of type ``Binary`` are base64. If ``JobName`` is among them and a body is given,
-        they are all the attributes that the message gets.
+        Values of type ``Binary`` are base64. If they include ``JobName`` and ``body`` is set, the
+        message gets no other attributes.
     trace_header :
         The AWS X-Ray trace header.
     """

@@ -1,8 +1,8 @@
 """One walk over the messages of a queue: each is handed out once, and whatever is left goes back.
 
 A message that was looked at stays hidden until the walk is over: put back at once, it would come
-again and again. A thread renews the leases meanwhile, so neither the walk nor one of its steps has
-a limit of time.
+again and again. A thread renews the leases meanwhile, so the walk and its steps can take any
+time.
 """
 
 import threading
@@ -23,10 +23,10 @@ from sqsw.sqs_manage.hands import hire_hand
 from sqsw.transport.batches import EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
-#: seconds that messages stay hidden at most after the process of a walk was killed
+#: seconds that messages stay hidden, at most, after the process of a walk is killed
 LEASE_SECONDS = 60
 
-#: renewals are looked for so often in the time of a lease
+#: how often per lease time the thread looks for due renewals
 _LOOKS_IN_A_LEASE = 4
 
 #: seconds of a poll that brings nothing, after which a walk is over
@@ -93,7 +93,7 @@ class ReceivePass:
         self._hand = hire_hand("sqsw-pass")
         # In the order in which the leases end: renewed ones go to the end.
         self._held: dict[str, Message] = {}
-        # Whoever changes or reads them all holds the first; a renewal holds the second to its end.
+        # The first protects the messages; a renewal holds the second until it has ended.
         self._changing, self._renewing = threading.Lock(), threading.Lock()
         self._renewer: threading.Thread | None = None
         self._ended = threading.Event()
@@ -176,9 +176,9 @@ class ReceivePass:
         with self._changing:
             for message in messages:
                 message.lease.expires_at = until
-                # An older delivery of it goes: its receipt handle is worth nothing any more.
+                # Forget an older delivery: its receipt handle is no longer valid.
                 self._held.pop(message.message_id, None)
-                # Only to be put back: what it says would fill the memory on a long walk.
+                # It only has to go back; keeping its text would fill the memory on a long walk.
                 self._held[message.message_id] = replace(message, body="", message_attributes={})
         self._note_groups(messages)
         if messages and self._renewer is None:
@@ -189,9 +189,9 @@ class ReceivePass:
         return messages
 
     def _renew_in_time(self) -> None:
-        """Renew leases while a step, or whoever takes the messages, is slow."""
+        """Renew leases while a step, or the consumer of the messages, is slow."""
         while not self._ended.wait(self._lease_seconds / _LOOKS_IN_A_LEASE):
-            with suppress(SQSError):  # the next look, or the next receive, tries again
+            with suppress(SQSError):  # the next check, or the next receive, tries again
                 self._renew()
 
     def _renew(self) -> None:
@@ -230,12 +230,12 @@ class ReceivePass:
 
     def _put_back(self) -> None:
         self._ended.set()
-        with self._renewing, self._changing:  # a renewal that comes later would hide them again
+        with self._renewing, self._changing:  # a later renewal would hide them again
             held = list(self._held.values())
             self._held.clear()
         left = 0
         for part in _tens(held):
-            # If a lease has run out, another worker may have the message, and 0 would take it away.
+            # If a lease has expired, another worker can have the message, and 0 would release it.
             ours = [m for m in part if m.lease.expires_at > self._clock()]
             if ours:
                 failed = _until_done(lambda p: self._queue.change_visibility_batch(_now(p)), ours)

@@ -1,4 +1,4 @@
-"""Addresses of servers that cannot be used, without the passwords in them."""
+"""Refuses server addresses that cannot be used, without showing passwords in them."""
 
 import os
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ from sqsw.core.sendable import is_sendable, no_credentials
 
 _SCHEMES = ("http", "https")
 
-#: where an endpoint comes from if neither the code nor an option names one
+#: variables with the endpoint, if neither the code nor an option sets one
 _VARIABLES = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
 
 
@@ -41,11 +41,11 @@ def check_address(endpoint: str) -> None:
     Raises
     ------
     SettingsError
-        It has no scheme, a port that is not a number, or characters that no address can have.
+        It has no scheme, a port that is not a number, or characters that an address cannot have.
     """
     scheme, sign, rest = endpoint.partition("://")
     if not is_sendable(endpoint):
-        why = "it has a blank, a control character or a non-ASCII character"
+        why = "it has a space, a control character or a non-ASCII character"
         raise _not_a_url(endpoint, why, "write it like http://127.0.0.1:9324")
     if not sign or scheme.lower() not in _SCHEMES:
         why = "it does not begin with http:// or https://"
@@ -53,7 +53,7 @@ def check_address(endpoint: str) -> None:
     if set("/?#") & set(rest.rpartition("@")[0]):
         raise _not_a_url(
             endpoint,
-            "one of / ? # stands before its @, and ends the name of a server",
+            "it has / ? or # before the @, which ends the host name",
             "in a user name or a password write / as %2F, ? as %3F and # as %23",
         )
     try:
@@ -67,7 +67,7 @@ def check_address(endpoint: str) -> None:
 
 
 def _host(endpoint: str) -> str:
-    """Return what stands behind the user name and the password, wherever they begin."""
+    """Return the part after the user name and the password, wherever these begin."""
     host = endpoint.rpartition("@")[2]
     return host.rpartition("//")[2] if "@" not in endpoint else host
 

@@ -1,7 +1,7 @@
-"""Check that an answer comes from SQS, and read the frequent ones.
+"""Check that answers come from SQS, and read the frequent ones.
 
-A captive portal, an ingress or another service behind a wrong port answers with status 200 too.
-botocore reads such an answer as an empty one: a receive brings nothing, and a delete looks done.
+A captive portal, an ingress or a service on a wrong port also answers with status 200. botocore
+reads this as an empty answer: a receive brings no messages, and a delete looks successful.
 """
 
 import json
@@ -16,7 +16,7 @@ from sqsw.core.wording import without_password
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-#: what the answer to an operation cannot be without
+#: members that the answer to an operation must have
 _REQUIRED = {
     "CreateQueue": "QueueUrl",
     "GetQueueUrl": "QueueUrl",
@@ -26,7 +26,7 @@ _REQUIRED = {
 
 _BATCHES = {"SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}
 
-#: what an entry of a batch that is done has besides its ID
+#: members that a successful batch entry must have besides its ID
 _NAMED_BY = {"SendMessageBatch": "MessageId"}
 
 _TEXT = {str}
@@ -53,19 +53,19 @@ _KINDS: dict[type, str] = {
 
 
 def check_answers(client: "SQSClient", *, read: bool) -> None:
-    """Have this client refuse what SQS would not answer.
+    """Make this client refuse answers that SQS would not send.
 
     Parameters
     ----------
     read :
-        Whether answers are read here by ``json`` alone, which takes a fifth of the time of
-        botocore's own way, and keeps members that botocore does not know.
+        Whether this module reads answers with ``json``. That takes a fifth of the time of
+        botocore's parser, and keeps members that botocore does not know.
     """
     client.meta.events.register("before-parse.sqs", _Answers(client.meta.endpoint_url, read=read))
 
 
 class _Answers:
-    """Looks at each answer before botocore does."""
+    """Checks each answer before botocore reads it."""
 
     def __init__(self, endpoint_url: str, *, read: bool) -> None:
         self._endpoint = without_password(endpoint_url)
@@ -100,7 +100,7 @@ class _Answers:
 def _read(
     operation: Any, status: int, headers: Mapping[str, str], body: bytes
 ) -> tuple[dict[str, Any], str | None]:
-    """The object in the body, and why it is not an answer of SQS."""
+    """Return the object in the body, and why it is not an answer of SQS."""
     if status >= 300:
         # What stands behind its path can hold a token.
         target = re.split("[?#;]", without_password(headers.get("location", "nowhere")))[0]
@@ -133,14 +133,14 @@ def _read(
 
 
 def _is_signed(headers: Mapping[str, str]) -> bool:
-    """Whether headers that only SQS and servers like it send are there."""
+    """Return whether it has headers that only SQS and compatible servers send."""
     return "x-amzn-requestid" in headers or headers.get("content-type", "").startswith(
         "application/x-amz-json"
     )
 
 
 def _has_right_types(name: str, answer: dict[str, Any], shape: Any) -> bool:
-    """Whether values have the types that this package relies on."""
+    """Return whether values have the types that this package relies on."""
     try:
         if name == "ReceiveMessage":
             messages = answer.get("Messages")
@@ -160,7 +160,7 @@ def _has_right_types(name: str, answer: dict[str, Any], shape: Any) -> bool:
 
 
 def _are_messages(messages: Any) -> bool:
-    # Of the most frequent calls: nothing here may cost much.
+    # For the most frequent calls, so this must be fast.
     if type(messages) is not list:
         return False
     for message in messages:
@@ -190,7 +190,7 @@ def _are_failures(entries: list[dict[str, Any]]) -> bool:
 
 
 def _fits(value: Any, shape: Any) -> bool:
-    """Whether a value has the type of botocore's model; what is missing or null fits."""
+    """Return whether a value has the type of botocore's model; missing and null are fine."""
     if value is None or shape is None:
         return True
     kind = shape.type_name
@@ -216,7 +216,7 @@ def _are_numbers(attributes: dict[str, str]) -> bool:
 
 
 def _described(headers: Mapping[str, str], body: bytes) -> str:
-    """What was sent instead, but nothing of its text: that may echo the request and its token."""
+    """Describe what was sent, without its text, which can echo the request and its token."""
     kind = headers.get("content-type")
     return f"it sent {_kind(body.strip())}{f' ({kind[:_SHOWN]!r})' if kind else ''}"
 
@@ -227,13 +227,13 @@ def _kind(body: bytes) -> str:
     if body.startswith(b"<"):
         return "a page"
     try:
-        return f"the JSON of something else, {_KINDS[type(json.loads(body))]}"
+        return f"JSON that is not an SQS answer: {_KINDS[type(json.loads(body))]}"
     except (ValueError, RecursionError):
         return "text that is not JSON" if body[:1] not in b"{[" else "broken JSON"
 
 
 def _readable_error(body: bytes) -> bytes:
-    """The body of an error in a form that botocore reads; it fails on other JSON than SQS's."""
+    """Return the body of an error in a form that botocore can read: it fails on other JSON."""
     try:
         value = json.loads(body.decode()) if body else {}
     except (ValueError, RecursionError):

@@ -48,7 +48,7 @@ def read_batch(
 ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
     """Read the answer to a batch whose IDs are the numbers from 0 to ``count`` - 1.
 
-    An entry is done only if SQS says so, and does not say the opposite as well. IDs that were not
+    An entry is done only if SQS lists it as successful and not as failed too. IDs that were not
     sent are ignored.
 
     Returns
@@ -143,14 +143,14 @@ def plain_job_name(name: object) -> str:
     if not isinstance(name, str):
         what = "a function" if callable(name) else f"a {type(name).__name__}"
         raise TypeError(
-            f"a job name is a str, and this is {what}: give the name as the decorator's argument, "
+            f"a job name must be a str, not {what}: give the name as the decorator's argument, "
             "as in @queue.processor('send_email')"
         )
     return str.__str__(name)
 
 
 def check_job_name(name: object) -> str:
-    """Return a job name as a plain str, if jobs can be sent by it.
+    """Return a job name as a plain str, if jobs can be sent with it.
 
     Raises
     ------

@@ -238,7 +238,7 @@ class ClientSource:
                 client: SQSClient = session.client("sqs", **keywords)
             except InvalidRegionError:  # a ValueError as well
                 raise
-            except ValueError as error:  # botocore's word for an endpoint that is not a URL
+            except ValueError as error:  # botocore raises it for an endpoint that is not a URL
                 endpoint = self._endpoint_url or endpoint_of_environment()
                 raise no_client(error, endpoint) from None  # it can quote a password
             check_address(client.meta.endpoint_url)
@@ -252,11 +252,11 @@ class ClientSource:
         return client
 
     def _check_credentials(self, session: Any, client: "SQSClient") -> None:
-        """Check the credentials now, or before each request where they renew themselves."""
+        """Check the credentials now, or before each request if they renew themselves."""
         from botocore.credentials import RefreshableCredentials
 
         made = session.DEFAULT_SESSION if isinstance(session, ModuleType) else session
-        credentials = made.get_credentials()  # botocore has them: to make a client it looked
+        credentials = made.get_credentials()  # botocore has looked them up to make the client
         checked: Any = None
 
         def check(**_: Any) -> None:

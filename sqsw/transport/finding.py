@@ -25,7 +25,7 @@ def url_by_arn(client: "SQSClient", arn: str, name: str) -> str:
     Raises
     ------
     SettingsError
-        It is in another region than the client asks.
+        It is in another region than the client.
     QueueNotFound
         There is none in that account.
     """
@@ -49,7 +49,7 @@ def check_region(client: "SQSClient", url: str, name: str) -> None:
     Raises
     ------
     SettingsError
-        It is in another region than the client asks.
+        It is in another region than the client.
     """
     region, own_region = region_of_url(url), client.meta.region_name
     if region not in (None, own_region) and is_aws_endpoint(client.meta.endpoint_url):
@@ -58,7 +58,7 @@ def check_region(client: "SQSClient", url: str, name: str) -> None:
 
 def _other_region(name: str, region: str | None, own_region: str, why: str) -> SettingsError:
     return SettingsError(
-        f"the queue {name!r} is in the region {region!r}, and {own_region!r} would be asked",
+        f"the queue {name!r} is in the region {region!r}, not in {own_region!r}",
         why=why,
         next=f"--region {region}, or AWS_REGION; in code: the region of the session",
     )

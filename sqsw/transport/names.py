@@ -92,7 +92,7 @@ def check_queue_name(name: object) -> str:
     if not isinstance(name, str):
         what = "a function" if callable(name) else f"a {type(name).__name__}"
         raise TypeError(
-            f"a queue name is a str, and this is {what}: give the name of the queue first, "
+            f"a queue name must be a str, not {what}: give the name of the queue first, "
             "as in @env.processor('emails', 'send_email')"
         )
     text = str.__str__(name)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: messages that one look brings
 _PEEK_PART = 100
 
-#: how the names of attributes begin that every queue has
+#: prefixes of attributes that every queue has
 _ALWAYS_THERE = ("QueueArn", "ApproximateNumberOfMessages")
 
 
@@ -138,7 +138,7 @@ class QueueClient:
         Returns
         -------
         tuple
-            The answers of SQS by the place of their entry, and the entries that were not sent.
+            The answers of SQS by the index of their entry, and the entries that were not sent.
         """
         url = self.url
         request: Any = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
@@ -246,7 +246,7 @@ class QueueClient:
         return read_batch(answer, len(entries))[1]
 
     def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
-        """Hide up to ten messages for these numbers of seconds from now; those that failed."""
+        """Hide up to ten messages for these numbers of seconds; return those that failed."""
         url = self.url
         entries: Any = [
             {
@@ -271,7 +271,7 @@ class QueueClient:
             answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
         found = {str(name): value for name, value in (answer.get("Attributes") or {}).items()}
         for name in names or ("QueueArn",):
-            # A count that is missing would be taken for 0.
+            # A missing count would be read as 0.
             if name not in found and name.startswith(_ALWAYS_THERE):
                 raise UnexpectedAnswer(
                     f"cannot read the attributes of {self.name!r}",

@@ -78,7 +78,7 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
             told = _refused(error, doing, queue_name)
         else:
             told = _not_reached(error, doing)
-        # A traceback would show what AWS and the HTTP client quote of credentials.
+        # A traceback would show the credentials that AWS and the HTTP client quote.
         text = text_of(error)
         is_quoted = _is_local_refusal(error) or without_credentials(text) != text
         raise told from None if is_quoted else error
@@ -88,7 +88,7 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
             why=without_credentials(str(error))[:_REASON_LENGTH],
             next="check whether a proxy or a captive portal answers in place of AWS",
         ) from error
-    except UnicodeError:  # its repr has the value, which may be a credential
+    except UnicodeError:  # its repr has the value, which can be a credential
         raise not_sendable(doing) from None
     except RecursionError as error:  # of the parser: nobody sends SQS such an answer by accident
         raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
@@ -252,6 +252,6 @@ def _is_local_refusal(error: "BotoCoreError | ClientError") -> bool:
 
     from botocore.exceptions import HTTPClientError
 
-    if type(error) is not HTTPClientError:  # botocore's word for an error it does not know
+    if type(error) is not HTTPClientError:  # botocore raises it for an error that it does not know
         return False
     return isinstance(error.kwargs.get("error"), ValueError | TypeError | InvalidURL)

@@ -1,1 +1,1 @@
-"""What the HTTP servers of sqsw share: which requests they answer, and how they accept and end."""
+"""Shared by all HTTP servers of sqsw: which requests they accept, and how they run and end."""

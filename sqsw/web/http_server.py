@@ -1,8 +1,8 @@
 """Runs an ASGI application on uvicorn's HTTP protocol, in an event loop of its own.
 
-uvicorn's ``Server`` is not used. It accepts connections with asyncio's server, which spins and
-fills the log once the process has no file descriptor left, and it looks every 0.1 seconds whether
-it should stop, by a clock and an ``asyncio.sleep`` that tests of the same process may replace.
+uvicorn's ``Server`` is not used, for two reasons. It accepts connections with asyncio's server,
+which spins and fills the log when the process has no file descriptor left. And it checks every 0.1
+seconds whether it should stop, with a clock and an ``asyncio.sleep`` that tests can replace.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Mapping[str, Any], Receive, Send], Awaitable[None]]
 
-#: Connections at a time, whatever number of file descriptors the process may have.
+#: Connections at a time, even if the process can have more file descriptors.
 MAX_CONNECTIONS: Final = 20_000
-#: File descriptors that are kept for everything but connections.
+#: File descriptors that are reserved for everything except connections.
 _OTHER_DESCRIPTORS: Final = 32
 #: Connections accepted in one turn of the event loop.
 _TURN: Final = 64
-#: Seconds between two attempts to accept while there is no room.
+#: Seconds between two attempts to accept while no connection is free.
 _RETRY_SECONDS: Final = 0.1
-#: Seconds after which an idle connection is closed while there is no room. Clients send a request
-#: as soon as they are connected, and connect again if an idle connection was closed.
+#: Seconds after which an idle connection is closed while no connection is free. Clients send a
+#: request as soon as they are connected, and reconnect if an idle connection was closed.
 _IDLE_SECONDS: Final = 0.5
 #: Seconds without a shortage after which it counts as over.
 _RELIEF_SECONDS: Final = 5.0
-#: Seconds that requests may take to end once they were cancelled.
+#: Seconds that cancelled requests have to end.
 _CANCEL_SECONDS: Final = 1.0
-#: A connection that its client gave up before it was accepted.
+#: Errors for a connection that its client gave up before it was accepted.
 _GIVEN_UP: Final = (errno.ECONNABORTED, errno.EPROTO)
 
 
@@ -54,15 +54,15 @@ class HttpServer:
     listening :
         The socket; it is closed when the server ends.
     logger :
-        Where a shortage of connections is reported, once when it begins and once when it is over.
+        Logs a shortage of connections, once when it begins and once when it is over.
     grace_seconds :
-        How long the requests under way may take when the server ends.
+        Seconds that the requests in progress have to finish when the server ends.
     protocol :
         A subclass of uvicorn's protocol; default: uvicorn's own.
     idle_seconds :
         How long a connection stays open without a request.
     max_connections :
-        Connections at a time; fewer if the process may have few file descriptors.
+        Connections at a time; fewer if the process can have only few file descriptors.
     on_stop :
         Called in the event loop when the server begins to end.
     """
@@ -108,12 +108,12 @@ class HttpServer:
         """Answer requests until :meth:`stop`, or in the main thread until a signal.
 
         SIGTERM and SIGINT are handled, and SIGHUP unless it is ignored or has a handler; the former
-        handlers come back. A second signal ends the server without its grace.
+        handlers come back. A second signal ends the server without waiting.
 
         Parameters
         ----------
         on_ready :
-            Called when requests are answered.
+            Called once requests are answered.
         """
         loop = self._loop = _RealTimeLoop()
         try:
@@ -126,7 +126,7 @@ class HttpServer:
             loop.close()
 
     def stop(self) -> None:
-        """End :meth:`run`, or let it end at once; from any thread."""
+        """End :meth:`run`; can be called from any thread, and before it."""
         self._is_stopped = True
         loop = self._loop
         if loop is not None:
@@ -157,7 +157,7 @@ class HttpServer:
         await self._finish(loop)
 
     async def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait for the requests under way, and cut off those that take too long."""
+        """Wait for the requests in progress, and cancel those that take too long."""
         connections, tasks = self._state.connections, self._state.tasks
         for connection in list(connections):
             connection.shutdown()
@@ -180,29 +180,29 @@ class HttpServer:
         return made
 
     def _write_date(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Write the header ``Date``, by which SDKs correct a wrong clock, and again in a second."""
+        """Set the ``Date`` header every second; SDKs use it to correct a wrong clock."""
         self._state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
         loop.call_later(1, self._write_date, loop)
 
 
 async def _pause(loop: asyncio.AbstractEventLoop) -> None:
-    """Wait a moment without ``asyncio.sleep``, which a test may have replaced."""
+    """Wait without ``asyncio.sleep``, which a test may have replaced."""
     over = loop.create_future()
     loop.call_later(0.02, over.set_result, None)
     await over
 
 
 class _RealTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose timers go on when a test freezes or moves ``time.monotonic``."""
+    """An event loop whose timers work even if a test freezes or moves ``time.monotonic``."""
 
     def time(self) -> float:
         return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class _Acceptor:
-    """Accepts connections while there is room for them; the others wait in the kernel's queue.
+    """Accepts connections up to a limit; further ones wait in the kernel's queue.
 
-    Without room it tries again every 0.1 seconds, and closes connections that have been idle for
+    At the limit it tries again every 0.1 seconds, and closes connections that have been idle for
     half a second.
     """
 
@@ -219,9 +219,9 @@ class _Acceptor:
         self._connections, self._limit, self._logger = connections, limit, logger
         self._opening: set[asyncio.Task[None]] = set()
         self._is_closed = False
-        #: what to call a shortage off by; None: there is none
+        #: the timer that ends a shortage; None if there is none
         self._relief: asyncio.TimerHandle | None = None
-        #: connections that were idle at the last look, with their last request
+        #: connections that were idle at the last check, with their last request
         self._idle: dict[Any, Any] = {}
         self._next_look = 0.0
 
@@ -294,7 +294,7 @@ class _Acceptor:
         }
 
     def _close_idle(self) -> None:
-        """Close what has had no request since the last look."""
+        """Close connections without a request since the last check."""
         former, self._idle = self._idle, self._idle_now()
         for connection, cycle in self._idle.items():
             if connection in former and former[connection] is cycle:
@@ -302,7 +302,7 @@ class _Acceptor:
 
 
 def _connection_limit() -> int:
-    """How many connections the file descriptors of this process are enough for."""
+    """Return how many connections the file descriptors of this process allow."""
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
@@ -311,7 +311,7 @@ def _connection_limit() -> int:
 
 @contextmanager
 def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Handle the signals that end a server; SIGHUP only if it would end the process."""
+    """Handle the signals that end a server, and SIGHUP if it would end the process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

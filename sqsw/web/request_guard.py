@@ -1,9 +1,9 @@
-"""Refuses the requests that a web page makes a browser send to a server on this machine.
+"""Refuses requests that web pages make a browser send to a server on this machine.
 
-A page of any site can make a browser send requests to ``127.0.0.1``. It cannot choose the headers
-that browsers set by themselves: ``Host``, ``Origin`` and ``Sec-Fetch-Site``. If the site lets its
-own name resolve to this machine (DNS rebinding), the page can even read the answers, but ``Host``
-then has that name.
+Any web page can make a browser send requests to ``127.0.0.1``. It cannot choose the headers that
+browsers set themselves: ``Host``, ``Origin`` and ``Sec-Fetch-Site``. If the site makes its own name
+resolve to this machine (DNS rebinding), the page can even read the answers, but then ``Host`` has
+that name.
 
 Sources: https://www.w3.org/TR/fetch-metadata/, https://fetch.spec.whatwg.org/#origin-header
 """
@@ -21,10 +21,10 @@ _HOST: Final = re.compile(
 )
 _URL: Final = re.compile(r"(https?)://([^/?#@]+)(?:[/?#].*)?", re.ASCII | re.IGNORECASE)
 _PORTS: Final = {"http": 80, "https": 443}
-#: Characters of a header that an answer repeats.
+#: characters of a header that an answer repeats, at most
 _SHOWN: Final = 100
-#: Only browsers send these. Sec-Fetch-Mode is left out, since fetch() of Node.js sends it, and an
-#: Accept of images, since Java's HttpURLConnection does.
+#: Only browsers send these. Not Sec-Fetch-Mode, because fetch() of Node.js sends it, and not an
+#: Accept header for images, because Java's HttpURLConnection sends it.
 _BROWSER_HEADERS: Final = (
     "sec-fetch-site",
     "sec-fetch-dest",
@@ -37,13 +37,13 @@ _BROWSER_HEADERS: Final = (
 
 
 class _Host(NamedTuple):
-    """A host as ``Host`` names it: in lower case, an address in its one usual form."""
+    """A host of a ``Host`` header, in lower case; an address in its normal form."""
 
     name: str
     #: None: not given
     port: int | None
     is_address: bool
-    #: whether it always leads to this machine: such a name cannot be rebound
+    #: whether it always means this machine, so it cannot be rebound
     is_loopback: bool
     is_unspecified: bool
 
@@ -54,12 +54,12 @@ class RequestGuard:
     Parameters
     ----------
     address :
-        The IP address that the server is bound to. If it stands for all addresses, any IP address
-        is accepted in ``Host``: only names can be rebound.
+        The IP address that the server is bound to. If it means all addresses, ``Host`` can be any
+        IP address, because only names can be rebound.
     names :
-        Further hosts to accept, with a port (only that one) or without (any port).
+        Further hosts to accept. A name with a port accepts that port, one without accepts any.
     hint :
-        How to accept one more; ``{host}`` stands for its name. It ends the text of a refusal.
+        How to accept another host, for the end of a refusal; ``{host}`` stands for its name.
 
     Raises
     ------
@@ -79,11 +79,11 @@ class RequestGuard:
                 raise ValueError(f"{name!r} is not a host name")
             self._allowed.add((host.name, host.port))
         self._hint = hint
-        # The same few hosts come with every request.
+        # Every request has one of the same few hosts.
         self._host_refusal = lru_cache(64)(self._refuse_host)
 
     def refusal(self, headers: Mapping[str, str]) -> str | None:
-        """Return why the request is refused, for people; None if it is answered.
+        """Return in words why the request is refused; None if it is accepted.
 
         Parameters
         ----------
@@ -127,13 +127,13 @@ class RequestGuard:
 
 
 _FOREIGN: Final = (
-    "A browser sent this request for a page of another site ({}). Web pages cannot use this server;"
-    " send the request from a program, without that header."
+    "A browser sent this request for a page of another site ({}). Web pages cannot use this server."
+    " Send the request from a program, without that header."
 )
 
 
 def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers of an ASGI scope; the values of a repeated one are joined by commas."""
+    """Return the headers of an ASGI scope, with repeated headers joined by commas."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -142,10 +142,10 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def has_browser_headers(headers: Mapping[str, str]) -> bool:
-    """Return whether a browser sent the request, as far as its headers show it.
+    """Return whether the headers show that a browser sent the request.
 
-    ``User-Agent`` is what is left of a browser's headers if a page loads an image from an address
-    that is neither loopback nor HTTPS.
+    If a page loads an image from an address that is neither loopback nor HTTPS, ``User-Agent`` is
+    the only header that shows it.
     """
     return any(name in headers for name in _BROWSER_HEADERS) or headers.get(
         "user-agent", ""
@@ -172,12 +172,12 @@ def parse_host(text: str) -> _Host | None:
 
 
 def _is_same_host(url: str, host: str | None) -> bool:
-    """Whether a page at this URL comes from the server that ``Host`` names."""
+    """Return whether a page at this URL comes from the server that ``Host`` names."""
     found = _URL.fullmatch(url)
     page = parse_host(found[2]) if found else None
     own = parse_host(host) if host else None
     if found is None or page is None or own is None:
         return False
-    # A proxy may add TLS, so that "Host" alone does not tell which port is the default.
+    # A proxy can add TLS, so "Host" alone does not show which port is the default.
     default = _PORTS[found[1].lower()]
     return (page.name, page.port or default) == (own.name, own.port or default)

@@ -24,7 +24,7 @@ class Ack:
     started :
         Whether its job had started.
     due :
-        When it is to be told at the latest (seconds of the acknowledger's clock).
+        The latest time to send it, in seconds of the acknowledger's clock.
     """
 
     lane: Lane
@@ -82,7 +82,7 @@ class AckLines:
         return left
 
     def next_due(self) -> float:
-        """When the next one is due (seconds of the acknowledger's clock)."""
+        """Return when the next one is due, in seconds of the acknowledger's clock."""
         dues = [line[0].due for line in self._lines.values() if line]
         if self._later:
             dues.append(self._later[0][0])

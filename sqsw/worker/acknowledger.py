@@ -174,8 +174,8 @@ class Acknowledger:
     def flush(self, deadline: float | None = None) -> None:
         """Send all there is, in this thread.
 
-        Without a deadline, what fails is left for later. With one (seconds of its clock) it is
-        tried again until then, what other threads are sending is waited for, and the rest has
+        Without a deadline, failed calls are left for later. With a deadline (seconds of its clock),
+        they are repeated until then, calls of other threads are waited for, and the rest has
         failed.
         """
         while True:

@@ -155,7 +155,7 @@ class Child:
             self.signal(signal.SIGKILL)
 
     def excuse(self, now: float, seconds: float) -> None:
-        """Count its silence from now, and give it so many seconds more to end."""
+        """Measure its silence from now, and give it this many more seconds to end."""
         self.kill_at += seconds
         if self.heard_at is not None:
             self.heard_at = now
@@ -209,7 +209,7 @@ def _child_main(
         ending = target(*arguments, tell, *extra) or Ending()
     except SystemExit as error:
         ending = Ending(error.code if isinstance(error.code, int) else int(error.code is not None))
-    except BaseException as error:  # noqa: BLE001  # the supervisor knows what to make of it
+    except BaseException as error:  # noqa: BLE001  # passed on to the supervisor
         if not isinstance(error, SQSError):
             traceback.print_exc()
         tell(WorkerFailed(os.getpid(), error))

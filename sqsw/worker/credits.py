@@ -89,7 +89,7 @@ class Credits:
         return account.ready + account.parked
 
     def run_seconds(self, lane_name: str) -> float | None:
-        """The average run time of a lane's jobs; None until the first one has ended."""
+        """Return the average run time of a lane's jobs; None until the first job has ended."""
         return self._accounts[lane_name].run_seconds
 
     def has_free_slot(self) -> bool:

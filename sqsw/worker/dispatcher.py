@@ -4,7 +4,7 @@
 2. order     (one call of a message group at a time)
 3. pick      (a slot is free: the next ready call, by weight)
 4. judge     (how each job ended: an event, and on to the acknowledger)
-5. open      (a group, once SQS will not deliver the message before again; else its rest goes back)
+5. open      (a group, if SQS will not deliver the message before again; else its rest goes back)
 
 Made, started and stopped by ``Worker``; it has no thread of its own. One lock guards its books and
 those of its parts; it is never held across a call to SQS, a listener or a job.
@@ -41,7 +41,7 @@ MayStart = Callable[[Lane, int], bool]
 #: The shutdown watch: how the jobs of a call ended.
 Ended = Callable[[Lane, BatchProcessingResult], None]
 
-#: The start failures: a call of this kind ended; the error if it could not even be started.
+#: For the start failures: a call of this kind ended, with the error if it could not be started.
 Ran = Callable[[Kind, JobNotStarted | None], None]
 
 
@@ -50,7 +50,7 @@ def _never(call: Call) -> bool:
 
 
 def _comes_again(call: Call, results: Iterable[ProcessingResult]) -> bool:
-    """Whether SQS delivers a message of a call again, before what stands behind it."""
+    """Return whether SQS delivers a message of a call again, before the messages behind it."""
     return any(
         not (result.success or call.lane.is_last_receive(message))
         for message, result in zip(call.messages, results, strict=True)
@@ -75,7 +75,7 @@ class Dispatcher:
     may_start, ended :
         Methods of the shutdown watch.
     ran :
-        Called after each call, before its slot is free again.
+        Called after each call, before its slot is free.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Dispatcher:
         self._put_back_all()
 
     def quiet(self, lane: Lane | None = None) -> None:
-        """Put back what has not started, and what arrives from now on; of all lanes if not one.
+        """Return what has not started, and what arrives from now on; of one lane, or of all.
 
         A message on its last receive stays and runs: SQS would move it to the dead-letter queue.
         """
@@ -144,7 +144,7 @@ class Dispatcher:
         self._launch(following)
 
     def release(self, lane: Lane) -> None:
-        """Put back everything of a lane that has not started."""
+        """Return everything of a lane that has not started."""
         with self._lock:
             back = self._take_unstarted([lane.name], _never)
         self._returns.send(back)
@@ -238,7 +238,7 @@ class Dispatcher:
         """Hand over calls; those that follow them where that fails."""
         try:
             self._executors[kind].submit(calls, self.done)
-        except Exception as error:  # noqa: BLE001  # whatever it was, these jobs have not begun
+        except Exception as error:  # noqa: BLE001  # these jobs have not started, whatever the error
             ends = [self._end(call, call.not_started(error)) for call in calls]
             return [following for following in ends if following is not None]
         return []
@@ -315,7 +315,7 @@ class Dispatcher:
                 self.counts[outcome] += 1
             self._in_hand[call.lane.name] -= outcomes.count("dropped")
             del self._running[id(call)]
-            # How quickly a start fails says nothing about how long jobs run.
+            # The time of a failed start says nothing about how long jobs run.
             has_run = "released" not in outcomes
             self._ready[call.lane.name].end(call, now - call.started_at if has_run else None)
 
@@ -388,7 +388,7 @@ class Dispatcher:
             return waiting + self._gathering.waiting()
 
     def waiting_of(self, lane: Lane) -> int:
-        """Calls of a lane that wait, for a slot or for their group."""
+        """Return the number of a lane's calls that wait for a slot or for their group."""
         return self._ready[lane.name].credits.waiting(lane.name)
 
     def gathering_seconds(self, lane: Lane) -> float | None:
@@ -400,7 +400,7 @@ class Dispatcher:
         return None if due is None else due - self._clock()
 
     def abandon(self) -> int:
-        """Put back everything; how many messages still ran, whose results will not count."""
+        """Return everything, and return how many messages still ran; their results do not count."""
         self._put_back_all()
         with self._lock:
             calls = [call for call in self._running.values() if not call.ended]

@@ -74,7 +74,7 @@ class Gathering:
         return calls
 
     def next_due(self, lane_name: str) -> float | None:
-        """When the next list of a lane has to go (seconds of its clock); None without any."""
+        """Return when a lane's next list must start, in seconds of its clock; None without one."""
         return min((at for at, _ in self._open[lane_name].values()), default=None)
 
     def waiting(self) -> int:

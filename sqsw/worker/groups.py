@@ -60,7 +60,7 @@ class GroupGate(Generic[T]):
         return line is not None and line[0] is item
 
     def clear_waiting(self, keep: Callable[[T], bool]) -> list[T]:
-        """Take out what stands behind the heads and behind the last item to keep, in order."""
+        """Remove and return what is behind the heads and behind the last item to keep, in order."""
         waiting: list[T] = []
         for line in self._lines.values():
             taken: list[T] = []
@@ -100,7 +100,7 @@ class GroupLimit(Generic[T]):
         return None
 
     def clear_waiting(self, keep: Callable[[T], bool]) -> list[T]:
-        """Take out everything that waits, except what is to be kept."""
+        """Remove and return everything that waits, except the items to keep."""
         waiting: list[T] = []
         lines, self._waiting = self._waiting, {}
         for group, line in lines.items():

@@ -61,7 +61,7 @@ class Lane:
     shutdown_policy :
         When this lane is to be quieted. Lanes that hold the same object are judged together.
     has_job :
-        Whether a job name has a processor.
+        Returns whether a job name has a processor.
     max_receives, dead_letter_queue :
         After how many receives SQS moves a message, and where to; None: it never does.
     """
@@ -100,7 +100,7 @@ class Lane:
         return self.dead_letter_queue if self.is_last_receive(message) else None
 
     def is_last_receive(self, message: Message) -> bool:
-        """Whether SQS moves this message to the dead-letter queue instead of delivering it again.
+        """Return whether SQS will move a message to the dead-letter queue, not deliver it again.
 
         A message with more receives than the redrive policy allows shows that the policy is not in
         force: it changed after the worker started, or the dead-letter queue is gone.
@@ -177,7 +177,7 @@ class Call:
 
     @property
     def is_last_chance(self) -> bool:
-        """Whether a message that goes back unrun now never runs."""
+        """Return whether a message never runs if it goes back now."""
         return any(map(self.lane.is_last_receive, self.messages))
 
     def taken_over(self) -> "Call":
@@ -211,7 +211,7 @@ class Call:
         return [ProcessingResult(False, error=error)] * len(self.messages)
 
     def not_started(self, error: BaseException) -> list[ProcessingResult]:
-        """The same for a call that did not begin because of this error: its messages go back."""
+        """Return the results of a call that could not start because of this error."""
         return self.failed(JobNotStarted.of(error))
 
     def _checked(self, results: list[ProcessingResult]) -> list[ProcessingResult]:

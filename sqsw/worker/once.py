@@ -1,7 +1,7 @@
 """One batch, in this thread: what tests and cron jobs call.
 
 1. receive    (up to ten messages, or one list)
-2. run        (one call after the other; a failed message that comes again stops its group)
+2. run        (one call after the other; a failed message that SQS delivers again stops its group)
 3. tell SQS   (once a second and at the end; on a FIFO queue before the next message of a group)
 
 The same roles as in a worker, without threads but the heartbeat's: a slow job would else cost the
@@ -122,7 +122,7 @@ class _Batch:
         try:
             return self._result
         finally:
-            del self._result  # the frames of a failed job lead to this one
+            del self._result  # the frames of a failed job refer to this one
 
     def _flush(self) -> None:
         # On a FIFO queue each delete lets the next message of its group run, here and inside.

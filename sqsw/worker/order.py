@@ -40,7 +40,7 @@ class GroupOrder:
         if call is None or call.group is None or not self._in_line(call):
             return None, []
         # A failed head that SQS will move to the dead-letter queue never runs again. Nothing waits
-        # for it then, and what would go back may be on its last receive as well.
+        # for it, and the messages behind it can be on their last receive too.
         if not (deleted or call.lane.is_last_receive(message)):
             return None, self.leave(call)
         call.undeleted -= 1
@@ -74,9 +74,9 @@ class GroupOrder:
         return behind
 
     def clear_waiting(self, lane_name: str, keep: Callable[[Call], bool]) -> list[Call]:
-        """Take out the calls of a lane that wait for their group, in order.
+        """Remove and return the calls of a lane that wait for their group, in order.
 
-        A call to keep stays, and so does what has to run before it.
+        Calls to keep stay, and so do the calls that have to run before them.
         """
         waiting = self._gates[lane_name].clear_waiting(keep)
         self._ready[lane_name].credits.park(lane_name, -len(waiting))

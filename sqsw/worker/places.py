@@ -28,7 +28,7 @@ class Place:
     why :
         Why there is a successor.
     failed_starts :
-        Children in a row that ended before they were ready, or for an error that they told.
+        Children in a row that ended before they were ready, or with an error that they reported.
     """
 
     def __init__(

@@ -50,8 +50,8 @@ _HELPER_WAIT_SECONDS = 1
 #: arrives would cost as many calls as messages
 _GATHER_SECONDS = 1.0
 
-#: empty long polls in a row that end before half of their time, until they are paced: AWS ends one
-#: early now and then, but a server that ignores WaitTimeSeconds would get hundreds a second
+#: empty long polls in a row that end before half of their wait time, until the poller paces them.
+#: AWS ends one early now and then. A server without WaitTimeSeconds would get hundreds a second.
 _EARLY_IN_A_ROW = 5
 
 #: seconds between such polls
@@ -72,8 +72,8 @@ class Poller:
     after_receive :
         Called after each receive that brought messages, for what is best done by this thread.
     line_seconds :
-        For how long the messages that one receive brings of one group may run, on a FIFO queue with
-        a dead-letter queue.
+        The longest time that the messages of one receive and one group should run, on a FIFO queue
+        with a dead-letter queue.
     on_fatal :
         Called where the very first receive shows that there is nothing to receive from.
     pace :
@@ -184,10 +184,10 @@ class Poller:
         return arrived
 
     def _most(self) -> int:
-        """Messages to ask for, 1 to 10.
+        """Return how many messages to ask for, 1 to 10.
 
-        SQS hands out as many of one group as it can, and they run one after another. Those on their
-        last receive run even in a drain, so they must be few enough to end before its deadline.
+        SQS hands out as many messages of one group as it can, and they run one after another. If
+        they are on their last receive, they run even in a drain, so they must fit into it.
         """
         lane = self.lane
         if not lane.is_fifo or lane.max_receives is None:
@@ -253,13 +253,13 @@ class Poller:
     def _note_length(self, wait_seconds: float, seconds: float, arrived: int) -> None:
         if arrived:
             self._early = 0
-        elif wait_seconds >= 1:  # a shorter one does not wait at all
+        elif wait_seconds >= 1:  # SQS takes whole seconds
             is_early = seconds < wait_seconds / 2
             self._early = self._early + 1 if is_early else 0
             self._told_early &= is_early
 
     def _pause_after_early_polls(self) -> None:
-        if self.lane.client.is_embedded:  # a worker that stops ends the polls of others, too
+        if self.lane.client.is_embedded:  # a stopping worker also ends the polls of other workers
             return
         if not self._told_early:
             self._told_early = True

@@ -69,7 +69,7 @@ class ReadyMessages:
         self._leave_group(call)
 
     def clear(self, lane_name: str, keep: Callable[[Call], bool]) -> list[Call]:
-        """Take out all that a lane has ready, except the calls to keep."""
+        """Remove and return everything that a lane has ready, except the calls to keep."""
         line = self._lines[lane_name]
         calls = [call for call in line if not keep(call)]
         self._lines[lane_name] = deque(filter(keep, line))

@@ -23,7 +23,7 @@ class Returns:
     lock, order, in_hand, counts :
         The books of the dispatcher.
     events :
-        Whom to tell of messages that were never run and never will be.
+        Gets an event for each message that never ran and never will.
     """
 
     def __init__(

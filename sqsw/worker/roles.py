@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 #: seconds to put back what is still in hand, after a drain and after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
 
-#: how often the messages that a FIFO queue hands out of one group could run within a drain: the
-#: average says little about the longest of them
+#: how many times the messages of one receive and one group must fit into a drain, by their average
+#: time, because some take much longer than the average
 _LINES_IN_A_DRAIN = 5
 
 #: seconds until receives have ended that can be ended, before messages go back
@@ -164,7 +164,7 @@ class Roles:
         self.pollers = [self._make_poller(lane, ready) for pool, ready in pools for lane in pool]
 
     def _make_loop(self) -> Executor:
-        # Not before it is needed: asyncio is a tenth of the time that a start takes.
+        # Imported late: asyncio takes a tenth of the start time.
         from sqsw.worker.executors.loop import LoopExecutor
 
         return LoopExecutor(on_end=self._fail)

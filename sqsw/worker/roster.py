@@ -39,7 +39,7 @@ class Roster:
         return min(moments, default=None)
 
     def is_hopeless(self, tries: int) -> bool:
-        """Whether nobody is up, and the last ``tries`` children of each place did not get ready."""
+        """Return whether no child is up, and the last ``tries`` of each place did not get ready."""
         staffed = [
             place for place in self._places if place.start_at is not None or place.children()
         ]
@@ -50,7 +50,7 @@ class Roster:
         )
 
     def wait_for_change(self) -> None:
-        """Nobody is started until ``begin_anew``."""
+        """Start no child until ``begin_anew``."""
         for place in self._places:
             place.start_at = None
 

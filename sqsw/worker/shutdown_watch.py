@@ -160,14 +160,14 @@ class ShutdownWatch:
         """Nothing to do."""
 
     def room(self, lane: Lane) -> float:
-        """How many more jobs may start before its policy leaves."""
+        """Return how many more jobs can start before its policy ends the worker."""
         left = self._judges[lane.name].jobs_left
         return math.inf if left is None else left
 
     def wanted(self, lane: Lane) -> float:
-        """How many more messages can start before its policy leaves, besides those that wait.
+        """Return how many messages can start before its policy ends it, besides those that wait.
 
-        The rest would go back, each with one receive less.
+        Further messages would go back, and each would use up a receive.
         """
         room = self.room(lane)
         if room < math.inf:

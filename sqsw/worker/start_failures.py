@@ -1,11 +1,11 @@
-"""What a worker does while it cannot start jobs: it stops receiving, and ends if that lasts.
+"""Makes a worker that cannot start jobs stop receiving, and end if that lasts.
 
-1. pause    (at once: each receive would cost messages one of their receives)
+1. pause    (at once, because messages would use up receives)
 2. check    (after a backoff, without a message: start what the jobs need)
 3. resume   (one message at a time, until jobs run again)
 4. end      (with an error, after a minute)
 
-It has no thread of its own: a poller that is not to receive makes the check.
+It has no thread of its own: a poller that must not receive makes the check.
 """
 
 import logging
@@ -22,13 +22,13 @@ from sqsw.worker.lane import Kind
 
 logger = logging.getLogger(__name__)
 
-#: seconds until the next check, at first and at most
+#: seconds until the first check, and between two checks at most
 _FIRST_CHECK_SECONDS, _LAST_CHECK_SECONDS = 1.0, 15.0
 
-#: seconds without a job that could be started, until the worker ends
+#: seconds without a successful start until the worker ends
 END_SECONDS = 60.0
 
-#: seconds after a check that succeeded in which no further failure means that all is well
+#: seconds without a failure after a successful check until the worker counts as recovered
 _PROBATION_SECONDS = 30.0
 
 
@@ -38,9 +38,9 @@ class StartFailures:
     Parameters
     ----------
     check :
-        Starts what the jobs of a kind need, and keeps it for them; raises if it cannot be had.
+        Starts what the jobs of a kind need, and keeps it for them; raises if it is not available.
     fail :
-        Called with an error when the worker is to end.
+        Called with an error when the worker must end.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class StartFailures:
         self._error = JobNotStarted()
 
     def ran(self, kind: Kind, error: JobNotStarted | None) -> None:
-        """A call ended; with the error if it could not be started. Called after each call."""
+        """Note the end of a call, with the error if it could not be started; after each call."""
         if error is not None:
             self._note(kind, error)
         elif self._resumed_at is not None and kind == self._kind:
             self._recover()
 
     def room(self) -> float:
-        """How many messages to receive now: any number, one to try, or none."""
+        """Return how many messages to receive now: any number, one to try, or none."""
         since = self._since
         if since is None:
             return math.inf
@@ -86,12 +86,12 @@ class StartFailures:
         return 1
 
     def problem(self) -> str | None:
-        """What is wrong; None if jobs can be started."""
+        """Return the problem in words; None if jobs can be started."""
         since = self._since
         if since is None or self._resumed_at is not None:
             return None
         seconds = self._clock() - since
-        return f"jobs cannot be started for {seconds:.0f} seconds: {self._error.reason}"
+        return f"no job could be started for {seconds:.0f} seconds: {self._error.reason}"
 
     def _note(self, kind: Kind, error: JobNotStarted) -> None:
         with self._lock:
@@ -101,13 +101,13 @@ class StartFailures:
                 self._since, self._tries, self._check_at = now, 0, now
             self._kind, self._error = kind, error
             self._resumed_at = None
-            # Many calls of one moment are one failure.
+            # Many calls that fail at the same time count as one failure.
             if now >= self._check_at:
                 most = min(_LAST_CHECK_SECONDS, _FIRST_CHECK_SECONDS * 2**self._tries)
                 self._check_at = now + most * (0.5 + self._jitter() / 2)
                 self._tries += 1
         if is_first:
-            logger.error("jobs cannot be started, so nothing is received: %s", error.reason)
+            logger.error("jobs cannot be started, so the worker stops receiving: %s", error.reason)
 
     def _make_check(self) -> None:
         now, since = self._clock(), self._since
@@ -115,7 +115,7 @@ class StartFailures:
             return
         try:
             self._check(self._kind)
-        except Exception as error:  # noqa: BLE001  # whatever it is, jobs cannot be started
+        except Exception as error:  # noqa: BLE001  # any error means that jobs cannot be started
             self._note(self._kind, JobNotStarted.of(error))
             seconds = self._clock() - since
             if seconds >= END_SECONDS:
@@ -130,7 +130,7 @@ class StartFailures:
         return JobNotStarted(
             f"the worker ends: it could not start a job for {counted(round(seconds), 'second')}",
             why=self._error.reason,
-            next=self._error.next or "look at the limits of processes, memory and open files",
+            next=self._error.next or "check the limits on processes, memory and open files",
         )
 
     def _recover(self) -> None:

@@ -61,8 +61,8 @@ logger = SafeLogger(__name__)
 #: seconds that children have after their drain, and after the second signal, until they are killed
 _LAST_SECONDS = 10.0
 
-#: children in a row, in each place, that do not get ready before the supervisor gives up: at first,
-#: and once there was one that did (about three minutes then, so that a repair is not too late)
+#: children in a row, in each place, that do not become ready until the supervisor gives up: at
+#: first, and after one was ready (about three minutes, which leaves time for a repair)
 _FIRST_TRIES, _LATER_TRIES = 4, 10
 
 #: seconds between two looks at the children
@@ -156,8 +156,8 @@ class Supervisor:
         Raises
         ------
         SQSError
-            No child ever came up, for a reason that waiting does not heal, or one after the other
-            ended before it was ready.
+            No child ever became ready, for a reason that waiting cannot repair, or one after the
+            other ended before it was ready.
         """
         stopped_by = "done"
         life, door = multiprocessing.Pipe(duplex=False)
@@ -210,7 +210,7 @@ class Supervisor:
         return stopped_by
 
     def _excuse(self) -> None:
-        """Give children back the time in which this process was stopped and heard nothing."""
+        """Do not count the time in which this process was stopped as silence of its children."""
         now = self._clock()
         passed, self._looked_at = now - self._looked_at, now
         if passed > 2 * _LOOK_SECONDS:
@@ -293,7 +293,7 @@ class Supervisor:
         tries = _LATER_TRIES if self._was_up and not is_reloading else _FIRST_TRIES
         if self._ending or self._roster.is_quiet or not self._roster.is_hopeless(tries):
             return
-        if is_reloading:  # the next change may heal it
+        if is_reloading:  # the next change can repair it
             self._roster.wait_for_change()
             self._relay(WorkerFailed(pid, error))
         else:
@@ -362,16 +362,16 @@ class Supervisor:
 
 
 def _not_ready(error: BaseException | None, exit_code: int | None) -> SQSError:
-    """Why child after child ends before it is ready."""
+    """Return the error for children that end before they are ready, one after the other."""
     if isinstance(error, SQSError):
         return error
-    # What such a process raised stands on stderr, and often it had no time to tell it.
+    # Such a process writes its error to stderr; often it had no time to report it.
     why = f"the last one ended with exit code {exit_code}"
     if error is not None:
         why = f"the last one raised {text_of(error)}"
-    next_step = "correct the app; what the processes wrote to stderr says more"
+    next_step = "correct the app; see also what the processes wrote to stderr"
     if (hidden := hiding_advice()) is not None:
         why, next_step = f"{why}; {hidden[0]}", hidden[1]
-    # A signal, as of the system that is out of memory, says nothing about the app.
+    # A signal, such as from the out-of-memory killer, says nothing about the app.
     kind = AppLoadError if (exit_code or 0) >= 0 else SQSError
     return kind("worker processes end before they are ready", why=why, next=next_step)

@@ -25,11 +25,10 @@ Lose = Callable[[Lane, Message, str], None]
 #: number is given.
 Put = Callable[[Lane, Message, int | None], None]
 
-#: The acknowledger: these go back for so many seconds, and whether their jobs had started.
+#: For the acknowledger: messages to return, for how many seconds, and whether their jobs started.
 PutBack = Callable[[Lane, Sequence[Message], int, bool], None]
 
-#: seconds that a message stays hidden whose job could not be started: the worker that gets it next
-#: should be another one
+#: seconds that a message stays hidden if its job could not be started, so another worker gets it
 UNSTARTED_SECONDS = 5
 
 
@@ -111,5 +110,5 @@ class Verdict:
 def _shown(policy: Backoff) -> str:
     try:
         return repr(policy)[:_POLICY_LENGTH]
-    except Exception:  # noqa: BLE001  # it is not ours
+    except Exception:  # noqa: BLE001  # a foreign policy can raise anything
         return type(policy).__name__

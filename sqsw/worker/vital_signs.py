@@ -75,7 +75,7 @@ class VitalSigns:
         return since if now - last <= _ANSWER_SECONDS else now
 
     def problem(self, heartbeat: Beating) -> str | None:
-        """What is wrong; None if nothing is."""
+        """Return the problem in words; None if there is none."""
         if not heartbeat.is_alive():
             return "the heartbeat has ended"
         if (problem := self.start_problem()) is not None:

@@ -147,7 +147,7 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
 
 
 def _check_file(report: _Report, session: "LocalSession") -> None:
-    """Whether the file of a local queue is sound."""
+    """Check the file of a local queue for damage."""
     found = session.check_file()
     if not found:
         report.add("file", "ok", "no damage found")
@@ -156,7 +156,7 @@ def _check_file(report: _Report, session: "LocalSession") -> None:
         "file",
         "fail",
         f"the database is damaged: {'; '.join(found)}",
-        "stop all programs that use it, put it aside for 'sqlite3 FILE .recover', start a new one",
+        "stop all programs that use it, move it away, and recover it with 'sqlite3 FILE .recover'",
     )
 
 

@@ -66,7 +66,7 @@ sqsw send cron --raw --from events.jsonl
     "--failed",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True),
-    help="Bulk: write the lines that failed, ready for --from; untouched if none do.",
+    help="Bulk: write failed lines, ready for --from; untouched if none fail.",
 )
 @click.option("--keep-going", is_flag=True, help="Bulk: count bad lines as failed, and go on.")
 @dry_run_option("Print the messages, send nothing.")

@@ -46,17 +46,17 @@ logger = logging.getLogger("sqsw.serve")
     help=f"Port; 0 picks a free one ({DEFAULT_PORT}).",
 )
 @click.option(
-    "--host", metavar="NAME", default=DEFAULT_HOST, help=f"Where to listen ({DEFAULT_HOST})."
+    "--host", metavar="NAME", default=DEFAULT_HOST, help=f"Host to listen on ({DEFAULT_HOST})."
 )
 @click.option(
     "--allow-host",
     metavar="NAME[:PORT]",
     multiple=True,
-    help="Answer to this host name as well, such as host.docker.internal.",
+    help="Accept requests for this host name as well, such as host.docker.internal.",
 )
 @click.option("--memory", is_flag=True, help="Keep the queues in memory instead of a file.")
-@click.option("--no-auth", is_flag=True, help="Let everybody in, on another host than loopback.")
-@click.option("--print-env", is_flag=True, help="Print the lines for a shell, and do nothing else.")
+@click.option("--no-auth", is_flag=True, help="Accept unsigned requests on non-loopback hosts.")
+@click.option("--print-env", is_flag=True, help="Print the environment for a shell, then exit.")
 @click.pass_context
 def serve(
     ctx: click.Context,
@@ -71,8 +71,8 @@ def serve(
 
     The queues of --local over HTTP, for several processes, other languages, boto3 and the aws
     command. With SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY set, every request must be signed
-    with them. Requests of web pages are refused, and so are host names other than localhost and
-    those of --host and --allow-host. Ctrl-C or SIGTERM stops.
+    with them. Requests from web pages are refused. So are host names other than localhost, unless
+    --host or --allow-host names them. Ctrl-C or SIGTERM stops the server.
     """
     from sqsw import memory_sqs
     from sqsw_cli.logs import configure_logs

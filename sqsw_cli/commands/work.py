@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sqsw.core.worker_report import WorkerReport
     from sqsw.sqs_env import SQSEnv
 
-#: seconds that the reader of stdout has for the summary
+#: seconds to write the summary: the reader of stdout may be stuck
 _SUMMARY_SECONDS = 5.0
 
 EXAMPLES = """
@@ -120,7 +120,7 @@ def work(
                 report = _run(invocation, env, load, choose, settings, options)
     _conclude(invocation, report, time.monotonic() - begun)
     code = _exit_code(report, strict=strict)
-    # What was put back must not go on here, next to its second run.
+    # Jobs that went back run elsewhere now, so they must not go on here.
     invocation.ends_at_once = bool(report.unfinished)
     return code
 
@@ -242,7 +242,7 @@ def _conclude(invocation: Invocation, report: "WorkerReport", seconds: float) ->
 
 
 def _within_seconds(write: Callable[[], None]) -> None:
-    """Write to stdout, and end the process if that hangs: a pipe that nobody reads is full."""
+    """Write to stdout, and end the process if that hangs, as a full pipe does without a reader."""
     raised: list[BaseException] = []
 
     def work() -> None:
@@ -257,7 +257,7 @@ def _within_seconds(write: Callable[[], None]) -> None:
     if thread.is_alive():
         from sqsw.core.process_end import end_process
 
-        why = f"nobody has read stdout for {_SUMMARY_SECONDS:.0f} seconds"
+        why = f"no program has read stdout for {_SUMMARY_SECONDS:.0f} seconds"
         show(Failure("cannot write the summary", why=why, code="output"), as_json=True, color=False)
         end_process(Exit.FAILURE, at_once=True)
     if raised:

@@ -53,8 +53,8 @@ _COLUMNS = (
 def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> list[str]:
     """The view in a terminal of this size.
 
-    Long names are cut where columns do not fit, then columns are left out from the right, and
-    queues from below. A name that is wider than the terminal is the only thing that it wraps.
+    If columns do not fit, long names are cut. Then columns are left out from the right, and queues
+    from below. The terminal wraps only a name that is wider than itself.
 
     Parameters
     ----------

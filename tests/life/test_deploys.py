@@ -1,4 +1,4 @@
-"""What deploys and failures cost jobs whose receives are few: none is dead-lettered unrun."""
+"""Deploys and failures dead-letter no job unrun, even with few receives."""
 
 import json
 import os
@@ -244,7 +244,7 @@ def test_no_drain_returns_a_message_on_its_last_receive(
 
 
 @pytest.mark.parametrize("queue_name", ["jobs", "jobs.fifo"])
-def test_a_worker_receives_no_more_than_the_jobs_that_it_may_start(
+def test_a_worker_receives_no_more_than_the_jobs_that_it_can_start(
     fleet: Callable[..., Fleet], queue_name: str
 ) -> None:
     workers = fleet(queue_name, 1, "--concurrency=4", "--prefetch=20", "--max-jobs=15")
@@ -274,7 +274,7 @@ def test_random_failures_on_a_fifo_queue_dead_letter_no_job_that_never_ran(
     assert order_of(firsts) == order_of(workers.sent)
 
 
-def test_a_job_that_a_drain_could_not_run_on_its_last_receive_is_named(
+def test_a_job_on_its_last_receive_that_a_drain_could_not_run_is_logged(
     fleet: Callable[..., Fleet],
 ) -> None:
     workers = fleet("jobs.fifo", 1, "--concurrency=1", "--drain-timeout=10s", seconds=0.1)

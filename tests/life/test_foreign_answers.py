@@ -1,4 +1,4 @@
-"""Real commands and workers while something else than SQS answers in its place."""
+"""Real commands and workers while another server answers instead of SQS."""
 
 import json
 import re
@@ -133,7 +133,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("kind", ["a page", "an object"])
-def test_no_command_takes_it_for_an_answer(
+def test_no_command_accepts_an_answer_of_another_server(
     portal: Portal, tmp_path: Path, words: tuple[str, ...], kind: str
 ) -> None:
     portal.answer = FOREIGN[kind]
@@ -160,7 +160,7 @@ def working(portal: Portal, directory: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", ["a page", "an object", "an empty body", "null of SQS"])
-def test_a_worker_waits_until_it_is_sqs_again(
+def test_a_worker_waits_until_sqs_answers_again(
     portal: Portal, served: Serving, tmp_path: Path, kind: str
 ) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
@@ -187,7 +187,7 @@ def test_a_worker_waits_until_it_is_sqs_again(
         assert any("as SQS does" in reason for reason in reasons), lines
 
 
-def test_a_server_that_does_not_wait_is_asked_once_a_second(
+def test_a_server_that_ignores_the_wait_time_is_polled_once_a_second(
     portal: Portal, served: Serving, tmp_path: Path
 ) -> None:
     served.client().create_queue(QueueName="jobs")

@@ -1,4 +1,4 @@
-"""A command that loads no app runs nothing of the directory that it is called in."""
+"""A command that loads no app runs no code from the current directory."""
 
 import os
 import subprocess
@@ -47,7 +47,9 @@ def run(told: Path, *words: str, **variables: str) -> "subprocess.CompletedProce
 
 
 @pytest.mark.parametrize("place", [{"SQSW_LOCAL": "1"}, {"SQSW_LOCAL": ""}])
-def test_commands_run_nothing_of_it(told: Path, place: dict[str, str]) -> None:
+def test_commands_import_nothing_from_the_current_directory(
+    told: Path, place: dict[str, str]
+) -> None:
     # Without SQSW_LOCAL they fail, after boto3 was loaded: nothing listens there.
     remote = {
         "AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9",
@@ -75,7 +77,7 @@ def test_commands_run_nothing_of_it(told: Path, place: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_runs_nothing_of_it(told: Path, shell: str) -> None:
+def test_completion_imports_nothing_from_the_current_directory(told: Path, shell: str) -> None:
     line = "sqsw purge "
     words = {
         "bash": {"COMP_WORDS": line, "COMP_CWORD": ""},
@@ -99,7 +101,7 @@ def test_completion_runs_nothing_of_it(told: Path, shell: str) -> None:
     assert not told.exists(), told.read_text()
 
 
-def test_the_module_forgets_the_directory(told: Path) -> None:
+def test_python_m_imports_nothing_from_the_current_directory(told: Path) -> None:
     """``python -m`` itself imports ``sqsw_cli`` from it, and what that loads no more."""
     os.rename(told.parent / "here" / "sqsw_cli", told.parent / "here" / "other")
     os.rename(told.parent / "here" / "sqsw", told.parent / "here" / "another")

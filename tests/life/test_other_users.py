@@ -1,4 +1,4 @@
-"""What other users of the machine can read, and where they cannot lead a command."""
+"""What other users of the machine can read, and what they cannot make a command do."""
 
 import os
 import shutil
@@ -118,7 +118,7 @@ def test_local_files_are_private_whatever_the_umask(place: Path, umask: int) -> 
 
 
 @pytest.mark.parametrize("name", [".sqsw", "linked"])
-def test_an_open_directory_is_tightened(place: Path, name: str) -> None:
+def test_permissions_of_an_open_directory_are_tightened(place: Path, name: str) -> None:
     directory = place / name
     if name != ".sqsw":
         directory.mkdir()
@@ -133,7 +133,7 @@ def test_an_open_directory_is_tightened(place: Path, name: str) -> None:
     assert modes(directory)["."] == 0o700
 
 
-def test_a_database_elsewhere_is_made_private_and_may_be_shared(place: Path) -> None:
+def test_a_database_elsewhere_is_made_private_and_can_be_shared(place: Path) -> None:
     (place / "shared").mkdir(mode=0o755)
     assert sqsw(place, "create-queue", "--local=shared/q.db", "q", umask=0).returncode == 0
     assert modes(place / "shared") == {".": 0o755, "q.db": 0o600, "q.db-lock": 0o600}
@@ -216,12 +216,14 @@ def test_root_refuses_a_database_that_others_can_write(
     for words in (("inspect",), ("serve", "--port", "0"), ("doctor",)):
         ran = sqsw(place, *words, "--local=data/q.db")
         assert ran.returncode in (2, 8), ran
-        assert "root does not use" in ran.stdout + ran.stderr
+        assert "refused to use" in ran.stdout + ran.stderr
 
 
 @needs_root
 @pytest.mark.parametrize("spoil", [of_nobody, open_to_all, file_open_to_all])
-def test_other_users_are_warned_of_it(place: Path, spoil: Callable[[Path], None]) -> None:
+def test_a_database_that_others_can_write_causes_a_warning(
+    place: Path, spoil: Callable[[Path], None]
+) -> None:
     data = place / "data"
     data.mkdir()
     sqsw(place, "create-queue", "--local=data/q.db", "q")
@@ -297,7 +299,7 @@ def test_a_link_of_another_user_is_not_followed(queues: Path, option: str, throu
     os.lchown(link, NOBODY, NOBODY)
     ran = sqsw(queues, *words_of(option, str(named)))
     assert ran.returncode == 2, ran
-    assert f"{link} is a symbolic link of the user nobody" in ran.stderr
+    assert f"{link} is a symbolic link made by the user nobody" in ran.stderr
     assert target.exists() == (option not in WRITTEN)
     if option in ("from", "lock"):  # our own link leads where it leads
         os.lchown(link, 0, 0)
@@ -365,7 +367,7 @@ def test_root_refuses_output_files_of_others(queues: Path) -> None:
         os.chown(path, NOBODY, NOBODY)
         ran = sqsw(queues, *words_of(option, str(path)))
         assert ran.returncode == 2, ran
-        assert f"root does not use {path}" in ran.stderr
+        assert f"refused to use {path} as root" in ran.stderr
         assert path.exists()
     assert (queues / "failed.file").read_text() == "kept = 1\n"
 
@@ -379,7 +381,7 @@ def test_a_found_configuration_file_of_another_user_is_refused(place: Path) -> N
     os.chown(below, NOBODY, NOBODY)
     words = ("inspect", "--local")
     ran = sqsw(below, *words, user=NOBODY)
-    assert (ran.returncode, "is not read" in ran.stderr) == (2, True), ran
+    assert (ran.returncode, "refused to read" in ran.stderr) == (2, True), ran
     ran = sqsw(below, *words, "--config", "../sqsw.toml", user=NOBODY)
     assert (ran.returncode, "another user could have written" in ran.stderr) == (0, True), ran
     assert sqsw(below, *words, "--config", "none", user=NOBODY).returncode == 0
@@ -389,7 +391,7 @@ def test_a_found_configuration_file_of_another_user_is_refused(place: Path) -> N
     assert (ran.returncode, ran.stderr) == (0, ""), ran
 
 
-def test_failed_lines_leave_an_old_file_alone_if_there_are_none(place: Path) -> None:
+def test_an_old_file_of_failed_lines_is_unchanged_if_no_line_fails(place: Path) -> None:
     sqsw(place, "create-queue", "--local", "q")
     (place / "good.txt").write_text("one\n")
     (place / "kept").write_text("precious\n")

@@ -302,7 +302,7 @@ def test_a_process_whose_answers_belong_to_no_call_is_replaced(data: bytes) -> N
     names = ("jobs", "scribble", __name__, scribble.__name__)
     try:
         first = executor.call(pid)
-        with pytest.raises(SQSError, match="does not belong to it"):
+        with pytest.raises(SQSError, match="does not match the job"):
             executor.call(FunctionCall(*names, (), {"data": data}, None))
         assert executor.call(pid) not in (first, "the job")
     finally:
@@ -316,7 +316,7 @@ def test_an_answer_that_is_sent_twice_is_not_the_end_of_the_next_job() -> None:
     data = pickle.dumps((1, Answer.of_returned("early", ())))
     try:
         assert executor.call(FunctionCall(*names, (), {"data": data}, None)) == "early"
-        with pytest.raises(SQSError, match="does not belong to it"):
+        with pytest.raises(SQSError, match="does not match the job"):
             executor.call(pid)
         assert isinstance(executor.call(pid), int)
     finally:

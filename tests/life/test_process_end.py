@@ -1,4 +1,4 @@
-"""The end of ``sqsw work``: soon, whatever jobs left behind."""
+"""``sqsw work`` ends soon, whatever its jobs left behind."""
 
 import gzip
 import json
@@ -140,7 +140,7 @@ def end(
 
 
 @pytest.mark.parametrize("what", [*NAMED, *WITHOUT_LINE])
-def test_what_a_job_leaves_behind_does_not_keep_the_process(folder: Path, what: str) -> None:
+def test_leftovers_of_a_job_do_not_keep_the_process_alive(folder: Path, what: str) -> None:
     send(folder, what)
     process = started(folder, "--max-jobs", "1", "--lock", "lock", "--log-format", "json")
     assert end(folder, process) == 0
@@ -199,7 +199,7 @@ def test_the_live_view_ends_with_its_worker(folder: Path) -> None:
     os.close(parent)
 
 
-def test_an_app_that_leaves_a_thread_does_not_keep_another_command(folder: Path) -> None:
+def test_a_thread_of_an_app_does_not_keep_another_command_alive(folder: Path) -> None:
     source = (folder / "tasks.py").read_text()
     (folder / "tasks.py").write_text(source + "\nthreading.Thread(target=forever).start()\n")
     done = subprocess.run(

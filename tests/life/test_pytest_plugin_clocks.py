@@ -1,4 +1,4 @@
-"""The fixtures end in seconds, whatever a test does to the clocks and to asyncio of its process."""
+"""The fixtures end in seconds, whatever a test does to the clocks and asyncio."""
 
 import time
 

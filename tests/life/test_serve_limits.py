@@ -1,4 +1,4 @@
-"""What clients can make the server spend: memory, file descriptors, processor time and log."""
+"""Limits on what clients can use: memory, file descriptors, processor time and log."""
 
 import os
 import socket
@@ -32,7 +32,7 @@ def processor_seconds(running: Serving) -> float:
 
 @contextmanager
 def connections(running: Serving, count: int) -> Iterator[list[socket.socket]]:
-    """So many connections, accepted or not."""
+    """Open this many connections, accepted or not."""
     with ExitStack() as stack:
         yield [stack.enter_context(running.connect()) for _ in range(count)]
 

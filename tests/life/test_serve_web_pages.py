@@ -89,7 +89,7 @@ def ask(
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call["Action"])
-def test_no_call_of_a_page_is_answered(
+def test_no_call_from_a_web_page_is_accepted(
     server: Serving, client: Any, page: str, call: dict[str, str]
 ) -> None:
     method, headers = PAGES[page]
@@ -175,7 +175,7 @@ def test_the_answer_names_the_option_to_add(server: Serving) -> None:
     assert "x-amzn-query-error: AccessDenied;Sender" in answer
 
 
-def test_an_sdk_gets_an_error_of_its_own(server: Serving) -> None:
+def test_an_sdk_raises_a_client_error(server: Serving) -> None:
     client = server.client()
     client.meta.events.register(
         "before-send.sqs", lambda request, **_: request.headers.__setitem__("Origin", EVIL)
@@ -185,13 +185,13 @@ def test_an_sdk_gets_an_error_of_its_own(server: Serving) -> None:
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
 
 
-def test_on_all_addresses_any_address_is_answered_and_no_other_name() -> None:
+def test_a_server_on_all_addresses_accepts_any_address_but_no_other_name() -> None:
     with serving("--memory", "--host", "0.0.0.0", "--no-auth") as running:
         assert ask(running, "GET", "/health", {"Host": "192.0.2.7:9324"})[0] == 200
         assert ask(running, "GET", "/health", {"Host": "rebound.evil.example"})[0] == 403
 
 
-def test_names_to_allow_come_from_a_variable() -> None:
+def test_allowed_names_come_from_a_variable() -> None:
     with serving("--memory", env={"SQSW_SERVE_ALLOW_HOST": "sqs host.docker.internal"}) as running:
         for host in ("sqs", "host.docker.internal:1"):
             assert ask(running, "GET", "/health", {"Host": host})[0] == 200

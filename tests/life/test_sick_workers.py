@@ -1,4 +1,4 @@
-"""Workers that cannot start jobs, or whose jobs break what all of them share: as processes."""
+"""Worker processes that cannot start jobs, or whose jobs break what all jobs share."""
 
 import json
 import os
@@ -231,7 +231,7 @@ def test_an_async_job_does_not_take_the_loop_away_from_others(folder: Folder, ho
         ("bad", {"how": "fork_exit"}, 1),
     ],
 )
-def test_a_process_that_a_job_forked_does_not_work_on(
+def test_a_process_that_a_job_forked_runs_no_other_job(
     folder: Folder, job: str, kwargs: dict[str, str], code: int
 ) -> None:
     folder.send(job, **kwargs)

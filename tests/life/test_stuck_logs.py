@@ -177,7 +177,7 @@ def test_jobs_are_done_deleted_and_drained(
 
 
 @pytest.mark.parametrize(("way", "cause"), BOTH)
-def test_the_second_signal_ends_it(
+def test_the_second_signal_ends_a_worker_with_a_stuck_log(
     env: SQSEnv, tmp_path: Path, start: Start, way: str, cause: str
 ) -> None:
     process = start(WAYS[way], cause, "60")
@@ -197,7 +197,7 @@ def test_the_second_signal_ends_it(
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_forked_workers_go_on(env: SQSEnv, tmp_path: Path, start: Start, cause: str) -> None:
+def test_forked_workers_keep_working(env: SQSEnv, tmp_path: Path, start: Start, cause: str) -> None:
     names = send_notes(env)
     process = start([sys.executable, "app.py"], cause, "process_queues")
     wait_until(lambda: noted(tmp_path) >= names)
@@ -265,7 +265,7 @@ def test_errors_are_kept_and_lost_lines_are_counted(
     assert events[-2:] == ["worker_stopped", "summary"]
 
 
-def test_a_summary_that_nobody_reads_ends_all_the_same(
+def test_a_worker_ends_if_no_program_reads_its_summary(
     env: SQSEnv, tmp_path: Path, start: Start, full_pipe: int
 ) -> None:
     env.add_job("jobs", "note", name="a")

@@ -38,7 +38,7 @@ def test_a_hidden_standard_module_ends_worker_processes_and_is_named(work: Work,
 
 @pytest.mark.parametrize("name", ["email.py", "calendar.py"])
 @pytest.mark.parametrize("options", [["--until-idle", "1"], ["--processes", "2"]])
-def test_a_hidden_standard_module_is_named_where_the_app_is_loaded(
+def test_a_hidden_standard_module_is_named_when_the_app_is_loaded(
     work: Work, name: str, options: list[str]
 ) -> None:
     (work.folder / name).write_text("'nothing of the standard module'")
@@ -51,7 +51,7 @@ def test_a_hidden_standard_module_is_named_where_the_app_is_loaded(
     assert "a defect" not in log
 
 
-def test_a_reloading_worker_waits_for_the_change_that_heals_it(work: Work) -> None:
+def test_a_reloading_worker_waits_for_the_change_that_repairs_it(work: Work) -> None:
     work.start("--reload")
     work.wait_for("worker_started")
     (work.folder / "queue.py").touch()
@@ -84,7 +84,7 @@ def test_a_pool_process_that_dies_at_its_start_starts_no_job(
         executor.stop(0)
 
 
-def test_a_module_that_cannot_be_imported_there_starts_no_job() -> None:
+def test_a_module_that_cannot_be_imported_in_the_pool_starts_no_job() -> None:
     executor = ProcessExecutor()
     try:
         with pytest.raises(JobNotStarted, match="cannot load the app") as raised:
@@ -126,7 +126,7 @@ def work_once(folder: str, tell: Reporter) -> None:
         (refuse, SQSError, "not today"),
     ],
 )
-def test_children_that_never_get_ready_end_the_whole_with_their_reason(
+def test_children_that_never_get_ready_end_the_supervisor_with_their_reason(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     target: object,

@@ -87,7 +87,7 @@ class Answer(NamedTuple):
         try:
             raise value
         finally:
-            del value  # its traceback leads to this frame
+            del value  # its traceback refers to this frame
 
 
 def _told(tell: Callable[[], str], otherwise: str) -> str:

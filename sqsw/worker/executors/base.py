@@ -33,8 +33,8 @@ _Results = TypeVar("_Results", bound=Sequence[ProcessingResult] | None)
 def end_if_forked(pid: int, results: _Results) -> _Results:
     """Return the results of a job; end this process if the job forked it from ``pid``.
 
-    It must not run other jobs, and the process that received the message answers for this one.
-    ``results`` is None if the job has not ended.
+    A forked process must not run other jobs; the worker that received the message reports the
+    result. ``results`` is None if the job has not ended.
     """
     if os.getpid() != pid:
         os._exit(0 if results is not None and all(each.success for each in results) else 1)
@@ -68,7 +68,7 @@ class Executor(Protocol):
         Raises
         ------
         Exception
-            It cannot be had now.
+            It is not available now.
         """
         ...
 
@@ -77,7 +77,7 @@ class Executor(Protocol):
         ...
 
     def stop(self, deadline: float) -> None:
-        """End what is idle, and leave what still runs at ``deadline`` (of ``lease_time``)."""
+        """End what is idle, and abandon what still runs at ``deadline`` (in ``lease_time``)."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a plain function returned to its thread, run on the event loop that all jobs share."""
+"""Runs an awaitable that a plain function returned, on the event loop that all jobs share."""
 
 import contextvars
 import threading
@@ -11,14 +11,14 @@ from sqsw.core.errors import SQSError
 from sqsw.core.results import ProcessingResult
 from sqsw.worker.executors.base import Executor
 
-#: seconds between two chances to interrupt a thread that waits, for its time limit
+#: seconds between two chances for a time limit to interrupt a waiting thread
 _LOOK_SECONDS = 0.25
 
 
 class Handover:
-    """A call for the event loop for which a thread waits.
+    """A call for the event loop that a thread waits for.
 
-    Its context variables are those of the thread, so that it belongs to the same job.
+    It has the context variables of the thread, so it belongs to the same job.
     """
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
@@ -33,9 +33,9 @@ class Handover:
         )
 
     def wait(self, loop: Executor, is_over: Callable[[], bool]) -> Any:
-        """Run it there; return its result, or raise what it raises.
+        """Run it on the event loop; return its result, or raise what it raises.
 
-        What interrupts the thread cancels it, and is raised once it has ended.
+        An interruption of the thread cancels it, and is raised after it has ended.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class Handover:
                 raise self._error
             return self._value
         finally:
-            # The traceback of a failure leads to this frame.
+            # The traceback of a failure refers to this frame.
             self._value = self._error = None
 
     async def run_async(self) -> list[ProcessingResult]:
@@ -84,7 +84,7 @@ class Handover:
         raise NotImplementedError
 
     def failed(self, error: BaseException) -> list[ProcessingResult]:
-        """It could not run."""
+        """Note that it could not run."""
         self._error = error
         return []
 

@@ -16,7 +16,7 @@ class InlineExecutor:
     Parameters
     ----------
     loop :
-        Where calls run as coroutines; None: they are plain calls.
+        Where calls run as coroutines; None: they run as plain calls.
     """
 
     def __init__(self, loop: OwnLoop | None = None) -> None:
@@ -37,7 +37,7 @@ class InlineExecutor:
         following: Runnable | None = call
         pid = os.getpid()
         while following is not None:
-            # No variable for the results: the frames of a failed job lead back to this one.
+            # No variable for the results: the frames of a failed job refer to this one.
             following = on_done(
                 following, _without_interrupt(end_if_forked(pid, self._results(following)))
             )
@@ -45,7 +45,7 @@ class InlineExecutor:
     def _results(self, call: Runnable) -> list[ProcessingResult]:
         try:
             return run_inline(call, self._loop)
-        except Exception as error:  # noqa: BLE001  # there is no thread or event loop to be had
+        except Exception as error:  # noqa: BLE001  # no thread or event loop is available
             return call.not_started(error)
 
     def check(self) -> None:
@@ -67,7 +67,7 @@ def run_inline(call: Runnable, loop: OwnLoop | None) -> list[ProcessingResult]:
     coroutine = call.run_async()
     try:
         return context.run(loop.run, coroutine)
-    except BaseException:  # it raises nothing itself, so it could not run
+    except BaseException:  # the call itself raises nothing, so it could not run
         coroutine.close()
         raise
 
@@ -75,5 +75,5 @@ def run_inline(call: Runnable, loop: OwnLoop | None) -> list[ProcessingResult]:
 def _without_interrupt(results: list[ProcessingResult]) -> list[ProcessingResult]:
     for result in results:
         if isinstance(result.error, KeyboardInterrupt):
-            raise result.error  # for the caller, in this thread: it is not a failure of the job
+            raise result.error  # Ctrl-C and the like are for the caller, not a failure of the job
     return results

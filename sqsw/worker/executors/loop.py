@@ -21,13 +21,13 @@ _CANCEL_SECONDS = 0.5
 
 
 class LoopExecutor:
-    """Runs calls as tasks of one event loop; thread and loop are made at the first call.
+    """Runs calls as tasks of one event loop; the first call creates its thread and loop.
 
     Parameters
     ----------
     on_end :
-        Called once with an error after a job ended the loop. If the loop can go on, it does, so
-        that running jobs finish.
+        Called once with an error after a job ended the loop. If the loop can continue, it does, so
+        running jobs finish.
     """
 
     def __init__(self, on_end: Callable[[SQSError], object] = lambda error: None) -> None:
@@ -63,7 +63,7 @@ class LoopExecutor:
             if not self._scheduled:
                 try:
                     loop.call_soon_threadsafe(self._take_in)
-                except RuntimeError:  # a job closed it, and its thread will tell
+                except RuntimeError:  # a job closed it, and its thread reports that
                     for _ in calls:
                         self._inbox.pop()
                     raise
@@ -81,7 +81,7 @@ class LoopExecutor:
         if self._loop is not None:
             return self._loop
         loop = asyncio.new_event_loop()
-        # What all jobs share is not for one of them to end.
+        # One job must not end what all jobs share.
         loop.shutdown_default_executor = _refuse_shutdown  # type: ignore[method-assign]  # of this loop only
         thread = threading.Thread(target=self._work, args=(loop,), name="sqsw-loop", daemon=True)
         try:
@@ -121,12 +121,12 @@ class LoopExecutor:
                 if self._stopped:
                     break
                 self._tell_end("a job stopped the event loop of the worker")
-            except (SystemExit, KeyboardInterrupt):  # of a task or a callback of a job
+            except (SystemExit, KeyboardInterrupt):  # from a task or a callback of a job
                 logger.exception("a coroutine tried to end the event loop")
-            except BaseException as error:  # noqa: BLE001  # closed, or its file descriptors are
+            except BaseException as error:  # noqa: BLE001  # the loop or its file descriptors are closed
                 self._give_up(error)
                 break
-        with suppress(Exception):  # of a loop that a job has destroyed
+        with suppress(Exception):  # a job has destroyed the loop
             loop.close()
 
     def _tell_end(self, what: str, error: BaseException | None = None) -> None:
@@ -143,7 +143,7 @@ class LoopExecutor:
             )
 
     def _give_up(self, error: BaseException) -> None:
-        """Answer for all calls of a loop that cannot go on."""
+        """Report the end of all calls of a loop that cannot continue."""
         end_if_forked(self._pid, None)
         with self._lock:
             self._broken = RuntimeError(f"the event loop of the worker has ended: {error}")
@@ -166,20 +166,20 @@ class LoopExecutor:
             self._begin(call, on_done)
 
     def _begin(self, call: Runnable, on_done: OnDone) -> None:
-        # Not by create_task: a task factory that a job sets would run the jobs of others as well.
+        # Not with create_task: a task factory that one job sets would affect other jobs.
         task = asyncio.Task(
             self._run(call, on_done),
             loop=asyncio.get_running_loop(),
             context=self._context.copy(),
         )
         call.runner = task
-        # A task would be collected in the middle of its work if nobody held it.
+        # Without a reference, a task could be garbage-collected while it runs.
         self._tasks[task] = (call, on_done)
         task.add_done_callback(self._ended)
 
     async def _run(self, call: Runnable, on_done: OnDone) -> None:
         try:
-            # No variable for the results: the frames of a failed job lead back to this one.
+            # No variable for the results: the frames of a failed job refer to this one.
             following = on_done(call, end_if_forked(self._pid, await call.run_async()))
         except BaseException:  # of a listener, say; the loop has to live on
             logger.exception("the end of a job failed")
@@ -197,7 +197,7 @@ class LoopExecutor:
     def _answer(
         self, call: Runnable, on_done: OnDone, error: Exception, *, has_begun: bool = False
     ) -> None:
-        """Answer for a call that does not run to its end, and for those that get its slot."""
+        """Report a call that does not run to its end, and let others have its slot."""
         following: Runnable | None = call
         results = call.failed(error) if has_begun else call.not_started(error)
         while following is not None:
@@ -225,10 +225,10 @@ class LoopExecutor:
         loop.stop()
 
     def let_go(self) -> None:
-        """In a process that a job forked: run nothing but the rest of this step of its task."""
+        """In a process that a job forked, run only the rest of this step of its task."""
         loop, thread = self._loop, self._thread
         if loop is not None and thread is not None and thread.ident == threading.get_ident():
-            # Handles that are cancelled are skipped; asyncio offers no other way to reach them.
+            # The loop skips cancelled handles; asyncio has no other way to reach them.
             for handle in list(getattr(loop, "_ready", ())):
                 handle.cancel()
             loop.stop()

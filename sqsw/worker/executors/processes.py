@@ -91,7 +91,7 @@ class ProcessExecutor(ThreadExecutor):
         JobTimeout
             The deadline of the job came first; the process has been killed.
         JobNotStarted
-            There is no process for it.
+            No process is available for it.
         """
         data = pickle.dumps(request)
         answer: Answer | None = None
@@ -101,7 +101,7 @@ class ProcessExecutor(ThreadExecutor):
         return answer.open(request.jobs)
 
     def check(self) -> None:
-        """Have a process that is ready, unless one is busy."""
+        """Make sure that one process is ready, unless one is busy."""
         with self._pool_lock:
             if self._stopped or any(process.is_ready for process in self._busy.values()):
                 return
@@ -110,7 +110,7 @@ class ProcessExecutor(ThreadExecutor):
 
     @contextmanager
     def _process(self, module: str) -> "Iterator[_PoolProcess]":
-        """A process for the thread that runs here; one that does not do well is replaced."""
+        """Return a process for the current thread; replace one that is broken."""
         thread = threading.get_ident()
         with self._pool_lock:
             self._module = module
@@ -142,7 +142,7 @@ class ProcessExecutor(ThreadExecutor):
                     raise JobNotStarted(
                         "no process of the pool can be started", why=described(error)
                     ) from error
-                logger.warning("no more processes: a job waits for one that is busy: %s", error)
+                logger.warning("no further pool process can be started, so a job waits: %s", error)
             self._freed.wait()
         raise JobNotStarted("the worker has ended")
 
@@ -182,7 +182,7 @@ class _PoolProcess:
         return self._process.is_alive()
 
     def run(self, request: bytes, limit: float | None) -> Answer | None:
-        """What the function did; its time counts from when the process is ready.
+        """Return the result of the function; its time counts from when the process is ready.
 
         None if the process ended while it was idle, before it got the call.
         """
@@ -201,13 +201,13 @@ class _PoolProcess:
         Raises
         ------
         JobNotStarted
-            It ended before, or cannot load it.
+            It ended before that, or cannot load the app.
         """
         if self.is_ready:
             return
         try:
             self._answer(None).open(())
-        except BaseException as error:  # noqa: BLE001  # whatever the app raised there
+        except BaseException as error:  # noqa: BLE001  # the app can raise anything there
             not_started = _cannot_load(error, self._process.exitcode)
             raise not_started from not_started.__cause__
         self.is_ready = True
@@ -224,15 +224,15 @@ class _PoolProcess:
         except (EOFError, OSError) as error:
             raise self._gone() from error
         try:
-            number, answer = pickle.loads(data)  # noqa: S301  # of our own process
+            number, answer = pickle.loads(data)  # noqa: S301  # from our own process
         except Exception:  # noqa: BLE001  # a job wrote into the pipe
             number, answer = -1, None
-        # The answer to another call would be taken for the end of this job.
+        # The answer to another call would look like the end of this job.
         if number != self._calls or not isinstance(answer, Answer):
             raise SQSError(
-                "the process of the job sent an answer that does not belong to it",
+                "the pool process sent an answer that does not match the job",
                 why="a job wrote into the pipe between the process and the worker",
-                next="look for jobs that fork or close file descriptors; the job is run again",
+                next="look for jobs that fork or close file descriptors; the job runs again",
             )
         return answer
 
@@ -280,21 +280,21 @@ class _PoolProcess:
         self._process.join(1.0)
 
     def end(self) -> None:
-        """End it, and give back its file descriptors; by the thread that has it."""
+        """End it and close its file descriptors; call this in the thread that has it."""
         self.kill()
         self._connection.close()
         self._stacks.close()
 
 
 def _cannot_load(error: BaseException, exit_code: int | None) -> JobNotStarted:
-    """A process of the pool did not get ready: every job that needs one would fail there."""
+    """Return the error for a pool process that did not become ready: it would fail every job."""
     why, next_step = described(error), getattr(error, "next", None)
     if isinstance(error, SQSError):
         why = error.reason
     if (hidden := hiding_advice()) is not None:
         why, next_step = f"{why}; {hidden[0]}", hidden[1]
     made = JobNotStarted("a process of the pool cannot load the app", why=why, next=next_step)
-    # A process that a signal ended, or that got no memory, says nothing about the app.
+    # If a signal or a lack of memory ended the process, the app is not to blame.
     is_of_app = (exit_code or 0) >= 0 and not isinstance(error, OSError | MemoryError)
     made.__cause__ = error
     if is_of_app:

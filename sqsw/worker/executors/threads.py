@@ -81,7 +81,7 @@ class ThreadExecutor:
         self._inbox.put((call, on_done))
 
     def check(self) -> None:
-        """Nothing to do: if there is no thread to be had, calls wait or run in the poller's."""
+        """Nothing to do: if no thread is available, calls wait or run in the poller's thread."""
 
     def cancel(self, call: Runnable) -> None:
         """A thread cannot be ended from outside: the job sees that its lease is lost."""
@@ -115,7 +115,7 @@ class ThreadExecutor:
         while call is not None:
             call.runner = threading.get_ident()
             try:
-                # No variable for the results: the frames of a failed job lead back to this one.
+                # No variable for the results: the frames of a failed job refer to this one.
                 run = self._context.copy().run
                 call = on_done(call, end_if_forked(self._pid, run(call.run)))
             except BaseException:  # of a listener, say; this thread has to live on

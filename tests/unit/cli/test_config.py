@@ -100,7 +100,7 @@ def test_a_table_that_is_none_is_an_error_where_it_is_ours(sqsw: Sqsw, home: Pat
     ran = sqsw("inspect")
     assert ran.code == 2
     assert ran.err.startswith("error: cannot read ")
-    assert "  why:  [tool.sqsw] is no table" in ran.err
+    assert "  why:  [tool.sqsw] is not a table" in ran.err
     (home / "pyproject.toml").write_text("tool = 5\n")
     assert sqsw("inspect").code == 0
 
@@ -191,7 +191,7 @@ def test_a_file_neither_opens_the_machine_nor_writes_files(
 
 
 @pytest.mark.parametrize("value", ["0", "'localhost:0'", "'127.0.0.1:0'", "'[::1]:0'"])
-def test_a_file_may_give_a_port_of_this_machine(sqsw: Sqsw, home: Path, value: str) -> None:
+def test_a_file_can_set_a_port_of_this_machine(sqsw: Sqsw, home: Path, value: str) -> None:
     (home / "sqsw.toml").write_text(f"[work]\nhttp = {value}\n")
     assert "cannot import 'nothing'" in sqsw("work nothing").err
 

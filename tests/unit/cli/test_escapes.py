@@ -219,7 +219,9 @@ def test_the_error_of_a_job_is_bounded_and_forges_no_line(
     assert len(line) < 100_000
 
 
-def test_an_error_of_a_command_is_bounded_in_both_faces(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_a_command_is_bounded_in_both_formats(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     for as_json in (False, True):
         long = SQSError(WORSE * 100_000, why=WORSE * 100_000, next=WORSE * 100_000)
         show(failure_of(long), as_json=as_json, color=False)

@@ -184,7 +184,7 @@ def test_changed_arguments_win_over_the_body(sqsw: Sqsw) -> None:
     assert json.loads(arrived["MessageAttributes"]["JobContext"]["StringValue"]) == {"user": 7}
 
 
-def test_numbers_that_jq_rounds_are_no_change(sqsw: Sqsw) -> None:
+def test_numbers_that_jq_rounds_are_not_a_change(sqsw: Sqsw) -> None:
     args = {"a": 1.1, "n": 12345678901234567000, "t": True}
     assert resent(sqsw, JOB, args=args) == JOB
 
@@ -228,11 +228,11 @@ def test_attributes_can_be_left_out_and_added(sqsw: Sqsw) -> None:
         (
             {"job": "j", "args": {"a": 1}, "body": "x", "content_type": "pickle",
              "context": None, "attributes": {"JobContext": "gASV"}},
-            "'context' is not readable",
+            "'context' cannot be read",
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_sent_is_refused_before_anything_is_sent(
+def test_a_line_that_cannot_be_sent_is_refused_before_anything_is_sent(
     sqsw: Sqsw, line: dict[str, Any], why: str
 ) -> None:
     queue = queue_with(sqsw)
@@ -243,7 +243,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_sent(
     assert sqsw.visible(queue) == 0
 
 
-def test_what_could_not_be_moved_is_printed_as_it_was(sqsw: Sqsw) -> None:
+def test_messages_that_could_not_be_moved_are_printed_unchanged(sqsw: Sqsw) -> None:
     first, second = queue_with(sqsw, JOB), queue_with(sqsw)
     done = sqsw(f"redrive {first} --job note --json")  # nothing says where to
     (failed,) = (one for one in done.objects if one["type"] == "failed")
@@ -251,7 +251,7 @@ def test_what_could_not_be_moved_is_printed_as_it_was(sqsw: Sqsw) -> None:
     assert received(sqsw, second) == [JOB]
 
 
-def test_lines_that_could_not_be_sent_are_kept_as_they_were(sqsw: Sqsw) -> None:
+def test_lines_that_could_not_be_sent_are_kept_unchanged(sqsw: Sqsw) -> None:
     first, second = queue_with(sqsw, JOB), queue_with(sqsw)
     (line,) = sqsw(f"inspect {first} --peek 1 --json").out.splitlines()
     bad = line.replace('"attribute_types": {', '"delay": 5000, "attribute_types": {')

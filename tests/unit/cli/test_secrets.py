@@ -83,7 +83,7 @@ def test_a_credential_that_cannot_be_sent_is_named_and_not_shown(
     ],
     ids=["token", "key", "renewed by a process", "source of a role"],
 )
-def test_the_same_from_a_profile(
+def test_a_bad_credential_of_a_profile_is_named_and_not_shown(
     sqsw: Sqsw,
     monkeypatch: pytest.MonkeyPatch,
     credentials: str | None,
@@ -113,7 +113,7 @@ printf '"%s\\\\n", "Expiration": "2099-01-01T00:00:00Z"}}' {SECRET}
 
 
 @pytest.mark.parametrize("fault", ["line end", "unicode"])
-def test_the_same_of_the_token_for_a_container(
+def test_a_bad_token_for_a_container_is_named_and_not_shown(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     for part in PARTS:
@@ -124,7 +124,9 @@ def test_the_same_of_the_token_for_a_container(
 
 
 @pytest.mark.parametrize("fault", UNSENDABLE)
-def test_the_same_of_a_region(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_a_bad_region_is_named_and_not_shown(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     monkeypatch.setenv("AWS_REGION", UNSENDABLE[fault])
     commands = COMMANDS if fault == "line end" else COMMANDS[:1]
     refused(sqsw, "AWS_REGION", commands)
@@ -144,7 +146,7 @@ def test_the_same_of_a_region(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, fault
         f"http://user:{SECRET}@127.0.0.1:port",
     ],
 )
-def test_the_same_of_an_endpoint_with_a_password(
+def test_a_bad_endpoint_is_named_without_its_password(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, endpoint: str
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
@@ -156,7 +158,9 @@ def test_the_same_of_an_endpoint_with_a_password(
 
 
 @pytest.mark.parametrize("name", ["SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"])
-def test_the_same_of_a_key_of_serve(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_bad_key_of_serve_is_named_and_not_shown(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv("SQSW_SERVE_ACCESS_KEY", "key")
     monkeypatch.setenv("SQSW_SERVE_SECRET_KEY", "secret")
     monkeypatch.setenv(name, UNSENDABLE["line end"])

@@ -93,7 +93,7 @@ def test_print_env_prints_and_starts_nothing(sqsw: Sqsw, calls: Calls) -> None:
     assert calls == []
 
 
-def test_a_proxy_of_the_environment_is_passed_by(
+def test_print_env_bypasses_a_proxy_of_the_environment(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:3128")

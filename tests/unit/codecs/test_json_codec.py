@@ -50,7 +50,7 @@ def test_what_arrives_is_what_was_sent_as_plain_json_in_ascii(message: dict[str,
         (float("nan"), "is nan"),
         (float("inf"), "is inf"),
         (float("-inf"), "is -inf"),
-        ({1: "a"}, "has the key 1, and keys in json are strings"),
+        ({1: "a"}, "has the key 1, but keys in json are strings"),
         ({None: "a"}, "has the key None"),
         ({("a", "b"): 1}, "has the key"),
         (object(), "is of type object"),
@@ -142,19 +142,19 @@ CHANGED: list[tuple[Any, str]] = [
     (Flags.A, ".value"),
     (Plain.ONE, ".value"),
     (Point(1, 2), "._asdict()"),
-    (Text("x"), "str(…)"),
-    (Number(1), "int(…)"),
-    (Rate(1.5), "float(…)"),
-    (Rows([1]), "list(…)"),
-    (Pair([1]), "tuple(…)"),
-    (collections.OrderedDict(a=1), "dict(…)"),
-    (collections.defaultdict(int, a=1), "dict(…)"),
-    (collections.Counter("a"), "dict(…)"),
+    (Text("x"), "str(value)"),
+    (Number(1), "int(value)"),
+    (Rate(1.5), "float(value)"),
+    (Rows([1]), "list(value)"),
+    (Pair([1]), "tuple(value)"),
+    (collections.OrderedDict(a=1), "dict(value)"),
+    (collections.defaultdict(int, a=1), "dict(value)"),
+    (collections.Counter("a"), "dict(value)"),
 ]
 
 
 @pytest.mark.parametrize(("value", "instead"), CHANGED, ids=lambda value: type(value).__name__)
-def test_a_value_that_would_arrive_as_another_is_refused_with_what_to_send(
+def test_a_value_that_would_arrive_changed_is_refused_with_advice(
     value: object, instead: str
 ) -> None:
     messages: dict[str, dict[str, Any]] = {
@@ -171,7 +171,7 @@ def test_a_value_that_would_arrive_as_another_is_refused_with_what_to_send(
 
 
 @pytest.mark.parametrize("key", [Mood.GOOD, Text("x"), Level.LOW, True])
-def test_a_key_that_would_arrive_as_another_is_refused(key: Any) -> None:
+def test_a_key_that_would_arrive_changed_is_refused(key: Any) -> None:
     with pytest.raises(MessageRefused, match="argument 'options' has "):
         codec.serialize({"options": {key: 1}})
 
@@ -215,7 +215,9 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("place", ["body", "context"])
 @pytest.mark.parametrize("value", UNREADABLE)
-def test_what_no_sender_may_send_makes_a_received_job_unreadable(value: str, place: str) -> None:
+def test_values_that_no_sender_can_send_make_a_received_job_unreadable(
+    value: str, place: str
+) -> None:
     texts = {"body": "{}", "context": "{}", place: f'{{"x": [{UNREADABLE[value]}]}}'}
     entry = pack_body("job", texts["body"], texts["context"], "json")
     received = Message(

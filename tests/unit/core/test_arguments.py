@@ -142,7 +142,7 @@ def test_a_gap_among_the_positional_ones_is_filled_by_its_default() -> None:
 
 
 def injecting(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """As frameworks for dependency injection do it, without a word about it."""
+    """A decorator of a dependency-injection framework that sets no signature."""
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -200,7 +200,7 @@ class Service:
         (functools.lru_cache(saying_so(needs_database)), "(to)"),
     ],
 )
-def test_a_wrapper_is_called_as_it_says_itself(fn: Callable[..., Any], takes: str) -> None:
+def test_a_wrapper_takes_the_arguments_of_its_signature(fn: Callable[..., Any], takes: str) -> None:
     signature = signature_of(fn)
     plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     assert str(signature.replace(parameters=plain, return_annotation=signature.empty)) == takes

@@ -43,7 +43,7 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A queue of ten calls, that nobody waits for."""
+    """A queue of ten calls without a wait for room."""
     monkeypatch.setattr(module, "_MOST_CALLS", 10)
     monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.05)
 
@@ -84,7 +84,7 @@ def test_a_full_queue_drops_calls_and_urgent_ones_last(gate: Gate) -> None:
     began = time.monotonic()
     assert all(delivery.put(made.append, f"error {n}", urgent=True) for n in range(10))
     assert not delivery.put(made.append, "one more", urgent=True)
-    assert time.monotonic() - began < 1  # once it is known to hang, nobody waits
+    assert time.monotonic() - began < 1  # no producer waits once the thread is known to hang
     gate.opened.set()
     assert delivery.flush()
     assert made == [f"error {n}" for n in range(10)]

@@ -1,4 +1,4 @@
-"""Our loggers: they neither raise nor wait, whatever the application has set up."""
+"""The loggers of sqsw neither raise nor wait, whatever the application configures."""
 
 import logging
 import threading

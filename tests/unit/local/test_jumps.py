@@ -20,7 +20,7 @@ HOUR, DAY = 3_600_000, 86_400_000
 
 
 class Times:
-    """The wall clock and the time since the boot, in milliseconds, as a system has them."""
+    """The wall clock and the time since the boot of a system, in milliseconds."""
 
     def __init__(self) -> None:
         self.wall, self.boot, self.boot_id = 1_800_000_000_000, 50_000, "first"
@@ -43,7 +43,7 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Times:
 
 
 class Queue:
-    """A queue in a file; each look at it is one of another process, or of the same one."""
+    """A queue in a file; each access comes from another process or from the same one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -89,7 +89,7 @@ def test_a_jump_forward_and_back_loses_nothing(
         queue.send("during")
         assert queue.bodies() == {"before", "during"}
     (record,) = caplog.records
-    assert "ahead of the time that really passed" in record.getMessage()
+    assert "the clock jumped ahead" in record.getMessage()
     queue.handle("SetQueueAttributes", Attributes={"MessageRetentionPeriod": "345600"})
     times.sleep(20 * HOUR)
     assert queue.bodies() == {"before", "during"}

@@ -46,7 +46,7 @@ def test_an_endpoint_that_does_not_end_is_an_error_and_not_a_hang(
     endpoint = Endpoint()
     server = endpoint._server
     monkeypatch.setattr(server, "stop", lambda: None)
-    with pytest.raises(SQSError, match="did not end within"):
+    with pytest.raises(SQSError, match="did not stop within"):
         endpoint.close()
     monkeypatch.undo()
     server.stop()

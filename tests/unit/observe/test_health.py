@@ -39,7 +39,7 @@ def test_who_pulses_and_has_no_problem_is_healthy() -> None:
     assert health.problem() == "no answer"
 
 
-def test_a_log_that_is_stuck_is_unhealthy_and_receives_all_the_same(
+def test_a_worker_with_a_stuck_log_is_unhealthy_but_receives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     events, health = EventBus(), Health()

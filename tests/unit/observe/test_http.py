@@ -56,7 +56,7 @@ def test_web_pages_are_refused(server: HealthServer, path: str, headers: dict[st
     assert "web page" in text or "page of another site" in text
 
 
-def test_a_port_in_use_and_a_host_that_is_none(server: HealthServer) -> None:
+def test_a_port_in_use_and_a_bad_host_are_errors(server: HealthServer) -> None:
     with pytest.raises(Busy):
         server_on(server.port)
     with pytest.raises(SettingsError, match="is not a host name"):

@@ -183,7 +183,7 @@ def test_a_failure_comes_with_its_traceback(records: list[logging.LogRecord]) ->
 
 
 @pytest.mark.parametrize("policy", [None, "ConstantBackoff(backoff_value=7)"])
-def test_a_retry_says_so_and_names_a_policy_of_its_own(
+def test_a_retry_names_a_policy_of_its_own(
     records: list[logging.LogRecord], policy: str | None
 ) -> None:
     LogListener()(JobRetry(MESSAGE, "send", 1.5, 7, None, policy))
@@ -191,7 +191,7 @@ def test_a_retry_says_so_and_names_a_policy_of_its_own(
     assert records[0].__dict__.get("backoff_policy") == policy
 
 
-def test_a_subclass_of_the_log_may_hang() -> None:
+def test_a_subclass_of_the_log_can_hang() -> None:
     events, goes_on = EventBus(), threading.Event()
 
     class Hanging(LogListener):

@@ -26,14 +26,14 @@ def labels(metrics: Metrics) -> set[str]:
 
 
 class TakesAll(JobQueue):
-    """A queue that works off jobs without a processor, as some push them on."""
+    """A queue that runs jobs without a processor, as queues that forward jobs do."""
 
     def process_message_fallback(self, job_name: str) -> ProcessingResult:
         return ProcessingResult(not job_name.endswith("3"))
 
 
 @pytest.mark.parametrize("queue_class", [JobQueue, TakesAll])
-def test_names_that_senders_make_up_are_no_labels(
+def test_names_that_senders_make_up_are_not_labels(
     memory_env: SQSEnv, metrics: Metrics, queue_class: type[JobQueue]
 ) -> None:
     memory_env.sqs_client.create_queue(QueueName="jobs")

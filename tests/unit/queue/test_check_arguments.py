@@ -1,4 +1,4 @@
-"""Jobs whose arguments are not compared with their function."""
+"""Jobs whose arguments are not checked against their function."""
 
 import functools
 from collections.abc import Callable
@@ -17,7 +17,7 @@ seen: list[tuple[Any, ...]] = []
 
 
 def injecting(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator that takes an argument and gives another one, and says neither."""
+    """A decorator that removes one argument and adds another, without a signature."""
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -85,7 +85,7 @@ def test_with_a_check_the_same_calls_are_refused(jobs: JobQueue, memory_env: SQS
         task.delay(to="ann", tenant="t1")
 
 
-def test_the_context_is_passed_all_the_same(jobs: JobQueue, memory_env: SQSEnv) -> None:
+def test_the_context_is_still_passed(jobs: JobQueue, memory_env: SQSEnv) -> None:
     seen.clear()
     jobs.connect_processor("job", with_context, True, check_arguments=False)
     with memory_env.context(user="eve"):
@@ -94,7 +94,7 @@ def test_the_context_is_passed_all_the_same(jobs: JobQueue, memory_env: SQSEnv) 
     assert seen == [("ann", "database of t1", "eve")]
 
 
-def test_what_does_not_fit_is_a_failure_of_the_job(jobs: JobQueue) -> None:
+def test_a_call_that_does_not_fit_fails_the_job(jobs: JobQueue) -> None:
     def plain(to: str) -> None:
         raise AssertionError("it was called")
 

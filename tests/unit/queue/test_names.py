@@ -1,4 +1,4 @@
-"""Names of jobs and queues: what cannot be sent cannot be registered."""
+"""Names of jobs and queues: a name that cannot be sent cannot be registered."""
 
 import enum
 import functools
@@ -40,7 +40,7 @@ BAD_TEXTS = ["", "a\0b", "\x1b[2J", "\ud800", "\uffff"]
 
 @pytest.mark.parametrize("name", BAD_TEXTS)
 @pytest.mark.parametrize("way", WAYS)
-def test_a_name_that_no_job_can_be_sent_by_is_refused(
+def test_a_name_that_no_job_can_be_sent_with_is_refused(
     jobs: JobQueue, memory_env: SQSEnv, way: str, name: str
 ) -> None:
     with pytest.raises(SettingsError, match=r"^a job cannot have the name ") as caught:
@@ -51,7 +51,9 @@ def test_a_name_that_no_job_can_be_sent_by_is_refused(
 
 @pytest.mark.parametrize("name", BAD_TEXTS)
 @pytest.mark.parametrize("way", SEND)
-def test_nor_can_it_be_sent(jobs: JobQueue, memory_env: SQSEnv, way: str, name: str) -> None:
+def test_a_job_cannot_be_sent_with_such_a_name(
+    jobs: JobQueue, memory_env: SQSEnv, way: str, name: str
+) -> None:
     with pytest.raises(MessageRefused, match="the attribute 'JobName'"):
         SEND[way](memory_env, name)
 
@@ -61,14 +63,14 @@ def test_nor_can_it_be_sent(jobs: JobQueue, memory_env: SQSEnv, way: str, name: 
 def test_a_name_that_is_not_a_str_is_refused(
     jobs: JobQueue, memory_env: SQSEnv, way: str, name: object
 ) -> None:
-    with pytest.raises(TypeError, match=r"^a job name is a str, and this is "):
+    with pytest.raises(TypeError, match=r"^a job name must be a str, not "):
         (WAYS | SEND)[way](memory_env, name)
     assert jobs.processors == {}
 
 
 @pytest.mark.parametrize("way", ["env", "queue", "connect"])
 def test_none_is_not_a_name(jobs: JobQueue, memory_env: SQSEnv, way: str) -> None:
-    with pytest.raises(TypeError, match=r"^a job name is a str, and this is a NoneType"):
+    with pytest.raises(TypeError, match=r"^a job name must be a str, not a NoneType"):
         WAYS[way](memory_env, None)
 
 
@@ -92,7 +94,7 @@ def test_a_decorator_without_parentheses_says_what_is_missing(memory_env: SQSEnv
     decorators: list[Any] = [memory_env.queue("jobs").processor, TaskRegistry().task]
     decorators.append(memory_env.raw_processor)
     for decorator in decorators:
-        with pytest.raises(TypeError, match=r"name is a str, and this is a function.*@\w+\."):
+        with pytest.raises(TypeError, match=r"name must be a str, not a function.*@\w+\."):
             decorator(hello)
 
 
@@ -115,7 +117,7 @@ class Methods:
 
     @classmethod
     def of_class(cls) -> None:
-        """A job, once it is asked of the class."""
+        """A function that becomes a job when it is read from the class."""
 
 
 @pytest.mark.parametrize(
@@ -125,11 +127,11 @@ class Methods:
             Methods.__dict__["of_class"],
             r"of_class\(\) is decorated inside its class.*Class\.method",
         ),
-        (17, "a job needs a function, and this is a int"),
+        (17, "a job must be a function, not a int"),
         (Methods().make, "is a generator function"),
     ],
 )
-def test_what_can_never_run_is_refused_with_a_reason(
+def test_a_function_that_can_never_run_is_refused_with_a_reason(
     memory_env: SQSEnv, function: Any, reason: str
 ) -> None:
     raw = memory_env.queue("raw", RawQueue)

@@ -178,9 +178,9 @@ def test_leases_are_renewed_during_a_slow_step_and_while_nobody_asks_for_more(
 ) -> None:
     with ReceivePass(env.queue_client(jobs), lease_seconds=2, poll_seconds=0) as walk:
         messages = walk.next_batch()
-        walk.finish(lambda: time.sleep(3))  # a send that hangs, say
+        walk.finish(lambda: time.sleep(3))  # such as a send that hangs
         assert counts(env, jobs) == (15, 10)
-        time.sleep(3)  # whoever reads what the command prints takes a break
+        time.sleep(3)  # the reader of the output pauses
         assert counts(env, jobs) == (15, 10)
         assert walk.finish(lambda: walk.delete(messages)) == {}
         time.sleep(1.5)
@@ -189,7 +189,7 @@ def test_leases_are_renewed_during_a_slow_step_and_while_nobody_asks_for_more(
 
 
 def _alive() -> list[threading.Thread]:
-    time.sleep(0.6)  # it looks up once in a quarter of the lease
+    time.sleep(0.6)  # it checks four times in a lease
     return threading.enumerate()
 
 

@@ -1,4 +1,4 @@
-"""Answers of SQS are read as botocore reads them; all others are errors."""
+"""Answers of SQS are read as botocore reads them. All other answers are errors."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ JSON = {"Content-Type": "application/x-amz-json-1.0"}
 HTML = {"Content-Type": "text/html"}
 PLAIN_JSON = {"Content-Type": "application/json"}
 
-#: what answers instead of SQS, to any request
+#: answers of other servers to any request
 FOREIGN: dict[str, Answer] = {
     "a page": (200, HTML, b"<!DOCTYPE html><html><body>Log in</body></html>"),
     "an empty page": (200, HTML, b""),
@@ -47,7 +47,7 @@ FOREIGN: dict[str, Answer] = {
 
 ENTRY = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
 
-#: what looks like an answer of SQS to one operation, and cannot be one
+#: answers to one operation that look like those of SQS and cannot be
 WRONG: list[tuple[str, Any]] = [
     ("receive", {"Messages": {}}),
     ("receive", {"Messages": "none"}),
@@ -158,7 +158,7 @@ def queue(server: Server, monkeypatch: pytest.MonkeyPatch) -> QueueClient:
 
 
 def call(queue: QueueClient, name: str) -> Any:
-    """Make one call on the queue; ``find`` looks for another one by its name."""
+    """Make one call on the queue; ``find`` looks up another queue by name."""
     server_url = queue.boto3_client.meta.endpoint_url
     messages: Any = []
     if name in ("delete_batch", "change_visibility_batch"):
@@ -199,7 +199,7 @@ CALLS = (
 
 @pytest.mark.parametrize("kind", FOREIGN)
 @pytest.mark.parametrize("name", CALLS)
-def test_what_is_not_sqs_is_an_error_in_three_parts(
+def test_an_answer_of_another_server_is_an_error_in_three_parts(
     server: Server, queue: QueueClient, name: str, kind: str
 ) -> None:
     if name in ("set_attributes", "purge", "delete_queue") and kind == "half an object":
@@ -214,7 +214,7 @@ def test_what_is_not_sqs_is_an_error_in_three_parts(
 
 
 @pytest.mark.parametrize(("name", "answer"), WRONG)
-def test_an_answer_without_what_it_is_for_is_an_error(
+def test_an_answer_without_its_required_members_is_an_error(
     server: Server, queue: QueueClient, name: str, answer: Any
 ) -> None:
     server.says(answer)
@@ -231,7 +231,7 @@ def test_an_answer_without_what_it_is_for_is_an_error(
      b'{"message":{"a":1}}', b"[" * 100_000, b'{"Message":null}'],
 )  # fmt: skip
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 502, 511])
-def test_an_error_of_something_else_is_an_error_of_ours(
+def test_an_error_of_another_server_becomes_an_sqsw_error(
     server: Server, queue: QueueClient, status: int, body: bytes
 ) -> None:
     server.answer = (status, HTML, body)
@@ -266,7 +266,7 @@ def test_the_answers_of_sqs_to_calls_without_a_result_are_taken(
         (PLAIN_JSON, b'{"Messages":[]}'),  # ElasticMQ
     ],
 )
-def test_a_receive_may_bring_nothing(
+def test_a_receive_can_bring_nothing(
     server: Server, queue: QueueClient, headers: dict[str, str], body: bytes
 ) -> None:
     server.answer = (200, headers, body)

@@ -32,7 +32,7 @@ def test_on_aws_another_region_is_not_even_asked() -> None:
     session = boto3.session.Session("no", "key", region_name="us-east-1")
     env = SQSEnv(session)
     env.sqs_client.meta.events.register("before-send.sqs", lambda **_: pytest.fail("asked"))
-    with pytest.raises(SettingsError, match="'eu-west-1', and 'us-east-1' would be asked"):
+    with pytest.raises(SettingsError, match="'eu-west-1', not in 'us-east-1'"):
         _ = env.queue_client(ARN).url
 
 
@@ -48,7 +48,7 @@ def test_on_aws_the_url_of_a_queue_in_another_region_is_refused(host: str) -> No
     session = boto3.session.Session("no", "key", region_name="us-east-1")
     env = SQSEnv(session)
     env.sqs_client.meta.events.register("before-send.sqs", lambda **_: pytest.fail("asked"))
-    with pytest.raises(SettingsError, match="'eu-west-1', and 'us-east-1' would be asked"):
+    with pytest.raises(SettingsError, match="'eu-west-1', not in 'us-east-1'"):
         env.queue_client(url).send({"MessageBody": "x"})
     at_home = SQSEnv(boto3.session.Session("no", "key", region_name="eu-west-1"))
     assert at_home.queue_client(url).url == url

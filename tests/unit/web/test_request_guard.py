@@ -130,7 +130,7 @@ def test_programs_and_our_own_pages_are_accepted(headers: dict[str, str]) -> Non
     assert guard.refusal({"host": "localhost:9324", **headers}) is None
 
 
-def test_a_default_port_may_be_left_out_on_either_side() -> None:
+def test_a_default_port_can_be_left_out_on_either_side() -> None:
     guard = RequestGuard("127.0.0.1", ["sqs.test"])
     for origin, host in [
         ("https://sqs.test", "sqs.test"),

@@ -451,7 +451,7 @@ def test_a_group_goes_on_after_a_job_that_failed_on_its_last_receive(
     head = message("head", group="g", receives=receives, expires_at=kit.clock.now + 30)
     kit.accept(head, message("g2", group="g", receives=receives), message("g3", group="g"))
     kit.end("head", result)
-    assert kit.running() == []  # SQS has to know first
+    assert kit.running() == []  # SQS must have the result first
     kit.acknowledge(head, deleted=False)
     assert kit.running() == (["g2"] if receives == 3 else [])
     returned = [entry[1] for entry in kit.diary if entry[0] == "back"]

@@ -1,4 +1,4 @@
-"""What a failed attempt held is free as soon as its failure was logged, without a collection."""
+"""A failed attempt releases its objects once its failure is logged, without a collection."""
 
 import asyncio
 import gc
@@ -29,7 +29,7 @@ class Resource:
 
 
 class Failure(ValueError):
-    """An error to which there can be a weak reference, unlike those that are built in."""
+    """An error that can have weak references, unlike built-in errors."""
 
 
 held: list[weakref.ref[Any]] = []
@@ -165,7 +165,7 @@ def new_env() -> SQSEnv:
 
 
 def alive() -> list[Any]:
-    """What is still held."""
+    """Return the objects that are still held."""
     assert held
     return [thing for ref in held if (thing := ref()) is not None]
 
@@ -251,7 +251,7 @@ def test_an_idle_worker_keeps_nothing_of_its_last_job() -> None:
     seen: list[list[Any]] = []
 
     class Idle:
-        """Looks once the worker has nothing more to do."""
+        """Checks once the worker is idle."""
 
         def __init__(self) -> None:
             self.empty = 0

@@ -371,7 +371,7 @@ def test_a_full_receive_shows_how_long_calls_wait() -> None:
 
 
 def steps(kit: Kit, count: int) -> list[float]:
-    """The pauses of so many receives."""
+    """Return the pauses after this many receives."""
     kit.pauses.clear()
     for _ in range(count):
         kit.poller.step()

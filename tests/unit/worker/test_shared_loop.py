@@ -1,4 +1,4 @@
-"""Coroutines share one event loop, whatever stands around their function."""
+"""Coroutines share one event loop, whatever decorators wrap their functions."""
 
 import asyncio
 import contextvars
@@ -58,7 +58,7 @@ def traced(function: T) -> T:
 
 
 def plain(x: object) -> Awaitable[None]:
-    """It does not say which function it calls."""
+    """A wrapper without functools.wraps."""
     return job(x)
 
 

@@ -23,13 +23,13 @@ class Kit:
             raise OSError(24, "Too many open files")
 
 
-def test_it_receives_nothing_until_a_check_succeeds_and_then_one_by_one() -> None:
+def test_a_worker_receives_nothing_until_a_check_succeeds_and_then_one_by_one() -> None:
     kit = Kit()
     assert (kit.failures.room(), kit.failures.problem()) == (math.inf, None)
     for _ in range(8):  # calls of one moment
         kit.failures.ran("process", JobNotStarted("no process"))
     assert (kit.failures.room(), kit.checks) == (0, 0)
-    assert kit.failures.problem() == "jobs cannot be started for 0 seconds: no process"
+    assert kit.failures.problem() == "no job could be started for 0 seconds: no process"
     kit.clock.now += 1
     assert (kit.failures.room(), kit.checks) == (0, 1)
     assert "Too many open files" in str(kit.failures.problem())
@@ -44,7 +44,7 @@ def test_it_receives_nothing_until_a_check_succeeds_and_then_one_by_one() -> Non
     assert (kit.failures.room(), kit.ends) == (math.inf, [])
 
 
-def test_a_check_that_promises_too_much_does_not_begin_anew() -> None:
+def test_a_failure_after_a_successful_check_does_not_restart_the_clock() -> None:
     kit = Kit()
     kit.is_sick = False
     received = 0.0
@@ -56,7 +56,7 @@ def test_a_check_that_promises_too_much_does_not_begin_anew() -> None:
     assert received < 10
 
 
-def test_without_failures_for_a_while_all_is_well() -> None:
+def test_a_worker_recovers_after_a_while_without_failures() -> None:
     kit = Kit()
     kit.failures.ran("process", JobNotStarted("no process"))
     kit.is_sick = False
@@ -67,7 +67,7 @@ def test_without_failures_for_a_while_all_is_well() -> None:
 
 
 @pytest.mark.parametrize("cause", [None, AppLoadError("cannot import 'tasks'")])
-def test_what_does_not_heal_ends_the_worker_with_its_cause(cause: SQSError | None) -> None:
+def test_a_lasting_failure_ends_the_worker_with_its_cause(cause: SQSError | None) -> None:
     kit = Kit()
     error = JobNotStarted("no process")
     error.__cause__ = cause
