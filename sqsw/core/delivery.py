@@ -38,6 +38,9 @@ _IDLE_SECONDS = 10.0
 #: seconds that a flush waits for a call that hangs, and for all calls
 _HANG_SECONDS, _FLUSH_SECONDS = 1.0, 2.0
 
+#: seconds for the handlers that do not hang to write what they hold, at the end of the process
+_SHUTDOWN_SECONDS = 0.2
+
 #: seconds that one call may take until the worker counts as unhealthy
 STUCK_SECONDS = 60.0
 
@@ -355,10 +358,10 @@ def _end() -> None:
 def _shut_down_logging() -> None:
     """Shut down logging within bounds: it waits for the lock of a handler that hangs."""
     atexit.unregister(logging.shutdown)
-    thread = threading.Thread(target=logging.shutdown, daemon=True)
+    thread = threading.Thread(target=logging.shutdown, name="sqsw-shutdown", daemon=True)
     with suppress(RuntimeError):  # from Python 3.12 on no thread can be started here
         thread.start()
-        thread.join(_HANG_SECONDS)
+        thread.join(_SHUTDOWN_SECONDS)
 
 
 def _after_fork() -> None:
