@@ -15,6 +15,8 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _signature(fn: Any) -> inspect.Signature:
+    if isinstance(fn, staticmethod):  # it looks like a wrapper, but has no signature of its own
+        return _signature(fn.__func__)
     if inspect.ismethod(fn):
         signature = _signature(fn.__func__)
         first, *others = signature.parameters.values()

@@ -38,6 +38,9 @@ _IDLE_SECONDS = 10.0
 #: seconds that a flush waits for a call that hangs, and for all calls
 _HANG_SECONDS, _FLUSH_SECONDS = 1.0, 2.0
 
+#: seconds for the handlers that do not hang to write what they hold, at the end of the process
+_SHUTDOWN_SECONDS = 0.2
+
 #: seconds that one call can take before the worker counts as unhealthy
 STUCK_SECONDS = 60.0
 
@@ -93,7 +96,8 @@ class Delivery:
         self._on_dropped = on_dropped
         self._clock = clock
         self._reset()
-        _deliveries.add(self)
+        with _Mode.lock:
+            _deliveries.add(self)
 
     def _reset(self) -> None:
         # Reentrant: the handler of a signal can log while this thread puts something.
@@ -322,19 +326,24 @@ def flush_deliveries() -> bool:
         False if some calls have not been made.
     """
     end = time.monotonic() + _FLUSH_SECONDS
-    flushed = [each.flush(max(0.0, end - time.monotonic())) for each in list(_deliveries)]
+    flushed = [each.flush(max(0.0, end - time.monotonic())) for each in _all_deliveries()]
     return all(flushed)
+
+
+def _all_deliveries() -> list[Delivery]:
+    with _Mode.lock:  # a set must not grow while it is listed
+        return list(_deliveries)
 
 
 def end_delivery_threads() -> None:
     """End the threads before a fork: threads do not survive it, but locks that they hold do."""
-    for delivery in list(_deliveries):
+    for delivery in _all_deliveries():
         delivery.end_thread()
 
 
 def stuck_delivery() -> str | None:
     """Return in words what has hung for a minute; None if nothing has."""
-    for delivery in list(_deliveries):
+    for delivery in _all_deliveries():
         seconds = delivery.stuck_seconds()
         if seconds > STUCK_SECONDS:
             lost = f", {delivery.dropped} dropped" if delivery.dropped else ""
@@ -344,7 +353,7 @@ def stuck_delivery() -> str | None:
 
 def _end() -> None:
     """Make the waiting calls before the interpreter ends and stops the threads."""
-    for delivery in list(_deliveries):
+    for delivery in _all_deliveries():
         # Later records are written at once, or lost if that would hang.
         delivery._hangs = not delivery.flush()
         if delivery._hangs:
@@ -355,15 +364,15 @@ def _end() -> None:
 def _shut_down_logging() -> None:
     """Shut down logging in bounded time: it would wait for the lock of a hanging handler."""
     atexit.unregister(logging.shutdown)
-    thread = threading.Thread(target=logging.shutdown, daemon=True)
+    thread = threading.Thread(target=logging.shutdown, name="sqsw-shutdown", daemon=True)
     with suppress(RuntimeError):  # from Python 3.12 on no thread can be started here
         thread.start()
-        thread.join(_HANG_SECONDS)
+        thread.join(_SHUTDOWN_SECONDS)
 
 
 def _after_fork() -> None:
     _Mode.lock, _Mode.depth = threading.Lock(), 0
-    for delivery in list(_deliveries):
+    for delivery in _all_deliveries():
         delivery._reset()
 
 

@@ -13,11 +13,15 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from sqsw.core.delivery import flush_deliveries
+from sqsw.core.safe_logger import LOG
 
 logger = logging.getLogger(__name__)
 
 #: seconds for threads to end, and for threads, child processes and atexit handlers together
 _THREAD_SECONDS, _LEFT_SECONDS = 0.8, 1.3
+
+#: seconds that the atexit handlers wait for the line about what is left
+_TELL_SECONDS = 0.1
 
 #: seconds to write what is still to be written
 _WRITE_SECONDS = 0.4
@@ -54,7 +58,10 @@ def end_process(exit_code: int, *, at_once: bool = False, is_forked: bool = Fals
             waiter.start()
             waiter.join(_THREAD_SECONDS)
             if waiter.is_alive():
-                teller.tell()
+                # A log that hangs must not hold up what follows.
+                telling = threading.Thread(target=teller.tell, name="sqsw-tell", daemon=True)
+                telling.start()
+                telling.join(_TELL_SECONDS)
             if is_forked:
                 sys.modules["multiprocessing.util"]._exit_function()
             else:
@@ -79,8 +86,9 @@ def _wait_for_threads() -> None:
 def write_last_words() -> None:
     """Write what log handlers and standard streams still hold."""
     flush_deliveries()
-    with suppress(Exception):  # a handler of the app
-        logging.shutdown()
+    if LOG.flush(0):  # else it would wait for the lock of the handler that hangs
+        with suppress(Exception):  # a handler of the app
+            logging.shutdown()
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()  # type: ignore[union-attr]  # or AttributeError

@@ -136,7 +136,8 @@ def log_event(
     # One template for each event, so tools that group records by template can do so.
     template = _template(name, tuple(shown))
     record = make_record(
-        *(logger, level, template, (shown,), error), attributes={"event": name, **values}
+        *(logger, level, template, (shown,) if shown else (), error),
+        attributes={"event": name, **values},
     )
     log_record(logger, record, size)
 

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -12,14 +11,17 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from sqsw.core.contracts import Clock
-from sqsw.core.delivery import end_delivery_threads
+from sqsw.core.delivery import end_delivery_threads, handing_over
 from sqsw.core.errors import SQSError
 from sqsw.core.events import Event, Pulse, WorkerFailed
 from sqsw.core.process_end import end_process
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.worker_report import Ending
 from sqsw.worker.reporting import Reporter, Reports
 from sqsw.worker.signals import VERBS, become_child
 from sqsw.worker.vital_signs import PULSE_SECONDS
+
+logger = SafeLogger(__name__)
 
 Method = Literal["fork", "spawn"]
 
@@ -209,10 +211,11 @@ def _child_main(
         ending = target(*arguments, tell, *extra) or Ending()
     except SystemExit as error:
         ending = Ending(error.code if isinstance(error.code, int) else int(error.code is not None))
-    except BaseException as error:  # noqa: BLE001  # passed on to the supervisor
-        if not isinstance(error, SQSError):
-            traceback.print_exc()
+    except BaseException as error:  # passed on to the supervisor
         tell(WorkerFailed(os.getpid(), error))
+        if not isinstance(error, SQSError):
+            with handing_over():  # a log that hangs must not keep this process
+                logger.exception("a worker process failed")
         ending = Ending(1)
     tell.close()
     end_process(ending.exit_code, at_once=ending.at_once, is_forked=door is not None)

@@ -8,7 +8,6 @@
 It has no thread of its own: a poller that must not receive makes the check.
 """
 
-import logging
 import math
 import random
 import threading
@@ -17,10 +16,11 @@ from collections.abc import Callable
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import AppLoadError, JobNotStarted, SQSError
 from sqsw.core.lease_clock import lease_time
+from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import counted
 from sqsw.worker.lane import Kind
 
-logger = logging.getLogger(__name__)
+logger = SafeLogger(__name__)
 
 #: seconds until the first check, and between two checks at most
 _FIRST_CHECK_SECONDS, _LAST_CHECK_SECONDS = 1.0, 15.0

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,20 @@ from tests.backends import wait_until
 ROOT = Path(__file__).parents[2]
 
 TASKS = """
-import atexit, asyncio, gzip, multiprocessing, os, threading, time
+import atexit, asyncio, gzip, logging, multiprocessing, os, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from sqsw.sqs_env import SQSEnv
 
 env = SQSEnv()
 kept = []
+
+class Hanging(logging.Handler):
+    def emit(self, record):
+        time.sleep(60)
+
+if "HANGS" in os.environ:
+    logging.getLogger().addHandler(Hanging())
 
 class Waits:
     def __del__(self):
@@ -178,6 +186,31 @@ def test_every_way_to_end_is_bounded(folder: Path, options: list[str], what: str
     assert end(folder, process, "worker_stopped", within=5) == 0
     assert "left behind" in log.read_text()
     assert '"event": "summary"' in log.read_text()
+
+
+@pytest.mark.parametrize("hangs", ["stderr", "handler"])
+def test_a_log_that_hangs_leaves_the_end_its_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, hangs: str
+) -> None:
+    send(folder, "thread")
+    reader, writer = os.pipe()
+    if hangs == "handler":
+        monkeypatch.setenv("HANGS", "1")
+    else:
+        os.set_blocking(writer, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"-" * 512)
+        os.set_blocking(writer, True)
+    process = started(folder, stream=writer)
+    wait_until((folder / "begun").exists, 60, "the job")
+    process.terminate()
+    assert process.wait(60) == 0
+    assert (folder / "handled").exists()
+    assert (folder / "text").read_text() == "written"
+    assert gzip.decompress((folder / "text.gz").read_bytes()) == b"zipped"
+    os.close(reader)
+    os.close(writer)
 
 
 def test_the_live_view_ends_with_its_worker(folder: Path) -> None:

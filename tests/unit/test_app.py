@@ -190,7 +190,7 @@ def test_half_a_path_is_refused(app_path: str) -> None:
         ("\n  def (:\n", "IndentationError: unexpected indent, in {}, line 2: def (:"),
         (
             "class Dumb(Exception):\n    def __str__(self):\n        1 / 0\nraise Dumb\n",
-            "Dumb: <it cannot tell its text>, raised in {}, line 4",
+            "Dumb: <its text cannot be read>, raised in {}, line 4",
         ),
         ("def (:\n", "SyntaxError: invalid syntax, in {}, line 1: def (:"),
     ],

@@ -2,17 +2,20 @@
 
 import contextvars
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from types import CoroutineType
 from typing import Any
 
 from sqsw.core.errors import SQSError
 from sqsw.core.results import ProcessingResult
+from sqsw.core.wording import described
 from sqsw.worker.executors.base import Executor
 
 #: seconds between two chances for a time limit to interrupt a waiting thread
 _LOOK_SECONDS = 0.25
+
+#: such looks after the worker has ended, for a coroutine that cleans up after its cancellation
+_LAST_LOOKS = 8
 
 
 class Handover:
@@ -28,29 +31,43 @@ class Handover:
         self._has_ended = threading.Event()
         self._is_cancelled = False
         self._value: Any = None
-        self._error: BaseException | None = SQSError(
-            "the worker ended before the job did", next="the job runs again later"
-        )
+        self._error: BaseException | None = RuntimeError("its task was cancelled before it began")
 
     def wait(self, loop: Executor, is_over: Callable[[], bool]) -> Any:
         """Run it on the event loop; return its result, or raise what it raises.
 
-        An interruption of the thread cancels it, and is raised after it has ended.
+        An interruption of the thread cancels it, and is raised after it has ended, if it had begun.
 
         Raises
         ------
         SQSError
-            The worker ended first.
+            The worker ended first, or its event loop has ended.
         """
-        loop.submit([self], self._done)
+        try:
+            loop.submit([self], self._done)
+        except Exception as error:
+            self._close()
+            # Not as JobNotStarted: the job has begun in its thread.
+            raise SQSError(
+                "the event loop of the worker cannot run what the job returned",
+                why=described(error),
+            ) from error
+        looks = 0
         try:
             while not self._has_ended.wait(_LOOK_SECONDS):
-                if self.runner is None and is_over():
-                    break  # the loop has not taken it, and never will
+                if is_over():
+                    looks += 1
+                    # The loop has not taken it and never will, or it ignores its cancellation.
+                    if self.runner is None or looks >= _LAST_LOOKS:
+                        raise SQSError(
+                            "the worker ended before the job did", next="the job runs again later"
+                        )
         except BaseException:
-            self._is_cancelled = True
+            self._is_cancelled = True  # it may begin only after this
             loop.cancel(self)
-            self._has_ended.wait()
+            while self.runner is not None and not is_over():
+                if self._has_ended.wait(_LOOK_SECONDS):
+                    break
             raise
         try:
             if self._error is not None:
@@ -64,9 +81,8 @@ class Handover:
         """Run it, in a task with the context of the thread."""
         import asyncio  # workers without coroutines start without it
 
-        if self._is_cancelled:  # before the loop took it
-            if isinstance(self._awaitable, CoroutineType):
-                self._awaitable.close()
+        if self._is_cancelled:
+            self._close()
             return []
         with suppress(asyncio.CancelledError):  # kept by the task itself
             await asyncio.get_running_loop().create_task(self._finish(), context=self._context)
@@ -88,8 +104,15 @@ class Handover:
         self._error = error
         return []
 
-    #: the job that waits for it has begun, so it fails
-    not_started = failed
+    def not_started(self, error: BaseException) -> list[ProcessingResult]:
+        """It could not begin. The job that waits for it has begun, so it fails."""
+        self._close()
+        return self.failed(error)
+
+    def _close(self) -> None:
+        # Python warns of a coroutine that nobody awaits.
+        if isinstance(self._awaitable, Coroutine):
+            self._awaitable.close()
 
     def _done(self, call: object, results: list[ProcessingResult]) -> None:
         self._has_ended.set()

@@ -137,3 +137,15 @@ def test_what_failed_jobs_had_is_kept_for_few_and_their_text_for_all(handler: Co
     ]
     assert [f"ValueError: {number}" in text for number, text in enumerate(texts)] == [True] * 30
     assert sum(record.exc_info is not None for record in handler.records) <= 20
+
+
+@pytest.mark.parametrize("error", [None, ValueError("100 %s")])
+@pytest.mark.parametrize("values", [{}, {"queue": None}, {"queue": "100 %s"}])
+def test_the_message_of_every_event_can_be_made(
+    handler: Collecting, values: dict[str, Any], error: ValueError | None
+) -> None:
+    log_event(LOGGER, logging.ERROR, "http_failed", error, **values)
+    (record,) = handler.records
+    shown = [text for text in (values.get("queue"), error) if text is not None]
+    assert record.getMessage().startswith("http_failed: ")
+    assert record.getMessage().count("100 %s") == len(shown)

@@ -105,8 +105,8 @@ def test_an_event_that_cannot_be_told_silences_no_other(
     tell(RequestSent("SendMessage"))
     first, second, last = collected(reports, lambda told: len(told) == 3)
     assert isinstance(first, JobFailed) and isinstance(second, JobFailed)
-    assert str(first.error) == "Dumb: <it cannot tell its text>"
-    assert str(second.error) == "AccessDenied: <it cannot tell its text>"
+    assert str(first.error) == "Dumb: <its text cannot be read>"
+    assert str(second.error) == "AccessDenied: <its text cannot be read>"
     assert last == RequestSent("SendMessage")
     assert "an event of RequestSent cannot be told" in caplog.text
     tell(JobDone(message(), None, 0.5))

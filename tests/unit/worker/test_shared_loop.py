@@ -5,7 +5,7 @@ import contextvars
 import functools
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ import pytest
 from sqsw.batching import BatchMessages
 from sqsw.context import current_job
 from sqsw.core.current_job import CurrentJob
-from sqsw.core.errors import JobTimeout
+from sqsw.core.errors import JobNotStarted, JobTimeout, SQSError
 from sqsw.core.events import JobFailed
 from sqsw.core.unrun import is_coroutine_function
 from sqsw.processors import Processor
@@ -22,6 +22,10 @@ from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.shutdown_policies import MaxTasksShutdown
 from sqsw.sqs_env import SQSEnv
+from sqsw.worker.executors.base import OnDone
+from sqsw.worker.executors.handover import Handover
+from sqsw.worker.executors.inline import InlineExecutor
+from sqsw.worker.executors.loop import LoopExecutor
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -358,3 +362,48 @@ def test_what_is_declared_async_is_recognized_before_it_runs(way: str) -> None:
 @pytest.mark.parametrize("function", [len, Methods, CallableObject, Later, traced(job)])
 def test_what_is_not_declared_async_is_not(function: Callable[..., Any]) -> None:
     assert not is_coroutine_function(function)
+
+
+def test_what_a_thread_returned_does_not_begin_after_its_time_limit(
+    memory_env: SQSEnv, jobs: JobQueue
+) -> None:
+    began: list[str] = []
+
+    async def block() -> None:
+        time.sleep(1)  # what a job should not do
+
+    async def inner() -> None:
+        began.append("inner")
+
+    def plain() -> Awaitable[None]:
+        time.sleep(0.2)
+        return inner()
+
+    jobs.connect_processor("block", block)
+    jobs.connect_processor("plain", plain, time_limit=0.5)
+    for name in ("plain", "block"):
+        jobs.add_job(name)
+    failures: list[JobFailed] = []
+    memory_env.events.subscribe(failures.append, JobFailed)
+    jobs.process_queue(shutdown_policy=MaxTasksShutdown(2), wait_second=0, concurrency=2)
+    assert [type(failure.error) for failure in failures] == [JobTimeout]
+    assert began == []
+
+
+def test_what_a_thread_returned_fails_if_the_loop_has_ended() -> None:
+    loop = LoopExecutor()
+    loop._give_up(RuntimeError("a job closed it"))
+    # The job has begun: as one that did not start, it would run again without end.
+    with pytest.raises(SQSError, match="what the job returned") as raised:
+        Handover(asyncio.sleep(0)).wait(loop, lambda: False)
+    assert not isinstance(raised.value, JobNotStarted)
+
+
+def test_a_coroutine_that_ignores_its_cancellation_does_not_keep_its_thread() -> None:
+    class Deaf(InlineExecutor):
+        def submit(self, calls: Sequence[Any], on_done: OnDone) -> None:
+            for call in calls:
+                call.runner = object()
+
+    with pytest.raises(SQSError, match="the worker ended"):
+        Handover(Later(0)).wait(Deaf(), lambda: True)
