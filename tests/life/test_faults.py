@@ -43,7 +43,7 @@ import os, socket
 look_up = socket.getaddrinfo
 
 def getaddrinfo(host, *args, **kwargs):
-    if host == "sqs.test":
+    if host == "sqs.localhost":
         if os.path.exists("no-dns"):
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
         host = "127.0.0.1"
@@ -89,7 +89,7 @@ class Scene:
             return subprocess.Popen(
                 [
                     *(sys.executable, "-m", "sqsw_cli", "work", "tasks:env", "--json"),
-                    *("--endpoint-url", f"http://sqs.test:{self.proxy.port}"),
+                    *("--endpoint-url", f"http://sqs.localhost:{self.proxy.port}"),
                 ],
                 cwd=self.folder,
                 env=environment,
