@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from sqsw.core.errors import SQSError
 from sqsw.memory_sqs import LocalSession
+from tests.backends import wait_until
 from tests.life.fault_ways import by_command, by_library
 from tests.life.ledgers import check_file
 from tests.life.serving import serving
@@ -59,7 +60,9 @@ def main() -> None:
         assert "Traceback" not in log
     send(ours, url)
     session.close()
-    gc.collect()  # the commands that were refused ran in this process, and hold the file open
+    # The commands that were refused ran in this process. Their sessions are closed by threads.
+    gc.collect()
+    wait_until(lambda: not Path("f.db-wal").exists(), 10, "every session is closed")
 
     for look in (by_library, lambda file: by_command(file, "inspect")):
         fill(filler)  # who opens the file anew finds no room for what they share beside it
