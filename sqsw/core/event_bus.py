@@ -37,7 +37,7 @@ _NAME_LENGTH = 100
 class EventBus:
     """Passes each event to the listeners of its kind, in the order of publication.
 
-    While a worker runs, each listener has a thread of its own (see :mod:`sqsw.core.delivery`), so a
+    While a worker runs, each listener has a thread of its own (see ``sqsw.core.delivery``), so a
     listener that hangs holds up nothing else. Otherwise, and always for a listener that subscribed
     as ``quick``, the call is made in the thread that publishes.
     """

@@ -17,7 +17,7 @@ class Lease:
     Attributes
     ----------
     expires_at :
-        Seconds of :func:`~sqsw.core.lease_clock.lease_time` at which the visibility timeout ends.
+        Seconds of ``sqsw.core.lease_clock`` at which the visibility timeout ends.
     sure_until :
         The earliest moment at which it may end: SQS hides a message at some time of a long poll,
         and its answer may have been held up on the way. Leases are renewed by this one.
@@ -97,7 +97,7 @@ class Message:
     queue_name :
         The name of the queue, without prefix.
     received_at :
-        Seconds of :func:`~sqsw.core.lease_clock.lease_time` at which the receive was answered.
+        Seconds of ``sqsw.core.lease_clock`` at which the receive was answered.
     lease :
         How long this delivery is still ours.
     """
