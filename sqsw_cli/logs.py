@@ -269,7 +269,12 @@ def _console_tail(invocation: Invocation) -> "list[Processor]":
 
     return [
         _for_people,
-        structlog.dev.ConsoleRenderer(colors=invocation.color_on_stderr, sort_keys=False),
+        structlog.dev.ConsoleRenderer(
+            colors=invocation.color_on_stderr,
+            # The traceback is text already. structlog 24 warns about that with its own formatter.
+            exception_formatter=structlog.dev.plain_traceback,
+            sort_keys=False,
+        ),
     ]
 
 

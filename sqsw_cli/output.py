@@ -125,8 +125,9 @@ class Printer:
                 widths[index] += max(
                     0, min(console.width - _width(widths), longest - widths[index])
                 )
-        # A name that is a little longer than the terminal is wrapped by it.
-        console.width = max(console.width, _width(widths))
+        # A name that is a little longer than the terminal is wrapped by it. Before version 15, rich
+        # counts blanks after the last column, which are not written.
+        console.width = max(console.width, _width(widths)) + len(_GAP)
         with console.capture() as captured:
             console.print(_table(columns[: len(widths)], widths, rows))
         for line in captured.get().rstrip("\n").split("\n"):
