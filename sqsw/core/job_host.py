@@ -62,7 +62,7 @@ class JobHost:
         none.
     run_awaitable :
         Runs an awaitable that a plain function returned on the event loop that the jobs share, and
-        returns its result or raises its error; None: there is no such loop.
+        returns its result or raises its error; None if there is no loop.
     """
 
     time_limit: float | None = None

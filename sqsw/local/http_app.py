@@ -153,7 +153,7 @@ class HttpApp:
         except FileError as error:
             log_error("file_error", operation=operation, error=str(error))
             return operation, wire.failure(call, InternalFailure(f"The file failed: {error.why}."))
-        except Exception as error:  # noqa: BLE001  # a defect of ours, which the log shows
+        except Exception as error:  # noqa: BLE001  # a defect; the log shows it
             log_error("internal_failure", error, operation=operation)
             return operation, wire.failure(call, InternalFailure())
         finally:

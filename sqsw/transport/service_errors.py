@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: characters of a service's own words, at most
 _REASON_LENGTH = 300
 
-#: what begins the advice of a server of ours that refuses a host name; see web/request_guard.py
+#: how `sqsw serve` begins its advice when it refuses a host name; see web/request_guard.py
 _ADVICE = "If the name is yours, "
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
