@@ -6,7 +6,7 @@ from typing import Any, Self
 from sqsw.core.message import Message
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.raw_queue import RawQueue
-from sqsw.transport.resending import entry_to_resend
+from sqsw.transport.resend import entry_to_resend
 
 #: seconds, so that a worker on both queues does not spin
 PUSH_BACK_DELAY_SECONDS = 1

@@ -27,8 +27,8 @@ from sqsw.queue.raw_queue import RawProcessor, RawQueue
 from sqsw.queue.registrations import Registration as Registration
 from sqsw.queue.registrations import registrations_of, take_away
 from sqsw.shutdown_policies import NeverShutdown
-from sqsw.transport.addresses import check_address, endpoint_of_environment
 from sqsw.transport.client import ClientSource
+from sqsw.transport.endpoints import check_address, endpoint_of_environment
 from sqsw.transport.names import QueueRef, check_queue_name, name_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors

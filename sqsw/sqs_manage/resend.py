@@ -21,7 +21,7 @@ from sqsw.sqs_manage.selection import Selection
 from sqsw.transport.batches import EntryFailure, split_entries
 from sqsw.transport.names import name_of_url
 from sqsw.transport.queue_client import QueueClient
-from sqsw.transport.resending import entry_to_resend
+from sqsw.transport.resend import entry_to_resend
 from sqsw.transport.sending import send_entries
 
 

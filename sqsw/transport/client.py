@@ -14,8 +14,8 @@ from sqsw.core.sendable import (
     keep_secret_variables,
     no_credentials,
 )
-from sqsw.transport.addresses import check_address, endpoint_of_environment, no_client
 from sqsw.transport.answers import check_answers
+from sqsw.transport.endpoints import check_address, endpoint_of_environment, no_client
 from sqsw.transport.service_errors import service_errors
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from sqsw.core.process_lock import ProcessLock
 from sqsw.core.wording import nearest, without_password
 from sqsw.transport.batches import Entry, EntryFailure, read_batch
 from sqsw.transport.client import ClientSource
-from sqsw.transport.finding import check_region, url_by_arn, url_by_name
 from sqsw.transport.names import is_fifo, region_of_url
+from sqsw.transport.queue_lookup import check_region, url_by_arn, url_by_name
 from sqsw.transport.service_errors import service_errors, with_place
 
 if TYPE_CHECKING:
