@@ -1,0 +1,1 @@
+"""SQS calls without botocore: one signature, one request, one answer."""

@@ -1,0 +1,113 @@
+"""AWS Signature Version 4 for the calls of SQS.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+import hmac
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+_SERVICE = "sqs"
+_CONTENT_TYPE = "application/x-amz-json-1.0"
+
+
+class SigningCredentials(NamedTuple):
+    """What a request is signed with, as botocore's ``get_frozen_credentials()`` returns it."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+    def __repr__(self) -> str:
+        return "SigningCredentials(...)"
+
+
+class Signer:
+    """Signs requests to one endpoint.
+
+    The signing key depends on the day, the region and the credentials. It is derived once and kept
+    until one of these changes.
+
+    Parameters
+    ----------
+    host :
+        The value of the ``Host`` header, with the port unless it is the default of the scheme.
+    region :
+        The region that the signature names.
+    """
+
+    def __init__(self, host: str, region: str) -> None:
+        self._host = host
+        self._region = region
+        # One tuple, so that a thread that replaces it never shows another thread half of it.
+        self._key: tuple[str, SigningCredentials, bytes] | None = None
+
+    def headers(
+        self,
+        action: str,
+        body: bytes,
+        credentials: SigningCredentials | None,
+        now: datetime | None = None,
+    ) -> str:
+        """Return the header lines of a request, each with its line end.
+
+        Parameters
+        ----------
+        action :
+            The action of SQS: ``ReceiveMessage``.
+        body :
+            The body, as it is sent.
+        credentials :
+            None leaves the request unsigned.
+        now :
+            The time of the signature; default: now.
+        """
+        lines = (
+            f"host:{self._host}\n",
+            f"x-amz-target:AmazonSQS.{action}\n",
+            "x-amzn-query-mode:true\n",
+        )
+        if credentials is None:
+            return _as_headers(lines, body)
+        timestamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        day = timestamp[:8]
+        host, target, query_mode = lines
+        token_line, token_name = "", ""
+        if credentials.token:
+            token_line = f"x-amz-security-token:{credentials.token}\n"
+            token_name = "x-amz-security-token;"
+        signed = f"content-type;host;x-amz-date;{token_name}x-amz-target;x-amzn-query-mode"
+        canonical = (
+            f"POST\n/\n\ncontent-type:{_CONTENT_TYPE}\n{host}x-amz-date:{timestamp}\n"
+            f"{token_line}{target}{query_mode}\n{signed}\n{sha256(body).hexdigest()}"
+        )
+        scope = f"{day}/{self._region}/{_SERVICE}/aws4_request"
+        text = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
+        key = self._signing_key(day, credentials)
+        signature = hmac.digest(key, text.encode(), "sha256").hex()
+        return _as_headers(
+            (
+                *lines,
+                f"x-amz-date:{timestamp}\n",
+                token_line,
+                f"authorization:AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
+                f"SignedHeaders={signed}, Signature={signature}\n",
+            ),
+            body,
+        )
+
+    def _signing_key(self, day: str, credentials: SigningCredentials) -> bytes:
+        kept = self._key
+        if kept is not None and kept[0] == day and kept[1] == credentials:
+            return kept[2]
+        key = f"AWS4{credentials.secret_key}".encode()
+        for part in (day, self._region, _SERVICE, "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        self._key = day, credentials, key
+        return key
+
+
+def _as_headers(lines: tuple[str, ...], body: bytes) -> str:
+    length = f"content-length:{len(body)}\n"
+    return "".join((*lines, f"content-type:{_CONTENT_TYPE}\n", length)).replace("\n", "\r\n")
