@@ -229,7 +229,7 @@ def _is_known(handler: Any) -> bool:
     module = getattr(handler, "__module__", None) or type(handler).__module__
     if owner is not None:
         module = type(owner).__module__
-    return _has_package(module, _KNOWN_PACKAGES)
+    return _has_package(module, _KNOWN_PACKAGES) and module != "botocore.stub"
 
 
 def _has_package(module: str, packages: tuple[str, ...]) -> bool:
