@@ -70,6 +70,9 @@ class SQSEnv:
         ``sqsw.worker``, unless a :class:`~sqsw.observe.logs.LogListener` of yours listens already.
     endpoint_url, region :
         Another SQS-compatible endpoint, and the region; None leaves the choice to boto3.
+    wire :
+        Whether the frequent calls can bypass botocore, which makes them several times cheaper.
+        With False, or with ``SQSW_WIRE=0`` in the environment, a boto3 client makes every call.
 
     Raises
     ------
@@ -93,6 +96,7 @@ class SQSEnv:
         events: EventBus | None = None,
         endpoint_url: str | None = None,
         region: str | None = None,
+        wire: bool = True,
     ) -> None:
         codec_for_sending(codec)
         check_accept(accept)
@@ -113,6 +117,7 @@ class SQSEnv:
         }
         self._endpoint_url = endpoint_url
         self._region = region
+        self._wire = wire
         self._clients: ClientSource | None = None
         self._lock = ProcessLock(threading.RLock)
 
@@ -129,6 +134,7 @@ class SQSEnv:
                     region=self._region,
                     on_request=lambda action: self.events.publish(RequestSent(action)),
                     is_named=self.session is not None or self._endpoint_url is not None,
+                    wire=self._wire,
                     **self._retries,
                 )
             return self._clients
@@ -220,7 +226,7 @@ class SQSEnv:
         if endpoint:
             check_address(endpoint)
             return without_password(endpoint)
-        return str(self.sqs_client.meta.region_name)
+        return self.clients.region
 
     # -- names ------------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ def place_without_queues(env: "SQSEnv") -> str:
     """Where a queue was looked for in vain; a file that was made by that is most likely a slip."""
     place = env.location()
     if "://" in place:  # an endpoint may have queues in several regions, and each is apart
-        return f"{place} in region {env.sqs_client.meta.region_name}"
+        return f"{place} in region {env.clients.region}"
     return f"{place} (new, empty)" if getattr(env.clients.session, "is_new", False) else place
 
 

@@ -1,11 +1,13 @@
 """What all sessions on the embedded SQS share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from sqsw.core.errors import SettingsError
 from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, LocalEngine
 from sqsw.memory_sqs.boto import boto_session, making
+from sqsw.memory_sqs.direct_calls import DirectCalls
 from sqsw.memory_sqs.seam import attach
 
 
@@ -65,6 +67,19 @@ class EmbeddedSession(ABC):
     def close(self) -> None:
         """Close the embedded SQS; the session's clients cannot be used after it."""
         self.engine.close()
+
+    def direct_calls(
+        self, region_name: str | None, endpoint_url: str | None, on_request: Callable[[str], object]
+    ) -> DirectCalls:
+        """The frequent calls of a client without botocore; parameters as for :meth:`client`.
+
+        Parameters
+        ----------
+        on_request :
+            Called with the action of every call that was answered.
+        """
+        region_name = region_name or self.region_name
+        return DirectCalls(self.engine, region_name, endpoint_url, self.path, on_request)
 
     @property
     @abstractmethod

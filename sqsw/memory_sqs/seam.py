@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
 from sqsw.local import wire
 from sqsw.local.engine import LocalEngine
 from sqsw.memory_sqs.file_errors import told_errors
@@ -12,10 +11,7 @@ from sqsw.memory_sqs.file_errors import told_errors
 
 def attach(client: Any, engine: LocalEngine, region_name: str, path: str | None) -> None:
     """Let this engine, on this file, answer a boto3 client."""
-    events = client.meta.events
-    events.register("before-send.sqs", _Seam(engine, region_name, path))
-    events.register(END_POLLS_EVENT, lambda **_: engine.end_polls())
-    events.register(PEEK_EVENT, _Peek(engine, region_name, path))
+    client.meta.events.register("before-send.sqs", _Seam(engine, region_name, path))
 
 
 class _Seam:
@@ -39,17 +35,6 @@ class _Seam:
             answer = wire.answer(self._engine, call)
         answer_headers: Any = answer.headers  # it makes headers of its own out of any mapping
         return AWSResponse(request.url, answer.status, answer_headers, _RawBody(answer.body))
-
-
-class _Peek:
-    """Answers the event by which tools look at messages without receiving them."""
-
-    def __init__(self, engine: LocalEngine, region_name: str, path: str | None) -> None:
-        self._engine, self._region_name, self._path = engine, region_name, path
-
-    def __call__(self, queue_url: str, after: int, limit: int, **_: object) -> Any:
-        with told_errors(self._path):
-            return self._engine.peek(queue_url, after=after, limit=limit, region=self._region_name)
 
 
 class _RawBody:

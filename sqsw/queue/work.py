@@ -125,7 +125,7 @@ def _work(
         # A child whose supervisor ends it before it is up has nothing to give back.
         with nullcontext() if is_child() else SignalInbox() as inbox:
             for queue in queues:
-                read = queue.client.attributes_before_receives
+                read = queue.client.attributes
                 attributes = _patiently(read, queue.name, events, inbox)
                 for warning in _warnings(queue.name, attributes):
                     events.publish(warning)

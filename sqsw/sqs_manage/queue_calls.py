@@ -37,7 +37,7 @@ def is_unknown_operation(error: SQSError) -> bool:
 
 def is_aws(queue: QueueClient) -> bool:
     """Whether the queue is on AWS, and not on another server that speaks SQS."""
-    return is_aws_endpoint(queue.boto3_client.meta.endpoint_url)
+    return is_aws_endpoint(queue.endpoint_url)
 
 
 def queue_urls(env: ManageHost) -> Iterator[str]:

@@ -29,6 +29,17 @@ _BATCHES = {"SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBa
 #: members that a successful batch entry must have besides its ID
 _NAMED_BY = {"SendMessageBatch": "MessageId"}
 
+#: the frequent calls, each with the member that its answer usually has
+_FREQUENT = {
+    "ReceiveMessage": "Messages",
+    "DeleteMessageBatch": "Successful",
+    "ChangeMessageVisibilityBatch": "Successful",
+    "SendMessage": "MessageId",
+    "SendMessageBatch": "Successful",
+    "GetQueueUrl": "QueueUrl",
+    "GetQueueAttributes": "Attributes",
+}
+
 _TEXT = {str}
 
 #: queue attributes that are numbers, as text
@@ -97,6 +108,24 @@ class _Answers:
             response_dict["body"] = b"{}"
 
 
+def is_answer(action: str, value: Any, *, is_signed: bool) -> bool:
+    """Return whether a JSON value is an answer of SQS to one of the frequent calls.
+
+    Parameters
+    ----------
+    is_signed :
+        Whether it came with headers that only SQS and compatible servers send.
+    """
+    member = _FREQUENT[action]
+    if type(value) is not dict or not (member in value or is_signed):
+        return False
+    if action in _REQUIRED and not value.get(member):
+        return False
+    if action in _BATCHES and not (value.get("Successful") or value.get("Failed")):
+        return False
+    return _has_right_types(action, value, None)
+
+
 def _read(
     operation: Any, status: int, headers: Mapping[str, str], body: bytes
 ) -> tuple[dict[str, Any], str | None]:
@@ -153,7 +182,10 @@ def _has_right_types(name: str, answer: dict[str, Any], shape: Any) -> bool:
                 type(one[key]) for one in done
             } <= _TEXT and (not answer.get("Failed") or _are_failures(answer["Failed"]))
         if name == "GetQueueAttributes":
-            return _fits(answer, shape) and _are_numbers(answer.get("Attributes") or {})
+            attributes = answer.get("Attributes")
+            if attributes is None:
+                return True
+            return {*map(type, attributes.values())} <= _TEXT and _are_numbers(attributes)
         return _fits(answer, shape)
     except (AttributeError, KeyError, TypeError, ValueError):
         return False

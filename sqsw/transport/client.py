@@ -1,11 +1,18 @@
-"""The boto3 client, made at its first use, one for each process."""
+"""The calls of SQS, each by the cheapest way that is open, and the boto3 clients behind them.
+
+1. A session on the embedded SQS: its engine is called directly.
+2. A boto3 session, and nothing unusual: the wire signs and sends the call.
+3. Anything else, and every call that was not a plain success the first time: a boto3 client.
+"""
 
 import copy
 import os
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+from sqsw.core.calls import NoAnswerInTime, NotPlain
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.sendable import (
@@ -16,9 +23,19 @@ from sqsw.core.sendable import (
 )
 from sqsw.transport.answers import check_answers
 from sqsw.transport.endpoints import check_address, endpoint_of_environment, no_client
+from sqsw.transport.handler_check import HandlerCheck
 from sqsw.transport.service_errors import service_errors
+from sqsw.transport.shortcut import (
+    Shortcut,
+    Way,
+    botocore_session,
+    direct_shortcut,
+    no_shortcut,
+    wire_shortcut,
+)
 
 if TYPE_CHECKING:
+    from botocore.session import Session
     from types_boto3_sqs.client import SQSClient
 
 #: seconds that an answer may take beyond a long poll before the connection counts as dead, and that
@@ -31,6 +48,23 @@ _QUICK_CONNECT_SECONDS, _QUICK_ANSWER_SECONDS, _QUICK_RETRIES = 3, 10, 1
 
 #: where boto3 reads credentials once, whatever is written there later
 _FILES = ("shared-credentials-file", "config-file")
+
+#: values of ``SQSW_WIRE`` that switch the ways around botocore off
+_OFF = ("0", "false", "no", "off")
+
+#: the names of the frequent calls in boto3
+_METHODS = {
+    "ReceiveMessage": "receive_message",
+    "DeleteMessageBatch": "delete_message_batch",
+    "ChangeMessageVisibilityBatch": "change_message_visibility_batch",
+    "SendMessage": "send_message",
+    "SendMessageBatch": "send_message_batch",
+    "GetQueueUrl": "get_queue_url",
+    "GetQueueAttributes": "get_queue_attributes",
+}
+
+#: calls that are not repeated if no answer comes in time: their callers try again by themselves
+_NOT_REPEATED = {"ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}
 
 #: what clients of our own call themselves; botocore's own text is put together anew for each
 #: call, which costs a seventh of it
@@ -69,6 +103,8 @@ class ClientSource:
         botocore's repetitions are requests too.
     is_named :
         Whether code says where the queues are, and not the variables of the process alone.
+    wire :
+        Whether the frequent calls can bypass botocore; ``SQSW_WIRE=0`` says no as well.
     """
 
     def __init__(
@@ -81,8 +117,10 @@ class ClientSource:
         region: str | None = None,
         on_request: Callable[[str], object] | None = None,
         is_named: bool = True,
+        wire: bool = True,
     ) -> None:
         self.session = session
+        self._wire = wire
         self._is_named = is_named
         self._on_request = on_request
         self._retries: dict[str, Any] = {"max_attempts": retry_max_attempts, "mode": retry_mode}
@@ -90,9 +128,12 @@ class ClientSource:
         self._region = region
         self._lock = ProcessLock()
         self._made: dict[_Kind, SQSClient] = {}
-        self._own_session: Any = None
+        self._check = HandlerCheck()
+        self._shortcut: Shortcut | None = None
+        #: of botocore
+        self._own_session: Session | None = None
         self._pid = 0
-        #: whose boto3 session it is
+        #: whose session it is
         self._root = self
         self._is_apart = False
 
@@ -100,8 +141,151 @@ class ClientSource:
         """The same with short timeouts, and requests that nobody is told of: for who looks on."""
         other = copy.copy(self)
         other._made, other._on_request = {}, None
+        other._check, other._shortcut = HandlerCheck(), None
         other._is_apart = True
         return other
+
+    # -- calls ------------------------------------------------------------------------------------
+
+    def call(
+        self, action: str, params: dict[str, Any], kind: _Kind | None = None
+    ) -> dict[str, Any]:
+        """Make one of the frequent calls, by the cheapest way that is open.
+
+        Parameters
+        ----------
+        action :
+            One of :data:`~sqsw.core.calls.DIRECT_ACTIONS`.
+        params :
+            As for boto3.
+        kind :
+            The boto3 client for a call that no other way can make; None for the one at hand.
+
+        Returns
+        -------
+        dict
+            The answer, as from boto3. Only if a boto3 client made the call there is
+            ``ResponseMetadata``; its ``RetryAttempts`` count the attempt before as well.
+
+        Raises
+        ------
+        Exception
+            Errors of botocore: for :func:`~sqsw.transport.service_errors.service_errors`.
+        """
+        calls, attempts = self._shortcut_now().calls, 0
+        if calls is not None and self._check.reason is None:
+            try:
+                return calls.call(action, params)
+            except NotPlain as error:
+                if isinstance(error, NoAnswerInTime) and action in _NOT_REPEATED:
+                    from botocore.exceptions import ReadTimeoutError
+
+                    raise ReadTimeoutError(endpoint_url=self.endpoint_url, error=error) from error
+            attempts = 1
+        client = self.client_at_hand if kind is None else self._of_kind(kind)
+        answer: dict[str, Any] = getattr(client, _METHODS[action])(**params)
+        if attempts:
+            metadata = answer.setdefault("ResponseMetadata", {})
+            metadata["RetryAttempts"] = metadata.get("RetryAttempts", 0) + attempts
+        return answer
+
+    @property
+    def way(self) -> tuple[Way, str | None]:
+        """How the frequent calls reach SQS, and why not by a cheaper way."""
+        shortcut = self._shortcut_now()
+        reason = shortcut.reason or self._check.reason
+        return ("boto3", reason) if reason else (shortcut.way, None)
+
+    @property
+    def region(self) -> str:
+        """The region of the calls.
+
+        Raises
+        ------
+        SettingsError
+            As for :attr:`client`.
+        """
+        return self._shortcut_now().region or self.client_at_hand.meta.region_name
+
+    @property
+    def endpoint_url(self) -> str:
+        """The address that calls go to, for :attr:`client` as well.
+
+        Raises
+        ------
+        SettingsError
+            As for :attr:`client`.
+        """
+        return self._shortcut_now().endpoint_url or self.client_at_hand.meta.endpoint_url
+
+    @property
+    def embedded(self) -> Any:
+        """The :class:`~sqsw.memory_sqs.direct_calls.DirectCalls` of the session; None on AWS."""
+        make = getattr(self.session, "direct_calls", None)
+        return make and make(self._region, self._endpoint_url, self._tell)
+
+    def _shortcut_now(self) -> Shortcut:
+        self._begin_use()
+        shortcut = self._shortcut
+        if shortcut is None:
+            with self._lock.here:
+                if self._shortcut is None:
+                    self._shortcut = self._find_shortcut()
+                shortcut = self._shortcut
+        return shortcut or no_shortcut("the settings are wrong")
+
+    def _find_shortcut(self) -> Shortcut | None:
+        """Find the way for this process; None: ask again at the next call."""
+        if not self._wire or os.environ.get("SQSW_WIRE", "").lower() in _OFF:
+            return no_shortcut("it is switched off")
+        embedded = self.embedded
+        if embedded is not None:
+            return direct_shortcut(embedded)
+        if self._retries["max_attempts"] < 1 or self._retries["mode"] == "adaptive":
+            return no_shortcut("the settings for retries need botocore")
+        from botocore.exceptions import BotoCoreError
+
+        keep_secret_variables()
+        region = self._region or _region_of_environment(self.session)
+        try:
+            session = self._botocore_session()
+            if session is None:
+                return no_shortcut("the session is not one of boto3")
+            found = wire_shortcut(session, region, self._endpoint_url, self._tell)
+        except (BotoCoreError, ValueError):
+            return None  # a client says better what is wrong
+        self._check.add(session.get_component("event_emitter"))
+        return found
+
+    def _botocore_session(self) -> "Session | None":
+        if self.session is not None:
+            return botocore_session(self.session)
+        if self._root._own_session is None:
+            from botocore.session import Session
+
+            # One session for all: its credentials may have cost somebody a code to type.
+            self._root._own_session = session = Session()
+            if "AWS_REGION" in os.environ:
+                session.set_config_variable("region", os.environ["AWS_REGION"] or None)
+        return self._root._own_session
+
+    def _begin_use(self) -> None:
+        if before_unnamed is not None and not self._is_named:
+            before_unnamed()
+        # A connection that is shared with a parent process would mix up answers after a fork.
+        if self._pid != os.getpid():
+            with self._lock.here:
+                if self._pid != os.getpid():
+                    self._forget()
+                    self._pid = os.getpid()
+
+    def _forget(self) -> None:
+        if self._shortcut is not None:
+            self._shortcut.close()
+        self._made, self._shortcut, self._check = {}, None, HandlerCheck()
+        self._root._own_session = None
+
+    # -- clients ----------------------------------------------------------------------------------
 
     @property
     def client(self) -> "SQSClient":
@@ -112,7 +296,7 @@ class ClientSource:
         SettingsError
             There is no region, or the profile does not exist.
         """
-        return self.quick_client if self._is_apart else self._of_this_process("plain")
+        return self._of_kind("quick" if self._is_apart else "plain")
 
     @property
     def lean_client(self) -> "SQSClient":
@@ -122,7 +306,7 @@ class ClientSource:
         It is :attr:`client` itself where the session is not boto3's: then that decides what a
         client is.
         """
-        return self._of_this_process("lean" if self._is_ours else "plain")
+        return self._of_kind("lean")
 
     @property
     def client_at_hand(self) -> "SQSClient":
@@ -140,26 +324,25 @@ class ClientSource:
         It is :attr:`client` itself where the session is not boto3's: there may be no network at
         all.
         """
-        return self._of_this_process("quick" if self._is_ours else "plain")
+        return self._of_kind("quick")
 
     @property
     def _is_ours(self) -> bool:
         """Whether the session leaves it to us how clients are made."""
-        import boto3
+        if self.session is None:
+            return True
+        boto3: Any = sys.modules.get("boto3")
+        return boto3 is not None and (
+            self.session is boto3 or isinstance(self.session, boto3.session.Session)
+        )
 
-        own = self.session is None or self.session is boto3
-        return own or isinstance(self.session, boto3.session.Session)
-
-    def _of_this_process(self, kind: _Kind) -> "SQSClient":
-        if before_unnamed is not None and not self._is_named:
-            before_unnamed()
-        # A connection that is shared with a parent process would mix up answers after a fork.
-        made = self._made if self._pid == os.getpid() else {}
+    def _of_kind(self, kind: _Kind) -> "SQSClient":
+        self._begin_use()
+        if not self._is_ours:
+            kind = "plain"
+        made = self._made
         if kind not in made:
             with self._lock.here:
-                if self._pid != os.getpid():
-                    self._made, self._root._own_session, self._pid = {}, None, os.getpid()
-                made = self._made
                 if kind not in made:
                     made[kind] = self._make(kind)
         return made[kind]
@@ -174,7 +357,7 @@ class ClientSource:
         credentials = self._own_session.get_credentials()
         if credentials is None or credentials.method in _FILES:
             with self._lock.here:
-                self._made, self._own_session = {}, None
+                self._forget()
 
     def credentials_origin(self) -> str:
         """Where boto3 found the credentials, in its words (``env``, ``sso``); never what they are.
@@ -230,8 +413,6 @@ class ClientSource:
         keep_secret_variables()
         with service_errors("use SQS"):
             session, keywords = self._session_and_keywords()
-            # One session for all: its credentials may have cost somebody a code to type.
-            session = self._root._own_session = self._root._own_session or session
             if kind != "plain":
                 keywords["config"] = keywords["config"].merge(self._own_config(kind))
             try:
@@ -249,6 +430,7 @@ class ClientSource:
         client.meta.events.register_first("before-send.sqs", self._count)
         if not isinstance(getattr(session, "location", None), str):  # the embedded SQS needs none
             check_answers(client, read=kind != "plain")
+        self._check.add(client.meta.events)
         return client
 
     def _check_credentials(self, session: Any, client: "SQSClient") -> None:
@@ -272,8 +454,11 @@ class ClientSource:
             check()
 
     def _count(self, event_name: str = "", **_: Any) -> None:
+        self._tell(event_name.rpartition(".")[2])
+
+    def _tell(self, action: str) -> None:
         if self._on_request is not None:
-            self._on_request(event_name.rpartition(".")[2])
+            self._on_request(action)
 
     def _own_config(self, kind: _Kind) -> Any:
         from botocore.config import Config
@@ -307,7 +492,7 @@ class ClientSource:
         if session is None:
             import boto3
 
-            session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
+            session = boto3.session.Session(botocore_session=self._botocore_session())
         region = self._region or _region_of_environment(session)
         if region is not None:
             keywords["region_name"] = region

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
 from sqsw.core.errors import AccessDenied, QueueNotFound, UnexpectedAnswer
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
@@ -85,6 +84,11 @@ class QueueClient:
         return self._clients.client
 
     @property
+    def endpoint_url(self) -> str:
+        """The address of the server that answers the calls."""
+        return self._clients.endpoint_url
+
+    @property
     def url(self) -> str:
         """The queue URL.
 
@@ -106,13 +110,12 @@ class QueueClient:
             return self._given_url
         try:
             with service_errors(f"find the queue {self.name!r}", self.name):
-                client = self._clients.client_at_hand
                 if self._given_url is not None:
-                    check_region(client, self._given_url, self.name)
+                    check_region(self._clients, self._given_url, self.name)
                     return self._given_url
                 if self.arn is not None:
-                    return url_by_arn(client, self.arn, self.name)
-                return url_by_name(client, self.sqs_name)
+                    return url_by_arn(self._clients, self.arn, self.name)
+                return url_by_name(self._clients, self.sqs_name)
         except QueueNotFound as error:
             meant = nearest(self.name, (name for name in self._known() if name != self.name))
             by_arn, session = self.arn is not None, self._clients.session
@@ -122,7 +125,7 @@ class QueueClient:
         """Send one message; the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""
         url = self.url
         with service_errors(f"send to {self.name!r}", self.name):
-            return dict(self.boto3_client.send_message(QueueUrl=url, **entry))
+            return self._clients.call("SendMessage", {"QueueUrl": url, **entry}, "plain")
 
     def send_batch(
         self, entries: Sequence[Entry], *, lean: bool = False
@@ -142,9 +145,12 @@ class QueueClient:
         """
         url = self.url
         request: Any = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
-        client = self._clients.lean_client if lean else self.boto3_client
         with service_errors(f"send to {self.name!r}", self.name):
-            answer = client.send_message_batch(QueueUrl=url, Entries=request)
+            answer = self._clients.call(
+                "SendMessageBatch",
+                {"QueueUrl": url, "Entries": request},
+                "lean" if lean else "plain",
+            )
         return read_batch(answer, len(entries))
 
     def receive(
@@ -156,28 +162,26 @@ class QueueClient:
     ) -> list[Message]:
         """Receive up to ``max_messages`` (1 to 10), waiting up to ``wait_seconds`` (0 to 20)."""
         url = self.url
-        keywords: dict[str, Any] = {}
+        params = {
+            "QueueUrl": url,
+            "MaxNumberOfMessages": min(max_messages, MAX_BATCH_ENTRIES),
+            "WaitTimeSeconds": int(wait_seconds),
+            "AttributeNames": ["All"],
+            "MessageAttributeNames": ["All"],
+        }
         if visibility_timeout is not None:
-            keywords["VisibilityTimeout"] = visibility_timeout
-        client = self._clients.lean_client
+            params["VisibilityTimeout"] = visibility_timeout
         asked = lease_time()
         try:
             with service_errors(f"receive from {self.name!r}", self.name):
-                answer = client.receive_message(
-                    QueueUrl=url,
-                    MaxNumberOfMessages=min(max_messages, MAX_BATCH_ENTRIES),
-                    WaitTimeSeconds=int(wait_seconds),
-                    AttributeNames=["All"],
-                    MessageAttributeNames=["All"],
-                    **keywords,
-                )
+                answer = self._clients.call("ReceiveMessage", params, "lean")
         except AccessDenied:
             self._clients.refused()
             raise
         now = hidden_at = lease_time()
-        if not answer["ResponseMetadata"].get("RetryAttempts"):
+        if not answer.get("ResponseMetadata", {}).get("RetryAttempts"):
             # The lease runs since SQS hid the message, however late the answer got here; better a
-            # little too early. Of a call that botocore repeated nobody knows when it was asked.
+            # little too early. Of a call that was repeated nobody knows when it was asked.
             hidden_at = min(now, asked + wait_seconds)
         # Infinity, where nobody said how long.
         seconds = float("inf") if visibility_timeout is None else visibility_timeout
@@ -186,16 +190,10 @@ class QueueClient:
             for raw in answer.get("Messages") or ()  # some servers say null for none
         ]
 
-    def attributes_before_receives(self) -> dict[str, str]:
-        """All attributes, for who will receive: by the client for that, so that one will do."""
-        with service_errors(f"read the attributes of {self.name!r}", self.name):
-            _ = self._clients.lean_client
-        return self.attributes()
-
     @property
     def is_embedded(self) -> bool:
         """Whether the embedded SQS is behind this client, whose answers are no estimates."""
-        return self.peek() is not None
+        return self._clients.embedded is not None
 
     def peek(self) -> Iterator[Message] | None:
         """Look at what could be received now, without receiving it, where the other side can.
@@ -203,19 +201,14 @@ class QueueClient:
         Only the embedded SQS can; None means that there is no way but to receive. The messages have
         no receipt handle.
         """
-        url, events = self.url, self.boto3_client.meta.events
-
-        def part_after(last: int, limit: int) -> Any:
-            answers = events.emit(PEEK_EVENT, queue_url=url, after=last, limit=limit)
-            return answers[0][1] if answers else None
-
-        if part_after(-1, 1) is None:
+        embedded, url = self._clients.embedded, self.url
+        if embedded is None:
             return None
 
         def messages() -> Iterator[Message]:
             last: int | None = -1
             while last is not None:
-                part = part_after(last, _PEEK_PART)
+                part = embedded.peek(url, last, _PEEK_PART)
                 for raw in part.messages:
                     yield self._message({"ReceiptHandle": "", **raw}, lease_time(), Lease())
                 last = part.last
@@ -242,7 +235,9 @@ class QueueClient:
             for index, message in enumerate(messages)
         ]
         with service_errors(f"delete from {self.name!r}", self.name):
-            answer = self._clients.quick_client.delete_message_batch(QueueUrl=url, Entries=entries)
+            answer = self._clients.call(
+                "DeleteMessageBatch", {"QueueUrl": url, "Entries": entries}, "quick"
+            )
         return read_batch(answer, len(entries))[1]
 
     def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
@@ -257,8 +252,8 @@ class QueueClient:
             for index, (message, seconds) in enumerate(changes)
         ]
         with service_errors(f"change the visibility of messages of {self.name!r}", self.name):
-            answer = self._clients.quick_client.change_message_visibility_batch(
-                QueueUrl=url, Entries=entries
+            answer = self._clients.call(
+                "ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries}, "quick"
             )
         return read_batch(answer, len(entries))[1]
 
@@ -267,8 +262,9 @@ class QueueClient:
         url = self.url
         wanted: Any = list(names) or ["All"]
         with service_errors(f"read the attributes of {self.name!r}", self.name):
-            client = self._clients.client_at_hand
-            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
+            answer = self._clients.call(
+                "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": wanted}
+            )
         found = {str(name): value for name, value in (answer.get("Attributes") or {}).items()}
         for name in names or ("QueueArn",):
             # A missing count would be read as 0.
@@ -340,5 +336,9 @@ class QueueClient:
         return self._clients.resource().Queue(self.url)
 
     def end_polls(self) -> bool:
-        """End the receives that wait now; whether the other side can (the embedded SQS)."""
-        return bool(self._clients.lean_client.meta.events.emit(END_POLLS_EVENT))
+        """End the receives that wait now; return whether that is possible, as on embedded SQS."""
+        embedded = self._clients.embedded
+        if embedded is None:
+            return False
+        embedded.end_polls()
+        return True

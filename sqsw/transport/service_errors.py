@@ -67,13 +67,22 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
     queue_name :
         The queue that it was done to.
     """
-    # Imported here so that the cost falls on the first call and not on the start.
+    try:
+        yield
+    except SQSError:
+        raise
+    except Exception as error:
+        _tell_error(error, doing, queue_name)
+        raise
+
+
+def _tell_error(error: Exception, doing: str, queue_name: str | None) -> None:
+    """Raise our error for one of botocore; return for any other."""
+    # Imported here so that the cost falls on the first failure and not on the start.
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
+    if isinstance(error, ClientError | BotoCoreError):
         if isinstance(error, ClientError):
             told = _refused(error, doing, queue_name)
         else:
@@ -82,16 +91,26 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
         text = text_of(error)
         is_quoted = _is_local_refusal(error) or without_credentials(text) != text
         raise told from None if is_quoted else error
-    except ResponseParserError as error:  # of other services; see transport/answers.py for SQS
+    if isinstance(error, ResponseParserError):  # of other services; see answers.py for SQS
         raise UnexpectedAnswer(
             f"cannot {doing}: the answer cannot be read",
             why=without_credentials(str(error))[:_REASON_LENGTH],
             next="check whether a proxy or a captive portal answers in place of AWS",
         ) from error
-    except UnicodeError:  # its repr has the value, which can be a credential
+    if isinstance(error, UnicodeError):  # its repr has the value, which can be a credential
         raise not_sendable(doing) from None
-    except RecursionError as error:  # of the parser: nobody sends SQS such an answer by accident
+    if isinstance(error, RecursionError):
+        # Of the parser: nobody sends SQS such an answer by accident.
         raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
+
+
+def is_missing_queue(error: Exception) -> bool:
+    """Return whether SQS has answered that there is no such queue."""
+    from botocore.exceptions import ClientError
+
+    return isinstance(error, ClientError) and (
+        error.response.get("Error", {}).get("Code") in _NOT_FOUND
+    )
 
 
 def with_place(

@@ -1,26 +1,23 @@
-"""Calls of SQS over own connections, in AWS's JSON protocol."""
+"""Calls of SQS over connections of our own, in AWS's JSON protocol."""
 
 import json
-import os
 import ssl
-import threading
 import time
 from base64 import b64decode, b64encode
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sqsw.transport.calls import NotPlain
-from sqsw.transport.wire.connection import Address, Answer, Connection, ConnectionBroken
+from sqsw.core.calls import NoAnswerInTime, NotPlain
+from sqsw.transport.answers import is_answer
+from sqsw.transport.wire.connection import Address, Answer, Connection, ConnectionBroken, TimedOut
 from sqsw.transport.wire.signature import Signer, SigningCredentials
 
-#: seconds that an answer may take; a receive may take its waiting time and these
+#: seconds that an answer can take; a receive can take its waiting time and these
 _ANSWER_SECONDS, _AFTER_WAIT_SECONDS = 10.0, 8.0
 
-#: after so many failures in a row no call is made this way for so many seconds
-_MOST_FAILURES, _PAUSE_SECONDS = 5, 30.0
-
-#: what SQS itself answers with; a proxy or a portal answers with something else
-_JSON_TYPE = b"application/x-amz-json-1.0"
+#: after this many failures in a row, no call is made this way for this many seconds
+_MAX_FAILURES, _PAUSE_SECONDS = 5, 30.0
 
 _HEAD = "POST / HTTP/1.1\r\nuser-agent:sqsw\r\naccept-encoding:identity\r\n"
 
@@ -30,6 +27,8 @@ class Endpoint(NamedTuple):
 
     Attributes
     ----------
+    url :
+        The address, as botocore has it.
     address :
         The server.
     host :
@@ -39,68 +38,82 @@ class Endpoint(NamedTuple):
     tls :
         How certificates are checked; None for plain HTTP.
     credentials :
-        Gives the credentials of the moment; None if requests are not signed.
+        Gives the credentials of the moment.
     """
 
+    url: str
     address: Address
     host: str
     region: str
     tls: ssl.SSLContext | None
-    credentials: Callable[[], SigningCredentials] | None
+    credentials: Callable[[], SigningCredentials]
 
 
 class WireCalls:
-    """Calls over one connection per thread.
+    """Calls over a pool of connections; it can be used from many threads of one process.
+
+    1. It signs the request.
+    2. It sends the request over an idle connection, or over a new one.
+    3. It reads the answer, and keeps the connection for the next call.
+
+    Anything but a plain success raises :class:`~sqsw.core.calls.NotPlain`.
 
     Parameters
     ----------
     endpoint :
         Where calls go.
     on_request :
-        Called with the action of every request that is sent.
+        Called with the action of every request that is about to be sent.
     """
 
     def __init__(self, endpoint: Endpoint, on_request: Callable[[str], object]) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._signer = Signer(endpoint.host, endpoint.region)
         self._on_request = on_request
-        self._mine = threading.local()
+        # The last one used comes first, so that the others can become stale.
+        self._idle: deque[Connection] = deque()
         self._failures = 0
         self._paused_until = 0.0
 
     def call(self, action: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Make one call; see :class:`~sqsw.transport.calls.Calls`."""
-        if self._failures >= _MOST_FAILURES and time.monotonic() < self._paused_until:
+        """Make one call; see :class:`~sqsw.core.calls.Calls`."""
+        if self._failures >= _MAX_FAILURES and time.monotonic() < self._paused_until:
             raise NotPlain("the wire pauses after several failures")
         body = _as_body(params)
+        headers = self._signer.headers(action, body, self.endpoint.credentials())
+        request = f"{_HEAD}{headers}\r\n".encode("latin-1") + body
         seconds = _ANSWER_SECONDS
         if action == "ReceiveMessage":
             seconds = params.get("WaitTimeSeconds", 0) + _AFTER_WAIT_SECONDS
-        credentials = self._endpoint.credentials
-        headers = self._signer.headers(action, body, credentials and credentials())
-        request = f"{_HEAD}{headers}\r\n".encode("latin-1") + body
         try:
             connection = self._connection()
             self._on_request(action)
             answer = connection.exchange(request, seconds)
+        except TimedOut as error:
+            self._count_failure()
+            raise NoAnswerInTime(str(error)) from error
         except ConnectionBroken as error:
-            self._drop()
             self._count_failure()
             raise NotPlain(str(error)) from error
-        if not connection.can_be_kept:
-            self._drop()
-        return self._read(answer)
+        return self._read(action, answer, connection)
 
-    def _read(self, answer: Answer) -> dict[str, Any]:
-        if answer.status == 200 and answer.content_type.startswith(_JSON_TYPE):
+    def close(self) -> None:
+        """Close the connections that are idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _read(self, action: str, answer: Answer, connection: Connection) -> dict[str, Any]:
+        if answer.status == 200:
             try:
-                found = _as_answer(answer.body)
-            except (ValueError, TypeError, AttributeError, RecursionError):
+                value = json.loads(answer.body.decode())
+                if is_answer(action, value, is_signed=answer.is_signed):
+                    _decode_blobs(value, answer.body)
+                    self._failures = 0
+                    self._keep(connection)
+                    return value  # type: ignore[no-any-return]  # it is an object, as checked
+            except (ValueError, RecursionError):
                 pass
-            else:
-                self._failures = 0
-                return found
-        self._drop()
+        connection.close()
         # A refused call says nothing about the connection. Anything else can come from a server
         # that is not SQS.
         if not 400 <= answer.status < 500:
@@ -112,26 +125,36 @@ class WireCalls:
         self._paused_until = time.monotonic() + _PAUSE_SECONDS
 
     def _connection(self) -> Connection:
-        """The connection of this thread, in this process."""
-        pid, connection = getattr(self._mine, "kept", (0, None))
-        if connection is not None:
-            # Another process's connection: closing our copy of the socket does not end its own.
-            if pid == os.getpid() and not connection.is_stale:
-                return connection  # type: ignore[no-any-return]  # a thread local has no types
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return Connection(self.endpoint.address, self.endpoint.tls)
+            if not connection.is_stale:
+                return connection
             connection.close()
-        connection = Connection(self._endpoint.address, self._endpoint.tls)
-        self._mine.kept = os.getpid(), connection
-        return connection
 
-    def _drop(self) -> None:
-        kept = getattr(self._mine, "kept", None)
-        if kept is not None:
-            kept[1].close()
-            del self._mine.kept
+    def _keep(self, connection: Connection) -> None:
+        if not connection.can_be_kept:
+            connection.close()
+            return
+        self._idle.append(connection)
+        # One at a time is enough: the pool grows by one connection per call at most.
+        try:
+            oldest = self._idle.popleft()
+        except IndexError:  # another thread uses it already
+            return
+        if oldest.is_old:
+            oldest.close()
+        else:
+            self._idle.appendleft(oldest)
 
 
 def _as_body(params: dict[str, Any]) -> bytes:
-    return json.dumps(params, separators=(",", ":"), default=_as_base64).encode()
+    try:
+        return json.dumps(params, separators=(",", ":"), default=_as_base64).encode()
+    except (ValueError, RecursionError) as error:  # lone surrogates, cycles
+        raise NotPlain("a parameter cannot be written as JSON") from error
 
 
 def _as_base64(value: object) -> str:
@@ -140,14 +163,11 @@ def _as_base64(value: object) -> str:
     raise NotPlain(f"a parameter is a {type(value).__name__}")
 
 
-def _as_answer(body: bytes) -> dict[str, Any]:
-    """Read an answer as botocore would: an object, with bytes where its JSON has base64."""
-    found = json.loads(body)
-    if not isinstance(found, dict):
-        raise TypeError("not an object")
-    if b'"BinaryValue"' in body:
-        for message in found.get("Messages") or ():
-            for attribute in (message.get("MessageAttributes") or {}).values():
-                if "BinaryValue" in attribute:
-                    attribute["BinaryValue"] = b64decode(attribute["BinaryValue"], validate=True)
-    return found
+def _decode_blobs(answer: dict[str, Any], body: bytes) -> None:
+    """Put bytes where the JSON has base64, as botocore does."""
+    if b'"BinaryValue"' not in body:
+        return
+    for message in answer.get("Messages") or ():
+        for attribute in (message.get("MessageAttributes") or {}).values():
+            if attribute.get("BinaryValue") is not None:
+                attribute["BinaryValue"] = b64decode(attribute["BinaryValue"])

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import httptools
 
-#: bytes of an answer, headers and body
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
+#: bytes of an answer, headers and body: ten messages of 1 MiB, and their escapes in JSON
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 #: seconds to connect, name lookup and TLS handshake included
 CONNECT_SECONDS = 3.0
@@ -30,10 +30,16 @@ class Address(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A whole answer."""
+    """A whole answer.
+
+    Attributes
+    ----------
+    is_signed :
+        Whether it has headers that only SQS and compatible servers send.
+    """
 
     status: int
-    content_type: bytes
+    is_signed: bool
     body: bytes
 
 
@@ -42,6 +48,10 @@ class ConnectionBroken(Exception):
 
     The text names the failure and nothing of the request.
     """
+
+
+class TimedOut(ConnectionBroken):
+    """The request was sent, and no whole answer came in time."""
 
 
 class Connection:
@@ -70,7 +80,7 @@ class Connection:
                 assert tls is not None
                 self._socket.settimeout(_left(deadline))
                 self._socket = tls.wrap_socket(self._socket, server_hostname=address.host)
-        except (OSError, TimeoutError) as error:
+        except OSError as error:
             self._socket.close()
             raise ConnectionBroken("the TLS handshake failed") from error
         # poll() instead of select(): a worker can have more than 1,024 open files.
@@ -78,9 +88,14 @@ class Connection:
         self._readable.register(self._socket, select.POLLIN)
 
     @property
+    def is_old(self) -> bool:
+        """Whether it was idle for so long that the server may have closed it."""
+        return time.monotonic() - self._used_at > _IDLE_SECONDS
+
+    @property
     def is_stale(self) -> bool:
-        """Whether the server may have closed it: it was idle for long, or something arrived."""
-        return time.monotonic() - self._used_at > _IDLE_SECONDS or bool(self._readable.poll(0))
+        """Whether it must not be used again: it is old, or the server has closed it."""
+        return self.is_old or bool(self._readable.poll(0))
 
     def exchange(self, request: bytes, seconds: float) -> Answer:
         """Send a request and return the answer.
@@ -95,7 +110,7 @@ class Connection:
         Raises
         ------
         ConnectionBroken
-            No whole answer came in time.
+            The answer did not arrive whole; :class:`TimedOut` if it did not arrive in time.
         """
         deadline = time.monotonic() + seconds
         reader = _AnswerReader()
@@ -108,7 +123,9 @@ class Connection:
                 if not data:
                     raise ConnectionBroken("the connection was closed before the answer was whole")
                 reader.feed(data)
-        except (OSError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise TimedOut("no answer came in time") from error
+        except OSError as error:
             raise ConnectionBroken(type(error).__name__) from error
         self._used_at = time.monotonic()
         self.can_be_kept = reader.keeps_alive
@@ -118,8 +135,16 @@ class Connection:
     can_be_kept = True
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket.
+
+        In a child process this closes only the child's copy: nothing is sent.
+        """
         self._socket.close()
+
+    def __del__(self) -> None:
+        # A call that an exception has ended, such as a time limit, leaves its connection behind.
+        if hasattr(self, "_socket"):
+            self._socket.close()
 
 
 class _AnswerReader:
@@ -129,7 +154,7 @@ class _AnswerReader:
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0
         self._parts: list[bytes] = []
-        self._content_type = b""
+        self._is_signed = False
         self.is_complete = False
         self.keeps_alive = True
 
@@ -146,7 +171,7 @@ class _AnswerReader:
 
     @property
     def answer(self) -> Answer:
-        return Answer(self._parser.get_status_code(), self._content_type, b"".join(self._parts))
+        return Answer(self._parser.get_status_code(), self._is_signed, b"".join(self._parts))
 
     def on_message_begin(self) -> None:
         # A second answer, or the final one after a 100 Continue that was not asked for.
@@ -154,8 +179,11 @@ class _AnswerReader:
             raise httptools.HttpParserError("more than one answer came")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"content-type":
-            self._content_type = value
+        name = name.lower()
+        if name == b"x-amzn-requestid" or (
+            name == b"content-type" and value.startswith(b"application/x-amz-json")
+        ):
+            self._is_signed = True
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)

@@ -47,7 +47,7 @@ class Signer:
         self,
         action: str,
         body: bytes,
-        credentials: SigningCredentials | None,
+        credentials: SigningCredentials,
         now: datetime | None = None,
     ) -> str:
         """Return the header lines of a request, each with its line end.
@@ -59,7 +59,7 @@ class Signer:
         body :
             The body, as it is sent.
         credentials :
-            None leaves the request unsigned.
+            What it is signed with.
         now :
             The time of the signature; default: now.
         """
@@ -68,8 +68,6 @@ class Signer:
             f"x-amz-target:AmazonSQS.{action}\n",
             "x-amzn-query-mode:true\n",
         )
-        if credentials is None:
-            return _as_headers(lines, body)
         timestamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
         day = timestamp[:8]
         host, target, query_mode = lines

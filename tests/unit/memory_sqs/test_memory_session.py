@@ -13,7 +13,6 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
-from sqsw.core.client_events import END_POLLS_EVENT
 from sqsw.core.errors import SettingsError
 from sqsw.memory_sqs import (
     MemoryAWS,
@@ -151,10 +150,10 @@ def test_a_relaxed_session_does_not_wait_60_seconds() -> None:
         client.delete_queue(QueueUrl=url_of(client))
 
 
-def test_an_event_ends_the_polls_of_all_clients(session: MemorySession) -> None:
-    client, other = session.client("sqs"), session.client("sqs")
+def test_the_polls_of_all_clients_can_be_ended(session: MemorySession) -> None:
+    client = session.client("sqs")
     url = url_of(client)
-    timer = threading.Timer(0.2, lambda: other.meta.events.emit(END_POLLS_EVENT))
+    timer = threading.Timer(0.2, session.direct_calls(None, None, print).end_polls)
     timer.start()
     began = time.monotonic()
     assert "Messages" not in client.receive_message(QueueUrl=url, WaitTimeSeconds=20)

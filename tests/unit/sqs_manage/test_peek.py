@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.client_events import PEEK_EVENT
 from sqsw.core.errors import QueueNotFound, SettingsError
+from sqsw.memory_sqs.embedded import EmbeddedSession
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.message_view import MessageView
@@ -19,9 +19,9 @@ from tests.unit.sqs_manage.queues import counts, send_jobs
 
 
 @pytest.fixture(autouse=True)
-def _as_on_aws(client: Any) -> None:
-    """Nobody hears what only the embedded SQS answers."""
-    client.meta.events.register_first(PEEK_EVENT, lambda **_: None)
+def _as_on_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session offers nothing that boto3's do not."""
+    monkeypatch.delattr(EmbeddedSession, "direct_calls")
 
 
 def peek(env: SQSEnv, queue: str, limit: int, **options: Any) -> list[MessageView]:

@@ -1,17 +1,15 @@
 """When calls bypass botocore: only for a session that nobody has changed, and to the same place."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.client
 import botocore.session
 import pytest
 from botocore.config import Config
-from botocore.stub import Stubber
 
-from sqsw.transport.wire.conditions import HandlerCheck, StepAside, find_endpoint
+from sqsw.transport.wire.conditions import StepAside, find_endpoint
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +101,7 @@ def test_a_configured_endpoint_is_found_as_botocore_finds_it(
 def test_the_credentials_are_those_of_the_moment() -> None:
     session: Any = botocore.session.Session()
     endpoint = find_endpoint(session, None, None)
-    assert endpoint.credentials is not None and endpoint.credentials().access_key == "id"
+    assert endpoint.credentials().access_key == "id"
     session.get_credentials().access_key = "new"
     assert endpoint.credentials().access_key == "new"
 
@@ -121,6 +119,7 @@ def test_the_credentials_are_those_of_the_moment() -> None:
         {"AWS_ENDPOINT_URL": "ftp://localhost"},
         {"HTTPS_PROXY": "http://proxy:3128"},
         {"https_proxy": "http://proxy:3128", "NO_PROXY": "other.example"},
+        {"AWS_LAMBDA_FUNCTION_NAME": "send-emails"},
         {"AWS_AUTH_SCHEME_PREFERENCE": "sigv4a"},
     ],
     ids=str,
@@ -145,84 +144,3 @@ def test_the_wire_steps_aside_for_a_configuration_of_the_session() -> None:
     session.set_default_client_config(Config(proxies={"https": "http://proxy"}))
     with pytest.raises(StepAside):
         find_endpoint(session, None, None)
-
-
-def checked(session: Any) -> HandlerCheck:
-    """A check that has passed before."""
-    check = HandlerCheck(session.get_component("event_emitter"))
-    check.check()
-    check.check()
-    return check
-
-
-def ignore(**_: object) -> None:
-    """A handler of somebody else."""
-
-
-@pytest.mark.parametrize(
-    "event",
-    ["before-send.sqs", "before-call", "request-created.sqs.ReceiveMessage", "after-call.*"],
-)
-@pytest.mark.parametrize("of_client", [False, True], ids=["session", "client"])
-def test_a_handler_that_is_registered_later_is_noticed(event: str, of_client: bool) -> None:
-    session = botocore.session.Session()
-    check = checked(session)
-    target: Any = session
-    if of_client:
-        client = session.create_client("sqs")
-        check.add_client(client)
-        check.check()
-        target = client.meta.events
-    target.register(event, ignore)
-    with pytest.raises(StepAside):
-        check.check()
-
-    target.unregister(event, ignore)
-    check.check()
-
-
-def test_handlers_of_other_services_are_not_minded() -> None:
-    session = botocore.session.Session()
-    check = checked(session)
-    session.register("before-send.s3", ignore)
-    check.check()
-
-
-@pytest.mark.parametrize(
-    ("owner", "name"),
-    [
-        (botocore.client.BaseClient, "_make_api_call"),
-        (botocore.client.BaseClient, "__init__"),
-        (botocore.client.ClientCreator, "_create_api_method"),
-        (botocore.endpoint.Endpoint, "make_request"),
-        (botocore.httpsession.URLLib3Session, "send"),
-    ],
-)
-def test_a_wrapper_around_botocore_is_noticed(
-    owner: type, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check = checked(botocore.session.Session())
-    original: Callable[..., Any] = getattr(owner, name)
-
-    def wrapper(*args: Any, **keywords: Any) -> Any:
-        return original(*args, **keywords)
-
-    monkeypatch.setattr(owner, name, wrapper)
-    with pytest.raises(StepAside):
-        check.check()
-    monkeypatch.undo()
-    check.check()
-
-
-def test_a_stubber_is_noticed() -> None:
-    session = botocore.session.Session()
-    check = checked(session)
-    client = session.create_client("sqs")
-    check.add_client(client)
-    with Stubber(client), pytest.raises(StepAside):
-        check.check()
-
-
-def test_other_internals_of_botocore_are_noticed() -> None:
-    with pytest.raises(StepAside):
-        HandlerCheck(object()).check()

@@ -11,7 +11,7 @@ import botocore.auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sqsw.transport.calls import WIRE_ACTIONS
+from sqsw.core.calls import DIRECT_ACTIONS
 from sqsw.transport.wire.signature import Signer, SigningCredentials
 
 _LETTERS = string.ascii_letters + string.digits + "+/="
@@ -53,7 +53,7 @@ def test_every_header_is_signed_as_botocore_signs_it() -> None:
         # Twice on one day, for which the key is kept, or on two days.
         at = datetime.fromtimestamp(chosen.randrange(1_600_000_000, 4_000_000_000), UTC)
         for moment in (at, at + timedelta(hours=chosen.randrange(30))):
-            action = chosen.choice(sorted(WIRE_ACTIONS))
+            action = chosen.choice(sorted(DIRECT_ACTIONS))
             body = chosen.randbytes(chosen.randrange(300))
             headers = headers_of(signer.headers(action, body, credentials, moment))
 

@@ -1,10 +1,10 @@
-"""How a call reaches SQS: one interface, and the signal to make the call another way."""
+"""How a call reaches SQS: one interface, and the signals to make the call another way."""
 
 from typing import Any, Final, Protocol
 
-#: Actions that do not need botocore. Nearly all traffic of a worker and of a sender is among them;
-#: the last two are asked once when a worker starts.
-WIRE_ACTIONS: Final = frozenset(
+#: Actions that do not need botocore. Nearly all calls of a worker and of a sender are among them;
+#: the last two are made once when a worker starts.
+DIRECT_ACTIONS: Final = frozenset(
     {
         "ReceiveMessage",
         "DeleteMessageBatch",
@@ -24,11 +24,15 @@ class NotPlain(Exception):
     """
 
 
+class NoAnswerInTime(NotPlain):
+    """The request was sent, and no answer came before the deadline."""
+
+
 class Calls(Protocol):
     """Calls of SQS by name, with the parameters and answers of boto3."""
 
     def call(self, action: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Make one call of :data:`WIRE_ACTIONS`.
+        """Make one call of :data:`DIRECT_ACTIONS`.
 
         Raises
         ------

@@ -1,0 +1,67 @@
+"""Calls of the embedded SQS as plain calls of its engine, without HTTP and botocore."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqsw.core.calls import NotPlain
+from sqsw.local.engine import DEFAULT_ORIGIN, LocalEngine
+from sqsw.local.errors import ServiceError
+from sqsw.local.peeking import Peek
+from sqsw.memory_sqs.file_errors import told_errors
+
+
+class DirectCalls:
+    """Calls of one engine, for queues of one region.
+
+    Parameters
+    ----------
+    engine :
+        The embedded SQS.
+    region :
+        Queues of one name in two regions are two queues.
+    origin :
+        Scheme and host with which queue URLs begin; None for the default of the engine.
+    path :
+        The file, for errors; None if the queues are in memory.
+    on_request :
+        Called with the action of every call that was answered.
+    """
+
+    def __init__(
+        self,
+        engine: LocalEngine,
+        region: str,
+        origin: str | None,
+        path: str | None,
+        on_request: Callable[[str], object],
+    ) -> None:
+        self.region = region
+        self.origin = origin or DEFAULT_ORIGIN
+        self._engine, self._path, self._on_request = engine, path, on_request
+
+    def call(self, action: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Make one call; see :class:`~sqsw.core.calls.Calls`.
+
+        Raises
+        ------
+        NotPlain
+            SQS would answer with an error.
+        SQSError
+            The file cannot be used.
+        """
+        with told_errors(self._path):
+            try:
+                answer = self._engine.handle(action, params, region=self.region, origin=self.origin)
+            except ServiceError as error:
+                raise NotPlain(str(error)) from error
+        self._on_request(action)
+        return answer
+
+    def peek(self, queue_url: str, after: int, limit: int) -> Peek:
+        """Look at messages without receiving them; see :meth:`LocalEngine.peek`."""
+        with told_errors(self._path):
+            return self._engine.peek(queue_url, after=after, limit=limit, region=self.region)
+
+    def end_polls(self) -> None:
+        """Let receives that wait in this process end now, with no messages."""
+        self._engine.end_polls()

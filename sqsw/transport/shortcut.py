@@ -1,0 +1,96 @@
+"""The way around botocore that a session has, if it has one."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqsw.core.calls import Calls
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+#: how frequent calls reach SQS: ``direct``, the embedded SQS is called as Python; ``wire``, over
+#: connections of our own; ``boto3``, by a boto3 client
+Way = Literal["direct", "wire", "boto3"]
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """What can make the frequent calls of one process without botocore.
+
+    Attributes
+    ----------
+    calls :
+        What makes them; None if only botocore can.
+    way :
+        The name of this way.
+    reason :
+        Why only botocore can make them.
+    region, endpoint_url :
+        Where the calls go; None if only botocore knows.
+    close :
+        Closes the connections.
+    """
+
+    calls: Calls | None
+    way: Way
+    reason: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    close: Callable[[], object] = lambda: None
+
+
+def no_shortcut(reason: str) -> Shortcut:
+    """Return the way through botocore, with the reason for it."""
+    return Shortcut(None, "boto3", reason)
+
+
+def direct_shortcut(calls: Any) -> Shortcut:
+    """Return the way to the embedded SQS: a :class:`~sqsw.memory_sqs.direct_calls.DirectCalls`."""
+    return Shortcut(calls, "direct", region=calls.region, endpoint_url=calls.origin)
+
+
+def wire_shortcut(
+    session: "Session",
+    region: str | None,
+    endpoint_url: str | None,
+    on_request: Callable[[str], object],
+) -> Shortcut:
+    """Return the wire for a botocore session, or the reason why it cannot be used.
+
+    Raises
+    ------
+    BotoCoreError, ValueError
+        A setting is wrong, or credentials cannot be fetched. The error of a client is clearer.
+    """
+    from sqsw.transport.wire.calls import WireCalls
+    from sqsw.transport.wire.conditions import StepAside, find_endpoint
+
+    try:
+        endpoint = find_endpoint(session, region, endpoint_url)
+    except StepAside as error:
+        return no_shortcut(str(error))
+    calls = WireCalls(endpoint, on_request)
+    return Shortcut(
+        calls, "wire", region=endpoint.region, endpoint_url=endpoint.url, close=calls.close
+    )
+
+
+def botocore_session(session: Any) -> "Session | None":
+    """Return the botocore session below a boto3 session or the module boto3; None below others.
+
+    A subclass can have clients of its own, so nothing is taken from it.
+    """
+    boto3: Any = sys.modules.get("boto3")
+    if boto3 is None:
+        return None
+    if isinstance(session, ModuleType) and session is boto3:
+        if boto3.DEFAULT_SESSION is None:
+            boto3.setup_default_session()
+        session = boto3.DEFAULT_SESSION
+    if type(session) is not boto3.session.Session or "client" in vars(session):
+        return None
+    core: Session | None = getattr(session, "_session", None)
+    return core
