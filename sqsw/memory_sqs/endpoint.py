@@ -36,7 +36,7 @@ class Endpoint:
     """
 
     def __init__(self, region_name: str = DEFAULT_REGION, port: int = 0) -> None:
-        from sqsw.local.server import LocalServer
+        from sqsw.local.http.server import LocalServer
 
         self._nothing = MemorySession()
         make = partial(LocalServer, self._nothing.engine, DEFAULT_HOST, region=region_name)

@@ -5,9 +5,9 @@ import logging
 import os
 from typing import Any
 
-from sqsw.local.clock import Clock, MovableClock
-from sqsw.local.connections import Durability
 from sqsw.local.engine import LocalEngine
+from sqsw.local.store.clock import Clock, MovableClock
+from sqsw.local.store.connections import Durability
 from sqsw.memory_sqs.boto import making
 from sqsw.memory_sqs.embedded import EmbeddedSession
 from sqsw.memory_sqs.file_errors import told_errors

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sqsw.local.clock import Clock, MovableClock
 from sqsw.local.engine import LocalEngine
+from sqsw.local.store.clock import Clock, MovableClock
 from sqsw.memory_sqs.embedded import EmbeddedSession
 
 

@@ -46,6 +46,6 @@ def absolute_path(path: str | os.PathLike[str]) -> str:
 
 def serve_address(host: str, port: int) -> str:
     """The address under which clients reach an endpoint on this host and port."""
-    from sqsw.local.server import reachable
+    from sqsw.local.http.server import reachable
 
     return f"http://{reachable(host)}:{port}"

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqsw.core.client_events import END_POLLS_EVENT, PEEK_EVENT
-from sqsw.local import wire
 from sqsw.local.engine import LocalEngine
+from sqsw.local.protocol import wire
 from sqsw.memory_sqs.file_errors import told_errors
 
 

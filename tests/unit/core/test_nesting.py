@@ -3,7 +3,7 @@
 import pytest
 
 from sqsw.core.nesting import MAX_NESTING, read_json
-from sqsw.local import validate
+from sqsw.local.rules import validate
 
 
 def nested(depth: int) -> str:
