@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.files import open_input
-from sqsw.core.nesting import read_json
+from sqsw.core.json_depth import read_json
 
 if TYPE_CHECKING:
     from json import JSONDecoder

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError
-from sqsw.core.unrun import is_coroutine_function
+from sqsw.core.jobs.awaitables import is_coroutine_function
 from sqsw_cli.columns import LINES
 from sqsw_cli.output import Column, Printer
 

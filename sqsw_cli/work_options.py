@@ -23,7 +23,7 @@ from sqsw_cli.wording import count_of, elapsed
 
 if TYPE_CHECKING:
     from sqsw.core.contracts import ShutdownPolicy
-    from sqsw.core.worker_report import WorkerReport
+    from sqsw.core.reports import WorkerReport
     from sqsw.sqs_env import SQSEnv
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

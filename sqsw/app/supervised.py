@@ -24,9 +24,9 @@ from sqsw.core.events import (
     Reloading,
     WorkerFailed,
 )
+from sqsw.core.reports import Ending, WorkerReport
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw.core.wording import text_of
-from sqsw.core.worker_report import Ending, WorkerReport
 from sqsw.observe.logs import LogListener
 from sqsw.observe.policy_listener import PolicyListener
 from sqsw.observe.tally import Tally

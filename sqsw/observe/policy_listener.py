@@ -21,8 +21,8 @@ from sqsw.core.events import (
     ReceiveDone,
     WorkerStarted,
 )
+from sqsw.core.reports import reason_of
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.core.worker_report import reason_of
 
 logger = SafeLogger(__name__)
 

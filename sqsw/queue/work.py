@@ -15,13 +15,13 @@ from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.delivery import handing_over
 from sqsw.core.errors import Busy, ConnectionFailed, SettingsError, UnexpectedAnswer
 from sqsw.core.events import Event, EventBus, Pulse, QueueWarning, ReceiveDone, ReceiveError
-from sqsw.core.job_host import Load
+from sqsw.core.jobs.runtime import Load
 from sqsw.core.message import Message
 from sqsw.core.redrive_policy import redrive_target
+from sqsw.core.reports import Ending, WorkerReport, report_of
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration
-from sqsw.core.worker_report import Ending, WorkerReport, report_of
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name

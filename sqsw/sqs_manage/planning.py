@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sqsw.core.errors import QueueNotFound, SQSError
+from sqsw.core.json_depth import read_json
 from sqsw.core.limits import MAX_WAIT_SECONDS
-from sqsw.core.nesting import read_json
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.wording import format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe, report_of

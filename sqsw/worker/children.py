@@ -15,8 +15,8 @@ from sqsw.core.delivery import end_delivery_threads, handing_over
 from sqsw.core.errors import SQSError
 from sqsw.core.events import Event, Pulse, WorkerFailed
 from sqsw.core.process_end import end_process
+from sqsw.core.reports import Ending
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.core.worker_report import Ending
 from sqsw.worker.reporting import Reporter, Reports
 from sqsw.worker.signals import VERBS, become_child
 from sqsw.worker.vital_signs import PULSE_SECONDS

@@ -29,8 +29,8 @@ from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.core.reports import reason_of
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.core.worker_report import reason_of
 from sqsw.shutdown_policies import NeverShutdown
 from sqsw.worker.lane import Lane, Poll
 

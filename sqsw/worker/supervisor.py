@@ -45,9 +45,9 @@ from sqsw.core.events import (
     WorkerFailed,
 )
 from sqsw.core.hidden_modules import hiding_advice
+from sqsw.core.reports import SupervisorReport
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import text_of
-from sqsw.core.worker_report import SupervisorReport
 from sqsw.worker.children import Child, Method, Target
 from sqsw.worker.places import Place
 from sqsw.worker.recycling import RecyclePolicy

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from sqsw.core.contracts import Clock
 from sqsw.core.delivery import is_handing_over
 from sqsw.core.events import DrainStarted, EventBus, QuietStarted, WorkerStopped
-from sqsw.core.job_host import Load
+from sqsw.core.jobs.runtime import Load
 from sqsw.core.lease_clock import lease_time
+from sqsw.core.reports import WorkerReport, report_of
 from sqsw.core.safe_logger import LOG
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.standard_error import write_error_text
 from sqsw.core.wording import safe, shortened
-from sqsw.core.worker_report import WorkerReport, report_of
 from sqsw.worker.executors.base import stack_of
 from sqsw.worker.lane import Lane
 from sqsw.worker.roles import Roles

@@ -37,7 +37,7 @@ from sqsw_cli.work_options import (
 )
 
 if TYPE_CHECKING:
-    from sqsw.core.worker_report import WorkerReport
+    from sqsw.core.reports import WorkerReport
     from sqsw.sqs_env import SQSEnv
 
 #: seconds to write the summary: the reader of stdout may be stuck

@@ -8,7 +8,7 @@ import pytest
 
 from sqsw.core.errors import AppLoadError, JobNotStarted, SQSError
 from sqsw.core.events import ReceiveDone
-from sqsw.core.job_host import FunctionCall
+from sqsw.core.jobs.runtime import FunctionCall
 from sqsw.worker import places
 from sqsw.worker import supervisor as supervisor_module
 from sqsw.worker.executors.processes import ProcessExecutor

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sqsw.context import job_scope
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.core.message import Message
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.logs import configure_logs

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqsw.core.message import Message, list_lost
 
 #: Where a job runs.
-Place = Literal["thread", "loop", "process"]
+RunsIn = Literal["thread", "loop", "process"]
 
 
 class JobContext(dict[str, Any]):
@@ -41,7 +41,7 @@ class CurrentJob:
     messages: Sequence[Message]
     job_name: str | None
     context: Mapping[str, Any]
-    runs_in: Place = "thread"
+    runs_in: RunsIn = "thread"
     started_at: float = field(default_factory=time.monotonic, compare=False)
 
     @property

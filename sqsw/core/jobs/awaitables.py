@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
-from sqsw.core.job_host import job_host
+from sqsw.core.jobs.runtime import job_runtime
 
 if TYPE_CHECKING:
     import asyncio
@@ -91,7 +91,7 @@ def refuse_unrun(returned: object, job_name: str | None) -> None:
 
 def run_awaitable(awaitable: Awaitable[Any]) -> Any:
     """Run what a plain function returned, on the event loop of the worker if there is one."""
-    run = job_host.get().run_awaitable
+    run = job_runtime.get().run_awaitable
     if run is not None:
         return run(awaitable)
     loop = OwnLoop()

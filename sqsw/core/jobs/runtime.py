@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.jobs.current_job import CurrentJob
 
 #: Finds the function of a job, by the names of queue and job.
 Find = Callable[[str, str], Callable[..., object] | None]
@@ -48,7 +48,7 @@ class FunctionCall:
 
 
 @dataclass(frozen=True, slots=True)
-class JobHost:
+class JobRuntime:
     """What a worker gives to its jobs.
 
     Attributes
@@ -71,7 +71,7 @@ class JobHost:
     run_awaitable: Callable[[Awaitable[Any]], Any] | None = None
 
 
-job_host: ContextVar[JobHost] = ContextVar("sqsw_job_host", default=JobHost())  # noqa: B039  # frozen
+job_runtime: ContextVar[JobRuntime] = ContextVar("sqsw_job_runtime", default=JobRuntime())  # noqa: B039  # frozen
 
 #: seconds that a call elsewhere may take; None: any time
 call_limit: ContextVar[float | None] = ContextVar("sqsw_call_limit", default=None)

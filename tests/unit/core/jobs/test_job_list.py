@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.job_list import JobList
+from sqsw.core.jobs.job_list import JobList
 from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult
 
 JOBS = [{"n": 1}, {"n": 2}, {"n": 2}, {"n": 4}]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sqsw.core.nesting import MAX_NESTING, read_json
+from sqsw.core.json_depth import MAX_NESTING, read_json
 from sqsw.local.rules import validate
 
 
