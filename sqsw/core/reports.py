@@ -1,5 +1,6 @@
 """What a worker did, from its start to its end, and how its processes ended."""
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -69,6 +70,15 @@ class Ending(NamedTuple):
 
     exit_code: int = 0
     at_once: bool = False
+
+
+def ending_of(report: WorkerReport) -> Ending:
+    """How a worker process ends, for its supervisor."""
+    exit_code = 1 if report.stopped_by == "stuck_job" else 0
+    if report.stopped_by in signal.Signals.__members__:
+        # Not done: where the supervisor did not send that signal, somebody has to take over.
+        exit_code = 128 + signal.Signals[report.stopped_by]
+    return Ending(exit_code, at_once=bool(report.unfinished))
 
 
 @dataclass(frozen=True, slots=True)

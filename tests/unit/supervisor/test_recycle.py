@@ -4,7 +4,7 @@ import pytest
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.events import Pulse
-from sqsw.worker.recycling import RecyclePolicy
+from sqsw.supervisor.recycle import RecyclePolicy
 
 PULSE = Pulse(1, 8, 0, {}, 100, 500, 30, True, None)
 

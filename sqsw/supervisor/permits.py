@@ -1,10 +1,10 @@
-"""How many jobs all worker processes together may still start: handed out as tickets.
+"""How many jobs all worker processes together may still start: handed out as permits.
 
-1. hand out   (the supervisor: a byte a ticket, into the pipe of a child)
+1. hand out   (the supervisor: a byte a permit, into the pipe of a child)
 2. take       (the child: what is in its pipe, without waiting)
 3. settle     (the supervisor: a child has ended, and what it did not use goes to the others)
 
-A ticket is used up once its job has ended. A pipe holds no lock that a killed process could keep.
+A permit is used up once its job has ended. A pipe holds no lock that a killed process could keep.
 """
 
 import math
@@ -17,19 +17,19 @@ from typing import Protocol
 
 from sqsw.shutdown_policies import NeverShutdown
 
-#: tickets that a child holds at most: what any pipe takes without a reader
+#: permits that a child holds at most: what any pipe takes without a reader
 _MOST = 4_000
 
 
 class Holder(Protocol):
     """What is asked of a child."""
 
-    def give_tickets(self, count: int) -> None:
+    def give_permits(self, count: int) -> None:
         """Hand it so many more."""
         ...
 
 
-class Budget:
+class JobPermits:
     """The supervisor's side: what is left, and what each child holds.
 
     Parameters
@@ -37,7 +37,7 @@ class Budget:
     jobs :
         Jobs that may end in all.
     share :
-        Tickets that a child holds at least, as long as there are any: its slots.
+        Permits that a child holds at least, as long as there are any: its slots.
     """
 
     def __init__(self, jobs: int, share: int) -> None:
@@ -54,7 +54,7 @@ class Budget:
             if count > 0:
                 self._left -= count
                 self._held[child] = held + count
-                child.give_tickets(count)
+                child.give_permits(count)
 
     def used(self, child: Holder) -> None:
         """A job of this child has ended."""
@@ -65,8 +65,8 @@ class Budget:
         self._left += self._held.pop(child, 0)
 
 
-class Tickets(NeverShutdown):
-    """The child's side: a policy that lets start as many jobs as there were tickets."""
+class PermitPolicy(NeverShutdown):
+    """The child's side: a policy that lets start as many jobs as there were permits."""
 
     def __init__(self, connection: Connection) -> None:
         os.set_blocking(connection.fileno(), False)
@@ -75,7 +75,7 @@ class Tickets(NeverShutdown):
         self._count = 0
 
     def jobs_in_all(self) -> int:
-        """Tickets that have come so far."""
+        """Permits that have come so far."""
         with self._lock, suppress(BlockingIOError):
             self._count += len(os.read(self._connection.fileno(), _MOST))
         return self._count

@@ -48,20 +48,19 @@ from sqsw.core.hidden_modules import hiding_advice
 from sqsw.core.reports import SupervisorReport
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import text_of
-from sqsw.worker.children import Child, Method, Target
-from sqsw.worker.places import Place
-from sqsw.worker.recycling import RecyclePolicy
-from sqsw.worker.reload import SourceWatch
-from sqsw.worker.roster import Roster
-from sqsw.worker.signals import FORCE, Notice, Presses, SignalInbox
-from sqsw.worker.tickets import Budget
+from sqsw.supervisor.child import Child, Method, Target
+from sqsw.supervisor.permits import JobPermits
+from sqsw.supervisor.recycle import RecyclePolicy
+from sqsw.supervisor.reload import SourceWatch
+from sqsw.supervisor.slots import ProcessSlot, SlotTable
+from sqsw.worker.signals import FORCE, InboxNotice, SignalCounter, SignalInbox
 
 logger = SafeLogger(__name__)
 
 #: seconds that children have after their drain, and after the second signal, until they are killed
 _LAST_SECONDS = 10.0
 
-#: children in a row, in each place, that do not become ready until the supervisor gives up: at
+#: children in a row, in each slot, that do not become ready until the supervisor gives up: at
 #: first, and after one was ready (about three minutes, which leaves time for a repair)
 _FIRST_TRIES, _LATER_TRIES = 4, 10
 
@@ -103,8 +102,8 @@ class Supervisor:
         How long the children take for their drain at most; then they are killed.
     recycle :
         When a child has served long enough; None: never.
-    budget :
-        How many jobs may end in all; ``target`` gets the pipe of its tickets then. None: any
+    permits :
+        How many jobs may end in all; ``target`` gets the pipe of its permits then. None: any
         number.
     sources :
         The files of the app: a change makes the children load it anew, and what is wrong with it
@@ -124,7 +123,7 @@ class Supervisor:
         method: Method = "fork",
         drain_seconds: float = 25.0,
         recycle: RecyclePolicy | None = None,
-        budget: Budget | None = None,
+        permits: JobPermits | None = None,
         sources: SourceWatch | None = None,
         events: EventBus | None = None,
         relay: Callable[[Event], object] = lambda event: None,
@@ -132,18 +131,22 @@ class Supervisor:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._target = target
-        self._roster = Roster(
-            [Place(args, recycle, clock, chance) for args in arguments for _ in range(processes)]
+        self._slots = SlotTable(
+            [
+                ProcessSlot(args, recycle, clock, chance)
+                for args in arguments
+                for _ in range(processes)
+            ]
         )
         self._method: Method = method
         self._drain_seconds = drain_seconds
-        self._budget = budget
+        self._permits = permits
         self._sources = sources
         self._events = events or EventBus()
         self._relay = relay
         self._clock = clock
         self._inbox = SignalInbox()
-        self._presses = Presses(clock)
+        self._signal_counter = SignalCounter(clock)
         self._looked_at = clock()
         self._restarts = 0
         self._ending = False
@@ -160,16 +163,16 @@ class Supervisor:
             other ended before it was ready.
         """
         stopped_by = "done"
-        life, door = multiprocessing.Pipe(duplex=False)
-        with self._inbox, life, door:
+        parent_alive, write_end = multiprocessing.Pipe(duplex=False)
+        with self._inbox, parent_alive, write_end:
             try:
-                self._start_due(life, door)
+                self._start_due(parent_alive, write_end)
                 while self._awaited():
                     stopped_by = self._step() or stopped_by
-                    self._start_due(life, door)
+                    self._start_due(parent_alive, write_end)
             except BaseException:
                 # The children are well: what they have begun they may finish.
-                self._forward(Notice("drain", "error"))
+                self._forward(InboxNotice("drain", "error"))
                 while self._awaited():
                     self._step()
                 raise
@@ -178,10 +181,10 @@ class Supervisor:
                 for child in self._children():
                     child.kill("the supervisor ends")
                     self._hear(child)
-                    child.bury()
+                    child.reap()
         if self._fatal is not None:
             raise self._fatal
-        return SupervisorReport(stopped_by, self._presses.are_two, self._restarts)
+        return SupervisorReport(stopped_by, self._signal_counter.are_two, self._restarts)
 
     def stop(self, reason: str = "stop") -> None:
         """Let all children drain; may be called from any thread."""
@@ -205,8 +208,8 @@ class Supervisor:
         if not self._ending:
             self._replace()
             self._reload()
-            if self._budget is not None:
-                self._budget.hand_out([child for child in self._children() if not child.asked])
+            if self._permits is not None:
+                self._permits.hand_out([child for child in self._children() if not child.asked])
         return stopped_by
 
     def _excuse(self) -> None:
@@ -218,19 +221,19 @@ class Supervisor:
                 child.excuse(now, passed)
 
     def _children(self) -> list[Child]:
-        return self._roster.children()
+        return self._slots.children()
 
     def _awaited(self) -> bool:
         if self._children():
             return True
         # Quiet is to stay until a signal ends it, even with nobody left who could work.
-        goes_on = self._roster.is_quiet or self._sources is not None
-        return not self._ending and (goes_on or self._roster.next_start() is not None)
+        goes_on = self._slots.is_quiet or self._sources is not None
+        return not self._ending and (goes_on or self._slots.next_start() is not None)
 
     def _seconds_to_wait(self) -> float:
         moments = [child.kill_at for child in self._children()]
-        start_at = self._roster.next_start()
-        if start_at is not None and not self._roster.is_quiet:
+        start_at = self._slots.next_start()
+        if start_at is not None and not self._slots.is_quiet:
             moments.append(start_at)
         if self._sources is not None:
             moments.append(self._sources.look_at)
@@ -238,36 +241,36 @@ class Supervisor:
 
     # Duties 1 and 2.
 
-    def _start_due(self, life: Connection, door: Connection) -> None:
-        for place in self._roster.due():
+    def _start_due(self, parent_alive: Connection, write_end: Connection) -> None:
+        for slot in self._slots.due():
             child = Child(self._clock())
             try:
                 child.start(
-                    *(self._target, place.arguments, self._method, life, door),
-                    with_tickets=self._budget is not None,
+                    *(self._target, slot.arguments, self._method, parent_alive, write_end),
+                    with_permits=self._permits is not None,
                 )
             except OSError as error:  # no memory or no process to be had just now
                 logger.error("cannot start a worker process: %s", error)
-                place.start_later(child)
+                slot.start_later(child)
                 self._end_if_hopeless(
                     child.pid, SQSError("worker processes cannot be started", why=str(error))
                 )
             else:
-                place.take_in(child)
+                slot.take_in(child)
 
     def _hear(self, child: Child) -> None:
         for event in child.read(self._clock):
             if isinstance(event, ReceiveDone):
                 self._was_up = True
-            elif isinstance(event, Pulse) and event.ready and self._roster.is_quiet:
+            elif isinstance(event, Pulse) and event.ready and self._slots.is_quiet:
                 child.signal(_FORWARDED["quiet"])  # it was not up yet when the others were told
             elif isinstance(event, WorkerFailed):
                 child.failed_by = event.error
                 self._end_for(event.error, child)
             elif self._sources is not None and isinstance(event, SourcesLoaded):
                 self._sources.add(event.directories)
-            elif self._budget is not None and isinstance(event, JobEnded | JobUnknown):
-                self._budget.used(child)
+            elif self._permits is not None and isinstance(event, JobEnded | JobUnknown):
+                self._permits.used(child)
             self._relay(event)
 
     def _end_for(self, error: BaseException, child: Child) -> None:
@@ -277,35 +280,35 @@ class Supervisor:
         hopeless = isinstance(error, _FINAL) and not (self._was_up or others_work)
         if hopeless and isinstance(error, SQSError) and not self._ending:
             self._fatal = error
-            self._forward(Notice("drain", "error"))
+            self._forward(InboxNotice("drain", "error"))
 
     def _reap(self, child: Child) -> None:
-        pid, exit_code = child.pid, self._bury(child)
+        pid, exit_code = child.pid, self._report_end(child)
         is_done = exit_code == 0 and not child.asked  # by its own judgement
         # There is nothing to be done about the app until there is a change.
         waits = self._sources is not None and isinstance(child.failed_by, _OF_THE_APP)
-        self._roster.let_go(child, is_done=is_done or waits)
+        self._slots.retire(child, is_done=is_done or waits)
         if not (is_done or waits):
             self._end_if_hopeless(pid, _not_ready(child.failed_by, exit_code))
 
     def _end_if_hopeless(self, pid: int, error: SQSError) -> None:
         is_reloading = self._sources is not None
         tries = _LATER_TRIES if self._was_up and not is_reloading else _FIRST_TRIES
-        if self._ending or self._roster.is_quiet or not self._roster.is_hopeless(tries):
+        if self._ending or self._slots.is_quiet or not self._slots.is_hopeless(tries):
             return
         if is_reloading:  # the next change can repair it
-            self._roster.wait_for_change()
+            self._slots.wait_for_change()
             self._relay(WorkerFailed(pid, error))
         else:
             self._fatal = error
-            self._forward(Notice("drain", "error"))
+            self._forward(InboxNotice("drain", "error"))
 
-    def _bury(self, child: Child) -> int | None:
+    def _report_end(self, child: Child) -> int | None:
         """Tell of the end of a child; its exit code."""
         self._hear(child)  # what it said last
-        pid, exit_code = child.pid, child.bury()
-        if self._budget is not None:
-            self._budget.settle(child)
+        pid, exit_code = child.pid, child.reap()
+        if self._permits is not None:
+            self._permits.settle(child)
         expected = child.asked or self._ending or exit_code == 0
         # While the app is worked on, what is wrong with it is said, and is no defect of a process.
         expected = expected or (self._sources is not None and child.failed_by is not None)
@@ -319,43 +322,43 @@ class Supervisor:
     # Duties 3 and 4.
 
     def _replace(self) -> None:
-        for child, why in self._roster.take_turns():
+        for child, why in self._slots.replace_ready():
             self._events.publish(ChildReplaced(child.pid, why))
             self._ask_to_end(child, why)
 
     def _reload(self) -> None:
-        if self._sources is None or self._roster.is_quiet:
+        if self._sources is None or self._slots.is_quiet:
             return  # nobody would begin in the place of those who drain
         changed = self._sources.changes()
         if changed:
-            for child in self._roster.begin_anew():
+            for child in self._slots.restart_all():
                 if not child.asked:
                     self._ask_to_end(child, "reload")
             self._events.publish(Reloading(tuple(changed)))
 
     # Duty 5.
 
-    def _forward(self, notice: Notice) -> bool:
+    def _forward(self, notice: InboxNotice) -> bool:
         """Pass a notice on to the children; whether it ends them."""
         if notice.verb == "reload":
-            self._roster.replace_all()
+            self._slots.replace_all()
         elif notice.verb == "drain":
             self._ending = True
-            self._presses.note(notice)
-            self._roster.close()
+            self._signal_counter.note(notice)
+            self._slots.close()
             for child in self._children():
                 if notice.reason == signal.SIGHUP.name:
                     # The terminal was closed: the system tells only one of us, no shell the others.
                     child.signal(signal.SIGHUP)
                 self._ask_to_end(child, notice.reason)
         elif notice.verb in _FORWARDED:
-            self._roster.is_quiet = self._roster.is_quiet or notice.verb == "quiet"
+            self._slots.is_quiet = self._slots.is_quiet or notice.verb == "quiet"
             for child in self._children():
                 child.signal(_FORWARDED[notice.verb], notice.reason)
         return notice.verb == "drain"
 
     def _ask_to_end(self, child: Child, reason: str) -> None:
-        at_once = self._presses.are_two
+        at_once = self._signal_counter.are_two
         child.asked = True
         child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
         child.signal(FORCE if at_once else signal.SIGTERM, reason)

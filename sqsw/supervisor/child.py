@@ -17,7 +17,7 @@ from sqsw.core.events import Event, Pulse, WorkerFailed
 from sqsw.core.process_end import end_process
 from sqsw.core.reports import Ending
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.worker.reporting import Reporter, Reports
+from sqsw.supervisor.event_pipe import Reporter, Reports
 from sqsw.worker.signals import VERBS, become_child
 from sqsw.worker.vital_signs import PULSE_SECONDS
 
@@ -26,7 +26,7 @@ logger = SafeLogger(__name__)
 Method = Literal["fork", "spawn"]
 
 #: What a child runs: with its arguments, with what takes the events that it tells, and with the
-#: pipe of its tickets, where there are any.
+#: pipe of its permits, where there are any.
 Target = Callable[..., "Ending | None"]
 
 
@@ -58,27 +58,27 @@ class Child:
         self.why_killed: str | None = None
         self._process: BaseProcess | None = None
         self._reports: Reports | None = None
-        self._tickets: Connection | None = None
-        self._reasons: Connection | None = None
+        self._permits: Connection | None = None
+        self._signal_reasons: Connection | None = None
 
     def start(
         self,
         target: Target,
         arguments: tuple[Any, ...],
         method: Method,
-        life: Connection,
-        door: Connection,
+        parent_alive: Connection,
+        write_end: Connection,
         *,
-        with_tickets: bool = False,
+        with_permits: bool = False,
     ) -> None:
         """Start the process.
 
         Parameters
         ----------
-        life, door :
+        parent_alive, write_end :
             The pipe whose end tells the children that their parent is gone; nobody writes to it.
-        with_tickets :
-            Whether it may start as many jobs as it is given tickets for; ``target`` gets the pipe
+        with_permits :
+            Whether it may start as many jobs as it is given permits for; ``target`` gets the pipe
             that they come by.
 
         Raises
@@ -88,12 +88,13 @@ class Child:
         """
         context: Any = multiprocessing.get_context(method)
         reader, writer = context.Pipe(duplex=False)
-        reasons, self._reasons = context.Pipe(duplex=False)
-        tickets, self._tickets = context.Pipe(duplex=False) if with_tickets else (None, None)
-        # Only a forked child has inherited the door, and only it has to close it.
-        inherited = door if method == "fork" else None
+        signal_reasons, self._signal_reasons = context.Pipe(duplex=False)
+        permits, self._permits = context.Pipe(duplex=False) if with_permits else (None, None)
+        # Only a forked child has inherited the write end, and only it has to close it.
+        inherited = write_end if method == "fork" else None
         process: BaseProcess = context.Process(
-            target=_child_main, args=(target, arguments, life, writer, reasons, inherited, tickets)
+            target=_child_main,
+            args=(target, arguments, parent_alive, writer, signal_reasons, inherited, permits),
         )
         # A signal between the fork and the first lines of the child would be taken by the handlers
         # of this process, in the child, where nobody reads what they leave.
@@ -103,12 +104,13 @@ class Child:
         try:
             process.start()
         except BaseException:
-            _close(reader, self._reasons, self._tickets)
+            _close(reader, self._signal_reasons, self._permits)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
-            _close(writer, reasons, tickets)  # so that the end of the child is the end of its pipes
-        os.set_blocking(self._reasons.fileno(), False)  # a child that hangs reads nothing
+            # So that the end of the child is the end of its pipes.
+            _close(writer, signal_reasons, permits)
+        os.set_blocking(self._signal_reasons.fileno(), False)  # a child that hangs reads nothing
         self._process, self._reports = process, Reports(reader)
 
     @property
@@ -138,17 +140,17 @@ class Child:
     def signal(self, number: signal.Signals, reason: str | None = None) -> None:
         """Send it a signal, if it still runs; a reason is told before, for its log."""
         if self.is_alive():
-            if reason is not None and self._reasons is not None:
+            if reason is not None and self._signal_reasons is not None:
                 with suppress(OSError):  # it has just ended, or reads nothing: then without it
-                    os.write(self._reasons.fileno(), f"{number.name} {reason}\n".encode())
+                    os.write(self._signal_reasons.fileno(), f"{number.name} {reason}\n".encode())
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def give_tickets(self, count: int) -> None:
+    def give_permits(self, count: int) -> None:
         """Let it start so many more jobs."""
-        if self._tickets is not None:
+        if self._permits is not None:
             with suppress(BrokenPipeError):  # it has just ended
-                os.write(self._tickets.fileno(), bytes(count))
+                os.write(self._permits.fileno(), bytes(count))
 
     def kill(self, reason: str) -> None:
         """End it now."""
@@ -171,7 +173,7 @@ class Child:
         if now >= self.kill_at:
             self.kill("it did not end in time")
 
-    def bury(self) -> int | None:
+    def reap(self) -> int | None:
         """Forget a process that has ended; its exit code."""
         if self._process is None or self._reports is None:
             return None
@@ -179,7 +181,7 @@ class Child:
         exit_code = self._process.exitcode
         self._process.close()
         self._reports.close()
-        _close(self._reasons, self._tickets)
+        _close(self._signal_reasons, self._permits)
         return exit_code
 
 
@@ -192,22 +194,24 @@ def _close(*connections: Connection | None) -> None:
 def _child_main(
     target: Target,
     arguments: tuple[Any, ...],
-    life: Connection,
+    parent_alive: Connection,
     writer: Connection,
-    reasons: Connection,
-    door: Connection | None,
-    tickets: Connection | None,
+    signal_reasons: Connection,
+    write_end: Connection | None,
+    permits: Connection | None,
 ) -> None:
     # What was inherited belongs to the parent: its handlers, its inbox and its end of the pipe.
     signal.set_wakeup_fd(-1)
-    become_child(reasons)
-    if door is not None:
-        door.close()
-    threading.Thread(target=_end_with_parent, args=(life,), name="sqsw-parent", daemon=True).start()
+    become_child(signal_reasons)
+    if write_end is not None:
+        write_end.close()
+    threading.Thread(
+        target=_end_with_parent, args=(parent_alive,), name="sqsw-parent", daemon=True
+    ).start()
     tell = Reporter(writer)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, VERBS)
     try:
-        extra = () if tickets is None else (tickets,)
+        extra = () if permits is None else (permits,)
         ending = target(*arguments, tell, *extra) or Ending()
     except SystemExit as error:
         ending = Ending(error.code if isinstance(error.code, int) else int(error.code is not None))
@@ -218,12 +222,12 @@ def _child_main(
                 logger.exception("a worker process failed")
         ending = Ending(1)
     tell.close()
-    end_process(ending.exit_code, at_once=ending.at_once, is_forked=door is not None)
+    end_process(ending.exit_code, at_once=ending.at_once, is_forked=write_end is not None)
 
 
-def _end_with_parent(life: Connection) -> None:
+def _end_with_parent(parent_alive: Connection) -> None:
     # Nobody writes: what ends this wait is the end of the parent, whatever it died of.
     try:
-        life.recv_bytes()
+        parent_alive.recv_bytes()
     except (EOFError, OSError):
         os.kill(os.getpid(), signal.SIGTERM)

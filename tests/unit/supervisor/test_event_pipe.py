@@ -22,7 +22,7 @@ from sqsw.core.events import (
     RequestSent,
     WorkerFailed,
 )
-from sqsw.worker.reporting import OtherError, Reporter, Reports
+from sqsw.supervisor.event_pipe import OtherError, Reporter, Reports
 from tests import backends
 from tests.unit.worker.doubles import message
 

@@ -17,8 +17,8 @@ from sqsw.core.events import (
     ReceiveDone,
     WorkerStarted,
 )
-from sqsw.observe.policy_listener import PolicyListener
 from sqsw.shutdown_policies import AndShutdown, IdleShutdown, MaxTasksShutdown, OrShutdown
+from sqsw.supervisor.policies import PolicyListener
 from tests.unit.worker.doubles import ManualClock, message
 
 PULSE = Pulse(1, 8, 0, {"a": 0}, 0, 0, 30, True, None)

@@ -12,8 +12,8 @@ from types import ModuleType
 import pytest
 
 from sqsw.core.events import SourcesLoaded
-from sqsw.worker import reload
-from sqsw.worker.reload import SourceTeller, SourceWatch
+from sqsw.supervisor import reload
+from sqsw.supervisor.reload import SourceTeller, SourceWatch
 from tests.unit.worker.doubles import ManualClock
 
 
