@@ -20,9 +20,9 @@ from sqsw_cli.wording import count_of, elapsed, thousands
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
-    from sqsw.sqs_manage.bulk import SendReport, SentMessage
     from sqsw.sqs_manage.message_view import Failure
     from sqsw.sqs_manage.outgoing import OutgoingMessage, UnreadLine
+    from sqsw.sqs_manage.send_many import SendReport, SentMessage
 
     Check = Callable[[OutgoingMessage], None]
 
@@ -87,7 +87,7 @@ class BulkSend:
 
     def run(self) -> int:
         """Send, in as few requests as possible."""
-        from sqsw.sqs_manage.bulk import send_messages
+        from sqsw.sqs_manage.send_many import send_messages
 
         begun = time.monotonic()
         self.printer.finish_when_gone()
@@ -163,7 +163,7 @@ class BulkSend:
         bar: Bar,
         total: int | None,
     ) -> None:
-        from sqsw.sqs_manage.bulk import SentMessage
+        from sqsw.sqs_manage.send_many import SentMessage
 
         if not isinstance(result, SentMessage):
             self._note_failure(result.line or 0, file, kept)

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqsw.local.engine import LocalEngine
 from sqsw.local.store.clock import Clock, MovableClock
-from sqsw.memory_sqs.embedded import EmbeddedSession
+from sqsw.memory_sqs.embedded_session import EmbeddedSession
 
 
 class MemoryAWS:

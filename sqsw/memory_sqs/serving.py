@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqsw.core.errors import Busy, SettingsError, SQSError
 from sqsw.local.engine import DEFAULT_REGION
+from sqsw.memory_sqs.addresses import DEFAULT_HOST, DEFAULT_PORT
 from sqsw.memory_sqs.local_session import LocalSession
 from sqsw.memory_sqs.memory_session import MemorySession
-from sqsw.memory_sqs.places import DEFAULT_HOST, DEFAULT_PORT
 
 if TYPE_CHECKING:
     from sqsw.local.http.server import LocalServer

@@ -192,7 +192,7 @@ class _Look:
         return reports
 
     def _aged(self, reports: "list[QueueReport]") -> "list[QueueReport]":
-        from sqsw.sqs_manage.ages import with_cloudwatch_ages, with_local_ages
+        from sqsw.sqs_manage.describe import with_cloudwatch_ages, with_local_ages
 
         if is_local(self.env):
             return with_local_ages(self.env, reports)

@@ -216,8 +216,8 @@ def _send_one(
     *,
     dry_run: bool,
 ) -> int:
-    from sqsw.sqs_manage.bulk import SentMessage, send_messages
     from sqsw.sqs_manage.outgoing import QueueRules
+    from sqsw.sqs_manage.send_many import SentMessage, send_messages
 
     client = env.queue_client(queue)
     message.to_entry(QueueRules.of(client))

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sqsw.sqs_manage.bulk import SentMessage
 from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.message_view import Failure, MessageView
 from sqsw.sqs_manage.moves import Move
+from sqsw.sqs_manage.send_many import SentMessage
 from sqsw_cli.json_text import json_text
 from sqsw_cli.records import COUNTERS, KEYS, json_line, record
 from tests.unit.cli.conftest import SCHEMAS

@@ -15,10 +15,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from sqsw.core.client_events import END_POLLS_EVENT
 from sqsw.core.errors import SettingsError
-from sqsw.memory_sqs import (
-    MemoryAWS,
-    MemorySession,
-)
+from sqsw.memory_sqs import MemoryAWS, MemorySession
 
 
 @pytest.fixture

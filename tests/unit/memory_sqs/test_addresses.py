@@ -2,9 +2,7 @@
 
 import pytest
 
-from sqsw.memory_sqs import (
-    local_path,
-)
+from sqsw.memory_sqs import local_path
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.wording import format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe, report_of
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.queue_calls import arn_of, make_queue, refuse_whole_name, tag_queue, tags_of
 from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
@@ -64,7 +64,7 @@ class QueuePlan:
         named by its URL or its ARN.
     """
 
-    def __init__(self, env: ManageHost, wanted: WantedQueue, *, update: bool) -> None:
+    def __init__(self, env: ManageEnv, wanted: WantedQueue, *, update: bool) -> None:
         self._env = env
         self._wanted = wanted
         self._client = wanted.client

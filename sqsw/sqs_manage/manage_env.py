@@ -6,7 +6,7 @@ from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
 
 
-class ManageHost(Protocol):
+class ManageEnv(Protocol):
     """What of an ``SQSEnv`` this room uses."""
 
     @property

@@ -13,14 +13,14 @@ from sqsw.sqs_manage.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
-class Picked:
+class Match:
     """A message that is meant, and how it looks."""
 
     message: Message
     view: MessageView
 
 
-class Picker:
+class MessageMatcher:
     """Knows which messages are meant, and how many are still wanted.
 
     Parameters
@@ -55,12 +55,12 @@ class Picker:
             return max_messages
         return min(self._left, max_messages)
 
-    def pick(self, messages: Sequence[Message]) -> tuple[list[Picked], list[MessageView]]:
+    def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[MessageView]]:
         """Those that are meant, and those that were looked at and are not.
 
         What comes after the last one wanted is in neither: nobody has looked at it.
         """
-        picked: list[Picked] = []
+        picked: list[Match] = []
         skipped: list[MessageView] = []
         for message in messages:
             if self._left == 0:
@@ -68,7 +68,7 @@ class Picker:
             view = view_message(message, name_of=self._name_of)
             self._unseen_ids.discard(view.id)
             if self._selection.matches(view, self._now):
-                picked.append(Picked(message, view))
+                picked.append(Match(message, view))
                 if self._left is not None:
                     self._left -= 1
             else:
@@ -76,7 +76,7 @@ class Picker:
         return picked, skipped
 
     def end(self) -> None:
-        """All messages were picked from, or enough: tell of ids that none of them had."""
+        """All messages were looked at, or enough were found: tell of ids that none of them had."""
         if self._left and self._unseen_ids and self._on_notice is not None:
             missing, given = len(self._unseen_ids), len(self._selection.ids or ())
             were = "was" if missing == 1 else "were"

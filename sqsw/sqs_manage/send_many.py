@@ -8,10 +8,10 @@ from itertools import cycle
 from typing import Any
 
 from sqsw.core.errors import SettingsError, SQSError
-from sqsw.sqs_manage.hands import hire_hand
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.message_view import Failure
 from sqsw.sqs_manage.outgoing import DEFAULT_GROUP, OutgoingMessage, QueueRules, UnreadLine
+from sqsw.sqs_manage.receive_pass import uninterruptible_thread
 from sqsw.transport.batches import Entry, split_entries
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.sending import Outcome, send_entries
@@ -78,7 +78,7 @@ class _Batch:
 
 
 def send_messages(
-    env: ManageHost,
+    env: ManageEnv,
     queue_name: str,
     lines: Iterable[OutgoingMessage | UnreadLine],
     *,
@@ -115,24 +115,24 @@ def send_messages(
         raise SettingsError(f"concurrency is {concurrency}, it must be at least 1")
     queue = env.queue_client(queue_name)
     sender = _Sender(queue, QueueRules.of(queue), on_result or (lambda result: None))
-    # A FIFO queue waits for each answer, which may stop a group; others keep all hands busy.
+    # A FIFO queue waits for each answer, which may stop a group; others keep all threads busy.
     count, window = (1, 1) if queue.is_fifo else (concurrency, 2 * concurrency)
-    hands = [hire_hand("sqsw-send") for _ in range(count)]
+    threads = [uninterruptible_thread("sqsw-send") for _ in range(count)]
     under_way: deque[_Batch] = deque()
     try:
-        for hand, cut in zip(cycle(hands), sender.batches(lines), strict=False):
+        for thread, cut in zip(cycle(threads), sender.batches(lines), strict=False):
             batch = sender.still_to_send(cut)
             if batch.entries:
                 under_way.append(batch)
-                batch.sending = hand.submit(batch.send, queue)
+                batch.sending = thread.submit(batch.send, queue)
             if len(under_way) >= window:
                 sender.settle(under_way)
         while under_way:
             sender.settle(under_way)
     finally:
         # After an error what has not begun does not begin; what is on its way is waited for.
-        for hand in hands:
-            hand.shutdown(wait=True, cancel_futures=True)
+        for thread in threads:
+            thread.shutdown(wait=True, cancel_futures=True)
         for batch in under_way:
             sender.tell_answers(batch)
     return sender.report()

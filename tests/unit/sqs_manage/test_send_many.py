@@ -6,9 +6,9 @@ import pytest
 
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError
 from sqsw.sqs_env import SQSEnv
-from sqsw.sqs_manage.bulk import SentMessage, send_messages
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.outgoing import OutgoingMessage, UnreadLine
+from sqsw.sqs_manage.send_many import SentMessage, send_messages
 from tests.unit.sqs_manage.faults import Faults
 from tests.unit.sqs_manage.queues import bodies, contents, counts
 

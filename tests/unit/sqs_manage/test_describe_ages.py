@@ -10,9 +10,8 @@ import pytest
 
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
-from sqsw.sqs_manage.ages import with_cloudwatch_ages, with_local_ages
 from sqsw.sqs_manage.create import create_queue
-from sqsw.sqs_manage.describe import list_queues
+from sqsw.sqs_manage.describe import list_queues, with_cloudwatch_ages, with_local_ages
 
 
 def test_the_newest_value_of_each_queue_counts() -> None:

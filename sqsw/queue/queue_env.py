@@ -10,7 +10,7 @@ from sqsw.middleware.chain import Middleware
 from sqsw.transport.queue_client import QueueClient
 
 
-class QueueHost(Protocol):
+class QueueEnv(Protocol):
     """What an environment gives its queues."""
 
     codec: str

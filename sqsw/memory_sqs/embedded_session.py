@@ -5,8 +5,8 @@ from typing import Any
 
 from sqsw.core.errors import SettingsError
 from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, LocalEngine
-from sqsw.memory_sqs.boto import boto_session, making
-from sqsw.memory_sqs.seam import attach
+from sqsw.memory_sqs.boto_session import boto_session, making
+from sqsw.memory_sqs.botocore_seam import attach
 
 
 class EmbeddedSession(ABC):
