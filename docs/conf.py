@@ -28,7 +28,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:(class|obj|data|exc|func)", r"(?!sqsw\.).*"),
     (r"py:.*", r"sqsw\.(transport|worker|local)\..*"),
-    (r"py:.*", r"sqsw\..*\.(ArnSource|JobSender|ManageHost|ProcessorQueue|QueueHost|TaskHost)"),
+    (r"py:.*", r"sqsw\..*\.(ArnSource|JobSender|ManageEnv|ProcessorQueue|QueueEnv|TaskEnv)"),
     (r"py:.*", r"sqsw\..*\.[A-Z]"),  # type variables
 ]
 

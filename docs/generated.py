@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import sqsw
-from sqsw_cli.columns import lines_of
 from sqsw_cli.config import GLOBAL_KEYS, keys_of
-from sqsw_cli.global_options import GlobalOption
 from sqsw_cli.main import cli
+from sqsw_cli.options.global_options import GlobalOption
+from sqsw_cli.output.columns import lines_of
 
 if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.jobs.current_job import CurrentJob
 
 
 class SQSContext:

@@ -12,18 +12,18 @@ from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope
 from sqsw.core.arguments import call_handler
 from sqsw.core.contracts import Backoff
-from sqsw.core.current_job import CurrentJob, JobContext, Place
-from sqsw.core.job_host import FunctionCall, job_host
-from sqsw.core.job_list import JobList
-from sqsw.core.message import Message
-from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult, RetryJob
-from sqsw.core.unrun import (
+from sqsw.core.jobs.awaitables import (
     belongs_on_loop,
     is_coroutine_function,
     note_awaitable,
     refuse_unrun,
     run_awaitable,
 )
+from sqsw.core.jobs.current_job import CurrentJob, JobContext, RunsIn
+from sqsw.core.jobs.job_list import JobList
+from sqsw.core.jobs.runtime import FunctionCall, job_runtime
+from sqsw.core.message import Message
+from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult, RetryJob
 from sqsw.middleware.chain import Middleware, run_chain
 from sqsw.middleware.options import Executor
 from sqsw.middleware.time_limit import TimeLimit
@@ -40,7 +40,7 @@ DEFAULT_CONTEXT_VAR = "context"
 Opened = tuple[CurrentJob, Callable[[], Any]]
 
 #: Decodes a job and says how to call it; what it raises is a failure of the job.
-OpenJob = Callable[[Place], Opened]
+OpenJob = Callable[[RunsIn], Opened]
 
 
 class ProcessorQueue(Protocol):
@@ -159,7 +159,7 @@ class Processor:
         return self._call([jobs], {})
 
     def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        elsewhere = job_host.get().call_elsewhere
+        elsewhere = job_runtime.get().call_elsewhere
         if self.executor != "process" or elsewhere is None:
             returned = call_handler(self.fn, args, kwargs, check=self.check_arguments)
             if returned is None or self.is_async or not inspect.isawaitable(returned):
@@ -231,7 +231,7 @@ class Processor:
         results.update(zip(handles, found, strict=True))
 
     def _one(self, message: Message) -> OpenJob:
-        def open_job(place: Place) -> Opened:
+        def open_job(place: RunsIn) -> Opened:
             job = unpack_job(message, self.queue.accept)
             context = JobContext(job.job_context)
             process: Callable[..., Any] = self.process
@@ -254,7 +254,7 @@ class Processor:
         return JobList(jobs)
 
     def _many(self, readable: Sequence[tuple[Message, Job]], jobs: JobList) -> OpenJob:
-        def open_job(place: Place) -> Opened:
+        def open_job(place: RunsIn) -> Opened:
             context = JobContext(readable[0][1].job_context)
             messages = tuple(message for message, _ in readable)
             # A list of its own: the function may empty it.
@@ -264,8 +264,8 @@ class Processor:
 
         return open_job
 
-    def _place(self, place: Place) -> Place:
-        elsewhere = self.executor == "process" and job_host.get().call_elsewhere is not None
+    def _place(self, place: RunsIn) -> RunsIn:
+        elsewhere = self.executor == "process" and job_runtime.get().call_elsewhere is not None
         return "process" if elsewhere else place
 
     def _readable(
@@ -303,7 +303,7 @@ _NOT_ITS_TURN = ProcessingResult(False, IMMEDIATE_RETURN)
 
 def limited(seconds: float | None, middlewares: Sequence[Middleware]) -> Sequence[Middleware]:
     """These middlewares inside a time limit: this one, else that of the worker, else none."""
-    seconds = job_host.get().time_limit if seconds is None else seconds
+    seconds = job_runtime.get().time_limit if seconds is None else seconds
     return middlewares if seconds is None else [TimeLimit(seconds), *middlewares]
 
 

@@ -33,7 +33,7 @@ class TaskQueue(JobSender, Protocol):
         ...
 
 
-class TaskHost(Protocol):
+class TaskEnv(Protocol):
     """All that a registry asks of an environment."""
 
     def job_queue(self, queue_name: str) -> TaskQueue:
@@ -143,7 +143,7 @@ class TaskRegistry:
 
         return declare
 
-    def bind(self, env: TaskHost) -> None:
+    def bind(self, env: TaskEnv) -> None:
         """Register all tasks with an environment, and send to its queues from now on.
 
         Raises
@@ -164,7 +164,7 @@ class TaskRegistry:
             )
             spec.task.bind(cast(JobSender, queue))
 
-    def __call__(self, env: TaskHost) -> None:
+    def __call__(self, env: TaskEnv) -> None:
         """The same as :meth:`bind`, so that a registry can be a plugin."""
         self.bind(env)
 

@@ -10,7 +10,7 @@ import time
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock, ShutdownPolicy
 from sqsw.core.errors import SettingsError
-from sqsw.core.worker_report import reason_of
+from sqsw.core.reports import reason_of
 
 
 class _Policy:

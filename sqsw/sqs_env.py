@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import AsyncTask
@@ -482,13 +483,21 @@ class SQSEnv:
                 next="import the modules that register them, then call process_queues()",
             )
         from sqsw.memory_sqs import MemorySession
-        from sqsw.queue.work import work_apart
+        from sqsw.queue.work import find_queue, work_queues
+        from sqsw.supervisor.per_queue import work_apart  # multiprocessing, which few workers need
 
+        settings = WorkerSettings(concurrency=concurrency, wait_seconds=10)
         work_apart(
             [self._known(name) for name in names],
-            settings=WorkerSettings(concurrency=concurrency, wait_seconds=10),
+            find=partial(find_queue, events=self.events),
+            work=partial(
+                work_queues,
+                settings=settings,
+                events=self.events,
+                policy_of=lambda _: shutdown_policy_maker(),
+            ),
+            drain_seconds=settings.drain_seconds,
             events=self.events,
-            policy_maker=shutdown_policy_maker,
             fork=not isinstance(self.clients.session, MemorySession),
         )
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from sqsw_cli.columns import lines_of
-from sqsw_cli.exits import Exit
-from sqsw_cli.failures import Failure, writing
-from sqsw_cli.global_options import GlobalOption, global_options
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import Failure, writing
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.variables import misspelt_variables
+from sqsw_cli.options.global_options import GlobalOption, global_options
+from sqsw_cli.options.variables import misspelt_variables
+from sqsw_cli.output.columns import lines_of
 
 #: a path as people name such a file; neither an argument (``key=/a.db``), an app nor a URL
 _DATABASE = re.compile(r"[^=:]+\.(db|sqlite3?)")

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from sqsw_cli.config import Config
-    from sqsw_cli.ending import EndBySignal
-    from sqsw_cli.output import Printer
+    from sqsw_cli.errors.interrupts import EndBySignal
+    from sqsw_cli.output.printer import Printer
 
 
 class Invocation:
@@ -102,6 +102,6 @@ class Invocation:
     @cached_property
     def printer(self) -> "Printer":
         """Prints in the face that was asked for."""
-        from sqsw_cli.output import Printer
+        from sqsw_cli.output.printer import Printer
 
         return Printer(as_json=self.as_json, color=self.color, quiet=self.quiet)

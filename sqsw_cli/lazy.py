@@ -10,8 +10,8 @@ import click
 from sqsw.core.entry_points import entry_points_of
 from sqsw.core.wording import described, nearest, safe
 from sqsw_cli.command import WithGlobals
-from sqsw_cli.exits import Exit
-from sqsw_cli.failures import Failure, block
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import Failure, block
 from sqsw_cli.invocation import Invocation
 
 if TYPE_CHECKING:

@@ -13,10 +13,9 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from sqsw_cli import collecting
 from sqsw_cli.command import path_without_sign
-from sqsw_cli.exits import Exit
-from sqsw_cli.failures import (
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import (
     CannotWrite,
     ConsumerGone,
     failure_of,
@@ -27,6 +26,7 @@ from sqsw_cli.failures import (
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.lazy import LazyGroup, Row
 from sqsw_cli.terminal import echo_on_stderr
+from sqsw_cli.working import gc_tuning
 
 COMMANDS = {
     "work": Row("sqsw_cli.commands.work:work", "Run jobs until stopped"),
@@ -142,7 +142,7 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     invocation.look_ahead()
     if invocation.is_daemon and invocation.log_format == "json" and not invocation.as_json:
         # A program that asked for JSON logs parses stderr, so the error must be JSON too.
-        from sqsw_cli.logs import log_failure
+        from sqsw_cli.working.logs import log_failure
 
         log_failure(invocation, failure, error)
         return failure.exit_code
@@ -194,14 +194,14 @@ def cli(ctx: click.Context) -> None:
         if invocation.until_end is not None:
             invocation.until_end.enter_context(handing_over())
     else:
-        from sqsw_cli.ending import EndBySignal  # the list of commands has no use for it
+        from sqsw_cli.errors.interrupts import EndBySignal  # the list of commands has no use for it
 
         invocation.ending = ctx.with_resource(EndBySignal())
 
 
 def run() -> NoReturn:
     """The console script."""
-    collecting.rarely()
+    gc_tuning.rarely()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a sign gets a question mark, not a traceback.
         with suppress(AttributeError, ValueError):

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from sqsw_cli.completing.memory import Remembered
+from sqsw_cli.environment import opened
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.opening import opened
 
 
 def main() -> None:

@@ -80,7 +80,7 @@ def wants_color(stream: TextIO | None, choice: str = "auto") -> bool:
 
 def echo_on_stderr(text: str, *, color: bool | None = None) -> None:
     """Write a note, a warning or an error; in a daemon, through its log, in order."""
-    log_writer = sys.modules.get("sqsw_cli.log_writer")
+    log_writer = sys.modules.get("sqsw_cli.working.log_writer")
     if log_writer is None:
         click.echo(text, err=True, color=color)
     else:

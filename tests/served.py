@@ -6,9 +6,9 @@ Each line on stdin is a number of seconds by which time goes on; one line on std
 import sys
 import threading
 
-from sqsw.local.clock import MovableClock
 from sqsw.local.engine import LocalEngine
-from sqsw.local.server import LocalServer
+from sqsw.local.http.server import LocalServer
+from sqsw.local.store.clock import MovableClock
 
 
 def serve(port: int) -> None:

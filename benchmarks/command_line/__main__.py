@@ -19,7 +19,7 @@ from benchmarks.worker.measure import Endpoint
 
 _HERE = Path(__file__).parent
 _AWSCLI = ROOT / ".ci" / "cache" / "clients" / "python" / "bin" / "python"
-#: requests at a time of ``send --from``: as sqsw.sqs_manage.bulk.send_messages has it
+#: requests at a time of ``send --from``: as sqsw.sqs_manage.send_many.send_messages has it
 _THREADS = 4
 
 _PASS, _HELP, _AWS = "python -c pass", "sqsw --help", "aws --version"

@@ -18,7 +18,7 @@ from sqsw.sqs_env import SQSEnv
 from sqsw.transport.names import dead_letter_name, is_fifo, source_by_name
 
 if TYPE_CHECKING:
-    from sqsw.core.worker_report import WorkerReport
+    from sqsw.core.reports import WorkerReport
 
 
 def queues_to_work(

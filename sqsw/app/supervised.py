@@ -24,18 +24,17 @@ from sqsw.core.events import (
     Reloading,
     WorkerFailed,
 )
+from sqsw.core.reports import Ending, WorkerReport, ending_of
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw.core.wording import text_of
-from sqsw.core.worker_report import Ending, WorkerReport
 from sqsw.observe.logs import LogListener
-from sqsw.observe.policy_listener import PolicyListener
 from sqsw.observe.tally import Tally
-from sqsw.queue.work import ending_of
 from sqsw.sqs_env import SQSEnv
-from sqsw.worker.recycling import RecyclePolicy as RecyclePolicy
-from sqsw.worker.reload import SourceTeller, SourceWatch
-from sqsw.worker.supervisor import Supervisor
-from sqsw.worker.tickets import Budget, Tickets
+from sqsw.supervisor.permits import JobPermits, PermitPolicy
+from sqsw.supervisor.policies import PolicyListener
+from sqsw.supervisor.recycle import RecyclePolicy as RecyclePolicy
+from sqsw.supervisor.reload import SourceTeller, SourceWatch
+from sqsw.supervisor.supervisor import Supervisor
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def run_supervised(
         drain_seconds=order.settings.drain_seconds,
         recycle=recycle,
         sources=SourceWatch() if order.reload else None,
-        budget=None if jobs is None else Budget(jobs, order.settings.concurrency),
+        permits=None if jobs is None else JobPermits(jobs, order.settings.concurrency),
         events=events,
         relay=events.publish,
     )
@@ -122,15 +121,15 @@ def run_supervised(
 
 
 def work_in_child(
-    order: WorkOrder, tell: Callable[[Event], None], tickets: Connection | None = None
+    order: WorkOrder, tell: Callable[[Event], None], permits: Connection | None = None
 ) -> Ending:
-    """What a worker process runs; with tickets, no more jobs than it is given."""
+    """What a worker process runs; with permits, no more jobs than it is given."""
     with handing_over():  # logging while the app is loaded must not hang either
-        return _work_in_child(order, tell, tickets)
+        return _work_in_child(order, tell, permits)
 
 
 def _work_in_child(
-    order: WorkOrder, tell: Callable[[Event], None], tickets: Connection | None
+    order: WorkOrder, tell: Callable[[Event], None], permits: Connection | None
 ) -> Ending:
     teller = SourceTeller(tell) if order.reload else None
     try:
@@ -148,7 +147,7 @@ def _work_in_child(
         env,
         order.choose_queues(env),
         settings=order.settings,
-        shutdown_policy_maker=None if tickets is None else partial(Tickets, tickets),
+        shutdown_policy_maker=None if permits is None else partial(PermitPolicy, permits),
         processors_from=order.processors_from,
         load=order.open_env,
     )

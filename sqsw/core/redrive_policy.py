@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.json_depth import read_json
 from sqsw.core.limits import MAX_RECEIVE_COUNT
-from sqsw.core.nesting import read_json
 
 
 class ArnSource(Protocol):

@@ -10,41 +10,50 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from sqsw.local import contents, labels, move_tasks, moves, queues, receiving, releasing, sending
-from sqsw.local.clock import Clock, MovableClock
-from sqsw.local.connections import Durability
 from sqsw.local.errors import FileError, UnknownOperationException
-from sqsw.local.peeking import Peek, peek
-from sqsw.local.receiving import Receive
-from sqsw.local.store import Store, StoreSettings
-from sqsw.local.validate import Params
+from sqsw.local.operations import (
+    delete_and_visibility,
+    move_tasks,
+    moves,
+    queues,
+    receiving,
+    sending,
+    tags_permissions,
+)
+from sqsw.local.operations.peeking import Peek, peek
+from sqsw.local.operations.receiving import Receive
+from sqsw.local.rules.validate import Params
+from sqsw.local.store import generations
+from sqsw.local.store.clock import Clock, MovableClock
+from sqsw.local.store.connections import Durability
+from sqsw.local.store.store import Store, StoreSettings
 
 Operation = Callable[[Store, Params, int], dict[str, Any]]
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "AddPermission": labels.add_permission,
+    "AddPermission": tags_permissions.add_permission,
     "CancelMessageMoveTask": moves.cancel_message_move_task,
-    "ChangeMessageVisibility": releasing.change_message_visibility,
-    "ChangeMessageVisibilityBatch": releasing.change_message_visibility_batch,
+    "ChangeMessageVisibility": delete_and_visibility.change_message_visibility,
+    "ChangeMessageVisibilityBatch": delete_and_visibility.change_message_visibility_batch,
     "CreateQueue": queues.create_queue,
-    "DeleteMessage": releasing.delete_message,
-    "DeleteMessageBatch": releasing.delete_message_batch,
+    "DeleteMessage": delete_and_visibility.delete_message,
+    "DeleteMessageBatch": delete_and_visibility.delete_message_batch,
     "DeleteQueue": queues.delete_queue,
     "GetQueueAttributes": queues.get_queue_attributes,
     "GetQueueUrl": queues.get_queue_url,
     "ListDeadLetterSourceQueues": queues.list_dead_letter_source_queues,
     "ListMessageMoveTasks": moves.list_message_move_tasks,
-    "ListQueueTags": labels.list_queue_tags,
+    "ListQueueTags": tags_permissions.list_queue_tags,
     "ListQueues": queues.list_queues,
     "PurgeQueue": queues.purge_queue,
     "ReceiveMessage": receiving.receive_message,
-    "RemovePermission": labels.remove_permission,
+    "RemovePermission": tags_permissions.remove_permission,
     "SendMessage": sending.send_message,
     "SendMessageBatch": sending.send_message_batch,
     "SetQueueAttributes": queues.set_queue_attributes,
     "StartMessageMoveTask": moves.start_message_move_task,
-    "TagQueue": labels.tag_queue,
-    "UntagQueue": labels.untag_queue,
+    "TagQueue": tags_permissions.tag_queue,
+    "UntagQueue": tags_permissions.untag_queue,
 }
 
 #: calls that show nothing of a move, so that it can wait for the next one; a receive looks itself
@@ -67,8 +76,8 @@ class LocalEngine:
     path :
         The database file; None: memory, for this process alone. Several processes may share a file.
     clock :
-        Seconds since 1970. A :class:`~sqsw.local.clock.MovableClock` wakes waiting receives when it
-        is moved.
+        Seconds since 1970. A :class:`~sqsw.local.store.clock.MovableClock` wakes waiting receives
+        when it is moved.
     durable :
         ``normal``: what was answered outlives a killed process; ``full``: a power failure too.
     relaxed :
@@ -216,5 +225,5 @@ def _close(store: Store) -> None:
     if store.path is not None:
         # A busy or broken file is closed as it is.
         with suppress(FileError, sqlite3.Error, OSError):
-            contents.finish(store, _TIDY_SECONDS)
+            generations.finish(store, _TIDY_SECONDS)
     store.close()

@@ -6,7 +6,7 @@ from typing import Any
 from sqsw.core.calls import NotPlain
 from sqsw.local.engine import DEFAULT_ORIGIN, LocalEngine
 from sqsw.local.errors import ServiceError
-from sqsw.local.peeking import Peek
+from sqsw.local.operations.peeking import Peek
 from sqsw.memory_sqs.file_errors import told_errors
 
 

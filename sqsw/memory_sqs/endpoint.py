@@ -7,9 +7,9 @@ from functools import partial
 
 from sqsw.core.errors import SQSError
 from sqsw.local.engine import DEFAULT_REGION
-from sqsw.memory_sqs.embedded import EmbeddedSession
+from sqsw.memory_sqs.addresses import DEFAULT_HOST
+from sqsw.memory_sqs.embedded_session import EmbeddedSession
 from sqsw.memory_sqs.memory_session import MemorySession
-from sqsw.memory_sqs.places import DEFAULT_HOST
 
 #: seconds between two looks whether a server that begins is still alive
 _LOOK_SECONDS = 0.1
@@ -36,7 +36,7 @@ class Endpoint:
     """
 
     def __init__(self, region_name: str = DEFAULT_REGION, port: int = 0) -> None:
-        from sqsw.local.server import LocalServer
+        from sqsw.local.http.server import LocalServer
 
         self._nothing = MemorySession()
         make = partial(LocalServer, self._nothing.engine, DEFAULT_HOST, region=region_name)

@@ -5,13 +5,13 @@ import logging
 import os
 from typing import Any
 
-from sqsw.local.clock import Clock, MovableClock
-from sqsw.local.connections import Durability
 from sqsw.local.engine import LocalEngine
-from sqsw.memory_sqs.boto import making
-from sqsw.memory_sqs.embedded import EmbeddedSession
+from sqsw.local.store.clock import Clock, MovableClock
+from sqsw.local.store.connections import Durability
+from sqsw.memory_sqs.addresses import DEFAULT_PATH, absolute_path
+from sqsw.memory_sqs.boto_session import making
+from sqsw.memory_sqs.embedded_session import EmbeddedSession
 from sqsw.memory_sqs.file_errors import told_errors
-from sqsw.memory_sqs.places import DEFAULT_PATH, absolute_path
 from sqsw.memory_sqs.private_place import prepare_place
 
 logger = logging.getLogger(__name__)

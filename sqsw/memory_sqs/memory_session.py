@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqsw.local.clock import Clock, MovableClock
 from sqsw.local.engine import LocalEngine
-from sqsw.memory_sqs.embedded import EmbeddedSession
+from sqsw.local.store.clock import Clock, MovableClock
+from sqsw.memory_sqs.embedded_session import EmbeddedSession
 
 
 class MemoryAWS:

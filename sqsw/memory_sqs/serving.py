@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqsw.core.errors import Busy, SettingsError, SQSError
 from sqsw.local.engine import DEFAULT_REGION
+from sqsw.memory_sqs.addresses import DEFAULT_HOST, DEFAULT_PORT
 from sqsw.memory_sqs.local_session import LocalSession
 from sqsw.memory_sqs.memory_session import MemorySession
-from sqsw.memory_sqs.places import DEFAULT_HOST, DEFAULT_PORT
 
 if TYPE_CHECKING:
-    from sqsw.local.server import LocalServer
+    from sqsw.local.http.server import LocalServer
 
 
 def serve(
@@ -66,7 +66,7 @@ def serve(
     Busy
         Another program holds the file, or listens there.
     """
-    from sqsw.local.server import LocalServer, is_loopback
+    from sqsw.local.http.server import LocalServer, is_loopback
 
     if key is not None and no_auth:
         raise SettingsError(

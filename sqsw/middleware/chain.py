@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.jobs.current_job import CurrentJob
 
 
 class Middleware(Protocol):

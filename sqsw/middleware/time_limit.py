@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqsw.core.current_job import CurrentJob
 from sqsw.core.errors import JobTimeout
-from sqsw.core.job_host import call_limit, job_host
+from sqsw.core.jobs.current_job import CurrentJob
+from sqsw.core.jobs.runtime import call_limit, job_runtime
 from sqsw.core.safe_logger import SafeLogger
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class _Alarm:
 
     def __init__(self, job: CurrentJob, ways: "tuple[Callable[[], None], Callable[[], None]]"):
         self._job = job
-        self._on_stuck = job_host.get().on_stuck
+        self._on_stuck = job_runtime.get().on_stuck
         self._fire, self._clear = ways
         self._lock = threading.Lock()
         self._is_over = False

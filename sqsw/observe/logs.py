@@ -42,8 +42,8 @@ from sqsw.core.events import (
     WorkerStarted,
     WorkerStopped,
 )
+from sqsw.core.json_depth import read_json
 from sqsw.core.message import Message
-from sqsw.core.nesting import read_json
 from sqsw.core.safe_logger import log_event
 from sqsw.core.wording import shortened, text_of, without_secrets
 

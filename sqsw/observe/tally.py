@@ -15,7 +15,7 @@ from sqsw.core.events import (
     RequestSent,
     WorkerStopped,
 )
-from sqsw.core.worker_report import WorkerReport, report_of
+from sqsw.core.reports import WorkerReport, report_of
 
 _KEYS: dict[type[Event], str] = {
     JobDone: "done",

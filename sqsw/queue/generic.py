@@ -17,7 +17,7 @@ from sqsw.core.settings import WorkerSettings
 from sqsw.core.wording import without_password
 from sqsw.middleware.chain import Middleware
 from sqsw.processors import as_result
-from sqsw.queue.host import QueueHost
+from sqsw.queue.queue_env import QueueEnv
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 
@@ -48,7 +48,7 @@ class GenericQueue(ABC):
 
     def __init__(
         self,
-        env: QueueHost,
+        env: QueueEnv,
         name: str,
         backoff_policy: Backoff | None = None,
         batching_policy: Batching | None = None,

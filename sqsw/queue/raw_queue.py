@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqsw.codecs.envelope import raw_entry
 from sqsw.core.arguments import check_function, place_of
-from sqsw.core.current_job import CurrentJob, Place
 from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
-from sqsw.core.job_list import JobList
+from sqsw.core.jobs.awaitables import belongs_on_loop
+from sqsw.core.jobs.current_job import CurrentJob, RunsIn
+from sqsw.core.jobs.job_list import JobList
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
-from sqsw.core.unrun import belongs_on_loop
 from sqsw.processors import Opened, OpenJob, limited, run_job, run_job_async
 from sqsw.queue.generic import GenericQueue
 from sqsw.transport.batches import check_entry, fit_to_queue
@@ -127,7 +127,7 @@ class RawQueue(GenericQueue):
         )
 
     def _open(self, messages: Sequence[Message], jobs: JobList | None = None) -> OpenJob:
-        def open_job(place: Place) -> Opened:
+        def open_job(place: RunsIn) -> Opened:
             if self.processor is None:
                 raise TaskNotFound(
                     f"the raw queue {self.name!r} has no processor",

@@ -1,9 +1,6 @@
 """Hand queues to the worker."""
 
-import os
 import random
-import signal
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import nullcontext
@@ -14,14 +11,14 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.delivery import handing_over
 from sqsw.core.errors import Busy, ConnectionFailed, SettingsError, UnexpectedAnswer
-from sqsw.core.events import Event, EventBus, Pulse, QueueWarning, ReceiveDone, ReceiveError
-from sqsw.core.job_host import Load
+from sqsw.core.events import EventBus, QueueWarning, ReceiveError
+from sqsw.core.jobs.runtime import Load
 from sqsw.core.message import Message
 from sqsw.core.redrive_policy import redrive_target
+from sqsw.core.reports import WorkerReport, report_of
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration
-from sqsw.core.worker_report import Ending, WorkerReport, report_of
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
@@ -137,58 +134,15 @@ def _work(
     return Worker(lanes, settings, events, load=load).run()
 
 
-def work_apart(
-    queues: Sequence[WorkableQueue],
-    *,
-    settings: WorkerSettings,
-    events: EventBus,
-    policy_maker: Callable[[], ShutdownPolicy],
-    fork: bool,
-) -> None:
-    """Run the jobs of each queue in a process of its own, watched and replaced should it die.
-
-    Processes are forked, so that they have what this one has. Where that cannot be (no fork,
-    threads in this process, or ``fork`` is False) one worker here takes all queues.
+def find_queue(queue: WorkableQueue, events: EventBus) -> None:
+    """Find a queue before any worker is started; ask again while SQS does not answer.
 
     Raises
     ------
     QueueNotFound, AccessDenied
-        One of the queues cannot be found.
+        The queue cannot be found.
     """
-
-    def work_one(queue: WorkableQueue, tell: Callable[[Event], None]) -> Ending:
-        policy = policy_maker()
-        # All that the supervisor needs: this process has the listeners.
-        events.subscribe(tell, Pulse, ReceiveDone, quick=True)
-        return ending_of(
-            work_queues([queue], settings=settings, events=events, policy_of=lambda _: policy)
-        )
-
-    from sqsw.worker.supervisor import Supervisor  # multiprocessing, which few workers need
-
-    ensure_logged(events)
-    if fork and hasattr(os, "fork") and threading.active_count() == 1:
-        with handing_over():
-            for queue in queues:
-                # A missing queue is reported here, once, and not by children again and again.
-                _patiently(partial(getattr, queue.client, "url"), queue.name, events)
-            Supervisor(
-                work_one,
-                [(queue,) for queue in queues],
-                drain_seconds=settings.drain_seconds,
-                events=events,
-            ).run()
-        return
-    work_queues(queues, settings=settings, events=events, policy_of=lambda _: policy_maker())
-
-
-def ending_of(report: WorkerReport) -> Ending:
-    """How a worker process ends, for its supervisor."""
-    exit_code = 1 if report.stopped_by == "stuck_job" else 0
-    if report.stopped_by in signal.Signals.__members__:
-        # Not done: where the supervisor did not send that signal, somebody has to take over.
-        exit_code = 128 + signal.Signals[report.stopped_by]
-    return Ending(exit_code, at_once=bool(report.unfinished))
+    _patiently(partial(getattr, queue.client, "url"), queue.name, events)
 
 
 class _ToldToStop(Exception):

@@ -8,7 +8,7 @@ from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.wording import counted, format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.queue_calls import is_aws
 from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
 from sqsw.transport.queue_client import QueueClient
@@ -56,7 +56,7 @@ class Check:
     hint: str | None = None
 
 
-def check_queue(env: ManageHost, queue_name: str) -> Iterator[Check]:
+def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
     """Look at one queue as its worker will need it; nothing is received and nothing changes.
 
     Parameters
@@ -100,7 +100,7 @@ def _check_lease(report: QueueReport) -> Check:
     return Check(what, "ok", f"{format_duration(seconds)}, which workers renew")
 
 
-def _check_dead_letters(env: ManageHost, report: QueueReport) -> Check:
+def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
     name, what = report.name, f"{report.name}: dead letters"
     target, receives = redrive_target(report.attributes)
     if target is None and report.sources:
@@ -182,7 +182,7 @@ def _is_denied(queue: QueueClient, action: str, call: Callable[[], object]) -> b
     return False
 
 
-def least_policy(env: ManageHost, queue_names: Sequence[str]) -> dict[str, Any]:
+def least_policy(env: ManageEnv, queue_names: Sequence[str]) -> dict[str, Any]:
     """The IAM policy with the least that ``work`` and ``send`` need for these queues.
 
     The messages in their dead-letter queues may be counted, for the live view of ``work``. A queue

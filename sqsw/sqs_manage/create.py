@@ -7,8 +7,8 @@ from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.limits import MAX_RECEIVE_COUNT, MAX_RETENTION_SECONDS
 from sqsw.core.redrive_policy import RedrivePolicy
 from sqsw.sqs_manage.describe import QueueReport
-from sqsw.sqs_manage.host import ManageHost
-from sqsw.sqs_manage.planning import QueuePlan, WantedQueue
+from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.plan import QueuePlan, WantedQueue
 from sqsw.sqs_manage.queue_calls import make_queue
 from sqsw.transport.names import is_fifo, source_by_name
 
@@ -17,7 +17,7 @@ _DEAD_LETTER_DEFAULTS = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
 
 
 def create_standard_queue(
-    env: ManageHost,
+    env: ManageEnv,
     queue_name: str,
     message_retention_period: int | None = None,
     visibility_timeout: int | None = None,
@@ -45,7 +45,7 @@ def create_standard_queue(
 
 
 def create_fifo_queue(
-    env: ManageHost,
+    env: ManageEnv,
     queue_name: str,
     content_based_deduplication: bool = False,
     message_retention_period: int | None = None,
@@ -77,7 +77,7 @@ def create_fifo_queue(
 
 
 def create_queue(
-    env: ManageHost,
+    env: ManageEnv,
     queue_name: str,
     *,
     dead_letter_queue: str | None = None,
@@ -191,7 +191,7 @@ def _check(queue_name: str, dead_letter_queue: str | None, max_receives: int | N
 
 
 def _create(
-    env: ManageHost,
+    env: ManageEnv,
     queue_name: str,
     message_retention_period: int | None,
     visibility_timeout: int | None,

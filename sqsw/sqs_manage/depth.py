@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sqsw.core.redrive_policy import redrive_target
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.transport.queue_client import QueueClient
 
 _COUNT = "ApproximateNumberOfMessages"
@@ -33,7 +33,7 @@ class DepthReader:
     Its requests have short timeouts, and no event tells of them: they are no part of the work.
     """
 
-    def __init__(self, env: ManageHost) -> None:
+    def __init__(self, env: ManageEnv) -> None:
         self._env = env
         self._clients = env.clients.apart()
         self._queues: dict[str, QueueClient] = {}

@@ -1,13 +1,15 @@
-"""What a queue is and what it holds: one in detail, or all of them."""
+"""What a queue is and what it holds: one in detail, or all of them, with the age of messages."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError, SQSError
 from sqsw.core.redrive_policy import redrive_target
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.queue_calls import (
     is_unknown_operation,
     queue_urls,
@@ -18,6 +20,13 @@ from sqsw.transport.queue_client import QueueClient
 
 #: requests at once when many queues are asked
 _CONCURRENCY = 8
+
+#: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+_METRIC = "ApproximateAgeOfOldestMessage"
+#: queries in one request of GetMetricData
+_QUERIES = 500
+#: CloudWatch hears of a queue each minute, and some minutes late
+_PERIOD_SECONDS, _LOOK_BACK = 60, timedelta(minutes=15)
 
 T = TypeVar("T")
 
@@ -75,7 +84,7 @@ class QueueReport:
         return (self.visible or 0) + (self.in_flight or 0) + (self.delayed or 0)
 
 
-def describe_queue(env: ManageHost, queue: str) -> QueueReport:
+def describe_queue(env: ManageEnv, queue: str) -> QueueReport:
     """One queue in detail.
 
     Sources, tags and the depth of the dead-letter queue are left out where they may not be read,
@@ -94,7 +103,7 @@ def describe_queue(env: ManageHost, queue: str) -> QueueReport:
     return describe(env, env.queue_client(queue))
 
 
-def list_queues(env: ManageHost) -> list[QueueReport]:
+def list_queues(env: ManageEnv) -> list[QueueReport]:
     """All queues with the prefix, in the order of their names; without their tags.
 
     One request for each thousand queues, and one for each queue.
@@ -118,7 +127,7 @@ def list_queues(env: ManageHost) -> list[QueueReport]:
     ]
 
 
-def describe(env: ManageHost, client: QueueClient, action: str | None = None) -> QueueReport:
+def describe(env: ManageEnv, client: QueueClient, action: str | None = None) -> QueueReport:
     """One queue in detail, and what was done to it."""
     report = report_of(env, client, client.attributes(), action)
     sources = _if_allowed(client.dead_letter_sources)
@@ -131,7 +140,7 @@ def describe(env: ManageHost, client: QueueClient, action: str | None = None) ->
 
 
 def report_of(
-    env: ManageHost,
+    env: ManageEnv,
     client: QueueClient,
     attributes: Mapping[str, str],
     action: str | None = None,
@@ -171,7 +180,7 @@ def _attributes_if_there(client: QueueClient) -> dict[str, str] | None:
         return None  # deleted since it was listed, or listed for up to a minute after its end
 
 
-def _visible_at(env: ManageHost, arn: str | None, known: Mapping[str, QueueReport]) -> int | None:
+def _visible_at(env: ManageEnv, arn: str | None, known: Mapping[str, QueueReport]) -> int | None:
     """Messages that can be received from the queue of this ARN, if there is one."""
     if arn is None:
         return None
@@ -192,3 +201,69 @@ def _if_allowed(ask: Callable[[], T]) -> T | None:
         if is_unknown_operation(error):
             return None
         raise
+
+
+def with_local_ages(env: ManageEnv, reports: Iterable[QueueReport]) -> list[QueueReport]:
+    """The reports with the age of the oldest message that can be received; no receive is spent.
+
+    Only the embedded SQS knows it; on others the age stays None.
+    """
+    return [replace(report, oldest_age_s=_local_age(env, report)) for report in reports]
+
+
+def _local_age(env: ManageEnv, report: QueueReport) -> float | None:
+    messages = env.queue_client(report.url or report.name).peek()
+    oldest = next(messages, None) if messages is not None else None
+    if oldest is None:
+        return None
+    sent_at = int(oldest.attributes["SentTimestamp"]) / 1000
+    return round(max(0.0, time.time() - sent_at), 3)
+
+
+def with_cloudwatch_ages(env: ManageEnv, reports: Sequence[QueueReport]) -> list[QueueReport]:
+    """The reports with what CloudWatch last heard: one request for each 500 queues.
+
+    A queue that was idle for hours has no age there. FIFO queues count too.
+
+    Raises
+    ------
+    AccessDenied
+        ``cloudwatch:GetMetricData`` is not allowed.
+    """
+    ages: dict[str, float] = {}
+    names = [report.sqs_name for report in reports]
+    for start in range(0, len(names), _QUERIES):
+        ages.update(_ask_cloudwatch(env, names[start : start + _QUERIES]))
+    return [replace(report, oldest_age_s=ages.get(report.sqs_name)) for report in reports]
+
+
+def _ask_cloudwatch(env: ManageEnv, names: Sequence[str]) -> dict[str, float]:
+    now = datetime.now(UTC)
+    queries = [
+        {
+            "Id": f"q{index}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/SQS",
+                    "MetricName": _METRIC,
+                    "Dimensions": [{"Name": "QueueName", "Value": name}],
+                },
+                "Period": _PERIOD_SECONDS,
+                "Stat": "Maximum",
+            },
+        }
+        for index, name in enumerate(names)
+    ]
+    answer: Any = env.clients.call_other_service(
+        "cloudwatch",
+        "get_metric_data",
+        MetricDataQueries=queries,
+        StartTime=now - _LOOK_BACK,
+        EndTime=now,
+        ScanBy="TimestampDescending",
+    )
+    return {
+        names[int(result["Id"][1:])]: result["Values"][0]
+        for result in answer["MetricDataResults"]
+        if result["Values"]
+    }

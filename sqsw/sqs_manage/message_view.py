@@ -13,8 +13,8 @@ from typing import Any
 
 from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, job_name_of, unpack_job
 from sqsw.core.errors import ContentTypeRefused, DecodeError
+from sqsw.core.json_depth import is_too_deep
 from sqsw.core.message import Message
-from sqsw.core.nesting import is_too_deep
 from sqsw.transport.batches import entry_bytes
 from sqsw.transport.names import name_of_arn
 

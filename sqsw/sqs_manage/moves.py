@@ -8,7 +8,7 @@ from typing import Any
 
 from sqsw.core.errors import Busy, RedriveError, SettingsError, SQSError
 from sqsw.core.wording import counted
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.queue_calls import arn_of, is_aws, is_unknown_operation, where_to
 from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
@@ -64,7 +64,7 @@ class MoveBySQS:
         The dead-letter queue.
     """
 
-    def __init__(self, env: ManageHost, queue: QueueClient) -> None:
+    def __init__(self, env: ManageEnv, queue: QueueClient) -> None:
         self._env = env
         self._queue = queue
         self._source_arn = arn_of(queue)
@@ -159,7 +159,7 @@ class MoveBySQS:
         return running or (moves[0] if moves and moves != self._earlier else None)
 
 
-def redrive_status(env: ManageHost, dead_letter_queue_name: str) -> list[Move]:
+def redrive_status(env: ManageEnv, dead_letter_queue_name: str) -> list[Move]:
     """The last ten moves that SQS made out of this queue, the latest first.
 
     Raises
@@ -171,7 +171,7 @@ def redrive_status(env: ManageHost, dead_letter_queue_name: str) -> list[Move]:
     return _moves(env, queue, arn_of(queue))
 
 
-def cancel_redrive(env: ManageHost, dead_letter_queue_name: str) -> int:
+def cancel_redrive(env: ManageEnv, dead_letter_queue_name: str) -> int:
     """Stop the running move; how many messages it had moved, which stay moved.
 
     Raises
@@ -192,11 +192,11 @@ def cancel_redrive(env: ManageHost, dead_letter_queue_name: str) -> int:
     )
 
 
-def _moves(env: ManageHost, queue: QueueClient, source_arn: str) -> list[Move]:
+def _moves(env: ManageEnv, queue: QueueClient, source_arn: str) -> list[Move]:
     return [_read_move(env, raw) for raw in queue.moves(source_arn, _MAX_LISTED)]
 
 
-def _read_move(env: ManageHost, raw: dict[str, Any]) -> Move:
+def _read_move(env: ManageEnv, raw: dict[str, Any]) -> Move:
     destination, started = raw.get("DestinationArn"), raw.get("StartedTimestamp")
     return Move(
         source=env.name_of(name_of_arn(raw.get("SourceArn", ""))),
@@ -216,7 +216,7 @@ def _says(error: SQSError, words: str) -> bool:
     return words in (error.why or "").lower()
 
 
-def _not_a_dead_letter_queue(env: ManageHost, queue: QueueClient) -> RedriveError:
+def _not_a_dead_letter_queue(env: ManageEnv, queue: QueueClient) -> RedriveError:
     return RedriveError(
         f"{queue.name!r} is not the dead-letter queue of any queue",
         why="a move without a filter is done by SQS, which only moves out of dead-letter queues",
@@ -224,7 +224,7 @@ def _not_a_dead_letter_queue(env: ManageHost, queue: QueueClient) -> RedriveErro
     )
 
 
-def _running_already(env: ManageHost, queue: QueueClient, source_arn: str) -> Busy:
+def _running_already(env: ManageEnv, queue: QueueClient, source_arn: str) -> Busy:
     running = next(iter(_moves(env, queue, source_arn)), None)
     so_far = f"; this one has moved about {running.moved} of {running.total}" if running else ""
     return Busy(

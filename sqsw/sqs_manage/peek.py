@@ -6,9 +6,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.matcher import Match, MessageMatcher
 from sqsw.sqs_manage.message_view import MessageView
-from sqsw.sqs_manage.picking import Picked, Picker
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import EVERYTHING, Selection
 from sqsw.transport.queue_client import QueueClient
@@ -18,7 +18,7 @@ LEASE_SECONDS = 10
 
 
 def peek_messages(
-    env: ManageHost,
+    env: ManageEnv,
     queue_name: str,
     limit: int,
     *,
@@ -55,19 +55,19 @@ def peek_messages(
     SettingsError
         ``limit`` is below 1.
     """
-    picker = Picker(replace(selection or EVERYTHING, limit=limit), env.name_of, on_notice)
+    matcher = MessageMatcher(replace(selection or EVERYTHING, limit=limit), env.name_of, on_notice)
     queue = env.queue_client(queue_name)
     options = {"lease_seconds": LEASE_SECONDS, "poll_seconds": poll_seconds, "on_notice": on_notice}
-    with closing(look(queue, picker, **options)) as parts:
+    with closing(look(queue, matcher, **options)) as parts:
         for picked, _ in parts:
             for one in picked:
                 yield one.view.did("peeked")
 
 
 def look(
-    queue: QueueClient, picker: Picker, **options: Any
-) -> Generator[tuple[list[Picked], list[MessageView]], None, None]:
-    """Look at messages, without a receive where that can be; what :meth:`Picker.pick` says of them.
+    queue: QueueClient, matcher: MessageMatcher, **options: Any
+) -> Generator[tuple[list[Match], list[MessageView]], None, None]:
+    """Look at messages, without a receive if possible, and sort them by :class:`MessageMatcher`.
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ def look(
     """
     in_place = queue.peek()
     if in_place is not None:
-        while (size := picker.next_size()) and (messages := list(islice(in_place, size))):
-            yield picker.pick(messages)
-        picker.end()
+        while (size := matcher.next_size()) and (messages := list(islice(in_place, size))):
+            yield matcher.match(messages)
+        matcher.end()
         return
-    with ReceivePass(queue, **options) as walk:
-        while (size := picker.next_size()) and (messages := walk.next_batch(size)):
-            yield picker.pick(messages)
-    picker.end()
+    with ReceivePass(queue, **options) as receive_pass:
+        while (size := matcher.next_size()) and (messages := receive_pass.next_batch(size)):
+            yield matcher.match(messages)
+    matcher.end()

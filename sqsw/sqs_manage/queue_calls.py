@@ -5,7 +5,7 @@ from typing import Any
 
 from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.redrive_policy import redrive_target
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.transport.names import is_aws_endpoint, name_of_arn
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
@@ -40,7 +40,7 @@ def is_aws(queue: QueueClient) -> bool:
     return is_aws_endpoint(queue.endpoint_url)
 
 
-def queue_urls(env: ManageHost) -> Iterator[str]:
+def queue_urls(env: ManageEnv) -> Iterator[str]:
     """The URLs of all queues with the prefix."""
     keywords: dict[str, Any] = {"PaginationConfig": {"PageSize": _LIST_PAGE}}
     if env.queue_prefix:
@@ -103,7 +103,7 @@ def arn_of(queue: QueueClient) -> str:
     return queue.attributes("QueueArn")["QueueArn"]
 
 
-def where_to(env: ManageHost, queue: QueueClient) -> str:
+def where_to(env: ManageEnv, queue: QueueClient) -> str:
     """What to do instead, where somebody redrives a queue that is nobody's dead-letter queue."""
     arn, _ = redrive_target(queue.attributes("RedrivePolicy"))
     if arn is None:

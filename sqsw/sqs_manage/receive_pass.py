@@ -1,13 +1,14 @@
-"""One walk over the messages of a queue: each is handed out once, and whatever is left goes back.
+"""One pass over the messages of a queue: each is handed out once, and whatever is left goes back.
 
-A message that was looked at stays hidden until the walk is over: put back at once, it would come
-again and again. A thread renews the leases meanwhile, so the walk and its steps can take any
+A message that was looked at stays hidden until the pass is over: put back at once, it would come
+again and again. A thread renews the leases meanwhile, so the pass and its steps can take any
 time.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -19,17 +20,16 @@ from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.wording import counted, format_duration
-from sqsw.sqs_manage.hands import hire_hand
 from sqsw.transport.batches import EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
-#: seconds that messages stay hidden, at most, after the process of a walk is killed
+#: seconds that messages stay hidden, at most, after the process of a pass is killed
 LEASE_SECONDS = 60
 
 #: how often per lease time the thread looks for due renewals
 _LOOKS_IN_A_LEASE = 4
 
-#: seconds of a poll that brings nothing, after which a walk is over
+#: seconds of a poll that brings nothing, after which a pass is over
 POLL_SECONDS = 5
 
 #: calls, and seconds between them, for an entry that SQS refuses without blaming the sender
@@ -53,8 +53,19 @@ class Notice:
     next: str | None = None
 
 
+def uninterruptible_thread(name: str) -> ThreadPoolExecutor:
+    """Return a pool with one running thread, for calls that no Ctrl-C can cut in two.
+
+    Ctrl-C only ever reaches the main thread. If it came while a thread starts, that would go on
+    with nobody to wait for it, so the thread starts before there is any work.
+    """
+    thread = ThreadPoolExecutor(1, name)
+    thread.submit(int).result()
+    return thread
+
+
 class ReceivePass:
-    """A walk over the messages of a queue.
+    """A pass over the messages of a queue.
 
     It is a context manager: at its end, however it comes, every message that was not deleted is
     put back. A Ctrl-C waits until the step under way is done.
@@ -66,7 +77,7 @@ class ReceivePass:
     lease_seconds :
         How long a received message stays hidden, renewed from half of it on.
     poll_seconds :
-        The walk is over when a poll of this many seconds brings nothing. The embedded SQS knows at
+        The pass is over when a poll of this many seconds brings nothing. The embedded SQS knows at
         once, so nothing is waited for there.
     on_notice :
         Told what a person should know.
@@ -90,7 +101,7 @@ class ReceivePass:
         self._clock = clock
         # Every call runs in this thread, where no Ctrl-C can cut it in two: an answer that nobody
         # reads would leave its messages hidden, a send without its delete would double them.
-        self._hand = hire_hand("sqsw-pass")
+        self._thread = uninterruptible_thread("sqsw-pass")
         # In the order in which the leases end: renewed ones go to the end.
         self._held: dict[str, Message] = {}
         # The first protects the messages; a renewal holds the second until it has ended.
@@ -116,11 +127,11 @@ class ReceivePass:
                 self._tell_of_cut_groups()
             self.finish(self._put_back)
         except SQSError:
-            # What ended the walk says more, and the messages come back by themselves.
+            # What ended the pass says more, and the messages come back by themselves.
             if error is None:
                 raise
         finally:
-            self._hand.shutdown(wait=False)
+            self._thread.shutdown(wait=False)
         if error is None:
             self._raise_if_interrupted()
 
@@ -141,7 +152,7 @@ class ReceivePass:
 
     def finish(self, work: Callable[[], T]) -> T:
         """Do one step to its end; a Ctrl-C meanwhile is raised by the next :meth:`next_batch`."""
-        step = self._hand.submit(work)
+        step = self._thread.submit(work)
         try:
             return step.result()
         except KeyboardInterrupt:
@@ -178,7 +189,7 @@ class ReceivePass:
                 message.lease.expires_at = until
                 # Forget an older delivery: its receipt handle is no longer valid.
                 self._held.pop(message.message_id, None)
-                # It only has to go back; keeping its text would fill the memory on a long walk.
+                # It only has to go back; keeping its text would fill the memory on a long pass.
                 self._held[message.message_id] = replace(message, body="", message_attributes={})
         self._note_groups(messages)
         if messages and self._renewer is None:

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from sqsw.core.errors import SettingsError
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.message_view import Failure, HandledMessage
 from sqsw.sqs_manage.moves import Move, MoveBySQS
 from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice
@@ -45,7 +45,7 @@ class RedriveReport:
 
 
 def redrive(
-    env: ManageHost,
+    env: ManageEnv,
     dead_letter_queue_name: str,
     *,
     target: str | None = None,
@@ -147,7 +147,7 @@ def _check(queue: QueueClient, target: QueueClient | None, per_second: int | Non
 
 
 def _move_by_sqs(
-    env: ManageHost,
+    env: ManageEnv,
     queue: QueueClient,
     target: QueueClient | None,
     per_second: int | None,

@@ -9,15 +9,15 @@ from contextlib import closing
 from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.sqs_manage.describe import QueueReport, describe_queue, report_of
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.matcher import Match, MessageMatcher
 from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.peek import look
-from sqsw.sqs_manage.picking import Picked, Picker
 from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
 
 
-def delete_queue(env: ManageHost, queue_name: str) -> QueueReport | None:
+def delete_queue(env: ManageEnv, queue_name: str) -> QueueReport | None:
     """Delete a queue and all that is in it; its name stays unusable for 60 seconds.
 
     Parameters
@@ -40,7 +40,7 @@ def delete_queue(env: ManageHost, queue_name: str) -> QueueReport | None:
 
 
 def unneeded_dead_letter_queues(
-    env: ManageHost,
+    env: ManageEnv,
     queues: Sequence[QueueReport],
     on_notice: Callable[[Notice], None],
 ) -> list[QueueReport]:
@@ -77,7 +77,7 @@ def _reason_to_keep(dead_letter_queue: QueueReport, going: Collection[str]) -> s
     return None
 
 
-def purge_queue(env: ManageHost, queue_name: str) -> QueueReport:
+def purge_queue(env: ManageEnv, queue_name: str) -> QueueReport:
     """Delete all messages of a queue, by SQS itself.
 
     SQS takes up to 60 seconds and may delete messages that arrive meanwhile.
@@ -101,7 +101,7 @@ def purge_queue(env: ManageHost, queue_name: str) -> QueueReport:
 
 
 def purge_selected(
-    env: ManageHost,
+    env: ManageEnv,
     queue_name: str,
     selection: Selection,
     *,
@@ -142,26 +142,26 @@ def purge_selected(
             next="purge the queue as a whole, or give a selection",
         )
     queue = env.queue_client(queue_name)
-    picker = Picker(selection, env.name_of, on_notice)
+    matcher = MessageMatcher(selection, env.name_of, on_notice)
     if dry_run:
-        looks = look(queue, picker, poll_seconds=poll_seconds, on_notice=on_notice)
+        looks = look(queue, matcher, poll_seconds=poll_seconds, on_notice=on_notice)
         with closing(looks) as parts:
             for picked, skipped in parts:
                 yield from (HandledMessage(one.view.did("would_delete")) for one in picked)
                 yield from map(HandledMessage, skipped)
         return
-    with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as walk:
-        while (size := picker.next_size()) and (messages := walk.next_batch(size)):
-            picked, skipped = picker.pick(messages)
-            yield from _delete(walk, picked)
+    with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as receive_pass:
+        while (size := matcher.next_size()) and (messages := receive_pass.next_batch(size)):
+            picked, skipped = matcher.match(messages)
+            yield from _delete(receive_pass, picked)
             yield from map(HandledMessage, skipped)
-    picker.end()
+    matcher.end()
 
 
-def _delete(walk: ReceivePass, picked: Sequence[Picked]) -> list[HandledMessage]:
+def _delete(receive_pass: ReceivePass, picked: Sequence[Match]) -> list[HandledMessage]:
     if not picked:
         return []
-    failures = walk.finish(lambda: walk.delete([one.message for one in picked]))
+    failures = receive_pass.finish(lambda: receive_pass.delete([one.message for one in picked]))
     return [
         HandledMessage.failed(
             one.view, failure.code, failure.reason, retryable=not failure.sender_fault

@@ -11,10 +11,10 @@ from functools import partial
 from sqsw.core.errors import RedriveError, SQSError
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
-from sqsw.sqs_manage.host import ManageHost
+from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.matcher import Match, MessageMatcher
 from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.peek import look
-from sqsw.sqs_manage.picking import Picked, Picker
 from sqsw.sqs_manage.queue_calls import where_to
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
@@ -26,7 +26,7 @@ from sqsw.transport.sending import send_entries
 
 
 def resend_messages(
-    env: ManageHost,
+    env: ManageEnv,
     queue: QueueClient,
     *,
     target: QueueClient | None,
@@ -38,38 +38,40 @@ def resend_messages(
 ) -> Generator[HandledMessage, None, None]:
     """Move the messages that are meant; each message that was looked at, and what became of it."""
     routes = _Routes(env, queue, target)
-    picker = Picker(selection, env.name_of, on_notice)
+    matcher = MessageMatcher(selection, env.name_of, on_notice)
     if dry_run:
-        looks = look(queue, picker, poll_seconds=poll_seconds, on_notice=on_notice)
+        looks = look(queue, matcher, poll_seconds=poll_seconds, on_notice=on_notice)
         with closing(looks) as parts:
             for picked, skipped in parts:
                 yield from map(routes.try_out, picked)
                 yield from map(HandledMessage, skipped)
         return
     pace = _Pace(per_second)
-    with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as walk:
-        mover = _Mover(walk, routes)
-        while (size := picker.next_size(pace.batch_size)) and (batch := walk.next_batch(size)):
-            picked, skipped = picker.pick(batch)
+    with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as receive_pass:
+        mover = _Mover(receive_pass, routes)
+        while (size := matcher.next_size(pace.batch_size)) and (
+            batch := receive_pass.next_batch(size)
+        ):
+            picked, skipped = matcher.match(batch)
             if picked:
                 pace.wait(len(picked))
-                yield from walk.finish(partial(mover.move, picked))
+                yield from receive_pass.finish(partial(mover.move, picked))
             yield from map(HandledMessage, skipped)
-    picker.end()
+    matcher.end()
 
 
 class _Mover:
     """Sends, and then deletes."""
 
-    def __init__(self, walk: ReceivePass, routes: "_Routes") -> None:
-        self._walk = walk
+    def __init__(self, receive_pass: ReceivePass, routes: "_Routes") -> None:
+        self._receive_pass = receive_pass
         self._routes = routes
         self._stopped: set[tuple[str, str | None]] = set()
 
-    def move(self, picked: Sequence[Picked]) -> list[HandledMessage]:
+    def move(self, picked: Sequence[Match]) -> list[HandledMessage]:
         """What became of each of up to ten messages."""
         handled: list[HandledMessage] = []
-        by_destination: dict[str, tuple[QueueClient, list[Picked]]] = {}
+        by_destination: dict[str, tuple[QueueClient, list[Match]]] = {}
         for one in picked:
             try:
                 destination = self._routes.destination_of(one.message)
@@ -83,7 +85,7 @@ class _Mover:
         return handled
 
     def _send_and_delete(
-        self, destination: QueueClient, part: Sequence[Picked]
+        self, destination: QueueClient, part: Sequence[Match]
     ) -> list[HandledMessage]:
         # In a FIFO queue one request carries one message, and nothing overtakes what failed.
         line = (destination.url, part[0].view.group)
@@ -95,9 +97,9 @@ class _Mover:
         )
         for answer in outcome.answers.values():
             # Should it fail again and come back while we are here, it is not moved again.
-            self._walk.pass_over(answer["MessageId"])
+            self._receive_pass.pass_over(answer["MessageId"])
         sent = [part[index].message for index in outcome.answers]
-        kept = self._walk.delete(sent) if sent else {}
+        kept = self._receive_pass.delete(sent) if sent else {}
         if outcome.failures:
             self._stopped.add(line)
         return [
@@ -106,7 +108,7 @@ class _Mover:
         ]
 
 
-def _judge(one: Picked, unsent: EntryFailure | None, kept: EntryFailure | None) -> HandledMessage:
+def _judge(one: Match, unsent: EntryFailure | None, kept: EntryFailure | None) -> HandledMessage:
     if unsent is not None:
         return HandledMessage.failed(
             one.view, unsent.code, unsent.reason, retryable=not unsent.sender_fault
@@ -128,7 +130,7 @@ class _Routes:
         dead-letter queue this is.
     """
 
-    def __init__(self, env: ManageHost, queue: QueueClient, target: QueueClient | None) -> None:
+    def __init__(self, env: ManageEnv, queue: QueueClient, target: QueueClient | None) -> None:
         self._env = env
         self._queue = queue
         self._target = target
@@ -154,7 +156,7 @@ class _Routes:
             raise found
         return found
 
-    def try_out(self, one: Picked) -> HandledMessage:
+    def try_out(self, one: Match) -> HandledMessage:
         """What would become of a message."""
         try:
             self.destination_of(one.message)
@@ -209,7 +211,7 @@ class _Pace:
         self._next_at = max(now, self._next_at) + count / self._per_second
 
 
-def _requests(destination: QueueClient, picked: Sequence[Picked]) -> Iterator[list[Picked]]:
+def _requests(destination: QueueClient, picked: Sequence[Match]) -> Iterator[list[Match]]:
     entries = [entry_to_resend(one.message, destination) for one in picked]
     start = 0
     for part in split_entries(entries, 1 if destination.is_fifo else MAX_BATCH_ENTRIES):
@@ -217,6 +219,6 @@ def _requests(destination: QueueClient, picked: Sequence[Picked]) -> Iterator[li
         start += len(part)
 
 
-def _not_moved(one: Picked, error: RedriveError) -> HandledMessage:
+def _not_moved(one: Match, error: RedriveError) -> HandledMessage:
     reason = "; ".join(text for text in (error.message, error.why, error.next) if text)
     return HandledMessage.failed(one.view, error.code or "NoSource", reason)

@@ -14,11 +14,11 @@ from dataclasses import replace
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.events import EventBus, ReceiveDone
-from sqsw.core.job_host import job_host
+from sqsw.core.jobs.awaitables import OwnLoop
+from sqsw.core.jobs.runtime import job_runtime
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
-from sqsw.core.unrun import OwnLoop
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.credits import Credits
 from sqsw.worker.dispatcher import Dispatcher
@@ -98,7 +98,7 @@ class _Batch:
         )
 
     def run(self, wait_seconds: float) -> BatchProcessingResult:
-        token = job_host.set(replace(job_host.get(), run_awaitable=self._loop.run))
+        token = job_runtime.set(replace(job_runtime.get(), run_awaitable=self._loop.run))
         try:
             size = self._lane.batch_size
             wanted = size if size > 1 else MAX_BATCH_ENTRIES
@@ -116,7 +116,7 @@ class _Batch:
             self._flush()
             raise
         finally:
-            job_host.reset(token)
+            job_runtime.reset(token)
             self._loop.close()
             self._heartbeat.stop(lease_time() + _LAST_CALLS_SECONDS)
         try:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
-from sqsw.core.current_job import CurrentJob
 from sqsw.core.events import EventBus, JobStuck, Receiving, WorkerStarted
-from sqsw.core.job_host import JobHost, Load, job_host
+from sqsw.core.jobs.current_job import CurrentJob
+from sqsw.core.jobs.runtime import JobRuntime, Load, job_runtime
 from sqsw.core.message import Message
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.acknowledger import Acknowledger
@@ -197,17 +197,17 @@ class Roles:
     def start(self) -> None:
         """Begin to work."""
         back: list[Role] = [self.heartbeat, self.acknowledger, *self._executors.values()]
-        host = JobHost(
+        runtime = JobRuntime(
             time_limit=self._settings.time_limit,
             on_stuck=self._job_stuck,
             run_awaitable=self._run_awaitable,
         )
-        token = job_host.set(host)  # executors give it to their jobs
+        token = job_runtime.set(runtime)  # executors give it to their jobs
         try:
             for role in back:
                 role.start()
         finally:
-            job_host.reset(token)
+            job_runtime.reset(token)
         names = tuple(lane.name for lane in self._lanes)
         self._events.publish(WorkerStarted(names, self.vital_signs.slots))
         front: list[Role] = [self.dispatcher, self.watch, *self.pollers]

@@ -17,8 +17,9 @@ A policy needs ``update_state`` and ``need_shutdown``. It may also have
 * ``note_busy()``: a slot is busy, or a receive brought something,
 * ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning.
 
-:class:`~sqsw.worker.tickets.Tickets` has ``jobs_in_all()``: how many jobs may have started by now.
-That is asked again and again, under the lock of the dispatcher: it may neither wait nor fail.
+:class:`~sqsw.supervisor.permits.PermitPolicy` has ``jobs_in_all()``: how many jobs may have started
+by now. That is asked again and again, under the lock of the dispatcher: it may neither wait nor
+fail.
 """
 
 import math
@@ -29,8 +30,8 @@ from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.limits import MAX_WAIT_SECONDS
+from sqsw.core.reports import reason_of
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.core.worker_report import reason_of
 from sqsw.shutdown_policies import NeverShutdown
 from sqsw.worker.lane import Lane, Poll
 

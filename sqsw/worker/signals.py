@@ -39,7 +39,7 @@ FORCE = signal.SIGQUIT
 ECHO_SECONDS = 0.3
 
 
-class Notice(NamedTuple):
+class InboxNotice(NamedTuple):
     """One thing to do, and who asks for it."""
 
     verb: Verb
@@ -52,7 +52,7 @@ class Notice(NamedTuple):
         return self.reason in signal.Signals.__members__
 
 
-class Presses:
+class SignalCounter:
     """Counts the signals that mean to end, each without its echo.
 
     Some programs signal a process and then its whole group: `timeout` does, and some supervisors.
@@ -63,7 +63,7 @@ class Presses:
         self._heard: dict[str, float] = {}
         self._count = 0
 
-    def note(self, notice: Notice) -> None:
+    def note(self, notice: InboxNotice) -> None:
         """Somebody means to end."""
         if notice.is_signal:
             now, before = self._clock(), self._heard.get(notice.reason)
@@ -119,7 +119,7 @@ class SignalInbox:
     """
 
     def __init__(self) -> None:
-        self._notices: deque[Notice] = deque()
+        self._notices: deque[InboxNotice] = deque()
         self._doors: tuple[socket.socket, socket.socket] | None = None
         self._former: dict[signal.Signals, Any] = {}
         self._former_fd = -1
@@ -167,7 +167,7 @@ class SignalInbox:
 
     def post(self, verb: Verb, reason: str, error: BaseException | None = None) -> None:
         """Leave a notice; it is kept where nobody waits yet."""
-        self._notices.append(Notice(verb, reason, error))
+        self._notices.append(InboxNotice(verb, reason, error))
         doors = self._doors
         if doors is not None:
             self._ring(doors)
@@ -177,7 +177,7 @@ class SignalInbox:
         with suppress(OSError):
             doors[1].send(b"\0")
 
-    def wait(self, timeout: float | None = None) -> list[Notice]:
+    def wait(self, timeout: float | None = None) -> list[InboxNotice]:
         """The notices there are, after ``timeout`` seconds at the latest; None waits for one."""
         if not self._notices and self._doors is not None:
             select.select([self._doors[0]], [], [], timeout)
@@ -199,7 +199,7 @@ class SignalInbox:
             # Once: the system says it, and the shell says it again.
             verb = "look" if self._has_hung_up else "drain"
             self._has_hung_up = True
-        self._notices.append(Notice(verb, self._reason_of(sign.name)))
+        self._notices.append(InboxNotice(verb, self._reason_of(sign.name)))
 
     def _reason_of(self, name: str) -> str:
         """Why the supervisor has sent this signal; its name where somebody else has."""

@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from sqsw.core.contracts import Clock
 from sqsw.core.delivery import is_handing_over
 from sqsw.core.events import DrainStarted, EventBus, QuietStarted, WorkerStopped
-from sqsw.core.job_host import Load
+from sqsw.core.jobs.runtime import Load
 from sqsw.core.lease_clock import lease_time
+from sqsw.core.reports import WorkerReport, report_of
 from sqsw.core.safe_logger import LOG
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.standard_error import write_error_text
 from sqsw.core.wording import safe, shortened
-from sqsw.core.worker_report import WorkerReport, report_of
 from sqsw.worker.executors.base import stack_of
 from sqsw.worker.lane import Lane
 from sqsw.worker.roles import Roles
-from sqsw.worker.signals import Notice, Presses, SignalInbox, is_child
+from sqsw.worker.signals import InboxNotice, SignalCounter, SignalInbox, is_child
 from sqsw.worker.vital_signs import PULSE_SECONDS
 
 #: seconds between two looks during a drain, and while polls are to end
@@ -64,8 +64,8 @@ class Worker:
         self._clock = clock
         self._inbox = SignalInbox()
         self._has_run = False
-        self._presses = Presses(clock)
-        self._forced_by: Notice | None = None
+        self._signal_counter = SignalCounter(clock)
+        self._forced_by: InboxNotice | None = None
         self._pulse_at = float("-inf")
         self._useless: set[str] = set()
         self._roles = Roles(
@@ -137,9 +137,9 @@ class Worker:
         counts = {**self._roles.counts(), "unfinished": unfinished}
         return report_of(counts, reason, forced=self._forced_by is not None)
 
-    def _wait(self) -> Notice:
+    def _wait(self) -> InboxNotice:
         watch = self._roles.watch
-        ends: list[Notice] = []
+        ends: list[InboxNotice] = []
         while not ends:
             left = self._pulse()
             timeout = min(_LOOK_SECONDS, left) if watch.end_polls() else left
@@ -161,7 +161,7 @@ class Worker:
         return max(0.0, self._pulse_at - now)
 
     def _start_due(self) -> None:
-        """Nobody else looks at what waited, for tickets or in a list, before others come."""
+        """Nobody else looks at what waited, for permits or in a list, before others come."""
         for lane in self._lanes:
             if self._roles.watch.room(lane) > 0:
                 self._roles.dispatcher.start_due(lane)
@@ -174,7 +174,7 @@ class Worker:
                 self._roles.dispatcher.release(lane)
         self._useless = useless
 
-    def _is_end(self, notice: Notice) -> bool:
+    def _is_end(self, notice: InboxNotice) -> bool:
         """Act on a notice; whether it ends the work."""
         if notice.verb == "slots":
             slots = self.describe_slots()
@@ -185,20 +185,20 @@ class Worker:
         elif notice.verb == "quiet":
             self._be_quiet(notice)
         elif notice.verb == "drain":
-            self._presses.note(notice)
-        if self._forced_by is None and (notice.verb == "force" or self._presses.are_two):
+            self._signal_counter.note(notice)
+        if self._forced_by is None and (notice.verb == "force" or self._signal_counter.are_two):
             self._forced_by = notice
             self._roles.is_forced = True
         return notice.verb in ("drain", "force", "fail")
 
-    def _be_quiet(self, notice: Notice) -> None:
+    def _be_quiet(self, notice: InboxNotice) -> None:
         if self._roles.vital_signs.state == "receiving":
             running = len(self._roles.running())
             self._events.publish(QuietStarted(notice.reason, running, _how_to_go_on()))
         self._roles.receive_no_more("quiet")
         self._pulse_at = float("-inf")  # who looks is to know now
 
-    def _drain(self, stopped_by: Notice) -> None:
+    def _drain(self, stopped_by: InboxNotice) -> None:
         """Finish what is in hand, until the deadline or a second signal."""
         roles, seconds = self._roles, self._settings.drain_seconds
         deadline = self._clock() + seconds

@@ -3,7 +3,7 @@
 import click
 
 from sqsw_cli.command import Command
-from sqsw_cli.failures import writing
+from sqsw_cli.errors.failures import writing
 
 EXAMPLES = """
 sqsw completion fish > ~/.config/fish/completions/sqsw.fish

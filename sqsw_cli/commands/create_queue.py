@@ -8,13 +8,13 @@ import click
 from sqsw.core.errors import SettingsError
 from sqsw.core.wording import format_duration
 from sqsw_cli.command import Command
+from sqsw_cli.environment import opened
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.opening import opened
-from sqsw_cli.options import accepted_yes_option, dry_run_option
-from sqsw_cli.output import Column, Printer
-from sqsw_cli.params import KEY_VALUE, QUEUE, Duration
-from sqsw_cli.records import values_of
-from sqsw_cli.wording import count_of
+from sqsw_cli.options.shared import accepted_yes_option, dry_run_option
+from sqsw_cli.options.types import KEY_VALUE, QUEUE, Duration
+from sqsw_cli.output.format import count_of
+from sqsw_cli.output.printer import Column, Printer
+from sqsw_cli.output.records import values_of
 
 if TYPE_CHECKING:
     from sqsw.sqs_manage.describe import QueueReport

@@ -8,14 +8,14 @@ import click
 
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
-from sqsw_cli.confirming import type_the_name
+from sqsw_cli.environment import opened
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.opening import opened
-from sqsw_cli.options import yes_option
-from sqsw_cli.output import Printer
-from sqsw_cli.params import QUEUE
-from sqsw_cli.records import values_of
-from sqsw_cli.wording import count_of
+from sqsw_cli.options.shared import yes_option
+from sqsw_cli.options.types import QUEUE
+from sqsw_cli.output.confirm import type_the_name
+from sqsw_cli.output.format import count_of
+from sqsw_cli.output.printer import Printer
+from sqsw_cli.output.records import values_of
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv

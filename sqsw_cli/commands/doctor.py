@@ -13,17 +13,17 @@ import click
 from sqsw.core.errors import AppLoadError, SettingsError, SQSError, TaskAlreadyRegistered
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
-from sqsw_cli.confirming import yes_or_no
-from sqsw_cli.exits import Exit
-from sqsw_cli.explaining import explained
-from sqsw_cli.failures import writing
+from sqsw_cli.environment import is_local, opened
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import writing
+from sqsw_cli.errors.hints import explained
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.opening import is_local, opened
-from sqsw_cli.options import app_options, yes_option
-from sqsw_cli.output import Printer
-from sqsw_cli.params import QUEUE
+from sqsw_cli.options.shared import app_options, yes_option
+from sqsw_cli.options.types import QUEUE
+from sqsw_cli.output.confirm import yes_or_no
+from sqsw_cli.output.format import count_of
+from sqsw_cli.output.printer import Printer
 from sqsw_cli.version import version_of
-from sqsw_cli.wording import count_of
 
 if TYPE_CHECKING:
     from sqsw.memory_sqs import LocalSession

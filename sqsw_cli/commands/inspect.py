@@ -9,19 +9,19 @@ import click
 from sqsw.core.errors import SettingsError
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
-from sqsw_cli.exits import Exit
-from sqsw_cli.explaining import place_without_queues
-from sqsw_cli.failures import Failure
-from sqsw_cli.global_options import is_typed
+from sqsw_cli.environment import is_local, opened
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import Failure
+from sqsw_cli.errors.hints import place_without_queues
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.opening import is_local, opened
-from sqsw_cli.options import app_options, selection_options, yes_option
-from sqsw_cli.output import Printer
-from sqsw_cli.params import QUEUE, Duration
-from sqsw_cli.peeking import count_messages, show_messages
-from sqsw_cli.queue_lines import show_queue, show_queues
-from sqsw_cli.selecting import refuse_idle_terminal, selection_of
-from sqsw_cli.task_lines import show_tasks
+from sqsw_cli.options.global_options import is_typed
+from sqsw_cli.options.selection import refuse_idle_terminal, selection_of
+from sqsw_cli.options.shared import app_options, selection_options, yes_option
+from sqsw_cli.options.types import QUEUE, Duration
+from sqsw_cli.output.printer import Printer
+from sqsw_cli.output.queues import show_queue, show_queues
+from sqsw_cli.output.tasks import show_tasks
+from sqsw_cli.peek import count_messages, show_messages
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
@@ -192,7 +192,7 @@ class _Look:
         return reports
 
     def _aged(self, reports: "list[QueueReport]") -> "list[QueueReport]":
-        from sqsw.sqs_manage.ages import with_cloudwatch_ages, with_local_ages
+        from sqsw.sqs_manage.describe import with_cloudwatch_ages, with_local_ages
 
         if is_local(self.env):
             return with_local_ages(self.env, reports)

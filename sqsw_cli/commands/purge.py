@@ -11,17 +11,17 @@ import click
 from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
-from sqsw_cli.confirming import type_the_name, yes_or_no
-from sqsw_cli.exits import Exit
+from sqsw_cli.environment import is_local, opened
+from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.message_lines import show_failure, show_handled
-from sqsw_cli.opening import is_local, opened
-from sqsw_cli.options import dry_run_option, limit_option, selection_options, yes_option
-from sqsw_cli.output import Printer
-from sqsw_cli.params import QUEUE
-from sqsw_cli.records import values_of
-from sqsw_cli.selecting import refuse_idle_terminal, selection_of
-from sqsw_cli.wording import count_of, elapsed, thousands
+from sqsw_cli.options.selection import refuse_idle_terminal, selection_of
+from sqsw_cli.options.shared import dry_run_option, limit_option, selection_options, yes_option
+from sqsw_cli.options.types import QUEUE
+from sqsw_cli.output.confirm import type_the_name, yes_or_no
+from sqsw_cli.output.format import count_of, elapsed, thousands
+from sqsw_cli.output.messages import show_failure, show_handled
+from sqsw_cli.output.printer import Printer
+from sqsw_cli.output.records import values_of
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv

@@ -10,24 +10,24 @@ import click
 from sqsw.core.errors import SettingsError
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
-from sqsw_cli.exits import Exit
-from sqsw_cli.failures import Failure
-from sqsw_cli.global_options import is_typed
+from sqsw_cli.environment import opened
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import Failure
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.message_lines import show_failure, show_handled
-from sqsw_cli.opening import opened
-from sqsw_cli.options import (
+from sqsw_cli.options.global_options import is_typed
+from sqsw_cli.options.selection import refuse_idle_terminal, selection_of
+from sqsw_cli.options.shared import (
     accepted_yes_option,
     dry_run_option,
     limit_option,
     selection_options,
 )
-from sqsw_cli.output import Column, Printer
-from sqsw_cli.params import QUEUE
-from sqsw_cli.progress import Bar
-from sqsw_cli.records import values_of
-from sqsw_cli.selecting import refuse_idle_terminal, selection_of
-from sqsw_cli.wording import ago, count_of, elapsed, rfc3339, thousands
+from sqsw_cli.options.types import QUEUE
+from sqsw_cli.output.format import ago, count_of, elapsed, rfc3339, thousands
+from sqsw_cli.output.messages import show_failure, show_handled
+from sqsw_cli.output.printer import Column, Printer
+from sqsw_cli.output.progress import Bar
+from sqsw_cli.output.records import values_of
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqsw.core.errors import SettingsError
-from sqsw_cli.bulk_send import BulkSend
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue, complete_send
-from sqsw_cli.exits import Exit
-from sqsw_cli.failures import Failure
-from sqsw_cli.global_options import is_typed
+from sqsw_cli.environment import has_plugins, opened
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import Failure
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.items import read_text
-from sqsw_cli.job_check import JobCheck, accept
-from sqsw_cli.job_lines import Common, items_of, object_of
-from sqsw_cli.message_lines import show_unsent
-from sqsw_cli.opening import has_plugins, opened
-from sqsw_cli.options import accepted_yes_option, app_options, dry_run_option
-from sqsw_cli.output import Printer
-from sqsw_cli.params import DURATION, QUEUE
-from sqsw_cli.records import values_of
-from sqsw_cli.selecting import refuse_idle_terminal
+from sqsw_cli.options.global_options import is_typed
+from sqsw_cli.options.selection import refuse_idle_terminal
+from sqsw_cli.options.shared import accepted_yes_option, app_options, dry_run_option
+from sqsw_cli.options.types import DURATION, QUEUE
+from sqsw_cli.output.messages import show_unsent
+from sqsw_cli.output.printer import Printer
+from sqsw_cli.output.records import values_of
+from sqsw_cli.sending.items import read_text
+from sqsw_cli.sending.job_check import JobCheck, accept
+from sqsw_cli.sending.job_lines import Common, items_of, object_of
+from sqsw_cli.sending.lines import BulkSend
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
@@ -216,8 +216,8 @@ def _send_one(
     *,
     dry_run: bool,
 ) -> int:
-    from sqsw.sqs_manage.bulk import SentMessage, send_messages
     from sqsw.sqs_manage.outgoing import QueueRules
+    from sqsw.sqs_manage.send_many import SentMessage, send_messages
 
     client = env.queue_client(queue)
     message.to_entry(QueueRules.of(client))

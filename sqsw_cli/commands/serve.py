@@ -13,10 +13,10 @@ from sqsw.core.sendable import check_credential
 from sqsw.core.wording import keep_secret
 from sqsw.memory_sqs import DEFAULT_HOST, DEFAULT_PATH, DEFAULT_PORT, local_path, serve_address
 from sqsw_cli.command import Command
-from sqsw_cli.exits import Exit
+from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.options import ALLOW_HOST_HINT
-from sqsw_cli.output import Printer
+from sqsw_cli.options.shared import ALLOW_HOST_HINT
+from sqsw_cli.output.printer import Printer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def serve(
     --host or --allow-host names them. Ctrl-C or SIGTERM stops the server.
     """
     from sqsw import memory_sqs
-    from sqsw_cli.logs import configure_logs
+    from sqsw_cli.working.logs import configure_logs
 
     invocation = ctx.find_object(Invocation) or Invocation()
     _refuse_elsewhere(invocation)

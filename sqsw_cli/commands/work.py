@@ -16,28 +16,28 @@ from sqsw.core.safe_logger import log_event
 from sqsw.core.settings import WorkerSettings
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_app
-from sqsw_cli.exits import Exit
-from sqsw_cli.failures import Failure, show
-from sqsw_cli.global_options import is_typed
+from sqsw_cli.environment import load_env, opened
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import Failure, show
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.live.view import live_view, wants_view
-from sqsw_cli.lock import exclusive
-from sqsw_cli.logs import logs_as_json
-from sqsw_cli.opening import load_env, opened
-from sqsw_cli.options import ALLOW_HOST_HINT, app_options
-from sqsw_cli.params import QueueAsked
-from sqsw_cli.records import values_of
-from sqsw_cli.terminal import stdout_to_stderr
-from sqsw_cli.work_options import (
+from sqsw_cli.options.global_options import is_typed
+from sqsw_cli.options.shared import ALLOW_HOST_HINT, app_options
+from sqsw_cli.options.types import QueueAsked
+from sqsw_cli.options.work import (
     QueueChoice,
     policy_maker,
     settings_of,
     summary_of,
     work_options,
 )
+from sqsw_cli.output.records import values_of
+from sqsw_cli.terminal import stdout_to_stderr
+from sqsw_cli.working.live.view import live_view, wants_view
+from sqsw_cli.working.lock import exclusive
+from sqsw_cli.working.logs import logs_as_json
 
 if TYPE_CHECKING:
-    from sqsw.core.worker_report import WorkerReport
+    from sqsw.core.reports import WorkerReport
     from sqsw.sqs_env import SQSEnv
 
 #: seconds to write the summary: the reader of stdout may be stuck
@@ -134,7 +134,7 @@ def _run(
     options: dict[str, Any],
 ) -> "WorkerReport":
     from sqsw.app.running import run_queues
-    from sqsw_cli.banner import announce
+    from sqsw_cli.working.banner import announce
 
     shares = choose(env)
     processes, recycle = options["processes"], options["recycle"]
@@ -175,8 +175,8 @@ def _run_reloading(
     options: dict[str, Any],
 ) -> "WorkerReport":
     from sqsw.app.supervised import WorkOrder, run_supervised
-    from sqsw_cli.banner import announce
-    from sqsw_cli.reload import ReloadLog, loaded_if_sound
+    from sqsw_cli.working.banner import announce
+    from sqsw_cli.working.reload import ReloadLog, loaded_if_sound
 
     def load_here() -> "SQSEnv":  # its processes say nothing of plugins
         return load_env(invocation, load.apps, plugins=load.plugins, daemon=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.files import open_input
-from sqsw.core.nesting import read_json
+from sqsw.core.json_depth import read_json
 
 
 def cache_directory() -> Path:

@@ -7,10 +7,10 @@ import click
 import pytest
 
 from docs.generated import NOTE, captions, columns, commands, fill_in, keys, objects
-from sqsw_cli.columns import LINES
 from sqsw_cli.config import GLOBAL_KEYS, QUEUE_KEYS, keys_of
-from sqsw_cli.exits import Exit
+from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.main import cli
+from sqsw_cli.output.columns import LINES
 from tests.docs.blocks import ROOT
 from tests.docs.command_lines import command_lines, options_of
 

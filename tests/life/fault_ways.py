@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from sqsw.core.errors import SQSError
 from sqsw.memory_sqs import LocalSession
-from sqsw_cli.exits import exit_code_of
+from sqsw_cli.errors.exit_codes import exit_code_of
 from sqsw_cli.main import cli
 
 COMMANDS = {

@@ -21,7 +21,7 @@ import pytest
 from sqsw.batching import BatchMessages
 from sqsw.core.errors import JobNotStarted, SQSError
 from sqsw.core.events import EventBus, JobDone, JobFailed
-from sqsw.core.job_host import FunctionCall
+from sqsw.core.jobs.runtime import FunctionCall
 from sqsw.core.results import FailedJobs
 from sqsw.core.settings import WorkerSettings
 from sqsw.memory_sqs import MemorySession

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sqsw.local.engine import LocalEngine
-from sqsw.local.server import LocalServer
+from sqsw.local.http.server import LocalServer
 from tests.life.serving import Serving, read_answer, serving
 
 
@@ -22,7 +22,7 @@ def server() -> Iterator[Serving]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     """A server in this process that gives its clients half a second for a request."""
-    from sqsw.local import connection
+    from sqsw.local.http import connection
 
     monkeypatch.setattr(connection.Connection, "request_seconds", 0.5)
     server = LocalServer(LocalEngine(None), "127.0.0.1", 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sqsw.local.http_app import MAX_BODY_BYTES, MAX_HELD_BYTES
+from sqsw.local.http.app import MAX_BODY_BYTES, MAX_HELD_BYTES
 from tests.backends import wait_until
 from tests.life.serving import Serving, read_answer, serving
 

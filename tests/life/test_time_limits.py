@@ -14,9 +14,9 @@ import pytest
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.batching import BatchMessages
 from sqsw.context import current_job
-from sqsw.core.current_job import CurrentJob
 from sqsw.core.errors import JobTimeout
 from sqsw.core.events import EventBus, JobDone, JobFailed, JobStuck
+from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.core.results import RetryJob
 from sqsw.core.settings import WorkerSettings
 from sqsw.memory_sqs import MemorySession

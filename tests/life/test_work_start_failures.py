@@ -8,12 +8,12 @@ import pytest
 
 from sqsw.core.errors import AppLoadError, JobNotStarted, SQSError
 from sqsw.core.events import ReceiveDone
-from sqsw.core.job_host import FunctionCall
-from sqsw.worker import places
-from sqsw.worker import supervisor as supervisor_module
+from sqsw.core.jobs.runtime import FunctionCall
+from sqsw.supervisor import slots
+from sqsw.supervisor import supervisor as supervisor_module
+from sqsw.supervisor.event_pipe import Reporter
+from sqsw.supervisor.supervisor import Supervisor
 from sqsw.worker.executors.processes import ProcessExecutor
-from sqsw.worker.reporting import Reporter
-from sqsw.worker.supervisor import Supervisor
 from tests.life.test_work_processes import Work
 
 
@@ -133,7 +133,7 @@ def test_children_that_never_get_ready_end_the_supervisor_with_their_reason(
     kind: type[SQSError],
     reason: str,
 ) -> None:
-    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.01)
     with pytest.raises(kind) as raised:
         Supervisor(target, [(str(tmp_path),)], 2).run()  # type: ignore[arg-type]  # see above
     assert reason in raised.value.reason
@@ -143,7 +143,7 @@ def test_children_that_never_get_ready_end_the_supervisor_with_their_reason(
 def test_children_that_worked_once_are_tried_more_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.001)
+    monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.001)
     with pytest.raises(AppLoadError):
         Supervisor(work_once, [(str(tmp_path),)]).run()
     assert len(list(tmp_path.glob("died-*"))) == supervisor_module._LATER_TRIES
@@ -155,8 +155,8 @@ def test_a_process_that_cannot_be_started_is_tried_a_few_times(
     def no_process(*_: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
-    monkeypatch.setattr("sqsw.worker.children.Child.start", lambda *_, **__: no_process())
+    monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr("sqsw.supervisor.child.Child.start", lambda *_, **__: no_process())
     with pytest.raises(SQSError, match="cannot be started") as raised:
         Supervisor(die, [()]).run()
     assert "temporarily unavailable" in str(raised.value.why)

@@ -61,13 +61,13 @@ def test_no_message_waits_for_a_long_job_while_another_worker_is_idle(tmp_path: 
 
 
 class Limited(NeverShutdown):
-    """A policy of one process of many: it lets start what it has tickets for."""
+    """A policy of one process of many: it lets start what it has permits for."""
 
-    def __init__(self, tickets: int) -> None:
-        self.tickets = tickets
+    def __init__(self, permits: int) -> None:
+        self.permits = permits
 
     def jobs_in_all(self) -> int:
-        return self.tickets
+        return self.permits
 
 
 @pytest.mark.parametrize("later", [3, 6])
@@ -100,7 +100,7 @@ def test_what_may_not_start_waits_for_a_moment_and_goes_back_then(later: int) ->
         go_on.set()
         wait_until(lambda: sum(total()) == 3)
         begin = time.monotonic()
-        policy.tickets = later
+        policy.permits = later
         wait_until(lambda: total() == (6 - later, 0))
         assert time.monotonic() - begin < 15  # and not the 20 seconds of a poll
     assert reports[0].done == later

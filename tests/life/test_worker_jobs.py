@@ -15,9 +15,9 @@ import pytest
 from sqsw.core.errors import QueueNotFound
 from sqsw.core.events import JobDropped, LeaseLost, MessageDeleted, VisibilityExtended
 from sqsw.core.message import Message
+from sqsw.core.reports import WorkerReport
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import WorkerSettings
-from sqsw.core.worker_report import WorkerReport
 from sqsw.memory_sqs import LocalSession, MemorySession
 from sqsw.shutdown_policies import ASAP_SHUTDOWN, MaxTasksShutdown
 from sqsw.transport.client import ClientSource

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from sqsw.core.events import ChildExited, EventBus, ReceiveError, WorkerStarted
 from sqsw.core.settings import WorkerSettings
 from sqsw.memory_sqs import LocalSession, MemorySession
 from sqsw.queue import work as work_module
-from sqsw.queue.work import work_apart, work_queues
+from sqsw.queue.work import find_queue, work_queues
 from sqsw.shutdown_policies import ASAP_SHUTDOWN
 from sqsw.sqs_env import SQSEnv
+from sqsw.supervisor.per_queue import work_apart
 from tests.backends import wait_until
 from tests.unit.worker.doubles import recorder
 
@@ -37,9 +39,10 @@ def test_a_queue_that_is_not_there_is_said_before_any_process_is_started(env: SQ
     with pytest.raises(QueueNotFound, match="nowhere"):
         work_apart(
             queues,
-            settings=WorkerSettings(),
+            find=partial(find_queue, events=EventBus()),
+            work=lambda queues: pytest.fail("a process was started"),
+            drain_seconds=WorkerSettings().drain_seconds,
             events=EventBus(),
-            policy_maker=lambda: ASAP_SHUTDOWN,
             fork=True,
         )
 

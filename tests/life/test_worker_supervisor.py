@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from sqsw.core.events import ChildExited, Pulse
-from sqsw.worker import places
-from sqsw.worker import supervisor as supervisor_module
-from sqsw.worker.children import Child
+from sqsw.supervisor import slots
+from sqsw.supervisor import supervisor as supervisor_module
+from sqsw.supervisor.child import Child
+from sqsw.supervisor.supervisor import Supervisor
 from sqsw.worker.signals import FORCE
-from sqsw.worker.supervisor import Supervisor
 from tests.backends import wait_until
 from tests.unit.worker.doubles import recorder
 
@@ -66,7 +66,7 @@ def test_children_run_until_all_are_done(tmp_path: Path, method: str) -> None:
 
 
 def test_a_child_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.01)
     events, told = recorder(ChildExited)
     report = Supervisor(fail_once, [(str(tmp_path),)], events=events).run()
     assert [event.exit_code for event in told] == [9]
@@ -132,7 +132,7 @@ def break_start(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) 
 def test_a_start_that_fails_is_tried_again_and_harms_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.01)
     supervisor = Supervisor(note, [(str(tmp_path), "a"), (str(tmp_path), "b")])
     break_start(monkeypatch, 2, OSError(12, "Cannot allocate memory"))
     assert supervisor.run().stopped_by == "done"
@@ -176,7 +176,7 @@ def leave_at_once(folder: str, tell: object) -> None:
 def test_quiet_waits_for_a_signal_without_work_and_without_haste(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.01)
     events, told = recorder(ChildExited)
     supervisor = Supervisor(leave_at_once, [(str(tmp_path),)], events=events)
     quiet_at: list[float] = []  # when each step after the end of the child began
@@ -224,7 +224,7 @@ def test_it_can_be_stopped_by_the_program(tmp_path: Path) -> None:
 
 def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = (
-        "import sys; from sqsw.worker.supervisor import Supervisor\n"
+        "import sys; from sqsw.supervisor.supervisor import Supervisor\n"
         "from tests.life.test_worker_supervisor import stay\n"
         "Supervisor(stay, [(sys.argv[1], 'a'), (sys.argv[1], 'b')]).run()\n"
     )

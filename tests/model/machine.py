@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sqsw.local.clock import MovableClock
 from sqsw.local.errors import ServiceError
+from sqsw.local.store.clock import MovableClock
 from sqsw.memory_sqs import LocalSession, MemorySession
 from tests.model.plain_fifo import PlainFifoQueue
 from tests.model.plain_message import Message, Refused

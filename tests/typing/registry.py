@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, assert_type
 
 from sqsw import SQSEnv, TaskRegistry, current_job
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.processors import Processor
 
 tasks = TaskRegistry()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sqsw.context import SQSContext, current_job, job_scope
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.core.message import Message
 from sqsw.queue.job_queue import JobQueue
 

@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 from sqsw.core.errors import SQSError
-from sqsw.core.job_list import JobList
+from sqsw.core.jobs.job_list import JobList
 from sqsw.core.results import FailedJobs
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import described, traceback_of

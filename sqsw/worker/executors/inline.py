@@ -5,8 +5,8 @@ import os
 import threading
 from collections.abc import Sequence
 
+from sqsw.core.jobs.awaitables import OwnLoop
 from sqsw.core.results import ProcessingResult
-from sqsw.core.unrun import OwnLoop
 from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 

@@ -18,9 +18,9 @@ from sqsw.context import job_scope
 from sqsw.core.arguments import call_handler
 from sqsw.core.delivery import flush_deliveries, handing_over
 from sqsw.core.errors import SQSError
-from sqsw.core.job_host import Find, FunctionCall, Load
+from sqsw.core.jobs.awaitables import OwnLoop, refuse_unrun
+from sqsw.core.jobs.runtime import Find, FunctionCall, Load
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.core.unrun import OwnLoop, refuse_unrun
 from sqsw.worker.executors.answers import Answer
 
 logger = SafeLogger(__name__)

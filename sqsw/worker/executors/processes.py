@@ -19,7 +19,7 @@ from typing import Any
 
 from sqsw.core.errors import AppLoadError, JobNotStarted, JobTimeout, SQSError
 from sqsw.core.hidden_modules import hiding_advice
-from sqsw.core.job_host import FunctionCall, Load, call_limit, job_host
+from sqsw.core.jobs.runtime import FunctionCall, Load, call_limit, job_runtime
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import described
 from sqsw.worker.executors.answers import Answer
@@ -56,9 +56,9 @@ class ProcessExecutor(ThreadExecutor):
 
     def start(self) -> None:
         """Every job has a way to a process of the pool."""
-        token = job_host.set(replace(job_host.get(), call_elsewhere=self.call))
+        token = job_runtime.set(replace(job_runtime.get(), call_elsewhere=self.call))
         super().start()
-        job_host.reset(token)
+        job_runtime.reset(token)
 
     def cancel(self, call: Runnable) -> None:
         """Kill the process of a call; its function ends with an error."""

@@ -11,7 +11,7 @@ from sqsw.core.errors import SettingsError
 from sqsw_cli.commands.serve import serve
 from sqsw_cli.commands.work import work
 from sqsw_cli.config import read_config
-from sqsw_cli.variables import misspelt_variables
+from sqsw_cli.options.variables import misspelt_variables
 from tests.unit.cli.conftest import ROOT, Sqsw
 
 

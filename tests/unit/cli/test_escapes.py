@@ -11,10 +11,10 @@ import pytest
 import structlog
 
 from sqsw.core.errors import SQSError
-from sqsw_cli.failures import block, failure_of, show
+from sqsw_cli.errors.failures import block, failure_of, show
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.logs import configure_logs
-from sqsw_cli.output import Column, Printer
+from sqsw_cli.output.printer import Column, Printer
+from sqsw_cli.working.logs import configure_logs
 from tests.unit.cli.conftest import Sqsw
 from tests.unit.cli.test_terminal import on_terminal
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sqsw_cli.progress import Bar
+from sqsw_cli.output.progress import Bar
 from tests.unit.cli.conftest import Sqsw
 
 

@@ -160,7 +160,7 @@ def test_a_queue_that_does_not_exist_ends_it(sqsw: Sqsw, home: Path) -> None:
 
 
 def test_a_held_lock_is_busy(sqsw: Sqsw, home: Path) -> None:
-    from sqsw_cli.lock import exclusive
+    from sqsw_cli.working.lock import exclusive
 
     with exclusive(str(home / "nightly.lock")):
         ran = sqsw("work myapp.tasks:env --lock nightly.lock")

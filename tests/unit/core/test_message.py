@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.core.message import Lease, Message
 
 

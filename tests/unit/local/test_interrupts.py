@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sqsw.local.engine import LocalEngine
-from sqsw.local.file_lock import FileLock
+from sqsw.local.store.file_lock import FileLock
 
 SEND_AND_INTERRUPT = """
 import os, signal, sys, threading, time

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from sqsw.core.errors import Busy, SettingsError, SQSError
-from sqsw.memory_sqs import (
-    LocalSession,
-)
+from sqsw.memory_sqs import LocalSession
 
 
 def pragma(session: LocalSession, text: str) -> None:

@@ -14,10 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
 from sqsw.core.errors import SettingsError
-from sqsw.memory_sqs import (
-    MemoryAWS,
-    MemorySession,
-)
+from sqsw.memory_sqs import MemoryAWS, MemorySession
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from sqsw.batching import BatchMessages
 from sqsw.context import current_job
-from sqsw.core.current_job import CurrentJob
+from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.memory_sqs import MemorySession
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.sqs_env import SQSEnv

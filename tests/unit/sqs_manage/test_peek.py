@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sqsw.core.errors import QueueNotFound, SettingsError
-from sqsw.memory_sqs.embedded import EmbeddedSession
+from sqsw.memory_sqs.embedded_session import EmbeddedSession
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.message_view import MessageView

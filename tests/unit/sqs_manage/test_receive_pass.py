@@ -43,8 +43,8 @@ def jobs(env: SQSEnv) -> str:
 
 
 def test_each_message_is_handed_out_once_and_all_go_back(env: SQSEnv, jobs: str) -> None:
-    with ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk:
-        batches = [walk.next_batch() for _ in range(4)]
+    with ReceivePass(env.queue_client(jobs), poll_seconds=0) as receive_pass:
+        batches = [receive_pass.next_batch() for _ in range(4)]
         assert [len(batch) for batch in batches] == [10, 10, 5, 0]
         assert counts(env, jobs) == (0, 25)
     assert len({message.message_id for batch in batches for message in batch}) == 25
@@ -54,11 +54,11 @@ def test_each_message_is_handed_out_once_and_all_go_back(env: SQSEnv, jobs: str)
 def test_what_was_handed_out_is_not_held_with_its_body(env: SQSEnv) -> None:
     create_queue(env, "large")
     send_jobs(env, "large", *[{"n": "x" * 500_000} for _ in range(20)])
-    with ReceivePass(env.queue_client("large"), poll_seconds=0) as walk:
-        walk.next_batch()
+    with ReceivePass(env.queue_client("large"), poll_seconds=0) as receive_pass:
+        receive_pass.next_batch()
         tracemalloc.start()
         before, _ = tracemalloc.get_traced_memory()
-        while walk.next_batch():
+        while receive_pass.next_batch():
             pass
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
@@ -72,18 +72,18 @@ def test_leases_are_renewed_from_half_of_their_time_on(
 ) -> None:
     with ReceivePass(
         env.queue_client(jobs), lease_seconds=300, poll_seconds=0, clock=clock
-    ) as walk:
-        walk.next_batch()
+    ) as receive_pass:
+        receive_pass.next_batch()
         clock.advance(100)
-        walk.next_batch()
+        receive_pass.next_batch()
         assert faults.count("ChangeMessageVisibilityBatch") == 0
         clock.advance(60)  # 160 s for the first ten, 60 for the second
-        walk.next_batch()
+        receive_pass.next_batch()
         assert faults.count("ChangeMessageVisibilityBatch") == 1
         for _ in range(10):
             clock.advance(140)
             assert counts(env, jobs) == (0, 25)
-            assert walk.next_batch() == []
+            assert receive_pass.next_batch() == []
     assert counts(env, jobs) == (25, 0)
 
 
@@ -92,11 +92,11 @@ def test_a_message_that_comes_again_after_a_lost_lease_is_not_handed_out_again(
 ) -> None:
     with ReceivePass(
         env.queue_client(jobs), lease_seconds=300, poll_seconds=0, clock=clock
-    ) as walk:
-        first = walk.next_batch()
+    ) as receive_pass:
+        first = receive_pass.next_batch()
         clock.advance(400)  # whoever called was asleep
-        others = walk.next_batch() + walk.next_batch()
-        assert walk.next_batch() == []
+        others = receive_pass.next_batch() + receive_pass.next_batch()
+        assert receive_pass.next_batch() == []
         assert not {m.message_id for m in first} & {m.message_id for m in others}
         assert counts(env, jobs) == (0, 25)
     assert counts(env, jobs) == (25, 0)
@@ -107,8 +107,8 @@ def test_a_lease_that_ran_out_is_not_taken_from_somebody_else(
 ) -> None:
     with ReceivePass(
         env.queue_client(jobs), lease_seconds=300, poll_seconds=0, clock=clock
-    ) as walk:
-        walk.next_batch()
+    ) as receive_pass:
+        receive_pass.next_batch()
         clock.advance(400)
         somebody = [m for _ in range(3) for m in env.queue_client(jobs).receive(10)]
         assert len(somebody) == 25
@@ -118,20 +118,20 @@ def test_a_lease_that_ran_out_is_not_taken_from_somebody_else(
 def test_a_fifo_message_whose_lease_is_lost_is_let_go(env: SQSEnv, clock: Time) -> None:
     create_queue(env, "o.fifo")
     send_jobs(env, "o.fifo", {"n": 1})
-    with ReceivePass(env.queue_client("o.fifo"), lease_seconds=300, poll_seconds=0) as walk:
-        [message] = walk.next_batch()
+    with ReceivePass(env.queue_client("o.fifo"), lease_seconds=300, poll_seconds=0) as receive_pass:
+        [message] = receive_pass.next_batch()
         clock.advance(400)
         message.lease.expires_at = 0
-        assert walk.next_batch() == []
+        assert receive_pass.next_batch() == []
     assert counts(env, "o.fifo") == (1, 0)
 
 
 def test_an_error_leaves_everything_visible_and_goes_on_up(env: SQSEnv, jobs: str) -> None:
     with (
         pytest.raises(RuntimeError),
-        ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk,
+        ReceivePass(env.queue_client(jobs), poll_seconds=0) as receive_pass,
     ):
-        walk.next_batch()
+        receive_pass.next_batch()
         raise RuntimeError
     assert counts(env, jobs) == (25, 0)
 
@@ -141,13 +141,16 @@ def test_the_error_that_ended_the_walk_wins_over_one_while_putting_back(
 ) -> None:
     with (
         pytest.raises(ConnectionFailed),
-        ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk,
+        ReceivePass(env.queue_client(jobs), poll_seconds=0) as receive_pass,
     ):
-        walk.next_batch()
+        receive_pass.next_batch()
         faults.refuse("ChangeMessageVisibilityBatch", "AccessDenied")
         raise ConnectionFailed
-    with pytest.raises(SQSError), ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk:
-        walk.next_batch()
+    with (
+        pytest.raises(SQSError),
+        ReceivePass(env.queue_client(jobs), poll_seconds=0) as receive_pass,
+    ):
+        receive_pass.next_batch()
 
 
 def test_what_could_not_be_put_back_is_told(env: SQSEnv, jobs: str, faults: Faults) -> None:
@@ -155,8 +158,10 @@ def test_what_could_not_be_put_back_is_told(env: SQSEnv, jobs: str, faults: Faul
         "ChangeMessageVisibilityBatch", lambda e: e["Id"] == "3", sender_fault=True
     )
     notices: list[Notice] = []
-    with ReceivePass(env.queue_client(jobs), poll_seconds=0, on_notice=notices.append) as walk:
-        walk.next_batch()
+    with ReceivePass(
+        env.queue_client(jobs), poll_seconds=0, on_notice=notices.append
+    ) as receive_pass:
+        receive_pass.next_batch()
     assert [notice.message for notice in notices] == ["1 message of 'jobs' could not be put back"]
     assert counts(env, jobs) == (24, 1)
 
@@ -167,22 +172,22 @@ def test_a_ctrl_c_during_a_receive_puts_back_what_it_brought(
     faults.ctrl_c_before("ReceiveMessage")
     with (
         pytest.raises(KeyboardInterrupt),
-        ReceivePass(env.queue_client(jobs), poll_seconds=0) as walk,
+        ReceivePass(env.queue_client(jobs), poll_seconds=0) as receive_pass,
     ):
-        walk.next_batch()
+        receive_pass.next_batch()
     assert counts(env, jobs) == (25, 0)
 
 
 def test_leases_are_renewed_during_a_slow_step_and_while_nobody_asks_for_more(
     env: SQSEnv, jobs: str
 ) -> None:
-    with ReceivePass(env.queue_client(jobs), lease_seconds=2, poll_seconds=0) as walk:
-        messages = walk.next_batch()
-        walk.finish(lambda: time.sleep(3))  # such as a send that hangs
+    with ReceivePass(env.queue_client(jobs), lease_seconds=2, poll_seconds=0) as receive_pass:
+        messages = receive_pass.next_batch()
+        receive_pass.finish(lambda: time.sleep(3))  # such as a send that hangs
         assert counts(env, jobs) == (15, 10)
         time.sleep(3)  # the reader of the output pauses
         assert counts(env, jobs) == (15, 10)
-        assert walk.finish(lambda: walk.delete(messages)) == {}
+        assert receive_pass.finish(lambda: receive_pass.delete(messages)) == {}
         time.sleep(1.5)
     assert counts(env, jobs) == (15, 0)
     assert not any(thread.name == "sqsw-pass-leases" for thread in _alive())
@@ -196,9 +201,9 @@ def _alive() -> list[threading.Thread]:
 def test_what_a_killed_walk_held_is_back_after_a_minute(
     env: SQSEnv, jobs: str, session: MemorySession
 ) -> None:
-    walk = ReceivePass(env.queue_client(jobs))
-    walk.next_batch()
+    receive_pass = ReceivePass(env.queue_client(jobs))
+    receive_pass.next_batch()
     assert counts(env, jobs) == (15, 10)
     session.clock.advance(seconds=61)
     assert counts(env, jobs) == (25, 0)
-    walk.__exit__(None, None, None)
+    receive_pass.__exit__(None, None, None)

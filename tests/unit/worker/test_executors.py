@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from sqsw.core.errors import JobNotStarted
+from sqsw.core.jobs.awaitables import OwnLoop
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.results import SUCCEEDED, ProcessingResult
-from sqsw.core.unrun import OwnLoop
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.inline import InlineExecutor, run_inline
 from sqsw.worker.executors.late import LateExecutor

@@ -12,9 +12,9 @@ import pytest
 
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.batching import BatchMessages
-from sqsw.core.current_job import CurrentJob
 from sqsw.core.errors import SQSError
 from sqsw.core.events import JobFailed
+from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.core.results import FailedJobs, RetryJob
 from sqsw.memory_sqs import MemorySession
 from sqsw.queue.raw_queue import RawQueue

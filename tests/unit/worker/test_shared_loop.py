@@ -13,10 +13,10 @@ import pytest
 
 from sqsw.batching import BatchMessages
 from sqsw.context import current_job
-from sqsw.core.current_job import CurrentJob
 from sqsw.core.errors import JobNotStarted, JobTimeout, SQSError
 from sqsw.core.events import JobFailed
-from sqsw.core.unrun import is_coroutine_function
+from sqsw.core.jobs.awaitables import is_coroutine_function
+from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.processors import Processor
 from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue

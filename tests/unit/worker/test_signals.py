@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from sqsw.worker.signals import VERBS, Notice, SignalInbox
+from sqsw.worker.signals import VERBS, InboxNotice, SignalInbox
 
 
 def test_a_signal_is_a_notice_and_the_handlers_come_back() -> None:
@@ -16,7 +16,7 @@ def test_a_signal_is_a_notice_and_the_handlers_come_back() -> None:
     with SignalInbox() as inbox:
         os.kill(os.getpid(), signal.SIGTERM)
         (notice,) = inbox.wait(10)
-        assert notice == Notice("drain", "SIGTERM")
+        assert notice == InboxNotice("drain", "SIGTERM")
         assert notice.is_signal
     assert {number: signal.getsignal(number) for number in VERBS} == before
     assert signal.set_wakeup_fd(-1) == -1
@@ -27,7 +27,7 @@ def test_a_signal_ends_a_wait_at_once() -> None:
         timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
         timer.start()
         begin = time.monotonic()
-        assert inbox.wait(30) == [Notice("slots", "SIGUSR1")]
+        assert inbox.wait(30) == [InboxNotice("slots", "SIGUSR1")]
         assert time.monotonic() - begin < 10
         timer.join()
 
@@ -38,7 +38,7 @@ def test_a_post_of_another_thread_ends_a_wait() -> None:
         thread.start()
         (notice,) = inbox.wait(30)
         thread.join()
-    assert notice == Notice("drain", "stop")
+    assert notice == InboxNotice("drain", "stop")
     assert not notice.is_signal
 
 

@@ -1,0 +1,283 @@
+"""The embedded SQS as an ASGI application, with ``/health`` and ``/metrics`` beside it.
+
+1. the headers: a request that a web page can have sent is refused, and so is a request without a
+   signature that it needs, before its body is read
+2. the body, within limits, and its signature
+3. the operation; a receive that waits is a coroutine, and ends when its client hangs up
+4. the answer, in the protocol of the caller, and a line in the log
+
+No exception leaves it: what is our fault is answered and logged.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from sqsw.local.engine import LocalEngine
+from sqsw.local.errors import (
+    AccessDeniedException,
+    FileError,
+    FileLocked,
+    InternalFailure,
+    RequestEntityTooLarge,
+    ServiceError,
+    ServiceUnavailable,
+)
+from sqsw.local.http import metrics
+from sqsw.local.http.metrics import Metrics
+from sqsw.local.http.polling import Hangup, wait_for, without_waiting
+from sqsw.local.http.request_log import RequestLog, log_error
+from sqsw.local.http.signature import SignatureCheck, Signed
+from sqsw.local.protocol import wire
+from sqsw.local.protocol.wire import Call, HttpAnswer, Request
+from sqsw.web.request_guard import RequestGuard, has_browser_headers, read_headers
+
+#: bytes of a body: a batch of 1 MiB as an encoding may inflate it, six bytes for one in JSON
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+#: bytes of the bodies of all requests in progress
+MAX_HELD_BYTES: Final = 64 * 1024 * 1024
+#: bytes of a body that is read even then, so large bodies that arrive slowly do not hold up
+#: receives, deletes and small sends
+_SMALL_BYTES: Final = 16 * 1024
+#: bytes of bodies in progress from which memory is given back to the system afterwards
+_MANY_BYTES: Final = 16 * 1024 * 1024
+
+#: Operations that change nothing, not even the visibility of a message.
+_READS: Final = frozenset(
+    {
+        "GetQueueAttributes",
+        "GetQueueUrl",
+        "ListDeadLetterSourceQueues",
+        "ListMessageMoveTasks",
+        "ListQueueTags",
+        "ListQueues",
+    }
+)
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Scope = Mapping[str, Any]
+
+
+class ClientGone(Exception):
+    """The client has hung up before its request was whole."""
+
+
+class HttpApp:
+    """Answers requests on one engine.
+
+    Parameters
+    ----------
+    engine :
+        The embedded SQS.
+    host :
+        Host and port for the URLs of queues where a client names none.
+    region :
+        Of requests that name none.
+    guard :
+        Refuses requests from web pages.
+    check :
+        Whether a request is signed as it should be; None: everybody is welcome.
+    """
+
+    def __init__(
+        self,
+        engine: LocalEngine,
+        host: str,
+        region: str,
+        guard: RequestGuard,
+        check: SignatureCheck | None = None,
+    ) -> None:
+        self.engine, self._host, self._region = engine, host, region
+        self._guard, self._check = guard, check
+        self._is_ending = False
+        self._held_bytes, self._has_held_many = 0, False
+        self.metrics = Metrics()
+        self.log = RequestLog()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        call = _call(scope, self._host, self._region)
+        page: tuple[str, HttpAnswer] | None = None
+        refusal = self._guard.refusal(call.headers)
+        if refusal is not None:
+            operation, answer = "", wire.failure(call, AccessDeniedException(refusal))
+        elif page := await self._page(call):
+            operation, answer = page
+        else:
+            try:
+                operation, answer = await self._answer(call, receive)
+            except ClientGone:
+                return
+        if page is None:  # /health and /metrics do not count their own requests
+            self.metrics.count(operation, answer.status)
+        await _send(send, answer)
+        seconds = time.perf_counter() - begun
+        self.log.add(operation, scope["path"], answer.status, scope.get("client"), seconds)
+
+    def end(self) -> None:
+        """Answer the receives that wait; those that come now do not wait any more."""
+        self._is_ending = True
+        self.engine.end_polls()
+
+    async def _answer(self, call: Call, receive: Receive) -> tuple[str, HttpAnswer]:
+        operation, held = "", 0
+        try:
+            claim = None if self._check is None else self._check.read_claim(_signed(call))
+            body = await self._read_body(receive)
+            held = len(body)
+            call = call._replace(body=body)
+            if self._check is not None and claim is not None:
+                self._check.check(_signed(call), claim)
+            request = wire.read_request(call)
+            operation = request.operation
+            if (
+                call.method == "GET"
+                and operation not in _READS
+                and has_browser_headers(call.headers)
+            ):
+                raise AccessDeniedException(
+                    f"A browser cannot call {operation} with GET, because any web page could make"
+                    " it do that. Send a POST from a program."
+                )
+            result = await self._do(request, receive)
+            return operation, wire.success(call, operation, result)
+        except ServiceError as error:
+            return operation, wire.failure(call, error)
+        except ClientGone:
+            raise
+        except FileLocked:
+            return operation, wire.failure(call, ServiceUnavailable())
+        except FileError as error:
+            log_error("file_error", operation=operation, error=str(error))
+            return operation, wire.failure(call, InternalFailure(f"The file failed: {error.why}."))
+        except Exception as error:  # noqa: BLE001  # a defect; the log shows it
+            log_error("internal_failure", error, operation=operation)
+            return operation, wire.failure(call, InternalFailure())
+        finally:
+            self._release(held)
+
+    async def _read_body(self, receive: Receive) -> bytes:
+        """Read the body and count its bytes as held; refuse a client that sends too much."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                event = await receive()
+                if event["type"] != "http.request":
+                    raise ClientGone
+                parts.append(event["body"])
+                size += len(event["body"])
+                self._held_bytes += len(event["body"])
+                self._has_held_many |= self._held_bytes > _MANY_BYTES
+                if size > MAX_BODY_BYTES:
+                    raise RequestEntityTooLarge(f"The limit is {MAX_BODY_BYTES} bytes a request.")
+                if self._held_bytes > MAX_HELD_BYTES and size > _SMALL_BYTES:
+                    raise ServiceUnavailable(
+                        f"The requests in progress have reached the limit of {MAX_HELD_BYTES} bytes"
+                        " that this server holds. Try again."
+                    )
+                if not event.get("more_body"):
+                    return parts[0] if len(parts) == 1 else b"".join(parts)
+        except BaseException:
+            self._release(size)
+            raise
+
+    def _release(self, size: int) -> None:
+        self._held_bytes -= size
+        if self._has_held_many and self._held_bytes < _SMALL_BYTES:
+            self._has_held_many = False
+            # Later: the body of this request is still in use.
+            asyncio.get_running_loop().call_later(1, _give_memory_back)
+
+    async def _do(self, request: Request, receive: Receive) -> Mapping[str, Any]:
+        engine, where = self.engine, {"region": request.region, "origin": request.origin}
+        if request.operation != "ReceiveMessage":
+            return await without_waiting(
+                lambda: engine.handle(request.operation, request.params, **where)
+            )
+        poll = await without_waiting(lambda: engine.receive(request.params, **where))
+        answer = await without_waiting(poll.look)
+        if answer is not None:
+            return answer
+        if not poll.wait_seconds or self._is_ending:
+            return {}
+        self.metrics.waiting += 1
+        try:
+            hangup = Hangup(receive)
+            answer = await wait_for(poll, engine.store, hangup)
+        finally:
+            self.metrics.waiting -= 1
+        if hangup.has_happened:
+            await self._give_back(request, answer)
+            raise ClientGone
+        return answer
+
+    async def _give_back(self, request: Request, answer: Mapping[str, Any]) -> None:
+        """What was received for a client that has gone is for the next one."""
+        entries = [
+            {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
+            for index, message in enumerate(answer.get("Messages", ()))
+        ]
+        if entries:
+            params = {"QueueUrl": request.params["QueueUrl"], "Entries": entries}
+            await without_waiting(
+                lambda: self.engine.handle(
+                    "ChangeMessageVisibilityBatch", params, region=request.region
+                )
+            )
+
+    async def _page(self, call: Call) -> tuple[str, HttpAnswer] | None:
+        """The pages beside the API; they say nothing of what is in messages and ask for no key."""
+        if call.path not in ("/health", "/metrics") or call.method not in ("GET", "HEAD"):
+            return None
+        store = self.engine.store
+        try:
+            text = await without_waiting(lambda: self.metrics.text(store))
+        except Exception as error:  # noqa: BLE001  # whatever it is, that is what a health check asks
+            log_error("health_failing", error=str(error))
+            # Who may ask need not know which files there are: those stand in the log.
+            reason = "the log says what"
+            if isinstance(error, FileError):
+                reason = f"the file failed: {error.why}"
+            body = json.dumps({"status": "failing", "error": reason}).encode()
+            return call.path, HttpAnswer(503, {"Content-Type": "application/json"}, body)
+        if call.path == "/metrics":
+            return call.path, HttpAnswer(200, {"Content-Type": metrics.CONTENT_TYPE}, text.encode())
+        return call.path, HttpAnswer(200, {"Content-Type": "application/json"}, b'{"status": "ok"}')
+
+
+def _give_memory_back() -> None:
+    """Give the memory that malloc keeps back to the system, after a burst of large bodies."""
+    import ctypes
+
+    with suppress(AttributeError, OSError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _signed(call: Call) -> Signed:
+    return Signed(call.method, call.path, call.query, call.headers, call.body)
+
+
+def _call(scope: Scope, host: str, region: str) -> Call:
+    """The request without its body."""
+    headers = read_headers(scope["headers"])
+    headers.setdefault("host", host)
+    headers.setdefault(wire.REGION_HEADER, region)
+    path = scope["raw_path"].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    scheme = scope["scheme"]
+    if "x-forwarded-proto" in headers:  # from a proxy that adds TLS; the first is the client's
+        forwarded = headers["x-forwarded-proto"].partition(",")[0].strip().lower()
+        scheme = forwarded if forwarded in ("http", "https") else scheme
+    return Call(scope["method"], headers, b"", scheme, path, query)
+
+
+async def _send(send: Send, answer: HttpAnswer) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

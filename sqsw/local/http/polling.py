@@ -1,0 +1,101 @@
+"""Receives that wait as coroutines: a thousand of them cost neither threads nor processor time."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from sqsw.local.errors import FileLocked
+from sqsw.local.operations.receiving import Receive
+from sqsw.local.store.store import Store
+
+Result = TypeVar("Result")
+
+
+async def without_waiting(call: Callable[[], Result]) -> Result:
+    """Do it here, which is two to three times cheaper than in a thread; unless it had to wait.
+
+    The event loop's own thread never waits for a file (see :meth:`Store.never_waiting`): what
+    another program holds is waited for in a thread.
+    """
+    try:
+        return call()
+    except FileLocked:
+        return await asyncio.to_thread(call)
+
+
+class Hangup:
+    """Whether the client of one request has gone away.
+
+    Parameters
+    ----------
+    receive :
+        The next event of the connection, as ASGI gives them.
+    """
+
+    def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        self._receive = receive
+        self._task: asyncio.Task[None] | None = None
+        self.has_happened = False
+
+    def watch(self, on_hangup: Callable[[], None]) -> None:
+        """Call ``on_hangup`` when it happens."""
+        self._task = asyncio.create_task(self._wait(on_hangup))
+
+    def forget(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _wait(self, on_hangup: Callable[[], None]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.has_happened = True
+        on_hangup()
+
+
+async def wait_for(receive: Receive, store: Store, hangup: Hangup) -> dict[str, Any]:
+    """Look until there is an answer, the time is over or nobody waits for the answer any more.
+
+    The same as :func:`sqsw.local.store.waiting.wait_for`, for an event loop.
+    """
+    event = asyncio.Event()
+    now = asyncio.get_running_loop().time  # real time, even while a test freezes the clocks
+    ends, ends_real = store.clock() + receive.wait_seconds, now() + receive.wait_seconds
+    waiter = store.waiters.join(receive.queue_id, _waker(event))
+    hangup.watch(event.set)
+    try:
+        while True:
+            event.clear()
+            waiter.is_woken = False
+            if waiter.is_ended or hangup.has_happened:
+                break
+            answer = await without_waiting(receive.look)
+            if answer is not None:
+                return answer
+            left = min(ends - store.clock(), ends_real - now())
+            if left <= 0:
+                break
+            first = store.waiters.is_first(waiter)
+            deadline = await without_waiting(receive.seconds_to_deadline) if first else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left if deadline is None else min(left, deadline)):
+                    await event.wait()
+        return {}
+    finally:
+        hangup.forget()
+        store.waiters.leave(waiter)
+
+
+def _waker(event: asyncio.Event) -> Callable[[], None]:
+    """Sets the event, from whatever thread."""
+    loop, home = asyncio.get_running_loop(), threading.get_ident()
+
+    def wake() -> None:
+        if threading.get_ident() == home:
+            event.set()
+        else:
+            with suppress(RuntimeError):  # the loop has ended, and everybody on it
+                loop.call_soon_threadsafe(event.set)
+
+    return wake

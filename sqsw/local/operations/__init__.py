@@ -1,0 +1,1 @@
+"""The operations of SQS, each on the store and by the rules."""

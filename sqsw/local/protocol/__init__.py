@@ -1,0 +1,1 @@
+"""The two protocols of SQS: JSON and the older Query protocol."""

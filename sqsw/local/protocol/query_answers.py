@@ -1,0 +1,158 @@
+"""The older query protocol, answers: XML, and JSON for who asks for it.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-xml-api-responses.html
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from sqsw.local.errors import QueueDoesNotExist, ServiceError
+from sqsw.local.protocol.query_protocol import NoAction
+
+XML: Final = "text/xml"
+JSON: Final = "application/json"
+
+_NAMESPACE: Final = "http://queue.amazonaws.com/doc/2012-11-05/"
+_PROLOGUE: Final = '<?xml version="1.0"?>'
+
+#: Operations whose answer has no result at all.
+_WITHOUT_RESULT: Final = {
+    *("AddPermission", "ChangeMessageVisibility", "DeleteMessage", "DeleteQueue", "PurgeQueue"),
+    *("RemovePermission", "SetQueueAttributes", "TagQueue", "UntagQueue"),
+}
+#: Maps as they are written: the element of an item, then of its key.
+_MAPS: Final = {
+    "Attributes": ("Attribute", "Name"),
+    "MessageAttributes": ("MessageAttribute", "Name"),
+    "Tags": ("Tag", "Key"),
+}
+#: Lists as they are written: the element of an item.
+_LISTS: Final = {
+    "QueueUrls": "QueueUrl",
+    "queueUrls": "QueueUrl",
+    "Messages": "Message",
+    "Failed": "BatchResultErrorEntry",
+    "Results": "ListMessageMoveTasksResultEntry",
+}
+#: Names that differ in the JSON of this protocol, and members that are there even if they are null.
+_JSON_NAMES: Final = {"QueueUrls": "queueUrls", "Messages": "messages"}
+_JSON_MEMBERS: Final = {
+    "ListQueues": ("QueueUrls", "NextToken"),
+    "ReceiveMessage": ("Messages",),
+}
+
+_MISSING_QUEUE: Final = "The specified queue does not exist for this wsdl version."
+# A reader would make a line feed of a carriage return that stands as it is.
+_ESCAPES: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#xD;"}
+)
+_NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_answer(
+    operation: str, result: Mapping[str, Any], request_id: str, *, as_json: bool
+) -> bytes:
+    """A success of this operation."""
+    if as_json:
+        answer: dict[str, Any] = {"ResponseMetadata": {"RequestId": request_id}}
+        if operation not in _WITHOUT_RESULT:
+            members = dict.fromkeys(_JSON_MEMBERS.get(operation, ())) | dict(result)
+            answer = {f"{operation}Result": _as_json(members)} | answer
+        return _json({f"{operation}Response": answer})
+    inside = "" if operation in _WITHOUT_RESULT else _result(operation, result)
+    metadata = _element("ResponseMetadata", _text("RequestId", request_id))
+    name = f"{operation}Response"
+    return f'{_PROLOGUE}<{name} xmlns="{_NAMESPACE}">{inside}{metadata}</{name}>'.encode()
+
+
+def write_error(error: ServiceError, request_id: str, *, as_json: bool) -> bytes:
+    """The answer to a request that was refused."""
+    if isinstance(error, NoAction):
+        return b"<UnknownOperationException/>"
+    text = _MISSING_QUEUE if isinstance(error, QueueDoesNotExist) else error.text
+    if as_json:
+        values = {"Type": error.fault, "Code": error.query_code, "Message": text, "Detail": None}
+        return _json({"Error": values, "RequestId": request_id})
+    inside = (
+        _text("Type", error.fault)
+        + _text("Code", error.query_code)
+        + _text("Message", text)
+        + "<Detail/>"
+    )
+    answer = _element("Error", inside) + _text("RequestId", request_id)
+    return (f'{_PROLOGUE}<ErrorResponse xmlns="{_NAMESPACE}">{answer}</ErrorResponse>').encode()
+
+
+def _result(operation: str, result: Mapping[str, Any]) -> str:
+    inside = _members(result, f"{operation}ResultEntry")
+    name = f"{operation}Result"
+    return _element(name, inside) if inside else f"<{name}/>"
+
+
+def _members(structure: Mapping[str, Any], entry: str = "") -> str:
+    """The members of a structure; ``entry`` is the element of a batch's successes."""
+    return "".join(_member(name, value, entry) for name, value in structure.items())
+
+
+def _member(name: str, value: Any, entry: str) -> str:
+    if isinstance(value, Mapping):
+        item, key = _MAPS[name]
+        return "".join(
+            _element(item, _text(key, inner) + _value(inner_value))
+            for inner, inner_value in value.items()
+        )
+    if isinstance(value, list):
+        item = _LISTS.get(name, entry)
+        return "".join(
+            _element(item, _members(inner)) if isinstance(inner, Mapping) else _text(item, inner)
+            for inner in value
+        )
+    return _text(name, value)
+
+
+def _value(value: Any) -> str:
+    """The value of an item of a map: a text, or the structure of a message attribute."""
+    if isinstance(value, Mapping):
+        return _element("Value", _members(value))
+    return _text("Value", value)
+
+
+def _text(name: str, value: object) -> str:
+    text = _NOT_XML.sub("\ufffd", _plain(value)).translate(_ESCAPES)
+    return f"<{name}>{text}</{name}>"
+
+
+def _element(name: str, inside: str) -> str:
+    return f"<{name}>{inside}</{name}>"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, default=_plain).encode()
+
+
+def _as_json(value: Any) -> Any:
+    """The same members, with maps as lists of names and values."""
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    return dict(_json_members(value))
+
+
+def _json_members(structure: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in structure.items():
+        if name in _MAPS and isinstance(value, Mapping):
+            key = _MAPS[name][1]
+            items = [{key: inner, "Value": _as_json(held)} for inner, held in value.items()]
+            yield name, items
+        else:
+            yield _JSON_NAMES.get(name, name), _as_json(value)

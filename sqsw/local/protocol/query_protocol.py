@@ -1,0 +1,204 @@
+"""The older query protocol, requests: forms and query strings with flattened lists and maps.
+
+SDKs from before the end of 2023 speak it, and everybody who calls SQS by hand. How its answers
+look is in :mod:`sqsw.local.protocol.query_answers`.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-xml.html
+"""
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+from sqsw.local.errors import (
+    InvalidAction,
+    InvalidParameterValueException,
+    MissingRequiredParameterException,
+    ServiceError,
+)
+
+#: parameters of one request; ten messages with ten attributes each need fewer than 400
+_MAX_PARAMETERS: Final = 10_000
+#: parts of a name, as in ``SendMessageBatchRequestEntry.1.MessageAttribute.2.Value.StringValue``
+_MAX_PARTS: Final = 8
+
+_LISTS: Final = {
+    "AttributeName": "AttributeNames",
+    "MessageAttributeName": "MessageAttributeNames",
+    "MessageSystemAttributeName": "MessageSystemAttributeNames",
+    "TagKey": "TagKeys",
+    "AWSAccountId": "AWSAccountIds",
+    "ActionName": "Actions",
+}
+_TEXT_MAPS: Final = {"Attribute": ("Attributes", "Name"), "Tag": ("Tags", "Key")}
+_ATTRIBUTE_MAPS: Final = {
+    "MessageAttribute": "MessageAttributes",
+    "MessageSystemAttribute": "MessageSystemAttributes",
+}
+_ENTRY: Final = "BatchRequestEntry"
+#: If these members are empty, SDKs send their names without a value.
+_EMPTY: Final[Mapping[str, Callable[[], Any]]] = {
+    **dict.fromkeys((*_LISTS.values(), "Entries"), list),
+    **dict.fromkeys(("Attributes", "Tags", *_ATTRIBUTE_MAPS.values()), dict),
+}
+#: What carries the request is not a parameter of the operation.
+_NOT_PARAMETERS: Final = {"Action", "Version", "Timestamp", "Expires"}
+#: Actions that are refused on the URL of a queue.
+_NOT_ON_A_QUEUE: Final = {"CreateQueue", "ListQueues"}
+
+
+class NoAction(ServiceError):
+    """The request names no operation; its answer is like no other."""
+
+    query_code = "UnknownOperationException"
+    status = 404
+
+
+class _Node:
+    """What stands under one part of a dotted name."""
+
+    __slots__ = ("parts", "value")
+
+    def __init__(self) -> None:
+        self.value: str | None = None
+        self.parts: dict[str, _Node] = {}
+
+    def numbered(self) -> "Iterator[_Node]":
+        """Return the members of a list in order. A list of one can come without its number.
+
+        A name without a value is an empty list.
+        """
+        numbers = [part for part in self.parts if part.isascii() and part.isdigit()]
+        if numbers:
+            for number in sorted(numbers, key=lambda part: (len(part), part)):
+                yield self.parts[number]
+        elif self.parts or self.value:
+            yield self
+
+    def text(self, part: str) -> str | None:
+        node = self.parts.get(part)
+        return None if node is None else node.value
+
+
+def read_request(path: str, query: str, body: bytes, origin: str) -> tuple[str, dict[str, Any]]:
+    """The operation, and its parameters under their names in the model.
+
+    Parameters
+    ----------
+    path :
+        ``/``, or the path of a queue's URL, which stands for the parameter QueueUrl.
+    origin :
+        Scheme and host that the path belongs to.
+
+    Raises
+    ------
+    ServiceError
+        No action, one that is not for the URL of a queue, or a form that cannot be read.
+    """
+    root = _tree([*_pairs(query), *_pairs(body)])
+    action = root.text("Action")
+    if not action:
+        raise NoAction
+    is_queue = path.strip("/") != ""
+    if is_queue and action in _NOT_ON_A_QUEUE:
+        raise invalid_action(action)
+    params = _structure(root, action)
+    if is_queue:
+        params.setdefault("QueueUrl", origin + unquote(path))
+    return action, params
+
+
+def invalid_action(action: str) -> InvalidAction:
+    return InvalidAction(f"The action {action} is not valid for this endpoint.")
+
+
+def _pairs(form: str | bytes) -> list[tuple[str, str]]:
+    try:
+        text = form if isinstance(form, str) else form.decode()
+        return parse_qsl(
+            text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS
+        )
+    except ValueError:
+        raise InvalidParameterValueException(
+            "The parameters of the request are too many, or no UTF-8."
+        ) from None
+
+
+def _tree(pairs: list[tuple[str, str]]) -> _Node:
+    root = _Node()
+    for name, value in pairs:
+        node = root
+        for part in name.split(".", _MAX_PARTS):
+            node = node.parts.setdefault(part, _Node())
+        node.value = value
+    return root
+
+
+def _structure(root: _Node, action: str = "") -> dict[str, Any]:
+    """The members of a request, or of an entry of a batch."""
+    members: dict[str, Any] = {}
+    for part, node in root.parts.items():
+        if part in _LISTS:
+            members[_LISTS[part]] = [item.value for item in node.numbered() if item.value]
+        elif part in _TEXT_MAPS:
+            name, key = _TEXT_MAPS[part]
+            # The one member that begins with a small letter.
+            name = "tags" if (action, name) == ("CreateQueue", "Tags") else name
+            members[name] = _text_map(node, part, key)
+        elif part in _ATTRIBUTE_MAPS:
+            members[_ATTRIBUTE_MAPS[part]] = _attribute_map(node, part)
+        elif part.endswith(_ENTRY):
+            members["Entries"] = [_structure(entry) for entry in node.numbered()]
+        elif node.value == "" and part in _EMPTY:
+            members.setdefault(part, _EMPTY[part]())
+        elif node.value is not None and part not in _NOT_PARAMETERS:
+            members[part] = node.value
+    return members
+
+
+def _text_map(root: _Node, part: str, key: str) -> dict[str, str]:
+    return {
+        _key(node, part, index, key): node.text("Value") or ""
+        for index, node in enumerate(root.numbered(), 1)
+    }
+
+
+def _attribute_map(root: _Node, part: str) -> dict[str, dict[str, Any]]:
+    attributes = {}
+    for index, node in enumerate(root.numbered(), 1):
+        value = node.parts.get("Value", _Node())
+        attributes[_key(node, part, index, "Name")] = _attribute(value)
+    return attributes
+
+
+def _attribute(node: _Node) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        name: node.text(name) for name in ("DataType", "StringValue") if name in node.parts
+    }
+    if "BinaryValue" in node.parts:
+        value["BinaryValue"] = _binary(node.text("BinaryValue") or "")
+    for name in ("StringListValue", "BinaryListValue"):
+        if name in node.parts:
+            value[f"{name}s"] = [item.value for item in node.parts[name].numbered()]
+    return value
+
+
+def _binary(text: str) -> bytes:
+    try:
+        # A form that forgot to escape its plus signs brings blanks.
+        return base64.b64decode(text.replace(" ", "+"), validate=True)
+    except ValueError:
+        raise InvalidParameterValueException("A BinaryValue is not base64.") from None
+
+
+def _key(node: _Node, part: str, index: int, key: str) -> str:
+    found = node.text(key)
+    if found is None:
+        raise MissingRequiredParameterException(f"{part}.{index}.{key}")
+    return found
+
+
+def prefers_json(headers: Mapping[str, str]) -> bool:
+    """Whether the caller of the query protocol wants its answer as JSON; XML is the default."""
+    return "application/json" in headers.get("accept", "")

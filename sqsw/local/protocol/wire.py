@@ -1,0 +1,170 @@
+"""A request to SQS becomes an operation, its result an answer; what carries them is not known here.
+
+1. which protocol it is: JSON 1.0, or the older query protocol
+2. operation, parameters and region
+3. the engine
+4. status, headers and body, errors of SQS included
+
+A file that cannot be used is not an answer of SQS: that exception goes on to the caller.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, OPERATIONS, LocalEngine
+from sqsw.local.errors import ServiceError, UnknownOperationException
+from sqsw.local.protocol import json_protocol, query_answers, query_protocol
+from sqsw.local.protocol.query_protocol import NoAction
+from sqsw.local.rules.names import new_id
+
+#: names the region where nothing is signed
+REGION_HEADER: Final = "x-sqsw-region"
+
+Headers = dict[str, str]
+
+# Credential=AKID/20260101/eu-west-1/sqs/aws4_request, in a query string with %2F for the strokes
+_SCOPE = re.compile(
+    r"Credential=[^/,\s]*?(?:/|%2F)[0-9]{8}(?:/|%2F)([A-Za-z0-9-]{1,64})(?:/|%2F)sqs"
+)
+# A host name or an address, and a port: what can stand in the URL of a queue.
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+
+
+class Call(NamedTuple):
+    """One request as it came.
+
+    Parameters
+    ----------
+    headers :
+        With names in lower case.
+    scheme :
+        Under which it came, for the URLs of queues.
+    path, query :
+        Of the address, the query string as it was sent.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    body: bytes
+    scheme: str = "http"
+    path: str = "/"
+    query: str = ""
+
+    @property
+    def speaks_json(self) -> bool:
+        """Whether it is of the JSON protocol; everything else is taken for the older one."""
+        return "x-amz-target" in self.headers or (
+            "content-type" in self.headers
+            and (self.headers["content-type"].startswith("application/x-amz-json"))
+        )
+
+
+class Request(NamedTuple):
+    """What a caller wants, whatever protocol said it."""
+
+    operation: str
+    params: dict[str, Any]
+    region: str
+    origin: str
+
+
+class HttpAnswer(NamedTuple):
+    """What goes back to the caller."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def answer(engine: LocalEngine, call: Call) -> HttpAnswer:
+    """Answer one request; a receive that waits blocks the calling thread."""
+    try:
+        request = read_request(call)
+        result = engine.handle(
+            request.operation, request.params, region=request.region, origin=request.origin
+        )
+    except ServiceError as error:
+        return failure(call, error)
+    return success(call, request.operation, result)
+
+
+def read_request(call: Call) -> Request:
+    """The operation and its parameters.
+
+    Raises
+    ------
+    ServiceError
+        It is no request of a protocol that is known here.
+    """
+    origin = _origin(call)
+    if call.speaks_json:
+        if call.method != "POST":
+            raise UnknownOperationException(f"{call.method} is not a way to call this service.")
+        params = json_protocol.read_params(call.body)
+        operation = json_protocol.operation_of(call.headers.get("x-amz-target", ""))
+    else:
+        if call.method not in ("GET", "POST"):
+            raise NoAction
+        operation, params = query_protocol.read_request(call.path, call.query, call.body, origin)
+        if operation not in OPERATIONS:
+            raise query_protocol.invalid_action(operation)
+    _add_trace(params, call.headers)
+    return Request(operation, params, region_of(call), origin)
+
+
+def success(call: Call, operation: str, result: Mapping[str, Any]) -> HttpAnswer:
+    request_id = new_id()
+    if call.speaks_json:
+        headers = _headers(json_protocol.CONTENT_TYPE, request_id)
+        return HttpAnswer(200, headers, json_protocol.write_answer(result))
+    as_json = query_protocol.prefers_json(call.headers)
+    headers = _headers(query_answers.JSON if as_json else query_answers.XML, request_id)
+    body = query_answers.write_answer(operation, result, request_id, as_json=as_json)
+    return HttpAnswer(200, headers, body)
+
+
+def failure(call: Call, error: ServiceError) -> HttpAnswer:
+    request_id = new_id()
+    if call.speaks_json:
+        headers = _headers(json_protocol.CONTENT_TYPE, request_id)
+        headers |= json_protocol.error_headers(error)
+        return HttpAnswer(error.status, headers, json_protocol.write_error(error))
+    # Who names no action gets XML, whatever was asked for.
+    as_json = query_protocol.prefers_json(call.headers) and not isinstance(error, NoAction)
+    headers = _headers(query_answers.JSON if as_json else query_answers.XML, request_id)
+    return HttpAnswer(
+        error.status, headers, query_answers.write_error(error, request_id, as_json=as_json)
+    )
+
+
+def region_of(call: Call) -> str:
+    """The region that the call is signed for, or that our own sessions name."""
+    headers = call.headers
+    scope = _SCOPE.search(headers.get("authorization", "")) or (
+        _SCOPE.search(call.query) if call.query else None
+    )
+    return scope[1] if scope else headers.get(REGION_HEADER, DEFAULT_REGION)
+
+
+def _origin(call: Call) -> str:
+    host = call.headers.get("host")
+    return f"{call.scheme}://{host}" if host and _HOST.fullmatch(host) else DEFAULT_ORIGIN
+
+
+def _headers(content_type: str, request_id: str) -> Headers:
+    return {"Content-Type": content_type, "x-amzn-RequestId": request_id}
+
+
+def _add_trace(params: dict[str, object], headers: Mapping[str, str]) -> None:
+    """The tracing header is the system attribute, unless the message has one of its own."""
+    trace = headers.get("x-amzn-trace-id")
+    if not trace:
+        return
+    entries = params.get("Entries")
+    for message in [params, *(entries if isinstance(entries, list) else [])]:
+        if isinstance(message, dict) and "MessageBody" in message:
+            message.setdefault(
+                "MessageSystemAttributes",
+                {"AWSTraceHeader": {"DataType": "String", "StringValue": trace}},
+            )

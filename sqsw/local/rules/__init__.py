@@ -1,0 +1,1 @@
+"""The rules of SQS for values: names, attributes, tags, digests, receipt handles."""

@@ -1,0 +1,1 @@
+"""The SQLite tables and what keeps them: connections, locks, waiting, clock."""

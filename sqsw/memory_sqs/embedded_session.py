@@ -1,0 +1,114 @@
+"""What all sessions on the embedded SQS share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from sqsw.core.errors import SettingsError
+from sqsw.local.engine import DEFAULT_ORIGIN, DEFAULT_REGION, LocalEngine
+from sqsw.memory_sqs.boto_session import boto_session, making
+from sqsw.memory_sqs.botocore_seam import attach
+from sqsw.memory_sqs.direct_calls import DirectCalls
+
+
+class EmbeddedSession(ABC):
+    """What both sessions share: a boto3 session whose SQS clients talk to an engine."""
+
+    #: the file; None: memory
+    path: str | None = None
+
+    def __init__(self, region_name: str | None) -> None:
+        self.region_name = region_name or DEFAULT_REGION
+
+    @property
+    @abstractmethod
+    def engine(self) -> LocalEngine:
+        """The embedded SQS behind this session."""
+
+    def client(
+        self,
+        service_name: str,
+        region_name: str | None = None,
+        *,
+        endpoint_url: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """A boto3 client for SQS, which is all that is embedded.
+
+        Parameters
+        ----------
+        region_name :
+            Default: the session's.
+        endpoint_url :
+            Where queue URLs seem to be; nothing is sent there.
+        options :
+            As for boto3: a ``config`` of yours is merged over ours.
+
+        Raises
+        ------
+        SettingsError
+            Another service, or a file that cannot be used.
+        Busy
+            Another program holds the file.
+        """
+        return self._make("client", service_name, region_name, endpoint_url, options)
+
+    def resource(
+        self,
+        service_name: str,
+        region_name: str | None = None,
+        *,
+        endpoint_url: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """A boto3 resource for SQS; the parameters are those of :meth:`client`."""
+        return self._make("resource", service_name, region_name, endpoint_url, options)
+
+    def close(self) -> None:
+        """Close the embedded SQS; the session's clients cannot be used after it."""
+        self.engine.close()
+
+    def direct_calls(
+        self, region_name: str | None, endpoint_url: str | None, on_request: Callable[[str], object]
+    ) -> DirectCalls:
+        """The frequent calls of a client without botocore; parameters as for :meth:`client`.
+
+        Parameters
+        ----------
+        on_request :
+            Called with the action of every call that was answered.
+        """
+        region_name = region_name or self.region_name
+        return DirectCalls(self.engine, region_name, endpoint_url, self.path, on_request)
+
+    @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where the queues are, for people."""
+
+    def _make(
+        self,
+        kind: str,
+        service_name: str,
+        region_name: str | None,
+        endpoint_url: str | None,
+        options: dict[str, Any],
+    ) -> Any:
+        if service_name != "sqs":
+            raise SettingsError(
+                f"a {type(self).__name__} has no service {service_name!r}",
+                why="only SQS is embedded",
+                next=f"take boto3's own session for {service_name!r}",
+            )
+        region_name = region_name or self.region_name
+        with making:
+            engine = self.engine  # a file that cannot be used is said here, not at the first call
+            made = getattr(boto_session(), kind)(
+                service_name,
+                region_name=region_name,
+                endpoint_url=endpoint_url or DEFAULT_ORIGIN,
+                **options,
+            )
+        client = made if kind == "client" else made.meta.client
+        attach(client, engine, region_name, self.path)
+        return made

@@ -1,0 +1,35 @@
+"""The little that a queue asks of its environment."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
+
+from sqsw.context import SQSContext
+from sqsw.core.contracts import Backoff
+from sqsw.core.event_bus import EventBus
+from sqsw.middleware.chain import Middleware
+from sqsw.transport.queue_client import QueueClient
+
+
+class QueueEnv(Protocol):
+    """What an environment gives its queues."""
+
+    codec: str
+    accept: Collection[str] | None
+    context: SQSContext
+    events: EventBus
+    middlewares: Sequence[Middleware]
+    backoff_policy: Backoff
+    processor_maker: Callable[..., Any]
+
+    @property
+    def registration_source(self) -> str:
+        """Who registers processors right now: ``app``, or a plugin."""
+        ...
+
+    def get_sqs_queue_name(self, queue_name: str) -> str:
+        """The name that SQS knows."""
+        ...
+
+    def make_queue_client(self, queue_name: str, queue_url: str | None) -> QueueClient:
+        """The calls on a queue."""
+        ...

@@ -1,0 +1,28 @@
+"""The little that looking after queues asks of its environment."""
+
+from typing import Protocol
+
+from sqsw.transport.client import ClientSource
+from sqsw.transport.queue_client import QueueClient
+
+
+class ManageEnv(Protocol):
+    """What of an ``SQSEnv`` this room uses."""
+
+    @property
+    def clients(self) -> ClientSource:
+        """Where the boto3 client comes from."""
+        ...
+
+    @property
+    def queue_prefix(self) -> str:
+        """What stands before every queue name."""
+        ...
+
+    def queue_client(self, text: str) -> QueueClient:
+        """The calls on a queue; ``text`` is a name (it gets the prefix), a queue URL or an ARN."""
+        ...
+
+    def name_of(self, sqs_name: str) -> str:
+        """The queue name without prefix, of a name as SQS has it."""
+        ...

@@ -1,0 +1,88 @@
+"""Sort received messages into those that are meant and the rest, until enough are found."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqsw.core.limits import MAX_BATCH_ENTRIES
+from sqsw.core.message import Message
+from sqsw.core.wording import counted
+from sqsw.sqs_manage.message_view import MessageView, view_message
+from sqsw.sqs_manage.receive_pass import Notice
+from sqsw.sqs_manage.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A message that is meant, and how it looks."""
+
+    message: Message
+    view: MessageView
+
+
+class MessageMatcher:
+    """Knows which messages are meant, and how many are still wanted.
+
+    Parameters
+    ----------
+    selection :
+        The messages that are meant.
+    name_of :
+        Takes the prefix off a queue name.
+    on_notice :
+        Told which ids no message had.
+    """
+
+    def __init__(
+        self,
+        selection: Selection,
+        name_of: Callable[[str], str],
+        on_notice: Callable[[Notice], None] | None = None,
+    ) -> None:
+        self._selection = selection
+        self._name_of = name_of
+        self._on_notice = on_notice
+        self._unseen_ids = set(selection.ids or ())
+        self._now = datetime.now(UTC)
+        # Nothing is left to look for once every id was found; None: no end is known.
+        ends = [] if selection.ids is None else [len(selection.ids)]
+        ends += [] if selection.limit is None else [selection.limit]
+        self._left = min(ends, default=None)
+
+    def next_size(self, max_messages: int = MAX_BATCH_ENTRIES) -> int:
+        """How many messages to receive next; 0 once there are enough."""
+        if self._left is None or (self._left and self._selection.has_conditions):
+            return max_messages
+        return min(self._left, max_messages)
+
+    def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[MessageView]]:
+        """Those that are meant, and those that were looked at and are not.
+
+        What comes after the last one wanted is in neither: nobody has looked at it.
+        """
+        picked: list[Match] = []
+        skipped: list[MessageView] = []
+        for message in messages:
+            if self._left == 0:
+                break
+            view = view_message(message, name_of=self._name_of)
+            self._unseen_ids.discard(view.id)
+            if self._selection.matches(view, self._now):
+                picked.append(Match(message, view))
+                if self._left is not None:
+                    self._left -= 1
+            else:
+                skipped.append(view.did("skipped"))
+        return picked, skipped
+
+    def end(self) -> None:
+        """All messages were looked at, or enough were found: tell of ids that none of them had."""
+        if self._left and self._unseen_ids and self._on_notice is not None:
+            missing, given = len(self._unseen_ids), len(self._selection.ids or ())
+            were = "was" if missing == 1 else "were"
+            self._on_notice(
+                Notice(
+                    f"{missing} of {counted(given, 'id')} {were} not found",
+                    why="no such message is in the queue, or it is hidden for now",
+                )
+            )

@@ -1,0 +1,260 @@
+"""Send many messages: in few requests, and on a FIFO queue in order."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any
+
+from sqsw.core.errors import SettingsError, SQSError
+from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.message_view import Failure
+from sqsw.sqs_manage.outgoing import DEFAULT_GROUP, OutgoingMessage, QueueRules, UnreadLine
+from sqsw.sqs_manage.receive_pass import uninterruptible_thread
+from sqsw.transport.batches import Entry, split_entries
+from sqsw.transport.queue_client import QueueClient
+from sqsw.transport.sending import Outcome, send_entries
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """A message that SQS took.
+
+    Attributes
+    ----------
+    queue, id, job :
+        The queue name without prefix, the message id and the job name.
+    line :
+        The line of the input.
+    group, dedup_id :
+        As they were sent.
+    sequence_number :
+        Its place in a FIFO queue.
+    """
+
+    queue: str
+    id: str
+    job: str | None
+    line: int
+    group: str | None
+    dedup_id: str | None
+    sequence_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """What became of the lines.
+
+    Attributes
+    ----------
+    sent, failed :
+        Messages.
+    requests :
+        Calls of SendMessageBatch.
+    failures :
+        Each line that failed, in order of the input on a FIFO queue.
+    """
+
+    sent: int
+    failed: int
+    requests: int
+    failures: tuple[Failure, ...]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One request: its answer is left here by whoever sends it, so that no Ctrl-C can lose it."""
+
+    messages: list[OutgoingMessage]
+    entries: list[Entry]
+    sending: "Future[None] | None" = None
+    outcome: Outcome | None = None
+    told: int = 0
+
+    def send(self, queue: QueueClient) -> None:
+        # A client for many sends is made once there are many.
+        self.outcome = send_entries(queue, self.entries, lean=len(self.entries) > 1)
+
+
+def send_messages(
+    env: ManageEnv,
+    queue_name: str,
+    lines: Iterable[OutgoingMessage | UnreadLine],
+    *,
+    concurrency: int = 4,
+    on_result: Callable[[SentMessage | Failure], None] | None = None,
+) -> SendReport:
+    """Send messages, ten or 1 MiB in a request.
+
+    The input is read as it is sent: only what is on its way is in memory, and the failures. What
+    the queue would not take counts as failed (``OutgoingMessage.to_entry`` tells it before).
+    What SQS calls retryable is sent again three times. On a FIFO queue there is one request at a
+    time, and a message group stops at its first failure: the rest of it counts as failed, so that
+    its order is never broken.
+
+    Parameters
+    ----------
+    queue_name :
+        A queue name without prefix, a queue URL or an ARN.
+    lines :
+        The messages; a line among them that could not be read counts as failed and is told.
+    concurrency :
+        Requests at a time on a standard queue, at least 1.
+    on_result :
+        Told what became of each line, in the thread of the caller.
+
+    Raises
+    ------
+    QueueNotFound, AccessDenied, ConnectionFailed
+        Nothing can be sent (any more); all that was sent until then has been told.
+    SettingsError
+        ``concurrency`` is below 1.
+    """
+    if concurrency < 1:
+        raise SettingsError(f"concurrency is {concurrency}, it must be at least 1")
+    queue = env.queue_client(queue_name)
+    sender = _Sender(queue, QueueRules.of(queue), on_result or (lambda result: None))
+    # A FIFO queue waits for each answer, which may stop a group; others keep all threads busy.
+    count, window = (1, 1) if queue.is_fifo else (concurrency, 2 * concurrency)
+    threads = [uninterruptible_thread("sqsw-send") for _ in range(count)]
+    under_way: deque[_Batch] = deque()
+    try:
+        for thread, cut in zip(cycle(threads), sender.batches(lines), strict=False):
+            batch = sender.still_to_send(cut)
+            if batch.entries:
+                under_way.append(batch)
+                batch.sending = thread.submit(batch.send, queue)
+            if len(under_way) >= window:
+                sender.settle(under_way)
+        while under_way:
+            sender.settle(under_way)
+    finally:
+        # After an error what has not begun does not begin; what is on its way is waited for.
+        for thread in threads:
+            thread.shutdown(wait=True, cancel_futures=True)
+        for batch in under_way:
+            sender.tell_answers(batch)
+    return sender.report()
+
+
+@dataclass(slots=True)
+class _Sender:
+    """Turns lines into batches, and answers into results."""
+
+    queue: QueueClient
+    rules: QueueRules
+    tell: Callable[[SentMessage | Failure], None]
+    sent: int = 0
+    requests: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    # What stands before a bad line of its group still goes out, what comes after it does not (of
+    # no group, where nobody knows which one it was: None); after an answer that it was refused,
+    # nothing of the group does.
+    cut_groups: set[str | None] = field(default_factory=set)
+    stopped_groups: set[str] = field(default_factory=set)
+
+    def batches(self, lines: Iterable[OutgoingMessage | UnreadLine]) -> Iterator[_Batch]:
+        """The lines that can be sent, cut to requests."""
+        waiting: deque[OutgoingMessage] = deque()
+        for entries in split_entries(self._entries(lines, waiting)):
+            yield _Batch([waiting.popleft() for _ in entries], entries)
+
+    def _entries(
+        self, lines: Iterable[OutgoingMessage | UnreadLine], waiting: deque[OutgoingMessage]
+    ) -> Iterator[Entry]:
+        for line in lines:
+            if isinstance(line, UnreadLine):
+                self._fail(line)
+                self.cut_groups.add(line.group)
+                continue
+            try:
+                entry = line.to_entry(self.rules)
+            except SQSError as error:
+                reason = f"{error.message}: {error.why}" if error.why else error.message
+                self._fail_line(line, error.code or type(error).__name__, reason, retryable=False)
+                self.cut_groups.add(_group(line))
+                continue
+            if self.rules.fifo and self.cut_groups & {_group(line), None}:
+                self._stop(line)
+                continue
+            waiting.append(line)
+            yield entry
+
+    def still_to_send(self, batch: _Batch) -> _Batch:
+        """The batch without the groups that have been stopped since it was cut."""
+        if not self.stopped_groups:
+            return batch
+        kept = _Batch([], [])
+        for message, entry in zip(batch.messages, batch.entries, strict=True):
+            if _group(message) in self.stopped_groups:
+                self._stop(message)
+            else:
+                kept.messages.append(message)
+                kept.entries.append(entry)
+        return kept
+
+    def settle(self, under_way: deque[_Batch]) -> None:
+        """Wait for the first answer that is due, and tell it."""
+        first = under_way[0]
+        if first.sending is not None:
+            first.sending.result()
+        self.tell_answers(first)
+        under_way.popleft()
+
+    def tell_answers(self, batch: _Batch) -> None:
+        """Tell what became of a batch, where that is known; each of its messages once."""
+        outcome = batch.outcome
+        if outcome is None:
+            return
+        while batch.told < len(batch.messages):
+            index = batch.told
+            batch.told += 1
+            if index == 0:
+                self.requests += outcome.requests
+            message, failure = batch.messages[index], outcome.failures.get(index)
+            if failure is None:
+                self.sent += 1
+                entry, answer = batch.entries[index], outcome.answers[index]
+                self.tell(_sent(self.queue, message, entry, answer))
+                continue
+            if self.rules.fifo:
+                self.stopped_groups.add(_group(message))
+            self._fail_line(
+                message, failure.code, failure.reason, retryable=not failure.sender_fault
+            )
+
+    def report(self) -> SendReport:
+        return SendReport(self.sent, len(self.failures), self.requests, tuple(self.failures))
+
+    def _stop(self, message: OutgoingMessage) -> None:
+        reason = "a message before it in its group could not be sent"
+        self._fail_line(message, "GroupStopped", reason, retryable=True)
+
+    def _fail_line(
+        self, message: OutgoingMessage, code: str, reason: str, *, retryable: bool
+    ) -> None:
+        item = message.to_item()
+        self._fail(Failure(self.queue.name, message.line, None, code, reason, retryable, item))
+
+    def _fail(self, failure: Failure) -> None:
+        self.failures.append(failure)
+        self.tell(failure)
+
+
+def _sent(
+    queue: QueueClient, message: OutgoingMessage, entry: Entry, answer: Mapping[str, Any]
+) -> SentMessage:
+    return SentMessage(
+        queue=queue.name,
+        id=answer["MessageId"],
+        job=message.job,
+        line=message.line,
+        group=entry.get("MessageGroupId"),
+        dedup_id=entry.get("MessageDeduplicationId"),
+        sequence_number=answer.get("SequenceNumber"),
+    )
+
+
+def _group(message: OutgoingMessage) -> str:
+    return message.group or DEFAULT_GROUP

@@ -1,0 +1,1 @@
+"""Worker processes: started, watched, replaced, reloaded. Imports ``worker``, never ``queue``."""

@@ -1,0 +1,233 @@
+"""One child process: how it is started, what it does first, and what it has said."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal
+
+from sqsw.core.contracts import Clock
+from sqsw.core.delivery import end_delivery_threads, handing_over
+from sqsw.core.errors import SQSError
+from sqsw.core.events import Event, Pulse, WorkerFailed
+from sqsw.core.process_end import end_process
+from sqsw.core.reports import Ending
+from sqsw.core.safe_logger import SafeLogger
+from sqsw.supervisor.event_pipe import Reporter, Reports
+from sqsw.worker.signals import VERBS, become_child
+from sqsw.worker.vital_signs import PULSE_SECONDS
+
+logger = SafeLogger(__name__)
+
+Method = Literal["fork", "spawn"]
+
+#: What a child runs: with its arguments, with what takes the events that it tells, and with the
+#: pipe of its permits, where there are any.
+Target = Callable[..., "Ending | None"]
+
+
+class Child:
+    """One process, from its start to its end.
+
+    Attributes
+    ----------
+    pulse, heard_at :
+        The last sign of life, and when it came; None before the first.
+    is_up :
+        Whether it works: it has lived on after its first receives began.
+    asked :
+        Whether it was told to end, so that its end is no surprise.
+    failed_by :
+        The error that it told of before it ended.
+    kill_at, why_killed :
+        When it is to be killed, and why it was.
+    """
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.pulse: Pulse | None = None
+        self.heard_at: float | None = None
+        self.is_up = False
+        self.asked = False
+        self.failed_by: BaseException | None = None
+        self.kill_at = float("inf")
+        self.why_killed: str | None = None
+        self._process: BaseProcess | None = None
+        self._reports: Reports | None = None
+        self._permits: Connection | None = None
+        self._signal_reasons: Connection | None = None
+
+    def start(
+        self,
+        target: Target,
+        arguments: tuple[Any, ...],
+        method: Method,
+        parent_alive: Connection,
+        write_end: Connection,
+        *,
+        with_permits: bool = False,
+    ) -> None:
+        """Start the process.
+
+        Parameters
+        ----------
+        parent_alive, write_end :
+            The pipe whose end tells the children that their parent is gone; nobody writes to it.
+        with_permits :
+            Whether it may start as many jobs as it is given permits for; ``target`` gets the pipe
+            that they come by.
+
+        Raises
+        ------
+        OSError
+            There is no memory or no process to be had.
+        """
+        context: Any = multiprocessing.get_context(method)
+        reader, writer = context.Pipe(duplex=False)
+        signal_reasons, self._signal_reasons = context.Pipe(duplex=False)
+        permits, self._permits = context.Pipe(duplex=False) if with_permits else (None, None)
+        # Only a forked child has inherited the write end, and only it has to close it.
+        inherited = write_end if method == "fork" else None
+        process: BaseProcess = context.Process(
+            target=_child_main,
+            args=(target, arguments, parent_alive, writer, signal_reasons, inherited, permits),
+        )
+        # A signal between the fork and the first lines of the child would be taken by the handlers
+        # of this process, in the child, where nobody reads what they leave.
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, VERBS)
+        if method == "fork":
+            end_delivery_threads()
+        try:
+            process.start()
+        except BaseException:
+            _close(reader, self._signal_reasons, self._permits)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+            # So that the end of the child is the end of its pipes.
+            _close(writer, signal_reasons, permits)
+        os.set_blocking(self._signal_reasons.fileno(), False)  # a child that hangs reads nothing
+        self._process, self._reports = process, Reports(reader)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return (self._process.pid if self._process is not None else None) or 0
+
+    def handles(self) -> list[int]:
+        """What to wait for: its end, and what it tells."""
+        if self._process is None or self._reports is None:
+            return []
+        told = [] if self._reports.is_closed else [self._reports.fileno()]
+        return [self._process.sentinel, *told]
+
+    def read(self, clock: Clock) -> Iterator[Event]:
+        """What it has told."""
+        for event in self._reports.read() if self._reports is not None else ():
+            if isinstance(event, Pulse):
+                self.is_up = self.pulse is not None
+                self.pulse, self.heard_at = event, clock()
+            yield event
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.is_alive()
+
+    def signal(self, number: signal.Signals, reason: str | None = None) -> None:
+        """Send it a signal, if it still runs; a reason is told before, for its log."""
+        if self.is_alive():
+            if reason is not None and self._signal_reasons is not None:
+                with suppress(OSError):  # it has just ended, or reads nothing: then without it
+                    os.write(self._signal_reasons.fileno(), f"{number.name} {reason}\n".encode())
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def give_permits(self, count: int) -> None:
+        """Let it start so many more jobs."""
+        if self._permits is not None:
+            with suppress(BrokenPipeError):  # it has just ended
+                os.write(self._permits.fileno(), bytes(count))
+
+    def kill(self, reason: str) -> None:
+        """End it now."""
+        if self.is_alive():
+            self.why_killed = self.why_killed or reason
+            self.signal(signal.SIGKILL)
+
+    def excuse(self, now: float, seconds: float) -> None:
+        """Measure its silence from now, and give it this many more seconds to end."""
+        self.kill_at += seconds
+        if self.heard_at is not None:
+            self.heard_at = now
+
+    def kill_if_due(self, now: float) -> None:
+        """End it if its leases were over since its last sign of life, or if its time is up."""
+        if self.pulse is not None and self.heard_at is not None:
+            silent = now - self.heard_at
+            if silent > max(self.pulse.lease_seconds, 2 * PULSE_SECONDS):
+                self.kill(f"no sign of life for {silent:.0f} seconds")
+        if now >= self.kill_at:
+            self.kill("it did not end in time")
+
+    def reap(self) -> int | None:
+        """Forget a process that has ended; its exit code."""
+        if self._process is None or self._reports is None:
+            return None
+        self._process.join()
+        exit_code = self._process.exitcode
+        self._process.close()
+        self._reports.close()
+        _close(self._signal_reasons, self._permits)
+        return exit_code
+
+
+def _close(*connections: Connection | None) -> None:
+    for connection in connections:
+        if connection is not None:
+            connection.close()
+
+
+def _child_main(
+    target: Target,
+    arguments: tuple[Any, ...],
+    parent_alive: Connection,
+    writer: Connection,
+    signal_reasons: Connection,
+    write_end: Connection | None,
+    permits: Connection | None,
+) -> None:
+    # What was inherited belongs to the parent: its handlers, its inbox and its end of the pipe.
+    signal.set_wakeup_fd(-1)
+    become_child(signal_reasons)
+    if write_end is not None:
+        write_end.close()
+    threading.Thread(
+        target=_end_with_parent, args=(parent_alive,), name="sqsw-parent", daemon=True
+    ).start()
+    tell = Reporter(writer)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, VERBS)
+    try:
+        extra = () if permits is None else (permits,)
+        ending = target(*arguments, tell, *extra) or Ending()
+    except SystemExit as error:
+        ending = Ending(error.code if isinstance(error.code, int) else int(error.code is not None))
+    except BaseException as error:  # passed on to the supervisor
+        tell(WorkerFailed(os.getpid(), error))
+        if not isinstance(error, SQSError):
+            with handing_over():  # a log that hangs must not keep this process
+                logger.exception("a worker process failed")
+        ending = Ending(1)
+    tell.close()
+    end_process(ending.exit_code, at_once=ending.at_once, is_forked=write_end is not None)
+
+
+def _end_with_parent(parent_alive: Connection) -> None:
+    # Nobody writes: what ends this wait is the end of the parent, whatever it died of.
+    try:
+        parent_alive.recv_bytes()
+    except (EOFError, OSError):
+        os.kill(os.getpid(), signal.SIGTERM)

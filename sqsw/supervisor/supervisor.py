@@ -1,0 +1,380 @@
+"""The supervisor: child processes that are watched.
+
+1. start      (children for each of some arguments, by fork or by spawn)
+2. watch      (one that ends without being asked to is replaced, after a while; one without a sign
+              of life for as long as its leases last is killed)
+3. replace    (one that has served long enough, or all of them on SIGHUP: the new one comes up
+              first, then the old one drains)
+4. reload     (source files have changed: those who are there drain, others begin at once)
+5. forward    (SIGTERM and SIGINT mean: all of them drain; a second one: stop now)
+6. wait       (until all have ended)
+
+The thread that calls ``run`` does all of it, and never runs a job.
+"""
+
+import multiprocessing
+import random
+import signal
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from sqsw.core.contracts import Clock
+from sqsw.core.errors import (
+    AccessDenied,
+    AppLoadError,
+    QueueNotFound,
+    SettingsError,
+    SQSError,
+    TaskAlreadyRegistered,
+    TaskNotFound,
+)
+from sqsw.core.events import (
+    ChildEnded,
+    ChildExited,
+    ChildReplaced,
+    Event,
+    EventBus,
+    JobEnded,
+    JobUnknown,
+    Pulse,
+    ReceiveDone,
+    Reloading,
+    SourcesLoaded,
+    WorkerFailed,
+)
+from sqsw.core.hidden_modules import hiding_advice
+from sqsw.core.reports import SupervisorReport
+from sqsw.core.safe_logger import SafeLogger
+from sqsw.core.wording import text_of
+from sqsw.supervisor.child import Child, Method, Target
+from sqsw.supervisor.permits import JobPermits
+from sqsw.supervisor.recycle import RecyclePolicy
+from sqsw.supervisor.reload import SourceWatch
+from sqsw.supervisor.slots import ProcessSlot, SlotTable
+from sqsw.worker.signals import FORCE, InboxNotice, SignalCounter, SignalInbox
+
+logger = SafeLogger(__name__)
+
+#: seconds that children have after their drain, and after the second signal, until they are killed
+_LAST_SECONDS = 10.0
+
+#: children in a row, in each slot, that do not become ready until the supervisor gives up: at
+#: first, and after one was ready (about three minutes, which leaves time for a repair)
+_FIRST_TRIES, _LATER_TRIES = 4, 10
+
+#: seconds between two looks at the children
+_LOOK_SECONDS = 1.0
+
+#: what a child is told, whatever signal it came by
+_FORWARDED: dict[str, signal.Signals] = {
+    "slots": signal.SIGUSR1,
+    "quiet": signal.SIGUSR2,
+}
+
+#: errors at the start that only another release heals
+_OF_THE_APP = (SettingsError, AppLoadError, TaskNotFound, TaskAlreadyRegistered)
+
+#: errors at the start that waiting does not heal
+_FINAL = (*_OF_THE_APP, QueueNotFound, AccessDenied)
+
+
+class Supervisor:
+    """Runs a function in child processes until all of them are done.
+
+    A child that returns is done. One that ends otherwise, without having been asked to, is
+    replaced.
+
+    Parameters
+    ----------
+    target :
+        What a child runs: called with its arguments and with a listener, whose events are told
+        here.
+    arguments :
+        The arguments of ``target``, for one child after the other.
+    processes :
+        Children for each of the arguments.
+    method :
+        ``fork`` keeps what lives in this process, which must have no threads then; with ``spawn``
+        target and arguments are pickled.
+    drain_seconds :
+        How long the children take for their drain at most; then they are killed.
+    recycle :
+        When a child has served long enough; None: never.
+    permits :
+        How many jobs may end in all; ``target`` gets the pipe of its permits then. None: any
+        number.
+    sources :
+        The files of the app: a change makes the children load it anew, and what is wrong with it
+        ends nothing, but waits for the next change. None: they are not looked at.
+    events :
+        Told of what becomes of the children.
+    relay :
+        Called with each event that a child tells.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        arguments: Sequence[tuple[Any, ...]],
+        processes: int = 1,
+        *,
+        method: Method = "fork",
+        drain_seconds: float = 25.0,
+        recycle: RecyclePolicy | None = None,
+        permits: JobPermits | None = None,
+        sources: SourceWatch | None = None,
+        events: EventBus | None = None,
+        relay: Callable[[Event], object] = lambda event: None,
+        clock: Clock = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._target = target
+        self._slots = SlotTable(
+            [
+                ProcessSlot(args, recycle, clock, chance)
+                for args in arguments
+                for _ in range(processes)
+            ]
+        )
+        self._method: Method = method
+        self._drain_seconds = drain_seconds
+        self._permits = permits
+        self._sources = sources
+        self._events = events or EventBus()
+        self._relay = relay
+        self._clock = clock
+        self._inbox = SignalInbox()
+        self._signal_counter = SignalCounter(clock)
+        self._looked_at = clock()
+        self._restarts = 0
+        self._ending = False
+        self._was_up = False
+        self._fatal: SQSError | None = None
+
+    def run(self) -> SupervisorReport:
+        """Start the children and wait until all have ended.
+
+        Raises
+        ------
+        SQSError
+            No child ever became ready, for a reason that waiting cannot repair, or one after the
+            other ended before it was ready.
+        """
+        stopped_by = "done"
+        parent_alive, write_end = multiprocessing.Pipe(duplex=False)
+        with self._inbox, parent_alive, write_end:
+            try:
+                self._start_due(parent_alive, write_end)
+                while self._awaited():
+                    stopped_by = self._step() or stopped_by
+                    self._start_due(parent_alive, write_end)
+            except BaseException:
+                # The children are well: what they have begun they may finish.
+                self._forward(InboxNotice("drain", "error"))
+                while self._awaited():
+                    self._step()
+                raise
+            finally:
+                self._ending = True
+                for child in self._children():
+                    child.kill("the supervisor ends")
+                    self._hear(child)
+                    child.reap()
+        if self._fatal is not None:
+            raise self._fatal
+        return SupervisorReport(stopped_by, self._signal_counter.are_two, self._restarts)
+
+    def stop(self, reason: str = "stop") -> None:
+        """Let all children drain; may be called from any thread."""
+        self._inbox.post("drain", reason)
+
+    def _step(self) -> str | None:
+        """Wait for something to happen and see to it; the reason, if it ends the work."""
+        stopped_by = None
+        handles = [handle for child in self._children() for handle in child.handles()]
+        wait([self._inbox.fileno(), *handles], self._seconds_to_wait())
+        self._excuse()
+        for notice in self._inbox.wait(0):
+            if self._forward(notice):
+                stopped_by = notice.reason
+        for child in self._children():
+            self._hear(child)
+            child.kill_if_due(self._clock())
+        for child in self._children():
+            if not child.is_alive():
+                self._reap(child)
+        if not self._ending:
+            self._replace()
+            self._reload()
+            if self._permits is not None:
+                self._permits.hand_out([child for child in self._children() if not child.asked])
+        return stopped_by
+
+    def _excuse(self) -> None:
+        """Do not count the time in which this process was stopped as silence of its children."""
+        now = self._clock()
+        passed, self._looked_at = now - self._looked_at, now
+        if passed > 2 * _LOOK_SECONDS:
+            for child in self._children():
+                child.excuse(now, passed)
+
+    def _children(self) -> list[Child]:
+        return self._slots.children()
+
+    def _awaited(self) -> bool:
+        if self._children():
+            return True
+        # Quiet is to stay until a signal ends it, even with nobody left who could work.
+        goes_on = self._slots.is_quiet or self._sources is not None
+        return not self._ending and (goes_on or self._slots.next_start() is not None)
+
+    def _seconds_to_wait(self) -> float:
+        moments = [child.kill_at for child in self._children()]
+        start_at = self._slots.next_start()
+        if start_at is not None and not self._slots.is_quiet:
+            moments.append(start_at)
+        if self._sources is not None:
+            moments.append(self._sources.look_at)
+        return max(0.0, min(_LOOK_SECONDS, min(moments, default=float("inf")) - self._clock()))
+
+    # Duties 1 and 2.
+
+    def _start_due(self, parent_alive: Connection, write_end: Connection) -> None:
+        for slot in self._slots.due():
+            child = Child(self._clock())
+            try:
+                child.start(
+                    *(self._target, slot.arguments, self._method, parent_alive, write_end),
+                    with_permits=self._permits is not None,
+                )
+            except OSError as error:  # no memory or no process to be had just now
+                logger.error("cannot start a worker process: %s", error)
+                slot.start_later(child)
+                self._end_if_hopeless(
+                    child.pid, SQSError("worker processes cannot be started", why=str(error))
+                )
+            else:
+                slot.take_in(child)
+
+    def _hear(self, child: Child) -> None:
+        for event in child.read(self._clock):
+            if isinstance(event, ReceiveDone):
+                self._was_up = True
+            elif isinstance(event, Pulse) and event.ready and self._slots.is_quiet:
+                child.signal(_FORWARDED["quiet"])  # it was not up yet when the others were told
+            elif isinstance(event, WorkerFailed):
+                child.failed_by = event.error
+                self._end_for(event.error, child)
+            elif self._sources is not None and isinstance(event, SourcesLoaded):
+                self._sources.add(event.directories)
+            elif self._permits is not None and isinstance(event, JobEnded | JobUnknown):
+                self._permits.used(child)
+            self._relay(event)
+
+    def _end_for(self, error: BaseException, child: Child) -> None:
+        if self._sources is not None:
+            return
+        others_work = any(other.is_up for other in self._children() if other is not child)
+        hopeless = isinstance(error, _FINAL) and not (self._was_up or others_work)
+        if hopeless and isinstance(error, SQSError) and not self._ending:
+            self._fatal = error
+            self._forward(InboxNotice("drain", "error"))
+
+    def _reap(self, child: Child) -> None:
+        pid, exit_code = child.pid, self._report_end(child)
+        is_done = exit_code == 0 and not child.asked  # by its own judgement
+        # There is nothing to be done about the app until there is a change.
+        waits = self._sources is not None and isinstance(child.failed_by, _OF_THE_APP)
+        self._slots.retire(child, is_done=is_done or waits)
+        if not (is_done or waits):
+            self._end_if_hopeless(pid, _not_ready(child.failed_by, exit_code))
+
+    def _end_if_hopeless(self, pid: int, error: SQSError) -> None:
+        is_reloading = self._sources is not None
+        tries = _LATER_TRIES if self._was_up and not is_reloading else _FIRST_TRIES
+        if self._ending or self._slots.is_quiet or not self._slots.is_hopeless(tries):
+            return
+        if is_reloading:  # the next change can repair it
+            self._slots.wait_for_change()
+            self._relay(WorkerFailed(pid, error))
+        else:
+            self._fatal = error
+            self._forward(InboxNotice("drain", "error"))
+
+    def _report_end(self, child: Child) -> int | None:
+        """Tell of the end of a child; its exit code."""
+        self._hear(child)  # what it said last
+        pid, exit_code = child.pid, child.reap()
+        if self._permits is not None:
+            self._permits.settle(child)
+        expected = child.asked or self._ending or exit_code == 0
+        # While the app is worked on, what is wrong with it is said, and is no defect of a process.
+        expected = expected or (self._sources is not None and child.failed_by is not None)
+        if child.why_killed or not expected:
+            self._restarts += 1
+            self._events.publish(ChildExited(pid, exit_code, child.why_killed))
+        else:
+            self._events.publish(ChildEnded(pid))
+        return exit_code
+
+    # Duties 3 and 4.
+
+    def _replace(self) -> None:
+        for child, why in self._slots.replace_ready():
+            self._events.publish(ChildReplaced(child.pid, why))
+            self._ask_to_end(child, why)
+
+    def _reload(self) -> None:
+        if self._sources is None or self._slots.is_quiet:
+            return  # nobody would begin in the place of those who drain
+        changed = self._sources.changes()
+        if changed:
+            for child in self._slots.restart_all():
+                if not child.asked:
+                    self._ask_to_end(child, "reload")
+            self._events.publish(Reloading(tuple(changed)))
+
+    # Duty 5.
+
+    def _forward(self, notice: InboxNotice) -> bool:
+        """Pass a notice on to the children; whether it ends them."""
+        if notice.verb == "reload":
+            self._slots.replace_all()
+        elif notice.verb == "drain":
+            self._ending = True
+            self._signal_counter.note(notice)
+            self._slots.close()
+            for child in self._children():
+                if notice.reason == signal.SIGHUP.name:
+                    # The terminal was closed: the system tells only one of us, no shell the others.
+                    child.signal(signal.SIGHUP)
+                self._ask_to_end(child, notice.reason)
+        elif notice.verb in _FORWARDED:
+            self._slots.is_quiet = self._slots.is_quiet or notice.verb == "quiet"
+            for child in self._children():
+                child.signal(_FORWARDED[notice.verb], notice.reason)
+        return notice.verb == "drain"
+
+    def _ask_to_end(self, child: Child, reason: str) -> None:
+        at_once = self._signal_counter.are_two
+        child.asked = True
+        child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
+        child.signal(FORCE if at_once else signal.SIGTERM, reason)
+
+
+def _not_ready(error: BaseException | None, exit_code: int | None) -> SQSError:
+    """Return the error for children that end before they are ready, one after the other."""
+    if isinstance(error, SQSError):
+        return error
+    # Such a process writes its error to stderr; often it had no time to report it.
+    why = f"the last one ended with exit code {exit_code}"
+    if error is not None:
+        why = f"the last one raised {text_of(error)}"
+    next_step = "correct the app; see also what the processes wrote to stderr"
+    if (hidden := hiding_advice()) is not None:
+        why, next_step = f"{why}; {hidden[0]}", hidden[1]
+    # A signal, such as from the out-of-memory killer, says nothing about the app.
+    kind = AppLoadError if (exit_code or 0) >= 0 else SQSError
+    return kind("worker processes end before they are ready", why=why, next=next_step)

@@ -1,0 +1,193 @@
+"""From options to an environment."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from sqsw.core.errors import AppLoadError, SettingsError, SQSError
+from sqsw_cli.errors.hints import explained
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.terminal import stdout_to_stderr
+from sqsw_cli.working import gc_tuning
+
+if TYPE_CHECKING:
+    from sqsw.app.plugins import PluginFailure
+    from sqsw.sqs_env import SQSEnv
+
+
+@contextmanager
+def opened(
+    invocation: Invocation,
+    app_paths: Sequence[str] = (),
+    *,
+    plugins: bool = False,
+    strict: bool = False,
+    daemon: bool = False,
+) -> "Iterator[SQSEnv]":
+    """The environment that the options describe, with the jobs of these apps.
+
+    Parameters
+    ----------
+    app_paths :
+        The apps to load; commands that need no jobs load none.
+    plugins, strict :
+        Whether installed plugins are loaded too, and whether one that cannot be is an error.
+    daemon :
+        Whether the log is what this command says, and a collector may read it.
+    """
+    env = load_env(invocation, app_paths, plugins=plugins, strict=strict, daemon=daemon)
+    if app_paths or plugins:
+        from sqsw_cli.completing.jobs import remember_jobs
+
+        remember_jobs(app_paths, env.registrations())
+    try:
+        yield env
+    except SQSError as error:
+        raise explained(error, invocation, env) from error
+    if not daemon:  # threads of a worker that was stopped at once may still hold the file
+        close = getattr(env.clients.session, "close", None)
+        if close is not None:
+            close()
+
+
+def load_env(
+    invocation: Invocation,
+    app_paths: Sequence[str] = (),
+    *,
+    plugins: bool = False,
+    strict: bool = False,
+    daemon: bool = False,
+    warns: bool = True,
+) -> "SQSEnv":
+    """Set up the log and load the environment; the parameters are those of :func:`opened`.
+
+    Parameters
+    ----------
+    warns :
+        Whether a plugin that cannot be loaded is told.
+    """
+    from sqsw_cli.working.logs import configure_logs
+
+    runs_apps = bool(app_paths) or plugins
+    _ = invocation.printer  # now: it keeps the stdout of this moment
+    if runs_apps:
+        gc_tuning.as_usual()
+    configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
+    try:
+        # Of a worker, stdout is what its jobs print.
+        with stdout_to_stderr() if runs_apps and not daemon else nullcontext():
+            return _open_env(
+                *(invocation, app_paths, plugins, strict),
+                lambda failure: _warn(invocation, failure, daemon=daemon) if warns else None,
+            )
+    except AppLoadError as error:
+        if place := _elsewhere(invocation, app_paths, error):
+            raise AppLoadError(error.message, why=error.why, next=place) from error.__cause__
+        if error.meant is None or daemon:
+            raise
+        # The library advises `sqsw work`; here another command runs.
+        cure = f"name it: --app {error.meant}"
+        raise AppLoadError(error.message, why=error.why, next=cure) from error.__cause__
+
+
+def _open_env(
+    invocation: Invocation,
+    app_paths: Sequence[str],
+    plugins: bool,
+    strict: bool,
+    on_plugin_failure: "Callable[[PluginFailure], None]",
+) -> "SQSEnv":
+    from sqsw.app.opening import open_env
+
+    return open_env(
+        app_paths,
+        session_maker=_session_maker(invocation),
+        queue_prefix=invocation.queue_prefix,
+        endpoint_url=invocation.endpoint_url,
+        region=invocation.region,
+        plugins=plugins,
+        strict=strict,
+        on_plugin_failure=on_plugin_failure,
+    )
+
+
+def _elsewhere(invocation: Invocation, app_paths: Sequence[str], error: AppLoadError) -> str | None:
+    """Where to run instead: the file that names the app lies in another directory."""
+    config = invocation.config
+    not_found = isinstance(error.__cause__, ModuleNotFoundError)
+    if (
+        config is None
+        or config.path is None
+        or not not_found
+        or not (error.meant or not error.next)
+    ):
+        return None
+    named, directory = config.table.get("app"), config.path.absolute().parent
+    named = [named] if isinstance(named, str) else named
+    if not named or list(app_paths) != named or directory.samefile(os.curdir):
+        return None
+    return f"the app is named in {config.path}; run from there: cd {shlex.quote(str(directory))}"
+
+
+def has_plugins() -> bool:
+    """Whether a package that brings jobs is installed; none of them is imported."""
+    from sqsw.app.plugins import PLUGIN_GROUP
+    from sqsw.core.entry_points import entry_points_of
+
+    return bool(entry_points_of(PLUGIN_GROUP))
+
+
+def is_local(env: "SQSEnv") -> bool:
+    """Whether the queues are those of the embedded SQS."""
+    session = env.clients.session  # first: this may be what makes it
+    memory_sqs = sys.modules.get("sqsw.memory_sqs")  # whoever made a session has imported it
+    return memory_sqs is not None and isinstance(
+        session, memory_sqs.LocalSession | memory_sqs.MemorySession
+    )
+
+
+def _session_maker(invocation: Invocation) -> Callable[[], Any] | None:
+    _check_where(invocation)
+    if invocation.local == "0":
+        # For this process and its children: the variable must not bring it back.
+        os.environ["SQSW_LOCAL"] = "0"
+    elif invocation.local is not None:
+        from sqsw.memory_sqs import DEFAULT_PATH, LocalSession, local_path
+
+        path = local_path(invocation.local or "1") or DEFAULT_PATH
+        return lambda: LocalSession(path)
+    if invocation.profile is not None:
+        from sqsw.app.opening import profile_session
+
+        profile = invocation.profile
+        return lambda: profile_session(profile)
+    return None
+
+
+def _check_where(invocation: Invocation) -> None:
+    if invocation.local in (None, "0"):
+        return
+    for other in ("endpoint_url", "profile"):
+        if getattr(invocation, other) is not None:
+            option = "--" + other.replace("_", "-")
+            raise SettingsError(
+                f"--local and {option} do not go together",
+                why="the embedded SQS is a file: it has no endpoint and no credentials",
+                next=f"leave out --local or {option}",
+            )
+
+
+def _warn(invocation: Invocation, failure: "PluginFailure", *, daemon: bool) -> None:
+    if daemon and invocation.log_format == "json" and not invocation.as_json:
+        from sqsw.app.plugins import log_plugin_failure
+
+        log_plugin_failure(failure)
+        return
+    invocation.printer.warn(
+        f"the plugin {failure.name!r} of {failure.origin} cannot be loaded",
+        why=failure.reason,
+        next="correct or uninstall it, or leave plugins out: --no-plugins",
+    )

@@ -1,0 +1,61 @@
+"""Which messages are meant: from options to a selection."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from sqsw.core.errors import SettingsError
+from sqsw_cli.sending.line_file import opened_input
+from sqsw_cli.terminal import is_terminal
+
+if TYPE_CHECKING:
+    from sqsw.sqs_manage.selection import Filter, Selection
+
+
+def selection_of(
+    jobs: Sequence[str],
+    filters: "Sequence[Filter]",
+    older_than: int | None,
+    ids: str | None,
+    limit: int | None = None,
+) -> "Selection":
+    """The selection that the options describe; it is false where none was given."""
+    from sqsw.sqs_manage.selection import Selection
+
+    return Selection(
+        jobs=tuple(jobs),
+        filters=tuple(filters),
+        older_than=older_than,
+        ids=None if ids is None else _read_ids(ids),
+        limit=limit,
+    )
+
+
+def _read_ids(path: str) -> frozenset[str]:
+    try:
+        with opened_input(path) as file:
+            lines = file.read().decode("utf-8-sig").splitlines()
+        return frozenset(stripped for line in lines if (stripped := line.strip()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the ids in {path}", why=str(error)) from error
+
+
+def refuse_idle_terminal(path: str | None, ctx: click.Context) -> None:
+    """Show the help, and why, where ``-`` would wait for a person to type.
+
+    Raises
+    ------
+    SettingsError
+        stdin is a terminal, or closed: there is nothing to read from.
+    """
+    if path == "-" and sys.stdin is None:
+        raise SettingsError("- reads stdin, and stdin is closed", next="name a file")
+    if path == "-" and is_terminal(sys.stdin):
+        click.echo(ctx.get_help(), err=True)
+        raise SettingsError(
+            "stdin is a terminal, and - reads it to its end",
+            why="it is for what another program prints, or a file holds",
+            next=f"PROGRAM | {ctx.command_path} …, or name a file in place of -",
+        )

@@ -1,0 +1,229 @@
+"""The options of ``sqsw work``, and what they mean to the library."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sqsw.core.errors import SettingsError
+from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw_cli.completing.values import complete_queue
+from sqsw_cli.options.types import (
+    DURATION,
+    PREFETCH,
+    QUEUE,
+    QUEUE_SPEC,
+    RECYCLE,
+    Duration,
+    QueueAsked,
+    address_of,
+)
+from sqsw_cli.output.format import count_of, elapsed
+
+if TYPE_CHECKING:
+    from sqsw.core.contracts import ShutdownPolicy
+    from sqsw.core.reports import WorkerReport
+    from sqsw.sqs_env import SQSEnv
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_OPTIONS = [
+    click.option(
+        "-Q",
+        "--queue",
+        metavar="SPEC",
+        shell_complete=complete_queue,
+        type=QUEUE_SPEC,
+        multiple=True,
+        help="NAME[=N][,weight=W][,group=G]; every queue with registered jobs where none is named.",
+    ),
+    click.option(
+        "-c",
+        "--concurrency",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=8,
+        help="Jobs at once in each process (8).",
+    ),
+    click.option(
+        "--processes",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=1,
+        help="Worker processes under one supervisor (1).",
+    ),
+    click.option(
+        "--prefetch",
+        metavar="N|auto",
+        type=PREFETCH,
+        default="auto",
+        help="Messages held ready beyond the free slots (auto: by the run time of the jobs).",
+    ),
+    click.option(
+        "--visibility-timeout",
+        metavar="D",
+        type=Duration(10, 43_200),
+        help="Lease asked for at receive, 10s to 12h (the queue's).",
+    ),
+    click.option("--no-heartbeat", is_flag=True, help="Do not renew leases."),
+    click.option(
+        "--time-limit",
+        metavar="D",
+        type=Duration(1, 43_200),
+        help="Longest run of one job; then it fails with JobTimeout.",
+    ),
+    click.option(
+        "--until-idle",
+        metavar="D",
+        type=DURATION,
+        help="Stop when the queues gave nothing and no slot was busy for this long.",
+    ),
+    click.option(
+        "--max-jobs",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Stop after N jobs have ended, in all processes together.",
+    ),
+    click.option(
+        "--recycle",
+        metavar="SPEC",
+        type=RECYCLE,
+        help="jobs=N,memory=SIZE,age=D: replace a process that has reached one of them.",
+    ),
+    click.option(
+        "--lock",
+        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        help="Hold an exclusive lock while running; held by another: exit 6.",
+    ),
+    click.option(
+        "--drain-timeout",
+        metavar="D",
+        type=Duration(0, 43_200),
+        default=25,
+        help="How long running jobs may finish after a signal (25s).",
+    ),
+    click.option(
+        "--processors-from",
+        metavar="QUEUE",
+        type=QUEUE,
+        shell_complete=complete_queue,
+        help="Run this queue's jobs on the one --queue given.",
+    ),
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Exit 5 if a job failed or was unknown, 7 if a plugin cannot be loaded.",
+    ),
+    click.option(
+        "--http",
+        metavar="[HOST:]PORT",
+        callback=lambda ctx, param, value: None if value is None else address_of(value),
+        help="Answer /health, /ready and /metrics there (host: 127.0.0.1).",
+    ),
+    click.option(
+        "--allow-host",
+        metavar="NAME[:PORT]",
+        multiple=True,
+        help="Accept --http requests for this host name as well.",
+    ),
+    click.option(
+        "--health-file",
+        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        help="Touched every 5s while healthy, removed at exit.",
+    ),
+    click.option(
+        "--reload",
+        is_flag=True,
+        help="For development: restart when a .py file of the app changes.",
+    ),
+]
+
+
+def work_options(command: Decorated) -> Decorated:
+    """All options of ``sqsw work`` but those of the app."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def settings_of(numbers: dict[str, Any]) -> WorkerSettings:
+    """The numbers of a worker."""
+    prefetch = numbers["prefetch"]
+    return WorkerSettings(
+        concurrency=numbers["concurrency"],
+        prefetch=None if prefetch == "auto" else prefetch,
+        visibility_timeout=numbers["visibility_timeout"],
+        drain_seconds=numbers["drain_timeout"],
+        heartbeat=not numbers["no_heartbeat"],
+        time_limit=numbers["time_limit"],
+    )
+
+
+def shares_of(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> list[QueueShare]:
+    """Slots and weights of the queues, with what the file says about them."""
+    names = [queue.name for queue in asked]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingsError(
+            f"the queue {twice[0]!r} is named twice", next="write it once: NAME=N,weight=W,group=G"
+        )
+    return [queue.share(table.get(queue.name, {})) for queue in asked]
+
+
+@dataclass(frozen=True)
+class QueueChoice:
+    """The queues to work, of the jobs that an app has registered; it is pickled.
+
+    Attributes
+    ----------
+    asked :
+        What was asked for; nothing: every queue with registered jobs.
+    table :
+        What the file says about queues.
+    processors_from :
+        The option of this name.
+    """
+
+    asked: Sequence[QueueAsked]
+    table: dict[str, dict[str, int]]
+    processors_from: str | None
+
+    def __call__(self, env: "SQSEnv") -> list[QueueShare]:
+        """The queues, with their slots and weights."""
+        from sqsw.app.running import queues_to_work
+
+        asked = [QueueShare(wanted.name) for wanted in self.asked]
+        names = queues_to_work(env, asked, processors_from=self.processors_from)
+        return shares_of(
+            self.asked or [QueueAsked(share.queue_name) for share in names], self.table
+        )
+
+
+def policy_maker(
+    until_idle: int | None, max_jobs: int | None
+) -> "Callable[[], ShutdownPolicy] | None":
+    """What makes the shutdown policy; None where only a signal ends the work."""
+    from sqsw.shutdown_policies import IdleShutdown, MaxTasksShutdown, OrShutdown
+
+    if until_idle is not None and max_jobs is not None:
+        return lambda: OrShutdown(IdleShutdown(until_idle), MaxTasksShutdown(max_jobs))
+    if until_idle is not None:
+        return lambda: IdleShutdown(until_idle)
+    if max_jobs is not None:
+        return lambda: MaxTasksShutdown(max_jobs)
+    return None
+
+
+def summary_of(report: "WorkerReport", seconds: float) -> str:
+    """One line for a person: what was done, and what it cost."""
+    ended = report.done + report.failed + report.retried + report.unknown
+    each = f", {report.requests / ended:.2f} a job" if ended else ""
+    unfinished = f", {report.unfinished} put back while they ran" if report.unfinished else ""
+    return (
+        f"{report.done} done, {report.failed} failed, {report.retried} retried, "
+        f"{report.unknown} unknown{unfinished} in {elapsed(seconds)}; "
+        f"{count_of(report.requests, 'request')}{each}"
+    )

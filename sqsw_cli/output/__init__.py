@@ -1,0 +1,1 @@
+"""How results look: tables for a person, lines for a pipe, JSON for a program."""

@@ -1,0 +1,69 @@
+"""The lines that commands print in a pipe: their columns, in one table.
+
+Help and reference are made from it, and :meth:`sqsw_cli.output.printer.Printer.plain` keeps to it.
+"""
+
+from typing import NamedTuple
+
+
+class Line(NamedTuple):
+    """One kind of line.
+
+    Attributes
+    ----------
+    commands :
+        The commands that print it.
+    when :
+        With which options, or of what.
+    columns :
+        What its fields are, in their order, as in ``--json`` where that has them; a word in
+        quotes is itself.
+    """
+
+    commands: tuple[str, ...]
+    when: str
+    columns: tuple[str, ...]
+
+
+LINES = {
+    "id": Line(("send",), "one message", ("id",)),
+    "sent": Line(("send",), "--from", ("'sent'", "line", "id")),
+    "unsent": Line(("send",), "--dry-run", ("job", "payload")),
+    "queue": Line(
+        ("inspect",),
+        "queues",
+        (
+            *("name", "visible", "in_flight", "delayed", "dlq", "dlq_visible", "type"),
+            *("oldest_age_s", "sources"),
+        ),
+    ),
+    "message": Line(("inspect",), "--peek", ("id", "job", "sent_at", "receives", "payload")),
+    "group": Line(("inspect",), "--count-by", ("key", "count", "oldest_sent_at", "newest_sent_at")),
+    "task": Line(
+        ("inspect",),
+        "--tasks",
+        ("queue", "job", "function", "source", "distribution", "signature"),
+    ),
+    "moved": Line(("redrive",), "by SQS", ("'moved'", "moved")),
+    "handled": Line(
+        ("redrive", "purge"), "selection or --dry-run", ("action", "id", "job", "payload")
+    ),
+    "move": Line(
+        ("redrive",), "--status", ("started_at", "status", "moved", "total", "destination")
+    ),
+    "cancelling": Line(("redrive",), "--cancel", ("'cancelling'", "moved")),
+    "failed": Line(
+        ("send", "redrive", "purge"),
+        "a message that failed",
+        ("'failed'", "id or line", "code", "message"),
+    ),
+    "created": Line(("create-queue",), "each queue", ("name", "action", "url")),
+    "purged": Line(("purge",), "all messages", ("name", "action", "messages")),
+    "deleted": Line(("delete-queue",), "each queue", ("name", "action")),
+    "check": Line(("doctor",), "each check", ("status", "name", "detail", "hint")),
+}
+
+
+def lines_of(command: str) -> list[Line]:
+    """The lines that a command prints."""
+    return [line for line in LINES.values() if command in line.commands]

@@ -1,0 +1,67 @@
+"""Nothing is destroyed without a yes."""
+
+import sys
+from collections.abc import Sequence
+
+from sqsw.core.wording import safe
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import Failure
+from sqsw_cli.terminal import ask, columns_of, wrapped
+
+
+class NotConfirmed(Failure):
+    """A person said no."""
+
+    def __init__(self) -> None:
+        super().__init__("not confirmed: nothing was done", code="not_confirmed")
+
+
+def type_the_name(name: str, warning: Sequence[str], refusal: str) -> None:
+    """Go on only if a person types the name of the queue.
+
+    Parameters
+    ----------
+    name :
+        What is to be typed.
+    warning :
+        Lines that say what will happen.
+    refusal :
+        The error where nobody can be asked.
+
+    Raises
+    ------
+    Failure
+        Something else was typed, or nobody can be asked.
+    """
+    columns = columns_of(sys.stderr)
+    said = [wrapped(safe(line), columns) for line in warning]
+    answer = ask("\n".join([*said, "Type the queue name to go on: "]))
+    if answer is None:
+        raise _needs_yes(refusal)
+    if answer != name:
+        raise NotConfirmed
+
+
+def yes_or_no(question: str, refusal: str) -> None:
+    """Go on only if a person says yes.
+
+    Raises
+    ------
+    Failure
+        The answer was no, or nobody can be asked.
+    """
+    answer = ask(f"{safe(question)} [y/N]: ")
+    if answer is None:
+        raise _needs_yes(refusal)
+    if answer.lower() not in ("y", "yes"):
+        raise NotConfirmed
+
+
+def _needs_yes(refusal: str) -> Failure:
+    return Failure(
+        refusal,
+        why="there is no terminal to ask on",
+        next="add --yes if this is intended",
+        code="usage",
+        exit_code=Exit.USAGE,
+    )

@@ -1,0 +1,265 @@
+"""One command, three faces: tables for a person, lines for a pipe, JSON for a program.
+
+stdout is data and stderr is talk. rich is imported where something is drawn.
+"""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from sqsw.core.wording import safe
+from sqsw_cli.errors.failures import CannotWrite, ConsumerGone, block
+from sqsw_cli.output.columns import LINES
+from sqsw_cli.output.progress import Bar
+from sqsw_cli.output.records import json_line, record
+from sqsw_cli.terminal import columns_of, echo_on_stderr, is_terminal, wants_color, wrapped
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+#: between two columns
+_GAP = "  "
+
+#: columns of the terminal that something shortened needs, to be worth showing
+_CUT_WIDTH = 16
+
+#: characters of a cell, wider than any terminal
+_CELL_LENGTH = 1_000
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    A column with ``cut`` is shortened first, at its end. Texts of the others are cut in the middle,
+    to no less than ``least`` cells, before a column is left out. Numbers are never cut.
+    """
+
+    title: str
+    right: bool = False
+    cut: bool = False
+    least: int = 40
+
+
+class Printer:
+    """Prints results and notes.
+
+    Parameters
+    ----------
+    as_json :
+        Whether a program reads.
+    color :
+        ``auto``, ``always`` or ``never``.
+    quiet :
+        Whether notes are left out.
+    """
+
+    def __init__(self, *, as_json: bool = False, color: str = "auto", quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.terminal = not as_json and is_terminal(sys.stdout)
+        self.gone = False
+        self._color = color
+        self._quiet = quiet
+        self._finishes = False
+        if as_json:
+            # Whatever the locale says; a stream that stands in for stdout may not have it.
+            with suppress(AttributeError):
+                sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # see above
+
+    def finish_when_gone(self) -> None:
+        """Something is being changed: if nobody reads any more, note it in ``gone`` and go on.
+
+        Without this a reader that goes away ends the command at once.
+        """
+        self._finishes = True
+
+    # -- data, on stdout ---------------------------------------------------------------------
+
+    def json(self, kind: str, values: Mapping[str, Any]) -> None:
+        """One JSON object, with all keys of its type."""
+        self._write(json_line(record(kind, values)))
+
+    def plain(self, kind: str, *fields: object) -> None:
+        """One line of this kind, its fields with tabs between them; None is an empty field."""
+        pairs = zip(LINES[kind].columns, fields, strict=True)
+        self._write("\t".join("" if field is None else safe(str(field)) for _, field in pairs))
+
+    def say(self, text: str = "") -> None:
+        """A line for a person, who may copy it: it is not broken."""
+        self._write(safe(text))
+
+    def tell(self, text: str) -> None:
+        """A line for a person, broken between words."""
+        self._write(wrapped(safe(text), columns_of(sys.stdout), hanging=2))
+
+    def done(self, text: str) -> None:
+        """A line that says what has been done."""
+        self.signed("✓", "green", text)
+
+    def signed(self, sign: str, shade: str | None, text: str) -> None:
+        """A line behind a sign, whose meaning its words say as well."""
+        line = wrapped(f"{sign} {safe(text)}", columns_of(sys.stdout), len(sign) + 1)
+        self._write((self._sign(sign, shade) if shade else sign) + line[len(sign) :])
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table as wide as the terminal: cut cells, then drop columns from the right."""
+        console = self._console()
+        rows = [[safe(cut_middle(cell, _CELL_LENGTH)) for cell in row] for row in rows]
+        columns = [column._replace(title=safe(column.title)) for column in columns]
+        natural = [_least(index, column, rows) for index, column in enumerate(columns)]
+        widths = _fitted(columns, natural, console.width)
+        rows = [
+            [
+                cell if column.cut else cut_middle(cell, width)
+                for cell, column, width in zip(row, columns, widths, strict=False)
+            ]
+            for row in rows
+        ]
+        for index, column in enumerate(columns[: len(widths)]):
+            if column.cut:  # it gets what the others leave
+                longest = _widest(index, column, rows)
+                widths[index] += max(
+                    0, min(console.width - _width(widths), longest - widths[index])
+                )
+        # A name that is a little longer than the terminal is wrapped by it. Before version 15, rich
+        # counts blanks after the last column, which are not written.
+        console.width = max(console.width, _width(widths)) + len(_GAP)
+        with console.capture() as captured:
+            console.print(_table(columns[: len(widths)], widths, rows))
+        for line in captured.get().rstrip("\n").split("\n"):
+            self._write(line.rstrip())
+
+    def _sign(self, sign: str, shade: str) -> str:
+        return click.style(sign, fg=shade) if wants_color(sys.stdout, self._color) else sign
+
+    def _console(self) -> "Console":
+        from rich.console import Console
+
+        colored = wants_color(sys.stdout, self._color)
+        return Console(
+            file=sys.stdout,
+            force_terminal=colored,
+            no_color=not colored,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+
+    def _write(self, line: str) -> None:
+        if self.gone:
+            return
+        try:
+            # Flushed line by line: the reader is a program that waits for it, or a person.
+            click.echo(line, color=True)
+        except BrokenPipeError as error:
+            self.gone = True
+            if not self._finishes:
+                raise ConsumerGone from error
+        except OSError as error:
+            raise CannotWrite(error) from error
+
+    # -- talk, on stderr ---------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Something a person may want to know."""
+        if not self._quiet and not self.as_json:
+            # Below the beginning of what follows a title, as in the banner of a worker.
+            title = re.match(r" +\S+ {2,}", text)
+            hanging = 0 if title is None else len(title[0])
+            echo_on_stderr(wrapped(safe(text), columns_of(sys.stderr), hanging))
+
+    def next(self, command: str) -> None:
+        """The command that comes next, most likely; only on a terminal."""
+        if self.terminal:
+            self.note("")
+            self.note(f"next: {command}")
+
+    def warn(self, message: str, why: str | None = None, next: str | None = None) -> None:
+        """A warning, in the form of an error."""
+        color = not self.as_json and wants_color(sys.stderr, self._color)
+        echo_on_stderr(block("warning", message, why, next, color=color), color=color)
+
+    def advise(self, message: str, why: str | None = None, next: str | None = None) -> None:
+        """A warning of something that may well be meant: ``--quiet`` leaves it out."""
+        if not self._quiet:
+            self.warn(message, why, next)
+
+    def progress(self, what: str) -> Bar:
+        """How far something is, on stderr where a person looks at it."""
+        shown = not self._quiet and not self.as_json and is_terminal(sys.stderr)
+        return Bar(what, shown=shown, color=wants_color(sys.stderr, self._color))
+
+
+def cut_middle(text: str, width: int) -> str:
+    """Cut a text to a width in its middle, because long names often differ only at their ends."""
+    from rich.cells import cell_len, set_cell_size
+
+    if len(text) <= width and cell_len(text) <= width:
+        return text
+    tail = (width - 1) // 3
+    end = set_cell_size(text[: -2 * width : -1], tail)[::-1] if tail else ""
+    return f"{set_cell_size(text[:width], width - 1 - tail)}…{end}"
+
+
+def _fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
+    """Return the widths of as many columns as fit, narrowed if that makes room for more."""
+    for count in range(len(columns), 0, -1):
+        widths = list(natural[:count])
+        spare = [
+            0 if column.right or column.cut else max(0, width - column.least)
+            for column, width in zip(columns, widths, strict=False)
+        ]
+        while (over := _width(widths) - room) > 0 and any(spare):
+            widest = max((index for index in range(count) if spare[index]), key=widths.__getitem__)
+            less = min(over, spare[widest])
+            widths[widest] -= less
+            spare[widest] -= less
+        if over <= 0 or count == 1:
+            return widths
+    return []
+
+
+def _width(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _table(
+    columns: Sequence[Column], widths: Sequence[int], rows: Sequence[Sequence[str]]
+) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, len(_GAP), 0, 0),
+        header_style="dim",
+        show_header=any(column.title for column in columns),
+    )
+    for index, column in enumerate(columns):
+        table.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            overflow="ellipsis" if column.cut else "crop",
+            width=widths[index],
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row[: len(columns)]))
+    return table
+
+
+def _least(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
+    """The width below which the column is left out."""
+    widest = _widest(index, column, rows)
+    return min(_CUT_WIDTH, widest) if column.cut else widest
+
+
+def _widest(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
+    from rich.cells import cell_len
+
+    return max([len(column.title), *(cell_len(row[index]) for row in rows)])

@@ -1,0 +1,92 @@
+"""The JSON objects that commands print: their types and keys, in one table.
+
+Keys are only ever added. Every key of a type is always there; what is unknown is null.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqsw_cli.json_text import json_text
+from sqsw_cli.output.format import rfc3339
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "queue": (
+        *("name", "sqs_name", "url", "arn", "fifo", "action", "visible", "in_flight", "delayed"),
+        *("dlq", "dlq_visible", "max_receives", "sources", "attributes", "tags"),
+        "oldest_age_s",
+    ),
+    "message": (
+        *("queue", "id", "job", "args", "context", "content_type", "body", "raw", "group"),
+        *("dedup_id", "sent_at", "first_received_at", "receives", "size", "source", "error"),
+        *("attributes", "attribute_types", "trace_header", "action"),
+    ),
+    "sent": ("queue", "id", "job", "line", "group", "dedup_id", "sequence_number"),
+    "failed": ("queue", "line", "id", "code", "message", "retryable", "item"),
+    "group": ("queue", "key", "count", "oldest_sent_at", "newest_sent_at"),
+    "task": (
+        *("queue", "job", "function", "module", "file", "line_no", "signature", "source"),
+        *("distribution", "kind"),
+    ),
+    "move": (
+        *("source", "destination", "status", "moved", "total", "rate", "started_at", "handle"),
+        "failure_reason",
+    ),
+    "ready": ("url", "host", "port", "path", "region"),
+    "check": ("name", "status", "detail", "hint"),
+    "summary": ("command", "seconds_s", "requests"),
+}
+
+#: The counters in the summary of each command.
+COUNTERS: dict[str, tuple[str, ...]] = {
+    "send": ("sent", "failed"),
+    "work": (
+        "done",
+        "failed",
+        "retried",
+        "unknown",
+        "released",
+        "lease_lost",
+        "unfinished",
+        "stopped_by",
+        "forced",
+    ),
+    "redrive": ("moved", "skipped", "failed"),
+    "purge": ("deleted", "skipped", "failed"),
+}
+
+
+def record(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """An object of this type with all of its keys, in their order, and no others."""
+    keys = KEYS[kind]
+    if kind == "summary":
+        keys = (*keys, *COUNTERS[str(values["command"])])
+    return {"type": kind, **{key: values.get(key) for key in keys}}
+
+
+def values_of(item: Any) -> dict[str, Any]:
+    """The fields of a dataclass of the library, by name; nested ones stay as they are."""
+    return {field.name: getattr(item, field.name) for field in fields(item)}
+
+
+def json_line(values: Mapping[str, Any]) -> str:
+    """One line of JSON, UTF-8, times as RFC 3339."""
+    return json_text(values, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return list(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return values_of(value)
+    return str(value)

@@ -1,0 +1,167 @@
+"""Look into a queue, after saying what that costs."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqsw_cli.environment import is_local
+from sqsw_cli.output.confirm import yes_or_no
+from sqsw_cli.output.format import ago, rfc3339, thousands
+from sqsw_cli.output.messages import message_table, show_message
+from sqsw_cli.output.printer import Column, Printer
+from sqsw_cli.output.records import json_line
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+    from sqsw.sqs_manage.message_view import MessageView
+    from sqsw.sqs_manage.selection import Selection
+
+
+def show_messages(
+    printer: Printer, env: "SQSEnv", queue: str, limit: int, selection: "Selection", *, yes: bool
+) -> None:
+    """Messages of a queue, decoded."""
+    with _peeked(printer, env, queue, limit, selection, yes=yes) as views:
+        if not printer.terminal:
+            for view in views:
+                show_message(printer, view)
+            return
+        found = list(views)
+        if found:
+            message_table(printer, found)
+    if not found:
+        printer.note(_nothing(env, queue, selection))
+
+
+def count_messages(
+    printer: Printer,
+    env: "SQSEnv",
+    queue: str,
+    limit: int,
+    selection: "Selection",
+    *,
+    yes: bool,
+    path: str,
+) -> None:
+    """How many messages have which value at a path, the most frequent one first."""
+    groups: dict[str, _Group] = {}
+    name = queue
+    with _peeked(printer, env, queue, limit, selection, yes=yes) as views:
+        for view in views:
+            name = view.queue
+            value = view.value_at(path)
+            # Lists and objects cannot be keys; their text can, and a text stays apart from it.
+            groups.setdefault(json_line({"": value}), _Group(value)).add(view.sent_at)
+    if not groups and printer.terminal:
+        printer.note(_nothing(env, queue, selection))
+        return
+    ordered = sorted(groups.values(), key=lambda group: -group.count)
+    if printer.terminal:
+        columns = [
+            Column(path, least=24),
+            Column("count", right=True),
+            Column("oldest"),
+            Column("newest"),
+        ]
+        rows = [
+            [_text(group.key), thousands(group.count), ago(group.oldest), ago(group.newest)]
+            for group in ordered
+        ]
+        printer.table(columns, rows)
+        return
+    for group in ordered:
+        if printer.as_json:
+            values = {
+                "queue": name,
+                "key": group.key,
+                "count": group.count,
+                "oldest_sent_at": group.oldest,
+                "newest_sent_at": group.newest,
+            }
+            printer.json("group", values)
+        else:
+            times = (rfc3339(group.oldest), rfc3339(group.newest))
+            printer.plain("group", _text(group.key), group.count, *times)
+
+
+def _nothing(env: "SQSEnv", queue: str, selection: "Selection") -> str:
+    """Why there is nothing to be seen: it may only be hidden for now."""
+    from sqsw.sqs_manage.depth import DepthReader
+
+    depth = DepthReader(env).read(queue)
+    hidden = [
+        f"{thousands(count)} {state}"
+        for count, state in ((depth.in_flight, "in flight"), (depth.delayed, "delayed"))
+        if count
+    ]
+    if selection and depth.ready:
+        said = "no message fits the selection"
+    else:
+        said = "no messages that can be peeked" if hidden else "no messages"
+    return f"{said}; hidden for now: {', '.join(hidden)}" if hidden else said
+
+
+@dataclass
+class _Group:
+    """The messages that share a value."""
+
+    key: object
+    count: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+    def add(self, sent_at: datetime | None) -> None:
+        self.count += 1
+        if sent_at is not None:
+            self.oldest = min(self.oldest or sent_at, sent_at)
+            self.newest = max(self.newest or sent_at, sent_at)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json_line({"": value})[5:-1]
+
+
+@contextmanager
+def _peeked(
+    printer: Printer, env: "SQSEnv", queue: str, limit: int, selection: "Selection", *, yes: bool
+) -> "Iterator[Iterator[MessageView]]":
+    from sqsw.sqs_manage.peek import peek_messages
+
+    if not is_local(env):  # the embedded SQS looks without a receive
+        _say_the_cost(printer, env, queue, yes=yes)
+    views = peek_messages(
+        env,
+        queue,
+        limit,
+        selection=selection or None,
+        on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
+    )
+    # Whatever ends it, the messages are put back.
+    with closing(views):
+        yield views
+
+
+def _say_the_cost(printer: Printer, env: "SQSEnv", queue: str, *, yes: bool) -> None:
+    from sqsw.sqs_manage.describe import describe_queue
+
+    report = describe_queue(env, queue)
+    why = "SQS has no peek; messages are received for 10 seconds and put back"
+    if report.fifo:
+        why += "; the message groups that are touched wait until then"
+    if report.dlq is None:
+        if report.fifo:
+            printer.warn("peeking counts as a receive", why=why)
+        return
+    printer.warn(
+        "peeking counts as a receive; "
+        f"a message at its last receive goes to {report.dlq} next time",
+        why=why,
+        next="on a dead-letter queue this is harmless",
+    )
+    if not yes:
+        yes_or_no(
+            f"Look into {report.name}?",
+            f"peeking may spend the last receive of messages of {report.name!r} and needs a yes",
+        )

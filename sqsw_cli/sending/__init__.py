@@ -1,0 +1,1 @@
+"""What ``sqsw send`` sends: items, JSON, lines of a file."""

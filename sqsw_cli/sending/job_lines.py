@@ -1,0 +1,232 @@
+"""What ``send`` was told to send: items, JSON, lines of a file."""
+
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from sqsw.core.errors import SettingsError, SQSError
+from sqsw_cli.sending.items import parse_item, parse_json
+
+if TYPE_CHECKING:
+    from sqsw.sqs_manage.outgoing import OutgoingMessage
+
+
+class BadLine(SettingsError):
+    """A line that is no message.
+
+    Attributes
+    ----------
+    number, text :
+        Where it stands, and what stands there.
+    kind :
+        What is wrong, as a word for programs.
+    group :
+        The message group that it belongs to; None where nobody can tell.
+    """
+
+    number = 0
+    text = ""
+    kind = "InvalidLine"
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the options say for every message.
+
+    Attributes
+    ----------
+    job :
+        The job name; None where the lines name it.
+    group, dedup_id, delay, context :
+        As the options have them; what a line says itself wins.
+    raw :
+        Whether bodies are sent as they are.
+    """
+
+    job: str | None = None
+    group: str | None = None
+    dedup_id: str | None = None
+    delay: int | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    raw: bool = False
+
+    def message(self, line: int, **given: Any) -> "OutgoingMessage":
+        """A message with these options, and what is given for it alone."""
+        from sqsw.sqs_manage.outgoing import OutgoingMessage
+
+        own = {key: value for key, value in given.items() if value is not None}
+        shared = {
+            "job": None if self.raw else self.job,
+            "group": self.group,
+            "dedup_id": self.dedup_id,
+            "delay": self.delay,
+            "context": self.context,
+        }
+        return OutgoingMessage(line=line, **{**shared, **own})
+
+
+def items_of(words: Sequence[str], what: str = "argument") -> dict[str, Any]:
+    """The items of the command line as one dictionary.
+
+    Raises
+    ------
+    SettingsError
+        One is no item, or a key stands twice.
+    """
+    found: dict[str, Any] = {}
+    for place, word in enumerate(words, start=1):
+        key, value = parse_item(word, words[place:])
+        if key in found:
+            raise SettingsError(f"the {what} {key!r} is given twice", next="give it once")
+        found[key] = value
+    return found
+
+
+def object_of(text: str, what: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises
+    ------
+    SettingsError
+        It is something else.
+    """
+    value = parse_json(text, what)
+    if not isinstance(value, dict):
+        raise SettingsError(
+            f"{what} is no JSON object", why=f"expected an object, got {_kind(value)}"
+        )
+    return value
+
+
+def read_lines(
+    lines: Iterable[tuple[int, bytes]],
+    common: Common,
+    file_name: str,
+    check: Callable[["OutgoingMessage"], None] | None,
+) -> "Iterator[OutgoingMessage | BadLine]":
+    """The messages of a file of JSON Lines, or of bodies; a bad one as its error.
+
+    A byte order mark at the beginning of the file belongs to none of them.
+
+    Parameters
+    ----------
+    lines :
+        With their numbers.
+    common :
+        What the options say.
+    file_name :
+        For errors.
+    check :
+        Raises where a message cannot be sent, or does not fit the registered function; None where
+        that is known.
+    """
+    for number, line in lines:
+        stripped = line.rstrip(b"\r\n")
+        if number == 1:
+            stripped = stripped.removeprefix(BOM_UTF8)
+        if not stripped.strip():
+            continue
+        try:
+            message = _read(stripped, number, common)
+            if check is not None:
+                check(message)
+        except SQSError as error:
+            bad = BadLine(
+                f"line {number} of {file_name} is not valid",
+                why="; ".join(part for part in (error.message, error.why) if part),
+                next="nothing was sent; correct the line, or skip bad lines with --keep-going",
+            )
+            bad.number, bad.text = number, stripped.decode(errors="backslashreplace")
+            if not isinstance(error, BadLine):
+                bad.kind = error.code or type(error).__name__
+            bad.group = _group_of(bad.text, common)
+            yield bad
+        else:
+            yield message
+
+
+def _group_of(text: str, common: Common) -> str | None:
+    from sqsw.sqs_manage.outgoing import DEFAULT_GROUP
+
+    own: Any = None
+    if common.job is None and not common.raw:
+        try:
+            own = object_of(text, "the line").get("group")
+        except SettingsError:
+            return None
+        if not isinstance(own, str | None):
+            return None
+    return own or common.group or DEFAULT_GROUP
+
+
+def _read(line: bytes, number: int, common: Common) -> "OutgoingMessage":
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise BadLine("", why=f"no UTF-8: {error}") from error
+    if common.raw:
+        return common.message(number, body=text)
+    try:
+        value = parse_json(text, "the line")
+    except SettingsError as error:
+        raise BadLine("", why=f"no JSON: {error.why}") from error
+    if not isinstance(value, dict):
+        raise BadLine("", why=f"expected a JSON object, got {_kind(value)}")
+    if common.job is not None:
+        return common.message(number, args=value)
+    return _read_message(value, number, common)
+
+
+def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "OutgoingMessage":
+    """A ``message`` object, as ``inspect --peek --json`` prints it."""
+    keys: dict[str, tuple[type, ...]] = {
+        "job": (str,),
+        "args": (dict,),
+        "group": (str,),
+        "dedup_id": (str,),
+        "delay": (int,),
+        "context": (dict,),
+        "body": (str,),
+        "content_type": (str,),
+        "attributes": (dict,),
+        "attribute_types": (dict,),
+        "trace_header": (str,),
+    }
+    for key, kinds in keys.items():
+        if not isinstance(value.get(key), (*kinds, type(None))):
+            raise BadLine("", why=f"{key!r} is {_kind(value[key])}")
+    for key in ("attributes", "attribute_types"):
+        for name, text in (value.get(key) or {}).items():
+            if not isinstance(text, str):
+                raise BadLine("", why=f"{name!r} in {key!r} is {_kind(text)}")
+    job, body = value.get("job"), value.get("body")
+    own = {
+        key: value.get(key)
+        for key in (
+            *("group", "dedup_id", "delay"),
+            *("attributes", "attribute_types", "trace_header"),
+        )
+    }
+    if job is None and body is None:
+        raise BadLine("", why="it has neither 'job' nor 'body'")
+    if job is None:
+        if common.context:
+            raise BadLine("", why="it is a raw body, and --context is for jobs")
+        for key in ("args", "context"):
+            if value.get(key):
+                raise BadLine("", why=f"it has {key!r} and no 'job'")
+        own["content_type"] = value.get("content_type")
+        return replace(common, raw=True).message(number, body=body, **own)
+    from sqsw.sqs_manage.copied_job import copied_job
+
+    own |= {"job": job, "context": value.get("context"), **copied_job(value)}
+    return common.message(number, **own)
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean"}
+    if value is None:
+        return "null"
+    return names.get(type(value), "a number")

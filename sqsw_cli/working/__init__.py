@@ -1,0 +1,1 @@
+"""What ``sqsw work`` adds to the library: banner, logs, lock, reload, live view."""

@@ -1,0 +1,170 @@
+"""What a worker says before its first request: a banner for a person, one line for a collector."""
+
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqsw.core.events import QueueWarning, WorkerStarted
+from sqsw.core.safe_logger import log_event
+from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.core.wording import format_duration, without_password
+from sqsw.observe.logs import LogListener
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.output.format import count_of
+from sqsw_cli.output.printer import Printer
+from sqsw_cli.version import version_of
+from sqsw_cli.working.logs import logs_as_json
+
+if TYPE_CHECKING:
+    from sqsw.sqs_env import SQSEnv
+
+logger = logging.getLogger("sqsw.worker")
+
+#: how alike two names are, from 0 to 1, where one is a slip: emails_dead (0.7) is no slip of emails
+_VERY_NEAR = 0.8
+
+
+class WorkerLog(LogListener, quick=True):
+    """Log lines of a worker; the one at its start has what the banner shows a person.
+
+    Parameters
+    ----------
+    facts :
+        Keys and values for ``worker_started``.
+    """
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        super().__init__(logger)
+        self._facts = facts
+
+    def worker_started(self, event: WorkerStarted) -> None:
+        log_event(logger, logging.INFO, "worker_started", **self._facts)
+
+
+class BannerLog(LogListener, quick=True):
+    """Log lines below a banner, which has said how the worker started."""
+
+    def __init__(self, printer: Printer) -> None:
+        super().__init__(logger)
+        self._printer = printer
+
+    def worker_started(self, event: WorkerStarted) -> None:
+        pass
+
+    def queue_warning(self, event: QueueWarning) -> None:
+        self._printer.warn(event.text, next=event.hint)
+
+
+def announce(
+    invocation: Invocation,
+    env: "SQSEnv",
+    apps: Sequence[str],
+    shares: Sequence[QueueShare],
+    settings: WorkerSettings,
+    processes: int = 1,
+    processors_from: str | None = None,
+) -> LogListener:
+    """Say what begins, before the first request; what is returned logs what follows."""
+    logs: LogListener
+    if not logs_as_json(invocation, daemon=True):
+        # Line by line: the region may have to be looked for, and the first one shall not wait.
+        for line in _lines(env, apps, shares, settings, processes, processors_from):
+            invocation.printer.note(without_password(line))  # --queue may be a URL
+        logs = BannerLog(invocation.printer)
+    else:
+        log_event(logger, logging.INFO, "worker_starting", apps=list(apps), worker=worker_name())
+        logs = WorkerLog(_facts(env, apps, shares, settings))
+    for warning in _unused_sections(invocation, env, shares):
+        logs.queue_warning(warning)
+    return logs
+
+
+def _unused_sections(
+    invocation: Invocation, env: "SQSEnv", shares: Sequence[QueueShare]
+) -> Iterator[QueueWarning]:
+    """Sections of the file whose queue is most likely a slip.
+
+    Another app may share the file, and plugins may be left out: a name that is not very near to
+    one of a queue without a section is theirs.
+    """
+    config = invocation.config
+    if config is None or not config.queues:
+        return
+    from difflib import get_close_matches  # here: most workers have no use for it
+
+    registered = {registration.queue_name for registration in env.registrations()}
+    known = registered | {share.queue_name for share in shares}
+    without_section = known - set(config.queues)
+    for name in sorted(set(config.queues) - known):
+        for meant in get_close_matches(name, without_section, n=1, cutoff=_VERY_NEAR):
+            yield QueueWarning(
+                name,
+                f"{config.place('queues', name)} is for a queue without jobs, and has no effect",
+                f"did you mean {meant!r}?",
+            )
+
+
+def _facts(
+    env: "SQSEnv", apps: Sequence[str], shares: Sequence[QueueShare], settings: WorkerSettings
+) -> dict[str, Any]:
+    return {
+        "version": version_of("sqsw"),
+        "worker": worker_name(),
+        "apps": list(apps),
+        "plugins": _plugins(env),
+        "sqs": env.location(),
+        "queues": [share.queue_name for share in shares],
+        "concurrency": settings.concurrency,
+        "prefetch": "auto" if settings.prefetch is None else settings.prefetch,
+        "visibility_timeout_s": settings.visibility_timeout,
+        "heartbeat": settings.heartbeat,
+        "drain_s": settings.drain_seconds,
+    }
+
+
+def worker_name() -> str:
+    """Host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _lines(
+    env: "SQSEnv",
+    apps: Sequence[str],
+    shares: Sequence[QueueShare],
+    settings: WorkerSettings,
+    processes: int,
+    processors_from: str | None,
+) -> Iterator[str]:
+    yield f"sqsw {version_of('sqsw')}   worker {worker_name()}"
+    sources = [*apps, *(f"plugin {plugin}" for plugin in _plugins(env))]
+    yield f"  app      {'   + '.join(sources)}"
+    yield f"  sqs      {env.location()}"
+    jobs = Counter(registration.queue_name for registration in env.registrations())
+    width = max(len(share.queue_name) for share in shares)
+    for index, share in enumerate(shares):
+        title = "" if index else "queues"
+        registered = processors_from or env.queue_client(share.queue_name).name
+        count = count_of(jobs[registered], "job")
+        own = count_of(share.slots, "slot") if share.slots else f"weight {share.weight}"
+        if share.group_slots is not None:
+            own += f", {share.group_slots} a group"
+        yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}  {own}"
+    prefetch = "auto" if settings.prefetch is None else settings.prefetch
+    lease = "of the queue"
+    if settings.visibility_timeout is not None:
+        lease = format_duration(settings.visibility_timeout)
+    renewed = "renewed" if settings.heartbeat else "not renewed"
+    slots = f"{settings.concurrency} in each of {processes} processes"
+    if processes == 1:
+        slots = str(settings.concurrency)
+    yield f"  slots    {slots}, prefetch {prefetch}, lease {lease}, {renewed}"
+    yield f"  stop     Ctrl-C drains ({format_duration(settings.drain_seconds)}), twice stops now"
+
+
+def _plugins(env: "SQSEnv") -> list[str]:
+    """The plugins whose jobs are here."""
+    sources = {registration.source for registration in env.registrations()}
+    return sorted(source.removeprefix("plugin ") for source in sources if source != "app")

@@ -1,0 +1,400 @@
+"""Logs on stderr: what the library and the jobs log through the standard library, formatted by
+structlog, as lines for a person or as JSON for a collector."""
+
+import json
+import logging
+import math
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sqsw.context import current_job
+from sqsw.core.wording import (
+    described,
+    safe,
+    shortened,
+    traceback_of,
+    without_credentials,
+    without_known_secrets,
+    without_password,
+)
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.json_text import json_text
+from sqsw_cli.terminal import is_terminal
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+    from sqsw_cli.errors.failures import Failure
+
+EventDict = MutableMapping[str, Any]
+
+#: Loggers of the libraries below, which tell every request.
+_BELOW = ("boto3", "botocore", "urllib3", "s3transfer")
+
+#: characters of a message, of each other value of a line, and of a key, at most
+_MESSAGE_LENGTH, _VALUE_LENGTH, _KEY_LENGTH = 32_768, 4_096, 100
+
+#: characters of a line of JSON up to which its values stay whole
+_LINE_LENGTH = 65_536
+
+#: the prefix of each line of a record but the first
+_MARGIN = "  | "
+
+#: keys that structlog shows below a line, as they are
+_TRACES = ("stack", "exception")
+
+#: levels of nesting up to which _plain() converts a value
+_DEPTH = 20
+
+
+class _MadeAtFirstUse(logging.Formatter):
+    """Most commands log nothing, and structlog takes longer to import than they take to run."""
+
+    def __init__(self, make: Callable[[], logging.Formatter]) -> None:
+        super().__init__()
+        self._make = make
+
+    @cached_property
+    def _made(self) -> logging.Formatter:
+        return self._make()
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            text = self._made.format(record)
+        except Exception as error:  # noqa: BLE001  # a job can log anything, and its line must not be lost
+            text = self._made.format(_unformatted(record, error))
+        text = without_known_secrets(text)
+        return without_password(text) if record.name.startswith((*_BELOW, "sqsw")) else text
+
+
+def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
+    """Return a record that says why another one cannot be formatted."""
+    made = logging.LogRecord(
+        record.name,
+        record.levelno,
+        record.pathname,
+        record.lineno,
+        "a log record cannot be formatted",
+        None,
+        None,
+    )
+    made.created = record.created
+    made.reason = described(error)
+    made.message_logged = _text_of(record.msg)
+    made.logged_at = f"{record.pathname}:{record.lineno}"
+    return made
+
+
+def configure_logs(
+    invocation: Invocation, *, daemon: bool = False, runs_apps: bool = False
+) -> None:
+    """Send all logs to stderr, in the format and from the level that the options say.
+
+    Parameters
+    ----------
+    daemon :
+        Whether ``auto`` means JSON where stderr is no terminal.
+    runs_apps :
+        Whether code of others runs in this process, which may log by structlog itself.
+    """
+    handler: logging.Handler
+    if daemon:
+        from sqsw_cli.working.log_writer import LogWriter
+
+        handler = LogWriter(sys.stderr)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_MadeAtFirstUse(lambda: _formatter(invocation, daemon=daemon)))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(invocation.level.upper())
+    for name in _BELOW:
+        # Off, but for -vv: every poll would write a page.
+        quiet = logging.CRITICAL if invocation.verbose < 2 else logging.NOTSET
+        logging.getLogger(name).setLevel(quiet)
+    invocation.has_log = True
+    if runs_apps:
+        _configure_structlog()
+        if daemon:
+            _log_what_python_prints()
+
+
+def log_failure(invocation: Invocation, failure: "Failure", error: BaseException) -> None:
+    """Log the error that a command ends with."""
+    if not invocation.has_log:
+        configure_logs(invocation, daemon=True)
+    extra = {
+        "code": failure.code,
+        "exit_code": failure.exit_code,
+        "error": failure.message,
+        "why": failure.why,
+        "next": failure.next,
+    }
+    logging.getLogger("sqsw").error(
+        "command_failed", extra=extra, exc_info=error if invocation.verbose >= 2 else None
+    )
+
+
+def _log_what_python_prints() -> None:
+    """Log warnings, and errors that end a thread of the app, which Python would print unescaped."""
+    logging.captureWarnings(True)
+    if threading.excepthook is threading.__excepthook__:  # or the app has one of its own
+        threading.excepthook = _log_thread_failed
+
+
+def _log_thread_failed(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is None or isinstance(args.exc_value, SystemExit):
+        return
+    extra = {"thread_name": None if args.thread is None else args.thread.name}
+    logging.getLogger("threading").error("thread_failed", extra=extra, exc_info=args.exc_value)
+
+
+def _formatter(invocation: Invocation, *, daemon: bool) -> logging.Formatter:
+    import structlog
+
+    as_json = logs_as_json(invocation, daemon=daemon)
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(),
+        processors=[
+            _add_utc if as_json else _add_local_time,
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _bound,
+            *(_json_tail() if as_json else _console_tail(invocation)),
+        ],
+    )
+
+
+def _configure_structlog() -> None:
+    """A job that logs by structlog would print on stdout, which is for data."""
+    import structlog
+
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                structlog.stdlib.filter_by_level,
+                *_shared(),
+                structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            ],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
+
+
+def _shared() -> "list[Processor]":
+    """Rank, name and time first, then whatever the record carries."""
+    from multiprocessing import parent_process
+
+    import structlog
+
+    # In a worker process or one of its pool: there are several then, and one log.
+    of_several = [] if parent_process() is None else [_add_pid]
+    return [
+        *of_several,
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        _add_job,
+        _mask_secrets,
+    ]
+
+
+def logs_as_json(invocation: Invocation, *, daemon: bool) -> bool:
+    """Whether a program reads the log: said so, or ``--json``, or no terminal to see it on."""
+    if invocation.as_json or invocation.log_format == "json":
+        return True
+    return daemon and invocation.log_format == "auto" and not is_terminal(sys.stderr)
+
+
+def _json_tail() -> "list[Processor]":
+    import structlog
+
+    return [structlog.processors.JSONRenderer(_json_line)]
+
+
+def _json_line(event: EventDict, **_: Any) -> str:
+    line = _json(event)
+    if len(line) <= _LINE_LENGTH:
+        return line
+    return _json(
+        {shortened(str(key), _KEY_LENGTH): _within(key, value) for key, value in event.items()}
+    )
+
+
+def _within(key: str, value: Any) -> Any:
+    """Shorten a value of a line that is too long, unless it is bounded already."""
+    is_text = isinstance(value, str)
+    if is_text and key in ("event", "exception"):
+        return value
+    text = value if is_text else _json(value)
+    return value if len(text) <= _VALUE_LENGTH else shortened(text, _VALUE_LENGTH)
+
+
+def _json(value: Any) -> str:
+    try:
+        return json_text(value, default=_text_of)
+    except Exception:  # noqa: BLE001  # NaN, a key that is not a text, a value that holds itself
+        return json_text(_plain(value))
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return a value with text in place of everything that JSON cannot hold."""
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else json.dumps(value)
+    if depth < _DEPTH and isinstance(value, Mapping):
+        return {str(key): _plain(one, depth + 1) for key, one in value.items()}
+    if depth < _DEPTH and isinstance(value, list | tuple):
+        return [_plain(one, depth + 1) for one in value]
+    return _text_of(value)
+
+
+def _text_of(value: object) -> str:
+    try:
+        return shortened(str(value), _VALUE_LENGTH)
+    except Exception:  # noqa: BLE001  # a job can log anything
+        return f"<{type(value).__name__} whose text cannot be read>"
+
+
+def _console_tail(invocation: Invocation) -> "list[Processor]":
+    import structlog
+
+    return [
+        _for_people,
+        structlog.dev.ConsoleRenderer(
+            colors=invocation.color_on_stderr,
+            # The traceback is text already. structlog 24 warns about that with its own formatter.
+            exception_formatter=structlog.dev.plain_traceback,
+            sort_keys=False,
+        ),
+    ]
+
+
+def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Say in which job a line was logged, and how long that has been running."""
+    job = current_job()
+    if job is not None:
+        event_dict.setdefault("queue", job.queue_name)
+        event_dict.setdefault("job", job.job_name)
+        event_dict.setdefault("id", job.id)
+        event_dict.setdefault("group", job.message.group_id)
+        event_dict.setdefault("attempt", job.receive_count)
+        event_dict.setdefault("seconds_s", round(time.monotonic() - job.started_at, 6))
+        event_dict.setdefault("context", dict(job.context))
+    return event_dict
+
+
+def _add_pid(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Say which process logged a line, under the key that the supervisor has for it."""
+    event_dict.setdefault("pid", os.getpid())
+    return event_dict
+
+
+def _add_utc(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Say when it was logged, which may be a moment before it is written."""
+    at = datetime.fromtimestamp(event_dict["_record"].created, UTC)
+    event_dict["timestamp"] = at.isoformat().replace("+00:00", "Z")
+    return event_dict
+
+
+def _add_local_time(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    at = time.localtime(event_dict["_record"].created)
+    event_dict["timestamp"] = time.strftime("%H:%M:%S", at)
+    return event_dict
+
+
+def _bound(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Shorten the message, and write out the traceback in place of the exception."""
+    for key in ("event", *_TRACES):  # jobs can set all of them
+        value = event_dict.get(key)
+        if isinstance(value, str):
+            event_dict[key] = shortened(value, _MESSAGE_LENGTH)
+    error = _raised(event_dict.pop("exc_info", None))
+    if error is not None:
+        text = traceback_of(error).rstrip("\n")
+        is_below = str(event_dict.get("logger", "")).startswith(_BELOW)
+        event_dict["exception"] = without_credentials(text) if is_below else text
+    return event_dict
+
+
+def _raised(exc_info: Any) -> BaseException | None:
+    if isinstance(exc_info, tuple):
+        exc_info = exc_info[1]
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    return sys.exc_info()[1] if exc_info else None
+
+
+def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Leave out what only a program needs, and escape control characters.
+
+    Only a record starts at the beginning of a line: further lines of a message, and all lines of a
+    traceback, are indented, so a record cannot forge another one.
+    """
+    if str(event_dict.get("logger", "")).startswith("sqsw."):
+        del event_dict["logger"]
+    shown: EventDict = {"timestamp": event_dict.pop("timestamp")}
+    traces: list[str] = []
+    for key, value in event_dict.items():
+        if key == "event":
+            shown[key] = _marked(_text_of_message(value).rstrip())
+        elif key in _TRACES:
+            traces.append(_MARGIN + _marked(_text_of_message(value)))
+        elif key in ("level", "logger"):
+            shown[key] = safe(_text_of(value))
+        elif value is not None and value != {}:
+            is_plain = key.isprintable() and len(key) < _KEY_LENGTH
+            shown[key if is_plain else safe(shortened(key, _KEY_LENGTH))] = _shown(value)
+    if traces:
+        shown["exception"] = "\n".join(traces)
+    return shown
+
+
+def _marked(text: str) -> str:
+    if text.isprintable():
+        return text
+    return f"\n{_MARGIN}".join(safe(line.expandtabs(4)) for line in re.split(r"\r?\n", text))
+
+
+def _text_of_message(value: Any) -> str:
+    return value if isinstance(value, str) else _text_of(value)
+
+
+class _Shown:
+    """A text that structlog shows as it is; it would quote a str with spaces."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _shown(value: Any) -> Any:
+    kind = type(value)
+    if kind is int or kind is float or kind is bool:
+        return value
+    if kind is str:
+        if value.isprintable() and len(value) <= _VALUE_LENGTH:
+            return value
+        return _Shown(repr(shortened(value, _VALUE_LENGTH)))
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # a job can log anything
+        text = _text_of(value)
+    return _Shown(safe(shortened(text, _VALUE_LENGTH)))
+
+
+def _mask_secrets(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Mask credentials in what the libraries below log."""
+    if str(event_dict.get("logger", "")).startswith(_BELOW):
+        event_dict["event"] = without_credentials(str(event_dict["event"]))
+    return event_dict

@@ -1,0 +1,47 @@
+"""``sqsw work --reload``: what is wrong with the app is said, and the next change waited for."""
+
+from typing import TYPE_CHECKING
+
+from sqsw.core.errors import AppLoadError, SQSError
+from sqsw.core.events import Reloading, WorkerFailed
+from sqsw_cli.errors.failures import failure_of, show
+from sqsw_cli.errors.hints import explained
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.working.banner import BannerLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqsw.core.settings import QueueShare
+    from sqsw.sqs_env import SQSEnv
+
+
+class ReloadLog(BannerLog, quick=True):
+    """Log lines on a terminal: which file has changed, and what is wrong with it."""
+
+    def __init__(self, invocation: Invocation, env: "SQSEnv | None") -> None:
+        super().__init__(invocation.printer)
+        self._invocation, self._env = invocation, env
+
+    def reloading(self, event: Reloading) -> None:
+        self._printer.note(f"reloading: {', '.join(event.files)} changed")
+
+    def worker_failed(self, event: WorkerFailed) -> None:
+        error = event.error
+        if isinstance(error, SQSError) and self._env is not None:
+            error = explained(error, self._invocation, self._env)
+        failure = failure_of(error)
+        if isinstance(error, AppLoadError):
+            failure.next = "correct the app: the worker waits for the next change"
+        show(failure, as_json=False, color=self._invocation.color_on_stderr)
+
+
+def loaded_if_sound(
+    load: "Callable[[], SQSEnv]", choose: "Callable[[SQSEnv], Sequence[QueueShare]]"
+) -> "tuple[SQSEnv, Sequence[QueueShare]] | None":
+    """The app and its queues, to tell of them; None: its processes will say what is wrong."""
+    try:
+        env = load()
+        return env, choose(env)
+    except SQSError:
+        return None

@@ -1,0 +1,34 @@
+"""How numbers, times and long values read."""
+
+from datetime import UTC, datetime
+
+from sqsw_cli.output.format import ago, count_of, elapsed, rfc3339, size, thousands
+from sqsw_cli.output.messages import arguments
+
+
+def test_thousands_have_thin_spaces() -> None:
+    assert thousands(1204) == "1\u202f204"
+    assert thousands(None) == "?"
+    assert count_of(1, "job") == "1 job"
+    assert count_of(2, "job") == "2 jobs"
+
+
+def test_times_are_relative_or_exact() -> None:
+    moment = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+    assert ago(moment, moment.timestamp() + 250) == "4m ago"
+    assert ago(moment, moment.timestamp()) == "now"
+    assert ago(None) == "?"
+    assert rfc3339(moment) == "2026-11-01T12:00:00.000Z"
+    assert rfc3339(None) is None
+    assert elapsed(0.42) == "0.4s"
+    assert elapsed(75) == "1m15s"
+
+
+def test_bytes_are_for_people() -> None:
+    assert [size(n) for n in (512, 262_144, 1_048_576)] == ["512 B", "256 KiB", "1 MiB"]
+
+
+def test_long_values_are_cut_where_they_seldom_differ() -> None:
+    shown = {arguments({"path": f"/home/ann/work/checkout/odd/{name}.py"}) for name in "ab"}
+    assert shown == {f'path="/home/ann…rk/checkout/odd/{name}.py"' for name in "ab"}
+    assert arguments({"n": list(range(99))}).startswith("n=[0, 1, 2, ")

@@ -1,0 +1,47 @@
+"""What a person at a terminal is told by ``sqsw work --reload``."""
+
+import pytest
+
+from sqsw.core.errors import AppLoadError, QueueNotFound
+from sqsw.core.events import Reloading, WorkerFailed
+from sqsw.memory_sqs import MemorySession
+from sqsw.sqs_env import SQSEnv
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.options.work import QueueChoice
+from sqsw_cli.working.reload import ReloadLog, loaded_if_sound
+
+
+def test_a_change_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    ReloadLog(Invocation(), None)(Reloading(("myapp/tasks.py", "myapp/util.py")))
+    assert capfd.readouterr().err == "reloading: myapp/tasks.py, myapp/util.py changed\n"
+
+
+def test_what_is_wrong_with_the_app_is_one_block(capfd: pytest.CaptureFixture[str]) -> None:
+    error = AppLoadError("cannot import 'a'", why="SyntaxError: here", next="-vv shows more")
+    ReloadLog(Invocation(), None)(WorkerFailed(1, error))
+    assert capfd.readouterr().err == (
+        "error: cannot import 'a'\n"
+        "  why:  SyntaxError: here\n"
+        "  next: correct the app: the worker waits for the next change\n"
+    )
+
+
+def test_what_is_missing_elsewhere_keeps_its_advice(capfd: pytest.CaptureFixture[str]) -> None:
+    env = SQSEnv(MemorySession())
+    ReloadLog(Invocation(), env)(WorkerFailed(1, QueueNotFound("no queue named 'jobs'")))
+    assert "  next: create it: sqsw create-queue jobs\n" in capfd.readouterr().err
+
+
+def test_an_app_is_told_of_only_where_it_is_sound() -> None:
+    env = SQSEnv(MemorySession())
+
+    def broken() -> SQSEnv:
+        raise AppLoadError("cannot import 'a'")
+
+    choose = QueueChoice([], {}, None)
+    assert loaded_if_sound(lambda: env, choose) is None  # it has no jobs yet
+    assert loaded_if_sound(broken, choose) is None
+    env.processor("jobs", "note")(lambda: None)
+    loaded = loaded_if_sound(lambda: env, choose)
+    assert loaded is not None
+    assert [share.queue_name for share in loaded[1]] == ["jobs"]

@@ -1,0 +1,188 @@
+"""Signature V4, against botocore's own signer."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.auth import SigV4Auth, SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from sqsw.local import errors
+from sqsw.local.http.signature import SignatureCheck, Signed
+
+KEY = Credentials("AKID", "secret")
+URL = "http://127.0.0.1:9324/000000000000/q.fifo"
+HEADERS = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage"}
+
+
+def as_received(request: Any) -> Signed:
+    """What a server sees of a request."""
+    url = urlsplit(request.url)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = {
+        name: value if isinstance(value, str) else value.decode("latin-1")
+        for name, value in headers.items()
+    }
+    return Signed(
+        request.method, url.path, url.query, {"host": url.netloc} | headers, request.body or b""
+    )
+
+
+def signed(
+    key: Credentials = KEY,
+    url: str = URL,
+    body: bytes = b'{"MessageBody": "x"}',
+    service: str = "sqs",
+    meta: str = "x",
+) -> Signed:
+    request = AWSRequest("POST", url, headers=HEADERS | {"X-Amz-Meta": meta}, data=body)
+    SigV4Auth(key, service, "eu-west-1").add_auth(request)
+    return as_received(request.prepare())
+
+
+def presigned(expires: int = 60, url: str = URL) -> Signed:
+    params = {"Action": "SendMessage", "MessageBody": "a b+c&d=é/~*", "Version": "2012-11-05"}
+    request = AWSRequest("GET", url, params=params)
+    SigV4QueryAuth(KEY, "sqs", "eu-west-1", expires).add_auth(request)
+    return as_received(request.prepare())
+
+
+def check(request: Signed, *, later: float = 0) -> None:
+    signatures = SignatureCheck("AKID", "secret", lambda: time.time() + later)
+    claim = signatures.read_claim(request._replace(body=b""))
+    signatures.check(request, claim)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL,
+        "http://localhost:9324/",
+        "https://sqs.example.com/a%20b//c/../d/",
+        "http://h/?b=2&a=1&a=~%20&c=",
+    ],
+)
+def test_what_botocore_signs_passes(url: str) -> None:
+    check(signed(url=url))
+    check(signed(url=url, body=b""))
+
+
+def test_blanks_in_signed_headers() -> None:
+    request = signed(meta="  two   blanks ")
+    check(request)
+
+
+def test_a_presigned_address_passes_while_it_is_good() -> None:
+    check(presigned())
+    check(presigned(), later=59)
+    with pytest.raises(errors.RequestExpired, match="Signature expired"):
+        check(presigned(), later=62)
+
+
+def test_a_wrong_key() -> None:
+    with pytest.raises(errors.InvalidClientTokenId) as caught:
+        check(signed(Credentials("OTHER", "secret")))
+    assert caught.value.status == 403
+    assert caught.value.text == "The security token included in the request is invalid."
+
+
+def test_a_wrong_secret() -> None:
+    with pytest.raises(errors.SignatureDoesNotMatch, match="The request signature we calculated"):
+        check(signed(Credentials("AKID", "other")))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"body": b"{}"},
+        {"path": "/"},
+        {"query": "a=1"},
+        {"method": "GET"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_was_changed_on_the_way(change: dict[str, Any]) -> None:
+    with pytest.raises(errors.SignatureDoesNotMatch):
+        check(signed()._replace(**change))
+
+
+def test_a_changed_header_or_parameter() -> None:
+    request = signed()
+    changed = {**request.headers, "x-amz-target": "AmazonSQS.DeleteQueue"}
+    with pytest.raises(errors.SignatureDoesNotMatch):
+        check(request._replace(headers=changed))
+    request = presigned()
+    with pytest.raises(errors.SignatureDoesNotMatch):
+        check(request._replace(query=request.query.replace("SendMessage", "PurgeQueue")))
+
+
+@pytest.mark.parametrize("later", [901, -901])
+def test_an_old_date_and_one_in_the_future(later: int) -> None:
+    with pytest.raises(errors.RequestExpired):
+        check(signed(), later=later)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"authorization": "Basic dXNlcjpwYXNz"},
+        {"authorization": "AWS4-HMAC-SHA256 nonsense"},
+        {"x-amz-date": ""},
+        {"x-amz-date": "yesterday"},
+    ],
+)
+def test_an_incomplete_signature(change: dict[str, str]) -> None:
+    request = signed()
+    with pytest.raises(errors.IncompleteSignature):
+        check(request._replace(headers={**request.headers, **change}))
+
+
+def test_a_signature_for_another_service_or_without_the_host() -> None:
+    with pytest.raises(errors.IncompleteSignature, match="scope"):
+        check(signed(service="s3"))
+    request = signed()
+    without = request.headers["authorization"].replace(";host;", ";")
+    with pytest.raises(errors.IncompleteSignature, match="host"):
+        check(request._replace(headers={**request.headers, "authorization": without}))
+
+
+@pytest.mark.parametrize(
+    "header", ["x-amz-target", "x-amz-date", "x-amz-meta", "x-amz-security-token"]
+)
+@pytest.mark.parametrize("make", [signed, presigned], ids=["header", "presigned"])
+def test_every_amz_header_must_be_signed(header: str, make: Callable[[], Signed]) -> None:
+    request = make()
+    headers = {**request.headers, header: request.headers.get(header, "added on the way")}
+    names = headers.get("authorization", "").replace(f";{header}", "").replace(f"{header};", "")
+    headers = {**headers, "authorization": names} if names else headers
+    with pytest.raises(errors.IncompleteSignature, match=f"'{header}' must be a 'SignedHeader'"):
+        check(request._replace(headers=headers))
+
+
+@pytest.mark.parametrize("header", ["x-amzn-trace-id", "user-agent", "x-forwarded-for"])
+def test_headers_that_are_added_on_the_way_need_no_signature(header: str) -> None:
+    request = signed()
+    check(request._replace(headers={**request.headers, header: "added on the way"}))
+
+
+def test_a_date_that_is_not_that_of_the_key() -> None:
+    request = signed()
+    other = {"x-amz-date": "20200101T000000Z"}
+    with pytest.raises(errors.SignatureDoesNotMatch, match="Credential scope"):
+        check(request._replace(headers={**request.headers, **other}))
+
+
+def test_no_signature() -> None:
+    with pytest.raises(errors.MissingAuthenticationToken):
+        check(Signed("GET", "/", "Action=ListQueues", {"host": "h"}, b""))
+
+
+@pytest.mark.parametrize("expires", ["", "1e3", "604801"])
+def test_a_presigned_address_that_is_good_for_nonsense(expires: str) -> None:
+    request = presigned()
+    query = request.query.replace("X-Amz-Expires=60", f"X-Amz-Expires={expires}")
+    with pytest.raises(errors.IncompleteSignature):
+        check(request._replace(query=query))

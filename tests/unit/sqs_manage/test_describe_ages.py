@@ -1,0 +1,54 @@
+"""The age of the oldest message, as the embedded SQS and as CloudWatch know it."""
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from sqsw.memory_sqs import MemorySession
+from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage.create import create_queue
+from sqsw.sqs_manage.describe import list_queues, with_cloudwatch_ages, with_local_ages
+
+
+def test_the_newest_value_of_each_queue_counts() -> None:
+    moto = pytest.importorskip("moto", reason="CloudWatch is moto's here")
+    with closing(MemorySession()) as local:
+        env = SQSEnv(local)
+        create_queue(env, "emails")
+        create_queue(env, "news")
+        reports = list_queues(env)
+    now = datetime.now(UTC)
+    with moto.mock_aws():
+        session = boto3.session.Session("key", "secret", region_name="eu-west-1")
+        cloudwatch: Any = session.client("cloudwatch")
+        for minutes, age in ((1, 90.0), (5, 30.0), (60, 7000.0)):
+            cloudwatch.put_metric_data(
+                Namespace="AWS/SQS",
+                MetricData=[
+                    {
+                        "MetricName": "ApproximateAgeOfOldestMessage",
+                        "Dimensions": [{"Name": "QueueName", "Value": "emails"}],
+                        "Timestamp": now - timedelta(minutes=minutes),
+                        "Value": age,
+                    }
+                ],
+            )
+        aged = with_cloudwatch_ages(SQSEnv(session), reports)
+    assert [report.oldest_age_s for report in aged] == [90.0, None]
+
+
+def test_the_oldest_message_that_can_be_received_counts() -> None:
+    with closing(MemorySession()) as session:
+        env = SQSEnv(session)
+        create_queue(env, "emails")
+        before = list_queues(env)
+        assert with_local_ages(env, before) == before
+        env.add_job("emails", "a")
+        (report,) = with_local_ages(env, before)
+        assert report.oldest_age_s is not None
+        assert replace(report, oldest_age_s=None) == before[0]
+        assert 0 <= report.oldest_age_s < 60

@@ -1,0 +1,187 @@
+"""What a child tells, through a real pipe."""
+
+import multiprocessing
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from multiprocessing.connection import Connection
+
+import pytest
+
+from sqsw.core.batch_result import BatchProcessingResult
+from sqsw.core.errors import AccessDenied, AppLoadError, Busy, QueueNotFound, SQSBatchError
+from sqsw.core.events import (
+    BatchFinished,
+    Event,
+    JobDone,
+    JobFailed,
+    MessageReceived,
+    ReceiveError,
+    RequestSent,
+    WorkerFailed,
+)
+from sqsw.supervisor.event_pipe import OtherError, Reporter, Reports
+from tests import backends
+from tests.unit.worker.doubles import message
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[Reports, Connection]]:
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    yield Reports(reader), writer
+    reader.close()
+    writer.close()
+
+
+def collected(reports: Reports, enough: Callable[[list[Event]], bool]) -> list[Event]:
+    told: list[Event] = []
+
+    def read() -> bool:
+        told.extend(reports.read())
+        return enough(told)
+
+    backends.wait_until(read, 30, "what was told")
+    return told
+
+
+def test_events_arrive_without_what_messages_say(pipe: tuple[Reports, Connection]) -> None:
+    reports, writer = pipe
+    tell = Reporter(writer)
+    one = message("a secret body", group="g")
+    tell(MessageReceived(one))
+    tell(JobDone(one, "send", 0.5))
+    tell(BatchFinished(BatchProcessingResult("emails")))
+    tell(RequestSent("ReceiveMessage"))
+    tell.close()
+    received, done, request = collected(reports, lambda told: len(told) == 3)
+    assert isinstance(received, MessageReceived) and isinstance(done, JobDone)
+    assert received.message.message_id == one.message_id
+    assert received.message.group_id == "g"
+    assert (received.message.body, received.message.receipt_handle) == ("", "")
+    assert not received.message.lease.lost.is_set()
+    assert (done.job_name, done.duration_seconds) == ("send", 0.5)
+    assert request == RequestSent("ReceiveMessage")
+
+
+class Odd(Exception):
+    """Nothing that could be rebuilt elsewhere."""
+
+    def __init__(self, one: object, two: object) -> None:
+        super().__init__("odd")
+
+
+def test_errors_arrive_as_ours_or_as_text(pipe: tuple[Reports, Connection]) -> None:
+    reports, writer = pipe
+    tell = Reporter(writer)
+    tell(JobFailed(message(), "send", 0.5, Odd(1, lambda: None), 7))
+    tell(ReceiveError("emails", AccessDenied("no", why="because", code="Denied"), 1.0))
+    tell(WorkerFailed(1, QueueNotFound("no queue")))
+    tell.close()
+    failed, refused, ended = collected(reports, lambda told: len(told) == 3)
+    assert isinstance(failed, JobFailed) and isinstance(failed.error, OtherError)
+    assert str(failed.error) == "Odd: odd"
+    assert isinstance(refused, ReceiveError) and isinstance(refused.error, AccessDenied)
+    assert (refused.error.why, refused.error.code) == ("because", "Denied")
+    assert isinstance(ended, WorkerFailed) and isinstance(ended.error, QueueNotFound)
+
+
+class Dumb(Exception):
+    """It cannot tell its text, nor be pickled."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_event_that_cannot_be_told_silences_no_other(
+    pipe: tuple[Reports, Connection], caplog: pytest.LogCaptureFixture
+) -> None:
+    reports, writer = pipe
+    tell = Reporter(writer)
+    tell(JobFailed(message(), "send", 0.5, Dumb(), 7))
+    tell(JobFailed(message(), "send", 0.5, AccessDenied(Dumb()), 7))  # type: ignore[arg-type]  # raised by a job
+    tell(RequestSent(lambda: None))  # type: ignore[arg-type]  # as an event of a plugin may be
+    tell(RequestSent("SendMessage"))
+    first, second, last = collected(reports, lambda told: len(told) == 3)
+    assert isinstance(first, JobFailed) and isinstance(second, JobFailed)
+    assert str(first.error) == "Dumb: <its text cannot be read>"
+    assert str(second.error) == "AccessDenied: <its text cannot be read>"
+    assert last == RequestSent("SendMessage")
+    assert "an event of RequestSent cannot be told" in caplog.text
+    tell(JobDone(message(), None, 0.5))
+    collected(reports, lambda told: len(told) == 1)
+    tell.close()
+
+
+class Gone(StrEnum):
+    """Codes of an app, which the supervisor does not have."""
+
+    SOLD = "sold"
+
+
+def test_only_texts_of_an_error_are_told(
+    pipe: tuple[Reports, Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports, writer = pipe
+    tell = Reporter(writer)
+    noted, odd = AppLoadError("later", meant="app"), Busy("odd")
+    noted.__notes__ = [Gone.SOLD]
+    odd.answer = Odd(1, 2)  # type: ignore[attr-defined]  # by a middleware of an app
+    for error in (
+        Busy("no", code=Gone.SOLD),
+        Busy("no", why=Odd(1, 2)),  # type: ignore[arg-type]  # raised by a job
+        Busy(Gone.SOLD),
+        SQSBatchError("some", [{"Id": Gone.SOLD}]),
+        odd,
+        noted,
+    ):
+        tell(JobFailed(message(), "send", 0.5, error, 7))
+    tell.close()
+    monkeypatch.delattr(sys.modules[__name__], "Gone")
+    monkeypatch.delattr(sys.modules[__name__], "Odd")
+    told = [event.error for event in reports.read() if isinstance(event, JobFailed)]
+    assert [(type(error), str(error)) for error in told] == [
+        (OtherError, "Busy: no"),
+        (OtherError, "Busy: no"),
+        (OtherError, "Busy: sold"),
+        (OtherError, "SQSBatchError: some"),
+        (OtherError, "Busy: odd"),
+        (AppLoadError, "later"),
+    ]
+    assert isinstance(told[-1], AppLoadError) and told[-1].meant == "app"
+    assert told[-1].__notes__ == ["  next: sqsw work app"]
+
+
+def test_what_cannot_be_read_stops_no_supervisor(
+    pipe: tuple[Reports, Connection], caplog: pytest.LogCaptureFixture
+) -> None:
+    reports, writer = pipe
+    for data in (b"no pickle", pickle.dumps([(RequestSent, ["SendMessage"])])):
+        os.write(writer.fileno(), len(data).to_bytes(4, "big") + data)
+    assert list(reports.read()) == [RequestSent("SendMessage")]
+    assert "cannot be read" in caplog.text
+
+
+def test_a_child_that_dies_in_the_middle_leaves_what_was_whole(
+    pipe: tuple[Reports, Connection],
+) -> None:
+    reports, writer = pipe
+    data = pickle.dumps([(RequestSent, ["SendMessage"])])
+    frame = len(data).to_bytes(4, "big") + data
+    os.write(writer.fileno(), frame + frame[:-5])
+    assert list(reports.read()) == [RequestSent("SendMessage")]
+    assert not reports.is_closed
+    writer.close()
+    assert list(reports.read()) == []
+    assert reports.is_closed
+
+
+def test_much_is_told_to_one_who_reads_late(pipe: tuple[Reports, Connection]) -> None:
+    reports, writer = pipe
+    tell = Reporter(writer)
+    for _ in range(20_000):
+        tell(JobDone(message("x"), "send", 0.5))
+    told = collected(reports, lambda told: len(told) == 20_000)
+    assert len({event.message.message_id for event in told if isinstance(event, JobDone)}) == 20_000
+    tell.close()

@@ -1,0 +1,74 @@
+"""How many jobs all processes together may start."""
+
+import multiprocessing
+import os
+
+from sqsw.supervisor.permits import JobPermits, PermitPolicy
+
+
+class Child:
+    """Counts what it is given."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def give_permits(self, count: int) -> None:
+        self.given += count
+
+
+def test_all_are_handed_out_and_no_more() -> None:
+    children = [Child(), Child(), Child()]
+    permits_left = JobPermits(20, share=8)
+    for _ in range(2):
+        permits_left.hand_out(children)
+        assert [child.given for child in children] == [8, 8, 4]
+
+
+def test_while_much_is_left_a_child_holds_more_than_its_slots() -> None:
+    children = [Child(), Child()]
+    permits_left = JobPermits(1000, share=8)
+    permits_left.hand_out(children)
+    assert [child.given for child in children] == [250, 188]
+
+
+def test_one_child_never_holds_more_than_its_pipe_takes() -> None:
+    child = Child()
+    permits_left = JobPermits(1_000_000, share=8)
+    for _ in range(2):
+        permits_left.hand_out([child])
+        assert child.given == 4_000
+
+
+def test_what_is_used_is_filled_up_until_nothing_is_left() -> None:
+    child = Child()
+    permits_left = JobPermits(10, share=2)
+    for _ in range(20):
+        permits_left.hand_out([child])
+        permits_left.used(child)
+    assert child.given == 10
+
+
+def test_what_a_child_did_not_use_goes_to_the_others() -> None:
+    died, other = Child(), Child()
+    permits_left = JobPermits(20, share=10)
+    permits_left.hand_out([died])
+    for _ in range(3):
+        permits_left.used(died)
+    permits_left.settle(died)
+    for _ in range(17):
+        permits_left.hand_out([other])
+        permits_left.used(other)
+    assert other.given == 17
+
+
+def test_a_child_takes_what_has_come_without_waiting() -> None:
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    with reader, writer:
+        permits = PermitPolicy(reader)
+        assert permits.jobs_in_all() == 0
+        os.write(writer.fileno(), bytes(3))
+        assert permits.jobs_in_all() == 3
+        os.write(writer.fileno(), bytes(2))
+        assert permits.jobs_in_all() == 5
+        writer.close()  # the supervisor is gone
+        assert permits.jobs_in_all() == 5

@@ -1,0 +1,112 @@
+"""One shutdown policy for many processes."""
+
+from dataclasses import replace
+
+import pytest
+
+from sqsw.core.events import (
+    ChildExited,
+    EventBus,
+    JobDone,
+    JobDropped,
+    JobFailed,
+    JobRetry,
+    JobStarted,
+    JobUnknown,
+    Pulse,
+    ReceiveDone,
+    WorkerStarted,
+)
+from sqsw.shutdown_policies import AndShutdown, IdleShutdown, MaxTasksShutdown, OrShutdown
+from sqsw.supervisor.policies import PolicyListener
+from tests.unit.worker.doubles import ManualClock, message
+
+PULSE = Pulse(1, 8, 0, {"a": 0}, 0, 0, 30, True, None)
+
+
+def listening(policy: object) -> tuple[EventBus, list[str]]:
+    decided: list[str] = []
+    events = EventBus()
+    PolicyListener(policy, decided.append).subscribe_to(events)  # type: ignore[arg-type]  # any of them
+    return events, decided
+
+
+def test_every_way_in_which_a_job_can_end_counts() -> None:
+    events, decided = listening(MaxTasksShutdown(5))
+    error = ValueError("no")
+    ends = [
+        JobDone(message(), "j", 1),
+        JobFailed(message(), "j", 1, error, 7),
+        JobRetry(message(), "j", 1, 7),
+        JobUnknown(message(), "j", error, 7),
+        JobDropped(message(), "j", 1),
+    ]
+    for number, event in enumerate(ends):
+        assert decided == []
+        events.publish(event)
+        assert decided == ["max_jobs"] * (number == 4)
+    events.publish(ends[0])
+    assert decided == ["max_jobs"]  # once
+
+
+#: what policies say that are no longer one thing
+REASONS: dict[type, str] = {OrShutdown: "until_idle", AndShutdown: "shutdown_policy"}
+
+
+@pytest.mark.parametrize("combine", [OrShutdown, AndShutdown])
+def test_idle_is_nobody_busy_in_any_process(combine: type) -> None:
+    clock = ManualClock()
+    events, decided = listening(combine(IdleShutdown(5, clock), IdleShutdown(5, clock)))
+    busy = message()
+    events.publish(JobStarted(busy, "j"))
+    for _ in range(5):
+        clock.advance(10)
+        events.publish(ReceiveDone("a", 0))  # of another process
+    events.publish(JobDone(busy, "j", 50))
+    clock.advance(4)
+    events.publish(ReceiveDone("a", 0))
+    events.publish(ReceiveDone("a", 0))
+    events.publish(replace(PULSE, pid=2, in_hand={"a": 1}))
+    clock.advance(10)
+    events.publish(ReceiveDone("a", 0))
+    assert decided == []
+    events.publish(ChildExited(2, -9))  # what it had in hand is not in hand any more
+    events.publish(ReceiveDone("a", 0))
+    clock.advance(6)
+    events.publish(ReceiveDone("a", 0))
+    assert decided == [REASONS[combine]]
+
+
+def test_one_empty_receive_after_a_job_says_nothing() -> None:
+    events, decided = listening(IdleShutdown(0))
+    events.publish(JobDone(message(), "j", 1))
+    events.publish(ReceiveDone("a", 0))  # it may have begun before the job gave something back
+    assert decided == []
+    events.publish(ReceiveDone("a", 0))
+    assert decided == ["until_idle"]
+
+
+def test_one_empty_queue_of_two_says_nothing() -> None:
+    events, decided = listening(IdleShutdown(0))
+    events.publish(WorkerStarted(("a", "b"), 8))
+    for _ in range(5):
+        events.publish(ReceiveDone("a", 0))
+    events.publish(ReceiveDone("b", 0))
+    assert decided == []
+    events.publish(ReceiveDone("b", 0))
+    assert decided == ["until_idle"]
+
+
+class Broken:
+    def update_state(self, batch_result: object) -> None:
+        raise ValueError("broken")
+
+    def need_shutdown(self) -> bool:
+        raise ValueError("broken")
+
+
+def test_a_policy_that_fails_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    events, decided = listening(Broken())
+    events.publish(JobDone(message(), "j", 1))
+    assert decided == []
+    assert "broken" in caplog.text

@@ -1,0 +1,71 @@
+"""Who works in a process slot, and when the next one starts."""
+
+from typing import Any
+
+from sqsw.core.events import Pulse
+from sqsw.supervisor.child import Child
+from sqsw.supervisor.recycle import RecyclePolicy
+from sqsw.supervisor.slots import ProcessSlot
+from tests.unit.worker.doubles import ManualClock
+
+PULSE = Pulse(1, 8, 0, {}, 100, 500, 30, True, None)
+
+
+def made(recycle: RecyclePolicy | None = None) -> tuple[ProcessSlot, ManualClock]:
+    clock = ManualClock()
+    return ProcessSlot((), recycle, clock, lambda: 0.0), clock
+
+
+def child(clock: Any, *, is_up: bool = True) -> Child:
+    found = Child(clock())
+    found.is_up, found.pulse = is_up, PULSE
+    return found
+
+
+def test_children_that_fail_soon_are_followed_later_and_later() -> None:
+    slot, clock = made()
+    assert slot.is_due()
+    pauses = []
+    for _ in range(7):
+        one = child(clock)
+        slot.take_in(one)
+        assert not slot.is_due()
+        assert slot.retire(one)
+        slot.start_later(one)
+        assert slot.start_at is not None
+        pauses.append(slot.start_at - clock())
+        clock.now = slot.start_at
+        assert slot.is_due()
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+    sound = child(clock)
+    clock.advance(61)
+    slot.start_later(sound)
+    assert slot.start_at == clock() + 1
+
+
+def test_a_successor_takes_over_and_one_that_fails_is_missed() -> None:
+    slot, clock = made()
+    old, broken, new = child(clock), child(clock), child(clock)
+    slot.take_in(old)
+    assert not slot.is_being_replaced()
+    slot.replace("SIGHUP")
+    assert slot.is_being_replaced() and slot.is_due()
+    slot.take_in(broken)
+    assert slot.children() == [old, broken]
+    assert slot.retire(broken)  # another one is to be started
+    assert slot.children() == [old]
+    slot.take_in(new)
+    assert not slot.retire(old)
+    assert slot.children() == [new]
+    assert not slot.is_being_replaced()
+
+
+def test_a_child_has_served_once_it_is_up_and_has_reached_its_limit() -> None:
+    slot, clock = made(RecyclePolicy(jobs=100))
+    assert slot.has_served() is None
+    one = child(clock, is_up=False)
+    slot.take_in(one)
+    assert slot.has_served() is None
+    one.is_up = True
+    assert slot.has_served() == "100 jobs"
+    assert made()[0].has_served() is None
