@@ -12,7 +12,7 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks.worker import headroom, measure, peers, sending
+from benchmarks.worker import embedded, headroom, measure, peers, sending
 from benchmarks.worker.measure import Endpoint, Figures
 
 _HERE = "benchmarks.worker.contestants"
@@ -168,12 +168,19 @@ class Scenarios:
         """Sends one by one and in batches, in one process in turn."""
         sending.compare(self.endpoint, self.pairs)
 
+    def embedded(self) -> None:
+        """A job sent to a MemorySession and run, one after the other; processor time."""
+        embedded.compare(self.pairs)
+
     def headroom(self) -> None:
         """What the endpoint itself can do, asked by a client that costs nothing."""
         headroom.show(self.endpoint)
 
 
-NAMES = ("headroom", "noop", "sleeping", "coroutines", "fifo", "sends", "start", "idle", "peers")
+NAMES = (
+    *("headroom", "noop", "sleeping", "coroutines", "fifo", "sends", "embedded"),
+    *("start", "idle", "peers"),
+)
 
 
 def main() -> None:

@@ -80,10 +80,10 @@ before_unnamed: Callable[[], object] | None = None
 
 
 class ClientSource:
-    """Where the client comes from.
+    """Makes the calls of SQS, and the boto3 clients behind them.
 
-    Nothing is imported, looked up or connected before :attr:`client` is asked for, so an
-    application can be imported without credentials, region or network.
+    Nothing is imported, looked up or connected before the first call, so an application can be
+    imported without credentials, region or network.
 
     Parameters
     ----------

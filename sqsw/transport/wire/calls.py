@@ -6,6 +6,7 @@ import time
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from sqsw.core.calls import NoAnswerInTime, NotPlain
@@ -13,8 +14,9 @@ from sqsw.transport.answers import is_answer
 from sqsw.transport.wire.connection import Address, Answer, Connection, ConnectionBroken, TimedOut
 from sqsw.transport.wire.signature import Signer, SigningCredentials
 
-#: seconds that an answer can take; a receive can take its waiting time and these
-_ANSWER_SECONDS, _AFTER_WAIT_SECONDS = 10.0, 8.0
+#: seconds that an answer can take; a receive can take its waiting time and the second number. Sends
+#: get as long as botocore gives them: to repeat one can store the message twice.
+_ANSWER_SECONDS, _AFTER_WAIT_SECONDS, _SEND_SECONDS = 10.0, 8.0, 28.0
 
 #: after this many failures in a row, no call is made this way for this many seconds
 _MAX_FAILURES, _PAUSE_SECONDS = 5, 30.0
@@ -85,6 +87,8 @@ class WireCalls:
         seconds = _ANSWER_SECONDS
         if action == "ReceiveMessage":
             seconds = params.get("WaitTimeSeconds", 0) + _AFTER_WAIT_SECONDS
+        elif action in ("SendMessage", "SendMessageBatch"):
+            seconds = _SEND_SECONDS
         try:
             connection = self._connection()
             self._on_request(action)
@@ -139,15 +143,14 @@ class WireCalls:
             connection.close()
             return
         self._idle.append(connection)
-        # One at a time is enough: the pool grows by one connection per call at most.
-        try:
-            oldest = self._idle.popleft()
-        except IndexError:  # another thread uses it already
-            return
-        if oldest.is_old:
-            oldest.close()
-        else:
-            self._idle.appendleft(oldest)
+        # One of the others at a time is enough: a call adds one connection at most.
+        if len(self._idle) > 1:
+            with suppress(IndexError):  # another thread has taken it
+                oldest = self._idle.popleft()
+                if oldest.is_old:
+                    oldest.close()
+                else:
+                    self._idle.appendleft(oldest)
 
 
 def _as_body(params: dict[str, Any]) -> bytes:

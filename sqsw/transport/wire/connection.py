@@ -11,7 +11,8 @@ import httptools
 #: bytes of an answer, headers and body: ten messages of 1 MiB, and their escapes in JSON
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
-#: seconds to connect, name lookup and TLS handshake included
+#: seconds to connect to an address of the server, and for the TLS handshake; the system bounds the
+#: lookup of the name
 CONNECT_SECONDS = 3.0
 
 #: seconds after which a connection is not used again: servers close idle ones, and a request that
