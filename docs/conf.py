@@ -27,7 +27,7 @@ nitpicky = True
 # Nor are the narrow protocols and the inner parts that signatures name: no program makes one.
 nitpick_ignore_regex = [
     (r"py:(class|obj|data|exc|func)", r"(?!sqsw\.).*"),
-    (r"py:.*", r"sqsw\.(transport|worker|local)\..*"),
+    (r"py:.*", r"sqsw\.(transport|worker|supervisor|local)\..*"),
     (r"py:.*", r"sqsw\..*\.(ArnSource|JobSender|ManageEnv|ProcessorQueue|QueueEnv|TaskEnv)"),
     (r"py:.*", r"sqsw\..*\.[A-Z]"),  # type variables
 ]

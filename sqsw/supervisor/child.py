@@ -21,7 +21,7 @@ from sqsw.supervisor.event_pipe import Reporter, Reports
 from sqsw.worker.signals import VERBS, become_child
 from sqsw.worker.vital_signs import PULSE_SECONDS
 
-logger = SafeLogger(__name__)
+logger = SafeLogger("sqsw.worker")
 
 Method = Literal["fork", "spawn"]
 

@@ -24,7 +24,7 @@ from sqsw.core.message import Message
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import described
 
-logger = SafeLogger(__name__)
+logger = SafeLogger("sqsw.worker")
 
 #: seconds between two sends
 _SEND_SECONDS = 0.1

@@ -24,7 +24,7 @@ from sqsw.core.events import (
 from sqsw.core.reports import reason_of
 from sqsw.core.safe_logger import SafeLogger
 
-logger = SafeLogger(__name__)
+logger = SafeLogger("sqsw.worker")
 
 #: empty receives of a queue, one after the other, until it counts as empty: the first one may have
 #: begun while a job still ran, and says nothing about what that job gave back

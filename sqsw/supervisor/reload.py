@@ -41,11 +41,11 @@ class SourceWatch:
         self._files: dict[str, dict[str, _Stamp]] = {}
         self._changed: set[str] = set()
         self.look_at = clock() + _LOOK_SECONDS
-        self.begin_anew()
+        self.restart()
         self._here = os.getcwd()
         self.add([self._here])
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """What is saved from now on is a change, also in a directory that is told later."""
         self._changed = set()
         self._since = time.time_ns()
@@ -72,7 +72,7 @@ class SourceWatch:
         if is_settling or not self._changed:
             return []
         found = sorted(self._changed)
-        self.begin_anew()
+        self.restart()
         for path in found:
             # Compiled code says of its source only the second and the size: what was saved twice in
             # one second might be run as it was before.

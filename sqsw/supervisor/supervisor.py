@@ -55,7 +55,7 @@ from sqsw.supervisor.reload import SourceWatch
 from sqsw.supervisor.slots import ProcessSlot, SlotTable
 from sqsw.worker.signals import FORCE, InboxNotice, SignalCounter, SignalInbox
 
-logger = SafeLogger(__name__)
+logger = SafeLogger("sqsw.worker")
 
 #: seconds that children have after their drain, and after the second signal, until they are killed
 _LAST_SECONDS = 10.0

@@ -30,7 +30,7 @@ from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.work import work_queues
 from sqsw.shutdown_policies import MaxTasksShutdown
 from sqsw.sqs_env import SQSEnv
-from sqsw.worker.executors.answers import Answer
+from sqsw.worker.executors.pool_answer import PoolAnswer
 from sqsw.worker.executors.processes import ProcessExecutor
 from tests.backends import wait_until
 
@@ -313,7 +313,7 @@ def test_an_answer_that_is_sent_twice_is_not_the_end_of_the_next_job() -> None:
     executor = ProcessExecutor()
     pid = FunctionCall("jobs", "pid", "os", "getpid", (), {}, None)
     names = ("jobs", "scribble", __name__, scribble.__name__)
-    data = pickle.dumps((1, Answer.of_returned("early", ())))
+    data = pickle.dumps((1, PoolAnswer.of_returned("early", ())))
     try:
         assert executor.call(FunctionCall(*names, (), {"data": data}, None)) == "early"
         with pytest.raises(SQSError, match="does not match the job"):

@@ -138,6 +138,7 @@ def test_a_start_that_fails_is_tried_again_and_harms_nobody(
     assert supervisor.run().stopped_by == "done"
     assert (len(files(tmp_path, "a")), len(files(tmp_path, "b"))) == (1, 1)
     assert "Cannot allocate memory" in caplog.text
+    assert {record.name for record in caplog.records} == {"sqsw.worker"}  # as docs name it
 
 
 def end_well(folder: str, name: str, tell: object) -> None:

@@ -21,7 +21,7 @@ from sqsw.core.errors import SQSError
 from sqsw.core.jobs.awaitables import OwnLoop, refuse_unrun
 from sqsw.core.jobs.runtime import Find, FunctionCall, Load
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.worker.executors.answers import Answer
+from sqsw.worker.executors.pool_answer import PoolAnswer
 
 logger = SafeLogger(__name__)
 
@@ -69,9 +69,9 @@ def _serve(
             importlib.import_module(module)  # now, and not in the time of the first job
         else:
             find = load()
-        answer = Answer.of_returned(None, ())
+        answer = PoolAnswer.of_returned(None, ())
     except BaseException as raised:  # noqa: BLE001  # the job that needs this process shall tell
-        answer = Answer.of_raised(raised, ())
+        answer = PoolAnswer.of_raised(raised, ())
     number = 0
     while True:
         flush_deliveries()  # the lines of the job before the line about it
@@ -80,14 +80,14 @@ def _serve(
         number += 1
 
 
-def _answer(find: Find | None, data: bytes) -> Answer:
+def _answer(find: Find | None, data: bytes) -> PoolAnswer:
     jobs: Sequence[object] = ()
     try:
         request: FunctionCall = pickle.loads(data)  # noqa: S301  # of our own worker
         jobs = list(request.jobs)  # the function may empty its own
-        return Answer.of_returned(_run(_function(find, request), request), jobs)
+        return PoolAnswer.of_returned(_run(_function(find, request), request), jobs)
     except BaseException as raised:  # noqa: BLE001  # SystemExit in a job is a failed job
-        return Answer.of_raised(raised, jobs)
+        return PoolAnswer.of_raised(raised, jobs)
 
 
 def _read(connection: Connection, calls: "SimpleQueue[bytes]") -> None:

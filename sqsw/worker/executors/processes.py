@@ -22,8 +22,8 @@ from sqsw.core.hidden_modules import hiding_advice
 from sqsw.core.jobs.runtime import FunctionCall, Load, call_limit, job_runtime
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import described
-from sqsw.worker.executors.answers import Answer
 from sqsw.worker.executors.base import Runnable
+from sqsw.worker.executors.pool_answer import PoolAnswer
 from sqsw.worker.executors.pool_process import SHOW, serve_calls
 from sqsw.worker.executors.threads import ThreadExecutor
 
@@ -94,7 +94,7 @@ class ProcessExecutor(ThreadExecutor):
             No process is available for it.
         """
         data = pickle.dumps(request)
-        answer: Answer | None = None
+        answer: PoolAnswer | None = None
         while answer is None:
             with self._process(request.module) as process:
                 answer = process.run(data, call_limit.get())
@@ -181,7 +181,7 @@ class _PoolProcess:
         """Whether it has not ended."""
         return self._process.is_alive()
 
-    def run(self, request: bytes, limit: float | None) -> Answer | None:
+    def run(self, request: bytes, limit: float | None) -> PoolAnswer | None:
         """Return the result of the function; its time counts from when the process is ready.
 
         None if the process ended while it was idle, before it got the call.
@@ -212,7 +212,7 @@ class _PoolProcess:
             raise not_started from not_started.__cause__
         self.is_ready = True
 
-    def _answer(self, limit: float | None) -> Answer:
+    def _answer(self, limit: float | None) -> PoolAnswer:
         try:
             if not self._has_answer(limit):
                 self.kill()
@@ -228,7 +228,7 @@ class _PoolProcess:
         except Exception:  # noqa: BLE001  # a job wrote into the pipe
             number, answer = -1, None
         # The answer to another call would look like the end of this job.
-        if number != self._calls or not isinstance(answer, Answer):
+        if number != self._calls or not isinstance(answer, PoolAnswer):
             raise SQSError(
                 "the pool process sent an answer that does not match the job",
                 why="a job wrote into the pipe between the process and the worker",

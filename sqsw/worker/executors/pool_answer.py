@@ -20,7 +20,7 @@ from sqsw.core.wording import described, traceback_of
 logger = SafeLogger(__name__)
 
 
-class Answer(NamedTuple):
+class PoolAnswer(NamedTuple):
     """What a call raised or returned.
 
     Attributes
@@ -41,7 +41,7 @@ class Answer(NamedTuple):
     instead: tuple[str, str]
 
     @classmethod
-    def of_raised(cls, error: BaseException, jobs: Sequence[object]) -> "Answer":
+    def of_raised(cls, error: BaseException, jobs: Sequence[object]) -> "PoolAnswer":
         """In the process: the call raised this."""
         name = type(error).__name__
         text = _told(lambda: described(error), name)
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
         return cls(True, names_jobs, data, (text, trace))
 
     @classmethod
-    def of_returned(cls, returned: object, jobs: Sequence[object]) -> "Answer":
+    def of_returned(cls, returned: object, jobs: Sequence[object]) -> "PoolAnswer":
         """In the process: the call returned this."""
         named = JobList(jobs).own(returned) if jobs else None
         data = _pickled(lambda: returned if named is None else named, jobs)
