@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import AppLoadError, SettingsError, SQSError
-from sqsw_cli import collecting
 from sqsw_cli.explaining import explained
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.terminal import stdout_to_stderr
@@ -73,8 +72,6 @@ def load_env(
 
     runs_apps = bool(app_paths) or plugins
     _ = invocation.printer  # now: it keeps the stdout of this moment
-    if runs_apps:
-        collecting.as_usual()
     configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
     try:
         # Of a worker, stdout is what its jobs print.

@@ -14,6 +14,7 @@ import click
 from sqsw.core.errors import SettingsError
 from sqsw.core.safe_logger import log_event
 from sqsw.core.settings import WorkerSettings
+from sqsw_cli import collecting
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_app
 from sqsw_cli.exits import Exit
@@ -65,13 +66,16 @@ class _Load:
     is_shown: bool
 
     def __call__(self) -> "SQSEnv":
+        collecting.rarely()
         if self.is_shown:
             # A pipe to the live view: a person is to see a line when it is printed.
             sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is Python's own
         if self.invocation.as_json:
             sys.stdout = sys.stderr  # as in the command: stdout is for its summary
         # What is wrong with a plugin was said once, by the command.
-        return load_env(self.invocation, self.apps, plugins=self.plugins, daemon=True, warns=False)
+        env = load_env(self.invocation, self.apps, plugins=self.plugins, daemon=True, warns=False)
+        collecting.as_usual()
+        return env
 
 
 @click.command(cls=Command, examples=EXAMPLES, context_settings={"auto_envvar_prefix": "SQSW_WORK"})
@@ -144,6 +148,7 @@ def _run(
         listeners = _listeners(stack, options)
         if load.is_shown:
             listeners.append(stack.enter_context(live_view(invocation, env, shares)))
+        collecting.as_usual()
         if processes == 1 and recycle is None:
             return run_queues(
                 env,
@@ -189,6 +194,7 @@ def _run_reloading(
         announce(invocation, env, load.apps, shares, settings, options["processes"], jobs_of)
     as_json = logs_as_json(invocation, daemon=True)
     with ExitStack() as stack:
+        collecting.as_usual()
         return run_supervised(
             WorkOrder(load, choose, settings, choose.processors_from, reload=True),
             options["processes"],
