@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from sqsw_cli.columns import lines_of
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure, writing
 from sqsw_cli.global_options import GlobalOption, global_options
@@ -15,7 +14,7 @@ from sqsw_cli.invocation import Invocation
 from sqsw_cli.variables import misspelt_variables
 
 #: a path as people name such a file; neither an argument (``key=/a.db``), an app nor a URL
-_DATABASE = re.compile(r"[^=:]+\.(db|sqlite3?)")
+_DATABASE = r"[^=:]+\.(db|sqlite3?)"
 
 
 def with_plain_local(args: Iterable[str]) -> list[str]:
@@ -33,7 +32,7 @@ def path_without_sign(args: Sequence[str]) -> str | None:
     for option, word in pairwise(args):
         if option == "--":
             return None
-        if option == "--local" and _DATABASE.fullmatch(word):
+        if option == "--local" and re.fullmatch(_DATABASE, word):
             return word
     return None
 
@@ -93,10 +92,6 @@ class WithGlobals(click.Command):
             formatter.write_text("D is a duration: 30 or 30s, 15m, 12h, 4d, 1h30m.")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        found = lines_of(self.name or "")
-        if found:
-            with formatter.section("In a pipe, with tabs between them"):
-                formatter.write_dl([(line.when, ", ".join(line.columns)) for line in found])
         lines = self.examples.strip("\n").splitlines()
         if lines:
             with formatter.section("Examples"):
@@ -106,6 +101,15 @@ class WithGlobals(click.Command):
 
 class Command(WithGlobals):
     """One command of sqsw."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from sqsw_cli.columns import lines_of  # the list of commands has no use for it
+
+        found = lines_of(self.name or "")
+        if found:
+            with formatter.section("In a pipe, with tabs between them"):
+                formatter.write_dl([(line.when, ", ".join(line.columns)) for line in found])
+        super().format_epilog(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         invocation = ctx.ensure_object(Invocation)
