@@ -1,11 +1,15 @@
 """A command as sqsw has them: global options anywhere, ``--local`` alone, examples last."""
 
+import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 import click
+from click import formatting
 
 from sqsw_cli.exits import Exit
 from sqsw_cli.failures import Failure, writing
@@ -37,6 +41,25 @@ def path_without_sign(args: Sequence[str]) -> str | None:
     return None
 
 
+class _Context(click.Context):
+    """Finds the width of the help; click imports shutil for it, a thirtieth of ``--help``."""
+
+    def make_formatter(self) -> click.HelpFormatter:
+        if self.terminal_width is None and formatting.FORCED_WIDTH is None:
+            self.terminal_width = max(min(_columns(), self.max_content_width or 80) - 2, 50)
+        return super().make_formatter()
+
+
+def _columns() -> int:
+    with suppress(KeyError, ValueError):
+        if (given := int(os.environ["COLUMNS"])) > 0:
+            return given
+    with suppress(AttributeError, OSError, ValueError):  # no stdout, or no terminal
+        columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]  # or AttributeError
+        return columns or 80
+    return 80
+
+
 class WithGlobals(click.Command):
     """What commands and their group share.
 
@@ -45,6 +68,8 @@ class WithGlobals(click.Command):
     examples :
         Lines for the end of the help.
     """
+
+    context_class = _Context
 
     def __init__(self, *args: Any, examples: str = "", **keywords: Any) -> None:
         super().__init__(*args, **keywords)

@@ -16,7 +16,10 @@ HEAVY = {
     *("sqsw.sqs_env", "sqsw.core.events", "sqsw.worker", "sqsw.local"),
 }
 #: what ``--help`` alone does without as well
-LIGHT = {"shlex", "dataclasses", "json", "logging", "pathlib", "tempfile", "tomllib", "traceback"}
+LIGHT = {
+    *("dataclasses", "json", "logging", "pathlib", "shlex", "shutil", "tempfile", "tomllib"),
+    "traceback",
+}
 WORKER = {"sqsw.core.events", "sqsw.queue.work", "sqsw.worker"}
 
 
