@@ -67,9 +67,9 @@ else:
 
     def __getattr__(name):
         if name == "__version__":
-            from importlib_metadata import version
+            from sqsw.core.version import VERSION
 
-            return version("sqsw")
+            return VERSION
         value = globals()[name] = _load(name)
         return value
 

@@ -1,21 +1,24 @@
 """A command as sqsw has them: global options anywhere, ``--local`` alone, examples last."""
 
+import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 import click
+from click import formatting
 
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import Failure, writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.global_options import GlobalOption, global_options
 from sqsw_cli.options.variables import misspelt_variables
-from sqsw_cli.output.columns import lines_of
 
 #: a path as people name such a file; neither an argument (``key=/a.db``), an app nor a URL
-_DATABASE = re.compile(r"[^=:]+\.(db|sqlite3?)")
+_DATABASE = r"[^=:]+\.(db|sqlite3?)"
 
 
 def with_plain_local(args: Iterable[str]) -> list[str]:
@@ -33,9 +36,28 @@ def path_without_sign(args: Sequence[str]) -> str | None:
     for option, word in pairwise(args):
         if option == "--":
             return None
-        if option == "--local" and _DATABASE.fullmatch(word):
+        if option == "--local" and re.fullmatch(_DATABASE, word):
             return word
     return None
+
+
+class _Context(click.Context):
+    """Finds the width of the help; click imports shutil for it, a thirtieth of ``--help``."""
+
+    def make_formatter(self) -> click.HelpFormatter:
+        if self.terminal_width is None and formatting.FORCED_WIDTH is None:
+            self.terminal_width = max(min(_columns(), self.max_content_width or 80) - 2, 50)
+        return super().make_formatter()
+
+
+def _columns() -> int:
+    with suppress(KeyError, ValueError):
+        if (given := int(os.environ["COLUMNS"])) > 0:
+            return given
+    with suppress(AttributeError, OSError, ValueError):  # no stdout, or no terminal
+        columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]  # or AttributeError
+        return columns or 80
+    return 80
 
 
 class WithGlobals(click.Command):
@@ -46,6 +68,8 @@ class WithGlobals(click.Command):
     examples :
         Lines for the end of the help.
     """
+
+    context_class = _Context
 
     def __init__(self, *args: Any, examples: str = "", **keywords: Any) -> None:
         super().__init__(*args, **keywords)
@@ -93,10 +117,6 @@ class WithGlobals(click.Command):
             formatter.write_text("D is a duration: 30 or 30s, 15m, 12h, 4d, 1h30m.")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        found = lines_of(self.name or "")
-        if found:
-            with formatter.section("In a pipe, with tabs between them"):
-                formatter.write_dl([(line.when, ", ".join(line.columns)) for line in found])
         lines = self.examples.strip("\n").splitlines()
         if lines:
             with formatter.section("Examples"):
@@ -106,6 +126,15 @@ class WithGlobals(click.Command):
 
 class Command(WithGlobals):
     """One command of sqsw."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from sqsw_cli.output.columns import lines_of  # the list of commands has no use for it
+
+        found = lines_of(self.name or "")
+        if found:
+            with formatter.section("In a pipe, with tabs between them"):
+                formatter.write_dl([(line.when, ", ".join(line.columns)) for line in found])
+        super().format_epilog(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         invocation = ctx.ensure_object(Invocation)

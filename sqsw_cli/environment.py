@@ -11,7 +11,6 @@ from sqsw.core.errors import AppLoadError, SettingsError, SQSError
 from sqsw_cli.errors.hints import explained
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.terminal import stdout_to_stderr
-from sqsw_cli.working import gc_tuning
 
 if TYPE_CHECKING:
     from sqsw.app.plugins import PluginFailure
@@ -73,8 +72,6 @@ def load_env(
 
     runs_apps = bool(app_paths) or plugins
     _ = invocation.printer  # now: it keeps the stdout of this moment
-    if runs_apps:
-        gc_tuning.as_usual()
     configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
     try:
         # Of a worker, stdout is what its jobs print.

@@ -5,7 +5,6 @@ completion of a shell answer at once.
 """
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -137,7 +136,9 @@ def _failed(error: Exception, invocation: Invocation) -> int:
         _forget(sys.stdout)
     path = path_without_sign(invocation.args)
     if path is not None and path in failure.message:
-        advice = f"did you mean --local={shlex.quote(path)}?"
+        from shlex import quote
+
+        advice = f"did you mean --local={quote(path)}?"
         failure.next = f"{failure.next}; or {advice}" if failure.next else advice
     invocation.look_ahead()
     if invocation.is_daemon and invocation.log_format == "json" and not invocation.as_json:
@@ -213,4 +214,5 @@ def run() -> NoReturn:
             from sqsw.core.process_end import end_process
 
             end_process(int(ended.code or 0), at_once=ended.at_once)
+        gc_tuning.no_more()
         raise

@@ -34,7 +34,7 @@ def columns_of(stream: TextIO | None) -> int | None:
 
 
 #: a command in a sentence: to be copied, so it stays in one piece
-_COMMAND = re.compile(r"\bsqsw [^;,]*")
+_COMMAND = r"\bsqsw [^;,]*"
 #: in place of a space that no line ends at; in private use, so in no text of ours
 _TIED = "\ue000"
 
@@ -53,7 +53,7 @@ def wrapped(text: str, columns: int | None, hanging: int = 0) -> str:
         return text
     import textwrap
 
-    tied = _COMMAND.sub(lambda found: found[0].replace(" ", _TIED), text)
+    tied = re.sub(_COMMAND, lambda found: found[0].replace(" ", _TIED), text)
     lines = textwrap.wrap(
         tied,
         max(columns, hanging + 10),

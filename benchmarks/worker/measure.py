@@ -80,8 +80,10 @@ class Endpoint:
 
     def environment(self) -> dict[str, str]:
         """What makes boto3, whoever uses it, call this endpoint."""
+        # Compiling the sources again at every start would be the longest part of it.
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         return {
-            **os.environ,
+            **kept,
             "AWS_ENDPOINT_URL": self.address,
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "x",

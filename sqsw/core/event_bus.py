@@ -6,7 +6,7 @@ a moving bar. A listener that raises or hangs stops nothing. The events of a wor
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqsw.core.delivery import Delivery, is_handing_over
@@ -16,12 +16,33 @@ from sqsw.core.safe_logger import SafeLogger
 logger = SafeLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Event:
-    """The root of all events."""
+    """The root of all events.
+
+    It has the methods that ``dataclass`` would write for each event: for all of them together that
+    takes 9 ms of a worker's start.
+    """
+
+    def _compared(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self) if field.compare)
+
+    def __repr__(self) -> str:
+        values = ", ".join(
+            f"{field.name}={getattr(self, field.name)!r}" for field in fields(self) if field.repr
+        )
+        return f"{type(self).__qualname__}({values})"
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class RequestSent(Event):
     """A request goes to SQS; each repetition is one more."""
 

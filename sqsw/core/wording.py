@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 #: Where it is sure that a URL begins and what ends it, its password may hold a quote or a space.
-_USER_OF_URL = re.compile(
-    r"""((?:\A|endpoint\ URL:\ \\?")(?:[\w+.-]+:)?//) [^/?#\n]+ @ | (?<=//) [^/?#\s"'<>]+ @""", re.X
-)
+#: Like the patterns below it is compiled at its first use, because most processes never use it.
+_USER_OF_URL = r"""(?x)
+    ((?:\A|endpoint\ URL:\ \\?")(?:[\w+.-]+:)?//) [^/?#\n]+ @ | (?<=//) [^/?#\s"'<>]+ @"""
 
 #: Characters that reorder or hide the text around them, or end a line: bidirectional controls,
 #: zero-width marks and tags. The two joiners stay, because scripts and emoji need them.
@@ -39,8 +39,7 @@ _SECRET_LENGTH = 12
 _SECRETS = 32
 _secrets: dict[str, None] = {}
 
-#: words next to a credential in texts of AWS and of the HTTP client. Both patterns are compiled at
-#: their first use, because most processes never use them.
+#: words next to a credential in texts of AWS and of the HTTP client
 _CREDENTIAL = r"""(?ix)
     (authorization (?:\ header)? | x-amz-security-token | secret_?(?:access_?)?key
      | session_?token | access_?token | refresh_?token | client_?secret | ["']token | credential
@@ -185,7 +184,7 @@ def without_password(text: str) -> str:
     >>> without_password("cannot connect to http://ann:secret@127.0.0.1:9324/")
     'cannot connect to http://127.0.0.1:9324/'
     """
-    return _USER_OF_URL.sub(r"\1", text)
+    return re.sub(_USER_OF_URL, r"\1", text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

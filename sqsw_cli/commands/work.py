@@ -32,6 +32,7 @@ from sqsw_cli.options.work import (
 )
 from sqsw_cli.output.records import values_of
 from sqsw_cli.terminal import stdout_to_stderr
+from sqsw_cli.working import gc_tuning
 from sqsw_cli.working.live.view import live_view, wants_view
 from sqsw_cli.working.lock import exclusive
 from sqsw_cli.working.logs import logs_as_json
@@ -65,13 +66,16 @@ class _Load:
     is_shown: bool
 
     def __call__(self) -> "SQSEnv":
+        gc_tuning.rarely()
         if self.is_shown:
             # A pipe to the live view: a person is to see a line when it is printed.
             sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is Python's own
         if self.invocation.as_json:
             sys.stdout = sys.stderr  # as in the command: stdout is for its summary
         # What is wrong with a plugin was said once, by the command.
-        return load_env(self.invocation, self.apps, plugins=self.plugins, daemon=True, warns=False)
+        env = load_env(self.invocation, self.apps, plugins=self.plugins, daemon=True, warns=False)
+        gc_tuning.as_usual()
+        return env
 
 
 @click.command(cls=Command, examples=EXAMPLES, context_settings={"auto_envvar_prefix": "SQSW_WORK"})
@@ -144,6 +148,7 @@ def _run(
         listeners = _listeners(stack, options)
         if load.is_shown:
             listeners.append(stack.enter_context(live_view(invocation, env, shares)))
+        gc_tuning.as_usual()
         if processes == 1 and recycle is None:
             return run_queues(
                 env,
@@ -189,6 +194,7 @@ def _run_reloading(
         announce(invocation, env, load.apps, shares, settings, options["processes"], jobs_of)
     as_json = logs_as_json(invocation, daemon=True)
     with ExitStack() as stack:
+        gc_tuning.as_usual()
         return run_supervised(
             WorkOrder(load, choose, settings, choose.processors_from, reload=True),
             options["processes"],

@@ -1,5 +1,9 @@
-"""Logs on stderr: what the library and the jobs log through the standard library, formatted by
-structlog, as lines for a person or as JSON for a collector."""
+"""Logs on stderr: what the library and the jobs log through the standard library or structlog, as
+lines for a person or as JSON for a collector.
+
+Importing structlog takes longer than the rest of a worker's start, because it imports rich and
+asyncio. So only lines for a person, and apps that use it, import it.
+"""
 
 import json
 import logging
@@ -12,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import cached_property
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sqsw.context import current_job
@@ -29,11 +34,13 @@ from sqsw_cli.json_text import json_text
 from sqsw_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from importlib.machinery import ModuleSpec
 
     from sqsw_cli.errors.failures import Failure
 
 EventDict = MutableMapping[str, Any]
+#: a processor of structlog: takes the logger, the name of the level and the values of a line
+Processor = Callable[[Any, str, EventDict], EventDict]
 
 #: Loggers of the libraries below, which tell every request.
 _BELOW = ("boto3", "botocore", "urllib3", "s3transfer")
@@ -50,28 +57,65 @@ _MARGIN = "  | "
 #: keys that structlog shows below a line, as they are
 _TRACES = ("stack", "exception")
 
+#: methods of a logger that are no levels
+_LEVELS = {"warn": "warning", "exception": "error"}
+
+#: attributes that every record has
+_RECORD_KEYS = vars(logging.makeLogRecord({})).keys()
+
 #: levels of nesting up to which _plain() converts a value
 _DEPTH = 20
 
 
-class _MadeAtFirstUse(logging.Formatter):
-    """Most commands log nothing, and structlog takes longer to import than they take to run."""
+class _Formatter(logging.Formatter):
+    """Formats a record by processors; the same ones run on a line that structlog logs.
 
-    def __init__(self, make: Callable[[], logging.Formatter]) -> None:
+    Parameters
+    ----------
+    add_time :
+        The processor that adds the time.
+    make_render :
+        Returns what makes text of the values; called for the first line, because most commands
+        log nothing.
+    """
+
+    def __init__(self, add_time: Processor, make_render: Callable[[], Callable[..., str]]) -> None:
         super().__init__()
-        self._make = make
+        self._add_time = add_time
+        self._make_render = make_render
 
     @cached_property
-    def _made(self) -> logging.Formatter:
-        return self._make()
+    def _processors(self) -> list[Processor]:
+        return _processors()
+
+    @cached_property
+    def _render(self) -> Callable[..., str]:
+        return self._make_render()
 
     def format(self, record: logging.LogRecord) -> str:
         try:
-            text = self._made.format(record)
+            text = self._text(record)
         except Exception as error:  # noqa: BLE001  # a job can log anything, and its line must not be lost
-            text = self._made.format(_unformatted(record, error))
+            text = self._text(_unformatted(record, error))
         text = without_known_secrets(text)
         return without_password(text) if record.name.startswith((*_BELOW, "sqsw")) else text
+
+    def _text(self, record: logging.LogRecord) -> str:
+        level = record.levelname.lower()
+        event: EventDict
+        if isinstance(record.msg, dict) and hasattr(record, "_logger"):
+            event = {**record.msg, "_record": record}  # from structlog, and processed
+        else:
+            event = {"event": record.getMessage(), "_record": record}
+            if record.exc_info:
+                event["exc_info"] = record.exc_info
+            if record.stack_info:
+                event["stack_info"] = record.stack_info
+            for process in self._processors:
+                event = process(None, level, event)
+        event = self._add_time(None, level, event)
+        del event["_record"]
+        return self._render(None, level, _bound(None, level, event))
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
@@ -111,7 +155,7 @@ def configure_logs(
         handler = LogWriter(sys.stderr)
     else:
         handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_MadeAtFirstUse(lambda: _formatter(invocation, daemon=daemon)))
+    handler.setFormatter(_formatter(invocation, daemon=daemon))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(invocation.level.upper())
@@ -121,7 +165,10 @@ def configure_logs(
         logging.getLogger(name).setLevel(quiet)
     invocation.has_log = True
     if runs_apps:
-        _configure_structlog()
+        if "structlog" in sys.modules:
+            _configure_structlog()
+        else:
+            sys.meta_path.insert(0, _StructlogFinder())
         if daemon:
             _log_what_python_prints()
 
@@ -157,18 +204,33 @@ def _log_thread_failed(args: threading.ExceptHookArgs) -> None:
 
 
 def _formatter(invocation: Invocation, *, daemon: bool) -> logging.Formatter:
-    import structlog
+    if logs_as_json(invocation, daemon=daemon):
+        return _Formatter(_add_utc, lambda: _json_line)
+    return _Formatter(_add_local_time, lambda: _console_line(invocation))
 
-    as_json = logs_as_json(invocation, daemon=daemon)
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_shared(),
-        processors=[
-            _add_utc if as_json else _add_local_time,
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _bound,
-            *(_json_tail() if as_json else _console_tail(invocation)),
-        ],
-    )
+
+class _StructlogFinder:
+    """Configures structlog right after its import, which may be in a job."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> "ModuleSpec | None":
+        if name != "structlog":
+            return None
+        from importlib.util import find_spec
+
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            loader = spec.loader
+
+            def run_and_configure(module: ModuleType) -> None:
+                del (
+                    loader.exec_module
+                )  # the one of its class is back: the loader of a zip is shared
+                loader.exec_module(module)
+                _configure_structlog()
+
+            loader.exec_module = run_and_configure  # type: ignore[method-assign]  # for one import
+        return spec
 
 
 def _configure_structlog() -> None:
@@ -179,7 +241,7 @@ def _configure_structlog() -> None:
         structlog.configure(
             processors=[
                 structlog.stdlib.filter_by_level,
-                *_shared(),
+                *_processors(),
                 structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
             ],
             logger_factory=structlog.stdlib.LoggerFactory(),
@@ -187,23 +249,13 @@ def _configure_structlog() -> None:
         )
 
 
-def _shared() -> "list[Processor]":
+def _processors() -> list[Processor]:
     """Rank, name and time first, then whatever the record carries."""
-    from multiprocessing import parent_process
-
-    import structlog
-
     # In a worker process or one of its pool: there are several then, and one log.
-    of_several = [] if parent_process() is None else [_add_pid]
-    return [
-        *of_several,
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        _add_job,
-        _mask_secrets,
-    ]
+    multiprocessing = sys.modules.get("multiprocessing")
+    is_child = multiprocessing is not None and multiprocessing.parent_process() is not None
+    of_several = [_add_pid] if is_child else []
+    return [*of_several, _add_structlog_context, _add_level_and_logger, _add_job, _mask_secrets]
 
 
 def logs_as_json(invocation: Invocation, *, daemon: bool) -> bool:
@@ -213,13 +265,7 @@ def logs_as_json(invocation: Invocation, *, daemon: bool) -> bool:
     return daemon and invocation.log_format == "auto" and not is_terminal(sys.stderr)
 
 
-def _json_tail() -> "list[Processor]":
-    import structlog
-
-    return [structlog.processors.JSONRenderer(_json_line)]
-
-
-def _json_line(event: EventDict, **_: Any) -> str:
+def _json_line(logger: Any, level: str, event: EventDict) -> str:
     line = _json(event)
     if len(line) <= _LINE_LENGTH:
         return line
@@ -264,18 +310,36 @@ def _text_of(value: object) -> str:
         return f"<{type(value).__name__} whose text cannot be read>"
 
 
-def _console_tail(invocation: Invocation) -> "list[Processor]":
+def _console_line(invocation: Invocation) -> Callable[..., str]:
     import structlog
 
-    return [
-        _for_people,
-        structlog.dev.ConsoleRenderer(
-            colors=invocation.color_on_stderr,
-            # The traceback is text already. structlog 24 warns about that with its own formatter.
-            exception_formatter=structlog.dev.plain_traceback,
-            sort_keys=False,
-        ),
-    ]
+    render = structlog.dev.ConsoleRenderer(
+        colors=invocation.color_on_stderr,
+        # The traceback is text already. structlog 24 warns about that with its own formatter.
+        exception_formatter=structlog.dev.plain_traceback,
+        sort_keys=False,
+    )
+    return lambda logger, level, event: render(logger, level, _for_people(event))
+
+
+def _add_structlog_context(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Add what the app has bound by ``structlog.contextvars``."""
+    contextvars = sys.modules.get("structlog.contextvars")
+    if contextvars is not None:
+        event_dict = contextvars.merge_contextvars(logger, method, event_dict)
+    return event_dict
+
+
+def _add_level_and_logger(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """Add the level, the name of the logger, and the further attributes of a record."""
+    record = event_dict.get("_record")
+    event_dict["level"] = _LEVELS.get(method, method)
+    event_dict["logger"] = logger.name if record is None else record.name
+    if record is not None:
+        for key, value in vars(record).items():
+            if key not in _RECORD_KEYS:
+                event_dict[key] = value
+    return event_dict
 
 
 def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
@@ -333,7 +397,7 @@ def _raised(exc_info: Any) -> BaseException | None:
     return sys.exc_info()[1] if exc_info else None
 
 
-def _for_people(logger: Any, method: str, event_dict: EventDict) -> EventDict:
+def _for_people(event_dict: EventDict) -> EventDict:
     """Leave out what only a program needs, and escape control characters.
 
     Only a record starts at the beginning of a line: further lines of a message, and all lines of a

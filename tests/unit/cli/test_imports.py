@@ -1,5 +1,6 @@
 """What a command imports: no more than it uses, for that is most of the time that it takes."""
 
+import gc
 import subprocess
 import sys
 
@@ -15,7 +16,10 @@ HEAVY = {
     *("sqsw.sqs_env", "sqsw.core.events", "sqsw.worker", "sqsw.local"),
 }
 #: what ``--help`` alone does without as well
-LIGHT = {"dataclasses", "json", "logging", "pathlib", "tempfile", "tomllib", "traceback"}
+LIGHT = {
+    *("dataclasses", "json", "logging", "pathlib", "shlex", "shutil", "tempfile", "tomllib"),
+    "traceback",
+}
 WORKER = {"sqsw.core.events", "sqsw.queue.work", "sqsw.worker"}
 
 
@@ -54,6 +58,35 @@ def test_the_help_of_the_commands_imports_nothing_heavy(sqsw: Sqsw) -> None:
     )
     assert not set(done.stdout.split()) & HEAVY
     assert not loaded_by(sqsw, "work --help") & HEAVY
+
+
+DUMP = """
+import gc, sys
+from sqsw.sqs_env import SQSEnv
+
+env = SQSEnv()
+
+@env.processor("emails", "dump")
+def dump():
+    print(gc.get_threshold()[0], gc.get_freeze_count() > 0, *sys.modules)
+"""
+
+
+def test_a_worker_runs_its_first_job_without_what_only_people_and_other_commands_need(
+    sqsw: Sqsw,
+) -> None:
+    (sqsw.home / "dumping.py").write_text(DUMP)
+    sqsw("create-queue emails")
+    sqsw("send emails dump")
+    ran = sqsw.process("work dumping:env --max-jobs 1")
+    assert ran.code == 0, ran.err
+    threshold, has_frozen, *loaded = ran.out.split()
+    assert not {
+        *("structlog", "rich", "asyncio", "uvicorn", "prometheus_client", "difflib"),
+        *("importlib_metadata", "sqsw_cli.working.live.block", "sqsw.supervisor"),
+    } & set(loaded)
+    # While it started, Python hardly looked for garbage; now it does, except in what is there.
+    assert (threshold, has_frozen) == (str(gc.get_threshold()[0]), "True")
 
 
 def test_to_send_a_job_takes_no_worker(sqsw: Sqsw) -> None:

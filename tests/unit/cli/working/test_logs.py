@@ -3,6 +3,8 @@
 import json
 import logging
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -44,6 +46,31 @@ def test_jobs_that_use_structlog_are_heard_on_stderr(
     assert captured.out == ""
     line = json.loads(captured.err)
     assert (line["event"], line["size"], line["level"]) == ("hello", 3, "info")
+
+
+def test_structlog_is_configured_when_an_app_imports_it(sqsw: Sqsw) -> None:
+    code = """
+import sys
+from sqsw_cli.invocation import Invocation
+from sqsw_cli.logs import configure_logs
+configure_logs(Invocation(log_format="json"), runs_apps=True)
+finders = len(sys.meta_path)
+assert "structlog" not in sys.modules
+import structlog
+structlog.contextvars.bind_contextvars(request_id="17")
+structlog.get_logger("myapp").info("hello", size=3)
+import logging
+logging.getLogger("other").warning("too")
+assert "exec_module" not in vars(structlog.__loader__)
+assert len(sys.meta_path) == finders - 1
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["logger"], line["event"], line["request_id"]) for line in lines] == [
+        ("myapp", "hello", "17"),
+        ("other", "too", "17"),
+    ]
 
 
 def test_a_traceback_shows_no_local_variables(
