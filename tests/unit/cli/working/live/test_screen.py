@@ -10,7 +10,7 @@ import pytest
 
 from tests.screen import Terminal
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 
 PROGRAM = """
 import ctypes, faulthandler, os, signal, subprocess, sys, time
