@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Sourced: `make_environment DIRECTORY` makes a virtual environment there, unless there is a good one.
 
+# The tests start hundreds of Python processes. Without bytecode files each one compiles sqsw again.
+unset PYTHONDONTWRITEBYTECODE
+
 make_environment() {
     local directory=$1 python=${PYTHON:-python3}
     if ! command -v "$python" >/dev/null ||

@@ -1,6 +1,6 @@
 """The fixtures end in seconds, whatever a test does to the clocks and asyncio."""
 
-import time
+import re
 
 import pytest
 
@@ -22,7 +22,9 @@ MISCHIEF = {
             frozen.tick(3600)
     """,
     "freezegun, never unfrozen": """
-        freeze_time("2030-01-01").start()
+        frozen = freeze_time("2030-01-01")
+        frozen.start()
+        request.config.left_frozen.append(frozen)
         yield
     """,
     "time-machine": """
@@ -81,6 +83,28 @@ MISCHIEF = {
         yield
     """,
 }
+#: undoes what a module left behind, after its last fixture, and checks that they ended soon
+CONFTEST = """
+    import asyncio
+    import time
+
+    import pytest
+
+    KEPT = [(module, dict(vars(module))) for module in (asyncio, time)]
+
+
+    @pytest.fixture(scope="module", autouse=True)
+    def first_fixture(pytestconfig):
+        begun = time.monotonic()
+        pytestconfig.left_frozen = []
+        yield
+        while pytestconfig.left_frozen:
+            pytestconfig.left_frozen.pop().stop()
+        for module, names in KEPT:
+            vars(module).update(names)
+        asyncio.set_event_loop_policy(None)
+        assert time.monotonic() - begun < 30
+"""
 TESTS = """
     import asyncio
     import threading
@@ -120,14 +144,11 @@ TESTS = """
 """
 
 
-@pytest.mark.parametrize("name", MISCHIEF)
-def test_the_run_ends_in_seconds(pytester: pytest.Pytester, name: str) -> None:
-    tests = TESTS.replace("        @MISCHIEF@", MISCHIEF[name].rstrip())
-    pytester.makepyfile(
-        test_within=tests.replace("@SCOPE@", ""),
-        test_before=tests.replace("@SCOPE@", '(scope="module", autouse=True)'),
-    )
-    begun = time.monotonic()
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=90)
-    result.assert_outcomes(passed=4)
-    assert time.monotonic() - begun < 45
+@pytest.mark.parametrize("scope", ["", '(scope="module", autouse=True)'], ids=["within", "before"])
+def test_the_run_ends_in_seconds(pytester: pytest.Pytester, scope: str) -> None:
+    pytester.makeconftest(CONFTEST)
+    for name, mischief in MISCHIEF.items():
+        tests = TESTS.replace("        @MISCHIEF@", mischief.rstrip()).replace("@SCOPE@", scope)
+        pytester.makepyfile(**{re.sub(r"\W+", "_", f"test_{name}"): tests})
+    result = pytester.runpytest_subprocess("-v", "-p", "no:cacheprovider", timeout=240)
+    result.assert_outcomes(passed=2 * len(MISCHIEF))

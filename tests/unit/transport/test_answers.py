@@ -148,11 +148,12 @@ def server() -> Iterator[Server]:
     server.close()
 
 
-@pytest.fixture
-def queue(server: Server, monkeypatch: pytest.MonkeyPatch) -> QueueClient:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "x")
-    session = boto3.session.Session(region_name="eu-west-1")
+@pytest.fixture(scope="module")
+def queue(server: Server) -> QueueClient:
+    # One client for all: it keeps nothing of an answer, and making one takes longer than a test.
+    session = boto3.session.Session(
+        aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1"
+    )
     env = SQSEnv(session, endpoint_url=server.url, retry_max_attempts=0)
     return env.queue_client(f"{server.url}/000000000000/emails")
 
