@@ -223,9 +223,8 @@ class _StructlogFinder:
             loader = spec.loader
 
             def run_and_configure(module: ModuleType) -> None:
-                del (
-                    loader.exec_module
-                )  # the one of its class is back: the loader of a zip is shared
+                # The one of its class is back: the loader of a zip file is shared.
+                del loader.exec_module
                 loader.exec_module(module)
                 _configure_structlog()
 

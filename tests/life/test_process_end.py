@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 TASKS = """
 import atexit, asyncio, gzip, logging, multiprocessing, os, threading, time
 from concurrent.futures import ThreadPoolExecutor
+import multiprocessing.util  # registers its atexit handler: before that of the job
 from pathlib import Path
 from sqsw.sqs_env import SQSEnv
 

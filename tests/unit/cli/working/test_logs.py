@@ -52,7 +52,7 @@ def test_structlog_is_configured_when_an_app_imports_it(sqsw: Sqsw) -> None:
     code = """
 import sys
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.logs import configure_logs
+from sqsw_cli.working.logs import configure_logs
 configure_logs(Invocation(log_format="json"), runs_apps=True)
 finders = len(sys.meta_path)
 assert "structlog" not in sys.modules
