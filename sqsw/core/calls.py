@@ -2,19 +2,19 @@
 
 from typing import Any, Final, Protocol
 
-#: Actions that do not need botocore. Nearly all calls of a worker and of a sender are among them;
-#: the last two are made once when a worker starts.
-DIRECT_ACTIONS: Final = frozenset(
-    {
-        "ReceiveMessage",
-        "DeleteMessageBatch",
-        "ChangeMessageVisibilityBatch",
-        "SendMessage",
-        "SendMessageBatch",
-        "GetQueueUrl",
-        "GetQueueAttributes",
-    }
-)
+#: Actions that do not need botocore, each with the name of its method in boto3. Nearly all calls of
+#: a worker and of a sender are among them; the last two are made once when a worker starts.
+METHODS: Final = {
+    "ReceiveMessage": "receive_message",
+    "DeleteMessageBatch": "delete_message_batch",
+    "ChangeMessageVisibilityBatch": "change_message_visibility_batch",
+    "SendMessage": "send_message",
+    "SendMessageBatch": "send_message_batch",
+    "GetQueueUrl": "get_queue_url",
+    "GetQueueAttributes": "get_queue_attributes",
+}
+
+DIRECT_ACTIONS: Final = frozenset(METHODS)
 
 
 class NotPlain(Exception):

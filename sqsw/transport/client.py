@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqsw.core.calls import NoAnswerInTime, NotPlain
+from sqsw.core.calls import METHODS, NoAnswerInTime, NotPlain
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.sendable import (
@@ -51,17 +51,6 @@ _FILES = ("shared-credentials-file", "config-file")
 
 #: values of ``SQSW_WIRE`` that switch the ways around botocore off
 _OFF = ("0", "false", "no", "off")
-
-#: the names of the frequent calls in boto3
-_METHODS = {
-    "ReceiveMessage": "receive_message",
-    "DeleteMessageBatch": "delete_message_batch",
-    "ChangeMessageVisibilityBatch": "change_message_visibility_batch",
-    "SendMessage": "send_message",
-    "SendMessageBatch": "send_message_batch",
-    "GetQueueUrl": "get_queue_url",
-    "GetQueueAttributes": "get_queue_attributes",
-}
 
 #: calls that are not repeated if no answer comes in time: their callers try again by themselves
 _NOT_REPEATED = {"ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}
@@ -182,8 +171,10 @@ class ClientSource:
 
                     raise ReadTimeoutError(endpoint_url=self.endpoint_url, error=error) from error
             attempts = 1
+        if self._check.is_users_client_changed:
+            kind = "plain"
         client = self.client_at_hand if kind is None else self._of_kind(kind)
-        answer: dict[str, Any] = getattr(client, _METHODS[action])(**params)
+        answer: dict[str, Any] = getattr(client, METHODS[action])(**params)
         if attempts:
             metadata = answer.setdefault("ResponseMetadata", {})
             metadata["RetryAttempts"] = metadata.get("RetryAttempts", 0) + attempts
@@ -236,13 +227,16 @@ class ClientSource:
 
     def _find_shortcut(self) -> Shortcut | None:
         """Find the way for this process; None: ask again at the next call."""
-        if not self._wire or os.environ.get("SQSW_WIRE", "").lower() in _OFF:
-            return no_shortcut("it is switched off")
+        if not self._wire:
+            return no_shortcut("SQSEnv(wire=False)")
+        variable = os.environ.get("SQSW_WIRE", "")
+        if variable.lower() in _OFF:
+            return no_shortcut(f"SQSW_WIRE={variable}")
         embedded = self.embedded
         if embedded is not None:
             return direct_shortcut(embedded)
         if self._retries["max_attempts"] < 1 or self._retries["mode"] == "adaptive":
-            return no_shortcut("the settings for retries need botocore")
+            return no_shortcut("only botocore can retry as configured")
         from botocore.exceptions import BotoCoreError
 
         keep_secret_variables()
@@ -250,9 +244,9 @@ class ClientSource:
         try:
             session = self._botocore_session()
             if session is None:
-                return no_shortcut("the session is not one of boto3")
+                return no_shortcut("the session is not a plain boto3 session")
             found = wire_shortcut(session, region, self._endpoint_url, self._tell)
-        except (BotoCoreError, ValueError):
+        except (BotoCoreError, ValueError, OSError):  # also of certificates that cannot be read
             return None  # a client says better what is wrong
         self._check.add(session.get_component("event_emitter"))
         return found
@@ -430,7 +424,10 @@ class ClientSource:
         client.meta.events.register_first("before-send.sqs", self._count)
         if not isinstance(getattr(session, "location", None), str):  # the embedded SQS needs none
             check_answers(client, read=kind != "plain")
-        self._check.add(client.meta.events)
+        if kind == "plain":
+            self._check.add_users_client(client)
+        else:
+            self._check.add(client.meta.events)
         return client
 
     def _check_credentials(self, session: Any, client: "SQSClient") -> None:

@@ -1,11 +1,14 @@
 """Whether somebody watches the calls of botocore, so that none must bypass it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from operator import is_
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqsw.core.calls import DIRECT_ACTIONS
+from sqsw.core.calls import DIRECT_ACTIONS, METHODS
 
 #: botocore's events during a call, without the part that names the action
 _EVENTS = (
@@ -28,18 +31,48 @@ _AWS_PACKAGES = ("botocore.", "boto3.")
 #: packages whose handlers of these events calls can do without
 _KNOWN_PACKAGES = (*_AWS_PACKAGES, "sqsw.")
 
+#: packages whose code runs in a call that nobody watches
+_CALL_PACKAGES = (*_AWS_PACKAGES, "urllib3.", "http.")
+
+#: packages that register handlers at each client by themselves, when it makes its first call
+_PACKAGES_AT_EACH_CLIENT = ("ddtrace.",)
+
+
+class _Part(NamedTuple):
+    """Something in a class or a module that can be replaced."""
+
+    owner: str
+    name: str
+    namespace: Mapping[str, Any]
+
+    @property
+    def value(self) -> Any:
+        return self.namespace.get(self.name)
+
 
 class HandlerCheck:
     """Notices whether somebody watches, mocks or has wrapped the calls of botocore."""
 
     def __init__(self) -> None:
         self._emitters: list[Any] = []
-        self._marks: tuple[Any, ...] = ()
+        self._client: Any = None
+        self._first_handlers: list[Any] = []
+        self._marks: list[Any] = []
         self._reason: str | None = None
+        #: Whether users have changed the client of :meth:`add_users_client`: only if this client
+        #: makes a call, they see it. As of the last time that :attr:`reason` was asked for.
+        self.is_users_client_changed = False
 
     def add(self, emitter: Any) -> None:
         """Look at the handlers of this emitter, that of a session or of a client, too."""
         self._emitters.append(emitter)
+
+    def add_users_client(self, client: Any) -> None:
+        """Look at the client that users can get, and whether they change it from now on."""
+        with suppress(AttributeError):  # then `reason` says that the handlers are elsewhere
+            self._first_handlers = list(_foreign_handlers(client.meta.events))
+        self._client = client
+        self.add(client.meta.events)
 
     @property
     def reason(self) -> str | None:
@@ -48,81 +81,116 @@ class HandlerCheck:
         Asking costs a few identity checks unless something has changed since the last time.
         """
         marks = self._current_marks()
-        if len(marks) != len(self._marks) or not all(map(_is, marks, self._marks)):
-            self._reason = self._find_reason()
-            # The search itself can have put new caches there.
-            self._marks = self._current_marks()
+        if len(marks) != len(self._marks) or not all(map(is_, marks, self._marks)):
+            try:
+                self._reason = self._find_reason()
+                self.is_users_client_changed = self._find_change()
+            except AttributeError:
+                self._reason = "this version of botocore keeps its handlers elsewhere"
+            # Those of before the search: what another thread registers meanwhile is searched again.
+            self._marks = marks
         return self._reason
 
-    def _current_marks(self) -> tuple[Any, ...]:
+    def _current_marks(self) -> list[Any]:
         # botocore replaces this dictionary whenever a handler is registered or removed.
-        caches = [
+        marks = [
             getattr(getattr(emitter, "_emitter", None), "_lookup_cache", None)
             for emitter in self._emitters
         ]
-        return (*caches, *_watched_parts())
+        marks += [namespace.get(name) for _, name, namespace in _watched_parts()]
+        if self._client is not None:
+            marks += map(vars(self._client).get, METHODS.values())
+        return marks
 
     def _find_reason(self) -> str | None:
-        if not all(map(_is_botocores, _watched_parts())):
-            return "botocore's calls are wrapped"
-        try:
-            handlers = [handler for emitter in self._emitters for handler in _handlers(emitter)]
-        except AttributeError:
-            return "this version of botocore keeps its handlers elsewhere"
-        if not all(map(_is_known, handlers)):
-            return "a handler of botocore's events is registered"
-        return None
+        for part in _watched_parts():
+            if not _is_original(part.value):
+                return f"{part.owner}.{part.name} is replaced or wrapped"
+        for emitter in self._emitters:
+            for handler in _foreign_handlers(emitter):
+                return f"{_module_of(handler)} handles events of botocore"
+        return "a method of the client is replaced" if self._find_change() else None
+
+    def _find_change(self) -> bool:
+        client = self._client
+        return client is not None and (
+            not vars(client).keys().isdisjoint(METHODS.values())
+            or any(
+                handler not in self._first_handlers
+                and not _has_package(_module_of(handler), _PACKAGES_AT_EACH_CLIENT)
+                for handler in _foreign_handlers(client.meta.events)
+            )
+        )
 
 
-def _watched_parts() -> tuple[Any, ...]:
+def _watched_parts() -> Sequence[_Part]:
     """Return what tracers and recorders replace; nothing while botocore is not imported."""
-    client: Any = sys.modules.get("botocore.client")
-    if client is None:
+    if "botocore.client" not in sys.modules:
         return ()
-    from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
-    from botocore.httpsession import URLLib3Session
-
-    endpoint: Any = sys.modules["botocore.endpoint"]  # not all its names are in the type stubs
-    boto3 = sys.modules.get("boto3.session")
-    return (
-        client.BaseClient.__init__,
-        client.BaseClient._make_api_call,
-        client.ClientCreator._create_api_method,
-        endpoint.Endpoint.make_request,
-        endpoint.Endpoint._send_request,
-        endpoint.Endpoint.prepare_request,
-        URLLib3Session.send,
-        AWSHTTPConnectionPool.ConnectionCls,
-        AWSHTTPSConnectionPool.ConnectionCls,
-        *((boto3.Session.client,) if boto3 else ()),
-    )
+    return _find_parts("boto3.session" in sys.modules)
 
 
-def _is_botocores(part: Any) -> bool:
+@cache
+def _find_parts(with_boto3: bool) -> Sequence[_Part]:
+    from http.client import HTTPConnection
+
+    import urllib3
+    from botocore import auth, awsrequest, client, endpoint, httpsession, parsers, session
+
+    endpoints: Any = endpoint  # not all its names are in the type stubs
+    owners: list[tuple[Any, tuple[str, ...]]] = [
+        (session.Session, ("create_client",)),
+        (client.BaseClient, ("__init__", "_make_api_call", "_emit_api_params")),
+        (client.ClientCreator, ("_create_api_method", "_create_methods")),
+        (endpoints.Endpoint, ("make_request", "prepare_request", "_send_request")),
+        (auth.SigV4Auth, ("add_auth",)),
+        (parsers.ResponseParser, ("parse",)),
+        (httpsession.URLLib3Session, ("send",)),
+        (awsrequest.AWSHTTPConnectionPool, ("ConnectionCls",)),
+        (awsrequest.AWSHTTPSConnectionPool, ("ConnectionCls",)),
+        (urllib3.HTTPConnectionPool, ("urlopen",)),
+        (HTTPConnection, ("putrequest", "getresponse")),
+    ]
+    if with_boto3:
+        import boto3.session
+
+        owners += [
+            (boto3, ("client",)),
+            (boto3.session, ("Session",)),
+            (boto3.session.Session, ("client",)),
+        ]
+    # By their namespaces: as attributes, wrapped functions are another object each time.
+    return [_Part(owner.__name__, name, vars(owner)) for owner, names in owners for name in names]
+
+
+def _is_original(part: Any) -> bool:
     # botocore decorates some functions itself. What counts is whose code runs first.
-    if isinstance(part, FunctionType):
-        return _has_package(part.__globals__.get("__name__", ""), _AWS_PACKAGES)
-    return isinstance(part, type) and _has_package(part.__module__, _AWS_PACKAGES)
+    # Not isinstance(): wrapt's wrappers pass for the function that they wrap.
+    if type(part) is FunctionType:
+        return _has_package(part.__globals__.get("__name__", ""), _CALL_PACKAGES)
+    return type(part) is type and _has_package(part.__module__, _AWS_PACKAGES)
 
 
-def _handlers(emitter: Any) -> Iterator[Any]:
+def _foreign_handlers(emitter: Any) -> Iterator[Any]:
     trie = emitter._emitter._handlers
     for event in _EVENTS:
         for action in DIRECT_ACTIONS:
-            yield from trie.prefix_search(f"{event}.sqs.{action}")
+            for handler in trie.prefix_search(f"{event}.sqs.{action}"):
+                if not _is_known(handler):
+                    yield handler
 
 
 def _is_known(handler: Any) -> bool:
-    owner = getattr(handler, "__self__", None)
-    module = getattr(handler, "__module__", None) or type(handler).__module__
-    if owner is not None:
-        module = type(owner).__module__
+    module = _module_of(handler)
     return _has_package(module, _KNOWN_PACKAGES) and module != "botocore.stub"
+
+
+def _module_of(handler: Any) -> str:
+    owner = getattr(handler, "__self__", None)
+    if owner is not None:
+        return type(owner).__module__
+    return getattr(handler, "__module__", None) or type(handler).__module__
 
 
 def _has_package(module: str, packages: tuple[str, ...]) -> bool:
     return f"{module}.".startswith(packages)
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other

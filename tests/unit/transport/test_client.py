@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, ParamValidationError
 from botocore.hooks import HierarchicalEmitter
 
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import ConnectionFailed, SettingsError
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
@@ -130,6 +130,20 @@ def test_a_password_that_ends_the_address_is_refused_and_not_told(sign: str) -> 
         with pytest.raises(SettingsError, match="'localhost:9324' is not a URL"):
             SQSEnv(endpoint_url=address).location()
         assert not {"se", "12", "cret"} & set(re.findall(r"\w+", str(caught.value)))
+
+
+def test_certificates_that_cannot_be_read_are_left_to_boto3(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    (tmp_path / "broken.pem").write_text("no certificate")
+    for name in ("broken.pem", "missing.pem"):
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / name))
+        env = SQSEnv(endpoint_url="https://127.0.0.1:1", region="local", retry_max_attempts=1)
+        with pytest.raises(ConnectionFailed):
+            env.queue_client("jobs").receive()
+        assert env.clients.way == ("boto3", "the settings are wrong")
 
 
 def test_calls_that_do_not_wait_for_messages_have_a_client_with_short_time_outs() -> None:

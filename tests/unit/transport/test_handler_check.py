@@ -1,14 +1,20 @@
 """Whether somebody watches botocore's calls is noticed before each call."""
 
+import http.client
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import boto3.session
+import botocore.auth
+import botocore.awsrequest
 import botocore.client
 import botocore.endpoint
 import botocore.httpsession
+import botocore.parsers
 import botocore.session
 import pytest
+import urllib3
 from botocore.stub import Stubber
 
 from sqsw.transport.handler_check import HandlerCheck
@@ -59,21 +65,35 @@ def test_handlers_of_other_services_are_not_minded() -> None:
     assert check.reason is None
 
 
-@pytest.mark.parametrize(
-    ("owner", "name"),
-    [
-        (botocore.client.BaseClient, "_make_api_call"),
-        (botocore.client.BaseClient, "__init__"),
-        (botocore.client.ClientCreator, "_create_api_method"),
-        (botocore.endpoint.Endpoint, "make_request"),
-        (botocore.endpoint.Endpoint, "prepare_request"),
-        (botocore.endpoint.Endpoint, "_send_request"),
-        (botocore.httpsession.URLLib3Session, "send"),
-        (boto3.session.Session, "client"),
-    ],
-)
+#: Datadog, Elastic APM, OpenTelemetry and the X-Ray SDK replace ``_make_api_call``, the last two
+#: ``prepare_request`` and Datadog ``parse`` as well. Sentry: ``__init__`` of clients and both
+#: methods of ``HTTPConnection``. New Relic: ``make_request``, ``_create_api_method``,
+#: ``_create_methods`` and ``_emit_api_params``. Tracers of urllib3 and pook: ``urlopen``.
+#: localstack-client: ``Session.client``. moto, if it runs as a server: ``boto3.client``.
+PARTS: list[tuple[Any, str]] = [
+    (botocore.session.Session, "create_client"),
+    (botocore.client.BaseClient, "_make_api_call"),
+    (botocore.client.BaseClient, "_emit_api_params"),
+    (botocore.client.BaseClient, "__init__"),
+    (botocore.client.ClientCreator, "_create_api_method"),
+    (botocore.client.ClientCreator, "_create_methods"),
+    (botocore.endpoint.Endpoint, "make_request"),
+    (botocore.endpoint.Endpoint, "prepare_request"),
+    (botocore.endpoint.Endpoint, "_send_request"),
+    (botocore.auth.SigV4Auth, "add_auth"),
+    (botocore.parsers.ResponseParser, "parse"),
+    (botocore.httpsession.URLLib3Session, "send"),
+    (urllib3.HTTPConnectionPool, "urlopen"),
+    (http.client.HTTPConnection, "putrequest"),
+    (http.client.HTTPConnection, "getresponse"),
+    (boto3.session.Session, "client"),
+    (boto3, "client"),
+]
+
+
+@pytest.mark.parametrize(("owner", "name"), PARTS)
 def test_a_wrapper_around_botocore_is_noticed(
-    owner: type, name: str, monkeypatch: pytest.MonkeyPatch
+    owner: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = checked(botocore.session.Session())
     original: Callable[..., Any] = getattr(owner, name)
@@ -82,9 +102,44 @@ def test_a_wrapper_around_botocore_is_noticed(
         return original(*args, **keywords)
 
     monkeypatch.setattr(owner, name, wrapper)
+    assert check.reason == f"{owner.__name__}.{name} is replaced or wrapped"
+    monkeypatch.undo()
+    assert check.reason is None
+
+
+@pytest.mark.parametrize(("owner", "name"), PARTS)
+def test_a_wrapper_that_looks_like_the_original_is_noticed(owner: Any, name: str) -> None:
+    """Most tracers wrap with wrapt, whose wrappers pass for functions of botocore."""
+    wrapt = pytest.importorskip("wrapt")
+    check = checked(botocore.session.Session())
+    original = vars(owner)[name]
+    wrapt.wrap_function_wrapper(
+        owner, name, lambda call, _, args, keywords: call(*args, **keywords)
+    )
+    try:
+        assert check.reason is not None
+    finally:
+        setattr(owner, name, original)
+    assert check.reason is None
+
+
+@pytest.mark.parametrize("scheme", ["HTTP", "HTTPS"])
+def test_a_recorder_of_connections_is_noticed(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = checked(botocore.session.Session())
+    pool: Any = getattr(botocore.awsrequest, f"AWS{scheme}ConnectionPool")
+
+    monkeypatch.setattr(pool, "ConnectionCls", type("Recorder", (pool.ConnectionCls,), {}))
     assert check.reason is not None
     monkeypatch.undo()
     assert check.reason is None
+
+
+def test_mocks_of_unittest_are_noticed() -> None:
+    check = checked(botocore.session.Session())
+    for target in ("botocore.client.BaseClient._make_api_call", "boto3.session.Session"):
+        with mock.patch(target):
+            assert check.reason is not None
+        assert check.reason is None
 
 
 def test_a_stubber_is_noticed() -> None:
