@@ -69,7 +69,6 @@ class Signer:
             "x-amzn-query-mode:true\n",
         )
         timestamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-        day = timestamp[:8]
         host, target, query_mode = lines
         token_line, token_name = "", ""
         if credentials.token:
@@ -80,19 +79,24 @@ class Signer:
             f"POST\n/\n\ncontent-type:{_CONTENT_TYPE}\n{host}x-amz-date:{timestamp}\n"
             f"{token_line}{target}{query_mode}\n{signed}\n{sha256(body).hexdigest()}"
         )
+        authorization = self._authorization(canonical, signed, timestamp, credentials)
+        return _as_headers(
+            (*lines, f"x-amz-date:{timestamp}\n", token_line, f"authorization:{authorization}\n"),
+            body,
+        )
+
+    def _authorization(
+        self, canonical: str, signed: str, timestamp: str, credentials: SigningCredentials
+    ) -> str:
+        """Return the value of the ``Authorization`` header for a canonical request."""
+        day = timestamp[:8]
         scope = f"{day}/{self._region}/{_SERVICE}/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
         key = self._signing_key(day, credentials)
         signature = hmac.digest(key, text.encode(), "sha256").hex()
-        return _as_headers(
-            (
-                *lines,
-                f"x-amz-date:{timestamp}\n",
-                token_line,
-                f"authorization:AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
-                f"SignedHeaders={signed}, Signature={signature}\n",
-            ),
-            body,
+        return (
+            f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
+            f"SignedHeaders={signed}, Signature={signature}"
         )
 
     def _signing_key(self, day: str, credentials: SigningCredentials) -> bytes:

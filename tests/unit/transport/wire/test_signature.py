@@ -4,15 +4,21 @@ import json
 import random
 import string
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import boto3
 import botocore.auth
+import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from sqsw.core.calls import DIRECT_ACTIONS
+from sqsw.transport.client import ClientSource
 from sqsw.transport.wire.signature import Signer, SigningCredentials
+from tests.life.serving import serving
 
 _LETTERS = string.ascii_letters + string.digits + "+/="
 _HOSTS = ("sqs.eu-west-1.amazonaws.com", "localhost:9324", "[::1]:8000")
@@ -73,17 +79,92 @@ def test_new_credentials_are_used_at_once() -> None:
     assert len(seen) == 3
 
 
-def test_the_example_that_aws_published() -> None:
-    """The signing key of AWS's documentation, for its secret key, date, region and service.
+EXAMPLE = SigningCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)
 
-    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+
+@pytest.mark.parametrize(
+    ("day", "key"),
+    [
+        ("20120215", "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d"),
+        ("20150830", "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9"),
+    ],
+)
+def test_the_signing_keys_that_aws_published(day: str, key: str) -> None:
+    """The examples of AWS's documentation, for its secret key, a day, a region and a service.
+
+    Sources: https://docs.aws.amazon.com/general/latest/gr/signature-v4-examples.html and
+    https://docs.aws.amazon.com/general/latest/gr/sigv4-calculate-signature.html. Both pages were
+    replaced by one without values; see the link in the module.
     """
     with mock.patch("sqsw.transport.wire.signature._SERVICE", "iam"):
-        key = Signer("iam.amazonaws.com", "us-east-1")._signing_key(
-            "20120215",
-            SigningCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None),
-        )
-    assert key.hex() == "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d"
+        signer = Signer("iam.amazonaws.com", "us-east-1")
+        assert signer._signing_key(day, EXAMPLE).hex() == key
+
+
+TOKEN = (
+    "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPf"
+    "IeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ"
+    "0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDr"
+    "ypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA=="
+)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "signature"),
+    [
+        pytest.param(
+            {},
+            b"",
+            "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+            id="post-vanilla",
+        ),
+        pytest.param(
+            {"content-type": "application/x-www-form-urlencoded"},
+            b"Param1=value1",
+            "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a",
+            id="post-x-www-form-urlencoded",
+        ),
+        pytest.param(
+            {"x-amz-security-token": TOKEN},
+            b"",
+            "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead",
+            id="post-sts-header-before",
+        ),
+    ],
+)
+def test_the_requests_that_aws_published(
+    headers: dict[str, str], body: bytes, signature: str
+) -> None:
+    """The POST requests to "/" of AWS's test suite for Signature Version 4.
+
+    Our canonical requests have other headers, so those of the suite are written here. Source:
+    https://docs.aws.amazon.com/general/latest/gr/signature-v4-test-suite.html, which AWS has
+    withdrawn since; copies of the suite are in the tests of most SDKs.
+    """
+    headers = {"host": "example.amazonaws.com", "x-amz-date": "20150830T123600Z"} | headers
+    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+    names = ";".join(sorted(headers))
+    canonical = f"POST\n/\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
+    with mock.patch("sqsw.transport.wire.signature._SERVICE", "service"):
+        signer = Signer("example.amazonaws.com", "us-east-1")
+        found = signer._authorization(canonical, names, "20150830T123600Z", EXAMPLE)
+    assert found == (
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
+        f"SignedHeaders={names}, Signature={signature}"
+    )
+
+
+@pytest.mark.parametrize("token", [None, "a/token+="])
+def test_a_server_that_checks_signatures_accepts_ours(token: str | None, tmp_path: Path) -> None:
+    key, secret = "AKID", "se/cr+et="
+    variables = {"SQSW_SERVE_ACCESS_KEY": key, "SQSW_SERVE_SECRET_KEY": secret}
+    session = boto3.session.Session(key, secret, token, region_name="local")
+    with serving("--memory", cwd=tmp_path, env=variables) as server:
+        clients = ClientSource(session, endpoint_url=server.url)
+        url = clients.client.create_queue(QueueName="jobs")["QueueUrl"]
+        answer = clients.call("SendMessage", {"QueueUrl": url, "MessageBody": "signed: é"})
+    assert answer["MessageId"]
+    assert "ResponseMetadata" not in answer  # which boto3 would have put there after a refusal
 
 
 def test_no_credential_is_in_a_repr() -> None:
