@@ -38,6 +38,13 @@ sqsw doctor --policy emails > policy.json
 
 _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("-", None)}
 
+#: how sends, receives and deletes reach SQS
+_WAYS = {
+    "direct": "in this process, to the embedded SQS (direct)",
+    "wire": "over connections of sqsw itself (wire)",
+    "boto3": "through boto3",
+}
+
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=QUEUE, shell_complete=complete_queue)
@@ -139,6 +146,8 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
             report.add("credentials", "ok", f"from {env.clients.credentials_origin()}")
         elif env.clients.session.path is not None:  # not memory
             _check_file(report, env.clients.session)
+        way, reason = env.clients.way
+        report.add("calls", "ok", _WAYS[way] if reason is None else f"{_WAYS[way]}: {reason}")
     except SQSError as error:
         told = explained(error, invocation, env)
         report.add("place", "fail", told.reason, told.next)

@@ -25,6 +25,7 @@ def test_all_is_well(sqsw: Sqsw) -> None:
         "app": "ok",
         "queues": "ok",
         "file": "ok",
+        "calls": "ok",
         **{
             f"{queue}{what}": status
             for queue in ("emails", "slow")
@@ -123,6 +124,31 @@ def test_no_credentials_end_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPat
     ran = sqsw("doctor emails --region eu-west-1")
     assert ran.code == 8
     assert "no AWS credentials found" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("variables", "detail"),
+    [
+        ({}, "over connections of sqsw itself (wire)"),
+        ({"SQSW_LOCAL": "memory.db"}, "in this process, to the embedded SQS (direct)"),
+        ({"SQSW_WIRE": "0"}, "through boto3: SQSW_WIRE=0"),
+        ({"HTTP_PROXY": "http://proxy:3128"}, "through boto3: a proxy is configured"),
+    ],
+    ids=str,
+)
+def test_it_says_how_calls_reach_sqs(
+    variables: dict[str, str], detail: str, sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SQSW_LOCAL")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (check,) = [one for one in sqsw("doctor emails --json").objects if one["name"] == "calls"]
+    assert (check["status"], check["detail"], check["hint"]) == ("ok", detail, None)
+    assert f"ok\tcalls\t{detail}" in sqsw("doctor emails").out
 
 
 def test_credentials_are_named_by_their_place_only(
