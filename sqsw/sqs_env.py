@@ -126,7 +126,7 @@ class SQSEnv:
 
     @property
     def clients(self) -> ClientSource:
-        """Where the boto3 client comes from."""
+        """What makes the calls of SQS; ``clients.way`` says in which way, and why."""
         with self._lock.here:
             if self._clients is None:
                 self._clients = ClientSource(
@@ -142,7 +142,7 @@ class SQSEnv:
 
     @property
     def sqs_client(self) -> Any:
-        """The boto3 client."""
+        """The boto3 client; if it is mocked or its events have handlers, it makes all calls."""
         return self.clients.client
 
     @property

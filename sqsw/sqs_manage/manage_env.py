@@ -11,7 +11,7 @@ class ManageEnv(Protocol):
 
     @property
     def clients(self) -> ClientSource:
-        """Where the boto3 client comes from."""
+        """What makes the calls of SQS."""
         ...
 
     @property

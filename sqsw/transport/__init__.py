@@ -1,1 +1,1 @@
-"""The calls to SQS: one seam, a plain boto3 client."""
+"""The calls to SQS: one seam above three ways; client.py says which way a call takes."""

@@ -27,12 +27,12 @@ _ALWAYS_THERE = ("QueueArn", "ApproximateNumberOfMessages")
 
 
 class QueueClient:
-    """One queue, through a plain boto3 client.
+    """The calls on one queue.
 
     Parameters
     ----------
     clients :
-        Where the client comes from.
+        What makes the calls.
     name :
         The name of the queue without prefix, for messages and errors.
     sqs_name :

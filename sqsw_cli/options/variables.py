@@ -7,7 +7,7 @@ import click
 
 #: Those that hold for every command; the options of daemons have one each.
 KNOWN = (
-    *("SQSW_LOCAL", "SQSW_QUEUE_PREFIX", "SQSW_CONFIG", "SQSW_APP"),
+    *("SQSW_LOCAL", "SQSW_QUEUE_PREFIX", "SQSW_CONFIG", "SQSW_APP", "SQSW_WIRE"),
     *("SQSW_LOG_LEVEL", "SQSW_LOG_FORMAT", "SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"),
 )
 _OURS = "SQSW_"
