@@ -76,7 +76,7 @@ class _Formatter(logging.Formatter):
         The processor that adds the time.
     make_render :
         Returns what makes text of the values; called for the first line, because most commands
-        log nothing.
+        log nothing, or by :meth:`prepare`.
     """
 
     def __init__(self, add_time: Processor, make_render: Callable[[], Callable[..., str]]) -> None:
@@ -91,6 +91,10 @@ class _Formatter(logging.Formatter):
     @cached_property
     def _render(self) -> Callable[..., str]:
         return self._make_render()
+
+    def prepare(self) -> None:
+        """Import what lines need now, so that the first line of a worker is not late."""
+        _ = self._render
 
     def format(self, record: logging.LogRecord) -> str:
         try:
@@ -149,13 +153,15 @@ def configure_logs(
         Whether code of others runs in this process, which may log by structlog itself.
     """
     handler: logging.Handler
+    formatter = _formatter(invocation, daemon=daemon)
     if daemon:
         from sqsw_cli.working.log_writer import LogWriter
 
+        formatter.prepare()
         handler = LogWriter(sys.stderr)
     else:
         handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_formatter(invocation, daemon=daemon))
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(invocation.level.upper())
@@ -203,7 +209,7 @@ def _log_thread_failed(args: threading.ExceptHookArgs) -> None:
     logging.getLogger("threading").error("thread_failed", extra=extra, exc_info=args.exc_value)
 
 
-def _formatter(invocation: Invocation, *, daemon: bool) -> logging.Formatter:
+def _formatter(invocation: Invocation, *, daemon: bool) -> _Formatter:
     if logs_as_json(invocation, daemon=daemon):
         return _Formatter(_add_utc, lambda: _json_line)
     return _Formatter(_add_local_time, lambda: _console_line(invocation))
