@@ -76,9 +76,10 @@ class Scene:
         (folder / "tasks.py").write_text(TASKS)
         (folder / "sitecustomize.py").write_text(NAMES)
 
-    def start(self, log: str = "log") -> "subprocess.Popen[str]":
+    def start(self, log: str = "log", *, wire: bool = True) -> "subprocess.Popen[str]":
         environment = {
             **os.environ,
+            "SQSW_WIRE": str(int(wire)),
             "PYTHONPATH": f"{self.folder}:{ROOT}",
             "SQSW_CONFIG": "none",
             "AWS_ACCESS_KEY_ID": "local",
@@ -137,10 +138,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         server.kill()
 
 
-@pytest.fixture(scope="module")
-def worker(scene: Scene) -> Iterator["subprocess.Popen[str]"]:
+@pytest.fixture(scope="module", params=["wire", "boto3"])
+def worker(scene: Scene, request: pytest.FixtureRequest) -> Iterator["subprocess.Popen[str]"]:
     """One worker for all faults: none of them ends it."""
-    process = scene.start()
+    scene.sqs.purge_queue(QueueUrl=scene.url)
+    process = scene.start(wire=request.param == "wire")
     yield process
     process.kill()
     process.communicate()

@@ -58,6 +58,11 @@ def good(request: Request) -> bytes:
     return with_body(json.dumps(GOOD[request.action]).encode())
 
 
+def always(answer: bytes | None) -> AnswerOf:
+    """Answer every request with these bytes."""
+    return lambda _: answer
+
+
 def with_body(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
     lines = [
         f"HTTP/1.1 {status}",
@@ -81,6 +86,8 @@ class ScriptedServer:
 
     def __init__(self, answer: AnswerOf = good, tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
+        #: whether it closes each connection after one answer
+        self.closes = False
         self.requests: list[Request] = []
         #: bytes that came and belong to no whole request
         self.rest = b""
@@ -117,6 +124,8 @@ class ScriptedServer:
                     if answer is None:
                         return
                     connection.sendall(answer)
+                    if self.closes:
+                        return
 
     def _read(self, connection: socket.socket, number: int) -> Request | None:
         data = b""
