@@ -7,8 +7,10 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +22,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sqsw.core.errors import ConnectionFailed
+from sqsw.core.errors import ConnectionFailed, SQSError
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
+from tests.backends import wait_until
+from tests.fault_proxy import proxying
 from tests.life.serving import serving as serving_sqs
 from tests.unit.transport.wire.scripted_server import queue_for, serving, source_for
 
@@ -165,3 +169,36 @@ def test_many_threads_send_every_message_once(served: QueueClient) -> None:
         received.update(message.body for message in messages)
         assert served.delete_batch(messages) == []
     assert received == Counter({f"{t}-{n}": 1 for t in range(THREADS) for n in range(SENDS)})
+
+
+@pytest.mark.parametrize("wire", [True, False], ids=["wire", "boto3"])
+def test_random_faults_lose_nothing(wire: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    bodies = [str(number) for number in range(100)]
+    with serving_sqs("--memory") as running, proxying(running.port) as proxy:
+        url = running.client().create_queue(QueueName="jobs")["QueueUrl"]
+        session = boto3.session.Session("local", "local", region_name="local")
+        source = ClientSource(session, endpoint_url=proxy.url, wire=wire)
+        queue = QueueClient(source, "jobs", "jobs", url)
+        proxy.be("mix 0.3")  # throttled, refused, cut before, within and after the answer
+        for body in bodies:
+            wait_until(partial(sends, queue, body), what="a send")
+        received: set[str] = set()
+
+        def take() -> bool:
+            with suppress(SQSError):  # what this receive took away comes back in a second
+                messages = queue.receive(10, visibility_timeout=1)
+                received.update(message.body for message in messages)
+                queue.delete_batch(messages)
+            return received == set(bodies)
+
+        wait_until(take, what="all messages")
+        assert source.way[0] == ("wire" if wire else "boto3")
+
+
+def sends(queue: QueueClient, body: str) -> bool:
+    """Return whether SQS has confirmed the message."""
+    with suppress(SQSError):
+        queue.send({"MessageBody": body})
+        return True
+    return False

@@ -15,7 +15,9 @@ from botocore.credentials import RefreshableCredentials
 from sqsw.core.calls import NotPlain
 from sqsw.core.errors import ConnectionFailed, SQSError
 from sqsw.core.lease_clock import lease_time
+from sqsw.core.message import Lease, Message
 from sqsw.transport import client as client_module
+from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.wire import calls as calls_module
 from tests.backends import wait_until
 from tests.unit.transport.wire.scripted_server import (
@@ -51,14 +53,27 @@ def ways(server: ScriptedServer) -> list[str]:
     return ["boto3" if request.is_of_botocore else "wire" for request in server.requests]
 
 
-def test_a_receive_without_an_answer_in_time_is_not_repeated(
-    monkeypatch: pytest.MonkeyPatch,
+MESSAGE = Message("m", "r", "b", {}, {}, "jobs", 0.0, Lease())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda queue: queue.receive(),
+        lambda queue: queue.delete_batch([MESSAGE]),
+        lambda queue: queue.change_visibility_batch([(MESSAGE, 5)]),
+    ],
+    ids=["receive", "delete", "change"],
+)
+def test_a_call_whose_caller_tries_again_is_not_repeated_without_an_answer_in_time(
+    call: Callable[[QueueClient], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(calls_module, "_ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(calls_module, "_AFTER_WAIT_SECONDS", 0.2)
     with serving(failing_once(b"")) as server:
         queue = queue_for(source_for(server.url))
         with pytest.raises(ConnectionFailed):
-            queue.receive()
+            call(queue)
         assert ways(server) == ["wire"]
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.errors import ConnectionFailed, SQSError
+from sqsw.core.errors import ConnectionFailed, SQSError, UnexpectedAnswer
 from sqsw.core.message import Lease, Message
 from sqsw.transport import client as client_module
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.wire import calls as calls_module
 from sqsw.transport.wire import connection as connection_module
+from tests.unit.transport.test_answers import FOREIGN, JSON, WRONG
 from tests.unit.transport.wire.scripted_server import (
     GOOD,
     ScriptedServer,
@@ -39,6 +40,10 @@ CALLS: dict[str, Callable[[QueueClient], Any]] = {
     ),
     "GetQueueAttributes": lambda queue: queue.attributes("QueueArn"),
 }
+#: the methods that make these calls
+NAMES = dict(
+    zip(CALLS, ("receive", "send", "send_batch", "delete_batch", "attributes"), strict=True)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -185,6 +190,20 @@ def test_both_ways_wait_for_the_rest_of_an_answer_equally_in_vain(
         for action in ("ReceiveMessage", "SendMessage"):
             failed = check(server, queues, action)
             assert failed[0] is ConnectionFailed, (odd, failed)
+
+
+@pytest.mark.parametrize("action", CALLS)
+def test_both_ways_refuse_what_other_servers_answer(
+    server: ScriptedServer, queues: list[QueueClient], action: str
+) -> None:
+    answers = [
+        (200, JSON, json.dumps(value).encode()) for name, value in WRONG if name == NAMES[action]
+    ]
+    for status, headers, body in (*FOREIGN.values(), *answers):
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        head = "\r\n".join([f"HTTP/1.1 {status} X", *lines, f"Content-Length: {len(body)}", "", ""])
+        server.answer = always(head.encode() + body)
+        assert check(server, queues, action)[0] is UnexpectedAnswer, (status, body[:50])
 
 
 #: values that stand in the place of others
