@@ -47,17 +47,12 @@ NAMES = dict(
 
 
 @pytest.fixture(autouse=True)
-def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short time-outs, no pauses between repeats, and a wire that never pauses."""
-    monkeypatch.setattr(calls_module, "_ANSWER_SECONDS", 0.4)
-    monkeypatch.setattr(calls_module, "_AFTER_WAIT_SECONDS", 0.4)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither botocore nor the wire pauses after a failure."""
     monkeypatch.setattr(calls_module, "_MAX_FAILURES", 10**9)
     # A connection that the server is about to close would swallow the next request.
     monkeypatch.setattr(connection_module, "_IDLE_SECONDS", -1.0)
     monkeypatch.setattr("urllib3.connectionpool.is_connection_dropped", lambda _: True)
-    monkeypatch.setattr(client_module, "MAX_WAIT_SECONDS", 0)
-    monkeypatch.setattr(client_module, "_ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(client_module, "_QUICK_ANSWER_SECONDS", 0.5)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
 
 
@@ -181,8 +176,15 @@ def test_both_ways_make_the_same_of_an_odd_answer(
 
 
 def test_both_ways_wait_for_the_rest_of_an_answer_equally_in_vain(
-    server: ScriptedServer, queues: list[QueueClient]
+    server: ScriptedServer, queues: list[QueueClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module, name in (
+        (calls_module, "_ANSWER_SECONDS"),
+        (calls_module, "_AFTER_WAIT_SECONDS"),
+        (client_module, "_ANSWER_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 0.2)
+    monkeypatch.setattr(client_module, "MAX_WAIT_SECONDS", 0)
     server.closes = False
     for odd in ("nothing yet", "a longer length", "no last chunk", "100 Continue alone"):
         sent = ANSWERS[odd](b"{}") if odd in ANSWERS else b""
@@ -256,12 +258,8 @@ def test_both_ways_make_the_same_of_changed_bytes(
 
 
 @pytest.mark.parametrize("megabytes", [5, 7])
-def test_a_large_answer_is_read_as_boto3_reads_it(
-    server: ScriptedServer, megabytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_answer_is_read_as_boto3_reads_it(server: ScriptedServer, megabytes: int) -> None:
     """Ten messages of 5 MB fit, and ten of 7 MB are left to boto3."""
-    monkeypatch.setattr(calls_module, "_AFTER_WAIT_SECONDS", 30.0)
-    monkeypatch.setattr(client_module, "_ANSWER_SECONDS", 30)
     message = {**GOOD["ReceiveMessage"]["Messages"][0], "Body": "x" * megabytes * 1_000_000}
     sent = with_body(json.dumps({"Messages": [message] * 10}).encode())
     server.answer = always(sent)
