@@ -93,6 +93,8 @@ class ScriptedServer:
         self.rest = b""
         #: connections that were accepted, with or without a TLS handshake after that
         self.accepted = 0
+        #: connections that the client has closed
+        self.left = 0
         self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=100)
         port = self._listening.getsockname()[1]
@@ -132,6 +134,7 @@ class ScriptedServer:
         while b"\r\n\r\n" not in data:
             part = connection.recv(65536)
             if not part:
+                self.left += 1
                 self.rest += data
                 return None
             data += part

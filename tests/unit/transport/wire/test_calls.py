@@ -72,9 +72,11 @@ def test_a_call_whose_caller_tries_again_is_not_repeated_without_an_answer_in_ti
     monkeypatch.setattr(calls_module, "_AFTER_WAIT_SECONDS", 0.2)
     with serving(failing_once(b"")) as server:
         queue = queue_for(source_for(server.url))
-        with pytest.raises(ConnectionFailed):
+        with pytest.raises(ConnectionFailed) as kept:
             call(queue)
         assert ways(server) == ["wire"]
+        wait_until(lambda: server.left, 10, "the end of the connection")
+        assert kept.value.__cause__
 
 
 def test_a_send_without_an_answer_in_time_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
