@@ -14,6 +14,7 @@ import botocore.session
 import pytest
 from hypothesis import settings
 
+from sqsw.memory_sqs import LocalSession, MemorySession
 from sqsw.sqs_env import SQSEnv
 from tests.backends import Backend, Clock, make_backends
 from tests.rules import RuleCount
@@ -27,13 +28,24 @@ settings.load_profile("sqsw")  # here: --hypothesis-profile comes after this fil
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 NAMES = ("memory", "file", "served", "moto", "elasticmq")
+#: backends whose frequent calls bypass botocore, for the rules of these calls
+BYPASSED = ("memory_direct", "served_wire")
+#: the same for rules that are worth more time
+MORE_BYPASSED = ("file_direct", "moto_wire", "elasticmq_wire")
+#: files of tests/conformance that run on the former, and on the latter as well
+FREQUENT_CALLS = {
+    *("batch_requests", "deduplication", "delay", "digests", "errors", "fifo_ordering", "limits"),
+    *("long_polling", "receipt_handles", "receive_attempts", "redrive", "system_attributes"),
+    "visibility_timeout",
+}
+MAIN_RULES = {"batch_entries", "message_attributes", "send_receive"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backend",
         action="append",
-        choices=[*NAMES, "aws"],
+        choices=[*NAMES, *BYPASSED, *MORE_BYPASSED, "aws"],
         help="run against this SQS only; may be repeated (aws runs only when asked for)",
     )
     parser.addoption(
@@ -66,7 +78,14 @@ BACKENDS = pytest.StashKey[dict[str, Backend]]()
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" not in metafunc.fixturenames:
         return
-    chosen = metafunc.config.getoption("backend") or list(NAMES)
+    folder, _, file = metafunc.module.__name__.partition("conformance.test_")
+    possible = list(NAMES)
+    if folder == "tests." and file in FREQUENT_CALLS | MAIN_RULES:
+        possible += BYPASSED
+    if folder == "tests." and file in MAIN_RULES:
+        possible += MORE_BYPASSED
+    asked = metafunc.config.getoption("backend") or possible
+    chosen = [name for name in asked if name in (*possible, "aws")]
     if "aws" in _expression(metafunc.config).split():
         chosen = [*chosen, "aws"]
     backends = metafunc.config.stash[BACKENDS]
@@ -78,7 +97,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parameters = []
     for name in dict.fromkeys(chosen):
         # The README of sqs-workers says `pytest -k localstack` for its test server.
-        marks = [pytest.mark.localstack] if name == "elasticmq" else []
+        marks = [pytest.mark.localstack] if name.startswith("elasticmq") else []
         parameters.append(pytest.param(name, id=name, marks=marks))
     if not parameters:
         marks = [pytest.mark.skip(reason="none of the chosen backends can be held to it")]
@@ -92,8 +111,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if call is None:
         return
     name = str(call.params.get("backend"))
+    kind = name.partition("_")[0]
     for known in item.iter_markers("known_difference"):
-        reason = known.kwargs.get(name)
+        reason = known.kwargs.get(name, known.kwargs.get(kind))
         if isinstance(reason, dict):
             row = call.id.removeprefix(f"{name}-").removesuffix(f"-{name}")
             reason = next((why for why, rows in reason.items() if row in rows), None)
@@ -172,7 +192,7 @@ def session(backend: Backend, tmp_path: Path) -> Iterator[Any]:
     """A session on the SQS of this test."""
     made = backend.session(tmp_path)
     yield made
-    if backend.name in ("memory", "file"):
+    if isinstance(made, MemorySession | LocalSession):
         made.close()
 
 
@@ -183,9 +203,9 @@ def clock(backend: Backend, session: Any) -> Clock:
 
 
 @pytest.fixture
-def client(session: Any) -> Any:
-    """A boto3 client on the SQS of this test."""
-    return session.client("sqs")
+def client(backend: Backend, session: Any) -> Any:
+    """A client on the SQS of this test: boto3's, or one that bypasses botocore."""
+    return backend.client(session)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ expired     ExpiredToken
 denied      AccessDenied
 reset       the connection is reset, and SQS has not seen the request
 cut         the connection is reset, and SQS has done what was asked
+half        the same after half of the answer
 swallow     no answer and no end, also after the fault: what is sent is lost
 hang        no answer, until the fault is over; then the connection is reset
 refuse      nobody listens
@@ -38,7 +39,7 @@ ANSWERS = {
     "expired": (403, "ExpiredToken"),
     "denied": (403, "AccessDenied"),
 }
-RANDOM = ("throttle", "error", "reset", "cut")
+RANDOM = ("throttle", "error", "reset", "cut", "half")
 
 
 class FaultProxy:
@@ -106,7 +107,10 @@ class FaultProxy:
             _reset(writer)
         else:
             answer = await self._forward(request)
-            if fault == "cut":
+            if fault == "half":
+                writer.write(answer[: len(answer) // 2])
+                await writer.drain()
+            if fault in ("cut", "half"):
                 _reset(writer)
             else:
                 writer.write(answer)
@@ -141,8 +145,9 @@ def _error(status: int, code: str) -> bytes:
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     connection = writer.get_extra_info("socket")
-    # Not a polite end: whoever is on the other side sees a reset.
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with suppress(OSError):  # the other side has already ended it
+        # Not a polite end: whoever is on the other side sees a reset.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 

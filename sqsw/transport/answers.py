@@ -41,6 +41,7 @@ _FREQUENT = {
 }
 
 _TEXT = {str}
+_LIST_OR_NULL = {list, type(None)}
 
 #: queue attributes that are numbers, as text
 _NUMBERS = {
@@ -177,10 +178,13 @@ def _has_right_types(name: str, answer: dict[str, Any], shape: Any) -> bool:
         if name in _REQUIRED:
             return type(answer[_REQUIRED[name]]) is str
         if name in _BATCHES:
-            done, key = answer.get("Successful") or [], _NAMED_BY.get(name, "Id")
+            done, failed = answer.get("Successful"), answer.get("Failed")
+            if not {type(done), type(failed)} <= _LIST_OR_NULL:
+                return False
+            done, key = done or [], _NAMED_BY.get(name, "Id")
             return {type(one["Id"]) for one in done} | {
                 type(one[key]) for one in done
-            } <= _TEXT and (not answer.get("Failed") or _are_failures(answer["Failed"]))
+            } <= _TEXT and _are_failures(failed or [])
         if name == "GetQueueAttributes":
             attributes = answer.get("Attributes")
             if attributes is None:
@@ -196,13 +200,14 @@ def _are_messages(messages: Any) -> bool:
     if type(messages) is not list:
         return False
     for message in messages:
+        attributes, own = message.get("Attributes"), message.get("MessageAttributes")
         if not (
             type(message["MessageId"]) is type(message["ReceiptHandle"]) is str
             and type(message["Body"]) is str
-            and {*map(type, (message.get("Attributes") or {}).values())} <= _TEXT
+            and (attributes is None or {*map(type, attributes.values())} <= _TEXT)
         ):
             return False
-        for attribute in (message.get("MessageAttributes") or {}).values():
+        for attribute in () if own is None else own.values():
             value = attribute.get("StringValue")
             if value is None:
                 value = attribute["BinaryValue"]

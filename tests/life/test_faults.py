@@ -34,7 +34,7 @@ env = SQSEnv()
 
 @env.processor("jobs", "note")
 def note(number):
-    logging.getLogger("tasks").info("noted", extra={"number": number})
+    logging.getLogger("tasks").info("noted", extra={"number": number, "way": env.clients.way[0]})
 """
 
 #: On the path of the worker: names are looked up as long as there is no file that forbids it.
@@ -76,9 +76,10 @@ class Scene:
         (folder / "tasks.py").write_text(TASKS)
         (folder / "sitecustomize.py").write_text(NAMES)
 
-    def start(self, log: str = "log") -> "subprocess.Popen[str]":
+    def start(self, log: str = "log", *, wire: bool = True) -> "subprocess.Popen[str]":
         environment = {
             **os.environ,
+            "SQSW_WIRE": str(int(wire)),
             "PYTHONPATH": f"{self.folder}:{ROOT}",
             "SQSW_CONFIG": "none",
             "AWS_ACCESS_KEY_ID": "local",
@@ -137,10 +138,17 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         server.kill()
 
 
+@pytest.fixture(scope="module", params=["wire", "boto3"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How the worker reaches SQS."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def worker(scene: Scene) -> Iterator["subprocess.Popen[str]"]:
+def worker(scene: Scene, way: str) -> Iterator["subprocess.Popen[str]"]:
     """One worker for all faults: none of them ends it."""
-    process = scene.start()
+    scene.sqs.purge_queue(QueueUrl=scene.url)
+    process = scene.start(wire=way == "wire")
     yield process
     process.kill()
     process.communicate()
@@ -177,7 +185,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_worker_goes_on(scene: Scene, worker: "subprocess.Popen[str]", fault: str) -> None:
+def test_the_worker_goes_on(
+    scene: Scene, worker: "subprocess.Popen[str]", way: str, fault: str
+) -> None:
     before = scene.send()
     backends.wait_until(lambda: scene.has_run(before), 60, "a job before the fault")
     errors, recoveries = len(scene.lines("receive_error")), len(scene.lines("receive_recovered"))
@@ -197,6 +207,7 @@ def test_the_worker_goes_on(scene: Scene, worker: "subprocess.Popen[str]", fault
     assert time.monotonic() - begin < RECOVERY_SECONDS
     assert len(scene.wait_for("receive_recovered", recoveries + 1)) == recoveries + 1
     assert len(scene.lines("receive_error")) == errors + 1
+    assert {line["way"] for line in scene.lines("noted")} == {way}
     assert worker.poll() is None
 
 

@@ -36,6 +36,8 @@ class Portal:
     """Stands between clients and SQS: passes requests on, or answers itself."""
 
     def __init__(self, upstream: str) -> None:
+        #: whether its clients use the wire
+        self.wire = True
         self.answer: Answer | None = None
         self.receives: Answer | None = None
         self.requests: list[str] = []
@@ -100,7 +102,8 @@ def portal(request: pytest.FixtureRequest) -> Iterator[Portal]:
 
 def environment_for(portal: Portal) -> dict[str, str]:
     given = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "local"}
-    return {**environment(), **given, "AWS_ENDPOINT_URL": portal.url, "NO_COLOR": "1"}
+    how = {"SQSW_WIRE": str(int(portal.wire)), "AWS_ENDPOINT_URL": portal.url, "NO_COLOR": "1"}
+    return {**environment(), **given, **how}
 
 
 def sqsw(portal: Portal, directory: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -132,10 +135,11 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("kind", ["a page", "an object"])
+@pytest.mark.parametrize(("kind", "wire"), [("a page", True), ("an object", False)])
 def test_no_command_accepts_an_answer_of_another_server(
-    portal: Portal, tmp_path: Path, words: tuple[str, ...], kind: str
+    portal: Portal, tmp_path: Path, words: tuple[str, ...], kind: str, wire: bool
 ) -> None:
+    portal.wire = wire
     portal.answer = FOREIGN[kind]
     ended = sqsw(portal, tmp_path, *words)
     told = ended.stdout + ended.stderr
@@ -159,10 +163,14 @@ def working(portal: Portal, directory: Path) -> Iterator[None]:
         worker.wait(30)
 
 
-@pytest.mark.parametrize("kind", ["a page", "an object", "an empty body", "null of SQS"])
+@pytest.mark.parametrize(
+    ("kind", "wire"),
+    [("a page", True), ("an object", False), ("an empty body", False), ("null of SQS", True)],
+)
 def test_a_worker_waits_until_sqs_answers_again(
-    portal: Portal, served: Serving, tmp_path: Path, kind: str
+    portal: Portal, served: Serving, tmp_path: Path, kind: str, wire: bool
 ) -> None:
+    portal.wire = wire
     (tmp_path / "tasks.py").write_text(TASKS)
     client = served.client()
     url = client.create_queue(QueueName="jobs", Attributes={"VisibilityTimeout": "60"})["QueueUrl"]

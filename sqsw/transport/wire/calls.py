@@ -94,6 +94,8 @@ class WireCalls:
             self._on_request(action)
             answer = connection.exchange(request, seconds)
         except TimedOut as error:
+            # The error reaches the caller, and would keep the connection open while it is kept.
+            connection.close()
             self._count_failure()
             raise NoAnswerInTime(str(error)) from error
         except ConnectionBroken as error:

@@ -167,6 +167,8 @@ class _AnswerReader:
             raise ConnectionBroken("the answer is too large")
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            raise ConnectionBroken("the server wants another protocol") from error
         except httptools.HttpParserError as error:
             raise ConnectionBroken("the answer is not HTTP") from error
 

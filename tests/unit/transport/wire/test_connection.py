@@ -138,6 +138,7 @@ def test_a_connection_that_was_idle_for_long_is_stale(monkeypatch: pytest.Monkey
         b"HTTP/1.1 200 OK\r\n\r\n{}",
         GOOD + GOOD,
         b"HTTP/1.1 100 Continue\r\n\r\n" + GOOD,
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     ],
     ids=[
         "nothing",
@@ -150,6 +151,7 @@ def test_a_connection_that_was_idle_for_long_is_stale(monkeypatch: pytest.Monkey
         "no length",
         "two answers",
         "100 Continue",
+        "another protocol",
     ],
 )
 def test_what_is_not_one_whole_answer_is_broken(answer: bytes) -> None:
