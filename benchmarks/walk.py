@@ -1,10 +1,10 @@
-"""Through how much code one message goes in a running worker.
+"""How much code of sqsw one message runs through in a worker.
 
     python -m benchmarks.walk [--list]
 
-A worker with one slot runs 10 jobs, and another one 110, on queues in memory. The difference is
-what 100 messages cost: a function counts if it was entered for at least every second message.
-The embedded SQS and what is not sqsw are left out.
+One worker runs 10 jobs and another one 110, on queues in memory. The difference is the work for
+100 messages. A function counts if it is called for at least every second message. The embedded SQS
+and code outside sqsw do not count.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from sqsw.shutdown_policies import MaxTasksShutdown
 _ROOT = Path(__file__).parents[1] / "sqsw"
 _FEW, _MANY = 10, 110
 
-#: what stands below the seam to SQS
+#: code of the embedded SQS, which does not count
 _BELOW = ("local/", "memory_sqs/")
 
 
 def entered(jobs: int) -> Counter[CodeType]:
-    """How often a worker enters each function of sqsw while it runs this many jobs."""
+    """Count how often a worker calls each function while it runs this many jobs."""
     env = SQSEnv(MemorySession())
     create_standard_queue(env, "walk")
     done = 0
@@ -60,9 +60,9 @@ def entered(jobs: int) -> Counter[CodeType]:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Compare a long run with a short one."""
+    """Report the functions that a long run calls more often than a short one."""
     logging.disable(logging.CRITICAL)
-    entered(_FEW)  # imports and what is made once
+    entered(_FEW)  # imports, and objects that are made once
     few, many = entered(_FEW), entered(_MANY)
     messages = _MANY - _FEW
     per_message = {
@@ -73,10 +73,10 @@ def run(options: argparse.Namespace) -> Report:
     files = {code.co_filename for code in per_message}
     calls = sum(per_message.values())
     row: list[Cell] = ["one message", len(per_message), round(calls), len(files)]
-    tables = [Table("entered by one message", ["", "functions", "calls", "files"], [row])]
+    tables = [Table("called for one message", ["", "functions", "calls", "files"], [row])]
     if options.list:
         found = sorted((_name(code), round(number, 2)) for code, number in per_message.items())
-        tables.append(Table("which", ["", "calls"], found))
+        tables.append(Table("functions", ["", "calls"], found))
     return Report("walk", tables)
 
 
@@ -95,7 +95,7 @@ def _name(code: CodeType) -> str:
 def parser() -> argparse.ArgumentParser:
     """The options of this benchmark."""
     made = reports.parser(__doc__.splitlines()[0])
-    made.add_argument("--list", action="store_true", help="name the functions")
+    made.add_argument("--list", action="store_true", help="List the functions.")
     return made
 
 

@@ -72,8 +72,8 @@ class SQSEnv:
     endpoint_url, region :
         Another SQS-compatible endpoint, and the region; None leaves the choice to boto3.
     wire :
-        Whether the frequent calls can bypass botocore, which makes them several times cheaper.
-        With False, or with ``SQSW_WIRE=0`` in the environment, a boto3 client makes every call.
+        Whether the frequent calls can bypass botocore, so they take much less CPU time. If it is
+        False, or ``SQSW_WIRE=0`` is set in the environment, a boto3 client makes every call.
 
     Raises
     ------
@@ -126,7 +126,7 @@ class SQSEnv:
 
     @property
     def clients(self) -> ClientSource:
-        """What makes the calls of SQS; ``clients.way`` says in which way, and why."""
+        """Makes the calls of SQS; ``clients.way`` says how, and why if boto3 makes them."""
         with self._lock.here:
             if self._clients is None:
                 self._clients = ClientSource(
@@ -142,7 +142,7 @@ class SQSEnv:
 
     @property
     def sqs_client(self) -> Any:
-        """The boto3 client; if it is mocked or its events have handlers, it makes all calls."""
+        """The boto3 client. If you mock it or register handlers on it, it makes all calls."""
         return self.clients.client
 
     @property

@@ -169,7 +169,7 @@ class Scenarios:
         sending.compare(self.endpoint, self.pairs)
 
     def embedded(self) -> None:
-        """A job sent to a MemorySession and run, one after the other; processor time."""
+        """The CPU time to send a job to a MemorySession and run it, one job at a time."""
         embedded.compare(self.pairs)
 
     def headroom(self) -> None:

@@ -1,4 +1,4 @@
-"""A test of an application: send a job to a queue in memory, run it, and so on."""
+"""Send a job to a queue in memory and run it, again and again, as tests of an application do."""
 
 import statistics
 import time
@@ -11,7 +11,7 @@ _JOBS = 200
 
 
 def compare(pairs: int) -> None:
-    """Print the time of a job, beside the same with every call made by a boto3 client."""
+    """Print the CPU time of a job, and how much faster it is than with boto3 clients."""
     direct, by_boto3 = _round_of(wire=True), _round_of(wire=False)
     direct()
     by_boto3()
@@ -22,7 +22,7 @@ def compare(pairs: int) -> None:
     print(
         f"send and process_batch: {statistics.median(fast for _, fast in figures):.0f} us a job, "
         f"{statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}] times faster than "
-        "through botocore\n",
+        "with boto3 clients\n",
         flush=True,
     )
 
@@ -45,7 +45,7 @@ def _round_of(*, wire: bool) -> Callable[[], None]:
 
 
 def _timed(call: Callable[[], None]) -> float:
-    """Processor time of one job, in microseconds."""
+    """Return the CPU time of one job, in microseconds."""
     began = time.process_time()
     call()
     return (time.process_time() - began) / _JOBS * 1e6

@@ -123,7 +123,7 @@ def run_supervised(
 def work_in_child(
     order: WorkOrder, tell: Callable[[Event], None], permits: Connection | None = None
 ) -> Ending:
-    """What a worker process runs; with permits, no more jobs than it is given."""
+    """Run a worker in a child process; with a pipe of permits, only as many jobs as permits."""
     with handing_over():  # logging while the app is loaded must not hang either
         return _work_in_child(order, tell, permits)
 

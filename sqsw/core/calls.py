@@ -1,9 +1,9 @@
-"""How a call reaches SQS: one interface, and the signals to make the call another way."""
+"""The interface of calls to SQS, and the exceptions that ask for boto3 instead."""
 
 from typing import Any, Final, Protocol
 
-#: Actions that do not need botocore, each with the name of its method in boto3. Nearly all calls of
-#: a worker and of a sender are among them; the last two are made once when a worker starts.
+#: The frequent calls: actions that do not need botocore, with the names of their methods in boto3.
+#: Workers and senders hardly make any others. The last two are made when a worker starts.
 METHODS: Final = {
     "ReceiveMessage": "receive_message",
     "DeleteMessageBatch": "delete_message_batch",
@@ -20,22 +20,22 @@ DIRECT_ACTIONS: Final = frozenset(METHODS)
 class NotPlain(Exception):
     """The call did not end in a plain success, or this way cannot make it.
 
-    Make the same call through botocore: its retries and its errors are those of the library.
+    Make the same call through botocore, which handles all retries and errors.
     """
 
 
 class NoAnswerInTime(NotPlain):
-    """The request was sent, and no answer came before the deadline."""
+    """The request was sent, but no answer arrived before the deadline."""
 
 
 class Calls(Protocol):
-    """Calls of SQS by name, with the parameters and answers of boto3."""
+    """Makes calls of SQS by action, with the parameters and answers of boto3."""
 
     def call(self, action: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Make one call of :data:`DIRECT_ACTIONS`.
+        """Make one of the calls in :data:`DIRECT_ACTIONS`.
 
         Raises
         ------
         NotPlain
-            Anything but a plain success.
+            The call was not a plain success.
         """

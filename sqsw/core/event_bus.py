@@ -20,7 +20,7 @@ logger = SafeLogger(__name__)
 class Event:
     """The root of all events.
 
-    It has the methods that ``dataclass`` would write for each event: for all of them together that
+    It defines the methods that ``dataclass`` would otherwise generate for each event, because that
     takes 9 ms of a worker's start.
     """
 

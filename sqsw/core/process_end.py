@@ -101,7 +101,7 @@ def write_last_words() -> None:
 def _close_files() -> None:
     """Close open files, so their data is written, as the interpreter does when it ends."""
     file_class: Any = io.IOBase.__base__  # a plain class, so the check of every object is fast
-    gc.unfreeze()  # a file can be as old as the objects that the start of a worker froze
+    gc.unfreeze()  # the start of a worker froze its objects, and open files can be among them
     files = [each for each in gc.get_objects() if issubclass(type(each), file_class)]
     for each in sorted(files, key=_layer):
         with suppress(Exception):  # closed, or no real file

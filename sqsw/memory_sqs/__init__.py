@@ -1,8 +1,8 @@
 """Sessions on the embedded SQS: in this process, or in a file that processes share; and over HTTP.
 
-They stand where a boto3 session stands and make real boto3 clients: botocore checks parameters,
-raises errors and retries as against AWS, and only the request goes to the embedded SQS instead of
-the network. An :class:`~sqsw.SQSEnv` makes its frequent calls without a client.
+Use them in place of a boto3 session. They make real boto3 clients: botocore checks parameters,
+raises errors and retries as with AWS, but requests go to the embedded SQS instead of the network.
+An :class:`~sqsw.SQSEnv` makes its frequent calls without a client.
 
 The names are loaded when they are asked for.
 """

@@ -1,4 +1,4 @@
-"""Calls of the embedded SQS as plain calls of its engine, without HTTP and botocore."""
+"""Call the engine of the embedded SQS directly, without HTTP and botocore."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,20 +11,20 @@ from sqsw.memory_sqs.file_errors import told_errors
 
 
 class DirectCalls:
-    """Calls of one engine, for queues of one region.
+    """Makes calls of one engine, for the queues of one region.
 
     Parameters
     ----------
     engine :
         The embedded SQS.
     region :
-        Queues of one name in two regions are two queues.
+        The region of the queues; queues of the same name in two regions are two queues.
     origin :
-        Scheme and host with which queue URLs begin; None for the default of the engine.
+        Scheme and host of queue URLs; None for the default of the engine.
     path :
-        The file, for errors; None if the queues are in memory.
+        The path of the file, for errors; None if the queues are in memory.
     on_request :
-        Called with the action of every call that was answered.
+        Called with the action of every successful call.
     """
 
     def __init__(
@@ -63,5 +63,5 @@ class DirectCalls:
             return self._engine.peek(queue_url, after=after, limit=limit, region=self.region)
 
     def end_polls(self) -> None:
-        """Let receives that wait in this process end now, with no messages."""
+        """End the receives that wait in this process; they return no messages."""
         self._engine.end_polls()

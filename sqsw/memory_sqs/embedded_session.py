@@ -71,12 +71,12 @@ class EmbeddedSession(ABC):
     def direct_calls(
         self, region_name: str | None, endpoint_url: str | None, on_request: Callable[[str], object]
     ) -> DirectCalls:
-        """The frequent calls of a client without botocore; parameters as for :meth:`client`.
+        """Return the frequent calls without botocore; parameters as for :meth:`client`.
 
         Parameters
         ----------
         on_request :
-            Called with the action of every call that was answered.
+            Called with the action of every successful call.
         """
         region_name = region_name or self.region_name
         return DirectCalls(self.engine, region_name, endpoint_url, self.path, on_request)

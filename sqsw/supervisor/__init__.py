@@ -1,1 +1,1 @@
-"""Worker processes: started, watched, replaced, reloaded. Imports ``worker``, never ``queue``."""
+"""Start, watch, replace and reload worker processes. Imports ``worker``, never ``queue``."""

@@ -1,4 +1,4 @@
-"""One child process: how it is started, what it does first, and what it has said."""
+"""One child process: how it starts, its first steps, and the events that it reports."""
 
 import multiprocessing
 import os
@@ -25,8 +25,8 @@ logger = SafeLogger("sqsw.worker")
 
 Method = Literal["fork", "spawn"]
 
-#: What a child runs: with its arguments, with what takes the events that it tells, and with the
-#: pipe of its permits, where there are any.
+#: The function that a child runs. It gets its arguments, a listener for its events and, if the
+#: number of jobs is limited, the pipe of its permits.
 Target = Callable[..., "Ending | None"]
 
 
@@ -36,15 +36,15 @@ class Child:
     Attributes
     ----------
     pulse, heard_at :
-        The last sign of life, and when it came; None before the first.
+        The last sign of life, and when it arrived; None before the first.
     is_up :
-        Whether it works: it has lived on after its first receives began.
+        Whether it works: it is still alive after its first receives began.
     asked :
-        Whether it was told to end, so that its end is no surprise.
+        Whether it was asked to end, so its end is expected.
     failed_by :
-        The error that it told of before it ended.
+        The error that it reported before it ended.
     kill_at, why_killed :
-        When it is to be killed, and why it was.
+        When it must be killed, and why it was killed.
     """
 
     def __init__(self, started_at: float) -> None:
@@ -76,28 +76,29 @@ class Child:
         Parameters
         ----------
         parent_alive, write_end :
-            The pipe whose end tells the children that their parent is gone; nobody writes to it.
+            The pipe that shows the children that their parent has ended: it is then closed. No data
+            is written to it.
         with_permits :
-            Whether it may start as many jobs as it is given permits for; ``target`` gets the pipe
-            that they come by.
+            Whether it needs a permit for each job that it starts; ``target`` then gets the pipe
+            that they arrive on.
 
         Raises
         ------
         OSError
-            There is no memory or no process to be had.
+            The system has no memory or no process left.
         """
         context: Any = multiprocessing.get_context(method)
         reader, writer = context.Pipe(duplex=False)
         signal_reasons, self._signal_reasons = context.Pipe(duplex=False)
         permits, self._permits = context.Pipe(duplex=False) if with_permits else (None, None)
-        # Only a forked child has inherited the write end, and only it has to close it.
+        # Only a forked child inherits the write end, so only a forked child must close it.
         inherited = write_end if method == "fork" else None
         process: BaseProcess = context.Process(
             target=_child_main,
             args=(target, arguments, parent_alive, writer, signal_reasons, inherited, permits),
         )
-        # A signal between the fork and the first lines of the child would be taken by the handlers
-        # of this process, in the child, where nobody reads what they leave.
+        # If a signal arrived between the fork and the first lines of the child, the inherited
+        # handlers of this process would take it, and the child would never read it.
         former = signal.pthread_sigmask(signal.SIG_BLOCK, VERBS)
         if method == "fork":
             end_delivery_threads()
@@ -108,25 +109,25 @@ class Child:
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
-            # So that the end of the child is the end of its pipes.
+            # Only the child has these ends now, so its pipes close when it ends.
             _close(writer, signal_reasons, permits)
-        os.set_blocking(self._signal_reasons.fileno(), False)  # a child that hangs reads nothing
+        os.set_blocking(self._signal_reasons.fileno(), False)  # a child that hangs does not read
         self._process, self._reports = process, Reports(reader)
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Its process ID."""
         return (self._process.pid if self._process is not None else None) or 0
 
     def handles(self) -> list[int]:
-        """What to wait for: its end, and what it tells."""
+        """Return what to wait for: its end, and its events."""
         if self._process is None or self._reports is None:
             return []
         told = [] if self._reports.is_closed else [self._reports.fileno()]
         return [self._process.sentinel, *told]
 
     def read(self, clock: Clock) -> Iterator[Event]:
-        """What it has told."""
+        """Yield the events that it has sent."""
         for event in self._reports.read() if self._reports is not None else ():
             if isinstance(event, Pulse):
                 self.is_up = self.pulse is not None
@@ -134,38 +135,38 @@ class Child:
             yield event
 
     def is_alive(self) -> bool:
-        """Whether the process runs."""
+        """Return whether the process runs."""
         return self._process is not None and self._process.is_alive()
 
     def signal(self, number: signal.Signals, reason: str | None = None) -> None:
-        """Send it a signal, if it still runs; a reason is told before, for its log."""
+        """Send it a signal if it still runs; first send it the reason, for its log."""
         if self.is_alive():
             if reason is not None and self._signal_reasons is not None:
-                with suppress(OSError):  # it has just ended, or reads nothing: then without it
+                with suppress(OSError):  # it has just ended or does not read: send no reason
                     os.write(self._signal_reasons.fileno(), f"{number.name} {reason}\n".encode())
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def give_permits(self, count: int) -> None:
-        """Let it start so many more jobs."""
+        """Let it start this many more jobs."""
         if self._permits is not None:
             with suppress(BrokenPipeError):  # it has just ended
                 os.write(self._permits.fileno(), bytes(count))
 
     def kill(self, reason: str) -> None:
-        """End it now."""
+        """Kill it now."""
         if self.is_alive():
             self.why_killed = self.why_killed or reason
             self.signal(signal.SIGKILL)
 
     def excuse(self, now: float, seconds: float) -> None:
-        """Measure its silence from now, and give it this many more seconds to end."""
+        """Count its silence from now, and give it this many more seconds to end."""
         self.kill_at += seconds
         if self.heard_at is not None:
             self.heard_at = now
 
     def kill_if_due(self, now: float) -> None:
-        """End it if its leases were over since its last sign of life, or if its time is up."""
+        """Kill it if its leases have expired since its last sign of life, or its time is up."""
         if self.pulse is not None and self.heard_at is not None:
             silent = now - self.heard_at
             if silent > max(self.pulse.lease_seconds, 2 * PULSE_SECONDS):
@@ -174,7 +175,7 @@ class Child:
             self.kill("it did not end in time")
 
     def reap(self) -> int | None:
-        """Forget a process that has ended; its exit code."""
+        """Release a process that has ended; return its exit code."""
         if self._process is None or self._reports is None:
             return None
         self._process.join()
@@ -200,7 +201,7 @@ def _child_main(
     write_end: Connection | None,
     permits: Connection | None,
 ) -> None:
-    # What was inherited belongs to the parent: its handlers, its inbox and its end of the pipe.
+    # Inherited signal handlers, the inbox and the write end of the pipe belong to the parent.
     signal.set_wakeup_fd(-1)
     become_child(signal_reasons)
     if write_end is not None:
@@ -226,7 +227,7 @@ def _child_main(
 
 
 def _end_with_parent(parent_alive: Connection) -> None:
-    # Nobody writes: what ends this wait is the end of the parent, whatever it died of.
+    # No data is ever written, so only the end of the parent, however it ends, ends this wait.
     try:
         parent_alive.recv_bytes()
     except (EOFError, OSError):

@@ -1,10 +1,10 @@
-"""What a worker process tells its supervisor: events as plain data, over a pipe.
+"""Send the events of a worker process to its supervisor, as plain data over a pipe.
 
-1. collect   (in the process: an event costs an append)
-2. send      (ten times a second, many at once)
-3. read      (in the supervisor: what there is, without waiting, so that no child can hold it up)
+1. collect   (in the worker process: an event costs an append)
+2. send      (ten times a second, many events at once)
+3. read      (in the supervisor: without waiting, so that no child can block it)
 
-Made by the supervisor for each child; the thread that sends is the child's.
+The supervisor makes a pipe for each child. The thread that sends runs in the child.
 """
 
 import os
@@ -29,18 +29,18 @@ logger = SafeLogger("sqsw.worker")
 #: seconds between two sends
 _SEND_SECONDS = 0.1
 
-#: events that are kept while the supervisor does not read; what comes beyond them is not told
+#: events that are kept while the supervisor does not read; further ones are dropped
 _MAX_EVENTS = 100_000
 
 _LENGTH = struct.Struct("!I")
 
 
 class OtherError(Exception):
-    """Stands for an error of a child that need not exist here: its type and text."""
+    """Replaces an error of a child whose class may not exist here; it has its type and text."""
 
 
 class Reporter:
-    """Takes the events of this process, as a listener, and sends them to the supervisor."""
+    """A listener that sends the events of this process to the supervisor."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -51,17 +51,17 @@ class Reporter:
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        """Tell an event."""
+        """Send an event."""
         if isinstance(event, BatchFinished):
-            return  # the messages in it have been told one by one
+            return  # its messages have already been reported one by one
         if len(self._events) < _MAX_EVENTS:
             self._events.append(event)
         elif not self._is_full:
             self._is_full = True
-            logger.warning("the supervisor does not listen: its counts will be too small")
+            logger.warning("the supervisor does not read events: its counts will be too low")
 
     def close(self, timeout: float = 2.0) -> None:
-        """Send what there is, within ``timeout`` seconds."""
+        """Send the remaining events, within ``timeout`` seconds."""
         self._ending.set()
         self._thread.join(timeout)
 
@@ -75,15 +75,15 @@ class Reporter:
                     _write(self._connection.fileno(), _packed(events))
                 except OSError:
                     return  # the supervisor is gone, and this process ends with it
-                except Exception:  # without signs of life from here the process would be killed
-                    logger.exception("some events cannot be told to the supervisor")
+                except Exception:  # without further signs of life this process would be killed
+                    logger.exception("some events cannot be sent to the supervisor")
 
     def __reduce__(self) -> Any:
         raise TypeError("a reporter belongs to one process")
 
 
 class Reports:
-    """The other end: what one child has told."""
+    """The supervisor's end: reads the events of one child."""
 
     def __init__(self, connection: Connection) -> None:
         os.set_blocking(connection.fileno(), False)
@@ -92,11 +92,11 @@ class Reports:
         self.is_closed = False
 
     def fileno(self) -> int:
-        """What to wait for."""
+        """Return the descriptor to wait for."""
         return self._connection.fileno()
 
     def read(self) -> Iterator[Event]:
-        """The events that have arrived whole; a child that died in the middle leaves a rest."""
+        """Yield the events that have arrived complete; a child can die in the middle of one."""
         while not self.is_closed:
             try:
                 part = os.read(self._connection.fileno(), 1 << 20)
@@ -115,13 +115,13 @@ class Reports:
             yield from _events(frame)
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self.is_closed = True
         self._connection.close()
 
 
-#: An event on its way: its class and its values. A dataclass by itself is pickled field by field in
-#: Python, which costs more than all else that is done for an event.
+#: An event in the pipe: its class and its values. Python pickles a dataclass field by field, which
+#: would cost more than everything else that is done for an event.
 _Values = tuple[type[Event], list[Any]]
 
 
@@ -135,12 +135,12 @@ def _names(kind: type[Event]) -> tuple[str, ...]:
 
 
 def _packed(events: Sequence[Event]) -> bytes:
-    """One frame. Events of one message share it, so that it travels once."""
+    """Return one frame. Events of the same message share it, so it is sent once."""
     bare: dict[int, tuple[Any, ...]] = {}
     plain = [_plain(event, bare) for event in events]
     try:
         data = pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001  # one of them it is, which is told below
+    except Exception:  # noqa: BLE001  # the next line logs which event it is
         data = pickle.dumps([values for values in plain if _can_be_told(values)])
     return _LENGTH.pack(len(data)) + data
 
@@ -149,7 +149,7 @@ def _can_be_told(values: _Values) -> bool:
     try:
         pickle.dumps(values)
     except Exception:
-        logger.exception("an event of %s cannot be told to the supervisor", values[0].__name__)
+        logger.exception("a %s event cannot be sent to the supervisor", values[0].__name__)
         return False
     return True
 
@@ -172,8 +172,8 @@ def _events(frame: bytes) -> Iterator[Event]:
     messages: dict[int, Message] = {}
     try:
         told = pickle.loads(frame)  # noqa: S301  # written by our own child, on its own pipe
-    except Exception:  # the next frame may be well, and the child has done its work
-        logger.exception("what a worker process told cannot be read")
+    except Exception:  # the next frame can be valid, and the child has done its work
+        logger.exception("events of a worker process cannot be read")
         return
     for kind, values in told:
         if issubclass(kind, MessageEvent):
@@ -188,10 +188,10 @@ def _events(frame: bytes) -> Iterator[Event]:
 
 
 def _told(error: BaseException) -> BaseException:
-    # Only our own errors are sure to exist in the supervisor. A job may raise one with anything in
-    # it, which the supervisor could not read, or would load the app for: so only texts travel.
+    # Only our own error classes are sure to exist in the supervisor. An error of a job can hold any
+    # object, and to read it the supervisor might have to load the app. So only text is sent.
     kind, state = type(error), dict(vars(error))
-    state.pop("__notes__", None)  # those of ours are made again
+    state.pop("__notes__", None)  # our errors create theirs again
     texts = (*error.args, *state, *state.values())
     are_plain = all(text is None or type(text) is str for text in texts)
     is_known = vars(errors).get(kind.__name__) is kind

@@ -1,4 +1,4 @@
-"""A worker process for each queue, forked so that it has what this one has."""
+"""Run a worker process for each queue, forked so that it has the objects of this process."""
 
 import os
 import threading
@@ -23,23 +23,23 @@ def work_apart(
     events: EventBus,
     fork: bool,
 ) -> None:
-    """Run the jobs of each queue in a process of its own, watched and replaced should it die.
+    """Run the jobs of each queue in its own process, and replace a process that dies.
 
-    Processes are forked, so that they have what this one has. If that cannot be (no fork, threads
-    in this process, or ``fork`` is False), one worker here takes all queues.
+    Processes are forked, so they have the objects of this process. If this process cannot fork or
+    has other threads, or if ``fork`` is False, one worker in this process takes all queues.
 
     Parameters
     ----------
     find :
-        Finds a queue, or raises; called for each queue before the first process is started.
+        Find a queue, or raise; called for each queue before the first process starts.
     work :
-        Runs the jobs of these queues in one worker until it is told to stop.
+        Run the jobs of these queues in one worker until it must stop.
     drain_seconds :
-        How long the processes take for their drain at most.
+        Longest time that the processes take to drain.
     """
 
     def work_one(queue: Queue, tell: Callable[[Event], None]) -> Ending:
-        # All that the supervisor needs: this process has the listeners.
+        # The supervisor needs only these events: the listeners run in this process.
         events.subscribe(tell, Pulse, ReceiveDone, quick=True)
         return ending_of(work([queue]))
 
@@ -47,7 +47,7 @@ def work_apart(
     if fork and hasattr(os, "fork") and threading.active_count() == 1:
         with handing_over():
             for queue in queues:
-                # A missing queue is reported here, once, and not by children again and again.
+                # Report a missing queue once, here, and not again and again in children.
                 find(queue)
             Supervisor(
                 work_one,

@@ -1,10 +1,10 @@
-"""How many jobs all worker processes together may still start: handed out as permits.
+"""Limit how many jobs all worker processes together can start, by permits.
 
-1. hand out   (the supervisor: a byte a permit, into the pipe of a child)
-2. take       (the child: what is in its pipe, without waiting)
-3. settle     (the supervisor: a child has ended, and what it did not use goes to the others)
+1. hand out   (the supervisor writes a byte for each permit into the pipe of a child)
+2. take       (the child reads the permits in its pipe, without waiting)
+3. settle     (a child has ended, and the supervisor gives its unused permits to the others)
 
-A permit is used up once its job has ended. A pipe holds no lock that a killed process could keep.
+A permit is used up when its job has ended. A pipe has no lock that a killed process could keep.
 """
 
 import math
@@ -17,27 +17,27 @@ from typing import Protocol
 
 from sqsw.shutdown_policies import NeverShutdown
 
-#: permits that a child holds at most: what any pipe takes without a reader
+#: permits that a child holds at most: every pipe has room for this many bytes without a reader
 _MOST = 4_000
 
 
 class Holder(Protocol):
-    """What is asked of a child."""
+    """A child that can get permits."""
 
     def give_permits(self, count: int) -> None:
-        """Hand it so many more."""
+        """Give it this many more permits."""
         ...
 
 
 class JobPermits:
-    """The supervisor's side: what is left, and what each child holds.
+    """The supervisor's side: the permits that are left, and those that each child holds.
 
     Parameters
     ----------
     jobs :
-        Jobs that may end in all.
+        Limit of jobs in total.
     share :
-        Permits that a child holds at least, as long as there are any: its slots.
+        Permits that a child holds at least while any are left: one for each of its slots.
     """
 
     def __init__(self, jobs: int, share: int) -> None:
@@ -46,7 +46,7 @@ class JobPermits:
         self._held: dict[Holder, int] = {}
 
     def hand_out(self, children: Sequence[Holder]) -> None:
-        """Fill up what these children hold: by their slots, and while much is left by more."""
+        """Refill the permits of these children: one for each slot, and more while many are left."""
         for child in children:
             held = self._held.get(child, 0)
             fair = max(self._share, math.ceil(self._left / (2 * len(children))))
@@ -61,12 +61,12 @@ class JobPermits:
         self._held[child] = self._held.get(child, 0) - 1
 
     def settle(self, child: Holder) -> None:
-        """This child has ended: what it holds is left again."""
+        """This child has ended: take back its unused permits."""
         self._left += self._held.pop(child, 0)
 
 
 class PermitPolicy(NeverShutdown):
-    """The child's side: a policy that lets start as many jobs as there were permits."""
+    """The child's side: a policy that allows one job to start for each permit."""
 
     def __init__(self, connection: Connection) -> None:
         os.set_blocking(connection.fileno(), False)
@@ -75,7 +75,7 @@ class PermitPolicy(NeverShutdown):
         self._count = 0
 
     def jobs_in_all(self) -> int:
-        """Permits that have come so far."""
+        """Return the number of permits that have arrived so far."""
         with self._lock, suppress(BlockingIOError):
             self._count += len(os.read(self._connection.fileno(), _MOST))
         return self._count

@@ -1,4 +1,4 @@
-"""One shutdown policy for the workers of many processes, fed by their events."""
+"""Apply one shutdown policy to the workers of many processes, by their events."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -26,22 +26,22 @@ from sqsw.core.safe_logger import SafeLogger
 
 logger = SafeLogger("sqsw.worker")
 
-#: empty receives of a queue, one after the other, until it counts as empty: the first one may have
-#: begun while a job still ran, and says nothing about what that job gave back
+#: empty receives in a row until a queue counts as empty: the first one can have begun before a job
+#: that was still running returned its message
 _EMPTY_RECEIVES = 2
 
 _ENDS = (JobDone, JobDropped, JobFailed, JobRetry, JobUnknown)
 
 
 class PolicyListener:
-    """Tells a policy of every job that ended, and that no queue had anything while none ran.
+    """Reports to a policy every job that ended, and when no queue has messages and no job runs.
 
     Parameters
     ----------
     policy :
-        It works on a copy, where the policy knows how to make one.
+        The policy. If it has a method ``fresh``, a copy from that method is used.
     on_decided :
-        Called once, when the policy wants to leave, with its reason.
+        Called once, with the reason, when the policy decides to shut down.
     """
 
     def __init__(self, policy: ShutdownPolicy, on_decided: Callable[[str], object]) -> None:
@@ -55,7 +55,7 @@ class PolicyListener:
         self._empty: Counter[str] = Counter()
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that matter."""
+        """Listen to the events that the policy needs."""
         kinds = (WorkerStarted, JobStarted, ReceiveDone, Pulse, ChildExited, ChildEnded)
         events.subscribe(self, *_ENDS, *kinds, quick=True)
 
@@ -69,14 +69,14 @@ class PolicyListener:
             return
         if isinstance(event, ChildExited | ChildEnded):
             self._in_hand.pop(event.pid, None)
-            self._running.clear()  # of the others, their pulses tell
+            self._running.clear()  # the pulses of the other processes show their jobs
             return
         try:
             self._tell(event)
             if not self._decided and self._policy.need_shutdown():
                 self._decided = True
                 self._on_decided(reason_of(self._policy))
-        except Exception:  # a policy is not ours, and must not stop the workers by failing
+        except Exception:  # a policy can be the user's; its failure must not stop workers
             logger.exception("the shutdown policy %r failed", self._policy)
 
     def _tell(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""When a worker process has served long enough."""
+"""Limits after which a worker process is replaced."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from sqsw.core.errors import SettingsError
 from sqsw.core.events import Pulse
 
-#: a process is replaced after 80 to 100 % of what it may do, so that not all of them go at once
+#: a process is replaced at 80 to 100 % of its limits, so that not all are replaced at once
 _JITTER = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class RecyclePolicy:
-    """Limits of a worker process; the first one that is reached counts, None is none.
+    """Limits of a worker process; the first one that is reached counts. None means no limit.
 
     Attributes
     ----------
     jobs :
         Jobs that have ended.
     memory_bytes :
-        Memory of the process; that of its pool processes is their own.
+        Memory of the process, without its pool processes.
     age_seconds :
         Seconds since its start.
 
@@ -41,7 +41,7 @@ class RecyclePolicy:
             )
 
     def with_jitter(self, chance: Callable[[], float]) -> "RecyclePolicy":
-        """Limits for one process: a little lower. Memory is not: it is where the harm begins."""
+        """Return slightly lower limits for one process; the memory limit does not change."""
         part = 1 - _JITTER * chance()
         return RecyclePolicy(
             None if self.jobs is None else max(1, round(self.jobs * part)),
@@ -50,7 +50,7 @@ class RecyclePolicy:
         )
 
     def reason(self, pulse: Pulse, age_seconds: float) -> str | None:
-        """Why a process of this age with this pulse is to be replaced; None: it may stay."""
+        """Return why a process with this pulse and age must be replaced, or None."""
         if self.jobs is not None and pulse.ended >= self.jobs:
             return f"{pulse.ended} jobs"
         if self.memory_bytes is not None and pulse.memory_bytes >= self.memory_bytes:

@@ -1,11 +1,10 @@
-"""Which source files a worker was made of, and whether one of them has changed.
+"""Find changes in the source files that a worker was loaded from.
 
-1. tell    (a child: the directories that its modules were loaded from)
-2. look    (the supervisor: at the ``.py`` files there, twice a second)
-3. settle  (what is saved in a row is one change)
+1. tell    (a child sends the directories that its modules were loaded from)
+2. look    (twice a second, the supervisor looks at the ``.py`` files there)
+3. settle  (files that are saved shortly after each other are one change)
 
-Looking is polling: no dependency, the same on every file system, and new and deleted files are
-seen like changed ones.
+Polling needs no dependency, works on every file system, and also finds new and deleted files.
 """
 
 import importlib.util
@@ -23,10 +22,10 @@ from sqsw.core.events import Event, SourcesLoaded
 #: seconds between two looks, and while changes come
 _LOOK_SECONDS, _SETTLE_SECONDS = 0.5, 0.2
 
-#: looking costs no more than this part of the time, however large an app is
+#: the largest share of time that looking can take, however large an app is
 _LARGEST_PART = 0.004
 
-#: parts of a path below which nothing belongs to the app: what is installed is not edited
+#: directories of installed packages, which are not watched because nobody edits them
 _INSTALLED = ("site-packages", "dist-packages")
 
 #: modification time in nanoseconds, and size
@@ -34,7 +33,7 @@ _Stamp = tuple[int, int]
 
 
 class SourceWatch:
-    """The ``.py`` files of some directories; the current one is always among them."""
+    """The ``.py`` files of some directories, always including the current directory."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -46,20 +45,20 @@ class SourceWatch:
         self.add([self._here])
 
     def restart(self) -> None:
-        """What is saved from now on is a change, also in a directory that is told later."""
+        """Count files saved from now on as changes, also in directories that are added later."""
         self._changed = set()
         self._since = time.time_ns()
 
     def add(self, directories: Iterable[str]) -> None:
-        """Look at these directories, too."""
+        """Watch these directories too."""
         for directory in directories:
             if directory not in self._files:
                 files = self._files[directory] = dict(_sources_in(directory))
-                # Saved before anybody looked, but after the worker had begun to load it.
+                # These were saved before the first look, but after the worker began to load.
                 self._changed |= {path for path, (at, _) in files.items() if at > self._since}
 
     def changes(self) -> list[str]:
-        """Look, if it is time; the files that have changed, once no more of them do."""
+        """Look if it is time; return the changed files when no more files change."""
         begin = self._clock()
         if begin < self.look_at:
             return []
@@ -74,8 +73,8 @@ class SourceWatch:
         found = sorted(self._changed)
         self.restart()
         for path in found:
-            # Compiled code says of its source only the second and the size: what was saved twice in
-            # one second might be run as it was before.
+            # A bytecode file stores only the second and the size of its source. If the source was
+            # saved twice in one second, Python could run the old bytecode.
             with suppress(OSError, NotImplementedError):
                 os.unlink(importlib.util.cache_from_source(path))
         return [path.removeprefix(self._here + os.sep) for path in found]
@@ -92,7 +91,7 @@ def _sources_in(directory: str) -> Iterator[tuple[str, _Stamp]]:
     except OSError:  # it was removed; it may come back
         return
     for entry in entries:
-        # Editors leave files of other names beside those that they save.
+        # Editors put temporary files with other names next to the files that they save.
         if entry.name.endswith(".py") and entry.name[:-3].isidentifier():
             with suppress(OSError):  # gone since
                 state = entry.stat()
@@ -100,7 +99,7 @@ def _sources_in(directory: str) -> Iterator[tuple[str, _Stamp]]:
 
 
 class SourceTeller:
-    """Tells, in a child, which directories the app was loaded from; asked at each pulse."""
+    """In a child, sends the directories that the app was loaded from; called at each pulse."""
 
     def __init__(self, tell: Callable[[Event], None]) -> None:
         self._tell = tell
@@ -108,7 +107,7 @@ class SourceTeller:
         self._told: set[str] = set()
 
     def __call__(self, event: object = None) -> None:
-        """Tell the directories that are new."""
+        """Send the directories that are new."""
         if len(sys.modules) != self._modules:
             self._modules = len(sys.modules)
             new = set(_directories()) - self._told
@@ -118,7 +117,7 @@ class SourceTeller:
 
 
 def _directories() -> Iterator[str]:
-    """Where modules of the app were loaded from, or may be: what cannot be imported is not here."""
+    """Yield the directories of the app's modules, and those that it can import modules from."""
     standard = sysconfig.get_path("stdlib")
     found = {path for path in map(os.path.abspath, sys.path) if os.path.isdir(path)}
     for module in list(sys.modules.values()):
@@ -137,5 +136,5 @@ def _places_of(module: ModuleType) -> Iterator[str]:
     if isinstance(file, str) and file.endswith(".py"):
         yield os.path.dirname(os.path.abspath(file))
     elif file is None:  # a package without a file of its own
-        with suppress(Exception):  # some objects that stand among the modules are none
+        with suppress(Exception):  # sys.modules can contain objects that are not modules
             yield from map(os.path.abspath, getattr(module, "__path__", ()))

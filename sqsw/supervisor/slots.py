@@ -1,6 +1,6 @@
-"""The slots of worker processes: who works in each, who takes over, and when the next one starts.
+"""The slots of worker processes: the child in each, its successor, and when the next one starts.
 
-It keeps the books only: children are started, signaled and reaped by the supervisor.
+This module only keeps track. The supervisor starts, signals and reaps the children.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,25 +13,25 @@ from sqsw.supervisor.recycle import RecyclePolicy
 #: seconds before a child is replaced, at first and at most
 _FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 1.0, 30.0
 
-#: seconds: a child that lived this long begins anew with the first of those
+#: seconds after which the delay starts again at the first value: the child has worked
 _SOUND_SECONDS = 60.0
 
 
 class ProcessSlot:
-    """One position that is always staffed: by a child, and by its successor while both are there.
+    """A place for one child process, and for its successor until the child has ended.
 
     Attributes
     ----------
     arguments :
-        What its children are given.
+        The arguments of its children.
     child, successor :
-        Who works, and who is to take over; None where there is nobody.
+        The child that works, and the one that takes over; None if there is none.
     start_at :
-        When another one is to be started; None: not at all.
+        When the next child must start; None: no child is due.
     why :
         Why there is a successor.
     failed_starts :
-        Children in a row that ended before they were ready, or with an error that they reported.
+        How many children in a row ended before they were ready or with an error that they reported.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class ProcessSlot:
         self._draw_limits()
 
     def children(self) -> list[Child]:
-        """Who is there."""
+        """Return its children."""
         return [child for child in (self.child, self.successor) if child is not None]
 
     def is_due(self) -> bool:
-        """Whether another one is to be started now."""
+        """Return whether a child must start now."""
         return self.start_at is not None and self.start_at <= self._clock()
 
     def is_being_replaced(self) -> bool:
-        """Whether there is a successor, or is to be one."""
+        """Return whether there is a successor, or one is due."""
         return self.child is not None and (self.successor is not None or self.start_at is not None)
 
     def take_in(self, child: Child) -> None:
@@ -73,7 +73,7 @@ class ProcessSlot:
             self.successor = child
 
     def retire(self, child: Child) -> bool:
-        """A child has ended; whether somebody is missing now."""
+        """Remove a child that has ended; return whether another one must start."""
         was_successor = child is self.successor
         if not was_successor:
             self.child = self.successor
@@ -82,7 +82,7 @@ class ProcessSlot:
         return was_successor or self.child is None
 
     def start_later(self, child: Child) -> None:
-        """Start another one after this one has failed, the later the more have."""
+        """Plan a start after this child has failed; each failure in a row doubles the delay."""
         now = self._clock()
         has_failed = not child.is_up or child.failed_by is not None
         self.failed_starts = self.failed_starts + 1 if has_failed else 0
@@ -91,11 +91,11 @@ class ProcessSlot:
         self.start_at = now + min(_LAST_RESTART_SECONDS, seconds)
 
     def replace(self, why: str) -> None:
-        """Start a successor."""
+        """Plan to start a successor now."""
         self.why, self.start_at = why, self._clock()
 
     def restart(self) -> list[Child]:
-        """Start another child now, whatever became of the former ones; return those who leave."""
+        """Plan to start a new child now, regardless of earlier failures; return the old ones."""
         leaving = self.children()
         self.child = self.successor = None
         self._failures, self.failed_starts, self.start_at = 0, 0, self._clock()
@@ -103,7 +103,7 @@ class ProcessSlot:
         return leaving
 
     def has_served(self) -> str | None:
-        """Why its child has served long enough; None: it has not."""
+        """Return which limit its child has reached, or None."""
         child = self.child
         if self._limits is None or child is None or child.pulse is None or not child.is_up:
             return None
@@ -115,12 +115,12 @@ class ProcessSlot:
 
 
 class SlotTable:
-    """All process slots, and the children that leave because others have started for them.
+    """All process slots, and the children that drain because new ones have replaced them.
 
     Attributes
     ----------
     is_quiet :
-        Whether nobody is started for the time being.
+        Whether no child starts for now.
     """
 
     def __init__(self, slots: Sequence[ProcessSlot]) -> None:
@@ -131,15 +131,15 @@ class SlotTable:
         self.is_quiet = False
 
     def children(self) -> list[Child]:
-        """Who is there."""
+        """Return all children."""
         return [child for slot in self._slots for child in slot.children()] + self._leaving
 
     def due(self) -> list[ProcessSlot]:
-        """Places in which somebody is to be started now."""
+        """Return the slots in which a child must start now."""
         return [slot for slot in self._slots if not self.is_quiet and slot.is_due()]
 
     def next_start(self) -> float | None:
-        """When somebody is to be started; None: nobody is waited for."""
+        """Return when the next child must start; None if no child is due."""
         moments = (slot.start_at for slot in self._slots if slot.start_at is not None)
         return min(moments, default=None)
 
@@ -158,13 +158,13 @@ class SlotTable:
             slot.start_at = None
 
     def close(self) -> None:
-        """Nobody is started any more."""
+        """Start no more children."""
         self._is_closed = True
         for slot in self._slots:
             slot.start_at = None
 
     def retire(self, child: Child, *, is_done: bool) -> None:
-        """A child has ended; where it is done nobody follows."""
+        """Remove a child that has ended; if it is done, no child follows."""
         if child in self._leaving:
             self._leaving.remove(child)
             return
@@ -176,7 +176,7 @@ class SlotTable:
             slot.start_later(child)
 
     def replace_all(self) -> None:
-        """Replace all who are there, one after the other; those who come are not quiet."""
+        """Replace all children, one after the other; the new ones are not quiet."""
         self._to_replace = self.children()
         self.is_quiet = False
 
@@ -201,7 +201,7 @@ class SlotTable:
         return replaced
 
     def restart_all(self) -> list[Child]:
-        """Start other children now in all slots; return those who leave for them."""
+        """Plan to start new children in all slots now; return the old ones."""
         leaving = [child for slot in self._slots for child in slot.restart()]
         self._leaving += leaving
         return leaving

@@ -1,15 +1,15 @@
-"""The supervisor: child processes that are watched.
+"""The supervisor: start child processes and watch them.
 
-1. start      (children for each of some arguments, by fork or by spawn)
-2. watch      (one that ends without being asked to is replaced, after a while; one without a sign
-              of life for as long as its leases last is killed)
-3. replace    (one that has served long enough, or all of them on SIGHUP: the new one comes up
-              first, then the old one drains)
-4. reload     (source files have changed: those who are there drain, others begin at once)
-5. forward    (SIGTERM and SIGINT mean: all of them drain; a second one: stop now)
+1. start      (children for each tuple of arguments, by fork or spawn)
+2. watch      (if a child ends unasked, replace it after a delay; if it gives no sign of life for
+              as long as its leases last, kill it)
+3. replace    (if a child has reached a limit, or all of them on SIGHUP: start the new child first,
+              then let the old one drain)
+4. reload     (if source files have changed: let all children drain, and start new ones at once)
+5. forward    (on SIGTERM or SIGINT let all children drain; on a second one stop them now)
 6. wait       (until all have ended)
 
-The thread that calls ``run`` does all of it, and never runs a job.
+The thread that calls ``run`` does all of this and never runs a job.
 """
 
 import multiprocessing
@@ -57,61 +57,60 @@ from sqsw.worker.signals import FORCE, InboxNotice, SignalCounter, SignalInbox
 
 logger = SafeLogger("sqsw.worker")
 
-#: seconds that children have after their drain, and after the second signal, until they are killed
+#: seconds after the drain time, or after the second signal, until children are killed
 _LAST_SECONDS = 10.0
 
-#: children in a row, in each slot, that do not become ready until the supervisor gives up: at
-#: first, and after one was ready (about three minutes, which leaves time for a repair)
+#: children in a row, in each slot, that do not become ready before the supervisor gives up: at
+#: first, and after one was ready (about three minutes, which leaves time for a fix)
 _FIRST_TRIES, _LATER_TRIES = 4, 10
 
 #: seconds between two looks at the children
 _LOOK_SECONDS = 1.0
 
-#: what a child is told, whatever signal it came by
+#: the signal that forwards each of these verbs to a child
 _FORWARDED: dict[str, signal.Signals] = {
     "slots": signal.SIGUSR1,
     "quiet": signal.SIGUSR2,
 }
 
-#: errors at the start that only another release heals
+#: errors at the start that only a change of the app can fix
 _OF_THE_APP = (SettingsError, AppLoadError, TaskNotFound, TaskAlreadyRegistered)
 
-#: errors at the start that waiting does not heal
+#: errors at the start that waiting does not fix
 _FINAL = (*_OF_THE_APP, QueueNotFound, AccessDenied)
 
 
 class Supervisor:
     """Runs a function in child processes until all of them are done.
 
-    A child that returns is done. One that ends otherwise, without having been asked to, is
-    replaced.
+    A child that returns is done. A child that ends otherwise, without being asked to, is replaced.
 
     Parameters
     ----------
     target :
-        What a child runs: called with its arguments and with a listener, whose events are told
-        here.
+        The function that a child runs; called with its arguments and a listener that sends events
+        to the supervisor.
     arguments :
-        The arguments of ``target``, for one child after the other.
+        The arguments of ``target``: one tuple for each kind of child.
     processes :
-        Children for each of the arguments.
+        How many children run for each tuple of arguments.
     method :
-        ``fork`` keeps what lives in this process, which must have no threads then; with ``spawn``
-        target and arguments are pickled.
+        With ``fork``, children have the objects of this process, which must have no other threads.
+        With ``spawn``, target and arguments are pickled.
     drain_seconds :
-        How long the children take for their drain at most; then they are killed.
+        Longest time that children can take to drain; then they are killed.
     recycle :
-        When a child has served long enough; None: never.
+        Limits after which a child is replaced; None: never.
     permits :
-        How many jobs may end in all; ``target`` gets the pipe of its permits then. None: any
-        number.
+        Limits the number of jobs in total; ``target`` then also gets the pipe of its permits.
+        None: no limit.
     sources :
-        The files of the app: a change makes the children load it anew, and what is wrong with it
-        ends nothing, but waits for the next change. None: they are not looked at.
+        The source files of the app. After a change, new children load the app again; if the app is
+        broken, the supervisor waits for the next change. None: files are not watched.
     events :
-        Told of what becomes of the children.
+        Gets the events about the children.
     relay :
-        Called with each event that a child tells.
+        Called with each event that a child sends.
     """
 
     def __init__(
@@ -159,8 +158,8 @@ class Supervisor:
         Raises
         ------
         SQSError
-            No child ever became ready, for a reason that waiting cannot repair, or one after the
-            other ended before it was ready.
+            No child became ready, for a reason that waiting cannot fix, or several children in a
+            row ended before they were ready.
         """
         stopped_by = "done"
         parent_alive, write_end = multiprocessing.Pipe(duplex=False)
@@ -171,7 +170,7 @@ class Supervisor:
                     stopped_by = self._step() or stopped_by
                     self._start_due(parent_alive, write_end)
             except BaseException:
-                # The children are well: what they have begun they may finish.
+                # The children are not the cause, so they can finish their jobs.
                 self._forward(InboxNotice("drain", "error"))
                 while self._awaited():
                     self._step()
@@ -187,11 +186,11 @@ class Supervisor:
         return SupervisorReport(stopped_by, self._signal_counter.are_two, self._restarts)
 
     def stop(self, reason: str = "stop") -> None:
-        """Let all children drain; may be called from any thread."""
+        """Let all children drain; can be called from any thread."""
         self._inbox.post("drain", reason)
 
     def _step(self) -> str | None:
-        """Wait for something to happen and see to it; the reason, if it ends the work."""
+        """Wait for the next event and handle it; return the reason if the work must end."""
         stopped_by = None
         handles = [handle for child in self._children() for handle in child.handles()]
         wait([self._inbox.fileno(), *handles], self._seconds_to_wait())
@@ -213,7 +212,7 @@ class Supervisor:
         return stopped_by
 
     def _excuse(self) -> None:
-        """Do not count the time in which this process was stopped as silence of its children."""
+        """Do not count time when this process was suspended as silence of its children."""
         now = self._clock()
         passed, self._looked_at = now - self._looked_at, now
         if passed > 2 * _LOOK_SECONDS:
@@ -226,7 +225,7 @@ class Supervisor:
     def _awaited(self) -> bool:
         if self._children():
             return True
-        # Quiet is to stay until a signal ends it, even with nobody left who could work.
+        # A quiet supervisor stays until a signal ends it, even if no children are left.
         goes_on = self._slots.is_quiet or self._sources is not None
         return not self._ending and (goes_on or self._slots.next_start() is not None)
 
@@ -249,7 +248,7 @@ class Supervisor:
                     *(self._target, slot.arguments, self._method, parent_alive, write_end),
                     with_permits=self._permits is not None,
                 )
-            except OSError as error:  # no memory or no process to be had just now
+            except OSError as error:  # no memory or no process left at the moment
                 logger.error("cannot start a worker process: %s", error)
                 slot.start_later(child)
                 self._end_if_hopeless(
@@ -263,7 +262,7 @@ class Supervisor:
             if isinstance(event, ReceiveDone):
                 self._was_up = True
             elif isinstance(event, Pulse) and event.ready and self._slots.is_quiet:
-                child.signal(_FORWARDED["quiet"])  # it was not up yet when the others were told
+                child.signal(_FORWARDED["quiet"])  # it was not up when the others got the signal
             elif isinstance(event, WorkerFailed):
                 child.failed_by = event.error
                 self._end_for(event.error, child)
@@ -284,8 +283,8 @@ class Supervisor:
 
     def _reap(self, child: Child) -> None:
         pid, exit_code = child.pid, self._report_end(child)
-        is_done = exit_code == 0 and not child.asked  # by its own judgement
-        # There is nothing to be done about the app until there is a change.
+        is_done = exit_code == 0 and not child.asked  # it ended by itself
+        # The app is broken: only a change of its files can fix it.
         waits = self._sources is not None and isinstance(child.failed_by, _OF_THE_APP)
         self._slots.retire(child, is_done=is_done or waits)
         if not (is_done or waits):
@@ -296,7 +295,7 @@ class Supervisor:
         tries = _LATER_TRIES if self._was_up and not is_reloading else _FIRST_TRIES
         if self._ending or self._slots.is_quiet or not self._slots.is_hopeless(tries):
             return
-        if is_reloading:  # the next change can repair it
+        if is_reloading:  # the next change can fix it
             self._slots.wait_for_change()
             self._relay(WorkerFailed(pid, error))
         else:
@@ -304,13 +303,13 @@ class Supervisor:
             self._forward(InboxNotice("drain", "error"))
 
     def _report_end(self, child: Child) -> int | None:
-        """Tell of the end of a child; its exit code."""
-        self._hear(child)  # what it said last
+        """Report the end of a child; return its exit code."""
+        self._hear(child)  # its last events
         pid, exit_code = child.pid, child.reap()
         if self._permits is not None:
             self._permits.settle(child)
         expected = child.asked or self._ending or exit_code == 0
-        # While the app is worked on, what is wrong with it is said, and is no defect of a process.
+        # With reload, an error of the app is reported as such, not as a crash of the process.
         expected = expected or (self._sources is not None and child.failed_by is not None)
         if child.why_killed or not expected:
             self._restarts += 1
@@ -328,7 +327,7 @@ class Supervisor:
 
     def _reload(self) -> None:
         if self._sources is None or self._slots.is_quiet:
-            return  # nobody would begin in the place of those who drain
+            return  # no new children could start for those that drain
         changed = self._sources.changes()
         if changed:
             for child in self._slots.restart_all():
@@ -339,7 +338,7 @@ class Supervisor:
     # Duty 5.
 
     def _forward(self, notice: InboxNotice) -> bool:
-        """Pass a notice on to the children; whether it ends them."""
+        """Pass a notice on to the children; return whether it ends them."""
         if notice.verb == "reload":
             self._slots.replace_all()
         elif notice.verb == "drain":
@@ -348,7 +347,7 @@ class Supervisor:
             self._slots.close()
             for child in self._children():
                 if notice.reason == signal.SIGHUP.name:
-                    # The terminal was closed: the system tells only one of us, no shell the others.
+                    # The terminal was closed. The system signals only this process, so pass it on.
                     child.signal(signal.SIGHUP)
                 self._ask_to_end(child, notice.reason)
         elif notice.verb in _FORWARDED:
@@ -365,7 +364,7 @@ class Supervisor:
 
 
 def _not_ready(error: BaseException | None, exit_code: int | None) -> SQSError:
-    """Return the error for children that end before they are ready, one after the other."""
+    """Return the error for children in a row that end before they are ready."""
     if isinstance(error, SQSError):
         return error
     # Such a process writes its error to stderr; often it had no time to report it.

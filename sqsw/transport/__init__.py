@@ -1,1 +1,1 @@
-"""The calls to SQS: one seam above three ways; client.py says which way a call takes."""
+"""The calls to SQS: QueueClient above three ways to make a call; client.py chooses the way."""

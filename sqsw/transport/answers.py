@@ -1,7 +1,7 @@
 """Check that answers come from SQS, and read the frequent ones.
 
 A captive portal, an ingress or a service on a wrong port also answers with status 200. botocore
-reads this as an empty answer: a receive brings no messages, and a delete looks successful.
+reads this as an empty answer: a receive returns no messages, and a delete seems to succeed.
 """
 
 import json
@@ -50,13 +50,13 @@ _NUMBERS = {
     *("MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "VisibilityTimeout"),
 }
 
-#: characters of a header of a foreign answer that an error shows
+#: characters of a header that an error shows, if the answer is not from SQS
 _SHOWN = 60
 
 _KINDS: dict[type, str] = {
     dict: "an object",
     list: "a list",
-    str: "a text",
+    str: "a string",
     type(None): "null",
     bool: "a boolean",
     int: "a number",
@@ -70,8 +70,8 @@ def check_answers(client: "SQSClient", *, read: bool) -> None:
     Parameters
     ----------
     read :
-        Whether this module reads answers with ``json``. That takes a fifth of the time of
-        botocore's parser, and keeps members that botocore does not know.
+        Whether this module reads the answers with ``json``. This takes a fifth of the time of
+        botocore's parser, and keeps members that are missing in botocore's model.
     """
     client.meta.events.register("before-parse.sqs", _Answers(client.meta.endpoint_url, read=read))
 
@@ -101,24 +101,24 @@ class _Answers:
                 f"{self._endpoint} did not answer {operation_model.name} as SQS does",
                 why=flaw,
                 next="check the endpoint (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL), and whether a "
-                "proxy or a captive portal answers in place of SQS",
+                "proxy or a captive portal answers instead of SQS",
             )
-        # What is base64 in JSON and bytes in Python is left to botocore.
+        # botocore reads answers with binary values: it turns base64 into bytes.
         if self._read and b'"BinaryValue"' not in body and b'"BinaryListValues"' not in body:
             customized_response_dict.update(value)
             response_dict["body"] = b"{}"
 
 
-def is_answer(action: str, value: Any, *, is_signed: bool) -> bool:
+def is_answer(action: str, value: Any, *, has_sqs_headers: bool) -> bool:
     """Return whether a JSON value is an answer of SQS to one of the frequent calls.
 
     Parameters
     ----------
-    is_signed :
+    has_sqs_headers :
         Whether it came with headers that only SQS and compatible servers send.
     """
     member = _FREQUENT[action]
-    if type(value) is not dict or not (member in value or is_signed):
+    if type(value) is not dict or not (member in value or has_sqs_headers):
         return False
     if action in _REQUIRED and not value.get(member):
         return False
@@ -130,40 +130,41 @@ def is_answer(action: str, value: Any, *, is_signed: bool) -> bool:
 def _read(
     operation: Any, status: int, headers: Mapping[str, str], body: bytes
 ) -> tuple[dict[str, Any], str | None]:
-    """Return the object in the body, and why it is not an answer of SQS."""
+    """Return the object in the body, and the reason if it is not an answer of SQS."""
     if status >= 300:
-        # What stands behind its path can hold a token.
+        # The query after the path can contain a token.
         target = re.split("[?#;]", without_password(headers.get("location", "nowhere")))[0]
         return {}, f"it redirects to {target[:_SHOWN]!r} ({status})"
     if status != 200:
-        return {}, f"it answered with status {status}, and SQS answers with 200"
+        return {}, f"it answered with status {status}, but SQS answers with 200"
     shape = operation.output_shape
     if not body and shape is None:
         # ElasticMQ sends neither a content type nor a request ID here.
-        is_plain = "content-type" not in headers or _is_signed(headers)
+        is_plain = "content-type" not in headers or _has_sqs_headers(headers)
         return {}, None if is_plain else _described(headers, body)
     try:
-        # As botocore decodes it: of bytes, json would read UTF-16 and a byte order mark as well.
+        # Decode as botocore does: from bytes, json would also accept UTF-16 and a byte order mark.
         value = json.loads(body.decode())
     except (ValueError, RecursionError):
         return {}, _described(headers, body)
     name = operation.name
     if type(value) is not dict or not (
-        (shape is not None and not shape.members.keys().isdisjoint(value)) or _is_signed(headers)
+        (shape is not None and not shape.members.keys().isdisjoint(value))
+        or _has_sqs_headers(headers)
     ):
         return {}, _described(headers, body)
     required = _REQUIRED.get(name)
     if required is not None and not value.get(required):
         return {}, f"the answer has no {required}"
     if name in _BATCHES and not (value.get("Successful") or value.get("Failed")):
-        return {}, "the answer names no entry of the batch"
+        return {}, "the answer lists no entry of the batch"
     if not _has_right_types(name, value, shape):
         return {}, "a value in the answer has the wrong type"
     return value, None
 
 
-def _is_signed(headers: Mapping[str, str]) -> bool:
-    """Return whether it has headers that only SQS and compatible servers send."""
+def _has_sqs_headers(headers: Mapping[str, str]) -> bool:
+    """Return whether there are headers that only SQS and compatible servers send."""
     return "x-amzn-requestid" in headers or headers.get("content-type", "").startswith(
         "application/x-amz-json"
     )
@@ -196,7 +197,7 @@ def _has_right_types(name: str, answer: dict[str, Any], shape: Any) -> bool:
 
 
 def _are_messages(messages: Any) -> bool:
-    # For the most frequent calls, so this must be fast.
+    # This runs for the most frequent call, so it must be fast.
     if type(messages) is not list:
         return False
     for message in messages:
@@ -227,7 +228,7 @@ def _are_failures(entries: list[dict[str, Any]]) -> bool:
 
 
 def _fits(value: Any, shape: Any) -> bool:
-    """Return whether a value has the type of botocore's model; missing and null are fine."""
+    """Return whether a value has the type in botocore's model; it can also be missing or null."""
     if value is None or shape is None:
         return True
     kind = shape.type_name
@@ -253,7 +254,7 @@ def _are_numbers(attributes: dict[str, str]) -> bool:
 
 
 def _described(headers: Mapping[str, str], body: bytes) -> str:
-    """Describe what was sent, without its text, which can echo the request and its token."""
+    """Describe an answer without its text, which can contain the request and its token."""
     kind = headers.get("content-type")
     return f"it sent {_kind(body.strip())}{f' ({kind[:_SHOWN]!r})' if kind else ''}"
 
@@ -270,7 +271,7 @@ def _kind(body: bytes) -> str:
 
 
 def _readable_error(body: bytes) -> bytes:
-    """Return the body of an error in a form that botocore can read: it fails on other JSON."""
+    """Return the body of an error in a form that botocore can read; it fails on other JSON."""
     try:
         value = json.loads(body.decode()) if body else {}
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Entries for SQS: what one weighs, what SQS would refuse, and how many fit into one call."""
+"""Entries for SQS: their size, what SQS would refuse, and how many fit into one call."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,11 +20,11 @@ class EntryFailure:
     Attributes
     ----------
     index :
-        Its place among the entries that were given.
+        Its index among the given entries.
     code, reason :
         The error code of SQS, and its text.
     sender_fault :
-        True where trying again cannot help.
+        True if trying again cannot help.
     """
 
     index: int
@@ -33,7 +33,7 @@ class EntryFailure:
     sender_fault: bool
 
     def as_error(self, message: object) -> dict[str, Any]:
-        """As :class:`~sqsw.core.errors.SQSBatchError` has it, with what failed."""
+        """Return it as an entry of :class:`~sqsw.core.errors.SQSBatchError`, with the message."""
         return {
             "Id": str(self.index),
             "Code": self.code,
@@ -48,8 +48,8 @@ def read_batch(
 ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
     """Read the answer to a batch whose IDs are the numbers from 0 to ``count`` - 1.
 
-    An entry is done only if SQS lists it as successful and not as failed too. IDs that were not
-    sent are ignored.
+    An entry is done only if SQS lists it as successful and does not also list it as failed. IDs
+    that were not sent are ignored.
 
     Returns
     -------
@@ -75,12 +75,12 @@ def read_batch(
 
 
 def body_bytes(entry: Mapping[str, Any]) -> int:
-    """Bytes of the body in UTF-8."""
+    """Return the bytes of the body in UTF-8."""
     return _utf8_bytes(entry["MessageBody"])
 
 
 def attribute_bytes(entry: Mapping[str, Any]) -> int:
-    """Bytes of the message attributes: names, types and values."""
+    """Return the bytes of the message attributes: names, types and values."""
     texts: list[str] = []
     count = 0
     for name, attribute in entry.get("MessageAttributes", {}).items():
@@ -90,7 +90,7 @@ def attribute_bytes(entry: Mapping[str, Any]) -> int:
 
 
 def entry_bytes(entry: Mapping[str, Any]) -> int:
-    """What an entry counts towards the limit of a message and of a batch, in bytes."""
+    """Return the bytes of an entry that count toward the limits of a message and of a batch."""
     return body_bytes(entry) + attribute_bytes(entry)
 
 
@@ -99,18 +99,18 @@ def _utf8_bytes(text: str) -> int:
 
 
 def check_entry(entry: Mapping[str, Any], max_bytes: int = MAX_MESSAGE_BYTES) -> None:
-    """Refuse what SQS would refuse, before any call.
+    """Refuse an entry that SQS would refuse, before any call.
 
     Parameters
     ----------
     max_bytes :
-        Bytes of one message that the queue takes.
+        The largest message that the queue accepts.
 
     Raises
     ------
     MessageRefused
         The message is too large, has too many attributes, is empty, or has characters that SQS
-        does not take.
+        does not accept.
     """
     body, attributes = entry["MessageBody"], entry.get("MessageAttributes", {})
     if not body:
@@ -133,7 +133,7 @@ def check_entry(entry: Mapping[str, Any], max_bytes: int = MAX_MESSAGE_BYTES) ->
 
 
 def plain_job_name(name: object) -> str:
-    """Return a job name as a plain str; of a member of a str enum, its value.
+    """Return a job name as a plain str; for a member of a str enum, its value.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def check_job_name(name: object) -> str:
     TypeError
         It is not a str.
     SettingsError
-        It is empty, or has a character that SQS does not take.
+        It is empty, or has a character that SQS does not accept.
     """
     text = plain_job_name(name)
     try:
@@ -170,12 +170,12 @@ def check_job_name(name: object) -> str:
 
 
 def fit_to_queue(entry: Entry, *, is_fifo: bool, queue_name: str) -> None:
-    """Complete an entry for a FIFO queue; refuse what the kind of queue does not take.
+    """Complete an entry for a FIFO queue; refuse what this kind of queue does not accept.
 
     Raises
     ------
     MessageRefused
-        A delay on a FIFO queue, or a deduplication id on a standard one.
+        It has a delay on a FIFO queue, or a deduplication ID on a standard queue.
     """
     if is_fifo:
         entry.setdefault("MessageGroupId", "default")
@@ -196,7 +196,7 @@ def fit_to_queue(entry: Entry, *, is_fifo: bool, queue_name: str) -> None:
 
 @cache
 def _refused() -> re.Pattern[str]:
-    """All that SQS does not take in a body or in the text of an attribute.
+    """Return the pattern of characters that SQS refuses in a body or in an attribute.
 
     Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     """
@@ -210,7 +210,7 @@ def _check_text(where: str, text: str | None) -> None:
 
 
 def _check_characters(where: str, text: str) -> None:
-    # Most texts need no pattern, which takes milliseconds to compile.
+    # Most texts do not need the pattern, which takes milliseconds to compile.
     refused = None if text.isprintable() else _refused().search(text)
     if refused:
         raise MessageRefused(
@@ -226,7 +226,7 @@ def split_entries(
     max_entries: int = MAX_BATCH_ENTRIES,
     max_bytes: int = MAX_MESSAGE_BYTES,
 ) -> Iterator[list[Entry]]:
-    """Cut entries into batches that SQS takes, in order, by count and by bytes."""
+    """Split entries, in order, into batches that SQS accepts, by count and by bytes."""
     batch: list[Entry] = []
     size = 0
     for entry in entries:

@@ -1,8 +1,8 @@
-"""The calls of SQS, each by the cheapest way that is open, and the boto3 clients behind them.
+"""Make the calls of SQS, each in the cheapest way that is possible.
 
-1. A session on the embedded SQS: its engine is called directly.
-2. A boto3 session, and nothing unusual: the wire signs and sends the call.
-3. Anything else, and every call that was not a plain success the first time: a boto3 client.
+1. For a session on the embedded SQS, call its engine directly.
+2. For a plain boto3 session, sign and send the call over the wire.
+3. Otherwise, or if the first attempt was not a plain success, use a boto3 client.
 """
 
 import copy
@@ -38,38 +38,38 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from types_boto3_sqs.client import SQSClient
 
-#: seconds that an answer may take beyond a long poll before the connection counts as dead, and that
-#: a connection may take: a worker is to be back within half a minute after a network is
+#: seconds that an answer can take beyond a long poll before the connection counts as dead, and
+#: seconds to connect: a worker must work again within half a minute after the network does
 _ANSWER_SECONDS, _CONNECT_SECONDS = 8, 5
 
-#: seconds to connect and to be answered, and retries, of calls that never wait for a message: who
-#: makes them has leases that run out meanwhile, and tries again by himself
+#: seconds to connect and to get an answer, and retries, of calls that never wait for a message: the
+#: leases of their callers run out meanwhile, and the callers try again themselves
 _QUICK_CONNECT_SECONDS, _QUICK_ANSWER_SECONDS, _QUICK_RETRIES = 3, 10, 1
 
-#: where boto3 reads credentials once, whatever is written there later
+#: credential sources that boto3 reads only once, even if the files change later
 _FILES = ("shared-credentials-file", "config-file")
 
-#: values of ``SQSW_WIRE`` that switch the ways around botocore off
+#: values of ``SQSW_WIRE`` that turn off the ways around botocore
 _OFF = ("0", "false", "no", "off")
 
-#: calls that are not repeated if no answer comes in time: their callers try again by themselves
+#: calls that are not repeated if no answer arrives in time: their callers try again themselves
 _NOT_REPEATED = {"ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}
 
-#: what clients of our own call themselves; botocore's own text is put together anew for each
-#: call, which costs a seventh of it
+#: the user agent of our own clients; botocore builds its own text again for each call, which takes
+#: a seventh of the time of the call
 _USER_AGENT = "sqsw"
 
-#: ``plain``: what a user would make, too. The others cost less a call: ``lean`` for what is asked
-#: again and again, ``quick`` for what must be answered soon as well.
+#: ``plain``: a client as a user would make it. The others take less time for each call: ``lean``
+#: for frequent calls, ``quick`` for frequent calls that need a fast answer.
 _Kind = Literal["plain", "lean", "quick"]
 
-#: Called before a client is used whose place no code has named; it may raise. For tests, which want
-#: no such client; see :mod:`sqsw.pytest_plugin`.
+#: Called before a client is used if only environment variables say where the queues are; it can
+#: raise. It lets tests refuse such clients; see :mod:`sqsw.pytest_plugin`.
 before_unnamed: Callable[[], object] | None = None
 
 
 class ClientSource:
-    """Makes the calls of SQS, and the boto3 clients behind them.
+    """Makes the calls of SQS, and the boto3 clients that they need.
 
     Nothing is imported, looked up or connected before the first call, so an application can be
     imported without credentials, region or network.
@@ -77,23 +77,23 @@ class ClientSource:
     Parameters
     ----------
     session :
-        What has ``client("sqs", …)``: a boto3 session, the ``boto3`` module, a session on the
-        embedded SQS; None for a new boto3 session.
+        An object with ``client("sqs", …)``: a boto3 session, the ``boto3`` module or a session on
+        the embedded SQS; None for a new boto3 session.
     retry_max_attempts :
-        Retries of one call by botocore.
+        How often botocore retries one call.
     retry_mode :
         How botocore retries: ``legacy``, ``standard`` or ``adaptive``.
     endpoint_url :
-        Another SQS-compatible endpoint; None leaves the choice to boto3.
+        Another SQS-compatible endpoint; None: boto3 chooses.
     region :
-        The region; None takes ``AWS_REGION`` (which boto3 ignores) and then boto3's own choice.
+        The region; None: ``AWS_REGION`` (which boto3 ignores) or else boto3's own choice.
     on_request :
-        Called with the action (``ReceiveMessage`` …) of every request that is about to be sent;
-        botocore's repetitions are requests too.
+        Called with the action (``ReceiveMessage`` …) of every request that is about to be sent,
+        including botocore's retries.
     is_named :
-        Whether code says where the queues are, and not the variables of the process alone.
+        Whether code says where the queues are; False if only environment variables do.
     wire :
-        Whether the frequent calls can bypass botocore; ``SQSW_WIRE=0`` says no as well.
+        Whether the frequent calls can bypass botocore; ``SQSW_WIRE=0`` also turns this off.
     """
 
     def __init__(
@@ -119,15 +119,15 @@ class ClientSource:
         self._made: dict[_Kind, SQSClient] = {}
         self._check = HandlerCheck()
         self._shortcut: Shortcut | None = None
-        #: of botocore
+        #: the botocore session that this object made
         self._own_session: Session | None = None
         self._pid = 0
-        #: whose session it is
+        #: the object that owns the session
         self._root = self
         self._is_apart = False
 
     def apart(self) -> "ClientSource":
-        """The same with short timeouts, and requests that nobody is told of: for who looks on."""
+        """Return a copy with short timeouts that does not report requests: for monitoring."""
         other = copy.copy(self)
         other._made, other._on_request = {}, None
         other._check, other._shortcut = HandlerCheck(), None
@@ -139,7 +139,7 @@ class ClientSource:
     def call(
         self, action: str, params: dict[str, Any], kind: _Kind | None = None
     ) -> dict[str, Any]:
-        """Make one of the frequent calls, by the cheapest way that is open.
+        """Make one of the frequent calls, in the cheapest way that is possible.
 
         Parameters
         ----------
@@ -148,18 +148,20 @@ class ClientSource:
         params :
             As for boto3.
         kind :
-            The boto3 client for a call that no other way can make; None for the one at hand.
+            Which boto3 client makes the call if no cheaper way can; None for
+            :attr:`client_at_hand`.
 
         Returns
         -------
         dict
-            The answer, as from boto3. Only if a boto3 client made the call there is
-            ``ResponseMetadata``; its ``RetryAttempts`` count the attempt before as well.
+            The answer, as from boto3. It has ``ResponseMetadata`` only if a boto3 client made the
+            call; its ``RetryAttempts`` then includes the attempt without botocore.
 
         Raises
         ------
         Exception
-            Errors of botocore: for :func:`~sqsw.transport.service_errors.service_errors`.
+            Errors of botocore; :func:`~sqsw.transport.service_errors.service_errors` converts
+            them.
         """
         calls, attempts = self._shortcut_now().calls, 0
         if calls is not None and self._check.reason is None:
@@ -182,7 +184,7 @@ class ClientSource:
 
     @property
     def way(self) -> tuple[Way, str | None]:
-        """How the frequent calls reach SQS, and why not by a cheaper way."""
+        """How the frequent calls reach SQS, and the reason if boto3 makes them."""
         shortcut = self._shortcut_now()
         reason = shortcut.reason or self._check.reason
         return ("boto3", reason) if reason else (shortcut.way, None)
@@ -200,7 +202,7 @@ class ClientSource:
 
     @property
     def endpoint_url(self) -> str:
-        """The address that calls go to, for :attr:`client` as well.
+        """The address that calls go to, also those of :attr:`client`.
 
         Raises
         ------
@@ -226,7 +228,7 @@ class ClientSource:
         return shortcut or no_shortcut("the settings are wrong")
 
     def _find_shortcut(self) -> Shortcut | None:
-        """Find the way for this process; None: ask again at the next call."""
+        """Find the way for this process; None: try again at the next call."""
         if not self._wire:
             return no_shortcut("SQSEnv(wire=False)")
         variable = os.environ.get("SQSW_WIRE", "")
@@ -246,8 +248,8 @@ class ClientSource:
             if session is None:
                 return no_shortcut("the session is not a plain boto3 session")
             found = wire_shortcut(session, region, self._endpoint_url, self._tell)
-        except (BotoCoreError, ValueError, OSError):  # also of certificates that cannot be read
-            return None  # a client says better what is wrong
+        except (BotoCoreError, ValueError, OSError):  # such as certificates that cannot be read
+            return None  # the error of a client is clearer
         self._check.add(session.get_component("event_emitter"))
         return found
 
@@ -257,7 +259,7 @@ class ClientSource:
         if self._root._own_session is None:
             from botocore.session import Session
 
-            # One session for all: its credentials may have cost somebody a code to type.
+            # One session for all: a person may have typed an MFA code for its credentials.
             self._root._own_session = session = Session()
             if "AWS_REGION" in os.environ:
                 session.set_config_variable("region", os.environ["AWS_REGION"] or None)
@@ -266,7 +268,7 @@ class ClientSource:
     def _begin_use(self) -> None:
         if before_unnamed is not None and not self._is_named:
             before_unnamed()
-        # A connection that is shared with a parent process would mix up answers after a fork.
+        # After a fork, a connection that is shared with the parent process would mix up answers.
         if self._pid != os.getpid():
             with self._lock.here:
                 if self._pid != os.getpid():
@@ -283,7 +285,7 @@ class ClientSource:
 
     @property
     def client(self) -> "SQSClient":
-        """The client of this process; it may be used from many threads.
+        """The client of this process; it can be used from many threads.
 
         Raises
         ------
@@ -294,35 +296,35 @@ class ClientSource:
 
     @property
     def lean_client(self) -> "SQSClient":
-        """The same for receives and many sends: parameters are not checked, and answers are read by
-        json alone.
+        """A client for receives and many sends: it does not check parameters, and ``json`` reads
+        the answers.
 
-        It is :attr:`client` itself where the session is not boto3's: then that decides what a
-        client is.
+        It is :attr:`client` itself if the session is not a boto3 session: such a session decides
+        how its clients are made.
         """
         return self._of_kind("lean")
 
     @property
     def client_at_hand(self) -> "SQSClient":
-        """:attr:`lean_client`, if that is all there is, else :attr:`client`.
+        """:attr:`lean_client` if only that one exists, otherwise :attr:`client`.
 
-        For calls that they make alike: to make one more takes as long as several calls.
+        For calls that both make alike: to make another client takes as long as several calls.
         """
         made = self._made if self._pid == os.getpid() else {}
         return self.lean_client if "lean" in made and "plain" not in made else self.client
 
     @property
     def quick_client(self) -> "SQSClient":
-        """The same with short timeouts, for calls that never wait for a message.
+        """A client with short timeouts, for calls that never wait for a message.
 
-        It is :attr:`client` itself where the session is not boto3's: there may be no network at
-        all.
+        It is :attr:`client` itself if the session is not a boto3 session: such a session may not
+        use a network.
         """
         return self._of_kind("quick")
 
     @property
     def _is_ours(self) -> bool:
-        """Whether the session leaves it to us how clients are made."""
+        """Whether we decide how the clients of this session are made."""
         if self.session is None:
             return True
         boto3: Any = sys.modules.get("boto3")
@@ -342,9 +344,9 @@ class ClientSource:
         return made[kind]
 
     def refused(self) -> None:
-        """Access was denied: look for other credentials, where somebody may have written them.
+        """Access was denied: forget credentials from files, because the files may have changed.
 
-        Credentials that renew themselves are left alone, and so is a session that was given.
+        Credentials that renew themselves are kept, and so is a session that the user passed.
         """
         if self.session is not None or self._own_session is None:
             return
@@ -354,14 +356,14 @@ class ClientSource:
                 self._forget()
 
     def credentials_origin(self) -> str:
-        """Where boto3 found the credentials, in its words (``env``, ``sso``); never what they are.
+        """Return boto3's name for the source of the credentials, such as ``env`` or ``sso``.
 
         Raises
         ------
         AccessDenied
-            There are none, or they cannot be fetched.
+            There are no credentials, or they cannot be fetched.
         SettingsError
-            They have a character that no request can carry.
+            They have a character that a request cannot contain.
         """
         keep_secret_variables()
         with service_errors("use the credentials"):
@@ -369,7 +371,7 @@ class ClientSource:
             from botocore.exceptions import NoCredentialsError
 
             session = self.session
-            if not hasattr(session, "get_credentials"):  # none given, or the module boto3
+            if not hasattr(session, "get_credentials"):  # None, or the module boto3
                 session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
             try:
                 credentials = session.get_credentials()
@@ -384,7 +386,7 @@ class ClientSource:
             return str(credentials.method)
 
     def call_other_service(self, service: str, operation: str, **parameters: Any) -> Any:
-        """One call of another service of AWS, with the same session and region.
+        """Call another AWS service, with the same session and region.
 
         Raises
         ------
@@ -397,7 +399,7 @@ class ClientSource:
             return getattr(session.client(service, **keywords), operation)(**parameters)
 
     def resource(self) -> Any:
-        """A new boto3 resource; it may be used from one thread only."""
+        """Return a new boto3 resource; use it from one thread only."""
         session, keywords = self._session_and_keywords()
         return session.resource("sqs", **keywords)
 
@@ -420,9 +422,11 @@ class ClientSource:
             if self._is_ours:
                 check_region(client.meta.region_name)
                 self._check_credentials(session, client)
-        # First: the embedded SQS answers at this event, and then nobody else is asked.
+        # Registered first: the embedded SQS answers at this event, and no later handler is called.
         client.meta.events.register_first("before-send.sqs", self._count)
-        if not isinstance(getattr(session, "location", None), str):  # the embedded SQS needs none
+        if not isinstance(
+            getattr(session, "location", None), str
+        ):  # the embedded SQS needs no check
             check_answers(client, read=kind != "plain")
         if kind == "plain":
             self._check.add_users_client(client)
@@ -497,8 +501,8 @@ class ClientSource:
 
 
 def _region_of_environment(session: Any) -> str | None:
-    """``AWS_REGION``, unless the code has named a region."""
-    # The boto3 module stands for its default session, which somebody may have set up.
+    """Return ``AWS_REGION``, or None if code has set a region."""
+    # The boto3 module stands for its default session, which code may have set up.
     made = session.DEFAULT_SESSION if isinstance(session, ModuleType) else session
     if getattr(made, "region_name", None):
         return None

@@ -1,4 +1,4 @@
-"""Refuses server addresses that cannot be used, without showing passwords in them."""
+"""Refuse server addresses that cannot be used, without showing passwords in them."""
 
 import os
 from urllib.parse import urlsplit
@@ -13,17 +13,17 @@ _VARIABLES = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
 
 
 def endpoint_of_environment() -> str | None:
-    """Return the endpoint that the variables of this process name."""
+    """Return the endpoint that the environment variables set."""
     return next(filter(None, map(os.environ.get, _VARIABLES)), None)
 
 
 def no_client(error: ValueError, endpoint: str | None) -> SettingsError:
-    """Return the error for a client that boto3 refuses to make.
+    """Return the error for a client that boto3 cannot make.
 
     Raises
     ------
     SettingsError
-        The endpoint is the reason, so it is named.
+        The endpoint is wrong; the error names it.
     """
     reason = str(error)
     address = reason.removeprefix("Invalid endpoint: ")
@@ -36,12 +36,12 @@ def no_client(error: ValueError, endpoint: str | None) -> SettingsError:
 
 
 def check_address(endpoint: str) -> None:
-    """Refuse an endpoint that is not a URL; the error never shows its user name and password.
+    """Refuse an endpoint that is not a URL; the error never shows its user name or password.
 
     Raises
     ------
     SettingsError
-        It has no scheme, a port that is not a number, or characters that an address cannot have.
+        It has no scheme, a port that is not a number, or characters that a URL cannot have.
     """
     scheme, sign, rest = endpoint.partition("://")
     if not is_sendable(endpoint):

@@ -1,4 +1,4 @@
-"""Whether somebody watches the calls of botocore, so that none must bypass it."""
+"""Find code that watches or mocks botocore's calls, because then no call can bypass botocore."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,18 +28,18 @@ _EVENTS = (
 
 _AWS_PACKAGES = ("botocore.", "boto3.")
 
-#: packages whose handlers of these events calls can do without
+#: packages whose handlers of these events calls do not need
 _KNOWN_PACKAGES = (*_AWS_PACKAGES, "sqsw.")
 
-#: packages whose code runs in a call that nobody watches
+#: packages whose functions run in every call; any other function watches or replaces the call
 _CALL_PACKAGES = (*_AWS_PACKAGES, "urllib3.", "http.")
 
-#: packages that register handlers at each client by themselves, when it makes its first call
+#: packages that register their handlers on each client when it makes its first call
 _PACKAGES_AT_EACH_CLIENT = ("ddtrace.",)
 
 
 class _Part(NamedTuple):
-    """Something in a class or a module that can be replaced."""
+    """A function or class in a class or module that tracers or recorders can replace."""
 
     owner: str
     name: str
@@ -51,7 +51,7 @@ class _Part(NamedTuple):
 
 
 class HandlerCheck:
-    """Notices whether somebody watches, mocks or has wrapped the calls of botocore."""
+    """Notices code that watches, mocks or wraps the calls of botocore."""
 
     def __init__(self) -> None:
         self._emitters: list[Any] = []
@@ -59,26 +59,26 @@ class HandlerCheck:
         self._first_handlers: list[Any] = []
         self._marks: list[Any] = []
         self._reason: str | None = None
-        #: Whether users have changed the client of :meth:`add_users_client`: only if this client
-        #: makes a call, they see it. As of the last time that :attr:`reason` was asked for.
+        #: Whether users have changed the client of :meth:`add_users_client`; if so, this client
+        #: must make the calls. Updated whenever :attr:`reason` is read.
         self.is_users_client_changed = False
 
     def add(self, emitter: Any) -> None:
-        """Look at the handlers of this emitter, that of a session or of a client, too."""
+        """Also check the handlers of this emitter of a session or a client."""
         self._emitters.append(emitter)
 
     def add_users_client(self, client: Any) -> None:
-        """Look at the client that users can get, and whether they change it from now on."""
-        with suppress(AttributeError):  # then `reason` says that the handlers are elsewhere
+        """Check the client that users can get for changes that they make from now on."""
+        with suppress(AttributeError):  # `reason` reports this version of botocore
             self._first_handlers = list(_foreign_handlers(client.meta.events))
         self._client = client
         self.add(client.meta.events)
 
     @property
     def reason(self) -> str | None:
-        """Why calls have to go through botocore now, or None.
+        """Why calls must go through botocore now, or None.
 
-        Asking costs a few identity checks unless something has changed since the last time.
+        Reading it costs a few identity checks unless something has changed since the last time.
         """
         marks = self._current_marks()
         if len(marks) != len(self._marks) or not all(map(is_, marks, self._marks)):
@@ -87,7 +87,8 @@ class HandlerCheck:
                 self.is_users_client_changed = self._find_change()
             except AttributeError:
                 self._reason = "this version of botocore keeps its handlers elsewhere"
-            # Those of before the search: what another thread registers meanwhile is searched again.
+            # The marks from before the search: if another thread registers a handler during the
+            # search, the next call searches again.
             self._marks = marks
         return self._reason
 
@@ -124,7 +125,7 @@ class HandlerCheck:
 
 
 def _watched_parts() -> Sequence[_Part]:
-    """Return what tracers and recorders replace; nothing while botocore is not imported."""
+    """Return the parts that tracers and recorders replace; none until botocore is imported."""
     if "botocore.client" not in sys.modules:
         return ()
     return _find_parts("boto3.session" in sys.modules)
@@ -159,13 +160,13 @@ def _find_parts(with_boto3: bool) -> Sequence[_Part]:
             (boto3.session, ("Session",)),
             (boto3.session.Session, ("client",)),
         ]
-    # By their namespaces: as attributes, wrapped functions are another object each time.
+    # Read from namespaces: getattr() returns a new object each time for a wrapped function.
     return [_Part(owner.__name__, name, vars(owner)) for owner, names in owners for name in names]
 
 
 def _is_original(part: Any) -> bool:
-    # botocore decorates some functions itself. What counts is whose code runs first.
-    # Not isinstance(): wrapt's wrappers pass for the function that they wrap.
+    # botocore decorates some functions itself, so this checks the package whose code runs first.
+    # isinstance() would not do: wrapt's wrappers pass for the function that they wrap.
     if type(part) is FunctionType:
         return _has_package(part.__globals__.get("__name__", ""), _CALL_PACKAGES)
     return type(part) is type and _has_package(part.__module__, _AWS_PACKAGES)

@@ -1,4 +1,4 @@
-"""Queue names, queue URLs and ARNs, and how one becomes another."""
+"""Queue names, queue URLs and ARNs, and conversions between them."""
 
 import re
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ _DEAD_LETTER_ENDINGS = (
     *("_dead", "-dead", "_dlq", "-dlq"),
 )
 
-# As botocore's data has them (endpoints.json, partitions.json): of each partition, and where it
-# answers by IPv6, too, those with "api".
+# From botocore's data (endpoints.json, partitions.json), for each partition. Hosts with "api" also
+# answer over IPv6.
 _AWS_HOSTS = (
     *(".amazonaws.com", ".api.aws", ".amazonaws.eu", ".api.amazonwebservices.eu"),
     *(".amazonaws.com.cn", ".api.amazonwebservices.com.cn"),
@@ -25,22 +25,22 @@ _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]{1,2}")
 
 
 def is_fifo(queue_name: str) -> bool:
-    """Whether this is the name (or URL, or ARN) of a FIFO queue."""
+    """Return whether this is the name, URL or ARN of a FIFO queue."""
     return queue_name.endswith(".fifo")
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRef:
-    """What a person may write for a queue: a name, a queue URL or an ARN.
+    """A queue as a person can name it: by a name, a queue URL or an ARN.
 
     Attributes
     ----------
     name :
-        The queue name; without prefix where a name was written, as SQS has it otherwise.
+        The queue name: without prefix if a name was given, otherwise the name that SQS uses.
     url :
-        The queue URL, where one was written.
+        The queue URL, if one was given.
     arn :
-        The ARN, where one was written.
+        The ARN, if one was given.
     """
 
     name: str
@@ -59,7 +59,7 @@ class QueueRef:
         if text.startswith(("http://", "https://")):
             try:
                 account, name = account_and_name(text)
-            except ValueError as error:  # a host in brackets that is no IPv6 address
+            except ValueError as error:  # a host in brackets that is not an IPv6 address
                 raise _no_url(text, str(error)) from error
             if not account:
                 raise _no_url(
@@ -80,7 +80,7 @@ class QueueRef:
 
 
 def check_queue_name(name: object) -> str:
-    """Return a queue name as a plain str; of a member of a str enum, its value.
+    """Return a queue name as a plain str; for a member of a str enum, its value.
 
     Raises
     ------
@@ -111,23 +111,23 @@ def _no_url(text: str, why: str) -> SettingsError:
 
 
 def name_of_arn(arn: str) -> str:
-    """The SQS queue name at the end of an ARN."""
+    """Return the SQS queue name at the end of an ARN."""
     return arn.rpartition(":")[2]
 
 
 def name_of_url(url: str) -> str:
-    """The SQS queue name at the end of a queue URL."""
+    """Return the SQS queue name at the end of a queue URL."""
     return url.rstrip("/").rpartition("/")[2]
 
 
 def account_and_name(url: str) -> tuple[str, str]:
-    """What a queue URL names, however its host is written."""
+    """Return the account and the queue name in a queue URL."""
     account, _, name = urlsplit(url).path.strip("/").rpartition("/")
     return account.rpartition("/")[2], name
 
 
 def region_of_url(url: str) -> str | None:
-    """The region in a queue URL of AWS, in today's or an older form; None for all other URLs."""
+    """Return the region in an AWS queue URL, in the current or an older form; else None."""
     host = str(urlsplit(url).hostname)
     if host == "queue.amazonaws.com":
         return "us-east-1"
@@ -137,18 +137,18 @@ def region_of_url(url: str) -> str | None:
 
 
 def is_aws_endpoint(endpoint_url: str) -> bool:
-    """Whether this is AWS, and not another server that speaks SQS."""
+    """Return whether this is AWS and not another SQS-compatible server."""
     return str(urlsplit(endpoint_url).hostname).endswith(_AWS_HOSTS)
 
 
 def dead_letter_name(queue_name: str) -> str:
-    """What the dead-letter queue of this queue is called, where nobody says otherwise."""
+    """Return the default name of the dead-letter queue of this queue."""
     ending = ".fifo" if is_fifo(queue_name) else ""
     return f"{queue_name.removesuffix('.fifo')}_dead{ending}"
 
 
 def source_by_name(queue_name: str) -> str | None:
-    """The queue, without ``.fifo``, that a dead-letter queue is for; None: it is none by name."""
+    """Return the source queue of a dead-letter queue, without ``.fifo``; None for other names."""
     plain = queue_name.removesuffix(".fifo")
     for ending in _DEAD_LETTER_ENDINGS:
         if plain.endswith(ending) and plain != ending:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 
-#: messages that one look brings
+#: messages that one peek returns
 _PEEK_PART = 100
 
-#: prefixes of attributes that every queue has
+#: prefixes of the names of attributes that every queue has
 _ALWAYS_THERE = ("QueueArn", "ApproximateNumberOfMessages")
 
 
@@ -32,24 +32,25 @@ class QueueClient:
     Parameters
     ----------
     clients :
-        What makes the calls.
+        Makes the calls.
     name :
         The name of the queue without prefix, for messages and errors.
     sqs_name :
         The name that SQS knows.
     url :
-        The queue URL where it is known; else SQS is asked at the first call.
+        The queue URL, if it is known; otherwise the first call looks it up.
     known :
-        Gives names that may be meant where there is no queue of this one.
+        Returns names to suggest if there is no queue of this name.
     arn :
-        The ARN, where the queue was named by it: then it is looked for in that account and region.
+        The ARN, if the queue was named by it; the queue is then looked up in that account and
+        region.
 
     Attributes
     ----------
     is_fifo :
         Whether this is a FIFO queue.
     whole_name :
-        The URL or the ARN that it was named by; None where that was its name.
+        The URL or the ARN that it was named by; None if it was named by its name.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class QueueClient:
         self.sqs_name = sqs_name
         self.arn = arn
         self.is_fifo = is_fifo(sqs_name)
-        # It is told in reports and errors; the request goes to the address of the client.
+        # Reports and errors show this URL; requests go to the address of the client.
         self._given_url = None if url is None else without_password(url)
         self._url: str | None = None
         self.whole_name = arn or self._given_url
@@ -74,13 +75,13 @@ class QueueClient:
         self._url_lock = ProcessLock()
 
     def through(self, clients: ClientSource) -> "QueueClient":
-        """The calls on the same queue by other clients."""
+        """Return the calls on the same queue through other clients."""
         url = self._given_url or self._url
         return QueueClient(clients, self.name, self.sqs_name, url, arn=self.arn)
 
     @property
     def boto3_client(self) -> "SQSClient":
-        """The boto3 client underneath."""
+        """The boto3 client that this queue uses."""
         return self._clients.client
 
     @property
@@ -122,7 +123,7 @@ class QueueClient:
             raise with_place(error, self.name, session, meant, by_arn=by_arn) from error.__cause__
 
     def send(self, entry: Entry) -> dict[str, Any]:
-        """Send one message; the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""
+        """Send one message; return the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""
         url = self.url
         with service_errors(f"send to {self.name!r}", self.name):
             return self._clients.call("SendMessage", {"QueueUrl": url, **entry}, "plain")
@@ -135,8 +136,8 @@ class QueueClient:
         Parameters
         ----------
         lean :
-            Whether by a client that checks no parameters: it takes a third less for each call, and
-            is worth it where there are many.
+            Whether a boto3 client that does not check parameters makes the call. Each call then
+            takes a third less time, which pays off if there are many calls.
 
         Returns
         -------
@@ -180,26 +181,27 @@ class QueueClient:
             raise
         now = hidden_at = lease_time()
         if not answer.get("ResponseMetadata", {}).get("RetryAttempts"):
-            # The lease runs since SQS hid the message, however late the answer got here; better a
-            # little too early. Of a call that was repeated nobody knows when it was asked.
+            # The lease runs from the moment SQS hid the message, even if the answer arrived late.
+            # A time that is slightly too early is safer. If the call was repeated, the time of its
+            # last request is unknown.
             hidden_at = min(now, asked + wait_seconds)
-        # Infinity, where nobody said how long.
+        # Infinity if the caller did not set a timeout.
         seconds = float("inf") if visibility_timeout is None else visibility_timeout
         return [
             self._message(raw, now, Lease(hidden_at + seconds, asked + seconds))
-            for raw in answer.get("Messages") or ()  # some servers say null for none
+            for raw in answer.get("Messages") or ()  # some servers send null
         ]
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the embedded SQS is behind this client, whose answers are no estimates."""
+        """Whether this client uses the embedded SQS, whose counts are exact."""
         return self._clients.embedded is not None
 
     def peek(self) -> Iterator[Message] | None:
-        """Look at what could be received now, without receiving it, where the other side can.
+        """Look at the messages that can be received now, without receiving them.
 
-        Only the embedded SQS can; None means that there is no way but to receive. The messages have
-        no receipt handle.
+        Only the embedded SQS supports this; None means that messages must be received. The messages
+        have no receipt handle.
         """
         embedded, url = self._clients.embedded, self.url
         if embedded is None:
@@ -228,7 +230,7 @@ class QueueClient:
         )
 
     def delete_batch(self, messages: Sequence[Message]) -> list[EntryFailure]:
-        """Delete up to ten messages in one call; those that SQS did not delete."""
+        """Delete up to ten messages in one call; return those that SQS did not delete."""
         url = self.url
         entries: Any = [
             {"Id": str(index), "ReceiptHandle": message.receipt_handle}
@@ -258,7 +260,7 @@ class QueueClient:
         return read_batch(answer, len(entries))[1]
 
     def attributes(self, *names: str) -> dict[str, str]:
-        """The attributes of the queue of these names, all of them if none is named."""
+        """Return the queue attributes with these names, or all attributes if no name is given."""
         url = self.url
         wanted: Any = list(names) or ["All"]
         with service_errors(f"read the attributes of {self.name!r}", self.name):
@@ -290,7 +292,7 @@ class QueueClient:
             self.boto3_client.purge_queue(QueueUrl=url)
 
     def delete_queue(self) -> None:
-        """Delete the queue and all that is in it."""
+        """Delete the queue and all its messages."""
         url = self.url
         with service_errors(f"delete the queue {self.name!r}", self.name):
             self.boto3_client.delete_queue(QueueUrl=url)
@@ -298,7 +300,7 @@ class QueueClient:
     def start_move(
         self, source_arn: str, destination_arn: str | None, per_second: int | None
     ) -> str:
-        """Let SQS move the messages of this dead-letter queue; the handle of the task."""
+        """Let SQS move the messages of this dead-letter queue; return the handle of the task."""
         keywords: dict[str, Any] = {}
         if destination_arn is not None:
             keywords["DestinationArn"] = destination_arn
@@ -309,7 +311,7 @@ class QueueClient:
         return answer["TaskHandle"]
 
     def moves(self, source_arn: str, limit: int = 1) -> list[dict[str, Any]]:
-        """The last moves out of this queue, the latest first."""
+        """Return the last moves out of this queue, the latest first."""
         with service_errors(f"list the moves of {self.name!r}", self.name):
             answer = self.boto3_client.list_message_move_tasks(
                 SourceArn=source_arn, MaxResults=limit
@@ -317,13 +319,13 @@ class QueueClient:
         return [dict(move) for move in answer.get("Results") or []]
 
     def cancel_move(self, handle: str) -> int:
-        """Stop a move; how many messages it had moved."""
+        """Stop a move; return how many messages it had moved."""
         with service_errors(f"cancel the move of {self.name!r}", self.name):
             answer = self.boto3_client.cancel_message_move_task(TaskHandle=handle)
         return answer.get("ApproximateNumberOfMessagesMoved") or 0
 
     def dead_letter_sources(self) -> list[str]:
-        """The URLs of the queues for which this one is the dead-letter queue."""
+        """Return the URLs of the queues for which this one is the dead-letter queue."""
         url = self.url
         with service_errors(f"list the sources of {self.name!r}", self.name):
             pages: Iterable[Any] = self.boto3_client.get_paginator(
@@ -332,11 +334,11 @@ class QueueClient:
             return [source for page in pages for source in page.get("queueUrls") or []]
 
     def resource(self) -> Any:
-        """A new boto3 resource for the queue; not to be shared between threads."""
+        """Return a new boto3 resource for the queue; do not share it between threads."""
         return self._clients.resource().Queue(self.url)
 
     def end_polls(self) -> bool:
-        """End the receives that wait now; return whether that is possible, as on embedded SQS."""
+        """End the receives that wait now; return False unless this is the embedded SQS."""
         embedded = self._clients.embedded
         if embedded is None:
             return False

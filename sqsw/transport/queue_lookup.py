@@ -1,4 +1,4 @@
-"""The URL of a queue, by its name or by its ARN."""
+"""Look up the URL of a queue by its name or its ARN."""
 
 from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw.transport.client import ClientSource
@@ -7,24 +7,24 @@ from sqsw.transport.service_errors import is_missing_queue
 
 
 def url_by_name(clients: ClientSource, sqs_name: str) -> str:
-    """The URL of the queue of this name, in the account and region of the calls."""
+    """Return the URL of the queue of this name, in the account and region of the calls."""
     return str(clients.call("GetQueueUrl", {"QueueName": sqs_name})["QueueUrl"])
 
 
 def url_by_arn(clients: ClientSource, arn: str, name: str) -> str:
-    """The URL of the queue of this ARN, and of no other one that has the same name.
+    """Return the URL of the queue with this ARN, never that of another queue of the same name.
 
     Parameters
     ----------
     name :
-        What errors call it.
+        The name of the queue in errors.
 
     Raises
     ------
     SettingsError
         It is in another region than the calls.
     QueueNotFound
-        There is none in that account.
+        There is no such queue in that account.
     """
     _, _, _, region, account, _ = arn.split(":")
     own_region = clients.region
@@ -43,7 +43,7 @@ def url_by_arn(clients: ClientSource, arn: str, name: str) -> str:
 
 
 def check_region(clients: ClientSource, url: str, name: str) -> None:
-    """Refuse the URL of a queue of AWS in another region; other servers ignore the host of a URL.
+    """Refuse an AWS queue URL of another region; other servers ignore the host in a URL.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _url(clients: ClientSource, arn: str, name: str) -> str:
     *_, account, sqs_name = arn.split(":")
     params = {"QueueName": sqs_name, "QueueOwnerAWSAccountId": account}
     url = str(clients.call("GetQueueUrl", params)["QueueUrl"])
-    # ElasticMQ and moto take the account and go by the name alone.
+    # ElasticMQ and moto accept the account, but look only at the name.
     found = account_and_name(url)[0]
     if found != account and found.isdigit():
         raise QueueNotFound(
@@ -79,7 +79,7 @@ def _url(clients: ClientSource, arn: str, name: str) -> str:
 
 
 def _is_called(clients: ClientSource, arn: str, name: str) -> bool:
-    """Whether a server calls a queue so, whatever region it is asked as: ElasticMQ does."""
+    """Return whether a server has a queue with this ARN in any region, as ElasticMQ does."""
     if is_aws_endpoint(clients.endpoint_url):
         return False
     try:

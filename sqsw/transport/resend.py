@@ -1,4 +1,4 @@
-"""A message that was received, as it is to be sent on."""
+"""Turn a received message into an entry to send again."""
 
 from sqsw.core.message import Message
 from sqsw.transport.batches import Entry, fit_to_queue
@@ -8,14 +8,14 @@ _KEPT = ("DataType", "StringValue", "BinaryValue")
 
 
 def entry_to_resend(message: Message, destination: QueueClient) -> Entry:
-    """The message as it is to be sent on: its body and its attributes byte for byte.
+    """Return the entry to send this message to another queue, with the same body and attributes.
 
-    To a FIFO queue the message id goes as deduplication id, as in SQS's own dead-letter queues: the
-    original one could still be in its five minutes, and SQS would answer yes and store nothing.
+    On a FIFO queue, the message ID becomes the deduplication ID, as in SQS's own dead-letter
+    queues. Within its five minutes, SQS would accept the original one but store nothing.
     """
     entry: Entry = {"MessageBody": message.body}
     if message.message_attributes:
-        # An answer may bring empty lists beside the value, which SQS does not take back.
+        # An answer can have empty lists next to the value, which SQS refuses in a send.
         entry["MessageAttributes"] = {
             name: {key: attribute[key] for key in _KEPT if key in attribute}
             for name, attribute in message.message_attributes.items()

@@ -1,4 +1,4 @@
-"""Send up to ten entries until each has its answer."""
+"""Send up to ten entries, and retry until each one is sent or cannot be sent."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from sqsw.core.errors import (
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
-#: calls for an entry that SQS calls retryable: the first, and three more
+#: attempts for an entry that can be retried: the first, and three more
 _TRIES = 4
 
 #: seconds before the second call, doubled for each one after it
@@ -25,16 +25,16 @@ _PAUSE_SECONDS = 0.25
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the entries, by their place.
+    """The results of the entries, by their index.
 
     Attributes
     ----------
     answers :
-        What SQS answered for those that it took (``MessageId``, ``SequenceNumber`` …).
+        The answers of SQS for the entries that it accepted (``MessageId``, ``SequenceNumber`` …).
     failures :
         Why the others were not sent.
     requests :
-        How many calls it took.
+        How many calls were made.
     """
 
     answers: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -43,9 +43,9 @@ class Outcome:
 
 
 def send_entries(queue: QueueClient, entries: Sequence[Entry], *, lean: bool = False) -> Outcome:
-    """Send up to ten entries, again where that may help.
+    """Send up to ten entries, and retry those that can be retried.
 
-    On a FIFO queue an entry is sent again only while nothing of its group went out after it.
+    On a FIFO queue, an entry is retried only if no later entry of its group was sent.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def send_entries(queue: QueueClient, entries: Sequence[Entry], *, lean: bool = F
     Raises
     ------
     QueueNotFound, AccessDenied, ConnectionFailed, SettingsError
-        No entry of this call, nor of any other, can be sent.
+        No entry of this call or of any other call can be sent.
     SQSError
-        The same for all that is not an answer of SQS: the file of the embedded SQS, say.
+        The error does not come from an answer of SQS, such as one of the embedded SQS's file.
     """
     outcome = Outcome()
     left = list(range(len(entries)))
@@ -87,7 +87,7 @@ def _send(
     except SQSError as error:
         if error.code is None:
             raise
-        # The request as a whole was refused: that is the answer for each of its entries.
+        # SQS refused the whole request, so each entry fails with this error.
         code, reason = error.code, error.why or error.message
         retryable = isinstance(error, Busy)
         return {}, [EntryFailure(i, code, reason, not retryable) for i in range(len(entries))]

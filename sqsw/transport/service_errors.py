@@ -1,4 +1,4 @@
-"""What botocore raises, as the errors of :mod:`sqsw.core.errors`: one table."""
+"""Convert errors of botocore into those of :mod:`sqsw.core.errors`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from sqsw.transport.names import is_fifo
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
-#: characters of a service's own words, at most
+#: characters of a service's error text that an error shows, at most
 _REASON_LENGTH = 300
 
 #: how `sqsw serve` begins its advice when it refuses a host name; see web/request_guard.py
@@ -58,14 +58,14 @@ _THROTTLED = {
 
 @contextmanager
 def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
-    """Turn the errors of botocore inside the block into ours.
+    """Convert errors of botocore that the block raises into ours.
 
     Parameters
     ----------
     doing :
-        What was being done, to read after "cannot": ``receive from 'emails'``.
+        The action, as it reads after "cannot": ``receive from 'emails'``.
     queue_name :
-        The queue that it was done to.
+        The queue of the action.
     """
     try:
         yield
@@ -77,8 +77,8 @@ def service_errors(doing: str, queue_name: str | None = None) -> Iterator[None]:
 
 
 def _tell_error(error: Exception, doing: str, queue_name: str | None) -> None:
-    """Raise our error for one of botocore; return for any other."""
-    # Imported here so that the cost falls on the first failure and not on the start.
+    """Raise our error for an error of botocore; return for any other error."""
+    # Imported here, so that only a failure pays for the import.
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
@@ -87,11 +87,11 @@ def _tell_error(error: Exception, doing: str, queue_name: str | None) -> None:
             told = _refused(error, doing, queue_name)
         else:
             told = _not_reached(error, doing)
-        # A traceback would show the credentials that AWS and the HTTP client quote.
+        # AWS and the HTTP client can quote credentials, which a traceback would show.
         text = text_of(error)
         is_quoted = _is_local_refusal(error) or without_credentials(text) != text
         raise told from None if is_quoted else error
-    if isinstance(error, ResponseParserError):  # of other services; see answers.py for SQS
+    if isinstance(error, ResponseParserError):  # from other services; for SQS, see answers.py
         raise UnexpectedAnswer(
             f"cannot {doing}: the answer cannot be read",
             why=without_credentials(str(error))[:_REASON_LENGTH],
@@ -100,12 +100,12 @@ def _tell_error(error: Exception, doing: str, queue_name: str | None) -> None:
     if isinstance(error, UnicodeError):  # its repr has the value, which can be a credential
         raise not_sendable(doing) from None
     if isinstance(error, RecursionError):
-        # Of the parser: nobody sends SQS such an answer by accident.
+        # From the parser. SQS does not send such answers.
         raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
 
 
 def is_missing_queue(error: Exception) -> bool:
-    """Return whether SQS has answered that there is no such queue."""
+    """Return whether SQS answered that the queue does not exist."""
     from botocore.exceptions import ClientError
 
     return isinstance(error, ClientError) and (
@@ -116,17 +116,17 @@ def is_missing_queue(error: Exception) -> bool:
 def with_place(
     error: QueueNotFound, queue_name: str, session: Any, meant: str | None, *, by_arn: bool
 ) -> QueueNotFound:
-    """The same with the queue that may be meant; of the embedded SQS where it is, and what next."""
+    """Return the error with a similar name, and for the embedded SQS with its place and advice."""
     message, cure = error.message, f"did you mean {meant!r}?" if meant else None
     place = getattr(session, "location", None)
-    if isinstance(place, str):  # a file that was made by this call is most likely a slip
+    if isinstance(place, str):  # a file that this call created is most likely a mistake
         message += f" in {place}" + (" (new, empty)" if getattr(session, "is_new", False) else "")
         kind = "fifo" if is_fifo(queue_name) else "standard"
         what_next = (
             f"create it: create_{kind}_queue(env, {queue_name!r}) "
             f"or 'sqsw create-queue {queue_name}'"
         )
-        if by_arn:  # there may be one of this name, and in that account none can be created
+        if by_arn:  # no queue can be created in that account, but the one in use may have it
             what_next = f"if the one of the account in use is meant, name it alone: {queue_name!r}"
         elsewhere = "; or go where the right file is, or name it: SQSW_LOCAL=PATH"
         has_file = getattr(session, "path", None)
@@ -135,12 +135,12 @@ def with_place(
 
 
 def misses_deduplication_id(reason: str) -> bool:
-    """Whether this is what SQS says of a message to a FIFO queue without a deduplication id."""
+    """Return whether SQS refused a message to a FIFO queue because it had no deduplication ID."""
     return "ContentBasedDeduplication" in reason and "MessageDeduplicationId" in reason
 
 
 def how_to_deduplicate(queue_name: str) -> str:
-    """What to do where a FIFO queue wants deduplication ids."""
+    """Return what to do if a FIFO queue needs deduplication IDs."""
     return (
         "give each message one: _deduplication_id= for delay() and add_job(), deduplication_id= "
         "for add_raw_job(); or turn on content-based deduplication: "
@@ -152,7 +152,7 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
     answer = error.response.get("Error", {})
     code = answer.get("Code", "Unknown")
     short = code.rpartition(".")[2]
-    # Where something else than SQS answers, the message may be a whole page.
+    # If the answer does not come from SQS, the message can be a whole page.
     lines = str(answer.get("Message") or "").strip().splitlines() or ["no reason given"]
     if lines[0].lower().startswith(("<!doctype html", "<html")):
         return SQSError(
@@ -271,6 +271,6 @@ def _is_local_refusal(error: "BotoCoreError | ClientError") -> bool:
 
     from botocore.exceptions import HTTPClientError
 
-    if type(error) is not HTTPClientError:  # botocore raises it for an error that it does not know
+    if type(error) is not HTTPClientError:  # botocore raises this class for unknown errors
         return False
     return isinstance(error.kwargs.get("error"), ValueError | TypeError | InvalidURL)

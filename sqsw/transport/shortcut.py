@@ -1,4 +1,4 @@
-"""The way around botocore that a session has, if it has one."""
+"""Find the way around botocore for a session, if there is one."""
 
 import sys
 from collections.abc import Callable
@@ -11,23 +11,23 @@ from sqsw.core.calls import Calls
 if TYPE_CHECKING:
     from botocore.session import Session
 
-#: how frequent calls reach SQS: ``direct``, the embedded SQS is called as Python; ``wire``, over
-#: connections of our own; ``boto3``, by a boto3 client
+#: how the frequent calls reach SQS: ``direct`` calls the embedded SQS as Python functions, ``wire``
+#: uses our own connections, ``boto3`` uses a boto3 client
 Way = Literal["direct", "wire", "boto3"]
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """What can make the frequent calls of one process without botocore.
+    """How one process makes the frequent calls, without botocore if possible.
 
     Attributes
     ----------
     calls :
-        What makes them; None if only botocore can.
+        Makes the calls; None if only botocore can.
     way :
         The name of this way.
     reason :
-        Why only botocore can make them.
+        Why only botocore can make the calls.
     region, endpoint_url :
         Where the calls go; None if only botocore knows.
     close :
@@ -43,7 +43,7 @@ class Shortcut:
 
 
 def no_shortcut(reason: str) -> Shortcut:
-    """Return the way through botocore, with the reason for it."""
+    """Return the way through botocore, with the reason."""
     return Shortcut(None, "boto3", reason)
 
 
@@ -63,7 +63,8 @@ def wire_shortcut(
     Raises
     ------
     BotoCoreError, ValueError
-        A setting is wrong, or credentials cannot be fetched. The error of a client is clearer.
+        A setting is wrong, or credentials cannot be fetched. The error of a boto3 client is
+        clearer.
     """
     from sqsw.transport.wire.calls import WireCalls
     from sqsw.transport.wire.conditions import StepAside, find_endpoint
@@ -79,9 +80,9 @@ def wire_shortcut(
 
 
 def botocore_session(session: Any) -> "Session | None":
-    """Return the botocore session below a boto3 session or the module boto3; None below others.
+    """Return the botocore session of a boto3 session or of the module boto3; None for others.
 
-    A subclass can have clients of its own, so nothing is taken from it.
+    None also for a subclass of boto3's session, because it can make different clients.
     """
     boto3: Any = sys.modules.get("boto3")
     if boto3 is None:

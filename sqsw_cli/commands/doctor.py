@@ -1,4 +1,4 @@
-"""``sqsw doctor``: what would keep a worker from its jobs."""
+"""``sqsw doctor``: find what would keep a worker from its jobs."""
 
 import json
 import platform
@@ -38,7 +38,7 @@ sqsw doctor --policy emails > policy.json
 
 _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("-", None)}
 
-#: how sends, receives and deletes reach SQS
+#: how the frequent calls reach SQS
 _WAYS = {
     "direct": "in this process, to the embedded SQS (direct)",
     "wire": "over connections of sqsw itself (wire)",
@@ -71,7 +71,7 @@ def doctor(
 ) -> int:
     """Check credentials, app, queues and, with --sample, queued messages.
 
-    Without QUEUE: the queues with registered jobs, or all where none are registered.
+    Without QUEUE: the queues with registered jobs, or all queues if there are none.
     """
     if policy:
         _print_policy(invocation, queues, app, plugins=not no_plugins)
@@ -125,7 +125,7 @@ def _versions() -> str:
 def _open(
     stack: ExitStack, report: _Report, invocation: Invocation, apps: Sequence[str], *, plugins: bool
 ) -> "SQSEnv":
-    """The environment with its jobs; without them where they cannot be loaded."""
+    """Return the environment with its jobs, or without them if they cannot be loaded."""
     try:
         env = stack.enter_context(opened(invocation, apps, plugins=plugins))
     except (AppLoadError, TaskAlreadyRegistered) as error:
@@ -139,7 +139,7 @@ def _open(
 
 
 def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool:
-    """Where the queues are, and with what right; whether it makes sense to go on."""
+    """Report place, credentials and calls; return whether queues can be checked."""
     try:
         report.add("queues", "ok", f"in {env.location()}")
         if not is_local(env):

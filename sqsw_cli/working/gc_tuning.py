@@ -1,7 +1,7 @@
-"""How often Python looks for garbage.
+"""Set how often Python collects garbage.
 
-A command makes many objects while it starts and hardly any garbage: to look for it as often as
-usual takes a fifth of the time that a worker takes to start.
+A command creates many objects while it starts, but hardly any garbage. At the usual rate, garbage
+collection would take a fifth of the time in which a worker starts.
 """
 
 import gc
@@ -11,17 +11,17 @@ _RARE = 100_000
 
 
 def rarely() -> None:
-    """Call this before the start."""
+    """Collect garbage rarely; call this before the start."""
     gc.set_threshold(_RARE)
 
 
 def no_more() -> None:
-    """Call this at the end, where Python searches all objects several times."""
+    """Skip existing objects from now on; call this at the end, when Python collects repeatedly."""
     gc.freeze()
 
 
 def as_usual() -> None:
-    """Call this before the first job: what the start has made stays, and is not searched again."""
+    """Collect as usual, but skip the objects of the start; call this before the first job."""
     gc.freeze()
-    if gc.get_threshold()[0] == _RARE:  # or the app has set its own
+    if gc.get_threshold()[0] == _RARE:  # otherwise the app has set its own
         gc.set_threshold(*_USUAL)

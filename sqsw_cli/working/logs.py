@@ -1,8 +1,8 @@
-"""Logs on stderr: what the library and the jobs log through the standard library or structlog, as
-lines for a person or as JSON for a collector.
+"""Write the log to stderr, as console lines or as JSON.
 
-Importing structlog takes longer than the rest of a worker's start, because it imports rich and
-asyncio. So only lines for a person, and apps that use it, import it.
+The library and the jobs log through the standard library or structlog. Importing structlog takes
+110 ms, a quarter of a worker's start, because it imports rich and asyncio. So it is imported only
+for console lines, or if the app uses it.
 """
 
 import json
@@ -42,41 +42,41 @@ EventDict = MutableMapping[str, Any]
 #: a processor of structlog: takes the logger, the name of the level and the values of a line
 Processor = Callable[[Any, str, EventDict], EventDict]
 
-#: Loggers of the libraries below, which tell every request.
+#: Loggers of the libraries that sqsw uses, which log every request.
 _BELOW = ("boto3", "botocore", "urllib3", "s3transfer")
 
 #: characters of a message, of each other value of a line, and of a key, at most
 _MESSAGE_LENGTH, _VALUE_LENGTH, _KEY_LENGTH = 32_768, 4_096, 100
 
-#: characters of a line of JSON up to which its values stay whole
+#: characters of a JSON line; if a line is longer, its values are shortened
 _LINE_LENGTH = 65_536
 
-#: the prefix of each line of a record but the first
+#: prefix of the second and further lines of a record
 _MARGIN = "  | "
 
-#: keys that structlog shows below a line, as they are
+#: keys whose values structlog prints below a line, unchanged
 _TRACES = ("stack", "exception")
 
-#: methods of a logger that are no levels
+#: logger methods whose names are not levels, with their levels
 _LEVELS = {"warn": "warning", "exception": "error"}
 
 #: attributes that every record has
 _RECORD_KEYS = vars(logging.makeLogRecord({})).keys()
 
-#: levels of nesting up to which _plain() converts a value
+#: nesting depth up to which _plain() converts a value
 _DEPTH = 20
 
 
 class _Formatter(logging.Formatter):
-    """Formats a record by processors; the same ones run on a line that structlog logs.
+    """Formats a record with the processors that also handle lines from structlog.
 
     Parameters
     ----------
     add_time :
         The processor that adds the time.
     make_render :
-        Returns what makes text of the values; called for the first line, because most commands
-        log nothing, or by :meth:`prepare`.
+        Returns the function that turns values into text. Called for the first line, because most
+        commands log nothing, or by :meth:`prepare`.
     """
 
     def __init__(self, add_time: Processor, make_render: Callable[[], Callable[..., str]]) -> None:
@@ -93,7 +93,7 @@ class _Formatter(logging.Formatter):
         return self._make_render()
 
     def prepare(self) -> None:
-        """Import what lines need now, so that the first line of a worker is not late."""
+        """Import the modules for lines now, so that the first line of a worker is not late."""
         _ = self._render
 
     def format(self, record: logging.LogRecord) -> str:
@@ -108,7 +108,7 @@ class _Formatter(logging.Formatter):
         level = record.levelname.lower()
         event: EventDict
         if isinstance(record.msg, dict) and hasattr(record, "_logger"):
-            event = {**record.msg, "_record": record}  # from structlog, and processed
+            event = {**record.msg, "_record": record}  # from structlog, already processed
         else:
             event = {"event": record.getMessage(), "_record": record}
             if record.exc_info:
@@ -143,14 +143,14 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogReco
 def configure_logs(
     invocation: Invocation, *, daemon: bool = False, runs_apps: bool = False
 ) -> None:
-    """Send all logs to stderr, in the format and from the level that the options say.
+    """Send all logs to stderr, in the format and from the level that the options set.
 
     Parameters
     ----------
     daemon :
-        Whether ``auto`` means JSON where stderr is no terminal.
+        Whether the format ``auto`` means JSON if stderr is not a terminal.
     runs_apps :
-        Whether code of others runs in this process, which may log by structlog itself.
+        Whether this process runs apps, which can log through structlog themselves.
     """
     handler: logging.Handler
     formatter = _formatter(invocation, daemon=daemon)
@@ -166,7 +166,7 @@ def configure_logs(
     root.handlers[:] = [handler]
     root.setLevel(invocation.level.upper())
     for name in _BELOW:
-        # Off, but for -vv: every poll would write a page.
+        # Off unless -vv is given: every poll would log a page.
         quiet = logging.CRITICAL if invocation.verbose < 2 else logging.NOTSET
         logging.getLogger(name).setLevel(quiet)
     invocation.has_log = True
@@ -196,9 +196,9 @@ def log_failure(invocation: Invocation, failure: "Failure", error: BaseException
 
 
 def _log_what_python_prints() -> None:
-    """Log warnings, and errors that end a thread of the app, which Python would print unescaped."""
+    """Log warnings, and errors that end a thread, because Python would print them unescaped."""
     logging.captureWarnings(True)
-    if threading.excepthook is threading.__excepthook__:  # or the app has one of its own
+    if threading.excepthook is threading.__excepthook__:  # otherwise the app has set its own
         threading.excepthook = _log_thread_failed
 
 
@@ -216,7 +216,7 @@ def _formatter(invocation: Invocation, *, daemon: bool) -> _Formatter:
 
 
 class _StructlogFinder:
-    """Configures structlog right after its import, which may be in a job."""
+    """Configures structlog right after its import, which can happen in a job."""
 
     def find_spec(self, name: str, path: object, target: object = None) -> "ModuleSpec | None":
         if name != "structlog":
@@ -229,7 +229,7 @@ class _StructlogFinder:
             loader = spec.loader
 
             def run_and_configure(module: ModuleType) -> None:
-                # The one of its class is back: the loader of a zip file is shared.
+                # Restore the method of the class, because modules in a zip file share a loader.
                 del loader.exec_module
                 loader.exec_module(module)
                 _configure_structlog()
@@ -239,7 +239,7 @@ class _StructlogFinder:
 
 
 def _configure_structlog() -> None:
-    """A job that logs by structlog would print on stdout, which is for data."""
+    """Send structlog's lines to the log: by default it prints on stdout, which is for data."""
     import structlog
 
     if not structlog.is_configured():
@@ -255,8 +255,8 @@ def _configure_structlog() -> None:
 
 
 def _processors() -> list[Processor]:
-    """Rank, name and time first, then whatever the record carries."""
-    # In a worker process or one of its pool: there are several then, and one log.
+    """Return the processors that add values to a line and mask secrets."""
+    # A child process is one of several that write to the same log.
     multiprocessing = sys.modules.get("multiprocessing")
     is_child = multiprocessing is not None and multiprocessing.parent_process() is not None
     of_several = [_add_pid] if is_child else []
@@ -264,7 +264,7 @@ def _processors() -> list[Processor]:
 
 
 def logs_as_json(invocation: Invocation, *, daemon: bool) -> bool:
-    """Whether a program reads the log: said so, or ``--json``, or no terminal to see it on."""
+    """Return whether to log as JSON: by an option, or for a daemon without a terminal."""
     if invocation.as_json or invocation.log_format == "json":
         return True
     return daemon and invocation.log_format == "auto" and not is_terminal(sys.stderr)
@@ -280,7 +280,7 @@ def _json_line(logger: Any, level: str, event: EventDict) -> str:
 
 
 def _within(key: str, value: Any) -> Any:
-    """Shorten a value of a line that is too long, unless it is bounded already."""
+    """Shorten a value of a line that is too long, unless its length is already limited."""
     is_text = isinstance(value, str)
     if is_text and key in ("event", "exception"):
         return value
@@ -291,12 +291,12 @@ def _within(key: str, value: Any) -> Any:
 def _json(value: Any) -> str:
     try:
         return json_text(value, default=_text_of)
-    except Exception:  # noqa: BLE001  # NaN, a key that is not a text, a value that holds itself
+    except Exception:  # noqa: BLE001  # NaN, a key that is not a str, a value that contains itself
         return json_text(_plain(value))
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a value with text in place of everything that JSON cannot hold."""
+    """Return a value in which text replaces everything that JSON cannot represent."""
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float):
@@ -320,7 +320,7 @@ def _console_line(invocation: Invocation) -> Callable[..., str]:
 
     render = structlog.dev.ConsoleRenderer(
         colors=invocation.color_on_stderr,
-        # The traceback is text already. structlog 24 warns about that with its own formatter.
+        # The traceback is already text, and structlog 24 warns about that unless this is set.
         exception_formatter=structlog.dev.plain_traceback,
         sort_keys=False,
     )
@@ -328,7 +328,7 @@ def _console_line(invocation: Invocation) -> Callable[..., str]:
 
 
 def _add_structlog_context(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Add what the app has bound by ``structlog.contextvars``."""
+    """Add the values that the app has bound with ``structlog.contextvars``."""
     contextvars = sys.modules.get("structlog.contextvars")
     if contextvars is not None:
         event_dict = contextvars.merge_contextvars(logger, method, event_dict)
@@ -336,7 +336,7 @@ def _add_structlog_context(logger: Any, method: str, event_dict: EventDict) -> E
 
 
 def _add_level_and_logger(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Add the level, the name of the logger, and the further attributes of a record."""
+    """Add the level, the name of the logger and the extra attributes of a record."""
     record = event_dict.get("_record")
     event_dict["level"] = _LEVELS.get(method, method)
     event_dict["logger"] = logger.name if record is None else record.name
@@ -348,7 +348,7 @@ def _add_level_and_logger(logger: Any, method: str, event_dict: EventDict) -> Ev
 
 
 def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Say in which job a line was logged, and how long that has been running."""
+    """Add the job in which a line was logged, and how long the job has been running."""
     job = current_job()
     if job is not None:
         event_dict.setdefault("queue", job.queue_name)
@@ -362,13 +362,13 @@ def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
 
 
 def _add_pid(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Say which process logged a line, under the key that the supervisor has for it."""
+    """Add the ID of the process that logged a line, under the key that the supervisor uses."""
     event_dict.setdefault("pid", os.getpid())
     return event_dict
 
 
 def _add_utc(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Say when it was logged, which may be a moment before it is written."""
+    """Add the time when the line was logged; it can be written slightly later."""
     at = datetime.fromtimestamp(event_dict["_record"].created, UTC)
     event_dict["timestamp"] = at.isoformat().replace("+00:00", "Z")
     return event_dict
@@ -381,7 +381,7 @@ def _add_local_time(logger: Any, method: str, event_dict: EventDict) -> EventDic
 
 
 def _bound(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Shorten the message, and write out the traceback in place of the exception."""
+    """Shorten the message, and replace the exception with its traceback as text."""
     for key in ("event", *_TRACES):  # jobs can set all of them
         value = event_dict.get(key)
         if isinstance(value, str):
@@ -403,10 +403,10 @@ def _raised(exc_info: Any) -> BaseException | None:
 
 
 def _for_people(event_dict: EventDict) -> EventDict:
-    """Leave out what only a program needs, and escape control characters.
+    """Drop values that only programs need, and escape control characters.
 
-    Only a record starts at the beginning of a line: further lines of a message, and all lines of a
-    traceback, are indented, so a record cannot forge another one.
+    Only a new record starts at the beginning of a line. Further lines of a message and all lines of
+    a traceback are indented, so a record cannot forge another one.
     """
     if str(event_dict.get("logger", "")).startswith("sqsw."):
         del event_dict["logger"]
@@ -438,7 +438,7 @@ def _text_of_message(value: Any) -> str:
 
 
 class _Shown:
-    """A text that structlog shows as it is; it would quote a str with spaces."""
+    """Text that structlog prints unchanged; it would quote a str with spaces."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -463,7 +463,7 @@ def _shown(value: Any) -> Any:
 
 
 def _mask_secrets(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Mask credentials in what the libraries below log."""
+    """Mask credentials in lines from the libraries that sqsw uses."""
     if str(event_dict.get("logger", "")).startswith(_BELOW):
         event_dict["event"] = without_credentials(str(event_dict["event"]))
     return event_dict

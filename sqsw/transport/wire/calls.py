@@ -1,4 +1,4 @@
-"""Calls of SQS over connections of our own, in AWS's JSON protocol."""
+"""Make calls of SQS over our own connections, in AWS's JSON protocol."""
 
 import json
 import ssl
@@ -14,33 +14,33 @@ from sqsw.transport.answers import is_answer
 from sqsw.transport.wire.connection import Address, Answer, Connection, ConnectionBroken, TimedOut
 from sqsw.transport.wire.signature import Signer, SigningCredentials
 
-#: seconds that an answer can take; a receive can take its waiting time and the second number. Sends
-#: get as long as botocore gives them: to repeat one can store the message twice.
+#: seconds that an answer can take. A receive can take its wait time plus the second number. A send
+#: can take as long as in a boto3 client, because a repeated send can store the message twice.
 _ANSWER_SECONDS, _AFTER_WAIT_SECONDS, _SEND_SECONDS = 10.0, 8.0, 28.0
 
-#: after this many failures in a row, no call is made this way for this many seconds
+#: after this many failures in a row, the wire makes no call for this many seconds
 _MAX_FAILURES, _PAUSE_SECONDS = 5, 30.0
 
 _HEAD = "POST / HTTP/1.1\r\nuser-agent:sqsw\r\naccept-encoding:identity\r\n"
 
 
 class Endpoint(NamedTuple):
-    """Where calls go and how they are signed.
+    """Where calls go and how to sign them.
 
     Attributes
     ----------
     url :
-        The address, as botocore has it.
+        The URL, as botocore has it.
     address :
         The server.
     host :
         The value of the ``Host`` header.
     region :
-        The region of the signature.
+        The region that signatures name.
     tls :
-        How certificates are checked; None for plain HTTP.
+        How to check certificates; None for plain HTTP.
     credentials :
-        Gives the credentials of the moment.
+        Returns the current credentials.
     """
 
     url: str
@@ -54,9 +54,9 @@ class Endpoint(NamedTuple):
 class WireCalls:
     """Calls over a pool of connections; it can be used from many threads of one process.
 
-    1. It signs the request.
-    2. It sends the request over an idle connection, or over a new one.
-    3. It reads the answer, and keeps the connection for the next call.
+    1. Sign the request.
+    2. Send it over an idle connection or a new one.
+    3. Read the answer, and keep the connection for the next call.
 
     Anything but a plain success raises :class:`~sqsw.core.calls.NotPlain`.
 
@@ -72,7 +72,7 @@ class WireCalls:
         self.endpoint = endpoint
         self._signer = Signer(endpoint.host, endpoint.region)
         self._on_request = on_request
-        # The last one used comes first, so that the others can become stale.
+        # The connection that was used last is used next, so that extra ones become stale.
         self._idle: deque[Connection] = deque()
         self._failures = 0
         self._paused_until = 0.0
@@ -80,7 +80,7 @@ class WireCalls:
     def call(self, action: str, params: dict[str, Any]) -> dict[str, Any]:
         """Make one call; see :class:`~sqsw.core.calls.Calls`."""
         if self._failures >= _MAX_FAILURES and time.monotonic() < self._paused_until:
-            raise NotPlain("the wire pauses after several failures")
+            raise NotPlain("the wire pauses after several failures in a row")
         body = _as_body(params)
         headers = self._signer.headers(action, body, self.endpoint.credentials())
         request = f"{_HEAD}{headers}\r\n".encode("latin-1") + body
@@ -104,7 +104,7 @@ class WireCalls:
         return self._read(action, answer, connection)
 
     def close(self) -> None:
-        """Close the connections that are idle."""
+        """Close the idle connections."""
         while self._idle:
             self._idle.pop().close()
 
@@ -112,7 +112,7 @@ class WireCalls:
         if answer.status == 200:
             try:
                 value = json.loads(answer.body.decode())
-                if is_answer(action, value, is_signed=answer.is_signed):
+                if is_answer(action, value, has_sqs_headers=answer.has_sqs_headers):
                     _decode_blobs(value, answer.body)
                     self._failures = 0
                     self._keep(connection)
@@ -120,8 +120,8 @@ class WireCalls:
             except (ValueError, RecursionError):
                 pass
         connection.close()
-        # A refused call says nothing about the connection. Anything else can come from a server
-        # that is not SQS.
+        # If SQS refuses a call, the wire still works. Any other answer can come from a server that
+        # is not SQS.
         if not 400 <= answer.status < 500:
             self._count_failure()
         raise NotPlain(f"the answer is not a plain success: status {answer.status}")
@@ -145,7 +145,7 @@ class WireCalls:
             connection.close()
             return
         self._idle.append(connection)
-        # One of the others at a time is enough: a call adds one connection at most.
+        # To check one old connection is enough, because a call adds at most one.
         if len(self._idle) > 1:
             with suppress(IndexError):  # another thread has taken it
                 oldest = self._idle.popleft()
@@ -169,7 +169,7 @@ def _as_base64(value: object) -> str:
 
 
 def _decode_blobs(answer: dict[str, Any], body: bytes) -> None:
-    """Put bytes where the JSON has base64, as botocore does."""
+    """Replace base64 text by bytes, as botocore does."""
     if b'"BinaryValue"' not in body:
         return
     for message in answer.get("Messages") or ():

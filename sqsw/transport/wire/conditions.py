@@ -1,7 +1,7 @@
-"""Which sessions can use the wire, and where it sends their calls.
+"""Decide which sessions can use the wire, and where it sends their calls.
 
-botocore decides about credentials, region, endpoint and certificates. If anything about a session
-is unusual, its calls go through botocore.
+Credentials, region, endpoint and certificates come from botocore. If anything about a session is
+unusual, its calls go through botocore.
 """
 
 import os
@@ -20,41 +20,41 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class StepAside(Exception):
-    """The calls of this session go through botocore; the text says why."""
+    """The calls of this session must go through botocore; the text says why."""
 
 
 def find_endpoint(session: "Session", region: str | None, endpoint_url: str | None) -> Endpoint:
-    """Return where botocore would send the calls of SQS, and how they are signed.
+    """Return where botocore would send the calls of SQS, and how to sign them.
 
     Parameters
     ----------
     session :
         A botocore session.
     region, endpoint_url :
-        What code has named; None leaves the choice to botocore.
+        What code has set; None: botocore chooses.
 
     Raises
     ------
     StepAside
-        Something about the session needs botocore.
+        The session needs botocore.
     """
     from botocore.utils import get_environ_proxies
 
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-        raise StepAside("in AWS Lambda, botocore passes on the trace of the invocation")
+        raise StepAside("in AWS Lambda, only botocore adds the trace header of the invocation")
     if session.get_default_client_config() is not None:
         raise StepAside("the session has a client configuration of its own")
     if session.get_config_variable("auth_scheme_preference"):
-        raise StepAside("a preference of authentication schemes is configured")
+        raise StepAside("auth_scheme_preference is configured")
     region = region or session.get_config_variable("region")
     if not region or "fips" in region or region == "aws-global":
-        raise StepAside("the region is left to botocore")
+        raise StepAside("only botocore can choose the region")
     url = _url(session, region, endpoint_url)
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname or not is_sendable(url + region):
         raise StepAside("the endpoint is not an HTTP address")
     if parts.username or parts.password or parts.query or parts.path.strip("/"):
-        raise StepAside("the endpoint has a path, a query or a user")
+        raise StepAside("the endpoint has a path, a query or a user name")
     if get_environ_proxies(url):
         raise StepAside("a proxy is configured")
     credentials = session.get_credentials()
@@ -71,7 +71,7 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
             checked = frozen
         return SigningCredentials(frozen.access_key, frozen.secret_key, frozen.token)
 
-    current()  # credentials that cannot be used are an error of the start
+    current()  # report credentials that cannot be used before the first call
     is_tls = parts.scheme == "https"
     address = Address(parts.hostname, parts.port or _PORTS[parts.scheme], is_tls)
     return Endpoint(url, address, _host(parts), region, _tls(session) if is_tls else None, current)
@@ -86,7 +86,7 @@ def _url(session: "Session", region: str, endpoint_url: str | None) -> str:
 
     is_dual_stack = bool(session.get_config_variable("use_dualstack_endpoint"))
     if is_dual_stack and "-iso" in region:
-        raise StepAside("botocore knows no dual-stack endpoint there")
+        raise StepAside("botocore has no dual-stack endpoint in this region")
     loader = session.get_component("data_loader")
     provider = EndpointProvider(
         ruleset_data=loader.load_service_model("sqs", "endpoint-rule-set-1"),
@@ -113,7 +113,7 @@ def _configured_url(session: "Session") -> str | None:
 
 
 def _tls(session: "Session") -> Any:
-    """botocore's own settings, with the check of the host name that urllib3 makes for it."""
+    """Return botocore's TLS settings, with the host name check that urllib3 does for botocore."""
     import ssl
 
     from botocore.httpsession import create_urllib3_context, get_cert_path

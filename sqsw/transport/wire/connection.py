@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection that carries one request at a time."""
+"""An HTTP/1.1 connection that sends one request at a time."""
 
 import select
 import socket
@@ -8,22 +8,22 @@ from typing import NamedTuple
 
 import httptools
 
-#: bytes of an answer, headers and body: ten messages of 1 MiB, and their escapes in JSON
+#: largest answer in bytes, headers and body: room for ten messages of 1 MiB with JSON escapes
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
-#: seconds to connect to an address of the server, and for the TLS handshake; the system bounds the
-#: lookup of the name
+#: seconds to connect to one address of the server, and for name lookup, TCP and TLS handshake
+#: together; the operating system limits the name lookup
 CONNECT_SECONDS = 3.0
 
-#: seconds after which a connection is not used again: servers close idle ones, and a request that
-#: meets the close cannot be told from one that was carried out
+#: idle seconds after which a connection is not used again: if the server closes it while a request
+#: is sent, nothing shows whether the server executed the request
 _IDLE_SECONDS = 10.0
 
 _READ_BYTES = 256 * 1024
 
 
 class Address(NamedTuple):
-    """Where to connect to."""
+    """The server to connect to."""
 
     host: str
     port: int
@@ -31,41 +31,41 @@ class Address(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A whole answer.
+    """A complete answer.
 
     Attributes
     ----------
-    is_signed :
+    has_sqs_headers :
         Whether it has headers that only SQS and compatible servers send.
     """
 
     status: int
-    is_signed: bool
+    has_sqs_headers: bool
     body: bytes
 
 
 class ConnectionBroken(Exception):
-    """The answer did not arrive whole, or is not HTTP.
+    """No complete answer arrived, or the answer is not HTTP.
 
-    The text names the failure and nothing of the request.
+    The text names the failure and never quotes the request.
     """
 
 
 class TimedOut(ConnectionBroken):
-    """The request was sent, and no whole answer came in time."""
+    """The request was sent, but no complete answer arrived in time."""
 
 
 class Connection:
     """A connection to SQS.
 
-    It is used by one thread at a time. After :class:`ConnectionBroken` it must be closed.
+    Only one thread at a time can use it. After :class:`ConnectionBroken`, close it.
 
     Parameters
     ----------
     address :
         The server.
     tls :
-        How to check certificate and host name; needed if the address says TLS.
+        How to check the certificate and the host name; required for a TLS address.
     """
 
     def __init__(self, address: Address, tls: ssl.SSLContext | None) -> None:
@@ -84,18 +84,18 @@ class Connection:
         except OSError as error:
             self._socket.close()
             raise ConnectionBroken("the TLS handshake failed") from error
-        # poll() instead of select(): a worker can have more than 1,024 open files.
+        # poll(), not select(): a worker can have more than 1,024 open files.
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
 
     @property
     def is_old(self) -> bool:
-        """Whether it was idle for so long that the server may have closed it."""
+        """Whether it has been idle so long that the server may close it."""
         return time.monotonic() - self._used_at > _IDLE_SECONDS
 
     @property
     def is_stale(self) -> bool:
-        """Whether it must not be used again: it is old, or the server has closed it."""
+        """Whether it must not be used again: it is old, closed, or has unread data."""
         return self.is_old or bool(self._readable.poll(0))
 
     def exchange(self, request: bytes, seconds: float) -> Answer:
@@ -106,12 +106,12 @@ class Connection:
         request :
             Headers and body.
         seconds :
-            How long the whole exchange can take.
+            Time limit of the whole exchange.
 
         Raises
         ------
         ConnectionBroken
-            The answer did not arrive whole; :class:`TimedOut` if it did not arrive in time.
+            No complete answer arrived; :class:`TimedOut` if it did not arrive in time.
         """
         deadline = time.monotonic() + seconds
         reader = _AnswerReader()
@@ -122,46 +122,48 @@ class Connection:
                 self._socket.settimeout(_left(deadline))
                 data = self._socket.recv(_READ_BYTES)
                 if not data:
-                    raise ConnectionBroken("the connection was closed before the answer was whole")
+                    raise ConnectionBroken(
+                        "the server closed the connection before the end of the answer"
+                    )
                 reader.feed(data)
         except TimeoutError as error:
-            raise TimedOut("no answer came in time") from error
+            raise TimedOut("no complete answer arrived in time") from error
         except OSError as error:
             raise ConnectionBroken(type(error).__name__) from error
         self._used_at = time.monotonic()
         self.can_be_kept = reader.keeps_alive
         return reader.answer
 
-    #: whether the last answer leaves the connection open
+    #: whether the server keeps the connection open after the last answer
     can_be_kept = True
 
     def close(self) -> None:
         """Close the socket.
 
-        In a child process this closes only the child's copy: nothing is sent.
+        After a fork, this closes only the child's copy, and nothing is sent.
         """
         self._socket.close()
 
     def __del__(self) -> None:
-        # A call that an exception has ended, such as a time limit, leaves its connection behind.
+        # An exception that ends a call, such as a job's time limit, leaves the connection open.
         if hasattr(self, "_socket"):
             self._socket.close()
 
 
 class _AnswerReader:
-    """Collects what httptools finds in the bytes of one answer."""
+    """Collects the parts of one answer that httptools parses."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0
         self._parts: list[bytes] = []
-        self._is_signed = False
+        self._has_sqs_headers = False
         self.is_complete = False
         self.keeps_alive = True
 
     def feed(self, data: bytes) -> None:
         if self.is_complete:
-            raise ConnectionBroken("more than one answer came")
+            raise ConnectionBroken("more than one answer arrived")
         self._received += len(data)
         if self._received > MAX_ANSWER_BYTES:
             raise ConnectionBroken("the answer is too large")
@@ -174,19 +176,19 @@ class _AnswerReader:
 
     @property
     def answer(self) -> Answer:
-        return Answer(self._parser.get_status_code(), self._is_signed, b"".join(self._parts))
+        return Answer(self._parser.get_status_code(), self._has_sqs_headers, b"".join(self._parts))
 
     def on_message_begin(self) -> None:
-        # A second answer, or the final one after a 100 Continue that was not asked for.
+        # A second answer, or the final answer after a 100 Continue that we did not request.
         if self.is_complete:
-            raise httptools.HttpParserError("more than one answer came")
+            raise httptools.HttpParserError("more than one answer arrived")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name == b"x-amzn-requestid" or (
             name == b"content-type" and value.startswith(b"application/x-amz-json")
         ):
-            self._is_signed = True
+            self._has_sqs_headers = True
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for the calls of SQS.
+"""Sign calls of SQS with AWS Signature Version 4.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -13,7 +13,7 @@ _CONTENT_TYPE = "application/x-amz-json-1.0"
 
 
 class SigningCredentials(NamedTuple):
-    """What a request is signed with, as botocore's ``get_frozen_credentials()`` returns it."""
+    """Credentials to sign with, as botocore's ``get_frozen_credentials()`` returns them."""
 
     access_key: str
     secret_key: str
@@ -32,7 +32,7 @@ class Signer:
     Parameters
     ----------
     host :
-        The value of the ``Host`` header, with the port unless it is the default of the scheme.
+        The value of the ``Host`` header, with the port unless it is the default port.
     region :
         The region that the signature names.
     """
@@ -40,7 +40,7 @@ class Signer:
     def __init__(self, host: str, region: str) -> None:
         self._host = host
         self._region = region
-        # One tuple, so that a thread that replaces it never shows another thread half of it.
+        # One tuple, so that a thread never sees a new day or credentials with an old key.
         self._key: tuple[str, SigningCredentials, bytes] | None = None
 
     def headers(
@@ -50,18 +50,18 @@ class Signer:
         credentials: SigningCredentials,
         now: datetime | None = None,
     ) -> str:
-        """Return the header lines of a request, each with its line end.
+        """Return the header lines of a request, each with its line ending.
 
         Parameters
         ----------
         action :
-            The action of SQS: ``ReceiveMessage``.
+            The SQS action, such as ``ReceiveMessage``.
         body :
             The body, as it is sent.
         credentials :
-            What it is signed with.
+            The credentials to sign with.
         now :
-            The time of the signature; default: now.
+            The time of the signature; default: the current time.
         """
         lines = (
             f"host:{self._host}\n",

@@ -72,7 +72,7 @@ def dump():
 """
 
 
-def test_a_worker_runs_its_first_job_without_what_only_people_and_other_commands_need(
+def test_a_worker_runs_its_first_job_without_modules_that_it_does_not_need(
     sqsw: Sqsw,
 ) -> None:
     (sqsw.home / "dumping.py").write_text(DUMP)
@@ -85,7 +85,7 @@ def test_a_worker_runs_its_first_job_without_what_only_people_and_other_commands
         *("structlog", "rich", "asyncio", "uvicorn", "prometheus_client", "difflib"),
         *("importlib_metadata", "sqsw_cli.working.live.block", "sqsw.supervisor"),
     } & set(loaded)
-    # While it started, Python hardly looked for garbage; now it does, except in what is there.
+    # Python collected hardly any garbage during the start. It does now, except in old objects.
     assert (threshold, has_frozen) == (str(gc.get_threshold()[0]), "True")
 
 

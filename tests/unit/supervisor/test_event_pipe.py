@@ -108,7 +108,7 @@ def test_an_event_that_cannot_be_told_silences_no_other(
     assert str(first.error) == "Dumb: <its text cannot be read>"
     assert str(second.error) == "AccessDenied: <its text cannot be read>"
     assert last == RequestSent("SendMessage")
-    assert "an event of RequestSent cannot be told" in caplog.text
+    assert "a RequestSent event cannot be sent" in caplog.text
     tell(JobDone(message(), None, 0.5))
     collected(reports, lambda told: len(told) == 1)
     tell.close()

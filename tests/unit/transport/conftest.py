@@ -1,4 +1,4 @@
-"""What the tests of calls have in common."""
+"""Shared fixtures of the tests of calls."""
 
 import botocore.handlers
 import pytest
@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _no_moto(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make sessions as if moto was not imported: its handler would send every call to boto3."""
+    """Make sessions as if moto were not imported: with its handler, boto3 makes every call."""
     own = [spec for spec in botocore.handlers.BUILTIN_HANDLERS if is_botocores(spec[1])]
     monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", own)
 

@@ -1,6 +1,8 @@
-"""Calls before, while and after moto mocks AWS: ``python -m tests.unit.transport.moto_program``.
+"""Make calls before, during and after a moto mock.
 
-There is no network in this process, so what moto does not answer fails.
+    python -m tests.unit.transport.moto_program CASE SESSION
+
+This process has no network, so a call that moto does not answer fails.
 """
 
 import socket
@@ -28,12 +30,12 @@ def make_calls(env: SQSEnv) -> None:
 
 
 def fail(env: SQSEnv) -> None:
-    """Make a call that nobody answers."""
+    """Make a call that gets no answer."""
     try:
         env.queue_client("jobs").send({"MessageBody": "lost"})
     except ConnectionFailed:
         return
-    raise AssertionError("somebody has answered")
+    raise AssertionError("the call was answered")
 
 
 def mock_then_use(env: SQSEnv) -> None:
@@ -72,12 +74,12 @@ def use_then_import_moto(env: SQSEnv) -> None:
     from moto.core.models import patch_client
 
     with mock_aws():
-        patch_client(env.sqs_client)  # what moto's documentation says about clients that exist
+        patch_client(env.sqs_client)  # as moto's documentation says for existing clients
         make_calls(env)
     fail(env)
 
 
-#: The cases in which moto is imported before a session is made; it does not see older sessions.
+#: cases in which moto is imported before a session is created; it does not affect older sessions
 IMPORTED_FIRST = {case.__name__: case for case in (mock_then_use, use_then_mock, decorator)}
 
 

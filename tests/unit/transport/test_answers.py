@@ -154,7 +154,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def queue(server: Server) -> QueueClient:
-    # One client for all: it keeps nothing of an answer, and making one takes longer than a test.
+    # Share one client: it keeps no state, and to make one takes longer than a test.
     session = boto3.session.Session(
         aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1"
     )

@@ -1,4 +1,4 @@
-"""Whether somebody watches botocore's calls is noticed before each call."""
+"""Code that watches botocore's calls is noticed before each call."""
 
 import http.client
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def checked(session: Any) -> HandlerCheck:
-    """A check that has passed before."""
+    """Return a check that has already found nothing."""
     check = HandlerCheck()
     check.add(session.get_component("event_emitter"))
     assert check.reason is None and check.reason is None
@@ -34,7 +34,7 @@ def checked(session: Any) -> HandlerCheck:
 
 
 def ignore(**_: object) -> None:
-    """A handler of somebody else."""
+    """A handler of another package."""
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def ignore(**_: object) -> None:
     ["before-send.sqs", "before-call", "request-created.sqs.ReceiveMessage", "after-call.*"],
 )
 @pytest.mark.parametrize("of_client", [False, True], ids=["session", "client"])
-def test_a_handler_that_is_registered_later_is_noticed(event: str, of_client: bool) -> None:
+def test_a_handler_registered_later_is_noticed(event: str, of_client: bool) -> None:
     session = botocore.session.Session()
     check = checked(session)
     target: Any = session
@@ -58,18 +58,18 @@ def test_a_handler_that_is_registered_later_is_noticed(event: str, of_client: bo
     assert check.reason is None
 
 
-def test_handlers_of_other_services_are_not_minded() -> None:
+def test_handlers_of_other_services_are_ignored() -> None:
     session = botocore.session.Session()
     check = checked(session)
     session.register("before-send.s3", ignore)
     assert check.reason is None
 
 
-#: Datadog, Elastic APM, OpenTelemetry and the X-Ray SDK replace ``_make_api_call``, the last two
-#: ``prepare_request`` and Datadog ``parse`` as well. Sentry: ``__init__`` of clients and both
-#: methods of ``HTTPConnection``. New Relic: ``make_request``, ``_create_api_method``,
-#: ``_create_methods`` and ``_emit_api_params``. Tracers of urllib3 and pook: ``urlopen``.
-#: localstack-client: ``Session.client``. moto, if it runs as a server: ``boto3.client``.
+#: Parts that tracers and mocks replace. Datadog, Elastic APM, OpenTelemetry and the X-Ray SDK:
+#: ``_make_api_call``; the last two also ``prepare_request``, Datadog also ``parse``. Sentry:
+#: ``__init__`` of clients and both methods of ``HTTPConnection``. New Relic: ``make_request``,
+#: ``_create_api_method``, ``_create_methods`` and ``_emit_api_params``. Tracers of urllib3, and
+#: pook: ``urlopen``. localstack-client: ``Session.client``. moto's server mode: ``boto3.client``.
 PARTS: list[tuple[Any, str]] = [
     (botocore.session.Session, "create_client"),
     (botocore.client.BaseClient, "_make_api_call"),
@@ -109,7 +109,7 @@ def test_a_wrapper_around_botocore_is_noticed(
 
 @pytest.mark.parametrize(("owner", "name"), PARTS)
 def test_a_wrapper_that_looks_like_the_original_is_noticed(owner: Any, name: str) -> None:
-    """Most tracers wrap with wrapt, whose wrappers pass for functions of botocore."""
+    """Most tracers use wrapt, whose wrappers pass for functions of botocore."""
     wrapt = pytest.importorskip("wrapt")
     check = checked(botocore.session.Session())
     original = vars(owner)[name]
@@ -134,7 +134,7 @@ def test_a_recorder_of_connections_is_noticed(scheme: str, monkeypatch: pytest.M
     assert check.reason is None
 
 
-def test_mocks_of_unittest_are_noticed() -> None:
+def test_mocks_from_unittest_are_noticed() -> None:
     check = checked(botocore.session.Session())
     for target in ("botocore.client.BaseClient._make_api_call", "boto3.session.Session"):
         with mock.patch(target):
@@ -152,7 +152,7 @@ def test_a_stubber_is_noticed() -> None:
     assert check.reason is None
 
 
-def test_other_internals_of_botocore_are_noticed() -> None:
+def test_a_botocore_with_other_internals_is_noticed() -> None:
     check = HandlerCheck()
     check.add(object())
     assert check.reason is not None

@@ -1,4 +1,4 @@
-"""Tracers, mocks and handlers see every call: the real packages, around a real server."""
+"""Tracers, mocks and handlers see every call; with the real packages and a real server."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ ACTIONS = [
     "DeleteMessageBatch",
 ]
 
-#: Watches the calls of an environment while it is entered, and gives the actions that were seen.
+#: A context manager that watches the calls of an environment and returns the actions that it saw.
 Watcher = Callable[[SQSEnv], AbstractContextManager[list[str]]]
 
 
@@ -99,7 +99,7 @@ def xray(env: SQSEnv) -> Iterator[list[str]]:
     try:
         yield seen
     finally:
-        # The SDK has no way to undo this one.
+        # The SDK cannot undo this patch.
         client: Any = botocore.client
         owners: list[tuple[Any, str]] = [
             (client.BaseClient, "_make_api_call"),
@@ -111,7 +111,7 @@ def xray(env: SQSEnv) -> Iterator[list[str]]:
         sys.modules["aws_xray_sdk.core.patcher"]._PATCHED_MODULES.clear()
         seen += [subsegment.aws["operation"] for subsegment in segment.subsegments]
         xray_recorder.clear_trace_entities()
-        xray_recorder.emitter._socket.close()  # nothing is sent, and nobody else closes it
+        xray_recorder.emitter._socket.close()  # nothing is sent, and nothing else closes it
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def handler_of_the_client(env: SQSEnv) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("is_used", [False, True], ids=["before the first call", "after it"])
 @pytest.mark.parametrize("watch", [opentelemetry, xray, handler_of_the_client])
-def test_every_call_is_seen_until_nobody_watches(
+def test_a_watcher_sees_every_call_until_it_stops(
     watch: Watcher, is_used: bool, env: SQSEnv
 ) -> None:
     if is_used:
@@ -151,7 +151,7 @@ def test_every_call_is_seen_until_nobody_watches(
 
 
 @pytest.mark.parametrize("is_used", [False, True], ids=["before the first call", "after it"])
-def test_a_handler_of_the_session_sees_every_call(is_used: bool) -> None:
+def test_a_handler_on_the_session_sees_every_call(is_used: bool) -> None:
     session, seen = boto3.session.Session(), []
     env = SQSEnv(session)
     if is_used:
@@ -203,8 +203,8 @@ def test_a_replaced_method_of_the_client_is_called(env: SQSEnv) -> None:
     assert env.clients.way == ("wire", None)
 
 
-def test_a_tracer_at_each_client_leaves_quick_calls_to_the_quick_client(env: SQSEnv) -> None:
-    """Datadog's tracer registers a handler at each client when this makes its first call."""
+def test_with_a_tracer_on_each_client_the_quick_client_makes_quick_calls(env: SQSEnv) -> None:
+    """Datadog's tracer registers a handler on each client when the client makes its first call."""
     seen: list[str] = []
 
     def trace(model: Any, **_: object) -> None:
@@ -222,7 +222,7 @@ def test_a_tracer_at_each_client_leaves_quick_calls_to_the_quick_client(env: SQS
     ["mock_then_use", "use_then_mock", "decorator", "use_then_import_moto"],
 )
 def test_moto_answers_every_call_while_it_mocks(case: str, session: str) -> None:
-    # In a process of its own: once moto is imported, it has a handler at all sessions for good.
+    # In a separate process: once imported, moto keeps a handler on all new sessions.
     pytest.importorskip("moto")
     program = [sys.executable, "-m", "tests.unit.transport.moto_program", case, session]
     variables = {name: value for name, value in os.environ.items() if "ENDPOINT" not in name}

@@ -1,4 +1,4 @@
-"""When calls bypass botocore: only for a session that nobody has changed, and to the same place."""
+"""Calls bypass botocore only for a plain session, and go to the same address as with botocore."""
 
 import os
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ SOME_REGIONS = ["us-east-1", "eu-central-1", "us-gov-west-1", "cn-north-1", "us-
         (("FIPS", "DUALSTACK"), SOME_REGIONS),
     ],
 )
-def test_the_address_is_that_of_botocore(
+def test_the_address_is_the_one_that_botocore_uses(
     flags: tuple[str, ...], regions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for flag in flags:
@@ -98,7 +98,7 @@ def test_a_configured_endpoint_is_found_as_botocore_finds_it(
     assert find_endpoint(botocore.session.Session(), None, None).host == expected
 
 
-def test_the_credentials_are_those_of_the_moment() -> None:
+def test_each_call_uses_the_current_credentials() -> None:
     session: Any = botocore.session.Session()
     endpoint = find_endpoint(session, None, None)
     assert endpoint.credentials().access_key == "id"
@@ -139,7 +139,7 @@ def test_no_proxy_lets_the_wire_be_used(monkeypatch: pytest.MonkeyPatch) -> None
     assert find_endpoint(botocore.session.Session(), None, None).address.port == 443
 
 
-def test_the_wire_steps_aside_for_a_configuration_of_the_session() -> None:
+def test_the_wire_steps_aside_for_a_client_configuration_of_the_session() -> None:
     session = botocore.session.Session()
     session.set_default_client_config(Config(proxies={"https": "http://proxy"}))
     with pytest.raises(StepAside):

@@ -1,4 +1,4 @@
-"""A connection on real sockets, and servers that answer with anything."""
+"""A connection over real sockets, to servers that send valid and invalid answers."""
 
 import contextlib
 import random
@@ -19,7 +19,7 @@ GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-
 
 @contextlib.contextmanager
 def serving(behave: Behavior) -> Iterator[Address]:
-    """A server that behaves so on each connection."""
+    """Start a server that runs this behavior on each connection."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def accept() -> None:
@@ -93,7 +93,7 @@ def test_two_requests_use_one_connection() -> None:
     ],
     ids=["close", "HTTP/1.0"],
 )
-def test_a_server_that_will_close_is_not_asked_again(answer: bytes) -> None:
+def test_a_connection_that_the_server_will_close_is_not_kept(answer: bytes) -> None:
     with serving(answering(answer)) as address:
         connection = Connection(address, None)
         connection.exchange(b"x", 2.0)
@@ -116,7 +116,7 @@ def test_a_connection_that_the_server_closed_is_stale() -> None:
         connection.close()
 
 
-def test_a_connection_that_was_idle_for_long_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_was_idle_too_long_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answering(GOOD)) as address:
         connection = Connection(address, None)
         connection.exchange(b"x", 2.0)
@@ -154,7 +154,7 @@ def test_a_connection_that_was_idle_for_long_is_stale(monkeypatch: pytest.Monkey
         "another protocol",
     ],
 )
-def test_what_is_not_one_whole_answer_is_broken(answer: bytes) -> None:
+def test_anything_but_one_complete_answer_is_an_error(answer: bytes) -> None:
     def once(accepted: socket.socket) -> None:
         accepted.recv(65536)
         accepted.sendall(answer)
@@ -164,7 +164,7 @@ def test_what_is_not_one_whole_answer_is_broken(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize("is_trickling", [False, True], ids=["silent", "trickling"])
-def test_the_whole_exchange_has_one_limit_of_time(is_trickling: bool) -> None:
+def test_one_time_limit_covers_the_whole_exchange(is_trickling: bool) -> None:
     given_up = threading.Event()
 
     def slow(accepted: socket.socket) -> None:
@@ -183,7 +183,7 @@ def test_the_whole_exchange_has_one_limit_of_time(is_trickling: bool) -> None:
         connection.close()
 
 
-def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_too_large_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 1_000_000)
 
     def flood(accepted: socket.socket) -> None:
@@ -196,7 +196,7 @@ def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
         exchange(flood)
 
 
-def test_nobody_listens() -> None:
+def test_a_server_that_does_not_listen_is_an_error() -> None:
     free = socket.create_server(("127.0.0.1", 0))
     address = Address("127.0.0.1", free.getsockname()[1], False)
     free.close()
@@ -204,7 +204,7 @@ def test_nobody_listens() -> None:
         Connection(address, None)
 
 
-def test_mutated_answers_are_broken_or_whole() -> None:
+def test_mutated_answers_are_complete_or_an_error() -> None:
     chosen = random.Random(7)
     for _ in range(300):
         mutated = bytearray(GOOD)

@@ -1,4 +1,4 @@
-"""The signature equals botocore's, request by request."""
+"""The signature is the same as botocore's and as in AWS's published examples."""
 
 import json
 import random
@@ -56,7 +56,7 @@ def test_every_header_is_signed_as_botocore_signs_it() -> None:
         region = chosen.choice(_REGIONS)
         signer = Signer(chosen.choice(_HOSTS), region)
         credentials = SigningCredentials(word(), word(), chosen.choice([None, word()]))
-        # Twice on one day, for which the key is kept, or on two days.
+        # Two times, either on the same day, for which the key is kept, or on two days.
         at = datetime.fromtimestamp(chosen.randrange(1_600_000_000, 4_000_000_000), UTC)
         for moment in (at, at + timedelta(hours=chosen.randrange(30))):
             action = chosen.choice(sorted(DIRECT_ACTIONS))
@@ -89,12 +89,12 @@ EXAMPLE = SigningCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMP
         ("20150830", "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9"),
     ],
 )
-def test_the_signing_keys_that_aws_published(day: str, key: str) -> None:
-    """The examples of AWS's documentation, for its secret key, a day, a region and a service.
+def test_it_derives_the_signing_keys_that_aws_published(day: str, key: str) -> None:
+    """The examples from AWS's documentation: a key for a secret, a day, a region and a service.
 
     Sources: https://docs.aws.amazon.com/general/latest/gr/signature-v4-examples.html and
-    https://docs.aws.amazon.com/general/latest/gr/sigv4-calculate-signature.html. Both pages were
-    replaced by one without values; see the link in the module.
+    https://docs.aws.amazon.com/general/latest/gr/sigv4-calculate-signature.html. AWS has
+    replaced both with a page without values; see the link in the module.
     """
     with mock.patch("sqsw.transport.wire.signature._SERVICE", "iam"):
         signer = Signer("iam.amazonaws.com", "us-east-1")
@@ -132,14 +132,14 @@ TOKEN = (
         ),
     ],
 )
-def test_the_requests_that_aws_published(
+def test_it_signs_the_requests_that_aws_published(
     headers: dict[str, str], body: bytes, signature: str
 ) -> None:
-    """The POST requests to "/" of AWS's test suite for Signature Version 4.
+    """The POST requests to "/" in AWS's test suite for Signature Version 4.
 
-    Our canonical requests have other headers, so those of the suite are written here. Source:
+    Our canonical requests have different headers, so this test builds those of the suite. Source:
     https://docs.aws.amazon.com/general/latest/gr/signature-v4-test-suite.html, which AWS has
-    withdrawn since; copies of the suite are in the tests of most SDKs.
+    withdrawn; most SDKs have copies of the suite in their tests.
     """
     headers = {"host": "example.amazonaws.com", "x-amz-date": "20150830T123600Z"} | headers
     lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
@@ -164,7 +164,7 @@ def test_a_server_that_checks_signatures_accepts_ours(token: str | None, tmp_pat
         url = clients.client.create_queue(QueueName="jobs")["QueueUrl"]
         answer = clients.call("SendMessage", {"QueueUrl": url, "MessageBody": "signed: é"})
     assert answer["MessageId"]
-    assert "ResponseMetadata" not in answer  # which boto3 would have put there after a refusal
+    assert "ResponseMetadata" not in answer  # boto3 would add it if it had made the call
 
 
 def test_no_credential_is_in_a_repr() -> None:
