@@ -33,6 +33,13 @@ _PAUSE_MS: Final = 60_000
 #: queues that one answer lists at most
 _MAX_RESULTS: Final = 1_000
 _EVERYBODY: Final = 1 << 30
+#: names of attributes for which messages are counted
+_COUNTS: Final = {
+    "All",
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+}
 
 
 def create_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
@@ -133,7 +140,19 @@ def get_queue_attributes(store: Store, params: Params, now: int) -> dict[str, An
     with store.read() as transaction:
         queue = find_queue(transaction, store, params)
         values = attributes.shown(queue.attributes, is_fifo=queue.is_fifo)
-        values.update(_live_attributes(transaction, queue, now))
+        values |= {
+            "CreatedTimestamp": str(queue.created_at // 1000),
+            "LastModifiedTimestamp": str(queue.modified_at // 1000),
+            "QueueArn": str(queue.arn),
+        }
+        # To count takes longer than the rest, and workers that start do not need the counts.
+        if not _COUNTS.isdisjoint(wanted):
+            ready, in_flight, delayed = message_queries.counts(transaction, queue, now)
+            values |= {
+                "ApproximateNumberOfMessages": str(ready),
+                "ApproximateNumberOfMessagesNotVisible": str(in_flight),
+                "ApproximateNumberOfMessagesDelayed": str(delayed),
+            }
     if "All" not in wanted:
         values = {name: values[name] for name in wanted if name in values}
     return {"Attributes": values} if values else {}
@@ -213,18 +232,6 @@ def _check_not_just_deleted(
 
 def _is_too_early(store: Store, last: int | None, now: int) -> bool:
     return last is not None and not store.settings.is_relaxed and now - last < _PAUSE_MS
-
-
-def _live_attributes(transaction: Transaction, queue: Queue, now: int) -> dict[str, str]:
-    ready, in_flight, delayed = message_queries.counts(transaction, queue, now)
-    return {
-        "ApproximateNumberOfMessages": str(ready),
-        "ApproximateNumberOfMessagesNotVisible": str(in_flight),
-        "ApproximateNumberOfMessagesDelayed": str(delayed),
-        "CreatedTimestamp": str(queue.created_at // 1000),
-        "LastModifiedTimestamp": str(queue.modified_at // 1000),
-        "QueueArn": str(queue.arn),
-    }
 
 
 def _change_delay(transaction: Transaction, queue: Queue, seconds: int, now: int) -> None:
