@@ -214,5 +214,6 @@ def run() -> NoReturn:
             from sqsw.core.process_end import end_process
 
             end_process(int(ended.code or 0), at_once=ended.at_once)
-        gc_tuning.no_more()
+        if "sqsw.app" not in sys.modules:  # an app can have files that only a collection closes
+            gc_tuning.no_more()
         raise

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqsw.core.calls import NotPlain
 from sqsw.local.engine import DEFAULT_ORIGIN, LocalEngine
 from sqsw.local.errors import ServiceError
 from sqsw.local.operations.peeking import Peek
+from sqsw.local.protocol.wire import origin_of
 from sqsw.memory_sqs.file_errors import told_errors
 
 
@@ -19,8 +21,8 @@ class DirectCalls:
         The embedded SQS.
     region :
         The region of the queues; queues of the same name in two regions are two queues.
-    origin :
-        Scheme and host of queue URLs; None for the default of the engine.
+    endpoint_url :
+        The address with which queue URLs begin; None for the default of the engine.
     path :
         The path of the file, for errors; None if the queues are in memory.
     on_request :
@@ -31,12 +33,13 @@ class DirectCalls:
         self,
         engine: LocalEngine,
         region: str,
-        origin: str | None,
+        endpoint_url: str | None,
         path: str | None,
         on_request: Callable[[str], object],
     ) -> None:
         self.region = region
-        self.origin = origin or DEFAULT_ORIGIN
+        parts = urlsplit(endpoint_url or DEFAULT_ORIGIN)
+        self.origin = origin_of(parts.scheme, parts.netloc)
         self._engine, self._path, self._on_request = engine, path, on_request
 
     def call(self, action: str, params: dict[str, Any]) -> dict[str, Any]:

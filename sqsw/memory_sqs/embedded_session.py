@@ -70,14 +70,18 @@ class EmbeddedSession(ABC):
 
     def direct_calls(
         self, region_name: str | None, endpoint_url: str | None, on_request: Callable[[str], object]
-    ) -> DirectCalls:
+    ) -> DirectCalls | None:
         """Return the frequent calls without botocore; parameters as for :meth:`client`.
+
+        None if :meth:`client` is replaced: then only the clients that it makes can do them.
 
         Parameters
         ----------
         on_request :
             Called with the action of every successful call.
         """
+        if type(self).client is not EmbeddedSession.client or "client" in vars(self):
+            return None
         region_name = region_name or self.region_name
         return DirectCalls(self.engine, region_name, endpoint_url, self.path, on_request)
 

@@ -29,15 +29,15 @@ _BATCHES = {"SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBa
 #: members that a successful batch entry must have besides its ID
 _NAMED_BY = {"SendMessageBatch": "MessageId"}
 
-#: the frequent calls, each with the member that its answer usually has
+#: the frequent calls, each with the members that its answer usually has, or one of them
 _FREQUENT = {
-    "ReceiveMessage": "Messages",
-    "DeleteMessageBatch": "Successful",
-    "ChangeMessageVisibilityBatch": "Successful",
-    "SendMessage": "MessageId",
-    "SendMessageBatch": "Successful",
-    "GetQueueUrl": "QueueUrl",
-    "GetQueueAttributes": "Attributes",
+    "ReceiveMessage": {"Messages"},
+    "DeleteMessageBatch": {"Successful", "Failed"},
+    "ChangeMessageVisibilityBatch": {"Successful", "Failed"},
+    "SendMessage": {"MessageId"},
+    "SendMessageBatch": {"Successful", "Failed"},
+    "GetQueueUrl": {"QueueUrl"},
+    "GetQueueAttributes": {"Attributes"},
 }
 
 _TEXT = {str}
@@ -117,10 +117,9 @@ def is_answer(action: str, value: Any, *, has_sqs_headers: bool) -> bool:
     has_sqs_headers :
         Whether it came with headers that only SQS and compatible servers send.
     """
-    member = _FREQUENT[action]
-    if type(value) is not dict or not (member in value or has_sqs_headers):
+    if type(value) is not dict or not (has_sqs_headers or not _FREQUENT[action].isdisjoint(value)):
         return False
-    if action in _REQUIRED and not value.get(member):
+    if action in _REQUIRED and not value.get(_REQUIRED[action]):
         return False
     if action in _BATCHES and not (value.get("Successful") or value.get("Failed")):
         return False
@@ -209,11 +208,12 @@ def _are_messages(messages: Any) -> bool:
         ):
             return False
         for attribute in () if own is None else own.values():
-            value = attribute.get("StringValue")
-            if value is None:
-                value = attribute["BinaryValue"]
-                b64decode(value)  # botocore would fail on it
-            if not type(value) is type(attribute["DataType"]) is str:
+            text, blob = attribute.get("StringValue"), attribute.get("BinaryValue")
+            if blob is not None:
+                b64decode(blob)  # botocore would fail on it
+            if text is None:
+                text = blob
+            if not type(text) is type(attribute["DataType"]) is str:
                 return False
     return True
 

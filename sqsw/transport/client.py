@@ -24,15 +24,15 @@ from sqsw.core.sendable import (
 from sqsw.transport.answers import check_answers
 from sqsw.transport.endpoints import check_address, endpoint_of_environment, no_client
 from sqsw.transport.handler_check import HandlerCheck
-from sqsw.transport.service_errors import service_errors
-from sqsw.transport.shortcut import (
-    Shortcut,
+from sqsw.transport.route import (
+    Route,
     Way,
+    boto3_route,
     botocore_session,
-    direct_shortcut,
-    no_shortcut,
-    wire_shortcut,
+    direct_route,
+    wire_route,
 )
+from sqsw.transport.service_errors import service_errors
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -116,21 +116,14 @@ class ClientSource:
         self._endpoint_url = endpoint_url
         self._region = region
         self._lock = ProcessLock()
-        self._made: dict[_Kind, SQSClient] = {}
-        self._check = HandlerCheck()
-        self._shortcut: Shortcut | None = None
-        #: the botocore session that this object made
-        self._own_session: Session | None = None
-        self._pid = 0
-        #: the object that owns the session
-        self._root = self
+        self._process = _Process(0)
+        self._own_session = _OwnSession()
         self._is_apart = False
 
     def apart(self) -> "ClientSource":
         """Return a copy with short timeouts that does not report requests: for monitoring."""
         other = copy.copy(self)
-        other._made, other._on_request = {}, None
-        other._check, other._shortcut = HandlerCheck(), None
+        other._process, other._on_request = _Process(0), None
         other._is_apart = True
         return other
 
@@ -163,8 +156,9 @@ class ClientSource:
             Errors of botocore; :func:`~sqsw.transport.service_errors.service_errors` converts
             them.
         """
-        calls, attempts = self._shortcut_now().calls, 0
-        if calls is not None and self._check.reason is None:
+        process, attempts = self._process_now(), 0
+        calls = self._route_of(process).calls
+        if calls is not None and process.check.reason is None:
             try:
                 return calls.call(action, params)
             except NotPlain as error:
@@ -173,7 +167,7 @@ class ClientSource:
 
                     raise ReadTimeoutError(endpoint_url=self.endpoint_url, error=error) from error
             attempts = 1
-        if self._check.is_users_client_changed:
+        if process.check.is_users_client_changed:
             kind = "plain"
         client = self.client_at_hand if kind is None else self._of_kind(kind)
         answer: dict[str, Any] = getattr(client, METHODS[action])(**params)
@@ -185,9 +179,10 @@ class ClientSource:
     @property
     def way(self) -> tuple[Way, str | None]:
         """How the frequent calls reach SQS, and the reason if boto3 makes them."""
-        shortcut = self._shortcut_now()
-        reason = shortcut.reason or self._check.reason
-        return ("boto3", reason) if reason else (shortcut.way, None)
+        process = self._process_now()
+        route = self._route_of(process)
+        reason = route.reason or process.check.reason
+        return ("boto3", reason) if reason else (route.way, None)
 
     @property
     def region(self) -> str:
@@ -198,7 +193,7 @@ class ClientSource:
         SettingsError
             As for :attr:`client`.
         """
-        return self._shortcut_now().region or self.client_at_hand.meta.region_name
+        return self._route_of(self._process_now()).region or self.client_at_hand.meta.region_name
 
     @property
     def endpoint_url(self) -> str:
@@ -209,36 +204,39 @@ class ClientSource:
         SettingsError
             As for :attr:`client`.
         """
-        return self._shortcut_now().endpoint_url or self.client_at_hand.meta.endpoint_url
+        route = self._route_of(self._process_now())
+        return route.endpoint_url or self.client_at_hand.meta.endpoint_url
 
     @property
     def embedded(self) -> Any:
         """The :class:`~sqsw.memory_sqs.direct_calls.DirectCalls` of the session; None on AWS."""
-        make = getattr(self.session, "direct_calls", None)
-        return make and make(self._region, self._endpoint_url, self._tell)
+        # Of the class: a mock has every attribute.
+        make = getattr(type(self.session), "direct_calls", None)
+        if make is None:
+            return None
+        if self._endpoint_url is not None:
+            check_address(self._endpoint_url)
+        return make(self.session, self._region, self._endpoint_url, self._tell)
 
-    def _shortcut_now(self) -> Shortcut:
-        self._begin_use()
-        shortcut = self._shortcut
-        if shortcut is None:
+    def _route_of(self, process: "_Process") -> Route:
+        if process.route is None:
             with self._lock.here:
-                if self._shortcut is None:
-                    self._shortcut = self._find_shortcut()
-                shortcut = self._shortcut
-        return shortcut or no_shortcut("the settings are wrong")
+                if process.route is None:
+                    process.route = self._find_route(process.check)
+        return process.route or boto3_route("the settings are wrong, or there is no access")
 
-    def _find_shortcut(self) -> Shortcut | None:
+    def _find_route(self, check: HandlerCheck) -> Route | None:
         """Find the way for this process; None: try again at the next call."""
         if not self._wire:
-            return no_shortcut("SQSEnv(wire=False)")
+            return boto3_route("SQSEnv(wire=False)")
         variable = os.environ.get("SQSW_WIRE", "")
         if variable.lower() in _OFF:
-            return no_shortcut(f"SQSW_WIRE={variable}")
+            return boto3_route(f"SQSW_WIRE={variable}")
         embedded = self.embedded
         if embedded is not None:
-            return direct_shortcut(embedded)
+            return direct_route(embedded)
         if self._retries["max_attempts"] < 1 or self._retries["mode"] == "adaptive":
-            return no_shortcut("only botocore can retry as configured")
+            return boto3_route("only botocore can retry as configured")
         from botocore.exceptions import BotoCoreError
 
         keep_secret_variables()
@@ -246,40 +244,34 @@ class ClientSource:
         try:
             session = self._botocore_session()
             if session is None:
-                return no_shortcut("the session is not a plain boto3 session")
-            found = wire_shortcut(session, region, self._endpoint_url, self._tell)
+                return boto3_route("the session is not a plain boto3 session")
+            found = wire_route(session, region, self._endpoint_url, self._tell)
         except (BotoCoreError, ValueError, OSError):  # such as certificates that cannot be read
             return None  # the error of a client is clearer
-        self._check.add(session.get_component("event_emitter"))
+        check.add(session.get_component("event_emitter"))
         return found
 
     def _botocore_session(self) -> "Session | None":
         if self.session is not None:
             return botocore_session(self.session)
-        if self._root._own_session is None:
-            from botocore.session import Session
+        return self._own_session.get()
 
-            # One session for all: a person may have typed an MFA code for its credentials.
-            self._root._own_session = session = Session()
-            if "AWS_REGION" in os.environ:
-                session.set_config_variable("region", os.environ["AWS_REGION"] or None)
-        return self._root._own_session
-
-    def _begin_use(self) -> None:
+    def _process_now(self) -> "_Process":
+        """Return what this process has made; after a fork, nothing of the parent is used."""
         if before_unnamed is not None and not self._is_named:
             before_unnamed()
-        # After a fork, a connection that is shared with the parent process would mix up answers.
-        if self._pid != os.getpid():
+        process = self._process
+        if process.pid != os.getpid():
             with self._lock.here:
-                if self._pid != os.getpid():
+                if self._process.pid != os.getpid():
                     self._forget()
-                    self._pid = os.getpid()
+                process = self._process
+        return process
 
     def _forget(self) -> None:
-        if self._shortcut is not None:
-            self._shortcut.close()
-        self._made, self._shortcut, self._check = {}, None, HandlerCheck()
-        self._root._own_session = None
+        before, self._process = self._process, _Process(os.getpid())
+        if before.route is not None:
+            before.route.close()
 
     # -- clients ----------------------------------------------------------------------------------
 
@@ -310,7 +302,7 @@ class ClientSource:
 
         For calls that both make alike: to make another client takes as long as several calls.
         """
-        made = self._made if self._pid == os.getpid() else {}
+        made = self._process_now().made
         return self.lean_client if "lean" in made and "plain" not in made else self.client
 
     @property
@@ -333,14 +325,14 @@ class ClientSource:
         )
 
     def _of_kind(self, kind: _Kind) -> "SQSClient":
-        self._begin_use()
+        process = self._process_now()
         if not self._is_ours:
             kind = "plain"
-        made = self._made
+        made = process.made
         if kind not in made:
             with self._lock.here:
                 if kind not in made:
-                    made[kind] = self._make(kind)
+                    made[kind] = self._make(kind, process.check)
         return made[kind]
 
     def refused(self) -> None:
@@ -348,10 +340,12 @@ class ClientSource:
 
         Credentials that renew themselves are kept, and so is a session that the user passed.
         """
-        if self.session is not None or self._own_session is None:
+        session = self._own_session.made
+        if self.session is not None or session is None:
             return
-        credentials = self._own_session.get_credentials()
+        credentials = session.get_credentials()
         if credentials is None or credentials.method in _FILES:
+            self._own_session.forget(session)
             with self._lock.here:
                 self._forget()
 
@@ -403,7 +397,7 @@ class ClientSource:
         session, keywords = self._session_and_keywords()
         return session.resource("sqs", **keywords)
 
-    def _make(self, kind: _Kind) -> "SQSClient":
+    def _make(self, kind: _Kind, check: HandlerCheck) -> "SQSClient":
         from botocore.exceptions import InvalidRegionError
 
         keep_secret_variables()
@@ -424,14 +418,12 @@ class ClientSource:
                 self._check_credentials(session, client)
         # Registered first: the embedded SQS answers at this event, and no later handler is called.
         client.meta.events.register_first("before-send.sqs", self._count)
-        if not isinstance(
-            getattr(session, "location", None), str
-        ):  # the embedded SQS needs no check
+        if not isinstance(getattr(session, "location", None), str):  # the embedded SQS needs none
             check_answers(client, read=kind != "plain")
         if kind == "plain":
-            self._check.add_users_client(client)
+            check.add_users_client(client)
         else:
-            self._check.add(client.meta.events)
+            check.add(client.meta.events)
         return client
 
     def _check_credentials(self, session: Any, client: "SQSClient") -> None:
@@ -498,6 +490,51 @@ class ClientSource:
         if region is not None:
             keywords["region_name"] = region
         return session, keywords
+
+
+class _Process:
+    """What one process has made: its clients, and the way of its frequent calls."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.made: dict[_Kind, SQSClient] = {}
+        self.check = HandlerCheck()
+        self.route: Route | None = None
+
+
+class _OwnSession:
+    """The botocore session of a source that was given none, one for each process.
+
+    Copies of the source share it: a person may have typed an MFA code for its credentials.
+    """
+
+    def __init__(self) -> None:
+        self._lock = ProcessLock()
+        self._pid = 0
+        self._session: Session | None = None
+
+    @property
+    def made(self) -> "Session | None":
+        """The session, if this process has made it."""
+        return self._session if self._pid == os.getpid() else None
+
+    def get(self) -> "Session":
+        """Return the session; make it at the first call."""
+        from botocore.session import Session
+
+        with self._lock.here:
+            if self._session is None or self._pid != os.getpid():
+                self._pid, self._session = os.getpid(), Session()
+                if "AWS_REGION" in os.environ:
+                    region = os.environ["AWS_REGION"] or None
+                    self._session.set_config_variable("region", region)
+            return self._session
+
+    def forget(self, session: "Session") -> None:
+        """Forget this session, unless another thread has made a new one."""
+        with self._lock.here:
+            if self._session is session:
+                self._session = None
 
 
 def _region_of_environment(session: Any) -> str | None:

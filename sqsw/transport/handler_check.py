@@ -12,6 +12,8 @@ from sqsw.core.calls import DIRECT_ACTIONS, METHODS
 
 #: botocore's events during a call, without the part that names the action
 _EVENTS = (
+    "creating-client-class",
+    "before-endpoint-resolution",
     "provide-client-params",
     "before-parameter-build",
     "before-call",
@@ -50,6 +52,14 @@ class _Part(NamedTuple):
         return self.namespace.get(self.name)
 
 
+class _Finding(NamedTuple):
+    """What a search has found, and the marks by which a later change is noticed."""
+
+    marks: list[Any]
+    reason: str | None
+    is_users_client_changed: bool
+
+
 class HandlerCheck:
     """Notices code that watches, mocks or wraps the calls of botocore."""
 
@@ -57,11 +67,8 @@ class HandlerCheck:
         self._emitters: list[Any] = []
         self._client: Any = None
         self._first_handlers: list[Any] = []
-        self._marks: list[Any] = []
-        self._reason: str | None = None
-        #: Whether users have changed the client of :meth:`add_users_client`; if so, this client
-        #: must make the calls. Updated whenever :attr:`reason` is read.
-        self.is_users_client_changed = False
+        # Replaced as a whole, because many threads search.
+        self._finding = _Finding([], None, False)
 
     def add(self, emitter: Any) -> None:
         """Also check the handlers of this emitter of a session or a client."""
@@ -80,17 +87,28 @@ class HandlerCheck:
 
         Reading it costs a few identity checks unless something has changed since the last time.
         """
-        marks = self._current_marks()
-        if len(marks) != len(self._marks) or not all(map(is_, marks, self._marks)):
+        return self._look().reason
+
+    @property
+    def is_users_client_changed(self) -> bool:
+        """Whether users have changed the client of :meth:`add_users_client`.
+
+        If so, this client must make the calls.
+        """
+        return self._look().is_users_client_changed
+
+    def _look(self) -> "_Finding":
+        # The marks from before the search: if another thread registers a handler during the
+        # search, the next call searches again.
+        marks, finding = self._current_marks(), self._finding
+        if len(marks) != len(finding.marks) or not all(map(is_, marks, finding.marks)):
             try:
-                self._reason = self._find_reason()
-                self.is_users_client_changed = self._find_change()
+                finding = _Finding(marks, self._find_reason(), self._find_change())
             except AttributeError:
-                self._reason = "this version of botocore keeps its handlers elsewhere"
-            # The marks from before the search: if another thread registers a handler during the
-            # search, the next call searches again.
-            self._marks = marks
-        return self._reason
+                reason = "this version of botocore keeps its handlers elsewhere"
+                finding = _Finding(marks, reason, False)
+            self._finding = finding
+        return finding
 
     def _current_marks(self) -> list[Any]:
         # botocore replaces this dictionary whenever a handler is registered or removed.

@@ -25,10 +25,14 @@ from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.inline import InlineExecutor
 from sqsw.worker.heartbeat import Heartbeat, beat_seconds, shortest_lease
 from sqsw.worker.lane import Lane, receive
+from sqsw.worker.late_start import late_starts
 from sqsw.worker.ready import ReadyMessages
 
 #: seconds for which a failing call to SQS is repeated at the end of a batch
 _LAST_CALLS_SECONDS = 10.0
+
+#: seconds of a lease from which the heartbeat has time to start late
+_LONG_LEASE_SECONDS = 10
 
 #: seconds after which SQS is told in between: what has ended is not to run again if this process
 #: is killed
@@ -108,7 +112,7 @@ class _Batch:
                 if not more:
                     self._events.publish(ReceiveDone(self._lane.name, count))
                 if count:
-                    self._heartbeat.start()
+                    self._start_heartbeat(messages)
                     self._dispatcher.accept(self._lane, messages, more)
             self._flush()
         except BaseException:
@@ -118,11 +122,23 @@ class _Batch:
         finally:
             job_runtime.reset(token)
             self._loop.close()
+            late_starts().cancel(self._heartbeat)
             self._heartbeat.stop(lease_time() + _LAST_CALLS_SECONDS)
         try:
             return self._result
         finally:
             del self._result  # the frames of a failed job refer to this one
+
+    def _start_heartbeat(self, messages: Sequence[Message]) -> None:
+        """Start it, but not yet if no lease can be half over within the next two seconds."""
+        lease, now = self._lane.visibility_timeout, lease_time()
+        if lease >= _LONG_LEASE_SECONDS and all(
+            message.lease.expires_at - now > lease * 0.8 for message in messages
+        ):
+            late_starts().add(self._heartbeat, self._heartbeat.start)
+        else:
+            late_starts().cancel(self._heartbeat)
+            self._heartbeat.start()
 
     def _flush(self) -> None:
         # On a FIFO queue each delete lets the next message of its group run, here and inside.

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from types import ModuleType
@@ -34,6 +35,7 @@ from sqsw_cli.json_text import json_text
 from sqsw_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
+    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
 
     from sqsw_cli.errors.failures import Failure
@@ -216,26 +218,35 @@ def _formatter(invocation: Invocation, *, daemon: bool) -> _Formatter:
 
 
 class _StructlogFinder:
-    """Configures structlog right after its import, which can happen in a job."""
+    """Configures structlog right after its import, which may be in a job."""
 
     def find_spec(self, name: str, path: object, target: object = None) -> "ModuleSpec | None":
         if name != "structlog":
             return None
-        from importlib.util import find_spec
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, None)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _StructlogLoader(self, spec.loader)  # type: ignore[assignment]  # it has what the import calls
+                return spec
+        return None
 
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            loader = spec.loader
 
-            def run_and_configure(module: ModuleType) -> None:
-                # Restore the method of the class, because modules in a zip file share a loader.
-                del loader.exec_module
-                loader.exec_module(module)
-                _configure_structlog()
+class _StructlogLoader:
+    """Stands in for a loader until the module is loaded."""
 
-            loader.exec_module = run_and_configure  # type: ignore[method-assign]  # for one import
-        return spec
+    def __init__(self, finder: _StructlogFinder, loader: "Loader") -> None:
+        self._finder, self._loader = finder, loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        with suppress(ValueError):  # it is removed already
+            sys.meta_path.remove(self._finder)
+        if module.__spec__ is not None:
+            module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _configure_structlog()
 
 
 def _configure_structlog() -> None:

@@ -97,7 +97,7 @@ def read_request(call: Call) -> Request:
     ServiceError
         It is no request of a protocol that is known here.
     """
-    origin = _origin(call)
+    origin = origin_of(call.scheme, call.headers.get("host"))
     if call.speaks_json:
         if call.method != "POST":
             raise UnknownOperationException(f"{call.method} is not a way to call this service.")
@@ -147,9 +147,9 @@ def region_of(call: Call) -> str:
     return scope[1] if scope else headers.get(REGION_HEADER, DEFAULT_REGION)
 
 
-def _origin(call: Call) -> str:
-    host = call.headers.get("host")
-    return f"{call.scheme}://{host}" if host and _HOST.fullmatch(host) else DEFAULT_ORIGIN
+def origin_of(scheme: str, host: str | None) -> str:
+    """The beginning of queue URLs, for a request with this ``Host`` header."""
+    return f"{scheme}://{host}" if host and _HOST.fullmatch(host) else DEFAULT_ORIGIN
 
 
 def _headers(content_type: str, request_id: str) -> Headers:

@@ -119,10 +119,12 @@ class WireCalls:
                     return value  # type: ignore[no-any-return]  # it is an object, as checked
             except (ValueError, RecursionError):
                 pass
-        connection.close()
         # If SQS refuses a call, the wire still works. Any other answer can come from a server that
         # is not SQS.
-        if not 400 <= answer.status < 500:
+        if 400 <= answer.status < 500:
+            self._keep(connection)
+        else:
+            connection.close()
             self._count_failure()
         raise NotPlain(f"the answer is not a plain success: status {answer.status}")
 
@@ -157,8 +159,8 @@ class WireCalls:
 
 def _as_body(params: dict[str, Any]) -> bytes:
     try:
-        return json.dumps(params, separators=(",", ":"), default=_as_base64).encode()
-    except (ValueError, RecursionError) as error:  # lone surrogates, cycles
+        return _write(params).encode()
+    except (TypeError, ValueError, RecursionError) as error:  # keys, NaN, cycles
         raise NotPlain("a parameter cannot be written as JSON") from error
 
 
@@ -168,11 +170,17 @@ def _as_base64(value: object) -> str:
     raise NotPlain(f"a parameter is a {type(value).__name__}")
 
 
+_write = json.JSONEncoder(separators=(",", ":"), default=_as_base64, allow_nan=False).encode
+
+
 def _decode_blobs(answer: dict[str, Any], body: bytes) -> None:
-    """Replace base64 text by bytes, as botocore does."""
-    if b'"BinaryValue"' not in body:
+    """Replace base64 text by bytes and leave out null, as botocore does."""
+    if b'"BinaryValue"' not in body and b"null" not in body:
         return
     for message in answer.get("Messages") or ():
-        for attribute in (message.get("MessageAttributes") or {}).values():
-            if attribute.get("BinaryValue") is not None:
-                attribute["BinaryValue"] = b64decode(attribute["BinaryValue"])
+        for name, attribute in (message.get("MessageAttributes") or {}).items():
+            message["MessageAttributes"][name] = {
+                key: b64decode(value) if key == "BinaryValue" else value
+                for key, value in attribute.items()
+                if value is not None
+            }

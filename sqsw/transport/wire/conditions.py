@@ -38,6 +38,7 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
     StepAside
         The session needs botocore.
     """
+    from botocore.credentials import RefreshableCredentials
     from botocore.utils import get_environ_proxies
 
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
@@ -71,9 +72,13 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
             checked = frozen
         return SigningCredentials(frozen.access_key, frozen.secret_key, frozen.token)
 
-    current()  # report credentials that cannot be used before the first call
+    # Credentials that cannot be used are reported at the start. Those that botocore fetches are
+    # left for the first call: a person may have to type a code for them.
+    if not isinstance(credentials, RefreshableCredentials):
+        current()
     is_tls = parts.scheme == "https"
-    address = Address(parts.hostname, parts.port or _PORTS[parts.scheme], is_tls)
+    port = _PORTS[parts.scheme] if parts.port is None else parts.port
+    address = Address(parts.hostname, port, is_tls)
     return Endpoint(url, address, _host(parts), region, _tls(session) if is_tls else None, current)
 
 

@@ -19,6 +19,9 @@ CONNECT_SECONDS = 3.0
 #: is sent, nothing shows whether the server executed the request
 _IDLE_SECONDS = 10.0
 
+#: seconds for slow transfers, beyond the time that the server can be silent
+_TRANSFER_SECONDS = 120.0
+
 _READ_BYTES = 256 * 1024
 
 
@@ -52,7 +55,7 @@ class ConnectionBroken(Exception):
 
 
 class TimedOut(ConnectionBroken):
-    """The request was sent, but no complete answer arrived in time."""
+    """The server was silent, or the exchange took, too long."""
 
 
 class Connection:
@@ -73,7 +76,7 @@ class Connection:
         deadline = self._used_at + CONNECT_SECONDS
         try:
             self._socket = socket.create_connection(address[:2], CONNECT_SECONDS)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: not the name of a host
             raise ConnectionBroken("cannot connect") from error
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -81,7 +84,7 @@ class Connection:
                 assert tls is not None
                 self._socket.settimeout(_left(deadline))
                 self._socket = tls.wrap_socket(self._socket, server_hostname=address.host)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._socket.close()
             raise ConnectionBroken("the TLS handshake failed") from error
         # poll(), not select(): a worker can have more than 1,024 open files.
@@ -106,26 +109,27 @@ class Connection:
         request :
             Headers and body.
         seconds :
-            Time limit of the whole exchange.
+            How long the server can be silent. The whole exchange takes two minutes more at most.
 
         Raises
         ------
         ConnectionBroken
             No complete answer arrived; :class:`TimedOut` if it did not arrive in time.
         """
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds + _TRANSFER_SECONDS
         reader = _AnswerReader()
         try:
-            self._socket.settimeout(seconds)
-            self._socket.sendall(request)
+            rest = memoryview(request)
+            while rest:
+                self._socket.settimeout(min(seconds, _left(deadline)))
+                rest = rest[self._socket.send(rest) :]
             while not reader.is_complete:
-                self._socket.settimeout(_left(deadline))
+                self._socket.settimeout(min(seconds, _left(deadline)))
                 data = self._socket.recv(_READ_BYTES)
-                if not data:
-                    raise ConnectionBroken(
-                        "the server closed the connection before the end of the answer"
-                    )
-                reader.feed(data)
+                if data:
+                    reader.feed(data)
+                else:
+                    reader.end()
         except TimeoutError as error:
             raise TimedOut("no complete answer arrived in time") from error
         except OSError as error:
@@ -157,7 +161,7 @@ class _AnswerReader:
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0
         self._parts: list[bytes] = []
-        self._has_sqs_headers = False
+        self._has_sqs_headers = self._has_headers = self._has_length = False
         self.is_complete = False
         self.keeps_alive = True
 
@@ -171,29 +175,47 @@ class _AnswerReader:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as error:
             raise ConnectionBroken("the server wants another protocol") from error
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if cause is None or isinstance(cause, httptools.HttpParserError):
+                raise ConnectionBroken("the answer is not HTTP") from error
+            raise cause from None  # such as the time limit of a job
         except httptools.HttpParserError as error:
             raise ConnectionBroken("the answer is not HTTP") from error
+
+    def end(self) -> None:
+        """The server has closed the connection; that can end an answer of unknown length."""
+        if not self._has_headers or self._has_length:
+            raise ConnectionBroken("the server closed the connection before the end of the answer")
+        self.is_complete, self.keeps_alive = True, False
 
     @property
     def answer(self) -> Answer:
         return Answer(self._parser.get_status_code(), self._has_sqs_headers, b"".join(self._parts))
 
     def on_message_begin(self) -> None:
-        # A second answer, or the final answer after a 100 Continue that we did not request.
         if self.is_complete:
             raise httptools.HttpParserError("more than one answer arrived")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
+        if name in (b"content-length", b"transfer-encoding"):
+            self._has_length = True
         if name == b"x-amzn-requestid" or (
             name == b"content-type" and value.startswith(b"application/x-amz-json")
         ):
             self._has_sqs_headers = True
 
+    def on_headers_complete(self) -> None:
+        self._has_headers = True
+
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
+        if self._parser.get_status_code() == 100:  # Continue: the answer follows
+            self._has_sqs_headers = self._has_headers = self._has_length = False
+            return
         self.is_complete = True
         self.keeps_alive = self._parser.should_keep_alive()
 

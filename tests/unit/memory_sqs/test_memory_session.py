@@ -150,7 +150,9 @@ def test_a_relaxed_session_does_not_wait_60_seconds() -> None:
 def test_the_polls_of_all_clients_can_be_ended(session: MemorySession) -> None:
     client = session.client("sqs")
     url = url_of(client)
-    timer = threading.Timer(0.2, session.direct_calls(None, None, print).end_polls)
+    calls = session.direct_calls(None, None, print)
+    assert calls is not None
+    timer = threading.Timer(0.2, calls.end_polls)
     timer.start()
     began = time.monotonic()
     assert "Messages" not in client.receive_message(QueueUrl=url, WaitTimeSeconds=20)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import boto3
 import pytest
@@ -143,7 +144,7 @@ def test_certificates_that_cannot_be_read_are_left_to_boto3(
         env = SQSEnv(endpoint_url="https://127.0.0.1:1", region="local", retry_max_attempts=1)
         with pytest.raises(ConnectionFailed):
             env.queue_client("jobs").receive()
-        assert env.clients.way == ("boto3", "the settings are wrong")
+        assert env.clients.way == ("boto3", "the settings are wrong, or there is no access")
 
 
 def test_calls_that_do_not_wait_for_messages_have_a_client_with_short_time_outs() -> None:
@@ -275,3 +276,94 @@ def test_the_client_that_receives_makes_the_first_calls_too() -> None:
 def test_a_session_of_somebody_else_decides_what_a_client_is() -> None:
     source = ClientSource(Session())
     assert source.client is source.lean_client is source.quick_client
+
+
+class Recorder(MemorySession):
+    """A session that makes clients of its own."""
+
+    made = 0
+
+    def client(self, *names: Any, **options: Any) -> Any:
+        self.made += 1
+        return super().client(*names, **options)
+
+
+class Wrapper:
+    """A session around another one, as fault injectors are."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.made = 0
+
+    def client(self, *names: Any, **options: Any) -> Any:
+        self.made += 1
+        return self._session.client(*names, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+@pytest.mark.parametrize("session", [Recorder(), Wrapper(MemorySession())], ids=["sub", "wrapper"])
+def test_a_session_that_makes_its_own_clients_is_not_bypassed(session: Any) -> None:
+    env = SQSEnv(session)
+    url = env.sqs_client.create_queue(QueueName="jobs")["QueueUrl"]
+    assert env.clients.way == ("boto3", "the session is not a plain boto3 session")
+    env.queue("jobs").add_job("job", n=1)
+    assert session.made == 1 and env.sqs_client.receive_message(QueueUrl=url)["Messages"]
+
+
+def test_a_mock_of_a_session_gets_every_call() -> None:
+    session = MagicMock()
+    session.client().get_queue_url.return_value = {"QueueUrl": "http://127.0.0.1/1/jobs"}
+    session.client().send_message.return_value = {"MessageId": "m1", "ResponseMetadata": {}}
+    session.client().meta.endpoint_url = "http://127.0.0.1"
+    assert SQSEnv(session).queue("jobs").add_job("job", n=1) == "m1"
+
+
+def test_a_class_that_boto3_would_add_to_clients_is_used() -> None:
+    session = boto3.session.Session("id", "secret", region_name="eu-west-1")
+    session.events.register("creating-client-class.sqs", lambda **_: None)
+    assert SQSEnv(session).clients.way[0] == "boto3"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "origin"),
+    [
+        ("http://localhost:9324", "http://localhost:9324"),
+        ("http://localhost:9324/path/", "http://localhost:9324"),
+        ("http://ann:secret@localhost:9324", "http://sqsw.invalid"),
+    ],
+)
+def test_queue_urls_of_the_embedded_sqs_begin_alike_on_all_ways(endpoint: str, origin: str) -> None:
+    for wire in (True, False):
+        env = SQSEnv(MemorySession(), endpoint_url=endpoint, wire=wire)
+        env.sqs_client.create_queue(QueueName="jobs")
+        assert env.make_queue_client("jobs").url == f"{origin}/000000000000/jobs"
+
+
+def test_an_endpoint_of_the_embedded_sqs_is_checked() -> None:
+    with pytest.raises(SettingsError, match="'nonsense' is not a URL"):
+        _ = SQSEnv(MemorySession(), endpoint_url="nonsense").make_queue_client("jobs").url
+
+
+def test_a_copy_that_is_used_first_shares_the_session() -> None:
+    source = ClientSource(region="eu-west-1")
+    session = source._own_session.get()
+    _ = source.apart().client
+    _ = source.client
+    assert source._own_session.made is session
+
+
+def test_to_name_the_region_asks_nobody_for_credentials(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text(
+        "[default]\nregion = eu-west-1\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = a\n"
+        "mfa_serial = arn:aws:iam::1:mfa/ann\n"
+        "[profile a]\naws_access_key_id = x\naws_secret_access_key = x\n"
+    )
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setattr("getpass.getpass", lambda *_: pytest.fail("somebody was asked for a code"))
+    assert SQSEnv().location() == "eu-west-1"

@@ -80,7 +80,7 @@ def test_a_call_whose_caller_tries_again_is_not_repeated_without_an_answer_in_ti
 
 
 def test_a_send_without_an_answer_in_time_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls_module, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(calls_module, "_SEND_SECONDS", 0.2)
     with serving(failing_once(b"")) as server:
         answer = queue_for(source_for(server.url)).send({"MessageBody": "x"})
         assert answer["MessageId"] == "m"
@@ -197,7 +197,7 @@ def test_a_failing_call_shows_no_credential(
     with serving(always(answer)) as server:
         source = source_for(server.url)
         queue = queue_for(source)
-        calls: Any = source._shortcut_now().calls
+        calls: Any = source._route_of(source._process_now()).calls
         for call in (queue.receive, lambda: queue.send({"MessageBody": "x"})):
             with pytest.raises(SQSError) as caught:
                 call()
@@ -218,7 +218,7 @@ def test_a_connection_that_the_server_closed_is_not_used() -> None:
         server.closes = True
         source = source_for(server.url)
         queue = queue_for(source)
-        calls: Any = source._shortcut_now().calls
+        calls: Any = source._route_of(source._process_now()).calls
         for number in range(3):
             assert "ResponseMetadata" not in queue.send({"MessageBody": "x"})
             wait_until(lambda: calls._idle[0].is_stale, 10, "the end of the connection")
@@ -238,7 +238,7 @@ def test_a_connection_that_is_open_is_used_again() -> None:
 def test_timeouts_cover_a_server_that_accepts_and_says_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(calls_module, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(calls_module, "_SEND_SECONDS", 0.2)
     monkeypatch.setattr(client_module, "MAX_WAIT_SECONDS", 0)
     monkeypatch.setattr(client_module, "_ANSWER_SECONDS", 0.2)
     with serving(always(b"")) as server:

@@ -181,6 +181,7 @@ def test_both_ways_wait_for_the_rest_of_an_answer_equally_in_vain(
     for module, name in (
         (calls_module, "_ANSWER_SECONDS"),
         (calls_module, "_AFTER_WAIT_SECONDS"),
+        (calls_module, "_SEND_SECONDS"),
         (client_module, "_ANSWER_SECONDS"),
     ):
         monkeypatch.setattr(module, name, 0.2)

@@ -1,4 +1,4 @@
-"""Find the way around botocore for a session, if there is one."""
+"""Decide how the frequent calls of a session reach SQS."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Way = Literal["direct", "wire", "boto3"]
 
 
 @dataclass(frozen=True)
-class Shortcut:
+class Route:
     """How one process makes the frequent calls, without botocore if possible.
 
     Attributes
@@ -42,22 +42,22 @@ class Shortcut:
     close: Callable[[], object] = lambda: None
 
 
-def no_shortcut(reason: str) -> Shortcut:
+def boto3_route(reason: str) -> Route:
     """Return the way through botocore, with the reason."""
-    return Shortcut(None, "boto3", reason)
+    return Route(None, "boto3", reason)
 
 
-def direct_shortcut(calls: Any) -> Shortcut:
+def direct_route(calls: Any) -> Route:
     """Return the way to the embedded SQS: a :class:`~sqsw.memory_sqs.direct_calls.DirectCalls`."""
-    return Shortcut(calls, "direct", region=calls.region, endpoint_url=calls.origin)
+    return Route(calls, "direct", region=calls.region, endpoint_url=calls.origin)
 
 
-def wire_shortcut(
+def wire_route(
     session: "Session",
     region: str | None,
     endpoint_url: str | None,
     on_request: Callable[[str], object],
-) -> Shortcut:
+) -> Route:
     """Return the wire for a botocore session, or the reason why it cannot be used.
 
     Raises
@@ -72,9 +72,9 @@ def wire_shortcut(
     try:
         endpoint = find_endpoint(session, region, endpoint_url)
     except StepAside as error:
-        return no_shortcut(str(error))
+        return boto3_route(str(error))
     calls = WireCalls(endpoint, on_request)
-    return Shortcut(
+    return Route(
         calls, "wire", region=endpoint.region, endpoint_url=endpoint.url, close=calls.close
     )
 
@@ -94,4 +94,5 @@ def botocore_session(session: Any) -> "Session | None":
     if type(session) is not boto3.session.Session or "client" in vars(session):
         return None
     core: Session | None = getattr(session, "_session", None)
-    return core
+    session_class = sys.modules["botocore.session"].Session
+    return core if type(core) is session_class and "create_client" not in vars(core) else None

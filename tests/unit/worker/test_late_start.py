@@ -1,0 +1,46 @@
+"""What is over soon is not started."""
+
+import os
+import threading
+
+from sqsw.worker.late_start import LateStarts, late_starts
+from tests.backends import wait_until
+
+
+def test_what_is_cancelled_is_not_started_and_what_is_not_is() -> None:
+    starts = LateStarts()
+    started: list[str] = []
+    starts.add("quick", lambda: started.append("quick"))
+    starts.add("slow", lambda: started.append("slow"))
+    starts.cancel("quick")
+    wait_until(lambda: bool(started), 5, "the late start")
+    assert started == ["slow"]
+
+
+def test_what_cannot_be_started_is_tried_again() -> None:
+    starts = LateStarts()
+    tries: list[int] = []
+
+    def start() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("can't start new thread")
+
+    starts.add("job", start)
+    wait_until(lambda: len(tries) == 2, 5, "the second try")
+
+
+def test_one_thread_serves_a_process() -> None:
+    starts, before = LateStarts(), set(threading.enumerate())
+    for number in range(5):
+        starts.add(number, lambda: None)
+        starts.cancel(number)
+    assert [thread.name for thread in {*threading.enumerate()} - before] == ["sqsw-late-start"]
+
+
+def test_a_child_process_has_a_thread_of_its_own() -> None:
+    parent = late_starts()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if late_starts() is not parent else 1)
+    assert os.waitpid(child, 0)[1] == 0
