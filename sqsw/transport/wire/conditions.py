@@ -37,8 +37,15 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
     ------
     StepAside
         Something about the session needs botocore.
+    InvalidRegionError
+        The region is not the name of one.
     """
-    from botocore.utils import get_environ_proxies
+    from botocore.utils import (
+        get_environ_proxies,
+        is_valid_endpoint_url,
+        is_valid_ipv6_endpoint_url,
+        validate_region_name,
+    )
 
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         raise StepAside("in AWS Lambda, botocore passes on the trace of the invocation")
@@ -49,10 +56,13 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
     region = region or session.get_config_variable("region")
     if not region or "fips" in region or region == "aws-global":
         raise StepAside("the region is left to botocore")
+    validate_region_name(region)  # a region such as "evil.example#" would choose the host
     url = _url(session, region, endpoint_url)
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname or not is_sendable(url + region):
         raise StepAside("the endpoint is not an HTTP address")
+    if not (is_valid_endpoint_url(url) or is_valid_ipv6_endpoint_url(url)):
+        raise StepAside("botocore refuses the host name of the endpoint")
     if parts.username or parts.password or parts.query or parts.path.strip("/"):
         raise StepAside("the endpoint has a path, a query or a user")
     if get_environ_proxies(url):
