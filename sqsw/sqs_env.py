@@ -55,7 +55,8 @@ class SQSEnv:
     codec :
         The content type that jobs are sent as.
     retry_max_attempts, retry_mode :
-        How botocore retries a call.
+        How botocore retries a call, after an attempt without botocore if ``wire`` is on. With 0, or
+        with the mode ``adaptive``, botocore makes every call.
     backoff_policy :
         How long failed messages stay hidden, where a queue has no policy of its own.
     processor_maker :

@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 
 from sqsw.core.calls import NoAnswerInTime, NotPlain
 from sqsw.transport.answers import is_answer
-from sqsw.transport.wire.connection import Address, Answer, Connection, ConnectionBroken, TimedOut
+from sqsw.transport.wire.connection import (
+    Address,
+    Answer,
+    Connection,
+    ConnectionBroken,
+    NotHTTP,
+    TimedOut,
+)
 from sqsw.transport.wire.signature import Signer, SigningCredentials
 
 #: seconds that an answer can take. A receive can take its wait time plus the second number. A send
@@ -20,6 +27,12 @@ _ANSWER_SECONDS, _AFTER_WAIT_SECONDS, _SEND_SECONDS = 10.0, 8.0, 28.0
 
 #: after this many failures in a row, the wire makes no call for this many seconds
 _MAX_FAILURES, _PAUSE_SECONDS = 5, 30.0
+
+#: seconds of the pause if a server does not answer in the way that HTTP prescribes
+_LONG_PAUSE = 3600.0
+
+#: connections that are kept for later calls
+_MAX_IDLE = 16
 
 _HEAD = "POST / HTTP/1.1\r\nuser-agent:sqsw\r\naccept-encoding:identity\r\n"
 
@@ -98,6 +111,10 @@ class WireCalls:
             connection.close()
             self._count_failure()
             raise NoAnswerInTime(str(error)) from error
+        except NotHTTP as error:
+            # The next answer will be like this one, and each send that is repeated is made twice.
+            self._failures, self._paused_until = _MAX_FAILURES, time.monotonic() + _LONG_PAUSE
+            raise NotPlain(str(error)) from error
         except ConnectionBroken as error:
             self._count_failure()
             raise NotPlain(str(error)) from error
@@ -143,7 +160,7 @@ class WireCalls:
             connection.close()
 
     def _keep(self, connection: Connection) -> None:
-        if not connection.can_be_kept:
+        if not connection.can_be_kept or len(self._idle) >= _MAX_IDLE:
             connection.close()
             return
         self._idle.append(connection)

@@ -37,9 +37,16 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
     ------
     StepAside
         The session needs botocore.
+    InvalidRegionError
+        The region is not the name of one.
     """
     from botocore.credentials import RefreshableCredentials
-    from botocore.utils import get_environ_proxies
+    from botocore.utils import (
+        get_environ_proxies,
+        is_valid_endpoint_url,
+        is_valid_ipv6_endpoint_url,
+        validate_region_name,
+    )
 
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         raise StepAside("in AWS Lambda, only botocore adds the trace header of the invocation")
@@ -50,10 +57,13 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
     region = region or session.get_config_variable("region")
     if not region or "fips" in region or region == "aws-global":
         raise StepAside("only botocore can choose the region")
+    validate_region_name(region)  # a region such as "evil.example#" would choose the host
     url = _url(session, region, endpoint_url)
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname or not is_sendable(url + region):
         raise StepAside("the endpoint is not an HTTP address")
+    if not (is_valid_endpoint_url(url) or is_valid_ipv6_endpoint_url(url)):
+        raise StepAside("botocore refuses the host name of the endpoint")
     if parts.username or parts.password or parts.query or parts.path.strip("/"):
         raise StepAside("the endpoint has a path, a query or a user name")
     if get_environ_proxies(url):

@@ -54,6 +54,10 @@ class ConnectionBroken(Exception):
     """
 
 
+class NotHTTP(ConnectionBroken):
+    """The answer cannot be read, though botocore's parser may be able to."""
+
+
 class TimedOut(ConnectionBroken):
     """The server was silent, or the exchange took, too long."""
 
@@ -167,7 +171,7 @@ class _AnswerReader:
 
     def feed(self, data: bytes) -> None:
         if self.is_complete:
-            raise ConnectionBroken("more than one answer arrived")
+            raise NotHTTP("more than one answer arrived")
         self._received += len(data)
         if self._received > MAX_ANSWER_BYTES:
             raise ConnectionBroken("the answer is too large")
@@ -178,10 +182,10 @@ class _AnswerReader:
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             if cause is None or isinstance(cause, httptools.HttpParserError):
-                raise ConnectionBroken("the answer is not HTTP") from error
+                raise NotHTTP("the answer is not HTTP") from error
             raise cause from None  # such as the time limit of a job
         except httptools.HttpParserError as error:
-            raise ConnectionBroken("the answer is not HTTP") from error
+            raise NotHTTP("the answer is not HTTP") from error
 
     def end(self) -> None:
         """The server has closed the connection; that can end an answer of unknown length."""

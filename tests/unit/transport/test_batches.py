@@ -111,7 +111,12 @@ def test_all_other_characters_are_taken_by_us_and_by_sqs(character: str, jobs: J
     assert message.body == text
 
 
-@given(st.dictionaries(st.sampled_from("abc"), st.text(st.characters(), max_size=20)))
+# Half surrogates are refused before: the codec says which argument has one.
+@given(
+    st.dictionaries(
+        st.sampled_from("abc"), st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+    )
+)
 def test_json_never_makes_a_body_that_is_refused(values: dict[str, str]) -> None:
     from sqsw.codecs.envelope import pack_job
 

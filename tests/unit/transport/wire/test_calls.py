@@ -1,6 +1,7 @@
 """Calls over the wire: repeats, pauses, credentials, secrets and idle connections."""
 
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -112,6 +113,35 @@ def test_the_lease_of_a_plain_receive_begins_when_it_was_asked_for() -> None:
         assert message.lease.expires_at == message.lease.sure_until
         assert asked <= message.lease.expires_at - 30 <= lease_time() - 0.3
         assert ways(server) == ["wire"]
+
+
+def test_after_one_answer_that_is_not_http_boto3_makes_the_calls() -> None:
+    odd = b"HTTP/1.1 200 OK\nContent-Length: 17\n\n" + b'{"MessageId":"m"}'
+    with serving(always(odd)) as server:
+        queue = queue_for(source_for(server.url))
+        for expected in (["wire", "boto3"], ["boto3"], ["boto3"]):
+            server.requests.clear()
+            queue.send({"MessageBody": "x"})
+            assert ways(server) == expected
+
+
+def test_no_more_connections_are_kept_than_a_process_needs() -> None:
+    with serving(good) as server:
+        source = source_for(server.url)
+        queue = queue_for(source)
+        begin = threading.Barrier(40)
+
+        def send() -> None:
+            begin.wait(10)
+            queue.send({"MessageBody": "x"})
+
+        threads = [threading.Thread(target=send) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        calls: Any = source._route_of(source._process_now()).calls
+        assert 1 <= len(calls._idle) <= calls_module._MAX_IDLE
 
 
 def test_after_five_failures_in_a_row_the_wire_pauses_and_comes_back(

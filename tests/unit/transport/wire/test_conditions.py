@@ -8,6 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.config import Config
+from botocore.exceptions import InvalidRegionError
 
 from sqsw.transport.wire.conditions import StepAside, find_endpoint
 
@@ -117,6 +118,9 @@ def test_each_call_uses_the_current_credentials() -> None:
         {"AWS_ENDPOINT_URL": "http://localhost:9324/?query=1"},
         {"AWS_ENDPOINT_URL": "localhost:9324"},
         {"AWS_ENDPOINT_URL": "ftp://localhost"},
+        {"AWS_ENDPOINT_URL": "http://"},
+        {"AWS_ENDPOINT_URL": "http://a..b:9324"},
+        {"AWS_ENDPOINT_URL": "http://under_score:9324"},
         {"HTTPS_PROXY": "http://proxy:3128"},
         {"https_proxy": "http://proxy:3128", "NO_PROXY": "other.example"},
         {"AWS_LAMBDA_FUNCTION_NAME": "send-emails"},
@@ -131,6 +135,16 @@ def test_the_wire_steps_aside(variables: dict[str, str], monkeypatch: pytest.Mon
     with pytest.raises(StepAside) as caught:
         find_endpoint(botocore.session.Session(), None, None)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("region", ["evil.example#", "evil.example/", "eu_west_1", "x" * 64])
+def test_a_region_that_is_not_a_name_chooses_no_host(region: str) -> None:
+    session = botocore.session.Session()
+    for endpoint_url in (None, "http://localhost:9324"):
+        with pytest.raises(InvalidRegionError):
+            find_endpoint(session, region, endpoint_url)
+        with pytest.raises(InvalidRegionError):
+            session.create_client("sqs", region_name=region, endpoint_url=endpoint_url)
 
 
 def test_no_proxy_lets_the_wire_be_used(monkeypatch: pytest.MonkeyPatch) -> None:

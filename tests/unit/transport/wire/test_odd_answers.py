@@ -50,6 +50,8 @@ NAMES = dict(
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither botocore nor the wire pauses after a failure."""
     monkeypatch.setattr(calls_module, "_MAX_FAILURES", 10**9)
+    monkeypatch.setattr(calls_module, "_LONG_PAUSE", -1.0)
+    monkeypatch.setattr(calls_module, "_PAUSE_SECONDS", -1.0)
     # A connection that the server is about to close would swallow the next request.
     monkeypatch.setattr(connection_module, "_IDLE_SECONDS", -1.0)
     monkeypatch.setattr("urllib3.connectionpool.is_connection_dropped", lambda _: True)
