@@ -1,14 +1,18 @@
 """Shared fixtures of the tests of calls."""
 
+from collections.abc import Iterator
+
 import botocore.handlers
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def _no_moto(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def _no_moto() -> Iterator[None]:
     """Make sessions as if moto were not imported: with its handler, boto3 makes every call."""
     own = [spec for spec in botocore.handlers.BUILTIN_HANDLERS if is_botocores(spec[1])]
-    monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", own)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", own)
+        yield
 
 
 def is_botocores(handler: object) -> bool:
