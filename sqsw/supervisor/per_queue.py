@@ -10,6 +10,7 @@ from sqsw.core.events import Event, EventBus, Pulse, ReceiveDone
 from sqsw.core.reports import Ending, WorkerReport, ending_of
 from sqsw.observe.logs import ensure_logged
 from sqsw.supervisor.supervisor import Supervisor
+from sqsw.worker.late_start import late_starts
 
 Queue = TypeVar("Queue")
 
@@ -44,6 +45,7 @@ def work_apart(
         return ending_of(work([queue]))
 
     ensure_logged(events)
+    late_starts().end_idle_thread()
     if fork and hasattr(os, "fork") and threading.active_count() == 1:
         with handing_over():
             for queue in queues:

@@ -26,6 +26,7 @@ class LateStarts:
         self._lock = threading.Lock()
         self._waiting: dict[object, tuple[Callable[[], object], int]] = {}
         self._thread: threading.Thread | None = None
+        self._end = threading.Event()
 
     def add(self, key: object, start: Callable[[], object]) -> None:
         """Call ``start`` in 0.5 to 1 seconds, unless ``key`` is cancelled before.
@@ -47,10 +48,20 @@ class LateStarts:
         with self._lock:
             self._waiting.pop(key, None)
 
+    def end_idle_thread(self) -> None:
+        """End the thread if nothing waits: a process can fork safely only without threads."""
+        with self._lock:
+            thread = None if self._waiting else self._thread
+            if thread is not None:
+                self._thread = None
+                self._end.set()
+        if thread is not None:
+            thread.join()
+            self._end.clear()
+
     def _work(self) -> None:
-        idle, pause = 0, threading.Event()
-        while idle < _IDLE_TICKS:
-            pause.wait(TICK_SECONDS)
+        idle = 0
+        while idle < _IDLE_TICKS and not self._end.wait(TICK_SECONDS):
             with self._lock:
                 idle = 0 if self._waiting else idle + 1
                 for key, (start, ticks) in list(self._waiting.items()):

@@ -2,14 +2,16 @@
 
 import gc
 import os
+import subprocess
 import sys
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
 from sqsw.local.engine import LocalEngine
 from tests.backends import wait_until
+
+ROOT = Path(__file__).parents[3]
 
 
 def forgotten_engine(path: Path) -> None:
@@ -27,24 +29,33 @@ def test_the_file_is_closed_without_being_asked(tmp_path: Path) -> None:
     wait_until(lambda: not Path(f"{path}-wal").exists(), 10, "the file to be closed")
 
 
+ALONE = """
+import gc, os, sys
+from tests.unit.local.test_engine_closing import forgotten_engine
+from pathlib import Path
+
+path = Path(sys.argv[1])
+forgotten_engine(path)
+
+def collect(frame, event, argument):
+    if event == "call" and frame.f_code.co_name == "before_fork":
+        gc.collect()
+
+sys.setprofile(collect)
+pid = os.fork()
+if pid == 0:
+    os._exit(0)
+sys.setprofile(None)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_the_collector_may_come_while_the_locks_of_a_fork_are_held(tmp_path: Path) -> None:
     """Before it closed in the thread that forks, which then waited for itself."""
     path = tmp_path / "a.db"
-    forgotten_engine(path)
-
-    def collect(frame: FrameType, event: str, argument: object) -> None:
-        is_call = event == "call" and frame.f_code.co_name == "before_fork"
-        # Once: a collection for each store of the tests before would take minutes.
-        if is_call and frame.f_locals["self"].path == str(path):
-            gc.collect()
-
-    sys.setprofile(collect)
-    try:
-        pid = os.fork()
-        if pid == 0:
-            os._exit(0)
-    finally:
-        sys.setprofile(None)
-    assert os.waitpid(pid, 0)[1] == 0
-    wait_until(lambda: not Path(f"{path}-wal").exists(), 10, "the file to be closed")
+    # In a process of its own: a collection with what all tests before have left takes long.
+    command = [sys.executable, "-c", ALONE, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert path.exists() and not Path(f"{path}-wal").exists()

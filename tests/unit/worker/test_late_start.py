@@ -44,3 +44,16 @@ def test_a_child_process_has_a_thread_of_its_own() -> None:
     if child == 0:
         os._exit(0 if late_starts() is not parent else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_an_idle_thread_ends_before_a_fork() -> None:
+    starts, before = LateStarts(), set(threading.enumerate())
+    starts.add("batch", lambda: None)
+    starts.end_idle_thread()
+    assert {*threading.enumerate()} - before, "it still waits for a batch"
+    starts.cancel("batch")
+    starts.end_idle_thread()
+    assert not {*threading.enumerate()} - before
+    starts.add("next", lambda: None)
+    assert {*threading.enumerate()} - before
+    starts.cancel("next")
