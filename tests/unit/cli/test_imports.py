@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -44,7 +45,9 @@ def loaded_by(sqsw: Sqsw, words: str) -> set[str]:
 @pytest.mark.parametrize("words", ["--help", ""])
 def test_the_list_of_commands_imports_next_to_nothing(sqsw: Sqsw, words: str) -> None:
     loaded = loaded_by(sqsw, words)
-    assert not loaded & (HEAVY | LIGHT)
+    # click measures the terminal with shutil before its version 8.2.
+    of_click = {"shutil"} if version("click") < "8.2" else set()
+    assert not loaded & (HEAVY | LIGHT - of_click)
     assert not [name for name in loaded if name.startswith("sqsw_cli.commands.")]
 
 
