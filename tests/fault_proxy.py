@@ -146,7 +146,7 @@ def _error(status: int, code: str) -> bytes:
 def _reset(writer: asyncio.StreamWriter) -> None:
     connection = writer.get_extra_info("socket")
     with suppress(OSError):  # the other side has already ended it
-        # Not a polite end: whoever is on the other side sees a reset.
+        # The peer sees a reset instead of an orderly close.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 

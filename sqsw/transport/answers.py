@@ -119,11 +119,7 @@ def is_answer(action: str, value: Any, *, has_sqs_headers: bool) -> bool:
     """
     if type(value) is not dict or not (has_sqs_headers or not _FREQUENT[action].isdisjoint(value)):
         return False
-    if action in _REQUIRED and not value.get(_REQUIRED[action]):
-        return False
-    if action in _BATCHES and not (value.get("Successful") or value.get("Failed")):
-        return False
-    return _has_right_types(action, value, None)
+    return _flaw(action, value, None) is None
 
 
 def _read(
@@ -146,20 +142,25 @@ def _read(
         value = json.loads(body.decode())
     except (ValueError, RecursionError):
         return {}, _described(headers, body)
-    name = operation.name
     if type(value) is not dict or not (
         (shape is not None and not shape.members.keys().isdisjoint(value))
         or _has_sqs_headers(headers)
     ):
         return {}, _described(headers, body)
+    flaw = _flaw(operation.name, value, shape)
+    return ({}, flaw) if flaw is not None else (value, None)
+
+
+def _flaw(name: str, value: dict[str, Any], shape: Any) -> str | None:
+    """Return the reason if the members of an answer are not those of SQS."""
     required = _REQUIRED.get(name)
     if required is not None and not value.get(required):
-        return {}, f"the answer has no {required}"
+        return f"the answer has no {required}"
     if name in _BATCHES and not (value.get("Successful") or value.get("Failed")):
-        return {}, "the answer lists no entry of the batch"
+        return "the answer lists no entry of the batch"
     if not _has_right_types(name, value, shape):
-        return {}, "a value in the answer has the wrong type"
-    return value, None
+        return "a value in the answer has the wrong type"
+    return None
 
 
 def _has_sqs_headers(headers: Mapping[str, str]) -> bool:

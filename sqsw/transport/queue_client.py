@@ -40,7 +40,7 @@ class QueueClient:
     url :
         The queue URL, if it is known; otherwise the first call looks it up.
     known :
-        Returns names to suggest if there is no queue of this name.
+        Returns the names to choose a suggestion from if the queue does not exist.
     arn :
         The ARN, if the queue was named by it; the queue is then looked up in that account and
         region.

@@ -72,7 +72,7 @@ def queues(server: ScriptedServer) -> list[QueueClient]:
 
 
 def outcome(call: Callable[[QueueClient], Any], queue: QueueClient) -> Any:
-    """Return the value, or the error that it must be: one of ours."""
+    """Return the result of a call, or its error, which must be one of sqsw."""
     try:
         return call(queue)
     except SQSError as error:
@@ -211,7 +211,7 @@ def test_both_ways_refuse_what_other_servers_answer(
         assert check(server, queues, action)[0] is UnexpectedAnswer, (status, body[:50])
 
 
-#: values that stand in the place of others
+#: values of other types, put into correct answers
 _OTHERS: list[Any] = [None, True, 0, 1.5, "", "x", [], ["x"], [None], {}, {"a": 1}, [[]]]
 
 
