@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
+from io import TextIOWrapper
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,7 @@ def configure_logs(
         from sqsw_cli.working.log_writer import LogWriter
 
         formatter.prepare()
+        _write_whole_lines()
         handler = LogWriter(sys.stderr)
     else:
         handler = logging.StreamHandler(sys.stderr)
@@ -179,6 +181,16 @@ def configure_logs(
             sys.meta_path.insert(0, _StructlogFinder())
         if daemon:
             _log_what_python_prints()
+
+
+def _write_whole_lines() -> None:
+    """Keep a line that a job prints in one piece, also if ``PYTHONUNBUFFERED`` is set.
+
+    Otherwise its text and its line end are two writes, and a line of the log can come between.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.write_through:
+            stream.reconfigure(write_through=False, line_buffering=True)
 
 
 def log_failure(invocation: Invocation, failure: "Failure", error: BaseException) -> None:

@@ -103,6 +103,8 @@ class Work:
 
     def start(self, *options: str, app: str = "tasks:env", python: str = sys.executable) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "SQSW_CONFIG": "none"}
+        # As images of containers have it. Lines of jobs and of the log must not mix even so.
+        environment["PYTHONUNBUFFERED"] = "1"
         self.log = (self.folder / "log").open("w+")
         self.process = subprocess.Popen(
             [
