@@ -30,6 +30,7 @@ from sqsw.transport.route import (
     boto3_route,
     botocore_session,
     direct_route,
+    plain_wire_route,
     wire_route,
 )
 from sqsw.transport.service_errors import service_errors
@@ -219,10 +220,13 @@ class ClientSource:
         return make(self.session, self._region, self._endpoint_url, self._tell)
 
     def _route_of(self, process: "_Process") -> Route:
-        if process.route is None:
+        route = process.route
+        if route is None or not route.is_valid():
             with self._lock.here:
-                if process.route is None:
+                if process.route is route:
                     process.route = self._find_route(process.check)
+                    if route is not None:
+                        route.close()
         return process.route or boto3_route("the settings are wrong, or there is no access")
 
     def _find_route(self, check: HandlerCheck) -> Route | None:
@@ -237,10 +241,14 @@ class ClientSource:
             return direct_route(embedded)
         if self._retries["max_attempts"] < 1 or self._retries["mode"] == "adaptive":
             return boto3_route("only botocore can retry as configured")
-        from botocore.exceptions import BotoCoreError
-
         keep_secret_variables()
         region = self._region or _region_of_environment(self.session)
+        if self.session is None:
+            plain = plain_wire_route(region, self._endpoint_url, self._tell)
+            if plain is not None:
+                return plain
+        from botocore.exceptions import BotoCoreError
+
         try:
             session = self._botocore_session()
             if session is None:

@@ -11,6 +11,8 @@ from sqsw.core.calls import Calls
 if TYPE_CHECKING:
     from botocore.session import Session
 
+    from sqsw.transport.wire.calls import Endpoint
+
 #: how the frequent calls reach SQS: ``direct`` calls the embedded SQS as Python functions, ``wire``
 #: uses our own connections, ``boto3`` uses a boto3 client
 Way = Literal["direct", "wire", "boto3"]
@@ -32,6 +34,8 @@ class Route:
         Where the calls go; None if only botocore knows.
     close :
         Closes the connections.
+    is_valid :
+        Whether the way can still be used; if not, another one must be found.
     """
 
     calls: Calls | None
@@ -40,6 +44,7 @@ class Route:
     region: str | None = None
     endpoint_url: str | None = None
     close: Callable[[], object] = lambda: None
+    is_valid: Callable[[], bool] = lambda: True
 
 
 def boto3_route(reason: str) -> Route:
@@ -50,6 +55,25 @@ def boto3_route(reason: str) -> Route:
 def direct_route(calls: Any) -> Route:
     """Return the way to the embedded SQS: a :class:`~sqsw.memory_sqs.direct_calls.DirectCalls`."""
     return Route(calls, "direct", region=calls.region, endpoint_url=calls.origin)
+
+
+def plain_wire_route(
+    region: str | None, endpoint_url: str | None, on_request: Callable[[str], object]
+) -> Route | None:
+    """Return the wire if environment variables have all the settings, otherwise None.
+
+    It does not import botocore. It is valid until other code does, because then that code can watch
+    or mock calls.
+
+    Raises
+    ------
+    SettingsError
+        A credential has a character that no header can carry.
+    """
+    from sqsw.transport.wire.plain_settings import can_be_watched, plain_endpoint
+
+    endpoint = plain_endpoint(region, endpoint_url)
+    return endpoint and _wire(endpoint, on_request, is_valid=lambda: not can_be_watched())
 
 
 def wire_route(
@@ -66,17 +90,24 @@ def wire_route(
         A setting is wrong, or credentials cannot be fetched. The error of a boto3 client is
         clearer.
     """
-    from sqsw.transport.wire.calls import WireCalls
     from sqsw.transport.wire.conditions import StepAside, find_endpoint
 
     try:
         endpoint = find_endpoint(session, region, endpoint_url)
     except StepAside as error:
         return boto3_route(str(error))
+    return _wire(endpoint, on_request)
+
+
+def _wire(
+    endpoint: "Endpoint",
+    on_request: Callable[[str], object],
+    is_valid: Callable[[], bool] = lambda: True,
+) -> Route:
+    from sqsw.transport.wire.calls import WireCalls
+
     calls = WireCalls(endpoint, on_request)
-    return Route(
-        calls, "wire", region=endpoint.region, endpoint_url=endpoint.url, close=calls.close
-    )
+    return Route(calls, "wire", None, endpoint.region, endpoint.url, calls.close, is_valid)
 
 
 def botocore_session(session: Any) -> "Session | None":

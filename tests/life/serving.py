@@ -120,3 +120,20 @@ def serving(
 def environment() -> dict[str, str]:
     """For a process in another directory than that of the project."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "SQSW_CONFIG": "none"}
+
+
+def plain_variables(home: Path, url: str) -> dict[str, str]:
+    """For a process whose settings are all in environment variables."""
+    kept = {
+        name: value
+        for name, value in environment().items()
+        if not name.startswith(("AWS_", "BOTO")) and not name.lower().endswith("_proxy")
+    }
+    return {
+        **kept,
+        "HOME": str(home),
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": url,
+    }

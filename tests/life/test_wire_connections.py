@@ -4,6 +4,8 @@ import ipaddress
 import os
 import signal
 import ssl
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,7 @@ from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
 from tests.backends import wait_until
 from tests.fault_proxy import proxying
+from tests.life.serving import plain_variables
 from tests.life.serving import serving as serving_sqs
 from tests.unit.transport.wire.scripted_server import queue_for, serving, source_for
 
@@ -108,6 +111,45 @@ def test_a_certificate_that_proves_nothing_is_refused_by_both_ways(
         # The wire and botocore have both tried, and neither has sent a byte of a request.
         assert server.accepted >= 2
         assert (server.requests, server.rest) == ([], b"")
+
+
+SEND_WITHOUT_BOTOCORE = """
+import sys
+from sqsw.sqs_env import SQSEnv
+
+SQSEnv().queue_client("jobs").send({"MessageBody": "x"})
+assert "botocore" not in sys.modules
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform in ("darwin", "win32"), reason="system settings can have proxies there"
+)
+@pytest.mark.parametrize("source", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "certifi"])
+@pytest.mark.parametrize("is_trusted", [True, False], ids=["trusted", "not trusted"])
+def test_a_process_without_botocore_checks_certificates(
+    source: str, is_trusted: bool, tmp_path: Path
+) -> None:
+    # A certificate for another host is not trusted.
+    shown = certificate_for("127.0.0.1" if is_trusted else "sqs.example", tmp_path)
+    with serving(tls=shown.context) as server:
+        variables = plain_variables(tmp_path, server.url)
+        if source == "certifi":
+            variables.pop("REQUESTS_CA_BUNDLE", None)
+            (tmp_path / "certifi.py").write_text(f"def where(): return {str(shown.path)!r}")
+            variables["PYTHONPATH"] = os.pathsep.join([str(tmp_path), variables["PYTHONPATH"]])
+        else:
+            variables[source] = str(shown.path)
+        program = [sys.executable, "-c", SEND_WITHOUT_BOTOCORE]
+        done = subprocess.run(
+            program, env=variables, capture_output=True, text=True, timeout=60, check=False
+        )
+        if is_trusted:
+            assert done.returncode == 0, done.stderr
+            assert [request.action for request in server.requests] == ["GetQueueUrl", "SendMessage"]
+        else:
+            assert "SSL validation failed" in done.stderr
+            assert (server.requests, server.rest) == ([], b"")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -7,7 +7,8 @@ from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from sqsw.core.calls import NoAnswerInTime, NotPlain
 from sqsw.transport.answers import is_answer
@@ -33,6 +34,9 @@ _LONG_PAUSE = 3600.0
 
 #: connections that are kept for later calls
 _MAX_IDLE = 16
+
+#: the schemes of endpoints, and their default ports
+PORTS = {"http": 80, "https": 443}
 
 _HEAD = "POST / HTTP/1.1\r\nuser-agent:sqsw\r\naccept-encoding:identity\r\n"
 
@@ -62,6 +66,28 @@ class Endpoint(NamedTuple):
     region: str
     tls: ssl.SSLContext | None
     credentials: Callable[[], SigningCredentials]
+
+    @classmethod
+    def at(
+        cls,
+        url: str,
+        region: str,
+        tls: ssl.SSLContext | None,
+        credentials: Callable[[], SigningCredentials],
+    ) -> Self:
+        """Return the endpoint at a URL of a scheme in :data:`PORTS`; only its host counts."""
+        parts = urlsplit(url)
+        host, default = parts.hostname or "", PORTS[parts.scheme]
+        port = default if parts.port is None else parts.port
+        name = f"[{host}]" if ":" in host else host
+        return cls(
+            url,
+            Address(host, port, is_tls=parts.scheme == "https"),
+            name if port == default else f"{name}:{port}",
+            region,
+            tls,
+            credentials,
+        )
 
 
 class WireCalls:

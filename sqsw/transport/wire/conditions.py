@@ -1,7 +1,7 @@
 """Decide which sessions can use the wire, and where it sends their calls.
 
-Credentials, region, endpoint and certificates come from botocore. If anything about a session is
-unusual, its calls go through botocore.
+Credentials, region, endpoint and certificates come from the botocore session. If anything about a
+session is unusual, its calls go through botocore.
 """
 
 import os
@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sqsw.core.sendable import check_credentials, is_sendable
-from sqsw.transport.wire.calls import Endpoint
-from sqsw.transport.wire.connection import Address
+from sqsw.transport.wire.calls import PORTS, Endpoint
 from sqsw.transport.wire.signature import SigningCredentials
 
 if TYPE_CHECKING:
     from botocore.session import Session
-
-_PORTS = {"http": 80, "https": 443}
 
 
 class StepAside(Exception):
@@ -60,7 +57,7 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
     validate_region_name(region)  # a region such as "evil.example#" would choose the host
     url = _url(session, region, endpoint_url)
     parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname or not is_sendable(url + region):
+    if parts.scheme not in PORTS or not parts.hostname or not is_sendable(url + region):
         raise StepAside("the endpoint is not an HTTP address")
     if not (is_valid_endpoint_url(url) or is_valid_ipv6_endpoint_url(url)):
         raise StepAside("botocore refuses the host name of the endpoint")
@@ -86,10 +83,8 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
     # left for the first call: a person may have to type a code for them.
     if not isinstance(credentials, RefreshableCredentials):
         current()
-    is_tls = parts.scheme == "https"
-    port = _PORTS[parts.scheme] if parts.port is None else parts.port
-    address = Address(parts.hostname, port, is_tls)
-    return Endpoint(url, address, _host(parts), region, _tls(session) if is_tls else None, current)
+    tls = _tls(session) if parts.scheme == "https" else None
+    return Endpoint.at(url, region, tls, current)
 
 
 def _url(session: "Session", region: str, endpoint_url: str | None) -> str:
@@ -139,9 +134,3 @@ def _tls(session: "Session") -> Any:
     context.verify_mode = ssl.CERT_REQUIRED
     context.check_hostname = True
     return context
-
-
-def _host(parts: Any) -> str:
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = parts.port
-    return host if port in (None, _PORTS[parts.scheme]) else f"{host}:{port}"

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from sqsw_cli.main import COMMANDS
+from tests.life.serving import plain_variables, serving
 from tests.unit.cli.conftest import Sqsw
 
 #: what takes longer to import than all that ``--help`` takes beside Python and click
@@ -21,6 +22,8 @@ LIGHT = {
     *("dataclasses", "json", "logging", "pathlib", "shlex", "shutil", "tempfile", "tomllib"),
     "traceback",
 }
+#: what the wire does without
+NETWORK = {"boto3", "botocore", "urllib3", "http.client", "email"}
 WORKER = {"sqsw.core.events", "sqsw.queue.work", "sqsw.worker"}
 
 
@@ -97,3 +100,21 @@ def test_to_send_a_job_takes_no_worker(sqsw: Sqsw) -> None:
     loaded = loaded_by(sqsw, "send emails send_email to=ann@example.com")
     # The embedded SQS of the test brings boto3 and sqlite3.
     assert not loaded & {*WORKER, "rich", "structlog", "uvicorn", "asyncio", "importlib_metadata"}
+
+
+@pytest.mark.skipif(
+    sys.platform in ("darwin", "win32"), reason="system settings can have proxies there"
+)
+def test_with_all_settings_in_variables_nothing_imports_botocore(
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SQSW_LOCAL", raising=False)
+    (sqsw.home / "dumping.py").write_text(DUMP)
+    with serving("--memory", cwd=sqsw.home) as server:
+        server.client(region="us-east-1").create_queue(QueueName="emails")
+        for name, value in plain_variables(sqsw.home, server.url).items():
+            monkeypatch.setenv(name, value)
+        assert not loaded_by(sqsw, "send emails dump") & NETWORK
+        ran = sqsw.process("work dumping:env --max-jobs 1")
+    assert ran.code == 0, ran.err
+    assert not set(ran.out.split()) & NETWORK

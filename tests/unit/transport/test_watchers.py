@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -16,7 +17,7 @@ from botocore.stub import Stubber
 
 from sqsw.core.errors import SQSError
 from sqsw.sqs_env import SQSEnv
-from tests.life.serving import ROOT, Serving, serving
+from tests.life.serving import ROOT, Serving, plain_variables, serving
 
 #: the calls of make_calls(), in order
 ACTIONS = [
@@ -35,7 +36,8 @@ Watcher = Callable[[SQSEnv], AbstractContextManager[list[str]]]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with serving("--memory", cwd=tmp_path_factory.mktemp("watched")) as running:
-        running.client().create_queue(QueueName="jobs")
+        for region in ("local", "us-east-1"):
+            running.client(region=region).create_queue(QueueName="jobs")
         yield running
 
 
@@ -232,3 +234,35 @@ def test_moto_answers_every_call_while_it_mocks(case: str, session: str) -> None
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "moto answered, and only while it mocked\n"
+
+
+@pytest.mark.skipif(
+    sys.platform in ("darwin", "win32"), reason="system settings can have proxies there"
+)
+@pytest.mark.parametrize(
+    ("case", "package"),
+    [
+        ("plain", "httptools"),
+        ("tracer_that_waits_for_botocore", "wrapt"),
+        ("tracer_that_starts_later", "opentelemetry.instrumentation.botocore"),
+        ("recorder_of_http", "http.client"),
+        ("handler_of_the_client", "botocore"),
+        ("moto_that_is_imported_later", "moto"),
+        ("error_of_sqs", "botocore"),
+        ("import_during_calls", "boto3"),
+    ],
+)
+def test_a_process_that_starts_without_botocore_can_be_watched(
+    case: str, package: str, server: Serving, tmp_path: Path
+) -> None:
+    pytest.importorskip(package)
+    program = [sys.executable, "-m", "tests.unit.transport.plain_program", case]
+    done = subprocess.run(
+        program,
+        cwd=ROOT,
+        env=plain_variables(tmp_path, server.url),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
