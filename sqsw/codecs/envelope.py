@@ -6,8 +6,7 @@ say what it is: ``ContentType``, ``JobContext`` (the same codec's text of the jo
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqsw.codecs.base import Codec
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending, get_codec
@@ -24,8 +23,7 @@ JOB_NAME = "JobName"
 Entry = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """The call that a message carries."""
 
     job_name: str
@@ -158,13 +156,10 @@ def unpack_job(message: Message, accept: Collection[str] | None = None) -> Job:
             next="work such messages on a raw queue",
         )
     codec = get_codec(content_type, accept)
+    job_kwargs = _read(codec, message.body, content_type, "body")
     context_text = message.string_attribute(JOB_CONTEXT)
-    return Job(
-        job_name=job_name,
-        job_kwargs=_read(codec, message.body, content_type, "body"),
-        job_context=_read(codec, context_text, content_type, "context") if context_text else {},
-        content_type=content_type,
-    )
+    context = _read(codec, context_text, content_type, "context") if context_text else {}
+    return Job(job_name, job_kwargs, context, content_type)
 
 
 def _read(codec: Codec, text: str, content_type: str, where: str) -> dict[str, Any]:

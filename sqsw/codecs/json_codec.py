@@ -27,6 +27,15 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
+def _decode(text: str) -> Any:
+    # decode() looks for white space on both sides, which takes longer than to read a short text.
+    try:
+        value, end = _DECODER.raw_decode(text)
+    except ValueError:
+        end = -1
+    return value if end == len(text) else _DECODER.decode(text)
+
+
 class JSONCodec:
     """Plain JSON in ASCII, because SQS refuses some other characters.
 
@@ -76,7 +85,7 @@ class JSONCodec:
         """
         if serialized == "{}":  # most job contexts
             return {}
-        value = _DECODER.decode(serialized)
+        value = _decode(serialized)
         if not serialized.isascii():
             serialized.encode()
         if "\\ud" in serialized or "\\uD" in serialized:

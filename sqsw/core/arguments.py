@@ -71,7 +71,7 @@ class _Shape(NamedTuple):
     """What a function takes, as it is needed for each job."""
 
     names: frozenset[str]
-    required: tuple[str, ...]
+    required: frozenset[str]
     by_position: tuple[tuple[str, Any], ...]
     takes_all: bool
 
@@ -80,7 +80,7 @@ def _shape(fn: Callable[..., Any]) -> _Shape:
     parameters = signature_of(fn).parameters.values()
     return _Shape(
         names=frozenset(p.name for p in parameters),
-        required=tuple(
+        required=frozenset(
             p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC
         ),
         by_position=tuple((p.name, p.default) for p in parameters if p.kind is p.POSITIONAL_ONLY),
@@ -188,14 +188,13 @@ def validate_arguments(fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> dic
         One that the function needs is missing.
     """
     shape = _shape_of(fn)
-    if shape.takes_all:
+    if shape.takes_all or kwargs.keys() <= shape.names:
         taken = dict(kwargs)
     else:
         taken = {name: value for name, value in kwargs.items() if name in shape.names}
-        if len(taken) < len(kwargs):
-            logger.debug("%s() does not take %s: dropped", _name(fn), _dropped(kwargs, taken))
-    missing = [name for name in shape.required if name not in taken]
-    if missing:
+        logger.debug("%s() does not take %s: dropped", _name(fn), _dropped(kwargs, taken))
+    if not shape.required <= taken.keys():
+        missing = [n for n in signature_of(fn).parameters if n in shape.required - taken.keys()]
         dropped = _dropped(kwargs, taken)
         raise TypeError(
             f"{_name(fn)}() misses the argument(s) {', '.join(missing)}"
@@ -226,12 +225,11 @@ def call_handler(
     if args:
         return fn(*args, **kwargs)
     taken = validate_arguments(fn, kwargs) if check else dict(kwargs)
-    only_by_position = [
-        taken.pop(name, default)
-        for name, default in _shape_of(fn).by_position
-        if check or name in taken
-    ]
-    return fn(*only_by_position, **taken)
+    by_position = _shape_of(fn).by_position
+    if not by_position:
+        return fn(**taken)
+    values = [taken.pop(name, default) for name, default in by_position if check or name in taken]
+    return fn(*values, **taken)
 
 
 def describe_mismatch(

@@ -6,17 +6,18 @@ a moving bar. A listener that raises or hangs stops nothing. The events of a wor
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from sqsw.core.delivery import Delivery, is_handing_over
 from sqsw.core.process_lock import ProcessLock
+from sqsw.core.record import record
 from sqsw.core.safe_logger import SafeLogger
 
 logger = SafeLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class Event:
     """The root of all events.
 
@@ -42,7 +43,7 @@ class Event:
         return hash(self._compared())
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class RequestSent(Event):
     """A request goes to SQS; each repetition is one more."""
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from sqsw.core.batch_result import BatchProcessingResult
@@ -11,9 +11,10 @@ from sqsw.core.event_bus import EventBus as EventBus
 from sqsw.core.event_bus import Listener as Listener
 from sqsw.core.event_bus import RequestSent as RequestSent
 from sqsw.core.message import Message
+from sqsw.core.record import record
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class WorkerStarted(Event):
     """A worker began: the names of its queues, and its slots."""
 
@@ -21,7 +22,7 @@ class WorkerStarted(Event):
     concurrency: int
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class DrainStarted(Event):
     """No more receives; what runs may finish within ``drain_seconds``."""
 
@@ -31,7 +32,7 @@ class DrainStarted(Event):
     drain_seconds: float
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class QuietStarted(Event):
     """No more receives, and the worker stays; ``hint`` says how to receive again."""
 
@@ -40,7 +41,7 @@ class QuietStarted(Event):
     hint: str
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class WorkerStopped(Event):
     """The worker ended. ``unfinished``: jobs that were still running and may run again."""
 
@@ -48,7 +49,7 @@ class WorkerStopped(Event):
     unfinished: int
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class WorkerFailed(Event):
     """A worker could not start, or could not go on."""
 
@@ -60,7 +61,7 @@ class WorkerFailed(Event):
 Receiving = Literal["receiving", "quiet", "draining"]
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class Pulse(Event):
     """A sign of life of a worker, once a second.
 
@@ -105,7 +106,7 @@ class Pulse(Event):
     stuck: str | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class QueueWarning(Event):
     """A queue is set up in a way that will hurt: ``text`` says how, ``hint`` what would help."""
 
@@ -114,7 +115,7 @@ class QueueWarning(Event):
     hint: str
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class ReceiveError(Event):
     """A receive failed; the next one follows after ``retry_seconds``."""
 
@@ -123,7 +124,7 @@ class ReceiveError(Event):
     retry_seconds: float
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class ReceiveDone(Event):
     """A receive was answered, with ``count`` messages."""
 
@@ -131,19 +132,19 @@ class ReceiveDone(Event):
     count: int
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class MessageEvent(Event):
     """Something happened to one message."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class MessageReceived(MessageEvent):
     """A message came in."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobEvent(MessageEvent):
     """Something happened to the job of a message.
 
@@ -159,31 +160,31 @@ class JobEvent(MessageEvent):
     is_registered: bool = field(default=True, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobStarted(JobEvent):
     """A slot took the job. ``at``: seconds since 1970."""
 
     at: float = field(default_factory=time.time, compare=False)
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobStuck(JobEvent):
     """The time limit of a job is over for a while, and the job has not ended."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobEnded(JobEvent):
     """A job ended. ``duration_seconds`` is wall time in the processor."""
 
     duration_seconds: float
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobDone(JobEnded):
     """The processor returned."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobFailed(JobEnded):
     """The processor raised. ``hidden_seconds``: until the message can be received again, or, if
     this was its last receive, until SQS moves it to ``dead_letter_queue``."""
@@ -193,7 +194,7 @@ class JobFailed(JobEnded):
     dead_letter_queue: str | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobRetry(JobEnded):
     """The job asked for its retry; the attributes are those of ``JobFailed``.
 
@@ -206,12 +207,12 @@ class JobRetry(JobEnded):
     backoff_policy: str | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobDropped(JobEnded):
     """A job ended, one way or the other, after its lease was lost: its result does not count."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobUnknown(JobEvent):
     """No processor for this job; it stays hidden for ``hidden_seconds`` and is never deleted."""
 
@@ -219,7 +220,7 @@ class JobUnknown(JobEvent):
     hidden_seconds: float
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class JobUnrun(JobEvent):
     """The message goes back on its last receive, and its job did not run.
 
@@ -229,12 +230,12 @@ class JobUnrun(JobEvent):
     dead_letter_queue: str | None
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class MessageDeleted(MessageEvent):
     """The delete succeeded."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class MessageReturned(MessageEvent):
     """It can be received again after ``hidden_seconds``; ``started``: whether its job ran."""
 
@@ -242,7 +243,7 @@ class MessageReturned(MessageEvent):
     started: bool
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class VisibilityExtended(Event):
     """The leases of ``count`` messages in hand were renewed."""
 
@@ -250,7 +251,7 @@ class VisibilityExtended(Event):
     count: int
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class BeatLate(Event):
     """The heartbeat was held up: by a C call that kept the interpreter, or a stopped process.
 
@@ -261,7 +262,7 @@ class BeatLate(Event):
     bound_seconds: float
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class ExtensionFailed(Event):
     """Leases could not be renewed, for the first time since it last went well."""
 
@@ -269,14 +270,14 @@ class ExtensionFailed(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class LeaseLost(MessageEvent):
     """Somebody else may run this message now; what it does here no longer counts."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class AckFailed(MessageEvent):
     """A delete (or a return) failed for good: the message may run again."""
 
@@ -284,14 +285,14 @@ class AckFailed(MessageEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class BatchFinished(Event):
     """Messages were acknowledged together."""
 
     result: BatchProcessingResult
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class ChildExited(Event):
     """A worker process ended without being asked to, or had to be killed: ``reason`` says why."""
 
@@ -300,14 +301,14 @@ class ChildExited(Event):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class ChildEnded(Event):
     """A worker process ended as it was to."""
 
     pid: int
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class ChildReplaced(Event):
     """Another worker process has taken over from this one, which drains now."""
 
@@ -315,14 +316,14 @@ class ChildReplaced(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class SourcesLoaded(Event):
     """A worker process has loaded modules of the app from these directories."""
 
     directories: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class Reloading(Event):
     """Source files have changed: the worker processes drain, and others begin with the new code."""
 

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.process_lock import ProcessLock
+from sqsw.core.record import record
 
 _making = ProcessLock()
 
@@ -78,7 +79,7 @@ def list_lost(leases: Sequence[Lease]) -> threading.Event:
     return event
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Message:
     """One delivery of one message.
 
@@ -134,5 +135,6 @@ class Message:
 
     def string_attribute(self, name: str) -> str | None:
         """The text of a message attribute, or None where the sender attached none of this name."""
-        value = self.message_attributes.get(name, {}).get("StringValue")
+        attribute = self.message_attributes.get(name)
+        value = None if attribute is None else attribute.get("StringValue")
         return value if isinstance(value, str) else None

@@ -28,7 +28,10 @@ class _Seam:
         from botocore.awsrequest import AWSResponse
 
         url = urlsplit(request.url)
-        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        headers = {
+            name.lower(): value if type(value) is str else _text(value)
+            for name, value in request.headers.items()
+        }
         headers |= {"host": url.netloc, wire.REGION_HEADER: self._region_name}
         with told_errors(self._path):
             call = wire.Call(request.method, headers, request.body, url.scheme, url.path, url.query)

@@ -210,6 +210,8 @@ def _are_messages(messages: Any) -> bool:
             return False
         for attribute in () if own is None else own.values():
             text, blob = attribute.get("StringValue"), attribute.get("BinaryValue")
+            if type(text) is type(attribute["DataType"]) is str and blob is None:
+                continue
             if blob is not None:
                 b64decode(blob)  # botocore would fail on it
             if text is None:

@@ -74,6 +74,15 @@ def read_batch(
     return answers, failures
 
 
+def failures_of(answer: Mapping[str, Any], count: int) -> list[EntryFailure]:
+    """Return the entries that are not done; see :func:`read_batch`."""
+    if not answer.get("Failed"):  # nearly always
+        done = {entry["Id"] for entry in answer.get("Successful") or ()}
+        if done.issuperset(map(str, range(count))):
+            return []
+    return read_batch(answer, count)[1]
+
+
 def body_bytes(entry: Mapping[str, Any]) -> int:
     """Return the bytes of the body in UTF-8."""
     return _utf8_bytes(entry["MessageBody"])

@@ -9,7 +9,7 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Lease, Message
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.wording import nearest, without_password
-from sqsw.transport.batches import Entry, EntryFailure, read_batch
+from sqsw.transport.batches import Entry, EntryFailure, failures_of, read_batch
 from sqsw.transport.client import ClientSource
 from sqsw.transport.names import is_fifo, region_of_url
 from sqsw.transport.queue_lookup import check_region, url_by_arn, url_by_name
@@ -218,15 +218,15 @@ class QueueClient:
         return messages()
 
     def _message(self, raw: Mapping[str, Any], now: float, lease: Lease) -> Message:
-        return Message(
-            message_id=raw["MessageId"],
-            receipt_handle=raw["ReceiptHandle"],
-            body=raw["Body"],
-            attributes=raw.get("Attributes") or {},
-            message_attributes=raw.get("MessageAttributes") or {},
-            queue_name=self.name,
-            received_at=now,
-            lease=lease,
+        return Message(  # by position, which takes three quarters of the time
+            raw["MessageId"],
+            raw["ReceiptHandle"],
+            raw["Body"],
+            raw.get("Attributes") or {},
+            raw.get("MessageAttributes") or {},
+            self.name,
+            now,
+            lease,
         )
 
     def delete_batch(self, messages: Sequence[Message]) -> list[EntryFailure]:
@@ -240,7 +240,7 @@ class QueueClient:
             answer = self._clients.call(
                 "DeleteMessageBatch", {"QueueUrl": url, "Entries": entries}, "quick"
             )
-        return read_batch(answer, len(entries))[1]
+        return failures_of(answer, len(entries))
 
     def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
         """Hide up to ten messages for these numbers of seconds; return those that failed."""
@@ -257,7 +257,7 @@ class QueueClient:
             answer = self._clients.call(
                 "ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries}, "quick"
             )
-        return read_batch(answer, len(entries))[1]
+        return failures_of(answer, len(entries))
 
     def attributes(self, *names: str) -> dict[str, str]:
         """Return the queue attributes with these names, or all attributes if no name is given."""

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 #: plain wrappers of coroutine functions that have returned an awaitable
 _async_wrappers: "WeakSet[Callable[..., Any]]" = WeakSet()
+#: whether there has been one; the length of a WeakSet takes longer, and each job asks
+_has_async_wrappers = False
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
@@ -36,7 +38,7 @@ def belongs_on_loop(function: Callable[..., Any]) -> bool:
     if is_coroutine_function(function):
         return True
     try:
-        return bool(_async_wrappers) and function in _async_wrappers
+        return _has_async_wrappers and function in _async_wrappers
     except TypeError:  # as above
         return False
 
@@ -54,6 +56,7 @@ _known_coroutine_function = lru_cache(maxsize=1024)(_is_coroutine_function)
 
 def note_awaitable(function: Callable[..., Any]) -> None:
     """Remember that this function has returned an awaitable, if it wraps a coroutine function."""
+    global _has_async_wrappers  # noqa: PLW0603  # an object for it would take as long as the set
     inner: Any = function
     while wrapped := (
         getattr(inner, "__wrapped__", None)
@@ -64,6 +67,7 @@ def note_awaitable(function: Callable[..., Any]) -> None:
     if is_coroutine_function(inner):
         with suppress(TypeError):  # no hash, or no weak references: it stays a plain function
             _async_wrappers.add(function)
+            _has_async_wrappers = True
 
 
 def refuse_unrun(returned: object, job_name: str | None) -> None:

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import Event
 from typing import Any, Literal
 
 from sqsw.core.message import Message, list_lost
+from sqsw.core.record import record
 
 #: Where a job runs.
 RunsIn = Literal["thread", "loop", "process"]
@@ -20,7 +21,7 @@ class JobContext(dict[str, Any]):
         return dict(self)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class CurrentJob:
     """The job that runs here.
 

@@ -4,7 +4,8 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-s
 """
 
 import hmac
-from datetime import UTC, datetime
+import time
+from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -68,7 +69,9 @@ class Signer:
             f"x-amz-target:AmazonSQS.{action}\n",
             "x-amzn-query-mode:true\n",
         )
-        timestamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        # Not the method of a datetime, which takes twice as long.
+        moment = time.gmtime() if now is None else now.utctimetuple()
+        timestamp = time.strftime("%Y%m%dT%H%M%SZ", moment)
         host, target, query_mode = lines
         token_line, token_name = "", ""
         if credentials.token:
