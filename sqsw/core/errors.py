@@ -60,7 +60,7 @@ class SQSError(Exception):
                 self.add_note(f"  {word + ':':5} {text}")
 
     @property
-    def reason(self) -> str:
+    def summary(self) -> str:
         """What happened and, where it is known, why: on one line."""
         return ": ".join(filter(None, (self.message, self.why)))
 

@@ -81,7 +81,7 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
         )
         return
     except SQSError as error:
-        yield Check(queue.name, "fail", error.reason, error.next)
+        yield Check(queue.name, "fail", error.summary, error.next)
         return
     yield Check(queue.name, "ok", f"{'FIFO' if report.fifo else 'standard'} queue at {report.url}")
     yield _check_lease(report)

@@ -129,7 +129,7 @@ def _open(
     try:
         env = stack.enter_context(opened(invocation, apps, plugins=plugins))
     except (AppLoadError, TaskAlreadyRegistered) as error:
-        report.add("app", "fail", error.reason, error.next)
+        report.add("app", "fail", error.summary, error.next)
         return stack.enter_context(opened(invocation))
     jobs = Counter(registration.queue_name for registration in env.registrations())
     found = ", ".join(f"{queue} {count_of(jobs[queue], 'job')}" for queue in sorted(jobs))
@@ -150,7 +150,7 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
         report.add("calls", "ok", _WAYS[way] if reason is None else f"{_WAYS[way]}: {reason}")
     except SQSError as error:
         told = explained(error, invocation, env)
-        report.add("place", "fail", told.reason, told.next)
+        report.add("place", "fail", told.summary, told.next)
         return False
     return True
 

@@ -85,7 +85,7 @@ def test_a_server_that_is_not_there_is_a_failed_connection() -> None:
 def test_an_answer_that_is_nested_too_deeply_is_an_error_too() -> None:
     with pytest.raises(SQSError) as caught, service_errors("list the queues"):
         json.loads("[" * 100_000)  # as botocore's parser does
-    assert caught.value.reason == "cannot list the queues: the answer is nested too deeply"
+    assert caught.value.summary == "cannot list the queues: the answer is nested too deeply"
 
 
 @pytest.mark.parametrize("code", ["InvalidClientTokenId", "SignatureDoesNotMatch"])
