@@ -4,9 +4,9 @@ import random
 from dataclasses import dataclass, field
 
 from sqsw.core.contracts import Backoff
-from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
+from sqsw.core.settings import check_bounds
 
 #: The protocol of a backoff policy: ``get_visibility_timeout(message)`` in seconds.
 BackoffPolicy = Backoff
@@ -25,7 +25,7 @@ class ConstantBackoff:
     backoff_value: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_seconds("backoff_value", self.backoff_value)
+        check_bounds("backoff_value", self.backoff_value, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
 
     def get_visibility_timeout(self, message: Message) -> float:
         """Seconds until the message can be received again."""
@@ -68,8 +68,12 @@ class ExponentialBackoff:
     ) -> None:
         if max_visbility_timeout is not None:
             max_visibility_timeout = max_visbility_timeout
-        _check_seconds("min_visibility_timeout", min_visibility_timeout)
-        _check_seconds("max_visibility_timeout", max_visibility_timeout)
+        check_bounds(
+            "min_visibility_timeout", min_visibility_timeout, 0, MAX_VISIBILITY_TIMEOUT_SECONDS
+        )
+        check_bounds(
+            "max_visibility_timeout", max_visibility_timeout, 0, MAX_VISIBILITY_TIMEOUT_SECONDS
+        )
         for name, value in (
             ("base", base),
             ("min_visibility_timeout", min_visibility_timeout),
@@ -87,13 +91,6 @@ class ExponentialBackoff:
             return self.max_visibility_timeout
         seconds = self.min_visibility_timeout + grown * self._random.gauss(1.0, 0.1)
         return min(max(seconds, self.min_visibility_timeout), self.max_visibility_timeout)
-
-
-def _check_seconds(name: str, value: float) -> None:
-    if not 0 <= value <= MAX_VISIBILITY_TIMEOUT_SECONDS:
-        raise SettingsError(
-            f"{name} is {value} seconds, it must be between 0 and {MAX_VISIBILITY_TIMEOUT_SECONDS}"
-        )
 
 
 #: what a queue does where nobody says otherwise

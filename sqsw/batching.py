@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sqsw.core.contracts import Batching
-from sqsw.core.errors import SettingsError
+from sqsw.core.settings import check_bounds
 
 #: seconds: for longer times a queue with a delay is the better place to wait
 _MOST_WAIT_SECONDS = 300
@@ -53,13 +53,8 @@ class BatchMessages:
     max_wait: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise SettingsError(f"batch_size is {self.batch_size}, it must be 1 at least")
-        if not 0 <= self.max_wait <= _MOST_WAIT_SECONDS:
-            raise SettingsError(
-                f"max_wait is {self.max_wait} seconds, it must be between 0 and "
-                f"{_MOST_WAIT_SECONDS}"
-            )
+        check_bounds("batch_size", self.batch_size, 1)
+        check_bounds("max_wait", self.max_wait, 0, _MOST_WAIT_SECONDS)
 
     @property
     def batching_enabled(self) -> bool:

@@ -36,9 +36,7 @@ _PORT = pytest.StashKey[int]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Tell pytest of ``sqsw_app``."""
-    parser.addini(
-        "sqsw_app", "the app that the fixture sqs_env takes, as in `sqsw work`: module:attribute"
-    )
+    parser.addini("sqsw_app", "the app that the fixture sqs_env takes, as module:attribute")
 
 
 @dataclass(frozen=True)

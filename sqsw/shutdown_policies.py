@@ -9,8 +9,8 @@ import time
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock, ShutdownPolicy
-from sqsw.core.errors import SettingsError
 from sqsw.core.reports import reason_of
+from sqsw.core.settings import check_bounds
 
 
 class _Policy:
@@ -81,8 +81,7 @@ class IdleShutdown(_Policy):
     stopped_by = "until_idle"
 
     def __init__(self, idle_seconds: float, clock: Clock = time.monotonic) -> None:
-        if not idle_seconds >= 0:  # so that NaN is refused as well
-            raise SettingsError(f"idle_seconds is {idle_seconds}, it must be 0 or more")
+        check_bounds("idle_seconds", idle_seconds, 0)
         self.idle_seconds = idle_seconds
         self._clock = clock
         self._since: float | None = None
@@ -136,8 +135,7 @@ class MaxTasksShutdown(_Policy):
     stopped_by = "max_jobs"
 
     def __init__(self, max_tasks: int) -> None:
-        if max_tasks < 1:
-            raise SettingsError(f"max_tasks is {max_tasks}, it must be 1 or more")
+        check_bounds("max_tasks", max_tasks, 1)
         self.max_tasks = max_tasks
         self._count = 0
 

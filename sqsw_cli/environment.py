@@ -83,11 +83,7 @@ def load_env(
     except AppLoadError as error:
         if place := _elsewhere(invocation, app_paths, error):
             raise AppLoadError(error.message, why=error.why, next=place) from error.__cause__
-        if error.meant is None or daemon:
-            raise
-        # The library advises `sqsw work`; here another command runs.
-        cure = f"name it: --app {error.meant}"
-        raise AppLoadError(error.message, why=error.why, next=cure) from error.__cause__
+        raise
 
 
 def _open_env(

@@ -135,7 +135,7 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     if isinstance(failure, CannotWrite):
         _forget(sys.stdout)
     path = path_without_sign(invocation.args)
-    if path is not None and path in failure.message:
+    if path is not None and failure.exit_code in (Exit.USAGE, Exit.NOT_FOUND, Exit.APP):
         from shlex import quote
 
         advice = f"did you mean --local={quote(path)}?"

@@ -8,6 +8,7 @@ import pkgutil
 import sys
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Literal
 
 from sqsw.core.errors import AppLoadError, SQSError
 from sqsw.core.hidden_modules import hiding_advice
@@ -50,7 +51,7 @@ def load_parts(app_path: str) -> tuple[SQSEnv | None, list[TaskRegistry]]:
         raise AppLoadError(
             f"{app_path!r} is not the path of an app",
             why="it is written module:attribute, or module",
-            next="sqsw work myapp.tasks:env",
+            next="write it like myapp.tasks:env",
         )
     if os.sep in module_name or module_name.endswith(".py"):
         raise _file_named(app_path, module_name, attribute)
@@ -79,7 +80,7 @@ def _file_named(app_path: str, file: str, attribute: str) -> AppLoadError:
         f"{app_path!r} is not the path of an app",
         why="it names a file; an app is written module:attribute, as seen from this directory",
         meant=meant,
-        next=f"did you mean {meant!r}?" if meant else None,
+        next=_did_you_mean(meant),
     )
 
 
@@ -106,15 +107,26 @@ def _import(module_name: str, attribute: str) -> ModuleType:
         raise _cannot_import(
             module_name,
             error,
+            reason="raised",
             why=_raised(error),
-            next="correct the app; -vv shows the traceback",
+            next="correct the app",
         ) from error
 
 
-def _cannot_import(module_name: str, error: BaseException, why: str, next: str) -> AppLoadError:
+def _cannot_import(
+    module_name: str,
+    error: BaseException,
+    why: str,
+    next: str,
+    reason: Literal["raised"] | None = None,
+) -> AppLoadError:
     if (hidden := hiding_advice(error)) is not None:
-        why, next = f"{why}; {hidden[0]}", hidden[1]
-    return AppLoadError(f"cannot import {module_name!r}", why=why, next=next)
+        reason, why, next = None, f"{why}; {hidden[0]}", hidden[1]
+    return AppLoadError(f"cannot import {module_name!r}", reason=reason, why=why, next=next)
+
+
+def _did_you_mean(app_path: str | None) -> str | None:
+    return f"did you mean {app_path!r}?" if app_path else None
 
 
 def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
@@ -125,18 +137,16 @@ def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
             f"cannot import {module_name!r}",
             why=f"{parent!r} is a module, and {last!r} a name in it",
             meant=f"{parent}:{last}",
-            next=f"did you mean '{parent}:{last}'?",
+            next=_did_you_mean(f"{parent}:{last}"),
         )
     here = sorted(_modules_in(_search_path(parent)))
     if here:
         why += f"; {repr(parent) if parent else 'the current directory'} has: {', '.join(here)}"
     meant = nearest(last, here)
     rest = module_name[len(missing) :] + (f":{attribute}" if attribute else "")
-    path = ".".join(filter(None, (parent, meant)))
+    path = ".".join(filter(None, (parent, meant))) + rest if meant else None
     return AppLoadError(
-        f"cannot import {module_name!r}",
-        why=why,
-        meant=f"{path}{rest}" if meant else None,
+        f"cannot import {module_name!r}", why=why, meant=path, next=_did_you_mean(path)
     )
 
 
@@ -195,11 +205,12 @@ def _envs_of(module: ModuleType) -> dict[str, SQSEnv]:
 def _only_env(module: ModuleType) -> tuple[SQSEnv | None, list[TaskRegistry]]:
     envs = _envs_of(module)
     if len({id(env) for env in envs.values()}) > 1:
+        meant = f"{module.__name__}:{next(iter(envs))}"
         raise AppLoadError(
             f"{module.__name__!r} has several SQSEnv objects",
             why=f"they are: {', '.join(sorted(envs))}",
-            meant=f"{module.__name__}:{next(iter(envs))}",
-            next=f"name one: sqsw work {module.__name__}:{next(iter(envs))}",
+            meant=meant,
+            next=f"name one, such as {meant!r}",
         )
     for env in envs.values():
         return env, []
@@ -211,14 +222,16 @@ def _only_env(module: ModuleType) -> tuple[SQSEnv | None, list[TaskRegistry]]:
 
 def _no_such_env(module: ModuleType, attribute: str) -> AppLoadError:
     envs = sorted(_envs_of(module))
-    meant = nearest(attribute, envs) or next(iter(envs), None)
+    name = nearest(attribute, envs) or next(iter(envs), None)
+    meant = f"{module.__name__}:{name}" if name else None
     message = f"{module.__name__!r} has no SQSEnv named {attribute!r}"
     if (hidden := _hidden_by(module)) is not None:
         return _hidden(module, message, hidden)
     return AppLoadError(
         message,
         why=f"SQSEnv objects there: {', '.join(envs) or 'none'}",
-        meant=f"{module.__name__}:{meant}" if meant else None,
+        meant=meant,
+        next=_did_you_mean(meant),
     )
 
 
@@ -259,8 +272,9 @@ def _as_env(app_path: str, found: object) -> SQSEnv:
         except (Exception, SystemExit) as error:
             raise AppLoadError(
                 f"{app_path!r} does not make an SQSEnv",
+                reason="raised",
                 why=_raised(error),
-                next="correct the app; -vv shows the traceback",
+                next="correct the app",
             ) from error
     if isinstance(result, SQSEnv):
         return result

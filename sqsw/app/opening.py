@@ -97,8 +97,12 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
         meant = nearest(job_name, known)
         raise TaskNotFound(
             f"no job {job_name!r} is registered for {queue_name!r}",
+            reason="job",
+            queue=queue_name,
+            job=job_name,
+            similar=meant,
             why=f"registered for this queue: {', '.join(known) or 'none'}",
-            next=f"did you mean {meant!r}?" if meant else "send unchecked with --no-check",
+            next=f"did you mean {meant!r}?" if meant else "register it for this queue",
         )
     if not getattr(processor, "check_arguments", True):  # a custom processor may lack it
         return
@@ -107,7 +111,8 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
     if mismatch is not None:
         raise SettingsError(
             f"{job_name!r} does not take these arguments",
+            reason="arguments",
             why=mismatch,
-            next="correct the arguments, or send unchecked with --no-check",
+            next="correct the arguments",
             code="ArgumentError",
         )

@@ -88,8 +88,9 @@ def load_plugins(
             if strict:
                 raise AppLoadError(
                     f"the plugin {failure.name!r} of {origin} cannot be loaded",
+                    reason="plugin",
                     why=failure.reason,
-                    next="correct or uninstall it, or start with --no-plugins",
+                    next="correct or uninstall it, or load no plugins: open_env(plugins=False)",
                 ) from error
             on_failure(failure)
         else:

@@ -43,10 +43,13 @@ def queues_to_work(
     known = sorted({registration.queue_name for registration in env.registrations()})
     if processors_from is not None:
         if len(shares) != 1:
+            suggested = dead_letter_name(processors_from)
             raise SettingsError(
-                "--processors-from needs exactly one --queue",
+                "processors_from needs exactly one queue",
+                reason="one_queue",
+                suggested=suggested,
                 why="it runs the jobs of one queue on another",
-                next=f"add the one queue to work: --queue {dead_letter_name(processors_from)}",
+                next=f"name the one queue to work: {suggested!r}",
             )
         _refuse_unregistered(processors_from, known)
         return list(shares)
@@ -54,7 +57,7 @@ def queues_to_work(
         raise SettingsError(
             "there is nothing to work: no jobs are registered",
             why="neither the app nor an installed plugin registers one",
-            next="name an app that does: sqsw work myapp.tasks:env",
+            next="load an app that does, such as myapp.tasks:env",
         )
     for share in shares:
         _refuse_unregistered(env.queue_client(share.queue_name).name, known)
@@ -64,13 +67,19 @@ def queues_to_work(
 def _refuse_unregistered(queue_name: str, known: Sequence[str]) -> None:
     if queue_name in known:
         return
-    cure = "register its jobs, or add the app that does: --app module:attribute"
+    cure, meant = "register its jobs, or load the app that does", None
     if (source := _source_of(queue_name)) in known:
-        cure = f"work the dead letters with its jobs: --processors-from {source}"
-    elif meant := nearest(queue_name, known):
-        cure = f"did you mean {meant!r}?"
+        cure = f"work the dead letters with its jobs: processors_from={source!r}"
+    else:
+        source = None
+        if meant := nearest(queue_name, known):
+            cure = f"did you mean {meant!r}?"
     raise TaskNotFound(
         f"no jobs are registered for the queue {queue_name!r}",
+        reason="dead_letters" if source else "queue",
+        queue=queue_name,
+        similar=meant,
+        source=source,
         why=f"queues with registered jobs: {', '.join(known) or 'none'}",
         next=cure,
     )

@@ -221,8 +221,9 @@ def refuse_memory(env: SQSEnv) -> None:
     if isinstance(env.clients.session, MemorySession):
         raise SettingsError(
             "queues in memory cannot be worked by several processes",
+            reason="memory",
             why="a MemorySession lives in one process",
-            next="take a file: LocalSession(path), --local or SQSW_LOCAL; or --processes 1",
+            next="use a file, LocalSession(path) or SQSW_LOCAL, or one process",
         )
 
 

@@ -1,12 +1,19 @@
 """Every error that sqsw raises by itself.
 
+The fields of an error are keywords of its constructor. Each is None if it is not known. ``queue``,
+``job`` and ``dead_letter_queue`` are names without prefix; ``similar`` is one that was probably
+meant.
+
 ::
 
     SQSError
     ├── SQSBatchError          some entries of a batch were refused
     ├── SettingsError          a setting, an option or a file cannot be used
+    │   ├── NoRegion           no AWS region is set
+    │   └── BadEndpoint        the address of the service is not a URL
     ├── AppLoadError           an app or a plugin cannot be loaded
     ├── QueueNotFound          no queue of this name
+    ├── QueueDiffers           the queue exists with other settings
     ├── TaskNotFound           no processor for this job
     ├── TaskAlreadyRegistered  two functions want one job name
     ├── UnboundTask            a task of a registry that no environment has taken yet
@@ -23,45 +30,60 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, dataclass_transform
+
+EndpointReason = Literal["characters", "scheme", "user_info", "port"]
 
 
-class SQSError(Exception):
+def _positional(*, default: str, kw_only: Literal[False]) -> str:
+    return default
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(_positional,))
+class _Fields(Exception):
+    """Makes a keyword of the constructor of each annotated field, as a dataclass does.
+
+    ``dataclasses`` itself would double the time of this import, which every command pays.
+    """
+
+    def __init__(self, message: str = "", **fields: Any) -> None:
+        for name in fields:
+            if not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} has no field {name!r}")
+        super().__init__(message)
+        vars(self).update(fields, message=message)
+        # A traceback shows them too: the cause and the cure are half of the message.
+        for word in ("why", "next"):
+            if text := getattr(self, word):
+                self.add_note(f"  {word + ':':5} {text}")
+
+
+class SQSError(_Fields):
     """The root of all errors of sqsw, and the error for what the service refused.
 
     Parameters
     ----------
     message :
         What happened, with the names involved. ``str(error)`` is this text.
+    reason :
+        Which case of its class this is, as a word for programs; None if the class says it all.
     why :
         The cause as far as it is known.
     next :
-        A command or a change that would help.
+        A change that would help.
     code :
-        The error code of SQS, where SQS gave one.
+        The error code of SQS, if SQS sent one.
     """
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        why: str | None = None,
-        next: str | None = None,
-        code: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.why = why
-        self.next = next
-        self.code = code
-        # So that a traceback shows them, too: the cause and the cure are half of the message.
-        for word, text in (("why", why), ("next", next)):
-            if text:
-                self.add_note(f"  {word + ':':5} {text}")
+    message: str = _positional(default="", kw_only=False)
+    reason: str | None = None
+    why: str | None = None
+    next: str | None = None
+    code: str | None = None
 
     @property
-    def reason(self) -> str:
-        """What happened and, where it is known, why: on one line."""
+    def summary(self) -> str:
+        """What happened and, if it is known, why: on one line."""
         return ": ".join(filter(None, (self.message, self.why)))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,37 +114,92 @@ class SQSBatchError(SQSError):
 
 
 class SettingsError(SQSError):
-    """A setting, an option or a file cannot be used as it is."""
-
-
-class AppLoadError(SQSError):
-    """An app path or a plugin cannot be loaded.
+    """A setting, an option or a file cannot be used as it is.
 
     Attributes
     ----------
-    meant :
-        The app path that was probably meant; None where nobody can tell.
+    setting, value, bounds :
+        The parameter, its value, and the lowest and the highest value that it can have.
+    suggested :
+        A value that can be used instead.
     """
 
-    def __init__(
-        self, message: str, *, meant: str | None = None, next: str | None = None, **keywords: Any
-    ) -> None:
-        if meant is not None and next is None:
-            next = f"sqsw work {meant}"
-        super().__init__(message, next=next, **keywords)
-        self.meant = meant
+    reason: (
+        EndpointReason
+        | Literal[
+            "arguments",
+            "group_slots",
+            "key_and_no_auth",
+            "memory",
+            "no_key",
+            "no_source_name",
+            "no_wait",
+            "one_queue",
+            "other_region",
+        ]
+        | None
+    ) = None
+    setting: str | None = None
+    value: object = None
+    bounds: tuple[float, float | None] | None = None
+    suggested: str | None = None
+
+
+class NoRegion(SettingsError):
+    """Neither the code nor the environment nor the AWS profile sets a region."""
+
+
+class BadEndpoint(SettingsError):
+    """The address of the service is not a URL; ``url`` is without user name and password."""
+
+    reason: EndpointReason | None = None
+    url: str | None = None
+
+
+class AppLoadError(SQSError):
+    """An app path or a plugin cannot be loaded; ``meant`` is the path probably meant."""
+
+    reason: Literal["plugin", "raised"] | None = None
+    meant: str | None = None
 
 
 class QueueNotFound(SQSError):
-    """There is no queue of this name in this region and account."""
+    """There is no queue of this name in this region and account.
+
+    Attributes
+    ----------
+    location :
+        The embedded SQS that was asked.
+    account :
+        The other account that was asked, if the queue was named by an ARN.
+    """
+
+    queue: str | None = None
+    location: str | None = None
+    account: str | None = None
+    similar: str | None = None
+
+
+class QueueDiffers(SQSError):
+    """A queue exists with other settings, and it was not asked to change them."""
+
+    queue: str | None = None
 
 
 class TaskNotFound(SQSError):
-    """A job has no processor here."""
+    """A job, or any job of a queue, has no processor; ``source`` has those of its dead letters."""
+
+    reason: Literal["job", "queue", "dead_letters"] | None = None
+    queue: str | None = None
+    job: str | None = None
+    similar: str | None = None
+    source: str | None = None
 
 
 class TaskAlreadyRegistered(SQSError):
     """Two functions were registered for the same job of the same queue."""
+
+    reason: Literal["plugin"] | None = None
 
 
 class UnboundTask(SQSError):
@@ -164,23 +241,41 @@ class JobNotStarted(SQSError):
 
 
 class MessageRefused(SQSError):
-    """SQS would refuse this message, so it was not sent."""
+    """SQS would refuse this message, so it was not sent; ``delay`` is in seconds."""
+
+    reason: Literal["delay_on_fifo", "needs_deduplication_id"] | None = None
+    queue: str | None = None
+    delay: int | None = None
 
 
 class RedriveError(SQSError):
-    """Dead letters cannot be moved."""
+    """Dead letters cannot be moved out of ``queue``."""
+
+    reason: Literal["failed", "no_target", "not_dead_letters", "not_running"] | None = None
+    queue: str | None = None
+    dead_letter_queue: str | None = None
 
 
 class Busy(SQSError):
-    """Somebody else is at it, or SQS asks to wait; the same call may work later."""
+    """Another program, or a move of SQS, is using it; the same call can work later."""
+
+    reason: Literal["file", "move", "port"] | None = None
+    queue: str | None = None
 
 
 class AccessDenied(SQSError):
-    """No credentials, expired credentials, or a permission that is missing."""
+    """No credentials, expired ones, or no permission for ``action`` on the ARN ``resource``."""
+
+    reason: Literal["no_credentials", "not_fetched", "expired", "wrong_key", "denied"] | None = None
+    action: str | None = None
+    resource: str | None = None
 
 
 class ConnectionFailed(SQSError):
-    """The service could not be reached."""
+    """The service could not be reached; ``url`` is without user name and password."""
+
+    reason: Literal["refused"] | None = None
+    url: str | None = None
 
 
 class UnexpectedAnswer(SQSError):

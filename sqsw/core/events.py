@@ -108,11 +108,21 @@ class Pulse(Event):
 
 @record(repr=False, eq=False)
 class QueueWarning(Event):
-    """A queue is set up in a way that will hurt: ``text`` says how, ``hint`` what would help."""
+    """A queue is set up in a way that will hurt.
+
+    Attributes
+    ----------
+    text, reason :
+        What is wrong, in words and as a word for programs.
+    hint, dead_letter_queue :
+        What would help, and a name for the dead-letter queue that is missing.
+    """
 
     queue_name: str
     text: str
     hint: str
+    reason: Literal["no_dead_letter_queue", "visibility_timeout"] | None = None
+    dead_letter_queue: str | None = None
 
 
 @record(repr=False, eq=False)

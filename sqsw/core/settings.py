@@ -1,5 +1,6 @@
 """The numbers of a worker, checked once."""
 
+import math
 from dataclasses import dataclass
 
 from sqsw.core.errors import SettingsError
@@ -48,18 +49,18 @@ class WorkerSettings:
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
-        _within("concurrency", self.concurrency, 1, 100_000)
-        _within("prefetch", self.prefetch, 0, 100_000)
-        _within("wait_seconds", self.wait_seconds, 0, MAX_WAIT_SECONDS)
-        _within(
+        check_bounds("concurrency", self.concurrency, 1, 100_000)
+        check_bounds("prefetch", self.prefetch, 0, 100_000)
+        check_bounds("wait_seconds", self.wait_seconds, 0, MAX_WAIT_SECONDS)
+        check_bounds(
             "visibility_timeout",
             self.visibility_timeout,
             MIN_LEASE_SECONDS,
             MAX_VISIBILITY_TIMEOUT_SECONDS,
         )
-        _within("ack_linger_seconds", self.ack_linger_seconds, 0, 5)
-        _within("time_limit", self.time_limit, 0.001, MAX_VISIBILITY_TIMEOUT_SECONDS)
-        _within("drain_seconds", self.drain_seconds, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
+        check_bounds("ack_linger_seconds", self.ack_linger_seconds, 0, 5)
+        check_bounds("time_limit", self.time_limit, 0.001, MAX_VISIBILITY_TIMEOUT_SECONDS)
+        check_bounds("drain_seconds", self.drain_seconds, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,26 @@ class QueueShare:
     group_slots: int | None = None
 
     def __post_init__(self) -> None:
-        _within(f"slots of {self.queue_name!r}", self.slots, 1, 100_000)
-        _within(f"weight of {self.queue_name!r}", self.weight, 1, 1_000)
-        _within(f"group slots of {self.queue_name!r}", self.group_slots, 1, 100_000)
+        check_bounds(f"slots of {self.queue_name!r}", self.slots, 1, 100_000)
+        check_bounds(f"weight of {self.queue_name!r}", self.weight, 1, 1_000)
+        check_bounds(f"group slots of {self.queue_name!r}", self.group_slots, 1, 100_000)
 
 
-def _within(name: str, value: float | None, lowest: float, highest: float) -> None:
-    if value is not None and not lowest <= value <= highest:
-        raise SettingsError(f"{name} is {value}, it must be between {lowest} and {highest}")
+def check_bounds(
+    name: str, value: float | None, lowest: float, highest: float | None = None
+) -> None:
+    """Refuse a number that is out of its range, or not a number; None passes.
+
+    Raises
+    ------
+    SettingsError
+        It names the setting, the value and the bounds.
+    """
+    if value is not None and not lowest <= value <= (math.inf if highest is None else highest):
+        wanted = f"at least {lowest}" if highest is None else f"between {lowest} and {highest}"
+        raise SettingsError(
+            f"{name} is {value}, it must be {wanted}",
+            setting=name,
+            value=value,
+            bounds=(lowest, highest),
+        )

@@ -218,7 +218,7 @@ class FileLocked(FileError):
     """Somebody else held the file for longer than we wait."""
 
     why = "the file stayed locked for 5 seconds"
-    next = "share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324"
+    next = "share it over HTTP: serve(path), then endpoint_url='http://127.0.0.1:9324'"
 
 
 class FileNotOurs(FileError):

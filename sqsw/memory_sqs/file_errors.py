@@ -29,6 +29,7 @@ def _told(path: str, error: FileError | OSError) -> SQSError:
         why = error.strerror or str(error)
         return SettingsError(f"{path} cannot be used", why=why, next="name another file")
     if isinstance(error, FileLocked):
-        return Busy(f"{path} is in use by another program", why=error.why, next=error.next)
+        message = f"{path} is in use by another program"
+        return Busy(message, reason="file", why=error.why, next=error.next)
     kind = SQSError if isinstance(error, FileFull | FileFailed) else SettingsError
     return kind(f"{path} cannot be used", why=error.why, next=error.next)

@@ -70,15 +70,17 @@ def serve(
 
     if key is not None and no_auth:
         raise SettingsError(
-            "a key and --no-auth do not go together",
-            why="with a key every request must be signed, and --no-auth asks for no signature",
-            next="leave out --no-auth, or unset SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY",
+            "a key and no_auth do not go together",
+            reason="key_and_no_auth",
+            why="with a key every request must be signed, and no_auth asks for no signature",
+            next="leave out one of them",
         )
     if key is None and not no_auth and not is_loopback(host):
         raise SettingsError(
             f"{host!r} lets in whoever reaches it",
+            reason="no_key",
             why="it is no address of this machine alone, and no key is asked for",
-            next="set SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY, or say --no-auth",
+            next="set a key, or no_auth=True",
         )
     session = (
         MemorySession(relaxed=relaxed) if path is None else LocalSession(path, relaxed=relaxed)
@@ -114,8 +116,9 @@ def _not_listening(error: OSError, host: str, port: int) -> SQSError:
     if error.errno == errno.EADDRINUSE:
         return Busy(
             f"port {port} of {host} is in use by another program",
+            reason="port",
             why="only one program can listen on a port",
-            next="stop it, name another port: --port N, or take a free one: --port 0",
+            next="stop it, use another port, or a free one: port=0",
         )
     return SettingsError(
         f"cannot listen on port {port} of {host}",

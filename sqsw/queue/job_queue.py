@@ -186,11 +186,12 @@ class JobQueue(GenericQueue):
         known, fn = self.processors.get(job_name), function_of(fn)
         if known is not None and place_of(known.fn) != place_of(fn):
             first, second = self.sources[job_name], self.env.registration_source
+            by_app = first == second == "app"
             raise TaskAlreadyRegistered(
                 f"job '{self.name}.{job_name}' is registered twice",
+                reason=None if by_app else "plugin",
                 why=f"by {place_of(known.fn)} ({first}) and {place_of(fn)} ({second})",
-                next="rename one"
-                + ("" if first == second == "app" else ", or start with --no-plugins"),
+                next="rename one" if by_app else "rename one, or load no plugins",
             )
 
     def get_processor(self, job_name: str) -> Processor | None:

@@ -12,7 +12,7 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.transport.batches import Entry, EntryFailure, split_entries
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.sending import send_entries
-from sqsw.transport.service_errors import how_to_deduplicate, misses_deduplication_id
+from sqsw.transport.service_errors import HOW_TO_DEDUPLICATE, misses_deduplication_id
 
 
 @dataclass
@@ -113,7 +113,7 @@ def _batch_error(queue_name: str, failed: Sequence[Mapping[str, Any]]) -> SQSBat
     cures = ["the error has the failed entries in .errors, each under '_message'"]
     if any(map(misses_deduplication_id, reasons)):
         message += ", which needs a deduplication id"
-        cures.insert(0, how_to_deduplicate(queue_name))
+        cures.insert(0, HOW_TO_DEDUPLICATE)
     return SQSBatchError(message, failed, why="; ".join(reasons[:3]), next="; ".join(cures))
 
 

@@ -210,7 +210,9 @@ def _lane(
         raise SettingsError(
             f"slots of a message group have no meaning on {queue.name!r}",
             why="it is a FIFO queue, of which one message of a group runs at a time anyway",
-            next=f"leave out group={share.group_slots}",
+            reason="group_slots",
+            value=share.group_slots,
+            next=f"leave out group_slots={share.group_slots}",
         )
     dead_letters, max_receives = redrive_target(attributes)
     prefix = queue.client.sqs_name.removesuffix(queue.client.name)
@@ -245,12 +247,15 @@ def _warnings(name: str, attributes: dict[str, str]) -> Iterable[QueueWarning]:
             name,
             f"{name!r} has no dead-letter queue: a job that always fails is tried again "
             "until the message expires",
-            f"sqsw create-queue {name} --dlq {dead_letter_name(name)} --update",
+            "give the queue a redrive policy",
+            "no_dead_letter_queue",
+            dead_letter_name(name),
         )
     if attributes.get("VisibilityTimeout") == "0":
         yield QueueWarning(
             name,
             f"the visibility timeout of {name!r} is 0: every receiver gets every message; "
             f"this worker asks for {format_duration(MIN_LEASE_SECONDS)} at each receive",
-            f"sqsw create-queue {name} --visibility-timeout 30s --update",
+            "set VisibilityTimeout of the queue to 30",
+            "visibility_timeout",
         )

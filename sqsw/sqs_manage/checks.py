@@ -15,6 +15,15 @@ from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
 
 Status = Literal["ok", "warn", "fail", "skip"]
+CheckReason = Literal[
+    "missing",
+    "visibility_timeout",
+    "no_dead_letter_queue",
+    "missing_dead_letter_queue",
+    "one_receive",
+    "short_retention",
+    "denied",
+]
 
 #: seconds of a visibility timeout above which a crash keeps jobs waiting for long
 _LONG_LEASE = 900
@@ -48,12 +57,20 @@ class Check:
         ``ok``, ``warn``, ``fail``, or ``skip`` for what could not be looked at.
     detail, hint :
         What was found, and what would mend it.
+    reason, queue_name, dead_letter_queue :
+        What is wrong, as a word for programs, and with which queues.
+    error :
+        Why the queue could not be checked.
     """
 
     name: str
     status: Status
     detail: str
     hint: str | None = None
+    reason: CheckReason | None = None
+    queue_name: str | None = None
+    dead_letter_queue: str | None = None
+    error: SQSError | None = None
 
 
 def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
@@ -77,11 +94,13 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
             queue.name,
             "fail",
             f"no queue of this name; SQS was asked for {queue.sqs_name!r}",
-            f"sqsw create-queue {queue.name}",
+            "create it",
+            "missing",
+            queue.name,
         )
         return
     except SQSError as error:
-        yield Check(queue.name, "fail", error.reason, error.next)
+        yield Check(queue.name, "fail", error.summary, error.next, error=error)
         return
     yield Check(queue.name, "ok", f"{'FIFO' if report.fifo else 'standard'} queue at {report.url}")
     yield _check_lease(report)
@@ -90,13 +109,15 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
 
 
 def _check_lease(report: QueueReport) -> Check:
-    what, seconds = f"{report.name}: lease", int(report.attributes.get("VisibilityTimeout", 30))
-    hint = f"sqsw create-queue {report.name} --visibility-timeout 30s --update"
+    name, what = report.name, f"{report.name}: lease"
+    seconds = int(report.attributes.get("VisibilityTimeout", 30))
+    hint = "set VisibilityTimeout of the queue to 30"
     if seconds > _LONG_LEASE:
-        detail = "as long as this the jobs of a worker that crashed stay hidden"
-        return Check(what, "warn", f"{format_duration(seconds)}: {detail}", hint)
+        detail = f"{format_duration(seconds)}: jobs of a worker that crashed stay hidden that long"
+        return Check(what, "warn", detail, hint, "visibility_timeout", name)
     if seconds == 0:
-        return Check(what, "warn", "0s: every receiver gets every message", hint)
+        detail = "0s: every receiver gets every message"
+        return Check(what, "warn", detail, hint, "visibility_timeout", name)
     return Check(what, "ok", f"{format_duration(seconds)}, which workers renew")
 
 
@@ -112,15 +133,17 @@ def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
             what,
             "warn",
             "no dead-letter queue: a job that always fails is tried until its retention ends",
-            f"sqsw create-queue {name} --dlq {dead_letter_name(name)} --update",
+            "give the queue a redrive policy",
+            "no_dead_letter_queue",
+            name,
+            dead_letter_name(name),
         )
     dead = env.name_of(name_of_arn(target))
     try:
         kept = int(env.queue_client(target).attributes().get("MessageRetentionPeriod", 0))
     except QueueNotFound:
-        return Check(
-            what, "fail", f"{dead!r} does not exist", f"sqsw create-queue {name} --dlq {dead}"
-        )
+        missing: CheckReason = "missing_dead_letter_queue"
+        return Check(what, "fail", f"{dead!r} does not exist", "create it", missing, name, dead)
     except SQSError:
         return Check(what, "skip", f"go to {dead}, whose attributes cannot be read")
     if receives == 1:
@@ -128,7 +151,10 @@ def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
             what,
             "warn",
             f"go to {dead} after 1 receive: {NO_SECOND_RECEIVE}",
-            f"sqsw create-queue {name} --dlq {dead} --max-receives 3 --update",
+            "set maxReceiveCount of its redrive policy to 3",
+            "one_receive",
+            name,
+            dead,
         )
     after = f"go to {dead} after {counted(receives or 0, 'receive')}"
     if not kept:  # ElasticMQ has no such attribute
@@ -140,7 +166,10 @@ def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
             "warn",
             f"{dead} keeps messages {format_duration(kept)} and {name} {format_duration(own)}: "
             "the age of a standard message goes on counting, so dead letters may be gone early",
-            f"sqsw create-queue {dead} --retention 14d --update",
+            f"set MessageRetentionPeriod of {dead} to 14 days",
+            "short_retention",
+            name,
+            dead,
         )
     return Check(what, "ok", f"{after}, kept {format_duration(kept)}")
 
@@ -166,7 +195,9 @@ def _check_rights(queue: QueueClient) -> Check:
             what,
             "fail",
             f"not allowed: {', '.join(denied)}",
-            f"sqsw doctor --policy {queue.name} prints the statement that a worker needs",
+            "least_policy() returns the policy that a worker needs",
+            "denied",
+            queue.name,
         )
     return Check(what, "ok", "may receive, delete and change visibility")
 

@@ -1,11 +1,11 @@
 """Create queues together with their dead-letter queues."""
 
-import shlex
 from collections.abc import Mapping
 
 from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.limits import MAX_RECEIVE_COUNT, MAX_RETENTION_SECONDS
 from sqsw.core.redrive_policy import RedrivePolicy
+from sqsw.core.settings import check_bounds
 from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.plan import QueuePlan, WantedQueue
@@ -118,9 +118,10 @@ def create_queue(
     ------
     SettingsError
         The two names do not go together, or a number is out of its range.
+    QueueDiffers
+        One of the queues exists with other settings, and ``update`` is False; nothing was changed.
     SQSError
-        A queue exists with other settings, or SQS refuses a value. Where a queue differs nothing
-        is touched.
+        SQS refuses a value.
     """
     _check(queue_name, dead_letter_queue, max_receives)
     client = env.queue_client(queue_name)
@@ -162,19 +163,18 @@ def queue_name_from_dead_letter_queue(name: str) -> str:
     raise SettingsError(
         f"cannot derive a queue name from the dead-letter queue {name!r}",
         why="it ends in none of _dead -dead _dlq -dlq _deadletter(s) -deadletter(s)",
-        next=f"name the queue: sqsw create-queue NAME --dlq {shlex.quote(name)}",
+        reason="no_source_name",
+        value=name,
+        next="name the queue as well",
     )
 
 
 def _check(queue_name: str, dead_letter_queue: str | None, max_receives: int | None) -> None:
-    if max_receives is not None and not 1 <= max_receives <= MAX_RECEIVE_COUNT:
-        raise SettingsError(
-            f"max_receives is {max_receives}, it must be between 1 and {MAX_RECEIVE_COUNT}"
-        )
+    check_bounds("max_receives", max_receives, 1, MAX_RECEIVE_COUNT)
     if dead_letter_queue is None:
         if max_receives is not None:
             raise SettingsError(
-                "max_receives needs a dead-letter queue", next="name one with --dlq"
+                "max_receives needs a dead-letter queue", next="name the dead-letter queue as well"
             )
         return
     if queue_name == dead_letter_queue:
@@ -186,7 +186,7 @@ def _check(queue_name: str, dead_letter_queue: str | None, max_receives: int | N
             f"{queue_name!r} cannot use the {'standard' if fifo else 'FIFO'} queue "
             f"{dead_letter_queue!r} as its dead-letter queue",
             why="SQS wants both FIFO or both standard",
-            next=f"--dlq {fitting}",
+            next=f"name it {fitting!r}",
         )
 
 

@@ -9,7 +9,13 @@ from typing import Any
 from sqsw.core.errors import Busy, RedriveError, SettingsError, SQSError
 from sqsw.core.wording import counted
 from sqsw.sqs_manage.manage_env import ManageEnv
-from sqsw.sqs_manage.queue_calls import arn_of, is_aws, is_unknown_operation, where_to
+from sqsw.sqs_manage.queue_calls import (
+    arn_of,
+    dead_letter_queue_of,
+    is_aws,
+    is_unknown_operation,
+    where_to,
+)
 from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
 
@@ -92,6 +98,9 @@ class MoveBySQS:
         if per_second is not None and per_second > _MAX_PER_SECOND:
             raise SettingsError(
                 f"the rate is {per_second} per second, SQS moves {_MAX_PER_SECOND} at most",
+                setting="per_second",
+                value=per_second,
+                bounds=(1, _MAX_PER_SECOND),
                 next=f"use {_MAX_PER_SECOND} at most, or none: as fast as SQS likes",
             )
         target_arn = None if target is None else arn_of(target)
@@ -141,9 +150,11 @@ class MoveBySQS:
             name = self._queue.name
             raise RedriveError(
                 f"the move out of {name!r} failed after about {counted(move.moved, 'message')}",
+                reason="failed",
+                queue=name,
                 why=f"{move.failure_reason or 'SQS gave no reason'}; messages that were sent to "
                 f"{name!r} directly have no queue to go back to",
-                next=f"say where to: sqsw redrive {name} --to QUEUE",
+                next=where_to(None),
                 code=move.failure_reason,
             )
         return move
@@ -187,7 +198,9 @@ def cancel_redrive(env: ManageEnv, dead_letter_queue_name: str) -> int:
             return queue.cancel_move(move.handle)
     raise RedriveError(
         f"no move out of {queue.name!r} is running",
-        next=f"sqsw redrive {queue.name} --status shows the last ten",
+        reason="not_running",
+        queue=queue.name,
+        next="redrive_status() returns the last ten",
         code="ResourceNotFoundException",
     )
 
@@ -217,10 +230,14 @@ def _says(error: SQSError, words: str) -> bool:
 
 
 def _not_a_dead_letter_queue(env: ManageEnv, queue: QueueClient) -> RedriveError:
+    own = dead_letter_queue_of(env, queue)
     return RedriveError(
         f"{queue.name!r} is not the dead-letter queue of any queue",
+        reason="not_dead_letters" if own else "no_target",
+        queue=queue.name,
+        dead_letter_queue=own,
         why="a move without a filter is done by SQS, which only moves out of dead-letter queues",
-        next=where_to(env, queue),
+        next=where_to(own),
     )
 
 
@@ -229,6 +246,8 @@ def _running_already(env: ManageEnv, queue: QueueClient, source_arn: str) -> Bus
     so_far = f"; this one has moved about {running.moved} of {running.total}" if running else ""
     return Busy(
         f"a move out of {queue.name!r} is already running",
+        reason="move",
+        queue=queue.name,
         why=f"SQS runs one move per queue{so_far}",
-        next=f"sqsw redrive {queue.name} --status, or --cancel",
+        next="wait for it, or stop it: cancel_redrive()",
     )

@@ -221,15 +221,17 @@ class OutgoingMessage:
         if rules.fifo:
             raise MessageRefused(
                 f"{rules.name!r} takes no delay per message",
+                reason="delay_on_fifo",
+                queue=rules.name,
+                delay=self.delay,
                 why="FIFO queues only have a delay for the whole queue",
-                next="leave out --delay, or set it once: sqsw create-queue "
-                f"{rules.name} --delay {format_duration(self.delay)} --update",
+                next="leave out the delay, or set DelaySeconds of the queue",
             )
         if self.delay > MAX_DELAY_SECONDS:
             raise MessageRefused(
                 f"a delay of {format_duration(self.delay)} is more than SQS can hold",
                 why="the limit is 15 minutes per message",
-                next="use --delay 15m at most, or send it later from cron",
+                next="use 15 minutes at most, or send it later from cron",
             )
 
     def _check_ids(self, rules: QueueRules) -> None:
@@ -241,10 +243,11 @@ class OutgoingMessage:
                 )
         if rules.fifo and self.dedup_id is None and rules.content_dedup is False:
             raise MessageRefused(
-                f"{rules.name!r} needs --dedup-id",
+                f"{rules.name!r} needs a deduplication id",
+                reason="needs_deduplication_id",
+                queue=rules.name,
                 why="content-based deduplication is off for this queue",
-                next="add --dedup-id ID, or turn it on: sqsw create-queue "
-                f"{rules.name} --content-dedup --update",
+                next="give it a dedup_id, or turn on ContentBasedDeduplication of the queue",
             )
 
 

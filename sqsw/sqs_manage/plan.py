@@ -1,15 +1,13 @@
 """What has to be done so that a queue is as asked: nothing, create it, or change it."""
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from sqsw.core.errors import QueueNotFound, SQSError
+from sqsw.core.errors import QueueDiffers, QueueNotFound
 from sqsw.core.json_depth import read_json
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.redrive_policy import redrive_target
-from sqsw.core.wording import format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe, report_of
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.queue_calls import arn_of, make_queue, refuse_whole_name, tag_queue, tags_of
@@ -18,16 +16,6 @@ from sqsw.transport.queue_client import QueueClient
 
 #: receives before a message goes to the dead-letter queue, where nobody says otherwise
 DEFAULT_MAX_RECEIVES = 5
-
-_DURATION_OPTIONS = {
-    "VisibilityTimeout": "--visibility-timeout",
-    "MessageRetentionPeriod": "--retention",
-    "DelaySeconds": "--delay",
-}
-_HIGH_THROUGHPUT = {
-    "DeduplicationScope": "messageGroup",
-    "FifoThroughputLimit": "perMessageGroupId",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +47,10 @@ class QueuePlan:
 
     Raises
     ------
-    SQSError
-        The queue exists with other settings, and is not to be changed; or it does not exist and was
-        named by its URL or its ARN.
+    QueueDiffers
+        The queue exists with other settings, and ``update`` is False.
+    SettingsError
+        The queue does not exist and was named by its URL or its ARN.
     """
 
     def __init__(self, env: ManageEnv, wanted: WantedQueue, *, update: bool) -> None:
@@ -81,10 +70,11 @@ class QueuePlan:
         differences = list(self._compare(self._current))
         if differences and not update:
             name = self._client.name
-            raise SQSError(
+            raise QueueDiffers(
                 f"{name!r} exists with other settings",
+                queue=name,
                 why="; ".join(differences),
-                next=f"change it: sqsw create-queue {_command_line(wanted)} --update",
+                next="change it: update=True",
             )
 
     def carry_out(self) -> str:
@@ -177,28 +167,3 @@ def _same(current: str, asked: str) -> bool:
         return bool(read_json(current) == read_json(asked))
     except ValueError:
         return False
-
-
-def _command_line(wanted: WantedQueue) -> str:
-    """The arguments of ``sqsw create-queue`` that ask for this."""
-    words = [wanted.client.name]
-    if wanted.dead_letters is not None:
-        words += ["--dlq", wanted.dead_letters.name]
-    if wanted.max_receives is not None:
-        words += ["--max-receives", str(wanted.max_receives)]
-    attributes = dict(wanted.attributes)
-    if _HIGH_THROUGHPUT.items() <= attributes.items():
-        words.append("--high-throughput")
-        attributes = {k: v for k, v in attributes.items() if k not in _HIGH_THROUGHPUT}
-    for name, value in attributes.items():
-        if name in _DURATION_OPTIONS and value.isdecimal():
-            words += [_DURATION_OPTIONS[name], format_duration(int(value))]
-        elif (name, value) == ("ContentBasedDeduplication", "true"):
-            words.append("--content-dedup")
-        elif name == "KmsMasterKeyId":
-            words += ["--kms", value]
-        else:
-            words += ["--attribute", f"{name}={value}"]
-    for key, value in wanted.tags.items():
-        words += ["--tag", f"{key}={value}"]
-    return shlex.join(words)

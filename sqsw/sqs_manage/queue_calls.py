@@ -80,7 +80,7 @@ def refuse_whole_name(queue: QueueClient) -> None:
             f"there is no queue {queue.whole_name}, and none can be created by its "
             f"{'URL' if queue.arn is None else 'ARN'}",
             why="a new queue is in the account and the region that are in use",
-            next=f"name it: sqsw create-queue {queue.name}",
+            next=f"create it by its name: {queue.name!r}",
         )
 
 
@@ -103,11 +103,15 @@ def arn_of(queue: QueueClient) -> str:
     return queue.attributes("QueueArn")["QueueArn"]
 
 
-def where_to(env: ManageEnv, queue: QueueClient) -> str:
-    """What to do instead, where somebody redrives a queue that is nobody's dead-letter queue."""
+def dead_letter_queue_of(env: ManageEnv, queue: QueueClient) -> str | None:
+    """The name of a queue's own dead-letter queue, if it has one."""
     arn, _ = redrive_target(queue.attributes("RedrivePolicy"))
-    if arn is None:
-        return f"say where to: sqsw redrive {queue.name} --to QUEUE"
-    # Most likely its dead letters were meant: "--to" would move jobs that are yet to run.
-    dead = env.name_of(name_of_arn(arn))
-    return f"its dead-letter queue is {dead}: sqsw redrive {dead}"
+    return None if arn is None else env.name_of(name_of_arn(arn))
+
+
+def where_to(own_dead_letter_queue: str | None) -> str:
+    """What to do if a queue is redriven that is not the dead-letter queue of any queue."""
+    if own_dead_letter_queue is None:
+        return "name a target queue"
+    # Its dead letters were probably meant: a target would get jobs that are yet to run.
+    return f"its dead-letter queue is {own_dead_letter_queue!r}"

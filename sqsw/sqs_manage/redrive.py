@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.settings import check_bounds
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.message_view import Failure, HandledMessage
 from sqsw.sqs_manage.moves import Move, MoveBySQS
@@ -108,8 +109,9 @@ def redrive(
     if not wait:
         raise SettingsError(
             "this move cannot go on by itself",
+            reason="no_wait",
             why="SQS moves all messages of a dead-letter queue; this has to be done by sqsw",
-            next="leave out --no-wait",
+            next="wait for it: wait=True",
         )
     counts = {"moved": 0, "would_move": 0, "skipped": 0}
     failures: list[Failure] = []
@@ -137,8 +139,7 @@ def redrive(
 
 
 def _check(queue: QueueClient, target: QueueClient | None, per_second: int | None) -> None:
-    if per_second is not None and per_second < 1:
-        raise SettingsError(f"the rate is {per_second} per second, it must be at least 1")
+    check_bounds("per_second", per_second, 1)
     if target is None:
         return
     # Asks for both, so that a wrong name is told before anything moves. Hosts have several names.

@@ -15,7 +15,7 @@ from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.matcher import Match, MessageMatcher
 from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.peek import look
-from sqsw.sqs_manage.queue_calls import where_to
+from sqsw.sqs_manage.queue_calls import dead_letter_queue_of, where_to
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
 from sqsw.transport.batches import EntryFailure, split_entries
@@ -136,7 +136,7 @@ class _Routes:
         self._target = target
         self._known: dict[str, QueueClient | RedriveError] = {}
         self._sources: list[str] | None = None
-        self._next = "say where to"
+        self._next = where_to(None)
 
     def destination_of(self, message: Message) -> QueueClient:
         """The queue that this dead letter goes to.
@@ -178,7 +178,7 @@ class _Routes:
         if self._sources is None:
             self._sources = self._queue.dead_letter_sources()
             if not self._sources:
-                self._next = where_to(self._env, self._queue)
+                self._next = where_to(dead_letter_queue_of(self._env, self._queue))
         if len(self._sources) == 1:
             return self._sources[0]
         names = ", ".join(sorted(self._env.name_of(name_of_url(url)) for url in self._sources))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.settings import check_bounds
 from sqsw.core.wording import nearest
 from sqsw.sqs_manage.message_view import MessageView, format_time
 
@@ -63,7 +64,7 @@ class Filter:
             raise SettingsError(
                 f"{text!r} is not a filter",
                 why="a filter is a path, one of = != < <= > >= ~ !~ and a value",
-                next="for example: --filter args.customer=acme or --filter 'receives<5'",
+                next="write it like args.customer=acme or receives<5",
             )
         path, operator, value = match.groups()
         _refuse_unknown(path)
@@ -124,10 +125,8 @@ class Selection:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise SettingsError(f"limit is {self.limit}, it must be at least 1")
-        if self.older_than is not None and self.older_than < 0:
-            raise SettingsError(f"older_than is {self.older_than} seconds, it cannot be negative")
+        check_bounds("limit", self.limit, 1)
+        check_bounds("older_than", self.older_than, 0)
 
     def __bool__(self) -> bool:
         return self.has_conditions or self.limit is not None

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 
-from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.errors import SQSError
+from sqsw.core.settings import check_bounds
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.message_view import Failure
 from sqsw.sqs_manage.outgoing import DEFAULT_GROUP, OutgoingMessage, QueueRules, UnreadLine
@@ -111,8 +112,7 @@ def send_messages(
     SettingsError
         ``concurrency`` is below 1.
     """
-    if concurrency < 1:
-        raise SettingsError(f"concurrency is {concurrency}, it must be at least 1")
+    check_bounds("concurrency", concurrency, 1)
     queue = env.queue_client(queue_name)
     sender = _Sender(queue, QueueRules.of(queue), on_result or (lambda result: None))
     # A FIFO queue waits for each answer, which may stop a group; others keep all threads busy.

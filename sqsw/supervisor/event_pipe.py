@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from multiprocessing.connection import Connection
+from types import NoneType
 from typing import Any
 
 from sqsw.core import errors
@@ -189,11 +190,12 @@ def _events(frame: bytes) -> Iterator[Event]:
 
 def _told(error: BaseException) -> BaseException:
     # Only our own error classes are sure to exist in the supervisor. An error of a job can hold any
-    # object, and to read it the supervisor might have to load the app. So only text is sent.
+    # object, and to read it the supervisor might have to load the app. So only texts and numbers
+    # are sent.
     kind, state = type(error), dict(vars(error))
     state.pop("__notes__", None)  # our errors create theirs again
     texts = (*error.args, *state, *state.values())
-    are_plain = all(text is None or type(text) is str for text in texts)
+    are_plain = all(type(text) in (str, int, float, NoneType) for text in texts)
     is_known = vars(errors).get(kind.__name__) is kind
     if not (isinstance(error, SQSError) and is_known and are_plain):
         return OtherError(described(error))

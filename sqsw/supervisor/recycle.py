@@ -37,7 +37,8 @@ class RecyclePolicy:
         limits = [x for x in (self.jobs, self.memory_bytes, self.age_seconds) if x is not None]
         if not limits or min(limits) <= 0:
             raise SettingsError(
-                "a recycle policy needs a limit above zero", next="jobs=N,memory=SIZE,age=D"
+                "a recycle policy needs a limit above zero",
+                next="set jobs, memory_bytes or age_seconds",
             )
 
     def with_jitter(self, chance: Callable[[], float]) -> "RecyclePolicy":

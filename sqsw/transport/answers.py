@@ -99,6 +99,7 @@ class _Answers:
         if flaw is not None:
             raise UnexpectedAnswer(
                 f"{self._endpoint} did not answer {operation_model.name} as SQS does",
+                reason="not_sqs",
                 why=flaw,
                 next="check the endpoint (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL), and whether a "
                 "proxy or a captive portal answers instead of SQS",

@@ -188,12 +188,14 @@ def fit_to_queue(entry: Entry, *, is_fifo: bool, queue_name: str) -> None:
     """
     if is_fifo:
         entry.setdefault("MessageGroupId", "default")
-        if entry.pop("DelaySeconds", 0):
+        if delay := entry.pop("DelaySeconds", 0):
             raise MessageRefused(
                 f"{queue_name!r} takes no delay per message",
                 why="FIFO queues only have a delay for the whole queue",
-                next="leave out the delay, or set it once: "
-                f"sqsw create-queue {queue_name} --delay 5m --update",
+                reason="delay_on_fifo",
+                queue=queue_name,
+                delay=delay,
+                next="leave out the delay, or set DelaySeconds of the queue",
             )
     elif "MessageDeduplicationId" in entry:
         raise MessageRefused(

@@ -3,10 +3,11 @@
 import os
 from urllib.parse import urlsplit
 
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import BadEndpoint, EndpointReason, SettingsError
 from sqsw.core.sendable import is_sendable, no_credentials
 
 _SCHEMES = ("http", "https")
+_FOR_EXAMPLE = "write it like http://127.0.0.1:9324"
 
 #: variables with the endpoint, if neither the code nor an option sets one
 _VARIABLES = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
@@ -29,7 +30,7 @@ def no_client(error: ValueError, endpoint: str | None) -> SettingsError:
     address = reason.removeprefix("Invalid endpoint: ")
     if address != reason:
         check_address(address)
-        return _not_a_url(address, None, "write it like http://127.0.0.1:9324")
+        return _not_a_url(address, None, None, _FOR_EXAMPLE)
     if endpoint is not None:
         check_address(endpoint)
     return no_credentials(error)
@@ -46,24 +47,22 @@ def check_address(endpoint: str) -> None:
     scheme, sign, rest = endpoint.partition("://")
     if not is_sendable(endpoint):
         why = "it has a space, a control character or a non-ASCII character"
-        raise _not_a_url(endpoint, why, "write it like http://127.0.0.1:9324")
+        raise _not_a_url(endpoint, "characters", why, _FOR_EXAMPLE)
     if not sign or scheme.lower() not in _SCHEMES:
         why = "it does not begin with http:// or https://"
-        raise _not_a_url(endpoint, why, f"write http://{_host(endpoint)}")
+        raise _not_a_url(endpoint, "scheme", why, f"write http://{_host(endpoint)}")
     if set("/?#") & set(rest.rpartition("@")[0]):
         raise _not_a_url(
             endpoint,
+            "user_info",
             "it has / ? or # before the @, which ends the host name",
             "in a user name or a password write / as %2F, ? as %3F and # as %23",
         )
     try:
         _ = urlsplit(endpoint).port
     except ValueError as error:
-        raise _not_a_url(
-            endpoint,
-            "its port is not a number from 0 to 65535",
-            "write it like http://127.0.0.1:9324",
-        ) from error
+        why = "its port is not a number from 0 to 65535"
+        raise _not_a_url(endpoint, "port", why, _FOR_EXAMPLE) from error
 
 
 def _host(endpoint: str) -> str:
@@ -72,11 +71,15 @@ def _host(endpoint: str) -> str:
     return host.rpartition("//")[2] if "@" not in endpoint else host
 
 
-def _not_a_url(endpoint: str, why: str | None, next: str) -> SettingsError:
+def _not_a_url(
+    endpoint: str, reason: EndpointReason | None, why: str | None, next: str
+) -> BadEndpoint:
     shown = _host(endpoint) if "@" in endpoint else endpoint
     source = [f"it comes from {name}" for name in _VARIABLES if os.environ.get(name) == endpoint]
-    return SettingsError(
+    return BadEndpoint(
         f"the endpoint {shown!r} is not a URL",
+        reason=reason,
+        url=shown,
         why="; ".join(filter(None, [why, *source[:1]])) or None,
         next=next,
     )

@@ -119,8 +119,7 @@ class QueueClient:
                 return url_by_name(self._clients, self.sqs_name)
         except QueueNotFound as error:
             meant = nearest(self.name, (name for name in self._known() if name != self.name))
-            by_arn, session = self.arn is not None, self._clients.session
-            raise with_place(error, self.name, session, meant, by_arn=by_arn) from error.__cause__
+            raise with_place(error, self._clients.session, meant) from error.__cause__
 
     def send(self, entry: Entry) -> dict[str, Any]:
         """Send one message; return the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""
@@ -273,6 +272,7 @@ class QueueClient:
             if name not in found and name.startswith(_ALWAYS_THERE):
                 raise UnexpectedAnswer(
                     f"cannot read the attributes of {self.name!r}",
+                    reason="not_sqs",
                     why=f"the answer has no {name}, which SQS always sends",
                     next="check the endpoint (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL)",
                 )

@@ -37,6 +37,8 @@ def url_by_arn(clients: ClientSource, arn: str, name: str) -> str:
             raise
         raise QueueNotFound(
             f"no queue named {name!r} in the account {account}",
+            queue=name,
+            account=account,
             why="it does not exist there, or that account does not let this one see it",
             code="QueueDoesNotExist",
         ) from error
@@ -58,8 +60,10 @@ def check_region(clients: ClientSource, url: str, name: str) -> None:
 def _other_region(name: str, region: str | None, own_region: str, why: str) -> SettingsError:
     return SettingsError(
         f"the queue {name!r} is in the region {region!r}, not in {own_region!r}",
+        reason="other_region",
+        suggested=region,
         why=why,
-        next=f"--region {region}, or AWS_REGION; in code: the region of the session",
+        next=f"set AWS_REGION, or make the session with region_name={region!r}",
     )
 
 
@@ -72,6 +76,8 @@ def _url(clients: ClientSource, arn: str, name: str) -> str:
     if found != account and found.isdigit():
         raise QueueNotFound(
             f"no queue named {name!r} in the account {account}",
+            queue=name,
+            account=account,
             why=f"the one of this name is in the account {found}",
             code="QueueDoesNotExist",
         )

@@ -1,5 +1,6 @@
 """Convert errors of botocore into those of :mod:`sqsw.core.errors`."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import (
@@ -7,6 +8,7 @@ from sqsw.core.errors import (
     Busy,
     ConnectionFailed,
     MessageRefused,
+    NoRegion,
     QueueNotFound,
     SettingsError,
     SQSError,
@@ -22,8 +24,12 @@ if TYPE_CHECKING:
 #: characters of a service's error text that an error shows, at most
 _REASON_LENGTH = 300
 
-#: how `sqsw serve` begins its advice when it refuses a host name; see web/request_guard.py
+#: how the server of a local SQS begins its advice when it refuses a host name; see
+#: web/request_guard.py
 _ADVICE = "If the name is yours, "
+
+# As AWS words it: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
+_NOT_AUTHORIZED = re.compile(r"not authorized to perform: (\S+) on resource: (\S+)", re.IGNORECASE)
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _WRONG_KEY = {
@@ -117,25 +123,29 @@ def is_missing_queue(error: Exception) -> bool:
     )
 
 
-def with_place(
-    error: QueueNotFound, queue_name: str, session: Any, meant: str | None, *, by_arn: bool
-) -> QueueNotFound:
+def with_place(error: QueueNotFound, session: Any, similar: str | None) -> QueueNotFound:
     """Return the error with a similar name, and for the embedded SQS with its place and advice."""
-    message, cure = error.message, f"did you mean {meant!r}?" if meant else None
+    message, cure = error.message, f"did you mean {similar!r}?" if similar else None
     place = getattr(session, "location", None)
     if isinstance(place, str):  # a file that this call created is most likely a mistake
         message += f" in {place}" + (" (new, empty)" if getattr(session, "is_new", False) else "")
-        kind = "fifo" if is_fifo(queue_name) else "standard"
-        what_next = (
-            f"create it: create_{kind}_queue(env, {queue_name!r}) "
-            f"or 'sqsw create-queue {queue_name}'"
-        )
-        if by_arn:  # no queue can be created in that account, but the one in use may have it
-            what_next = f"if the one of the account in use is meant, name it alone: {queue_name!r}"
+        kind = "fifo" if is_fifo(error.queue or "") else "standard"
+        what_next = f"create it: create_{kind}_queue(env, {error.queue!r})"
+        if error.account:  # no queue can be created there, but the account in use may have it
+            what_next = f"if the one of the account in use is meant, name it alone: {error.queue!r}"
         elsewhere = "; or go where the right file is, or name it: SQSW_LOCAL=PATH"
         has_file = getattr(session, "path", None)
         cure = cure or f"{what_next}{elsewhere if has_file else ''}"
-    return QueueNotFound(message, why=error.why, next=cure, code=error.code)
+    return QueueNotFound(
+        message,
+        queue=error.queue,
+        location=place,
+        account=error.account,
+        similar=similar,
+        why=error.why,
+        next=cure,
+        code=error.code,
+    )
 
 
 def misses_deduplication_id(reason: str) -> bool:
@@ -143,13 +153,11 @@ def misses_deduplication_id(reason: str) -> bool:
     return "ContentBasedDeduplication" in reason and "MessageDeduplicationId" in reason
 
 
-def how_to_deduplicate(queue_name: str) -> str:
-    """Return what to do if a FIFO queue needs deduplication IDs."""
-    return (
-        "give each message one: _deduplication_id= for delay() and add_job(), deduplication_id= "
-        "for add_raw_job(); or turn on content-based deduplication: "
-        f"sqsw create-queue {queue_name} --content-dedup --update"
-    )
+#: what to do if a FIFO queue needs deduplication IDs
+HOW_TO_DEDUPLICATE = (
+    "give each message one: _deduplication_id= for delay() and add_job(), deduplication_id= "
+    "for add_raw_job(); or turn on ContentBasedDeduplication of the queue"
+)
 
 
 def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSError:
@@ -161,27 +169,30 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
     if lines[0].lower().startswith(("<!doctype html", "<html")):
         return SQSError(
             f"cannot {doing}: the answer is a page, not one of SQS",
+            reason="not_sqs",
             why=f"the endpoint is something else, or does not know this operation [{short}]",
-            next="check the endpoint: --endpoint-url, AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL",
+            next="check the endpoint (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL)",
             code=short,
         )
     line = without_credentials(lines[0])
     reason = f"{line[:_REASON_LENGTH]} [{short[:_REASON_LENGTH]}]"
     if code in _NOT_FOUND:
-        return QueueNotFound(f"no queue named {queue_name!r}", why=reason, code=short)
+        message = f"no queue named {queue_name!r}"
+        return QueueNotFound(message, queue=queue_name, why=reason, code=short)
     if code in _EXPIRED:
         return AccessDenied(
             "the AWS credentials have expired",
+            reason="expired",
             why=reason,
-            next="log in again (for example: aws sso login) and repeat the command",
+            next="log in again (for example: aws sso login)",
             code=short,
         )
     if code in _WRONG_KEY:
         return AccessDenied(
             "the credentials were not accepted",
+            reason="wrong_key",
             why=reason,
-            next="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile) to a valid key; "
-            "for 'sqsw serve' that is its SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY",
+            next="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile) to a valid key",
             code=short,
         )
     if code in _ACCESS or code.startswith("AccessDenied"):
@@ -190,19 +201,31 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
         if is_advised:
             reason = f"{why.rstrip()[:_REASON_LENGTH]} [{short}]"
             what_next = f"if the name is yours, {advice[:_REASON_LENGTH]}"
-        return AccessDenied(f"not allowed to {doing}", why=reason, next=what_next, code=short)
+        denied = _NOT_AUTHORIZED.search(reason)
+        action, resource = (None, None) if denied is None else denied.groups()
+        return AccessDenied(
+            f"not allowed to {doing}",
+            reason="denied",
+            action=action,
+            resource=resource,
+            why=reason,
+            next=what_next,
+            code=short,
+        )
     if misses_deduplication_id(reason):
         return MessageRefused(
             f"{queue_name!r} needs a deduplication id",
+            reason="needs_deduplication_id",
+            queue=queue_name,
             why=reason,
-            next=how_to_deduplicate(queue_name or "QUEUE"),
+            next=HOW_TO_DEDUPLICATE,
             code=short,
         )
     if short == "QueueDeletedRecently":
         return Busy(
             f"the name {queue_name!r} cannot be used yet",
             why=f"a queue with this name was deleted less than 60 seconds ago [{short}]",
-            next="wait a minute and repeat the command",
+            next="wait a minute and try again",
             code=short,
         )
     if short == "PurgeQueueInProgress":
@@ -216,7 +239,7 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
         return Busy(
             f"cannot {doing}: SQS asks for fewer requests",
             why=reason,
-            next="wait a little and repeat the command",
+            next="wait a little and try again",
             code=short,
         )
     return SQSError(f"cannot {doing}", why=reason, code=short)
@@ -233,6 +256,7 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return AccessDenied(
             "no AWS credentials found",
+            reason="no_credentials",
             why="looked at the environment, the AWS profile, container and instance roles",
             next="run 'aws configure', set AWS_PROFILE, or work without AWS: SQSW_LOCAL=1",
         )
@@ -242,13 +266,14 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
     ):
         return AccessDenied(
             "the AWS credentials cannot be fetched",
+            reason="not_fetched",
             why=reason,
-            next="log in again (for example: aws sso login) and repeat the command",
+            next="log in again (for example: aws sso login)",
         )
     if isinstance(error, exceptions.NoRegionError):
-        return SettingsError(
+        return NoRegion(
             "no AWS region set",
-            why="neither the code, AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile names one",
+            why="neither AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile sets one",
             next="set AWS_REGION, name it: SQSEnv(region=…), or work without AWS: SQSW_LOCAL=1",
         )
     if isinstance(error, exceptions.ProfileNotFound):
@@ -260,11 +285,15 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
     if isinstance(error, exceptions.ParamValidationError):
         return SQSError(f"cannot {doing}", why=reason, code="ParamValidation")
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
-        endpoint = getattr(error, "kwargs", {}).get("endpoint_url")
+        details = getattr(error, "kwargs", {})
+        url = without_password(details["endpoint_url"]) if details.get("endpoint_url") else None
+        cause = getattr(details.get("error"), "__cause__", None)
         return ConnectionFailed(
-            f"cannot connect to {without_password(endpoint)}" if endpoint else f"cannot {doing}",
+            f"cannot connect to {url}" if url else f"cannot {doing}",
+            reason="refused" if isinstance(cause, ConnectionRefusedError) else None,
+            url=url,
             why=reason,
-            next="check the address and the network, or start a local SQS: sqsw serve",
+            next="check the address and the network",
         )
     return SQSError(f"cannot {doing}", why=reason)
 

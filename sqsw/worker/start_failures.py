@@ -91,7 +91,7 @@ class StartFailures:
         if since is None or self._resumed_at is not None:
             return None
         seconds = self._clock() - since
-        return f"no job could be started for {seconds:.0f} seconds: {self._error.reason}"
+        return f"no job could be started for {seconds:.0f} seconds: {self._error.summary}"
 
     def _note(self, kind: Kind, error: JobNotStarted) -> None:
         with self._lock:
@@ -107,7 +107,7 @@ class StartFailures:
                 self._check_at = now + most * (0.5 + self._jitter() / 2)
                 self._tries += 1
         if is_first:
-            logger.error("jobs cannot be started, so the worker stops receiving: %s", error.reason)
+            logger.error("jobs cannot be started, so the worker stops receiving: %s", error.summary)
 
     def _make_check(self) -> None:
         now, since = self._clock(), self._since
@@ -129,7 +129,7 @@ class StartFailures:
             return cause
         return JobNotStarted(
             f"the worker ends: it could not start a job for {counted(round(seconds), 'second')}",
-            why=self._error.reason,
+            why=self._error.summary,
             next=self._error.next or "check the limits on processes, memory and open files",
         )
 

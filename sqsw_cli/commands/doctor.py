@@ -16,7 +16,7 @@ from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import is_local, opened
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import writing
-from sqsw_cli.errors.hints import explained
+from sqsw_cli.errors.hints import explained, hint_of, queue_hint
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.shared import app_options, yes_option
 from sqsw_cli.options.types import QUEUE
@@ -96,7 +96,8 @@ class _Report:
         self.counts = dict.fromkeys(_SIGNS, 0)
 
     def show(self, check: "Check") -> None:
-        self.add(check.name, check.status, check.detail, check.hint)
+        hint = hint_of(check.error) if check.error else queue_hint(check)
+        self.add(check.name, check.status, check.detail, hint)
 
     def add(self, name: str, status: str, detail: str, hint: str | None = None) -> None:
         self.counts[status] += 1
@@ -129,7 +130,7 @@ def _open(
     try:
         env = stack.enter_context(opened(invocation, apps, plugins=plugins))
     except (AppLoadError, TaskAlreadyRegistered) as error:
-        report.add("app", "fail", error.reason, error.next)
+        report.add("app", "fail", error.summary, hint_of(error))
         return stack.enter_context(opened(invocation))
     jobs = Counter(registration.queue_name for registration in env.registrations())
     found = ", ".join(f"{queue} {count_of(jobs[queue], 'job')}" for queue in sorted(jobs))
@@ -150,7 +151,7 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
         report.add("calls", "ok", _WAYS[way] if reason is None else f"{_WAYS[way]}: {reason}")
     except SQSError as error:
         told = explained(error, invocation, env)
-        report.add("place", "fail", told.reason, told.next)
+        report.add("place", "fail", told.summary, hint_of(told))
         return False
     return True
 

@@ -13,6 +13,7 @@ from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import opened
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import Failure
+from sqsw_cli.errors.hints import hint_of
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.global_options import is_typed
 from sqsw_cli.options.selection import refuse_idle_terminal, selection_of
@@ -246,12 +247,12 @@ def _cancel(printer: Printer, env: "SQSEnv", dlq: str) -> int:
     try:
         moved = cancel_redrive(env, dlq)
     except RedriveError as error:
-        if error.code != "ResourceNotFoundException":
+        if error.reason != "not_running":
             raise
         raise Failure(
             error.message,
             why=error.why,
-            next=error.next,
+            next=hint_of(error),
             code="move_not_found",
             exit_code=Exit.NOT_FOUND,
         ) from error

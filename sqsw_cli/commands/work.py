@@ -180,7 +180,7 @@ def _run_reloading(
     options: dict[str, Any],
 ) -> "WorkerReport":
     from sqsw.app.supervised import WorkOrder, run_supervised
-    from sqsw_cli.working.banner import announce
+    from sqsw_cli.working.banner import CommandLog, announce
     from sqsw_cli.working.reload import ReloadLog, loaded_if_sound
 
     def load_here() -> "SQSEnv":  # its processes say nothing of plugins
@@ -201,7 +201,7 @@ def _run_reloading(
             recycle=options["recycle"],
             shutdown_policy_maker=policy_maker(options["until_idle"], options["max_jobs"]),
             listeners=_listeners(stack, options),
-            logs=None if as_json else ReloadLog(invocation, env),
+            logs=CommandLog() if as_json else ReloadLog(invocation, env),
         )
 
 

@@ -77,10 +77,12 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, Failure):
         return error
     if isinstance(error, SQSError):
+        from sqsw_cli.errors.hints import hint_of
+
         return Failure(
             error.message or str(error),
             why=error.why,
-            next=error.next,
+            next=hint_of(error),
             code=_word(type(error).__name__),
             exit_code=exit_code_of(error),
         )

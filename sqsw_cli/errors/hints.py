@@ -1,23 +1,36 @@
-"""What a person should know beside an error: the place, the profile, the address, what next."""
+"""What to type, or where to look, for each error: the part that only the command line knows."""
 
 import os
 import re
+import shlex
+from collections.abc import Mapping, Sequence
+from copy import copy
+from string import Formatter
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from sqsw.core.errors import (
     AccessDenied,
+    AppLoadError,
+    Busy,
     ConnectionFailed,
+    MessageRefused,
+    NoRegion,
+    QueueDiffers,
     QueueNotFound,
+    RedriveError,
     SettingsError,
     SQSError,
-    UnexpectedAnswer,
+    TaskAlreadyRegistered,
+    TaskNotFound,
 )
 from sqsw.core.wording import nearest, without_password
 
 if TYPE_CHECKING:
+    from sqsw.core.events import QueueWarning
     from sqsw.sqs_env import SQSEnv
+    from sqsw.sqs_manage.checks import Check
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 _QUEUE_NAME = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+(\.fifo)?")
@@ -25,33 +38,115 @@ _QUEUE_NAME = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+(\.fifo)?")
 _MOVING = {"redrive", "purge"}
 _LOOKING = {*_MOVING, "inspect"}
 
-# What the library says of a place is said better here; an account of another is the point.
-_NO_QUEUE = re.compile(r"no queue named '(.+?)'( in (?!the account ).+)?")
-# As AWS words it: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
-_NOT_AUTHORIZED = re.compile(r"not authorized to perform: (\S+) on resource: (\S+)", re.IGNORECASE)
+_NO_ANSWER = "check the address and the network, or start a local SQS: sqsw serve"
+_SERVE_KEY = "SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY"
+_WHERE_TO = "say where to: sqsw redrive {queue} --to QUEUE"
+
+#: The ``next:`` line by the class and the reason of an error. Words in braces are its fields, in
+#: quotes if a shell needs them. Without a row, the advice of the error itself is shown.
+HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
+    (AppLoadError, "plugin"): "correct or uninstall it, or start with --no-plugins",
+    (AppLoadError, "raised"): "correct the app; -vv shows the traceback",
+    (TaskAlreadyRegistered, "plugin"): "rename one, or start with --no-plugins",
+    (TaskNotFound, "job"): "send unchecked with --no-check",
+    (TaskNotFound, "queue"): "register its jobs, or add the app that does: --app module:attribute",
+    (TaskNotFound, "dead_letters"): "work the dead letters with its jobs: "
+    "--processors-from {source}",
+    (SettingsError, "arguments"): "correct the arguments, or send unchecked with --no-check",
+    (SettingsError, "group_slots"): "leave out group={value}",
+    (SettingsError, "key_and_no_auth"): f"leave out --no-auth, or unset {_SERVE_KEY}",
+    (SettingsError, "memory"): "use a file: --local or SQSW_LOCAL; or --processes 1",
+    (SettingsError, "no_key"): f"set {_SERVE_KEY}, or use --no-auth",
+    (SettingsError, "no_source_name"): "name the queue: sqsw create-queue NAME --dlq {value}",
+    (SettingsError, "no_wait"): "leave out --no-wait",
+    (SettingsError, "one_queue"): "add the one queue to work: --queue {suggested}",
+    (SettingsError, "other_region"): "--region {suggested}, or AWS_REGION",
+    (NoRegion, None): "set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 "
+    "(or --local)",
+    (MessageRefused, "delay_on_fifo"): "leave out --delay, or set it once: sqsw create-queue "
+    "{queue} --delay {delay}s --update",
+    (MessageRefused, "needs_deduplication_id"): "add --dedup-id ID, or turn it on: sqsw "
+    "create-queue {queue} --content-dedup --update",
+    (RedriveError, "failed"): _WHERE_TO,
+    (RedriveError, "no_target"): _WHERE_TO,
+    (RedriveError, "not_dead_letters"): "its dead-letter queue is {dead_letter_queue}: "
+    "sqsw redrive {dead_letter_queue}",
+    (RedriveError, "not_running"): "sqsw redrive {queue} --status shows the last ten",
+    (Busy, "file"): "share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324",
+    (Busy, "move"): "sqsw redrive {queue} --status, or --cancel",
+    (Busy, "port"): "stop it, name another port: --port N, or take a free one: --port 0",
+    (AccessDenied, "no_credentials"): "run 'aws configure', set AWS_PROFILE, or work without AWS: "
+    "SQSW_LOCAL=1 (or --local)",
+    (AccessDenied, "wrong_key"): "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile) "
+    f"to a valid key; for 'sqsw serve' that is its {_SERVE_KEY}",
+    (ConnectionFailed, None): _NO_ANSWER,
+    (ConnectionFailed, "refused"): _NO_ANSWER,
+    (SQSError, "not_sqs"): "check the endpoint (--endpoint-url, AWS_ENDPOINT_URL_SQS, "
+    "AWS_ENDPOINT_URL), and whether a proxy or a captive portal answers instead of SQS",
+}
+
+#: The same for what is wrong with a queue, in the checks of ``doctor`` and in warnings of a worker.
+QUEUE_HINTS = {
+    "missing": "sqsw create-queue {queue_name}",
+    "visibility_timeout": "sqsw create-queue {queue_name} --visibility-timeout 30s --update",
+    "no_dead_letter_queue": "sqsw create-queue {queue_name} --dlq {dead_letter_queue} --update",
+    "missing_dead_letter_queue": "sqsw create-queue {queue_name} --dlq {dead_letter_queue}",
+    "one_receive": "sqsw create-queue {queue_name} --dlq {dead_letter_queue} --max-receives 3 "
+    "--update",
+    "short_retention": "sqsw create-queue {dead_letter_queue} --retention 14d --update",
+    "denied": "sqsw doctor --policy {queue_name} prints the statement that a worker needs",
+}
 
 
 class GivenOptions(Protocol):
-    """The global options that a hint names."""
+    """What was typed: the global options that a hint names, and all words."""
 
     endpoint_url: str | None
     profile: str | None
+    args: Sequence[str]
+
+
+def hint_of(error: SQSError) -> str | None:
+    """Return what to do next, with options and commands where the library names none."""
+    rows = [HINTS.get((cls, error.reason)) for cls in type(error).__mro__]
+    text = None if getattr(error, "similar", None) else next(filter(None, rows), None)
+    return _filled(text, error) if text else error.next
+
+
+def queue_hint(found: "Check | QueueWarning") -> str | None:
+    """Return what mends a queue."""
+    text = QUEUE_HINTS.get(found.reason or "")
+    return _filled(text, found) if text else found.hint
+
+
+def _filled(text: str, thing: object) -> str:
+    fields = {name: getattr(thing, name) for _, name, _, _ in Formatter().parse(text) if name}
+    return text.format_map({name: shlex.quote(str(value)) for name, value in fields.items()})
 
 
 def explained(error: SQSError, options: GivenOptions, env: "SQSEnv") -> SQSError:
     """The same error, with what only the command line knows; or the error itself."""
     if isinstance(error, QueueNotFound):
         return _not_found(error, env)
+    if isinstance(error, QueueDiffers):
+        at = options.args.index("create-queue") + 1
+        command = shlex.join(["sqsw", *options.args[:at], "--update", *options.args[at:]])
+        return _told(error, error.why, f"change it: {without_password(command)}")
     if isinstance(error, ConnectionFailed):
         return _not_connected(error, options)
     if isinstance(error, AccessDenied):
         return _denied(error, options)
-    if isinstance(error, UnexpectedAnswer) and error.next is not None:
-        named = error.next.replace("(AWS_ENDPOINT_URL_SQS", "(--endpoint-url, AWS_ENDPOINT_URL_SQS")
-        return UnexpectedAnswer(error.message, why=error.why, next=named)
-    if error.message == "no AWS region set":
-        return _no_region(error)
     return error
+
+
+def _told(error: SQSError, why: str | None, next: str | None, message: str = "") -> SQSError:
+    """The error in other words; the table has no row for it any more."""
+    told = copy(error)
+    told.reason = "explained"
+    told.message = message or error.message
+    told.args = (told.message,)
+    told.why, told.next = why, next
+    return told
 
 
 def place_without_queues(env: "SQSEnv") -> str:
@@ -64,30 +159,29 @@ def place_without_queues(env: "SQSEnv") -> str:
 
 def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
     """Say where it is missing, and which queue may be meant."""
-    found = _NO_QUEUE.fullmatch(error.message)
-    if found is None:
+    name = error.queue
+    if name is None or error.account is not None:  # the library says all of another account
         return error
-    name = found.group(1)
     try:
         there = set(env.get_all_known_queues())
     except SQSError:  # not allowed to list: then without a suggestion
         there = set()
     if name in there:
-        return QueueNotFound(
-            f"no queue named {name!r} where it was looked for",
-            why="one of this name is in the account in use, and a URL may name another account "
+        return _told(
+            error,
+            "one of this name is in the account in use, and a URL may name another account "
             "[QueueDoesNotExist]",
-            next=f"if that one is meant, name it alone: {name}",
-            code=error.code,
+            f"if that one is meant, name it alone: {name}",
+            f"no queue named {name!r} where it was looked for",
         )
     sent = env.get_sqs_queue_name(name)
     can_be = _QUEUE_NAME.fullmatch(sent) is not None
-    return QueueNotFound(
-        f"no queue named {name!r} in {place_without_queues(env)}",
-        why=f"the name sent was {sent!r}{'' if can_be else ', which no queue can have'} "
+    return _told(
+        error,
+        f"the name sent was {sent!r}{'' if can_be else ', which no queue can have'} "
         "[QueueDoesNotExist]",
-        next=_instead_of(name, nearest(name, there), env, can_be=can_be),
-        code=error.code,
+        _instead_of(name, nearest(name, there), env, can_be=can_be),
+        f"no queue named {name!r} in {place_without_queues(env)}",
     )
 
 
@@ -113,40 +207,31 @@ def _not_connected(error: ConnectionFailed, options: GivenOptions) -> SQSError:
         origin = next((name for name in names if os.environ.get(name)), "")
         cure = f"unset {origin}"
     address = options.endpoint_url or os.environ.get(origin)
-    if not address or without_password(address).rstrip("/") not in error.message:
+    url = (error.url or "").rstrip("/")
+    if not address or without_password(address).rstrip("/") != url:
         return error  # CloudWatch, say, is elsewhere
-    # botocore keeps what the socket said as text, and says itself only that it did not connect.
-    details = str(getattr(error.__cause__, "kwargs", {}).get("error", ""))
-    reason = "connection refused" if "refused" in details else error.why
-    return ConnectionFailed(
-        error.message.rstrip("/"),
-        why=f"{reason}; the address comes from {origin}",
-        next=f"start it with 'sqsw serve', or {cure} to use AWS",
-        code=error.code,
-    )
-
-
-def _no_region(error: SQSError) -> SQSError:
-    """Name the options as well."""
-    return SettingsError(
-        error.message,
-        why="neither an option, AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile names one",
-        next="set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 (or --local)",
+    reason = "connection refused" if error.reason == "refused" else error.why
+    return _told(
+        error,
+        f"{reason}; the address comes from {origin}",
+        f"start it with 'sqsw serve', or {cure} to use AWS",
+        f"cannot connect to {url}",
     )
 
 
 def _denied(error: AccessDenied, options: GivenOptions) -> SQSError:
     """Name the profile, or what is denied on what."""
     profile = options.profile or os.environ.get("AWS_PROFILE") or "default"
-    why, next_step = error.why, error.next
-    if error.message == "no AWS credentials found":
+    if error.reason == "no_credentials":
         why = f"looked at the environment, the profile {profile!r}, container and instance roles"
-        next_step = f"{next_step} (or --local)"
-    elif error.message == "the AWS credentials have expired":
-        why = f"the session token of profile {profile!r} is no longer accepted [{error.code}]"
-        next_step = (
-            f"log in again (for example: aws sso login --profile {profile}) and repeat the command"
+        return _told(error, why, hint_of(error))
+    if error.reason == "expired":
+        return _told(
+            error,
+            f"the session token of profile {profile!r} is no longer accepted [{error.code}]",
+            f"log in again (for example: aws sso login --profile {profile}) and repeat the command",
         )
-    elif (denied := _NOT_AUTHORIZED.search(error.why or "")) is not None:
-        why = f"{denied.group(1)} is denied on {denied.group(2)} [{error.code}]"
-    return AccessDenied(error.message, why=why, next=next_step, code=error.code)
+    if error.action is not None:
+        why = f"{error.action} is denied on {error.resource} [{error.code}]"
+        return _told(error, why, error.next)
+    return error

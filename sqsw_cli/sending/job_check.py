@@ -86,11 +86,10 @@ def accept(message: "OutgoingMessage") -> None:
 
 def _known_to_no_plugin(error: TaskNotFound) -> TaskNotFound:
     cure = "name the app that has it: --app APP, or send unchecked: --no-check"
-    meant = error.next if error.next and error.next.startswith("did you mean") else None
     return TaskNotFound(
         error.message,
         why=f"{error.why}, by plugins; no app is named or configured",
-        next=f"{meant} Or {cure}" if meant else cure,
+        next=f"did you mean {error.similar!r}? Or {cure}" if error.similar else cure,
     )
 
 

@@ -168,7 +168,7 @@ class KeptLines:
         try:
             act()
         except (OSError, SQSError) as error:
-            why = error.strerror if isinstance(error, OSError) else error.reason
+            why = error.strerror if isinstance(error, OSError) else error.summary
             self.error = Failure(
                 f"cannot write the lines that were not sent to {self._path}", why=why
             )

@@ -5,6 +5,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.events import QueueWarning, WorkerStarted
@@ -12,6 +13,7 @@ from sqsw.core.safe_logger import log_event
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration, without_password
 from sqsw.observe.logs import LogListener
+from sqsw_cli.errors.hints import queue_hint
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.output.format import count_of
 from sqsw_cli.output.printer import Printer
@@ -27,7 +29,14 @@ logger = logging.getLogger("sqsw.worker")
 _VERY_NEAR = 0.8
 
 
-class WorkerLog(LogListener, quick=True):
+class CommandLog(LogListener, quick=True):
+    """Log lines of a worker, with the command that mends a queue."""
+
+    def queue_warning(self, event: QueueWarning) -> None:
+        super().queue_warning(replace(event, hint=queue_hint(event) or ""))
+
+
+class WorkerLog(CommandLog, quick=True):
     """Log lines of a worker; the one at its start has what the banner shows a person.
 
     Parameters
@@ -37,7 +46,7 @@ class WorkerLog(LogListener, quick=True):
     """
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
-        super().__init__(logger)
+        super().__init__()
         self._facts = facts
 
     def worker_started(self, event: WorkerStarted) -> None:
@@ -48,14 +57,14 @@ class BannerLog(LogListener, quick=True):
     """Log lines below a banner, which has said how the worker started."""
 
     def __init__(self, printer: Printer) -> None:
-        super().__init__(logger)
+        super().__init__()
         self._printer = printer
 
     def worker_started(self, event: WorkerStarted) -> None:
         pass
 
     def queue_warning(self, event: QueueWarning) -> None:
-        self._printer.warn(event.text, next=event.hint)
+        self._printer.warn(event.text, next=queue_hint(event))
 
 
 def announce(

@@ -89,7 +89,7 @@ def test_a_module_alone_holds_exactly_one() -> None:
     assert refusal("myapp.tasks") == (
         "'myapp.tasks' has several SQSEnv objects",
         "they are: env, legacy_env",
-        "name one: sqsw work myapp.tasks:env",
+        "name one, such as 'myapp.tasks:env'",
     )
 
 
@@ -105,13 +105,13 @@ def test_a_module_that_is_not_there() -> None:
         "cannot import 'myapp.task'",
         "no module named 'myapp.task'; searched the current directory and sys.path; "
         "'myapp' has: models, one, registry, tasks",
-        "sqsw work myapp.tasks:env",
+        "did you mean 'myapp.tasks:env'?",
     )
     message, why, next_step = refusal("myap.tasks:env")
     assert message == "cannot import 'myap.tasks'"
     assert why is not None
     assert why.endswith("the current directory has: myapp")
-    assert next_step == "sqsw work myapp.tasks:env"
+    assert next_step == "did you mean 'myapp.tasks:env'?"
 
 
 def test_a_package_without_init_is_suggested_too(home: Path) -> None:
@@ -121,14 +121,14 @@ def test_a_package_without_init_is_suggested_too(home: Path) -> None:
             (home.parent / name / "tasks.py").write_text("")
     _, why, next_step = refusal("shoop.tasks:env")
     assert (why or "").endswith("the current directory has: myapp, shop")
-    assert next_step == "sqsw work shop.tasks:env"
+    assert next_step == "did you mean 'shop.tasks:env'?"
 
 
 def test_an_attribute_that_is_not_there() -> None:
     assert refusal("myapp.tasks:app") == (
         "'myapp.tasks' has no SQSEnv named 'app'",
         "SQSEnv objects there: env, legacy_env",
-        "sqsw work myapp.tasks:env",
+        "did you mean 'myapp.tasks:env'?",
     )
     assert refusal("myapp.models:env")[1:] == ("SQSEnv objects there: none", None)
 
@@ -336,7 +336,7 @@ def test_the_queues_to_work_are_those_with_jobs() -> None:
         queues_to_work(env, [QueueShare("nwes")])
     with pytest.raises(SettingsError, match="there is nothing to work"):
         queues_to_work(SQSEnv())
-    with pytest.raises(SettingsError, match="needs exactly one --queue"):
+    with pytest.raises(SettingsError, match="needs exactly one queue"):
         queues_to_work(env, processors_from="emails")
     dead = [QueueShare("emails_dead")]
     assert queues_to_work(env, dead, processors_from="emails") == dead
@@ -430,8 +430,9 @@ def test_a_dead_letter_queue_is_worked_with_the_jobs_of_its_source() -> None:
     for name, source in (("emails_dead", "emails"), ("orders-dlq.fifo", "orders.fifo")):
         with pytest.raises(TaskNotFound) as caught:
             queues_to_work(env, [QueueShare(name)])
+        assert caught.value.source == source
         assert caught.value.next is not None
-        assert caught.value.next.endswith(f"its jobs: --processors-from {source}")
+        assert caught.value.next.endswith(f"its jobs: processors_from={source!r}")
     with pytest.raises(TaskNotFound) as caught:
         queues_to_work(env, [QueueShare("emials")])
-    assert caught.value.next == "did you mean 'emails'?"
+    assert (caught.value.similar, caught.value.next) == ("emails", "did you mean 'emails'?")

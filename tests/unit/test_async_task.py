@@ -68,8 +68,7 @@ def test_a_missing_deduplication_id_is_asked_for(fifo_jobs: JobQueue) -> None:
         task.delay("ann", _group_id="g")
     assert caught.value.next == (
         "give each message one: _deduplication_id= for delay() and add_job(), deduplication_id= "
-        "for add_raw_job(); or turn on content-based deduplication: "
-        "sqsw create-queue jobs.fifo --content-dedup --update"
+        "for add_raw_job(); or turn on ContentBasedDeduplication of the queue"
     )
 
 

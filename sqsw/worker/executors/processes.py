@@ -290,7 +290,7 @@ def _cannot_load(error: BaseException, exit_code: int | None) -> JobNotStarted:
     """Return the error for a pool process that did not become ready: it would fail every job."""
     why, next_step = described(error), getattr(error, "next", None)
     if isinstance(error, SQSError):
-        why = error.reason
+        why = error.summary
     if (hidden := hiding_advice()) is not None:
         why, next_step = f"{why}; {hidden[0]}", hidden[1]
     made = JobNotStarted("a process of the pool cannot load the app", why=why, next=next_step)

@@ -103,7 +103,7 @@ class Depths:
             if queue not in self._said:
                 self._said.add(queue)
                 log_event(
-                    *(logger, logging.WARNING, "depth_unknown"), queue=name, reason=error.reason
+                    *(logger, logging.WARNING, "depth_unknown"), queue=name, reason=error.summary
                 )
             return None
 

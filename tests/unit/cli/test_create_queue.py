@@ -65,8 +65,8 @@ def test_other_settings_are_a_difference_and_update_changes_them(sqsw: Sqsw) -> 
         "error: 'emails' exists with other settings",
         "  why:  VisibilityTimeout is 30, asked for 120; "
         "the dead-letter queue is none, asked for emails_dead",
-        "  next: change it: sqsw create-queue emails --dlq emails_dead "
-        "--visibility-timeout 2m --update",
+        "  next: change it: sqsw create-queue --update emails --dlq emails_dead "
+        "--visibility-timeout 2m",
     ]
     ran = sqsw("create-queue emails --dlq emails_dead --visibility-timeout 2m --update --json")
     assert [queue["action"] for queue in ran.objects] == ["created", "updated"]

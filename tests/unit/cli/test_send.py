@@ -91,7 +91,7 @@ def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:
         ("send emails j --from jobs.jsonl --failed jobs.jsonl", "--from and --failed are one file"),
         ("send emails j --delay 20m", "a delay of 20m is more than SQS can hold"),
         ("send orders.fifo j --dedup-id 1 --delay 5m", "'orders.fifo' takes no delay per message"),
-        ("send orders.fifo j", "'orders.fifo' needs --dedup-id"),
+        ("send orders.fifo j", "'orders.fifo' needs a deduplication id"),
     ],
 )
 def test_what_would_be_ignored_or_refused_is_an_error(
@@ -279,7 +279,7 @@ def test_another_app_is_named_by_an_option(sqsw: Sqsw) -> None:
     for named in ("myapp.task:env", "myapp.tasks:evn", "myapp/tasks.py"):
         ran = sqsw(f"send emails send_email --app {named}")
         assert ran.code == 7
-        assert ran.err.endswith("  next: name it: --app myapp.tasks:env\n")
+        assert ran.err.endswith("  next: did you mean 'myapp.tasks:env'?\n")
 
 
 def test_a_missing_queue_is_told_before_a_line_is_sent(sqsw: Sqsw) -> None:

@@ -42,7 +42,7 @@ def test_a_taken_name_is_refused_with_both_functions_and_their_sources(memory_en
     why = str(caught.value.why)
     assert "test_job_queue.hello (app)" in why
     assert "test_job_queue.another (plugin 1.0)" in why
-    assert caught.value.next == "rename one, or start with --no-plugins"
+    assert (caught.value.reason, caught.value.next) == ("plugin", "rename one, or load no plugins")
     with pytest.raises(TaskAlreadyRegistered) as caught:
         queue.processor("hello")(another)
     assert caught.value.next == "rename one"

@@ -41,10 +41,9 @@ def test_a_body_is_sent_as_it_is() -> None:
             job(),
             FIFO,
             (
-                "'emails.fifo' needs --dedup-id",
+                "'emails.fifo' needs a deduplication id",
                 "content-based deduplication is off for this queue",
-                "add --dedup-id ID, or turn it on: "
-                "sqsw create-queue emails.fifo --content-dedup --update",
+                "give it a dedup_id, or turn on ContentBasedDeduplication of the queue",
             ),
         ),
         (
@@ -53,7 +52,7 @@ def test_a_body_is_sent_as_it_is() -> None:
             (
                 "a delay of 20m is more than SQS can hold",
                 "the limit is 15 minutes per message",
-                "use --delay 15m at most, or send it later from cron",
+                "use 15 minutes at most, or send it later from cron",
             ),
         ),
         (
@@ -62,8 +61,7 @@ def test_a_body_is_sent_as_it_is() -> None:
             (
                 "'emails.fifo' takes no delay per message",
                 "FIFO queues only have a delay for the whole queue",
-                "leave out --delay, or set it once: "
-                "sqsw create-queue emails.fifo --delay 5m --update",
+                "leave out the delay, or set DelaySeconds of the queue",
             ),
         ),
     ],

@@ -83,7 +83,7 @@ class TestBySQS:
         assert caught.value.why == (
             "a move without a filter is done by SQS, which only moves out of dead-letter queues"
         )
-        assert caught.value.next == "say where to: sqsw redrive jobs --to QUEUE"
+        assert (caught.value.queue, caught.value.next) == ("jobs", "name a target queue")
 
     def test_a_server_that_would_keep_silent_is_not_asked_to_move(
         self, started_backends: dict[str, Backend], tmp_path: Path
@@ -101,10 +101,10 @@ class TestBySQS:
         self, env: SQSEnv, emails: str
     ) -> None:
         send_jobs(env, emails, {})
-        expected = "its dead-letter queue is emails_dead: sqsw redrive emails_dead"
+        expected = "its dead-letter queue is 'emails_dead'"
         with pytest.raises(RedriveError) as caught:
             redrive(env, emails)
-        assert caught.value.next == expected
+        assert (caught.value.dead_letter_queue, caught.value.next) == ("emails_dead", expected)
         [failure] = by_hand(env, emails).failures
         assert failure.message.endswith(expected)
 
@@ -126,7 +126,7 @@ class TestBySQS:
         assert caught.value.why == (
             f"SQS runs one move per queue; this one has moved about {move.moved} of 25"
         )
-        assert caught.value.next == "sqsw redrive emails_dead --status, or --cancel"
+        assert (caught.value.reason, caught.value.queue) == ("move", "emails_dead")
         assert move.status == "RUNNING" and move.handle is not None
         assert cancel_redrive(env, "emails_dead") == move.moved
         assert redrive_status(env, "emails_dead")[0].status == "CANCELLED"
@@ -161,13 +161,14 @@ class TestBySQS:
         with pytest.raises(RedriveError) as caught:
             cancel_redrive(env, "emails_dead")
         assert caught.value.code == "ResourceNotFoundException"
+        assert caught.value.reason == "not_running"
 
     def test_a_move_that_fails_says_to_repeat_with_a_target(self, env: SQSEnv, emails: str) -> None:
         send_jobs(env, "emails_dead", {"n": 1})  # sent there directly: no queue to go back to
         with pytest.raises(RedriveError) as caught:
             redrive(env, "emails_dead")
         assert caught.value.message.startswith("the move out of 'emails_dead' failed")
-        assert caught.value.next == "say where to: sqsw redrive emails_dead --to QUEUE"
+        assert (caught.value.reason, caught.value.queue) == ("failed", "emails_dead")
 
     @pytest.mark.parametrize(
         "code", ["UnsupportedOperation", "UnknownOperationException", "InvalidAction"]
@@ -330,7 +331,8 @@ class TestBySqsw:
         [failure] = report.failures
         assert failure.code == "NoSource"
         assert failure.message == (
-            "nothing says where it came from; 'dead' is the dead-letter queue of a, b; say where to"
+            "nothing says where it came from; 'dead' is the dead-letter queue of a, b; "
+            "name a target queue"
         )
         assert by_hand(env, "dead", dry_run=True).failed == 1
         assert counts(env, "dead") == (1, 0)

@@ -257,4 +257,4 @@ class TestFifo:
         report = send_messages(env, fifo, jobs(3))
         assert (report.sent, report.failed, report.requests) == (0, 3, 0)
         # The first is refused; the others come after it in the group `default`.
-        assert "needs --dedup-id" in report.failures[0].message
+        assert "needs a deduplication id" in report.failures[0].message

@@ -125,7 +125,7 @@ def test_only_texts_of_an_error_are_told(
 ) -> None:
     reports, writer = pipe
     tell = Reporter(writer)
-    noted, odd = AppLoadError("later", meant="app"), Busy("odd")
+    noted, odd = AppLoadError("later", meant="app", next="did you mean 'app'?"), Busy("odd")
     noted.__notes__ = [Gone.SOLD]
     odd.answer = Odd(1, 2)  # type: ignore[attr-defined]  # by a middleware of an app
     for error in (
@@ -150,7 +150,7 @@ def test_only_texts_of_an_error_are_told(
         (AppLoadError, "later"),
     ]
     assert isinstance(told[-1], AppLoadError) and told[-1].meant == "app"
-    assert told[-1].__notes__ == ["  next: sqsw work app"]
+    assert told[-1].__notes__ == ["  next: did you mean 'app'?"]
 
 
 def test_what_cannot_be_read_stops_no_supervisor(

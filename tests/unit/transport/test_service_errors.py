@@ -10,6 +10,7 @@ from sqsw.core.errors import (
     AccessDenied,
     Busy,
     ConnectionFailed,
+    NoRegion,
     QueueNotFound,
     SettingsError,
     SQSError,
@@ -51,7 +52,7 @@ def test_a_refusal_becomes_the_error_of_its_code(code: str, kind: type[SQSError]
     ("error", "kind"),
     [
         (exceptions.NoCredentialsError(), AccessDenied),
-        (exceptions.NoRegionError(), SettingsError),
+        (exceptions.NoRegionError(), NoRegion),
         (exceptions.ProfileNotFound(profile="mine"), SettingsError),
         (exceptions.EndpointConnectionError(endpoint_url="http://x"), ConnectionFailed),
         (exceptions.ReadTimeoutError(endpoint_url="http://x"), ConnectionFailed),
@@ -78,14 +79,16 @@ def test_a_server_that_is_not_there_is_a_failed_connection() -> None:
 
     session = EndpointSession(f"http://127.0.0.1:{free_port()}", "us-east-1")
     env = SQSEnv(session, retry_max_attempts=1)
-    with pytest.raises(ConnectionFailed, match="cannot connect to"):
+    with pytest.raises(ConnectionFailed, match="cannot connect to") as caught:
         env.queue("emails").add_job("send_email")
+    assert caught.value.reason == "refused"
+    assert (caught.value.url or "").rstrip("/") == session.endpoint_url
 
 
 def test_an_answer_that_is_nested_too_deeply_is_an_error_too() -> None:
     with pytest.raises(SQSError) as caught, service_errors("list the queues"):
         json.loads("[" * 100_000)  # as botocore's parser does
-    assert caught.value.reason == "cannot list the queues: the answer is nested too deeply"
+    assert caught.value.summary == "cannot list the queues: the answer is nested too deeply"
 
 
 @pytest.mark.parametrize("code", ["InvalidClientTokenId", "SignatureDoesNotMatch"])
@@ -93,10 +96,19 @@ def test_a_wrong_key_is_no_matter_of_policies(code: str) -> None:
     with pytest.raises(AccessDenied) as caught, service_errors("send to 'emails'", "emails"):
         raise refused(code)
     assert caught.value.message == "the credentials were not accepted"
-    next_step = caught.value.next or ""
-    assert "policy" not in next_step
-    for name in ("AWS_ACCESS_KEY_ID", "SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"):
-        assert name in next_step
+    assert caught.value.reason == "wrong_key"
+    assert "AWS_ACCESS_KEY_ID" in (caught.value.next or "")
+    assert "policy" not in (caught.value.next or "")
+
+
+def test_a_missing_permission_names_the_action_and_the_resource() -> None:
+    arn = "arn:aws:sqs:eu-west-1:123456789012:emails"
+    text = f"User: x is not authorized to perform: sqs:ReceiveMessage on resource: {arn} because"
+    error = ClientError({"Error": {"Code": "AccessDenied", "Message": text}}, "ReceiveMessage")
+    with pytest.raises(AccessDenied) as caught, service_errors("receive from 'emails'", "emails"):
+        raise error
+    assert caught.value.reason == "denied"
+    assert (caught.value.action, caught.value.resource) == ("sqs:ReceiveMessage", arn)
 
 
 @pytest.mark.parametrize("host", ["host.docker.internal", "h" * 99 + ".test"])

@@ -1,12 +1,31 @@
 """What only the command line knows about an error."""
 
+from string import Formatter
+from typing import get_args, get_type_hints
+
 import pytest
 
-from sqsw.core.errors import AccessDenied, ConnectionFailed, SQSError
+from sqsw.core.errors import (
+    AccessDenied,
+    ConnectionFailed,
+    RedriveError,
+    SQSError,
+    TaskNotFound,
+)
+from sqsw.core.events import QueueWarning
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
-from sqsw_cli.errors.hints import explained, place_without_queues
+from sqsw.sqs_manage.checks import Check, CheckReason
+from sqsw_cli.errors.hints import (
+    HINTS,
+    QUEUE_HINTS,
+    explained,
+    hint_of,
+    place_without_queues,
+    queue_hint,
+)
 from sqsw_cli.invocation import Invocation
+from sqsw_cli.working.banner import CommandLog
 from tests.unit.cli.conftest import Sqsw
 
 ENV = SQSEnv(MemorySession())
@@ -22,22 +41,27 @@ def parts(error: SQSError, **options: str) -> tuple[str, str | None, str | None]
 
 def test_expired_credentials_name_their_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    expired = AccessDenied("the AWS credentials have expired", why="x", code="ExpiredToken")
+    message = "the AWS credentials have expired"
+    expired = AccessDenied(message, reason="expired", why="x", code="ExpiredToken")
     assert parts(expired, profile="dev") == (
         "the AWS credentials have expired",
         "the session token of profile 'dev' is no longer accepted [ExpiredToken]",
         "log in again (for example: aws sso login --profile dev) and repeat the command",
     )
-    assert "profile 'default'" in (parts(AccessDenied("no AWS credentials found"))[1] or "")
+    missing = AccessDenied("no AWS credentials found", reason="no_credentials")
+    assert "profile 'default'" in (parts(missing)[1] or "")
+    assert "--local" in (parts(missing)[2] or "")
 
 
 def test_a_missing_permission_is_named() -> None:
-    why = (
-        "User: arn:aws:iam::123456789012:user/x is not authorized to perform: sqs:ReceiveMessage "
-        "on resource: arn:aws:sqs:eu-west-1:123456789012:emails because no identity-based policy "
-        "allows the sqs:ReceiveMessage action [AccessDenied]"
+    error = AccessDenied(
+        "not allowed to receive from 'emails'",
+        reason="denied",
+        action="sqs:ReceiveMessage",
+        resource="arn:aws:sqs:eu-west-1:123456789012:emails",
+        why="User: arn:aws:iam::123456789012:user/x is not authorized",
+        code="AccessDenied",
     )
-    error = AccessDenied("not allowed to receive from 'emails'", why=why, code="AccessDenied")
     assert parts(error)[:2] == (
         "not allowed to receive from 'emails'",
         "sqs:ReceiveMessage is denied on arn:aws:sqs:eu-west-1:123456789012:emails [AccessDenied]",
@@ -53,11 +77,16 @@ def test_without_an_address_of_ours_a_failed_connection_stays_as_it_is(
     assert explained(error, Invocation(), ENV) is error
     assert explained(plain := SQSError("x"), Invocation(), ENV) is plain
     # Of CloudWatch, say, whose address has nothing to do with the one of the queues.
-    error = ConnectionFailed("cannot connect to https://monitoring.local.amazonaws.com", why="x")
+    error = ConnectionFailed(
+        "cannot connect", url="https://monitoring.local.amazonaws.com", why="x"
+    )
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9324/")
     assert explained(error, Invocation(), ENV) is error
-    error = ConnectionFailed("cannot connect to http://127.0.0.1:9324/", why="x")
-    assert "AWS_ENDPOINT_URL_SQS" in (explained(error, Invocation(), ENV).next or "")
+    error = ConnectionFailed("cannot connect", url="http://127.0.0.1:9324/", reason="refused")
+    assert parts(error)[:2] == (
+        "cannot connect to http://127.0.0.1:9324",
+        "connection refused; the address comes from AWS_ENDPOINT_URL_SQS",
+    )
 
 
 def test_an_endpoint_without_queues_is_named_with_the_region() -> None:
@@ -101,3 +130,40 @@ def test_the_queue_of_another_account_is_not_to_be_created(sqsw: Sqsw, command: 
     told = sqsw(command, "http://h/999999999999/emails", *words).err.splitlines()
     assert told[0] == "error: no queue named 'emails' where it was looked for"
     assert told[-1] == "  next: if that one is meant, name it alone: emails"
+
+
+def reasons_of(kind: type[SQSError]) -> set[str | None]:
+    """The words that ``reason`` of a class can be; any if the class says no more than the root."""
+    annotation = get_type_hints(kind)["reason"]
+    parts = get_args(annotation)
+    words = {word for part in parts for word in (get_args(part) or (part,))}
+    return {word for word in words if isinstance(word, str)} | {None}
+
+
+def test_each_row_is_for_a_reason_and_for_fields_that_its_class_has() -> None:
+    for (kind, reason), text in HINTS.items():
+        assert kind is SQSError or reason in reasons_of(kind)
+        for _, field, _, _ in Formatter().parse(text):
+            assert field is None or hasattr(kind, field), (kind, text)
+
+
+def test_a_hint_is_ready_for_a_shell_and_no_better_than_a_similar_name() -> None:
+    error = RedriveError("x", reason="no_target", queue="a b", next="own")
+    assert hint_of(error) == "say where to: sqsw redrive 'a b' --to QUEUE"
+    assert hint_of(RedriveError("x", next="own")) == "own"
+    assert hint_of(TaskNotFound("x", reason="job", similar="s", next="own")) == "own"
+
+
+def test_each_reason_of_a_check_and_of_a_warning_has_a_command() -> None:
+    warned = {*get_args(get_args(get_type_hints(QueueWarning)["reason"])[0])}
+    assert warned < {*get_args(CheckReason)} == {*QUEUE_HINTS}
+    check = Check("jobs", "warn", "x", "own", "short_retention", "jobs", "jobs_dead")
+    assert queue_hint(check) == "sqsw create-queue jobs_dead --retention 14d --update"
+    assert queue_hint(QueueWarning("jobs", "x", "own")) == "own"
+
+
+def test_the_log_of_a_worker_names_the_command(caplog: pytest.LogCaptureFixture) -> None:
+    warning = QueueWarning("jobs", "x", "own", "no_dead_letter_queue", "jobs_dead")
+    CommandLog().queue_warning(warning)
+    (record,) = caplog.records
+    assert vars(record)["hint"] == "sqsw create-queue jobs --dlq jobs_dead --update"

@@ -28,7 +28,7 @@ def test_what_is_wrong_with_the_app_is_one_block(capfd: pytest.CaptureFixture[st
 
 def test_what_is_missing_elsewhere_keeps_its_advice(capfd: pytest.CaptureFixture[str]) -> None:
     env = SQSEnv(MemorySession())
-    ReloadLog(Invocation(), env)(WorkerFailed(1, QueueNotFound("no queue named 'jobs'")))
+    ReloadLog(Invocation(), env)(WorkerFailed(1, QueueNotFound("no queue", queue="jobs")))
     assert "  next: create it: sqsw create-queue jobs\n" in capfd.readouterr().err
 
 
