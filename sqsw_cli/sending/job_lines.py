@@ -76,8 +76,8 @@ def items_of(words: Sequence[str], what: str = "argument") -> dict[str, Any]:
         One is no item, or a key stands twice.
     """
     found: dict[str, Any] = {}
-    for place, word in enumerate(words, start=1):
-        key, value = parse_item(word, words[place:])
+    for word in words:
+        key, value = parse_item(word)
         if key in found:
             raise SettingsError(f"the {what} {key!r} is given twice", next="give it once")
         found[key] = value
