@@ -15,7 +15,6 @@ from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import Failure, writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.global_options import GlobalOption, global_options
-from sqsw_cli.options.variables import misspelt_variables
 
 #: a path as people name such a file; neither an argument (``key=/a.db``), an app nor a URL
 _DATABASE = r"[^=:]+\.(db|sqlite3?)"
@@ -144,11 +143,6 @@ class Command(WithGlobals):
                 f"another user could have written {config.path}",
                 why=config.distrust,
                 next="change its owner and permissions with chown and chmod",
-            )
-        for name, meant in misspelt_variables(ctx):
-            invocation.printer.advise(
-                f"the variable {name} is set, and sqsw knows none of this name",
-                next=f"did you mean {meant}?",
             )
         return super().invoke(ctx)
 
