@@ -12,7 +12,6 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from sqsw_cli.command import path_without_sign
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import (
     CannotWrite,
@@ -134,12 +133,6 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     failure = failure_of(error)
     if isinstance(failure, CannotWrite):
         _forget(sys.stdout)
-    path = path_without_sign(invocation.args)
-    if path is not None and failure.exit_code in (Exit.USAGE, Exit.NOT_FOUND, Exit.APP):
-        from shlex import quote
-
-        advice = f"did you mean --local={quote(path)}?"
-        failure.next = f"{failure.next}; or {advice}" if failure.next else advice
     invocation.look_ahead()
     if invocation.is_daemon and invocation.log_format == "json" and not invocation.as_json:
         # A program that asked for JSON logs parses stderr, so the error must be JSON too.

@@ -63,19 +63,6 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
         ("list", "no such command: list", "did you mean 'sqsw inspect'?"),
         ("peek", "no such command: peek", "did you mean 'sqsw inspect QUEUE --peek 10'?"),
         ("worker", "no such command: worker", "did you mean 'sqsw work'?"),
-        *(
-            (
-                words,
-                "'./x.db' stands behind --local, and is not read as its path",
-                "did you mean --local=./x.db?",
-            )
-            for words in ("--local ./x.db inspect", "work --local ./x.db")
-        ),
-        (
-            "--local x.db inspect",
-            "no such command: x.db",
-            "sqsw --help; or did you mean --local=x.db?",
-        ),
         ("send q j --s=3", "no such option: --s", "an argument of the job is written s=VALUE"),
         ("send q j --to a@b", "no such option: --to", "an argument of the job is written to=VALUE"),
         (
@@ -189,18 +176,6 @@ def test_a_bare_local_does_not_eat_the_next_word(
     assert sqsw("inspect --local=third.db").err == f"no queues in local file {home / 'third.db'}\n"
     assert sqsw("inspect --local").out.splitlines()[0].startswith("emails\t")
     assert sqsw("send emails read --local file=/a.db").code == 0
-
-
-def test_what_may_be_meant_stands_behind_a_bare_local(sqsw: Sqsw, home: Path) -> None:
-    (home / "emails").write_bytes(b"SQLite format 3\0")  # what else is called so does not matter
-    assert sqsw("create-queue --local emails").code == 0
-    assert sqsw("send emails --raw --local ./a.db").code == 0
-    assert sqsw("send emails --no-check --local sync.db").code == 0
-    ran = sqsw("work --local shop.db")
-    assert ran.err.startswith("error: cannot import 'shop.db'\n")
-    assert ran.err.endswith("  next: did you mean --local=shop.db?\n")
-    ran = sqsw("work --local ./app.py:env")
-    assert ran.err.endswith("  next: did you mean 'app:env'?\n")
 
 
 def test_local_beside_another_place_is_refused(sqsw: Sqsw) -> None:
