@@ -101,19 +101,6 @@ def test_a_table_that_is_none_is_an_error_where_it_is_ours(sqsw: Sqsw, home: Pat
     assert sqsw("inspect").code == 0
 
 
-def test_an_app_that_is_named_further_up_is_to_be_run_there(
-    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (home / "sqsw.toml").write_text("app = 'mine'\n")
-    (home / "below").mkdir()
-    monkeypatch.chdir(home / "below")
-    ran = sqsw("work")
-    assert ran.code == 7
-    where = f"the app is named in {home / 'sqsw.toml'}; run from there: cd {home}"
-    assert ran.err.splitlines()[-1] == f"  next: {where}"
-    assert "run from there" not in sqsw("work other").err
-
-
 def test_a_standing_yes_is_refused(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text("[purge]\nyes = true\n")
     ran = sqsw("purge emails")
