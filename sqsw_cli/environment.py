@@ -67,17 +67,20 @@ def load_env(
     warns :
         Whether a plugin that cannot be loaded is told.
     """
-    from sqsw_cli.working.logs import configure_logs
+    from sqsw_cli.working.logs import configure_logs, configure_structlog
 
     runs_apps = bool(app_paths) or plugins
     _ = invocation.printer  # now: it keeps the stdout of this moment
     configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
     # Of a worker, stdout is what its jobs print.
     with stdout_to_stderr() if runs_apps and not daemon else nullcontext():
-        return _open_env(
+        env = _open_env(
             *(invocation, app_paths, plugins, strict),
             lambda failure: _warn(invocation, failure, daemon=daemon) if warns else None,
         )
+        if runs_apps:
+            configure_structlog()
+        return env
 
 
 def _open_env(

@@ -14,11 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from io import TextIOWrapper
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sqsw.context import current_job
@@ -36,9 +34,6 @@ from sqsw_cli.json_text import json_text
 from sqsw_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
-    from importlib.abc import Loader
-    from importlib.machinery import ModuleSpec
-
     from sqsw_cli.errors.failures import Failure
 
 EventDict = MutableMapping[str, Any]
@@ -153,7 +148,7 @@ def configure_logs(
     daemon :
         Whether the format ``auto`` means JSON if stderr is not a terminal.
     runs_apps :
-        Whether this process runs apps, which can log through structlog themselves.
+        Whether this process runs apps.
     """
     handler: logging.Handler
     formatter = _formatter(invocation, daemon=daemon)
@@ -174,13 +169,8 @@ def configure_logs(
         quiet = logging.CRITICAL if invocation.verbose < 2 else logging.NOTSET
         logging.getLogger(name).setLevel(quiet)
     invocation.has_log = True
-    if runs_apps:
-        if "structlog" in sys.modules:
-            _configure_structlog()
-        else:
-            sys.meta_path.insert(0, _StructlogFinder())
-        if daemon:
-            _log_what_python_prints()
+    if runs_apps and daemon:
+        _log_what_python_prints()
 
 
 def _write_whole_lines() -> None:
@@ -229,40 +219,13 @@ def _formatter(invocation: Invocation, *, daemon: bool) -> _Formatter:
     return _Formatter(_add_local_time, lambda: _console_line(invocation))
 
 
-class _StructlogFinder:
-    """Configures structlog right after its import, which may be in a job."""
+def configure_structlog() -> None:
+    """Send structlog's lines to the log, if an app has imported it and not configured it.
 
-    def find_spec(self, name: str, path: object, target: object = None) -> "ModuleSpec | None":
-        if name != "structlog":
-            return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, None)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _StructlogLoader(self, spec.loader)  # type: ignore[assignment]  # it has what the import calls
-                return spec
-        return None
-
-
-class _StructlogLoader:
-    """Stands in for a loader until the module is loaded."""
-
-    def __init__(self, finder: _StructlogFinder, loader: "Loader") -> None:
-        self._finder, self._loader = finder, loader
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        with suppress(ValueError):  # it is removed already
-            sys.meta_path.remove(self._finder)
-        if module.__spec__ is not None:
-            module.__loader__ = module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        _configure_structlog()
-
-
-def _configure_structlog() -> None:
-    """Send structlog's lines to the log: by default it prints on stdout, which is for data."""
+    By default it prints on stdout, which is for data.
+    """
+    if "structlog" not in sys.modules:
+        return
     import structlog
 
     if not structlog.is_configured():
