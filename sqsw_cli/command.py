@@ -97,8 +97,6 @@ class WithGlobals(click.Command):
 
 
 class Command(WithGlobals):
-    """One command of sqsw."""
-
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from sqsw_cli.output.columns import lines_of  # the list of commands has no use for it
 

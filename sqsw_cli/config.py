@@ -284,7 +284,6 @@ def _wrong_type(param: click.Parameter, value: Any) -> str | None:
 
 
 def _key(option: click.Option) -> str:
-    """The key of an option: its long name with underscores."""
     return max(option.opts, key=len).lstrip("-").replace("-", "_")
 
 

@@ -148,7 +148,6 @@ class Child:
                 os.write(self._permits.fileno(), bytes(count))
 
     def kill(self, reason: str) -> None:
-        """Kill it now."""
         if self.is_alive():
             self.why_killed = self.why_killed or reason
             self.signal(signal.SIGKILL)

@@ -57,7 +57,6 @@ class JobPermits:
                 child.give_permits(count)
 
     def used(self, child: Holder) -> None:
-        """A job of this child has ended."""
         self._held[child] = self._held.get(child, 0) - 1
 
     def settle(self, child: Holder) -> None:

@@ -303,7 +303,6 @@ class Supervisor:
             self._forward(InboxNotice("drain", "error"))
 
     def _report_end(self, child: Child) -> int | None:
-        """Report the end of a child; return its exit code."""
         self._hear(child)  # its last events
         pid, exit_code = child.pid, child.reap()
         if self._permits is not None:

@@ -136,7 +136,6 @@ def _check(
     dedup_id: str | None,
     **_: Any,
 ) -> None:
-    """Refuse what would be ignored."""
     if raw and (data is not None or context):
         raise SettingsError(
             "--raw takes neither --data nor --context", why="a body is sent as it is"

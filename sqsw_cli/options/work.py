@@ -150,7 +150,6 @@ def work_options(command: Decorated) -> Decorated:
 
 
 def settings_of(numbers: dict[str, Any]) -> WorkerSettings:
-    """The numbers of a worker."""
     prefetch = numbers["prefetch"]
     return WorkerSettings(
         concurrency=numbers["concurrency"],

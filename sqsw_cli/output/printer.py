@@ -254,7 +254,6 @@ def _table(
 
 
 def _least(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
-    """The width below which the column is left out."""
     widest = _widest(index, column, rows)
     return min(_CUT_WIDTH, widest) if column.cut else widest
 

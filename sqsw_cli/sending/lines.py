@@ -131,7 +131,6 @@ class BulkSend:
         return check
 
     def _count_valid(self, file: LineFile) -> int:
-        """See that every line is good before the first one is sent; how many they are."""
         count = 0
         for line in read_lines(file.look_through(), self.common, file.name, self._checker()):
             if isinstance(line, BadLine):
@@ -185,7 +184,6 @@ class BulkSend:
         self.failed += 1
 
     def _partial(self, error: Exception) -> Exception:
-        """The error that ended it, after some were sent."""
         if isinstance(error, SQSError):
             error = explained(error, self.invocation, self.env)
         failure = failure_of(error)
@@ -256,5 +254,4 @@ class BulkSend:
 
 
 def _words(code: str) -> str:
-    """``InternalError`` as ``internal error``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", code.rpartition(".")[2]).lower()

@@ -135,7 +135,6 @@ def _facts(
 
 
 def worker_name() -> str:
-    """Host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -174,6 +173,5 @@ def _lines(
 
 
 def _plugins(env: "SQSEnv") -> list[str]:
-    """The plugins whose jobs are here."""
     sources = {registration.source for registration in env.registrations()}
     return sorted(source.removeprefix("plugin ") for source in sources if source != "app")

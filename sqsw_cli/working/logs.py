@@ -121,7 +121,6 @@ class _Formatter(logging.Formatter):
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    """Return a record that says why another one cannot be formatted."""
     made = logging.LogRecord(
         record.name,
         record.levelno,
@@ -241,7 +240,6 @@ def configure_structlog() -> None:
 
 
 def _processors() -> list[Processor]:
-    """Return the processors that add values to a line and mask secrets."""
     # A child process is one of several that write to the same log.
     multiprocessing = sys.modules.get("multiprocessing")
     is_child = multiprocessing is not None and multiprocessing.parent_process() is not None
@@ -314,7 +312,6 @@ def _console_line(invocation: Invocation) -> Callable[..., str]:
 
 
 def _add_structlog_context(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Add the values that the app has bound with ``structlog.contextvars``."""
     contextvars = sys.modules.get("structlog.contextvars")
     if contextvars is not None:
         event_dict = contextvars.merge_contextvars(logger, method, event_dict)
@@ -354,7 +351,6 @@ def _add_pid(logger: Any, method: str, event_dict: EventDict) -> EventDict:
 
 
 def _add_utc(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Add the time when the line was logged; it can be written slightly later."""
     at = datetime.fromtimestamp(event_dict["_record"].created, UTC)
     event_dict["timestamp"] = at.isoformat().replace("+00:00", "Z")
     return event_dict

@@ -263,7 +263,6 @@ def _signed(call: Call) -> Signed:
 
 
 def _call(scope: Scope, host: str, region: str) -> Call:
-    """The request without its body."""
     headers = read_headers(scope["headers"])
     headers.setdefault("host", host)
     headers.setdefault(wire.REGION_HEADER, region)

@@ -88,7 +88,6 @@ async def wait_for(receive: Receive, store: Store, hangup: Hangup) -> dict[str, 
 
 
 def _waker(event: asyncio.Event) -> Callable[[], None]:
-    """Sets the event, from whatever thread."""
     loop, home = asyncio.get_running_loop(), threading.get_ident()
 
     def wake() -> None:

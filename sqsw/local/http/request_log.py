@@ -58,7 +58,6 @@ class RequestLog:
             self._timer = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.write)
 
     def write(self) -> None:
-        """Write what waits."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

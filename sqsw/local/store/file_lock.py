@@ -177,5 +177,4 @@ class WriteLock:
             raise FileLocked(str(self._path))
 
     def _most(self) -> float:
-        """Seconds that this thread waits."""
         return float(getattr(self._patience, "seconds", self._seconds))

@@ -65,7 +65,6 @@ class Transaction:
         return self.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        """The first row, or None."""
         rows = self.execute(sql, parameters).fetchall()
         return rows[0] if rows else None
 

@@ -66,7 +66,6 @@ class Depths:
         self._thread = threading.Thread(target=self._work, name="sqsw-depths", daemon=True)
 
     def start(self) -> None:
-        """Begin to ask."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -78,7 +77,6 @@ class Depths:
             self._thread.join(_LAST_SECONDS)
 
     def round(self) -> None:
-        """Ask once for all of them."""
         letters: dict[str, int | None] = {}
         for name, text in self._queues.items():
             depth = self._ask(text, name)

@@ -122,13 +122,11 @@ class Figures:
         self.has_ended = self._was_up = False
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that matter."""
         events.subscribe(self, *_COUNTED, RequestSent, DrainStarted, quick=True)
         events.subscribe(self._pulse, Pulse, quick=True)
         events.subscribe(self._health, ChildExited, ChildEnded, quick=True)
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event."""
         with self._lock:
             if isinstance(event, RequestSent):
                 self._requests += 1
@@ -206,8 +204,6 @@ class Figures:
 
 
 class _Track:
-    """A number over the last seconds."""
-
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._points: deque[tuple[float, int]] = deque()

@@ -45,7 +45,6 @@ class Screen:
         self._rest, self._rest_since = b"", 0.0
 
     def take(self) -> None:
-        """Begin."""
         _flush()
         self._stdout, self._terminal = os.dup(1), os.dup(2)
         self._pipe, end = os.pipe()
