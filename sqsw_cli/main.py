@@ -48,22 +48,6 @@ COMMANDS = {
     ),
 }
 
-#: What newcomers type, as queues and workers elsewhere have it.
-ALIASES = {
-    **dict.fromkeys(("list", "ls", "queues", "status", "stats", "info", "show"), "inspect"),
-    **dict.fromkeys(("peek", "receive", "messages"), "inspect QUEUE --peek 10"),
-    **dict.fromkeys(("jobs", "tasks", "registered"), "inspect --tasks"),
-    **dict.fromkeys(("worker", "run", "start", "consume"), "work"),
-    **dict.fromkeys(("enqueue", "add", "put", "publish", "push"), "send"),
-    **dict.fromkeys(("create", "new", "init"), "create-queue QUEUE"),
-    **dict.fromkeys(("delete", "remove", "rm"), "delete-queue QUEUE"),
-    **dict.fromkeys(("retry", "replay", "requeue"), "redrive DLQ"),
-    **dict.fromkeys(("empty", "clear", "flush"), "purge QUEUE"),
-    **dict.fromkeys(("server", "emulator"), "serve"),
-    **dict.fromkeys(("check", "health"), "doctor"),
-    **{word: f"--{word}" for word in ("help", "version")},
-}
-
 #: Commands that handle signals themselves, and that a stuck log must not stop.
 _DAEMONS = ("work", "serve")
 
@@ -167,7 +151,6 @@ def _forget(stream: TextIO) -> None:
     cls=Root,
     name="sqsw",
     table=COMMANDS,
-    aliases=ALIASES,
     examples=EXAMPLES,
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",
