@@ -42,13 +42,7 @@ def _columns() -> int:
 
 
 class WithGlobals(click.Command):
-    """What commands and their group share.
-
-    Parameters
-    ----------
-    examples :
-        Lines for the end of the help.
-    """
+    """What commands and their group share."""
 
     context_class = _Context
 

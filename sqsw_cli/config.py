@@ -81,13 +81,7 @@ class Config:
         return f"[{_dotted(self.section, *keys)}] in {self.path}"
 
     def defaults_of(self, ctx: click.Context) -> dict[str, Any]:
-        """The defaults that the file gives for the options of the command of this context.
-
-        Raises
-        ------
-        SettingsError
-            A key is unknown, must not stand in a file, or has a value that its option refuses.
-        """
+        """The defaults that the file gives for the options of the command of this context."""
         self._check_sections(ctx)
         options = keys_of(ctx.command)
         shared = {key: value for key, value in self.table.items() if not isinstance(value, dict)}

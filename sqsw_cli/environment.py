@@ -60,13 +60,7 @@ def load_env(
     daemon: bool = False,
     warns: bool = True,
 ) -> "SQSEnv":
-    """Set up the log and load the environment; the parameters are those of :func:`opened`.
-
-    Parameters
-    ----------
-    warns :
-        Whether a plugin that cannot be loaded is told.
-    """
+    """Set up the log and load the environment; the parameters are those of :func:`opened`."""
     from sqsw_cli.working.logs import configure_logs, configure_structlog
 
     runs_apps = bool(app_paths) or plugins

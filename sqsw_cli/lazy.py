@@ -28,13 +28,7 @@ class Row(NamedTuple):
 
 
 class LazyGroup(WithGlobals, click.Group):
-    """Knows its commands by a table and imports only the one that is called.
-
-    Parameters
-    ----------
-    table :
-        Command name to its row, in the order of the help.
-    """
+    """Knows its commands by a table and imports only the one that is called."""
 
     def __init__(self, *args: Any, table: Mapping[str, Row], **keywords: Any) -> None:
         super().__init__(*args, **keywords)

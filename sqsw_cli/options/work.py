@@ -174,17 +174,7 @@ def shares_of(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> 
 
 @dataclass(frozen=True)
 class QueueChoice:
-    """The queues to work, of the jobs that an app has registered; it is pickled.
-
-    Attributes
-    ----------
-    asked :
-        What was asked for; nothing: every queue with registered jobs.
-    table :
-        What the file says about queues.
-    processors_from :
-        The option of this name.
-    """
+    """The queues to work, of the jobs that an app has registered; it is pickled."""
 
     asked: Sequence[QueueAsked]
     table: dict[str, dict[str, int]]

@@ -19,11 +19,6 @@ def parse_item(text: str) -> tuple[str, Any]:
     r"""Return key and value of ``key=value``, ``key:=json``, ``key=@file`` or ``key:=@file``.
 
     The first ``=`` or ``:=`` splits; ``\=`` in a key is a literal ``=``.
-
-    Raises
-    ------
-    SettingsError
-        The text is none of these, its JSON is broken, or the file cannot be read.
     """
     found = _SPLIT.search(text)
     if found is None or found.start() == 0:
@@ -42,13 +37,7 @@ def parse_item(text: str) -> tuple[str, Any]:
 
 
 def parse_json(text: str, what: str, advice: str | None = None) -> Any:
-    """Strict JSON: neither NaN nor Infinity, which SQS would carry and others could not read.
-
-    Raises
-    ------
-    SettingsError
-        It is not JSON.
-    """
+    """Strict JSON: neither NaN nor Infinity, which SQS would carry and others could not read."""
     try:
         return read_json(text, _decoder().decode)
     except ValueError as error:
@@ -56,13 +45,7 @@ def parse_json(text: str, what: str, advice: str | None = None) -> Any:
 
 
 def read_text(path: str) -> str:
-    """The contents of a UTF-8 file.
-
-    Raises
-    ------
-    SettingsError
-        It cannot be read.
-    """
+    """The contents of a UTF-8 file."""
     try:
         with open_input(path) as file:
             return file.read().decode()

@@ -45,13 +45,7 @@ class JobCheck:
             )
 
     def __call__(self, message: "OutgoingMessage") -> None:
-        """Look at one message.
-
-        Raises
-        ------
-        TaskNotFound, SettingsError
-            The job is not registered for the queue, or does not take these arguments.
-        """
+        """Look at one message."""
         # A payload that is not decoded here cannot be compared.
         if not self._checks or message.job is None or message.args is None:
             return

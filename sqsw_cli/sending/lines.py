@@ -28,21 +28,7 @@ if TYPE_CHECKING:
 
 
 class BulkSend:
-    """One ``send --from``.
-
-    Parameters
-    ----------
-    common :
-        What the options say for every line.
-    path :
-        The file; ``-`` is stdin.
-    check :
-        Raises where a message does not fit the registered function.
-    keep_going :
-        Count bad lines as failed; otherwise all are read before the first one is sent.
-    failed_path :
-        Where the lines are written that were not sent.
-    """
+    """One ``send --from``."""
 
     def __init__(
         self,

@@ -37,13 +37,7 @@ class CommandLog(LogListener, quick=True):
 
 
 class WorkerLog(CommandLog, quick=True):
-    """Log lines of a worker; the one at its start has what the banner shows a person.
-
-    Parameters
-    ----------
-    facts :
-        Keys and values for ``worker_started``.
-    """
+    """Log lines of a worker; the one at its start has what the banner shows a person."""
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         super().__init__()

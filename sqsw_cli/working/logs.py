@@ -66,16 +66,7 @@ _DEPTH = 20
 
 
 class _Formatter(logging.Formatter):
-    """Formats a record with the processors that also handle lines from structlog.
-
-    Parameters
-    ----------
-    add_time :
-        The processor that adds the time.
-    make_render :
-        Returns the function that turns values into text. Called for the first line, because most
-        commands log nothing, or by :meth:`prepare`.
-    """
+    """Formats a record with the processors that also handle lines from structlog."""
 
     def __init__(self, add_time: Processor, make_render: Callable[[], Callable[..., str]]) -> None:
         super().__init__()

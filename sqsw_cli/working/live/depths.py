@@ -32,19 +32,7 @@ _LAST_SECONDS = 1.0
 
 
 class Depths:
-    """Keeps the depths of some queues.
-
-    Parameters
-    ----------
-    reader :
-        Asks SQS.
-    queues :
-        The names of the queues, and each as it is asked for: a name, a URL or an ARN.
-    tell :
-        Called with a name and its depth.
-    is_up :
-        Set once a worker is up, which is waited for.
-    """
+    """Keeps the depths of some queues."""
 
     def __init__(
         self,

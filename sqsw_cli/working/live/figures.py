@@ -95,15 +95,7 @@ class Look:
 
 
 class Figures:
-    """Counts what happens in one process or many, from any thread.
-
-    Parameters
-    ----------
-    names :
-        The names of the queues, in the order of the rows.
-    clock :
-        Seconds, of a clock that only goes forward.
-    """
+    """Counts what happens in one process or many, from any thread."""
 
     def __init__(self, names: Sequence[str], clock: Clock = time.monotonic) -> None:
         self._names = list(names)
