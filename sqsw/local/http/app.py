@@ -67,21 +67,7 @@ class ClientGone(Exception):
 
 
 class HttpApp:
-    """Answers requests on one engine.
-
-    Parameters
-    ----------
-    engine :
-        The embedded SQS.
-    host :
-        Host and port for the URLs of queues where a client names none.
-    region :
-        Of requests that name none.
-    guard :
-        Refuses requests from web pages.
-    check :
-        Whether a request is signed as it should be; None: everybody is welcome.
-    """
+    """Answers requests on one engine."""
 
     def __init__(
         self,

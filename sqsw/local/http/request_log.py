@@ -32,15 +32,7 @@ class RequestLog:
         client: tuple[str, int] | None,
         seconds: float,
     ) -> None:
-        """Tell of one request; at once where the fault is ours.
-
-        Parameters
-        ----------
-        client :
-            Its address and port.
-        seconds :
-            From the end of the request to the answer.
-        """
+        """Tell of one request; at once where the fault is ours."""
         level = logging.INFO if status < 500 else logging.WARNING
         if not logger.isEnabledFor(level):
             return

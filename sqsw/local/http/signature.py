@@ -54,27 +54,13 @@ class SignatureCheck:
 
     It checks a request in two steps. :meth:`read_claim` needs no body, so the body of a request
     without a usable signature is never read.
-
-    Parameters
-    ----------
-    access_key, secret_key :
-        The key.
-    clock :
-        Seconds since 1970.
     """
 
     def __init__(self, access_key: str, secret_key: str, clock: Clock) -> None:
         self._access_key, self._secret_key, self._clock = access_key, secret_key, clock
 
     def read_claim(self, request: Signed) -> Claim:
-        """Return what a request says about its signature, without its body.
-
-        Raises
-        ------
-        ServiceError
-            There is no signature, it does not cover a header that must be signed, or its key is
-            wrong or its time too far off.
-        """
+        """Return what a request says about its signature, without its body."""
         claim = _claim_of(request.headers)
         access_key, _, scope = claim.credential.partition("/")
         parts = scope.split("/")
@@ -86,18 +72,7 @@ class SignatureCheck:
         return claim
 
     def check(self, request: Signed, claim: Claim) -> None:
-        """Let a whole request pass, or refuse it.
-
-        Parameters
-        ----------
-        claim :
-            What :meth:`read_claim` returned for it.
-
-        Raises
-        ------
-        SignatureDoesNotMatch
-            The request was signed with another secret, or was changed.
-        """
+        """Let a whole request pass, or refuse it."""
         if not hmac.compare_digest(
             self._signature(request, claim).encode(), claim.signature.encode()
         ):

@@ -140,13 +140,7 @@ class WriteLock:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Entered, no other thread of this process writes.
-
-        Raises
-        ------
-        FileLocked
-            One of them has written for the time that we wait.
-        """
+        """Entered, no other thread of this process writes."""
         self._acquire()
         try:
             yield
@@ -155,13 +149,7 @@ class WriteLock:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Entered, nobody else writes, in this process or another.
-
-        Raises
-        ------
-        FileLocked
-            Somebody else has written for the time that we wait.
-        """
+        """Entered, nobody else writes, in this process or another."""
         self._acquire()
         try:
             if self.processes and not self.processes.acquire(self._most()):

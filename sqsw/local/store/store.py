@@ -93,20 +93,7 @@ class Transaction:
 
 
 class Store:
-    """The database of one engine.
-
-    Parameters
-    ----------
-    path :
-        The file; None: memory.
-    clock :
-        Seconds since 1970.
-    durable :
-        ``normal``: what was answered outlives a killed process; ``full``: a power failure too, for
-        one flush of the disk a commit.
-    busy_seconds :
-        How long a call waits while another process holds the file.
-    """
+    """The database of one engine."""
 
     def __init__(
         self,
