@@ -202,10 +202,7 @@ def read_config(path: str | None = None, start: Path | None = None) -> Config:
         return Config()
     if path is not None:
         return _from_file(Path(path), is_named=True) or Config(Path(path))
-    try:
-        directory = Path.cwd() if start is None else start
-    except FileNotFoundError:  # removed meanwhile, and its files with it
-        return Config()
+    directory = Path.cwd() if start is None else start
     for folder in (directory, *directory.parents):
         for name in ("sqsw.toml", "pyproject.toml"):
             file = folder / name

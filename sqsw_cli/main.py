@@ -16,6 +16,7 @@ from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import (
     CannotWrite,
     ConsumerGone,
+    Failure,
     failure_of,
     show,
     traceback_lines,
@@ -163,6 +164,16 @@ def cli(ctx: click.Context) -> None:
         with writing():
             click.echo(ctx.get_help())
         return
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise Failure(
+            "the current directory was removed",
+            why="files and apps are looked for there",
+            next="change to another directory",
+            code="usage",
+            exit_code=Exit.USAGE,
+        ) from error
     invocation = ctx.ensure_object(Invocation)
     if ctx.invoked_subcommand in _DAEMONS:
         invocation.is_daemon = True

@@ -81,7 +81,7 @@ def serve(
     _refuse_elsewhere(invocation)
     path = _path(invocation, memory)
     key = _key()
-    shown = None if path is None else memory_sqs.absolute_path(path)
+    shown = None if path is None else os.path.abspath(path)
     facts = {"host": host, "path": shown, "region": invocation.region or memory_sqs.DEFAULT_REGION}
     if print_env:
         _refuse_unknown_port(port)
