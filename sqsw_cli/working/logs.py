@@ -159,8 +159,10 @@ def configure_logs(
         quiet = logging.CRITICAL if invocation.verbose < 2 else logging.NOTSET
         logging.getLogger(name).setLevel(quiet)
     invocation.has_log = True
-    if runs_apps and daemon:
-        _log_what_python_prints()
+    if runs_apps:
+        configure_structlog()
+        if daemon:
+            _log_what_python_prints()
 
 
 def _write_whole_lines() -> None:
@@ -210,7 +212,7 @@ def _formatter(invocation: Invocation, *, daemon: bool) -> _Formatter:
 
 
 def configure_structlog() -> None:
-    """Send structlog's lines to the log, if an app has imported it and not configured it.
+    """Send structlog's lines to the log, if it is imported and no app has configured it.
 
     By default it prints on stdout, which is for data.
     """

@@ -13,7 +13,7 @@ from sqsw.context import job_scope
 from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.core.message import Message
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.working.logs import configure_logs, configure_structlog
+from sqsw_cli.working.logs import configure_logs
 from tests.unit.cli.conftest import Sqsw
 
 JOB = CurrentJob(
@@ -42,7 +42,6 @@ def test_jobs_that_use_structlog_are_heard_on_stderr(
     import structlog
 
     configure_logs(Invocation(log_format="json"), runs_apps=True)
-    configure_structlog()
     structlog.get_logger("myapp").info("hello", size=3)
     captured = capsys.readouterr()
     assert captured.out == ""
