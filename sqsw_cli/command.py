@@ -1,24 +1,17 @@
 """A command as sqsw has them: global options anywhere, ``--local`` alone, examples last."""
 
 import os
-import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
-from itertools import pairwise
 from typing import Any
 
 import click
 from click import formatting
 
-from sqsw_cli.errors.exit_codes import Exit
-from sqsw_cli.errors.failures import Failure, writing
+from sqsw_cli.errors.failures import writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.global_options import GlobalOption, global_options
-from sqsw_cli.options.variables import misspelt_variables
-
-#: a path as people name such a file; neither an argument (``key=/a.db``), an app nor a URL
-_DATABASE = r"[^=:]+\.(db|sqlite3?)"
 
 
 def with_plain_local(args: Iterable[str]) -> list[str]:
@@ -27,18 +20,6 @@ def with_plain_local(args: Iterable[str]) -> list[str]:
     end = rewritten.index("--") if "--" in rewritten else len(rewritten)
     rewritten[:end] = ["--local=" if word == "--local" else word for word in rewritten[:end]]
     return rewritten
-
-
-def path_without_sign(args: Sequence[str]) -> str | None:
-    """The word behind a bare ``--local`` that may be its path, with the ``=`` forgotten."""
-    if "--raw" in args:  # then it may be a body
-        return None
-    for option, word in pairwise(args):
-        if option == "--":
-            return None
-        if option == "--local" and re.fullmatch(_DATABASE, word):
-            return word
-    return None
 
 
 class _Context(click.Context):
@@ -61,13 +42,7 @@ def _columns() -> int:
 
 
 class WithGlobals(click.Command):
-    """What commands and their group share.
-
-    Parameters
-    ----------
-    examples :
-        Lines for the end of the help.
-    """
+    """What commands and their group share."""
 
     context_class = _Context
 
@@ -83,15 +58,6 @@ class WithGlobals(click.Command):
         return option
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Without a directory it may be a module, a job or a queue; the root tells of the slip.
-        path = None if ctx.resilient_parsing else path_without_sign(args)
-        if path is not None and "/" in path:
-            raise Failure(
-                f"{path!r} stands behind --local, and is not read as its path",
-                why="--local takes a path with = only, so that it never eats the next word",
-                code="usage",
-                exit_code=Exit.USAGE,
-            )
         try:
             with writing():  # the help and the version
                 return super().parse_args(ctx, with_plain_local(args))
@@ -125,8 +91,6 @@ class WithGlobals(click.Command):
 
 
 class Command(WithGlobals):
-    """One command of sqsw."""
-
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from sqsw_cli.output.columns import lines_of  # the list of commands has no use for it
 
@@ -144,11 +108,6 @@ class Command(WithGlobals):
                 f"another user could have written {config.path}",
                 why=config.distrust,
                 next="change its owner and permissions with chown and chmod",
-            )
-        for name, meant in misspelt_variables(ctx):
-            invocation.printer.advise(
-                f"the variable {name} is set, and sqsw knows none of this name",
-                next=f"did you mean {meant}?",
             )
         return super().invoke(ctx)
 

@@ -6,7 +6,7 @@ sends would not read it, and would miss the worker.
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,13 +81,7 @@ class Config:
         return f"[{_dotted(self.section, *keys)}] in {self.path}"
 
     def defaults_of(self, ctx: click.Context) -> dict[str, Any]:
-        """The defaults that the file gives for the options of the command of this context.
-
-        Raises
-        ------
-        SettingsError
-            A key is unknown, must not stand in a file, or has a value that its option refuses.
-        """
+        """The defaults that the file gives for the options of the command of this context."""
         self._check_sections(ctx)
         options = keys_of(ctx.command)
         shared = {key: value for key, value in self.table.items() if not isinstance(value, dict)}
@@ -117,16 +111,12 @@ class Config:
                 raise self._unknown(key, "", [*known, *GLOBAL_KEYS, "app"])
             if not isinstance(value, dict) and key not in (*GLOBAL_KEYS, "app"):
                 self._refuse(key, "")
-                options = keys_of(ctx.command)
-                if key in options:
-                    raise self._misplaced(key, str(ctx.info_name))
-                known += [*GLOBAL_KEYS, "app"]
-                meant = nearest(key, [*known, *_WHERE, *options])
-                advice = None
-                if meant in options and meant not in known:
-                    table = self._table_of(str(ctx.info_name))
-                    advice = f"did you mean {meant!r}? It stands below [{table}]"
-                raise self._unknown(key, "", known, advice)
+                if key in keys_of(ctx.command):
+                    below = _dotted(self.section, str(ctx.info_name).replace("-", "_"))
+                    raise self._bad(
+                        key, f"it is an option of {ctx.info_name}", f"write it below [{below}]"
+                    )
+                raise self._unknown(key, "", [*known, *GLOBAL_KEYS, "app"])
 
     def _check_key(self, key: str, section: str, options: Mapping[str, click.Parameter]) -> None:
         self._refuse(key, section)
@@ -174,28 +164,13 @@ class Config:
         found = self.table.get(name.replace("-", "_"), self.table.get(name, {}))
         return found if isinstance(found, dict) else {}
 
-    def _unknown(
-        self, key: str, section: str, known: Any, advice: str | None = None
-    ) -> SettingsError:
-        meant = nearest(key, [*known, *_WHERE]) if advice is None else None
-        if meant:
-            advice = f"did you mean {meant!r}?"
-        if key == "tool" and not self.section:
-            advice = "only pyproject.toml has [tool.sqsw]: write its keys at the top"
-        elif meant in _WHERE:
-            advice = f"did you mean {meant!r}? It has no key in a file: {_instead(meant)}"
+    def _unknown(self, key: str, section: str, known: Iterable[str]) -> SettingsError:
+        meant = nearest(key, known)
         return SettingsError(
             f"unknown key {key!r} in {_dotted(self.section, section) or 'the file'} of {self.path}",
             why="a key is the name of an option, with underscores",
-            next=advice,
+            next=f"did you mean {meant!r}?" if meant else None,
         )
-
-    def _misplaced(self, key: str, command: str) -> SettingsError:
-        below = self._table_of(command)
-        return self._bad(key, f"it is an option of {command}", f"write it below [{below}]")
-
-    def _table_of(self, command: str) -> str:
-        return _dotted(self.section, command.replace("-", "_"))
 
     def _bad(self, key: str, reason: str, next_step: str | None) -> SettingsError:
         return SettingsError(f"{key!r} in {self.path} cannot be used", why=reason, next=next_step)
@@ -227,10 +202,7 @@ def read_config(path: str | None = None, start: Path | None = None) -> Config:
         return Config()
     if path is not None:
         return _from_file(Path(path), is_named=True) or Config(Path(path))
-    try:
-        directory = Path.cwd() if start is None else start
-    except FileNotFoundError:  # removed meanwhile, and its files with it
-        return Config()
+    directory = Path.cwd() if start is None else start
     for folder in (directory, *directory.parents):
         for name in ("sqsw.toml", "pyproject.toml"):
             file = folder / name
@@ -303,7 +275,6 @@ def _wrong_type(param: click.Parameter, value: Any) -> str | None:
 
 
 def _key(option: click.Option) -> str:
-    """The key of an option: its long name with underscores."""
     return max(option.opts, key=len).lstrip("-").replace("-", "_")
 
 

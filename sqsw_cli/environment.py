@@ -1,13 +1,12 @@
 """From options to an environment."""
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sqsw.core.errors import AppLoadError, SettingsError, SQSError
+from sqsw.core.errors import SettingsError, SQSError
 from sqsw_cli.errors.hints import explained
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.terminal import stdout_to_stderr
@@ -61,29 +60,21 @@ def load_env(
     daemon: bool = False,
     warns: bool = True,
 ) -> "SQSEnv":
-    """Set up the log and load the environment; the parameters are those of :func:`opened`.
-
-    Parameters
-    ----------
-    warns :
-        Whether a plugin that cannot be loaded is told.
-    """
-    from sqsw_cli.working.logs import configure_logs
+    """Set up the log and load the environment; the parameters are those of :func:`opened`."""
+    from sqsw_cli.working.logs import configure_logs, configure_structlog
 
     runs_apps = bool(app_paths) or plugins
     _ = invocation.printer  # now: it keeps the stdout of this moment
     configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
-    try:
-        # Of a worker, stdout is what its jobs print.
-        with stdout_to_stderr() if runs_apps and not daemon else nullcontext():
-            return _open_env(
-                *(invocation, app_paths, plugins, strict),
-                lambda failure: _warn(invocation, failure, daemon=daemon) if warns else None,
-            )
-    except AppLoadError as error:
-        if place := _elsewhere(invocation, app_paths, error):
-            raise AppLoadError(error.message, why=error.why, next=place) from error.__cause__
-        raise
+    # Of a worker, stdout is what its jobs print.
+    with stdout_to_stderr() if runs_apps and not daemon else nullcontext():
+        env = _open_env(
+            *(invocation, app_paths, plugins, strict),
+            lambda failure: _warn(invocation, failure, daemon=daemon) if warns else None,
+        )
+        if runs_apps:
+            configure_structlog()
+        return env
 
 
 def _open_env(
@@ -105,24 +96,6 @@ def _open_env(
         strict=strict,
         on_plugin_failure=on_plugin_failure,
     )
-
-
-def _elsewhere(invocation: Invocation, app_paths: Sequence[str], error: AppLoadError) -> str | None:
-    """Where to run instead: the file that names the app lies in another directory."""
-    config = invocation.config
-    not_found = isinstance(error.__cause__, ModuleNotFoundError)
-    if (
-        config is None
-        or config.path is None
-        or not not_found
-        or not (error.meant or not error.next)
-    ):
-        return None
-    named, directory = config.table.get("app"), config.path.absolute().parent
-    named = [named] if isinstance(named, str) else named
-    if not named or list(app_paths) != named or directory.samefile(os.curdir):
-        return None
-    return f"the app is named in {config.path}; run from there: cd {shlex.quote(str(directory))}"
 
 
 def has_plugins() -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -29,27 +28,11 @@ class Row(NamedTuple):
 
 
 class LazyGroup(WithGlobals, click.Group):
-    """Knows its commands by a table and imports only the one that is called.
+    """Knows its commands by a table and imports only the one that is called."""
 
-    Parameters
-    ----------
-    table :
-        Command name to its row, in the order of the help.
-    aliases :
-        What these commands are called elsewhere: such a word to the words to write here. They are
-        no commands; the error names what is meant.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        table: Mapping[str, Row],
-        aliases: Mapping[str, str] = MappingProxyType({}),
-        **keywords: Any,
-    ) -> None:
+    def __init__(self, *args: Any, table: Mapping[str, Row], **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self.table = table
-        self.aliases = aliases
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*self.table, *_plugins(self.table)]
@@ -67,7 +50,7 @@ class LazyGroup(WithGlobals, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
-            meant = self.aliases.get(name) or nearest(name, self.list_commands(ctx))
+            meant = nearest(name, self.list_commands(ctx))
             raise Failure(
                 f"no such command: {name}"
                 if not name.startswith("-")

@@ -12,11 +12,11 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from sqsw_cli.command import path_without_sign
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import (
     CannotWrite,
     ConsumerGone,
+    Failure,
     failure_of,
     show,
     traceback_lines,
@@ -47,22 +47,6 @@ COMMANDS = {
     "completion": Row(
         "sqsw_cli.commands.completion:completion", "Print the completion script for a shell"
     ),
-}
-
-#: What newcomers type, as queues and workers elsewhere have it.
-ALIASES = {
-    **dict.fromkeys(("list", "ls", "queues", "status", "stats", "info", "show"), "inspect"),
-    **dict.fromkeys(("peek", "receive", "messages"), "inspect QUEUE --peek 10"),
-    **dict.fromkeys(("jobs", "tasks", "registered"), "inspect --tasks"),
-    **dict.fromkeys(("worker", "run", "start", "consume"), "work"),
-    **dict.fromkeys(("enqueue", "add", "put", "publish", "push"), "send"),
-    **dict.fromkeys(("create", "new", "init"), "create-queue QUEUE"),
-    **dict.fromkeys(("delete", "remove", "rm"), "delete-queue QUEUE"),
-    **dict.fromkeys(("retry", "replay", "requeue"), "redrive DLQ"),
-    **dict.fromkeys(("empty", "clear", "flush"), "purge QUEUE"),
-    **dict.fromkeys(("server", "emulator"), "serve"),
-    **dict.fromkeys(("check", "health"), "doctor"),
-    **{word: f"--{word}" for word in ("help", "version")},
 }
 
 #: Commands that handle signals themselves, and that a stuck log must not stop.
@@ -134,12 +118,6 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     failure = failure_of(error)
     if isinstance(failure, CannotWrite):
         _forget(sys.stdout)
-    path = path_without_sign(invocation.args)
-    if path is not None and failure.exit_code in (Exit.USAGE, Exit.NOT_FOUND, Exit.APP):
-        from shlex import quote
-
-        advice = f"did you mean --local={quote(path)}?"
-        failure.next = f"{failure.next}; or {advice}" if failure.next else advice
     invocation.look_ahead()
     if invocation.is_daemon and invocation.log_format == "json" and not invocation.as_json:
         # A program that asked for JSON logs parses stderr, so the error must be JSON too.
@@ -174,7 +152,6 @@ def _forget(stream: TextIO) -> None:
     cls=Root,
     name="sqsw",
     table=COMMANDS,
-    aliases=ALIASES,
     examples=EXAMPLES,
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",
@@ -187,6 +164,16 @@ def cli(ctx: click.Context) -> None:
         with writing():
             click.echo(ctx.get_help())
         return
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise Failure(
+            "the current directory was removed",
+            why="files and apps are looked for there",
+            next="change to another directory",
+            code="usage",
+            exit_code=Exit.USAGE,
+        ) from error
     invocation = ctx.ensure_object(Invocation)
     if ctx.invoked_subcommand in _DAEMONS:
         invocation.is_daemon = True

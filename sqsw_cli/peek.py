@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 def show_messages(
     printer: Printer, env: "SQSEnv", queue: str, limit: int, selection: "Selection", *, yes: bool
 ) -> None:
-    """Messages of a queue, decoded."""
     with _peeked(printer, env, queue, limit, selection, yes=yes) as views:
         if not printer.terminal:
             for view in views:
@@ -105,8 +104,6 @@ def _nothing(env: "SQSEnv", queue: str, selection: "Selection") -> str:
 
 @dataclass
 class _Group:
-    """The messages that share a value."""
-
     key: object
     count: int = 0
     oldest: datetime | None = None

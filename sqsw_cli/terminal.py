@@ -40,15 +40,7 @@ _TIED = "\ue000"
 
 
 def wrapped(text: str, columns: int | None, hanging: int = 0) -> str:
-    """The line broken between words, where a terminal would break it within them.
-
-    Parameters
-    ----------
-    columns :
-        How wide it may be; None: as it is.
-    hanging :
-        The indent of all lines but the first.
-    """
+    """The line broken between words, where a terminal would break it within them."""
     if columns is None or len(text) <= columns:
         return text
     import textwrap

@@ -158,7 +158,6 @@ class FunctionsOf:
     load: Callable[[], SQSEnv]
 
     def __call__(self) -> Callable[[str, str], Callable[..., object] | None]:
-        """Load it."""
         env = self.load()
 
         def find(queue_name: str, job_name: str) -> Callable[..., object] | None:

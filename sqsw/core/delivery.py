@@ -279,7 +279,6 @@ class Delivery:
             return True
 
     def _take(self) -> _Entry | None:
-        """The oldest call that waits."""
         dropped = 0
         with self._lock:
             self._since = self._clock()

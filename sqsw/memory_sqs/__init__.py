@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from sqsw.memory_sqs.addresses import DEFAULT_HOST as DEFAULT_HOST
     from sqsw.memory_sqs.addresses import DEFAULT_PATH as DEFAULT_PATH
     from sqsw.memory_sqs.addresses import DEFAULT_PORT as DEFAULT_PORT
-    from sqsw.memory_sqs.addresses import absolute_path as absolute_path
     from sqsw.memory_sqs.addresses import local_path as local_path
     from sqsw.memory_sqs.addresses import serve_address as serve_address
     from sqsw.memory_sqs.local_session import LocalSession as LocalSession
@@ -32,7 +31,6 @@ else:
         "LocalSession": "sqsw.memory_sqs.local_session",
         "MemoryAWS": "sqsw.memory_sqs.memory_session",
         "MemorySession": "sqsw.memory_sqs.memory_session",
-        "absolute_path": "sqsw.memory_sqs.addresses",
         "local_path": "sqsw.memory_sqs.addresses",
         "serve": "sqsw.memory_sqs.serving",
         "serve_address": "sqsw.memory_sqs.addresses",

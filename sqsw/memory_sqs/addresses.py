@@ -3,8 +3,6 @@
 import os
 from typing import Final
 
-from sqsw.core.errors import SettingsError
-
 #: where the embedded SQS is served; the port is that of ElasticMQ, so that settings for it fit
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 9324
@@ -24,24 +22,6 @@ def local_path(value: str | None) -> str | None:
     if value is None or word in ("", "0", "false", "no", "off"):
         return None
     return DEFAULT_PATH if word in ("1", "true", "yes", "on") else os.path.expanduser(value)
-
-
-def absolute_path(path: str | os.PathLike[str]) -> str:
-    """The path from the root.
-
-    Raises
-    ------
-    SettingsError
-        It is relative, and the working directory was removed.
-    """
-    try:
-        return os.path.abspath(path)
-    except FileNotFoundError as error:
-        raise SettingsError(
-            f"{os.fspath(path)} cannot be used",
-            why="the working directory was removed",
-            next="name the file by its whole path, or go to another directory",
-        ) from error
 
 
 def serve_address(host: str, port: int) -> str:

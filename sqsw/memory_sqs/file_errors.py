@@ -24,7 +24,6 @@ class told_errors:
 
 
 def _told(path: str, error: FileError | OSError) -> SQSError:
-    """What happened to the file, why, and what to do."""
     if isinstance(error, OSError):
         why = error.strerror or str(error)
         return SettingsError(f"{path} cannot be used", why=why, next="name another file")

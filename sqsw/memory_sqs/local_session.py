@@ -8,7 +8,7 @@ from typing import Any
 from sqsw.local.engine import LocalEngine
 from sqsw.local.store.clock import Clock, MovableClock
 from sqsw.local.store.connections import Durability
-from sqsw.memory_sqs.addresses import DEFAULT_PATH, absolute_path
+from sqsw.memory_sqs.addresses import DEFAULT_PATH
 from sqsw.memory_sqs.boto_session import making
 from sqsw.memory_sqs.embedded_session import EmbeddedSession
 from sqsw.memory_sqs.file_errors import told_errors
@@ -40,11 +40,6 @@ class LocalSession(EmbeddedSession):
     clock :
         Where the time comes from; default: a clock that ``clock.advance(minutes=20)`` moves,
         in this process alone.
-
-    Raises
-    ------
-    SettingsError
-        The path is relative, and the working directory was removed.
     """
 
     def __init__(
@@ -59,7 +54,7 @@ class LocalSession(EmbeddedSession):
         super().__init__(region_name)
         self.path: str = os.fspath(path)
         # A later change of the working directory does not lead to another file.
-        self._absolute = absolute_path(path)
+        self._absolute = os.path.abspath(path)
         self._durable, self._relaxed, self._given_clock = durable, relaxed, clock
         self.clock: Any = MovableClock() if clock is None else clock
         self._engine: LocalEngine | None = None

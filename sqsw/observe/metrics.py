@@ -104,7 +104,6 @@ class Metrics:
         )
 
     def __call__(self, event: Event) -> None:
-        """Count an event."""
         if isinstance(event, JobEnded):
             queue, job = event.message.queue_name, _label(event)
             self._jobs.labels(queue, job, _OUTCOMES[type(event)]).inc()
@@ -160,8 +159,6 @@ class _WithoutCreated:
 
 
 class _Now:
-    """What holds at this moment, asked for when somebody looks."""
-
     def __init__(self, health: Health) -> None:
         self._health = health
 

@@ -39,7 +39,6 @@ class Tally:
         events.subscribe(self, *_KEYS, MessageReturned, WorkerStopped, quick=True)
 
     def __call__(self, event: Event) -> None:
-        """Count an event."""
         with self._lock:
             if isinstance(event, WorkerStopped):
                 self._counts["unfinished"] += event.unfinished
@@ -54,5 +53,4 @@ class Tally:
         return self._counts["requests"]
 
     def report(self, stopped_by: str, *, forced: bool) -> WorkerReport:
-        """All of it."""
         return report_of(self._counts, stopped_by, forced=forced)

@@ -22,7 +22,7 @@ from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 
 if TYPE_CHECKING:
-    from sqsw.worker.lane import Kind, Lane
+    from sqsw.worker.lane import Kind
 
 
 class GenericQueue(ABC):
@@ -194,14 +194,6 @@ class GenericQueue(ABC):
         from sqsw.queue.work import work_once
 
         return work_once(self, wait_seconds, self.env.events)
-
-    def lane(
-        self, settings: WorkerSettings, shutdown_policy: ShutdownPolicy = NEVER_SHUTDOWN
-    ) -> "Lane":
-        """The queue as a worker sees it; asks SQS for its attributes."""
-        from sqsw.queue.work import lane_of
-
-        return lane_of(self, settings, shutdown_policy)
 
     def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of some messages (one, unless functions take lists)."""

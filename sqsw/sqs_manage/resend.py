@@ -61,15 +61,12 @@ def resend_messages(
 
 
 class _Mover:
-    """Sends, and then deletes."""
-
     def __init__(self, receive_pass: ReceivePass, routes: "_Routes") -> None:
         self._receive_pass = receive_pass
         self._routes = routes
         self._stopped: set[tuple[str, str | None]] = set()
 
     def move(self, picked: Sequence[Match]) -> list[HandledMessage]:
-        """What became of each of up to ten messages."""
         handled: list[HandledMessage] = []
         by_destination: dict[str, tuple[QueueClient, list[Match]]] = {}
         for one in picked:
@@ -157,7 +154,6 @@ class _Routes:
         return found
 
     def try_out(self, one: Match) -> HandledMessage:
-        """What would become of a message."""
         try:
             self.destination_of(one.message)
         except RedriveError as error:
@@ -193,8 +189,6 @@ class _Routes:
 
 
 class _Pace:
-    """Keeps to a number of messages a second."""
-
     def __init__(self, per_second: int | None) -> None:
         self._per_second = per_second
         self._next_at = time.monotonic()
@@ -202,7 +196,6 @@ class _Pace:
         self.batch_size = min(per_second or MAX_BATCH_ENTRIES, MAX_BATCH_ENTRIES)
 
     def wait(self, count: int) -> None:
-        """Wait until ``count`` more messages may go."""
         if self._per_second is None:
             return
         now = time.monotonic()

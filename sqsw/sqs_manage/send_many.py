@@ -140,8 +140,6 @@ def send_messages(
 
 @dataclass(slots=True)
 class _Sender:
-    """Turns lines into batches, and answers into results."""
-
     queue: QueueClient
     rules: QueueRules
     tell: Callable[[SentMessage | Failure], None]
@@ -155,7 +153,6 @@ class _Sender:
     stopped_groups: set[str] = field(default_factory=set)
 
     def batches(self, lines: Iterable[OutgoingMessage | UnreadLine]) -> Iterator[_Batch]:
-        """The lines that can be sent, cut to requests."""
         waiting: deque[OutgoingMessage] = deque()
         for entries in split_entries(self._entries(lines, waiting)):
             yield _Batch([waiting.popleft() for _ in entries], entries)

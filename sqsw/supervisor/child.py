@@ -59,7 +59,6 @@ class Child:
         self._process: BaseProcess | None = None
         self._reports: Reports | None = None
         self._permits: Connection | None = None
-        self._signal_reasons: Connection | None = None
 
     def start(
         self,
@@ -89,13 +88,12 @@ class Child:
         """
         context: Any = multiprocessing.get_context(method)
         reader, writer = context.Pipe(duplex=False)
-        signal_reasons, self._signal_reasons = context.Pipe(duplex=False)
         permits, self._permits = context.Pipe(duplex=False) if with_permits else (None, None)
         # Only a forked child inherits the write end, so only a forked child must close it.
         inherited = write_end if method == "fork" else None
         process: BaseProcess = context.Process(
             target=_child_main,
-            args=(target, arguments, parent_alive, writer, signal_reasons, inherited, permits),
+            args=(target, arguments, parent_alive, writer, inherited, permits),
         )
         # If a signal arrived between the fork and the first lines of the child, the inherited
         # handlers of this process would take it, and the child would never read it.
@@ -105,13 +103,12 @@ class Child:
         try:
             process.start()
         except BaseException:
-            _close(reader, self._signal_reasons, self._permits)
+            _close(reader, self._permits)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
             # Only the child has these ends now, so its pipes close when it ends.
-            _close(writer, signal_reasons, permits)
-        os.set_blocking(self._signal_reasons.fileno(), False)  # a child that hangs does not read
+            _close(writer, permits)
         self._process, self._reports = process, Reports(reader)
 
     @property
@@ -138,12 +135,9 @@ class Child:
         """Return whether the process runs."""
         return self._process is not None and self._process.is_alive()
 
-    def signal(self, number: signal.Signals, reason: str | None = None) -> None:
-        """Send it a signal if it still runs; first send it the reason, for its log."""
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal if it still runs."""
         if self.is_alive():
-            if reason is not None and self._signal_reasons is not None:
-                with suppress(OSError):  # it has just ended or does not read: send no reason
-                    os.write(self._signal_reasons.fileno(), f"{number.name} {reason}\n".encode())
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
@@ -154,7 +148,6 @@ class Child:
                 os.write(self._permits.fileno(), bytes(count))
 
     def kill(self, reason: str) -> None:
-        """Kill it now."""
         if self.is_alive():
             self.why_killed = self.why_killed or reason
             self.signal(signal.SIGKILL)
@@ -182,7 +175,7 @@ class Child:
         exit_code = self._process.exitcode
         self._process.close()
         self._reports.close()
-        _close(self._signal_reasons, self._permits)
+        _close(self._permits)
         return exit_code
 
 
@@ -197,13 +190,12 @@ def _child_main(
     arguments: tuple[Any, ...],
     parent_alive: Connection,
     writer: Connection,
-    signal_reasons: Connection,
     write_end: Connection | None,
     permits: Connection | None,
 ) -> None:
     # Inherited signal handlers, the inbox and the write end of the pipe belong to the parent.
     signal.set_wakeup_fd(-1)
-    become_child(signal_reasons)
+    become_child()
     if write_end is not None:
         write_end.close()
     threading.Thread(

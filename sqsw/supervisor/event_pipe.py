@@ -52,7 +52,6 @@ class Reporter:
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        """Send an event."""
         if isinstance(event, BatchFinished):
             return  # its messages have already been reported one by one
         if len(self._events) < _MAX_EVENTS:

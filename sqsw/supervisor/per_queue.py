@@ -28,15 +28,6 @@ def work_apart(
 
     Processes are forked, so they have the objects of this process. If this process cannot fork or
     has other threads, or if ``fork`` is False, one worker in this process takes all queues.
-
-    Parameters
-    ----------
-    find :
-        Find a queue, or raise; called for each queue before the first process starts.
-    work :
-        Run the jobs of these queues in one worker until it must stop.
-    drain_seconds :
-        Longest time that the processes take to drain.
     """
 
     def work_one(queue: Queue, tell: Callable[[Event], None]) -> Ending:

@@ -30,15 +30,7 @@ class Holder(Protocol):
 
 
 class JobPermits:
-    """The supervisor's side: the permits that are left, and those that each child holds.
-
-    Parameters
-    ----------
-    jobs :
-        Limit of jobs in total.
-    share :
-        Permits that a child holds at least while any are left: one for each of its slots.
-    """
+    """The supervisor's side: the permits that are left, and those that each child holds."""
 
     def __init__(self, jobs: int, share: int) -> None:
         self._left = jobs
@@ -57,7 +49,6 @@ class JobPermits:
                 child.give_permits(count)
 
     def used(self, child: Holder) -> None:
-        """A job of this child has ended."""
         self._held[child] = self._held.get(child, 0) - 1
 
     def settle(self, child: Holder) -> None:

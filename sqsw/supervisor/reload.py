@@ -50,7 +50,6 @@ class SourceWatch:
         self._since = time.time_ns()
 
     def add(self, directories: Iterable[str]) -> None:
-        """Watch these directories too."""
         for directory in directories:
             if directory not in self._files:
                 files = self._files[directory] = dict(_sources_in(directory))

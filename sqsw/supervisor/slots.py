@@ -53,7 +53,6 @@ class ProcessSlot:
         self._draw_limits()
 
     def children(self) -> list[Child]:
-        """Return its children."""
         return [child for child in (self.child, self.successor) if child is not None]
 
     def is_due(self) -> bool:
@@ -65,7 +64,6 @@ class ProcessSlot:
         return self.child is not None and (self.successor is not None or self.start_at is not None)
 
     def take_in(self, child: Child) -> None:
-        """A child was started."""
         self.start_at = None
         if self.child is None:
             self.child = child
@@ -131,7 +129,6 @@ class SlotTable:
         self.is_quiet = False
 
     def children(self) -> list[Child]:
-        """Return all children."""
         return [child for slot in self._slots for child in slot.children()] + self._leaving
 
     def due(self) -> list[ProcessSlot]:

@@ -303,7 +303,6 @@ class Supervisor:
             self._forward(InboxNotice("drain", "error"))
 
     def _report_end(self, child: Child) -> int | None:
-        """Report the end of a child; return its exit code."""
         self._hear(child)  # its last events
         pid, exit_code = child.pid, child.reap()
         if self._permits is not None:
@@ -323,7 +322,7 @@ class Supervisor:
     def _replace(self) -> None:
         for child, why in self._slots.replace_ready():
             self._events.publish(ChildReplaced(child.pid, why))
-            self._ask_to_end(child, why)
+            self._ask_to_end(child)
 
     def _reload(self) -> None:
         if self._sources is None or self._slots.is_quiet:
@@ -332,7 +331,7 @@ class Supervisor:
         if changed:
             for child in self._slots.restart_all():
                 if not child.asked:
-                    self._ask_to_end(child, "reload")
+                    self._ask_to_end(child)
             self._events.publish(Reloading(tuple(changed)))
 
     # Duty 5.
@@ -349,18 +348,18 @@ class Supervisor:
                 if notice.reason == signal.SIGHUP.name:
                     # The terminal was closed. The system signals only this process, so pass it on.
                     child.signal(signal.SIGHUP)
-                self._ask_to_end(child, notice.reason)
+                self._ask_to_end(child)
         elif notice.verb in _FORWARDED:
             self._slots.is_quiet = self._slots.is_quiet or notice.verb == "quiet"
             for child in self._children():
-                child.signal(_FORWARDED[notice.verb], notice.reason)
+                child.signal(_FORWARDED[notice.verb])
         return notice.verb == "drain"
 
-    def _ask_to_end(self, child: Child, reason: str) -> None:
+    def _ask_to_end(self, child: Child) -> None:
         at_once = self._signal_counter.are_two
         child.asked = True
         child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
-        child.signal(FORCE if at_once else signal.SIGTERM, reason)
+        child.signal(FORCE if at_once else signal.SIGTERM)
 
 
 def _not_ready(error: BaseException | None, exit_code: int | None) -> SQSError:

@@ -109,11 +109,6 @@ class HttpServer:
 
         SIGTERM and SIGINT are handled, and SIGHUP unless it is ignored or has a handler; the former
         handlers come back. A second signal ends the server without waiting.
-
-        Parameters
-        ----------
-        on_ready :
-            Called once requests are answered.
         """
         loop = self._loop = _RealTimeLoop()
         try:

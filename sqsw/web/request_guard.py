@@ -83,13 +83,7 @@ class RequestGuard:
         self._host_refusal = lru_cache(64)(self._refuse_host)
 
     def refusal(self, headers: Mapping[str, str]) -> str | None:
-        """Return in words why the request is refused; None if it is accepted.
-
-        Parameters
-        ----------
-        headers :
-            As :func:`read_headers` returns them.
-        """
+        """Return in words why the request is refused; None if it is accepted."""
         host = headers.get("host")
         if host and (refusal := self._host_refusal(host)):
             return refusal

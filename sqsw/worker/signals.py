@@ -9,12 +9,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqsw.worker.hangup import ControllingTerminal
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection  # which a single worker need not load
 
 #: ``drain`` and ``quiet`` as in the command line's table of signals, ``slots``: show what runs,
 #: ``reload``: replace the processes, where there is a supervisor, ``look``: only wake up, ``fail``:
@@ -77,22 +74,14 @@ class SignalCounter:
 
 
 class _Role:
-    """Whether this process is the child of a supervisor, and how that says why it signals."""
+    """Whether this process is the child of a supervisor."""
 
     is_child = False
-    reasons: "Connection | None" = None
 
 
-def become_child(reasons: "Connection") -> None:
-    """Obey the supervisor from now on: it speaks for the terminal, and for second signals.
-
-    Parameters
-    ----------
-    reasons :
-        The pipe on which it writes a line before a signal: the name of that, and why it is sent.
-    """
-    _Role.is_child, _Role.reasons = True, reasons
-    os.set_blocking(reasons.fileno(), False)
+def become_child() -> None:
+    """Obey the supervisor from now on: it speaks for the terminal, and for second signals."""
+    _Role.is_child = True
     for number in VERBS:
         # A terminal's Ctrl-C reaches every process, and one press is to be one drain. The others
         # would end a child that has no worker yet.
@@ -126,7 +115,6 @@ class SignalInbox:
         self._told_to_drain = False
         self._terminal = ControllingTerminal()
         self._has_hung_up = False
-        self._reasons: dict[str, str] = {}
 
     def __enter__(self) -> "SignalInbox":
         self._doors = socket.socketpair()
@@ -199,13 +187,4 @@ class SignalInbox:
             # Once: the system says it, and the shell says it again.
             verb = "look" if self._has_hung_up else "drain"
             self._has_hung_up = True
-        self._notices.append(InboxNotice(verb, self._reason_of(sign.name)))
-
-    def _reason_of(self, name: str) -> str:
-        """Why the supervisor has sent this signal; its name where somebody else has."""
-        if _Role.reasons is not None:
-            with suppress(BlockingIOError):
-                for line in os.read(_Role.reasons.fileno(), 4096).decode().splitlines():
-                    told, _, why = line.partition(" ")
-                    self._reasons[told] = why
-        return self._reasons.pop(name, name)
+        self._notices.append(InboxNotice(verb, sign.name))

@@ -89,7 +89,6 @@ def _delete(env: "SQSEnv", report: "QueueReport") -> "QueueReport":
 
 
 def _confirm(going: "Sequence[QueueReport]") -> None:
-    """A person types the name of each."""
     for report in going:
         holding = count_of(report.total, "message")
         type_the_name(

@@ -89,8 +89,6 @@ def doctor(
 
 
 class _Report:
-    """Prints checks as they are made, and counts them."""
-
     def __init__(self, printer: Printer) -> None:
         self.printer = printer
         self.counts = dict.fromkeys(_SIGNS, 0)
@@ -157,7 +155,6 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
 
 
 def _check_file(report: _Report, session: "LocalSession") -> None:
-    """Check the file of a local queue for damage."""
     found = session.check_file()
     if not found:
         report.add("file", "ok", "no damage found")

@@ -139,8 +139,6 @@ def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
 
 
 class _Look:
-    """One look at the queues, or one after the other."""
-
     def __init__(
         self, printer: Printer, env: "SQSEnv", queues: Sequence[str], *, age: bool
     ) -> None:
@@ -150,7 +148,6 @@ class _Look:
         self.age = age
 
     def once(self, fail_above: int | None) -> int:
-        """Show the queues; complain if one of them holds too much."""
         shown = self._show()
         over = [r for r in shown if fail_above is not None and (r.visible or 0) > fail_above]
         if not over:

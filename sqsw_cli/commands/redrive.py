@@ -108,8 +108,6 @@ def redrive(
 
 
 class _Mover:
-    """One redrive: what is shown while it runs, and what at its end."""
-
     def __init__(
         self,
         printer: Printer,
@@ -134,7 +132,6 @@ class _Mover:
         self.moved = 0
 
     def run(self) -> int:
-        """Move, and say how it went."""
         from sqsw.sqs_manage.redrive import redrive
 
         printer = self.printer

@@ -117,14 +117,11 @@ def send(
         )
         if file is not None:
             options: dict[str, Any] = {"keep_going": keep_going, "failed_path": failed}
-            if check is not None and common.job is not None:
-                check.look_at_words(common.job, ())
             sender = BulkSend(invocation, env, queue, common, file, check or accept, **options)
             return sender.show() if dry_run else sender.run()
         message = _message(common, words, given["data"])
         if check is not None:
             check(message)
-            check.look_at_words(words[0], words[1:], message.args or ())
         return _send_one(invocation.printer, env, queue, message, dry_run=dry_run)
 
 
@@ -139,7 +136,6 @@ def _check(
     dedup_id: str | None,
     **_: Any,
 ) -> None:
-    """Refuse what would be ignored."""
     if raw and (data is not None or context):
         raise SettingsError(
             "--raw takes neither --data nor --context", why="a body is sent as it is"

@@ -81,7 +81,7 @@ def serve(
     _refuse_elsewhere(invocation)
     path = _path(invocation, memory)
     key = _key()
-    shown = None if path is None else memory_sqs.absolute_path(path)
+    shown = None if path is None else os.path.abspath(path)
     facts = {"host": host, "path": shown, "region": invocation.region or memory_sqs.DEFAULT_REGION}
     if print_env:
         _refuse_unknown_port(port)
@@ -124,7 +124,7 @@ def _refuse_elsewhere(invocation: Invocation) -> None:
 
 
 def _path(invocation: Invocation, memory: bool) -> str | None:
-    """The file; None: memory."""
+    """Return the file; None for memory."""
     if not memory:
         named = local_path(invocation.local or "1") if invocation.local is not None else None
         return named or local_path(os.environ.get("SQSW_LOCAL")) or DEFAULT_PATH
@@ -138,7 +138,6 @@ def _path(invocation: Invocation, memory: bool) -> str | None:
 
 
 def _key() -> tuple[str, str] | None:
-    """Access key and secret key, if requests are to be signed."""
     access_key, secret_key = os.environ.get(ACCESS_KEY, ""), os.environ.get(SECRET_KEY, "")
     if bool(access_key) != bool(secret_key):
         given, missing = (ACCESS_KEY, SECRET_KEY) if access_key else (SECRET_KEY, ACCESS_KEY)
@@ -162,7 +161,6 @@ def _refuse_unknown_port(port: int) -> None:
 
 
 def _tell(printer: Printer, facts: dict[str, Any]) -> None:
-    """Where it is: lines for a shell, or one object."""
     if printer.as_json:
         printer.json("ready", facts)
         return

@@ -46,11 +46,7 @@ def remembered_jobs(queue: str | None) -> dict[str, list[str]]:
 
 
 def _memory() -> Remembered:
-    try:
-        here = os.getcwd()
-    except FileNotFoundError:  # removed meanwhile
-        here = ""
-    return Remembered("jobs", here)
+    return Remembered("jobs", os.getcwd())
 
 
 def _apps(memory: Remembered) -> Mapping[str, Jobs]:

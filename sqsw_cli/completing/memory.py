@@ -21,13 +21,7 @@ def cache_directory() -> Path:
 
 
 class Remembered:
-    """One value, kept in a file.
-
-    Parameters
-    ----------
-    kind, place :
-        What it is, and what it is about; both name the file.
-    """
+    """One value, kept in a file."""
 
     def __init__(self, kind: str, place: object) -> None:
         text = json.dumps(place, sort_keys=True, default=str)

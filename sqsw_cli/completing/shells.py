@@ -65,7 +65,6 @@ class Zsh(ZshComplete):
 
 
 def script_of(shell: str, command: click.Command, variable: str) -> str:
-    """The script for a shell."""
     maker: type[ShellComplete] | None = get_completion_class(shell)
     assert maker is not None, shell
     return f"{maker(command, {}, 'sqsw', variable).source().rstrip()}\n"

@@ -43,13 +43,7 @@ def _read_ids(path: str) -> frozenset[str]:
 
 
 def refuse_idle_terminal(path: str | None, ctx: click.Context) -> None:
-    """Show the help, and why, where ``-`` would wait for a person to type.
-
-    Raises
-    ------
-    SettingsError
-        stdin is a terminal, or closed: there is nothing to read from.
-    """
+    """Show the help, and why, where ``-`` would wait for a person to type."""
     if path == "-" and sys.stdin is None:
         raise SettingsError("- reads stdin, and stdin is closed", next="name a file")
     if path == "-" and is_terminal(sys.stdin):

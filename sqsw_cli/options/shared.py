@@ -15,7 +15,6 @@ ALLOW_HOST_HINT = "--allow-host {host}"
 
 
 def app_options(command: Decorated) -> Decorated:
-    """``--app`` and ``--no-plugins``."""
     command = click.option("--no-plugins", is_flag=True, help="Do not load installed plugins.")(
         command
     )
@@ -30,7 +29,6 @@ def app_options(command: Decorated) -> Decorated:
 
 
 def selection_options(command: Decorated) -> Decorated:
-    """``--job --filter --older-than --ids``: which messages."""
     for option in reversed(
         [
             click.option(
@@ -65,14 +63,12 @@ def selection_options(command: Decorated) -> Decorated:
 
 
 def limit_option(command: Decorated) -> Decorated:
-    """``--limit N``."""
     return click.option(
         "--limit", metavar="N", type=click.IntRange(min=1), help="At most this many messages."
     )(command)
 
 
 def yes_option(command: Decorated) -> Decorated:
-    """``--yes``."""
     return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(command)
 
 

@@ -39,13 +39,7 @@ def _is_number(text: str) -> bool:
 
 
 class Duration(ParamType[int]):
-    """``30`` or ``30s``, ``15m``, ``12h``, ``4d``, ``1h30m``: a number of seconds.
-
-    Parameters
-    ----------
-    lowest, highest :
-        Bounds in seconds.
-    """
+    """``30`` or ``30s``, ``15m``, ``12h``, ``4d``, ``1h30m``: a number of seconds."""
 
     name = "duration"
 
@@ -225,13 +219,7 @@ class Recycle(ParamType["RecyclePolicy"]):
 
 
 def address_of(text: str) -> tuple[str, int]:
-    """``[HOST:]PORT``.
-
-    Raises
-    ------
-    click.BadParameter
-        The text is something else.
-    """
+    """``[HOST:]PORT``."""
     host, _, port = text.rpartition(":")
     if not (_is_number(port) and int(port) < 65536):
         raise click.BadParameter(f"{text!r} is not [HOST:]PORT")

@@ -150,7 +150,6 @@ def work_options(command: Decorated) -> Decorated:
 
 
 def settings_of(numbers: dict[str, Any]) -> WorkerSettings:
-    """The numbers of a worker."""
     prefetch = numbers["prefetch"]
     return WorkerSettings(
         concurrency=numbers["concurrency"],
@@ -175,17 +174,7 @@ def shares_of(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> 
 
 @dataclass(frozen=True)
 class QueueChoice:
-    """The queues to work, of the jobs that an app has registered; it is pickled.
-
-    Attributes
-    ----------
-    asked :
-        What was asked for; nothing: every queue with registered jobs.
-    table :
-        What the file says about queues.
-    processors_from :
-        The option of this name.
-    """
+    """The queues to work, of the jobs that an app has registered; it is pickled."""
 
     asked: Sequence[QueueAsked]
     table: dict[str, dict[str, int]]

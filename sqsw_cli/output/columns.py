@@ -65,5 +65,4 @@ LINES = {
 
 
 def lines_of(command: str) -> list[Line]:
-    """The lines that a command prints."""
     return [line for line in LINES.values() if command in line.commands]

@@ -17,22 +17,7 @@ class NotConfirmed(Failure):
 
 
 def type_the_name(name: str, warning: Sequence[str], refusal: str) -> None:
-    """Go on only if a person types the name of the queue.
-
-    Parameters
-    ----------
-    name :
-        What is to be typed.
-    warning :
-        Lines that say what will happen.
-    refusal :
-        The error where nobody can be asked.
-
-    Raises
-    ------
-    Failure
-        Something else was typed, or nobody can be asked.
-    """
+    """Go on only if a person types the name of the queue."""
     columns = columns_of(sys.stderr)
     said = [wrapped(safe(line), columns) for line in warning]
     answer = ask("\n".join([*said, "Type the queue name to go on: "]))
@@ -43,13 +28,7 @@ def type_the_name(name: str, warning: Sequence[str], refusal: str) -> None:
 
 
 def yes_or_no(question: str, refusal: str) -> None:
-    """Go on only if a person says yes.
-
-    Raises
-    ------
-    Failure
-        The answer was no, or nobody can be asked.
-    """
+    """Go on only if a person says yes."""
     answer = ask(f"{safe(question)} [y/N]: ")
     if answer is None:
         raise _needs_yes(refusal)

@@ -48,7 +48,6 @@ def rfc3339(moment: datetime | None) -> str | None:
 
 
 def size(count: int) -> str:
-    """Bytes for people."""
     if count < 1024:
         return f"{count} B"
     if count < 1024 * 1024:

@@ -87,7 +87,6 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
 
 
 def message_table(printer: Printer, views: "Iterable[MessageView]") -> None:
-    """Messages for a person."""
     columns = [
         Column("id"),
         Column("job", least=_NAME),

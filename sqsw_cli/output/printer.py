@@ -46,17 +46,7 @@ class Column(NamedTuple):
 
 
 class Printer:
-    """Prints results and notes.
-
-    Parameters
-    ----------
-    as_json :
-        Whether a program reads.
-    color :
-        ``auto``, ``always`` or ``never``.
-    quiet :
-        Whether notes are left out.
-    """
+    """Prints results and notes."""
 
     def __init__(self, *, as_json: bool = False, color: str = "auto", quiet: bool = False) -> None:
         self.as_json = as_json
@@ -254,7 +244,6 @@ def _table(
 
 
 def _least(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
-    """The width below which the column is left out."""
     widest = _widest(index, column, rows)
     return min(_CUT_WIDTH, widest) if column.cut else widest
 

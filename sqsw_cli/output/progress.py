@@ -7,17 +7,7 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """A bar where the end is known, else a count; nothing where nobody looks.
-
-    Parameters
-    ----------
-    what :
-        What is done.
-    shown :
-        Whether somebody looks.
-    color :
-        Whether they want colour.
-    """
+    """A bar where the end is known, else a count; nothing where nobody looks."""
 
     def __init__(self, what: str, *, shown: bool, color: bool) -> None:
         self._what = what

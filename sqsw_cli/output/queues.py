@@ -25,7 +25,6 @@ _AGE = Column("oldest", right=True)
 
 
 def show_queues(printer: Printer, reports: "Sequence[QueueReport]") -> None:
-    """Queues, a line each."""
     if printer.as_json or not printer.terminal:
         for report in reports:
             _show_line(printer, report)
@@ -37,7 +36,6 @@ def show_queues(printer: Printer, reports: "Sequence[QueueReport]") -> None:
 
 
 def show_queue(printer: Printer, report: "QueueReport") -> None:
-    """One queue in detail."""
     if printer.as_json or not printer.terminal:
         _show_line(printer, report)
         return

@@ -14,13 +14,7 @@ if TYPE_CHECKING:
 
 
 def show_tasks(printer: Printer, env: "SQSEnv", queues: Sequence[str] = ()) -> None:
-    """The registered jobs of all queues, or of these.
-
-    Raises
-    ------
-    SettingsError
-        There are none at all.
-    """
+    """The registered jobs of all queues, or of these."""
     registrations = env.registrations()
     if not registrations:
         raise SettingsError(

@@ -1,10 +1,9 @@
 """``send``: compare jobs with what is known of the functions that will run them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import TaskNotFound
-from sqsw.core.wording import nearest
 from sqsw_cli.output.printer import Printer
 
 if TYPE_CHECKING:
@@ -46,13 +45,7 @@ class JobCheck:
             )
 
     def __call__(self, message: "OutgoingMessage") -> None:
-        """Look at one message.
-
-        Raises
-        ------
-        TaskNotFound, SettingsError
-            The job is not registered for the queue, or does not take these arguments.
-        """
+        """Look at one message."""
         # A payload that is not decoded here cannot be compared.
         if not self._checks or message.job is None or message.args is None:
             return
@@ -62,22 +55,6 @@ class JobCheck:
             check_job(self._env, self.queue, message.job, message.args)
         except TaskNotFound as error:
             raise error if self._apps else _known_to_no_plugin(error) from error
-
-    def look_at_words(self, job: str, items: Iterable[str], arguments: Iterable[str] = ()) -> None:
-        """Advise on what was typed, where it may be a slip; it is sent as it is.
-
-        Parameters
-        ----------
-        items, arguments :
-            The arguments as they were typed, and the names of all of them.
-        """
-        if not self._checks and not self._apps:
-            _advise_from_memory(self._printer, self.queue, job, arguments)
-        function = self._functions.get(job)
-        if function is not None:
-            from sqsw_cli.sending.text_arguments import advise_on_texts
-
-            advise_on_texts(self._printer, function, items)
 
 
 def accept(message: "OutgoingMessage") -> None:
@@ -91,29 +68,3 @@ def _known_to_no_plugin(error: TaskNotFound) -> TaskNotFound:
         why=f"{error.why}, by plugins; no app is named or configured",
         next=f"did you mean {error.similar!r}? Or {cure}" if error.similar else cure,
     )
-
-
-def _advise_from_memory(printer: Printer, queue: str, job: str, arguments: Iterable[str]) -> None:
-    """Say what looks like a slip beside what completion remembers, which may be out of date."""
-    from sqsw_cli.completing.jobs import ANY, remembered_jobs
-
-    jobs = remembered_jobs(queue)
-    if not jobs:
-        return
-    if job not in jobs:
-        slips = [("job", job, nearest(job, jobs))]
-    elif ANY in jobs[job]:
-        return
-    else:
-        free = [name for name in jobs[job] if name not in arguments]
-        slips = [
-            ("argument", name, nearest(name, free)) for name in arguments if name not in jobs[job]
-        ]
-    for kind, name, meant in slips:
-        if meant is not None:
-            printer.advise(
-                f"the app that was last loaded here knows no {kind} {name!r}",
-                why="it is sent as it is: no app is named, so nothing is checked",
-                next=f"did you mean {meant!r}? To have it checked: --app APP, or set app in "
-                "[tool.sqsw]",
-            )

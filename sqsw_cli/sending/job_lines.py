@@ -68,16 +68,10 @@ class Common:
 
 
 def items_of(words: Sequence[str], what: str = "argument") -> dict[str, Any]:
-    """The items of the command line as one dictionary.
-
-    Raises
-    ------
-    SettingsError
-        One is no item, or a key stands twice.
-    """
+    """The items of the command line as one dictionary."""
     found: dict[str, Any] = {}
-    for place, word in enumerate(words, start=1):
-        key, value = parse_item(word, words[place:])
+    for word in words:
+        key, value = parse_item(word)
         if key in found:
             raise SettingsError(f"the {what} {key!r} is given twice", next="give it once")
         found[key] = value
@@ -85,13 +79,7 @@ def items_of(words: Sequence[str], what: str = "argument") -> dict[str, Any]:
 
 
 def object_of(text: str, what: str) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises
-    ------
-    SettingsError
-        It is something else.
-    """
+    """A JSON object."""
     value = parse_json(text, what)
     if not isinstance(value, dict):
         raise SettingsError(
@@ -109,18 +97,6 @@ def read_lines(
     """The messages of a file of JSON Lines, or of bodies; a bad one as its error.
 
     A byte order mark at the beginning of the file belongs to none of them.
-
-    Parameters
-    ----------
-    lines :
-        With their numbers.
-    common :
-        What the options say.
-    file_name :
-        For errors.
-    check :
-        Raises where a message cannot be sent, or does not fit the registered function; None where
-        that is known.
     """
     for number, line in lines:
         stripped = line.rstrip(b"\r\n")

@@ -16,13 +16,7 @@ from sqsw_cli.errors.failures import Failure
 
 
 def opened_input(path: str) -> AbstractContextManager[IO[bytes]]:
-    """Open a file that an option names to read it; ``-`` is stdin, which stays open.
-
-    Raises
-    ------
-    SettingsError
-        It cannot be opened.
-    """
+    """Open a file that an option names to read it; ``-`` is stdin, which stays open."""
     if path == "-":
         stdin: AbstractContextManager[IO[bytes]] = click.open_file(path, "rb")
         return stdin
@@ -33,13 +27,7 @@ def opened_input(path: str) -> AbstractContextManager[IO[bytes]]:
 
 
 class LineFile:
-    """A file of lines; of what was read, it holds the lines that are under way.
-
-    Parameters
-    ----------
-    path :
-        The file; ``-`` is stdin.
-    """
+    """A file of lines; of what was read, it holds the lines that are under way."""
 
     def __init__(self, path: str) -> None:
         self.name = "stdin" if path == "-" else path

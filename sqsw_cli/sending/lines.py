@@ -28,21 +28,7 @@ if TYPE_CHECKING:
 
 
 class BulkSend:
-    """One ``send --from``.
-
-    Parameters
-    ----------
-    common :
-        What the options say for every line.
-    path :
-        The file; ``-`` is stdin.
-    check :
-        Raises where a message does not fit the registered function.
-    keep_going :
-        Count bad lines as failed; otherwise all are read before the first one is sent.
-    failed_path :
-        Where the lines are written that were not sent.
-    """
+    """One ``send --from``."""
 
     def __init__(
         self,
@@ -131,7 +117,6 @@ class BulkSend:
         return check
 
     def _count_valid(self, file: LineFile) -> int:
-        """See that every line is good before the first one is sent; how many they are."""
         count = 0
         for line in read_lines(file.look_through(), self.common, file.name, self._checker()):
             if isinstance(line, BadLine):
@@ -185,7 +170,6 @@ class BulkSend:
         self.failed += 1
 
     def _partial(self, error: Exception) -> Exception:
-        """The error that ended it, after some were sent."""
         if isinstance(error, SQSError):
             error = explained(error, self.invocation, self.env)
         failure = failure_of(error)
@@ -256,5 +240,4 @@ class BulkSend:
 
 
 def _words(code: str) -> str:
-    """``InternalError`` as ``internal error``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", code.rpartition(".")[2]).lower()

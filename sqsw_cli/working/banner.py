@@ -37,13 +37,7 @@ class CommandLog(LogListener, quick=True):
 
 
 class WorkerLog(CommandLog, quick=True):
-    """Log lines of a worker; the one at its start has what the banner shows a person.
-
-    Parameters
-    ----------
-    facts :
-        Keys and values for ``worker_started``.
-    """
+    """Log lines of a worker; the one at its start has what the banner shows a person."""
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         super().__init__()
@@ -135,7 +129,6 @@ def _facts(
 
 
 def worker_name() -> str:
-    """Host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -174,6 +167,5 @@ def _lines(
 
 
 def _plugins(env: "SQSEnv") -> list[str]:
-    """The plugins whose jobs are here."""
     sources = {registration.source for registration in env.registrations()}
     return sorted(source.removeprefix("plugin ") for source in sources if source != "app")

@@ -68,11 +68,9 @@ class LogWriter(logging.Handler):
         self._stream = stream
 
     def createLock(self) -> None:
-        """Have no lock."""
         self.lock = None
 
     def handle(self, record: logging.LogRecord) -> Any:
-        """Write a record that passes the filters."""
         passed: Any = self.filter(record)
         if passed:
             # From Python 3.12 on a filter may return another record.
@@ -80,7 +78,6 @@ class LogWriter(logging.Handler):
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
         try:
             text = self.format(record)
         except Exception:  # noqa: BLE001  # for example, a message with the wrong arguments

@@ -14,11 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from io import TextIOWrapper
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sqsw.context import current_job
@@ -36,9 +34,6 @@ from sqsw_cli.json_text import json_text
 from sqsw_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
-    from importlib.abc import Loader
-    from importlib.machinery import ModuleSpec
-
     from sqsw_cli.errors.failures import Failure
 
 EventDict = MutableMapping[str, Any]
@@ -71,16 +66,7 @@ _DEPTH = 20
 
 
 class _Formatter(logging.Formatter):
-    """Formats a record with the processors that also handle lines from structlog.
-
-    Parameters
-    ----------
-    add_time :
-        The processor that adds the time.
-    make_render :
-        Returns the function that turns values into text. Called for the first line, because most
-        commands log nothing, or by :meth:`prepare`.
-    """
+    """Formats a record with the processors that also handle lines from structlog."""
 
     def __init__(self, add_time: Processor, make_render: Callable[[], Callable[..., str]]) -> None:
         super().__init__()
@@ -126,7 +112,6 @@ class _Formatter(logging.Formatter):
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    """Return a record that says why another one cannot be formatted."""
     made = logging.LogRecord(
         record.name,
         record.levelno,
@@ -153,7 +138,7 @@ def configure_logs(
     daemon :
         Whether the format ``auto`` means JSON if stderr is not a terminal.
     runs_apps :
-        Whether this process runs apps, which can log through structlog themselves.
+        Whether this process runs apps.
     """
     handler: logging.Handler
     formatter = _formatter(invocation, daemon=daemon)
@@ -175,10 +160,7 @@ def configure_logs(
         logging.getLogger(name).setLevel(quiet)
     invocation.has_log = True
     if runs_apps:
-        if "structlog" in sys.modules:
-            _configure_structlog()
-        else:
-            sys.meta_path.insert(0, _StructlogFinder())
+        configure_structlog()
         if daemon:
             _log_what_python_prints()
 
@@ -229,40 +211,13 @@ def _formatter(invocation: Invocation, *, daemon: bool) -> _Formatter:
     return _Formatter(_add_local_time, lambda: _console_line(invocation))
 
 
-class _StructlogFinder:
-    """Configures structlog right after its import, which may be in a job."""
+def configure_structlog() -> None:
+    """Send structlog's lines to the log, if it is imported and no app has configured it.
 
-    def find_spec(self, name: str, path: object, target: object = None) -> "ModuleSpec | None":
-        if name != "structlog":
-            return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, None)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _StructlogLoader(self, spec.loader)  # type: ignore[assignment]  # it has what the import calls
-                return spec
-        return None
-
-
-class _StructlogLoader:
-    """Stands in for a loader until the module is loaded."""
-
-    def __init__(self, finder: _StructlogFinder, loader: "Loader") -> None:
-        self._finder, self._loader = finder, loader
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        with suppress(ValueError):  # it is removed already
-            sys.meta_path.remove(self._finder)
-        if module.__spec__ is not None:
-            module.__loader__ = module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        _configure_structlog()
-
-
-def _configure_structlog() -> None:
-    """Send structlog's lines to the log: by default it prints on stdout, which is for data."""
+    By default it prints on stdout, which is for data.
+    """
+    if "structlog" not in sys.modules:
+        return
     import structlog
 
     if not structlog.is_configured():
@@ -278,7 +233,6 @@ def _configure_structlog() -> None:
 
 
 def _processors() -> list[Processor]:
-    """Return the processors that add values to a line and mask secrets."""
     # A child process is one of several that write to the same log.
     multiprocessing = sys.modules.get("multiprocessing")
     is_child = multiprocessing is not None and multiprocessing.parent_process() is not None
@@ -351,7 +305,6 @@ def _console_line(invocation: Invocation) -> Callable[..., str]:
 
 
 def _add_structlog_context(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Add the values that the app has bound with ``structlog.contextvars``."""
     contextvars = sys.modules.get("structlog.contextvars")
     if contextvars is not None:
         event_dict = contextvars.merge_contextvars(logger, method, event_dict)
@@ -391,7 +344,6 @@ def _add_pid(logger: Any, method: str, event_dict: EventDict) -> EventDict:
 
 
 def _add_utc(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Add the time when the line was logged; it can be written slightly later."""
     at = datetime.fromtimestamp(event_dict["_record"].created, UTC)
     event_dict["timestamp"] = at.isoformat().replace("+00:00", "Z")
     return event_dict

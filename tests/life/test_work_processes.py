@@ -248,13 +248,13 @@ def test_a_second_signal_stops_all_processes_now(work: Work) -> None:
     pids = work.wait_for_notes("started", 2)
     work.running.send_signal(signal.SIGINT)
     work.wait_for("drain_started", 2)
-    assert {line["reason"] for line in work.logged("drain_started")} == {"SIGINT"}
+    assert {line["reason"] for line in work.logged("drain_started")} == {"SIGTERM"}
     time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
     begin = time.monotonic()
     work.running.send_signal(signal.SIGINT)
     work.end(130)
     assert time.monotonic() - begin < 10
-    assert [line["reason"] for line in work.logged("worker_stopped")] == ["SIGINT"] * 2
+    assert [line["reason"] for line in work.logged("worker_stopped")] == ["SIGQUIT"] * 2
     assert work.counts() == (2, 0)
     assert not any(map(is_running, pids))
 
@@ -294,7 +294,7 @@ def test_sighup_and_recycling_replace_processes_one_after_the_other(work: Work) 
     first, second = work.wait_for("child_replaced", 2)
     assert first["pid"] != second["pid"]
     assert first["reason"] == "SIGHUP"
-    assert {line["reason"] for line in work.wait_for("drain_started", 2)} == {"SIGHUP"}
+    assert {line["reason"] for line in work.wait_for("drain_started", 2)} == {"SIGTERM"}
     wait_until(lambda: not is_running(first["pid"]) and not is_running(second["pid"]))
     assert worked in (first["pid"], second["pid"])
     assert {line["exit_code"] for line in work.logged("child_exited")} == {1}  # of the broken one
@@ -311,7 +311,7 @@ def test_a_process_that_has_done_its_number_of_jobs_is_replaced(work: Work) -> N
     work.start("--recycle", "jobs=10", "-c", "1")
     (replaced,) = work.wait_for("child_replaced")
     assert replaced["reason"].endswith(" jobs")
-    assert work.wait_for("drain_started")[0]["reason"] == replaced["reason"]
+    assert work.wait_for("drain_started")[0]["reason"] == "SIGTERM"
     work.send("note", name="later")
     assert work.wait_for_notes("later") != [replaced["pid"]]
     work.running.terminate()
@@ -450,7 +450,7 @@ def test_a_supervisor_passes_on_what_it_is_asked(work: Work) -> None:
     wait_until(lambda: page(port, "/ready")[0] == 503)
     wait_until(lambda: '"reason": "quiet"' in page(port, "/ready")[1])
     for line in work.wait_for("quiet_started", 2):
-        assert (line["reason"], line["running"]) == ("SIGTSTP", 1)
+        assert (line["reason"], line["running"]) == ("SIGUSR2", 1)
         assert line["hint"].startswith("SIGHUP to the supervisor")
     (work.folder / "go-on").touch()
     wait_until(lambda: work.counts() == (0, 0))

@@ -67,21 +67,7 @@ class ClientGone(Exception):
 
 
 class HttpApp:
-    """Answers requests on one engine.
-
-    Parameters
-    ----------
-    engine :
-        The embedded SQS.
-    host :
-        Host and port for the URLs of queues where a client names none.
-    region :
-        Of requests that name none.
-    guard :
-        Refuses requests from web pages.
-    check :
-        Whether a request is signed as it should be; None: everybody is welcome.
-    """
+    """Answers requests on one engine."""
 
     def __init__(
         self,
@@ -263,7 +249,6 @@ def _signed(call: Call) -> Signed:
 
 
 def _call(scope: Scope, host: str, region: str) -> Call:
-    """The request without its body."""
     headers = read_headers(scope["headers"])
     headers.setdefault("host", host)
     headers.setdefault(wire.REGION_HEADER, region)

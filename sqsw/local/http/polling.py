@@ -26,13 +26,7 @@ async def without_waiting(call: Callable[[], Result]) -> Result:
 
 
 class Hangup:
-    """Whether the client of one request has gone away.
-
-    Parameters
-    ----------
-    receive :
-        The next event of the connection, as ASGI gives them.
-    """
+    """Whether the client of one request has gone away."""
 
     def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
         self._receive = receive
@@ -88,7 +82,6 @@ async def wait_for(receive: Receive, store: Store, hangup: Hangup) -> dict[str, 
 
 
 def _waker(event: asyncio.Event) -> Callable[[], None]:
-    """Sets the event, from whatever thread."""
     loop, home = asyncio.get_running_loop(), threading.get_ident()
 
     def wake() -> None:

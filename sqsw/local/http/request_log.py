@@ -32,15 +32,7 @@ class RequestLog:
         client: tuple[str, int] | None,
         seconds: float,
     ) -> None:
-        """Tell of one request; at once where the fault is ours.
-
-        Parameters
-        ----------
-        client :
-            Its address and port.
-        seconds :
-            From the end of the request to the answer.
-        """
+        """Tell of one request; at once where the fault is ours."""
         level = logging.INFO if status < 500 else logging.WARNING
         if not logger.isEnabledFor(level):
             return
@@ -58,7 +50,6 @@ class RequestLog:
             self._timer = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.write)
 
     def write(self) -> None:
-        """Write what waits."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -87,11 +87,6 @@ class LocalServer:
         """Answer requests until SIGTERM, SIGINT, SIGHUP or :meth:`stop`.
 
         Receives that wait are answered. A SIGHUP that is ignored or handled stays so.
-
-        Parameters
-        ----------
-        on_ready :
-            Called when requests are answered.
         """
         try:
             with self.app.engine.store.never_waiting():

@@ -22,14 +22,11 @@ from sqsw.local.store.clock import Clock
 
 #: seconds that the clocks of both sides may differ
 MAX_SKEW_SECONDS: Final = 900
-#: seconds that a presigned address can be good for
-MAX_PRESIGNED_SECONDS: Final = 604_800
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _SERVICE: Final = "sqs"
 _DATE_FORMAT: Final = "%Y%m%dT%H%M%SZ"
 _PART = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
-_SECONDS = re.compile(r"[0-9]{1,6}")
 
 
 class Signed(NamedTuple):
@@ -50,8 +47,6 @@ class Claim(NamedTuple):
     signed_headers: str
     signature: str
     date: str
-    #: seconds that a presigned address is good for; None: the signature is in a header
-    expires: int | None = None
 
 
 class SignatureCheck:
@@ -59,29 +54,14 @@ class SignatureCheck:
 
     It checks a request in two steps. :meth:`read_claim` needs no body, so the body of a request
     without a usable signature is never read.
-
-    Parameters
-    ----------
-    access_key, secret_key :
-        The key.
-    clock :
-        Seconds since 1970.
     """
 
     def __init__(self, access_key: str, secret_key: str, clock: Clock) -> None:
         self._access_key, self._secret_key, self._clock = access_key, secret_key, clock
 
     def read_claim(self, request: Signed) -> Claim:
-        """Return what a request says about its signature, without its body.
-
-        Raises
-        ------
-        ServiceError
-            There is no signature, it does not cover a header that must be signed, or its key is
-            wrong or its time too far off.
-        """
-        pairs = parse_qsl(request.query, keep_blank_values=True) if request.query else []
-        claim = _claim_of(request.headers, dict(pairs))
+        """Return what a request says about its signature, without its body."""
+        claim = _claim_of(request.headers)
         access_key, _, scope = claim.credential.partition("/")
         parts = scope.split("/")
         if len(parts) != 4 or (parts[2], parts[3]) != (_SERVICE, "aws4_request"):
@@ -92,18 +72,7 @@ class SignatureCheck:
         return claim
 
     def check(self, request: Signed, claim: Claim) -> None:
-        """Let a whole request pass, or refuse it.
-
-        Parameters
-        ----------
-        claim :
-            What :meth:`read_claim` returned for it.
-
-        Raises
-        ------
-        SignatureDoesNotMatch
-            The request was signed with another secret, or was changed.
-        """
+        """Let a whole request pass, or refuse it."""
         if not hmac.compare_digest(
             self._signature(request, claim).encode(), claim.signature.encode()
         ):
@@ -117,11 +86,11 @@ class SignatureCheck:
         if scope_date != claim.date[:8]:
             raise SignatureDoesNotMatch("Date in Credential scope does not match the request date.")
         now = self._clock()
-        good_for = MAX_SKEW_SECONDS if claim.expires is None else claim.expires
         now_text = datetime.fromtimestamp(now, UTC).strftime(_DATE_FORMAT)
-        if now > signed_at + good_for:
+        if now > signed_at + MAX_SKEW_SECONDS:
             raise RequestExpired(
-                f"Signature expired: {claim.date} + {good_for} s is now earlier than {now_text}"
+                f"Signature expired: {claim.date} + {MAX_SKEW_SECONDS} s is now earlier than"
+                f" {now_text}"
             )
         if now < signed_at - MAX_SKEW_SECONDS:
             raise RequestExpired(
@@ -152,29 +121,20 @@ class SignatureCheck:
         return key.hex()
 
 
-def _claim_of(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:
+def _claim_of(headers: Mapping[str, str]) -> Claim:
     authorization = headers.get("authorization")
-    if authorization:
-        algorithm, _, rest = authorization.partition(" ")
-        if algorithm != _ALGORITHM:
-            raise IncompleteSignature(f"Authorization must be of the algorithm {_ALGORITHM}.")
-        parts = dict(_PART.findall(rest))
-        claim = Claim(
-            parts.get("Credential", ""),
-            parts.get("SignedHeaders", ""),
-            parts.get("Signature", ""),
-            headers.get("x-amz-date", ""),
-        )
-    elif query.get("X-Amz-Algorithm") == _ALGORITHM:
-        claim = Claim(
-            query.get("X-Amz-Credential", ""),
-            query.get("X-Amz-SignedHeaders", ""),
-            query.get("X-Amz-Signature", ""),
-            query.get("X-Amz-Date", ""),
-            _seconds(query.get("X-Amz-Expires", "")),
-        )
-    else:
+    if not authorization:
         raise MissingAuthenticationToken
+    algorithm, _, rest = authorization.partition(" ")
+    if algorithm != _ALGORITHM:
+        raise IncompleteSignature(f"Authorization must be of the algorithm {_ALGORITHM}.")
+    parts = dict(_PART.findall(rest))
+    claim = Claim(
+        parts.get("Credential", ""),
+        parts.get("SignedHeaders", ""),
+        parts.get("Signature", ""),
+        headers.get("x-amz-date", ""),
+    )
     missing = [name for name, value in zip(claim._fields, claim, strict=True) if value == ""]
     if missing:
         raise IncompleteSignature(f"The signature lacks {', '.join(missing)} [{_ALGORITHM}].")
@@ -186,12 +146,6 @@ def _claim_of(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:
                 f"'{name}' must be a 'SignedHeader' in the AWS Authorization [{_ALGORITHM}]."
             )
     return claim
-
-
-def _seconds(text: str) -> int:
-    if not _SECONDS.fullmatch(text) or int(text) > MAX_PRESIGNED_SECONDS:
-        raise IncompleteSignature("X-Amz-Expires must be a number of seconds, at most a week.")
-    return int(text)
 
 
 def _canonical_path(path: str) -> str:
@@ -207,11 +161,7 @@ def _canonical_path(path: str) -> str:
 
 
 def _canonical_query(pairs: list[tuple[str, str]]) -> str:
-    encoded = sorted(
-        (quote(name, safe="~"), quote(value, safe="~"))
-        for name, value in pairs
-        if name != "X-Amz-Signature"
-    )
+    encoded = sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in pairs)
     return "&".join(f"{name}={value}" for name, value in encoded)
 
 

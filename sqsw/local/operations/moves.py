@@ -100,7 +100,6 @@ def cancel_message_move_task(store: Store, params: Params, now: int) -> dict[str
 
 
 def _find(transaction: Transaction, store: Store, params: Params, name: str) -> Queue:
-    """The queue whose ARN a parameter gives."""
     arn = names.parse_arn(params.required_text(name))
     if arn is None:
         raise InvalidParameterValueException(
@@ -175,7 +174,6 @@ def _handle(task: MoveTask) -> str:
 
 
 def _read_handle(handle: str) -> tuple[str, str]:
-    """Task id and source ARN."""
     try:
         values = read_json_object(base64.b64decode(handle, validate=True)) or {}
     except (ValueError, binascii.Error):

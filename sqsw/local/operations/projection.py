@@ -28,13 +28,7 @@ _SYSTEM_ATTRIBUTES: Final = frozenset(
 
 
 def system_names(params: Params) -> frozenset[str]:
-    """The system attributes that a call asks for.
-
-    Raises
-    ------
-    InvalidAttributeName
-        SQS has no such attribute.
-    """
+    """The system attributes that a call asks for."""
     names = params.texts("MessageSystemAttributeNames") or params.texts("AttributeNames")
     for name in names:
         if name not in _SYSTEM_ATTRIBUTES:
@@ -43,15 +37,7 @@ def system_names(params: Params) -> frozenset[str]:
 
 
 class Projection(NamedTuple):
-    """What a call wants to see of messages.
-
-    Parameters
-    ----------
-    account :
-        The account that owns all queues.
-    system_names, attribute_names :
-        Names of system attributes and of message attributes, or the words for all of them.
-    """
+    """What a call wants to see of messages."""
 
     account: str
     system_names: frozenset[str]

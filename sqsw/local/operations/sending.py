@@ -195,7 +195,6 @@ def _too_large(beginning: str, most: int) -> InvalidParameterValueException:
 
 
 def _read_delay(queue: Queue, params: Params) -> int:
-    """Seconds; what a FIFO queue makes of them comes later."""
     delay = check_range(
         params,
         "DelaySeconds",

@@ -22,13 +22,7 @@ def operation_of(target: str) -> str:
 
 
 def read_params(body: bytes) -> dict[str, Any]:
-    """The members of a request, blobs decoded.
-
-    Raises
-    ------
-    SerializationException
-        The body is no JSON object, or a blob is not base64.
-    """
+    """The members of a request, blobs decoded."""
     params = read_json_object(body or b"{}")
     if params is None:
         raise SerializationException("The body of the request must be a JSON object.")

@@ -136,7 +136,6 @@ def _tree(pairs: list[tuple[str, str]]) -> _Node:
 
 
 def _structure(root: _Node, action: str = "") -> dict[str, Any]:
-    """The members of a request, or of an entry of a batch."""
     members: dict[str, Any] = {}
     for part, node in root.parts.items():
         if part in _LISTS:

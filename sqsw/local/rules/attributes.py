@@ -84,15 +84,7 @@ def invalid_attribute(name: str, reason: str | None = None) -> InvalidAttributeV
 
 
 def read_given(given: Mapping[str, str], *, is_fifo: bool) -> Attributes:
-    """The attributes of a request in their stored form; an empty text stands for *remove*.
-
-    Raises
-    ------
-    InvalidAttributeName
-        An unknown or read-only name, or one that this type of queue has not.
-    InvalidAttributeValue
-        A value that the attribute cannot have.
-    """
+    """The attributes of a request in their stored form; an empty text stands for *remove*."""
     if given.get("KmsMasterKeyId") and given.get("SqsManagedSseEnabled", "").lower() == "true":
         raise InvalidAttributeName(
             "You can use one type of server-side encryption (SSE) at one time."

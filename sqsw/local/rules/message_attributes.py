@@ -29,13 +29,7 @@ _LOWEST, _HIGHEST = Decimal("-1e128"), Decimal("1e126")
 
 
 def read_attributes(params: Params, name: str = "MessageAttributes") -> MessageAttributes:
-    """The attributes of a message that is sent.
-
-    Raises
-    ------
-    InvalidParameterValueException
-        Too many of them, or a name, type or value that SQS refuses.
-    """
+    """The attributes of a message that is sent."""
     members = params.members(name)
     if not members:
         return {}

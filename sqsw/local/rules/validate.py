@@ -150,13 +150,7 @@ class Params:
 
 
 def batch_entries(params: Params, kind: str) -> list[tuple[str, Params]]:
-    """The entries of a batch with their ids.
-
-    Raises
-    ------
-    ServiceError
-        No entry, too many, a bad id or the same id twice: the whole request is refused.
-    """
+    """The entries of a batch with their ids."""
     items = params.items("Entries")
     if not items:
         raise EmptyBatchRequest(f"There should be at least one {kind} in the request.")

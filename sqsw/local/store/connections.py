@@ -88,19 +88,7 @@ class Handle:
 
 
 class Connections:
-    """The connections of one store.
-
-    Parameters
-    ----------
-    path :
-        The file; None: memory.
-    write_lock :
-        Held while tables are made.
-    durable :
-        ``normal`` or ``full``: whether each commit waits for the disk.
-    busy_seconds :
-        How long SQLite waits for programs that do not know our lock.
-    """
+    """The connections of one store."""
 
     def __init__(
         self, path: str | None, write_lock: WriteLock, durable: Durability, busy_seconds: float

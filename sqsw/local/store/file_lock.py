@@ -119,7 +119,7 @@ class WriteLock:
         self._path, self._seconds = path, seconds
         self._threads = threading.Lock()
         self._patience = threading.local()
-        # By its real name, as SQLite and the sockets have it: who comes by a link stands in line.
+        # By its real name, as SQLite has it: who comes by a link stands in line.
         self.processes = None if path is None else FileLock(os.path.realpath(path) + LOCK_SUFFIX)
 
     def renew(self) -> None:
@@ -140,13 +140,7 @@ class WriteLock:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Entered, no other thread of this process writes.
-
-        Raises
-        ------
-        FileLocked
-            One of them has written for the time that we wait.
-        """
+        """Entered, no other thread of this process writes."""
         self._acquire()
         try:
             yield
@@ -155,13 +149,7 @@ class WriteLock:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Entered, nobody else writes, in this process or another.
-
-        Raises
-        ------
-        FileLocked
-            Somebody else has written for the time that we wait.
-        """
+        """Entered, nobody else writes, in this process or another."""
         self._acquire()
         try:
             if self.processes and not self.processes.acquire(self._most()):
@@ -177,5 +165,4 @@ class WriteLock:
             raise FileLocked(str(self._path))
 
     def _most(self) -> float:
-        """Seconds that this thread waits."""
         return float(getattr(self._patience, "seconds", self._seconds))

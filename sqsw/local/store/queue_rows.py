@@ -67,13 +67,7 @@ class Queue:
 
 
 def find_queue(transaction: Transaction, store: Store, params: Params) -> Queue:
-    """The queue that ``QueueUrl`` names: a URL under any host, or a bare name.
-
-    Raises
-    ------
-    QueueDoesNotExist
-        There is none, or the text is no URL of a queue.
-    """
+    """The queue that ``QueueUrl`` names: a URL under any host, or a bare name."""
     parsed = names.parse_queue_url(params.required_text("QueueUrl"))
     if parsed is None or parsed[0] not in (None, store.settings.account):
         raise QueueDoesNotExist

@@ -157,15 +157,7 @@ MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2)
 
 
 def is_current(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether the tables are those of this version.
-
-    Raises
-    ------
-    FileNotOurs
-        Another program's database.
-    FileTooNew
-        A later version of sqsw wrote it; going back is not possible.
-    """
+    """Whether the tables are those of this version."""
     application_id, version, tables = _head(connection)
     if application_id == APPLICATION_ID:
         if version > len(MIGRATIONS):

@@ -65,7 +65,6 @@ class Transaction:
         return self.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        """The first row, or None."""
         rows = self.execute(sql, parameters).fetchall()
         return rows[0] if rows else None
 
@@ -94,20 +93,7 @@ class Transaction:
 
 
 class Store:
-    """The database of one engine.
-
-    Parameters
-    ----------
-    path :
-        The file; None: memory.
-    clock :
-        Seconds since 1970.
-    durable :
-        ``normal``: what was answered outlives a killed process; ``full``: a power failure too, for
-        one flush of the disk a commit.
-    busy_seconds :
-        How long a call waits while another process holds the file.
-    """
+    """The database of one engine."""
 
     def __init__(
         self,
@@ -119,7 +105,7 @@ class Store:
         busy_seconds: float = 5.0,
     ) -> None:
         self.path, self.clock, self.settings = path, clock, settings
-        self.waiters = Waiters(path, None if path is None else self.data_version)
+        self.waiters = Waiters(None if path is None else self.data_version)
         is_wall = clock is time.time or (isinstance(clock, MovableClock) and clock.is_wall)
         self._jumps = JumpWatch() if path is not None and is_wall else None
         self._write_lock = WriteLock(path, busy_seconds)

@@ -159,8 +159,6 @@ class Connection:
 
 
 class _AnswerReader:
-    """Collects the parts of one answer that httptools parses."""
-
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0

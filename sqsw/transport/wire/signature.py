@@ -91,7 +91,6 @@ class Signer:
     def _authorization(
         self, canonical: str, signed: str, timestamp: str, credentials: SigningCredentials
     ) -> str:
-        """Return the value of the ``Authorization`` header for a canonical request."""
         day = timestamp[:8]
         scope = f"{day}/{self._region}/{_SERVICE}/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"

@@ -55,13 +55,6 @@ def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> 
 
     If columns do not fit, long names are cut. Then columns are left out from the right, and queues
     from below. The terminal wraps only a name that is wider than itself.
-
-    Parameters
-    ----------
-    columns, lines :
-        What the terminal has.
-    colored :
-        Whether figures that a person should see have colour.
     """
     if not look.was_up:
         return []  # there may be an error to tell of instead

@@ -32,19 +32,7 @@ _LAST_SECONDS = 1.0
 
 
 class Depths:
-    """Keeps the depths of some queues.
-
-    Parameters
-    ----------
-    reader :
-        Asks SQS.
-    queues :
-        The names of the queues, and each as it is asked for: a name, a URL or an ARN.
-    tell :
-        Called with a name and its depth.
-    is_up :
-        Set once a worker is up, which is waited for.
-    """
+    """Keeps the depths of some queues."""
 
     def __init__(
         self,
@@ -66,7 +54,6 @@ class Depths:
         self._thread = threading.Thread(target=self._work, name="sqsw-depths", daemon=True)
 
     def start(self) -> None:
-        """Begin to ask."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -78,7 +65,6 @@ class Depths:
             self._thread.join(_LAST_SECONDS)
 
     def round(self) -> None:
-        """Ask once for all of them."""
         letters: dict[str, int | None] = {}
         for name, text in self._queues.items():
             depth = self._ask(text, name)

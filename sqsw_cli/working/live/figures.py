@@ -95,15 +95,7 @@ class Look:
 
 
 class Figures:
-    """Counts what happens in one process or many, from any thread.
-
-    Parameters
-    ----------
-    names :
-        The names of the queues, in the order of the rows.
-    clock :
-        Seconds, of a clock that only goes forward.
-    """
+    """Counts what happens in one process or many, from any thread."""
 
     def __init__(self, names: Sequence[str], clock: Clock = time.monotonic) -> None:
         self._names = list(names)
@@ -122,13 +114,11 @@ class Figures:
         self.has_ended = self._was_up = False
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that matter."""
         events.subscribe(self, *_COUNTED, RequestSent, DrainStarted, quick=True)
         events.subscribe(self._pulse, Pulse, quick=True)
         events.subscribe(self._health, ChildExited, ChildEnded, quick=True)
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event."""
         with self._lock:
             if isinstance(event, RequestSent):
                 self._requests += 1
@@ -206,8 +196,6 @@ class Figures:
 
 
 class _Track:
-    """A number over the last seconds."""
-
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._points: deque[tuple[float, int]] = deque()

@@ -1,172 +1,138 @@
-"""The terminal while the live view is on: lines scroll above a block that is drawn anew.
+"""The terminal while the live view is on: lines scroll above a block that is redrawn.
 
 1. take      (stdout and stderr of this process, and of those that it starts, become a pipe)
-2. draw      (the block, four times a second; where it has changed, the copier gets it)
+2. copy      (whole lines from the pipe to the terminal, with the block below them)
 3. give back (stdout and stderr, with the last block above the cursor)
 
-A process of its own, the copier, takes lines from the pipe to the terminal and has the block below
-them. So what writes there, by ``print``, a log, a C library or a child, needs not know of it, and
-is seen whatever happens to this process. Nothing that a terminal has to be told at the end is ever
-set: no mode, no hidden cursor. It rests in an empty line at the top of the block and not at its
-end, since a terminal that is made narrower wraps lines, but takes the cursor with its own.
+A thread does the copying, so what writes there, by ``print``, a log, a C library or a child, needs
+no change. No mode of the terminal is changed, no cursor is hidden, and the cursor rests below the
+block, so a crash leaves a clean terminal.
 """
 
 import fcntl
 import logging
 import os
 import select
-import signal
-import socket
-import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import click
 
-from sqsw_cli.working.live import copier
-from sqsw_cli.working.live.copier import LAST, NEXT, Copier
-
 logger = logging.getLogger(__name__)
 
-#: seconds between two looks at the figures, and that the terminal may take nothing at the end
-_DRAW_SECONDS, _END_SECONDS = 0.25, 2.0
+#: seconds between two blocks, between two writes of few lines, until a line without an end is
+#: shown, and that a stopped terminal can delay the end
+_DRAW_SECONDS, _PAUSE_SECONDS, _LINE_SECONDS, _END_SECONDS = 0.25, 0.05, 1.0, 2.0
 
-#: bytes that are kept for the copier, where the system allows it
-_PIPE_BYTES = 1 << 20
+#: bytes that the pipe holds if the system allows it, and below which little was written
+_PIPE_BYTES, _LITTLE_BYTES = 1 << 20, 1 << 15
 
-#: What the block is, in a terminal with so many columns and lines.
+#: Returns the lines of the block for a terminal with so many columns and lines.
 Draw = Callable[[int, int], Sequence[str]]
 
 
 class Screen:
-    """Has the terminal from :meth:`take` to :meth:`give_back`, or as long as there is a copier."""
+    """Has the terminal from :meth:`take` to :meth:`give_back`."""
 
     def __init__(self, draw: Draw) -> None:
         self._draw = draw
+        self._thread = threading.Thread(target=self._copy, name="sqsw-screen", daemon=True)
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="sqsw-screen", daemon=True)
-        self._ours: tuple[int, int] | None = None
-        self._unsent = b""
+        self._height = 0
+        self._rest, self._rest_since = b"", 0.0
 
     def take(self) -> None:
-        """Begin."""
         _flush()
-        self._blocks, theirs = socket.socketpair()
-        self._blocks.setblocking(False)
-        # A child that a job forks would keep it open, and hide a crash of this process.
-        os.register_at_fork(after_in_child=self._blocks.close)
-        # Nobody reads here: it is kept so that no writer fails where the copier dies.
+        self._stdout, self._terminal = os.dup(1), os.dup(2)
         self._pipe, end = os.pipe()
-        with suppress(OSError, AttributeError):  # not on every system, and not without limit
+        with suppress(OSError, AttributeError):  # not on every system, and up to a limit
             fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        try:
-            with theirs:
-                self._copier = _start(self._pipe, theirs.fileno())
-            self._ours = (os.dup(1), os.dup(2))
-            os.dup2(end, 1)
-            os.dup2(end, 2)
-            self._thread.start()
-        except OSError as error:
-            logger.warning("there is no live view, its process cannot be started: %s", error)
-        finally:
-            os.close(end)
+        os.dup2(end, 1)
+        os.dup2(end, 2)
+        os.close(end)
+        self._thread.start()
 
     def give_back(self) -> None:
-        """End; what has been written is shown, and below it the block as it is now."""
-        if self._ours is None:
+        """End; what was written is shown, and below it the block as it is now."""
+        if self._thread.ident is None:
             return
         _flush()
-        self._restore(*self._ours)
+        os.dup2(self._stdout, 1)
+        os.dup2(self._terminal, 2)
         self._ending.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.join(_END_SECONDS)
 
-    def _restore(self, stdout: int, terminal: int) -> None:
-        os.dup2(stdout, 1)
-        os.dup2(terminal, 2)
+    def _copy(self) -> None:
+        drawn: list[str] = []
+        draw_at, is_open = 0.0, True
+        while is_open:
+            # Before the read: all that was written until then is in the pipe.
+            is_ending = self._ending.is_set()
+            wait = 0.0 if is_ending else max(0.0, draw_at - time.monotonic())
+            ready = select.select([self._pipe], [], [], wait)[0]
+            data = os.read(self._pipe, _PIPE_BYTES) if ready else b""
+            is_open = bool(data) or not (ready or is_ending)
+            text = self._whole_lines(data, is_last=not is_open)
+            block = drawn
+            if not is_open or time.monotonic() >= draw_at:
+                block, draw_at = self._block(), time.monotonic() + _DRAW_SECONDS
+            if text or block != drawn or not is_open:
+                erase = b"\x1b[%dA\x1b[J" % self._height if self._height else b""
+                # In one write, so that the terminal is never seen without the block.
+                self._write(erase + text + self._below(block))
+                drawn = block
+            if 0 < len(data) < _LITTLE_BYTES and not is_ending:
+                time.sleep(_PAUSE_SECONDS)  # many lines become few writes
 
-    def _work(self) -> None:
+    def _whole_lines(self, data: bytes, *, is_last: bool) -> bytes:
+        """Return what was written up to its last line end; a line without one after a second."""
+        whole, end, rest = (self._rest + data).rpartition(b"\n")
+        if end or not self._rest:
+            self._rest_since = time.monotonic()
+        is_old = time.monotonic() - self._rest_since >= _LINE_SECONDS
+        if rest and (is_last or is_old or len(rest) > _LITTLE_BYTES):
+            whole, end, rest = whole + end + rest, b"\n", b""
+        self._rest = rest
+        return whole + end
+
+    def _block(self) -> list[str]:
         try:
-            self._feed()
-        except ConnectionError:
-            if self._copier.wait() == 0:
-                return  # the last block is on the terminal
-        else:
-            self._copier.returncode = 0  # somebody has stopped the terminal: it ends after us
-            return
-        assert self._ours is not None
-        self._restore(*self._ours)
-        logger.error("the live view ends: its process has died")
-        # Children have the pipe still, and some of what was written is in it.
-        rest = Copier(self._pipe, self._ours[1], self._blocks.fileno())
-        threading.Thread(target=rest.run, name="sqsw-copier", daemon=True).start()
-
-    def _feed(self) -> None:
-        """Send blocks, and wait until the last one is drawn.
-
-        Raises
-        ------
-        ConnectionError
-            The copier has ended.
-        """
-        sent = b""
-        while not self._ending.is_set():
-            self._hear()
-            if not self._unsent and (drawn := self._drawn()) != sent:
-                self._unsent, sent = drawn + NEXT, drawn
-            self._send()
-            self._ending.wait(_DRAW_SECONDS)
-        self._unsent += self._drawn() + LAST
-        while any(ready := self._ready()):
-            if ready[1]:
-                self._send()
-            if ready[0]:
-                self._hear()
-
-    def _ready(self) -> tuple[list[socket.socket], list[socket.socket], list[socket.socket]]:
-        both = [self._blocks]
-        return select.select(both, both if self._unsent else [], [], _END_SECONDS)
-
-    def _send(self) -> None:
-        with suppress(BlockingIOError):  # a slow terminal: blocks are left out
-            self._unsent = self._unsent[self._blocks.send(self._unsent) :]
-
-    def _hear(self) -> None:
-        with suppress(BlockingIOError):
-            if not self._blocks.recv(_PIPE_BYTES):
-                raise ConnectionResetError("the copier has ended")
-
-    def _drawn(self) -> bytes:
-        assert self._ours is not None
+            size = os.get_terminal_size(self._terminal)
+        except OSError:  # the terminal was closed
+            return []
         try:
-            size = os.get_terminal_size(self._ours[1])
-        except OSError:
-            return b""  # there is no terminal any more
-        try:
-            # One line is the empty one above, one is left for what scrolls.
-            lines = self._draw(_columns(size.columns), (size.lines or 24) - 2)
-        except Exception:  # the work goes on
-            logger.exception("the live view ends")
+            # One line is the empty one above the block, one is left for what scrolls.
+            return list(self._draw(_columns(size.columns), (size.lines or 24) - 2))
+        except Exception:  # the work goes on without a block
             self._draw = lambda columns, lines: ()
-            lines = ()
-        return "".join(f"{len(click.unstyle(line))} {line}\n" for line in lines).encode()
+            logger.exception("the live view ends")
+            return []
 
+    def _below(self, block: Sequence[str]) -> bytes:
+        """Return the block, and remember how far up it begins, to erase it."""
+        self._height = 0
+        if not block:
+            return b""
+        with suppress(OSError):
+            # It wraps at its own width, which is not always the one that the lines were made for.
+            wide = os.get_terminal_size(self._terminal).columns
+            lengths = [len(click.unstyle(line)) for line in block]
+            self._height = 1 + sum(
+                max(1, -(-length // (wide or length or 1))) for length in lengths
+            )
+        return b"".join(line.encode() + b"\r\n" for line in ("", *block))
 
-def _start(output: int, blocks: int) -> "subprocess.Popen[bytes]":
-    # No signal ends it, also before its first line, and none that is for the group reaches it: it
-    # ends after those that write.
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", copier.__file__, str(blocks)],
-            stdin=output,
-            pass_fds=[blocks],
-            start_new_session=True,
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+    def _write(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(self._terminal, data) :]
+            except BlockingIOError:  # another program has made the shared terminal non-blocking
+                select.select([], [self._terminal], [])
+            except OSError:  # the terminal was closed: go on emptying the pipe
+                return
 
 
 def _columns(there: int) -> int:

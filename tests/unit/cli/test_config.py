@@ -4,15 +4,11 @@ import json
 import re
 from pathlib import Path
 
-import click
 import pytest
 
 from sqsw.core.errors import SettingsError
-from sqsw_cli.commands.serve import serve
-from sqsw_cli.commands.work import work
 from sqsw_cli.config import read_config
-from sqsw_cli.options.variables import misspelt_variables
-from tests.unit.cli.conftest import ROOT, Sqsw
+from tests.unit.cli.conftest import Sqsw
 
 
 def test_the_nearest_file_upwards_is_read(tmp_path: Path) -> None:
@@ -52,17 +48,7 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
         ),
         ("[wrok]\n", "unknown key 'wrok'", "did you mean 'work'?"),
         ("ap = 'x'\n", "unknown key 'ap'", "did you mean 'app'?"),
-        (
-            "queu_prefix = 'x'\n",
-            "unknown key 'queu_prefix'",
-            "did you mean 'queue_prefix'?",
-        ),
-        (
-            "concurency = 3\n",
-            "unknown key 'concurency'",
-            "did you mean 'concurrency'? It stands below [work]",
-        ),
-        ("[tool.sqsw]\n", "unknown key 'tool'", "only pyproject.toml has [tool.sqsw]: write"),
+        ("[tool.sqsw]\n", "unknown key 'tool'", None),
         ("concurrency = 3\n", "'concurrency' in", "write it below [work]"),
         ("local = true\n", "'local' in", "set SQSW_LOCAL, or write --local"),
         ("[work]\nqueue_prefix = 'x'\n", "'work.queue_prefix' in", "set SQSW_QUEUE_PREFIX"),
@@ -103,19 +89,6 @@ def test_a_table_that_is_none_is_an_error_where_it_is_ours(sqsw: Sqsw, home: Pat
     assert "  why:  [tool.sqsw] is not a table" in ran.err
     (home / "pyproject.toml").write_text("tool = 5\n")
     assert sqsw("inspect").code == 0
-
-
-def test_an_app_that_is_named_further_up_is_to_be_run_there(
-    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (home / "sqsw.toml").write_text("app = 'mine'\n")
-    (home / "below").mkdir()
-    monkeypatch.chdir(home / "below")
-    ran = sqsw("work")
-    assert ran.code == 7
-    where = f"the app is named in {home / 'sqsw.toml'}; run from there: cd {home}"
-    assert ran.err.splitlines()[-1] == f"  next: {where}"
-    assert "run from there" not in sqsw("work other").err
 
 
 def test_a_standing_yes_is_refused(sqsw: Sqsw, home: Path) -> None:
@@ -228,21 +201,6 @@ def test_a_section_for_a_queue_without_jobs_is_told_where_it_is_near_to_one(
     assert warning["hint"] == "did you mean 'emails'?"
 
 
-def test_a_variable_that_names_nothing_is_told_where_it_is_near_to_one(
-    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("SQSW_WORK_CONCURENCY", "SQSW_TEST_SEED", "SQSW_SERVE_PORT", "SQSW_LOCL"):
-        monkeypatch.setenv(name, "1")
-    for words, named in (
-        ("inspect", ["LOCL"]),
-        ("work nothing", ["LOCL", "WORK_CONCURENCY"]),
-    ):
-        err = sqsw(words).err
-        assert re.findall(r"warning: the variable SQSW_(\w+) is set", err) == named
-    assert "  next: did you mean SQSW_WORK_CONCURRENCY?\n" in err
-    assert sqsw("inspect --quiet").err == ""
-
-
 def test_options_of_every_command_have_no_variable_of_a_daemon(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,21 +210,6 @@ def test_options_of_every_command_have_no_variable_of_a_daemon(
     ran = sqsw("work myapp.tasks:env -Q emails --until-idle 0 --log-format console")
     assert (ran.code, ran.out) == (0, "")
     assert f"  sqs      local file {home / 'local.db'}\n" in ran.err
-    assert "SQSW_WORK_VERSION?" not in ran.err
-
-
-def test_no_variable_that_is_read_or_documented_is_unknown(
-    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    code = "".join(file.read_text() for file in (ROOT / "sqsw_cli").rglob("*.py"))
-    names = set(re.findall(r"(?<!_)SQSW_[A-Z_]*[A-Z]\b", page + code))
-    assert {"SQSW_LOCAL", "SQSW_SERVE_SECRET_KEY", "SQSW_WORK_QUEUE"} <= names
-    for command, own in ((work, "SQSW_WORK"), (serve, "SQSW_SERVE")):
-        ctx = click.Context(command, auto_envvar_prefix=own)
-        for name in names - {"SQSW_WORK", "SQSW_SERVE"}:
-            monkeypatch.setenv(name, "")
-        assert list(misspelt_variables(ctx)) == []
 
 
 def test_queues_of_the_file_have_their_weights_without_being_named(sqsw: Sqsw, home: Path) -> None:

@@ -12,6 +12,7 @@ from sqsw.core.events import Event, QueueWarning, WorkerStopped
 from sqsw.core.settings import MIN_LEASE_SECONDS, WorkerSettings
 from sqsw.memory_sqs import MemorySession
 from sqsw.queue.job_queue import JobQueue
+from sqsw.queue.work import lane_of
 from sqsw.shutdown_policies import ASAP_SHUTDOWN, IdleShutdown
 from sqsw.sqs_env import SQSEnv
 
@@ -71,7 +72,7 @@ def test_a_batch_of_an_empty_queue_is_an_empty_result(jobs: JobQueue) -> None:
     [
         lambda queue: queue.process_batch(),
         lambda queue: queue.process_queue(ASAP_SHUTDOWN, wait_second=0),
-        lambda queue: queue.lane(WorkerSettings()),
+        lambda queue: lane_of(queue, WorkerSettings(), ASAP_SHUTDOWN),
         lambda queue: queue.get_raw_messages(),
         lambda queue: queue.drain_queue(),
         lambda queue: queue.get_queue(),
@@ -96,7 +97,7 @@ def test_a_lane_has_the_lease_of_the_settings_or_of_the_queue(
     jobs: JobQueue, attribute: str, settings: WorkerSettings, lease: int
 ) -> None:
     jobs.client.set_attributes({"VisibilityTimeout": attribute})
-    lane = jobs.lane(settings, ASAP_SHUTDOWN)
+    lane = lane_of(jobs, settings, ASAP_SHUTDOWN)
     assert lane.visibility_timeout == lease
     assert (lane.name, lane.batch_size, lane.is_fifo) == ("jobs", 1, False)
     assert (lane.shutdown_policy, lane.backoff_policy) == (ASAP_SHUTDOWN, jobs.backoff_policy)
@@ -104,7 +105,7 @@ def test_a_lane_has_the_lease_of_the_settings_or_of_the_queue(
 
 def test_a_lane_takes_lists_of_the_size_of_the_queue(fifo_jobs: JobQueue) -> None:
     fifo_jobs.batching_policy = BatchMessages(25)
-    lane = fifo_jobs.lane(WorkerSettings())
+    lane = lane_of(fifo_jobs, WorkerSettings(), ASAP_SHUTDOWN)
     assert (lane.batch_size, lane.is_fifo) == (25, True)
 
 

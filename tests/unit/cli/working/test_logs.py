@@ -5,6 +5,7 @@ import logging
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,25 +49,23 @@ def test_jobs_that_use_structlog_are_heard_on_stderr(
     assert (line["event"], line["size"], line["level"]) == ("hello", 3, "info")
 
 
-def test_structlog_is_configured_when_an_app_imports_it(sqsw: Sqsw) -> None:
+def test_structlog_is_configured_if_an_app_has_imported_it(sqsw: Sqsw, home: Path) -> None:
+    (home / "logging_app.py").write_text(
+        "import structlog\nfrom sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\n"
+    )
     code = """
-import sys
+import logging, sys
+from sqsw_cli.environment import load_env
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.working.logs import configure_logs
-configure_logs(Invocation(log_format="json"), runs_apps=True)
-finders = len(sys.meta_path)
+load_env(Invocation(log_format="json"))
 assert "structlog" not in sys.modules
-import importlib.util
-assert importlib.util.find_spec("structlog") is not None  # a look is not an import
+load_env(Invocation(log_format="json"), ["logging_app"])
 import structlog
 structlog.contextvars.bind_contextvars(request_id="17")
 structlog.get_logger("myapp").info("hello", size=3)
-import logging
 logging.getLogger("other").warning("too")
-assert type(structlog.__loader__).__module__.startswith(("importlib", "_frozen_importlib"))
-assert len(sys.meta_path) == finders - 1
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [(line["logger"], line["event"], line["request_id"]) for line in lines] == [

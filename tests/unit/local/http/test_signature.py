@@ -1,12 +1,11 @@
 """Signature V4, against botocore's own signer."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.auth import SigV4Auth, SigV4QueryAuth
+from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -43,13 +42,6 @@ def signed(
     return as_received(request.prepare())
 
 
-def presigned(expires: int = 60, url: str = URL) -> Signed:
-    params = {"Action": "SendMessage", "MessageBody": "a b+c&d=é/~*", "Version": "2012-11-05"}
-    request = AWSRequest("GET", url, params=params)
-    SigV4QueryAuth(KEY, "sqs", "eu-west-1", expires).add_auth(request)
-    return as_received(request.prepare())
-
-
 def check(request: Signed, *, later: float = 0) -> None:
     signatures = SignatureCheck("AKID", "secret", lambda: time.time() + later)
     claim = signatures.read_claim(request._replace(body=b""))
@@ -73,13 +65,6 @@ def test_what_botocore_signs_passes(url: str) -> None:
 def test_blanks_in_signed_headers() -> None:
     request = signed(meta="  two   blanks ")
     check(request)
-
-
-def test_a_presigned_address_passes_while_it_is_good() -> None:
-    check(presigned())
-    check(presigned(), later=59)
-    with pytest.raises(errors.RequestExpired, match="Signature expired"):
-        check(presigned(), later=62)
 
 
 def test_a_wrong_key() -> None:
@@ -114,9 +99,6 @@ def test_a_changed_header_or_parameter() -> None:
     changed = {**request.headers, "x-amz-target": "AmazonSQS.DeleteQueue"}
     with pytest.raises(errors.SignatureDoesNotMatch):
         check(request._replace(headers=changed))
-    request = presigned()
-    with pytest.raises(errors.SignatureDoesNotMatch):
-        check(request._replace(query=request.query.replace("SendMessage", "PurgeQueue")))
 
 
 @pytest.mark.parametrize("later", [901, -901])
@@ -152,12 +134,11 @@ def test_a_signature_for_another_service_or_without_the_host() -> None:
 @pytest.mark.parametrize(
     "header", ["x-amz-target", "x-amz-date", "x-amz-meta", "x-amz-security-token"]
 )
-@pytest.mark.parametrize("make", [signed, presigned], ids=["header", "presigned"])
-def test_every_amz_header_must_be_signed(header: str, make: Callable[[], Signed]) -> None:
-    request = make()
+def test_every_amz_header_must_be_signed(header: str) -> None:
+    request = signed()
     headers = {**request.headers, header: request.headers.get(header, "added on the way")}
-    names = headers.get("authorization", "").replace(f";{header}", "").replace(f"{header};", "")
-    headers = {**headers, "authorization": names} if names else headers
+    names = headers["authorization"].replace(f";{header}", "").replace(f"{header};", "")
+    headers = {**headers, "authorization": names}
     with pytest.raises(errors.IncompleteSignature, match=f"'{header}' must be a 'SignedHeader'"):
         check(request._replace(headers=headers))
 
@@ -178,11 +159,3 @@ def test_a_date_that_is_not_that_of_the_key() -> None:
 def test_no_signature() -> None:
     with pytest.raises(errors.MissingAuthenticationToken):
         check(Signed("GET", "/", "Action=ListQueues", {"host": "h"}, b""))
-
-
-@pytest.mark.parametrize("expires", ["", "1e3", "604801"])
-def test_a_presigned_address_that_is_good_for_nonsense(expires: str) -> None:
-    request = presigned()
-    query = request.query.replace("X-Amz-Expires=60", f"X-Amz-Expires={expires}")
-    with pytest.raises(errors.IncompleteSignature):
-        check(request._replace(query=query))
