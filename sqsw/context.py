@@ -84,12 +84,13 @@ class SQSContext:
         return f"SQSContext({', '.join(sorted(self._values.get()))})"
 
 
-_current: ContextVar[CurrentJob | None] = ContextVar("sqsw_current_job", default=None)
+#: what ``current_job()`` returns; only what runs a job sets it
+running_job: ContextVar[CurrentJob | None] = ContextVar("sqsw_current_job", default=None)
 
 
 def current_job() -> CurrentJob | None:
     """The job that runs here, also across ``await``; None outside of jobs."""
-    return _current.get()
+    return running_job.get()
 
 
 class job_scope:
@@ -102,8 +103,8 @@ class job_scope:
         self._job = job
 
     def __enter__(self) -> CurrentJob:
-        self._token = _current.set(self._job)
+        self._token = running_job.set(self._job)
         return self._job
 
     def __exit__(self, *_: object) -> None:
-        _current.reset(self._token)
+        running_job.reset(self._token)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from sqsw.backoff_policies import IMMEDIATE_RETURN
 from sqsw.codecs.envelope import Job, unpack_job
-from sqsw.context import current_job, job_scope
+from sqsw.context import current_job, job_scope, running_job
 from sqsw.core.arguments import call_handler
 from sqsw.core.contracts import Backoff
 from sqsw.core.jobs.awaitables import (
@@ -185,11 +185,13 @@ class Processor:
         )
 
     def _around(self) -> Sequence[Middleware]:
-        return limited(self.time_limit, [*self.queue.middlewares, *self.middlewares])
+        middlewares = [*self.queue.middlewares, *self.middlewares]
+        seconds = job_runtime.get().time_limit if self.time_limit is None else self.time_limit
+        return middlewares if seconds is None else [TimeLimit(seconds), *middlewares]
 
     def process_message(self, message: Message) -> ProcessingResult:
         """Run the job of a message, and tell how it ended."""
-        return run_job(self._one(message), self._around())
+        return run_job(partial(self._open, message), self._around())
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages as one list; one result for each of them."""
@@ -205,7 +207,7 @@ class Processor:
 
     async def process_message_async(self, message: Message) -> ProcessingResult:
         """The same as :meth:`process_message`, on the event loop."""
-        return await run_job_async(self._one(message), self._around())
+        return await run_job_async(partial(self._open, message), self._around())
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """The same as :meth:`process_messages`, on the event loop."""
@@ -230,19 +232,19 @@ class Processor:
         handles = (message.receipt_handle for message, _ in readable)
         results.update(zip(handles, found, strict=True))
 
-    def _one(self, message: Message) -> OpenJob:
-        def open_job(place: RunsIn) -> Opened:
-            job = unpack_job(message, self.queue.accept)
-            context = JobContext(job.job_context)
-            process: Callable[..., Any] = self.process
-            way = _way_of_context(type(self).process)
-            arguments = [job.job_kwargs, context] if way == "position" else [job.job_kwargs]
-            if way == "keyword":
-                process = partial(process, job_context=context)
-            running = CurrentJob((message,), self.job_name, context, self._place(place))
-            return running, partial(self._checked, process, *arguments)
-
-        return open_job
+    def _open(self, message: Message, place: RunsIn) -> Opened:
+        job = unpack_job(message, self.queue.accept)
+        context = JobContext(job.job_context)
+        way = _way_of_context(type(self).process)
+        arguments = [job.job_kwargs, context] if way == "position" else [job.job_kwargs]
+        process: Callable[..., Any] = self.process
+        if way == "keyword":
+            process = partial(process, job_context=context)
+        if is_coroutine_function(self.fn):
+            process = partial(self._checked, process)
+        if self.executor == "process":
+            place = self._place(place)
+        return CurrentJob((message,), self.job_name, context, place), partial(process, *arguments)
 
     def _list_of(self, readable: Sequence[tuple[Message, Job]]) -> JobList:
         jobs = [job.job_kwargs for _, job in readable]
@@ -318,19 +320,35 @@ def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingR
     KeyboardInterrupt
         Ctrl-C is not a failure of the job.
     """
-    raised = _Raised()
     try:
         job, call = open_job("thread")
-        with job_scope(job), run_chain(middlewares, job), raised:
-            returned = call()
-            if returned is not None:
-                is_awaitable = inspect.isawaitable(returned)
-                refuse_unrun(run_awaitable(returned) if is_awaitable else returned, job.job_name)
-        return raised.result()
+        token = running_job.set(job)
+        try:
+            return _call_inside(middlewares, job, call) if middlewares else _call(job, call)
+        finally:
+            running_job.reset(token)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit too: no job can end the worker
         return judge(error)
+
+
+def _call(job: CurrentJob, call: Callable[[], Any]) -> ProcessingResult:
+    returned = call()
+    if returned is not None:
+        is_awaitable = inspect.isawaitable(returned)
+        refuse_unrun(run_awaitable(returned) if is_awaitable else returned, job.job_name)
+    return SUCCEEDED
+
+
+def _call_inside(
+    middlewares: Sequence[Middleware], job: CurrentJob, call: Callable[[], Any]
+) -> ProcessingResult:
+    raised = _Raised()
+    try:
+        with run_chain(middlewares, job), raised:
+            _call(job, call)
+        return raised.result()
     finally:
         del raised
 

@@ -146,7 +146,8 @@ def unpack_job(message: Message, accept: Collection[str] | None = None) -> Job:
     ContentTypeRefused
         The content type is unknown, or not accepted.
     """
-    job_name, content_type = job_name_of(message), message.string_attribute(CONTENT_TYPE)
+    job_name = message.string_attribute(JOB_NAME)
+    content_type = message.string_attribute(CONTENT_TYPE)
     if job_name is None or content_type is None:
         missing = JOB_NAME if job_name is None else CONTENT_TYPE
         raise DecodeError(

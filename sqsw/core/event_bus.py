@@ -52,6 +52,8 @@ class RequestSent(Event):
 
 Listener = Callable[[Any], None]
 
+Wants = Callable[[type[Event]], bool] | None
+
 #: characters of the name of a listener in a log line
 _NAME_LENGTH = 100
 
@@ -66,11 +68,17 @@ class EventBus:
 
     def __init__(self) -> None:
         self._lock = ProcessLock()
-        self._listeners: list[tuple[Listener, tuple[type[Event], ...], Delivery | None]] = []
-        self._listening: dict[type[Event], list[tuple[Listener, Delivery | None]]] = {}
+        self._listeners: list[tuple[Listener, tuple[type[Event], ...], Delivery | None, Wants]] = []
+        self._listening: dict[type[Event], list[tuple[Listener, Delivery | None, Wants]]] = {}
         self._failed: set[tuple[int, type[Event]]] = set()
 
-    def subscribe(self, listener: Listener, *kinds: type[Event], quick: bool = False) -> None:
+    def subscribe(
+        self,
+        listener: Listener,
+        *kinds: type[Event],
+        quick: bool = False,
+        wants: Callable[[type[Event]], bool] | None = None,
+    ) -> None:
         """Call ``listener(event)`` for each event of these kinds, or for all events without kinds.
 
         Parameters
@@ -78,23 +86,30 @@ class EventBus:
         quick :
             Whether the listener never waits for anything. It is then called in the publishing
             thread, so it delays a job.
+        wants :
+            Returns whether the listener does something with such an event at this moment; None if
+            it always does.
         """
         delivery = None if quick else _delivery_to(listener)
         with self._lock.here:
-            self._listeners = [*self._listeners, (listener, kinds or (Event,), delivery)]
+            self._listeners = [*self._listeners, (listener, kinds or (Event,), delivery, wants)]
             self._listening = {}
 
     def has_listener(self, kind: type) -> bool:
         """Whether a listener of this class has subscribed."""
-        return any(isinstance(listener, kind) for listener, _, _ in self._listeners)
+        return any(isinstance(listener, kind) for listener, *_ in self._listeners)
 
     def wants(self, kind: type[Event]) -> bool:
-        """Return whether this kind has a listener; if not, the event need not be created."""
-        return bool(self._listening_to(kind))
+        """Return whether a listener wants this kind; if not, the event need not be created."""
+        listening = self._listening.get(kind)
+        for _, _, wants in self._listening_to(kind) if listening is None else listening:
+            if wants is None or wants(kind):
+                return True
+        return False
 
     def publish(self, event: Event) -> None:
         """Pass an event to the listeners of its kind."""
-        for listener, delivery in self._listening_to(type(event)):
+        for listener, delivery, _ in self._listening_to(type(event)):
             if delivery is None or not is_handing_over():
                 self._call(listener, event)
             else:
@@ -116,14 +131,14 @@ class EventBus:
                     *(_name_of(listener), type(event).__name__),
                 )
 
-    def _listening_to(self, kind: type[Event]) -> list[tuple[Listener, Delivery | None]]:
+    def _listening_to(self, kind: type[Event]) -> list[tuple[Listener, Delivery | None, Wants]]:
         listening = self._listening.get(kind)
         if listening is None:
             # Found once for each kind: most events have no listener.
             with self._lock.here:
                 listening = [
-                    (listener, delivery)
-                    for listener, kinds, delivery in self._listeners
+                    (listener, delivery, wants)
+                    for listener, kinds, delivery, wants in self._listeners
                     if issubclass(kind, kinds)
                 ]
                 self._listening[kind] = listening

@@ -112,10 +112,18 @@ class LogListener:
             DrainStarted: self.drain_started,
             WorkerStopped: self.worker_stopped,
         }
+        self._levels = {
+            kind: level for kind, (method, level) in _LEVELS.items() if _is_own(self, method)
+        }
 
     def subscribe_to(self, events: EventBus) -> None:
         """Listen to the events that become log lines, and to no others."""
-        events.subscribe(self, *self._methods, quick=self._is_quick)
+        events.subscribe(self, *self._methods, quick=self._is_quick, wants=self._wants)
+
+    def _wants(self, kind: type[Event]) -> bool:
+        # Most events of a job are below the usual level.
+        level = self._levels.get(kind)
+        return level is None or self._logger.isEnabledFor(level)
 
     def __call__(self, event: Event) -> None:
         """Log an event, if it is one of those."""
@@ -336,3 +344,15 @@ def _context_of(message: Message) -> tuple[int, dict[str, object]]:
         return len(text or ""), {"context": read_json(text or "")}
     except ValueError:  # the job has failed for it, and its line says so
         return 0, {}
+
+
+#: the levels of the events of every job, whose methods do nothing else than log
+_LEVELS = {
+    JobStarted: (LogListener.job_started, logging.DEBUG),
+    JobDone: (LogListener.job_done, logging.INFO),
+}
+
+
+def _is_own(listener: LogListener, method: Any) -> bool:
+    """Whether a subclass has left a method as it is."""
+    return getattr(type(listener), method.__name__) is method

@@ -22,7 +22,7 @@ from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
 
 if TYPE_CHECKING:
-    from sqsw.worker.lane import Kind
+    from sqsw.worker.lane import RunsIn
 
 
 class GenericQueue(ABC):
@@ -197,7 +197,7 @@ class GenericQueue(ABC):
 
     def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of some messages (one, unless functions take lists)."""
-        if self.takes_lists:
+        if self.batching_policy.batching_enabled:
             return [as_result(result) for result in self.process_messages(messages)]
         return [as_result(self.process_message(message)) for message in messages]
 
@@ -208,7 +208,7 @@ class GenericQueue(ABC):
         return [as_result(await self.process_message_async(message)) for message in messages]
 
     @abstractmethod
-    def kind_of(self, message: Message) -> "Kind":
+    def kind_of(self, message: Message) -> "RunsIn":
         """Whether the job of a message wants a thread or the event loop."""
 
     @abstractmethod

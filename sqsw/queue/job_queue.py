@@ -31,7 +31,7 @@ from sqsw.transport.batches import (
 )
 
 if TYPE_CHECKING:
-    from sqsw.worker.lane import Kind
+    from sqsw.worker.lane import RunsIn
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -313,9 +313,9 @@ class JobQueue(GenericQueue):
 
     # -- running -----------------------------------------------------------------------------
 
-    def kind_of(self, message: Message) -> "Kind":
+    def kind_of(self, message: Message) -> "RunsIn":
         """Whether the job of a message wants a thread, the event loop or a process."""
-        processor = self.processors.get(job_name_of(message) or "")
+        processor = self.processors.get(message.string_attribute(JOB_NAME) or "")
         if processor is None:
             return "thread"
         if processor.executor == "process":
@@ -324,7 +324,7 @@ class JobQueue(GenericQueue):
 
     def job_name_of(self, message: Message) -> str | None:
         """The job name of a message; None where it has none."""
-        return job_name_of(message)
+        return message.string_attribute(JOB_NAME)
 
     def has_job(self, job_name: str | None) -> bool:
         """Return whether a job name has a processor."""
@@ -332,7 +332,8 @@ class JobQueue(GenericQueue):
 
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and tell how it ended."""
-        found = self._find(message)
+        processor = self.processors.get(message.string_attribute(JOB_NAME) or "")
+        found = self._find(message) if processor is None else processor
         if isinstance(found, _RESULT):
             return found
         return _backed_off(found, found.process_message(message))

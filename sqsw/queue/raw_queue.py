@@ -17,7 +17,7 @@ from sqsw.queue.generic import GenericQueue
 from sqsw.transport.batches import check_entry, fit_to_queue
 
 if TYPE_CHECKING:
-    from sqsw.worker.lane import Kind
+    from sqsw.worker.lane import RunsIn
 
 RawProcessor = Callable[..., Any]
 
@@ -97,7 +97,7 @@ class RawQueue(GenericQueue):
         check_entry(entry)
         return str(self.client.send(entry)["MessageId"])
 
-    def kind_of(self, message: Message) -> "Kind":
+    def kind_of(self, message: Message) -> "RunsIn":
         """Whether the function wants a thread or the event loop."""
         processor = self.processor
         return "loop" if processor is not None and belongs_on_loop(processor) else "thread"

@@ -17,13 +17,14 @@ from sqsw.core.message import Message
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.reports import WorkerReport, report_of
 from sqsw.core.results import ProcessingResult
+from sqsw.core.retry import retry_seconds
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration
 from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
 from sqsw.transport.queue_client import QueueClient
-from sqsw.worker.lane import Kind, Lane
+from sqsw.worker.lane import Lane, RunsIn
 from sqsw.worker.signals import SignalInbox, is_child
 from sqsw.worker.worker import Worker
 
@@ -56,7 +57,7 @@ class WorkableQueue(Protocol):
         """The same, on the event loop."""
         ...
 
-    def kind_of(self, message: Message) -> Kind:
+    def kind_of(self, message: Message) -> RunsIn:
         """Whether the job of a message wants a thread, the event loop or a process."""
         ...
 
@@ -172,15 +173,15 @@ def _patiently(
     inbox: SignalInbox | None = None,
 ) -> Answer:
     """Return the result of a call at the start; repeat it while SQS does not answer."""
-    most = _FIRST_RETRY_SECONDS
+    failures = 0
     while True:
         try:
             return call()
         except (ConnectionFailed, UnexpectedAnswer, Busy) as error:
-            seconds = most * (0.5 + _jitter() / 2)
+            seconds = retry_seconds(failures, _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS, _jitter)
             events.publish(ReceiveError(queue_name, error, seconds))
             _pause(seconds, inbox)
-            most = min(_LAST_RETRY_SECONDS, most * 2)
+            failures += 1
 
 
 def work_once(queue: WorkableQueue, wait_seconds: float, events: EventBus) -> BatchProcessingResult:

@@ -18,8 +18,8 @@ from sqsw.core.process_end import end_process
 from sqsw.core.reports import Ending
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.supervisor.event_pipe import Reporter, Reports
+from sqsw.worker.health import PULSE_SECONDS
 from sqsw.worker.signals import VERBS, become_child
-from sqsw.worker.vital_signs import PULSE_SECONDS
 
 logger = SafeLogger("sqsw.worker")
 

@@ -1,93 +1,87 @@
-"""Message groups: one message at a time in order, or so many at a time."""
+"""Message groups: one run at a time in order, or so many at a time."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
 
-T = TypeVar("T", bound=Hashable)
+from sqsw.worker.delivery import JobRun
 
 
-class GroupGate(Generic[T]):
-    """Lets the first of each group through; used under the lock of the dispatcher.
+class FifoGroups:
+    """The line of each message group of a FIFO queue; used under the lock of the register.
 
-    The items of a group stand in a line. The head has been let through; those behind it wait until
-    it is finished.
+    Only the head of a line may run. The next one is let through when the head was deleted.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[str, deque[T]] = {}
+        self._lines: dict[str, deque[JobRun]] = {}
 
-    def admit(self, group: str, item: T) -> bool:
-        """Put an item at the end of its group's line; True if it may run now."""
-        line = self._lines.setdefault(group, deque())
-        line.append(item)
+    def join(self, run: JobRun) -> bool:
+        """Put a run at the end of its line; whether it is the head."""
+        line = self._lines.setdefault(run.group or "", deque())
+        line.append(run)
         return len(line) == 1
 
-    def finish(self, group: str, item: T) -> T | None:
-        """The head succeeded and is gone from the queue: the next of its group, which may run."""
-        line = self._lines.get(group)
-        if line is None or line[0] is not item:
+    def advance(self, run: JobRun) -> JobRun | None:
+        """Remove a head that is gone from the queue; return the new head."""
+        line = self._lines.get(run.group or "")
+        if line is None or line[0] is not run:
             return None
         line.popleft()
         if line:
             return line[0]
-        del self._lines[group]
+        del self._lines[run.group or ""]
         return None
 
-    def fail(self, group: str, item: T) -> list[T]:
-        """An item failed or was lost: what stands behind it, none of which may run now.
-
-        The item leaves the line as well, so a second call for it finds nothing.
-        """
-        line = self._lines.get(group)
-        if line is None or item not in line:
+    def leave(self, run: JobRun) -> list[JobRun]:
+        """Remove a run that failed or was lost; return, in order, what stood behind it."""
+        line = self._lines.get(run.group or "")
+        if line is None or run not in line:
             return []
-        behind: list[T] = []
-        while (last := line.pop()) is not item:
+        behind: list[JobRun] = []
+        while (last := line.pop()) is not run:
             behind.append(last)
         if not line:
-            del self._lines[group]
+            del self._lines[run.group or ""]
         behind.reverse()
         return behind
 
-    def holds(self, group: str, item: T) -> bool:
-        """Whether the item stands in its line, at the head or behind."""
-        return item in self._lines.get(group, ())
-
-    def is_head(self, group: str | None, item: T) -> bool:
-        """Whether the item was let through."""
-        line = None if group is None else self._lines.get(group)
-        return line is not None and line[0] is item
-
-    def clear_waiting(self, keep: Callable[[T], bool]) -> list[T]:
-        """Remove and return what is behind the heads and behind the last item to keep, in order."""
-        waiting: list[T] = []
+    def take_waiting(self, keep: Callable[[JobRun], bool]) -> list[JobRun]:
+        """Remove and return what is behind the heads and behind the last run to keep, in order."""
+        waiting: list[JobRun] = []
         for line in self._lines.values():
-            taken: list[T] = []
+            taken: list[JobRun] = []
             while len(line) > 1 and not keep(line[-1]):
                 taken.append(line.pop())
             waiting.extend(reversed(taken))
         return waiting
 
 
-class GroupLimit(Generic[T]):
-    """Lets so many items of each group through; used under the lock of the dispatcher."""
+class GroupSlots:
+    """Lets so many runs of each message group run at a time; used under the lock of the register.
+
+    Parameters
+    ----------
+    most :
+        Slots that one group may hold, at least 1.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._inside: Counter[str] = Counter()
-        self._waiting: dict[str, deque[T]] = {}
+        self._waiting: dict[str, deque[JobRun]] = {}
 
-    def admit(self, group: str, item: T) -> bool:
-        """Whether an item may go on; else it waits here."""
+    def enter(self, run: JobRun) -> bool:
+        """Whether a run may go on; otherwise it waits here."""
+        group = run.fair_group or ""
         if self._inside[group] < self._most:
             self._inside[group] += 1
             return True
-        self._waiting.setdefault(group, deque()).append(item)
+        self._waiting.setdefault(group, deque()).append(run)
         return False
 
-    def leave(self, group: str) -> T | None:
-        """One that was let through is done: the next of its group, which may go on."""
+    def leave(self, run: JobRun) -> JobRun | None:
+        """Note the end of a run that was let through; return the run that takes its place."""
+        group = run.fair_group or ""
         line = self._waiting.get(group)
         if line:
             following = line.popleft()
@@ -99,12 +93,23 @@ class GroupLimit(Generic[T]):
             del self._inside[group]
         return None
 
-    def clear_waiting(self, keep: Callable[[T], bool]) -> list[T]:
-        """Remove and return everything that waits, except the items to keep."""
-        waiting: list[T] = []
-        lines, self._waiting = self._waiting, {}
-        for group, line in lines.items():
-            waiting += [item for item in line if not keep(item)]
-            if kept := deque(filter(keep, line)):
-                self._waiting[group] = kept
-        return waiting
+    def remove(self, run: JobRun) -> bool:
+        """Remove a run that waits here; whether it did."""
+        line = self._waiting.get(run.fair_group or "", ())
+        if run not in line:
+            return False
+        self._waiting[run.fair_group or ""].remove(run)
+        if not line:
+            del self._waiting[run.fair_group or ""]
+        return True
+
+    def take_waiting(self, keep: Callable[[JobRun], bool]) -> list[JobRun]:
+        """Remove and return everything that waits, except the runs to keep."""
+        taken = [run for line in self._waiting.values() for run in line if not keep(run)]
+        for run in taken:
+            self.remove(run)
+        return taken
+
+    def __iter__(self) -> Iterator[JobRun]:
+        for line in self._waiting.values():
+            yield from line

@@ -1,11 +1,10 @@
 """One queue as the worker sees it: everything the roles need to know, and no queue class."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sqsw.core.contracts import Backoff, ShutdownPolicy
-from sqsw.core.errors import JobNotStarted
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -24,7 +23,7 @@ _LIMIT_MARGIN_SECONDS = 5
 _FALLBACK_SECONDS = 30
 
 #: Where a job wants to run: in a thread, on the event loop, or in a process of the pool.
-Kind = Literal["thread", "loop", "process"]
+RunsIn = Literal["thread", "loop", "process"]
 
 #: Runs the jobs of some messages (one, unless the queue hands out lists): a result for each, in
 #: the order of the messages. It never raises.
@@ -64,13 +63,15 @@ class Lane:
         Returns whether a job name has a processor.
     max_receives, dead_letter_queue :
         After how many receives SQS moves a message, and where to; None: it never does.
+    is_fifo :
+        Whether order within a message group is to be kept.
     """
 
     name: str
     client: QueueClient
     handle: Handle
     handle_async: HandleAsync
-    kind_of: Callable[[Message], Kind]
+    kind_of: Callable[[Message], RunsIn]
     job_name_of: Callable[[Message], str | None]
     backoff_policy: Backoff
     batch_size: int
@@ -81,11 +82,10 @@ class Lane:
     has_job: Callable[[str | None], bool] = lambda job_name: True
     max_receives: int | None = None
     dead_letter_queue: str | None = None
+    is_fifo: bool = field(init=False)
 
-    @property
-    def is_fifo(self) -> bool:
-        """Whether order within a message group is to be kept."""
-        return self.client.is_fifo
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_fifo", self.client.is_fifo)
 
     def end_polls(self) -> bool:
         """Ask the other side to answer the receives that wait now; whether it could be asked."""
@@ -125,99 +125,6 @@ def within_limit(message: Message, seconds: float, now: float) -> int:
     """``seconds`` as SQS takes them for this message: whole, and within its 12 hours."""
     left = message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - now
     return max(0, round(min(seconds, left - _LIMIT_MARGIN_SECONDS)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Poll:
-    """A receive that begins: how long it may wait, and whether jobs were in hand then."""
-
-    wait_seconds: float
-    busy: bool
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """One call of ``handle``: what takes one slot, and one credit.
-
-    Attributes
-    ----------
-    lane, messages :
-        Whose messages, and which: one, unless the queue hands out lists.
-    job_names :
-        The job name of each message.
-    kind :
-        Where it wants to run.
-    group :
-        The message group on a FIFO queue, else None.
-    fair_group :
-        The message group on a standard queue that limits the slots of each, else None.
-    undeleted :
-        Messages that are still to be deleted before the group may open for its next call.
-    started_at :
-        Seconds on the clock of the worker.
-    ended :
-        True once its results are being judged.
-    is_slow :
-        True once it has counted as a slow one, before its end.
-    runner :
-        The thread id or the asyncio task that runs it; written by the executor.
-    """
-
-    lane: Lane
-    messages: list[Message]
-    job_names: list[str | None]
-    kind: Kind
-    group: str | None = None
-    fair_group: str | None = None
-    undeleted: int = 0
-    started_at: float = 0.0
-    ended: bool = False
-    is_slow: bool = False
-    runner: object = None
-
-    @property
-    def is_last_chance(self) -> bool:
-        """Return whether a message never runs if it goes back now."""
-        return any(map(self.lane.is_last_receive, self.messages))
-
-    def taken_over(self) -> "Call":
-        """The same call in another object; this one is left empty where it stands."""
-        copy = replace(self)
-        self.messages, self.job_names = [], []
-        return copy
-
-    def keep(self, messages: Sequence[Message]) -> None:
-        """Leave out all messages but these."""
-        names = dict(zip((m.receipt_handle for m in self.messages), self.job_names, strict=True))
-        self.messages = list(messages)
-        self.job_names = [names[message.receipt_handle] for message in messages]
-
-    def run(self) -> list[ProcessingResult]:
-        """The results of the messages; a failure for each, where ``handle`` itself fails."""
-        try:
-            return self._checked(self.lane.handle(self.messages))
-        except BaseException as error:  # noqa: BLE001  # SystemExit in a job is a failed job
-            return self.failed(error)
-
-    async def run_async(self) -> list[ProcessingResult]:
-        """The same on the event loop."""
-        try:
-            return self._checked(await self.lane.handle_async(self.messages))
-        except BaseException as error:  # noqa: BLE001  # as above, and so is a cancellation
-            return self.failed(error)
-
-    def failed(self, error: BaseException) -> list[ProcessingResult]:
-        """A failure for each message."""
-        return [ProcessingResult(False, error=error)] * len(self.messages)
-
-    def not_started(self, error: BaseException) -> list[ProcessingResult]:
-        """Return the results of a call that could not start because of this error."""
-        return self.failed(JobNotStarted.of(error))
-
-    def _checked(self, results: list[ProcessingResult]) -> list[ProcessingResult]:
-        if len(results) != len(self.messages):
-            raise RuntimeError(f"{len(results)} results for {len(self.messages)} messages")
-        return results
 
 
 def receive(

@@ -8,25 +8,28 @@ The same roles as in a worker, without threads but the heartbeat's: a slow job w
 others their leases.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sqsw.core.batch_result import BatchProcessingResult
+from sqsw.core.errors import JobNotStarted
 from sqsw.core.events import EventBus, ReceiveDone
 from sqsw.core.jobs.awaitables import OwnLoop
 from sqsw.core.jobs.runtime import job_runtime
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
+from sqsw.core.settings import WorkerSettings
 from sqsw.worker.acknowledger import Acknowledger
-from sqsw.worker.credits import Credits
+from sqsw.worker.delivery import JobRun
 from sqsw.worker.dispatcher import Dispatcher
+from sqsw.worker.executors.base import Executor
 from sqsw.worker.executors.inline import InlineExecutor
-from sqsw.worker.heartbeat import Heartbeat, beat_seconds, shortest_lease
-from sqsw.worker.lane import Lane, receive
+from sqsw.worker.heartbeat import Heartbeat
+from sqsw.worker.in_flight import InFlight
+from sqsw.worker.lane import Lane, RunsIn, receive
 from sqsw.worker.late_start import late_starts
-from sqsw.worker.ready import ReadyMessages
+from sqsw.worker.latency import NetworkLatency
 
 #: seconds for which a failing call to SQS is repeated at the end of a batch
 _LAST_CALLS_SECONDS = 10.0
@@ -62,44 +65,26 @@ def process_once(
 
 
 class _Batch:
+    """The roles of one batch; it hears of ends as a policy would."""
+
     def __init__(self, lane: Lane, events: EventBus) -> None:
-        self._lane = lane = replace(lane, max_wait_seconds=0.0)
+        share = replace(lane.share, slots=None)
+        self._lane = lane = replace(lane, max_wait_seconds=0.0, share=share)
         self._events = events
         self._result = BatchProcessingResult(lane.name)
         self._told_at = lease_time()
-        self._heartbeat = Heartbeat(
-            events=events,
-            on_lost=self._lost,
-            is_acknowledging=self._is_acknowledging,
-            interval=beat_seconds([lane]),
-            shortest_lease=shortest_lease([lane]),
-        )
-        self._acknowledger = Acknowledger(
-            events=events,
-            forget=self._heartbeat.forget,
-            on_acknowledged=self._acknowledged,
-            on_batch=self._count,
-        )
         self._loop = OwnLoop()
-        lock = threading.Lock()
-        one_slot = Credits({lane.name: lane.share.weight}, 1, 0, lock)
-        self._dispatcher = Dispatcher(
-            [([lane], ReadyMessages([lane], one_slot))],
-            {
-                "thread": InlineExecutor(),
-                "loop": InlineExecutor(self._loop),
-                "process": InlineExecutor(),
-            },
-            lock=lock,
-            watch=self._heartbeat.watch,
-            lose=self._heartbeat.lose,
-            put=self._acknowledger.put,
-            put_back=self._acknowledger.put_back,
-            may_start=lambda *_: True,
-            ended=self._ended,
-            ran=lambda *_: None,
-            events=events,
-        )
+        latency = NetworkLatency()
+        self._in_flight = InFlight([lane], _ONE_SLOT, latency)
+        inline = InlineExecutor(between=self._flush_in_between)
+        executors: dict[RunsIn, Executor] = {
+            "thread": inline,
+            "loop": InlineExecutor(self._loop, self._flush_in_between),
+            "process": inline,
+        }
+        self._dispatcher = Dispatcher(self._in_flight, executors, self, events)
+        self._acknowledger = Acknowledger(self._in_flight, self._dispatcher, self, latency, events)
+        self._heartbeat = Heartbeat([lane], self._in_flight, self._dispatcher, events)
 
     def run(self, wait_seconds: float) -> BatchProcessingResult:
         token = job_runtime.set(replace(job_runtime.get(), run_awaitable=self._loop.run))
@@ -144,22 +129,22 @@ class _Batch:
         # On a FIFO queue each delete lets the next message of its group run, here and inside.
         self._acknowledger.flush(lease_time() + _LAST_CALLS_SECONDS)
 
-    def _lost(self, lane: Lane, message: Message) -> None:
-        self._dispatcher.lost(lane, message)
-
-    def _is_acknowledging(self, message: Message) -> bool:
-        return self._acknowledger.holds(message)
-
-    def _acknowledged(self, lane: Lane, messages: Sequence[Message], deleted: bool) -> None:
-        self._dispatcher.acknowledged(lane, messages, deleted)
-
-    def _ended(self, lane: Lane, result: BatchProcessingResult) -> None:
-        self._result.errors += result.errors
+    def _flush_in_between(self) -> None:
         now = lease_time()
         if now - self._told_at >= _FLUSH_SECONDS:
             self._told_at = now
             self._acknowledger.flush()
 
-    def _count(self, lane: Lane, result: BatchProcessingResult) -> None:
+    def ended(
+        self, run: JobRun, result: BatchProcessingResult, unstarted: JobNotStarted | None
+    ) -> None:
+        """Keep the errors."""
+        self._result.errors += result.errors
+
+    def settled(self, lane: Lane, result: BatchProcessingResult) -> None:
+        """Keep what became of the messages."""
         self._result.update(result.succeeded, success=True)
         self._result.update(result.failed, success=False)
+
+
+_ONE_SLOT = WorkerSettings(concurrency=1, prefetch=0, ack_linger_seconds=0)

@@ -4,13 +4,14 @@
 2. receive       (a long poll of one lane)
 3. hand over     (``accept``, then the credit goes back; then ``after_receive``)
 
-Started last and quieted first by ``Worker``; one thread a lane, and up to three helpers while
+Started last and quieted first; one thread a lane, and up to three helpers while
 receives come back full and calls wait for the network.
 """
 
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError
@@ -18,10 +19,12 @@ from sqsw.core.events import EventBus, ReceiveDone, ReceiveError
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
+from sqsw.core.retry import retry_seconds
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.worker.credits import Credits
-from sqsw.worker.lane import Lane, Poll, receive
-from sqsw.worker.pace import Pace, now
+from sqsw.worker.in_flight import InFlight
+from sqsw.worker.lane import Lane, receive
+from sqsw.worker.latency import NetworkLatency, now
+from sqsw.worker.signals import SignalInbox
 
 logger = SafeLogger(__name__)
 
@@ -58,56 +61,87 @@ _EARLY_IN_A_ROW = 5
 _EARLY_PAUSE_SECONDS = 1.0
 
 
+class Acceptor(Protocol):
+    """Takes over what a receive brought."""
+
+    def accept(self, lane: Lane, messages: Sequence[Message], more: bool) -> None: ...
+
+
+class AfterReceive(Protocol):
+    """Does what is best done after a receive that brought messages."""
+
+    def after_receive(self, lane: Lane) -> None: ...
+
+
+class LeaseWatch(Protocol):
+    """Looks at leases."""
+
+    def note_receive(self, lane: Lane, messages: Sequence[Message]) -> None: ...
+
+
+class PollPolicy(Protocol):
+    """Says how much to receive and how long to wait for it."""
+
+    def may_receive(self, lane: Lane) -> float: ...
+    def begin_wait(self, lane: Lane) -> Any: ...
+    def end_wait(self, lane: Lane, wait: Any, count: int | None) -> None: ...
+
+
+class PollHealth(Protocol):
+    """Hears of receives that are not answered."""
+
+    def poll_begins(self, lane: Lane) -> None: ...
+    def poll_ended(self, lane: Lane, answered: bool) -> None: ...
+
+
 class Poller:
     """Receives for one lane, within its credit.
 
     Parameters
     ----------
-    accept :
-        Takes over what a call brought, and hears whether another one for the same list follows.
-    room, poll_begins, poll_ended :
-        Methods of the shutdown watch.
-    gathering_seconds :
-        When a list that is being gathered has to go, in seconds from now; None: there is none.
-    after_receive :
-        Called after each receive that brought messages, for what is best done by this thread.
+    dispatcher :
+        Takes over what a call brought.
+    acknowledger :
+        Does what is best done by this thread after a receive that brought messages.
+    heartbeat :
+        Looks at leases that came late.
+    inbox :
+        Gets the error if the very first receive shows that there is nothing to receive from.
+    latency :
+        Whether calls wait for the network.
     line_seconds :
         The longest time that the messages of one receive and one group should run, on a FIFO queue
         with a dead-letter queue.
-    on_fatal :
-        Called where the very first receive shows that there is nothing to receive from.
-    pace :
-        Whether calls wait.
     """
 
     def __init__(
         self,
         lane: Lane,
-        credits: Credits,
-        *,
-        accept: Callable[[Lane, Sequence[Message], bool], None],
-        room: Callable[[Lane], float],
-        poll_begins: Callable[[Lane], Poll],
-        poll_ended: Callable[[Lane, Poll, int | None], None],
-        gathering_seconds: Callable[[Lane], float | None],
-        after_receive: Callable[[Lane], None],
-        line_seconds: float,
-        on_fatal: Callable[[BaseException], None],
+        in_flight: InFlight,
+        dispatcher: Acceptor,
+        acknowledger: AfterReceive,
+        heartbeat: LeaseWatch,
+        policies: PollPolicy,
+        health: PollHealth,
+        inbox: SignalInbox,
+        latency: NetworkLatency,
         events: EventBus,
-        pace: Pace,
+        *,
+        line_seconds: float = 5.0,
         clock: Clock = lease_time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.lane = lane
-        self._credits = credits
-        self._accept = accept
-        self._room, self._poll_begins, self._poll_ended = room, poll_begins, poll_ended
-        self._gathering_seconds = gathering_seconds
-        self._after_receive = after_receive
-        self._line_seconds = line_seconds
-        self._on_fatal = on_fatal
+        self._in_flight = in_flight
+        self._dispatcher = dispatcher
+        self._acknowledger = acknowledger
+        self._heartbeat = heartbeat
+        self._policies = policies
+        self._health = health
+        self._inbox = inbox
+        self._latency = latency
         self._events = events
-        self._pace = pace
+        self._line_seconds = line_seconds
         self._clock = clock
         self._jitter = jitter
         self._quiet = threading.Event()
@@ -133,7 +167,7 @@ class Poller:
     def quiet(self) -> None:
         """No receive any more after those under way."""
         self._quiet.set()
-        self._credits.close(self.lane.name)
+        self._in_flight.stop_polls(self.lane)
 
     def end_poll(self) -> None:
         """Ask the other side to answer the receives that wait now, where it can do that."""
@@ -161,24 +195,24 @@ class Poller:
         """One receive; the number of messages that it brought."""
         lane = self.lane
         longest_wait = min(longest_wait, self._wait_to_gather())
-        room = self._room(lane)
+        room = self._policies.may_receive(lane)
         if room <= 0:
             self._quiet.wait(_FULL_SECONDS)
             return 0
         # A lane that hands out lists has one credit for a whole list.
         want = 1 if lane.batch_size > 1 else int(min(room, self._most()))
-        count = self._credits.take(lane.name, want, _CREDIT_SECONDS)
-        if count == 0:
+        poll = self._in_flight.begin_poll(lane, want, _CREDIT_SECONDS)
+        if poll is None:
             return 0
         try:
-            arrived = self._poll(count * lane.batch_size, longest_wait)
+            arrived = self._poll(poll.credit * lane.batch_size, longest_wait)
         finally:
-            self._credits.give_back(lane.name, count)
+            self._in_flight.end_poll(poll)
         if isinstance(arrived, Exception):
             self._failed(arrived)
             return 0
         if arrived:
-            self._after_receive(lane)
+            self._acknowledger.after_receive(lane)
         elif self._early >= _EARLY_IN_A_ROW and not self._quiet.is_set():
             self._pause_after_early_polls()
         return arrived
@@ -192,14 +226,17 @@ class Poller:
         lane = self.lane
         if not lane.is_fifo or lane.max_receives is None:
             return MAX_BATCH_ENTRIES
-        run_seconds = self._credits.run_seconds(lane.name)
+        run_seconds = self._in_flight.run_seconds(lane)
         if run_seconds is None:
             return 1
         return int(max(1, min(MAX_BATCH_ENTRIES, self._line_seconds / max(run_seconds, 1e-9))))
 
+    def _list_seconds(self) -> float | None:
+        return self._in_flight.next_list_due(self.lane) if self.lane.batch_size > 1 else None
+
     def _wait_to_gather(self) -> float:
         """Wait for the rest of a list; how long the next receive may wait for it then."""
-        seconds = self._gathering_seconds(self.lane)
+        seconds = self._list_seconds()
         if seconds is None:
             return float("inf")
         if seconds > 0 and not self._full:
@@ -208,8 +245,9 @@ class Poller:
 
     def _poll(self, wanted: int, longest_wait: float) -> int | Exception:
         """Receive and hand over; how many came, or the error instead."""
-        poll = self._poll_begins(self.lane)
-        wait_seconds = min(poll.wait_seconds, longest_wait)
+        wait = self._policies.begin_wait(self.lane)
+        self._health.poll_begins(self.lane)
+        wait_seconds = min(wait.seconds, longest_wait)
         asked = self._clock()
         calls = receive(self.lane, wanted, wait_seconds, lambda: not self._quiet.is_set())
         arrived: int | None = None
@@ -220,14 +258,17 @@ class Poller:
                 if isinstance(answer, Exception):
                     return answer
                 messages, more = answer
-                self._accept(self.lane, messages, more)
+                self._dispatcher.accept(self.lane, messages, more)
+                self._heartbeat.note_receive(self.lane, messages)
                 count += len(messages)
             arrived = count
             self._note_length(wait_seconds, self._clock() - asked, arrived)
-            self._events.publish(ReceiveDone(self.lane.name, arrived))
+            if self._events.wants(ReceiveDone):
+                self._events.publish(ReceiveDone(self.lane.name, arrived))
             return arrived
         finally:  # whatever its end is: a policy waits for polls that are open
-            self._poll_ended(self.lane, poll, arrived)
+            self._health.poll_ended(self.lane, arrived is not None)
+            self._policies.end_wait(self.lane, wait, arrived)
 
     def _answer(
         self, calls: Iterator[tuple[list[Message], bool]]
@@ -245,7 +286,7 @@ class Poller:
                 self._receiving -= 1
                 self.requests += 1
         if len(messages) == MAX_BATCH_ENTRIES:
-            self._pace.note_since(begin)  # those were there: it has not waited for messages
+            self._latency.note_since(begin)  # those were there: it has not waited for messages
         self._answered = True
         self._errors = 0
         return messages, more
@@ -275,11 +316,12 @@ class Poller:
         fatal = isinstance(error, QueueNotFound | AccessDenied | SettingsError)
         if fatal and not self._answered:
             self.quiet()
-            self._on_fatal(error)
+            self._inbox.post("fail", "error", error)
             return
-        most = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(self._errors, 10))
+        seconds = retry_seconds(
+            self._errors, _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS, self._jitter
+        )
         self._errors += 1
-        seconds = most * (0.5 + self._jitter() / 2)
         self._events.publish(ReceiveError(self.lane.name, error, seconds))
         self._quiet.wait(seconds)
 
@@ -287,7 +329,7 @@ class Poller:
         while not self._quiet.is_set():
             try:
                 self._full = self._full + 1 if self.step() >= MAX_BATCH_ENTRIES else 0
-                if self._full >= _FULL_IN_A_ROW and self._pace.calls_wait:
+                if self._full >= _FULL_IN_A_ROW and self._latency.calls_wait:
                     self._add_helper()
             except BaseException:  # a lane whose thread is gone would stand still unseen
                 logger.exception("the poller of %s failed", self.lane.name)
@@ -313,7 +355,7 @@ class Poller:
 
     def _help(self) -> None:
         try:
-            while not self._quiet.is_set() and self._pace.calls_wait:
+            while not self._quiet.is_set() and self._latency.calls_wait:
                 if self.step(_HELPER_WAIT_SECONDS) < MAX_BATCH_ENTRIES:
                     return
         except BaseException:  # the first thread meets it, too, and goes on

@@ -15,8 +15,9 @@ from sqsw.worker.hangup import ControllingTerminal
 
 #: ``drain`` and ``quiet`` as in the command line's table of signals, ``slots``: show what runs,
 #: ``reload``: replace the processes, where there is a supervisor, ``look``: only wake up, ``fail``:
-#: a role cannot go on; ``force``: stop now.
-Verb = Literal["drain", "force", "quiet", "slots", "reload", "look", "fail"]
+#: a role cannot go on, ``decided``: a shutdown policy wants its lanes to leave, ``force``: stop
+#: now.
+Verb = Literal["drain", "force", "quiet", "slots", "reload", "look", "fail", "decided"]
 
 #: what the signals say to a worker
 VERBS: Mapping[signal.Signals, Verb] = {

@@ -11,14 +11,17 @@ It has no thread of its own: a poller that must not receive makes the check.
 import math
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import AppLoadError, JobNotStarted, SQSError
 from sqsw.core.lease_clock import lease_time
+from sqsw.core.retry import retry_seconds
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import counted
-from sqsw.worker.lane import Kind
+from sqsw.worker.executors.base import Executor
+from sqsw.worker.lane import RunsIn
+from sqsw.worker.signals import SignalInbox
 
 logger = SafeLogger(__name__)
 
@@ -37,35 +40,41 @@ class StartFailures:
 
     Parameters
     ----------
-    check :
-        Starts what the jobs of a kind need, and keeps it for them; raises if it is not available.
-    fail :
-        Called with an error when the worker must end.
+    executors :
+        Can start what the jobs of a kind need, and keep it for them.
+    inbox :
+        Gets the error when the worker must end.
+
+    Attributes
+    ----------
+    resumed_at :
+        When jobs could be started again, in seconds of the clock; None before that, and once the
+        worker counts as recovered.
     """
 
     def __init__(
         self,
-        check: Callable[[Kind], None],
-        fail: Callable[[SQSError], None],
+        executors: Mapping[RunsIn, Executor],
+        inbox: SignalInbox,
         clock: Clock = lease_time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._check, self._fail = check, fail
+        self._executors, self._inbox = executors, inbox
         self._clock, self._jitter = clock, jitter
         self._lock = threading.Lock()
         self._checking = threading.Lock()
         self._since: float | None = None
-        self._resumed_at: float | None = None
+        self.resumed_at: float | None = None
         self._check_at = 0.0
         self._tries = 0
-        self._kind: Kind = "thread"
+        self._kind: RunsIn = "thread"
         self._error = JobNotStarted()
 
-    def ran(self, kind: Kind, error: JobNotStarted | None) -> None:
+    def ran(self, kind: RunsIn, error: JobNotStarted | None) -> None:
         """Note the end of a call, with the error if it could not be started; after each call."""
         if error is not None:
             self._note(kind, error)
-        elif self._resumed_at is not None and kind == self._kind:
+        elif self.resumed_at is not None and kind == self._kind:
             self._recover()
 
     def room(self) -> float:
@@ -73,12 +82,12 @@ class StartFailures:
         since = self._since
         if since is None:
             return math.inf
-        if self._resumed_at is None and self._checking.acquire(blocking=False):
+        if self.resumed_at is None and self._checking.acquire(blocking=False):
             try:
                 self._make_check()
             finally:
                 self._checking.release()
-        resumed_at = self._resumed_at
+        resumed_at = self.resumed_at
         if resumed_at is None:
             return 0
         if self._clock() - resumed_at >= _PROBATION_SECONDS:
@@ -88,23 +97,24 @@ class StartFailures:
     def problem(self) -> str | None:
         """Return the problem in words; None if jobs can be started."""
         since = self._since
-        if since is None or self._resumed_at is not None:
+        if since is None or self.resumed_at is not None:
             return None
         seconds = self._clock() - since
         return f"no job could be started for {seconds:.0f} seconds: {self._error.summary}"
 
-    def _note(self, kind: Kind, error: JobNotStarted) -> None:
+    def _note(self, kind: RunsIn, error: JobNotStarted) -> None:
         with self._lock:
             now = self._clock()
             is_first = self._since is None
             if is_first:
                 self._since, self._tries, self._check_at = now, 0, now
             self._kind, self._error = kind, error
-            self._resumed_at = None
+            self.resumed_at = None
             # Many calls that fail at the same time count as one failure.
             if now >= self._check_at:
-                most = min(_LAST_CHECK_SECONDS, _FIRST_CHECK_SECONDS * 2**self._tries)
-                self._check_at = now + most * (0.5 + self._jitter() / 2)
+                self._check_at = now + retry_seconds(
+                    self._tries, _FIRST_CHECK_SECONDS, _LAST_CHECK_SECONDS, self._jitter
+                )
                 self._tries += 1
         if is_first:
             logger.error("jobs cannot be started, so the worker stops receiving: %s", error.summary)
@@ -114,14 +124,14 @@ class StartFailures:
         if since is None or now < self._check_at:
             return
         try:
-            self._check(self._kind)
+            self._executors[self._kind].check()
         except Exception as error:  # noqa: BLE001  # any error means that jobs cannot be started
             self._note(self._kind, JobNotStarted.of(error))
             seconds = self._clock() - since
             if seconds >= END_SECONDS:
-                self._fail(self._final(seconds))
+                self._inbox.post("fail", "error", self._final(seconds))
         else:
-            self._resumed_at = self._clock()
+            self.resumed_at = self._clock()
 
     def _final(self, seconds: float) -> SQSError:
         cause = self._error.__cause__
@@ -137,5 +147,5 @@ class StartFailures:
         with self._lock:
             if self._since is None:
                 return
-            self._since = self._resumed_at = None
+            self._since = self.resumed_at = None
         logger.warning("jobs can be started again")

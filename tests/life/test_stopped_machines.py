@@ -19,9 +19,13 @@ from sqsw.queue.work import lane_of
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.sqs_env import SQSEnv
 from sqsw.transport import queue_client
-from sqsw.worker.heartbeat import Heartbeat
+from sqsw.worker.executors.base import Executor
+from sqsw.worker.lane import RunsIn
+from sqsw.worker.signals import SignalInbox
+from sqsw.worker.wiring import make_roles
 from tests.backends import wait_until
 from tests.life.test_work_processes import Work
+from tests.unit.worker.doubles import HeldExecutor
 
 
 @pytest.fixture
@@ -72,13 +76,10 @@ def test_a_lease_is_over_after_the_machine_slept_through_it(
     lost: list[LeaseLost] = []
     events = EventBus()
     events.subscribe(lost.append, LeaseLost)
-    heartbeat = Heartbeat(
-        events=events,
-        on_lost=lambda *_: None,
-        is_acknowledging=lambda _: False,
-        clock=clock,
-    )
-    heartbeat.watch(lane, [message])
+    executors: dict[RunsIn, Executor] = {"thread": HeldExecutor()}
+    roles = make_roles([lane], WorkerSettings(), events, SignalInbox(), executors, clock)
+    roles.dispatcher.accept(lane, [message])
+    heartbeat = roles.heartbeat
     heartbeat.beat()
     assert not lost
     slept = 3600.0

@@ -358,9 +358,10 @@ def test_health_and_metrics_over_http(work: Work, processes: str) -> None:
     assert health_file.exists()
     assert page(port, "/health") == (200, '{"status": "ok"}')
     assert page(port, "/nowhere")[0] == 404
+    slots = f"sqsw_slots {3.0 * int(processes)}"  # once each process has given a sign of life
+    wait_until(lambda: slots in page(port, "/metrics")[1])
     wait_until(lambda: "sqsw_slots_busy 1.0" in page(port, "/metrics")[1])
     text = page(port, "/metrics")[1]
-    assert f"sqsw_slots {3.0 * int(processes)}" in text
     assert 'sqsw_jobs_total{job="note",outcome="done",queue="jobs"} 1.0' in text
     assert 'sqsw_jobs_total{job="",outcome="unknown",queue="jobs"} 1.0' in text
     assert 'sqsw_job_run_seconds_count{job="note",queue="jobs"} 1.0' in text

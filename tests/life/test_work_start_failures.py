@@ -25,7 +25,7 @@ def work(tmp_path: Path) -> Iterator[Work]:
     made.close()
 
 
-@pytest.mark.parametrize("name", ["queue.py", "signal.py", "json/__init__.py"])
+@pytest.mark.parametrize("name", ["signal.py", "json/__init__.py"])
 def test_a_hidden_standard_module_ends_worker_processes_and_is_named(work: Work, name: str) -> None:
     (work.folder / name).parent.mkdir(exist_ok=True)
     (work.folder / name).touch()
@@ -54,10 +54,10 @@ def test_a_hidden_standard_module_is_named_when_the_app_is_loaded(
 def test_a_reloading_worker_waits_for_the_change_that_repairs_it(work: Work) -> None:
     work.start("--reload")
     work.wait_for("worker_started")
-    (work.folder / "queue.py").touch()
+    (work.folder / "signal.py").touch()
     (failed,) = work.wait_for("worker_failed")
-    assert "queue.py hides a standard module of Python" in failed["reason"]
-    (work.folder / "queue.py").rename(work.folder / "my_queue.py")
+    assert "signal.py hides a standard module of Python" in failed["reason"]
+    (work.folder / "signal.py").rename(work.folder / "my_signal.py")
     work.wait_for("worker_started", 2)
     work.running.terminate()
     work.end()

@@ -92,7 +92,7 @@ def test_what_may_not_start_waits_for_a_moment_and_goes_back_then(later: int) ->
     worker = Worker(lanes, WorkerSettings(concurrency=1, prefetch=5))
     with working(worker) as reports:
         # Each poll that is open may bring all that the policy lets start.
-        wait_until(lambda: all(worker._roles.watch._polls.values()))
+        wait_until(lambda: all(worker._policies._waits.values()))
         for client in clients:
             send(client, *map(str, range(3)))
         assert started.acquire(timeout=60)

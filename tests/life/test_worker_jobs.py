@@ -22,7 +22,7 @@ from sqsw.memory_sqs import LocalSession, MemorySession
 from sqsw.shutdown_policies import ASAP_SHUTDOWN, MaxTasksShutdown
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
-from sqsw.worker.lane import Kind
+from sqsw.worker.lane import RunsIn
 from sqsw.worker.once import process_once
 from sqsw.worker.worker import Worker
 from tests.backends import wait_until
@@ -92,7 +92,7 @@ def test_every_message_is_run_once_and_deleted(queue: QueueClient) -> None:
 
 def test_nothing_is_left_of_a_worker(queue: QueueClient) -> None:
     open_files = len(os.listdir("/proc/self/fd"))
-    kinds: list[Kind] = ["thread", "loop", "thread", "loop"]
+    kinds: list[RunsIn] = ["thread", "loop", "thread", "loop"]
     for kind in kinds:
         send(queue, "a")
         made = lane(client=queue, kind=kind, shutdown_policy=ASAP_SHUTDOWN)

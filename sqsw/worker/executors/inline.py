@@ -3,7 +3,7 @@
 import contextvars
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqsw.core.jobs.awaitables import OwnLoop
 from sqsw.core.results import ProcessingResult
@@ -17,10 +17,15 @@ class InlineExecutor:
     ----------
     loop :
         Where calls run as coroutines; None: they run as plain calls.
+    between :
+        Called after the end of each call.
     """
 
-    def __init__(self, loop: OwnLoop | None = None) -> None:
+    def __init__(
+        self, loop: OwnLoop | None = None, between: Callable[[], object] = lambda: None
+    ) -> None:
         self._loop = loop
+        self._between = between
 
     def start(self) -> None:
         """Nothing to do."""
@@ -41,6 +46,7 @@ class InlineExecutor:
             following = on_done(
                 following, _without_interrupt(end_if_forked(pid, self._results(following)))
             )
+            self._between()
 
     def _results(self, call: Runnable) -> list[ProcessingResult]:
         try:

@@ -3,8 +3,8 @@
 import contextvars
 import os
 import threading
+from collections import deque
 from collections.abc import Sequence
-from queue import SimpleQueue
 
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.safe_logger import SafeLogger
@@ -16,18 +16,22 @@ _Work = tuple[Runnable, OnDone]
 
 
 class ThreadExecutor:
-    """Starts a thread when none is idle, so there are never more than calls at once.
+    """Starts a thread if none is idle, so there are never more than calls at once.
 
-    Where no more can be started, calls wait in line for those that run.
+    If no more can be started, calls wait in line for those that run.
+
+    Idle threads are woken one at a time: one that was woken wakes the next before it runs its call.
+    To wake all at once would have them take the interpreter from each other.
 
     They are daemon threads: a job that never ends must not keep the interpreter from ending.
     """
 
     def __init__(self) -> None:
-        self._inbox: SimpleQueue[_Work | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._idle = 0
-        self._stopped = False
+        self._filled = threading.Condition(self._lock)
+        self._inbox: deque[_Work] = deque()
+        self._idle = self._starting = 0
+        self._is_waking = self._stopped = False
         self._threads: list[threading.Thread] = []
         self._context = contextvars.Context()
         self._pid = os.getpid()
@@ -41,44 +45,36 @@ class ThreadExecutor:
 
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
         """Give each call to an idle thread, or to a new one."""
-        for call in calls:
-            self._submit(call, on_done)
-
-    def _submit(self, call: Runnable, on_done: OnDone) -> None:
         with self._lock:
             if self._stopped:
                 return
-            if self._idle > 0:
-                self._line_up(call, on_done)
-                return
+            self._inbox.extend((call, on_done) for call in calls)
+            self._wake_one()
+            missing = max(0, len(self._inbox) - self._idle - self._starting)
+            self._starting += missing
+        for _ in range(missing):
+            self._start_thread()
+
+    def _start_thread(self) -> None:
         name = f"sqsw-job-{len(self._threads) + 1}"
-        work = (call, on_done)
-        thread = threading.Thread(target=self._work, args=(work,), name=name, daemon=True)
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
         try:
             thread.start()
         except (RuntimeError, MemoryError):  # no more threads to be had
-            self._submit_without_thread(call, on_done)
+            self._go_without_thread()
         else:
             with self._lock:
                 self._threads.append(thread)
 
-    def _submit_without_thread(self, call: Runnable, on_done: OnDone) -> None:
+    def _go_without_thread(self) -> None:
         with self._lock:
-            if self._stopped:
-                return
-            waits = bool(self._threads)
-            if waits:
-                self._line_up(call, on_done)
-        if waits:
+            self._starting -= 1
+            work = self._inbox.pop() if self._inbox and not self._threads else None
+        if work is None:
             logger.warning("no more threads to be had: a job waits for the end of another")
             return
         logger.warning("no threads to be had: a job runs in the thread that received it")
-        self._run(call, on_done)
-
-    def _line_up(self, call: Runnable, on_done: OnDone) -> None:
-        # Below zero, threads owe calls: the next that become idle take these, and count for nobody.
-        self._idle -= 1
-        self._inbox.put((call, on_done))
+        self._run(*work)
 
     def check(self) -> None:
         """Nothing to do: if no thread is available, calls wait or run in the poller's thread."""
@@ -90,29 +86,40 @@ class ThreadExecutor:
         """End the idle threads; one that is busy ends after its job."""
         with self._lock:
             self._stopped = True
-            idle, self._idle = self._idle, 0
+            self._inbox.clear()
             threads, self._threads = self._threads, []
-        for _ in range(idle):
-            self._inbox.put(None)
+            self._filled.notify_all()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - lease_time()))
 
-    def _work(self, work: _Work | None) -> None:
-        # What was submitted just before the stop does not start after it.
-        while work is not None and not self._stopped:
+    def _work(self) -> None:
+        with self._lock:
+            self._starting -= 1
+        while (work := self._next()) is not None:
             self._run(*work)
-            work = self._next()
 
     def _next(self) -> _Work | None:
         with self._lock:
-            if self._stopped:
-                return None
-            self._idle += 1
-        return self._inbox.get()
+            while not self._inbox:
+                # What was submitted just before the stop does not start after it.
+                if self._stopped:
+                    return None
+                self._idle += 1
+                self._filled.wait()
+                self._idle -= 1
+                self._is_waking = False
+            work = self._inbox.popleft()
+            self._wake_one()
+            return work
+
+    def _wake_one(self) -> None:
+        if self._inbox and self._idle and not self._is_waking:
+            self._is_waking = True
+            self._filled.notify()
 
     def _run(self, call: Runnable | None, on_done: OnDone) -> None:
-        while call is not None:
+        while call is not None and not self._stopped:
             call.runner = threading.get_ident()
             try:
                 # No variable for the results: the frames of a failed job refer to this one.
@@ -121,7 +128,9 @@ class ThreadExecutor:
             except BaseException:  # of a listener, say; this thread has to live on
                 logger.exception("the end of a job failed")
                 return
-            if call is not None and self._idle < 0:  # behind those that have waited for a thread
+            if call is not None and self._inbox:
                 with self._lock:
-                    self._line_up(call, on_done)
-                return
+                    # Behind those that have waited for a thread.
+                    if self._inbox and not (self._idle or self._starting):
+                        self._inbox.append((call, on_done))
+                        return

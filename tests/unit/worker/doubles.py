@@ -1,18 +1,23 @@
-"""A queue that is a list, a clock that is moved by hand, and lanes and messages made of them."""
+"""A queue that is a list, a clock that is moved by hand, and the roles of a worker around them."""
 
 import itertools
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
-from sqsw.core.contracts import ShutdownPolicy
+from sqsw.core.contracts import Clock, ShutdownPolicy
 from sqsw.core.events import EventBus
 from sqsw.core.message import Lease, Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
-from sqsw.core.settings import QueueShare
+from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.batches import EntryFailure
-from sqsw.worker.lane import Kind, Lane
+from sqsw.worker.delivery import Delivery, JobRun
+from sqsw.worker.executors.base import Executor, OnDone
+from sqsw.worker.executors.inline import InlineExecutor
+from sqsw.worker.lane import Lane, RunsIn
+from sqsw.worker.signals import SignalInbox
+from sqsw.worker.wiring import make_roles
 
 _numbers = itertools.count(1)
 
@@ -132,7 +137,7 @@ def lane(
     *,
     handle: Callable[[Sequence[Message]], list[ProcessingResult]] = succeed,
     handle_async: Callable[[Sequence[Message]], Awaitable[list[ProcessingResult]]] | None = None,
-    kind: Kind = "thread",
+    kind: RunsIn = "thread",
     client: Any = None,
     backoff: float | BaseException = 7,
     batch_size: int = 1,
@@ -185,3 +190,101 @@ def recorder(*kinds: Any) -> tuple[EventBus, list[Any]]:
 def names(events: Sequence[Any]) -> list[str]:
     """The kinds of some events, in order."""
     return [type(event).__name__ for event in events]
+
+
+class HeldExecutor:
+    """Runs nothing by itself: a test ends the runs."""
+
+    def __init__(self) -> None:
+        self.runs: list[JobRun] = []
+        self.cancelled: list[JobRun] = []
+        self._on_done: OnDone | None = None
+
+    def start(self) -> None: ...
+    def quiet(self) -> None: ...
+    def check(self) -> None: ...
+    def stop(self, deadline: float) -> None: ...
+
+    def submit(self, calls: Sequence[JobRun], on_done: OnDone) -> None:
+        self.runs += calls
+        self._on_done = on_done
+
+    def cancel(self, call: JobRun) -> None:
+        self.cancelled.append(call)
+
+    def end_next(self) -> None:
+        """End the run that started first, and take over the one that follows it."""
+        run = self.runs.pop(0)
+        assert self._on_done is not None
+        following = self._on_done(run, run.run())
+        if following is not None:
+            self.runs.append(following)
+
+
+class WorkerKit:
+    """The register and the roles of a worker, without their threads.
+
+    Parameters
+    ----------
+    lanes :
+        The queues; without any, one whose jobs succeed.
+    executor :
+        Where all jobs run; None: in the thread that submits them.
+    clock :
+        None: one that is moved by hand, ``kit.clock``.
+    events :
+        The kinds of events to write down; without any, all.
+    settings :
+        Fields of ``WorkerSettings``.
+    """
+
+    def __init__(
+        self,
+        *lanes: Lane,
+        executor: Executor | None = None,
+        clock: Clock | None = None,
+        events: Sequence[Any] = (),
+        **settings: Any,
+    ) -> None:
+        self.lanes = lanes or (lane(),)
+        self.lane = self.lanes[0]
+        self.client: Any = self.lane.client
+        self.clock = ManualClock()
+        self._now = clock or self.clock
+        self.events, self.told = recorder(*events)
+        self.inbox = SignalInbox()
+        executors = dict.fromkeys(get_args(RunsIn), executor or InlineExecutor())
+        roles = make_roles(
+            self.lanes,
+            WorkerSettings(**settings),
+            self.events,
+            self.inbox,
+            executors,
+            self._now,
+        )
+        self.in_flight, self.policies, self.dispatcher = roles[:3]
+        self.acknowledger, self.heartbeat = roles.acknowledger, roles.heartbeat
+        self.health, (self.poller, *_) = roles.health, roles.pollers
+        self.acknowledger._jitter = self.poller._jitter = lambda: 1.0
+
+    @property
+    def calls_wait(self) -> bool:
+        """Whether calls wait for the network."""
+        return self.in_flight._latency.calls_wait
+
+    @calls_wait.setter
+    def calls_wait(self, wait: bool) -> None:
+        self.in_flight._latency.calls_wait = wait
+
+    def accept(self, *bodies: str, of: int = 0, **fields: Any) -> list[Message]:
+        """Take in messages with these bodies, and leases of 30 seconds."""
+        now = self._now()
+        times = {"expires_at": now + 30, "received_at": now}
+        made = [message(body, **times | fields) for body in bodies]
+        self.dispatcher.accept(self.lanes[of], made)
+        return made
+
+    def delivery(self, body: str) -> Delivery:
+        """The delivery of a message in hand."""
+        held = self.in_flight._deliveries.values()
+        return next(each for each in held if each.message.body == body)

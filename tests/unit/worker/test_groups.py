@@ -1,71 +1,111 @@
-"""One message of a group at a time, in order."""
+"""One run of a FIFO group at a time, in order; so many of a group of a standard queue."""
 
-from sqsw.worker.groups import GroupGate
+from collections import Counter
 
+from sqsw.worker.delivery import JobRun
+from sqsw.worker.groups import FifoGroups, GroupSlots
+from tests.unit.worker.doubles import lane, message
+from tests.unit.worker.register_doubles import fifo, run_of
 
-def test_the_first_of_a_group_may_run_and_the_others_wait() -> None:
-    gate = GroupGate[str]()
-    assert gate.admit("g", "g1")
-    assert not gate.admit("g", "g2")
-    assert gate.admit("h", "h1")
-
-
-def test_a_success_lets_the_next_one_through() -> None:
-    gate = GroupGate[str]()
-    for item in ("g1", "g2", "g3"):
-        gate.admit("g", item)
-    assert gate.finish("g", "g1") == "g2"
-    assert gate.finish("g", "g2") == "g3"
-    assert gate.finish("g", "g3") is None
-    assert gate.admit("g", "g4")
+FIFO = fifo()
+LIMITED = lane(group_slots=2)
 
 
-def test_a_failure_gives_back_what_stands_behind_in_order() -> None:
-    gate = GroupGate[str]()
-    for item in ("g1", "g2", "g3"):
-        gate.admit("g", item)
-    assert gate.fail("g", "g1") == ["g2", "g3"]
-    assert gate.fail("g", "g1") == []
-    assert gate.admit("g", "g1 again")
+def fifo_runs(*names: str) -> list[JobRun]:
+    """Runs of the groups that their names begin with."""
+    return [run_of(FIFO, message(name, group=name[0])) for name in names]
 
 
-def test_a_loss_in_the_middle_leaves_the_head_alone() -> None:
-    gate = GroupGate[str]()
-    for item in ("g1", "g2", "g3", "g4"):
-        gate.admit("g", item)
-    assert gate.fail("g", "g3") == ["g4"]
-    assert gate.is_head("g", "g1")
-    assert gate.holds("g", "g2")
-    assert not gate.holds("g", "g3")
-    assert gate.finish("g", "g1") == "g2"
+def joined(*names: str) -> tuple[FifoGroups, list[JobRun]]:
+    groups, runs = FifoGroups(), fifo_runs(*names)
+    for run in runs:
+        groups.join(run)
+    return groups, runs
 
 
-def test_only_the_head_can_finish() -> None:
-    gate = GroupGate[str]()
-    gate.admit("g", "g1")
-    gate.admit("g", "g2")
-    assert gate.finish("g", "g2") is None
-    assert gate.finish("unknown", "g2") is None
-    assert gate.is_head("g", "g1")
-    assert not gate.is_head("g", "g2")
-    assert not gate.is_head(None, "g2")
+def nothing(run: JobRun) -> bool:
+    return False
 
 
-def test_those_that_wait_can_be_taken_out() -> None:
-    gate = GroupGate[str]()
-    for item in ("g1", "g2"):
-        gate.admit("g", item)
-    for item in ("h1", "h2"):
-        gate.admit("h", item)
-    assert gate.clear_waiting(lambda _: False) == ["g2", "h2"]
-    assert gate.finish("g", "g1") is None
-    assert gate.finish("h", "h1") is None
+def test_the_first_run_of_a_group_is_its_head() -> None:
+    groups = FifoGroups()
+    assert [groups.join(run) for run in fifo_runs("g1", "g2", "h1")] == [True, False, True]
 
 
-def test_an_item_to_keep_keeps_its_place_and_those_before_it() -> None:
-    gate = GroupGate[str]()
-    for item in ("g1", "g2", "g3 last", "g4", "h1", "h2"):
-        gate.admit(item[0], item)
-    assert gate.clear_waiting(lambda item: "last" in item) == ["g4", "h2"]
-    assert gate.finish("g", "g1") == "g2"
-    assert gate.finish("g", "g2") == "g3 last"
+def test_a_deleted_head_makes_the_next_run_the_head() -> None:
+    groups, (g1, g2, g3) = joined("g1", "g2", "g3")
+    assert groups.advance(g1) is g2
+    assert groups.advance(g2) is g3
+    assert groups.advance(g3) is None
+    assert groups.join(g1)
+
+
+def test_a_head_that_leaves_takes_all_behind_it_out_in_order() -> None:
+    groups, (g1, g2, g3) = joined("g1", "g2", "g3")
+    assert groups.leave(g1) == [g2, g3]
+    assert groups.leave(g1) == []
+    assert groups.join(g1)
+
+
+def test_a_run_that_leaves_the_middle_keeps_those_ahead_of_it() -> None:
+    groups, (g1, g2, g3, g4) = joined("g1", "g2", "g3", "g4")
+    assert groups.leave(g3) == [g4]
+    assert groups.advance(g1) is g2
+    assert groups.advance(g2) is None
+
+
+def test_only_the_head_can_advance() -> None:
+    groups, (g1, g2) = joined("g1", "g2")
+    assert groups.advance(g2) is None
+    assert groups.advance(*fifo_runs("x1")) is None
+    assert groups.advance(g1) is g2
+
+
+def test_runs_that_wait_can_be_taken_out() -> None:
+    groups, (g1, g2, h1, h2) = joined("g1", "g2", "h1", "h2")
+    assert groups.take_waiting(nothing) == [g2, h2]
+    assert groups.advance(g1) is groups.advance(h1) is None
+
+
+def test_a_run_to_keep_keeps_those_ahead_of_it() -> None:
+    groups, (g1, g2, last, g4, _, h2) = joined("g1", "g2", "g3", "g4", "h1", "h2")
+    assert groups.take_waiting(lambda run: run is last) == [g4, h2]
+    assert groups.advance(g1) is g2
+    assert groups.advance(g2) is last
+
+
+def limited_runs(count: int, group: str = "g") -> list[JobRun]:
+    return [run_of(LIMITED, message(group=group)) for _ in range(count)]
+
+
+def test_no_more_runs_of_a_group_go_on_than_its_slots() -> None:
+    slots = GroupSlots(2)
+    assert [slots.enter(run) for run in limited_runs(3)] == [True, True, False]
+    assert [slots.enter(run) for run in limited_runs(1, "h")] == [True]
+
+
+def test_a_run_that_ends_lets_the_next_one_of_its_group_go_on() -> None:
+    slots, (a, b, c) = GroupSlots(1), limited_runs(3)
+    for run in (a, b, c):
+        slots.enter(run)
+    assert [slots.leave(run) for run in (a, b, c)] == [b, c, None]
+    assert slots._inside == Counter()
+    assert slots.enter(a)
+
+
+def test_a_run_that_waits_for_its_group_can_be_removed() -> None:
+    slots, (a, b, c) = GroupSlots(1), limited_runs(3)
+    for run in (a, b, c):
+        slots.enter(run)
+    assert [slots.remove(run) for run in (b, b, a)] == [True, False, False]
+    assert list(slots) == [c]
+    assert slots.leave(a) is c
+
+
+def test_runs_that_wait_for_their_group_can_be_taken_out_but_those_to_keep() -> None:
+    slots, (a, b, c, d) = GroupSlots(1), limited_runs(4)
+    for run in (a, b, c, d):
+        slots.enter(run)
+    assert slots.take_waiting(lambda run: run is c) == [b, d]
+    assert slots.leave(a) is c
+    assert slots.leave(c) is None

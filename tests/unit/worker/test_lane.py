@@ -1,14 +1,10 @@
-"""Calls, and how long a failed message stays hidden."""
-
-import asyncio
-from collections.abc import Sequence
+"""Receives, and how long a failed message stays hidden."""
 
 import pytest
 
-from sqsw.core.message import Message
-from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.core.results import ProcessingResult
 from sqsw.transport.batches import EntryFailure
-from sqsw.worker.lane import Call, is_final, receive
+from sqsw.worker.lane import is_final, receive
 from tests.unit.worker.doubles import FakeClient, Seconds, lane, message, refused, throttled
 
 FAILED = ProcessingResult(False)
@@ -46,28 +42,6 @@ def test_without_any_policy_that_works_a_failed_message_waits_thirty_seconds(
 ) -> None:
     # Not 0: the job would fail again and again until its receives are used up.
     assert lane(backoff=backoff).hidden_seconds(message(received_at=NOW), FAILED, NOW) == 30
-
-
-def call(handle: object, count: int = 1) -> Call:
-    messages = [message() for _ in range(count)]
-    return Call(lane(handle=handle), messages, ["send"] * count, "thread")  # type: ignore[arg-type]  # wrong on purpose
-
-
-@pytest.mark.parametrize(
-    "error", [ValueError(), SystemExit(3), KeyboardInterrupt(), GeneratorExit()]
-)
-def test_whatever_is_raised_is_a_failure_of_each_message(error: BaseException) -> None:
-    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
-        raise error
-
-    made = call(handle, 2)
-    for results in (made.run(), asyncio.run(made.run_async())):
-        assert [(r.success, r.error) for r in results] == [(False, error)] * 2
-
-
-@pytest.mark.parametrize("results", [[], [SUCCEEDED] * 3, None])
-def test_a_result_for_each_message_or_none_counts(results: object) -> None:
-    assert not any(result.success for result in call(lambda _: results, 2).run())
 
 
 def test_a_receive_is_one_call() -> None:

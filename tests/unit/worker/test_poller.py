@@ -8,61 +8,84 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SettingsError
-from sqsw.core.events import ReceiveDone
+from sqsw.core.errors import (
+    AccessDenied,
+    ConnectionFailed,
+    JobNotStarted,
+    QueueNotFound,
+    SettingsError,
+)
+from sqsw.core.events import ReceiveDone, ReceiveError
 from sqsw.core.message import Message
-from sqsw.worker.credits import Credits
-from sqsw.worker.lane import Lane, Poll
-from sqsw.worker.pace import CALLS, Pace
-from sqsw.worker.poller import Poller
+from sqsw.shutdown_policies import MaxTasksShutdown
+from sqsw.worker.lane import Lane
+from sqsw.worker.latency import CALLS
+from sqsw.worker.policies import Wait
 from tests.backends import wait_until
-from tests.unit.worker.doubles import FakeClient, lane, message, names, our_threads, recorder
+from tests.unit.worker.doubles import (
+    FakeClient,
+    HeldExecutor,
+    WorkerKit,
+    lane,
+    message,
+    names,
+    our_threads,
+)
 
 
-class Kit:
-    """A poller with all that it talks to."""
+class Kit(WorkerKit):
+    """A poller with what it talks to; jobs do not end by themselves."""
 
-    def __init__(self, slots: int = 8, **fields: Any) -> None:
-        self.client = FakeClient()
-        self.lane = lane(client=self.client, **fields)
-        self.credits = Credits({self.lane.name: 1}, slots, 0, threading.Lock())
-        self.events, self.told = recorder()
-        self.accepted: list[Sequence[Message]] = []
+    def __init__(self, slots: int = 8, client: Any = None, **fields: Any) -> None:
+        made = lane(client=client or FakeClient(), **fields)
+        super().__init__(
+            made,
+            executor=HeldExecutor(),
+            events=(ReceiveDone, ReceiveError),
+            concurrency=slots,
+            prefetch=0,
+        )
+        self.accepted: list[list[str]] = []
         self.begun = 0
         self.ended: list[int | None] = []
         self.broken = False
-        self.room = float("inf")
-        self.gathering: float | None = None
         self.after: list[int] = []
-        self.pace = Pace()
-        self.fatal: list[BaseException] = []
-        self.poller = Poller(
-            self.lane,
-            self.credits,
-            accept=lambda _, messages, more: self.accepted.append(messages),
-            room=lambda _: self.room,
-            poll_begins=self._begins,
-            poll_ended=self._ended,
-            gathering_seconds=lambda _: self.gathering,
-            after_receive=lambda _: self.after.append(len(self.accepted)),
-            line_seconds=5,
-            on_fatal=self.fatal.append,
-            events=self.events,
-            pace=self.pace,
-            jitter=lambda: 1.0,
-        )
+        self._accept, self._begin = self.dispatcher.accept, self.policies.begin_wait
+        self._end = self.policies.end_wait
+        # Seen from outside, and passed on.
+        self.dispatcher.accept = self._accepts  # type: ignore[method-assign]
+        self.policies.begin_wait = self._begins  # type: ignore[method-assign]
+        self.policies.end_wait = self._ends  # type: ignore[method-assign]
+        self.acknowledger.after_receive = self._after  # type: ignore[method-assign]
         # The pause after an error: over at once, and written down.
         self.pauses: list[float] = []
         self.poller._quiet.wait = self.pauses.append  # type: ignore[method-assign,assignment]  # no test sleeps
 
-    def _begins(self, lane: Lane) -> Poll:
+    def _accepts(self, lane: Lane, messages: Sequence[Message], more: bool = False) -> None:
+        self.accepted.append([each.body for each in messages])
+        self._accept(lane, messages, more)
+
+    def _begins(self, lane: Lane) -> Wait:
         if self.broken:
             raise SystemExit("of a policy")
         self.begun += 1
-        return Poll(wait_seconds=20, busy=False)
+        return self._begin(lane)
 
-    def _ended(self, lane: Lane, poll: Poll, count: int | None) -> None:
+    def _ends(self, lane: Lane, wait: Wait, count: int | None) -> None:
         self.ended.append(count)
+        self._end(lane, wait, count)
+
+    def _after(self, lane: Lane) -> None:
+        self.after.append(len(self.accepted))
+
+    @property
+    def asked(self) -> int:
+        """The credit of the polls that are open."""
+        return self.in_flight._states["emails"].asked
+
+    def fatal(self) -> list[BaseException | None]:
+        """The errors that end the worker."""
+        return [notice.error for notice in self.inbox.wait(0) if notice.verb == "fail"]
 
 
 def test_it_asks_for_its_credit_and_hands_over_what_came() -> None:
@@ -70,10 +93,12 @@ def test_it_asks_for_its_credit_and_hands_over_what_came() -> None:
     kit.client.inbox = [[message("a"), message("b")]]
     assert kit.poller.step() == 2
     assert kit.client.receives == [(3, 20, 30)]
-    assert [[m.body for m in messages] for messages in kit.accepted] == [["a", "b"]]
+    assert kit.accepted == [["a", "b"]]
     assert kit.told == [ReceiveDone("emails", 2)]
     assert kit.ended == [2]
-    assert kit.credits.take("emails", 10, 0) == 3  # all of it came back; accept keeps other books
+    assert kit.asked == 0  # all of it came back
+    kit.poller.step()
+    assert kit.client.receives[1:] == [(1, 20, 30)]  # two slots are taken
 
 
 def test_a_lane_of_lists_takes_one_credit_for_a_list() -> None:
@@ -90,12 +115,12 @@ def test_a_long_list_is_handed_over_call_by_call_and_ends_at_quiet() -> None:
     kit.client.inbox = [full(), full(), full(), full()]
     handed: list[tuple[int, bool, int]] = []
 
-    def accept(lane: Lane, messages: Sequence[Message], more: bool) -> None:
+    def accept(lane: Lane, messages: Sequence[Message], more: bool = False) -> None:
         handed.append((len(messages), more, len(kit.client.receives)))
         if len(handed) == 2:
             kit.poller.quiet()
 
-    kit.poller._accept = accept
+    kit.dispatcher.accept = accept  # type: ignore[method-assign]  # seen from outside
     assert kit.poller.step() == 30
     assert handed == [(10, True, 1), (10, True, 2), (10, False, 3)]
     assert kit.ended == [30]
@@ -104,7 +129,7 @@ def test_a_long_list_is_handed_over_call_by_call_and_ends_at_quiet() -> None:
 
 def test_no_credit_no_receive() -> None:
     kit = Kit()
-    kit.credits.close("emails")
+    kit.dispatcher.close(kit.lanes)
     assert kit.poller.step() == 0
     assert kit.client.receives == []
 
@@ -117,8 +142,7 @@ def test_errors_back_off_up_to_less_than_half_a_minute() -> None:
     assert kit.pauses == [0.5, 1, 2, 4, 8, 16, 25, 25, 25]
     assert [event.retry_seconds for event in kit.told] == kit.pauses
     assert names(kit.told) == ["ReceiveError"] * 9
-    assert kit.credits.take("emails", 10, 0) == 8
-    kit.credits.give_back("emails", 8)
+    assert kit.asked == 0
     kit.client.inbox = [[], ConnectionFailed("no network")]
     kit.poller.step()
     kit.poller.step()
@@ -130,9 +154,10 @@ def test_the_very_first_receive_may_be_fatal(error: Exception) -> None:
     kit = Kit()
     kit.client.inbox = [error]
     kit.poller.step()
-    assert kit.fatal == [error]
+    assert kit.fatal() == [error]
     assert kit.told == []
-    assert kit.credits.take("emails", 10, 0) == 0
+    kit.poller.step()
+    assert len(kit.client.receives) == 1
 
 
 @pytest.mark.parametrize("error", [QueueNotFound("?"), AccessDenied("no"), ZeroDivisionError()])
@@ -141,7 +166,7 @@ def test_later_nothing_is_fatal(error: Exception) -> None:
     kit.client.inbox = [[], error]
     kit.poller.step()
     kit.poller.step()
-    assert kit.fatal == []
+    assert kit.fatal() == []
     assert names(kit.told) == ["ReceiveDone", "ReceiveError"]
 
 
@@ -152,10 +177,10 @@ def test_the_credit_comes_back_whatever_is_raised() -> None:
         kit.poller.step()
     kit.broken = False
     kit.client.inbox = [[message("a")]]
-    kit.poller._accept = lambda *_: 1 / 0  # type: ignore[assignment]  # fails as well
+    kit.dispatcher.accept = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # fails as well
     with pytest.raises(ZeroDivisionError):
         kit.poller.step()
-    assert kit.credits.take("emails", 10, 0) == 8
+    assert kit.asked == 0
 
 
 def test_every_poll_that_begins_ends_and_only_an_answer_says_something() -> None:
@@ -163,15 +188,16 @@ def test_every_poll_that_begins_ends_and_only_an_answer_says_something() -> None
     kit.client.inbox = [[], ConnectionFailed("no network"), QueueNotFound("?"), [message("a")]]
     for _ in range(4):
         kit.poller.step()
-    kit.poller._accept = lambda *_: 1 / 0  # type: ignore[assignment]  # fails as well
+    kit.dispatcher.accept = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # fails as well
     kit.client.inbox = [[message("b")]]
     with pytest.raises(ZeroDivisionError):
         kit.poller.step()
-    kit.client.receive = lambda *_, **__: sys.exit()  # type: ignore[method-assign]  # the same
+    kit.client.receive = lambda *_, **__: sys.exit()
     with pytest.raises(SystemExit):
         kit.poller.step()
     assert kit.ended == [0, None, None, 1, None, None]
     assert kit.begun == 6
+    assert kit.health._asked == {}
 
 
 def test_whatever_is_raised_in_its_thread_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -205,7 +231,7 @@ def test_a_poll_is_ended_only_where_one_waits() -> None:
     kit.poller.end_poll()
     assert kit.client.polls_ended == 0
     receive = kit.client.receive
-    kit.client.receive = lambda *a, **k: (kit.poller.end_poll(), receive(*a, **k))[1]  # type: ignore[method-assign,func-returns-value]  # in the midst
+    kit.client.receive = lambda *a, **k: (kit.poller.end_poll(), receive(*a, **k))[1]  # type: ignore[func-returns-value]  # in the midst
     kit.poller.step()
     assert kit.client.polls_ended == 1
 
@@ -220,34 +246,21 @@ def test_a_poll_is_ended_only_where_one_waits() -> None:
 def test_a_fifo_lane_with_a_redrive_policy_asks_for_what_runs_in_a_few_seconds(
     line_seconds: float, run_seconds: float | None, asked: int
 ) -> None:
-    kit = Kit(slots=20, max_receives=3)
-    kit.poller._line_seconds = line_seconds
-    for is_fifo in (True, False):
-        kit.client.is_fifo = is_fifo
-        kit.credits.running = 1
-        kit.credits.end("emails", run_seconds)
+    for is_fifo, wanted in ((True, asked), (False, 10)):
+        client = FakeClient()
+        client.is_fifo = is_fifo
+        kit = Kit(slots=20, client=client, max_receives=3)
+        kit.poller._line_seconds = line_seconds
+        kit.in_flight._states["emails"].run_seconds = run_seconds
         kit.poller.step()
-    assert [wanted for wanted, _, _ in kit.client.receives] == [asked, 10]
+        assert [count for count, _, _ in client.receives] == [wanted]
 
 
 def test_its_thread_ends_after_quiet() -> None:
     kit = Kit()
     kit.poller.stop(0)  # harmless
+    kit = Kit()
     del kit.poller._quiet.wait
-    kit.poller = Poller(
-        kit.lane,
-        Credits({"emails": 1}, 1, 0, threading.Lock()),
-        accept=lambda *_: None,
-        room=lambda _: 10,
-        poll_begins=lambda _: Poll(20, False),
-        poll_ended=lambda *_: None,
-        gathering_seconds=lambda _: None,
-        after_receive=lambda _: None,
-        line_seconds=5,
-        on_fatal=kit.fatal.append,
-        events=kit.events,
-        pace=Pace(),
-    )
     kit.poller.start()
     kit.poller.start()
     assert kit.poller.is_alive()
@@ -268,10 +281,9 @@ def test_what_is_best_done_by_this_thread_is_done_after_it_handed_over() -> None
 
 
 def test_no_more_is_asked_for_than_the_policy_wants() -> None:
-    kit = Kit()
-    kit.room = 3
+    kit = Kit(shutdown_policy=MaxTasksShutdown(3))
     kit.poller.step()
-    kit.room = 0
+    kit.policies._start_failures.ran("thread", JobNotStarted("no threads"))
     assert kit.poller.step() == 0
     assert [count for count, _, _ in kit.client.receives] == [3]
 
@@ -283,16 +295,17 @@ def test_no_more_is_asked_for_than_the_policy_wants() -> None:
 def test_the_rest_of_a_list_is_asked_for_once_a_second(
     gathering: float, pause: float | None, wait: int
 ) -> None:
-    kit = Kit(batch_size=25)
-    kit.gathering = gathering
+    kit = Kit(batch_size=25, max_wait=10)
+    kit.accept("a")
+    kit.clock.advance(10 - gathering)
     kit.poller.step()
-    assert kit.pauses == ([] if pause is None else [pause])
+    assert kit.pauses == ([] if pause is None else [pytest.approx(pause)])
     assert [wait for _, wait, _ in kit.client.receives] == [wait]
 
 
 def test_a_list_is_asked_for_at_once_while_receives_come_back_full() -> None:
-    kit = Kit(batch_size=25)
-    kit.gathering = 5.0
+    kit = Kit(batch_size=25, max_wait=5)
+    kit.accept("a")
     kit.poller._full = 1
     kit.poller.step()
     assert kit.pauses == []
@@ -320,12 +333,12 @@ class Endless(FakeClient):
 def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait(
     waited_seconds: float, most: int
 ) -> None:
-    kit, client = Kit(slots=1000), Endless()
+    client = Endless()
+    kit = Kit(slots=1000, client=client)
     del kit.poller._quiet.wait
-    kit.poller.lane = lane(client=client)
     for _ in range(CALLS):
-        kit.pace.note(waited_seconds)
-    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+        kit.in_flight._latency.note(waited_seconds)
+    kit.in_flight._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.poller.start()
     wait_until(lambda: client.most == most and len(client.receives) > 12, 60, "the receives")
     kit.poller.stop(float("inf"))
@@ -337,10 +350,10 @@ def test_without_a_thread_for_a_helper_one_receives_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     kit = Kit(slots=1000)
-    kit.pace.calls_wait = True
-    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit.calls_wait = True
+    kit.in_flight._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.client.inbox = [full() for _ in range(6)]
-    kit.poller._after_receive = lambda _: None if kit.client.inbox else kit.poller.quiet()
+    kit.acknowledger.after_receive = lambda _: None if kit.client.inbox else kit.poller.quiet()  # type: ignore[method-assign,assignment]  # the last receive
 
     def no_more(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -352,18 +365,18 @@ def test_without_a_thread_for_a_helper_one_receives_on(
 
 
 def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
-    kit = Kit()
-    kit.pace.calls_wait = True
-    kit.pace.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit = Kit(slots=1000)
+    kit.calls_wait = True
+    kit.in_flight._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.client.inbox = [full(), [message()]]
     kit.poller._help()
     assert [wait for _, wait, _ in kit.client.receives] == [1, 1]  # no second long poll
 
 
 def test_a_full_receive_shows_how_long_calls_wait() -> None:
-    kit = Kit(slots=10)
+    kit = Kit(slots=1000)
     noted: list[tuple[float, float]] = []
-    kit.pace.note_since = noted.append  # type: ignore[method-assign,assignment]  # written down
+    kit.in_flight._latency.note_since = noted.append  # type: ignore[method-assign,assignment]  # written down
     kit.client.inbox = [full(), [message()], []]
     for _ in range(3):
         kit.poller.step()
@@ -395,24 +408,38 @@ def test_empty_long_polls_that_end_early_are_paced_and_reported_once(
     assert warnings_of(caplog) == 1
 
 
+class Waiting(FakeClient):
+    """Every receive takes some seconds of a clock that is moved by hand."""
+
+    clock: Any = None
+    seconds = 15.0
+
+    def receive(self, *args: Any, **keywords: Any) -> list[Message]:
+        self.clock.advance(self.seconds)
+        return super().receive(*args, **keywords)
+
+
 def test_long_polls_of_full_length_are_not_paced(caplog: pytest.LogCaptureFixture) -> None:
-    times = iter(range(0, 10_000, 15))
-    kit = Kit()
-    kit.poller._clock = lambda: float(next(times))
+    client = Waiting()
+    kit = Kit(client=client)
+    client.clock = kit.clock
     assert steps(kit, 20) == []
-    kit.poller._clock = time.monotonic
+    client.seconds = 0
     assert steps(kit, 6) == [1.0] * 2
-    kit.poller._clock = lambda: float(next(times))
+    client.seconds = 15
     assert steps(kit, 1) == []
-    kit.poller._clock = time.monotonic
+    client.seconds = 0
     steps(kit, 6)
     assert warnings_of(caplog) == 2  # it had recovered
 
 
 def test_short_polls_and_the_embedded_sqs_are_not_paced() -> None:
-    kit = Kit()
-    kit.gathering = 0.0  # asks for what is there, without waiting
-    assert steps(kit, 10) == []
+    kit = Kit(batch_size=25, max_wait=0.5)
+    for _ in range(8):
+        kit.accept("a")
+        kit.clock.advance(1)  # the list is due, so it asks for what is there, without waiting
+        assert steps(kit, 1) == []
+    assert {wait for _, wait, _ in kit.client.receives} == {0}
     kit = Kit()
     kit.client.is_embedded = True
     assert steps(kit, 10) == []

@@ -114,13 +114,13 @@ class LongPolling(FakeClient):
 def test_no_receive_of_its_own_waits_for_what_it_puts_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    client, put_back, ended_by_then = LongPolling(), Dispatcher.quiet, list[bool]()
+    client, put_back, ended_by_then = LongPolling(), Dispatcher.close, list[bool]()
 
-    def quiet(dispatcher: Dispatcher) -> None:
+    def close(dispatcher: Dispatcher, lanes: Any) -> None:
         ended_by_then.append(client.ended.is_set())
-        put_back(dispatcher)
+        put_back(dispatcher, lanes)
 
-    monkeypatch.setattr(Dispatcher, "quiet", quiet)
+    monkeypatch.setattr(Dispatcher, "close", close)
     client.inbox = [[message("a"), message("b")]]
     worker = Worker([lane(client=client, batch_size=25, max_wait=300)])
 

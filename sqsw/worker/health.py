@@ -7,13 +7,15 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from sqsw.core.contracts import Clock
 from sqsw.core.delivery import stuck_delivery
 from sqsw.core.events import Pulse, Receiving
 from sqsw.core.lease_clock import lease_time
+from sqsw.worker.delivery import JobRun
+from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane
 
 #: seconds between two signs of life
@@ -23,33 +25,38 @@ PULSE_SECONDS = 1.0
 _ANSWER_SECONDS = 60.0
 
 
-class Books(Protocol):
-    """What is asked of the dispatcher."""
-
-    counts: Any
-
-    def in_hand(self, lane: Lane) -> int: ...
-    def running(self) -> Sequence[Any]: ...
-
-
-class Beating(Protocol):
+class Alive(Protocol):
     """What is asked of the heartbeat."""
 
     def is_alive(self) -> bool: ...
 
 
-class VitalSigns:
+class Startable(Protocol):
+    """What is asked of the start failures."""
+
+    def problem(self) -> str | None: ...
+
+
+class WorkerHealth:
     """Watches the receives of some lanes; told of them by the threads of the pollers."""
 
-    def __init__(self, lanes: Sequence[Lane], clock: Clock = lease_time) -> None:
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        in_flight: InFlight,
+        heartbeat: Alive,
+        start_failures: Startable,
+        clock: Clock = lease_time,
+    ) -> None:
         self._lanes = lanes
+        self._in_flight = in_flight
+        self._heartbeat = heartbeat
+        self._start_failures = start_failures
         self._clock = clock
         # By thread too: a lane may have several pollers. One without a receive to make is not here.
         self._asked: dict[tuple[str, int], float] = {}
         # By lane: when the first of the receives began that fail, and when the last one failed.
         self._failing: dict[str, tuple[float, float]] = {}
-        self.slots = 0
-        self.start_problem: Callable[[], str | None] = lambda: None
         self.state: Receiving = "receiving"
 
     def receives_no_more(self, state: Receiving) -> None:
@@ -74,11 +81,11 @@ class VitalSigns:
         since, last = self._failing.get(name, (now, now))
         return since if now - last <= _ANSWER_SECONDS else now
 
-    def problem(self, heartbeat: Beating) -> str | None:
+    def problem(self) -> str | None:
         """Return the problem in words; None if there is none."""
-        if not heartbeat.is_alive():
+        if not self._heartbeat.is_alive():
             return "the heartbeat has ended"
-        if (problem := self.start_problem()) is not None:
+        if (problem := self._start_failures.problem()) is not None:
             return problem
         now = self._clock()
         # A quiet worker, or one at its end, has no receives to make.
@@ -91,35 +98,36 @@ class VitalSigns:
                 return f"no answer to receives from {name!r} for {now - asked:.0f} seconds"
         return None
 
-    def pulse(self, dispatcher: Books, heartbeat: Beating) -> Pulse:
+    def pulse(self) -> Pulse:
         """A sign of life."""
-        busy = self._busy(dispatcher.running())
+        running, counts = self._in_flight.running(), self._in_flight.counts()
+        busy = self._busy(running)
         return Pulse(
             pid=os.getpid(),
-            slots=self.slots,
+            slots=self._in_flight.slots(),
             running=sum(count for count, _ in busy.values()),
-            in_hand={lane.name: dispatcher.in_hand(lane) for lane in self._lanes},
-            ended=sum(dispatcher.counts[outcome] for outcome in _OUTCOMES),
+            in_hand={lane.name: self._in_flight.in_hand(lane) for lane in self._lanes},
+            ended=sum(counts.get(outcome, 0) for outcome in _OUTCOMES),
             memory_bytes=memory_bytes(),
             lease_seconds=max(lane.visibility_timeout for lane in self._lanes),
             ready=self.state == "receiving",
-            problem=self.problem(heartbeat),
+            problem=self.problem(),
             busy=busy,
             state=self.state,
             stuck=stuck_delivery(),
         )
 
-    def _busy(self, calls: Sequence[Any]) -> dict[str, tuple[int, float]]:
+    def _busy(self, runs: Sequence[JobRun]) -> dict[str, tuple[int, float]]:
         now = self._clock()
         busy: dict[str, tuple[int, float]] = {}
-        for call in calls:
-            count, oldest = busy.get(call.lane.name, (0, 0.0))
-            seconds = now - call.started_at
-            busy[call.lane.name] = (count + len(call.messages), max(oldest, seconds))
+        for run in runs:
+            count, oldest = busy.get(run.lane.name, (0, 0.0))
+            seconds = now - run.started_at
+            busy[run.lane.name] = (count + len(run.deliveries), max(oldest, seconds))
         return busy
 
 
-#: how a job may have ended, as the dispatcher counts
+#: how a job may have ended, as the register counts
 _OUTCOMES = ("done", "failed", "retried", "unknown", "dropped")
 
 

@@ -1,12 +1,12 @@
-"""The shutdown watch: asks the policies of the lanes when to leave.
+"""Asks the shutdown policies of the lanes when to leave.
 
-1. tell      (a policy hears of every call that ended, and of every receive that brought nothing
+1. tell      (a policy hears of every run that ended, and of every receive that brought nothing
               once each of its lanes had one)
 2. ask       (whether the worker is to leave)
-3. quiet     (the lanes of that policy)
+3. hold      (the lanes of that policy start nothing more; the main thread closes them)
 
-Started by ``Worker``; it has no thread of its own, but works in those of the pollers, of the
-executors and of the acknowledger, and in the main one.
+It has no thread of its own, but works in those of the pollers, of the executors and of the
+acknowledger, and in the main one.
 
 A policy needs ``update_state`` and ``need_shutdown``. It may also have
 
@@ -18,22 +18,27 @@ A policy needs ``update_state`` and ``need_shutdown``. It may also have
 * ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning.
 
 :class:`~sqsw.supervisor.permits.PermitPolicy` has ``jobs_in_all()``: how many jobs may have started
-by now. That is asked again and again, under the lock of the dispatcher: it may neither wait nor
-fail.
+by now. That is asked again and again: it may neither wait nor fail.
 """
 
 import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
+from sqsw.core.errors import JobNotStarted
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.reports import reason_of
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.shutdown_policies import NeverShutdown
-from sqsw.worker.lane import Lane, Poll
+from sqsw.worker.delivery import JobRun
+from sqsw.worker.in_flight import InFlight
+from sqsw.worker.lane import Lane
+from sqsw.worker.signals import SignalInbox
+from sqsw.worker.start_failures import StartFailures
 
 logger = SafeLogger(__name__)
 
@@ -53,9 +58,8 @@ class _Judge:
         # Told of every job, it would only say no.
         self.is_silent = type(self.policy) is NeverShutdown
         self.decided, self.reason = False, ""
-        self.started = 0
-        first = self._ask("jobs_left")
-        self._limit = getattr(self.policy, "jobs_in_all", lambda: first)
+        self.jobs_left = self._ask("jobs_left")
+        self.jobs_in_all: Callable[[], float] | None = getattr(self.policy, "jobs_in_all", None)
         self._reports: deque[_Report] = deque()
         self._turn = threading.Lock()
 
@@ -72,12 +76,6 @@ class _Judge:
             finally:
                 self._turn.release()
         return decided
-
-    @property
-    def jobs_left(self) -> float | None:
-        """How many more jobs may start; None: any number."""
-        limit: float | None = self._limit()
-        return None if limit is None else limit - self.started
 
     def seconds_left(self) -> float | None:
         """When it would leave if nothing came any more; None: not by waiting."""
@@ -106,43 +104,46 @@ class _Judge:
         return False
 
 
-class ShutdownWatch:
+@dataclass(frozen=True, slots=True, eq=False)
+class Wait:
+    """An open receive: how long it may wait, and whether jobs were in hand when it began."""
+
+    seconds: float
+    busy: bool
+
+
+class Policies:
     """Feeds the shutdown policies of the lanes.
+
+    As long as a lane has messages in hand, a receive that brings nothing does not mean that it is
+    idle.
 
     Parameters
     ----------
-    in_hand :
-        Messages of a lane that are not yet acknowledged: as long as there are any, a receive that
-        brings nothing does not mean that the lane is idle.
-    waiting :
-        Calls of a lane that have not started.
-    on_decided :
-        Called with the lanes of a policy that wants to leave, and with its reason.
-    on_idle :
-        Called when only a poll keeps a policy from deciding: ``end_polls`` helps.
+    inbox :
+        Gets the decisions for the main thread, and a notice if only a poll keeps a policy from
+        deciding; ``end_polls`` helps then.
+    start_failures :
+        Decides how much to receive after jobs could not be started.
     wait_seconds :
-        How long a poll may wait where no policy says less.
+        How long a poll may wait if no policy says less.
     """
 
     def __init__(
         self,
         lanes: Sequence[Lane],
-        *,
-        in_hand: Callable[[Lane], int],
-        waiting: Callable[[Lane], int],
-        on_decided: Callable[[Sequence[Lane], str], None],
-        on_idle: Callable[[], None],
+        in_flight: InFlight,
+        inbox: SignalInbox,
+        start_failures: StartFailures,
         wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
-        self._in_hand = in_hand
-        self._waiting = waiting
-        self._on_decided = on_decided
-        self._on_idle = on_idle
+        self._lanes = lanes
+        self._in_flight = in_flight
+        self._inbox = inbox
+        self._start_failures = start_failures
         self._wait_seconds = wait_seconds
-        #: whether a policy lets more and more jobs start
-        self.is_rationed = any(hasattr(lane.shutdown_policy, "jobs_in_all") for lane in lanes)
         self._judges: dict[str, _Judge] = {}
-        self._polls: dict[str, list[Poll]] = {lane.name: [] for lane in lanes}
+        self._waits: dict[str, list[Wait]] = {lane.name: [] for lane in lanes}
         by_policy: dict[int, _Judge] = {}
         for lane in lanes:
             policy = lane.shutdown_policy
@@ -150,48 +151,34 @@ class ShutdownWatch:
             by_policy[id(policy)] = judge
             judge.lanes.append(lane)
             self._judges[lane.name] = judge
+        self._all = list(by_policy.values())
+        #: whether a policy lets more and more jobs start
+        self.is_rationed = any(judge.jobs_in_all is not None for judge in self._all)
+        for judge in self._all:
+            if judge.jobs_left is not None or judge.jobs_in_all is not None:
+                in_flight.share_permits(judge.lanes, judge.jobs_left)
+        self.update_permits()
 
-    def start(self) -> None:
-        """Nothing to do."""
+    def update_permits(self) -> None:
+        """Ask the policies that let more and more jobs start."""
+        for judge in self._all:
+            self._update(judge)
 
-    def quiet(self) -> None:
-        """Nothing to do."""
+    def _update(self, judge: _Judge) -> None:
+        if judge.jobs_in_all is not None:
+            self._in_flight.permit(judge.lanes[0], judge.jobs_in_all())
 
-    def stop(self, deadline: float) -> None:
-        """Nothing to do."""
+    def may_receive(self, lane: Lane) -> float:
+        """Return how many messages to receive at most: any number, one to try, or none."""
+        if self.is_rationed:
+            self._update(self._judges[lane.name])
+        return self._start_failures.room()
 
-    def room(self, lane: Lane) -> float:
-        """Return how many more jobs can start before its policy ends the worker."""
-        left = self._judges[lane.name].jobs_left
-        return math.inf if left is None else left
+    def decided(self) -> list[tuple[Sequence[Lane], str]]:
+        """The lanes that are to leave, and why."""
+        return [(judge.lanes, judge.reason) for judge in self._all if judge.decided]
 
-    def wanted(self, lane: Lane) -> float:
-        """Return how many messages can start before its policy ends it, besides those that wait.
-
-        Further messages would go back, and each would use up a receive.
-        """
-        room = self.room(lane)
-        if room < math.inf:
-            lanes = self._judges[lane.name].lanes
-            room -= sum(self._waiting(each) * each.batch_size for each in lanes)
-        return room
-
-    def may_start(self, lane: Lane, count: int) -> bool:
-        """Whether so many jobs may start; they count as started then.
-
-        Called under the lock of the dispatcher. A list goes as a whole, so the last one may be more
-        than is left. A negative number gives back: so many have not started after all.
-        """
-        judge = self._judges[lane.name]
-        left = judge.jobs_left
-        if left is None:
-            return True
-        if left <= 0 < count:
-            return False
-        judge.started += count
-        return True
-
-    def poll_begins(self, lane: Lane) -> Poll:
+    def begin_wait(self, lane: Lane) -> Wait:
         """How long the next receive may wait."""
         judge = self._judges[lane.name]
         busy = self._is_busy(judge)
@@ -200,37 +187,51 @@ class ShutdownWatch:
         if left is not None:
             # Whole seconds, as SQS wants them; one at least while jobs run or something else is
             # waited for, or empty receives would chase each other until then.
-            least = int(busy or lane.name in judge.empty or bool(self._polls[lane.name]))
+            least = int(busy or lane.name in judge.empty or bool(self._waits[lane.name]))
             wait_seconds = min(wait_seconds, max(math.ceil(left), least))
-        poll = Poll(wait_seconds, busy)
-        self._polls[lane.name].append(poll)
-        return poll
+        wait = Wait(wait_seconds, busy)
+        self._waits[lane.name].append(wait)
+        return wait
 
-    def poll_ended(self, lane: Lane, poll: Poll, count: int | None) -> None:
+    def end_wait(self, lane: Lane, wait: Wait, count: int | None) -> None:
         """A receive was answered, with so many messages; None: it was not, which says nothing."""
         judge = self._judges[lane.name]
-        polls = self._polls[lane.name]
-        polls.remove(poll)
-        if count is None:
+        waits = self._waits[lane.name]
+        waits.remove(wait)
+        if count is None or judge.is_silent:
             return
         if count or self._is_busy(judge):
             judge.empty.clear()
-            self._tell(judge, None)
-        elif not poll.busy and not polls:
+            if judge.tell(None):
+                self._decide(judge)
+        elif not wait.busy and not waits:
             # The last one says it: another receive, or another lane, may bring something yet.
             judge.empty.add(lane.name)
-            if len(judge.empty) == len(judge.lanes):
-                self._tell(judge, BatchProcessingResult(lane.name))
+            is_empty = len(judge.empty) == len(judge.lanes)
+            if is_empty and judge.tell(BatchProcessingResult(lane.name)):
+                self._decide(judge)
         # Else it says nothing: a message that went back while SQS answered is not in that answer.
 
-    def ended(self, lane: Lane, result: BatchProcessingResult) -> None:
-        """A call ended. Told before the next one begins, so that no policy is overrun."""
-        self._tell(self._judges[lane.name], result)
+    def ended(
+        self, run: JobRun, result: BatchProcessingResult, unstarted: JobNotStarted | None
+    ) -> None:
+        """A run ended. Told before the next one begins, so that no policy is overrun."""
+        if unstarted is not None or self._start_failures.resumed_at is not None:
+            self._start_failures.ran(run.runs_in, unstarted)
+        judge = self._judges[run.lane.name]
+        if self.is_rationed:
+            self._update(judge)
+        # An empty result would mean that the queue is idle.
+        if judge.is_silent or not (result.succeeded or result.failed):
+            return
+        if judge.tell(result):
+            self._decide(judge)
 
-    def acknowledged(self, lane: Lane) -> None:
-        """Messages are out of hand."""
-        if self._waits_for_polls(self._judges[lane.name]):
-            self._on_idle()
+    def settled(self, lane: Lane, result: BatchProcessingResult) -> None:
+        """Messages are gone."""
+        judge = self._judges[lane.name]
+        if not judge.is_silent and self._waits_for_polls(judge):
+            self._inbox.post("look", "idle")
 
     def end_polls(self) -> bool:
         """End the polls that began while jobs ran, where nothing but them keeps the worker.
@@ -239,10 +240,10 @@ class ShutdownWatch:
         its way to the other side is not waiting there yet, and so it is not ended.
         """
         found = False
-        for judge in {id(judge): judge for judge in self._judges.values()}.values():
+        for judge in self._all:
             if self._waits_for_polls(judge):
                 for lane in judge.lanes:
-                    if any(poll.busy for poll in list(self._polls[lane.name])):
+                    if any(wait.busy for wait in list(self._waits[lane.name])):
                         found |= lane.end_polls()
         return found
 
@@ -250,9 +251,11 @@ class ShutdownWatch:
         left = judge.seconds_left()
         return left is not None and left < 1 and not judge.decided and not self._is_busy(judge)
 
-    def _tell(self, judge: _Judge, report: _Report) -> None:
-        if not judge.is_silent and judge.tell(report):
-            self._on_decided(judge.lanes, judge.reason)
+    def _decide(self, judge: _Judge) -> None:
+        # At once, so that no more jobs start; the main thread does the rest.
+        for lane in judge.lanes:
+            self._in_flight.hold(lane)
+        self._inbox.post("decided", judge.reason)
 
     def _is_busy(self, judge: _Judge) -> bool:
-        return any(self._in_hand(lane) > 0 for lane in judge.lanes)
+        return any(self._in_flight.in_hand(lane) > 0 for lane in judge.lanes)

@@ -1,7 +1,6 @@
 """Policies are told what happens, and quiet their lanes."""
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,45 +15,63 @@ from sqsw.shutdown_policies import (
     NeverShutdown,
     OrShutdown,
 )
-from sqsw.worker.lane import Lane
-from sqsw.worker.shutdown_watch import ShutdownWatch
-from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message
+from sqsw.worker.policies import Wait
+from tests.unit.worker.doubles import HeldExecutor, ManualClock, WorkerKit, lane
 
 
-class Kit:
-    """A watch over lanes of these policies; how much is in hand is said by the test."""
+class Kit(WorkerKit):
+    """Lanes of these policies; jobs end when the test says so."""
 
     def __init__(self, *policies: ShutdownPolicy) -> None:
-        self.clients = [FakeClient(f"q{n}") for n in range(len(policies))]
-        self.lanes = [
-            lane(client.name, client=client, shutdown_policy=policy)
-            for client, policy in zip(self.clients, policies, strict=True)
-        ]
-        self.in_hand = dict.fromkeys((each.name for each in self.lanes), 0)
-        self.waiting = dict.fromkeys(self.in_hand, 0)
-        self.decided: list[list[str]] = []
-        self.idle: list[bool] = []
-        self.watch = ShutdownWatch(
-            self.lanes,
-            in_hand=lambda lane: self.in_hand[lane.name],
-            waiting=lambda lane: self.waiting[lane.name],
-            on_decided=self._decided,
-            on_idle=lambda: self.idle.append(True),
-        )
+        self.executor = HeldExecutor()
+        lanes = [lane(f"q{n}", shutdown_policy=policy) for n, policy in enumerate(policies)]
+        super().__init__(*lanes, executor=self.executor, concurrency=1_000, ack_linger_seconds=0)
+        self._idle: list[bool] = []
+        self._decided: list[list[str]] = []
 
-    def _decided(self, lanes: Sequence[Lane], reason: str) -> None:
-        self.decided.append([lane.name for lane in lanes])
+    @property
+    def decided(self) -> list[list[str]]:
+        """The lanes of each decision."""
+        self._read()
+        return self._decided
+
+    @property
+    def idle(self) -> list[bool]:
+        """A notice for each time that only a poll kept the worker."""
+        self._read()
+        return self._idle
+
+    def _read(self) -> None:
+        for notice in self.inbox.wait(0):
+            if notice.verb == "decided":
+                decisions = [[each.name for each in some] for some, _ in self.policies.decided()]
+                new = [each for each in decisions if each not in self._decided]
+                self._decided.append(new[0] if new else [])
+            elif notice.verb == "look":
+                self._idle.append(True)
+
+    def begin(self, of: int = 0) -> Wait:
+        return self.policies.begin_wait(self.lanes[of])
+
+    def end(self, wait: Wait, count: int | None, of: int = 0) -> None:
+        self.policies.end_wait(self.lanes[of], wait, count)
 
     def poll(self, count: int = 0, of: int = 0) -> float:
         """A whole poll; how long it was allowed to wait."""
-        poll = self.watch.poll_begins(self.lanes[of])
-        self.watch.poll_ended(self.lanes[of], poll, count)
-        return poll.wait_seconds
+        wait = self.begin(of)
+        self.end(wait, count, of)
+        return wait.seconds
+
+    def finish(self, jobs: int = 1) -> None:
+        """Jobs that run end, and their messages are deleted."""
+        for _ in range(jobs):
+            self.executor.end_next()
+        self.acknowledger.flush()
 
     def batch(self, jobs: int = 1, of: int = 0) -> None:
-        result = BatchProcessingResult("q", succeeded=[message() for _ in range(jobs)])
-        self.watch.ended(self.lanes[of], result)
-        self.watch.acknowledged(self.lanes[of])
+        """Jobs run to their end."""
+        self.accept(*["job"] * jobs, of=of)
+        self.finish(jobs)
 
 
 def test_an_empty_receive_ends_asap() -> None:
@@ -78,10 +95,10 @@ def test_the_constant_is_as_new_for_the_next_worker() -> None:
 
 def test_a_busy_slot_is_not_idle() -> None:
     kit = Kit(ASAP_SHUTDOWN)
-    kit.in_hand["q0"] = 1
+    kit.accept("job")
     assert kit.poll() == 1  # not 0, or polls would chase each other
     assert kit.decided == []
-    kit.in_hand["q0"] = 0
+    kit.finish()
     kit.poll()
     assert kit.decided == [["q0"]]
 
@@ -89,10 +106,10 @@ def test_a_busy_slot_is_not_idle() -> None:
 def test_busy_at_the_beginning_of_the_poll_is_busy() -> None:
     # What went back while SQS answered is not in that answer.
     kit = Kit(ASAP_SHUTDOWN)
-    kit.in_hand["q0"] = 1
-    poll = kit.watch.poll_begins(kit.lanes[0])
-    kit.in_hand["q0"] = 0
-    kit.watch.poll_ended(kit.lanes[0], poll, 0)
+    kit.accept("job")
+    poll = kit.begin()
+    kit.finish()
+    kit.end(poll, 0)
     assert kit.decided == []
 
 
@@ -113,11 +130,11 @@ def test_polls_wait_no_longer_than_the_policy() -> None:
 def test_idle_time_begins_anew_while_jobs_run() -> None:
     clock = ManualClock()
     kit = Kit(IdleShutdown(10, clock=clock))
-    kit.in_hand["q0"] = 1
+    kit.accept("job")
     for _ in range(10):
         clock.advance(10)
         kit.poll()
-    kit.in_hand["q0"] = 0
+    kit.finish()
     clock.advance(9)
     kit.poll()
     assert kit.decided == []
@@ -129,12 +146,12 @@ def test_idle_time_begins_anew_while_jobs_run() -> None:
 def test_idle_time_counts_from_the_end_of_the_last_job_and_not_of_the_poll_after_it() -> None:
     clock = ManualClock()
     kit = Kit(IdleShutdown(10, clock=clock))
-    kit.in_hand["q0"] = 1
-    poll = kit.watch.poll_begins(kit.lanes[0])
-    kit.in_hand["q0"] = 0
+    kit.accept("job")
+    poll = kit.begin()
+    kit.finish()
     kit.batch()
     clock.advance(10)
-    kit.watch.poll_ended(kit.lanes[0], poll, 0)
+    kit.end(poll, 0)
     assert kit.decided == []  # that poll may have missed what went back meanwhile
     assert kit.poll() == 0
     assert kit.decided == [["q0"]]
@@ -143,37 +160,36 @@ def test_idle_time_counts_from_the_end_of_the_last_job_and_not_of_the_poll_after
 def test_idle_time_counts_from_the_start_where_nothing_ever_comes() -> None:
     clock = ManualClock()
     kit = Kit(IdleShutdown(10, clock=clock))
-    poll = kit.watch.poll_begins(kit.lanes[0])
-    assert poll.wait_seconds == 10
+    poll = kit.begin()
+    assert poll.seconds == 10
     clock.advance(10)
-    kit.watch.poll_ended(kit.lanes[0], poll, 0)
+    kit.end(poll, 0)
     assert kit.decided == [["q0"]]
 
 
 def test_a_poll_that_began_while_jobs_ran_is_ended_when_nothing_else_keeps_the_worker() -> None:
     kit = Kit(ASAP_SHUTDOWN)
-    kit.in_hand["q0"] = 1
-    poll = kit.watch.poll_begins(kit.lanes[0])
+    kit.accept("job")
+    poll = kit.begin()
     kit.batch()
-    assert (kit.idle, kit.watch.end_polls()) == ([], False)
-    kit.in_hand["q0"] = 0
-    kit.batch()
+    assert (kit.idle, kit.policies.end_polls()) == ([], False)
+    kit.finish()
     assert kit.idle == [True]
     # Again and again until it has ended: it may not have come to the other side yet.
-    assert kit.watch.end_polls() and kit.watch.end_polls()
-    assert kit.clients[0].polls_ended == 2
-    kit.watch.poll_ended(kit.lanes[0], poll, 0)
-    assert not kit.watch.end_polls()
+    assert kit.policies.end_polls() and kit.policies.end_polls()
+    assert kit.client.polls_ended == 2
+    kit.end(poll, 0)
+    assert not kit.policies.end_polls()
 
 
 def test_polls_of_a_patient_policy_are_left_alone() -> None:
     for policy in (NEVER_SHUTDOWN, IdleShutdown(30)):
         kit = Kit(policy)
-        kit.in_hand["q0"] = 1
-        kit.watch.poll_begins(kit.lanes[0])
-        kit.in_hand["q0"] = 0
+        kit.accept("job")
+        kit.begin()
+        kit.finish()
         kit.batch()
-        assert (kit.idle, kit.watch.end_polls()) == ([], False)
+        assert (kit.idle, kit.policies.end_polls()) == ([], False)
 
 
 def test_jobs_are_counted() -> None:
@@ -202,9 +218,9 @@ def test_lanes_of_one_policy_are_judged_together() -> None:
 
 def test_a_lane_that_was_not_answered_yet_may_bring_something() -> None:
     kit = Kit(ASAP_SHUTDOWN, ASAP_SHUTDOWN)
-    slow = kit.watch.poll_begins(kit.lanes[1])
+    slow = kit.begin(1)
     kit.poll()
-    kit.watch.poll_ended(kit.lanes[1], slow, None)  # it failed
+    kit.end(slow, None, 1)  # it failed
     assert (kit.poll(), kit.decided) == (1, [])
     kit.poll(of=1)
     assert kit.decided == [["q0", "q1"]]
@@ -223,10 +239,9 @@ def test_a_policy_of_two_methods_is_enough() -> None:
 
     own = Own()
     kit = Kit(own)
-    kit.in_hand["q0"] = 1
+    kit.accept("job")
     assert kit.poll() == 20
-    kit.in_hand["q0"] = 0
-    kit.poll()
+    kit.finish()
     assert kit.decided == []
     kit.poll()
     assert kit.decided == [["q0"]]
@@ -321,65 +336,59 @@ def test_a_policy_is_made_fresh_once_for_all_its_lanes() -> None:
     assert policy.copies == 1
 
 
-def test_the_verbs_of_a_role_change_nothing() -> None:
-    kit = Kit(ASAP_SHUTDOWN)
-    for _ in range(2):
-        kit.watch.stop(0)
-        kit.watch.start()
-        kit.watch.quiet()
-    kit.poll()
-    assert kit.decided == [["q0"]]
+def left(kit: Kit, of: int = 0) -> float | None:
+    """How many more jobs of a lane may start."""
+    return kit.in_flight.permits_left(kit.lanes[of])
 
 
 def test_no_more_jobs_start_than_a_policy_wants() -> None:
     policy = MaxTasksShutdown(3)
     kit = Kit(policy, policy)
-    first, second = kit.lanes
-    assert kit.watch.room(first) == 3
-    assert kit.watch.may_start(first, 1)
-    assert kit.watch.may_start(second, 1)  # they share the policy, and so what is left
-    assert kit.watch.may_start(first, 1)
-    assert not kit.watch.may_start(second, 1)
-    assert kit.watch.room(second) == 0
-    kit.watch.may_start(first, -1)  # its lease was lost
-    assert kit.watch.may_start(second, 1)
+    assert left(kit) == 3
+    kit.accept("a")
+    kit.accept("b", of=1)  # they share the policy, and so what is left
+    kit.accept("c", "d")
+    assert [run.deliveries[0].message.body for run in kit.executor.runs] == ["a", "b", "c"]
+    assert left(kit) == left(kit, of=1) == 0
     assert kit.decided == []
 
 
 def test_messages_that_wait_already_are_not_received_once_more() -> None:
     policy = MaxTasksShutdown(5)
     kit = Kit(policy, policy)
-    first, second = kit.lanes
-    kit.watch.may_start(first, 1)
-    kit.waiting.update({first.name: 1, second.name: 2})
-    assert (kit.watch.wanted(first), kit.watch.wanted(second), kit.watch.room(first)) == (1, 1, 4)
+    kit.accept("a")
+    for each in kit.lanes:
+        kit.in_flight.hold(each)
+    kit.accept("b")
+    kit.accept("c", "d", of=1)
+    for each in kit.lanes:
+        kit.in_flight._states[each.name].is_held = False
+    poll = kit.in_flight.begin_poll(kit.lane, 10, 0)
+    assert (left(kit), poll and poll.credit) == (4, 1)
 
 
 def test_a_policy_without_a_number_sets_no_limit() -> None:
     kit = Kit(OrShutdown(ASAP_SHUTDOWN, NEVER_SHUTDOWN))
-    assert kit.watch.room(kit.lanes[0]) == kit.watch.wanted(kit.lanes[0]) == float("inf")
-    assert kit.watch.may_start(kit.lanes[0], 1_000)
+    assert left(kit) is None
+    assert kit.policies.may_receive(kit.lane) == float("inf")
 
 
 def test_the_smaller_number_of_two_policies_counts() -> None:
-    kit = Kit(OrShutdown(ASAP_SHUTDOWN, MaxTasksShutdown(9), MaxTasksShutdown(4)))
-    assert kit.watch.room(kit.lanes[0]) == 4
+    assert left(Kit(OrShutdown(ASAP_SHUTDOWN, MaxTasksShutdown(9), MaxTasksShutdown(4)))) == 4
 
 
 def test_a_receive_that_brings_nothing_says_nothing_while_another_one_waits() -> None:
     kit = Kit(ASAP_SHUTDOWN)
-    (only,) = kit.lanes
-    helper, main = kit.watch.poll_begins(only), kit.watch.poll_begins(only)
-    kit.watch.poll_ended(only, helper, 0)
+    helper, main = kit.begin(), kit.begin()
+    kit.end(helper, 0)
     assert kit.decided == []
-    kit.watch.poll_ended(only, main, 0)
+    kit.end(main, 0)
     assert kit.decided == [["q0"]]
 
 
 def test_a_receive_that_fails_says_nothing_and_keeps_nobody_waiting() -> None:
     kit = Kit(ASAP_SHUTDOWN)
-    (only,) = kit.lanes
-    kit.watch.poll_ended(only, kit.watch.poll_begins(only), None)
+    kit.end(kit.begin(), None)
     assert kit.decided == []
     assert kit.poll() == 0
     assert kit.decided == [["q0"]]
@@ -387,9 +396,9 @@ def test_a_receive_that_fails_says_nothing_and_keeps_nobody_waiting() -> None:
 
 def test_receives_that_bring_nothing_do_not_chase_each_other() -> None:
     kit = Kit(ASAP_SHUTDOWN)
-    other = kit.watch.poll_begins(kit.lanes[0])  # it hangs, say
+    other = kit.begin()  # it hangs, say
     assert [kit.poll(), kit.poll()] == [1, 1]
-    kit.watch.poll_ended(kit.lanes[0], other, None)
+    kit.end(other, None)
     assert kit.decided == []
     assert kit.poll() == 0
     assert kit.decided == [["q0"]]
@@ -397,8 +406,8 @@ def test_receives_that_bring_nothing_do_not_chase_each_other() -> None:
 
 def test_a_poll_that_cannot_be_ended_ends_by_itself() -> None:
     kit = Kit(ASAP_SHUTDOWN)
-    kit.in_hand["q0"] = 1
-    kit.watch.poll_begins(kit.lanes[0])
-    kit.in_hand["q0"] = 0
-    kit.clients[0].end_polls = lambda: bool(1 / 0)  # type: ignore[method-assign]  # fails
-    assert not kit.watch.end_polls()
+    kit.accept("job")
+    kit.begin()
+    kit.finish()
+    kit.client.end_polls = lambda: bool(1 / 0)
+    assert not kit.policies.end_polls()

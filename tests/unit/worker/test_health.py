@@ -1,34 +1,38 @@
 """What a worker says of itself once a second."""
 
 import threading
-from collections import Counter
-from types import SimpleNamespace
-from typing import Any
 
-from sqsw.worker.vital_signs import VitalSigns, memory_bytes
-from tests.unit.worker.doubles import ManualClock, lane
-
-ALIVE: Any = SimpleNamespace(is_alive=lambda: True)
+from sqsw.worker.health import WorkerHealth, memory_bytes
+from tests.unit.worker.doubles import HeldExecutor, ManualClock, WorkerKit, lane
 
 
-def made() -> tuple[VitalSigns, ManualClock]:
-    clock = ManualClock()
-    return VitalSigns([lane("a"), lane("b")], clock), clock
+class BeatingKit(WorkerKit):
+    """A worker of two lanes whose heartbeat seems to run."""
+
+    def __init__(self, executor: HeldExecutor | None = None) -> None:
+        lists = lane("a", batch_size=2)
+        super().__init__(lists, lane("b"), executor=executor, concurrency=4)
+        self.heartbeat._thread = threading.current_thread()
+
+
+def made() -> tuple[WorkerHealth, ManualClock]:
+    kit = BeatingKit()
+    return kit.health, kit.clock
 
 
 def test_a_receive_without_an_answer_for_a_minute_is_a_problem() -> None:
     signs, clock = made()
     signs.poll_begins(lane("a"))
     clock.advance(60)
-    assert signs.problem(ALIVE) is None
+    assert signs.problem() is None
     clock.advance(1)
-    assert signs.problem(ALIVE) == "no answer to receives from 'a' for 61 seconds"
+    assert signs.problem() == "no answer to receives from 'a' for 61 seconds"
     signs.poll_ended(lane("a"), answered=False)
     clock.advance(1)
     signs.poll_begins(lane("a"))  # the next one after an error: nothing is better yet
-    assert signs.problem(ALIVE) == "no answer to receives from 'a' for 62 seconds"
+    assert signs.problem() == "no answer to receives from 'a' for 62 seconds"
     signs.poll_ended(lane("a"), answered=True)
-    assert signs.problem(ALIVE) is None
+    assert signs.problem() is None
 
 
 def test_a_failed_receive_that_is_not_repeated_is_no_problem_for_good() -> None:
@@ -37,10 +41,10 @@ def test_a_failed_receive_that_is_not_repeated_is_no_problem_for_good() -> None:
     signs.poll_ended(lane("a"), answered=False)  # and then all slots are taken for hours
     for seconds in (50, 50, 10_000):
         clock.advance(seconds)
-        assert signs.problem(ALIVE) is None
+        assert signs.problem() is None
     signs.poll_begins(lane("a"))
     signs.poll_ended(lane("a"), answered=False)
-    assert signs.problem(ALIVE) is None
+    assert signs.problem() is None
 
 
 def test_what_failed_in_one_thread_is_well_once_another_one_is_answered() -> None:
@@ -57,17 +61,17 @@ def test_what_failed_in_one_thread_is_well_once_another_one_is_answered() -> Non
         clock.advance(20)
         signs.poll_begins(lane("a"))
         signs.poll_ended(lane("a"), answered=True)
-        assert signs.problem(ALIVE) is None
+        assert signs.problem() is None
 
 
 def test_without_a_receive_to_make_there_is_no_problem_however_long() -> None:
     signs, clock = made()
     clock.advance(10_000)
-    assert signs.problem(ALIVE) is None
+    assert signs.problem() is None
     signs.poll_begins(lane("a"))
     signs.receives_no_more("quiet")
     clock.advance(10_000)
-    assert signs.problem(ALIVE) is None
+    assert signs.problem() is None
 
 
 def test_a_drain_is_for_good() -> None:
@@ -78,26 +82,24 @@ def test_a_drain_is_for_good() -> None:
 
 
 def test_a_heartbeat_that_has_ended_is_a_problem() -> None:
-    signs, _ = made()
-    assert signs.problem(SimpleNamespace(is_alive=lambda: False)) == "the heartbeat has ended"
+    kit = BeatingKit()
+    kit.heartbeat._thread = threading.Thread()
+    assert kit.health.problem() == "the heartbeat has ended"
 
 
 def test_a_pulse_has_all_of_it() -> None:
-    signs, clock = made()
-    signs.slots = 4
-    a, begun = lane("a"), clock()
-    clock.advance(7)
-    books: Any = SimpleNamespace(
-        counts=Counter(done=3, failed=2, released=9),
-        in_hand=lambda lane: {"a": 5, "b": 0}[lane.name],
-        running=lambda: [
-            SimpleNamespace(lane=a, messages=[1, 2], started_at=begun),
-            SimpleNamespace(lane=a, messages=[3], started_at=begun + 5),
-        ],
-    )
-    pulse = signs.pulse(books, ALIVE)
-    assert (pulse.slots, pulse.running, pulse.ended) == (4, 3, 5)
-    assert pulse.in_hand == {"a": 5, "b": 0}
-    assert pulse.busy == {"a": (3, 7)}
+    executor = HeldExecutor()
+    kit = BeatingKit(executor)
+    kit.accept("0", of=1)
+    executor.end_next()
+    kit.acknowledger.flush()
+    kit.accept("1", "2")
+    kit.clock.advance(5)
+    kit.accept("3", "4")
+    kit.clock.advance(2)
+    pulse = kit.health.pulse()
+    assert (pulse.slots, pulse.running, pulse.ended) == (4, 4, 1)
+    assert pulse.in_hand == {"a": 4, "b": 0}
+    assert pulse.busy == {"a": (4, 7)}
     assert (pulse.lease_seconds, pulse.ready, pulse.problem) == (30, True, None)
     assert 1_000_000 < memory_bytes() < 100_000_000_000

@@ -12,7 +12,7 @@ _WAITS_SECONDS = 0.003
 CALLS = 24
 
 
-class Pace:
+class NetworkLatency:
     """What the quickest of the last calls spent waiting; it may be noted from any thread.
 
     Calls that wait are made side by side, by several threads. Calls that do not are made one after

@@ -1,0 +1,260 @@
+"""What the register knows of one lane, and of the slots that some lanes share."""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+
+from sqsw.core.settings import WorkerSettings
+from sqsw.worker.delivery import Delivery, JobRun
+from sqsw.worker.groups import FifoGroups, GroupSlots
+from sqsw.worker.lane import Lane
+from sqsw.worker.list_assembler import ListAssembler
+
+#: jobs that run longer than this, in seconds, are not worth holding ready
+_READY_WITHIN_SECONDS = 1.0
+
+#: how much the newest run time counts in the moving average
+_NEWEST = 0.1
+
+#: runs of one lane that may wait for nothing but their group
+MAX_PARKED = 500
+
+
+class Permits:
+    """How many jobs of the lanes that share a shutdown policy may start.
+
+    Attributes
+    ----------
+    limit :
+        Jobs in all; None: any number.
+    started :
+        Jobs that have started.
+    """
+
+    def __init__(self) -> None:
+        self.limit: float | None = None
+        self.started = 0
+        self.lanes: list[LaneState] = []
+
+    @property
+    def left(self) -> float | None:
+        """How many more may start; None: any number."""
+        return None if self.limit is None else self.limit - self.started
+
+
+NO_LIMIT = Permits()
+
+
+class SlotPool:
+    """Slots that some lanes share.
+
+    Parameters
+    ----------
+    slots :
+        Runs at once.
+    prefetch :
+        Runs held ready beyond the slots; None finds the number by the run time of the jobs.
+    """
+
+    def __init__(self, slots: int, prefetch: int | None) -> None:
+        self.slots = slots
+        self.prefetch = prefetch
+        self.running = self.ready = self.total_weight = 0
+        self.lanes: list[LaneState] = []
+
+    def next_run(self) -> JobRun | None:
+        """The next run, which has a slot now; None if no slot is free or nothing may start.
+
+        Weights are applied when a slot is given, so an empty heavy lane never delays a light one.
+        """
+        if self.running >= self.slots or not self.ready:
+            return None
+        waiting: list[LaneState] = []
+        for state in self.lanes:
+            if state.ready and not state.is_held:
+                waiting.append(state)
+        while waiting:
+            state = waiting[0] if len(waiting) == 1 else _by_weight(waiting)
+            size = len(state.ready[0].deliveries)
+            limit = state.permits.limit
+            # A list starts as a whole, even if it is more than is left.
+            if limit is None or state.permits.started < limit:
+                state.permits.started += size
+                self.ready -= 1
+                self.running += 1
+                return state.ready.popleft()
+            waiting.remove(state)
+        return None
+
+
+def _by_weight(waiting: "Sequence[LaneState]") -> "LaneState":
+    # Smooth weighted round robin: weights 3 and 1 give A A B A, not A A A B.
+    for state in waiting:
+        state.turn += state.lane.share.weight
+    chosen = max(waiting, key=lambda state: state.turn)
+    chosen.turn -= sum(state.lane.share.weight for state in waiting)
+    return chosen
+
+
+class LaneState:
+    """State of one lane; used under the lock of the register.
+
+    A credit is the right to receive for one more run. The free slots, and the runs that may be held
+    ready beyond them, are shared among the lanes by weight. What one lane asks for in a long poll
+    is not taken from the others: an idle queue would starve them for 20 seconds.
+
+    Attributes
+    ----------
+    ready :
+        Runs that wait for a slot.
+    parked :
+        Runs that wait only for their group.
+    asked :
+        Credit of the polls that are open.
+    in_hand :
+        Messages that were received and are not gone.
+    run_seconds :
+        Average run time of the jobs; None until the first one has ended.
+    is_closed :
+        No more polls.
+    is_held :
+        Nothing starts until the lane is closed.
+    is_returning :
+        What has not started goes back, also what arrives from now on.
+    deletes, returns :
+        Messages of which SQS is to be told, in order.
+    extension_error :
+        Why the last extension of a lease failed; None if it succeeded.
+    """
+
+    def __init__(self, lane: Lane, pool: SlotPool) -> None:
+        self.lane = lane
+        self.pool = pool
+        pool.lanes.append(self)
+        pool.total_weight += lane.share.weight
+        self.turn = 0
+        self.ready: deque[JobRun] = deque()
+        self.parked = self.asked = self.in_hand = 0
+        self.run_seconds: float | None = None
+        self.is_closed = self.is_held = self.is_returning = False
+        self.deletes: deque[Delivery] = deque()
+        self.returns: deque[Delivery] = deque()
+        self.counts: Counter[str] = Counter()
+        self.permits = NO_LIMIT
+        self.extension_error: str | None = None
+        self.groups = FifoGroups()
+        most = lane.share.group_slots
+        self.group_slots = None if most is None else GroupSlots(most)
+        self.lists = ListAssembler(lane)
+
+    @property
+    def waiting(self) -> int:
+        """Runs that wait for a slot or for their group."""
+        return len(self.ready) + self.parked
+
+    def add(self, run: JobRun) -> None:
+        """Put a run at the end of the line, or aside while its group has all its slots."""
+        if (
+            self.group_slots is not None
+            and run.fair_group is not None
+            and not self.group_slots.enter(run)
+        ):
+            self.parked += 1  # it holds no credit, since it could not run if a slot were free
+            return
+        for delivery in run.deliveries:
+            delivery.state = "waiting"
+        self.ready.append(run)
+        self.pool.ready += 1
+
+    def leave_group_slot(self, run: JobRun) -> None:
+        """A run that was let through is over: the next of its group may go on."""
+        if self.group_slots is not None and run.fair_group is not None:
+            following = self.group_slots.leave(run)
+            if following is not None:
+                self.parked -= 1
+                for delivery in following.deliveries:
+                    delivery.state = "waiting"
+                self.ready.append(following)
+                self.pool.ready += 1
+
+    def end_run(self, run: JobRun, run_seconds: float | None) -> None:
+        """A run left its slot after so many seconds; None if it did not run."""
+        self.pool.running -= 1
+        if run_seconds is not None:
+            average = self.run_seconds
+            self.run_seconds = (
+                run_seconds if average is None else average + _NEWEST * (run_seconds - average)
+            )
+        if run.fair_group is not None:
+            self.leave_group_slot(run)
+
+    def note_slow(self, run: JobRun, run_seconds: float) -> None:
+        """Count a run that has not ended, once.
+
+        Slow jobs among quick ones would show only at their end, and messages would wait behind
+        them meanwhile.
+        """
+        average = self.run_seconds
+        if average is not None and run_seconds > max(average, _READY_WITHIN_SECONDS):
+            run.is_slow = True
+            self.run_seconds = average + _NEWEST * (run_seconds - average)
+
+    def remove(self, run: JobRun) -> None:
+        """Remove a run that has not started from where it waits."""
+        if run in self.ready:
+            self.ready.remove(run)
+            self.pool.ready -= 1
+            self.leave_group_slot(run)
+        elif self.group_slots is not None and self.group_slots.remove(run):
+            self.parked -= 1
+
+    def credit(self, want: int) -> int:
+        """How many of ``want`` runs the lane may ask for now."""
+        if self.is_closed or self.is_held:
+            return 0
+        pool, weight = self.pool, self.lane.share.weight
+        if (left := self.permits.left) is not None:
+            # More would go back, and each would use up a receive.
+            for each in self.permits.lanes:
+                left -= (len(each.ready) + each.parked) * each.lane.batch_size
+            want = min(want, max(0, int(left)))
+        prefetch = self._prefetch() * weight // pool.total_weight
+        room = max(0, prefetch - len(self.ready))
+        free = pool.slots - pool.running - pool.ready
+        # A lane is owed one credit while a slot is free, and also while the slots go to runs of
+        # other lanes that stand ready: those would otherwise never leave a slot free.
+        is_owed = free > 0 or (not self.ready and pool.ready > 0)
+        if free > 0:
+            room += max(1, free * weight // pool.total_weight)
+        elif is_owed:
+            room = max(1, room)
+        granted = min(want, room - self.asked, MAX_PARKED - self.parked)
+        # Ten at a time cost a tenth of the requests, so wait for them unless a slot is idle.
+        enough = 1 if is_owed else min(want, max(1, prefetch))
+        return granted if granted >= max(1, enough) else 0
+
+    def _prefetch(self) -> int:
+        pool = self.pool
+        if pool.prefetch is not None:
+            return pool.prefetch
+        if self.run_seconds is None or self.run_seconds >= _READY_WITHIN_SECONDS:
+            # Nothing until the first jobs have shown how long they take: a message that waits here
+            # for a slow job is one that an idle worker elsewhere does not get.
+            return 0
+        most = 10 * pool.slots
+        is_quick = self.run_seconds * most <= pool.slots
+        return most if is_quick else int(pool.slots / self.run_seconds)
+
+
+def lane_states(lanes: Sequence[Lane], settings: WorkerSettings) -> dict[str, LaneState]:
+    """The state of each lane, by name; lanes without slots of their own share the worker's."""
+    own = [lane for lane in lanes if lane.share.slots is not None]
+    shared = [lane for lane in lanes if lane.share.slots is None]
+    groups = [(shared, settings.concurrency)] if shared else []
+    groups += [([lane], lane.share.slots or 1) for lane in own]
+    total = sum(slots for _, slots in groups)
+    states: dict[str, LaneState] = {}
+    for group, slots in groups:
+        prefetch = settings.prefetch
+        pool = SlotPool(slots, None if prefetch is None else prefetch * slots // total)
+        states.update((lane.name, LaneState(lane, pool)) for lane in group)
+    return {lane.name: states[lane.name] for lane in lanes}

@@ -1,0 +1,67 @@
+"""Makes the roles of a worker."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqsw.core.contracts import Clock
+from sqsw.core.events import EventBus
+from sqsw.core.settings import WorkerSettings
+from sqsw.worker.acknowledger import Acknowledger
+from sqsw.worker.dispatcher import Dispatcher
+from sqsw.worker.executors.base import Executor
+from sqsw.worker.health import WorkerHealth
+from sqsw.worker.heartbeat import Heartbeat
+from sqsw.worker.in_flight import InFlight
+from sqsw.worker.lane import Lane, RunsIn
+from sqsw.worker.latency import NetworkLatency
+from sqsw.worker.policies import Policies
+from sqsw.worker.poller import Poller
+from sqsw.worker.signals import SignalInbox
+from sqsw.worker.start_failures import StartFailures
+
+#: how many times the messages of one receive and one group must fit into a drain, by their average
+#: time, because some take much longer than the average
+_LINES_IN_A_DRAIN = 5
+
+
+class Roles(NamedTuple):
+    """The register and those who use it."""
+
+    in_flight: InFlight
+    policies: Policies
+    dispatcher: Dispatcher
+    acknowledger: Acknowledger
+    heartbeat: Heartbeat
+    health: WorkerHealth
+    pollers: list[Poller]
+
+
+def make_roles(
+    lanes: Sequence[Lane],
+    settings: WorkerSettings,
+    events: EventBus,
+    inbox: SignalInbox,
+    executors: Mapping[RunsIn, Executor],
+    clock: Clock,
+) -> Roles:
+    """The roles of a worker, from the end of the line to its beginning."""
+    latency = NetworkLatency()
+    in_flight = InFlight(lanes, settings, latency, clock)
+    start_failures = StartFailures(executors, inbox, clock)
+    policies = Policies(lanes, in_flight, inbox, start_failures, settings.wait_seconds)
+    dispatcher = Dispatcher(in_flight, executors, policies, events, clock)
+    acknowledger = Acknowledger(in_flight, dispatcher, policies, latency, events, clock)
+    heartbeat = Heartbeat(
+        lanes, in_flight, dispatcher, events, renew=settings.heartbeat, clock=clock
+    )
+    health = WorkerHealth(lanes, in_flight, heartbeat, start_failures, clock)
+    pollers = [
+        Poller(
+            *(lane, in_flight, dispatcher, acknowledger, heartbeat, policies, health),
+            *(inbox, latency, events),
+            line_seconds=settings.drain_seconds / _LINES_IN_A_DRAIN,
+            clock=clock,
+        )
+        for lane in lanes
+    ]
+    return Roles(in_flight, policies, dispatcher, acknowledger, heartbeat, health, pollers)

@@ -1,0 +1,34 @@
+"""A job's run gives one result for each message, whatever happens."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from sqsw.core.message import Message
+from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.worker.delivery import Delivery, JobRun
+from tests.unit.worker.doubles import lane, message
+
+
+def run_of(handle: object, count: int = 1) -> JobRun:
+    run = JobRun(lane(handle=handle), [], "thread")  # type: ignore[arg-type]  # wrong on purpose
+    run.deliveries += [Delivery(message(), run, "send") for _ in range(count)]
+    return run
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError(), SystemExit(3), KeyboardInterrupt(), GeneratorExit()]
+)
+def test_whatever_is_raised_is_a_failure_of_each_message(error: BaseException) -> None:
+    def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
+        raise error
+
+    run = run_of(handle, 2)
+    for results in (run.run(), asyncio.run(run.run_async())):
+        assert [(r.success, r.error) for r in results] == [(False, error)] * 2
+
+
+@pytest.mark.parametrize("results", [[], [SUCCEEDED] * 3, None])
+def test_a_result_for_each_message_or_none_counts(results: object) -> None:
+    assert not any(result.success for result in run_of(lambda _: results, 2).run())
