@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from sqsw.batching import NoBatching
 from sqsw.codecs.table import check_accept
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import SettingsError, SQSBatchError
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -20,9 +21,6 @@ from sqsw.processors import as_result
 from sqsw.queue.queue_env import QueueEnv
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.queue_client import QueueClient
-
-if TYPE_CHECKING:
-    from sqsw.worker.lane import RunsIn
 
 
 class GenericQueue(ABC):
@@ -208,16 +206,8 @@ class GenericQueue(ABC):
         return [as_result(await self.process_message_async(message)) for message in messages]
 
     @abstractmethod
-    def kind_of(self, message: Message) -> "RunsIn":
-        """Whether the job of a message wants a thread or the event loop."""
-
-    @abstractmethod
-    def job_name_of(self, message: Message) -> str | None:
-        """The job name of a message; None where it has none."""
-
-    def has_job(self, job_name: str | None) -> bool:
-        """Return whether a job name has a processor; a message without a name needs none."""
-        return job_name is None
+    def look_up(self, message: Message) -> JobKey:
+        """Return the name of a message's job, and which executor it wants."""
 
     @abstractmethod
     def process_message(self, message: Message) -> ProcessingResult | bool:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
 from sqsw.core.arguments import check_function, place_of
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.middleware.options import ProcessorOptions
@@ -29,9 +30,6 @@ from sqsw.transport.batches import (
     fit_to_queue,
     plain_job_name,
 )
-
-if TYPE_CHECKING:
-    from sqsw.worker.lane import RunsIn
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -313,22 +311,15 @@ class JobQueue(GenericQueue):
 
     # -- running -----------------------------------------------------------------------------
 
-    def kind_of(self, message: Message) -> "RunsIn":
-        """Whether the job of a message wants a thread, the event loop or a process."""
-        processor = self.processors.get(message.string_attribute(JOB_NAME) or "")
+    def look_up(self, message: Message) -> JobKey:
+        """Return the name of a message's job, and which executor it wants."""
+        job_name = message.string_attribute(JOB_NAME)
+        processor = self.processors.get(job_name or "")
         if processor is None:
-            return "thread"
+            return JobKey(job_name, is_registered=False)
         if processor.executor == "process":
-            return "process"
-        return "loop" if processor.is_async else "thread"
-
-    def job_name_of(self, message: Message) -> str | None:
-        """The job name of a message; None where it has none."""
-        return message.string_attribute(JOB_NAME)
-
-    def has_job(self, job_name: str | None) -> bool:
-        """Return whether a job name has a processor."""
-        return job_name in self.processors
+            return JobKey(job_name, "process")
+        return JobKey(job_name, "loop" if processor.is_async else "thread")
 
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and tell how it ended."""

@@ -2,22 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqsw.codecs.envelope import raw_entry
 from sqsw.core.arguments import check_function, place_of
 from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.jobs.awaitables import belongs_on_loop
 from sqsw.core.jobs.current_job import CurrentJob, RunsIn
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.jobs.job_list import JobList
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.processors import Opened, OpenJob, limited, run_job, run_job_async
 from sqsw.queue.generic import GenericQueue
 from sqsw.transport.batches import check_entry, fit_to_queue
-
-if TYPE_CHECKING:
-    from sqsw.worker.lane import RunsIn
 
 RawProcessor = Callable[..., Any]
 
@@ -97,14 +95,11 @@ class RawQueue(GenericQueue):
         check_entry(entry)
         return str(self.client.send(entry)["MessageId"])
 
-    def kind_of(self, message: Message) -> "RunsIn":
-        """Whether the function wants a thread or the event loop."""
+    def look_up(self, message: Message) -> JobKey:
+        """Return which executor the function wants; raw messages have no job name."""
         processor = self.processor
-        return "loop" if processor is not None and belongs_on_loop(processor) else "thread"
-
-    def job_name_of(self, message: Message) -> str | None:
-        """None: raw messages have no job name."""
-        return None
+        is_async = processor is not None and belongs_on_loop(processor)
+        return JobKey(None, "loop" if is_async else "thread")
 
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Hand a message to the function, and tell how it ended."""

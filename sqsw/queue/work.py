@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from typing import Protocol, TypeVar
@@ -13,10 +13,8 @@ from sqsw.core.delivery import handing_over
 from sqsw.core.errors import Busy, ConnectionFailed, SettingsError, UnexpectedAnswer
 from sqsw.core.events import EventBus, QueueWarning, ReceiveError
 from sqsw.core.jobs.runtime import Load
-from sqsw.core.message import Message
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.reports import WorkerReport, report_of
-from sqsw.core.results import ProcessingResult
 from sqsw.core.retry import retry_seconds
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration
@@ -24,7 +22,7 @@ from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
 from sqsw.transport.queue_client import QueueClient
-from sqsw.worker.lane import Lane, RunsIn
+from sqsw.worker.lane import JobSource, Lane
 from sqsw.worker.signals import SignalInbox, is_child
 from sqsw.worker.worker import Worker
 
@@ -37,7 +35,7 @@ _jitter = random.random
 Answer = TypeVar("Answer")
 
 
-class WorkableQueue(Protocol):
+class WorkableQueue(JobSource, Protocol):
     """All that a lane needs of a queue."""
 
     name: str
@@ -47,26 +45,6 @@ class WorkableQueue(Protocol):
     @property
     def client(self) -> QueueClient:
         """The calls to SQS on this queue."""
-        ...
-
-    def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """Run the jobs of some messages."""
-        ...
-
-    def handle_async(self, messages: Sequence[Message]) -> Awaitable[list[ProcessingResult]]:
-        """The same, on the event loop."""
-        ...
-
-    def kind_of(self, message: Message) -> RunsIn:
-        """Whether the job of a message wants a thread, the event loop or a process."""
-        ...
-
-    def job_name_of(self, message: Message) -> str | None:
-        """The job name of a message."""
-        ...
-
-    def has_job(self, job_name: str | None) -> bool:
-        """Return whether a job name has a processor."""
         ...
 
 
@@ -220,11 +198,7 @@ def _lane(
     return Lane(
         name=queue.name,
         client=queue.client,
-        handle=queue.handle,
-        handle_async=queue.handle_async,
-        kind_of=queue.kind_of,
-        job_name_of=queue.job_name_of,
-        has_job=queue.has_job,
+        queue=queue,
         backoff_policy=queue.backoff_policy,
         batch_size=queue.batching_policy.batch_size,
         # Policies of users know the number only.

@@ -6,9 +6,11 @@ from typing import Literal
 
 from sqsw.core.errors import JobNotStarted
 from sqsw.core.events import EventBus, JobUnrun
+from sqsw.core.jobs.current_job import RunsIn
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
-from sqsw.worker.lane import Lane, RunsIn
+from sqsw.worker.lane import Lane
 
 #: ``received``: it waits for the message before it in its group, or for more messages of its list.
 #: ``waiting``: it waits for a slot. ``settling``: SQS is to be told. ``lost``: its lease is over,
@@ -52,7 +54,7 @@ class Delivery:
 
     message: Message
     run: "JobRun"
-    job_name: str | None
+    job: JobKey
     state: State = "received"
     extending: bool = False
     settlement: Settlement | None = None
@@ -102,7 +104,7 @@ class JobRun:
         """The results of the messages; a failure for each if the queue itself fails."""
         try:
             # No variable for the results: the frames of a failed job refer to this one.
-            return self._checked(self.lane.handle([each.message for each in self.deliveries]))
+            return self._checked(self.lane.queue.handle([each.message for each in self.deliveries]))
         except BaseException as error:  # noqa: BLE001  # SystemExit in a job is a failed job
             return self.failed(error)
 
@@ -110,7 +112,7 @@ class JobRun:
         """The same on the event loop."""
         try:
             return self._checked(
-                await self.lane.handle_async([each.message for each in self.deliveries])
+                await self.lane.queue.handle_async([each.message for each in self.deliveries])
             )
         except BaseException as error:  # noqa: BLE001  # as above, and so is a cancellation
             return self.failed(error)
@@ -143,4 +145,4 @@ def tell_unrun(events: EventBus, runs: Sequence[JobRun] | Iterable[JobRun]) -> N
         for delivery in run.deliveries:
             if delivery.state == "settling" and run.lane.is_last_receive(delivery.message):
                 dead_letter_queue = run.lane.dead_letter_queue
-                events.publish(JobUnrun(delivery.message, delivery.job_name, dead_letter_queue))
+                events.publish(JobUnrun(delivery.message, delivery.job.name, dead_letter_queue))

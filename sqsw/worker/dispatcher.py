@@ -26,6 +26,8 @@ from sqsw.core.events import (
     LeaseLost,
     MessageReceived,
 )
+from sqsw.core.jobs.current_job import RunsIn
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -33,7 +35,7 @@ from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.delivery import Delivery, JobRun, tell_unrun
 from sqsw.worker.executors.base import Executor
 from sqsw.worker.in_flight import InFlight
-from sqsw.worker.lane import Lane, RunsIn, within_limit
+from sqsw.worker.lane import Lane, within_limit
 
 logger = SafeLogger(__name__)
 
@@ -131,9 +133,9 @@ class Dispatcher:
 
     def _announce(self, run: JobRun) -> None:
         for each in run.deliveries:
-            is_registered = run.lane.has_job(each.job_name)
+            job = each.job
             self._events.publish(
-                JobStarted(each.message, each.job_name, is_registered=is_registered)
+                JobStarted(each.message, job.name, is_registered=job.is_registered)
             )
 
     # Duties 3 and 4.
@@ -191,8 +193,8 @@ class Dispatcher:
         self, run: JobRun, delivery: Delivery, result: ProcessingResult, now: float
     ) -> _Outcome:
         """How one job ended; its event is published."""
-        lane, message, job_name = run.lane, delivery.message, delivery.job_name
-        is_registered, seconds = lane.has_job(job_name), now - run.started_at
+        lane, message, seconds = run.lane, delivery.message, now - run.started_at
+        job_name, is_registered = delivery.job.name, delivery.job.is_registered
         if message.lease.expires_at <= now:
             self.lose(delivery, "the visibility timeout ended before the job did")
         if message.lease.is_lost:
@@ -270,16 +272,15 @@ _DONE = _Outcome("done", None)
 
 
 def _run_of(lane: Lane, message: Message) -> JobRun:
-    runs_in: RunsIn = "thread"
-    job_name: str | None = None
     try:
-        runs_in, job_name = lane.kind_of(message), lane.job_name_of(message)
+        job = lane.queue.look_up(message)
     except KeyboardInterrupt:
         raise
     except BaseException:  # a strange message must not stop the receives; its job will tell
         logger.exception("cannot tell the job of message %s", message.message_id)
-    run = JobRun(lane, [], runs_in)
-    run.deliveries.append(Delivery(message, run, job_name))
+        job = JobKey(None)
+    run = JobRun(lane, [], job.runs_in)
+    run.deliveries.append(Delivery(message, run, job))
     if lane.is_fifo:
         run.group = message.group_id
     elif lane.share.group_slots is not None:

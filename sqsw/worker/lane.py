@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Protocol
 
 from sqsw.core.contracts import Backoff, ShutdownPolicy
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -22,13 +23,21 @@ _LIMIT_MARGIN_SECONDS = 5
 #: burn its receives, short enough not to be missed
 _FALLBACK_SECONDS = 30
 
-#: Where a job wants to run: in a thread, on the event loop, or in a process of the pool.
-RunsIn = Literal["thread", "loop", "process"]
 
-#: Runs the jobs of some messages (one, unless the queue hands out lists): a result for each, in
-#: the order of the messages. It never raises.
-Handle = Callable[[Sequence[Message]], list[ProcessingResult]]
-HandleAsync = Callable[[Sequence[Message]], Awaitable[list[ProcessingResult]]]
+class JobSource(Protocol):
+    """A queue, to run the jobs of its messages."""
+
+    def look_up(self, message: Message) -> JobKey:
+        """Return what a message says about its job."""
+        ...
+
+    def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
+        """Run the jobs of messages (one, unless the queue takes lists): a result for each."""
+        ...
+
+    def handle_async(self, messages: Sequence[Message]) -> Awaitable[list[ProcessingResult]]:
+        """The same on the event loop."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +50,12 @@ class Lane:
         The name of the queue, without prefix.
     client :
         The calls to SQS.
-    handle, handle_async :
-        Run the jobs of some messages, in this thread or as a coroutine.
-    kind_of :
-        Where the job of a message wants to run.
-    job_name_of :
-        The job name of a message; None where it has none.
+    queue :
+        Runs the jobs.
     backoff_policy :
         How long a failed message stays hidden, where its result does not say.
     batch_size :
-        Messages in one call of ``handle``, at most.
+        Messages in one call of a function, at most.
     max_wait_seconds :
         How long a call that is not full waits for more messages.
     visibility_timeout :
@@ -59,8 +64,6 @@ class Lane:
         Slots and weight of the queue.
     shutdown_policy :
         When this lane is to be quieted. Lanes that hold the same object are judged together.
-    has_job :
-        Returns whether a job name has a processor.
     max_receives, dead_letter_queue :
         After how many receives SQS moves a message, and where to; None: it never does.
     is_fifo :
@@ -69,17 +72,13 @@ class Lane:
 
     name: str
     client: QueueClient
-    handle: Handle
-    handle_async: HandleAsync
-    kind_of: Callable[[Message], RunsIn]
-    job_name_of: Callable[[Message], str | None]
+    queue: JobSource
     backoff_policy: Backoff
     batch_size: int
     max_wait_seconds: float
     visibility_timeout: int
     share: QueueShare
     shutdown_policy: ShutdownPolicy
-    has_job: Callable[[str | None], bool] = lambda job_name: True
     max_receives: int | None = None
     dead_letter_queue: str | None = None
     is_fifo: bool = field(init=False)

@@ -1,7 +1,8 @@
 """Assembles the lists of messages that one function call takes."""
 
+from sqsw.core.jobs.current_job import RunsIn
 from sqsw.worker.delivery import JobRun
-from sqsw.worker.lane import Lane, RunsIn
+from sqsw.worker.lane import Lane
 
 #: what the messages of one list share
 _Key = tuple[RunsIn, str | None, str | None]
@@ -27,7 +28,7 @@ class ListAssembler:
         """Add the message of a run; return the lists that are complete now, in order."""
         lane, (delivery,) = self._lane, run.deliveries
         complete: list[JobRun] = []
-        job_name = delivery.job_name if lane.is_fifo else None
+        job_name = delivery.job.name if lane.is_fifo else None
         key = (run.runs_in, run.group or run.fair_group, job_name)
         if lane.is_fifo:
             # In order: a list of another job of this group goes first.

@@ -15,6 +15,7 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.errors import JobNotStarted
 from sqsw.core.events import EventBus, ReceiveDone
 from sqsw.core.jobs.awaitables import OwnLoop
+from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.jobs.runtime import job_runtime
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
@@ -27,7 +28,7 @@ from sqsw.worker.executors.base import Executor
 from sqsw.worker.executors.inline import InlineExecutor
 from sqsw.worker.heartbeat import Heartbeat
 from sqsw.worker.in_flight import InFlight
-from sqsw.worker.lane import Lane, RunsIn, receive
+from sqsw.worker.lane import Lane, receive
 from sqsw.worker.late_start import late_starts
 from sqsw.worker.latency import NetworkLatency
 

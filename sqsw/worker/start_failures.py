@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import AppLoadError, JobNotStarted, SQSError
+from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.retry import retry_seconds
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import counted
 from sqsw.worker.executors.base import Executor
-from sqsw.worker.lane import RunsIn
 from sqsw.worker.signals import SignalInbox
 
 logger = SafeLogger(__name__)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqsw.core.contracts import Clock
 from sqsw.core.events import EventBus
+from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.acknowledger import Acknowledger
 from sqsw.worker.dispatcher import Dispatcher
@@ -12,7 +13,7 @@ from sqsw.worker.executors.base import Executor
 from sqsw.worker.health import WorkerHealth
 from sqsw.worker.heartbeat import Heartbeat
 from sqsw.worker.in_flight import InFlight
-from sqsw.worker.lane import Lane, RunsIn
+from sqsw.worker.lane import Lane
 from sqsw.worker.latency import NetworkLatency
 from sqsw.worker.policies import Policies
 from sqsw.worker.poller import Poller

@@ -24,7 +24,7 @@ from sqsw.core.events import (
     WorkerStarted,
     WorkerStopped,
 )
-from sqsw.core.jobs.current_job import CurrentJob
+from sqsw.core.jobs.current_job import CurrentJob, RunsIn
 from sqsw.core.jobs.runtime import JobRuntime, Load, job_runtime
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.reports import WorkerReport, report_of
@@ -36,7 +36,7 @@ from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.late import LateExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
 from sqsw.worker.health import PULSE_SECONDS
-from sqsw.worker.lane import Lane, RunsIn
+from sqsw.worker.lane import Lane
 from sqsw.worker.signals import InboxNotice, SignalCounter, SignalInbox, is_child
 from sqsw.worker.wiring import make_roles
 
@@ -136,7 +136,7 @@ class Worker:
         for run in self._in_flight.running():
             for delivery in run.deliveries:
                 lines.append(
-                    f"{run.lane.name} {safe(shortened(delivery.job_name or '-', 100))} "
+                    f"{run.lane.name} {safe(shortened(delivery.job.name or '-', 100))} "
                     f"{delivery.message.message_id} "
                     f"running for {now - run.started_at:.1f}s, "
                     f"lease left {delivery.message.lease.expires_at - now:.1f}s\n"

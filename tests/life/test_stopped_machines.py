@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sqsw.core.events import EventBus, LeaseLost
+from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.settings import WorkerSettings
 from sqsw.memory_sqs import MemorySession
@@ -20,7 +21,6 @@ from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.sqs_env import SQSEnv
 from sqsw.transport import queue_client
 from sqsw.worker.executors.base import Executor
-from sqsw.worker.lane import RunsIn
 from sqsw.worker.signals import SignalInbox
 from sqsw.worker.wiring import make_roles
 from tests.backends import wait_until

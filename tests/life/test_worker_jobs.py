@@ -14,6 +14,7 @@ import pytest
 
 from sqsw.core.errors import QueueNotFound
 from sqsw.core.events import JobDropped, LeaseLost, MessageDeleted, VisibilityExtended
+from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.message import Message
 from sqsw.core.reports import WorkerReport
 from sqsw.core.results import SUCCEEDED, ProcessingResult
@@ -22,7 +23,6 @@ from sqsw.memory_sqs import LocalSession, MemorySession
 from sqsw.shutdown_policies import ASAP_SHUTDOWN, MaxTasksShutdown
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
-from sqsw.worker.lane import RunsIn
 from sqsw.worker.once import process_once
 from sqsw.worker.worker import Worker
 from tests.backends import wait_until
@@ -205,10 +205,11 @@ def test_threads_and_coroutines_share_the_slots(queue: QueueClient) -> None:
         return [SUCCEEDED]
 
     made = lane(
-        client=queue, handle=handle, handle_async=handle_async, shutdown_policy=ASAP_SHUTDOWN
-    )
-    object.__setattr__(
-        made, "kind_of", lambda message: "loop" if int(message.body) % 2 else "thread"
+        client=queue,
+        handle=handle,
+        handle_async=handle_async,
+        kind=lambda message: "loop" if int(message.body) % 2 else "thread",
+        shutdown_policy=ASAP_SHUTDOWN,
     )
     send(queue, *map(str, range(300)))
     report = Worker([made], WorkerSettings(concurrency=4)).run()

@@ -16,7 +16,7 @@ class InlineExecutor:
     Parameters
     ----------
     loop :
-        Where calls run as coroutines; None: they run as plain calls.
+        Runs calls as coroutines; None runs them as plain calls.
     between :
         Called after the end of each call.
     """

@@ -225,10 +225,10 @@ def test_coroutines_want_the_loop_and_functions_a_thread(jobs: JobQueue) -> None
     def kind(job_name: str) -> str:
         entry = pack_job(job_name, {})
         message = Message("i", "h", "{}", message_attributes=entry["MessageAttributes"])
-        return jobs.kind_of(message)
+        return jobs.look_up(message).runs_in
 
     assert [kind(name) for name in ("later", "hello", "unknown")] == ["loop", "thread", "thread"]
-    assert jobs.kind_of(Message("i", "h", "")) == "thread"
+    assert jobs.look_up(Message("i", "h", "")) == (None, "thread", False)
 
 
 def test_a_generator_function_can_be_no_job(jobs: JobQueue) -> None:

@@ -80,7 +80,7 @@ def test_a_member_of_a_str_enum_is_its_value(jobs: JobQueue, memory_env: SQSEnv)
     assert [*map(type, jobs.processors)] == [str]
     for send in SEND.values():
         send(memory_env, Name.HELLO)
-    names = [jobs.job_name_of(message) for message in jobs.get_raw_messages()]
+    names = [jobs.look_up(message).name for message in jobs.get_raw_messages()]
     assert names == ["hello"] * len(SEND)
 
 

@@ -47,7 +47,7 @@ def test_a_coroutine_may_take_messages(raw: RawQueue) -> None:
 
     raw.add_raw_job("a")
     (message,) = raw.get_raw_messages()
-    assert raw.kind_of(message) == "loop"
+    assert raw.look_up(message).runs_in == "loop"
     assert asyncio.run(raw.handle_async([message])) == [ProcessingResult(True)]
     assert raw.handle([message]) == [ProcessingResult(True)]
     assert seen == [("a", True, None)] * 2

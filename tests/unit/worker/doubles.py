@@ -7,6 +7,8 @@ from typing import Any, get_args
 
 from sqsw.core.contracts import Clock, ShutdownPolicy
 from sqsw.core.events import EventBus
+from sqsw.core.jobs.current_job import RunsIn
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Lease, Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import QueueShare, WorkerSettings
@@ -15,7 +17,7 @@ from sqsw.transport.batches import EntryFailure
 from sqsw.worker.delivery import Delivery, JobRun
 from sqsw.worker.executors.base import Executor, OnDone
 from sqsw.worker.executors.inline import InlineExecutor
-from sqsw.worker.lane import Lane, RunsIn
+from sqsw.worker.lane import Lane
 from sqsw.worker.signals import SignalInbox
 from sqsw.worker.wiring import make_roles
 
@@ -132,12 +134,24 @@ def succeed(messages: Sequence[Message]) -> list[ProcessingResult]:
     return [SUCCEEDED] * len(messages)
 
 
+class FakeQueue:
+    """A queue whose jobs are functions of messages."""
+
+    def __init__(
+        self,
+        handle: Callable[[Sequence[Message]], list[ProcessingResult]],
+        handle_async: Callable[[Sequence[Message]], Awaitable[list[ProcessingResult]]],
+        look_up: Callable[[Message], JobKey],
+    ) -> None:
+        self.handle, self.handle_async, self.look_up = handle, handle_async, look_up
+
+
 def lane(
     name: str = "emails",
     *,
     handle: Callable[[Sequence[Message]], list[ProcessingResult]] = succeed,
     handle_async: Callable[[Sequence[Message]], Awaitable[list[ProcessingResult]]] | None = None,
-    kind: RunsIn = "thread",
+    kind: RunsIn | Callable[[Message], RunsIn] = "thread",
     client: Any = None,
     backoff: float | BaseException = 7,
     batch_size: int = 1,
@@ -155,14 +169,14 @@ def lane(
     async def as_coroutine(messages: Sequence[Message]) -> list[ProcessingResult]:
         return handle(messages)
 
+    def look_up(message: Message) -> JobKey:
+        return JobKey(job_name, kind(message) if callable(kind) else kind)
+
     calls: Any = client if client is not None else FakeClient(name)
     return Lane(
         name=name,
         client=calls,
-        handle=handle,
-        handle_async=handle_async or as_coroutine,
-        kind_of=lambda _: kind,
-        job_name_of=lambda _: job_name,
+        queue=FakeQueue(handle, handle_async or as_coroutine, look_up),
         backoff_policy=Seconds(backoff),
         batch_size=batch_size,
         max_wait_seconds=max_wait,

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqsw.core.errors import JobNotStarted
+from sqsw.core.jobs.current_job import RunsIn
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.delivery import Delivery, JobRun
 from sqsw.worker.executors.base import Executor, OnDone
-from sqsw.worker.lane import Lane, RunsIn
+from sqsw.worker.lane import Lane
 from sqsw.worker.signals import SignalInbox
 from sqsw.worker.wiring import make_roles
 from tests.unit.worker.doubles import ManualClock, lane, message, recorder
@@ -39,7 +41,7 @@ def run_of(
     if isinstance(sent, str):
         sent = message(sent)
     run = JobRun(of, [], runs_in)
-    run.deliveries.append(Delivery(sent, run, job_name))
+    run.deliveries.append(Delivery(sent, run, JobKey(job_name)))
     if of.is_fifo:
         run.group = sent.group_id
     elif of.share.group_slots is not None:

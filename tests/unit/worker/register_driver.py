@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from random import Random
 
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.delivery import Delivery, JobRun, Poll
 from sqsw.worker.in_flight import EXTENSION_SECONDS, InFlight
@@ -153,7 +154,7 @@ class Driver:
             received_at=self.clock(),
         )
         run = JobRun(of, [], self.random.choice(["thread", "thread", "loop"]))
-        delivery = Delivery(sent, run, self.random.choice(["x", "x", "y"]))
+        delivery = Delivery(sent, run, JobKey(self.random.choice(["x", "x", "y"])))
         run.deliveries.append(delivery)
         if of.is_fifo:
             run.group = sent.group_id

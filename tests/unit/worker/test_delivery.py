@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.worker.delivery import Delivery, JobRun
@@ -13,7 +14,7 @@ from tests.unit.worker.doubles import lane, message
 
 def run_of(handle: object, count: int = 1) -> JobRun:
     run = JobRun(lane(handle=handle), [], "thread")  # type: ignore[arg-type]  # wrong on purpose
-    run.deliveries += [Delivery(message(), run, "send") for _ in range(count)]
+    run.deliveries += [Delivery(message(), run, JobKey("send")) for _ in range(count)]
     return run
 
 

@@ -1,7 +1,6 @@
 """From the receive to a slot, and from the end of a job to what SQS is told."""
 
 from collections.abc import Sequence
-from itertools import count
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.errors import JobNotStarted, TaskNotFound
 from sqsw.core.events import JobDone, JobFailed, JobStarted, JobUnrun, LeaseLost
+from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.worker.dispatcher import UNSTARTED_SECONDS
@@ -34,10 +34,8 @@ class Told:
         return self.is_over
 
 
-def renamed(made: Lane, **attributes: Any) -> Lane:
-    for name, value in attributes.items():
-        object.__setattr__(made, name, value)
-    return made
+def broken_kind() -> RunsIn:
+    raise ZeroDivisionError
 
 
 # From the receive to a slot.
@@ -64,8 +62,7 @@ def test_jobs_run_where_they_want_and_each_slot_goes_on_to_the_next() -> None:
         ran.extend(bodies(messages))
         return [SUCCEEDED] * len(messages)
 
-    mixed = lane(handle=handle)
-    renamed(mixed, kind_of=lambda sent: "loop" if sent.body in "bd" else "thread")
+    mixed = lane(handle=handle, kind=lambda sent: "loop" if sent.body in "bd" else "thread")
     inline = InlineExecutor()
     kit = Kit(mixed, slots=1, executors={"thread": inline, "loop": inline})
     kit.accept(*map(message, "abcde"))
@@ -87,18 +84,17 @@ def test_no_more_runs_than_slots_and_the_next_at_the_end_of_one() -> None:
 
 
 def test_a_run_for_the_other_executor_goes_there() -> None:
-    kinds = iter(["thread", "loop"])
-    kit = Kit(renamed(lane(), kind_of=lambda _: next(kinds)), slots=1)
+    kit = Kit(lane(kind=lambda sent: "loop" if sent.body == "b" else "thread"), slots=1)
     kit.accept(message("a"), message("b"))
     assert kit.end("a") is None
     assert [bodies_of(run) for run in kit.loop.runs] == [["b"]]
 
 
 def test_a_message_whose_job_cannot_be_told_still_runs(caplog: pytest.LogCaptureFixture) -> None:
-    kit = Kit(renamed(lane(), kind_of=lambda _: 1 / 0))
+    kit = Kit(lane(kind=lambda _: broken_kind()))
     kit.accept(message("a"))
     (run,) = kit.threads.runs
-    assert [each.job_name for each in run.deliveries] == [None]
+    assert [each.job.name for each in run.deliveries] == [None]
     assert "cannot tell the job" in caplog.text
 
 
@@ -112,8 +108,10 @@ def test_groups_mean_nothing_on_a_standard_queue() -> None:
 def test_runs_that_an_executor_does_not_take_go_back_and_the_next_has_their_slot() -> None:
     count = 500  # one after the other: one inside the other would be too deep
     policy = Told()
-    mixed = lane(client=None, shutdown_policy=policy)
-    renamed(mixed, kind_of=lambda sent: "thread" if sent.body in ("first", "last") else "loop")
+    ends = ("first", "last")
+    mixed = lane(
+        shutdown_policy=policy, kind=lambda sent: "thread" if sent.body in ends else "loop"
+    )
     kit = Kit(mixed, slots=1)
     kit.in_flight.share_permits([mixed], 1_000)
     kit.loop.error = RuntimeError("can't start new thread")
@@ -211,9 +209,9 @@ def test_whatever_is_raised_at_the_end_of_a_job_its_slot_is_free(
     if where == "policy":
         monkeypatch.setattr(kit.policies, "ended", broken)
     else:
-        asked = count()  # first at the end of a, then at the start of b
-        renamed(kit.lane, has_job=lambda name: next(asked) or broken(name))
-    assert kit.end("a") == ["b"]
+        monkeypatch.setattr(Lane, "hidden_seconds", broken)
+    result = SUCCEEDED if where == "policy" else ProcessingResult(False)
+    assert kit.end("a", result) == ["b"]
     assert kit.slots_taken() == 1
     assert "of a hook" in caplog.text
     assert (kit.deleted(), kit.returned()) == (

@@ -203,7 +203,7 @@ def test_a_wrapper_runs_on_the_loop_once_it_has_returned_a_coroutine(jobs: JobQu
     for number in range(2):
         jobs.add_job("job", x=number)
         (message,) = jobs.get_raw_messages()
-        message_kinds.append(jobs.kind_of(message))
+        message_kinds.append(jobs.look_up(message).runs_in)
         assert jobs.process_message(message).success  # type: ignore[union-attr]  # not a bool
     assert message_kinds == ["thread", "loop"]
 

@@ -85,7 +85,7 @@ def test_quiet_lets_what_is_in_hand_end() -> None:
         worker.stop()
         return [SUCCEEDED]
 
-    object.__setattr__(worker._lanes[0], "handle", handle)
+    worker._lanes[0].queue.handle = handle  # type: ignore[method-assign]  # of a double
     assert worker.run().done == 1
     assert client.deletes == [["a"]]
 

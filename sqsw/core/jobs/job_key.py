@@ -1,0 +1,23 @@
+"""What a message says about its job before it is decoded."""
+
+from typing import NamedTuple
+
+from sqsw.core.jobs.current_job import RunsIn
+
+
+class JobKey(NamedTuple):
+    """What a message says about its job.
+
+    Attributes
+    ----------
+    name :
+        The job name; None if it has none.
+    runs_in :
+        The executor that its job wants.
+    is_registered :
+        Whether it has a processor.
+    """
+
+    name: str | None
+    runs_in: RunsIn = "thread"
+    is_registered: bool = True
