@@ -192,6 +192,15 @@ def test_a_hundred_kills_take_nothing_back(
     assert set(left.values()) == {1}
     assert books.received_after_delete() == []
     assert books.twice_in_a_lease() == []
+    check_that_nothing_piles_up(short_path, session, rest)
+
+
+def check_that_nothing_piles_up(folder: Path, session: LocalSession, user: User) -> None:
+    """The sockets of the killed are taken away, and no file is left but those of every queue."""
+    directory = folder / "f.db-wake"
+    assert directory.is_dir(), "some were killed while they waited"
+    user.send(["the last"])
+    assert os.listdir(directory) == []
     session.close()
-    files = {path.name for path in short_path.glob("f.db*")}
-    assert files - {"f.db-wal", "f.db-shm"} == {"f.db", "f.db-lock"}
+    files = {path.name for path in folder.glob("f.db*")}
+    assert files - {"f.db-wal", "f.db-shm"} == {"f.db", "f.db-lock", "f.db-wake"}

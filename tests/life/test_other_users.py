@@ -84,6 +84,10 @@ client.receive_message(QueueUrl=url)
 wait = dict(QueueUrl=url, WaitTimeSeconds=5)
 waits = threading.Thread(target=client.receive_message, kwargs=wait)
 waits.start()
+while waits.is_alive() and not (
+    os.path.isdir(".sqsw/local.db-wake") and os.listdir(".sqsw/local.db-wake")
+):
+    time.sleep(0.01)
 time.sleep(0.1)
 for folder, folders, files in os.walk(".sqsw"):
     for name in [".", *folders, *files]:
@@ -108,8 +112,9 @@ def test_local_files_are_private_whatever_the_umask(place: Path, umask: int) -> 
     found = [line.split() for line in done.stdout.splitlines()]
     names = {name for _, name in found}
     assert names > {"local.db", "local.db-wal", "local.db-shm", "local.db-lock", ".gitignore"}
+    assert len(names) == 8, "the directory of the sockets, and a socket"
     for mode, name in found:
-        assert mode == ("0o700" if name == "." else "0o600"), (name, found)
+        assert mode == ("0o700" if name in (".", "local.db-wake") else "0o600"), (name, found)
 
 
 @pytest.mark.parametrize("name", [".sqsw", "linked"])

@@ -119,7 +119,7 @@ class WriteLock:
         self._path, self._seconds = path, seconds
         self._threads = threading.Lock()
         self._patience = threading.local()
-        # By its real name, as SQLite has it: who comes by a link stands in line.
+        # By its real name, as SQLite and the sockets have it: who comes by a link stands in line.
         self.processes = None if path is None else FileLock(os.path.realpath(path) + LOCK_SUFFIX)
 
     def renew(self) -> None:

@@ -105,7 +105,7 @@ class Store:
         busy_seconds: float = 5.0,
     ) -> None:
         self.path, self.clock, self.settings = path, clock, settings
-        self.waiters = Waiters(None if path is None else self.data_version)
+        self.waiters = Waiters(path, None if path is None else self.data_version)
         is_wall = clock is time.time or (isinstance(clock, MovableClock) and clock.is_wall)
         self._jumps = JumpWatch() if path is not None and is_wall else None
         self._write_lock = WriteLock(path, busy_seconds)

@@ -3,20 +3,15 @@
 Waiting receives stand in line, a line a queue. One is woken for each message that was made
 available; who stands first also watches the clock for the next deadline of its queue. Who leaves,
 with a message or without, wakes the next one, so that neither a wake nor the watch is lost.
-
-If other processes share the file, a thread checks fifty times a second whether one of them has
-written. A check takes five microseconds.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, Protocol
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple, Protocol
 
 from sqsw.local.store.clock import Clock, real_monotonic
-
-#: seconds between two checks whether another process has written to the file
-_TICK_SECONDS: Final = 0.02
+from sqsw.local.store.wake_sockets import WakeSockets
 
 
 class Wake(NamedTuple):
@@ -56,27 +51,28 @@ class Waiters:
 
     Parameters
     ----------
+    path :
+        The file that is shared with other processes; None: there are no others.
     data_version :
-        Returns a number that changes when another process has written to the file; None: no other
-        process can.
+        A number that changes when another process has written to the file.
     """
 
-    def __init__(self, data_version: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, path: str | None = None, data_version: Callable[[], int] | None = None
+    ) -> None:
         self._lock = threading.Lock()
         self._lines: dict[int, dict[Waiter, None]] = {}
         self._data_version = data_version
         self._seen_version: int | None = None
-        self._ended = threading.Event()
-        self._is_watching = False
+        self._sockets = WakeSockets(path, self._wake_line, self._tick) if path else None
 
     def join(self, queue_id: int, wake: Callable[[], None]) -> Waiter:
         """Stand in line. Look once more after it: what came before has woken nobody."""
         waiter = Waiter(queue_id, wake)
         with self._lock:
             self._lines.setdefault(queue_id, {})[waiter] = None
-            if self._data_version is not None and not self._is_watching:
-                self._is_watching = True
-                threading.Thread(target=self._watch, name="sqsw-wake", daemon=True).start()
+        if self._sockets:
+            self._sockets.listen()
         return waiter
 
     def leave(self, waiter: Waiter) -> None:
@@ -92,9 +88,11 @@ class Waiters:
             return next(iter(self._lines.get(waiter.queue_id, {})), None) is waiter
 
     def announce(self, wakes: Iterable[Wake]) -> None:
-        """Wake receives of this process; call it after the commit."""
+        """Wake here and in the other processes; call it after the commit."""
         for queue_id, count in wakes:
             self._wake_line(queue_id, count)
+            if self._sockets:
+                self._sockets.send(queue_id, count)
 
     def wake_first(self) -> None:
         """Wake the first of every line: time has moved, or another process has written."""
@@ -116,23 +114,25 @@ class Waiters:
 
     def close(self) -> None:
         self.end_all()
-        self._ended.set()
+        if self._sockets:
+            self._sockets.close()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Entered, no other thread is inside: for a fork."""
-        with self._lock:
+        with self._lock, self._sockets.lock if self._sockets else nullcontext():
             yield
 
     def forget(self) -> None:
-        """In a forked child: the threads that waited and watched are the parent's."""
+        """In a forked child: the threads that waited are the parent's."""
         self._lines.clear()
-        self._is_watching = False
 
     def renew(self) -> None:
         """The same where another thread of the parent was inside."""
         self._lock = threading.Lock()
         self.forget()
+        if self._sockets:
+            self._sockets.lock = threading.Lock()
 
     def _everybody(self) -> list[Waiter]:
         with self._lock:
@@ -151,12 +151,13 @@ class Waiters:
         for waiter in chosen:
             waiter.wake()
 
-    def _watch(self) -> None:
-        assert self._data_version is not None
-        while not self._ended.wait(_TICK_SECONDS):
-            if self._lines and (version := self._data_version()) != self._seen_version:
-                self._seen_version = version
-                self.wake_first()
+    def _tick(self) -> None:
+        if not self._lines or self._data_version is None:
+            return
+        version = self._data_version()
+        if version != self._seen_version:
+            self._seen_version = version
+            self.wake_first()
 
 
 class Poll(Protocol):

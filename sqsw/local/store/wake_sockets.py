@@ -1,0 +1,264 @@
+"""Waking between processes that share one file.
+
+1. a process whose receive waits binds one datagram socket in a directory beside the file
+2. who commits something receivable lists the directory and sends one datagram to each socket
+3. as a net below, also where there are no sockets, the waiting process looks whether the file
+   changed
+
+Nothing is lost in between: the waiting side binds, then looks once more; the sending side commits,
+then lists. Either the look sees the commit or the list sees the socket.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import socket
+import stat
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+#: bytes in the path of a socket: 107 on Linux, 103 on macOS
+_MAX_PATH_BYTES: Final = 103
+_NAME_BYTES: Final = 20
+#: seconds between two looks at the file, with a socket and without
+_TICK_SECONDS: Final = 1.0
+_TICK_WITHOUT_SOCKET_SECONDS: Final = 0.05
+#: datagrams that may wait in a socket where the system allows the fewest (net.unix.max_dgram_qlen)
+_FULL: Final = 10
+#: datagrams that are read in one go, at most
+_MOST: Final = 1_000
+
+_MESSAGE = struct.Struct(">QI")
+#: process and chance
+_NAME = re.compile(r"[0-9]+-[0-9a-f]{8}")
+
+
+class WakeSockets:
+    """The sockets beside one file: ours, once somebody waits, and those of the others.
+
+    Parameters
+    ----------
+    path :
+        The database file.
+    on_wake :
+        Called in the listening thread with a queue's id and the number of receives to wake.
+    on_tick :
+        Called in the listening thread about once a second, and when datagrams may be missing.
+    """
+
+    def __init__(
+        self, path: str, on_wake: Callable[[int, int], None], on_tick: Callable[[], None]
+    ) -> None:
+        self.directory = _directory(path)
+        self._on_wake, self._on_tick = on_wake, on_tick
+        self.lock = threading.Lock()
+        self._pid = 0
+        self._listener: _Listener | None = None
+        self._sender: socket.socket | None = None
+
+    def listen(self) -> None:
+        """Bind our socket and start the listening thread, once in a process."""
+        with self.lock:
+            self._leave_inherited()
+            if self._listener is None:
+                self._listener = _Listener(self.directory, self._on_wake, self._on_tick)
+                self._listener.start()
+                self._sweep(self._listener.socket_name)
+
+    def send(self, queue_id: int, count: int) -> None:
+        """Tell the other processes that ``count`` messages of a queue can be received."""
+        if self.directory is None or not _is_ours_alone(self.directory):
+            return  # nobody waits, or not by sockets
+        try:
+            names = os.listdir(self.directory)
+        except OSError:
+            return  # the last one has just left
+        with self.lock:
+            self._leave_inherited()
+            own = self._listener.socket_name if self._listener else None
+            for name in names:
+                if name != own and _NAME.fullmatch(name):
+                    self._send_to(f"{self.directory}/{name}", _MESSAGE.pack(queue_id, count))
+
+    def close(self) -> None:
+        with self.lock:
+            self._leave_inherited()
+            listener, sender = self._listener, self._sender
+            self._listener = self._sender = None
+        if sender:
+            sender.close()
+        if listener:
+            listener.stop()
+
+    def _leave_inherited(self) -> None:
+        """After a fork the socket's name is the parent's; only our copies of descriptors go."""
+        if self._pid == os.getpid():
+            return
+        if self._listener:
+            self._listener.close_socket()
+        if self._sender:
+            self._sender.close()
+        self._pid, self._listener, self._sender = os.getpid(), None, None
+
+    def _send_to(self, name: str, data: bytes) -> None:
+        # What was committed is committed: nothing here may look as if it were not.
+        try:
+            if self._sender is None:
+                self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._sender.setblocking(False)
+            self._sender.sendto(data, name)
+        except ConnectionRefusedError:
+            _remove_dead(name)
+        except OSError:
+            pass  # enough datagrams wait there, the name has just gone, or no descriptor is left
+
+    def _sweep(self, own: str) -> None:
+        """Take the names of killed processes away: a send that does it may be long in coming."""
+        if self.directory is None or not _is_ours_alone(self.directory):
+            return
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe,
+        ):
+            for name in os.listdir(self.directory):
+                if name == own or not _NAME.fullmatch(name):
+                    continue
+                try:
+                    probe.connect(f"{self.directory}/{name}")
+                except ConnectionRefusedError:
+                    _remove_dead(f"{self.directory}/{name}")
+                except OSError:
+                    pass  # it has just gone, or talks to somebody else
+
+
+class _Listener(threading.Thread):
+    """Reads our socket until it is stopped; without a socket it only ticks."""
+
+    def __init__(
+        self,
+        directory: str | None,
+        on_wake: Callable[[int, int], None],
+        on_tick: Callable[[], None],
+    ) -> None:
+        super().__init__(name="sqsw-wake", daemon=True)
+        self.socket_name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._directory = directory
+        self._on_wake, self._on_tick = on_wake, on_tick
+        self._ended = threading.Event()
+        self._socket = self._bind()
+
+    def run(self) -> None:
+        tick_at = 0.0
+        while not self._ended.is_set():
+            found = self._read()
+            if self._ended.is_set():
+                break
+            for data in found:
+                if len(data) == _MESSAGE.size:
+                    self._on_wake(*_MESSAGE.unpack(data))
+            # In a full socket those of another queue found no room; and where one queue is busy
+            # all the time, the others still have their net.
+            if len(found) >= _FULL or time.monotonic() >= tick_at:
+                self._on_tick()
+                tick_at = time.monotonic() + (_TICK_SECONDS if self._socket else 0)
+        self.close_socket()
+
+    def stop(self) -> None:
+        """End the thread and take the name away."""
+        self._ended.set()
+        if self._socket:
+            path = f"{self._directory}/{self.socket_name}"
+            with contextlib.suppress(OSError):
+                self._socket.sendto(b"stop", path)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            with contextlib.suppress(OSError):
+                os.rmdir(str(self._directory))  # the last one; others in it keep it
+        if self is not threading.current_thread():
+            self.join(_TICK_SECONDS)
+
+    def close_socket(self) -> None:
+        if self._socket:
+            self._socket.close()
+
+    def _bind(self) -> socket.socket | None:
+        if self._directory is None:
+            return None
+        # The last one to leave removes the directory, maybe between our two steps: once more.
+        for _ in range(3):
+            with contextlib.suppress(OSError):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(self._directory, mode=0o700)
+                    os.chmod(self._directory, 0o700)  # whatever the umask
+                if not _is_ours_alone(self._directory):
+                    continue
+                bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                name = f"{self._directory}/{self.socket_name}"
+                try:
+                    bound.bind(name)
+                    os.chmod(name, 0o600)
+                except OSError:
+                    bound.close()
+                    continue
+                return bound
+        return None
+
+    def _read(self) -> list[bytes]:
+        """All datagrams that wait; none where it took too long until the first."""
+        found: list[bytes] = []
+        if self._socket is None:
+            self._ended.wait(_TICK_WITHOUT_SOCKET_SECONDS)
+            return found
+        try:
+            self._socket.settimeout(_TICK_SECONDS)
+            found.append(self._socket.recv(_MESSAGE.size))
+            self._socket.settimeout(0)
+            while len(found) < _MOST:
+                found.append(self._socket.recv(_MESSAGE.size))
+        except (TimeoutError, BlockingIOError):
+            pass
+        except OSError:
+            self._ended.wait(_TICK_WITHOUT_SOCKET_SECONDS)
+        return found
+
+
+def _remove_dead(name: str) -> None:
+    """Take a name away that refuses: its process was killed.
+
+    A name is never used again, so nobody else loses it. A file that is no socket refuses in the
+    same way, and is not ours.
+    """
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.lstat(name).st_mode):
+            os.unlink(name)
+
+
+def _is_ours_alone(directory: str) -> bool:
+    """Whether it is a directory, no link to one, that no other user can put anything into."""
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return False
+    is_private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
+    return is_private and found.st_uid == os.geteuid()
+
+
+def _directory(path: str) -> str | None:
+    """Where the sockets of a file are; every process finds the same place."""
+    if not hasattr(socket, "AF_UNIX") or os.name == "nt":
+        return None
+    real = os.path.realpath(path)
+    beside = f"{real}-wake"
+    if len(os.fsencode(beside)) + 1 + _NAME_BYTES <= _MAX_PATH_BYTES:
+        return beside
+    digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:16]
+    elsewhere = os.path.join(tempfile.gettempdir(), f"sqsw-wake-{digest}")
+    if len(os.fsencode(elsewhere)) + 1 + _NAME_BYTES <= _MAX_PATH_BYTES:
+        return elsewhere
+    return None
