@@ -20,7 +20,7 @@ from typing import Any
 
 from sqsw.core import errors
 from sqsw.core.errors import SQSError
-from sqsw.core.events import BatchFinished, Event, MessageEvent
+from sqsw.core.events import BatchFinished, Event, MessageEvent, Pulse
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import described
@@ -47,7 +47,8 @@ class Reporter:
         self._connection = connection
         self._events: deque[Event] = deque()
         self._ending = threading.Event()
-        self._is_full = False
+        self._sending = threading.Lock()
+        self._has_pulse = self._is_full = False
         self._thread = threading.Thread(target=self._work, name="sqsw-report", daemon=True)
         self._thread.start()
 
@@ -59,6 +60,11 @@ class Reporter:
         elif not self._is_full:
             self._is_full = True
             logger.warning("the supervisor does not read events: its counts will be too low")
+        if isinstance(event, Pulse) and not self._has_pulse:
+            # Before the first job: one that keeps the interpreter also stops the thread, and the
+            # supervisor only misses the signs of life of a process that has given one.
+            self._has_pulse = True
+            self._send()
 
     def close(self, timeout: float = 2.0) -> None:
         """Send the remaining events, within ``timeout`` seconds."""
@@ -69,14 +75,20 @@ class Reporter:
         is_last = False
         while not is_last:
             is_last = self._ending.wait(_SEND_SECONDS)
+            if not self._send():
+                return  # the supervisor is gone, and this process ends with it
+
+    def _send(self) -> bool:
+        with self._sending:
             events = [self._events.popleft() for _ in range(len(self._events))]
-            if events:
-                try:
+            try:
+                if events:
                     _write(self._connection.fileno(), _packed(events))
-                except OSError:
-                    return  # the supervisor is gone, and this process ends with it
-                except Exception:  # without further signs of life this process would be killed
-                    logger.exception("some events cannot be sent to the supervisor")
+            except OSError:
+                return False
+            except Exception:  # without further signs of life this process would be killed
+                logger.exception("some events cannot be sent to the supervisor")
+        return True
 
     def __reduce__(self) -> Any:
         raise TypeError("a reporter belongs to one process")

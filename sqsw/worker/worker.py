@@ -194,6 +194,7 @@ class Worker:
             job_runtime.reset(token)
         names = tuple(lane.name for lane in self._lanes)
         self._events.publish(WorkerStarted(names, self._in_flight.slots()))
+        self._pulse()  # before the first job, which can keep the interpreter for itself
         for poller in self._pollers:
             poller.start()
 
