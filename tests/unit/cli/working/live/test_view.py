@@ -90,6 +90,7 @@ def test_lines_scroll_above_a_block_that_follows_the_work(sqsw: Sqsw) -> None:
         assert seen["oldest"].endswith("s")
         assert len([line for line in terminal.lines if line.startswith("queue ")]) == 1
         assert terminal.block()[-1].startswith("2 of 3 slots busy · up ")
+        terminal.wait_until(lambda: row(terminal)["flight"] == "2" and row(terminal)["dead"] == "1")
         os.kill(terminal.process.pid, signal.SIGUSR1)
         terminal.wait_until(lambda: any("running for" in line for line in terminal.lines))
 
@@ -105,7 +106,8 @@ def test_lines_scroll_above_a_block_that_follows_the_work(sqsw: Sqsw) -> None:
         # The last state stays, the summary is below it, and the terminal is as it was.
         assert terminal.block()[2].startswith("stopped · up ")
         assert (row(terminal)["running"], row(terminal)["done"]) == ("0", "3")
-        assert (row(terminal)["flight"], row(terminal)["dead"]) == ("0", "1")  # asked at the end
+        # Asked once more at the end, if the answer takes less than a second.
+        assert (row(terminal)["flight"], row(terminal)["dead"]) in (("0", "1"), ("2", "1"))
         assert terminal.block()[3].startswith("3 done, 1 failed, ")
         assert b"\x1b[?" not in terminal.written
         assert termios.tcgetattr(terminal._ours) == before
