@@ -28,7 +28,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:(class|obj|data|exc|func)", r"(?!sqsw\.).*"),
     (r"py:.*", r"sqsw\.(transport|worker|supervisor|local)\..*"),
-    (r"py:.*", r"sqsw\..*\.(ArnSource|JobSender|ManageEnv|ProcessorQueue|QueueEnv|TaskEnv)"),
+    (r"py:.*", r"sqsw\..*\.(ArnSource|JobKey|JobSender|ManageEnv|ProcessorQueue|QueueEnv|TaskEnv)"),
     (r"py:.*", r"sqsw\..*\.[A-Z]"),  # type variables
 ]
 
