@@ -4,8 +4,7 @@
 2. send      (one call for them; what fails is tried again while the lease lives)
 3. tell      (the register: they are gone; listeners; the shutdown policies)
 
-If calls do not wait for the network, a poller sends ten deletes after each receive
-(``after_receive``), and one sender thread all else. If they do, up to four senders, all alike.
+One sender thread; up to four, all alike, if calls wait for the network.
 ``flush`` sends in the thread of its caller.
 """
 
@@ -101,18 +100,14 @@ class Acknowledger:
             thread.join(max(0.0, deadline - self._clock()))
 
     def after_receive(self, lane: Lane) -> None:
-        """Send ten deletes of a lane in this thread, if there are as many and calls are quick.
+        """See to it that a call that hangs does not hold up the others.
 
-        Two threads that make quick calls at the same time take the interpreter from each other. If
-        calls wait, see to it that a call that hangs does not hold up the others. After the stop,
-        return in this thread what a last receive brought.
+        After the stop, return in this thread what a last receive brought.
         """
         if self._in_flight.is_stopped:
             self.flush()
         elif self._latency.calls_wait:
             self._add_sender_if_needed()
-        elif batch := self._in_flight.take_full_deletes(lane):
-            self._send_safely(batch)
 
     def flush(self, deadline: float | None = None) -> None:
         """Send all there is, in this thread.

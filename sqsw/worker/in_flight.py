@@ -17,7 +17,6 @@ from sqsw.core.settings import WorkerSettings
 from sqsw.worker.delivery import Delivery, JobRun, Poll, Settlement
 from sqsw.worker.lane import Lane, within_limit
 from sqsw.worker.lane_state import LaneState, Permits, lane_states
-from sqsw.worker.latency import NetworkLatency
 
 NEVER = float("inf")
 
@@ -41,19 +40,15 @@ class InFlight:
     settings :
         Slots and prefetch, and how long a delete waits for others of its lane; on a FIFO queue it
         does not wait.
-    latency :
-        Whether calls wait for the network.
     """
 
     def __init__(
         self,
         lanes: Sequence[Lane],
         settings: WorkerSettings,
-        latency: NetworkLatency,
         clock: Clock = lease_time,
     ) -> None:
         self._clock = clock
-        self._latency = latency
         self._linger = settings.ack_linger_seconds
         self._states = lane_states(lanes, settings)
         self._pools = list({id(s.pool): s.pool for s in self._states.values()}.values())
@@ -213,12 +208,6 @@ class InFlight:
 
     # -- the acknowledger ------------------------------------------------------------------------
 
-    def take_full_deletes(self, lane: Lane) -> list[Delivery] | None:
-        """Ten deletes of a lane, if there are as many."""
-        with self._lock:
-            line = self._states[lane.name].deletes
-            return self._batch_of(line) if len(line) >= MAX_BATCH_ENTRIES else None
-
     def take_settlements(self) -> list[Delivery] | None:
         """A batch of one lane and kind, whether it is due or not; None if there is none."""
         with self._lock:
@@ -235,7 +224,7 @@ class InFlight:
                     return None
                 due = self._next_due()
                 if due == NEVER and self._clock() < self._last_due < NEVER:
-                    # A poller has sent them. More will come, and need not wake who looks then.
+                    # All are sent. More will come soon, and need not wake who looks then.
                     due = self._last_due
                 looks = due < self._next_look
                 if looks:
@@ -570,8 +559,7 @@ class InFlight:
         """How many settlements of a line make a sender begin."""
         if self._hurries:
             return 1
-        # If a poller sends ten after each receive, the senders only take what it leaves.
-        return MAX_BATCH_ENTRIES if self._latency.calls_wait else 2 * MAX_BATCH_ENTRIES
+        return MAX_BATCH_ENTRIES
 
     def _return(self, state: LaneState, runs: Iterable[JobRun], hidden_seconds: int) -> None:
         now = self._clock()

@@ -76,7 +76,7 @@ class _Batch:
         self._told_at = lease_time()
         self._loop = OwnLoop()
         latency = NetworkLatency()
-        self._in_flight = InFlight([lane], _ONE_SLOT, latency)
+        self._in_flight = InFlight([lane], _ONE_SLOT)
         inline = InlineExecutor(between=self._flush_in_between)
         executors: dict[RunsIn, Executor] = {
             "thread": inline,

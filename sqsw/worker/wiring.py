@@ -47,7 +47,7 @@ def make_roles(
 ) -> Roles:
     """The roles of a worker, from the end of the line to its beginning."""
     latency = NetworkLatency()
-    in_flight = InFlight(lanes, settings, latency, clock)
+    in_flight = InFlight(lanes, settings, clock)
     start_failures = StartFailures(executors, inbox, clock)
     policies = Policies(lanes, in_flight, inbox, start_failures, settings.wait_seconds)
     dispatcher = Dispatcher(in_flight, executors, policies, events, clock)

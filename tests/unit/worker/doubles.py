@@ -284,11 +284,11 @@ class WorkerKit:
     @property
     def calls_wait(self) -> bool:
         """Whether calls wait for the network."""
-        return self.in_flight._latency.calls_wait
+        return self.acknowledger._latency.calls_wait
 
     @calls_wait.setter
     def calls_wait(self, wait: bool) -> None:
-        self.in_flight._latency.calls_wait = wait
+        self.acknowledger._latency.calls_wait = wait
 
     def accept(self, *bodies: str, of: int = 0, **fields: Any) -> list[Message]:
         """Take in messages with these bodies, and leases of 30 seconds."""

@@ -10,7 +10,6 @@ from sqsw.core.settings import WorkerSettings
 from sqsw.worker.delivery import Delivery, JobRun, Poll
 from sqsw.worker.in_flight import EXTENSION_SECONDS, InFlight
 from sqsw.worker.lane import Lane
-from sqsw.worker.latency import NetworkLatency
 from tests.unit.worker.doubles import ManualClock, lane, message
 
 _UNSTARTED = ("received", "waiting")
@@ -50,7 +49,6 @@ class Driver:
             WorkerSettings(
                 concurrency=random.randint(1, 5), prefetch=random.choice([None, 0, 3, 30])
             ),
-            NetworkLatency(),
             self.clock,
         )
         self.limit: float | None = None
@@ -228,14 +226,9 @@ class Driver:
         self.seen["ends"] += 1
 
     def take(self) -> None:
-        if self.random.random() < 0.7:
-            batch = self.register.take_settlements()
-            lines = [
-                line for s in self.register._states.values() for line in (s.deletes, s.returns)
-            ]
-            assert batch or not any(map(self._can_go, lines)), "a line holds up another one"
-        else:
-            batch = self.register.take_full_deletes(self.random.choice(self.lanes))
+        batch = self.register.take_settlements()
+        lines = [line for s in self.register._states.values() for line in (s.deletes, s.returns)]
+        assert batch or not any(map(self._can_go, lines)), "a line holds up another one"
         if batch is None:
             return
         assert 1 <= len(batch) <= 10

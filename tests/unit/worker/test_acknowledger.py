@@ -137,60 +137,12 @@ def test_a_single_message_lingers_and_ten_do_not_where_calls_wait(kit: WorkerKit
     assert take(kit) == list("bcdefghijk")
 
 
-def test_where_calls_are_quick_a_full_batch_is_left_to_the_poller(kit: WorkerKit) -> None:
-    end(kit, *"abcdefghij")
-    assert take(kit) == []
-    kit.acknowledger.after_receive(kit.lanes[1])
-    assert kit.client.deletes == []
-    kit.acknowledger.after_receive(kit.lane)
-    assert kit.client.deletes == [list("abcdefghij")]
-    kit.acknowledger.after_receive(kit.lane)
-    assert len(kit.client.deletes) == 1
-
-
-def test_a_second_full_batch_and_one_that_lingered_go_to_a_sender(kit: WorkerKit) -> None:
-    end(kit, *"abcdefghijklmnopqrst")
+def test_a_full_batch_is_sent_at_once_and_others_linger(kit: WorkerKit) -> None:
+    end(kit, *"abcdefghijklmnopqrst"[:15])
     assert take(kit) == list("abcdefghij")
     assert take(kit) == []
     kit.clock.advance(0.05)
-    assert take(kit) == list("klmnopqrst")
-
-
-def test_a_sender_looks_on_for_a_while_when_a_poller_has_sent_all(kit: WorkerKit) -> None:
-    waits: list[float | None] = []
-
-    def wait(seconds: float | None = None) -> bool:
-        waits.append(seconds)
-        kit.in_flight._is_stopped = True
-        return True
-
-    kit.in_flight._settlements.wait = wait  # type: ignore[method-assign,assignment]  # no test sleeps
-    end(kit, *"abcdefghij")
-    assert kit.in_flight.wait_for_settlements() is None
-    kit.in_flight._is_stopped = False
-    kit.acknowledger.after_receive(kit.lane)
-    assert kit.in_flight.wait_for_settlements() is None
-    kit.in_flight._is_stopped = False
-    kit.clock.advance(0.05)
-    assert kit.in_flight.wait_for_settlements() is None
-    assert waits == [pytest.approx(0.05), pytest.approx(0.05), None]
-
-
-def test_a_poller_sends_nothing_where_calls_wait(kit: WorkerKit) -> None:
-    kit.calls_wait = True
-    end(kit, *"abcdefghij")
-    kit.acknowledger._add_again_at = float("inf")  # no sender either
-    kit.acknowledger.after_receive(kit.lane)
-    assert kit.client.deletes == []
-
-
-def test_a_poller_survives_whatever_is_raised_at_the_end_of_its_deletes(
-    kit: WorkerKit, caplog: pytest.LogCaptureFixture
-) -> None:
-    end(kit, *"abcdefghij")
-    kit.policies.settled = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # fails
-    kit.acknowledger.after_receive(kit.lane)
-    assert "ZeroDivisionError" in caplog.text
+    assert take(kit) == list("klmno")
 
 
 def test_fifo_messages_do_not_linger() -> None:

@@ -11,7 +11,6 @@ from sqsw.core.settings import WorkerSettings
 from sqsw.worker.delivery import Delivery, JobRun
 from sqsw.worker.in_flight import EXTENSION_SECONDS, InFlight
 from sqsw.worker.lane import Lane
-from sqsw.worker.latency import NetworkLatency
 from tests.unit.worker.doubles import ManualClock, lane, message
 from tests.unit.worker.register_doubles import bodies_of, fifo, group, names_of, run_of
 from tests.unit.worker.register_driver import Driver
@@ -27,9 +26,8 @@ class Register:
         self.lanes = lanes or (lane(),)
         self.lane = self.lanes[0]
         self.clock = ManualClock()
-        self.latency = NetworkLatency()
         settings = WorkerSettings(concurrency=slots, prefetch=0, ack_linger_seconds=linger)
-        self.in_flight = InFlight(self.lanes, settings, self.latency, self.clock)
+        self.in_flight = InFlight(self.lanes, settings, self.clock)
 
     def take_in(self, *sent: Any, of: Lane | None = None) -> list[JobRun]:
         """Messages arrive; their runs."""
@@ -252,23 +250,9 @@ def test_a_settlement_waits_for_others_unless_something_waits_for_it(
     assert (settlement.hidden_seconds, settlement.started) == (outcome[1], outcome[0] != "released")
 
 
-def test_a_poller_takes_deletes_when_there_are_ten() -> None:
-    kit = Register(slots=100)
-    nine = kit.settling(9)
-    assert kit.in_flight.take_full_deletes(kit.lane) is None
-    (tenth,) = kit.settling()
-    kit.settling(20, FAILED)
-    assert kit.in_flight.take_full_deletes(kit.lane) == [*nine, tenth]
-    assert kit.in_flight.take_full_deletes(kit.lane) is None
-
-
-@pytest.mark.parametrize(("calls_wait", "enough"), [(False, 20), (True, 10)])
-def test_a_sender_takes_a_line_that_is_long_enough_before_it_is_due(
-    calls_wait: bool, enough: int
-) -> None:
+def test_a_sender_takes_a_line_that_is_long_enough_before_it_is_due() -> None:
     kit = Register(slots=100, linger=5)
-    kit.latency.calls_wait = calls_wait
-    kit.settling(enough - 1)
+    kit.settling(9)
     assert not kit.in_flight.needs_sender()
     kit.settling()
     assert kit.in_flight.needs_sender()

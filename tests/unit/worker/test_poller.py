@@ -337,8 +337,8 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
     kit = Kit(slots=1000, client=client)
     del kit.poller._quiet.wait
     for _ in range(CALLS):
-        kit.in_flight._latency.note(waited_seconds)
-    kit.in_flight._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+        kit.acknowledger._latency.note(waited_seconds)
+    kit.acknowledger._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.poller.start()
     wait_until(lambda: client.most == most and len(client.receives) > 12, 60, "the receives")
     kit.poller.stop(float("inf"))
@@ -351,7 +351,7 @@ def test_without_a_thread_for_a_helper_one_receives_on(
 ) -> None:
     kit = Kit(slots=1000)
     kit.calls_wait = True
-    kit.in_flight._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit.acknowledger._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.client.inbox = [full() for _ in range(6)]
     kit.acknowledger.after_receive = lambda _: None if kit.client.inbox else kit.poller.quiet()  # type: ignore[method-assign,assignment]  # the last receive
 
@@ -367,7 +367,7 @@ def test_without_a_thread_for_a_helper_one_receives_on(
 def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
     kit = Kit(slots=1000)
     kit.calls_wait = True
-    kit.in_flight._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit.acknowledger._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
     kit.client.inbox = [full(), [message()]]
     kit.poller._help()
     assert [wait for _, wait, _ in kit.client.receives] == [1, 1]  # no second long poll
@@ -376,7 +376,7 @@ def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
 def test_a_full_receive_shows_how_long_calls_wait() -> None:
     kit = Kit(slots=1000)
     noted: list[tuple[float, float]] = []
-    kit.in_flight._latency.note_since = noted.append  # type: ignore[method-assign,assignment]  # written down
+    kit.acknowledger._latency.note_since = noted.append  # type: ignore[method-assign,assignment]  # written down
     kit.client.inbox = [full(), [message()], []]
     for _ in range(3):
         kit.poller.step()
