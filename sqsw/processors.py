@@ -185,9 +185,7 @@ class Processor:
         )
 
     def _around(self) -> Sequence[Middleware]:
-        middlewares = [*self.queue.middlewares, *self.middlewares]
-        seconds = job_runtime.get().time_limit if self.time_limit is None else self.time_limit
-        return middlewares if seconds is None else [TimeLimit(seconds), *middlewares]
+        return limited(self.time_limit, [*self.queue.middlewares, *self.middlewares])
 
     def process_message(self, message: Message) -> ProcessingResult:
         """Run the job of a message, and tell how it ended."""

@@ -158,7 +158,7 @@ class LocalEngine:
         return function(self.store, Params(params, region, origin), now)
 
     def receive(self, params: Mapping[str, Any], *, region: str, origin: str) -> Receive:
-        """A receive for who waits otherwise than by blocking a thread; nothing is taken yet."""
+        """Prepare a receive that waits without blocking a thread; it takes no message yet."""
         self.store.check_clock()
         return Receive(self.store, Params(params, region, origin), self.store.now())
 

@@ -167,7 +167,7 @@ class Acknowledger:
         refused: dict[int, tuple[str, bool]] = {}
         self.requests += 1
         try:
-            if _is_delete(batch[0]):
+            if batch[0].is_delete:
                 begin = now()
                 failures = lane.client.delete_batch([each.message for each in batch])
                 self._latency.note_since(begin)
@@ -218,7 +218,7 @@ class Acknowledger:
             if started:
                 result.failed.append(delivery.message)
         for delivery, reason in failed.items():
-            action = "delete" if _is_delete(delivery) else "return"
+            action = "delete" if delivery.is_delete else "return"
             self._events.publish(AckFailed(delivery.message, action, reason))
             if delivery.settlement is not None and delivery.settlement.started:
                 result.failed.append(delivery.message)
@@ -230,10 +230,6 @@ class Acknowledger:
             if self._events.wants(BatchFinished):
                 self._events.publish(BatchFinished(result))
             self._policies.settled(lane, result)
-
-
-def _is_delete(delivery: Delivery) -> bool:
-    return delivery.settlement is not None and delivery.settlement.hidden_seconds is None
 
 
 def _hidden_seconds(delivery: Delivery) -> int:

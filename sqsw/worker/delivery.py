@@ -1,6 +1,6 @@
 """What the register knows of a received message, and of the job that takes it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +13,8 @@ from sqsw.core.results import ProcessingResult
 from sqsw.worker.lane import Lane
 
 #: ``received``: it waits for the message before it in its group, or for more messages of its list.
-#: ``waiting``: it waits for a slot. ``settling``: SQS is to be told. ``lost``: its lease is over,
-#: and nothing is told. Only ``InFlight`` changes a state.
+#: ``waiting``: it waits for a slot. ``settling``: SQS must delete or return it. ``lost``: its lease
+#: is over, and no request is sent. Only ``InFlight`` changes a state.
 State = Literal["received", "waiting", "running", "settling", "gone", "lost"]
 
 
@@ -58,6 +58,11 @@ class Delivery:
     state: State = "received"
     extending: bool = False
     settlement: Settlement | None = None
+
+    @property
+    def is_delete(self) -> bool:
+        """Whether SQS must delete it."""
+        return self.settlement is not None and self.settlement.hidden_seconds is None
 
 
 @dataclass(slots=True, eq=False)
@@ -139,7 +144,7 @@ class Poll:
     credit: int
 
 
-def tell_unrun(events: EventBus, runs: Sequence[JobRun] | Iterable[JobRun]) -> None:
+def tell_unrun(events: EventBus, runs: Iterable[JobRun]) -> None:
     """Publish the jobs that never ran and never will, because SQS moves their messages away."""
     for run in runs:
         for delivery in run.deliveries:

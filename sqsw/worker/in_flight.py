@@ -224,7 +224,7 @@ class InFlight:
                     return None
                 due = self._next_due()
                 if due == NEVER and self._clock() < self._last_due < NEVER:
-                    # All are sent. More will come soon, and need not wake who looks then.
+                    # All are sent. More will come soon, and this thread then need not be woken.
                     due = self._last_due
                 looks = due < self._next_look
                 if looks:
@@ -250,7 +250,7 @@ class InFlight:
             )
 
     def wait_until_settled(self, deadline: float, *, due_too: bool = False) -> bool:
-        """Wait until SQS was told of all; False at ``deadline``.
+        """Wait until all messages are settled; return False at ``deadline``.
 
         ``due_too``: wait only until the next one is due.
         """
@@ -276,7 +276,7 @@ class InFlight:
     def settled(
         self, deliveries: Sequence[Delivery], refused: Collection[Delivery] = ()
     ) -> list[JobRun]:
-        """SQS was told of these, or refused for good; return the runs that go back for that."""
+        """Note what SQS deleted, returned or refused for good; return the runs that go back."""
         state = self._states[deliveries[0].run.lane.name]
         returned: list[JobRun] = []
         with self._lock:
@@ -284,7 +284,7 @@ class InFlight:
                 self._deliveries.pop(delivery.message.receipt_handle, None)
                 delivery.state = "gone"
                 if delivery.run.group is not None:
-                    is_deleted = delivery not in refused and _is_delete(delivery)
+                    is_deleted = delivery not in refused and delivery.is_delete
                     returned += self._open_group(state, delivery, is_deleted)
             state.in_hand -= len(deliveries)
             self._settling -= len(deliveries)
@@ -557,9 +557,7 @@ class InFlight:
 
     def _enough(self) -> int:
         """How many settlements of a line make a sender begin."""
-        if self._hurries:
-            return 1
-        return MAX_BATCH_ENTRIES
+        return 1 if self._hurries else MAX_BATCH_ENTRIES
 
     def _return(self, state: LaneState, runs: Iterable[JobRun], hidden_seconds: int) -> None:
         now = self._clock()
@@ -666,7 +664,7 @@ class InFlight:
         while self._later and self._later[0][0] <= now:
             delivery = heapq.heappop(self._later)[2]
             state = self._states[delivery.run.lane.name]
-            (state.deletes if _is_delete(delivery) else state.returns).appendleft(delivery)
+            (state.deletes if delivery.is_delete else state.returns).appendleft(delivery)
         ready = [
             line
             for state in self._states.values()
@@ -696,16 +694,12 @@ _HELD = ("received", "waiting", "running")
 
 def _is_watched(delivery: Delivery) -> bool:
     """Whether its lease is kept: until its end, and until it was deleted."""
-    return delivery.state in _HELD or (delivery.state == "settling" and _is_delete(delivery))
+    return delivery.state in _HELD or (delivery.state == "settling" and delivery.is_delete)
 
 
 def _seconds_left(delivery: Delivery, now: float) -> int:
     left = min(delivery.message.lease.expires_at - now, MAX_VISIBILITY_TIMEOUT_SECONDS)
     return max(0, int(left)) + FOLLOWER_SECONDS
-
-
-def _is_delete(delivery: Delivery) -> bool:
-    return delivery.settlement is not None and delivery.settlement.hidden_seconds is None
 
 
 def _due_of(line: deque[Delivery]) -> float:
