@@ -137,7 +137,6 @@ class Policies:
         start_failures: StartFailures,
         wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
-        self._lanes = lanes
         self._in_flight = in_flight
         self._inbox = inbox
         self._start_failures = start_failures

@@ -50,7 +50,6 @@ class Executor(Protocol):
     """Runs calls; how many at once is decided by who submits them."""
 
     def start(self) -> None: ...
-    def quiet(self) -> None: ...
 
     def submit(self, calls: Sequence[Any], on_done: OnDone) -> None:
         """Run calls as soon as may be; never waits for them. None of them after ``stop``.

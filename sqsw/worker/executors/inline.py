@@ -30,9 +30,6 @@ class InlineExecutor:
     def start(self) -> None:
         """Nothing to do."""
 
-    def quiet(self) -> None:
-        """Nothing to do."""
-
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
         """Run calls one after the other, and what follows each of them."""
         for call in calls:

@@ -21,11 +21,6 @@ class LateExecutor:
         """Every job starts with the context variables of the thread that starts the worker."""
         self._context = contextvars.copy_context()
 
-    def quiet(self) -> None:
-        """Pass it on."""
-        if self._made is not None:
-            self._made.quiet()
-
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
         """Run calls as soon as may be."""
         made = self._get()

@@ -48,9 +48,6 @@ class LoopExecutor:
         """Every job starts with the context variables of the thread that starts the worker."""
         self._context = contextvars.copy_context()
 
-    def quiet(self) -> None:
-        """Nothing to do: there is no more work without a submit."""
-
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
         """Hand calls to the loop."""
         with self._lock:

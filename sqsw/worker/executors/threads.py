@@ -40,9 +40,6 @@ class ThreadExecutor:
         """Every job starts with the context variables of the thread that starts the worker."""
         self._context = contextvars.copy_context()
 
-    def quiet(self) -> None:
-        """Nothing to do: there is no more work without a submit."""
-
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
         """Give each call to an idle thread, or to a new one."""
         with self._lock:

@@ -129,8 +129,6 @@ def test_an_end_that_raises_does_not_end_the_executor(
 
 def test_the_verbs_of_an_executor(executor: Executor) -> None:
     executor.start()
-    executor.quiet()
-    executor.quiet()
     ends = Ends()
     executor.submit([FakeCall(lambda: None)], ends)
     ends.wait(1)
@@ -356,7 +354,6 @@ def test_inline_runs_at_once_in_this_thread() -> None:
     executor.start()
     executor.submit([calls[0]], ends)
     executor.cancel(calls[0])
-    executor.quiet()
     executor.stop(0)
     assert ends.ended == calls
     assert ran == [threading.get_ident()] * 3
@@ -429,7 +426,6 @@ def test_an_executor_is_made_when_its_first_call_comes() -> None:
 
     late, ran = LateExecutor(make), list[str]()
     late.start()
-    late.quiet()
     late.cancel(FakeCall(lambda: None))
     assert made == []
     for name in "ab":
