@@ -1,6 +1,7 @@
 """One job at a time, or as a list."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sqsw.core.contracts import Batching
 from sqsw.core.settings import check_bounds
@@ -16,15 +17,8 @@ BatchingConfiguration = Batching
 class NoBatching:
     """The function is called for each job."""
 
-    @property
-    def batching_enabled(self) -> bool:
-        """False."""
-        return False
-
-    @property
-    def batch_size(self) -> int:
-        """1."""
-        return 1
+    batching_enabled: ClassVar[bool] = False
+    batch_size: ClassVar[int] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +43,10 @@ class BatchMessages:
         A number is out of its range.
     """
 
+    batching_enabled: ClassVar[bool] = True
     batch_size: int
     max_wait: float = 0.0
 
     def __post_init__(self) -> None:
         check_bounds("batch_size", self.batch_size, 1)
         check_bounds("max_wait", self.max_wait, 0, _MOST_WAIT_SECONDS)
-
-    @property
-    def batching_enabled(self) -> bool:
-        """True."""
-        return True

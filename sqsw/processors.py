@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from types import CoroutineType, TracebackType
 from typing import Any, Literal, Protocol
 
@@ -13,11 +13,10 @@ from sqsw.context import current_job, job_scope, running_job
 from sqsw.core.arguments import call_handler
 from sqsw.core.contracts import Backoff
 from sqsw.core.jobs.awaitables import (
-    belongs_on_loop,
     is_coroutine_function,
-    note_awaitable,
     refuse_unrun,
     run_awaitable,
+    wraps_coroutine_function,
 )
 from sqsw.core.jobs.current_job import CurrentJob, JobContext, RunsIn
 from sqsw.core.jobs.job_list import JobList
@@ -134,10 +133,13 @@ class Processor:
         """The name of the queue, without prefix."""
         return self.queue.name
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
-        """Whether the job is a coroutine, to be run on the event loop."""
-        return belongs_on_loop(self.fn) or is_coroutine_function(self.process)
+        """Whether the job is a coroutine, to be run on the event loop.
+
+        A plain wrapper of a coroutine function is one from the first coroutine on that it returns.
+        """
+        return is_coroutine_function(self.fn) or is_coroutine_function(self.process)
 
     # Declared so that type checkers take overrides with and without ``job_context``.
     def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -165,8 +167,8 @@ class Processor:
             if returned is None or self.is_async or not inspect.isawaitable(returned):
                 return returned
             # A plain function, so its middlewares and time limit treat its job as a plain one too.
-            if type(self).process is Processor.process:
-                note_awaitable(self.fn)
+            if type(self).process is Processor.process and wraps_coroutine_function(self.fn):
+                self.is_async = True
             returned = run_awaitable(returned)
             refuse_unrun(returned, self.job_name)
             return returned
@@ -238,7 +240,7 @@ class Processor:
         process: Callable[..., Any] = self.process
         if way == "keyword":
             process = partial(process, job_context=context)
-        if is_coroutine_function(self.fn):
+        if self.is_async and is_coroutine_function(self.fn):
             process = partial(self._checked, process)
         if self.executor == "process":
             place = self._place(place)

@@ -5,7 +5,7 @@ say what it is: ``ContentType``, ``JobContext`` (the same codec's text of the jo
 ``JobName``.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from sqsw.codecs.base import Codec
@@ -170,16 +170,10 @@ def _read(codec: Codec, text: str, content_type: str, where: str) -> dict[str, A
         raise DecodeError(
             f"the {where} cannot be read as {content_type}", why=described(error)
         ) from error
-    if isinstance(value, dict) and _are_texts(value):
+    # Not all(): that would make a generator, twice for each job.
+    if isinstance(value, dict) and not [key for key in value if not isinstance(key, str)]:
         return value
     raise DecodeError(
         f"the {where} is not a dictionary of names",
         why=f"{content_type} gives a {type(value).__name__}",
     )
-
-
-def _are_texts(keys: Iterable[object]) -> bool:
-    for key in keys:  # noqa: SIM110  # all() would make a generator, twice for each job
-        if not isinstance(key, str):
-            return False
-    return True

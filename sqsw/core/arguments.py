@@ -187,7 +187,10 @@ def validate_arguments(fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> dic
     TypeError
         One that the function needs is missing.
     """
-    shape = _shape_of(fn)
+    return _taken(fn, _shape_of(fn), kwargs)
+
+
+def _taken(fn: Callable[..., Any], shape: _Shape, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     if shape.takes_all or kwargs.keys() <= shape.names:
         taken = dict(kwargs)
     else:
@@ -224,11 +227,13 @@ def call_handler(
     """
     if args:
         return fn(*args, **kwargs)
-    taken = validate_arguments(fn, kwargs) if check else dict(kwargs)
-    by_position = _shape_of(fn).by_position
-    if not by_position:
+    shape = _shape_of(fn)
+    taken = _taken(fn, shape, kwargs) if check else dict(kwargs)
+    if not shape.by_position:
         return fn(**taken)
-    values = [taken.pop(name, default) for name, default in by_position if check or name in taken]
+    values = [
+        taken.pop(name, default) for name, default in shape.by_position if check or name in taken
+    ]
     return fn(*values, **taken)
 
 

@@ -52,7 +52,8 @@ class RequestSent(Event):
 
 Listener = Callable[[Any], None]
 
-Wants = Callable[[type[Event]], bool] | None
+#: Whether a listener does something with events of a kind at this moment; None: always.
+Wants = Callable[[], bool] | None
 
 #: characters of the name of a listener in a log line
 _NAME_LENGTH = 100
@@ -68,7 +69,9 @@ class EventBus:
 
     def __init__(self) -> None:
         self._lock = ProcessLock()
-        self._listeners: list[tuple[Listener, tuple[type[Event], ...], Delivery | None, Wants]] = []
+        self._listeners: list[
+            tuple[Listener, tuple[type[Event], ...], Delivery | None, Callable[[Any], Wants]]
+        ] = []
         self._listening: dict[type[Event], list[tuple[Listener, Delivery | None, Wants]]] = {}
         self._failed: set[tuple[int, type[Event]]] = set()
 
@@ -77,7 +80,7 @@ class EventBus:
         listener: Listener,
         *kinds: type[Event],
         quick: bool = False,
-        wants: Callable[[type[Event]], bool] | None = None,
+        wants: Callable[[type[Event]], Wants] = lambda kind: None,
     ) -> None:
         """Call ``listener(event)`` for each event of these kinds, or for all events without kinds.
 
@@ -87,8 +90,8 @@ class EventBus:
             Whether the listener never waits for anything. It is then called in the publishing
             thread, so it delays a job.
         wants :
-            Returns whether the listener does something with such an event at this moment; None if
-            it always does.
+            Called once for each kind; returns a function that tells whether the listener does
+            something with such an event at this moment, or None if it always does.
         """
         delivery = None if quick else _delivery_to(listener)
         with self._lock.here:
@@ -103,7 +106,7 @@ class EventBus:
         """Return whether a listener wants this kind; if not, the event need not be created."""
         listening = self._listening.get(kind)
         for _, _, wants in self._listening_to(kind) if listening is None else listening:
-            if wants is None or wants(kind):
+            if wants is None or wants():
                 return True
         return False
 
@@ -137,7 +140,7 @@ class EventBus:
             # Found once for each kind: most events have no listener.
             with self._lock.here:
                 listening = [
-                    (listener, delivery, wants)
+                    (listener, delivery, wants(kind))
                     for listener, kinds, delivery, wants in self._listeners
                     if issubclass(kind, kinds)
                 ]

@@ -11,6 +11,7 @@ stderr.
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from sqsw.core.contracts import Clock
@@ -120,10 +121,10 @@ class LogListener:
         """Listen to the events that become log lines, and to no others."""
         events.subscribe(self, *self._methods, quick=self._is_quick, wants=self._wants)
 
-    def _wants(self, kind: type[Event]) -> bool:
+    def _wants(self, kind: type[Event]) -> Callable[[], bool] | None:
         # Most events of a job are below the usual level.
         level = self._levels.get(kind)
-        return level is None or self._logger.isEnabledFor(level)
+        return None if level is None else partial(self._logger.isEnabledFor, level)
 
     def __call__(self, event: Event) -> None:
         """Log an event, if it is one of those."""

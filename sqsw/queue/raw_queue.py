@@ -7,7 +7,7 @@ from typing import Any
 from sqsw.codecs.envelope import raw_entry
 from sqsw.core.arguments import check_function, place_of
 from sqsw.core.errors import TaskAlreadyRegistered, TaskNotFound
-from sqsw.core.jobs.awaitables import belongs_on_loop
+from sqsw.core.jobs.awaitables import is_coroutine_function
 from sqsw.core.jobs.current_job import CurrentJob, RunsIn
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.jobs.job_list import JobList
@@ -98,7 +98,7 @@ class RawQueue(GenericQueue):
     def look_up(self, message: Message) -> JobKey:
         """Return which executor the function wants; raw messages have no job name."""
         processor = self.processor
-        is_async = processor is not None and belongs_on_loop(processor)
+        is_async = processor is not None and is_coroutine_function(processor)
         return JobKey(None, "loop" if is_async else "thread")
 
     def process_message(self, message: Message) -> ProcessingResult | bool:

@@ -186,10 +186,8 @@ class QueueClient:
             hidden_at = min(now, asked + wait_seconds)
         # Infinity if the caller did not set a timeout.
         seconds = float("inf") if visibility_timeout is None else visibility_timeout
-        return [
-            self._message(raw, now, Lease(hidden_at + seconds, asked + seconds))
-            for raw in answer.get("Messages") or ()  # some servers send null
-        ]
+        raws = answer.get("Messages") or ()  # some servers send null
+        return self._messages(raws, now, hidden_at + seconds, asked + seconds)
 
     @property
     def is_embedded(self) -> bool:
@@ -210,23 +208,32 @@ class QueueClient:
             last: int | None = -1
             while last is not None:
                 part = embedded.peek(url, last, _PEEK_PART)
-                for raw in part.messages:
-                    yield self._message({"ReceiptHandle": "", **raw}, lease_time(), Lease())
+                raws = [{"ReceiptHandle": "", **raw} for raw in part.messages]
+                yield from self._messages(raws, lease_time())
                 last = part.last
 
         return messages()
 
-    def _message(self, raw: Mapping[str, Any], now: float, lease: Lease) -> Message:
-        return Message(  # by position, which takes three quarters of the time
-            raw["MessageId"],
-            raw["ReceiptHandle"],
-            raw["Body"],
-            raw.get("Attributes") or {},
-            raw.get("MessageAttributes") or {},
-            self.name,
-            now,
-            lease,
-        )
+    def _messages(
+        self,
+        raws: Iterable[Mapping[str, Any]],
+        now: float,
+        expires_at: float = float("inf"),
+        sure_until: float = float("inf"),
+    ) -> list[Message]:
+        return [
+            Message(  # by position, which takes three quarters of the time
+                raw["MessageId"],
+                raw["ReceiptHandle"],
+                raw["Body"],
+                raw.get("Attributes") or {},
+                raw.get("MessageAttributes") or {},
+                self.name,
+                now,
+                Lease(expires_at, sure_until),
+            )
+            for raw in raws
+        ]
 
     def delete_batch(self, messages: Sequence[Message]) -> list[EntryFailure]:
         """Delete up to ten messages in one call; return those that SQS did not delete."""

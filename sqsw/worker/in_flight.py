@@ -27,6 +27,9 @@ FOLLOWER_SECONDS = 1
 #: seconds that a return waits for an extension of its lease that is under way, which would undo it
 EXTENSION_SECONDS = 3.0
 
+#: seconds that a delete on a FIFO queue waits for others, while there are runs to start meanwhile
+FIFO_LINGER_SECONDS = 0.005
+
 
 def _none(run: JobRun) -> bool:
     return False
@@ -38,8 +41,7 @@ class InFlight:
     Parameters
     ----------
     settings :
-        Slots and prefetch, and how long a delete waits for others of its lane; on a FIFO queue it
-        does not wait.
+        Slots and prefetch, and how long a delete waits for others of its lane.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class InFlight:
         self._settling = 0
         self._later: list[tuple[float, int, Delivery]] = []
         self._numbers = count()
-        self._is_over = self._hurries = self._is_stopped = False
+        self._is_over = self._is_stopped = False
+        #: how many settlements of a line make a sender begin
+        self._enough = MAX_BATCH_ENTRIES
         self._idle_senders = 0
         self._next_look = self._last_due = NEVER
 
@@ -174,6 +178,10 @@ class InFlight:
         with self._lock:
             now = self._clock()
             failed, hidden, has_run = False, 0, True
+            linger = self._linger
+            if lane.is_fifo:
+                # The next message of the group waits for it. While others are ready, it can.
+                linger = min(linger, FIFO_LINGER_SECONDS) if state.pool.ready else 0.0
             settled: list[Delivery] = []
             for delivery, (outcome, seconds) in zip(run.deliveries, outcomes, strict=True):
                 state.counts[outcome] += 1
@@ -183,7 +191,7 @@ class InFlight:
                 if delivery.state == "lost":
                     state.in_hand -= 1
                     continue
-                due = now if lane.is_fifo or outcome == "released" else now + self._linger
+                due = now if outcome == "released" else now + linger
                 delivery.settlement = Settlement(seconds, outcome != "released", due)
                 settled.append(delivery)
                 if seconds is not None:
@@ -219,7 +227,7 @@ class InFlight:
         One thread looks when the next one is due. The others wait until it has something for them.
         """
         with self._lock:
-            while (batch := self._take(self._clock(), self._enough())) is None:
+            while (batch := self._take(self._clock(), self._enough)) is None:
                 if self._is_stopped:
                     return None
                 due = self._next_due()
@@ -244,7 +252,7 @@ class InFlight:
         with self._lock:
             now = self._clock()
             return not (self._is_stopped or self._idle_senders) and any(
-                line and (len(line) >= self._enough() or _due_of(line) <= now)
+                line and (len(line) >= self._enough or _due_of(line) <= now)
                 for state in self._states.values()
                 for line in (state.deletes, state.returns)
             )
@@ -321,7 +329,7 @@ class InFlight:
     def hurry(self) -> None:
         """Have the senders send at once from now on."""
         with self._lock:
-            self._hurries = True
+            self._enough = 1
             self._settlements.notify_all()
 
     # -- the heartbeat -----------------------------------------------------------------------------
@@ -541,7 +549,6 @@ class InFlight:
 
     def _settle(self, state: LaneState, deliveries: Iterable[Delivery], now: float) -> None:
         """Put deliveries with their settlements in line, and wake a sender if need be."""
-        enough = self._enough()
         for delivery in deliveries:
             settlement = delivery.settlement
             if settlement is None:
@@ -552,12 +559,8 @@ class InFlight:
             line.append(delivery)
             self._last_due = due = settlement.due
             # Somebody has to look anew, unless one who waits will look in time anyway.
-            if due <= now or due < self._next_look or len(line) >= enough:
+            if due <= now or due < self._next_look or len(line) >= self._enough:
                 self._settlements.notify()
-
-    def _enough(self) -> int:
-        """How many settlements of a line make a sender begin."""
-        return 1 if self._hurries else MAX_BATCH_ENTRIES
 
     def _return(self, state: LaneState, runs: Iterable[JobRun], hidden_seconds: int) -> None:
         now = self._clock()

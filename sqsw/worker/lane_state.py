@@ -212,9 +212,11 @@ class LaneState:
         if self.is_closed or self.is_held:
             return 0
         pool, weight = self.pool, self.lane.share.weight
-        if (left := self.permits.left) is not None:
+        permits = self.permits
+        if permits.limit is not None:
             # More would go back, and each would use up a receive.
-            for each in self.permits.lanes:
+            left = permits.limit - permits.started
+            for each in permits.lanes:
                 left -= (len(each.ready) + each.parked) * each.lane.batch_size
             want = min(want, max(0, int(left)))
         prefetch = self._prefetch() * weight // pool.total_weight

@@ -2,11 +2,9 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from weakref import WeakSet
 
 from sqsw.core.jobs.runtime import job_runtime
 
@@ -15,11 +13,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: plain wrappers of coroutine functions that have returned an awaitable
-_async_wrappers: "WeakSet[Callable[..., Any]]" = WeakSet()
-#: whether there has been one; the length of a WeakSet takes longer, and each job asks
-_has_async_wrappers = False
-
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
     """Return whether a call makes a coroutine: of a function, a method, a partial, an object."""
@@ -27,20 +20,6 @@ def is_coroutine_function(function: Callable[..., Any]) -> bool:
         return _known_coroutine_function(function)
     except TypeError:  # a callable object without a hash
         return _is_coroutine_function(function)
-
-
-def belongs_on_loop(function: Callable[..., Any]) -> bool:
-    """Return whether a call belongs on the event loop.
-
-    A plain wrapper of a coroutine function belongs there once it has returned an awaitable. Before
-    that, it could also run the coroutine itself, which fails inside a running loop.
-    """
-    if is_coroutine_function(function):
-        return True
-    try:
-        return _has_async_wrappers and function in _async_wrappers
-    except TypeError:  # as above
-        return False
 
 
 def _is_coroutine_function(function: Any) -> bool:
@@ -54,9 +33,11 @@ def _is_coroutine_function(function: Any) -> bool:
 _known_coroutine_function = lru_cache(maxsize=1024)(_is_coroutine_function)
 
 
-def note_awaitable(function: Callable[..., Any]) -> None:
-    """Remember that this function has returned an awaitable, if it wraps a coroutine function."""
-    global _has_async_wrappers  # noqa: PLW0603  # an object for it would take as long as the set
+def wraps_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Return whether a plain function wraps a coroutine function, so it may return its coroutine.
+
+    It may also run the coroutine itself, which would fail inside a running loop.
+    """
     inner: Any = function
     while wrapped := (
         getattr(inner, "__wrapped__", None)
@@ -64,10 +45,7 @@ def note_awaitable(function: Callable[..., Any]) -> None:
         or (inner.func if isinstance(inner, partial) else None)
     ):
         inner = wrapped
-    if is_coroutine_function(inner):
-        with suppress(TypeError):  # no hash, or no weak references: it stays a plain function
-            _async_wrappers.add(function)
-            _has_async_wrappers = True
+    return is_coroutine_function(inner)
 
 
 def refuse_unrun(returned: object, job_name: str | None) -> None:

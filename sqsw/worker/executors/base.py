@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from itertools import dropwhile
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Never, Protocol, TypeVar
 
 from sqsw.core.results import ProcessingResult
 
@@ -37,8 +37,13 @@ def end_if_forked(pid: int, results: _Results) -> _Results:
     result. ``results`` is None if the job has not ended.
     """
     if os.getpid() != pid:
-        os._exit(0 if results is not None and all(each.success for each in results) else 1)
+        end_forked(results)
     return results
+
+
+def end_forked(results: Sequence[ProcessingResult] | None) -> Never:
+    """End this process, which a job has forked; None if the job has not ended."""
+    os._exit(0 if results is not None and all(each.success for each in results) else 1)
 
 
 #: Takes the results of a call; what it returns is a call for the same executor, which has a slot

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from sqsw.core.lease_clock import lease_time
+from sqsw.core.results import ProcessingResult
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
+from sqsw.worker.executors.base import OnDone, Runnable, end_forked
 
 logger = SafeLogger(__name__)
 
@@ -116,15 +117,20 @@ class ThreadExecutor:
             self._filled.notify()
 
     def _run(self, call: Runnable | None, on_done: OnDone) -> None:
+        results: list[ProcessingResult] | None = None
         while call is not None and not self._stopped:
             call.runner = threading.get_ident()
             try:
-                # No variable for the results: the frames of a failed job refer to this one.
                 run = self._context.copy().run
-                call = on_done(call, end_if_forked(self._pid, run(call.run)))
+                results = run(call.run)
+                if os.getpid() != self._pid:
+                    end_forked(results)
+                call = on_done(call, results)
             except BaseException:  # of a listener, say; this thread has to live on
                 logger.exception("the end of a job failed")
                 return
+            finally:
+                results = None  # the frames of a failed job refer to this one
             if call is not None and self._inbox:
                 with self._lock:
                     # Behind those that have waited for a thread.

@@ -83,7 +83,7 @@ def bodies(messages: Sequence[Message]) -> list[str]:
 
 def take(kit: WorkerKit) -> list[str]:
     """What a sender would send now."""
-    batch = kit.in_flight._take(kit.clock.now, kit.in_flight._enough()) or []
+    batch = kit.in_flight._take(kit.clock.now, kit.in_flight._enough) or []
     return [delivery.message.body for delivery in batch]
 
 
