@@ -72,6 +72,10 @@ class Queue:
         self.loaded_at, self.emptied_at, self.first_taken = time.monotonic(), 0.0, 0.0
         for index in range(count):
             self.add(f"g{index % groups}" if groups else "")
+        self.answer_waiting()
+
+    def answer_waiting(self) -> None:
+        """Answer the receives that wait, as long as there is something for them."""
         while self.waiting:
             ask, answer = self.waiting.popleft()
             found = ask()
@@ -232,13 +236,16 @@ class Endpoint:
         }
 
     def do_DeleteMessage(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._queue(request).delete(_number(request))
+        queue = self._queue(request)
+        queue.delete(_number(request))
+        queue.answer_waiting()
         return {}
 
     def do_DeleteMessageBatch(self, request: dict[str, Any]) -> dict[str, Any]:
         queue = self._queue(request)
         for entry in request["Entries"]:
             queue.delete(_number(entry))
+        queue.answer_waiting()
         return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}
 
     def do_ChangeMessageVisibility(self, request: dict[str, Any]) -> dict[str, Any]:

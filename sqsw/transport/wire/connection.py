@@ -91,6 +91,9 @@ class Connection:
         except (OSError, ValueError) as error:
             self._socket.close()
             raise ConnectionBroken("the TLS handshake failed") from error
+        # With a timeout, Python would poll before each call of the system, and let other threads
+        # take the interpreter each time.
+        self._socket.setblocking(False)
         # poll(), not select(): a worker can have more than 1,024 open files.
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
@@ -125,11 +128,17 @@ class Connection:
         try:
             rest = memoryview(request)
             while rest:
-                self._socket.settimeout(min(seconds, _left(deadline)))
-                rest = rest[self._socket.send(rest) :]
+                try:
+                    rest = rest[self._socket.send(rest) :]
+                except _BLOCKED as blocked:
+                    self._wait(blocked, select.POLLOUT, seconds, deadline)
+            _wait(self._readable, seconds, deadline)
             while not reader.is_complete:
-                self._socket.settimeout(min(seconds, _left(deadline)))
-                data = self._socket.recv(_READ_BYTES)
+                try:
+                    data = self._socket.recv(_READ_BYTES)
+                except _BLOCKED as blocked:
+                    self._wait(blocked, select.POLLIN, seconds, deadline)
+                    continue
                 if data:
                     reader.feed(data)
                 else:
@@ -141,6 +150,16 @@ class Connection:
         self._used_at = time.monotonic()
         self.can_be_kept = reader.keeps_alive
         return reader.answer
+
+    def _wait(self, blocked: OSError, event: int, seconds: float, deadline: float) -> None:
+        """Wait until the socket is ready for more; TLS can need the other direction first."""
+        if isinstance(blocked, ssl.SSLWantReadError):
+            event = select.POLLIN
+        elif isinstance(blocked, ssl.SSLWantWriteError):
+            event = select.POLLOUT
+        poll = select.poll()
+        poll.register(self._socket, event)
+        _wait(poll, seconds, deadline)
 
     #: whether the server keeps the connection open after the last answer
     can_be_kept = True
@@ -220,6 +239,15 @@ class _AnswerReader:
             return
         self.is_complete = True
         self.keeps_alive = self._parser.should_keep_alive()
+
+
+#: what a socket raises that is not ready
+_BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+def _wait(poll: select.poll, seconds: float, deadline: float) -> None:
+    if not poll.poll(min(seconds, _left(deadline)) * 1000):
+        raise TimeoutError
 
 
 def _left(deadline: float) -> float:

@@ -42,7 +42,7 @@ class Signer:
         self._host = host
         self._region = region
         # One tuple, so that a thread never sees a new day or credentials with an old key.
-        self._key: tuple[str, SigningCredentials, bytes] | None = None
+        self._kept: tuple[str, SigningCredentials, hmac.HMAC] | None = None
 
     def headers(
         self,
@@ -94,21 +94,27 @@ class Signer:
         day = timestamp[:8]
         scope = f"{day}/{self._region}/{_SERVICE}/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-        key = self._signing_key(day, credentials)
-        signature = hmac.digest(key, text.encode(), "sha256").hex()
+        signature = self._keyed_hash(day, credentials)
+        signature.update(text.encode())
         return (
             f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
-            f"SignedHeaders={signed}, Signature={signature}"
+            f"SignedHeaders={signed}, Signature={signature.hexdigest()}"
         )
 
-    def _signing_key(self, day: str, credentials: SigningCredentials) -> bytes:
-        kept = self._key
+    def _keyed_hash(self, day: str, credentials: SigningCredentials) -> hmac.HMAC:
+        kept = self._kept
         if kept is not None and kept[0] == day and kept[1] == credentials:
-            return kept[2]
+            return kept[2].copy()
+        # To copy it is quicker than to begin anew, and hmac.digest() would let other threads take
+        # the interpreter.
+        made = hmac.new(self._signing_key(day, credentials), digestmod="sha256")
+        self._kept = day, credentials, made
+        return made.copy()
+
+    def _signing_key(self, day: str, credentials: SigningCredentials) -> bytes:
         key = f"AWS4{credentials.secret_key}".encode()
         for part in (day, self._region, _SERVICE, "aws4_request"):
             key = hmac.digest(key, part.encode(), "sha256")
-        self._key = day, credentials, key
         return key
 
 
