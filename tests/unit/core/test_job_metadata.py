@@ -1,0 +1,71 @@
+"""The message attribute ``Sqsw``."""
+
+import json
+import uuid
+
+import pytest
+
+from sqsw.core.dead_record import DeadRecord
+from sqsw.core.job_metadata import SQSW, JobMetadata, job_id_of, metadata_of, new_job_id
+from sqsw.core.message import Message
+
+RECORD = DeadRecord(
+    verdict="gave_up",
+    type="ValueError",
+    message="no such order",
+    where="shop.tasks.ship:12",
+    fingerprint="0123456789ab",
+    attempts=2,
+    receives=3,
+    first_at=None,
+    at="2026-11-30T10:00:00.000Z",
+    queue="orders",
+    worker="host:1",
+    deaths=1,
+    trace=None,
+)
+
+
+def message(text: str | None) -> Message:
+    attributes = {} if text is None else {SQSW: {"DataType": "String", "StringValue": text}}
+    return Message("m-1", "handle", "{}", {}, attributes)
+
+
+@pytest.mark.parametrize(
+    "metadata", [JobMetadata(), JobMetadata("a-1"), JobMetadata("a-1", RECORD)]
+)
+def test_what_is_written_is_read(metadata: JobMetadata) -> None:
+    assert metadata_of(message(metadata.to_attribute()["StringValue"])) == metadata
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "no JSON", "[" * 5000, "[]", "7", '{"id":7}', '{"id":""}', '{"id":"a b"}'),
+        *('{"id":"\\u001b[2J"}', '{"id":"é"}', json.dumps({"id": "x" * 129}), '{"id":null}'),
+        *('{"dead":"x"}', '{"dead":{"verdict":1}}', '{"dead":{}}'),
+        json.dumps({"id": "a-1", "padding": "x" * 5000}),
+        json.dumps({"dead": {**RECORD.to_json(), "deaths": True}}),
+        json.dumps({"dead": {**RECORD.to_json(), "type": 7}}),
+    ],
+)
+def test_an_attribute_that_is_not_ours_says_nothing(text: str) -> None:
+    assert metadata_of(message(text)) == JobMetadata()
+    assert job_id_of(message(text)) == "m-1"
+
+
+def test_a_job_without_an_id_has_that_of_its_message() -> None:
+    assert job_id_of(message(None)) == "m-1"
+    assert job_id_of(message('{"id":"order-7"}')) == "order-7"
+
+
+def test_new_ids_are_uuids_that_sort_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for milliseconds in range(1_700_000_000_000, 1_700_000_000_050):
+        monkeypatch.setattr("time.time_ns", lambda now=milliseconds: now * 1_000_000)
+        ids.append(new_job_id())
+    assert ids == sorted(ids)
+    assert {(uuid.UUID(each).version, uuid.UUID(each).variant) for each in ids} == {
+        (7, uuid.RFC_4122)
+    }
+    assert len({new_job_id() for _ in range(1000)}) == 1000

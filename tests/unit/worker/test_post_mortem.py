@@ -1,0 +1,100 @@
+"""Why a job is given up."""
+
+import json
+
+from sqsw.core.dead_record import DeadRecord
+from sqsw.core.job_metadata import MAX_METADATA_BYTES, JobMetadata
+from sqsw.worker.post_mortem import explain
+
+AT = "2026-11-30T10:00:00.000Z"
+
+
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+def record(
+    text: str = "no", *, earlier: DeadRecord | None = None, with_text: bool = True
+) -> DeadRecord:
+    try:
+        fail(text)
+    except ValueError as error:
+        return explain(
+            error,
+            verdict="last_attempt",
+            job_name="ship",
+            queue="orders",
+            attempts=5,
+            receives=7,
+            first_at="2026-11-30T09:00:00.000Z",
+            at=AT,
+            earlier=earlier,
+            with_text=with_text,
+        )
+    raise AssertionError
+
+
+def test_a_record_names_the_error_and_where_it_happened() -> None:
+    found = record("no such order")
+    assert (found.type, found.message) == ("ValueError", "no such order")
+    assert found.where is not None
+    assert found.where.startswith(f"{__name__}.fail:")
+    assert found.trace is not None
+    assert found.trace.endswith("ValueError: no such order\n")
+    assert (found.attempts, found.receives, found.deaths, found.at) == (5, 7, 1, AT)
+
+
+def test_equal_errors_have_one_fingerprint_whatever_they_say() -> None:
+    assert record("order 1").fingerprint == record("order 2").fingerprint
+    try:
+        int("x")
+    except ValueError as error:
+        elsewhere = explain(
+            error,
+            verdict="gave_up",
+            job_name="ship",
+            queue="orders",
+            attempts=1,
+            receives=1,
+            first_at=None,
+            at=AT,
+        )
+    assert elsewhere.fingerprint != record().fingerprint
+
+
+def test_the_next_death_counts_on_and_keeps_the_first_time() -> None:
+    again = record(earlier=record())
+    assert again.deaths == 2
+    assert again.first_at == "2026-11-30T09:00:00.000Z"
+
+
+def test_texts_can_be_left_out() -> None:
+    found = record("Ann, 4711", with_text=False)
+    assert "Ann" not in json.dumps(found.to_json())
+    assert (found.type, found.message, found.trace) == ("ValueError", None, None)
+
+
+def test_it_fits_into_the_attribute_whatever_the_error_says() -> None:
+    for text in ("x" * 100_000, "\x00" * 100_000, "💥" * 100_000, "\ud800" * 5_000):
+        attribute = JobMetadata("i" * 128, record(text)).to_attribute()["StringValue"]
+        assert len(attribute.encode()) <= MAX_METADATA_BYTES
+        assert attribute.isascii()
+
+
+def test_a_secret_in_an_error_is_masked() -> None:
+    found = record("cannot open postgres://ann:hunter2@db/shop")
+    assert "hunter2" not in json.dumps(found.to_json())
+
+
+def test_a_retry_without_an_error_has_a_record_too() -> None:
+    found = explain(
+        None,
+        verdict="last_attempt",
+        job_name="ship",
+        queue="orders",
+        attempts=5,
+        receives=5,
+        first_at=None,
+        at=AT,
+    )
+    assert (found.type, found.message, found.where, found.trace) == (None, None, None, None)
