@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqsw.core.errors import SQSError as SQSError
     from sqsw.core.message import Message as Message
     from sqsw.core.results import FailedJobs as FailedJobs
+    from sqsw.core.results import GiveUp as GiveUp
     from sqsw.core.results import ProcessingResult as ProcessingResult
     from sqsw.core.results import RetryJob as RetryJob
     from sqsw.core.settings import WorkerSettings as WorkerSettings
@@ -42,6 +43,7 @@ else:
         "DeadLetterQueue": "sqsw.deadletter_queue",
         "ExponentialBackoff": "sqsw.backoff_policies",
         "FailedJobs": "sqsw.core.results",
+        "GiveUp": "sqsw.core.results",
         "IMMEDIATE_RETURN": "sqsw.backoff_policies",
         "JobQueue": "sqsw.queue.job_queue",
         "LocalSession": "sqsw.memory_sqs",

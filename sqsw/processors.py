@@ -12,6 +12,7 @@ from sqsw.codecs.envelope import Job, unpack_job
 from sqsw.context import current_job, job_scope, running_job
 from sqsw.core.arguments import call_handler
 from sqsw.core.contracts import Backoff
+from sqsw.core.failure_rules import Errors, FailureRules
 from sqsw.core.jobs.awaitables import (
     is_coroutine_function,
     refuse_unrun,
@@ -22,7 +23,7 @@ from sqsw.core.jobs.current_job import CurrentJob, JobContext, RunsIn
 from sqsw.core.jobs.job_list import JobList
 from sqsw.core.jobs.runtime import FunctionCall, job_runtime
 from sqsw.core.message import Message
-from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult, RetryJob
+from sqsw.core.results import SUCCEEDED, FailedJobs, GiveUp, ProcessingResult, RetryJob
 from sqsw.middleware.chain import Middleware, run_chain
 from sqsw.middleware.options import Executor
 from sqsw.middleware.time_limit import TimeLimit
@@ -99,6 +100,11 @@ class Processor:
         Whether arguments are checked against the signature of the function, in the sender and in
         the worker. Use False for a decorator that adds or removes arguments and sets no
         ``__signature__``. Keywords are then sent as they are, and the function gets all of them.
+    max_attempts :
+        Attempts of one job, at least 1; None: what the queue says.
+    give_up_on :
+        A job that raises one of these errors is not tried again. Those of the queue and of the
+        environment count as well.
     """
 
     queue: ProcessorQueue
@@ -111,8 +117,11 @@ class Processor:
     time_limit: float | None = None
     executor: Executor = "auto"
     check_arguments: bool = True
+    max_attempts: int | None = None
+    give_up_on: Errors = ()
 
     def __post_init__(self) -> None:
+        FailureRules(self.max_attempts, self.give_up_on)  # checks them
         if self.executor == "process" and self.is_async:
             raise TypeError(
                 f"{self.job_name!r} is a coroutine, and cannot run in a process of the pool: "
@@ -409,7 +418,8 @@ def judge(error: BaseException) -> ProcessingResult:
     """How a job ended that raised this."""
     if isinstance(error, RetryJob):
         return ProcessingResult(False, error.backoff_policy)
-    return ProcessingResult(False, error=error.with_traceback(_without_ours(error)))
+    error = error.with_traceback(_without_ours(error))
+    return ProcessingResult(False, error=error, give_up=isinstance(error, GiveUp))
 
 
 def _without_ours(error: BaseException) -> TracebackType | None:

@@ -15,6 +15,7 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import SettingsError
 from sqsw.core.event_bus import EventBus, RequestSent
+from sqsw.core.failure_rules import FailureOptions, FailureRules
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.redrive_policy import RedrivePolicy
 from sqsw.core.settings import WorkerSettings
@@ -72,6 +73,9 @@ class SQSEnv:
         ``sqsw.worker``, unless a :class:`~sqsw.observe.logs.LogListener` of yours listens already.
     endpoint_url, region :
         Another SQS-compatible endpoint, and the region; None leaves the choice to boto3.
+    max_attempts, give_up_on, explain_text, retry_in_place :
+        When a failed job is not tried again, and what is told of it; see
+        :class:`~sqsw.core.failure_rules.FailureRules`. A queue and a processor can say otherwise.
     wire :
         Whether the frequent calls can bypass botocore, so they take much less CPU time. If it is
         False, or ``SQSW_WIRE=0`` is set in the environment, a boto3 client makes every call.
@@ -99,6 +103,7 @@ class SQSEnv:
         endpoint_url: str | None = None,
         region: str | None = None,
         wire: bool = True,
+        **failure: Unpack[FailureOptions],
     ) -> None:
         codec_for_sending(codec)
         check_accept(accept)
@@ -109,6 +114,7 @@ class SQSEnv:
         self.processor_maker = processor_maker
         self.context = context_maker()
         self.middlewares = middlewares
+        self.failure_rules = FailureRules(**failure)
         self.events = events or EventBus()
         self.queues: dict[str, GenericQueue] = {}
         self.registration_source = "app"
@@ -302,6 +308,7 @@ class SQSEnv:
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
         middlewares: Sequence[Middleware] | None = None,
+        **failure: Unpack[FailureOptions],
     ) -> JobQueue: ...
     @overload
     def queue(
@@ -314,6 +321,7 @@ class SQSEnv:
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
         middlewares: Sequence[Middleware] | None = None,
+        **failure: Unpack[FailureOptions],
     ) -> Q: ...
     def queue(
         self,
@@ -325,6 +333,7 @@ class SQSEnv:
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
         middlewares: Sequence[Middleware] | None = None,
+        **failure: Unpack[FailureOptions],
     ) -> Any:
         """The queue of this name; made at the first call, the same object from then on.
 
@@ -344,6 +353,9 @@ class SQSEnv:
             The content types that may be read; None for what the environment accepts.
         middlewares :
             What stands around the jobs of this queue, inside of what stands around all jobs.
+        failure :
+            ``max_attempts``, ``give_up_on``, ``explain_text`` and ``retry_in_place`` of this queue;
+            see :class:`~sqsw.core.failure_rules.FailureRules`.
 
         Raises
         ------
@@ -367,9 +379,10 @@ class SQSEnv:
                     backoff_policy=backoff_policy or self.backoff_policy,
                     batching_policy=batching_policy,
                     **{name: value for name, value in options.items() if value is not None},
+                    **failure,
                 )
         known.refuse_other_options(
-            queue_maker, queue_url, batching_policy, backoff_policy, accept, middlewares
+            queue_maker, queue_url, batching_policy, backoff_policy, accept, middlewares, failure
         )
         return known
 

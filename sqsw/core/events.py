@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from sqsw.core.batch_result import BatchProcessingResult
+from sqsw.core.dead_record import DeadRecord
 from sqsw.core.event_bus import Event as Event
 from sqsw.core.event_bus import EventBus as EventBus
 from sqsw.core.event_bus import Listener as Listener
@@ -121,7 +122,7 @@ class QueueWarning(Event):
     queue_name: str
     text: str
     hint: str
-    reason: Literal["no_dead_letter_queue", "visibility_timeout"] | None = None
+    reason: Literal["no_dead_letter_queue", "visibility_timeout", "dead_letters"] | None = None
     dead_letter_queue: str | None = None
 
 
@@ -215,6 +216,14 @@ class JobRetry(JobEnded):
     hidden_seconds: float
     dead_letter_queue: str | None = None
     backoff_policy: str | None = None
+
+
+@record(repr=False, eq=False)
+class JobDead(JobEvent):
+    """The job was given up: its message is in ``dead_letter_queue`` now, with ``record``."""
+
+    dead_letter_queue: str
+    record: DeadRecord
 
 
 @record(repr=False, eq=False)

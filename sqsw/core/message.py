@@ -101,6 +101,8 @@ class Message:
         Seconds of ``sqsw.core.lease_clock`` at which the receive was answered.
     lease :
         How long this delivery is still ours.
+    tries :
+        How often its job was started in this delivery, this time included.
     """
 
     message_id: str
@@ -112,6 +114,12 @@ class Message:
     queue_name: str = ""
     received_at: float = field(default_factory=lease_time, compare=False, repr=False)
     lease: Lease = field(default_factory=Lease, compare=False, repr=False)
+    tries: int = field(default=1, compare=False, repr=False)
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt of its job this is, from 1: receives, and tries of this one."""
+        return self.receive_count + self.tries - 1
 
     @property
     def receive_count(self) -> int:

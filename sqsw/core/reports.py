@@ -27,6 +27,9 @@ class WorkerReport:
         True where a second signal ended the drain; ``stopped_by`` is that signal then.
     requests :
         Calls to SQS.
+    dead_lettered :
+        Jobs that were given up, whose messages the worker sent to the dead-letter queue. They count
+        by how they ended as well.
     """
 
     done: int
@@ -39,6 +42,7 @@ class WorkerReport:
     stopped_by: str
     forced: bool
     requests: int
+    dead_lettered: int = 0
 
 
 def report_of(counts: Mapping[str, int], stopped_by: str, *, forced: bool = False) -> WorkerReport:

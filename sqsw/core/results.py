@@ -19,11 +19,17 @@ class ProcessingResult:
         How long it stays hidden; None for the policy of the queue.
     error :
         What was raised; None where the job asked for its retry itself.
+    give_up :
+        Whether the job is not tried again.
+    max_attempts :
+        After so many attempts the job is not tried again; None: what its queue says.
     """
 
     success: bool
     backoff_policy: Backoff | None = None
     error: BaseException | None = None
+    give_up: bool = False
+    max_attempts: int | None = None
 
 
 #: Nearly every job ends like this, so nearly every job shares this one.
@@ -46,6 +52,14 @@ class RetryJob(Exception):
             args = tuple(rest)
         super().__init__(*args)
         self.backoff_policy = backoff_policy
+
+
+class GiveUp(Exception):
+    """Raised by a job that must not be run again, such as for an order that does not exist.
+
+    Its message goes to the dead-letter queue with the reason. Without a dead-letter queue it stays
+    hidden for 12 hours, and is never deleted.
+    """
 
 
 class FailedJobs(Exception):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS, MAX_WAIT_SECONDS
@@ -32,6 +33,12 @@ class WorkerSettings:
         Whether leases of messages in hand are renewed.
     time_limit :
         Longest run of one job, where its processor has no limit of its own; None: none.
+    dead_letters :
+        ``explain``: the worker itself sends a job that is given up to the dead-letter queue, with
+        the reason. ``native``: SQS moves its message after the last receive, without a reason.
+    retry_in_place :
+        The longest backoff, in seconds, for which a failed job of a FIFO queue stays in the worker,
+        0 to 43200; None: what the queue says.
 
     Raises
     ------
@@ -47,6 +54,8 @@ class WorkerSettings:
     drain_seconds: float = 25.0
     heartbeat: bool = True
     time_limit: float | None = None
+    dead_letters: Literal["explain", "native"] = "explain"
+    retry_in_place: float | None = None
 
     def __post_init__(self) -> None:
         check_bounds("concurrency", self.concurrency, 1, 100_000)
@@ -61,6 +70,7 @@ class WorkerSettings:
         check_bounds("ack_linger_seconds", self.ack_linger_seconds, 0, 5)
         check_bounds("time_limit", self.time_limit, 0.001, MAX_VISIBILITY_TIMEOUT_SECONDS)
         check_bounds("drain_seconds", self.drain_seconds, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
+        check_bounds("retry_in_place", self.retry_in_place, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

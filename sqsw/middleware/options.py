@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from sqsw.core.contracts import Backoff
+from sqsw.core.failure_rules import Errors
 from sqsw.middleware.chain import Middleware
 
 #: Where the function of a processor runs; see :class:`~sqsw.processors.Processor`.
@@ -18,3 +19,5 @@ class ProcessorOptions(TypedDict, total=False):
     time_limit: float | None
     executor: Executor
     check_arguments: bool
+    max_attempts: int | None
+    give_up_on: Errors

@@ -24,6 +24,7 @@ from sqsw.core.events import (
     Event,
     EventBus,
     ExtensionFailed,
+    JobDead,
     JobDone,
     JobEnded,
     JobEvent,
@@ -97,6 +98,7 @@ class LogListener:
             JobRetry: self.job_retry,
             JobUnknown: self.job_unknown,
             JobUnrun: self.job_unrun,
+            JobDead: self.job_dead,
             BeatLate: self.beat_late,
             ExtensionFailed: self.extension_failed,
             LeaseLost: self.lease_lost,
@@ -170,6 +172,17 @@ class LogListener:
             event,
             reason="returned on its last receive before it could run",
             dead_letter_queue=event.dead_letter_queue,
+        )
+
+    def job_dead(self, event: JobDead) -> None:
+        """A warning: its failure was logged as an error before."""
+        self._job(
+            logging.WARNING,
+            "job_dead",
+            event,
+            verdict=event.record.verdict,
+            dead_letter_queue=event.dead_letter_queue,
+            deaths=event.record.deaths,
         )
 
     def beat_late(self, event: BeatLate) -> None:
@@ -315,7 +328,7 @@ class LogListener:
             queue=message.queue_name,
             id=message.message_id,
             group=message.group_id,
-            attempt=message.receive_count,
+            attempt=message.attempt,
             **values,
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqsw.core.events import (
     Event,
     EventBus,
+    JobDead,
     JobDone,
     JobDropped,
     JobEnded,
@@ -69,6 +70,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._dead: Counter = Counter(
+            "sqsw_jobs_dead",
+            "Jobs that were given up and sent to the dead-letter queue.",
+            ["queue", "job", "verdict"],
+            registry=registry,
+        )
         self._leases: Counter = Counter(
             "sqsw_leases_lost", "Leases that ended too early.", ["queue"], registry=registry
         )
@@ -93,6 +100,7 @@ class Metrics:
         """Listen to the events that are counted."""
         events.subscribe(
             self,
+            JobDead,
             JobEnded,
             JobStarted,
             JobUnknown,
@@ -112,6 +120,9 @@ class Metrics:
             self._started(event)
         elif isinstance(event, JobUnknown):
             self._jobs.labels(event.message.queue_name, "", "unknown").inc()
+        elif isinstance(event, JobDead):
+            name, verdict = event.message.queue_name, event.record.verdict
+            self._dead.labels(name, _label(event), verdict).inc()
         elif isinstance(event, LeaseLost):
             self._leases.labels(event.message.queue_name).inc()
         elif isinstance(event, ReceiveDone):

@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from sqsw.batching import NoBatching
 from sqsw.codecs.table import check_accept
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import SettingsError, SQSBatchError
+from sqsw.core.failure_rules import FailureOptions, FailureRules
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
@@ -42,6 +43,8 @@ class GenericQueue(ABC):
         The content types that may be read; None for what the environment accepts.
     middlewares :
         What stands around every job of this queue, inside of what the environment has.
+    failure :
+        When a failed job is not tried again; see :class:`~sqsw.core.failure_rules.FailureRules`.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class GenericQueue(ABC):
         queue_url: str | None = None,
         accept: Collection[str] | None = None,
         middlewares: Sequence[Middleware] = (),
+        **failure: Unpack[FailureOptions],
     ) -> None:
         self.env = env
         self.own_middlewares = middlewares
@@ -64,6 +68,12 @@ class GenericQueue(ABC):
         check_accept(accept)
         self._accept = accept
         self._client: QueueClient | None = None
+        self._own_failure_rules = FailureRules(**failure)
+
+    @property
+    def failure_rules(self) -> FailureRules:
+        """When a failed job is not tried again."""
+        return self._own_failure_rules.over(self.env.failure_rules)
 
     @classmethod
     def maker(cls, **kwargs: Any) -> Callable[..., Self]:
@@ -77,6 +87,10 @@ class GenericQueue(ABC):
             self._client = self.env.make_queue_client(self.name, self.queue_url)
         return self._client
 
+    def client_of(self, arn: str) -> QueueClient:
+        """The calls to SQS on the queue with this ARN, such as the dead-letter queue."""
+        return self.env.make_queue_client(arn, None)
+
     def refuse_other_options(
         self,
         queue_maker: Callable[..., Any] | None,
@@ -85,6 +99,7 @@ class GenericQueue(ABC):
         backoff_policy: Backoff | None,
         accept: Collection[str] | None,
         middlewares: Sequence[Middleware] | None,
+        failure: FailureOptions,
     ) -> None:
         """Raise where the queue, which was made before, is asked for with something else.
 
@@ -110,6 +125,10 @@ class GenericQueue(ABC):
             "backoff_policy": (backoff_policy, backoff_policy != self.backoff_policy),
             "accept": (accept, set(accept or ()) != set(self.accept or ())),
             "middlewares": (middlewares, middlewares != self.own_middlewares),
+            **{
+                name: (value, value != getattr(self._own_failure_rules, name))
+                for name, value in failure.items()
+            },
         }
         for option, (value, differs) in asked.items():
             if value is not None and differs:

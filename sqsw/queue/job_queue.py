@@ -11,6 +11,7 @@ from sqsw.backoff_policies import ConstantBackoff
 from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
 from sqsw.core.arguments import check_function, place_of
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
+from sqsw.core.failure_rules import FailureRules
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -109,8 +110,8 @@ class JobQueue(GenericQueue):
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
         options :
-            ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor`` and
-            ``check_arguments`` of its :class:`~sqsw.processors.Processor`.
+            ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor``, ``check_arguments``,
+            ``max_attempts`` and ``give_up_on`` of its :class:`~sqsw.processors.Processor`.
 
         Raises
         ------
@@ -152,8 +153,9 @@ class JobQueue(GenericQueue):
         job_name = check_job_name(job_name)
         processor = function_of(processor)
         check_function(processor, MESSAGE_KEYWORDS)
-        # What a processor_maker of users makes need not know of it.
+        # What a processor_maker of users makes need not know of them.
         backoff_policy = options.pop("backoff_policy", None)
+        rules = FailureRules(options.pop("max_attempts", None), options.pop("give_up_on", ()))
         self.processors[job_name] = self.env.processor_maker(
             queue=self,
             fn=processor,
@@ -164,6 +166,9 @@ class JobQueue(GenericQueue):
         )
         if backoff_policy is not None:
             self.processors[job_name].backoff_policy = backoff_policy
+        if rules != FailureRules():
+            self.processors[job_name].max_attempts = rules.max_attempts
+            self.processors[job_name].give_up_on = rules.give_up_on
         self.sources[job_name] = self.env.registration_source
         return AsyncTask(
             self,
@@ -327,14 +332,14 @@ class JobQueue(GenericQueue):
         found = self._find(message) if processor is None else processor
         if isinstance(found, _RESULT):
             return found
-        return _backed_off(found, found.process_message(message))
+        return _with_rules(found, found.process_message(message))
 
     async def process_message_async(self, message: Message) -> ProcessingResult | bool:
         """The same as :meth:`process_message`, on the event loop."""
         found = self._find(message)
         if isinstance(found, _RESULT):
             return found
-        return _backed_off(found, await found.process_message_async(message))
+        return _with_rules(found, await found.process_message_async(message))
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
         """Run the jobs of several messages, a list for each job name."""
@@ -405,14 +410,20 @@ def _add(
     ended: Sequence[ProcessingResult | bool],
 ) -> None:
     handles = (message.receipt_handle for message in messages)
-    backed_off = [_backed_off(processor, result) for result in ended]
-    results.update(zip(handles, backed_off, strict=True))
+    ended_by_rules = [_with_rules(processor, result) for result in ended]
+    results.update(zip(handles, ended_by_rules, strict=True))
 
 
-def _backed_off(processor: Processor, result: ProcessingResult | bool) -> ProcessingResult:
-    """A failure that says nothing about its backoff has that of its processor."""
+def _with_rules(processor: Processor, result: ProcessingResult | bool) -> ProcessingResult:
+    """A failure has the backoff of its processor if it names none, and its rules of giving up."""
     result = as_result(result)
-    if result.success or result.backoff_policy is not None:
+    if result.success:
         return result
-    # What a processor_maker makes need not have one.
-    return replace(result, backoff_policy=getattr(processor, "backoff_policy", None))
+    # What a processor_maker makes need not have them.
+    give_up_on = getattr(processor, "give_up_on", ())
+    return replace(
+        result,
+        backoff_policy=result.backoff_policy or getattr(processor, "backoff_policy", None),
+        give_up=result.give_up or isinstance(result.error, give_up_on),
+        max_attempts=getattr(processor, "max_attempts", None),
+    )

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from sqsw.context import SQSContext
 from sqsw.core.contracts import Backoff
 from sqsw.core.event_bus import EventBus
+from sqsw.core.failure_rules import FailureRules
 from sqsw.middleware.chain import Middleware
 from sqsw.transport.queue_client import QueueClient
 
@@ -20,6 +21,7 @@ class QueueEnv(Protocol):
     middlewares: Sequence[Middleware]
     backoff_policy: Backoff
     processor_maker: Callable[..., Any]
+    failure_rules: FailureRules
 
     @property
     def registration_source(self) -> str:

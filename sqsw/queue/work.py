@@ -12,6 +12,7 @@ from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.delivery import handing_over
 from sqsw.core.errors import Busy, ConnectionFailed, SettingsError, UnexpectedAnswer
 from sqsw.core.events import EventBus, QueueWarning, ReceiveError
+from sqsw.core.failure_rules import FailureRules
 from sqsw.core.jobs.runtime import Load
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.reports import WorkerReport, report_of
@@ -29,6 +30,9 @@ from sqsw.worker.worker import Worker
 #: seconds before a queue is looked at again that could not be reached, at first and at most
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 
+#: the longest backoff, in seconds, for which a failed job of a FIFO queue stays in the worker
+_STAYS_SECONDS = 300.0
+
 # A name of this module, so that a test can take its place.
 _jitter = random.random
 
@@ -43,8 +47,22 @@ class WorkableQueue(JobSource, Protocol):
     batching_policy: Batching
 
     @property
+    def takes_lists(self) -> bool:
+        """True where functions are called with a list of jobs."""
+        ...
+
+    @property
     def client(self) -> QueueClient:
         """The calls to SQS on this queue."""
+        ...
+
+    @property
+    def failure_rules(self) -> FailureRules:
+        """When a failed job is not tried again."""
+        ...
+
+    def client_of(self, arn: str) -> QueueClient:
+        """The calls to SQS on the queue with this ARN."""
         ...
 
 
@@ -195,6 +213,11 @@ def _lane(
         )
     dead_letters, max_receives = redrive_target(attributes)
     prefix = queue.client.sqs_name.removesuffix(queue.client.name)
+    explains = dead_letters is not None and settings.dead_letters == "explain"
+    rules = queue.failure_rules
+    stays = settings.retry_in_place
+    if stays is None:
+        stays = _STAYS_SECONDS if rules.retry_in_place is None else rules.retry_in_place
     return Lane(
         name=queue.name,
         client=queue.client,
@@ -211,6 +234,10 @@ def _lane(
         shutdown_policy=shutdown_policy,
         max_receives=max_receives,
         dead_letter_queue=dead_letters and name_of_arn(dead_letters).removeprefix(prefix),
+        dead_letter_client=queue.client_of(dead_letters) if dead_letters and explains else None,
+        rules=rules,
+        # Otherwise attempts could not end: SQS counts receives.
+        retry_in_place=stays if explains and queue.client.is_fifo and not queue.takes_lists else 0,
     )
 
 

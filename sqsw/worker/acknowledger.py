@@ -16,11 +16,19 @@ from typing import Protocol
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import QueueNotFound
-from sqsw.core.events import AckFailed, BatchFinished, EventBus, MessageDeleted, MessageReturned
+from sqsw.core.events import (
+    AckFailed,
+    BatchFinished,
+    EventBus,
+    JobDead,
+    MessageDeleted,
+    MessageReturned,
+)
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.retry import retry_seconds
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import text_of
+from sqsw.worker.dead_letters import DeadLetters
 from sqsw.worker.delivery import Delivery, JobRun, tell_unrun
 from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane, is_final
@@ -39,9 +47,10 @@ _NO_THREAD_SECONDS = 5.0
 
 
 class Starter(Protocol):
-    """Starts the runs of a group that has opened."""
+    """Starts the runs of a group that has opened, and failed runs that are due."""
 
     def start_ready(self) -> None: ...
+    def start_retries(self) -> None: ...
 
 
 class BatchPolicy(Protocol):
@@ -51,13 +60,14 @@ class BatchPolicy(Protocol):
 
 
 class Acknowledger:
-    """Batched deletes and visibility changes."""
+    """Batched deletes, visibility changes and dead letters."""
 
     def __init__(
         self,
         in_flight: InFlight,
         dispatcher: Starter,
         policies: BatchPolicy,
+        dead_letters: DeadLetters,
         latency: NetworkLatency,
         events: EventBus,
         clock: Clock = lease_time,
@@ -66,6 +76,7 @@ class Acknowledger:
         self._in_flight = in_flight
         self._dispatcher = dispatcher
         self._policies = policies
+        self._dead_letters = dead_letters
         self._latency = latency
         self._events = events
         self._clock = clock
@@ -139,6 +150,9 @@ class Acknowledger:
 
     def _work(self) -> None:
         while (batch := self._in_flight.wait_for_settlements()) is not None:
+            if not batch:
+                self._dispatcher.start_retries()
+                continue
             if self._latency.calls_wait:
                 self._add_sender_if_needed()
             self._send_safely(batch)
@@ -164,6 +178,9 @@ class Acknowledger:
 
     def _send(self, batch: Sequence[Delivery]) -> None:
         lane = batch[0].run.lane
+        if batch[0].record is not None:
+            self._bury(lane, batch)
+            return
         refused: dict[int, tuple[str, bool]] = {}
         self.requests += 1
         try:
@@ -190,6 +207,34 @@ class Acknowledger:
             elif final or not self._try_later(delivery):
                 failed[delivery] = reason
         self._finish(lane, done, failed)
+
+    def _bury(self, lane: Lane, batch: Sequence[Delivery]) -> None:
+        """Send jobs that are given up to the dead-letter queue; they are deleted after that."""
+        now = self._clock()
+        failed = {each: _LOST for each in batch if each.message.lease.expires_at <= now}
+        held = [each for each in batch if each not in failed]
+        self.requests += 1
+        records = {each: each.record for each in held}
+        try:
+            sent, again, left = self._dead_letters.send(lane, held)
+        except Exception as error:  # noqa: BLE001  # as above
+            sent, again, left = [], dict.fromkeys(held, text_of(error)), []
+        for delivery in sent:
+            self._in_flight.buried(delivery)
+            record = records[delivery]
+            if record is not None and lane.dead_letter_queue is not None:
+                self._events.publish(
+                    JobDead(
+                        *(delivery.message, delivery.job.name, lane.dead_letter_queue, record),
+                        is_registered=delivery.job.is_registered,
+                    )
+                )
+        for delivery in left:
+            tell_unrun(self._events, self._in_flight.not_buried(delivery))
+        for delivery, reason in again.items():
+            if not self._try_later(delivery):
+                failed[delivery] = reason
+        self._finish(lane, [], failed)
 
     def _try_later(self, delivery: Delivery) -> bool:
         calls = 0 if delivery.settlement is None else delivery.settlement.calls
@@ -219,6 +264,8 @@ class Acknowledger:
                 result.failed.append(delivery.message)
         for delivery, reason in failed.items():
             action = "delete" if delivery.is_delete else "return"
+            if delivery.record is not None:
+                action = "dead-letter"
             self._events.publish(AckFailed(delivery.message, action, reason))
             if delivery.settlement is not None and delivery.settlement.started:
                 result.failed.append(delivery.message)
@@ -230,6 +277,10 @@ class Acknowledger:
             if self._events.wants(BatchFinished):
                 self._events.publish(BatchFinished(result))
             self._policies.settled(lane, result)
+
+
+#: why a job that is given up was not sent to the dead-letter queue
+_LOST = "its visibility timeout ended before it was sent to the dead-letter queue"
 
 
 def _hidden_seconds(delivery: Delivery) -> int:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from sqsw.core.dead_record import DeadRecord
 from sqsw.core.errors import JobNotStarted
 from sqsw.core.events import EventBus, JobUnrun
 from sqsw.core.jobs.current_job import RunsIn
@@ -26,6 +27,9 @@ class Settlement:
     ----------
     hidden_seconds :
         Seconds to hide the message; None deletes it.
+    record :
+        Why its job is given up. A copy of the message with this record is sent to the dead-letter
+        queue first; None: there is nothing to send, or it has been sent.
     started :
         Whether its job had started.
     due :
@@ -38,6 +42,28 @@ class Settlement:
     started: bool
     due: float
     calls: int = 0
+    record: DeadRecord | None = None
+
+
+class Outcome(NamedTuple):
+    """How a job ended.
+
+    Attributes
+    ----------
+    name :
+        The name of the count in the report.
+    hidden_seconds :
+        For how long its message is hidden; None deletes it.
+    record :
+        Why it is given up; its message is sent to the dead-letter queue then.
+    can_stay :
+        Whether it can wait in the worker for its next attempt.
+    """
+
+    name: str
+    hidden_seconds: int | None
+    record: DeadRecord | None = None
+    can_stay: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +90,11 @@ class Delivery:
         """Whether SQS must delete it."""
         return self.settlement is not None and self.settlement.hidden_seconds is None
 
+    @property
+    def record(self) -> DeadRecord | None:
+        """Why its job is given up, if the dead-letter queue is still to be told."""
+        return None if self.settlement is None else self.settlement.record
+
 
 @dataclass(slots=True, eq=False)
 class JobRun:
@@ -85,6 +116,9 @@ class JobRun:
         True once its results are being judged, or it was put back while it ran.
     is_slow :
         True once it has counted as a slow one before its end.
+    kept_until :
+        Until when its messages are kept while the failed head of its group waits in the worker, in
+        seconds of the worker's clock; 0 at other times.
     runner :
         The thread id or the asyncio task that runs it; written by the executor.
     """
@@ -98,6 +132,7 @@ class JobRun:
     undeleted: int = 0
     is_claimed: bool = False
     is_slow: bool = False
+    kept_until: float = 0.0
     runner: object = None
 
     @property

@@ -9,11 +9,12 @@ It has no thread of its own, and no state about messages.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Clock
-from sqsw.core.errors import JobNotStarted, TaskNotFound
+from sqsw.core.dead_record import Verdict
+from sqsw.core.errors import ContentTypeRefused, DecodeError, JobNotStarted, TaskNotFound
 from sqsw.core.events import (
     EventBus,
     JobDone,
@@ -29,13 +30,16 @@ from sqsw.core.events import (
 from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.lease_clock import lease_time
+from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.safe_logger import SafeLogger
-from sqsw.worker.delivery import Delivery, JobRun, tell_unrun
+from sqsw.worker.dead_letters import DeadLetters
+from sqsw.worker.delivery import Delivery, JobRun, Outcome, tell_unrun
 from sqsw.worker.executors.base import Executor
 from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane, within_limit
+from sqsw.worker.post_mortem import explain
 
 logger = SafeLogger(__name__)
 
@@ -57,13 +61,6 @@ class JobPolicy(Protocol):
     ) -> None: ...
 
 
-class _Outcome(NamedTuple):
-    """How a job ended, and for how many seconds its message is hidden; None deletes it."""
-
-    name: str
-    hidden_seconds: int | None
-
-
 class Dispatcher:
     """Runs what the register lets start.
 
@@ -73,6 +70,8 @@ class Dispatcher:
         Where runs of each kind run.
     policies :
         Hears of every run that ended.
+    dead_letters :
+        Whether jobs that are given up are sent to a dead-letter queue.
     """
 
     def __init__(
@@ -80,12 +79,14 @@ class Dispatcher:
         in_flight: InFlight,
         executors: Mapping[RunsIn, Executor],
         policies: JobPolicy,
+        dead_letters: DeadLetters,
         events: EventBus,
         clock: Clock = lease_time,
     ) -> None:
         self._in_flight = in_flight
         self._executors = executors
         self._policies = policies
+        self._dead_letters = dead_letters
         self._events = events
         self._clock = clock
 
@@ -108,6 +109,10 @@ class Dispatcher:
     def start_due(self) -> None:
         """Start what has a slot, also lists whose time is over."""
         self._launch(self._in_flight.start_due())
+
+    def start_retries(self) -> None:
+        """Start what has a slot, also failed runs whose next attempt is due."""
+        self._launch(self._in_flight.start_retries())
 
     def _launch(self, runs: Sequence[JobRun]) -> None:
         while runs:
@@ -156,7 +161,7 @@ class Dispatcher:
         if not self._in_flight.claim(run):
             return None  # it was put back at the end of a drain, and counts no more
         now = self._clock()
-        outcomes: list[_Outcome] = []
+        outcomes: list[Outcome] = []
         try:
             for delivery, result in zip(run.deliveries, results, strict=True):
                 outcomes.append(self._outcome(run, delivery, result, now))
@@ -167,14 +172,14 @@ class Dispatcher:
             logger.exception("the end of a job of %s failed", run.lane.name)
         finally:
             missing = len(run.deliveries) - len(outcomes)
-            outcomes += [_Outcome("failed", _UNJUDGED_SECONDS)] * missing
+            outcomes += [Outcome("failed", _UNJUDGED_SECONDS)] * missing
             following, returned = self._in_flight.finish(run, outcomes, now - run.started_at)
         if returned:
             tell_unrun(self._events, returned)
         return following
 
     def _tell_policies(
-        self, run: JobRun, outcomes: Sequence[_Outcome], results: Sequence[ProcessingResult]
+        self, run: JobRun, outcomes: Sequence[Outcome], results: Sequence[ProcessingResult]
     ) -> None:
         ended = BatchProcessingResult(run.lane.name)
         unstarted: JobNotStarted | None = None
@@ -191,7 +196,7 @@ class Dispatcher:
 
     def _outcome(
         self, run: JobRun, delivery: Delivery, result: ProcessingResult, now: float
-    ) -> _Outcome:
+    ) -> Outcome:
         """How one job ended; its event is published."""
         lane, message, seconds = run.lane, delivery.message, now - run.started_at
         job_name, is_registered = delivery.job.name, delivery.job.is_registered
@@ -201,7 +206,7 @@ class Dispatcher:
             self._events.publish(
                 JobDropped(message, job_name, seconds, is_registered=is_registered)
             )
-            return _Outcome("dropped", 0)
+            return Outcome("dropped", 0)
         if result.success:
             if self._events.wants(JobDone):
                 event = JobDone(message, job_name, seconds, is_registered=is_registered)
@@ -210,8 +215,25 @@ class Dispatcher:
         if isinstance(result.error, JobNotStarted):
             if lane.is_last_receive(message):
                 self._events.publish(JobUnrun(message, job_name, lane.dead_letter_queue))
-            return _Outcome("released", within_limit(message, UNSTARTED_SECONDS, now))
+            return Outcome("released", within_limit(message, UNSTARTED_SECONDS, now))
         hidden, dead = lane.hidden_seconds(message, result, now), lane.next_queue(message)
+        verdict = _verdict(lane, message, result)
+        record, can_stay = None, False
+        if verdict is not None and self._dead_letters.takes(lane):
+            dead = lane.dead_letter_queue
+            record = explain(
+                message,
+                result.error,
+                verdict=verdict,
+                job_name=job_name,
+                with_text=lane.rules.explain_text is not False,
+            )
+        elif verdict is not None and dead is None and lane.dead_letter_queue is None:
+            # Nowhere to put it. It is not deleted, and does not fail again every minute.
+            hidden = within_limit(message, MAX_VISIBILITY_TIMEOUT_SECONDS, now)
+        else:
+            stays = lane.retry_in_place > 0 and self._dead_letters.takes(lane)
+            can_stay = stays and hidden <= lane.retry_in_place
         if result.error is None:
             policy = None if result.backoff_policy is None else _shown(result.backoff_policy)
             self._events.publish(
@@ -220,19 +242,19 @@ class Dispatcher:
                     is_registered=is_registered,
                 )
             )
-            return _Outcome("retried", hidden)
+            return Outcome("retried", hidden, record, can_stay)
         if isinstance(result.error, TaskNotFound):
             self._events.publish(
                 JobUnknown(message, job_name, result.error, hidden, is_registered=False)
             )
-            return _Outcome("unknown", hidden)
+            return Outcome("unknown", hidden, record)
         self._events.publish(
             JobFailed(
                 *(message, job_name, seconds, result.error, hidden, dead),
                 is_registered=is_registered,
             )
         )
-        return _Outcome("failed", hidden)
+        return Outcome("failed", hidden, record, can_stay)
 
     # What other roles ask for.
 
@@ -268,7 +290,7 @@ class Dispatcher:
         return count
 
 
-_DONE = _Outcome("done", None)
+_DONE = Outcome("done", None)
 
 
 def _run_of(lane: Lane, message: Message) -> JobRun:
@@ -286,6 +308,16 @@ def _run_of(lane: Lane, message: Message) -> JobRun:
     elif lane.share.group_slots is not None:
         run.fair_group = message.group_id
     return run
+
+
+def _verdict(lane: Lane, message: Message, result: ProcessingResult) -> Verdict | None:
+    """Why a job that failed is not tried again; None if it is."""
+    if lane.gives_up(result):
+        return "gave_up"
+    if not lane.is_last_attempt(message, result):
+        return None
+    unreadable = isinstance(result.error, DecodeError | ContentTypeRefused)
+    return "unreadable" if unreadable else "last_attempt"
 
 
 def _shown(policy: Backoff) -> str:

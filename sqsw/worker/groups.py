@@ -1,7 +1,7 @@
 """Message groups: one run at a time in order, or so many at a time."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 from sqsw.worker.delivery import JobRun
 
@@ -20,6 +20,10 @@ class FifoGroups:
         line = self._lines.setdefault(run.group or "", deque())
         line.append(run)
         return len(line) == 1
+
+    def line_of(self, run: JobRun) -> Iterable[JobRun]:
+        """The line of the group of a run, in order."""
+        return self._lines.get(run.group or "", ())
 
     def advance(self, run: JobRun) -> JobRun | None:
         """Remove a head that is gone from the queue; return the new head."""
@@ -109,7 +113,3 @@ class GroupSlots:
         for run in taken:
             self.remove(run)
         return taken
-
-    def __iter__(self) -> Iterator[JobRun]:
-        for line in self._waiting.values():
-            yield from line

@@ -8,13 +8,15 @@ import heapq
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from itertools import count
+from math import ceil
 
 from sqsw.core.contracts import Clock
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.settings import WorkerSettings
-from sqsw.worker.delivery import Delivery, JobRun, Poll, Settlement
+from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll, Settlement
 from sqsw.worker.lane import Lane, within_limit
 from sqsw.worker.lane_state import LaneState, Permits, lane_states
 
@@ -160,7 +162,7 @@ class InFlight:
     def finish(
         self,
         run: JobRun,
-        outcomes: Sequence[tuple[str, int | None]],
+        outcomes: Sequence[Outcome],
         run_seconds: float,
     ) -> tuple[JobRun | None, list[JobRun]]:
         """Note the end of a claimed run; return what takes over its slot, and what goes back.
@@ -168,8 +170,7 @@ class InFlight:
         Parameters
         ----------
         outcomes :
-            For each message how its job ended, and for how many seconds it is hidden; None deletes
-            it.
+            For each message how its job ended.
         run_seconds :
             How long it ran.
         """
@@ -183,7 +184,9 @@ class InFlight:
                 # The next message of the group waits for it. While others are ready, it can.
                 linger = min(linger, FIFO_LINGER_SECONDS) if state.pool.ready else 0.0
             settled: list[Delivery] = []
-            for delivery, (outcome, seconds) in zip(run.deliveries, outcomes, strict=True):
+            for delivery, (outcome, seconds, record, can_stay) in zip(
+                run.deliveries, outcomes, strict=True
+            ):
                 state.counts[outcome] += 1
                 if outcome == "released":
                     state.permits.started -= 1
@@ -191,10 +194,13 @@ class InFlight:
                 if delivery.state == "lost":
                     state.in_hand -= 1
                     continue
+                if can_stay and seconds is not None and self._stays(state, run, seconds, now):
+                    continue
                 due = now if outcome == "released" else now + linger
-                delivery.settlement = Settlement(seconds, outcome != "released", due)
+                started = outcome != "released"
+                delivery.settlement = Settlement(seconds, started, due, record=record)
                 settled.append(delivery)
-                if seconds is not None:
+                if seconds is not None and record is None:
                     hidden = max(hidden, seconds)
                     failed = failed or not lane.is_last_receive(delivery.message)
             self._settle(state, settled, now)
@@ -214,6 +220,14 @@ class InFlight:
                 self._settled.notify_all()  # who stops the worker waited for this run
         return following, returned
 
+    def start_retries(self) -> list[JobRun]:
+        """The same, with the failed runs whose next attempt is due."""
+        now = self._clock()
+        with self._lock:
+            for state in self._states.values():
+                state.add_due_retries(now)
+        return self.start_next()
+
     # -- the acknowledger ------------------------------------------------------------------------
 
     def take_settlements(self) -> list[Delivery] | None:
@@ -224,13 +238,17 @@ class InFlight:
     def wait_for_settlements(self) -> list[Delivery] | None:
         """A batch that is due, or of a line that is long enough; None after the end.
 
+        An empty one: the next attempt of a failed run is due.
+
         One thread looks when the next one is due. The others wait until it has something for them.
         """
         with self._lock:
             while (batch := self._take(self._clock(), self._enough)) is None:
                 if self._is_stopped:
                     return None
-                due = self._next_due()
+                if self._next_retry() <= self._clock():
+                    return []
+                due = min(self._next_due(), self._next_retry())
                 if due == NEVER and self._clock() < self._last_due < NEVER:
                     # All are sent. More will come soon, and this thread then need not be woken.
                     due = self._last_due
@@ -254,7 +272,7 @@ class InFlight:
             return not (self._is_stopped or self._idle_senders) and any(
                 line and (len(line) >= self._enough or _due_of(line) <= now)
                 for state in self._states.values()
-                for line in (state.deletes, state.returns)
+                for line in state.lines
             )
 
     def wait_until_settled(self, deadline: float, *, due_too: bool = False) -> bool:
@@ -300,6 +318,38 @@ class InFlight:
                 self._settled.notify_all()
         return returned
 
+    def buried(self, delivery: Delivery) -> None:
+        """The copy of a message is in the dead-letter queue: the message is to be deleted."""
+        settlement = delivery.settlement
+        if settlement is None:
+            return
+        with self._lock:
+            state = self._states[delivery.run.lane.name]
+            state.counts["dead_lettered"] += 1
+            settlement.record = settlement.hidden_seconds = None
+            settlement.due, settlement.calls = self._clock(), 0
+            state.deletes.append(delivery)
+            self._settlements.notify()
+            self._settled.notify_all()
+
+    def not_buried(self, delivery: Delivery) -> list[JobRun]:
+        """A message is left to SQS: it goes back; return the runs that go back with it."""
+        settlement, run = delivery.settlement, delivery.run
+        if settlement is None:
+            return []
+        with self._lock:
+            state = self._states[run.lane.name]
+            settlement.record = None
+            settlement.due, settlement.calls = self._clock(), 0
+            state.returns.append(delivery)
+            self._settlements.notify()
+            self._settled.notify_all()
+            if run.lane.is_last_receive(delivery.message):
+                return []  # it never comes back: the next one of its group may run after it
+            return self._leave_group(
+                state, run, (settlement.hidden_seconds or 0) + FOLLOWER_SECONDS
+            )
+
     def settle_later(self, delivery: Delivery, when: float) -> bool:
         """SQS refused for now: tell it again at ``when``; False if the lease does not last."""
         settlement = delivery.settlement
@@ -320,7 +370,7 @@ class InFlight:
             left = [delivery for _, _, delivery in self._later]
             self._later = []
             for state in self._states.values():
-                for line in (state.deletes, state.returns):
+                for line in state.lines:
                     left += line
                     line.clear()
             self._settlements.notify_all()
@@ -360,7 +410,9 @@ class InFlight:
         with self._lock:
             now = self._clock()
             for delivery in deliveries:
-                seconds = within_limit(delivery.message, delivery.run.lane.visibility_timeout, now)
+                run = delivery.run
+                wanted = max(run.lane.visibility_timeout, run.kept_until - now)
+                seconds = within_limit(delivery.message, wanted, now)
                 # Near the end of its 12 hours a message cannot be kept longer than it is already.
                 if _is_watched(delivery) and now + seconds > delivery.message.lease.sure_until:
                     delivery.extending = True
@@ -555,7 +607,7 @@ class InFlight:
                 continue
             delivery.state = "settling"
             self._settling += 1
-            line = state.deletes if settlement.hidden_seconds is None else state.returns
+            line = state.line_of(delivery)
             line.append(delivery)
             self._last_due = due = settlement.due
             # Somebody has to look anew, unless one who waits will look in time anyway.
@@ -580,6 +632,7 @@ class InFlight:
 
     def _return_unstarted(self, state: LaneState, keep: Callable[[JobRun], bool]) -> list[JobRun]:
         returned: list[JobRun] = []
+        kept = self._return_kept(state, keep)
         for run in [run for run in state.ready if not keep(run)]:
             state.ready.remove(run)
             state.pool.ready -= 1
@@ -599,6 +652,22 @@ class InFlight:
         returned += waiting + state.lists.take_all()
         self._return(state, returned, 0)
         self._tell_polls()
+        return kept + returned
+
+    def _return_kept(self, state: LaneState, keep: Callable[[JobRun], bool]) -> list[JobRun]:
+        """Return the runs that wait for their next attempt, hidden until then, and their groups."""
+        returned: list[JobRun] = []
+        now = self._clock()
+        for due, _, run in sorted(state.retries):
+            if any(map(keep, state.groups.line_of(run))):
+                continue
+            state.stop_keeping(run)
+            behind = state.groups.leave(run)
+            state.parked -= len(behind)
+            hidden = max(0, ceil(due - now))
+            self._return(state, [run], hidden)
+            self._return(state, behind, hidden + FOLLOWER_SECONDS)
+            returned += [run, *behind]
         return returned
 
     def _leave_group(self, state: LaneState, run: JobRun, hidden_seconds: int) -> list[JobRun]:
@@ -631,6 +700,9 @@ class InFlight:
                 state.remove(run)
                 state.lists.remove_empty()
             return []
+        if any(run is each for _, _, each in state.retries):
+            state.stop_keeping(run)
+            state.parked += 1
         returned = [run, *state.groups.leave(run)]
         if run in state.ready:
             state.ready.remove(run)
@@ -647,6 +719,13 @@ class InFlight:
         kept: list[Delivery] = []
         while line and len(batch) < MAX_BATCH_ENTRIES:
             delivery = line.popleft()
+            group = delivery.run.group
+            # If SQS refuses a copy, it still accepts what follows in its group in one request.
+            if delivery.record is not None and any(
+                group is not None and each.run.group == group for each in batch
+            ):
+                line.appendleft(delivery)
+                break
             waits = delivery.extending and self._waits_for_extension(delivery, now)
             (kept if waits else batch).append(delivery)
             if waits and delivery.run.group is not None:
@@ -667,11 +746,11 @@ class InFlight:
         while self._later and self._later[0][0] <= now:
             delivery = heapq.heappop(self._later)[2]
             state = self._states[delivery.run.lane.name]
-            (state.deletes if delivery.is_delete else state.returns).appendleft(delivery)
+            state.line_of(delivery).appendleft(delivery)
         ready = [
             line
             for state in self._states.values()
-            for line in (state.deletes, state.returns)
+            for line in state.lines
             if line and (len(line) >= enough or _due_of(line) <= now)
         ]
         # A line whose returns all wait for an extension must not hold up the others.
@@ -684,12 +763,44 @@ class InFlight:
         dues = [self._later[0][0]] if self._later else []
         now = self._clock()
         for state in self._states.values():
-            for line in (state.deletes, state.returns):
+            for line in state.lines:
                 if line:
                     waits = self._waits_for_extension(line[0], now)
                     dues.append(_due_of(line) + (EXTENSION_SECONDS if waits else 0.0))
         return min(dues, default=NEVER)
 
+    def _next_retry(self) -> float:
+        """When the next attempt of a failed run is due."""
+        return min(
+            (state.retries[0][0] for state in self._states.values() if state.retries), default=NEVER
+        )
+
+    def _stays(self, state: LaneState, run: JobRun, seconds: int, now: float) -> bool:
+        """Keep a failed run and its group for its next attempt, if that is possible."""
+        (delivery,) = run.deliveries
+        message = delivery.message
+        until = now + seconds + state.lane.visibility_timeout
+        if (
+            state.is_returning
+            or state.is_held
+            or len(state.retries) >= _MOST_RETRIES * state.pool.slots
+            or until > message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - _LIMIT_MARGIN_SECONDS
+        ):
+            return False
+        delivery.message = replace(message, tries=message.tries + 1)
+        delivery.state = "waiting"
+        run.is_claimed = run.is_slow = False
+        state.keep(run, now + seconds, next(self._numbers))
+        if now + seconds < self._next_look:
+            self._settlements.notify()
+        return True
+
+
+#: groups that wait in the worker for the next attempt of their first job, for each slot
+_MOST_RETRIES = 4
+
+#: seconds before the end of the 12 hours of a message from which it is not kept any longer
+_LIMIT_MARGIN_SECONDS = 600
 
 #: states of messages that are in hand and whose end is open
 _HELD = ("received", "waiting", "running")
@@ -697,7 +808,9 @@ _HELD = ("received", "waiting", "running")
 
 def _is_watched(delivery: Delivery) -> bool:
     """Whether its lease is kept: until its end, and until it was deleted."""
-    return delivery.state in _HELD or (delivery.state == "settling" and delivery.is_delete)
+    return delivery.state in _HELD or (
+        delivery.state == "settling" and (delivery.is_delete or delivery.record is not None)
+    )
 
 
 def _seconds_left(delivery: Delivery, now: float) -> int:

@@ -1,10 +1,11 @@
 """One queue as the worker sees it: everything the roles need to know, and no queue class."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sqsw.core.contracts import Backoff, ShutdownPolicy
+from sqsw.core.failure_rules import DEFAULT_RULES, FailureRules
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
@@ -66,6 +67,13 @@ class Lane:
         When this lane is to be quieted. Lanes that hold the same object are judged together.
     max_receives, dead_letter_queue :
         After how many receives SQS moves a message, and where to; None: it never does.
+    dead_letter_client :
+        The calls on the dead-letter queue; None if the worker sends nothing there.
+    rules :
+        When a failed job is not tried again.
+    retry_in_place :
+        The longest backoff, in seconds, for which a failed job and its group stay in the worker; 0
+        if they never do.
     is_fifo :
         Whether order within a message group is to be kept.
     """
@@ -81,6 +89,9 @@ class Lane:
     shutdown_policy: ShutdownPolicy
     max_receives: int | None = None
     dead_letter_queue: str | None = None
+    dead_letter_client: QueueClient | None = None
+    rules: FailureRules = DEFAULT_RULES
+    retry_in_place: float = 0.0
     is_fifo: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +109,15 @@ class Lane:
         """The dead-letter queue, where this was the last receive of a message; else None."""
         return self.dead_letter_queue if self.is_last_receive(message) else None
 
+    def is_last_attempt(self, message: Message, result: ProcessingResult) -> bool:
+        """Return whether the job that failed is not tried again because it was tried so often."""
+        most = result.max_attempts or self.rules.max_attempts or self.max_receives
+        return self.is_last_receive(message) or (most is not None and message.attempt >= most)
+
+    def gives_up(self, result: ProcessingResult) -> bool:
+        """Return whether the job that failed must not be tried again, however often it was."""
+        return result.give_up or isinstance(result.error, self.rules.give_up_on)
+
     def is_last_receive(self, message: Message) -> bool:
         """Return whether SQS will move a message to the dead-letter queue, not deliver it again.
 
@@ -108,6 +128,10 @@ class Lane:
 
     def hidden_seconds(self, message: Message, result: ProcessingResult, now: float) -> int:
         """How long a failed message stays hidden, 0 to what is left of its 12 hours."""
+        if message.tries > 1:
+            # Policies know receives only.
+            counted = {**message.attributes, "ApproximateReceiveCount": str(message.attempt)}
+            message = replace(message, attributes=counted, tries=1)
         for policy in (result.backoff_policy, self.backoff_policy):
             if policy is not None:
                 try:

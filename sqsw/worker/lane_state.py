@@ -1,5 +1,6 @@
 """What the register knows of one lane, and of the slots that some lanes share."""
 
+import heapq
 from collections import Counter, deque
 from collections.abc import Sequence
 
@@ -120,7 +121,10 @@ class LaneState:
         Nothing starts until the lane is closed.
     is_returning :
         What has not started goes back, also what arrives from now on.
-    deletes, returns :
+    retries :
+        Runs whose jobs failed and that wait here for their next attempt: when it is due, a number,
+        and the run. They are parked, and lead their groups.
+    dead_letters, deletes, returns :
         Messages of which SQS is to be told, in order.
     extension_error :
         Why the last extension of a lease failed; None if it succeeded.
@@ -136,8 +140,11 @@ class LaneState:
         self.parked = self.asked = self.in_hand = 0
         self.run_seconds: float | None = None
         self.is_closed = self.is_held = self.is_returning = False
+        self.retries: list[tuple[float, int, JobRun]] = []
+        self.dead_letters: deque[Delivery] = deque()
         self.deletes: deque[Delivery] = deque()
         self.returns: deque[Delivery] = deque()
+        self.lines = (self.dead_letters, self.deletes, self.returns)
         self.counts: Counter[str] = Counter()
         self.permits = NO_LIMIT
         self.extension_error: str | None = None
@@ -150,6 +157,36 @@ class LaneState:
     def waiting(self) -> int:
         """Runs that wait for a slot or for their group."""
         return len(self.ready) + self.parked
+
+    def line_of(self, delivery: Delivery) -> deque[Delivery]:
+        """The line of what SQS is to be told of a message."""
+        if delivery.record is not None:
+            return self.dead_letters
+        return self.deletes if delivery.is_delete else self.returns
+
+    def keep(self, run: JobRun, due: float, number: int) -> None:
+        """Keep a failed run and its group here until its next attempt."""
+        until = due + self.lane.visibility_timeout
+        for each in self.groups.line_of(run):
+            each.kept_until = until
+        heapq.heappush(self.retries, (due, number, run))
+        self.parked += 1
+
+    def stop_keeping(self, run: JobRun) -> None:
+        """Its next attempt begins, or it goes back."""
+        for each in self.groups.line_of(run):
+            each.kept_until = 0.0
+        self.retries = [entry for entry in self.retries if entry[2] is not run]
+        heapq.heapify(self.retries)
+        self.parked -= 1
+
+    def add_due_retries(self, now: float) -> None:
+        """Put the runs whose next attempt is due at the beginning of the line."""
+        while self.retries and self.retries[0][0] <= now:
+            run = self.retries[0][2]
+            self.stop_keeping(run)
+            self.ready.appendleft(run)
+            self.pool.ready += 1
 
     def add(self, run: JobRun) -> None:
         """Put a run at the end of the line, or aside while its group has all its slots."""

@@ -22,6 +22,7 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.acknowledger import Acknowledger
+from sqsw.worker.dead_letters import DeadLetters
 from sqsw.worker.delivery import JobRun
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor
@@ -70,7 +71,7 @@ class _Batch:
 
     def __init__(self, lane: Lane, events: EventBus) -> None:
         share = replace(lane.share, slots=None)
-        self._lane = lane = replace(lane, max_wait_seconds=0.0, share=share)
+        self._lane = lane = replace(lane, max_wait_seconds=0.0, share=share, retry_in_place=0.0)
         self._events = events
         self._result = BatchProcessingResult(lane.name)
         self._told_at = lease_time()
@@ -83,8 +84,11 @@ class _Batch:
             "loop": InlineExecutor(self._loop, self._flush_in_between),
             "process": inline,
         }
-        self._dispatcher = Dispatcher(self._in_flight, executors, self, events)
-        self._acknowledger = Acknowledger(self._in_flight, self._dispatcher, self, latency, events)
+        dead_letters = DeadLetters(events)
+        self._dispatcher = Dispatcher(self._in_flight, executors, self, dead_letters, events)
+        self._acknowledger = Acknowledger(
+            *(self._in_flight, self._dispatcher, self, dead_letters, latency, events)
+        )
         self._heartbeat = Heartbeat([lane], self._in_flight, self._dispatcher, events)
 
     def run(self, wait_seconds: float) -> BatchProcessingResult:

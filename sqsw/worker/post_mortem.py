@@ -5,13 +5,17 @@ import json
 import os
 import socket
 import sysconfig
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from types import FrameType
 
 from sqsw.core.dead_record import DeadRecord, Verdict
+from sqsw.core.job_metadata import metadata_of
+from sqsw.core.message import Message
 from sqsw.core.wording import text_of, traceback_of, without_secrets
 
 #: bytes of a record as JSON, of its error message, of the end of its traceback, and of each name
@@ -19,49 +23,45 @@ _RECORD_BYTES, _MESSAGE_BYTES, _TRACE_BYTES, _NAME_BYTES = 3_800, 500, 2_048, 20
 
 
 def explain(
+    message: Message,
     error: BaseException | None,
     *,
     verdict: Verdict,
     job_name: str | None,
-    queue: str,
-    attempts: int,
-    receives: int,
-    first_at: str | None,
-    at: str,
-    earlier: DeadRecord | None = None,
     with_text: bool = True,
 ) -> DeadRecord:
-    """Return the record of a job that is given up.
+    """Return the record of a job that is given up now.
 
     Parameters
     ----------
     error :
         What it raised; None if it asked for a retry.
-    first_at, at :
-        When it was first received and when it is given up, in RFC 3339 and UTC.
-    earlier :
-        The record of the last time it was given up, if its message still has one.
     with_text :
         False leaves out the text of the error and the traceback, which can have personal data.
     """
     frames = [] if error is None else list(_frames(error))
     kind = None if error is None else _cut(type(error).__name__, _NAME_BYTES)
-    has_text = with_text and error is not None
+    earlier = metadata_of(message).dead
+    now = _moment(time.time())
+    first = message.attributes.get("ApproximateFirstReceiveTimestamp", "")
     record = DeadRecord(
         verdict=verdict,
         type=kind,
-        message=_cut(without_secrets(text_of(error)), _MESSAGE_BYTES) if has_text else None,
+        message=None,
         where=None if not frames else f"{_name(frames[-1][0])}:{frames[-1][1]}",
         fingerprint=_fingerprint(kind, job_name, [_name(frame) for frame, _ in frames]),
-        attempts=attempts,
-        receives=receives,
-        first_at=first_at if earlier is None else earlier.first_at,
-        at=at,
-        queue=queue,
+        attempts=message.attempt,
+        receives=message.receive_count,
+        first_at=_moment(int(first) / 1000) if first.isdecimal() else now,
+        at=now,
+        queue=message.queue_name,
         worker=_worker(os.getpid()),
-        deaths=1 if earlier is None else earlier.deaths + 1,
-        trace=_end(traceback_of(error)) if with_text and error is not None else None,
     )
+    if earlier is not None:
+        record = replace(record, first_at=earlier.first_at, deaths=earlier.deaths + 1)
+    if error is not None and with_text:
+        text = _cut(without_secrets(text_of(error)), _MESSAGE_BYTES)
+        record = replace(record, message=text, trace=_end(traceback_of(error)))
     # JSON writes some characters as six bytes or more.
     while record.trace and len(json.dumps(record.to_json())) > _RECORD_BYTES:
         record = replace(record, trace=record.trace[len(record.trace) // 4 + 1 :] or None)
@@ -105,3 +105,9 @@ def _cut(text: str, most: int) -> str:
 @cache
 def _worker(pid: int) -> str:
     return f"{_cut(socket.gethostname(), _NAME_BYTES)}:{pid}"
+
+
+def _moment(seconds: float) -> str:
+    """A time as ``--json`` has it: RFC 3339 in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,6 +8,7 @@ from sqsw.core.events import EventBus
 from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.acknowledger import Acknowledger
+from sqsw.worker.dead_letters import DeadLetters
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor
 from sqsw.worker.health import WorkerHealth
@@ -50,8 +51,11 @@ def make_roles(
     in_flight = InFlight(lanes, settings, clock)
     start_failures = StartFailures(executors, inbox, clock)
     policies = Policies(lanes, in_flight, inbox, start_failures, settings.wait_seconds)
-    dispatcher = Dispatcher(in_flight, executors, policies, events, clock)
-    acknowledger = Acknowledger(in_flight, dispatcher, policies, latency, events, clock)
+    dead_letters = DeadLetters(events)
+    dispatcher = Dispatcher(in_flight, executors, policies, dead_letters, events, clock)
+    acknowledger = Acknowledger(
+        *(in_flight, dispatcher, policies, dead_letters, latency, events, clock)
+    )
     heartbeat = Heartbeat(
         lanes, in_flight, dispatcher, events, renew=settings.heartbeat, clock=clock
     )

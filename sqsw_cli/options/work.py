@@ -74,6 +74,18 @@ _OPTIONS = [
         help="Longest run of one job; then it fails with JobTimeout.",
     ),
     click.option(
+        "--dead-letters",
+        type=click.Choice(["explain", "native"]),
+        default="explain",
+        help="Who moves jobs that fail for good: the worker, with the reason (explain), or SQS.",
+    ),
+    click.option(
+        "--retry-in-place",
+        metavar="D",
+        type=Duration(0, 43_200),
+        help="FIFO: longest backoff for which a failed job waits in the worker (5m); 0: none.",
+    ),
+    click.option(
         "--until-idle",
         metavar="D",
         type=DURATION,
@@ -158,6 +170,8 @@ def settings_of(numbers: dict[str, Any]) -> WorkerSettings:
         drain_seconds=numbers["drain_timeout"],
         heartbeat=not numbers["no_heartbeat"],
         time_limit=numbers["time_limit"],
+        dead_letters=numbers["dead_letters"],
+        retry_in_place=numbers["retry_in_place"],
     )
 
 

@@ -66,6 +66,14 @@ class CurrentJob:
         return self.message.receive_count
 
     @property
+    def attempt(self) -> int:
+        """Which attempt of the job this is, from 1.
+
+        On a FIFO queue more than the receives: a failed job can be tried again in the worker.
+        """
+        return self.message.attempt
+
+    @property
     def lease_lost(self) -> Event:
         """Set once the message is no longer ours: what the job still does no longer counts.
 

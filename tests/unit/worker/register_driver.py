@@ -7,7 +7,7 @@ from random import Random
 
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.settings import WorkerSettings
-from sqsw.worker.delivery import Delivery, JobRun, Poll
+from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll
 from sqsw.worker.in_flight import EXTENSION_SECONDS, InFlight
 from sqsw.worker.lane import Lane
 from tests.unit.worker.doubles import ManualClock, lane, message
@@ -15,13 +15,13 @@ from tests.unit.worker.doubles import ManualClock, lane, message
 _UNSTARTED = ("received", "waiting")
 
 #: what the dispatcher says of a job that ended; None deletes the message
-_OUTCOMES: list[tuple[str, int | None]] = [
-    ("done", None),
-    ("done", None),
-    ("done", None),
-    ("failed", 7),
-    ("retried", 0),
-    ("unknown", 30),
+_OUTCOMES = [
+    Outcome("done", None),
+    Outcome("done", None),
+    Outcome("done", None),
+    Outcome("failed", 7),
+    Outcome("retried", 0),
+    Outcome("unknown", 30),
 ]
 
 
@@ -194,9 +194,9 @@ class Driver:
         run = self.random.choice(list(self.claimed))
         is_unstarted = self.random.random() < 0.05
         outcomes = [
-            ("dropped", 0)
+            Outcome("dropped", 0)
             if each.state == "lost"
-            else ("released", 5)
+            else Outcome("released", 5)
             if is_unstarted
             else self.random.choice(_OUTCOMES)
             for each in run.deliveries
@@ -205,9 +205,9 @@ class Driver:
         following, returned = self.register.finish(run, outcomes, self.random.choice([0.01, 2.0]))
         del self.busy[run], self.claimed[run]
         if run.lane.name in self.limited:
-            self.started -= sum(name == "released" for name, _ in outcomes)
+            self.started -= sum(each.name == "released" for each in outcomes)
         comes_again = False
-        for each, (_, hidden) in zip(run.deliveries, outcomes, strict=True):
+        for each, (_, hidden, *_rest) in zip(run.deliveries, outcomes, strict=True):
             if each.state == "lost":
                 del self.open[each]
                 continue
@@ -547,7 +547,7 @@ class Driver:
         inside.update(run.fair_group or "" for run in self.busy if run.lane is of)
         assert state.group_slots._inside == inside
         assert all(number <= (of.share.group_slots or 0) for number in inside.values())
-        for run in state.group_slots:
+        for run in [each for line in state.group_slots._waiting.values() for each in line]:
             assert inside[run.fair_group or ""] == of.share.group_slots
 
 

@@ -8,15 +8,15 @@ import pytest
 
 from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.settings import WorkerSettings
-from sqsw.worker.delivery import Delivery, JobRun
+from sqsw.worker.delivery import Delivery, JobRun, Outcome
 from sqsw.worker.in_flight import EXTENSION_SECONDS, InFlight
 from sqsw.worker.lane import Lane
 from tests.unit.worker.doubles import ManualClock, lane, message
 from tests.unit.worker.register_doubles import bodies_of, fifo, group, names_of, run_of
 from tests.unit.worker.register_driver import Driver
 
-DONE: tuple[str, int | None] = ("done", None)
-FAILED: tuple[str, int | None] = ("failed", 7)
+DONE: Outcome = Outcome("done", None)
+FAILED: Outcome = Outcome("failed", 7)
 
 
 class Register:
@@ -42,14 +42,12 @@ class Register:
         self.in_flight.start_next()
         return runs
 
-    def end(
-        self, run: JobRun, outcome: tuple[str, int | None] = DONE
-    ) -> tuple[JobRun | None, list[JobRun]]:
+    def end(self, run: JobRun, outcome: Outcome = DONE) -> tuple[JobRun | None, list[JobRun]]:
         assert self.in_flight.claim(run)
         return self.in_flight.finish(run, [outcome] * len(run.deliveries), 0.1)
 
     def settling(
-        self, count: int = 1, outcome: tuple[str, int | None] = DONE, of: Lane | None = None
+        self, count: int = 1, outcome: Outcome = DONE, of: Lane | None = None
     ) -> list[Delivery]:
         """Messages whose jobs have just ended."""
         runs = self.start(*[""] * count, of=of)
@@ -186,7 +184,7 @@ def test_a_run_that_could_not_start_gives_its_permit_back_and_says_nothing_about
     kit.in_flight.share_permits(kit.lanes, 5)
     a, b = kit.start("a", "b")
     assert kit.in_flight.permits_left(kit.lane) == 3
-    kit.end(a, ("released", 5))
+    kit.end(a, Outcome("released", 5))
     assert kit.in_flight.permits_left(kit.lane) == 4
     assert kit.in_flight.run_seconds(kit.lane) is None
     kit.end(b)
@@ -234,12 +232,12 @@ def test_a_batch_is_of_one_lane_and_kind() -> None:
     [
         (lane(), DONE, 0.05),
         (lane(), FAILED, 0.05),
-        (lane(), ("released", 5), 0.0),
+        (lane(), Outcome("released", 5), 0.0),
         (fifo(), DONE, 0.0),  # the next message of the group waits for it
     ],
 )
 def test_a_settlement_waits_for_others_unless_something_waits_for_it(
-    of: Lane, outcome: tuple[str, int | None], wait: float
+    of: Lane, outcome: Outcome, wait: float
 ) -> None:
     kit = Register(of)
     (run,) = kit.start(message(group="g"))
@@ -466,7 +464,7 @@ def test_a_lease_is_lost_once() -> None:
     assert kit.in_flight.lose(delivery) == (False, [])
     assert delivery.message.lease.is_lost
     assert kit.in_flight.in_hand(kit.lane) == 1  # until its job ends
-    kit.end(run, ("dropped", 0))
+    kit.end(run, Outcome("dropped", 0))
     assert (kit.in_flight.is_empty(), kit.in_flight.is_settled) == (True, True)
 
 

@@ -3,14 +3,22 @@
 import json
 
 from sqsw.core.dead_record import DeadRecord
-from sqsw.core.job_metadata import MAX_METADATA_BYTES, JobMetadata
+from sqsw.core.job_metadata import MAX_METADATA_BYTES, SQSW, JobMetadata
+from sqsw.core.message import Message
 from sqsw.worker.post_mortem import explain
-
-AT = "2026-11-30T10:00:00.000Z"
 
 
 def fail(text: str) -> None:
     raise ValueError(text)
+
+
+def message(earlier: DeadRecord | None = None) -> Message:
+    attributes = {} if earlier is None else {SQSW: JobMetadata("a-1", earlier).to_attribute()}
+    system = {
+        "ApproximateReceiveCount": "7",
+        "ApproximateFirstReceiveTimestamp": "1764493200000",
+    }
+    return Message("m-1", "handle", "{}", system, attributes, "orders")
 
 
 def record(
@@ -20,15 +28,9 @@ def record(
         fail(text)
     except ValueError as error:
         return explain(
-            error,
+            *(message(earlier), error),
             verdict="last_attempt",
             job_name="ship",
-            queue="orders",
-            attempts=5,
-            receives=7,
-            first_at="2026-11-30T09:00:00.000Z",
-            at=AT,
-            earlier=earlier,
             with_text=with_text,
         )
     raise AssertionError
@@ -41,7 +43,8 @@ def test_a_record_names_the_error_and_where_it_happened() -> None:
     assert found.where.startswith(f"{__name__}.fail:")
     assert found.trace is not None
     assert found.trace.endswith("ValueError: no such order\n")
-    assert (found.attempts, found.receives, found.deaths, found.at) == (5, 7, 1, AT)
+    assert (found.attempts, found.receives, found.deaths, found.queue) == (7, 7, 1, "orders")
+    assert found.first_at == "2025-11-30T09:00:00.000Z" < found.at
 
 
 def test_equal_errors_have_one_fingerprint_whatever_they_say() -> None:
@@ -49,23 +52,14 @@ def test_equal_errors_have_one_fingerprint_whatever_they_say() -> None:
     try:
         int("x")
     except ValueError as error:
-        elsewhere = explain(
-            error,
-            verdict="gave_up",
-            job_name="ship",
-            queue="orders",
-            attempts=1,
-            receives=1,
-            first_at=None,
-            at=AT,
-        )
+        elsewhere = explain(message(), error, verdict="gave_up", job_name="ship")
     assert elsewhere.fingerprint != record().fingerprint
 
 
 def test_the_next_death_counts_on_and_keeps_the_first_time() -> None:
     again = record(earlier=record())
     assert again.deaths == 2
-    assert again.first_at == "2026-11-30T09:00:00.000Z"
+    assert again.first_at == record().first_at
 
 
 def test_texts_can_be_left_out() -> None:
@@ -87,14 +81,5 @@ def test_a_secret_in_an_error_is_masked() -> None:
 
 
 def test_a_retry_without_an_error_has_a_record_too() -> None:
-    found = explain(
-        None,
-        verdict="last_attempt",
-        job_name="ship",
-        queue="orders",
-        attempts=5,
-        receives=5,
-        first_at=None,
-        at=AT,
-    )
+    found = explain(message(), None, verdict="last_attempt", job_name="ship")
     assert (found.type, found.message, found.where, found.trace) == (None, None, None, None)

@@ -1,0 +1,86 @@
+"""When a failed job is not tried again, and what is told of it."""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from sqsw.core.errors import SettingsError
+from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
+from sqsw.core.settings import check_bounds
+
+#: one exception class, or several
+Errors = type[BaseException] | tuple[type[BaseException], ...]
+
+
+class FailureOptions(TypedDict, total=False):
+    """The keyword options of an environment and of a queue; see :class:`FailureRules`."""
+
+    max_attempts: int | None
+    give_up_on: Errors
+    explain_text: bool | None
+    retry_in_place: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRules:
+    """When a job of a queue is not tried again, and what is told of it.
+
+    Attributes
+    ----------
+    max_attempts :
+        Attempts of one job, at least 1; None: as many as the queue allows receives.
+    give_up_on :
+        A job that raises one of these is not tried again.
+    explain_text :
+        Whether the record in the dead-letter queue has the text of the error and its traceback,
+        which can have personal data; None: it has.
+    retry_in_place :
+        The longest backoff, in seconds, for which a worker keeps the failed job of a message group,
+        and the jobs behind it, 0 to 43200; None: five minutes. FIFO queues only.
+
+    Raises
+    ------
+    SettingsError
+        A number is out of its range, or ``give_up_on`` is not made of exception classes.
+    """
+
+    max_attempts: int | None = None
+    give_up_on: Errors = ()
+    explain_text: bool | None = None
+    retry_in_place: float | None = None
+
+    def __post_init__(self) -> None:
+        check_bounds("max_attempts", self.max_attempts, 1)
+        check_bounds("retry_in_place", self.retry_in_place, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
+        check_errors(self.give_up_on)
+
+    def over(self, other: "FailureRules") -> "FailureRules":
+        """These rules, and where they say nothing the others; both lists of errors count."""
+        return FailureRules(
+            other.max_attempts if self.max_attempts is None else self.max_attempts,
+            (*_listed(self.give_up_on), *_listed(other.give_up_on)),
+            other.explain_text if self.explain_text is None else self.explain_text,
+            other.retry_in_place if self.retry_in_place is None else self.retry_in_place,
+        )
+
+
+def check_errors(errors: object) -> None:
+    """Refuse what is not one exception class or a tuple of them.
+
+    Raises
+    ------
+    SettingsError
+        It names the value.
+    """
+    for each in errors if isinstance(errors, tuple) else (errors,):
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            raise SettingsError(
+                f"give_up_on has {each!r}, which is not an exception class",
+                next="give_up_on=(ValueError, …)",
+            )
+
+
+def _listed(errors: Errors) -> tuple[type[BaseException], ...]:
+    return errors if isinstance(errors, tuple) else (errors,)
+
+
+DEFAULT_RULES = FailureRules()

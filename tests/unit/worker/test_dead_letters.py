@@ -1,0 +1,368 @@
+"""Jobs that are given up: to the dead-letter queue, with the reason."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sqsw import GiveUp, RawQueue, RetryJob, SQSEnv, current_job
+from sqsw.backoff_policies import ConstantBackoff
+from sqsw.batching import BatchMessages
+from sqsw.core.dead_record import DeadRecord
+from sqsw.core.errors import SettingsError
+from sqsw.core.events import AckFailed, JobDead, JobFailed, QueueWarning
+from sqsw.core.job_metadata import SQSW, job_id_of, metadata_of
+from sqsw.core.message import Message
+from sqsw.core.results import FailedJobs
+from sqsw.core.settings import WorkerSettings
+from sqsw.queue.generic import GenericQueue
+from sqsw.queue.work import work_queues
+from sqsw.shutdown_policies import IdleShutdown
+from sqsw.sqs_manage.create import create_fifo_queue, create_standard_queue
+
+#: what SQS counts towards the size of a message
+_MOST_BYTES = 1024 * 1024
+
+
+class NoSuchOrder(Exception):
+    """An error of the app."""
+
+
+@pytest.fixture
+def env(memory_env: SQSEnv) -> SQSEnv:
+    memory_env.backoff_policy = ConstantBackoff(0)
+    create_standard_queue(memory_env, "dead")
+    create_standard_queue(memory_env, "orders", redrive_policy=memory_env.redrive_policy("dead", 3))
+    return memory_env
+
+
+def work(env: SQSEnv, *names: str, **settings: Any) -> None:
+    work_queues(
+        [env.queue(name) for name in names or ("orders",)],
+        settings=WorkerSettings(concurrency=4, wait_seconds=1, **settings),
+        events=env.events,
+        policy_of=lambda name: IdleShutdown(0),
+    )
+
+
+def letters(env: SQSEnv, name: str = "dead") -> list[Message]:
+    return env.queue(name).get_raw_messages(max_messages=100)
+
+
+def record_of(message: Message) -> DeadRecord:
+    found = metadata_of(message).dead
+    assert found is not None
+    return found
+
+
+def heard(env: SQSEnv, kind: type) -> list[Any]:
+    found: list[Any] = []
+    env.events.subscribe(found.append, kind)
+    return found
+
+
+def count(env: SQSEnv, name: str) -> int:
+    attributes = env.queue(name).client.attributes("All")
+    return sum(
+        int(attributes[key])
+        for key in ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    )
+
+
+def test_a_job_that_fails_each_time_is_buried_with_its_reason(env: SQSEnv) -> None:
+    seen: list[int] = []
+
+    @env.processor("orders", "ship")
+    def ship(number: int) -> None:
+        job = current_job()
+        assert job is not None
+        seen.append(job.attempt)
+        raise NoSuchOrder(f"no order {number}")
+
+    ship.delay(number=7)
+    sent = heard(env, JobDead)
+    work(env)
+    (letter,) = letters(env)
+    record = record_of(letter)
+    assert seen == [1, 2, 3]
+    assert (record.verdict, record.type, record.message) == (
+        "last_attempt",
+        "NoSuchOrder",
+        "no order 7",
+    )
+    assert record.where is not None
+    assert "ship" in record.where
+    assert (record.attempts, record.receives, record.queue, record.deaths) == (3, 3, "orders", 1)
+    assert letter.body == '{"number": 7}'
+    assert letter.string_attribute("JobName") == "ship"
+    assert count(env, "orders") == 0
+    assert [event.record for event in sent] == [record]
+
+
+@pytest.mark.parametrize("where", ["raised", "processor", "queue", "environment"])
+def test_a_job_that_gives_up_is_buried_at_once(where: str) -> None:
+    from sqsw import MemorySession
+
+    rules: dict[str, Any] = {"give_up_on": (NoSuchOrder, KeyError)}
+    env = SQSEnv(MemorySession(), **(rules if where == "environment" else {}))
+    create_standard_queue(env, "dead")
+    create_standard_queue(env, "orders", redrive_policy=env.redrive_policy("dead", 3))
+    env.queue("orders", **(rules if where == "queue" else {}))
+    runs: list[int] = []
+
+    @env.processor("orders", "ship", **(rules if where == "processor" else {}))
+    def ship(number: int) -> None:
+        runs.append(number)
+        raise GiveUp("no such order") if where == "raised" else NoSuchOrder
+
+    ship.delay(number=7)
+    work(env)
+    (letter,) = letters(env)
+    assert runs == [7]
+    assert (record_of(letter).verdict, record_of(letter).attempts) == ("gave_up", 1)
+
+
+@pytest.mark.parametrize("where", ["processor", "queue"])
+def test_attempts_can_be_fewer_than_receives(env: SQSEnv, where: str) -> None:
+    rules: dict[str, Any] = {"max_attempts": 2}
+    env.queue("orders", **(rules if where == "queue" else {}))
+    runs: list[int] = []
+
+    @env.processor("orders", "ship", **(rules if where == "processor" else {}))
+    def ship() -> None:
+        runs.append(1)
+        raise NoSuchOrder
+
+    ship.delay()
+    work(env)
+    assert len(runs) == 2
+    assert record_of(letters(env)[0]).verdict == "last_attempt"
+
+
+def test_a_retry_that_never_ends_is_buried_too(env: SQSEnv) -> None:
+    @env.processor("orders", "ship")
+    def ship() -> None:
+        raise RetryJob
+
+    ship.delay()
+    work(env)
+    record = record_of(letters(env)[0])
+    assert (record.verdict, record.type, record.message, record.trace) == (
+        *("last_attempt", None),
+        *(None, None),
+    )
+
+
+def test_what_cannot_be_read_or_has_no_processor_is_buried_with_the_reason(env: SQSEnv) -> None:
+    env.processor("orders", "ship", backoff_policy=ConstantBackoff(0))(lambda: None)
+    env.job_queue("orders").add_raw_job("ship", "no JSON")
+    work(env)
+    record = record_of(letters(env)[0])
+    assert (record.verdict, record.type) == ("unreadable", "DecodeError")
+
+
+def test_each_message_of_a_list_has_its_record(env: SQSEnv) -> None:
+    env.queue("orders", batching_policy=BatchMessages(5))
+
+    @env.processor("orders", "ship", max_attempts=1)
+    def ship(jobs: list[dict[str, Any]]) -> None:
+        raise FailedJobs([job for job in jobs if job["number"] > 2])
+
+    with env.queue("orders").add_batch():
+        for number in range(5):
+            env.add_job("orders", "ship", number=number)
+    work(env)
+    assert sorted(each.body for each in letters(env)) == ['{"number": 3}', '{"number": 4}']
+    assert count(env, "orders") == 0
+
+
+def test_raw_messages_are_buried_with_their_attributes(env: SQSEnv) -> None:
+    queue = env.queue("orders", RawQueue, max_attempts=1)
+    attributes = {
+        f"A{number}": {"DataType": "Binary", "BinaryValue": bytes([number])} for number in range(9)
+    }
+    queue.client.send({"MessageBody": "<xml/>", "MessageAttributes": attributes})
+
+    @queue.raw_processor()
+    def ship(message: Message) -> None:
+        raise NoSuchOrder
+
+    work(env)
+    (letter,) = letters(env)
+    found = dict(letter.message_attributes)
+    assert metadata_of(letter).job_id is not None
+    del found[SQSW]
+    assert {name: each["BinaryValue"] for name, each in found.items()} == {
+        name: each["BinaryValue"] for name, each in attributes.items()
+    }
+
+
+def _ten_attributes(queue: GenericQueue) -> None:
+    attributes = {f"A{n}": {"DataType": "String", "StringValue": "x"} for n in range(10)}
+    queue.client.send({"MessageBody": "{}", "MessageAttributes": attributes})
+
+
+def _full_size(queue: GenericQueue) -> None:
+    queue.client.send({"MessageBody": "x" * _MOST_BYTES})
+
+
+@pytest.mark.parametrize("send", [_ten_attributes, _full_size])
+def test_a_message_without_room_for_the_record_is_left_to_sqs(
+    env: SQSEnv, send: Callable[[GenericQueue], None]
+) -> None:
+    queue = env.queue("orders", RawQueue)
+    runs: list[str] = []
+
+    @queue.raw_processor()
+    def ship(message: Message) -> None:
+        runs.append(message.body)
+        raise NoSuchOrder
+
+    send(queue)
+    warnings = heard(env, QueueWarning)
+    work(env)
+    (letter,) = letters(env)
+    assert len(runs) == 3
+    assert letter.body == runs[0]
+    assert SQSW not in letter.message_attributes
+    assert [each.reason for each in warnings] == ["dead_letters"]
+
+
+def test_the_traceback_goes_first_where_room_is_short(env: SQSEnv) -> None:
+    queue = env.queue("orders", RawQueue, max_attempts=1)
+    queue.client.send({"MessageBody": "x" * (_MOST_BYTES - 1_100)})
+
+    @queue.raw_processor()
+    def ship(message: Message) -> None:
+        raise NoSuchOrder("order " + "7" * 400)
+
+    work(env)
+    record = record_of(letters(env)[0])
+    assert (record.message, record.trace) == ("order " + "7" * 400, None)
+
+
+def test_texts_can_be_kept_out_of_the_record(env: SQSEnv) -> None:
+    env.queue("orders", explain_text=False)
+
+    @env.processor("orders", "ship", max_attempts=1)
+    def ship(name: str) -> None:
+        raise NoSuchOrder(name)
+
+    ship.delay(name="Ann")
+    work(env)
+    record = record_of(letters(env)[0])
+    assert (record.type, record.message, record.trace) == ("NoSuchOrder", None, None)
+
+
+def test_the_native_way_leaves_it_to_sqs(env: SQSEnv) -> None:
+    @env.processor("orders", "ship", give_up_on=NoSuchOrder)
+    def ship() -> None:
+        raise NoSuchOrder
+
+    ship.delay()
+    work(env, dead_letters="native")
+    (letter,) = letters(env)
+    assert metadata_of(letter).dead is None
+    assert letter.attributes["DeadLetterQueueSourceArn"].endswith(":orders")
+
+
+def test_a_job_without_a_dead_letter_queue_is_hidden_and_not_deleted(memory_env: SQSEnv) -> None:
+    create_standard_queue(memory_env, "orders")
+
+    @memory_env.processor("orders", "ship")
+    def ship() -> None:
+        raise GiveUp("no such order")
+
+    ship.delay()
+    failed = heard(memory_env, JobFailed)
+    work(memory_env)
+    assert [round(each.hidden_seconds, -2) for each in failed] == [43_200]
+    assert count(memory_env, "orders") == 1
+
+
+def test_a_missing_dead_letter_queue_loses_nothing(env: SQSEnv) -> None:
+    @env.processor("orders", "ship")
+    def ship() -> None:
+        raise GiveUp
+
+    ship.delay()
+    env.queue("dead").client.boto3_client.delete_queue(QueueUrl=env.queue("dead").client.url)
+    warnings, failed = heard(env, QueueWarning), heard(env, AckFailed)
+    env.backoff_policy = env.queue("orders").backoff_policy = ConstantBackoff(60)
+    work(env)
+    assert count(env, "orders") == 1
+    assert [each.reason for each in warnings] == ["dead_letters"]
+    assert failed == []
+
+
+def test_the_next_death_counts_on(env: SQSEnv) -> None:
+    @env.processor("orders", "ship", max_attempts=1)
+    def ship() -> None:
+        raise NoSuchOrder
+
+    ship.delay()
+    work(env)
+    (first,) = letters(env)
+    env.queue("orders").client.send(
+        {"MessageBody": first.body, "MessageAttributes": first.message_attributes}
+    )
+    work(env)
+    again = letters(env)[-1]
+    assert record_of(again).deaths == 2
+    assert record_of(again).first_at == record_of(first).first_at
+    assert job_id_of(again) == job_id_of(first)
+
+
+def test_process_batch_buries_too(env: SQSEnv) -> None:
+    @env.processor("orders", "ship", max_attempts=1)
+    def ship() -> None:
+        raise NoSuchOrder
+
+    ship.delay()
+    result = env.process_batch("orders")
+    assert [type(error) for error in result.errors] == [NoSuchOrder]
+    assert len(letters(env)) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"max_attempts": 0}, {"give_up_on": "ValueError"}, {"give_up_on": (1,)}]
+)
+def test_rules_that_make_no_sense_are_refused(env: SQSEnv, options: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        env.queue("orders").connect_processor("ship", lambda: None, **options)
+    with pytest.raises(SettingsError):
+        env.queue("others", **options)
+    with pytest.raises(SettingsError):
+        SQSEnv(**options)
+
+
+def test_a_group_goes_on_behind_a_dead_letter_without_having_been_received_again(
+    memory_env: SQSEnv,
+) -> None:
+    memory_env.backoff_policy = ConstantBackoff(1)
+    create_fifo_queue(memory_env, "dead.fifo")
+    policy = memory_env.redrive_policy("dead.fifo", 3)
+    create_fifo_queue(memory_env, "orders.fifo", redrive_policy=policy)
+    runs: list[tuple[int, int]] = []
+
+    @memory_env.processor("orders.fifo", "ship")
+    def ship(number: int) -> None:
+        job = current_job()
+        assert job is not None
+        runs.append((number, job.receive_count))
+        if number < 2:
+            raise NoSuchOrder
+
+    for number in range(4):
+        ship.delay(number=number, _group_id="g", _deduplication_id=str(number))
+    work_queues(
+        [memory_env.queue("orders.fifo")],
+        settings=WorkerSettings(wait_seconds=1),
+        events=memory_env.events,
+        policy_of=lambda name: IdleShutdown(2),
+    )
+    assert runs == [(0, 1)] * 3 + [(1, 1)] * 3 + [(2, 1), (3, 1)]
+    assert [each.body for each in letters(memory_env, "dead.fifo")] == [
+        '{"number": 0}',
+        '{"number": 1}',
+    ]
