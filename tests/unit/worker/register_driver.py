@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from random import Random
 
+from sqsw.core.dead_record import DeadRecord
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll
@@ -23,6 +24,11 @@ _OUTCOMES = [
     Outcome("retried", 0),
     Outcome("unknown", 30),
 ]
+
+_RECORD = DeadRecord(
+    *("gave_up", "ValueError", "no", "app.ship:1", "0123456789ab", 1, 1),
+    *(None, "2026-11-30T10:00:00.000Z", "orders", "host:1"),
+)
 
 
 class Driver:
@@ -173,6 +179,8 @@ class Driver:
         by_time = self.random.random() < 0.5
         started = self.register.start_due() if by_time else self.register.start_next()
         self._note_starts(started)
+        if by_time:
+            self._note_starts(self.register.start_retries())
         for pool in self.register._pools:
             if pool.running < pool.slots:
                 for state in pool.lanes:
@@ -198,21 +206,28 @@ class Driver:
             if each.state == "lost"
             else Outcome("released", 5)
             if is_unstarted
-            else self.random.choice(_OUTCOMES)
+            else self.random.choice([*_OUTCOMES, *self._ends_of(run)])
             for each in run.deliveries
         ]
+        tries = [each.message.tries for each in run.deliveries]
         was_in_line = not any(each in self.left for each in run.deliveries)
         following, returned = self.register.finish(run, outcomes, self.random.choice([0.01, 2.0]))
         del self.busy[run], self.claimed[run]
         if run.lane.name in self.limited:
             self.started -= sum(each.name == "released" for each in outcomes)
         comes_again = False
-        for each, (_, hidden, *_rest) in zip(run.deliveries, outcomes, strict=True):
+        for each, outcome, before in zip(run.deliveries, outcomes, tries, strict=True):
             if each.state == "lost":
                 del self.open[each]
                 continue
+            if each.state == "waiting":
+                assert outcome.can_stay and run.lane.name not in self.closed
+                assert each.message.tries == before + 1
+                self.seen["stays"] += 1
+                continue
             assert each.state == "settling"
-            comes_again |= hidden is not None and not run.lane.is_last_receive(each.message)
+            is_over = outcome.hidden_seconds is None or outcome.record is not None
+            comes_again |= not (is_over or run.lane.is_last_receive(each.message))
         self._check_returned(returned)
         if comes_again:
             self._leave(run)
@@ -225,14 +240,23 @@ class Driver:
             self._note_starts([following])
         self.seen["ends"] += 1
 
+    def _ends_of(self, run: JobRun) -> list[Outcome]:
+        buried = Outcome("failed", 7, _RECORD)
+        if run.lane.is_fifo and run.lane.batch_size == 1:
+            return [buried, *[Outcome("failed", n, can_stay=True) for n in (0, 3, 7)]]
+        return [buried]
+
     def take(self) -> None:
         batch = self.register.take_settlements()
-        lines = [line for s in self.register._states.values() for line in (s.deletes, s.returns)]
+        lines = [line for s in self.register._states.values() for line in s.lines]
         assert batch or not any(map(self._can_go, lines)), "a line holds up another one"
         if batch is None:
             return
         assert 1 <= len(batch) <= 10
-        assert len({(each.run.lane.name, _is_delete(each)) for each in batch}) == 1
+        kinds = {(each.run.lane.name, _is_delete(each), each.record is None) for each in batch}
+        assert len(kinds) == 1
+        groups = [each.run.group for each in batch if each.run.group and each.record is not None]
+        assert len(set(groups)) == len(groups), "two dead letters of a group in one request"
         for each in batch:
             assert not self._waits_for_extension(each), "a return overtook an extension"
         self.taken.append(batch)
@@ -241,6 +265,9 @@ class Driver:
         if not self.taken:
             return
         batch = self.taken.pop(self.random.randrange(len(self.taken)))
+        if batch[0].record is not None:
+            self._bury(batch, chance_of_refusal)
+            return
         told, refused = [], []
         for each in batch:
             is_refused = self.random.random() < chance_of_refusal
@@ -273,6 +300,21 @@ class Driver:
         self._check_returned(returned)
         self.seen["settlements"] += len(told)
 
+    def _bury(self, batch: Sequence[Delivery], chance_of_refusal: float) -> None:
+        for each in batch:
+            if self.random.random() >= chance_of_refusal:
+                self.register.buried(each)
+                assert _is_delete(each)
+                self.seen["buried"] += 1
+                continue
+            returned = self.register.not_buried(each)
+            assert each.record is None and not _is_delete(each)
+            if not each.run.lane.is_last_receive(each.message):
+                self._leave(each.run)
+            else:
+                assert not returned
+            self._check_returned(returned)
+
     def lose(self) -> None:
         if self.open:
             self._lose(self.random.choice(list(self.open)))
@@ -301,7 +343,7 @@ class Driver:
             if deliveries[0].run.lane.name in busy:
                 continue  # one call at a time for each lane
             changes = self.register.begin_extension(deliveries)
-            assert all(0 < seconds <= 30 for _, seconds in changes)
+            assert all(0 < seconds <= 37 for _, seconds in changes)
             self.extending += [delivery for delivery, _ in changes]
 
     def end_extension(self) -> None:
@@ -505,7 +547,8 @@ class Driver:
         places = Counter(each for batch in self.taken for each in batch)
         places.update(each for _, _, each in register._later)
         for state in register._states.values():
-            places.update([*state.deletes, *state.returns])
+            places.update(each for line in state.lines for each in line)
+            assert all(each.record is not None for each in state.dead_letters)
             assert all(_is_delete(each) for each in state.deletes)
             assert not any(_is_delete(each) for each in state.returns)
         assert places == Counter(settling), "a settlement is missing, or there twice"
@@ -525,9 +568,11 @@ class Driver:
             lists = [run for _, run in state.lists._lists.values()]
             received = _runs(each for each in of if each.state == "received")
             waiting = _runs(each for each in of if each.state == "waiting")
-            assert sorted(map(id, waiting)) == sorted(map(id, state.ready))
+            stays = [run for _, _, run in state.retries]
+            assert sorted(map(id, waiting)) == sorted(map(id, [*state.ready, *stays]))
+            assert all(run is next(iter(state.groups.line_of(run))) for run in stays)
             assert all(run in received for run in lists)
-            assert state.parked == len(received) - len(lists)
+            assert state.parked == len(received) - len(lists) + len(stays)
             for run in {**dict.fromkeys(state.ready), **dict.fromkeys(lists)}:
                 assert run.deliveries
             assert len({each.state for run in waiting for each in run.deliveries}) <= 1

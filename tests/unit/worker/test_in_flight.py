@@ -1,11 +1,13 @@
 """The register: where each message stands, with a clock that a test moves."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
+from sqsw.core.dead_record import DeadRecord
 from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.delivery import Delivery, JobRun, Outcome
@@ -565,14 +567,120 @@ def test_an_abandon_returns_everything_and_ignores_what_ends_later() -> None:
     assert settlements == {"a": (None, True), "b": (0, True), "c": (0, False)}
 
 
+# Retries in place, and dead letters.
+
+STAYS = Outcome("failed", 7, can_stay=True)
+
+
+def _hidden(runs: Sequence[JobRun]) -> dict[str, int | None]:
+    deliveries = [each for run in runs for each in run.deliveries]
+    return {
+        each.message.body: None if each.settlement is None else each.settlement.hidden_seconds
+        for each in deliveries
+    }
+
+
+def _group_with_failed_head(
+    *receives: int, max_receives: int | None = None
+) -> tuple[Register, list[JobRun]]:
+    kit = Register(fifo(max_receives=max_receives))
+    runs = kit.start(
+        *(message(body, group="g", receives=n) for body, n in zip("abc", receives, strict=True))
+    )
+    assert kit.end(runs[0], STAYS) == (None, [])
+    return kit, runs
+
+
+def test_a_failed_head_waits_without_a_slot_and_runs_again_first() -> None:
+    kit, (head, _, _) = _group_with_failed_head(1, 1, 1)
+    assert kit.in_flight.running() == []
+    kit.clock.advance(6)
+    assert kit.in_flight.start_retries() == []
+    kit.clock.advance(1)
+    assert kit.in_flight.start_retries() == [head]
+    assert head.deliveries[0].message.attempt == 2
+
+
+def test_a_drain_returns_a_failed_head_for_the_rest_of_its_backoff_and_the_others_later() -> None:
+    kit, runs = _group_with_failed_head(1, 1, 1)
+    kit.clock.advance(3)
+    assert _hidden(kit.in_flight.close(kit.lane)) == {"a": 4, "b": 5, "c": 5}
+    assert {run.deliveries[0].state for run in runs} == {"settling"}
+
+
+def test_a_drain_keeps_a_failed_head_before_a_message_on_its_last_receive() -> None:
+    kit, (head, _, _) = _group_with_failed_head(1, 3, 1, max_receives=3)
+    assert _hidden(kit.in_flight.close(kit.lane)) == {"c": 0}
+    kit.clock.advance(7)
+    assert kit.in_flight.start_retries() == [head]
+
+
+def test_a_drain_ends_the_waiting_for_retries() -> None:
+    kit = Register(fifo(max_receives=3))
+    head, _ = kit.start(message("a", group="g"), message("b", group="g", receives=3))
+    kit.in_flight.close(kit.lane)
+    _, returned = kit.end(head, STAYS)
+    assert _hidden([head, *returned]) == {"a": 7, "b": 8}
+
+
+def test_the_leases_of_a_waiting_group_are_extended_to_its_next_attempt() -> None:
+    kit = Register(fifo())
+    ends = kit.clock.now + 30
+    runs = kit.start(*(message(body, group="g", expires_at=ends) for body in "ab"))
+    kit.end(runs[0], STAYS)
+    kit.clock.advance(2)
+    changes = kit.in_flight.begin_extension([run.deliveries[0] for run in runs])
+    assert [seconds for _, seconds in changes] == [35, 35]
+
+
+def test_too_many_waiting_groups_go_back() -> None:
+    kit = Register(fifo(), slots=1)
+    runs = kit.start(*(message("a", group=f"g{n}") for n in range(6)))
+    states = []
+    for run in runs:
+        following, _ = kit.end(run, STAYS)
+        states.append(run.deliveries[0].state)
+        if following is None:
+            break
+    assert states == ["waiting"] * 4 + ["settling"] * 2
+
+
+def test_a_head_that_cannot_be_buried_goes_back_with_its_group() -> None:
+    record = DeadRecord("gave_up", None, None, None, "0" * 12, 1, 1, None, "now", "q", "w:1")
+    kit = Register(fifo())
+    head, _ = kit.start(message("a", group="g"), message("b", group="g"))
+    assert kit.end(head, Outcome("failed", 7, record)) == (None, [])
+    assert kit.in_flight.take_settlements() == head.deliveries
+    returned = kit.in_flight.not_buried(head.deliveries[0])
+    assert _hidden([head, *returned]) == {"a": 7, "b": 8}
+
+
+def test_a_group_goes_on_once_its_dead_head_is_deleted() -> None:
+    record = DeadRecord("gave_up", None, None, None, "0" * 12, 1, 1, None, "now", "q", "w:1")
+    kit = Register(fifo())
+    head, follower = kit.start(message("a", group="g"), message("b", group="g"))
+    kit.end(head, Outcome("failed", 7, record))
+    kit.in_flight.take_settlements()
+    kit.in_flight.buried(head.deliveries[0])
+    assert kit.in_flight.start_next() == []
+    batch = kit.in_flight.take_settlements() or []
+    assert batch[0].is_delete
+    kit.in_flight.settled(batch)
+    assert kit.in_flight.start_next() == [follower]
+
+
 # Any order of calls.
 
 
 @pytest.mark.parametrize("first_seed", range(0, 500, 50))
 def test_any_order_of_calls_keeps_the_register_consistent(first_seed: int) -> None:
+    seen: Counter[str] = Counter()
     for seed in range(first_seed, first_seed + 50):
         driver = Driver(seed)
         try:
             driver.run(calls=300)
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error!r}; seen {dict(driver.seen)}") from error
+        seen += driver.seen
+    for what in ("starts", "losses", "settlements", "stays", "buried"):
+        assert seen[what] > 50, f"{what} were hardly tried: {seen}"
