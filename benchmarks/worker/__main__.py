@@ -8,11 +8,12 @@ of neighbours, with their lowest and highest.
 """
 
 import argparse
+import os
 import statistics
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks.worker import embedded, headroom, measure, peers, sending
+from benchmarks.worker import embedded, endurance, headroom, measure, peers, sending
 from benchmarks.worker.measure import Endpoint, Figures
 
 _HERE = "benchmarks.worker.contestants"
@@ -134,6 +135,20 @@ class Scenarios:
         }
         interleaved(runs, self.pairs)
 
+    def processes(self) -> None:
+        """Jobs of 5 ms of processor time: one process, and two."""
+        os.environ["BENCHMARK_JOB"] = "busy=0.005"
+        jobs = min(self.jobs, 3000)
+        runs = {
+            "one process": self._drain(sqsw_work("-c", "4"), jobs),
+            "two processes": self._drain(sqsw_work("-c", "4", "--processes", "2"), jobs),
+        }
+        interleaved(runs, self.pairs)
+
+    def endurance(self) -> None:
+        """A million jobs that do nothing through one worker; not with the others."""
+        endurance.show(self.endpoint, python("sqsw_library", "slots=8"), 1_000_000)
+
     def start(self) -> None:
         """Seconds from the start of a process to its first job."""
         commands = {
@@ -179,13 +194,18 @@ class Scenarios:
 
 NAMES = (
     *("headroom", "noop", "sleeping", "coroutines", "fifo", "sends", "embedded"),
-    *("start", "idle", "peers"),
+    *("start", "idle", "processes", "peers"),
 )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__)
-    parser.add_argument("scenario", nargs="*", choices=[*NAMES, []], help=", ".join(NAMES))
+    parser.add_argument(
+        "scenario",
+        nargs="*",
+        choices=[*NAMES, "endurance", []],
+        help=", ".join([*NAMES, "endurance"]),
+    )
     parser.add_argument("--pairs", type=int, default=10, help="runs of each contestant (10)")
     parser.add_argument("--jobs", type=int, default=8000, help="jobs in a run (8000)")
     parser.add_argument(

@@ -193,6 +193,13 @@ def _wait(
         time.sleep(0.05)
 
 
+def things(pid: int) -> tuple[int, int]:
+    """How many threads and open files a process has."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    threads = int(status.partition("Threads:")[2].split()[0])
+    return threads, len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 def _family(pid: int) -> Iterator[int]:
     yield pid
     for task in Path(f"/proc/{pid}/task").iterdir():

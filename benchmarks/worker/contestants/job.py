@@ -1,4 +1,4 @@
-"""The jobs of the benchmarks: nothing at all, or a sleep of so many milliseconds."""
+"""The jobs of the benchmarks: nothing at all, a sleep, or so many seconds of processor time."""
 
 import asyncio
 import time
@@ -16,13 +16,21 @@ def option(arguments: list[str], name: str, default: str = "") -> str:
 def make(arguments: list[str]) -> Callable[..., None]:
     """The function of this run."""
     seconds = float(option(arguments, "sleep", "0"))
+    busy_seconds = float(option(arguments, "busy", "0"))
 
     def sleep(**_: object) -> None:
         time.sleep(seconds)
 
+    def compute(**_: object) -> None:
+        end = time.thread_time() + busy_seconds
+        while time.thread_time() < end:
+            pass
+
     def nothing(**_: object) -> None:
         pass
 
+    if busy_seconds:
+        return compute
     return sleep if seconds else nothing
 
 

@@ -6,4 +6,5 @@ from benchmarks.worker.contestants import job
 from sqsw import SQSEnv
 
 env = SQSEnv()
-env.queue(os.environ["BENCHMARK_QUEUE"]).connect_processor("job", job.make([]))
+options = os.environ.get("BENCHMARK_JOB", "").split()
+env.queue(os.environ["BENCHMARK_QUEUE"]).connect_processor("job", job.make(options))
