@@ -262,7 +262,7 @@ def test_a_worker_receives_no_more_than_the_jobs_that_it_can_start(
 def test_random_failures_on_a_fifo_queue_dead_letter_no_job_that_never_ran(
     fleet: Callable[..., Fleet],
 ) -> None:
-    workers = fleet("jobs.fifo", 3, failures=0.1, seconds=0.005)
+    workers = fleet("jobs.fifo", 3, failures=0.4, seconds=0.005)
     workers.send(100, 10)
     for _ in range(2):
         workers.start()
