@@ -314,15 +314,6 @@ class ClientSource:
         return self.lean_client if "lean" in made and "plain" not in made else self.client
 
     @property
-    def quick_client(self) -> "SQSClient":
-        """A client with short timeouts, for calls that never wait for a message.
-
-        It is :attr:`client` itself if the session is not a boto3 session: such a session may not
-        use a network.
-        """
-        return self._of_kind("quick")
-
-    @property
     def _is_ours(self) -> bool:
         """Whether we decide how the clients of this session are made."""
         if self.session is None:

@@ -29,7 +29,7 @@ from sqsw.local.errors import (
 from sqsw.local.http import metrics
 from sqsw.local.http.metrics import Metrics
 from sqsw.local.http.polling import Hangup, wait_for, without_waiting
-from sqsw.local.http.request_log import RequestLog, log_error
+from sqsw.local.http.request_log import log_error, log_request
 from sqsw.local.http.signature import SignatureCheck, Signed
 from sqsw.local.protocol import wire
 from sqsw.local.protocol.wire import Call, HttpAnswer, Request
@@ -82,7 +82,6 @@ class HttpApp:
         self._is_ending = False
         self._held_bytes, self._has_held_many = 0, False
         self.metrics = Metrics()
-        self.log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -102,7 +101,7 @@ class HttpApp:
             self.metrics.count(operation, answer.status)
         await _send(send, answer)
         seconds = time.perf_counter() - begun
-        self.log.add(operation, scope["path"], answer.status, scope.get("client"), seconds)
+        log_request(operation, scope["path"], answer.status, scope.get("client"), seconds)
 
     def end(self) -> None:
         """Answer the receives that wait; those that come now do not wait any more."""

@@ -88,11 +88,8 @@ class LocalServer:
 
         Receives that wait are answered. A SIGHUP that is ignored or handled stays so.
         """
-        try:
-            with self.app.engine.store.never_waiting():
-                self._server.run(on_ready)
-        finally:
-            self.app.log.write()
+        with self.app.engine.store.never_waiting():
+            self._server.run(on_ready)
 
     def answer_from(self, engine: LocalEngine) -> None:
         """Answer from this engine from now on; receives that wait at the former one end."""
