@@ -5,7 +5,6 @@ so jobs do not delay it as long as they do not hold the interpreter. As in ``sqs
 from web pages are refused.
 """
 
-import errno
 import json
 import logging
 import socket
@@ -14,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any
 
-from sqsw.core.errors import Busy, SettingsError, SQSError
+from sqsw.core.errors import SettingsError, not_listening
 from sqsw.core.safe_logger import log_event
 from sqsw.observe.health import Health
 from sqsw.observe.metrics import Metrics
@@ -73,7 +72,7 @@ class HealthServer:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             self._socket = socket.create_server((host, port), family=family)
         except OSError as error:
-            raise _not_listening(error, host, port) from error
+            raise not_listening(error, host, port) from error
         bound, self.port = self._socket.getsockname()[:2]
         try:
             self._guard = RequestGuard(bound, (host or bound, *allow_hosts), hint=allow_host_hint)
@@ -141,13 +140,3 @@ class HealthServer:
         if failing is None:
             return 200, _JSON, b'{"status": "ok"}'
         return 503, _JSON, json.dumps({"status": "failing", **failing}).encode()
-
-
-def _not_listening(error: OSError, host: str, port: int) -> SQSError:
-    if error.errno == errno.EADDRINUSE:
-        return Busy(
-            f"cannot listen on {host}:{port}",
-            why="another program listens there",
-            next="end it, or choose another port",
-        )
-    return SettingsError(f"cannot listen on {host}:{port}", why=error.strerror or str(error))
