@@ -460,7 +460,7 @@ class SQSEnv:
         """Run the jobs of several queues until the policies, or a signal, end it.
 
         Each queue gets a process, which is watched and replaced should it die. Processes are
-        forked, so that they have what this one has; where that cannot be (no fork, threads in this
+        forked, so that they have what this one has; where that cannot be (threads in this
         process, queues in memory) one worker here takes all queues, and its slots are shared.
 
         Parameters

@@ -77,7 +77,6 @@ class Config:
         return queues
 
     def place(self, *keys: str) -> str:
-        """Where a table is, for people."""
         return f"[{_dotted(self.section, *keys)}] in {self.path}"
 
     def defaults_of(self, ctx: click.Context) -> dict[str, Any]:

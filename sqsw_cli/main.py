@@ -188,7 +188,6 @@ def cli(ctx: click.Context) -> None:
 
 
 def run() -> NoReturn:
-    """The console script."""
     gc_tuning.rarely()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a sign gets a question mark, not a traceback.

@@ -16,9 +16,6 @@ from sqsw.core.wording import described, nearest
 from sqsw.registry import TaskRegistry
 from sqsw.sqs_env import SQSEnv
 
-#: characters of a line that cannot be parsed
-_LINE_LENGTH = 200
-
 _OUR_DIRECTORIES = (os.path.dirname(__file__), os.path.dirname(importlib.__file__))
 
 
@@ -179,10 +176,6 @@ def _search_path(parent: str) -> Iterable[str]:
 
 
 def _raised(error: BaseException) -> str:
-    """What was raised, and where; of what cannot be parsed also the line."""
-    if isinstance(error, SyntaxError) and error.filename:
-        line = (error.text or "").strip()[:_LINE_LENGTH]
-        return f"{type(error).__name__}: {error.msg}, {_place(error)}{line and f': {line}'}"
     return f"{described(error)}, raised {_place(error)}"
 
 

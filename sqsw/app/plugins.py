@@ -31,7 +31,6 @@ class PluginFailure:
 
 
 def log_plugin_failure(failure: PluginFailure) -> None:
-    """Log a plugin that could not be loaded."""
     log_event(
         logger,
         logging.WARNING,

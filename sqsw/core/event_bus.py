@@ -111,7 +111,6 @@ class EventBus:
         return False
 
     def publish(self, event: Event) -> None:
-        """Pass an event to the listeners of its kind."""
         for listener, delivery, _ in self._listening_to(type(event)):
             if delivery is None or not is_handing_over():
                 self._call(listener, event)

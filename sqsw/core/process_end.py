@@ -131,8 +131,6 @@ def _end_late(exit_code: int, at_once: bool, teller: "_Teller") -> None:
 
 
 class _Teller:
-    """Logs once what is left."""
-
     def __init__(self) -> None:
         self._has_told = False
 

@@ -13,9 +13,7 @@ from sqsw.core.limits import MAX_RECEIVE_COUNT
 class ArnSource(Protocol):
     """All that a redrive policy asks of an environment."""
 
-    def get_queue_arn(self, queue_name: str) -> str:
-        """The ARN of a queue that exists, by its name without prefix."""
-        ...
+    def get_queue_arn(self, queue_name: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

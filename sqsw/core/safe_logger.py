@@ -40,19 +40,15 @@ class SafeLogger:
         self._logger = logging.getLogger(name)
 
     def debug(self, message: str, *arguments: object, exc_info: bool = False) -> None:
-        """Log a message, with the current exception if ``exc_info``."""
         self._log(logging.DEBUG, message, arguments, exc_info=exc_info)
 
     def warning(self, message: str, *arguments: object) -> None:
-        """Log a message."""
         self._log(logging.WARNING, message, arguments)
 
     def error(self, message: str, *arguments: object) -> None:
-        """Log a message."""
         self._log(logging.ERROR, message, arguments)
 
     def exception(self, message: str, *arguments: object) -> None:
-        """Log a message with the current exception."""
         self._log(logging.ERROR, message, arguments, exc_info=True)
 
     def _log(

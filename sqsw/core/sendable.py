@@ -111,7 +111,6 @@ def check_region(region: str) -> None:
 
 
 def bad_region(region: str) -> SettingsError:
-    """Return the error for a region that is not the name of one."""
     variables = ("AWS_REGION", "AWS_DEFAULT_REGION")
     source = next((name for name in variables if os.environ.get(name) == region), "the region")
     fits = is_sendable(region)

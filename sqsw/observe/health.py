@@ -93,7 +93,6 @@ class Health:
         self._codes: dict[str, str] = {}
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that matter."""
         kinds = (Pulse, ChildExited, ChildEnded, ReceiveDone, ReceiveError)
         events.subscribe(self, *kinds, quick=True)
 
@@ -120,7 +119,6 @@ class Health:
         return {pid: pulse for pid, (at, pulse) in known.items() if now - at <= _FRESH_SECONDS}
 
     def problem(self) -> str | None:
-        """Return the problem in words; None if all workers are healthy."""
         found = self.why_unhealthy()
         return None if found is None else found.text
 

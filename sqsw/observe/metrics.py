@@ -90,7 +90,6 @@ class Metrics:
         registry.register(_Now(health))
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that are counted."""
         events.subscribe(
             self,
             JobEnded,

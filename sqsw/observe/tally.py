@@ -35,7 +35,6 @@ class Tally:
         self._counts: Counter[str] = Counter()
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that are counted."""
         events.subscribe(self, *_KEYS, MessageReturned, WorkerStopped, quick=True)
 
     def __call__(self, event: Event) -> None:

@@ -43,7 +43,6 @@ class Outbox:
 
     @property
     def is_open(self) -> bool:
-        """Whether jobs are being collected here."""
         return self._current() is not None
 
     def open(self) -> None:
@@ -65,7 +64,6 @@ class Outbox:
             self._flush(batch)
 
     def flush(self) -> None:
-        """Send what was collected so far."""
         self._flush(self._batch())
 
     def _flush(self, batch: _Batch) -> None:

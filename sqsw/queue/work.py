@@ -43,9 +43,7 @@ class WorkableQueue(JobSource, Protocol):
     batching_policy: Batching
 
     @property
-    def client(self) -> QueueClient:
-        """The calls to SQS on this queue."""
-        ...
+    def client(self) -> QueueClient: ...
 
 
 def never(queue_name: str) -> ShutdownPolicy:

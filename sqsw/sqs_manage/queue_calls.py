@@ -85,21 +85,18 @@ def refuse_whole_name(queue: QueueClient) -> None:
 
 
 def tags_of(queue: QueueClient) -> dict[str, str]:
-    """The tags of a queue."""
     url = queue.url
     with service_errors(f"read the tags of {queue.name!r}", queue.name):
         return dict(queue.boto3_client.list_queue_tags(QueueUrl=url).get("Tags") or {})
 
 
 def tag_queue(queue: QueueClient, tags: Mapping[str, str]) -> None:
-    """Add tags to a queue, or change them."""
     url = queue.url
     with service_errors(f"tag {queue.name!r}", queue.name):
         queue.boto3_client.tag_queue(QueueUrl=url, Tags=dict(tags))
 
 
 def arn_of(queue: QueueClient) -> str:
-    """The ARN of a queue that exists."""
     return queue.attributes("QueueArn")["QueueArn"]
 
 

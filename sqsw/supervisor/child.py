@@ -113,7 +113,6 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process ID."""
         return (self._process.pid if self._process is not None else None) or 0
 
     def handles(self) -> list[int]:
@@ -132,7 +131,6 @@ class Child:
             yield event
 
     def is_alive(self) -> bool:
-        """Return whether the process runs."""
         return self._process is not None and self._process.is_alive()
 
     def signal(self, number: signal.Signals) -> None:

@@ -104,7 +104,6 @@ class Reports:
         self.is_closed = False
 
     def fileno(self) -> int:
-        """Return the descriptor to wait for."""
         return self._connection.fileno()
 
     def read(self) -> Iterator[Event]:

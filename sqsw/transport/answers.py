@@ -77,8 +77,6 @@ def check_answers(client: "SQSClient", *, read: bool) -> None:
 
 
 class _Answers:
-    """Checks each answer before botocore reads it."""
-
     def __init__(self, endpoint_url: str, *, read: bool) -> None:
         self._endpoint = without_password(endpoint_url)
         self._read = read

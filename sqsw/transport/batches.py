@@ -84,7 +84,6 @@ def failures_of(answer: Mapping[str, Any], count: int) -> list[EntryFailure]:
 
 
 def body_bytes(entry: Mapping[str, Any]) -> int:
-    """Return the bytes of the body in UTF-8."""
     return _utf8_bytes(entry["MessageBody"])
 
 

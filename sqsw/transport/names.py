@@ -111,17 +111,14 @@ def _no_url(text: str, why: str) -> SettingsError:
 
 
 def name_of_arn(arn: str) -> str:
-    """Return the SQS queue name at the end of an ARN."""
     return arn.rpartition(":")[2]
 
 
 def name_of_url(url: str) -> str:
-    """Return the SQS queue name at the end of a queue URL."""
     return url.rstrip("/").rpartition("/")[2]
 
 
 def account_and_name(url: str) -> tuple[str, str]:
-    """Return the account and the queue name in a queue URL."""
     account, _, name = urlsplit(url).path.strip("/").rpartition("/")
     return account.rpartition("/")[2], name
 

@@ -81,12 +81,10 @@ class QueueClient:
 
     @property
     def boto3_client(self) -> "SQSClient":
-        """The boto3 client that this queue uses."""
         return self._clients.client
 
     @property
     def endpoint_url(self) -> str:
-        """The address of the server that answers the calls."""
         return self._clients.endpoint_url
 
     @property
@@ -286,20 +284,17 @@ class QueueClient:
         return found
 
     def set_attributes(self, attributes: Mapping[str, str]) -> None:
-        """Change attributes of the queue."""
         url = self.url
         changed: Any = dict(attributes)
         with service_errors(f"change the attributes of {self.name!r}", self.name):
             self.boto3_client.set_queue_attributes(QueueUrl=url, Attributes=changed)
 
     def purge(self) -> None:
-        """Delete all messages of the queue."""
         url = self.url
         with service_errors(f"purge {self.name!r}", self.name):
             self.boto3_client.purge_queue(QueueUrl=url)
 
     def delete_queue(self) -> None:
-        """Delete the queue and all its messages."""
         url = self.url
         with service_errors(f"delete the queue {self.name!r}", self.name):
             self.boto3_client.delete_queue(QueueUrl=url)

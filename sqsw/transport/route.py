@@ -48,7 +48,6 @@ class Route:
 
 
 def boto3_route(reason: str) -> Route:
-    """Return the way through botocore, with the reason."""
     return Route(None, "boto3", reason)
 
 

@@ -14,15 +14,12 @@ from sqsw.core.json_depth import read_json
 
 
 def cache_directory() -> Path:
-    """``$XDG_CACHE_HOME/sqsw``, or ``~/.cache/sqsw``."""
     place = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     # A user who is only a number, as in containers, may have no home: nothing is kept then.
     return Path(os.devnull if place.startswith("~") else place) / "sqsw"
 
 
 class Remembered:
-    """One value, kept in a file."""
-
     def __init__(self, kind: str, place: object) -> None:
         text = json.dumps(place, sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()[:24]

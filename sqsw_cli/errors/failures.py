@@ -139,7 +139,6 @@ def traceback_lines(error: BaseException) -> str:
 
 
 def _word(class_name: str) -> str:
-    """``QueueNotFound`` becomes ``queue_not_found``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower()
 
 
@@ -170,7 +169,6 @@ def _bounded(text: str) -> str:
 
 
 def show(failure: Failure, *, as_json: bool, color: bool) -> None:
-    """Print a failure to stderr."""
     text = block("error", failure.message, failure.why, failure.next, color=color)
     if as_json:
         from sqsw_cli.json_text import json_text

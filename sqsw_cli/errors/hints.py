@@ -114,7 +114,6 @@ def hint_of(error: SQSError) -> str | None:
 
 
 def queue_hint(found: "Check | QueueWarning") -> str | None:
-    """Return what mends a queue."""
     text = QUEUE_HINTS.get(found.reason or "")
     return _filled(text, found) if text else found.hint
 
@@ -199,7 +198,6 @@ def _instead_of(name: str, meant: str | None, env: "SQSEnv", *, can_be: bool) ->
 
 
 def _not_connected(error: ConnectionFailed, options: GivenOptions) -> SQSError:
-    """Say where the address comes from."""
     if options.endpoint_url is not None:
         origin, cure = "--endpoint-url", "leave out --endpoint-url"
     else:
@@ -220,7 +218,6 @@ def _not_connected(error: ConnectionFailed, options: GivenOptions) -> SQSError:
 
 
 def _denied(error: AccessDenied, options: GivenOptions) -> SQSError:
-    """Name the profile, or what is denied on what."""
     profile = options.profile or os.environ.get("AWS_PROFILE") or "default"
     if error.reason == "no_credentials":
         why = f"looked at the environment, the profile {profile!r}, container and instance roles"

@@ -11,8 +11,6 @@ from click.core import ParameterSource
 
 from sqsw.core.wording import nearest
 
-_RANGE = re.compile(r"(\S+) is not in the range (?:(-?\d+)<=)?x(?:<=|>=)(-?\d+)")
-_NO_NUMBER = re.compile(r"is not a valid integer( range)?$")
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
 
 #: how alike an option is, from 0 to 1, where it is meant and no argument of a job: --delya (0.9),
@@ -82,18 +80,11 @@ def _option_alone(error: click.BadOptionUsage) -> _Parts:
 
 
 def _bad_value(error: click.BadParameter, param: click.Parameter) -> _Parts:
-    reason = _NO_NUMBER.sub("is no number", _RANGE.sub(_bounds, plain(error.message)))
+    reason = plain(error.message)
     name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
     if error.ctx is not None and (variable := _variable(error.ctx, param)):
         return f"invalid value for {variable}", reason, "correct the variable, or unset it"
     return f"invalid value for {name!r}", reason, None
-
-
-def _bounds(found: re.Match[str]) -> str:
-    value, low, bound = found.groups()
-    if low is not None:
-        return f"{value} is out of range: between {low} and {bound}"
-    return f"{value} is out of range: {bound} or {'more' if '>=' in found[0] else 'less'}"
 
 
 def _variable(ctx: click.Context, param: click.Parameter) -> str | None:

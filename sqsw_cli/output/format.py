@@ -15,7 +15,6 @@ def thousands(number: int | None) -> str:
 
 
 def count_of(number: int, noun: str) -> str:
-    """``1 job``, ``6 jobs``."""
     return f"{thousands(number)} {plural(number, noun)}"
 
 

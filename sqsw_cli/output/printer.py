@@ -40,8 +40,6 @@ class Column(NamedTuple):
 
 
 class Printer:
-    """Prints results and notes."""
-
     def __init__(self, *, as_json: bool = False, color: str = "auto", quiet: bool = False) -> None:
         self.as_json = as_json
         self.terminal = not as_json and is_terminal(sys.stdout)
@@ -81,7 +79,6 @@ class Printer:
         self._write(wrapped(safe(text), columns_of(sys.stdout), hanging=2))
 
     def done(self, text: str) -> None:
-        """A line that says what has been done."""
         self.signed("✓", "green", text)
 
     def signed(self, sign: str, shade: str | None, text: str) -> None:
@@ -157,7 +154,6 @@ class Printer:
     # -- talk, on stderr ---------------------------------------------------------------------
 
     def note(self, text: str) -> None:
-        """Something a person may want to know."""
         if not self._quiet and not self.as_json:
             # Below the beginning of what follows a title, as in the banner of a worker.
             title = re.match(r" +\S+ {2,}", text)
@@ -171,7 +167,6 @@ class Printer:
             self.note(f"next: {command}")
 
     def warn(self, message: str, why: str | None = None, next: str | None = None) -> None:
-        """A warning, in the form of an error."""
         color = not self.as_json and wants_color(sys.stderr, self._color)
         echo_on_stderr(block("warning", message, why, next, color=color), color=color)
 

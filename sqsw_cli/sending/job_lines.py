@@ -53,7 +53,6 @@ class Common:
     raw: bool = False
 
     def message(self, line: int, **given: Any) -> "OutgoingMessage":
-        """A message with these options, and what is given for it alone."""
         from sqsw.sqs_manage.outgoing import OutgoingMessage
 
         own = {key: value for key, value in given.items() if value is not None}
@@ -68,7 +67,6 @@ class Common:
 
 
 def items_of(words: Sequence[str], what: str = "argument") -> dict[str, Any]:
-    """The items of the command line as one dictionary."""
     found: dict[str, Any] = {}
     for word in words:
         key, value = parse_item(word)
@@ -79,7 +77,6 @@ def items_of(words: Sequence[str], what: str = "argument") -> dict[str, Any]:
 
 
 def object_of(text: str, what: str) -> dict[str, Any]:
-    """A JSON object."""
     value = parse_json(text, what)
     if not isinstance(value, dict):
         raise SettingsError(

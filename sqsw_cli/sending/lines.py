@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 
 class BulkSend:
-    """One ``send --from``."""
-
     def __init__(
         self,
         invocation: Invocation,

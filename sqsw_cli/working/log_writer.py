@@ -53,7 +53,6 @@ def write_line(stream: TextIO | None, text: str, *, urgent: bool = False) -> Non
 
 
 def echo(text: str) -> None:
-    """Write a note, a warning or an error to stderr, in order with the lines of the log."""
     write_line(sys.stderr, text, urgent=True)
 
 

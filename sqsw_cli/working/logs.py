@@ -176,7 +176,6 @@ def _write_whole_lines() -> None:
 
 
 def log_failure(invocation: Invocation, failure: "Failure", error: BaseException) -> None:
-    """Log the error that a command ends with."""
     if not invocation.has_log:
         configure_logs(invocation, daemon=True)
     extra = {
@@ -338,7 +337,6 @@ def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
 
 
 def _add_pid(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Add the ID of the process that logged a line, under the key that the supervisor uses."""
     event_dict.setdefault("pid", os.getpid())
     return event_dict
 

@@ -67,8 +67,6 @@ class ClientGone(Exception):
 
 
 class HttpApp:
-    """Answers requests on one engine."""
-
     def __init__(
         self,
         engine: LocalEngine,

@@ -61,8 +61,6 @@ class Call(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What a caller wants, whatever protocol said it."""
-
     operation: str
     params: dict[str, Any]
     region: str
@@ -70,8 +68,6 @@ class Request(NamedTuple):
 
 
 class HttpAnswer(NamedTuple):
-    """What goes back to the caller."""
-
     status: int
     headers: Headers
     body: bytes

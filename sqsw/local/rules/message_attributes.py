@@ -29,7 +29,6 @@ _LOWEST, _HIGHEST = Decimal("-1e128"), Decimal("1e126")
 
 
 def read_attributes(params: Params, name: str = "MessageAttributes") -> MessageAttributes:
-    """The attributes of a message that is sent."""
     members = params.members(name)
     if not members:
         return {}
@@ -103,7 +102,6 @@ def select(attributes: MessageAttributes, wanted: list[str]) -> MessageAttribute
 
 
 def shown(attributes: MessageAttributes) -> dict[str, dict[str, Any]]:
-    """The attributes as a receive answers them."""
     return {
         name: {
             "BinaryValue" if isinstance(value, bytes) else "StringValue": value,

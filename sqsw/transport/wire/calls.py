@@ -147,7 +147,6 @@ class WireCalls:
         return self._read(action, answer, connection)
 
     def close(self) -> None:
-        """Close the idle connections."""
         while self._idle:
             self._idle.pop().close()
 

@@ -26,8 +26,6 @@ _READ_BYTES = 256 * 1024
 
 
 class Address(NamedTuple):
-    """The server to connect to."""
-
     host: str
     port: int
     is_tls: bool

@@ -32,8 +32,6 @@ _LAST_SECONDS = 1.0
 
 
 class Depths:
-    """Keeps the depths of some queues."""
-
     def __init__(
         self,
         reader: "DepthReader",

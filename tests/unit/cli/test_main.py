@@ -86,9 +86,9 @@ def test_usage_errors_have_a_next_step(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ("work -c 0", "0 is out of range: 1 or more"),
-        ("work --concurrency none", "'none' is no number"),
-        ("serve --port 99999", "99999 is out of range: between 0 and 65535"),
+        ("work -c 0", "0 is not in the range x>=1"),
+        ("work --concurrency none", "'none' is not a valid integer range"),
+        ("serve --port 99999", "99999 is not in the range 0<=x<=65535"),
         ("inspect --color blue", "'blue' is not one of 'auto', 'always', 'never'"),
         ("send", "it is written: sqsw send [OPTIONS] QUEUE [JOB [ITEM]...]"),
         ("purge mails news", "it is written: sqsw purge [OPTIONS] QUEUE"),

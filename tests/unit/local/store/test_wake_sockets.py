@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from sqsw.local.engine import LocalEngine
-from sqsw.local.store import wake_sockets
 from sqsw.local.store.wake_sockets import WakeSockets
 
 Wakes = queue.Queue[tuple[int, int]]
@@ -108,24 +107,10 @@ def test_a_full_socket_is_a_success(short_path: Path) -> None:
         sockets.close()
 
 
-def test_a_long_path_has_its_sockets_elsewhere(short_path: Path) -> None:
-    deep = short_path / ("d" * 100)
-    deep.mkdir()
-    wakes: Wakes = queue.Queue()
-    listening, sending = sockets_of(deep / "f.db", wakes), sockets_of(deep / "f.db")
-    assert listening.directory == sending.directory
-    listening.listen()
-    sending.send(1, 1)
-    assert wakes.get(timeout=2) == (1, 1)
-    listening.close()
-    sending.close()
-
-
-def test_without_sockets_it_ticks(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wake_sockets, "_directory", lambda path: None)
+def test_with_a_path_that_is_too_long_for_sockets_it_ticks(short_path: Path) -> None:
     ticks: queue.Queue[float] = queue.Queue()
     sockets = WakeSockets(
-        str(short_path / "f.db"), lambda *_: None, lambda: ticks.put(time.monotonic())
+        str(short_path / ("f" * 100)), lambda *_: None, lambda: ticks.put(time.monotonic())
     )
     sockets.listen()
     assert ticks.get(timeout=2) < ticks.get(timeout=2)
