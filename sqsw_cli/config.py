@@ -110,11 +110,6 @@ class Config:
                 raise self._unknown(key, "", [*known, *GLOBAL_KEYS, "app"])
             if not isinstance(value, dict) and key not in (*GLOBAL_KEYS, "app"):
                 self._refuse(key, "")
-                if key in keys_of(ctx.command):
-                    below = _dotted(self.section, str(ctx.info_name).replace("-", "_"))
-                    raise self._bad(
-                        key, f"it is an option of {ctx.info_name}", f"write it below [{below}]"
-                    )
                 raise self._unknown(key, "", [*known, *GLOBAL_KEYS, "app"])
 
     def _check_key(self, key: str, section: str, options: Mapping[str, click.Parameter]) -> None:

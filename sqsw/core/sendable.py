@@ -142,14 +142,10 @@ def no_credentials(error: ValueError) -> SettingsError:
 def not_sendable(doing: str) -> SettingsError:
     """Return the error for a request that the HTTP client refused, without what it quotes."""
     bad = [name for name in _VARIABLES if not is_sendable(os.environ.get(name, ""))]
-    if bad:
-        what, fault = " and ".join(bad), "a space or a character that HTTP cannot carry"
-        why = f"{what} {'has' if len(bad) == 1 else 'have'} {fault}"
-    else:
-        why = "a credential, region, endpoint or proxy has a character that HTTP cannot carry"
+    what = " and ".join(bad) or "a credential, region, endpoint or proxy"
     return SettingsError(
         f"cannot {doing}: the HTTP client refuses to send the request",
-        why=why,
+        why=f"a space or a character that HTTP cannot carry is in {what}",
         next=_NEXT if bad else "check these settings for line ends, spaces and non-ASCII text",
         code="UnsendableRequest",
     )

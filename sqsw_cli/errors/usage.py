@@ -13,10 +13,6 @@ from sqsw.core.wording import nearest
 
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
 
-#: how alike an option is, from 0 to 1, where it is meant and no argument of a job: --delya (0.9),
-#: not --body (0.6)
-_VERY_NEAR = 0.8
-
 _Parts = tuple[str, str | None, str | None]
 
 
@@ -54,18 +50,7 @@ def _parts(error: click.UsageError) -> _Parts:
 
 
 def _option_meant(error: click.NoSuchOption) -> str | None:
-    """The option, or the argument of a job, that was probably meant."""
-    name, known = error.option_name, error.possibilities or ()
-    params = [] if error.ctx is None else error.ctx.command.params
-    if any("ITEM" in (param.metavar or "") for param in params):
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, known, n=1, cutoff=_VERY_NEAR)
-        word = name.lstrip("-")
-        if len(word) == 1 or not close:  # one letter is near to any short option
-            return f"an argument of the job is written {word}=VALUE"
-        return f"did you mean {close[0]!r}?"
-    meant = nearest(name, known)
+    meant = nearest(error.option_name, error.possibilities or ())
     return f"did you mean {meant!r}?" if meant else None
 
 

@@ -145,23 +145,6 @@ def test_a_busy_queue_leaves_no_waiting_receive_of_another_behind(short_path: Pa
     others.close()
 
 
-def test_who_begins_to_listen_takes_the_names_of_the_killed_away(short_path: Path) -> None:
-    directory = short_path / "f.db-wake"
-    directory.mkdir(mode=0o700)
-    for number in range(3):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
-            dead.bind(str(directory / f"{number}-deaddead"))
-    (directory / "4-deadbeef").write_text("precious")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as alive:
-        alive.bind(str(directory / "5-0123abcd"))
-        sockets = sockets_of(short_path / "f.db")
-        sockets.listen()
-        left = {name for name in os.listdir(directory) if name.startswith(tuple("012345"))}
-        assert {"4-deadbeef", "5-0123abcd"} <= left
-        assert not {name for name in left if name.endswith("-deaddead")}
-        sockets.close()
-
-
 def test_a_send_without_a_socket_is_a_success(
     short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
