@@ -39,12 +39,8 @@ class HealthServer:
     ----------
     host, port :
         Where to listen; port 0: a free one.
-    allow_hosts :
-        Further host names to accept, as ``name`` or ``name:port``. The server always accepts
-        ``localhost``, loopback addresses and ``host``, and every IP address if it listens on all of
-        them.
-    allow_host_hint :
-        The advice in an answer that refuses a name; ``{host}`` stands for the name.
+    allow_hosts, allow_host_hint :
+        See :class:`~sqsw.web.request_guard.RequestGuard`.
 
     Raises
     ------

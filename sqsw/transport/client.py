@@ -187,24 +187,12 @@ class ClientSource:
 
     @property
     def region(self) -> str:
-        """The region of the calls.
-
-        Raises
-        ------
-        SettingsError
-            As for :attr:`client`.
-        """
+        """The region of the calls; raises as :attr:`client` does."""
         return self._route_of(self._process_now()).region or self.client_at_hand.meta.region_name
 
     @property
     def endpoint_url(self) -> str:
-        """The address that calls go to, also those of :attr:`client`.
-
-        Raises
-        ------
-        SettingsError
-            As for :attr:`client`.
-        """
+        """The address that all calls go to; raises as :attr:`client` does."""
         route = self._route_of(self._process_now())
         return route.endpoint_url or self.client_at_hand.meta.endpoint_url
 

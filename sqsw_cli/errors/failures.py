@@ -25,17 +25,7 @@ class ConsumerGone(Exception):
 
 
 class Failure(Exception):
-    """A failure of a command, in three parts.
-
-    Parameters
-    ----------
-    message, why, next :
-        What happened, the cause as far as it is known, and what would help.
-    code :
-        A word for programs.
-    exit_code :
-        What the shell is told.
-    """
+    """A failure of a command, in the three parts of an error; ``code`` is a word for programs."""
 
     def __init__(
         self,

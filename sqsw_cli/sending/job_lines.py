@@ -13,17 +13,7 @@ if TYPE_CHECKING:
 
 
 class BadLine(SettingsError):
-    """A line that is no message.
-
-    Attributes
-    ----------
-    number, text :
-        Where it stands, and what stands there.
-    kind :
-        What is wrong, as a word for programs.
-    group :
-        The message group that it belongs to; None where nobody can tell.
-    """
+    """A line that is not a message; its ``group`` is None if it cannot be told."""
 
     number = 0
     text = ""
@@ -33,17 +23,7 @@ class BadLine(SettingsError):
 
 @dataclass(frozen=True)
 class Common:
-    """What the options say for every message.
-
-    Attributes
-    ----------
-    job :
-        The job name; None where the lines name it.
-    group, dedup_id, delay, context :
-        As the options have them; what a line says itself wins.
-    raw :
-        Whether bodies are sent as they are.
-    """
+    """What the options say for every message; what a line says itself wins."""
 
     job: str | None = None
     group: str | None = None

@@ -3,7 +3,6 @@
 import logging
 import select
 import sys
-import traceback
 from typing import Any, TextIO
 
 from sqsw.core.delivery import is_handing_over
@@ -77,11 +76,7 @@ class LogWriter(logging.Handler):
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            text = self.format(record)
-        except Exception:  # noqa: BLE001  # for example, a message with the wrong arguments
-            text = f"--- Logging error ---\n{traceback.format_exc()}Message: {record.msg!r}"
-        write_line(self._stream, text, urgent=record.levelno >= logging.ERROR)
+        write_line(self._stream, self.format(record), urgent=record.levelno >= logging.ERROR)
 
     def flush(self) -> None:
         """Wait until what was logged is written, two seconds at most."""

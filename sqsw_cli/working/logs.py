@@ -24,6 +24,7 @@ from sqsw.core.wording import (
     described,
     safe,
     shortened,
+    text_of,
     traceback_of,
     without_credentials,
     without_known_secrets,
@@ -123,7 +124,7 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogReco
     )
     made.created = record.created
     made.reason = described(error)
-    made.message_logged = _text_of(record.msg)
+    made.message_logged = text_of(record.msg)
     made.logged_at = f"{record.pathname}:{record.lineno}"
     return made
 
@@ -285,10 +286,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _text_of(value: object) -> str:
-    try:
-        return shortened(str(value), _VALUE_LENGTH)
-    except Exception:  # noqa: BLE001  # a job can log anything
-        return f"<{type(value).__name__} whose text cannot be read>"
+    return shortened(str(value), _VALUE_LENGTH)
 
 
 def _console_line(invocation: Invocation) -> Callable[..., str]:
@@ -428,11 +426,7 @@ def _shown(value: Any) -> Any:
         if value.isprintable() and len(value) <= _VALUE_LENGTH:
             return value
         return _Shown(repr(shortened(value, _VALUE_LENGTH)))
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001  # a job can log anything
-        text = _text_of(value)
-    return _Shown(safe(shortened(text, _VALUE_LENGTH)))
+    return _Shown(safe(shortened(repr(value), _VALUE_LENGTH)))
 
 
 def _mask_secrets(logger: Any, method: str, event_dict: EventDict) -> EventDict:

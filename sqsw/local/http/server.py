@@ -24,21 +24,7 @@ logger = logging.getLogger("sqsw.serve")
 class LocalServer:
     """A server on a socket of its own; it listens when it is made and answers when it runs.
 
-    Parameters
-    ----------
-    engine :
-        The embedded SQS.
-    host, port :
-        Where to listen; port 0: a free one.
-    key :
-        Access key and secret key that requests must be signed with; None: everybody is welcome.
-    region :
-        Of requests that are not signed.
-    allow_hosts :
-        Host names that clients can use besides ``host``, ``localhost`` and addresses;
-        see :class:`~sqsw.web.request_guard.RequestGuard`.
-    hint :
-        How to allow another host name, for the text of a refusal.
+    The parameters are those of :func:`sqsw.memory_sqs.serve`.
 
     Raises
     ------
