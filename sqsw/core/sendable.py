@@ -89,7 +89,8 @@ def check_credential(name: str, value: str | None, *, is_sent: bool = True) -> N
         It has a character that no header can carry.
     """
     value = value or ""
-    if not (is_sendable(value) if is_sent else _is_text(value)):
+    is_text = value.isprintable() and value == value.strip()
+    if not (is_sendable(value) if is_sent else is_text):
         raise SettingsError(
             f"{name} cannot be used",
             why=_fault(value),
@@ -149,10 +150,6 @@ def not_sendable(doing: str) -> SettingsError:
         next=_NEXT if bad else "check these settings for line ends, spaces and non-ASCII text",
         code="UnsendableRequest",
     )
-
-
-def _is_text(value: str) -> bool:
-    return value.isprintable() and value == value.strip()
 
 
 def _name(variable: str, key: str, method: str, profile: str | None) -> str:

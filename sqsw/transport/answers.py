@@ -179,7 +179,9 @@ def _has_right_types(name: str, answer: dict[str, Any]) -> bool:
             attributes = answer.get("Attributes")
             if attributes is None:
                 return True
-            return {*map(type, attributes.values())} <= _TEXT and _are_numbers(attributes)
+            return {*map(type, attributes.values())} <= _TEXT and all(
+                attributes[name].isdecimal() for name in _NUMBERS & attributes.keys()
+            )
         return True
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
@@ -217,10 +219,6 @@ def _are_failures(entries: list[dict[str, Any]]) -> bool:
         and isinstance(entry.get("Message"), str | None)
         for entry in entries
     )
-
-
-def _are_numbers(attributes: dict[str, str]) -> bool:
-    return all(attributes[name].isdecimal() for name in _NUMBERS & attributes.keys())
 
 
 def _described(headers: Mapping[str, str], body: bytes) -> str:

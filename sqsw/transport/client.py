@@ -404,7 +404,9 @@ class ClientSource:
                 check_region(client.meta.region_name)
                 self._check_credentials(session, client)
         # Registered first: the embedded SQS answers at this event, and no later handler is called.
-        client.meta.events.register_first("before-send.sqs", self._count)
+        client.meta.events.register_first(
+            "before-send.sqs", lambda event_name, **_: self._tell(event_name.rpartition(".")[2])
+        )
         if not isinstance(getattr(session, "location", None), str):  # the embedded SQS needs none
             check_answers(client, read=kind != "plain")
         if kind == "plain":
@@ -432,9 +434,6 @@ class ClientSource:
             client.meta.events.register("before-sign.sqs", check)
         elif credentials is not None:
             check()
-
-    def _count(self, event_name: str = "", **_: Any) -> None:
-        self._tell(event_name.rpartition(".")[2])
 
     def _tell(self, action: str) -> None:
         if self._on_request is not None:

@@ -48,13 +48,10 @@ def _local_names(path: Path, invocation: Invocation) -> list[str]:
     finally:
         session.close()
         logging.disable(logging.NOTSET)
-    prefix = _prefix(invocation.queue_prefix)
+    given = invocation.queue_prefix
+    prefix = os.environ.get("SQSW_QUEUE_PREFIX", "") if given is None else given
     names = [url.rpartition("/")[2] for url in urls or []]
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-
-
-def _prefix(given: str | None) -> str:
-    return os.environ.get("SQSW_QUEUE_PREFIX", "") if given is None else given
 
 
 def _remote_names(where: Mapping[str, str | None]) -> list[str]:

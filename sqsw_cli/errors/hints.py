@@ -95,9 +95,8 @@ QUEUE_HINTS = {
 
 
 class GivenOptions(Protocol):
-    """What was typed: the global options that a hint names, and all words."""
+    """What was typed: the profile, and all words."""
 
-    endpoint_url: str | None
     profile: str | None
     args: Sequence[str]
 

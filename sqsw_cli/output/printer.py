@@ -84,7 +84,8 @@ class Printer:
     def signed(self, sign: str, shade: str | None, text: str) -> None:
         """A line behind a sign, whose meaning its words say as well."""
         line = wrapped(f"{sign} {safe(text)}", columns_of(sys.stdout), len(sign) + 1)
-        self._write((self._sign(sign, shade) if shade else sign) + line[len(sign) :])
+        colored = shade and wants_color(sys.stdout, self._color)
+        self._write((click.style(sign, fg=shade) if colored else sign) + line[len(sign) :])
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         """Print a table as wide as the terminal. Where it is too wide, names are wrapped."""
@@ -121,9 +122,6 @@ class Printer:
             console.print(table)
         for line in captured.get().rstrip("\n").split("\n"):
             self._write(line.rstrip())
-
-    def _sign(self, sign: str, shade: str) -> str:
-        return click.style(sign, fg=shade) if wants_color(sys.stdout, self._color) else sign
 
     def _console(self) -> "Console":
         from rich.console import Console

@@ -5,9 +5,7 @@ The library and the jobs log through the standard library or structlog. Importin
 for console lines, or if the app uses it.
 """
 
-import json
 import logging
-import math
 import os
 import re
 import sys
@@ -62,9 +60,6 @@ _LEVELS = {"warn": "warning", "exception": "error"}
 #: attributes that every record has
 _RECORD_KEYS = vars(logging.makeLogRecord({})).keys()
 
-#: nesting depth up to which _plain() converts a value
-_DEPTH = 20
-
 
 class _Formatter(logging.Formatter):
     """Formats a record with the processors that also handle lines from structlog."""
@@ -113,15 +108,8 @@ class _Formatter(logging.Formatter):
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    made = logging.LogRecord(
-        record.name,
-        record.levelno,
-        record.pathname,
-        record.lineno,
-        "a log record cannot be formatted",
-        None,
-        None,
-    )
+    text, place = "a log record cannot be formatted", (record.pathname, record.lineno)
+    made = logging.LogRecord(record.name, record.levelno, *place, text, None, None)
     made.created = record.created
     made.reason = described(error)
     made.message_logged = text_of(record.msg)
@@ -272,16 +260,12 @@ def _json(value: Any) -> str:
         return json_text(_plain(value))
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a value in which text replaces everything that JSON cannot represent."""
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else json.dumps(value)
-    if depth < _DEPTH and isinstance(value, Mapping):
-        return {str(key): _plain(one, depth + 1) for key, one in value.items()}
-    if depth < _DEPTH and isinstance(value, list | tuple):
-        return [_plain(one, depth + 1) for one in value]
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            str(key): one if isinstance(one, str | int | None) else _text_of(one)
+            for key, one in value.items()
+        }
     return _text_of(value)
 
 

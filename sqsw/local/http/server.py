@@ -111,11 +111,10 @@ def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     except UnicodeError as error:  # from the codec of host names, before anybody is asked
         raise OSError(errno.EINVAL, f"no name of a host: {error}") from error
     # One socket is enough, and what a name of both kinds is meant for is the older kind.
-    return sorted(((int(family), address) for family, *_, address in found), key=_older_first)
-
-
-def _older_first(address: tuple[int, Any]) -> bool:
-    return address[0] != socket.AF_INET
+    return sorted(
+        ((int(family), address) for family, *_, address in found),
+        key=lambda each: each[0] != socket.AF_INET,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

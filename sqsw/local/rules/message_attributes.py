@@ -61,7 +61,8 @@ def size_of(attributes: MessageAttributes) -> int:
     """Bytes that the attributes add to a message."""
     size = 0
     for name, (data_type, value) in attributes.items():
-        size += len(name.encode()) + len(data_type.encode()) + len(_bytes(value))
+        size += len(name.encode()) + len(data_type.encode())
+        size += len(value if isinstance(value, bytes) else value.encode())
     return size
 
 
@@ -183,7 +184,3 @@ def _is_number(text: str) -> bool:
         return _LOWEST <= Decimal(text) <= _HIGHEST
     except InvalidOperation:
         return False
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode()

@@ -33,7 +33,7 @@ def test_lines_of_a_job_say_which_one(sqsw: Sqsw, capsys: pytest.CaptureFixture[
     assert (line["queue"], line["job"], line["id"], line["attempt"]) == ("emails", "send", "m1", 3)
     assert line["context"] == {"request_id": "17"}
     assert line["seconds_s"] >= 0
-    assert line["share"] == "NaN"  # a string, because JSON has no such number
+    assert line["share"] == "nan"  # a string, because JSON has no such number
 
 
 def test_jobs_that_use_structlog_are_heard_on_stderr(
