@@ -168,7 +168,6 @@ class Config:
 
 
 def keys_of(command: click.Command) -> dict[str, click.Option]:
-    """The options of a command that a file may give, by their keys: global ones too."""
     options = {
         max(param.opts, key=len).lstrip("-").replace("-", "_"): param
         for param in command.params

@@ -60,8 +60,6 @@ sqsw work --local myapp.tasks:env
 
 
 class Root(LazyGroup):
-    """The group behind ``sqsw``: every error ends here, as words and as an exit code."""
-
     def main(
         self,
         args: Sequence[str] | None = None,

@@ -23,8 +23,6 @@ PLUGIN_GROUP = "sqsw.processors"
 
 @dataclass(frozen=True, slots=True)
 class PluginFailure:
-    """A plugin that could not be loaded: its name, its package, and why."""
-
     name: str
     origin: str
     reason: str

@@ -99,7 +99,6 @@ class EventBus:
             self._listening = {}
 
     def has_listener(self, kind: type) -> bool:
-        """Whether a listener of this class has subscribed."""
         return any(isinstance(listener, kind) for listener, *_ in self._listeners)
 
     def wants(self, kind: type[Event]) -> bool:

@@ -81,7 +81,6 @@ class Health:
         events.subscribe(self, *kinds, quick=True)
 
     def __call__(self, event: Event) -> None:
-        """Take note of a sign of life, of an end, or of how a receive went."""
         if isinstance(event, ReceiveDone):
             self._codes.pop(event.queue_name, None)
             return

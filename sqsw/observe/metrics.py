@@ -130,7 +130,6 @@ class Metrics:
             self._wait.labels(message.queue_name, _label(event)).observe(seconds)
 
     def text(self) -> bytes:
-        """All figures in Prometheus' text format."""
         from prometheus_client import generate_latest
 
         return generate_latest(_WithoutCreated(self._registry))

@@ -28,8 +28,6 @@ _KEYS: dict[type[Event], str] = {
 
 
 class Tally:
-    """Counts events, from any thread."""
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()

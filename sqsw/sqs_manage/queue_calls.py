@@ -32,7 +32,6 @@ def is_unknown_operation(error: SQSError) -> bool:
 
 
 def is_aws(queue: QueueClient) -> bool:
-    """Whether the queue is on AWS, and not on another server that speaks SQS."""
     return is_aws_endpoint(queue.endpoint_url)
 
 
@@ -87,7 +86,6 @@ def arn_of(queue: QueueClient) -> str:
 
 
 def dead_letter_queue_of(env: ManageEnv, queue: QueueClient) -> str | None:
-    """The name of a queue's own dead-letter queue, if it has one."""
     arn, _ = redrive_target(queue.attributes("RedrivePolicy"))
     return None if arn is None else env.name_of(name_of_arn(arn))
 

@@ -123,7 +123,6 @@ class Child:
         return [self._process.sentinel, *told]
 
     def read(self, clock: Clock) -> Iterator[Event]:
-        """Yield the events that it has sent."""
         for event in self._reports.read() if self._reports is not None else ():
             if isinstance(event, Pulse):
                 self.is_up = self.pulse is not None

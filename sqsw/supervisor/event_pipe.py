@@ -95,8 +95,6 @@ class Reporter:
 
 
 class Reports:
-    """The supervisor's end: reads the events of one child."""
-
     def __init__(self, connection: Connection) -> None:
         os.set_blocking(connection.fileno(), False)
         self._connection = connection
@@ -107,7 +105,6 @@ class Reports:
         return self._connection.fileno()
 
     def read(self) -> Iterator[Event]:
-        """Yield the events that have arrived complete; a child can die in the middle of one."""
         while not self.is_closed:
             try:
                 part = os.read(self._connection.fileno(), 1 << 20)

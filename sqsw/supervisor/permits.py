@@ -22,8 +22,6 @@ _MOST = 4_000
 
 
 class Holder(Protocol):
-    """A child that can get permits."""
-
     def give_permits(self, count: int) -> None: ...
 
 
@@ -50,7 +48,6 @@ class JobPermits:
         self._held[child] = self._held.get(child, 0) - 1
 
     def settle(self, child: Holder) -> None:
-        """This child has ended: take back its unused permits."""
         self._left += self._held.pop(child, 0)
 
 

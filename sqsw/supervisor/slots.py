@@ -128,11 +128,9 @@ class SlotTable:
         return [child for slot in self._slots for child in slot.children()] + self._leaving
 
     def due(self) -> list[ProcessSlot]:
-        """Return the slots in which a child must start now."""
         return [slot for slot in self._slots if not self.is_quiet and slot.is_due()]
 
     def next_start(self) -> float | None:
-        """Return when the next child must start; None if no child is due."""
         moments = (slot.start_at for slot in self._slots if slot.start_at is not None)
         return min(moments, default=None)
 

@@ -88,7 +88,6 @@ def body_bytes(entry: Mapping[str, Any]) -> int:
 
 
 def attribute_bytes(entry: Mapping[str, Any]) -> int:
-    """Return the bytes of the message attributes: names, types and values."""
     texts: list[str] = []
     count = 0
     for name, attribute in entry.get("MessageAttributes", {}).items():

@@ -380,7 +380,6 @@ class ClientSource:
             return getattr(session.client(service, **keywords), operation)(**parameters)
 
     def resource(self) -> Any:
-        """Return a new boto3 resource; use it from one thread only."""
         session, keywords = self._session_and_keywords()
         return session.resource("sqs", **keywords)
 

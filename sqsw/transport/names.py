@@ -25,7 +25,6 @@ _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]{1,2}")
 
 
 def is_fifo(queue_name: str) -> bool:
-    """Return whether this is the name, URL or ARN of a FIFO queue."""
     return queue_name.endswith(".fifo")
 
 
@@ -139,7 +138,6 @@ def is_aws_endpoint(endpoint_url: str) -> bool:
 
 
 def dead_letter_name(queue_name: str) -> str:
-    """Return the default name of the dead-letter queue of this queue."""
     ending = ".fifo" if is_fifo(queue_name) else ""
     return f"{queue_name.removesuffix('.fifo')}_dead{ending}"
 

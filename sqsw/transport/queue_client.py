@@ -75,7 +75,6 @@ class QueueClient:
         self._url_lock = ProcessLock()
 
     def through(self, clients: ClientSource) -> "QueueClient":
-        """Return the calls on the same queue through other clients."""
         url = self._given_url or self._url
         return QueueClient(clients, self.name, self.sqs_name, url, arn=self.arn)
 
@@ -313,7 +312,6 @@ class QueueClient:
         return answer["TaskHandle"]
 
     def moves(self, source_arn: str, limit: int = 1) -> list[dict[str, Any]]:
-        """Return the last moves out of this queue, the latest first."""
         with service_errors(f"list the moves of {self.name!r}", self.name):
             answer = self.boto3_client.list_message_move_tasks(
                 SourceArn=source_arn, MaxResults=limit
@@ -321,13 +319,11 @@ class QueueClient:
         return [dict(move) for move in answer.get("Results") or []]
 
     def cancel_move(self, handle: str) -> int:
-        """Stop a move; return how many messages it had moved."""
         with service_errors(f"cancel the move of {self.name!r}", self.name):
             answer = self.boto3_client.cancel_message_move_task(TaskHandle=handle)
         return answer.get("ApproximateNumberOfMessagesMoved") or 0
 
     def dead_letter_sources(self) -> list[str]:
-        """Return the URLs of the queues for which this one is the dead-letter queue."""
         url = self.url
         with service_errors(f"list the sources of {self.name!r}", self.name):
             pages: Iterable[Any] = self.boto3_client.get_paginator(
@@ -336,7 +332,6 @@ class QueueClient:
             return [source for page in pages for source in page.get("queueUrls") or []]
 
     def resource(self) -> Any:
-        """Return a new boto3 resource for the queue; do not share it between threads."""
         return self._clients.resource().Queue(self.url)
 
     def end_polls(self) -> bool:

@@ -52,7 +52,6 @@ def boto3_route(reason: str) -> Route:
 
 
 def direct_route(calls: Any) -> Route:
-    """Return the way to the embedded SQS: a :class:`~sqsw.memory_sqs.direct_calls.DirectCalls`."""
     return Route(calls, "direct", region=calls.region, endpoint_url=calls.origin)
 
 

@@ -124,7 +124,6 @@ def create_queue(
 
 
 def _names(name: str | None, dlq: str | None, *, fifo: bool) -> tuple[str, str | None]:
-    """Both names, with ``.fifo`` where one of them or an option asks for it."""
     from sqsw.sqs_manage.create import queue_name_from_dead_letter_queue
 
     if name is None and dlq is None:

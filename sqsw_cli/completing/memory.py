@@ -27,14 +27,12 @@ class Remembered:
 
     @property
     def age(self) -> float:
-        """Seconds since it was written; infinite where it never was."""
         try:
             return max(0.0, time.time() - self.path.stat().st_mtime)
         except OSError:
             return float("inf")
 
     def read(self) -> Any:
-        """The value; None where there is none that can be read."""
         try:
             with open_input(self.path, pipes=False) as file:
                 if os.fstat(file.fileno()).st_uid != os.geteuid():

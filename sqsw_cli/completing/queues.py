@@ -23,7 +23,6 @@ _VARIABLES = (
 
 
 def queue_names(invocation: Invocation) -> list[str]:
-    """The names, without prefix, of the queues where this command would look."""
     from sqsw.memory_sqs import local_path
 
     word = invocation.local

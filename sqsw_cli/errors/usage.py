@@ -17,7 +17,6 @@ _Parts = tuple[str, str | None, str | None]
 
 
 def usage_parts(error: click.UsageError) -> tuple[str, str | None, str]:
-    """What happened, why, and what to write instead."""
     message, why, next_step = _parts(error)
     if next_step is None:
         next_step = f"{error.ctx.command_path if error.ctx is not None else 'sqsw'} --help"
@@ -55,7 +54,6 @@ def _option_meant(error: click.NoSuchOption) -> str | None:
 
 
 def _option_alone(error: click.BadOptionUsage) -> _Parts:
-    """An option that lacks its value, or has one and takes none."""
     name, ctx = error.option_name, error.ctx
     if "does not take a value" in error.message:
         return f"{name} takes no value", None, f"write {name} alone"

@@ -71,7 +71,6 @@ class Printer:
         self._write("\t".join("" if field is None else safe(str(field)) for _, field in pairs))
 
     def say(self, text: str = "") -> None:
-        """A line for a person, who may copy it: it is not broken."""
         self._write(safe(text))
 
     def tell(self, text: str) -> None:

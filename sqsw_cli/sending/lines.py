@@ -53,7 +53,6 @@ class BulkSend:
         self.failed = 0
 
     def show(self) -> int:
-        """Print the messages that would be sent, as they are read."""
         warn = self.printer.warn
         with LineFile(self.path) as file, open_kept(self.failed_path, file, warn) as kept:
             for line in read_lines(file.lines(), self.common, file.name, self._checker()):
@@ -69,7 +68,6 @@ class BulkSend:
         return self._conclude(kept)
 
     def run(self) -> int:
-        """Send, in as few requests as possible."""
         from sqsw.sqs_manage.send_many import send_messages
 
         begun = time.monotonic()

@@ -83,7 +83,6 @@ class LocalServer:
         former.end_polls()
 
     def stop(self) -> None:
-        """End :meth:`run`; from any thread."""
         self._server.stop()
 
 

@@ -54,7 +54,6 @@ def tag_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
 
 
 def untag_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Remove tags; keys that are not there do no harm."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         keys = params.texts("TagKeys")

@@ -54,7 +54,6 @@ class Queue:
         return self.attributes.get(name, attributes.RULES[name].default)
 
     def number(self, name: str) -> int:
-        """An attribute that is a whole number and has a default."""
         return self.numbers[name]
 
     def horizon(self, now: int) -> int:

@@ -98,7 +98,6 @@ class Connection:
 
     @property
     def is_old(self) -> bool:
-        """Whether it has been idle so long that the server may close it."""
         return time.monotonic() - self._used_at > _IDLE_SECONDS
 
     @property

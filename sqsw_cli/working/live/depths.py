@@ -55,7 +55,6 @@ class Depths:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask once more, for the figures that stay; what is not answered soon is left alone."""
         self._asks_at_end = self._is_up.is_set()
         self._ending.set()
         self._is_up.set()

@@ -37,8 +37,6 @@ Draw = Callable[[int, int], Sequence[str]]
 
 
 class Screen:
-    """Has the terminal from :meth:`take` to :meth:`give_back`."""
-
     def __init__(self, draw: Draw) -> None:
         self._draw = draw
         self._thread = threading.Thread(target=self._copy, name="sqsw-screen", daemon=True)

@@ -31,15 +31,13 @@ class Query:
         self,
         action: str | None,
         path: str = "/",
-        accept: str = "",
         method: str = "POST",
         **params: str,
     ) -> wire.HttpAnswer:
         values = {"Action": action, "Version": "2012-11-05"} if action else {}
         form = urlencode({**values, **{name.replace("_", "."): v for name, v in params.items()}})
-        headers = FORM | ({"accept": accept} if accept else {})
         query, body = ("", form.encode()) if method == "POST" else (form, b"")
-        return wire.answer(self.engine, wire.Call(method, headers, body, "http", path, query))
+        return wire.answer(self.engine, wire.Call(method, FORM, body, "http", path, query))
 
     def xml(self, action: str, path: str = "/", **params: str) -> str:
         """The text of an answer, without its request id."""
