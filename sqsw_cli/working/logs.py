@@ -5,7 +5,9 @@ The library and the jobs log through the standard library or structlog. Importin
 for console lines, or if the app uses it.
 """
 
+import json
 import logging
+import math
 import os
 import re
 import sys
@@ -59,6 +61,9 @@ _LEVELS = {"warn": "warning", "exception": "error"}
 
 #: attributes that every record has
 _RECORD_KEYS = vars(logging.makeLogRecord({})).keys()
+
+#: nesting depth up to which _plain() converts a value
+_DEPTH = 20
 
 
 class _Formatter(logging.Formatter):
@@ -260,12 +265,16 @@ def _json(value: Any) -> str:
         return json_text(_plain(value))
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            str(key): one if isinstance(one, str | int | None) else _text_of(one)
-            for key, one in value.items()
-        }
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return a value in which text replaces everything that JSON cannot represent."""
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else json.dumps(value)
+    if depth < _DEPTH and isinstance(value, Mapping):
+        return {str(key): _plain(one, depth + 1) for key, one in value.items()}
+    if depth < _DEPTH and isinstance(value, list | tuple):
+        return [_plain(one, depth + 1) for one in value]
     return _text_of(value)
 
 

@@ -33,7 +33,7 @@ def test_lines_of_a_job_say_which_one(sqsw: Sqsw, capsys: pytest.CaptureFixture[
     assert (line["queue"], line["job"], line["id"], line["attempt"]) == ("emails", "send", "m1", 3)
     assert line["context"] == {"request_id": "17"}
     assert line["seconds_s"] >= 0
-    assert line["share"] == "nan"  # a string, because JSON has no such number
+    assert line["share"] == "NaN"  # a string, because JSON has no such number
 
 
 def test_jobs_that_use_structlog_are_heard_on_stderr(
@@ -123,7 +123,7 @@ def test_the_password_of_an_address_is_told_nowhere(
         monkeypatch.setenv(name, "x")
     ran = sqsw("inspect q -vv --endpoint-url http://user:topsecret@127.0.0.1:1")
     assert ran.code == 1
-    assert "\nerror: cannot connect to http://127.0.0.1:1\n" in ran.err
+    assert "\nerror: cannot connect to http://127.0.0.1:1/\n" in ran.err
     assert "EndpointConnectionError" in ran.err  # a log and a traceback of botocore are there
     assert "topsecret" not in ran.err + ran.out
     ran = sqsw("inspect q --endpoint-url user:topsecret@host")
