@@ -43,7 +43,9 @@ class WorkableQueue(JobSource, Protocol):
     batching_policy: Batching
 
     @property
-    def client(self) -> QueueClient: ...
+    def client(self) -> QueueClient:
+        """The calls to SQS on this queue."""
+        ...
 
 
 def never(queue_name: str) -> ShutdownPolicy:
