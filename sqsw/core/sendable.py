@@ -41,6 +41,7 @@ _PARTS = (
 #: boto3's names for the sources of credentials in a profile
 _PROFILES = ("shared-credentials-file", "config-file")
 
+_FAULT = "it has a line end, a space or another character that HTTP cannot carry"
 _NEXT = "remove line ends, spaces and other special characters from it"
 
 
@@ -93,7 +94,7 @@ def check_credential(name: str, value: str | None, *, is_sent: bool = True) -> N
     if not (is_sendable(value) if is_sent else is_text):
         raise SettingsError(
             f"{name} cannot be used",
-            why=_fault(value),
+            why=_FAULT,
             next=_NEXT,
             code="UnsendableCredentials",
         )
@@ -119,7 +120,7 @@ def bad_region(region: str) -> SettingsError:
         f"{source} is {region!r}, which is not the name of a region"
         if fits
         else f"{source} is not the name of a region",
-        why="it can have letters, digits and hyphens" if fits else _fault(region),
+        why="it can have letters, digits and hyphens" if fits else _FAULT,
         next="write it like eu-west-1",
         code="InvalidRegion",
     )
@@ -160,11 +161,3 @@ def _name(variable: str, key: str, method: str, profile: str | None) -> str:
     if method == "explicit":
         return f"{key} of the boto3 session"
     return f"the {key.removeprefix('aws_').replace('_', ' ')} from {method}"
-
-
-def _fault(value: str) -> str:
-    if "\n" in value or "\r" in value:
-        return "it has a line end"
-    if value != value.strip() or (value.isprintable() and " " in value):
-        return "it has a space"
-    return "it has a control character" if value.isascii() else "it has a non-ASCII character"
