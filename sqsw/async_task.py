@@ -27,22 +27,14 @@ class JobSender(Protocol):
     """All that a task asks of its queue."""
 
     @property
-    def name(self) -> str:
-        """The name of the queue, without prefix."""
-        ...
+    def name(self) -> str: ...
 
     @property
-    def takes_lists(self) -> bool:
-        """True where functions are called with a list of jobs."""
-        ...
+    def takes_lists(self) -> bool: ...
 
-    def add_job(self, job_name: str, /, **keywords: Any) -> str | None:
-        """Send a job."""
-        ...
+    def add_job(self, job_name: str, /, **keywords: Any) -> str | None: ...
 
-    def add_batch(self) -> AbstractContextManager[None]:
-        """Collect jobs inside the ``with`` block and send them in batches."""
-        ...
+    def add_batch(self) -> AbstractContextManager[None]: ...
 
 
 class AsyncTask(Generic[P]):

@@ -17,9 +17,7 @@ P = ParamSpec("P")
 class TaskQueue(JobSender, Protocol):
     """All that a registry asks of a queue."""
 
-    def refuse_other(self, job_name: str, fn: Callable[..., Any]) -> None:
-        """Raise TaskAlreadyRegistered where another function has this name."""
-        ...
+    def refuse_other(self, job_name: str, fn: Callable[..., Any]) -> None: ...
 
     def connect_processor(
         self,
@@ -28,17 +26,13 @@ class TaskQueue(JobSender, Protocol):
         pass_context: bool,
         context_var: str,
         **options: Unpack[ProcessorOptions],
-    ) -> object:
-        """Run this function for jobs of this name."""
-        ...
+    ) -> object: ...
 
 
 class TaskEnv(Protocol):
     """All that a registry asks of an environment."""
 
-    def job_queue(self, queue_name: str) -> TaskQueue:
-        """The queue of this name, which must not be a raw queue."""
-        ...
+    def job_queue(self, queue_name: str) -> TaskQueue: ...
 
 
 @dataclass(frozen=True, slots=True)

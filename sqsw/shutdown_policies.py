@@ -48,11 +48,9 @@ class NeverShutdown(_Policy):
     """Work until a signal comes."""
 
     def need_shutdown(self) -> bool:
-        """False."""
         return False
 
     def fresh(self) -> ShutdownPolicy:
-        """Itself: it has no state."""
         return self
 
     def __repr__(self) -> str:
@@ -88,28 +86,23 @@ class IdleShutdown(_Policy):
         self._empty = False
 
     def update_state(self, batch_result: BatchProcessingResult) -> None:
-        """Take note of a batch; an empty one after a receive that brought nothing."""
         self._empty = not batch_result.total_count()
         if not self._empty or self._since is None:
             self._since = self._clock()
 
     def note_busy(self) -> None:
-        """The time starts anew."""
         self._empty = False
         self._since = self._clock()
 
     def need_shutdown(self) -> bool:
-        """True once the last receive was empty and the time is over."""
         return self._empty and self.seconds_left() <= 0
 
     def seconds_left(self) -> float:
-        """Seconds until it wants to leave if nothing comes."""
         if self._since is None:
             return self.idle_seconds
         return max(0.0, self._since + self.idle_seconds - self._clock())
 
     def fresh(self) -> ShutdownPolicy:
-        """The same policy without what it has seen; its time counts from now."""
         copy = IdleShutdown(self.idle_seconds, self._clock)
         copy._since = self._clock()
         return copy
@@ -140,19 +133,15 @@ class MaxTasksShutdown(_Policy):
         self._count = 0
 
     def update_state(self, batch_result: BatchProcessingResult) -> None:
-        """Count the jobs of a batch."""
         self._count += batch_result.total_count()
 
     def need_shutdown(self) -> bool:
-        """True once that many jobs have ended."""
         return self._count >= self.max_tasks
 
     def jobs_left(self) -> int:
-        """What is left of the number."""
         return max(0, self.max_tasks - self._count)
 
     def fresh(self) -> ShutdownPolicy:
-        """The same policy without what it has seen."""
         return MaxTasksShutdown(self.max_tasks)
 
     def __repr__(self) -> str:
@@ -164,19 +153,16 @@ class _Combined(_Policy):
         self.policies = policies
 
     def update_state(self, batch_result: BatchProcessingResult) -> None:
-        """Pass a batch on to each of them."""
         for policy in self.policies:
             policy.update_state(batch_result)
 
     def note_busy(self) -> None:
-        """Pass it on to those that take note of it."""
         for policy in self.policies:
             note_busy = getattr(policy, "note_busy", None)
             if note_busy is not None:
                 note_busy()
 
     def fresh(self) -> ShutdownPolicy:
-        """The same policies without what they have seen, as far as they know how."""
         fresh = [p.fresh() if hasattr(p, "fresh") else p for p in self.policies]
         return type(self)(*fresh)
 
@@ -194,16 +180,13 @@ class OrShutdown(_Combined):
         return reason_of(next(deciding, None))
 
     def need_shutdown(self) -> bool:
-        """True once one of them wants to leave."""
         return any(policy.need_shutdown() for policy in self.policies)
 
     def seconds_left(self) -> float | None:
-        """The least of theirs."""
         known = [s for s in map(_seconds_left, self.policies) if s is not None]
         return min(known, default=None)
 
     def jobs_left(self) -> int | None:
-        """The least of theirs."""
         known = [ask() for p in self.policies if (ask := getattr(p, "jobs_left", None))]
         return min((number for number in known if number is not None), default=None)
 
@@ -212,11 +195,9 @@ class AndShutdown(_Combined):
     """Leave once all of some policies want to."""
 
     def need_shutdown(self) -> bool:
-        """True once all of them want to leave."""
         return all(policy.need_shutdown() for policy in self.policies)
 
     def seconds_left(self) -> float | None:
-        """The most of theirs; None while one of them does not end by waiting."""
         known = [s for s in map(_seconds_left, self.policies) if s is not None]
         return max(known, default=None) if len(known) == len(self.policies) else None
 

@@ -33,7 +33,7 @@ from sqsw.transport.client import ClientSource
 from sqsw.transport.endpoints import check_address, endpoint_of_environment
 from sqsw.transport.names import QueueRef, check_queue_name, name_of_url
 from sqsw.transport.queue_client import QueueClient
-from sqsw.transport.service_errors import service_errors
+from sqsw.transport.queue_lookup import queue_urls
 
 P = ParamSpec("P")
 Q = TypeVar("Q", bound=GenericQueue)
@@ -258,13 +258,7 @@ class SQSEnv:
 
     def get_all_known_queues(self) -> list[str]:
         """The names of all queues in SQS with the prefix; without the prefix."""
-        prefix = self.queue_prefix
-        with service_errors("list the queues"):
-            pages: Iterable[Any] = self.clients.client.get_paginator("list_queues").paginate(
-                **({"QueueNamePrefix": prefix} if prefix else {}),
-                PaginationConfig={"PageSize": 1000},
-            )
-            urls = [url for page in pages for url in page.get("QueueUrls") or []]
+        urls = queue_urls(self.clients, self.queue_prefix)
         return [self.name_of(name_of_url(url)) for url in urls]
 
     def make_queue_client(self, queue_name: str, queue_url: str | None = None) -> QueueClient:
@@ -473,7 +467,7 @@ class SQSEnv:
         """Run the jobs of several queues until the policies, or a signal, end it.
 
         Each queue gets a process, which is watched and replaced should it die. Processes are
-        forked, so that they have what this one has; where that cannot be (no fork, threads in this
+        forked, so that they have what this one has; where that cannot be (threads in this
         process, queues in memory) one worker here takes all queues, and its slots are shared.
 
         Parameters

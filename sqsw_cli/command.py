@@ -1,9 +1,7 @@
 """A command as sqsw has them: global options anywhere, ``--local`` alone, examples last."""
 
-import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -12,6 +10,7 @@ from click import formatting
 from sqsw_cli.errors.failures import writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.global_options import GlobalOption, global_options
+from sqsw_cli.terminal import columns_asked, columns_of
 
 
 def with_plain_local(args: Iterable[str]) -> list[str]:
@@ -27,18 +26,9 @@ class _Context(click.Context):
 
     def make_formatter(self) -> click.HelpFormatter:
         if self.terminal_width is None and formatting.FORCED_WIDTH is None:
-            self.terminal_width = max(min(_columns(), self.max_content_width or 80) - 2, 50)
+            columns = columns_asked() or columns_of(sys.stdout) or 80
+            self.terminal_width = max(min(columns, self.max_content_width or 80) - 2, 50)
         return super().make_formatter()
-
-
-def _columns() -> int:
-    with suppress(KeyError, ValueError):
-        if (given := int(os.environ["COLUMNS"])) > 0:
-            return given
-    with suppress(AttributeError, OSError, ValueError):  # no stdout, or no terminal
-        columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]  # or AttributeError
-        return columns or 80
-    return 80
 
 
 class WithGlobals(click.Command):

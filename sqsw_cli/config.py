@@ -77,7 +77,6 @@ class Config:
         return queues
 
     def place(self, *keys: str) -> str:
-        """Where a table is, for people."""
         return f"[{_dotted(self.section, *keys)}] in {self.path}"
 
     def defaults_of(self, ctx: click.Context) -> dict[str, Any]:
@@ -92,7 +91,9 @@ class Config:
         defaults = {}
         for table, section in ((shared, ""), (own, ctx.info_name or "")):
             for key, value in table.items():
-                self._check_key(key, section, options)
+                self._refuse(key, section)
+                if key not in options:
+                    raise self._unknown(key, section, options)
                 param = options[key]
                 defaults[str(param.name)] = self._value(ctx, param, key, section, value)
         return defaults
@@ -111,24 +112,14 @@ class Config:
                 raise self._unknown(key, "", [*known, *GLOBAL_KEYS, "app"])
             if not isinstance(value, dict) and key not in (*GLOBAL_KEYS, "app"):
                 self._refuse(key, "")
-                if key in keys_of(ctx.command):
-                    below = _dotted(self.section, str(ctx.info_name).replace("-", "_"))
-                    raise self._bad(
-                        key, f"it is an option of {ctx.info_name}", f"write it below [{below}]"
-                    )
                 raise self._unknown(key, "", [*known, *GLOBAL_KEYS, "app"])
-
-    def _check_key(self, key: str, section: str, options: Mapping[str, click.Parameter]) -> None:
-        self._refuse(key, section)
-        if key not in options:
-            raise self._unknown(key, section, options)
 
     def _refuse(self, key: str, section: str) -> None:
         if key in _WHERE:
             raise self._bad(
                 _dotted(section, key),
                 "cannot stand in a file: the application that sends would not read it",
-                _instead(key),
+                f"set {_WHERE[key]}, or write --{key.replace('_', '-')}",
             )
         if key in _NEVER:
             raise self._bad(
@@ -177,8 +168,11 @@ class Config:
 
 
 def keys_of(command: click.Command) -> dict[str, click.Option]:
-    """The options of a command that a file may give, by their keys: global ones too."""
-    options = {_key(param): param for param in command.params if isinstance(param, click.Option)}
+    options = {
+        max(param.opts, key=len).lstrip("-").replace("-", "_"): param
+        for param in command.params
+        if isinstance(param, click.Option)
+    }
     return {key: option for key, option in options.items() if key not in {*_WHERE, *_NEVER}}
 
 
@@ -272,14 +266,6 @@ def _wrong_type(param: click.Parameter, value: Any) -> str | None:
         return None if isinstance(value, bool) else "true or false"
     fits = isinstance(value, str | int) and not isinstance(value, bool)
     return None if fits else "a text or a number"
-
-
-def _key(option: click.Option) -> str:
-    return max(option.opts, key=len).lstrip("-").replace("-", "_")
-
-
-def _instead(key: str) -> str:
-    return f"set {_WHERE[key]}, or write --{key.replace('_', '-')}"
 
 
 def _dotted(*parts: str) -> str:

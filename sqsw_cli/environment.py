@@ -107,7 +107,6 @@ def has_plugins() -> bool:
 
 
 def is_local(env: "SQSEnv") -> bool:
-    """Whether the queues are those of the embedded SQS."""
     session = env.clients.session  # first: this may be what makes it
     memory_sqs = sys.modules.get("sqsw.memory_sqs")  # whoever made a session has imported it
     return memory_sqs is not None and isinstance(

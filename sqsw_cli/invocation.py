@@ -82,12 +82,10 @@ class Invocation:
 
     @property
     def as_json(self) -> bool:
-        """Whether programs read the output."""
         return bool(self.json)
 
     @property
     def level(self) -> str:
-        """The log level after ``-q`` and ``-v``."""
         if "log_level" in self.given:
             return self.log_level
         if self.verbose:
@@ -96,12 +94,10 @@ class Invocation:
 
     @property
     def color_on_stderr(self) -> bool:
-        """Whether errors and notes are coloured."""
         return not self.as_json and wants_color(sys.stderr, self.color)
 
     @cached_property
     def printer(self) -> "Printer":
-        """Prints in the face that was asked for."""
         from sqsw_cli.output.printer import Printer
 
         return Printer(as_json=self.as_json, color=self.color, quiet=self.quiet)

@@ -21,8 +21,6 @@ PLUGIN_GROUP = "sqsw.commands"
 
 
 class Row(NamedTuple):
-    """Where a command is, and what the list of commands says about it."""
-
     target: str
     summary: str
 

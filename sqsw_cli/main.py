@@ -60,8 +60,6 @@ sqsw work --local myapp.tasks:env
 
 
 class Root(LazyGroup):
-    """The group behind ``sqsw``: every error ends here, as words and as an exit code."""
-
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -188,7 +186,6 @@ def cli(ctx: click.Context) -> None:
 
 
 def run() -> NoReturn:
-    """The console script."""
     gc_tuning.rarely()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a sign gets a question mark, not a traceback.

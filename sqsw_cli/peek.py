@@ -59,7 +59,7 @@ def count_messages(
     ordered = sorted(groups.values(), key=lambda group: -group.count)
     if printer.terminal:
         columns = [
-            Column(path, least=24),
+            Column(path),
             Column("count", right=True),
             Column("oldest"),
             Column("newest"),

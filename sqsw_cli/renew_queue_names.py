@@ -10,7 +10,6 @@ from sqsw_cli.invocation import Invocation
 
 
 def main() -> None:
-    """Write the names into the file that the caller names."""
     where, path = sys.argv[1:]
     memory = Remembered("queues", None)
     memory.path = Path(path)

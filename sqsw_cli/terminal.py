@@ -20,15 +20,18 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def columns_asked() -> int:
+    """The variable ``COLUMNS``; 0 if it is not set."""
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() else 0
+
+
 def columns_of(stream: TextIO | None) -> int | None:
     """How wide a terminal is; None where it is none, and nothing is to be broken."""
     if stream is None or not is_terminal(stream):
         return None
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
     try:
-        return os.get_terminal_size(stream.fileno()).columns or None
+        return columns_asked() or os.get_terminal_size(stream.fileno()).columns or None
     except (OSError, ValueError):  # it has no size to tell
         return None
 

@@ -16,9 +16,6 @@ from sqsw.core.wording import described, nearest
 from sqsw.registry import TaskRegistry
 from sqsw.sqs_env import SQSEnv
 
-#: characters of a line that cannot be parsed
-_LINE_LENGTH = 200
-
 _OUR_DIRECTORIES = (os.path.dirname(__file__), os.path.dirname(importlib.__file__))
 
 
@@ -69,13 +66,10 @@ def load_parts(app_path: str) -> tuple[SQSEnv | None, list[TaskRegistry]]:
 
 
 def _file_named(app_path: str, file: str, attribute: str) -> AppLoadError:
-    """A file is not the name of a module: say which module it is, unless it is none of ours."""
-    path = os.path.relpath(file)
-    meant = None
+    path, meant = os.path.relpath(file), None
     if not path.startswith(os.pardir):
         module_name = path.removesuffix(".py").replace(os.sep, ".").removesuffix(".__init__")
-        envs = [attribute] if attribute else list(_envs_of(_import(module_name, attribute)))
-        meant = ":".join([module_name, *envs[:1]])
+        meant = ":".join(filter(None, (module_name, attribute)))
     return AppLoadError(
         f"{app_path!r} is not the path of an app",
         why="it names a file; an app is written module:attribute, as seen from this directory",
@@ -86,11 +80,12 @@ def _file_named(app_path: str, file: str, attribute: str) -> AppLoadError:
 
 def _import(module_name: str, attribute: str) -> ModuleType:
     # First, as for `python -m`: the app of a project wins over an installed package of its name.
-    if sys.path[:1] != _here():
-        sys.path[:0] = _here()
+    here = os.getcwd()
+    if sys.path[:1] != [here]:
+        sys.path.insert(0, here)
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(module_name)
+        module = importlib.import_module(module_name)
     except SQSError:
         raise
     except ModuleNotFoundError as error:
@@ -111,6 +106,18 @@ def _import(module_name: str, attribute: str) -> ModuleType:
             why=_raised(error),
             next="correct the app",
         ) from error
+    file = f"{module_name}.py"
+    if (
+        module_name in sys.stdlib_module_names
+        and os.path.isfile(file)
+        and getattr(module, "__file__", None) != os.path.abspath(file)
+    ):
+        raise AppLoadError(
+            f"cannot import your {file}",
+            why=f"Python has a module {module_name!r} of its own, which was imported before",
+            next=f"give your {file} another name",
+        )
+    return module
 
 
 def _cannot_import(
@@ -164,23 +171,11 @@ def _modules_in(places: Iterable[str]) -> set[str]:
 
 def _search_path(parent: str) -> Iterable[str]:
     if not parent:
-        return _here()
+        return [os.getcwd()]
     return getattr(sys.modules.get(parent), "__path__", ())
 
 
-def _here() -> list[str]:
-    """The current directory; nothing where it was removed meanwhile."""
-    try:
-        return [os.getcwd()]
-    except FileNotFoundError:
-        return []
-
-
 def _raised(error: BaseException) -> str:
-    """What was raised, and where; of what cannot be parsed also the line."""
-    if isinstance(error, SyntaxError) and error.filename:
-        line = (error.text or "").strip()[:_LINE_LENGTH]
-        return f"{type(error).__name__}: {error.msg}, {_place(error)}{line and f': {line}'}"
     return f"{described(error)}, raised {_place(error)}"
 
 
@@ -215,8 +210,6 @@ def _only_env(module: ModuleType) -> tuple[SQSEnv | None, list[TaskRegistry]]:
     for env in envs.values():
         return env, []
     registries = [value for value in vars(module).values() if isinstance(value, TaskRegistry)]
-    if not registries and (hidden := _hidden_by(module)) is not None:
-        raise _hidden(module, f"{module.__name__!r} has no SQSEnv", hidden)
     return None, list({id(registry): registry for registry in registries}.values())
 
 
@@ -224,36 +217,12 @@ def _no_such_env(module: ModuleType, attribute: str) -> AppLoadError:
     envs = sorted(_envs_of(module))
     name = nearest(attribute, envs) or next(iter(envs), None)
     meant = f"{module.__name__}:{name}" if name else None
-    message = f"{module.__name__!r} has no SQSEnv named {attribute!r}"
-    if (hidden := _hidden_by(module)) is not None:
-        return _hidden(module, message, hidden)
     return AppLoadError(
-        message,
+        f"{module.__name__!r} has no SQSEnv named {attribute!r}",
         why=f"SQSEnv objects there: {', '.join(envs) or 'none'}",
         meant=meant,
         next=_did_you_mean(meant),
     )
-
-
-def _hidden_by(module: ModuleType) -> str | None:
-    """The app's file that would have been imported, had Python not had a module of its name."""
-    path = module.__name__.replace(".", os.sep)
-    for file in (f"{path}.py", os.path.join(path, "__init__.py")):
-        if os.path.isfile(file) and os.path.realpath(file) != os.path.realpath(_origin(module)):
-            return file
-    return None
-
-
-def _hidden(module: ModuleType, message: str, file: str) -> AppLoadError:
-    return AppLoadError(
-        message,
-        why=f"it is the module {_origin(module)}, which was imported before, and hides your {file}",
-        next=f"give your {file} another name",
-    )
-
-
-def _origin(module: ModuleType) -> str:
-    return getattr(module, "__file__", None) or "that is built into Python"
 
 
 def _as_env(app_path: str, found: object) -> SQSEnv:

@@ -23,15 +23,12 @@ PLUGIN_GROUP = "sqsw.processors"
 
 @dataclass(frozen=True, slots=True)
 class PluginFailure:
-    """A plugin that could not be loaded: its name, its package, and why."""
-
     name: str
     origin: str
     reason: str
 
 
 def log_plugin_failure(failure: PluginFailure) -> None:
-    """Log a plugin that could not be loaded."""
     log_event(
         logger,
         logging.WARNING,

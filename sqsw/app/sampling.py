@@ -1,7 +1,7 @@
 """Will this release choke on what is already queued? A look at some messages; none is run."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from sqsw.codecs.table import get_codec
 from sqsw.core.arguments import validate_arguments
@@ -55,17 +55,11 @@ def check_sample(
     return Check(
         what,
         "fail",
-        f"of {messages}: " + "; ".join(_most_common(troubles)),
+        f"of {messages}: "
+        + "; ".join(f"{count} {trouble}" for trouble, count in troubles.most_common(_SHOWN)),
         "before this release runs: register the job for this queue, give what a function needs a "
         "default, or accept the content type",
     )
-
-
-def _most_common(troubles: Counter[str]) -> Iterable[str]:
-    for trouble, count in troubles.most_common(_SHOWN):
-        yield f"{count} {trouble}"
-    if (others := len(troubles) - _SHOWN) > 0:
-        yield f"and {others} other kinds of trouble"
 
 
 def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:

@@ -297,7 +297,6 @@ def check_function(fn: Callable[..., Any], reserved: Collection[str] = ()) -> No
 
 
 def place_of(fn: Callable[..., Any]) -> str:
-    """Module and qualified name of a function: where it is, for people."""
     return f"{getattr(fn, '__module__', '?')}.{_name(fn)}"
 
 

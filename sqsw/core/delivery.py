@@ -197,11 +197,9 @@ class Delivery:
             self._is_ending = False
 
     def is_own_thread(self) -> bool:
-        """Whether this is the thread that makes the calls."""
         return threading.current_thread() is self._thread
 
     def stuck_seconds(self) -> float:
-        """Return for how many seconds the current call has run."""
         since = self._since
         return 0.0 if since is None else self._clock() - since
 
@@ -375,5 +373,4 @@ def _after_fork() -> None:
         delivery._reset()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=_after_fork)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 
 def entry_points_of(group: str) -> "list[EntryPoint]":
-    """The entry points of a group, in the order of their names."""
     if not _may_be_there(group.encode()):
         return []
     # Not that of the standard library: it finds entry points of one package twice when its

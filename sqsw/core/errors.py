@@ -29,6 +29,7 @@ meant.
     └── UnexpectedAnswer       the endpoint answered, but not as SQS does
 """
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, dataclass_transform
 
@@ -280,3 +281,21 @@ class ConnectionFailed(SQSError):
 
 class UnexpectedAnswer(SQSError):
     """The endpoint answered, but not as SQS does: a captive portal, a proxy or another service."""
+
+
+def not_listening(
+    error: OSError, host: str, port: int, reason: Literal["port"] | None = None
+) -> SQSError:
+    """Return the error for an address on which the system does not let this process listen."""
+    if error.errno == errno.EADDRINUSE:
+        return Busy(
+            f"port {port} of {host} is in use by another program",
+            reason=reason,
+            why="only one program can listen on a port",
+            next="stop it, use another port, or a free one: port=0",
+        )
+    return SettingsError(
+        f"cannot listen on port {port} of {host}",
+        why=error.strerror or str(error),
+        next="name another address; 127.0.0.1 is this machine alone",
+    )

@@ -99,7 +99,6 @@ class EventBus:
             self._listening = {}
 
     def has_listener(self, kind: type) -> bool:
-        """Whether a listener of this class has subscribed."""
         return any(isinstance(listener, kind) for listener, *_ in self._listeners)
 
     def wants(self, kind: type[Event]) -> bool:
@@ -111,7 +110,6 @@ class EventBus:
         return False
 
     def publish(self, event: Event) -> None:
-        """Pass an event to the listeners of its kind."""
         for listener, delivery, _ in self._listening_to(type(event)):
             if delivery is None or not is_handing_over():
                 self._call(listener, event)

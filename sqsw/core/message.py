@@ -46,7 +46,6 @@ class Lease:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it is set."""
         return self._lost is not None and self._lost.is_set()
 
     def lose(self) -> None:

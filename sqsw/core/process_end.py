@@ -131,8 +131,6 @@ def _end_late(exit_code: int, at_once: bool, teller: "_Teller") -> None:
 
 
 class _Teller:
-    """Logs once what is left."""
-
     def __init__(self) -> None:
         self._has_told = False
 
@@ -152,14 +150,11 @@ class _Teller:
         _close_files()
 
 
-def _is_ours(thread: threading.Thread) -> bool:
-    return thread.name.startswith("sqsw-") or thread is threading.current_thread()
-
-
 def _left() -> Iterator[str]:
     # Daemon threads too: a thread pool waits for its own when Python ends.
     for thread in sorted(threading.enumerate(), key=lambda each: each.daemon):
-        if thread is not threading.main_thread() and not _is_ours(thread):
+        is_own = thread in (threading.main_thread(), threading.current_thread())
+        if not is_own and not thread.name.startswith("sqsw-"):
             yield f"thread {thread.name[:_NAME_LENGTH]!a}"
     if "multiprocessing.process" in sys.modules:
         from multiprocessing import active_children

@@ -25,7 +25,6 @@ class ProcessLock:
 
     @property
     def here(self) -> AbstractContextManager[object]:
-        """That of this process, for ``with``."""
         pid = os.getpid()
         lock: AbstractContextManager[object] | None = self._locks.get(pid)
         return lock or self._locks.setdefault(pid, self._make())

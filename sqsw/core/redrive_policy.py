@@ -5,17 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqsw.core.errors import SettingsError, SQSError
-from sqsw.core.json_depth import read_json
+from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_RECEIVE_COUNT
 
 
 class ArnSource(Protocol):
     """All that a redrive policy asks of an environment."""
 
-    def get_queue_arn(self, queue_name: str) -> str:
-        """The ARN of a queue that exists, by its name without prefix."""
-        ...
+    def get_queue_arn(self, queue_name: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +57,7 @@ class RedrivePolicy:
 
 
 def redrive_target(attributes: Mapping[str, str]) -> tuple[str | None, int | None]:
-    """The ARN of the dead-letter queue and the number of receives, out of queue attributes.
-
-    Raises
-    ------
-    SQSError
-        The policy is not a JSON object, or a value in it has the wrong type.
-    """
-    try:
-        policy = dict(read_json(attributes.get("RedrivePolicy") or "{}"))
-        arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
-        if not isinstance(arn, str | None):
-            raise TypeError("deadLetterTargetArn is not a string")
-        return arn, int(count) if count is not None else None
-    except (TypeError, ValueError) as error:
-        raise SQSError("cannot read the RedrivePolicy of a queue", why=str(error)) from error
+    """The ARN of the dead-letter queue and the number of receives, out of queue attributes."""
+    policy = json.loads(attributes.get("RedrivePolicy") or "{}")
+    count = policy.get("maxReceiveCount")
+    return policy.get("deadLetterTargetArn"), None if count is None else int(count)

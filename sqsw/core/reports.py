@@ -77,7 +77,6 @@ class Ending(NamedTuple):
 
 
 def ending_of(report: WorkerReport) -> Ending:
-    """How a worker process ends, for its supervisor."""
     exit_code = 1 if report.stopped_by == "stuck_job" else 0
     if report.stopped_by in signal.Signals.__members__:
         # Not done: where the supervisor did not send that signal, somebody has to take over.

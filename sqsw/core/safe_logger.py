@@ -40,19 +40,15 @@ class SafeLogger:
         self._logger = logging.getLogger(name)
 
     def debug(self, message: str, *arguments: object, exc_info: bool = False) -> None:
-        """Log a message, with the current exception if ``exc_info``."""
         self._log(logging.DEBUG, message, arguments, exc_info=exc_info)
 
     def warning(self, message: str, *arguments: object) -> None:
-        """Log a message."""
         self._log(logging.WARNING, message, arguments)
 
     def error(self, message: str, *arguments: object) -> None:
-        """Log a message."""
         self._log(logging.ERROR, message, arguments)
 
     def exception(self, message: str, *arguments: object) -> None:
-        """Log a message with the current exception."""
         self._log(logging.ERROR, message, arguments, exc_info=True)
 
     def _log(
@@ -75,7 +71,7 @@ def make_record(
     place: tuple[str, int, str | None] = (__file__, 0, None),
     attributes: Mapping[str, Any] | None = None,
 ) -> logging.LogRecord:
-    """Return a record, whatever the record factory of the application does.
+    """Return a record, even if the app's record factory sets attributes of the same names.
 
     Parameters
     ----------
@@ -89,14 +85,9 @@ def make_record(
     exc_info: _ExcInfo | None = None
     if error is not None:
         exc_info = (type(error), error, error.__traceback__)
-    try:
-        record = logger.makeRecord(
-            logger.name, level, filename, line, message, arguments, exc_info, function
-        )
-    except Exception:  # noqa: BLE001  # a foreign factory: make the record without it
-        record = logging.LogRecord(
-            logger.name, level, filename, line, message, arguments, exc_info, function
-        )
+    record = logger.makeRecord(
+        logger.name, level, filename, line, message, arguments, exc_info, function
+    )
     vars(record).update(attributes or {})
     return record
 

@@ -41,6 +41,7 @@ _PARTS = (
 #: boto3's names for the sources of credentials in a profile
 _PROFILES = ("shared-credentials-file", "config-file")
 
+_FAULT = "it has a line end, a space or another character that HTTP cannot carry"
 _NEXT = "remove line ends, spaces and other special characters from it"
 
 
@@ -89,10 +90,11 @@ def check_credential(name: str, value: str | None, *, is_sent: bool = True) -> N
         It has a character that no header can carry.
     """
     value = value or ""
-    if not (is_sendable(value) if is_sent else _is_text(value)):
+    is_text = value.isprintable() and value == value.strip()
+    if not (is_sendable(value) if is_sent else is_text):
         raise SettingsError(
             f"{name} cannot be used",
-            why=_fault(value),
+            why=_FAULT,
             next=_NEXT,
             code="UnsendableCredentials",
         )
@@ -111,7 +113,6 @@ def check_region(region: str) -> None:
 
 
 def bad_region(region: str) -> SettingsError:
-    """Return the error for a region that is not the name of one."""
     variables = ("AWS_REGION", "AWS_DEFAULT_REGION")
     source = next((name for name in variables if os.environ.get(name) == region), "the region")
     fits = is_sendable(region)
@@ -119,7 +120,7 @@ def bad_region(region: str) -> SettingsError:
         f"{source} is {region!r}, which is not the name of a region"
         if fits
         else f"{source} is not the name of a region",
-        why="it can have letters, digits and hyphens" if fits else _fault(region),
+        why="it can have letters, digits and hyphens" if fits else _FAULT,
         next="write it like eu-west-1",
         code="InvalidRegion",
     )
@@ -143,21 +144,13 @@ def no_credentials(error: ValueError) -> SettingsError:
 def not_sendable(doing: str) -> SettingsError:
     """Return the error for a request that the HTTP client refused, without what it quotes."""
     bad = [name for name in _VARIABLES if not is_sendable(os.environ.get(name, ""))]
-    if bad:
-        what, fault = " and ".join(bad), "a space or a character that HTTP cannot carry"
-        why = f"{what} {'has' if len(bad) == 1 else 'have'} {fault}"
-    else:
-        why = "a credential, region, endpoint or proxy has a character that HTTP cannot carry"
+    what = " and ".join(bad) or "a credential, region, endpoint or proxy"
     return SettingsError(
         f"cannot {doing}: the HTTP client refuses to send the request",
-        why=why,
+        why=f"a space or a character that HTTP cannot carry is in {what}",
         next=_NEXT if bad else "check these settings for line ends, spaces and non-ASCII text",
         code="UnsendableRequest",
     )
-
-
-def _is_text(value: str) -> bool:
-    return value.isprintable() and value == value.strip()
 
 
 def _name(variable: str, key: str, method: str, profile: str | None) -> str:
@@ -168,11 +161,3 @@ def _name(variable: str, key: str, method: str, profile: str | None) -> str:
     if method == "explicit":
         return f"{key} of the boto3 session"
     return f"the {key.removeprefix('aws_').replace('_', ' ')} from {method}"
-
-
-def _fault(value: str) -> str:
-    if "\n" in value or "\r" in value:
-        return "it has a line end"
-    if value != value.strip() or (value.isprintable() and " " in value):
-        return "it has a space"
-    return "it has a control character" if value.isascii() else "it has a non-ASCII character"

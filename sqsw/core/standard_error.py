@@ -35,5 +35,4 @@ def write_text(stream: TextIO | None, text: str) -> None:
 
 
 def write_error_text(text: str) -> None:
-    """Write a text to the stderr of this moment."""
     write_text(sys.stderr, text)

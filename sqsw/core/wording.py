@@ -110,7 +110,6 @@ def text_of(error: object) -> str:
 
 
 def described(error: BaseException) -> str:
-    """Return the type of an error and its text."""
     return f"{type(error).__name__}: {text_of(error)}"
 
 
@@ -161,7 +160,6 @@ def keep_secret(*values: str | None) -> None:
 
 
 def without_known_secrets(text: str) -> str:
-    """Return a text with the credentials in use masked."""
     for secret in tuple(_secrets):
         text = text.replace(secret, "***")
     return text

@@ -28,7 +28,6 @@ class ServiceError(Exception):
 
     @property
     def fault(self) -> str:
-        """Whose fault it is, in the words of SQS."""
         return "Sender" if self.status < 500 else "Receiver"
 
     def as_failed_entry(self, entry_id: str) -> dict[str, object]:
@@ -215,43 +214,31 @@ class FileError(Exception):
 
 
 class FileLocked(FileError):
-    """Somebody else held the file for longer than we wait."""
-
     why = "the file stayed locked for 5 seconds"
     next = "share it over HTTP: serve(path), then endpoint_url='http://127.0.0.1:9324'"
 
 
 class FileNotOurs(FileError):
-    """The file is not an SQLite database, or one of another program."""
-
     why = "it is not a database of sqsw; it was left as it is"
     next = "name another file"
 
 
 class FileTooNew(FileError):
-    """A later version of sqsw wrote the file."""
-
     why = "a later version of sqsw wrote it"
     next = "upgrade sqsw, or name another file"
 
 
 class FileReadOnly(FileError):
-    """The file, or the directory it is in, cannot be written."""
-
     why = "the file or its directory cannot be written"
     next = "change its permissions, or name another file"
 
 
 class FileFull(FileError):
-    """The disk is full; what was answered before is kept."""
-
     why = "its disk is full; this call changed nothing, what was answered before is kept"
     next = "make room, then try again"
 
 
 class FileCannotOpen(FileError):
-    """The file cannot be opened or created."""
-
     why = "it cannot be opened or made"
     next = "see that its directory exists and can be written, or name another file"
 
@@ -264,14 +251,10 @@ class FileReplaced(FileCannotOpen):
 
 
 class FileFailed(FileError):
-    """The system does not read or write as it is asked to."""
-
     why = "its disk refuses: a quota, a limit on the size of files, or a fault"
     next = "see the quota, 'ulimit -f' and the log of the system, then try again"
 
 
 class FileDamaged(FileError):
-    """SQLite finds the file inconsistent."""
-
     why = "the database is damaged; it was left as it is"
     next = "put the file aside for 'sqlite3 FILE .recover', and begin with a new one"

@@ -10,12 +10,11 @@ from sqsw.local.engine import DEFAULT_REGION
 # One lock for all sessions, held over a fork: botocore's sessions are not made for two threads, and
 # a child must not inherit one that is half made.
 making = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=making.acquire,
-        after_in_parent=making.release,
-        after_in_child=making.release,
-    )
+os.register_at_fork(
+    before=making.acquire,
+    after_in_parent=making.release,
+    after_in_child=making.release,
+)
 
 
 @functools.cache

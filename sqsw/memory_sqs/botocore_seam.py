@@ -29,7 +29,7 @@ class _Seam:
 
         url = urlsplit(request.url)
         headers = {
-            name.lower(): value if type(value) is str else _text(value)
+            name.lower(): value.decode("latin-1") if isinstance(value, bytes) else value
             for name, value in request.headers.items()
         }
         headers |= {"host": url.netloc, wire.REGION_HEADER: self._region_name}
@@ -48,7 +48,3 @@ class _RawBody:
 
     def stream(self) -> Iterator[bytes]:
         yield self._body
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -65,7 +65,6 @@ class EmbeddedSession(ABC):
         return self._make("resource", service_name, region_name, endpoint_url, options)
 
     def close(self) -> None:
-        """Close the embedded SQS; the session's clients cannot be used after it."""
         self.engine.close()
 
     def direct_calls(

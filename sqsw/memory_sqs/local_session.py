@@ -63,7 +63,6 @@ class LocalSession(EmbeddedSession):
 
     @property
     def location(self) -> str:
-        """Where the queues are, for people: wherever they look at it."""
         return f"local file {self._absolute}"
 
     @property

@@ -49,7 +49,6 @@ class MemorySession(EmbeddedSession):
 
     @property
     def engine(self) -> LocalEngine:
-        """The embedded SQS behind this session."""
         return self.aws.engine
 
     @property
@@ -59,7 +58,6 @@ class MemorySession(EmbeddedSession):
 
     @property
     def location(self) -> str:
-        """Where the queues are, for people."""
         return "memory"
 
     def __repr__(self) -> str:

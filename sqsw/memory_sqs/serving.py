@@ -1,11 +1,10 @@
 """Queues over HTTP: until a signal comes."""
 
-import errno
 import os
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from sqsw.core.errors import Busy, SettingsError, SQSError
+from sqsw.core.errors import SettingsError, not_listening
 from sqsw.local.engine import DEFAULT_REGION
 from sqsw.memory_sqs.addresses import DEFAULT_HOST, DEFAULT_PORT
 from sqsw.memory_sqs.local_session import LocalSession
@@ -98,7 +97,7 @@ def serve(
         )
     except OSError as error:
         session.close()
-        raise _not_listening(error, host, port) from error
+        raise not_listening(error, host, port, "port") from error
     except ValueError as error:
         session.close()
         raise SettingsError(
@@ -110,18 +109,3 @@ def serve(
         server.run(lambda: on_ready and on_ready(server))
     finally:
         session.close()
-
-
-def _not_listening(error: OSError, host: str, port: int) -> SQSError:
-    if error.errno == errno.EADDRINUSE:
-        return Busy(
-            f"port {port} of {host} is in use by another program",
-            reason="port",
-            why="only one program can listen on a port",
-            next="stop it, use another port, or a free one: port=0",
-        )
-    return SettingsError(
-        f"cannot listen on port {port} of {host}",
-        why=error.strerror or str(error),
-        next=f"name another address; {DEFAULT_HOST} is this machine alone",
-    )

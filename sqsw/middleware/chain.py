@@ -21,9 +21,7 @@ class Middleware(Protocol):
                     session.commit()
     """
 
-    def around(self, job: CurrentJob) -> AbstractContextManager[object]:
-        """The context manager for this job."""
-        ...
+    def around(self, job: CurrentJob) -> AbstractContextManager[object]: ...
 
 
 _NOTHING = nullcontext()

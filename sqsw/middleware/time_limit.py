@@ -99,14 +99,12 @@ class _Alarm:
         self.fired = False
 
     def fire(self) -> None:
-        """The time is over."""
         with self._lock:
             if not self._is_over:
                 self.fired = True
                 self._fire()
 
     def give_up(self) -> None:
-        """The job does not end."""
         if not self._is_over and self._on_stuck is not None:
             self._on_stuck(self._job)
 

@@ -42,31 +42,15 @@ Reason = Literal["not_started", "ended", "silent", "quiet", "draining", "failing
 
 
 @dataclass(frozen=True, slots=True)
-class Unhealthy:
-    """A problem of the workers.
-
-    Attributes
-    ----------
-    reason :
-        ``not_started``, ``ended``, ``silent`` and ``failing`` as for :class:`NotReady`; ``stuck``:
-        the log or a listener has been stuck for a minute, although jobs run.
-    text :
-        The same in words.
-    """
-
-    reason: Reason
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotReady:
-    """Why nobody receives.
+class Problem:
+    """Why workers are not healthy, or do not receive.
 
     Attributes
     ----------
     reason :
         ``not_started``, ``ended`` or ``silent``: there is no process to tell; ``quiet`` and
-        ``draining``: as asked; ``failing``: SQS is not reached, or the heartbeat has ended.
+        ``draining``: as asked; ``failing``: SQS is not reached, or the heartbeat has ended;
+        ``stuck``: the log or a listener has been stuck for a minute, although jobs run.
     text :
         The same in words.
     code :
@@ -93,12 +77,10 @@ class Health:
         self._codes: dict[str, str] = {}
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that matter."""
         kinds = (Pulse, ChildExited, ChildEnded, ReceiveDone, ReceiveError)
         events.subscribe(self, *kinds, quick=True)
 
     def __call__(self, event: Event) -> None:
-        """Take note of a sign of life, of an end, or of how a receive went."""
         if isinstance(event, ReceiveDone):
             self._codes.pop(event.queue_name, None)
             return
@@ -120,27 +102,26 @@ class Health:
         return {pid: pulse for pid, (at, pulse) in known.items() if now - at <= _FRESH_SECONDS}
 
     def problem(self) -> str | None:
-        """Return the problem in words; None if all workers are healthy."""
         found = self.why_unhealthy()
         return None if found is None else found.text
 
-    def why_unhealthy(self) -> Unhealthy | None:
+    def why_unhealthy(self) -> Problem | None:
         """Return the problem; None if all workers are healthy."""
         now = self._clock()
         with self._lock:
             known = list(self._pulses.values())
         if not known and now - self._began_at > _SILENT_SECONDS:
-            return Unhealthy("ended" if self._has_begun else "not_started", "no worker is running")
+            return Problem("ended" if self._has_begun else "not_started", "no worker is running")
         for at, pulse in known:
             if now - at > _SILENT_SECONDS:
                 text = f"no sign of life of process {pulse.pid} for {now - at:.0f} seconds"
-                return Unhealthy("silent", text)
+                return Problem("silent", text)
             if pulse.problem is not None:
-                return Unhealthy("failing", pulse.problem)
+                return Problem("failing", pulse.problem)
         stuck = [stuck_delivery(), *(pulse.stuck for _, pulse in known)]
-        return next((Unhealthy("stuck", text) for text in stuck if text is not None), None)
+        return next((Problem("stuck", text) for text in stuck if text is not None), None)
 
-    def why_not_ready(self) -> NotReady | None:
+    def why_not_ready(self) -> Problem | None:
         """Why nobody receives; None: somebody does."""
         pulses = self.pulses().values()
         if any(pulse.ready and pulse.problem is None for pulse in pulses):
@@ -150,22 +131,22 @@ class Health:
                 return self._failing("failing", pulse.problem)
         states = {pulse.state for pulse in pulses}
         if "quiet" in states:
-            return NotReady("quiet", "told by SIGUSR2 or SIGTSTP to receive no more")
+            return Problem("quiet", "told by SIGUSR2 or SIGTSTP to receive no more")
         if states:
-            return NotReady("draining", "the worker ends: it receives no more")
+            return Problem("draining", "the worker ends: it receives no more")
         return self._nobody()
 
-    def _nobody(self) -> NotReady:
+    def _nobody(self) -> Problem:
         if not self._has_begun:
             return self._failing("not_started", "no worker has begun yet")
         with self._lock:
             if self._pulses:
-                return NotReady("silent", "no sign of life of any worker")
-        return NotReady("ended", "no worker is running")
+                return Problem("silent", "no sign of life of any worker")
+        return Problem("ended", "no worker is running")
 
-    def _failing(self, reason: Reason, text: str) -> NotReady:
+    def _failing(self, reason: Reason, text: str) -> Problem:
         code = next(iter(dict(self._codes).values()), None)
-        return NotReady(reason, f"{text}; the last error was {code}" if code else text, code)
+        return Problem(reason, f"{text}; the last error was {code}" if code else text, code)
 
 
 class HealthFile:

@@ -5,7 +5,6 @@ so jobs do not delay it as long as they do not hold the interpreter. As in ``sqs
 from web pages are refused.
 """
 
-import errno
 import json
 import logging
 import socket
@@ -14,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any
 
-from sqsw.core.errors import Busy, SettingsError, SQSError
+from sqsw.core.errors import SettingsError, not_listening
 from sqsw.core.safe_logger import log_event
 from sqsw.observe.health import Health
 from sqsw.observe.metrics import Metrics
@@ -40,12 +39,8 @@ class HealthServer:
     ----------
     host, port :
         Where to listen; port 0: a free one.
-    allow_hosts :
-        Further host names to accept, as ``name`` or ``name:port``. The server always accepts
-        ``localhost``, loopback addresses and ``host``, and every IP address if it listens on all of
-        them.
-    allow_host_hint :
-        The advice in an answer that refuses a name; ``{host}`` stands for the name.
+    allow_hosts, allow_host_hint :
+        See :class:`~sqsw.web.request_guard.RequestGuard`.
 
     Raises
     ------
@@ -73,7 +68,7 @@ class HealthServer:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             self._socket = socket.create_server((host, port), family=family)
         except OSError as error:
-            raise _not_listening(error, host, port) from error
+            raise not_listening(error, host, port) from error
         bound, self.port = self._socket.getsockname()[:2]
         try:
             self._guard = RequestGuard(bound, (host or bound, *allow_hosts), hint=allow_host_hint)
@@ -141,13 +136,3 @@ class HealthServer:
         if failing is None:
             return 200, _JSON, b'{"status": "ok"}'
         return 503, _JSON, json.dumps({"status": "failing", **failing}).encode()
-
-
-def _not_listening(error: OSError, host: str, port: int) -> SQSError:
-    if error.errno == errno.EADDRINUSE:
-        return Busy(
-            f"cannot listen on {host}:{port}",
-            why="another program listens there",
-            next="end it, or choose another port",
-        )
-    return SettingsError(f"cannot listen on {host}:{port}", why=error.strerror or str(error))

@@ -97,7 +97,6 @@ class Metrics:
         registry.register(_Now(health))
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that are counted."""
         events.subscribe(
             self,
             JobDead,
@@ -142,7 +141,6 @@ class Metrics:
             self._wait.labels(message.queue_name, _label(event)).observe(seconds)
 
     def text(self) -> bytes:
-        """All figures in Prometheus' text format."""
         from prometheus_client import generate_latest
 
         return generate_latest(_WithoutCreated(self._registry))

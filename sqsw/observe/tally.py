@@ -28,14 +28,11 @@ _KEYS: dict[type[Event], str] = {
 
 
 class Tally:
-    """Counts events, from any thread."""
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that are counted."""
         events.subscribe(self, *_KEYS, MessageReturned, WorkerStopped, quick=True)
 
     def __call__(self, event: Event) -> None:

@@ -82,7 +82,6 @@ class GenericQueue(ABC):
 
     @property
     def client(self) -> QueueClient:
-        """The calls to SQS on this queue."""
         if self._client is None:
             self._client = self.env.make_queue_client(self.name, self.queue_url)
         return self._client
@@ -158,7 +157,6 @@ class GenericQueue(ABC):
         return self.batching_policy.batching_enabled
 
     def get_sqs_queue_name(self) -> str:
-        """The name that SQS knows."""
         return self.env.get_sqs_queue_name(self.name)
 
     def get_queue(self) -> Any:

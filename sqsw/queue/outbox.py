@@ -43,7 +43,6 @@ class Outbox:
 
     @property
     def is_open(self) -> bool:
-        """Whether jobs are being collected here."""
         return self._current() is not None
 
     def open(self) -> None:
@@ -65,15 +64,16 @@ class Outbox:
             self._flush(batch)
 
     def flush(self) -> None:
-        """Send what was collected so far."""
         self._flush(self._batch())
 
     def _flush(self, batch: _Batch) -> None:
         with batch.lock:
             entries, batch.entries = batch.entries, []
-        failed = send_all(self._client(), entries, batch.stopped)
-        with batch.lock:
-            batch.failed += failed
+        client = self._client()
+        for part in split_entries(entries):
+            failed = _send(client, part, batch.stopped)
+            with batch.lock:
+                batch.failed += failed
 
     def close(self) -> None:
         """Send the rest, once the outermost batch is closed.
@@ -127,35 +127,16 @@ def _owner() -> object:
     return threading.get_ident() if task is None else task
 
 
-def send_all(
-    client: QueueClient, entries: Sequence[Entry], stopped: set[str]
-) -> list[dict[str, Any]]:
-    """Send entries in batches that SQS takes; those that were not sent, as SQSBatchError has them.
-
-    On a FIFO queue nothing of a message group is sent behind an entry of it that failed: such
-    groups are noted in ``stopped``.
-    """
-    failed: list[dict[str, Any]] = []
-    for batch in split_entries(entries):
-        held = [entry for entry in batch if entry.get("MessageGroupId") in stopped]
-        failed += [_BEHIND.as_error(entry) for entry in held]
-        sent = [entry for entry in batch if entry not in held]
-        failures = _send(client, sent) if sent else {}
-        for index, failure in sorted(failures.items()):
-            failed.append(failure.as_error(sent[index]))
-            if client.is_fifo:
-                stopped.add(sent[index]["MessageGroupId"])
-    return failed
-
-
-#: what is said of an entry that waited for one before it in its group
-_BEHIND = EntryFailure(0, "GroupStopped", "a message before it in its group was not sent", False)
-
-
-def _send(client: QueueClient, batch: Sequence[Entry]) -> Mapping[int, EntryFailure]:
+def _send(client: QueueClient, entries: Sequence[Entry], stopped: set[str]) -> list[dict[str, Any]]:
+    """Return the entries that were not sent, as SQSBatchError has them."""
     try:
-        return send_entries(client, batch).failures
+        failures = send_entries(client, entries, stopped).failures
     except SQSError as error:
         # The call as a whole, and so each of its entries; the caller gets them all back.
         code, reason = error.code or type(error).__name__, error.why or error.message
-        return {index: EntryFailure(index, code, reason, False) for index in range(len(batch))}
+        failures = {
+            index: EntryFailure(index, code, reason, False) for index in range(len(entries))
+        }
+        if client.is_fifo:
+            stopped.update(entry["MessageGroupId"] for entry in entries)
+    return [failure.as_error(entries[index]) for index, failure in sorted(failures.items())]

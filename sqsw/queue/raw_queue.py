@@ -96,26 +96,21 @@ class RawQueue(GenericQueue):
         return str(self.client.send(entry)["MessageId"])
 
     def look_up(self, message: Message) -> JobKey:
-        """Return which executor the function wants; raw messages have no job name."""
         processor = self.processor
         is_async = processor is not None and is_coroutine_function(processor)
         return JobKey(None, "loop" if is_async else "thread")
 
     def process_message(self, message: Message) -> ProcessingResult | bool:
-        """Hand a message to the function, and tell how it ended."""
         return run_job(self._open([message]), limited(None, self.middlewares))
 
     async def process_message_async(self, message: Message) -> ProcessingResult | bool:
-        """The same as :meth:`process_message`, on the event loop."""
         return await run_job_async(self._open([message]), limited(None, self.middlewares))
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """Hand several messages to the function, as a list."""
         jobs = JobList(messages)
         return jobs.results(run_job(self._open(messages, jobs), limited(None, self.middlewares)))
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """The same as :meth:`process_messages`, on the event loop."""
         jobs = JobList(messages)
         return jobs.results(
             await run_job_async(self._open(messages, jobs), limited(None, self.middlewares))

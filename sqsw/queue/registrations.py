@@ -49,7 +49,6 @@ def registrations_of(queues: Mapping[str, GenericQueue]) -> list[Registration]:
 
 
 def take_away(queues: Mapping[str, GenericQueue], registration: Registration) -> None:
-    """Take a registered function away from its queue."""
     queue = queues[registration.queue_name]
     if isinstance(queue, JobQueue) and registration.job_name is not None:
         queue.processors.pop(registration.job_name, None)

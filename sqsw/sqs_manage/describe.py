@@ -10,13 +10,10 @@ from typing import Any, TypeVar
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError, SQSError
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.sqs_manage.manage_env import ManageEnv
-from sqsw.sqs_manage.queue_calls import (
-    is_unknown_operation,
-    queue_urls,
-    tags_of,
-)
+from sqsw.sqs_manage.queue_calls import is_unknown_operation, tags_of
 from sqsw.transport.names import is_fifo, name_of_arn, name_of_url
 from sqsw.transport.queue_client import QueueClient
+from sqsw.transport.queue_lookup import queue_urls
 
 #: requests at once when many queues are asked
 _CONCURRENCY = 8
@@ -108,7 +105,8 @@ def list_queues(env: ManageEnv) -> list[QueueReport]:
 
     One request for each thousand queues, and one for each queue.
     """
-    clients = [env.queue_client(url) for url in sorted(queue_urls(env), key=name_of_url)]
+    urls = queue_urls(env.clients, env.queue_prefix)
+    clients = [env.queue_client(url) for url in sorted(urls, key=name_of_url)]
     with ThreadPoolExecutor(_CONCURRENCY) as pool:
         found = list(pool.map(_attributes_if_there, clients))
     reports = {

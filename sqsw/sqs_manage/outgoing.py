@@ -145,7 +145,7 @@ class OutgoingMessage:
         """
         if self.job == "":
             raise MessageRefused("the job name is empty", why="no function can be found by it")
-        self._check_delay(rules)
+        self._check_delay()
         self._check_ids(rules)
         entry = self._pack(
             delay_seconds=self.delay,
@@ -213,21 +213,10 @@ class OutgoingMessage:
             entry["MessageAttributes"] = {CONTENT_TYPE: text}
         return entry
 
-    def _check_delay(self, rules: QueueRules) -> None:
+    def _check_delay(self) -> None:
         if isinstance(self.delay, bool):
             raise MessageRefused("the delay is a boolean", why="a delay is a number of seconds")
-        if not self.delay:
-            return
-        if rules.fifo:
-            raise MessageRefused(
-                f"{rules.name!r} takes no delay per message",
-                reason="delay_on_fifo",
-                queue=rules.name,
-                delay=self.delay,
-                why="FIFO queues only have a delay for the whole queue",
-                next="leave out the delay, or set DelaySeconds of the queue",
-            )
-        if self.delay > MAX_DELAY_SECONDS:
+        if self.delay is not None and self.delay > MAX_DELAY_SECONDS:
             raise MessageRefused(
                 f"a delay of {format_duration(self.delay)} is more than SQS can hold",
                 why="the limit is 15 minutes per message",

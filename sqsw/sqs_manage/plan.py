@@ -94,11 +94,9 @@ class QueuePlan:
         return "updated"
 
     def report(self, action: str) -> QueueReport:
-        """The queue as it is now, and what was done to it."""
         return describe(self._env, self._client, action)
 
     def forecast(self) -> QueueReport:
-        """The queue, and what would be done to it."""
         if self._current is not None:
             return self.report("would_update" if self._differs else "unchanged")
         attributes = self._attributes_of_new()

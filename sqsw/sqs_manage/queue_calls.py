@@ -1,6 +1,6 @@
-"""The calls that are about queues rather than about the messages of one: list, make, tag."""
+"""The calls that are about queues rather than about the messages of one: make, tag."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqsw.core.errors import SettingsError, SQSError
@@ -9,10 +9,6 @@ from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.transport.names import is_aws_endpoint, name_of_arn
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
-
-#: queues in one answer of ListQueues, at most
-#: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html
-_LIST_PAGE = 1000
 
 # What SQS and its likes answer to an operation that they do not have. The code is a
 # number where a server answers with a bare HTTP status, which SQS never does (moto: 500).
@@ -36,18 +32,7 @@ def is_unknown_operation(error: SQSError) -> bool:
 
 
 def is_aws(queue: QueueClient) -> bool:
-    """Whether the queue is on AWS, and not on another server that speaks SQS."""
     return is_aws_endpoint(queue.endpoint_url)
-
-
-def queue_urls(env: ManageEnv) -> Iterator[str]:
-    """The URLs of all queues with the prefix."""
-    keywords: dict[str, Any] = {"PaginationConfig": {"PageSize": _LIST_PAGE}}
-    if env.queue_prefix:
-        keywords["QueueNamePrefix"] = env.queue_prefix
-    with service_errors("list the queues"):
-        for page in env.clients.client.get_paginator("list_queues").paginate(**keywords):
-            yield from page.get("QueueUrls") or []
 
 
 def make_queue(queue: QueueClient, attributes: Mapping[str, str], tags: Mapping[str, str]) -> str:
@@ -85,26 +70,22 @@ def refuse_whole_name(queue: QueueClient) -> None:
 
 
 def tags_of(queue: QueueClient) -> dict[str, str]:
-    """The tags of a queue."""
     url = queue.url
     with service_errors(f"read the tags of {queue.name!r}", queue.name):
         return dict(queue.boto3_client.list_queue_tags(QueueUrl=url).get("Tags") or {})
 
 
 def tag_queue(queue: QueueClient, tags: Mapping[str, str]) -> None:
-    """Add tags to a queue, or change them."""
     url = queue.url
     with service_errors(f"tag {queue.name!r}", queue.name):
         queue.boto3_client.tag_queue(QueueUrl=url, Tags=dict(tags))
 
 
 def arn_of(queue: QueueClient) -> str:
-    """The ARN of a queue that exists."""
     return queue.attributes("QueueArn")["QueueArn"]
 
 
 def dead_letter_queue_of(env: ManageEnv, queue: QueueClient) -> str | None:
-    """The name of a queue's own dead-letter queue, if it has one."""
     arn, _ = redrive_target(queue.attributes("RedrivePolicy"))
     return None if arn is None else env.name_of(name_of_arn(arn))
 

@@ -249,7 +249,9 @@ class ReceivePass:
             # If a lease has expired, another worker can have the message, and 0 would release it.
             ours = [m for m in part if m.lease.expires_at > self._clock()]
             if ours:
-                failed = _until_done(lambda p: self._queue.change_visibility_batch(_now(p)), ours)
+                failed = _until_done(
+                    lambda some: self._queue.change_visibility_batch([(m, 0) for m in some]), ours
+                )
                 left += len(failed)
         if left:
             self._on_notice(
@@ -319,7 +321,3 @@ def _until_done(
 def _tens(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
     for start in range(0, len(messages), MAX_BATCH_ENTRIES):
         yield messages[start : start + MAX_BATCH_ENTRIES]
-
-
-def _now(messages: Sequence[Message]) -> list[tuple[Message, int]]:
-    return [(message, 0) for message in messages]

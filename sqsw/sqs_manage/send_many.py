@@ -73,9 +73,9 @@ class _Batch:
     outcome: Outcome | None = None
     told: int = 0
 
-    def send(self, queue: QueueClient) -> None:
+    def send(self, queue: QueueClient, stopped: set[str]) -> None:
         # A client for many sends is made once there are many.
-        self.outcome = send_entries(queue, self.entries, lean=len(self.entries) > 1)
+        self.outcome = send_entries(queue, self.entries, stopped, lean=len(self.entries) > 1)
 
 
 def send_messages(
@@ -120,11 +120,9 @@ def send_messages(
     threads = [uninterruptible_thread("sqsw-send") for _ in range(count)]
     under_way: deque[_Batch] = deque()
     try:
-        for thread, cut in zip(cycle(threads), sender.batches(lines), strict=False):
-            batch = sender.still_to_send(cut)
-            if batch.entries:
-                under_way.append(batch)
-                batch.sending = thread.submit(batch.send, queue)
+        for thread, batch in zip(cycle(threads), sender.batches(lines), strict=False):
+            under_way.append(batch)
+            batch.sending = thread.submit(batch.send, queue, sender.stopped_groups)
             if len(under_way) >= window:
                 sender.settle(under_way)
         while under_way:
@@ -178,19 +176,6 @@ class _Sender:
             waiting.append(line)
             yield entry
 
-    def still_to_send(self, batch: _Batch) -> _Batch:
-        """The batch without the groups that have been stopped since it was cut."""
-        if not self.stopped_groups:
-            return batch
-        kept = _Batch([], [])
-        for message, entry in zip(batch.messages, batch.entries, strict=True):
-            if _group(message) in self.stopped_groups:
-                self._stop(message)
-            else:
-                kept.messages.append(message)
-                kept.entries.append(entry)
-        return kept
-
     def settle(self, under_way: deque[_Batch]) -> None:
         """Wait for the first answer that is due, and tell it."""
         first = under_way[0]
@@ -215,8 +200,6 @@ class _Sender:
                 entry, answer = batch.entries[index], outcome.answers[index]
                 self.tell(_sent(self.queue, message, entry, answer))
                 continue
-            if self.rules.fifo:
-                self.stopped_groups.add(_group(message))
             self._fail_line(
                 message, failure.code, failure.reason, retryable=not failure.sender_fault
             )

@@ -113,7 +113,6 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process ID."""
         return (self._process.pid if self._process is not None else None) or 0
 
     def handles(self) -> list[int]:
@@ -124,7 +123,6 @@ class Child:
         return [self._process.sentinel, *told]
 
     def read(self, clock: Clock) -> Iterator[Event]:
-        """Yield the events that it has sent."""
         for event in self._reports.read() if self._reports is not None else ():
             if isinstance(event, Pulse):
                 self.is_up = self.pulse is not None
@@ -132,7 +130,6 @@ class Child:
             yield event
 
     def is_alive(self) -> bool:
-        """Return whether the process runs."""
         return self._process is not None and self._process.is_alive()
 
     def signal(self, number: signal.Signals) -> None:

@@ -95,8 +95,6 @@ class Reporter:
 
 
 class Reports:
-    """The supervisor's end: reads the events of one child."""
-
     def __init__(self, connection: Connection) -> None:
         os.set_blocking(connection.fileno(), False)
         self._connection = connection
@@ -104,11 +102,9 @@ class Reports:
         self.is_closed = False
 
     def fileno(self) -> int:
-        """Return the descriptor to wait for."""
         return self._connection.fileno()
 
     def read(self) -> Iterator[Event]:
-        """Yield the events that have arrived complete; a child can die in the middle of one."""
         while not self.is_closed:
             try:
                 part = os.read(self._connection.fileno(), 1 << 20)

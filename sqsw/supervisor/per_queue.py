@@ -1,6 +1,5 @@
 """Run a worker process for each queue, forked so that it has the objects of this process."""
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -26,8 +25,8 @@ def work_apart(
 ) -> None:
     """Run the jobs of each queue in its own process, and replace a process that dies.
 
-    Processes are forked, so they have the objects of this process. If this process cannot fork or
-    has other threads, or if ``fork`` is False, one worker in this process takes all queues.
+    Processes are forked, so they have the objects of this process. If this process has
+    other threads, or if ``fork`` is False, one worker in this process takes all queues.
     """
 
     def work_one(queue: Queue, tell: Callable[[Event], None]) -> Ending:
@@ -37,7 +36,7 @@ def work_apart(
 
     ensure_logged(events)
     late_starts().end_idle_thread()
-    if fork and hasattr(os, "fork") and threading.active_count() == 1:
+    if fork and threading.active_count() == 1:
         with handing_over():
             for queue in queues:
                 # Report a missing queue once, here, and not again and again in children.

@@ -22,11 +22,7 @@ _MOST = 4_000
 
 
 class Holder(Protocol):
-    """A child that can get permits."""
-
-    def give_permits(self, count: int) -> None:
-        """Give it this many more permits."""
-        ...
+    def give_permits(self, count: int) -> None: ...
 
 
 class JobPermits:
@@ -52,7 +48,6 @@ class JobPermits:
         self._held[child] = self._held.get(child, 0) - 1
 
     def settle(self, child: Holder) -> None:
-        """This child has ended: take back its unused permits."""
         self._left += self._held.pop(child, 0)
 
 
@@ -66,7 +61,6 @@ class PermitPolicy(NeverShutdown):
         self._count = 0
 
     def jobs_in_all(self) -> int:
-        """Return the number of permits that have arrived so far."""
         with self._lock, suppress(BlockingIOError):
             self._count += len(os.read(self._connection.fileno(), _MOST))
         return self._count

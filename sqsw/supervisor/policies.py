@@ -55,12 +55,10 @@ class PolicyListener:
         self._empty: Counter[str] = Counter()
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that the policy needs."""
         kinds = (WorkerStarted, JobStarted, ReceiveDone, Pulse, ChildExited, ChildEnded)
         events.subscribe(self, *_ENDS, *kinds, quick=True)
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event, and ask the policy."""
         if isinstance(event, WorkerStarted):
             self._queues.update(event.queues)
             return

@@ -106,7 +106,6 @@ class SourceTeller:
         self._told: set[str] = set()
 
     def __call__(self, event: object = None) -> None:
-        """Send the directories that are new."""
         if len(sys.modules) != self._modules:
             self._modules = len(sys.modules)
             new = set(_directories()) - self._told

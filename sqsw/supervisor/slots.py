@@ -56,11 +56,9 @@ class ProcessSlot:
         return [child for child in (self.child, self.successor) if child is not None]
 
     def is_due(self) -> bool:
-        """Return whether a child must start now."""
         return self.start_at is not None and self.start_at <= self._clock()
 
     def is_being_replaced(self) -> bool:
-        """Return whether there is a successor, or one is due."""
         return self.child is not None and (self.successor is not None or self.start_at is not None)
 
     def take_in(self, child: Child) -> None:
@@ -80,7 +78,6 @@ class ProcessSlot:
         return was_successor or self.child is None
 
     def start_later(self, child: Child) -> None:
-        """Plan a start after this child has failed; each failure in a row doubles the delay."""
         now = self._clock()
         has_failed = not child.is_up or child.failed_by is not None
         self.failed_starts = self.failed_starts + 1 if has_failed else 0
@@ -89,7 +86,6 @@ class ProcessSlot:
         self.start_at = now + min(_LAST_RESTART_SECONDS, seconds)
 
     def replace(self, why: str) -> None:
-        """Plan to start a successor now."""
         self.why, self.start_at = why, self._clock()
 
     def restart(self) -> list[Child]:
@@ -132,11 +128,9 @@ class SlotTable:
         return [child for slot in self._slots for child in slot.children()] + self._leaving
 
     def due(self) -> list[ProcessSlot]:
-        """Return the slots in which a child must start now."""
         return [slot for slot in self._slots if not self.is_quiet and slot.is_due()]
 
     def next_start(self) -> float | None:
-        """Return when the next child must start; None if no child is due."""
         moments = (slot.start_at for slot in self._slots if slot.start_at is not None)
         return min(moments, default=None)
 
@@ -155,7 +149,6 @@ class SlotTable:
             slot.start_at = None
 
     def close(self) -> None:
-        """Start no more children."""
         self._is_closed = True
         for slot in self._slots:
             slot.start_at = None

@@ -205,7 +205,9 @@ class Supervisor:
             if not child.is_alive():
                 self._reap(child)
         if not self._ending:
-            self._replace()
+            for child, why in self._slots.replace_ready():
+                self._events.publish(ChildReplaced(child.pid, why))
+                self._ask_to_end(child)
             self._reload()
             if self._permits is not None:
                 self._permits.hand_out([child for child in self._children() if not child.asked])
@@ -317,12 +319,7 @@ class Supervisor:
             self._events.publish(ChildEnded(pid))
         return exit_code
 
-    # Duties 3 and 4.
-
-    def _replace(self) -> None:
-        for child, why in self._slots.replace_ready():
-            self._events.publish(ChildReplaced(child.pid, why))
-            self._ask_to_end(child)
+    # Duty 4.
 
     def _reload(self) -> None:
         if self._sources is None or self._slots.is_quiet:

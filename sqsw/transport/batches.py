@@ -84,12 +84,10 @@ def failures_of(answer: Mapping[str, Any], count: int) -> list[EntryFailure]:
 
 
 def body_bytes(entry: Mapping[str, Any]) -> int:
-    """Return the bytes of the body in UTF-8."""
     return _utf8_bytes(entry["MessageBody"])
 
 
 def attribute_bytes(entry: Mapping[str, Any]) -> int:
-    """Return the bytes of the message attributes: names, types and values."""
     texts: list[str] = []
     count = 0
     for name, attribute in entry.get("MessageAttributes", {}).items():

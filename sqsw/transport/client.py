@@ -187,24 +187,12 @@ class ClientSource:
 
     @property
     def region(self) -> str:
-        """The region of the calls.
-
-        Raises
-        ------
-        SettingsError
-            As for :attr:`client`.
-        """
+        """The region of the calls; raises as :attr:`client` does."""
         return self._route_of(self._process_now()).region or self.client_at_hand.meta.region_name
 
     @property
     def endpoint_url(self) -> str:
-        """The address that calls go to, also those of :attr:`client`.
-
-        Raises
-        ------
-        SettingsError
-            As for :attr:`client`.
-        """
+        """The address that all calls go to; raises as :attr:`client` does."""
         route = self._route_of(self._process_now())
         return route.endpoint_url or self.client_at_hand.meta.endpoint_url
 
@@ -314,15 +302,6 @@ class ClientSource:
         return self.lean_client if "lean" in made and "plain" not in made else self.client
 
     @property
-    def quick_client(self) -> "SQSClient":
-        """A client with short timeouts, for calls that never wait for a message.
-
-        It is :attr:`client` itself if the session is not a boto3 session: such a session may not
-        use a network.
-        """
-        return self._of_kind("quick")
-
-    @property
     def _is_ours(self) -> bool:
         """Whether we decide how the clients of this session are made."""
         if self.session is None:
@@ -401,7 +380,6 @@ class ClientSource:
             return getattr(session.client(service, **keywords), operation)(**parameters)
 
     def resource(self) -> Any:
-        """Return a new boto3 resource; use it from one thread only."""
         session, keywords = self._session_and_keywords()
         return session.resource("sqs", **keywords)
 
@@ -425,7 +403,9 @@ class ClientSource:
                 check_region(client.meta.region_name)
                 self._check_credentials(session, client)
         # Registered first: the embedded SQS answers at this event, and no later handler is called.
-        client.meta.events.register_first("before-send.sqs", self._count)
+        client.meta.events.register_first(
+            "before-send.sqs", lambda event_name, **_: self._tell(event_name.rpartition(".")[2])
+        )
         if not isinstance(getattr(session, "location", None), str):  # the embedded SQS needs none
             check_answers(client, read=kind != "plain")
         if kind == "plain":
@@ -453,9 +433,6 @@ class ClientSource:
             client.meta.events.register("before-sign.sqs", check)
         elif credentials is not None:
             check()
-
-    def _count(self, event_name: str = "", **_: Any) -> None:
-        self._tell(event_name.rpartition(".")[2])
 
     def _tell(self, action: str) -> None:
         if self._on_request is not None:

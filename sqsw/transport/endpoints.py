@@ -14,7 +14,6 @@ _VARIABLES = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
 
 
 def endpoint_of_environment() -> str | None:
-    """Return the endpoint that the environment variables set."""
     return next(filter(None, map(os.environ.get, _VARIABLES)), None)
 
 

@@ -25,7 +25,6 @@ _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]{1,2}")
 
 
 def is_fifo(queue_name: str) -> bool:
-    """Return whether this is the name, URL or ARN of a FIFO queue."""
     return queue_name.endswith(".fifo")
 
 
@@ -111,17 +110,14 @@ def _no_url(text: str, why: str) -> SettingsError:
 
 
 def name_of_arn(arn: str) -> str:
-    """Return the SQS queue name at the end of an ARN."""
     return arn.rpartition(":")[2]
 
 
 def name_of_url(url: str) -> str:
-    """Return the SQS queue name at the end of a queue URL."""
     return url.rstrip("/").rpartition("/")[2]
 
 
 def account_and_name(url: str) -> tuple[str, str]:
-    """Return the account and the queue name in a queue URL."""
     account, _, name = urlsplit(url).path.strip("/").rpartition("/")
     return account.rpartition("/")[2], name
 
@@ -142,7 +138,6 @@ def is_aws_endpoint(endpoint_url: str) -> bool:
 
 
 def dead_letter_name(queue_name: str) -> str:
-    """Return the default name of the dead-letter queue of this queue."""
     ending = ".fifo" if is_fifo(queue_name) else ""
     return f"{queue_name.removesuffix('.fifo')}_dead{ending}"
 

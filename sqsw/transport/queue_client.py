@@ -75,18 +75,15 @@ class QueueClient:
         self._url_lock = ProcessLock()
 
     def through(self, clients: ClientSource) -> "QueueClient":
-        """Return the calls on the same queue through other clients."""
         url = self._given_url or self._url
         return QueueClient(clients, self.name, self.sqs_name, url, arn=self.arn)
 
     @property
     def boto3_client(self) -> "SQSClient":
-        """The boto3 client that this queue uses."""
         return self._clients.client
 
     @property
     def endpoint_url(self) -> str:
-        """The address of the server that answers the calls."""
         return self._clients.endpoint_url
 
     @property
@@ -286,20 +283,17 @@ class QueueClient:
         return found
 
     def set_attributes(self, attributes: Mapping[str, str]) -> None:
-        """Change attributes of the queue."""
         url = self.url
         changed: Any = dict(attributes)
         with service_errors(f"change the attributes of {self.name!r}", self.name):
             self.boto3_client.set_queue_attributes(QueueUrl=url, Attributes=changed)
 
     def purge(self) -> None:
-        """Delete all messages of the queue."""
         url = self.url
         with service_errors(f"purge {self.name!r}", self.name):
             self.boto3_client.purge_queue(QueueUrl=url)
 
     def delete_queue(self) -> None:
-        """Delete the queue and all its messages."""
         url = self.url
         with service_errors(f"delete the queue {self.name!r}", self.name):
             self.boto3_client.delete_queue(QueueUrl=url)
@@ -318,7 +312,6 @@ class QueueClient:
         return answer["TaskHandle"]
 
     def moves(self, source_arn: str, limit: int = 1) -> list[dict[str, Any]]:
-        """Return the last moves out of this queue, the latest first."""
         with service_errors(f"list the moves of {self.name!r}", self.name):
             answer = self.boto3_client.list_message_move_tasks(
                 SourceArn=source_arn, MaxResults=limit
@@ -326,13 +319,11 @@ class QueueClient:
         return [dict(move) for move in answer.get("Results") or []]
 
     def cancel_move(self, handle: str) -> int:
-        """Stop a move; return how many messages it had moved."""
         with service_errors(f"cancel the move of {self.name!r}", self.name):
             answer = self.boto3_client.cancel_message_move_task(TaskHandle=handle)
         return answer.get("ApproximateNumberOfMessagesMoved") or 0
 
     def dead_letter_sources(self) -> list[str]:
-        """Return the URLs of the queues for which this one is the dead-letter queue."""
         url = self.url
         with service_errors(f"list the sources of {self.name!r}", self.name):
             pages: Iterable[Any] = self.boto3_client.get_paginator(
@@ -341,7 +332,6 @@ class QueueClient:
             return [source for page in pages for source in page.get("queueUrls") or []]
 
     def resource(self) -> Any:
-        """Return a new boto3 resource for the queue; do not share it between threads."""
         return self._clients.resource().Queue(self.url)
 
     def end_polls(self) -> bool:

@@ -1,9 +1,26 @@
-"""Look up the URL of a queue by its name or its ARN."""
+"""Look up the URLs of queues: of all, or of one by its name or its ARN."""
+
+from collections.abc import Iterator
+from typing import Any
 
 from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw.transport.client import ClientSource
 from sqsw.transport.names import account_and_name, is_aws_endpoint, region_of_url
-from sqsw.transport.service_errors import is_missing_queue
+from sqsw.transport.service_errors import is_missing_queue, service_errors
+
+#: queues in one answer of ListQueues, at most
+#: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html
+_LIST_PAGE = 1000
+
+
+def queue_urls(clients: ClientSource, prefix: str) -> Iterator[str]:
+    """Yield the URLs of all queues whose names begin with a prefix."""
+    keywords: dict[str, Any] = {"PaginationConfig": {"PageSize": _LIST_PAGE}}
+    if prefix:
+        keywords["QueueNamePrefix"] = prefix
+    with service_errors("list the queues"):
+        for page in clients.client.get_paginator("list_queues").paginate(**keywords):
+            yield from page.get("QueueUrls") or []
 
 
 def url_by_name(clients: ClientSource, sqs_name: str) -> str:

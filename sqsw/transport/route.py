@@ -48,12 +48,10 @@ class Route:
 
 
 def boto3_route(reason: str) -> Route:
-    """Return the way through botocore, with the reason."""
     return Route(None, "boto3", reason)
 
 
 def direct_route(calls: Any) -> Route:
-    """Return the way to the embedded SQS: a :class:`~sqsw.memory_sqs.direct_calls.DirectCalls`."""
     return Route(calls, "direct", region=calls.region, endpoint_url=calls.origin)
 
 

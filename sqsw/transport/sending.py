@@ -1,4 +1,8 @@
-"""Send up to ten entries, and retry until each one is sent or cannot be sent."""
+"""Send up to ten entries, and retry until each one is sent or cannot be sent.
+
+The rule of FIFO queues is here, and only here: no message is sent after one of its message group
+that was not sent.
+"""
 
 import time
 from collections.abc import Sequence
@@ -22,6 +26,9 @@ _TRIES = 4
 #: seconds before the second call, doubled for each one after it
 _PAUSE_SECONDS = 0.25
 
+#: the reason of an entry that waited for one before it in its group
+_BEHIND = "a message before it in its group was not sent"
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -42,13 +49,21 @@ class Outcome:
     requests: int = 0
 
 
-def send_entries(queue: QueueClient, entries: Sequence[Entry], *, lean: bool = False) -> Outcome:
+def send_entries(
+    queue: QueueClient,
+    entries: Sequence[Entry],
+    stopped: set[str] | None = None,
+    *,
+    lean: bool = False,
+) -> Outcome:
     """Send up to ten entries, and retry those that can be retried.
-
-    On a FIFO queue, an entry is retried only if no later entry of its group was sent.
 
     Parameters
     ----------
+    stopped :
+        Message groups of a FIFO queue of which a message was not sent. Their entries fail with the
+        code ``GroupStopped``, and the groups of all entries that fail are added. Pass the same set
+        for all entries that must stay in order.
     lean :
         See :meth:`QueueClient.send_batch`.
 
@@ -60,11 +75,18 @@ def send_entries(queue: QueueClient, entries: Sequence[Entry], *, lean: bool = F
         The error does not come from an answer of SQS, such as one of the embedded SQS's file.
     """
     outcome = Outcome()
-    left = list(range(len(entries)))
-    for attempt in range(_TRIES):
+    stopped = set() if stopped is None else stopped
+    left = []
+    for index, entry in enumerate(entries):
+        if entry.get("MessageGroupId") in stopped:
+            outcome.failures[index] = EntryFailure(index, "GroupStopped", _BEHIND, False)
+        else:
+            left.append(index)
+    attempt = 0
+    while left and attempt < _TRIES:
         if attempt:
             time.sleep(_PAUSE_SECONDS * 2 ** (attempt - 1))
-        outcome.requests += 1
+        attempt += 1
         answers, refused = _send(queue, [entries[index] for index in left], lean=lean)
         outcome.answers |= {left[place]: answer for place, answer in answers.items()}
         failures = {left[failure.index]: failure for failure in refused}
@@ -72,8 +94,9 @@ def send_entries(queue: QueueClient, entries: Sequence[Entry], *, lean: bool = F
             outcome.failures.pop(index, None)
         outcome.failures |= failures
         left = _to_repeat(queue, entries, outcome, failures)
-        if not left:
-            break
+    outcome.requests = attempt
+    if queue.is_fifo:
+        stopped.update(entries[index]["MessageGroupId"] for index in outcome.failures)
     return outcome
 
 

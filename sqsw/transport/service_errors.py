@@ -129,13 +129,9 @@ def with_place(error: QueueNotFound, session: Any, similar: str | None) -> Queue
     place = getattr(session, "location", None)
     if isinstance(place, str):  # a file that this call created is most likely a mistake
         message += f" in {place}" + (" (new, empty)" if getattr(session, "is_new", False) else "")
-        kind = "fifo" if is_fifo(error.queue or "") else "standard"
-        what_next = f"create it: create_{kind}_queue(env, {error.queue!r})"
-        if error.account:  # no queue can be created there, but the account in use may have it
-            what_next = f"if the one of the account in use is meant, name it alone: {error.queue!r}"
-        elsewhere = "; or go where the right file is, or name it: SQSW_LOCAL=PATH"
-        has_file = getattr(session, "path", None)
-        cure = cure or f"{what_next}{elsewhere if has_file else ''}"
+        if not error.account:  # no queue can be created in another one
+            kind = "fifo" if is_fifo(error.queue or "") else "standard"
+            cure = cure or f"create it: create_{kind}_queue(env, {error.queue!r})"
     return QueueNotFound(
         message,
         queue=error.queue,

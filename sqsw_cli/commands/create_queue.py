@@ -124,7 +124,6 @@ def create_queue(
 
 
 def _names(name: str | None, dlq: str | None, *, fifo: bool) -> tuple[str, str | None]:
-    """Both names, with ``.fifo`` where one of them or an option asks for it."""
     from sqsw.sqs_manage.create import queue_name_from_dead_letter_queue
 
     if name is None and dlq is None:
@@ -139,11 +138,6 @@ def _names(name: str | None, dlq: str | None, *, fifo: bool) -> tuple[str, str |
         word if word is None or not fifo or word.endswith(".fifo") else f"{word}.fifo"
         for word in (name, dlq)
     ]
-    if names[0] == names[1]:
-        raise SettingsError(
-            f"{names[0]!r} cannot be its own dead-letter queue",
-            next=f"name another one: --dlq {name.removesuffix('.fifo')}_dead",
-        )
     return str(names[0]), names[1]
 
 

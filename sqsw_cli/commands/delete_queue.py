@@ -70,7 +70,6 @@ def delete_queue(invocation: Invocation, queues: Sequence[str], with_dlq: bool, 
 
 
 def _find(env: "SQSEnv", queue: str) -> "QueueReport":
-    """The queue as it is; one without URL where there is none."""
     from sqsw.core.errors import QueueNotFound
     from sqsw.sqs_manage.describe import describe_queue, report_of
 

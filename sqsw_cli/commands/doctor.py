@@ -2,7 +2,6 @@
 
 import json
 import platform
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -138,7 +137,6 @@ def _open(
 
 
 def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool:
-    """Report place, credentials and calls; return whether queues can be checked."""
     try:
         report.add("queues", "ok", f"in {env.location()}")
         if not is_local(env):
@@ -211,12 +209,10 @@ def _print_policy(
         if not names:
             raise SettingsError("no queue is named", next="sqsw doctor --policy QUEUE")
         if is_local(env):
-            given = [*(f"--app={one}" for one in app), *([] if plugins else ["--no-plugins"])]
-            named = shlex.join([*given, *queues])
             invocation.printer.warn(
                 "region and account in this policy are those of the embedded SQS",
                 why=f"the queues are those of the {env.location()}",
-                next=f"for AWS: sqsw doctor --local=0 --policy {named}".rstrip(),
+                next="for AWS, add --local=0",
             )
         policy = json.dumps(least_policy(env, names), indent=2)
         with writing():

@@ -124,7 +124,6 @@ def _refuse_elsewhere(invocation: Invocation) -> None:
 
 
 def _path(invocation: Invocation, memory: bool) -> str | None:
-    """Return the file; None for memory."""
     if not memory:
         named = local_path(invocation.local or "1") if invocation.local is not None else None
         return named or local_path(os.environ.get("SQSW_LOCAL")) or DEFAULT_PATH

@@ -31,7 +31,6 @@ def remember_jobs(app_paths: Sequence[str], registrations: "Iterable[Registratio
 
 
 def remembered_apps() -> list[str]:
-    """The apps that were loaded in this directory."""
     return [app for app in _apps(_memory()) if app and " " not in app]
 
 

@@ -14,15 +14,12 @@ from sqsw.core.json_depth import read_json
 
 
 def cache_directory() -> Path:
-    """``$XDG_CACHE_HOME/sqsw``, or ``~/.cache/sqsw``."""
     place = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     # A user who is only a number, as in containers, may have no home: nothing is kept then.
     return Path(os.devnull if place.startswith("~") else place) / "sqsw"
 
 
 class Remembered:
-    """One value, kept in a file."""
-
     def __init__(self, kind: str, place: object) -> None:
         text = json.dumps(place, sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()[:24]
@@ -30,14 +27,12 @@ class Remembered:
 
     @property
     def age(self) -> float:
-        """Seconds since it was written; infinite where it never was."""
         try:
             return max(0.0, time.time() - self.path.stat().st_mtime)
         except OSError:
             return float("inf")
 
     def read(self) -> Any:
-        """The value; None where there is none that can be read."""
         try:
             with open_input(self.path, pipes=False) as file:
                 if os.fstat(file.fileno()).st_uid != os.geteuid():

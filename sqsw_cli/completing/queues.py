@@ -23,7 +23,6 @@ _VARIABLES = (
 
 
 def queue_names(invocation: Invocation) -> list[str]:
-    """The names, without prefix, of the queues where this command would look."""
     from sqsw.memory_sqs import local_path
 
     word = invocation.local
@@ -48,13 +47,10 @@ def _local_names(path: Path, invocation: Invocation) -> list[str]:
     finally:
         session.close()
         logging.disable(logging.NOTSET)
-    prefix = _prefix(invocation.queue_prefix)
+    given = invocation.queue_prefix
+    prefix = os.environ.get("SQSW_QUEUE_PREFIX", "") if given is None else given
     names = [url.rpartition("/")[2] for url in urls or []]
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-
-
-def _prefix(given: str | None) -> str:
-    return os.environ.get("SQSW_QUEUE_PREFIX", "") if given is None else given
 
 
 def _remote_names(where: Mapping[str, str | None]) -> list[str]:

@@ -16,8 +16,6 @@ from sqsw.core.errors import (
 
 
 class Exit(IntEnum):
-    """What the shell is told."""
-
     OK = 0
     FAILURE = 1
     USAGE = 2

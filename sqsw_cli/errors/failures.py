@@ -25,17 +25,7 @@ class ConsumerGone(Exception):
 
 
 class Failure(Exception):
-    """A failure of a command, in three parts.
-
-    Parameters
-    ----------
-    message, why, next :
-        What happened, the cause as far as it is known, and what would help.
-    code :
-        A word for programs.
-    exit_code :
-        What the shell is told.
-    """
+    """A failure of a command, in the three parts of an error; ``code`` is a word for programs."""
 
     def __init__(
         self,
@@ -139,7 +129,6 @@ def traceback_lines(error: BaseException) -> str:
 
 
 def _word(class_name: str) -> str:
-    """``QueueNotFound`` becomes ``queue_not_found``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower()
 
 
@@ -170,7 +159,6 @@ def _bounded(text: str) -> str:
 
 
 def show(failure: Failure, *, as_json: bool, color: bool) -> None:
-    """Print a failure to stderr."""
     text = block("error", failure.message, failure.why, failure.next, color=color)
     if as_json:
         from sqsw_cli.json_text import json_text

@@ -1,7 +1,6 @@
 """What to type, or where to look, for each error: the part that only the command line knows."""
 
 import os
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -32,11 +31,8 @@ if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
     from sqsw.sqs_manage.checks import Check
 
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
-_QUEUE_NAME = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+(\.fifo)?")
 #: Commands for messages that are there already.
 _MOVING = {"redrive", "purge"}
-_LOOKING = {*_MOVING, "inspect"}
 
 _NO_ANSWER = "check the address and the network, or start a local SQS: sqsw serve"
 _SERVE_KEY = "SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY"
@@ -99,9 +95,8 @@ QUEUE_HINTS = {
 
 
 class GivenOptions(Protocol):
-    """What was typed: the global options that a hint names, and all words."""
+    """What was typed: the profile, and all words."""
 
-    endpoint_url: str | None
     profile: str | None
     args: Sequence[str]
 
@@ -114,7 +109,6 @@ def hint_of(error: SQSError) -> str | None:
 
 
 def queue_hint(found: "Check | QueueWarning") -> str | None:
-    """Return what mends a queue."""
     text = QUEUE_HINTS.get(found.reason or "")
     return _filled(text, found) if text else found.hint
 
@@ -132,8 +126,6 @@ def explained(error: SQSError, options: GivenOptions, env: "SQSEnv") -> SQSError
         at = options.args.index("create-queue") + 1
         command = shlex.join(["sqsw", *options.args[:at], "--update", *options.args[at:]])
         return _told(error, error.why, f"change it: {without_password(command)}")
-    if isinstance(error, ConnectionFailed):
-        return _not_connected(error, options)
     if isinstance(error, AccessDenied):
         return _denied(error, options)
     return error
@@ -163,64 +155,23 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
     if name is None or error.account is not None:  # the library says all of another account
         return error
     try:
-        there = set(env.get_all_known_queues())
+        meant = nearest(name, env.get_all_known_queues())
     except SQSError:  # not allowed to list: then without a suggestion
-        there = set()
-    if name in there:
-        return _told(
-            error,
-            "one of this name is in the account in use, and a URL may name another account "
-            "[QueueDoesNotExist]",
-            f"if that one is meant, name it alone: {name}",
-            f"no queue named {name!r} where it was looked for",
-        )
-    sent = env.get_sqs_queue_name(name)
-    can_be = _QUEUE_NAME.fullmatch(sent) is not None
+        meant = None
+    advice = [f"did you mean {meant!r}?"] if meant else []
+    context = click.get_current_context(silent=True)
+    if meant != name and (context is None or context.info_name not in _MOVING):
+        create = f"create it: sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
+        advice.append(f"Or {create}" if advice else create)
     return _told(
         error,
-        f"the name sent was {sent!r}{'' if can_be else ', which no queue can have'} "
-        "[QueueDoesNotExist]",
-        _instead_of(name, nearest(name, there), env, can_be=can_be),
+        f"the name sent was {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",
+        " ".join(advice) or "sqsw inspect lists the queues",
         f"no queue named {name!r} in {place_without_queues(env)}",
     )
 
 
-def _instead_of(name: str, meant: str | None, env: "SQSEnv", *, can_be: bool) -> str:
-    """What to do about a queue that is not there; one that is new holds nothing to look at."""
-    advice = [f"did you mean {meant!r}?"] if meant else []
-    context = click.get_current_context(silent=True)
-    command = None if context is None else context.info_name
-    if command in _LOOKING and getattr(env.clients.session, "is_new", False):
-        advice.append(f"the {env.location()} is new and empty: is this the right directory?")
-    if can_be and command not in _MOVING:
-        create = f"create it: sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
-        advice.append(f"Or {create}" if advice else create)
-    return " ".join(advice) or "sqsw inspect lists the queues"
-
-
-def _not_connected(error: ConnectionFailed, options: GivenOptions) -> SQSError:
-    """Say where the address comes from."""
-    if options.endpoint_url is not None:
-        origin, cure = "--endpoint-url", "leave out --endpoint-url"
-    else:
-        names = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
-        origin = next((name for name in names if os.environ.get(name)), "")
-        cure = f"unset {origin}"
-    address = options.endpoint_url or os.environ.get(origin)
-    url = (error.url or "").rstrip("/")
-    if not address or without_password(address).rstrip("/") != url:
-        return error  # CloudWatch, say, is elsewhere
-    reason = "connection refused" if error.reason == "refused" else error.why
-    return _told(
-        error,
-        f"{reason}; the address comes from {origin}",
-        f"start it with 'sqsw serve', or {cure} to use AWS",
-        f"cannot connect to {url}",
-    )
-
-
 def _denied(error: AccessDenied, options: GivenOptions) -> SQSError:
-    """Name the profile, or what is denied on what."""
     profile = options.profile or os.environ.get("AWS_PROFILE") or "default"
     if error.reason == "no_credentials":
         why = f"looked at the environment, the profile {profile!r}, container and instance roles"

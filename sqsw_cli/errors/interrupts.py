@@ -28,9 +28,8 @@ class EndBySignal:
 
     def __enter__(self) -> "EndBySignal":
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)  # Windows has one of them
-                if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is signal.SIG_DFL:
                     signal.signal(number, self._on_signal)
                     self._taken.append(number)
         return self

@@ -11,19 +11,12 @@ from click.core import ParameterSource
 
 from sqsw.core.wording import nearest
 
-_RANGE = re.compile(r"(\S+) is not in the range (?:(-?\d+)<=)?x(?:<=|>=)(-?\d+)")
-_NO_NUMBER = re.compile(r"is not a valid integer( range)?$")
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
-
-#: how alike an option is, from 0 to 1, where it is meant and no argument of a job: --delya (0.9),
-#: not --body (0.6)
-_VERY_NEAR = 0.8
 
 _Parts = tuple[str, str | None, str | None]
 
 
 def usage_parts(error: click.UsageError) -> tuple[str, str | None, str]:
-    """What happened, why, and what to write instead."""
     message, why, next_step = _parts(error)
     if next_step is None:
         next_step = f"{error.ctx.command_path if error.ctx is not None else 'sqsw'} --help"
@@ -56,23 +49,11 @@ def _parts(error: click.UsageError) -> _Parts:
 
 
 def _option_meant(error: click.NoSuchOption) -> str | None:
-    """The option, or the argument of a job, that was probably meant."""
-    name, known = error.option_name, error.possibilities or ()
-    params = [] if error.ctx is None else error.ctx.command.params
-    if any("ITEM" in (param.metavar or "") for param in params):
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, known, n=1, cutoff=_VERY_NEAR)
-        word = name.lstrip("-")
-        if len(word) == 1 or not close:  # one letter is near to any short option
-            return f"an argument of the job is written {word}=VALUE"
-        return f"did you mean {close[0]!r}?"
-    meant = nearest(name, known)
+    meant = nearest(error.option_name, error.possibilities or ())
     return f"did you mean {meant!r}?" if meant else None
 
 
 def _option_alone(error: click.BadOptionUsage) -> _Parts:
-    """An option that lacks its value, or has one and takes none."""
     name, ctx = error.option_name, error.ctx
     if "does not take a value" in error.message:
         return f"{name} takes no value", None, f"write {name} alone"
@@ -82,18 +63,11 @@ def _option_alone(error: click.BadOptionUsage) -> _Parts:
 
 
 def _bad_value(error: click.BadParameter, param: click.Parameter) -> _Parts:
-    reason = _NO_NUMBER.sub("is no number", _RANGE.sub(_bounds, plain(error.message)))
+    reason = plain(error.message)
     name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
     if error.ctx is not None and (variable := _variable(error.ctx, param)):
         return f"invalid value for {variable}", reason, "correct the variable, or unset it"
     return f"invalid value for {name!r}", reason, None
-
-
-def _bounds(found: re.Match[str]) -> str:
-    value, low, bound = found.groups()
-    if low is not None:
-        return f"{value} is out of range: between {low} and {bound}"
-    return f"{value} is out of range: {bound} or {'more' if '>=' in found[0] else 'less'}"
 
 
 def _variable(ctx: click.Context, param: click.Parameter) -> str | None:

@@ -100,7 +100,6 @@ def _how(names: list[str], **keywords: Any) -> click.Option:
 
 
 def is_typed(ctx: click.Context, name: str) -> bool:
-    """Whether an option stands on the command line, and is no default from elsewhere."""
     return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 

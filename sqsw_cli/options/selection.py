@@ -21,7 +21,6 @@ def selection_of(
     ids: str | None,
     limit: int | None = None,
 ) -> "Selection":
-    """The selection that the options describe; it is false where none was given."""
     from sqsw.sqs_manage.selection import Selection
 
     return Selection(

@@ -4,7 +4,7 @@ What they mean is the library's; here is only how they are written.
 """
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -81,8 +81,6 @@ class FilterType(ParamType["Filter"]):
 
 
 class KeyValue(ParamType[tuple[str, str]]):
-    """``KEY=VALUE``, both texts."""
-
     name = "key=value"
 
     def convert(
@@ -140,20 +138,13 @@ class QueueSpec(ParamType["QueueAsked"]):
         return int(text)
 
 
-class QueueAsked:
+class QueueAsked(NamedTuple):
     """A queue as ``--queue`` names it; None where a number was not written."""
 
-    def __init__(
-        self,
-        name: str,
-        slots: int | None = None,
-        weight: int | None = None,
-        group_slots: int | None = None,
-    ) -> None:
-        self.name = name
-        self.slots = slots
-        self.weight = weight
-        self.group_slots = group_slots
+    name: str
+    slots: int | None = None
+    weight: int | None = None
+    group_slots: int | None = None
 
     def share(self, table: dict[str, int]) -> QueueShare:
         """With what the file says about this queue, where the option did not."""
@@ -190,8 +181,6 @@ _SIZES = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
 
 
 class Recycle(ParamType["RecyclePolicy"]):
-    """``jobs=N,memory=SIZE,age=D``, any of them."""
-
     name = "recycle"
 
     def convert(
@@ -219,7 +208,6 @@ class Recycle(ParamType["RecyclePolicy"]):
 
 
 def address_of(text: str) -> tuple[str, int]:
-    """``[HOST:]PORT``."""
     host, _, port = text.rpartition(":")
     if not (_is_number(port) and int(port) < 65536):
         raise click.BadParameter(f"{text!r} is not [HOST:]PORT")

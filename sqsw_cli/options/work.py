@@ -195,7 +195,6 @@ class QueueChoice:
     processors_from: str | None
 
     def __call__(self, env: "SQSEnv") -> list[QueueShare]:
-        """The queues, with their slots and weights."""
         from sqsw.app.running import queues_to_work
 
         asked = [QueueShare(wanted.name) for wanted in self.asked]
@@ -221,7 +220,6 @@ def policy_maker(
 
 
 def summary_of(report: "WorkerReport", seconds: float) -> str:
-    """One line for a person: what was done, and what it cost."""
     ended = report.done + report.failed + report.retried + report.unknown
     each = f", {report.requests / ended:.2f} a job" if ended else ""
     unfinished = f", {report.unfinished} put back while they ran" if report.unfinished else ""

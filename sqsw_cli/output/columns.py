@@ -7,18 +7,7 @@ from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """One kind of line.
-
-    Attributes
-    ----------
-    commands :
-        The commands that print it.
-    when :
-        With which options, or of what.
-    columns :
-        What its fields are, in their order, as in ``--json`` where that has them; a word in
-        quotes is itself.
-    """
+    """One kind of line; its columns are called as in ``--json``, a word in quotes is itself."""
 
     commands: tuple[str, ...]
     when: str

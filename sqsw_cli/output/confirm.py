@@ -10,14 +10,11 @@ from sqsw_cli.terminal import ask, columns_of, wrapped
 
 
 class NotConfirmed(Failure):
-    """A person said no."""
-
     def __init__(self) -> None:
         super().__init__("not confirmed: nothing was done", code="not_confirmed")
 
 
 def type_the_name(name: str, warning: Sequence[str], refusal: str) -> None:
-    """Go on only if a person types the name of the queue."""
     columns = columns_of(sys.stderr)
     said = [wrapped(safe(line), columns) for line in warning]
     answer = ask("\n".join([*said, "Type the queue name to go on: "]))
@@ -28,7 +25,6 @@ def type_the_name(name: str, warning: Sequence[str], refusal: str) -> None:
 
 
 def yes_or_no(question: str, refusal: str) -> None:
-    """Go on only if a person says yes."""
     answer = ask(f"{safe(question)} [y/N]: ")
     if answer is None:
         raise _needs_yes(refusal)

@@ -15,12 +15,10 @@ def thousands(number: int | None) -> str:
 
 
 def count_of(number: int, noun: str) -> str:
-    """``1 job``, ``6 jobs``."""
     return f"{thousands(number)} {plural(number, noun)}"
 
 
 def elapsed(seconds: float) -> str:
-    """How long something took, as finely as it matters."""
     return f"{seconds:.1f}s" if seconds < 10 else format_duration(seconds)
 
 
@@ -41,7 +39,6 @@ def ago(moment: datetime | None, now: float | None = None) -> str:
 
 
 def rfc3339(moment: datetime | None) -> str | None:
-    """A time for pipes and programs: UTC with milliseconds."""
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

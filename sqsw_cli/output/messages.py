@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from sqsw.sqs_manage.message_view import Failure, MessageView
     from sqsw.sqs_manage.outgoing import OutgoingMessage
 
-#: characters of one value, of a message id, of a job name and of all arguments, on a terminal
-_VALUE, _ID, _NAME, _ARGUMENTS = 32, 8, 24, 1_000
+#: characters of one value, of a message id and of all arguments, on a terminal
+_VALUE, _ID, _ARGUMENTS = 32, 8, 1_000
 
 
 def show_message(printer: Printer, view: "MessageView") -> None:
-    """One message for a program or a pipe."""
     if printer.as_json:
         printer.json("message", values_of(view))
     else:
@@ -29,7 +28,6 @@ def show_message(printer: Printer, view: "MessageView") -> None:
 
 
 def show_handled(printer: Printer, view: "MessageView") -> None:
-    """What became of one message, for a program, a pipe or a person."""
     if printer.as_json:
         printer.json("message", values_of(view))
     elif printer.terminal:
@@ -41,7 +39,6 @@ def show_handled(printer: Printer, view: "MessageView") -> None:
 
 
 def show_failure(printer: Printer, failure: "Failure") -> None:
-    """A message to which it could not be done."""
     if printer.as_json:
         printer.json("failed", values_of(failure))
     elif printer.terminal:
@@ -55,7 +52,6 @@ def show_failure(printer: Printer, failure: "Failure") -> None:
 
 
 def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> None:
-    """A message that a dry run would have sent."""
     # A body and attributes from a command's output already say the content type and context.
     is_copied = message.job is not None and message.body is not None
     is_written_here = message.job is not None and "JobName" not in message.attributes
@@ -89,7 +85,7 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
 def message_table(printer: Printer, views: "Iterable[MessageView]") -> None:
     columns = [
         Column("id"),
-        Column("job", least=_NAME),
+        Column("job"),
         Column("sent"),
         Column("receives", right=True),
         Column("arguments", cut=True),

@@ -24,7 +24,6 @@ class Bar:
             self._progress.stop()
 
     def at(self, completed: int, total: int | None = None) -> None:
-        """So much is done, of so much."""
         if not self._shown or total == 0:  # a bar of nothing says nothing
             return
         if self._progress is None or self._task is None:

@@ -87,7 +87,7 @@ def _details(report: "QueueReport") -> list[str]:
     if report.sources:
         lines.append(f"takes the dead letters of {', '.join(report.sources)}")
     dates = [
-        f"{word} {_day(attributes[key])}"
+        f"{word} {datetime.fromtimestamp(int(attributes[key]), UTC).date().isoformat()}"
         for word, key in (("created", "CreatedTimestamp"), ("changed", "LastModifiedTimestamp"))
         if key in attributes
     ]
@@ -124,7 +124,3 @@ def _numbers(report: "QueueReport") -> list[str]:
 
 def _type(report: "QueueReport") -> str:
     return "FIFO" if report.fifo else "standard"
-
-
-def _day(timestamp: str) -> str:
-    return datetime.fromtimestamp(int(timestamp), UTC).date().isoformat()

@@ -72,7 +72,6 @@ def values_of(item: Any) -> dict[str, Any]:
 
 
 def json_line(values: Mapping[str, Any]) -> str:
-    """One line of JSON, UTF-8, times as RFC 3339."""
     return json_text(values, default=_plain)
 
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 
 def show_tasks(printer: Printer, env: "SQSEnv", queues: Sequence[str] = ()) -> None:
-    """The registered jobs of all queues, or of these."""
     registrations = env.registrations()
     if not registrations:
         raise SettingsError(

@@ -45,7 +45,6 @@ def parse_json(text: str, what: str, advice: str | None = None) -> Any:
 
 
 def read_text(path: str) -> str:
-    """The contents of a UTF-8 file."""
     try:
         with open_input(path) as file:
             return file.read().decode()

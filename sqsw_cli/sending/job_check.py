@@ -45,7 +45,6 @@ class JobCheck:
             )
 
     def __call__(self, message: "OutgoingMessage") -> None:
-        """Look at one message."""
         # A payload that is not decoded here cannot be compared.
         if not self._checks or message.job is None or message.args is None:
             return

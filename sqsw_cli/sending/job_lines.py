@@ -13,17 +13,7 @@ if TYPE_CHECKING:
 
 
 class BadLine(SettingsError):
-    """A line that is no message.
-
-    Attributes
-    ----------
-    number, text :
-        Where it stands, and what stands there.
-    kind :
-        What is wrong, as a word for programs.
-    group :
-        The message group that it belongs to; None where nobody can tell.
-    """
+    """A line that is not a message; its ``group`` is None if it cannot be told."""
 
     number = 0
     text = ""
@@ -33,17 +23,7 @@ class BadLine(SettingsError):
 
 @dataclass(frozen=True)
 class Common:
-    """What the options say for every message.
-
-    Attributes
-    ----------
-    job :
-        The job name; None where the lines name it.
-    group, dedup_id, delay, context :
-        As the options have them; what a line says itself wins.
-    raw :
-        Whether bodies are sent as they are.
-    """
+    """What the options say for every message; what a line says itself wins."""
 
     job: str | None = None
     group: str | None = None
@@ -53,7 +33,6 @@ class Common:
     raw: bool = False
 
     def message(self, line: int, **given: Any) -> "OutgoingMessage":
-        """A message with these options, and what is given for it alone."""
         from sqsw.sqs_manage.outgoing import OutgoingMessage
 
         own = {key: value for key, value in given.items() if value is not None}
@@ -68,7 +47,6 @@ class Common:
 
 
 def items_of(words: Sequence[str], what: str = "argument") -> dict[str, Any]:
-    """The items of the command line as one dictionary."""
     found: dict[str, Any] = {}
     for word in words:
         key, value = parse_item(word)
@@ -79,7 +57,6 @@ def items_of(words: Sequence[str], what: str = "argument") -> dict[str, Any]:
 
 
 def object_of(text: str, what: str) -> dict[str, Any]:
-    """A JSON object."""
     value = parse_json(text, what)
     if not isinstance(value, dict):
         raise SettingsError(

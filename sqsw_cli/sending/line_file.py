@@ -16,7 +16,6 @@ from sqsw_cli.errors.failures import Failure
 
 
 def opened_input(path: str) -> AbstractContextManager[IO[bytes]]:
-    """Open a file that an option names to read it; ``-`` is stdin, which stays open."""
     if path == "-":
         stdin: AbstractContextManager[IO[bytes]] = click.open_file(path, "rb")
         return stdin
@@ -73,7 +72,6 @@ class LineFile:
                 self.forget(number)
 
     def line(self, number: int) -> bytes:
-        """A line that is under way, as it was read, with its end."""
         return _ended(self._under_way[number])
 
     def forget(self, number: int) -> None:

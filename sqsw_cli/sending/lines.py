@@ -1,6 +1,5 @@
 """Send the lines of a file: read, check, send, and tell what became of each."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 
 class BulkSend:
-    """One ``send --from``."""
-
     def __init__(
         self,
         invocation: Invocation,
@@ -56,7 +53,6 @@ class BulkSend:
         self.failed = 0
 
     def show(self) -> int:
-        """Print the messages that would be sent, as they are read."""
         warn = self.printer.warn
         with LineFile(self.path) as file, open_kept(self.failed_path, file, warn) as kept:
             for line in read_lines(file.lines(), self.common, file.name, self._checker()):
@@ -72,12 +68,12 @@ class BulkSend:
         return self._conclude(kept)
 
     def run(self) -> int:
-        """Send, in as few requests as possible."""
         from sqsw.sqs_manage.send_many import send_messages
 
         begun = time.monotonic()
         self.printer.finish_when_gone()
-        self._find_queue()
+        # Its URL: one that is not there is reported while it is sure that nothing was sent.
+        _ = self.env.queue_client(self.queue).url
         with LineFile(self.path) as file:
             total = None if self.keep_going else self._count_valid(file)
             with open_kept(self.failed_path, file, self.printer.warn) as kept:
@@ -100,10 +96,6 @@ class BulkSend:
                         self._end_early(file, kept, total, time.monotonic() - begun)
         self._show_end(report, kept, time.monotonic() - begun)
         return self._conclude(kept)
-
-    def _find_queue(self) -> str:
-        """Its URL: one that is not there is told while it is sure that nothing was sent."""
-        return self.env.queue_client(self.queue).url
 
     def _checker(self) -> "Check":
         from sqsw.sqs_manage.outgoing import QueueRules
@@ -222,7 +214,7 @@ class BulkSend:
                 f"({count_of(report.requests, 'request')})"
             )
         if report.failed:
-            kinds = Counter(_words(failure.code) for failure in report.failures)
+            kinds = Counter(failure.code for failure in report.failures)
             reasons = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
             is_kept = kept is not None and kept.error is None
             where = f"   lines in {self.failed_path}" if is_kept else ""
@@ -237,7 +229,3 @@ class BulkSend:
             kept.error.exit_code = code
             raise kept.error
         return code
-
-
-def _words(code: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", code.rpartition(".")[2]).lower()

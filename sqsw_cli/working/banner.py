@@ -30,8 +30,6 @@ _VERY_NEAR = 0.8
 
 
 class CommandLog(LogListener, quick=True):
-    """Log lines of a worker, with the command that mends a queue."""
-
     def queue_warning(self, event: QueueWarning) -> None:
         super().queue_warning(replace(event, hint=queue_hint(event) or ""))
 

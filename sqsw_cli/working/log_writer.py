@@ -3,7 +3,6 @@
 import logging
 import select
 import sys
-import traceback
 from typing import Any, TextIO
 
 from sqsw.core.delivery import is_handing_over
@@ -53,7 +52,6 @@ def write_line(stream: TextIO | None, text: str, *, urgent: bool = False) -> Non
 
 
 def echo(text: str) -> None:
-    """Write a note, a warning or an error to stderr, in order with the lines of the log."""
     write_line(sys.stderr, text, urgent=True)
 
 
@@ -78,11 +76,7 @@ class LogWriter(logging.Handler):
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            text = self.format(record)
-        except Exception:  # noqa: BLE001  # for example, a message with the wrong arguments
-            text = f"--- Logging error ---\n{traceback.format_exc()}Message: {record.msg!r}"
-        write_line(self._stream, text, urgent=record.levelno >= logging.ERROR)
+        write_line(self._stream, self.format(record), urgent=record.levelno >= logging.ERROR)
 
     def flush(self) -> None:
         """Wait until what was logged is written, two seconds at most."""

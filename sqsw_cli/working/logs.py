@@ -24,6 +24,7 @@ from sqsw.core.wording import (
     described,
     safe,
     shortened,
+    text_of,
     traceback_of,
     without_credentials,
     without_known_secrets,
@@ -112,18 +113,11 @@ class _Formatter(logging.Formatter):
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    made = logging.LogRecord(
-        record.name,
-        record.levelno,
-        record.pathname,
-        record.lineno,
-        "a log record cannot be formatted",
-        None,
-        None,
-    )
+    text, place = "a log record cannot be formatted", (record.pathname, record.lineno)
+    made = logging.LogRecord(record.name, record.levelno, *place, text, None, None)
     made.created = record.created
     made.reason = described(error)
-    made.message_logged = _text_of(record.msg)
+    made.message_logged = text_of(record.msg)
     made.logged_at = f"{record.pathname}:{record.lineno}"
     return made
 
@@ -176,7 +170,6 @@ def _write_whole_lines() -> None:
 
 
 def log_failure(invocation: Invocation, failure: "Failure", error: BaseException) -> None:
-    """Log the error that a command ends with."""
     if not invocation.has_log:
         configure_logs(invocation, daemon=True)
     extra = {
@@ -286,10 +279,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _text_of(value: object) -> str:
-    try:
-        return shortened(str(value), _VALUE_LENGTH)
-    except Exception:  # noqa: BLE001  # a job can log anything
-        return f"<{type(value).__name__} whose text cannot be read>"
+    return shortened(str(value), _VALUE_LENGTH)
 
 
 def _console_line(invocation: Invocation) -> Callable[..., str]:
@@ -338,7 +328,6 @@ def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
 
 
 def _add_pid(logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """Add the ID of the process that logged a line, under the key that the supervisor uses."""
     event_dict.setdefault("pid", os.getpid())
     return event_dict
 
@@ -430,11 +419,7 @@ def _shown(value: Any) -> Any:
         if value.isprintable() and len(value) <= _VALUE_LENGTH:
             return value
         return _Shown(repr(shortened(value, _VALUE_LENGTH)))
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001  # a job can log anything
-        text = _text_of(value)
-    return _Shown(safe(shortened(text, _VALUE_LENGTH)))
+    return _Shown(safe(shortened(repr(value), _VALUE_LENGTH)))
 
 
 def _mask_secrets(logger: Any, method: str, event_dict: EventDict) -> EventDict:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 
 class ReloadLog(BannerLog, quick=True):
-    """Log lines on a terminal: which file has changed, and what is wrong with it."""
-
     def __init__(self, invocation: Invocation, env: "SQSEnv | None") -> None:
         super().__init__(invocation.printer)
         self._invocation, self._env = invocation, env

@@ -76,12 +76,11 @@ class Http:
         params: Mapping[str, str] | None = None,
         path: str = "/",
         method: str = "POST",
-        accept: str | None = None,
     ) -> Answer:
         """A request of the query protocol."""
         values = {"Version": "2012-11-05", **(params or {})}
         form = urlencode({"Action": action, **values} if action else values)
-        headers = {**SIGNED, **({"Accept": accept} if accept else {})}
+        headers = SIGNED
         if method == "GET":
             return self.send("GET", f"{path}?{form}", "", headers)
         return self.send(method, path, form, {**_FORM, **headers})

@@ -88,39 +88,9 @@ def test_a_status_of_its_own_stays(client: Any, http: Http, make_queue: MakeQueu
     assert answer.find("Error/Code") == "AWS.SimpleQueueService.PurgeQueueInProgress"
 
 
-@pytest.mark.known_difference(moto="answers XML alone", elasticmq="answers XML alone")
-def test_json_for_who_accepts_it(http: Http, make_queue: MakeQueue) -> None:
-    url = make_queue()
-    names = {"AttributeName.1": "DelaySeconds"}
-    answer = http.query("GetQueueAttributes", names, path_of(url), accept="application/json")
-    assert answer.json["GetQueueAttributesResponse"]["GetQueueAttributesResult"] == {
-        "Attributes": [{"Name": "DelaySeconds", "Value": "0"}]
-    }
-
-
-@pytest.mark.known_difference(moto="answers XML alone", elasticmq="answers XML alone")
-def test_messages_are_written_small_in_that_json(
-    client: Any, http: Http, make_queue: MakeQueue
-) -> None:
-    url = make_queue()
-    send(client, url, "x")
-    answer = http.query("ReceiveMessage", {}, path_of(url), accept="application/json")
-    (message,) = answer.json["ReceiveMessageResponse"]["ReceiveMessageResult"]["messages"]
-    assert message["Body"] == "x"
-
-
-@pytest.mark.known_difference(moto="answers XML alone", elasticmq="answers XML alone")
-def test_errors_in_that_json(http: Http, queue_name: str) -> None:
-    params = {"QueueName": queue_name}
-    answer = http.query("GetQueueUrl", params, accept="application/json")
-    assert answer.json["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue"
-    assert "does not exist" in answer.json["Error"]["Message"]
-
-
 @pytest.mark.known_difference(moto="has an answer of its own", elasticmq="has an answer of its own")
-@pytest.mark.parametrize("accept", [None, "application/json"], ids=["xml", "json"])
-def test_no_action(http: Http, make_queue: MakeQueue, accept: str | None) -> None:
-    answer = http.query(None, {}, path_of(make_queue()), accept=accept)
+def test_no_action(http: Http, make_queue: MakeQueue) -> None:
+    answer = http.query(None, {}, path_of(make_queue()))
     assert answer.status == 404
     assert answer.text.endswith("<UnknownOperationException/>")
 

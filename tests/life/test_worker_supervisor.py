@@ -160,7 +160,7 @@ def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
     def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(supervisor, "_replace", broken)
+    monkeypatch.setattr(supervisor, "_reload", broken)
     with (
         signalled(tmp_path, signal.SIGUSR1, "up"),
         pytest.raises(ZeroDivisionError),

@@ -94,7 +94,6 @@ class OwnLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, awaitable: Awaitable[T]) -> T:
-        """Run an awaitable to its end; return its result, or raise what it raises."""
         # No variable for the result: the traceback of an error in it refers to this frame.
         return cast("T", self._apart(self._run, awaitable))
 

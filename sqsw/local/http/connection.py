@@ -27,8 +27,6 @@ _LINGER_SECONDS: Final = 5.0
 
 
 class BadRequest(ServiceError):
-    """What came is no HTTP."""
-
     query_code = "BadRequest"
     default_text = "The request is not valid HTTP."
 

@@ -34,7 +34,6 @@ class Hangup:
         self.has_happened = False
 
     def watch(self, on_hangup: Callable[[], None]) -> None:
-        """Call ``on_hangup`` when it happens."""
         self._task = asyncio.create_task(self._wait(on_hangup))
 
     def forget(self) -> None:

@@ -24,21 +24,7 @@ logger = logging.getLogger("sqsw.serve")
 class LocalServer:
     """A server on a socket of its own; it listens when it is made and answers when it runs.
 
-    Parameters
-    ----------
-    engine :
-        The embedded SQS.
-    host, port :
-        Where to listen; port 0: a free one.
-    key :
-        Access key and secret key that requests must be signed with; None: everybody is welcome.
-    region :
-        Of requests that are not signed.
-    allow_hosts :
-        Host names that clients can use besides ``host``, ``localhost`` and addresses;
-        see :class:`~sqsw.web.request_guard.RequestGuard`.
-    hint :
-        How to allow another host name, for the text of a refusal.
+    The parameters are those of :func:`sqsw.memory_sqs.serve`.
 
     Raises
     ------
@@ -88,11 +74,8 @@ class LocalServer:
 
         Receives that wait are answered. A SIGHUP that is ignored or handled stays so.
         """
-        try:
-            with self.app.engine.store.never_waiting():
-                self._server.run(on_ready)
-        finally:
-            self.app.log.write()
+        with self.app.engine.store.never_waiting():
+            self._server.run(on_ready)
 
     def answer_from(self, engine: LocalEngine) -> None:
         """Answer from this engine from now on; receives that wait at the former one end."""
@@ -100,7 +83,6 @@ class LocalServer:
         former.end_polls()
 
     def stop(self) -> None:
-        """End :meth:`run`; from any thread."""
         self._server.stop()
 
 
@@ -128,11 +110,10 @@ def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     except UnicodeError as error:  # from the codec of host names, before anybody is asked
         raise OSError(errno.EINVAL, f"no name of a host: {error}") from error
     # One socket is enough, and what a name of both kinds is meant for is the older kind.
-    return sorted(((int(family), address) for family, *_, address in found), key=_older_first)
-
-
-def _older_first(address: tuple[int, Any]) -> bool:
-    return address[0] != socket.AF_INET
+    return sorted(
+        ((int(family), address) for family, *_, address in found),
+        key=lambda each: each[0] != socket.AF_INET,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

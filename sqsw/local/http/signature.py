@@ -41,8 +41,6 @@ class Signed(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What a request says about its signature."""
-
     credential: str
     signed_headers: str
     signature: str

@@ -67,7 +67,6 @@ def advance(store: Store, now: int) -> None:
 
 
 def is_due(transaction: Transaction, now: int) -> bool:
-    """Whether :func:`advance` would move something."""
     return any(task.allowed(now) for task in running(transaction))
 
 

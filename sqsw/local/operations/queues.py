@@ -159,7 +159,6 @@ def get_queue_attributes(store: Store, params: Params, now: int) -> dict[str, An
 
 
 def set_queue_attributes(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Change attributes: all of those given, or none if one is refused."""
     given = params.text_map("Attributes")
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)

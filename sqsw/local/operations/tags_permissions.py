@@ -54,7 +54,6 @@ def tag_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
 
 
 def untag_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Remove tags; keys that are not there do no harm."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         keys = params.texts("TagKeys")
@@ -77,7 +76,6 @@ def list_queue_tags(store: Store, params: Params, now: int) -> dict[str, Any]:
 
 
 def add_permission(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Append a statement to the queue's policy."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         label = params.required_text("Label")
@@ -106,7 +104,6 @@ def add_permission(store: Store, params: Params, now: int) -> dict[str, Any]:
 
 
 def remove_permission(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Remove the statement with this label; the policy goes with its last statement."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         label = params.required_text("Label")

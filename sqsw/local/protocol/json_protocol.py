@@ -17,7 +17,6 @@ _TARGET: Final = "AmazonSQS."
 
 
 def operation_of(target: str) -> str:
-    """The operation that the header ``X-Amz-Target`` names."""
     return target.removeprefix(_TARGET)
 
 

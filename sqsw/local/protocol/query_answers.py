@@ -1,19 +1,17 @@
-"""The older query protocol, answers: XML, and JSON for who asks for it.
+"""The older query protocol, answers.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-xml-api-responses.html
 """
 
 import base64
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqsw.local.errors import QueueDoesNotExist, ServiceError
 from sqsw.local.protocol.query_protocol import NoAction
 
-XML: Final = "text/xml"
-JSON: Final = "application/json"
+CONTENT_TYPE: Final = "text/xml"
 
 _NAMESPACE: Final = "http://queue.amazonaws.com/doc/2012-11-05/"
 _PROLOGUE: Final = '<?xml version="1.0"?>'
@@ -37,12 +35,6 @@ _LISTS: Final = {
     "Failed": "BatchResultErrorEntry",
     "Results": "ListMessageMoveTasksResultEntry",
 }
-#: Names that differ in the JSON of this protocol, and members that are there even if they are null.
-_JSON_NAMES: Final = {"QueueUrls": "queueUrls", "Messages": "messages"}
-_JSON_MEMBERS: Final = {
-    "ListQueues": ("QueueUrls", "NextToken"),
-    "ReceiveMessage": ("Messages",),
-}
 
 _MISSING_QUEUE: Final = "The specified queue does not exist for this wsdl version."
 # A reader would make a line feed of a carriage return that stands as it is.
@@ -52,30 +44,17 @@ _ESCAPES: Final = str.maketrans(
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_answer(
-    operation: str, result: Mapping[str, Any], request_id: str, *, as_json: bool
-) -> bytes:
-    """A success of this operation."""
-    if as_json:
-        answer: dict[str, Any] = {"ResponseMetadata": {"RequestId": request_id}}
-        if operation not in _WITHOUT_RESULT:
-            members = dict.fromkeys(_JSON_MEMBERS.get(operation, ())) | dict(result)
-            answer = {f"{operation}Result": _as_json(members)} | answer
-        return _json({f"{operation}Response": answer})
+def write_answer(operation: str, result: Mapping[str, Any], request_id: str) -> bytes:
     inside = "" if operation in _WITHOUT_RESULT else _result(operation, result)
     metadata = _element("ResponseMetadata", _text("RequestId", request_id))
     name = f"{operation}Response"
     return f'{_PROLOGUE}<{name} xmlns="{_NAMESPACE}">{inside}{metadata}</{name}>'.encode()
 
 
-def write_error(error: ServiceError, request_id: str, *, as_json: bool) -> bytes:
-    """The answer to a request that was refused."""
+def write_error(error: ServiceError, request_id: str) -> bytes:
     if isinstance(error, NoAction):
         return b"<UnknownOperationException/>"
     text = _MISSING_QUEUE if isinstance(error, QueueDoesNotExist) else error.text
-    if as_json:
-        values = {"Type": error.fault, "Code": error.query_code, "Message": text, "Detail": None}
-        return _json({"Error": values, "RequestId": request_id})
     inside = (
         _text("Type", error.fault)
         + _text("Code", error.query_code)
@@ -133,26 +112,3 @@ def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, default=_plain).encode()
-
-
-def _as_json(value: Any) -> Any:
-    """The same members, with maps as lists of names and values."""
-    if isinstance(value, list):
-        return [_as_json(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    return dict(_json_members(value))
-
-
-def _json_members(structure: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in structure.items():
-        if name in _MAPS and isinstance(value, Mapping):
-            key = _MAPS[name][1]
-            items = [{key: inner, "Value": _as_json(held)} for inner, held in value.items()]
-            yield name, items
-        else:
-            yield _JSON_NAMES.get(name, name), _as_json(value)

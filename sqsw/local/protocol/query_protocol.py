@@ -196,8 +196,3 @@ def _key(node: _Node, part: str, index: int, key: str) -> str:
     if found is None:
         raise MissingRequiredParameterException(f"{part}.{index}.{key}")
     return found
-
-
-def prefers_json(headers: Mapping[str, str]) -> bool:
-    """Whether the caller of the query protocol wants its answer as JSON; XML is the default."""
-    return "application/json" in headers.get("accept", "")

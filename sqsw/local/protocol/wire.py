@@ -61,8 +61,6 @@ class Call(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What a caller wants, whatever protocol said it."""
-
     operation: str
     params: dict[str, Any]
     region: str
@@ -70,8 +68,6 @@ class Request(NamedTuple):
 
 
 class HttpAnswer(NamedTuple):
-    """What goes back to the caller."""
-
     status: int
     headers: Headers
     body: bytes
@@ -118,10 +114,8 @@ def success(call: Call, operation: str, result: Mapping[str, Any]) -> HttpAnswer
     if call.speaks_json:
         headers = _headers(json_protocol.CONTENT_TYPE, request_id)
         return HttpAnswer(200, headers, json_protocol.write_answer(result))
-    as_json = query_protocol.prefers_json(call.headers)
-    headers = _headers(query_answers.JSON if as_json else query_answers.XML, request_id)
-    body = query_answers.write_answer(operation, result, request_id, as_json=as_json)
-    return HttpAnswer(200, headers, body)
+    headers = _headers(query_answers.CONTENT_TYPE, request_id)
+    return HttpAnswer(200, headers, query_answers.write_answer(operation, result, request_id))
 
 
 def failure(call: Call, error: ServiceError) -> HttpAnswer:
@@ -130,12 +124,8 @@ def failure(call: Call, error: ServiceError) -> HttpAnswer:
         headers = _headers(json_protocol.CONTENT_TYPE, request_id)
         headers |= json_protocol.error_headers(error)
         return HttpAnswer(error.status, headers, json_protocol.write_error(error))
-    # Who names no action gets XML, whatever was asked for.
-    as_json = query_protocol.prefers_json(call.headers) and not isinstance(error, NoAction)
-    headers = _headers(query_answers.JSON if as_json else query_answers.XML, request_id)
-    return HttpAnswer(
-        error.status, headers, query_answers.write_error(error, request_id, as_json=as_json)
-    )
+    headers = _headers(query_answers.CONTENT_TYPE, request_id)
+    return HttpAnswer(error.status, headers, query_answers.write_error(error, request_id))
 
 
 def region_of(call: Call) -> str:

@@ -115,7 +115,6 @@ def merged(current: Mapping[str, str], given: Mapping[str, str]) -> Attributes:
 
 
 def shown(stored: Mapping[str, str], *, is_fifo: bool) -> Attributes:
-    """Stored attributes together with the defaults of the others."""
     result = {
         name: rule.default
         for name, rule in RULES.items()

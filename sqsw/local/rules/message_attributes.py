@@ -29,7 +29,6 @@ _LOWEST, _HIGHEST = Decimal("-1e128"), Decimal("1e126")
 
 
 def read_attributes(params: Params, name: str = "MessageAttributes") -> MessageAttributes:
-    """The attributes of a message that is sent."""
     members = params.members(name)
     if not members:
         return {}
@@ -62,7 +61,8 @@ def size_of(attributes: MessageAttributes) -> int:
     """Bytes that the attributes add to a message."""
     size = 0
     for name, (data_type, value) in attributes.items():
-        size += len(name.encode()) + len(data_type.encode()) + len(_bytes(value))
+        size += len(name.encode()) + len(data_type.encode())
+        size += len(value if isinstance(value, bytes) else value.encode())
     return size
 
 
@@ -103,7 +103,6 @@ def select(attributes: MessageAttributes, wanted: list[str]) -> MessageAttribute
 
 
 def shown(attributes: MessageAttributes) -> dict[str, dict[str, Any]]:
-    """The attributes as a receive answers them."""
     return {
         name: {
             "BinaryValue" if isinstance(value, bytes) else "StringValue": value,
@@ -185,7 +184,3 @@ def _is_number(text: str) -> bool:
         return _LOWEST <= Decimal(text) <= _HIGHEST
     except InvalidOperation:
         return False
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode()

@@ -16,8 +16,6 @@ _ARN = re.compile(r"arn:([^:]+):([^:]+):([^:]*):([^:]*):([^:]+)")
 
 
 class QueueArn(NamedTuple):
-    """The parts of a queue's ARN that tell queues apart."""
-
     region: str
     account: str
     name: str

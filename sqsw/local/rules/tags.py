@@ -14,7 +14,6 @@ _MAX_KEY, _MAX_VALUE = 128, 256
 
 
 def check_tags(queue_name: str, tags: Mapping[str, str]) -> None:
-    """Check all tags that a queue would have."""
     if len(tags) > MAX_TAGS:
         raise InvalidParameterValueException(f"Too many tags added for queue {queue_name}.")
     for key, value in tags.items():

@@ -145,12 +145,10 @@ class Params:
         return {key: _text(value, name) for key, value in self.members(name).items()}
 
     def inside(self, values: Mapping[str, Any]) -> "Params":
-        """The same for a structure inside this one."""
         return Params(values, self.region, self.origin)
 
 
 def batch_entries(params: Params, kind: str) -> list[tuple[str, Params]]:
-    """The entries of a batch with their ids."""
     items = params.items("Entries")
     if not items:
         raise EmptyBatchRequest(f"There should be at least one {kind} in the request.")

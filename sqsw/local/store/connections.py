@@ -88,8 +88,6 @@ class Handle:
 
 
 class Connections:
-    """The connections of one store."""
-
     def __init__(
         self, path: str | None, write_lock: WriteLock, durable: Durability, busy_seconds: float
     ) -> None:

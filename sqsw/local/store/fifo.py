@@ -136,7 +136,6 @@ def remember(
     sent: tuple[str, int],
     now: int,
 ) -> None:
-    """Keep the id of a message that was just sent."""
     transaction.execute(
         "INSERT OR REPLACE INTO deduplications VALUES (?, ?, ?, ?, ?, ?)",
         (queue.contents, _scope(queue, group_name), deduplication_id, now + REMEMBERED_MS, *sent),

@@ -7,17 +7,13 @@ process is killed.
 """
 
 import contextlib
+import fcntl
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Final
 
 from sqsw.local.errors import FileLocked
-
-if sys.platform != "win32":
-    import fcntl
-
 
 #: what follows the name of the database
 LOCK_SUFFIX: Final = "-lock"
@@ -32,8 +28,6 @@ class FileLock:
 
     def acquire(self, seconds: float) -> bool:
         """Whether the lock was taken within ``seconds``."""
-        if sys.platform == "win32":
-            return True  # SQLite's busy timeout does alone
         if self._descriptor is None:
             self._descriptor = self._open()
         try:
@@ -41,11 +35,11 @@ class FileLock:
         except BlockingIOError:
             return seconds > 0 and self._wait(self._descriptor, seconds)
         except OSError:
-            return True  # a file system without flock: as on Windows
+            return True  # a file system without flock: SQLite's busy timeout does alone
         return True
 
     def release(self) -> None:
-        if sys.platform != "win32" and self._descriptor is not None:
+        if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 

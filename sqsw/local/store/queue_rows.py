@@ -54,7 +54,6 @@ class Queue:
         return self.attributes.get(name, attributes.RULES[name].default)
 
     def number(self, name: str) -> int:
-        """An attribute that is a whole number and has a default."""
         return self.numbers[name]
 
     def horizon(self, now: int) -> int:
@@ -96,7 +95,6 @@ def by_id(transaction: Transaction, store: Store, queue_id: int) -> Queue | None
 
 
 def in_region(transaction: Transaction, store: Store, region: str) -> Iterator[Queue]:
-    """All queues of a region, by name."""
     for row in transaction.rows(
         f"SELECT {_COLUMNS} FROM queues WHERE region = ? ORDER BY name", (region,)
     ):
@@ -104,7 +102,6 @@ def in_region(transaction: Transaction, store: Store, region: str) -> Iterator[Q
 
 
 def everywhere(transaction: Transaction, store: Store) -> Iterator[Queue]:
-    """All queues of all regions."""
     for row in transaction.rows(f"SELECT {_COLUMNS} FROM queues ORDER BY region, name"):
         yield _from_row(row, store)
 

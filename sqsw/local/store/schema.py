@@ -157,7 +157,6 @@ MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2)
 
 
 def is_current(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether the tables are those of this version."""
     application_id, version, tables = _head(connection)
     if application_id == APPLICATION_ID:
         if version > len(MIGRATIONS):

@@ -93,8 +93,6 @@ class Transaction:
 
 
 class Store:
-    """The database of one engine."""
-
     def __init__(
         self,
         path: str | None,
@@ -266,9 +264,8 @@ def _after_fork_in_child() -> None:
             store.renew()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

@@ -10,14 +10,12 @@ then lists. Either the look sees the commit or the list sees the socket.
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import secrets
 import socket
 import stat
 import struct
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -69,7 +67,6 @@ class WakeSockets:
             if self._listener is None:
                 self._listener = _Listener(self.directory, self._on_wake, self._on_tick)
                 self._listener.start()
-                self._sweep(self._listener.socket_name)
 
     def send(self, queue_id: int, count: int) -> None:
         """Tell the other processes that ``count`` messages of a queue can be received."""
@@ -117,24 +114,6 @@ class WakeSockets:
             _remove_dead(name)
         except OSError:
             pass  # enough datagrams wait there, the name has just gone, or no descriptor is left
-
-    def _sweep(self, own: str) -> None:
-        """Take the names of killed processes away: a send that does it may be long in coming."""
-        if self.directory is None or not _is_ours_alone(self.directory):
-            return
-        with (
-            contextlib.suppress(OSError),
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe,
-        ):
-            for name in os.listdir(self.directory):
-                if name == own or not _NAME.fullmatch(name):
-                    continue
-                try:
-                    probe.connect(f"{self.directory}/{name}")
-                except ConnectionRefusedError:
-                    _remove_dead(f"{self.directory}/{name}")
-                except OSError:
-                    pass  # it has just gone, or talks to somebody else
 
 
 class _Listener(threading.Thread):
@@ -250,15 +229,6 @@ def _is_ours_alone(directory: str) -> bool:
 
 
 def _directory(path: str) -> str | None:
-    """Where the sockets of a file are; every process finds the same place."""
-    if not hasattr(socket, "AF_UNIX") or os.name == "nt":
-        return None
-    real = os.path.realpath(path)
-    beside = f"{real}-wake"
-    if len(os.fsencode(beside)) + 1 + _NAME_BYTES <= _MAX_PATH_BYTES:
-        return beside
-    digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:16]
-    elsewhere = os.path.join(tempfile.gettempdir(), f"sqsw-wake-{digest}")
-    if len(os.fsencode(elsewhere)) + 1 + _NAME_BYTES <= _MAX_PATH_BYTES:
-        return elsewhere
-    return None
+    """Where the sockets of a file are; None if the path of a socket cannot be as long."""
+    directory = f"{os.path.realpath(path)}-wake"
+    return directory if len(os.fsencode(directory)) + 1 + _NAME_BYTES <= _MAX_PATH_BYTES else None

@@ -6,7 +6,6 @@ import time
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -147,7 +146,6 @@ class WireCalls:
         return self._read(action, answer, connection)
 
     def close(self) -> None:
-        """Close the idle connections."""
         while self._idle:
             self._idle.pop().close()
 
@@ -188,16 +186,8 @@ class WireCalls:
     def _keep(self, connection: Connection) -> None:
         if not connection.can_be_kept or len(self._idle) >= _MAX_IDLE:
             connection.close()
-            return
-        self._idle.append(connection)
-        # To check one old connection is enough, because a call adds at most one.
-        if len(self._idle) > 1:
-            with suppress(IndexError):  # another thread has taken it
-                oldest = self._idle.popleft()
-                if oldest.is_old:
-                    oldest.close()
-                else:
-                    self._idle.appendleft(oldest)
+        else:
+            self._idle.append(connection)
 
 
 def _as_body(params: dict[str, Any]) -> bytes:

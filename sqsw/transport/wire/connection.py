@@ -26,8 +26,6 @@ _READ_BYTES = 256 * 1024
 
 
 class Address(NamedTuple):
-    """The server to connect to."""
-
     host: str
     port: int
     is_tls: bool
@@ -99,14 +97,10 @@ class Connection:
         self._readable.register(self._socket, select.POLLIN)
 
     @property
-    def is_old(self) -> bool:
-        """Whether it has been idle so long that the server may close it."""
-        return time.monotonic() - self._used_at > _IDLE_SECONDS
-
-    @property
     def is_stale(self) -> bool:
         """Whether it must not be used again: it is old, closed, or has unread data."""
-        return self.is_old or bool(self._readable.poll(0))
+        is_old = time.monotonic() - self._used_at > _IDLE_SECONDS
+        return is_old or bool(self._readable.poll(0))
 
     def exchange(self, request: bytes, seconds: float) -> Answer:
         """Send a request and return the answer.

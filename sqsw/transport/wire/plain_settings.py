@@ -81,7 +81,7 @@ def _has_only_variables() -> bool:
     return not (
         any(_is_unknown(name) for name in os.environ)
         or os.path.exists(os.path.expanduser("~/.aws"))
-        or sys.platform in ("darwin", "win32")  # their system settings can have proxies
+        or sys.platform == "darwin"  # its system settings can have proxies
         or can_be_watched()
         or any(
             not getattr(finder, "__module__", "").startswith(_FINDERS) for finder in sys.meta_path

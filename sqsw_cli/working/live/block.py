@@ -32,10 +32,6 @@ def _rate(rate: float) -> str:
     return thousands(round(rate)) if rate >= 100 else f"{rate:.1f}"
 
 
-def _dead(row: Row) -> str:
-    return _count(row.depth.dead) if row.depth.has_dead_letters else "none"
-
-
 _COLUMNS = (
     _Column("queue", lambda row: safe(row.name)),
     _Column("running", lambda row: _count(row.running)),
@@ -46,7 +42,11 @@ _COLUMNS = (
     _Column("/s", lambda row: _rate(row.rate)),
     _Column("ready", lambda row: _count(row.depth.ready)),
     _Column("in flight", lambda row: _count(row.depth.in_flight)),
-    _Column("dead", _dead, "red"),
+    _Column(
+        "dead",
+        lambda row: _count(row.depth.dead) if row.depth.has_dead_letters else "none",
+        "red",
+    ),
 )
 
 

@@ -32,8 +32,6 @@ _LAST_SECONDS = 1.0
 
 
 class Depths:
-    """Keeps the depths of some queues."""
-
     def __init__(
         self,
         reader: "DepthReader",
@@ -57,7 +55,6 @@ class Depths:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask once more, for the figures that stay; what is not answered soon is left alone."""
         self._asks_at_end = self._is_up.is_set()
         self._ending.set()
         self._is_up.set()

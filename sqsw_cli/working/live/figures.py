@@ -136,7 +136,6 @@ class Figures:
         self.is_up.set()
 
     def told(self, name: str, depth: Depth) -> None:
-        """Take note of the depth of a queue."""
         with self._lock:
             self._depths[name] = depth
             if depth.ready is None:

@@ -21,6 +21,8 @@ from contextlib import suppress
 
 import click
 
+from sqsw_cli.terminal import columns_asked
+
 logger = logging.getLogger(__name__)
 
 #: seconds between two blocks, between two writes of few lines, until a line without an end is
@@ -35,8 +37,6 @@ Draw = Callable[[int, int], Sequence[str]]
 
 
 class Screen:
-    """Has the terminal from :meth:`take` to :meth:`give_back`."""
-
     def __init__(self, draw: Draw) -> None:
         self._draw = draw
         self._thread = threading.Thread(target=self._copy, name="sqsw-screen", daemon=True)
@@ -105,7 +105,8 @@ class Screen:
             return []
         try:
             # One line is the empty one above the block, one is left for what scrolls.
-            return list(self._draw(_columns(size.columns), (size.lines or 24) - 2))
+            columns = min(columns_asked() or size.columns, size.columns or columns_asked()) or 80
+            return list(self._draw(columns, (size.lines or 24) - 2))
         except Exception:  # the work goes on without a block
             self._draw = lambda columns, lines: ()
             logger.exception("the live view ends")
@@ -133,12 +134,6 @@ class Screen:
                 select.select([], [self._terminal], [])
             except OSError:  # the terminal was closed: go on emptying the pipe
                 return
-
-
-def _columns(there: int) -> int:
-    asked = os.environ.get("COLUMNS", "")
-    wanted = int(asked) if asked.isdecimal() and int(asked) > 0 else there
-    return min(wanted, there or wanted) or 80
 
 
 def _flush() -> None:

@@ -49,7 +49,7 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
         ("[wrok]\n", "unknown key 'wrok'", "did you mean 'work'?"),
         ("ap = 'x'\n", "unknown key 'ap'", "did you mean 'app'?"),
         ("[tool.sqsw]\n", "unknown key 'tool'", None),
-        ("concurrency = 3\n", "'concurrency' in", "write it below [work]"),
+        ("concurrency = 3\n", "unknown key 'concurrency'", None),
         ("local = true\n", "'local' in", "set SQSW_LOCAL, or write --local"),
         ("[work]\nqueue_prefix = 'x'\n", "'work.queue_prefix' in", "set SQSW_QUEUE_PREFIX"),
         ("[work]\nconcurrency = 'many'\n", "'work.concurrency' in", None),

@@ -276,7 +276,7 @@ def test_json_that_is_nested_too_deeply_is_refused(sqsw: Sqsw, depth: int) -> No
 
 
 def test_another_app_is_named_by_an_option(sqsw: Sqsw) -> None:
-    for named in ("myapp.task:env", "myapp.tasks:evn", "myapp/tasks.py"):
+    for named in ("myapp.task:env", "myapp.tasks:evn", "myapp/tasks.py:env"):
         ran = sqsw(f"send emails send_email --app {named}")
         assert ran.code == 7
         assert ran.err.endswith("  next: did you mean 'myapp.tasks:env'?\n")

@@ -17,7 +17,7 @@ from sqsw.core.events import (
     ReceiveError,
 )
 from sqsw.observe import health as health_module
-from sqsw.observe.health import Health, HealthFile, Unhealthy
+from sqsw.observe.health import Health, HealthFile, Problem
 from tests import backends
 from tests.unit.worker.doubles import ManualClock
 
@@ -47,7 +47,7 @@ def test_a_worker_with_a_stuck_log_is_unhealthy_but_receives(
     events.publish(PULSE)
     assert health.why_unhealthy() is None
     events.publish(replace(PULSE, stuck="the log of a child"))
-    assert health.why_unhealthy() == Unhealthy("stuck", "the log of a child")
+    assert health.why_unhealthy() == Problem("stuck", "the log of a child")
     assert health.why_not_ready() is None
     events.publish(PULSE)
     monkeypatch.setattr(health_module, "stuck_delivery", lambda: "the log of this process")

@@ -2,8 +2,7 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.errors import QueueNotFound, SQSError
-from sqsw.core.redrive_policy import redrive_target
+from sqsw.core.errors import QueueNotFound
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.describe import describe_queue, list_queues
@@ -88,13 +87,3 @@ def test_a_queue_that_was_deleted_since_it_was_listed_is_left_out(
 
 def test_no_queue_is_an_empty_list(env: SQSEnv) -> None:
     assert list_queues(env) == []
-
-
-@pytest.mark.parametrize(
-    "policy",
-    ["[" * 100_000, "{broken", "[1]", '{"maxReceiveCount":"x"}', '{"maxReceiveCount":[]}',
-     '{"deadLetterTargetArn":5}'],
-)  # fmt: skip
-def test_a_redrive_policy_that_cannot_be_read_is_an_error(policy: str) -> None:
-    with pytest.raises(SQSError, match="cannot read the RedrivePolicy of a queue"):
-        redrive_target({"RedrivePolicy": policy})

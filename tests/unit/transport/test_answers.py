@@ -99,10 +99,6 @@ WRONG: list[tuple[str, Any]] = [
     ("attributes", {"Attributes": {"QueueArn": 5}}),
     ("attributes", {"Attributes": {"QueueArn": "a", "VisibilityTimeout": "soon"}}),
     ("start_move", {}),
-    ("moves", {"Results": {}}),
-    ("moves", {"Results": [5]}),
-    ("cancel_move", {"ApproximateNumberOfMessagesMoved": "five"}),
-    ("dead_letter_sources", {"queueUrls": [5]}),
     ("purge", []),
     ("delete_queue", "done"),
 ]

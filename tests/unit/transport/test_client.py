@@ -149,11 +149,10 @@ def test_certificates_that_cannot_be_read_are_left_to_boto3(
 
 def test_calls_that_do_not_wait_for_messages_have_a_client_with_short_time_outs() -> None:
     source = ClientSource(boto3.session.Session(), region="eu-west-1", retry_max_attempts=3)
-    config: Any = source.quick_client.meta.config
-    assert source.quick_client is source.quick_client is not source.client
+    config: Any = source.apart().client.meta.config
     assert config.connect_timeout + config.read_timeout < MAX_WAIT_SECONDS
     assert config.retries["total_max_attempts"] == 2
-    config = ClientSource(region="eu-west-1", retry_max_attempts=0).quick_client.meta.config
+    config = ClientSource(region="eu-west-1", retry_max_attempts=0).apart().client.meta.config
     assert config.retries["total_max_attempts"] == 1
 
 
@@ -174,14 +173,9 @@ def test_both_clients_share_the_credentials_of_one_session(monkeypatch: pytest.M
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     source = ClientSource(region="eu-west-1")
-    clients: list[Any] = [source.client, source.quick_client, source.apart().client]
-    long, quick, apart = (client._request_signer._credentials for client in clients)
-    assert long is quick is apart is not None
-
-
-def test_a_session_that_is_not_boto3_s_has_one_client() -> None:
-    source = ClientSource(MemorySession())
-    assert source.quick_client is source.client
+    clients: list[Any] = [source.client, source.apart().client]
+    long, apart = (client._request_signer._credentials for client in clients)
+    assert long is apart is not None
 
 
 def test_every_request_is_told_with_its_action() -> None:
@@ -254,7 +248,7 @@ def test_clients_of_our_own_cost_less_a_call_and_are_one_for_each_purpose(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     source = ClientSource(region="eu-west-1")
-    plain, lean, quick = source.client, source.lean_client, source.quick_client
+    plain, lean, quick = source.client, source.lean_client, source.apart().client
     assert len({id(plain), id(lean), id(quick)}) == 3
     assert source.lean_client is lean
     for client in (lean, quick):
@@ -275,7 +269,7 @@ def test_the_client_that_receives_makes_the_first_calls_too() -> None:
 
 def test_a_session_of_somebody_else_decides_what_a_client_is() -> None:
     source = ClientSource(Session())
-    assert source.client is source.lean_client is source.quick_client
+    assert source.client is source.lean_client
 
 
 class Recorder(MemorySession):

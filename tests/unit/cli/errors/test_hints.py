@@ -68,25 +68,10 @@ def test_a_missing_permission_is_named() -> None:
     )
 
 
-def test_without_an_address_of_ours_a_failed_connection_stays_as_it_is(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
+def test_other_errors_stay_as_they_are() -> None:
     error = ConnectionFailed("cannot connect", why="x")
     assert explained(error, Invocation(), ENV) is error
     assert explained(plain := SQSError("x"), Invocation(), ENV) is plain
-    # Of CloudWatch, say, whose address has nothing to do with the one of the queues.
-    error = ConnectionFailed(
-        "cannot connect", url="https://monitoring.local.amazonaws.com", why="x"
-    )
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9324/")
-    assert explained(error, Invocation(), ENV) is error
-    error = ConnectionFailed("cannot connect", url="http://127.0.0.1:9324/", reason="refused")
-    assert parts(error)[:2] == (
-        "cannot connect to http://127.0.0.1:9324",
-        "connection refused; the address comes from AWS_ENDPOINT_URL_SQS",
-    )
 
 
 def test_an_endpoint_without_queues_is_named_with_the_region() -> None:
@@ -97,23 +82,20 @@ def test_an_endpoint_without_queues_is_named_with_the_region() -> None:
 def test_a_command_that_is_suggested_can_be_pasted(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     assert "  next: create it: sqsw create-queue -- -x\n" in sqsw("inspect -- -x").err
-    for name in ("000000000000/q", "no; such", "x" * 81):
-        told = sqsw("inspect", name).err
-        assert f"the name sent was {name!r}, which no queue can have" in told
-        assert "create-queue" not in told
 
 
 @pytest.mark.parametrize(
     ("words", "next_step"),
     [
-        ("purge emials", "{new}"),
-        ("inspect emials", "{new} Or create it: sqsw create-queue emials"),
+        ("purge emials", "sqsw inspect lists the queues"),
+        ("inspect emials", "create it: sqsw create-queue emials"),
         ("send emials x", "create it: sqsw create-queue emials"),
     ],
 )
-def test_a_new_file_is_the_first_suspect(sqsw: Sqsw, words: str, next_step: str) -> None:
-    new = f"the local file {sqsw.home / 'local.db'} is new and empty: is this the right directory?"
-    assert sqsw(words).err.splitlines()[-1] == f"  next: {next_step.format(new=new)}"
+def test_in_a_new_file_no_queue_can_be_meant(sqsw: Sqsw, words: str, next_step: str) -> None:
+    told = sqsw(words).err.splitlines()
+    assert told[0].endswith(f"in local file {sqsw.home / 'local.db'} (new, empty)")
+    assert told[-1] == f"  next: {next_step}"
     sqsw("create-queue emails")
     last = sqsw("purge emials").err.splitlines()[-1]
     assert last == "  next: did you mean 'emails'?"
@@ -125,11 +107,9 @@ def test_the_queue_of_another_account_is_not_to_be_created(sqsw: Sqsw, command: 
     words = ["j"] if command == "send" else []
     told = sqsw(command, "arn:aws:sqs:local:999999999999:emails", *words).err.splitlines()
     assert told[0].startswith("error: no queue named 'emails' in the account 999999999999 in local")
-    alone = "if the one of the account in use is meant, name it alone: 'emails'; or go where"
-    assert told[-1].startswith(f"  next: {alone}")
+    assert "create-queue" not in told[-1]
     told = sqsw(command, "http://h/999999999999/emails", *words).err.splitlines()
-    assert told[0] == "error: no queue named 'emails' where it was looked for"
-    assert told[-1] == "  next: if that one is meant, name it alone: emails"
+    assert told[-1] == "  next: did you mean 'emails'?"
 
 
 def reasons_of(kind: type[SQSError]) -> set[str | None]:

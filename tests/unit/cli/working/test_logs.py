@@ -123,7 +123,7 @@ def test_the_password_of_an_address_is_told_nowhere(
         monkeypatch.setenv(name, "x")
     ran = sqsw("inspect q -vv --endpoint-url http://user:topsecret@127.0.0.1:1")
     assert ran.code == 1
-    assert "\nerror: cannot connect to http://127.0.0.1:1\n" in ran.err
+    assert "\nerror: cannot connect to http://127.0.0.1:1/\n" in ran.err
     assert "EndpointConnectionError" in ran.err  # a log and a traceback of botocore are there
     assert "topsecret" not in ran.err + ran.out
     ran = sqsw("inspect q --endpoint-url user:topsecret@host")

@@ -1,7 +1,6 @@
 """The older query protocol: recorded requests, and the answers that SQS gives to them."""
 
 import base64
-import json
 import re
 from typing import Any
 from urllib.parse import urlencode
@@ -32,15 +31,13 @@ class Query:
         self,
         action: str | None,
         path: str = "/",
-        accept: str = "",
         method: str = "POST",
         **params: str,
     ) -> wire.HttpAnswer:
         values = {"Action": action, "Version": "2012-11-05"} if action else {}
         form = urlencode({**values, **{name.replace("_", "."): v for name, v in params.items()}})
-        headers = FORM | ({"accept": accept} if accept else {})
         query, body = ("", form.encode()) if method == "POST" else (form, b"")
-        return wire.answer(self.engine, wire.Call(method, headers, body, "http", path, query))
+        return wire.answer(self.engine, wire.Call(method, FORM, body, "http", path, query))
 
     def xml(self, action: str, path: str = "/", **params: str) -> str:
         """The text of an answer, without its request id."""
@@ -50,11 +47,6 @@ class Query:
         text = answer.body.decode()
         assert answer.headers["x-amzn-RequestId"] in text
         return text.replace(answer.headers["x-amzn-RequestId"], "ID")
-
-    def json(self, action: str, **params: str) -> Any:
-        answer = self.answer(action, accept="application/json", **params)
-        assert answer.headers["Content-Type"] == "application/json"
-        return json.loads(answer.body)
 
 
 @pytest.fixture
@@ -255,9 +247,8 @@ def test_a_missing_parameter(query: Query, sqs: Calls) -> None:
     assert "<Message>The request must contain the parameter MessageBody.</Message>" in answer
 
 
-@pytest.mark.parametrize("accept", ["", "application/json"])
-def test_no_action(query: Query, accept: str) -> None:
-    answer = query.answer(None, accept=accept)
+def test_no_action(query: Query) -> None:
+    answer = query.answer(None)
     assert answer.status == 404
     assert answer.headers["Content-Type"] == "text/xml"
     assert answer.body == b"<UnknownOperationException/>"
@@ -275,27 +266,6 @@ def test_actions_that_are_unknown_or_not_for_a_queue(query: Query, sqs: Calls) -
         assert "<Code>InvalidAction</Code>" in answer
         assert f"<Message>The action {action} is not valid for this endpoint.</Message>" in answer
     assert "<QueueUrl>" in query.xml("GetQueueUrl", "/000000000000/q", QueueName="q")
-
-
-def test_json_for_who_asks_for_it(query: Query, sqs: Calls) -> None:
-    answer = query.json("ListQueues")["ListQueuesResponse"]
-    assert answer["ListQueuesResult"] == {"queueUrls": None, "NextToken": None}
-    assert answer["ResponseMetadata"]["RequestId"]
-    url = sqs.make()
-    answer = query.json("GetQueueAttributes", QueueUrl=url, AttributeName_1="DelaySeconds")
-    assert answer["GetQueueAttributesResponse"]["GetQueueAttributesResult"] == {
-        "Attributes": [{"Name": "DelaySeconds", "Value": "0"}]
-    }
-    answer = query.json("ReceiveMessage", QueueUrl=url)
-    assert answer["ReceiveMessageResponse"]["ReceiveMessageResult"] == {"messages": None}
-    query.json("SendMessage", QueueUrl=url, MessageBody="x")
-    answer = query.json("ReceiveMessage", QueueUrl=url)
-    (message,) = answer["ReceiveMessageResponse"]["ReceiveMessageResult"]["messages"]
-    assert message["Body"] == "x"
-    assert "PurgeQueueResult" not in query.json("PurgeQueue", QueueUrl=url)["PurgeQueueResponse"]
-    error = query.json("GetQueueUrl", QueueName="other")["Error"]
-    assert error["Code"] == "AWS.SimpleQueueService.NonExistentQueue"
-    assert error["Message"] == "The specified queue does not exist for this wsdl version."
 
 
 def test_other_ways_than_get_and_post(query: Query) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from sqsw.local.engine import LocalEngine
-from sqsw.local.store import wake_sockets
 from sqsw.local.store.wake_sockets import WakeSockets
 
 Wakes = queue.Queue[tuple[int, int]]
@@ -108,24 +107,10 @@ def test_a_full_socket_is_a_success(short_path: Path) -> None:
         sockets.close()
 
 
-def test_a_long_path_has_its_sockets_elsewhere(short_path: Path) -> None:
-    deep = short_path / ("d" * 100)
-    deep.mkdir()
-    wakes: Wakes = queue.Queue()
-    listening, sending = sockets_of(deep / "f.db", wakes), sockets_of(deep / "f.db")
-    assert listening.directory == sending.directory
-    listening.listen()
-    sending.send(1, 1)
-    assert wakes.get(timeout=2) == (1, 1)
-    listening.close()
-    sending.close()
-
-
-def test_without_sockets_it_ticks(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wake_sockets, "_directory", lambda path: None)
+def test_with_a_path_that_is_too_long_for_sockets_it_ticks(short_path: Path) -> None:
     ticks: queue.Queue[float] = queue.Queue()
     sockets = WakeSockets(
-        str(short_path / "f.db"), lambda *_: None, lambda: ticks.put(time.monotonic())
+        str(short_path / ("f" * 100)), lambda *_: None, lambda: ticks.put(time.monotonic())
     )
     sockets.listen()
     assert ticks.get(timeout=2) < ticks.get(timeout=2)
@@ -158,23 +143,6 @@ def test_a_busy_queue_leaves_no_waiting_receive_of_another_behind(short_path: Pa
     assert seconds[0] < 5
     ours.close()
     others.close()
-
-
-def test_who_begins_to_listen_takes_the_names_of_the_killed_away(short_path: Path) -> None:
-    directory = short_path / "f.db-wake"
-    directory.mkdir(mode=0o700)
-    for number in range(3):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
-            dead.bind(str(directory / f"{number}-deaddead"))
-    (directory / "4-deadbeef").write_text("precious")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as alive:
-        alive.bind(str(directory / "5-0123abcd"))
-        sockets = sockets_of(short_path / "f.db")
-        sockets.listen()
-        left = {name for name in os.listdir(directory) if name.startswith(tuple("012345"))}
-        assert {"4-deadbeef", "5-0123abcd"} <= left
-        assert not {name for name in left if name.endswith("-deaddead")}
-        sockets.close()
 
 
 def test_a_send_without_a_socket_is_a_success(
