@@ -108,13 +108,17 @@ def objects() -> str:
 
 
 def _keys(schema: Mapping[str, Any]) -> Iterator[str]:
-    rows = [
-        f"| `{key}` | {_cell(_kind(value))} | {_cell(value.get('description', ''))} |"
-        for key, value in schema["properties"].items()
-        if "const" not in value
-    ]
+    rows = list(_rows(schema["properties"]))
     if rows:
         yield "\n".join(["| key | value | |", "| --- | --- | --- |", *rows, ""])
+
+
+def _rows(properties: Mapping[str, Any], parent: str = "") -> Iterator[str]:
+    for key, value in properties.items():
+        if "const" not in value:
+            description = _cell(value.get("description", ""))
+            yield f"| `{parent}{key}` | {_cell(_kind(value))} | {description} |"
+            yield from _rows(value.get("items", value).get("properties", {}), f"{parent}{key}.")
 
 
 def _kind(value: Mapping[str, Any]) -> str:

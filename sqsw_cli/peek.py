@@ -1,16 +1,21 @@
 """Look into a queue, after saying what that costs."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sqsw.core.dead_record import DeadRecord
 from sqsw_cli.environment import is_local
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import Failure
 from sqsw_cli.output.confirm import yes_or_no
-from sqsw_cli.output.format import ago, rfc3339, thousands
-from sqsw_cli.output.messages import message_table, show_message
+from sqsw_cli.output.format import ago, count_of, rfc3339, thousands
+from sqsw_cli.output.messages import message_table, show_message, whole_message
 from sqsw_cli.output.printer import Column, Printer
+from sqsw_cli.output.queues import show_reasons
 from sqsw_cli.output.records import json_line
 
 if TYPE_CHECKING:
@@ -32,6 +37,46 @@ def show_messages(
             message_table(printer, found)
     if not found:
         printer.note(_nothing(env, queue, selection))
+    elif twins := sum(one.twin_of is not None for one in found):
+        printer.note(
+            f"{count_of(twins, 'message')} carr{'ies' if twins == 1 else 'y'} the same job as "
+            "another one, because a worker crashed; to move one of them and delete the other: "
+            f"sqsw redrive {shlex.quote(queue)} --limit 1000"
+        )
+
+
+def show_whole_message(
+    printer: Printer, env: "SQSEnv", queue: str, wanted_id: str, *, yes: bool
+) -> None:
+    """One message in full.
+
+    Raises
+    ------
+    Failure
+        It is not there.
+    """
+    from sqsw.sqs_manage.peek import find_message
+
+    if not is_local(env):
+        _say_the_cost(printer, env, queue, yes=yes)
+    view = find_message(
+        env,
+        queue,
+        wanted_id,
+        on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
+    )
+    if view is None:
+        raise Failure(
+            f"no message {wanted_id!r} in {queue!r}",
+            why="no message has this id or job id, or it is hidden for now",
+            next=f"sqsw inspect {shlex.quote(queue)} --peek 20 lists messages",
+            code="message_not_found",
+            exit_code=Exit.NOT_FOUND,
+        )
+    if printer.terminal:
+        whole_message(printer, view)
+    else:
+        show_message(printer, view)
 
 
 def count_messages(
@@ -45,16 +90,29 @@ def count_messages(
     path: str,
 ) -> None:
     """How many messages have which value at a path, the most frequent one first."""
+    from sqsw.sqs_manage.reasons import ReasonTally, reason_error
+
     groups: dict[str, _Group] = {}
+    tally = ReasonTally()
     name = queue
     with _peeked(printer, env, queue, limit, selection, yes=yes) as views:
         for view in views:
             name = view.queue
-            value = view.value_at(path)
+            record = DeadRecord.from_json(view.error)
+            tally.add(record, view.sent_at)
+            value = same = view.value_at(path)
+            if path == "error" and record is not None:
+                same = {"error": reason_error(record), "fingerprint": record.fingerprint}
+                value = {**same, "where": record.where}
             # Lists and objects cannot be keys; their text can, and a text stays apart from it.
-            groups.setdefault(json_line({"": value}), _Group(value)).add(view.sent_at)
+            group = groups.setdefault(json_line({"": same}), _Group(value))
+            group.key = value  # the line of the last frame can differ, and the newest one counts
+            group.add(view.sent_at)
     if not groups and printer.terminal:
         printer.note(_nothing(env, queue, selection))
+        return
+    if path == "error" and not printer.as_json:
+        show_reasons(printer, tally.reasons())
         return
     ordered = sorted(groups.values(), key=lambda group: -group.count)
     if printer.terminal:

@@ -5,12 +5,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, TypeVar
 
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError, SQSError
+from sqsw.core.job_metadata import metadata_of
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.message_view import read_milliseconds
 from sqsw.sqs_manage.queue_calls import is_unknown_operation, tags_of
+from sqsw.sqs_manage.reasons import Reason, ReasonTally
 from sqsw.transport.names import is_fifo, name_of_arn, name_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.queue_lookup import queue_urls
@@ -24,6 +28,9 @@ _METRIC = "ApproximateAgeOfOldestMessage"
 _QUERIES = 500
 #: CloudWatch hears of a queue each minute, and some minutes late
 _PERIOD_SECONDS, _LOOK_BACK = 60, timedelta(minutes=15)
+
+#: messages that are looked at for the reasons of a dead-letter queue, at most
+MAX_LOCAL_REASONS = 2_000
 
 T = TypeVar("T")
 
@@ -56,6 +63,9 @@ class QueueReport:
         The tags; None where they were not asked for.
     oldest_age_s :
         Age of the oldest message in seconds, where it was asked for and there is one.
+    reasons :
+        Why the dead letters in it were given up, the most frequent reason first; None if it was not
+        asked for, or cannot be had without a receive.
     """
 
     name: str
@@ -74,6 +84,7 @@ class QueueReport:
     attributes: Mapping[str, str]
     tags: Mapping[str, str] | None
     oldest_age_s: float | None = None
+    reasons: tuple[Reason, ...] | None = None
 
     @property
     def total(self) -> int:
@@ -216,6 +227,22 @@ def _local_age(env: ManageEnv, report: QueueReport) -> float | None:
         return None
     sent_at = int(oldest.attributes["SentTimestamp"]) / 1000
     return round(max(0.0, time.time() - sent_at), 3)
+
+
+def with_local_reasons(env: ManageEnv, report: QueueReport) -> QueueReport:
+    """Return the report of a dead-letter queue with the reasons of its first 2,000 messages.
+
+    Only the embedded SQS can look without a receive. On others, and for other queues, the reasons
+    stay None.
+    """
+    messages = env.queue_client(report.url or report.name).peek() if report.sources else None
+    if messages is None:
+        return report
+    tally = ReasonTally()
+    for message in islice(messages, MAX_LOCAL_REASONS):
+        sent_at = read_milliseconds(message.attributes.get("SentTimestamp"))
+        tally.add(metadata_of(message).dead, sent_at)
+    return replace(report, reasons=tally.reasons())
 
 
 def with_cloudwatch_ages(env: ManageEnv, reports: Sequence[QueueReport]) -> list[QueueReport]:

@@ -14,7 +14,7 @@ from sqsw.sqs_manage.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A message that is meant, and how it looks."""
+    """A message that was looked at, and how it looks."""
 
     message: Message
     view: MessageView
@@ -55,13 +55,13 @@ class MessageMatcher:
             return max_messages
         return min(self._left, max_messages)
 
-    def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[MessageView]]:
+    def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[Match]]:
         """Those that are meant, and those that were looked at and are not.
 
         What comes after the last one wanted is in neither: nobody has looked at it.
         """
         picked: list[Match] = []
-        skipped: list[MessageView] = []
+        skipped: list[Match] = []
         for message in messages:
             if self._left == 0:
                 break
@@ -72,7 +72,7 @@ class MessageMatcher:
                 if self._left is not None:
                     self._left -= 1
             else:
-                skipped.append(view.did("skipped"))
+                skipped.append(Match(message, view.did("skipped")))
         return picked, skipped
 
     def end(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, job_name_of, unpack_job
 from sqsw.core.errors import ContentTypeRefused, DecodeError
+from sqsw.core.job_metadata import metadata_of
 from sqsw.core.json_depth import is_too_deep
 from sqsw.core.message import Message
 from sqsw.transport.batches import entry_bytes
@@ -44,7 +45,8 @@ class MessageView:
     source :
         The name of the queue that a dead letter came from.
     error :
-        Why a worker gave it up, where a worker recorded that.
+        Why a worker gave it up the last time: the fields of
+        :class:`~sqsw.core.dead_record.DeadRecord`; None if no worker recorded it.
     attributes :
         Every message attribute, name to text; binary ones as base64.
     attribute_types :
@@ -53,8 +55,11 @@ class MessageView:
     trace_header :
         The AWS X-Ray trace header, if the message has one.
     action :
-        What happened to it here: ``peeked``, ``moved``, ``deleted``, ``skipped``, ``would_move``,
-        ``would_delete``.
+        What happened to it here: ``peeked``, ``moved``, ``deleted``, ``skipped``,
+        ``dropped_twin``, ``would_move``, ``would_delete``, ``would_drop_twin``.
+    twin_of :
+        The id of a message that was seen before it and carries the same job: a worker crashed after
+        it sent one of them here, and before it deleted the other from its queue.
     """
 
     queue: str
@@ -77,6 +82,7 @@ class MessageView:
     attribute_types: dict[str, str]
     trace_header: str | None
     action: str | None = None
+    twin_of: str | None = None
 
     def did(self, action: str) -> "MessageView":
         """The same message after something happened to it."""
@@ -173,7 +179,12 @@ def view_message(
     system = message.attributes
     job = job_name_of(message)
     args, context = _payload(message) if job is not None else (None, None)
-    source = system.get("DeadLetterQueueSourceArn")
+    source_arn, dead = system.get("DeadLetterQueueSourceArn"), metadata_of(message).dead
+    source = None
+    if source_arn:
+        source = name_of(name_of_arn(source_arn))
+    elif dead is not None and dead.queue != message.queue_name:
+        source = dead.queue
     return MessageView(
         queue=message.queue_name,
         id=message.message_id,
@@ -185,14 +196,14 @@ def view_message(
         raw=job is None,
         group=message.group_id,
         dedup_id=message.deduplication_id,
-        sent_at=_time(system.get("SentTimestamp")),
-        first_received_at=_time(system.get("ApproximateFirstReceiveTimestamp")),
+        sent_at=read_milliseconds(system.get("SentTimestamp")),
+        first_received_at=read_milliseconds(system.get("ApproximateFirstReceiveTimestamp")),
         receives=message.receive_count,
         size=entry_bytes(
             {"MessageBody": message.body, "MessageAttributes": message.message_attributes}
         ),
-        source=name_of(name_of_arn(source)) if source else None,
-        error=None,
+        source=source,
+        error=None if dead is None else dead.to_json(),
         attributes={name: _text(value) for name, value in message.message_attributes.items()},
         action=action,
         attribute_types={
@@ -231,7 +242,8 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _time(milliseconds: str | None) -> datetime | None:
+def read_milliseconds(milliseconds: str | None) -> datetime | None:
+    """Return a time of SQS, in UTC; None if it is none."""
     if milliseconds is None or not milliseconds.isdecimal():
         return None
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)

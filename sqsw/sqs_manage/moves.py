@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqsw.core.errors import Busy, RedriveError, SettingsError, SQSError
+from sqsw.core.errors import AccessDenied, Busy, RedriveError, SettingsError, SQSError
 from sqsw.core.wording import counted
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.queue_calls import (
     arn_of,
     dead_letter_queue_of,
-    is_aws,
     is_unknown_operation,
     where_to,
 )
-from sqsw.transport.names import name_of_arn
+from sqsw.transport.names import name_of_arn, name_of_url
 from sqsw.transport.queue_client import QueueClient
 
 #: messages per second of a move by SQS, at most; and moves that SQS lists, at most
@@ -77,8 +76,38 @@ class MoveBySQS:
         self._earlier: list[Move] = []
         self._handle = ""
 
-    def start(self, target: QueueClient | None, per_second: int | None) -> bool:
+    def sources(self) -> list[str] | None:
+        """Return the ARNs of the queues whose dead-letter queue this is.
+
+        None: they are unknown, because the call is not allowed or the server does not have it.
+
+        Raises
+        ------
+        RedriveError
+            There are none.
+        """
+        try:
+            urls = self._queue.dead_letter_sources()
+        except AccessDenied:
+            return None
+        except SQSError as error:
+            if is_unknown_operation(error):
+                return None
+            raise
+        if not urls:
+            raise _not_a_dead_letter_queue(self._env, self._queue)
+        # A queue and its dead-letter queue have one account and one region.
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+        place = self._source_arn.rpartition(":")[0]
+        return [f"{place}:{name_of_url(url)}" for url in urls]
+
+    def start(self, target_arn: str | None, per_second: int | None) -> bool:
         """Let SQS move the messages.
+
+        Parameters
+        ----------
+        target_arn :
+            Where all of them go; None: each to the queue that SQS moved it from.
 
         Returns
         -------
@@ -103,11 +132,8 @@ class MoveBySQS:
                 bounds=(1, _MAX_PER_SECOND),
                 next=f"use {_MAX_PER_SECOND} at most, or none: as fast as SQS likes",
             )
-        target_arn = None if target is None else arn_of(target)
         try:
             self._earlier = _moves(self._env, self._queue, self._source_arn)
-            if target is None:
-                self._refuse_without_sources()
             self._handle = self._queue.start_move(self._source_arn, target_arn, per_second)
         except NotImplementedError:  # moto, in this process, where it does not know an operation
             return False
@@ -115,19 +141,13 @@ class MoveBySQS:
             if is_unknown_operation(error):
                 return False
             if _says(error, "configured as a dead letter queue"):
-                if target is not None:
+                if target_arn is not None:
                     return False
                 raise _not_a_dead_letter_queue(self._env, self._queue) from error
             if _says(error, "already a task running"):
                 raise _running_already(self._env, self._queue, self._source_arn) from error
             raise
         return True
-
-    def _refuse_without_sources(self) -> None:
-        # ElasticMQ says nothing to such a move until its own timeout. AWS refuses it, and asking
-        # there would need one permission more.
-        if not is_aws(self._queue) and not self._queue.dead_letter_sources():
-            raise _not_a_dead_letter_queue(self._env, self._queue)
 
     def watch(self, tell: Callable[[Move], None]) -> Move:
         """Look at the move until it has ended; each look is told.

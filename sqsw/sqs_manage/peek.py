@@ -6,15 +6,21 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from sqsw.core.job_metadata import job_id_of
+from sqsw.core.message import Message
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.matcher import Match, MessageMatcher
 from sqsw.sqs_manage.message_view import MessageView
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import EVERYTHING, Selection
+from sqsw.sqs_manage.twins import TwinFinder
 from sqsw.transport.queue_client import QueueClient
 
 #: seconds: short, since somebody may wait for these messages; a peek is over soon
 LEASE_SECONDS = 10
+
+#: characters of a message id that say which message is meant
+_LEAST_OF_AN_ID = 8
 
 
 def peek_messages(
@@ -46,7 +52,8 @@ def peek_messages(
     Yields
     ------
     MessageView
-        Each message once, with the action ``peeked``.
+        Each message once, with the action ``peeked``. If it carries the same job as an earlier one
+        because a worker crashed, ``twin_of`` is the id of that one.
 
     Raises
     ------
@@ -56,17 +63,66 @@ def peek_messages(
         ``limit`` is below 1.
     """
     matcher = MessageMatcher(replace(selection or EVERYTHING, limit=limit), env.name_of, on_notice)
+    twins = TwinFinder()
     queue = env.queue_client(queue_name)
     options = {"lease_seconds": LEASE_SECONDS, "poll_seconds": poll_seconds, "on_notice": on_notice}
     with closing(look(queue, matcher, **options)) as parts:
         for picked, _ in parts:
             for one in picked:
-                yield one.view.did("peeked")
+                sighting = twins.add(one.message)
+                earlier = sighting.twins() if sighting is not None else ()
+                twin_of = earlier[0].message_id if earlier else None
+                yield replace(one.view, action="peeked", twin_of=twin_of)
+
+
+def find_message(
+    env: ManageEnv,
+    queue_name: str,
+    message_id: str,
+    *,
+    poll_seconds: float = 1,
+    on_notice: Callable[[Notice], None] | None = None,
+) -> MessageView | None:
+    """Look for one message, and put back all that were received for it.
+
+    Parameters
+    ----------
+    message_id :
+        A message id, at least the first eight characters of one, or a job id.
+    poll_seconds, on_notice :
+        As for :func:`peek_messages`.
+
+    Returns
+    -------
+    MessageView
+        The first message that has it, with the action ``peeked``; None if there is none, or it is
+        hidden for now.
+
+    Raises
+    ------
+    QueueNotFound
+        There is no such queue.
+    """
+    queue = env.queue_client(queue_name)
+    matcher = MessageMatcher(EVERYTHING, env.name_of)
+    options = {"lease_seconds": LEASE_SECONDS, "poll_seconds": poll_seconds, "on_notice": on_notice}
+    with closing(look(queue, matcher, **options)) as parts:
+        for picked, _ in parts:
+            for one in picked:
+                if _has_id(one.message, message_id):
+                    return one.view.did("peeked")
+    return None
+
+
+def _has_id(message: Message, wanted: str) -> bool:
+    if wanted in (message.message_id, job_id_of(message)):
+        return True
+    return len(wanted) >= _LEAST_OF_AN_ID and message.message_id.startswith(wanted)
 
 
 def look(
     queue: QueueClient, matcher: MessageMatcher, **options: Any
-) -> Generator[tuple[list[Match], list[MessageView]], None, None]:
+) -> Generator[tuple[list[Match], list[Match]], None, None]:
     """Look at messages, without a receive if possible, and sort them by :class:`MessageMatcher`.
 
     Parameters

@@ -133,14 +133,14 @@ class ReceivePass:
         finally:
             self._thread.shutdown(wait=False)
         if error is None:
-            self._raise_if_interrupted()
+            self.raise_if_interrupted()
 
     def next_batch(self, max_messages: int = MAX_BATCH_ENTRIES) -> list[Message]:
         """Up to ``max_messages`` (1 to 10) that were not seen before; none once all were."""
         while True:
-            self._raise_if_interrupted()
+            self.raise_if_interrupted()
             messages = self.finish(lambda: self._receive(max_messages))
-            self._raise_if_interrupted()
+            self.raise_if_interrupted()
             if not messages:
                 self._reached_the_end = True
                 return []
@@ -162,6 +162,11 @@ class ReceivePass:
     def pass_over(self, message_id: str) -> None:
         """Do not hand out the message of this id, should it come."""
         self._seen.add(message_id)
+
+    def held(self, message_id: str) -> Message | None:
+        """Return the message of this id without its body, if it is hidden by this pass."""
+        with self._changing:
+            return self._held.get(message_id)
 
     def delete(self, messages: Sequence[Message]) -> dict[str, EntryFailure]:
         """Delete up to ten messages; those that SQS did not delete, by message id.
@@ -292,7 +297,8 @@ class ReceivePass:
                 )
             )
 
-    def _raise_if_interrupted(self) -> None:
+    def raise_if_interrupted(self) -> None:
+        """Raise the Ctrl-C that came during a step."""
         if self._interrupted:
             raise KeyboardInterrupt
 

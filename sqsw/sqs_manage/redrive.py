@@ -1,5 +1,6 @@
 """Move dead letters back: by SQS itself where it can, else by sqsw."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from sqsw.core.settings import check_bounds
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.message_view import Failure, HandledMessage
 from sqsw.sqs_manage.moves import Move, MoveBySQS
+from sqsw.sqs_manage.queue_calls import arn_of
 from sqsw.sqs_manage.receive_pass import POLL_SECONDS, Notice
 from sqsw.sqs_manage.resend import resend_messages
 from sqsw.sqs_manage.selection import EVERYTHING, Selection
@@ -34,6 +36,9 @@ class RedriveReport:
         Each message that was not moved though meant.
     would_move :
         Messages that a dry run would have moved.
+    dropped_twins :
+        Messages that were deleted, or that a dry run would have deleted, because another that
+        carries the same job was moved.
     """
 
     moved: int
@@ -43,6 +48,7 @@ class RedriveReport:
     status: str | None
     failures: tuple[Failure, ...]
     would_move: int = 0
+    dropped_twins: int = 0
 
 
 def redrive(
@@ -60,17 +66,24 @@ def redrive(
 ) -> RedriveReport:
     """Move messages out of a dead-letter queue.
 
-    Without a selection SQS does the work. With one, where SQS cannot, and to try it out, sqsw
-    receives, sends and then deletes: body, attributes and group are kept byte for byte, a FIFO
-    queue is moved in order, and nothing is deleted before its copy is confirmed. What is not
-    meant stays hidden until the end and is then put back. A Ctrl-C ends such a move after the
-    batch under way; a move by SQS goes on, only the watching ends.
+    Without a selection SQS does the work, if this is the dead-letter queue of one queue or there
+    is a target. Otherwise, and to try it out, sqsw receives, sends and then deletes: body,
+    attributes and group are kept byte for byte, a FIFO queue is moved in order, and nothing is
+    deleted before its copy is confirmed. Messages that are not meant stay hidden until the end and
+    are then put back. A Ctrl-C ends such a move after the current batch; a move by SQS goes on,
+    only the watching ends.
+
+    If a worker crashed after it sent a message to the dead-letter queue and before it deleted it
+    from its own, the job is here twice. sqsw moves the message that has the record (in a FIFO
+    queue, the first one) and deletes the other one, selected or not. SQS moves both. For this,
+    sqsw moves up to 1,000 messages without a record, 32 MiB in all, at the end.
 
     Parameters
     ----------
     dead_letter_queue_name, target :
-        A queue name without prefix, a queue URL or an ARN. No target: each message goes to the
-        queue it came from, else to the only one whose dead-letter queue this is.
+        A queue name without prefix, a queue URL or an ARN. Without a target, everything goes to
+        the only queue whose dead-letter queue this is. If there are several, each message goes to
+        the queue that it came from: the one that SQS moved it from, or the one in its record.
     selection :
         The messages that are meant; None for all.
     per_second :
@@ -80,7 +93,8 @@ def redrive(
     on_progress :
         Told every look at the move by SQS, or each message that sqsw handled.
     wait :
-        False: start the move by SQS and return.
+        False: start the move by SQS and return. If there are several queues and no target, it
+        fails at the first message that a worker sent, since SQS does not read records.
     poll_seconds :
         A move by sqsw ends when a poll of this many seconds brings nothing.
     on_notice :
@@ -113,7 +127,7 @@ def redrive(
             why="SQS moves all messages of a dead-letter queue; this has to be done by sqsw",
             next="wait for it: wait=True",
         )
-    counts = {"moved": 0, "would_move": 0, "skipped": 0}
+    actions: Counter[str] = Counter()
     failures: list[Failure] = []
     with closing(
         resend_messages(
@@ -131,10 +145,17 @@ def redrive(
             if handled.failure is not None:
                 failures.append(handled.failure)
             elif handled.view.action is not None:
-                counts[handled.view.action] += 1
+                actions[handled.view.action] += 1
             tell(handled)
     return RedriveReport(
-        failed=len(failures), by_sqs=False, status=None, failures=tuple(failures), **counts
+        moved=actions["moved"],
+        skipped=actions["skipped"],
+        failed=len(failures),
+        by_sqs=False,
+        status=None,
+        failures=tuple(failures),
+        would_move=actions["would_move"],
+        dropped_twins=actions["dropped_twin"] + actions["would_drop_twin"],
     )
 
 
@@ -155,9 +176,16 @@ def _move_by_sqs(
     tell: OnProgress,
     wait: bool,
 ) -> RedriveReport | None:
-    """Let SQS move; None where it cannot."""
+    """Let SQS move; None if it cannot."""
     by_sqs = MoveBySQS(env, queue)
-    if not by_sqs.start(target, per_second):
+    target_arn = None if target is None else arn_of(target)
+    if target is None and (sources := by_sqs.sources()) is not None:
+        # SQS does not know the origin of a message that a worker sent, so it needs a target.
+        if len(sources) == 1:
+            target_arn = sources[0]
+        elif wait:
+            return None
+    if not by_sqs.start(target_arn, per_second):
         return None
     if not wait:
         return RedriveReport(0, 0, 0, by_sqs=True, status="RUNNING", failures=())

@@ -148,13 +148,13 @@ def purge_selected(
         with closing(looks) as parts:
             for picked, skipped in parts:
                 yield from (HandledMessage(one.view.did("would_delete")) for one in picked)
-                yield from map(HandledMessage, skipped)
+                yield from (HandledMessage(one.view) for one in skipped)
         return
     with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as receive_pass:
         while (size := matcher.next_size()) and (messages := receive_pass.next_batch(size)):
             picked, skipped = matcher.match(messages)
             yield from _delete(receive_pass, picked)
-            yield from map(HandledMessage, skipped)
+            yield from (HandledMessage(one.view) for one in skipped)
     matcher.end()
 
 

@@ -1,28 +1,39 @@
 """Move dead letters by sqsw itself: receive, send, and only then delete.
 
-A crash between send and delete doubles a message and never loses one.
+A crash between send and delete doubles a message and never loses one. Of two messages that carry
+the same job because a worker crashed, one is moved and the other is deleted.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from sqsw.core.errors import RedriveError, SQSError
+from sqsw.core.job_metadata import SQSW, metadata_of
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.matcher import Match, MessageMatcher
-from sqsw.sqs_manage.message_view import HandledMessage
+from sqsw.sqs_manage.message_view import HandledMessage, MessageView, view_message
 from sqsw.sqs_manage.peek import look
 from sqsw.sqs_manage.queue_calls import dead_letter_queue_of, where_to
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
+from sqsw.sqs_manage.twins import Sighting, TwinFinder
 from sqsw.transport.batches import EntryFailure, split_entries
 from sqsw.transport.names import name_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.resend import entry_to_resend
 from sqsw.transport.sending import send_entries
+
+#: messages that are moved last, and bytes of them, at most
+_MAX_POSTPONED, _MAX_POSTPONED_BYTES = 1_000, 32 * 1024 * 1024
+
+#: behind all others of a batch
+_LAST = (True, MAX_BATCH_ENTRIES)
 
 
 def resend_messages(
@@ -40,33 +51,142 @@ def resend_messages(
     routes = _Routes(env, queue, target)
     matcher = MessageMatcher(selection, env.name_of, on_notice)
     if dry_run:
+        trial = _Mover(queue, routes)
         looks = look(queue, matcher, poll_seconds=poll_seconds, on_notice=on_notice)
         with closing(looks) as parts:
             for picked, skipped in parts:
-                yield from map(routes.try_out, picked)
-                yield from map(HandledMessage, skipped)
+                yield from trial.handle(trial.note(picked, skipped), skipped)
+        for part in trial.postponed():
+            yield from trial.handle(part, ())
         return
     pace = _Pace(per_second)
     with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as receive_pass:
-        mover = _Mover(receive_pass, routes)
+        mover = _Mover(queue, routes, receive_pass)
         while (size := matcher.next_size(pace.batch_size)) and (
             batch := receive_pass.next_batch(size)
         ):
             picked, skipped = matcher.match(batch)
-            if picked:
-                pace.wait(len(picked))
-                yield from receive_pass.finish(partial(mover.move, picked))
-            yield from map(HandledMessage, skipped)
+            picked = mover.note(picked, skipped)
+            pace.wait(len(picked))
+            yield from receive_pass.finish(partial(mover.handle, picked, skipped))
+        for part in mover.postponed(pace.batch_size):
+            receive_pass.raise_if_interrupted()
+            pace.wait(len(part))
+            yield from receive_pass.finish(partial(mover.handle, part, ()))
     matcher.end()
 
 
 class _Mover:
-    def __init__(self, receive_pass: ReceivePass, routes: "_Routes") -> None:
-        self._receive_pass = receive_pass
-        self._routes = routes
-        self._stopped: set[tuple[str, str | None]] = set()
+    """Moves what is meant, and deletes the twins of what was moved.
 
-    def move(self, picked: Sequence[Match]) -> list[HandledMessage]:
+    Messages that SQS moved here come last, so that of twins the one with the record is moved.
+
+    Parameters
+    ----------
+    receive_pass :
+        The pass that holds the messages; None to try it out and change nothing.
+    """
+
+    def __init__(
+        self, queue: QueueClient, routes: "_Routes", receive_pass: ReceivePass | None = None
+    ) -> None:
+        # In a FIFO queue the order counts more.
+        self._most_postponed = 0 if queue.is_fifo else _MAX_POSTPONED
+        self._most_bytes = _MAX_POSTPONED_BYTES
+        self._routes = routes
+        self._receive_pass = receive_pass
+        self._stopped: set[tuple[str, str | None]] = set()
+        self._twins = TwinFinder()
+        self._postponed: dict[str, Match] = {}
+        # Those of the batch and of what is postponed, by message id.
+        self._sightings: dict[str, Sighting] = {}
+
+    def note(self, picked: Sequence[Match], skipped: Sequence[Match]) -> list[Match]:
+        """Take note of one batch; those of its messages that are meant and not postponed."""
+        self._sightings = {
+            name: sighting for name, sighting in self._sightings.items() if name in self._postponed
+        }
+        for one in (*picked, *skipped):
+            sighting = self._twins.add(one.message)
+            if sighting is not None:
+                self._sightings[one.view.id] = sighting
+        return [one for one in picked if not self._postpone(one)]
+
+    def _postpone(self, one: Match) -> bool:
+        sighting = self._sightings.get(one.view.id)
+        if sighting is None or sighting.record_of is not None:
+            return False
+        if len(self._postponed) >= self._most_postponed or one.view.size > self._most_bytes:
+            return False
+        self._most_bytes -= one.view.size
+        self._postponed[one.view.id] = one
+        return True
+
+    def postponed(self, size: int = MAX_BATCH_ENTRIES) -> Iterator[list[Match]]:
+        """What was postponed, in batches."""
+        rest = iter(self._postponed.values())
+        while part := list(islice(rest, size)):
+            yield part
+
+    def handle(self, picked: Sequence[Match], skipped: Sequence[Match]) -> list[HandledMessage]:
+        """Move messages, leave others, and delete the twins of those that were moved."""
+        batch = (*picked, *skipped)
+        chosen = self._without_twins(picked)
+        handled = self._move(chosen)
+        ids = {one.view.id for one in chosen}
+        handled += [self._leave_or_drop(one) for one in batch if one.view.id not in ids]
+        for one in chosen:
+            handled += self._drop_earlier_twins(one)
+        return handled
+
+    def _without_twins(self, picked: Sequence[Match]) -> list[Match]:
+        """Those to move: of twins the one that has the record, and none of a job that was moved."""
+        ranks: dict[str, tuple[bool, int]] = {}
+        for number, one in enumerate(picked):
+            sighting = self._sightings.get(one.view.id)
+            if sighting is not None:
+                ranks[one.view.id] = (sighting.record_of is None, number)
+        return [
+            one
+            for one in picked
+            if not any(
+                twin.is_moved or ranks.get(twin.message_id, _LAST) < ranks[one.view.id]
+                for twin in self._twins_of(one)
+            )
+        ]
+
+    def _twins_of(self, one: Match) -> list[Sighting]:
+        sighting = self._sightings.get(one.view.id)
+        return [] if sighting is None else sighting.twins()
+
+    def _leave_or_drop(self, one: Match) -> HandledMessage:
+        for twin in self._twins_of(one):
+            if twin.is_moved:
+                return self._drop(one.message, one.view, twin.message_id)
+        return HandledMessage(one.view.did("skipped"))
+
+    def _drop_earlier_twins(self, one: Match) -> Iterator[HandledMessage]:
+        sighting = self._sightings.get(one.view.id)
+        if self._receive_pass is None or sighting is None or not sighting.is_moved:
+            return
+        for twin in sighting.twins():
+            held = self._receive_pass.held(twin.message_id)
+            if held is not None and twin.message_id not in self._sightings and not twin.is_moved:
+                # The pass keeps no content, and twins have the same.
+                content = {k: v for k, v in one.message.message_attributes.items() if k != SQSW}
+                whole = replace(held, body=one.message.body, message_attributes=content)
+                yield self._drop(held, self._routes.view(whole), one.view.id)
+
+    def _drop(self, message: Message, view: MessageView, twin_of: str) -> HandledMessage:
+        if self._receive_pass is None:
+            return HandledMessage(replace(view, action="would_drop_twin", twin_of=twin_of))
+        failure = self._receive_pass.delete([message]).get(message.message_id)
+        if failure is None:
+            return HandledMessage(replace(view, action="dropped_twin", twin_of=twin_of))
+        reason = f"its twin was moved, and it could not be deleted here: {failure.reason}"
+        return HandledMessage.failed(view, failure.code, reason)
+
+    def _move(self, picked: Sequence[Match]) -> list[HandledMessage]:
         handled: list[HandledMessage] = []
         by_destination: dict[str, tuple[QueueClient, list[Match]]] = {}
         for one in picked:
@@ -77,12 +197,21 @@ class _Mover:
                 continue
             by_destination.setdefault(destination.url, (destination, []))[1].append(one)
         for destination, together in by_destination.values():
+            if self._receive_pass is None:
+                self._note_moved(together)
+                handled += [HandledMessage(one.view.did("would_move")) for one in together]
+                continue
             for part in _requests(destination, together):
-                handled += self._send_and_delete(destination, part)
+                handled += self._send_and_delete(self._receive_pass, destination, part)
         return handled
 
+    def _note_moved(self, moved: Iterable[Match]) -> None:
+        for one in moved:
+            if one.view.id in self._sightings:
+                self._sightings[one.view.id].is_moved = True
+
     def _send_and_delete(
-        self, destination: QueueClient, part: Sequence[Match]
+        self, receive_pass: ReceivePass, destination: QueueClient, part: Sequence[Match]
     ) -> list[HandledMessage]:
         # In a FIFO queue one request carries one message, and nothing overtakes what failed.
         line = (destination.url, part[0].view.group)
@@ -94,9 +223,10 @@ class _Mover:
         )
         for answer in outcome.answers.values():
             # Should it fail again and come back while we are here, it is not moved again.
-            self._receive_pass.pass_over(answer["MessageId"])
-        sent = [part[index].message for index in outcome.answers]
-        kept = self._receive_pass.delete(sent) if sent else {}
+            receive_pass.pass_over(answer["MessageId"])
+        sent = [part[index] for index in outcome.answers]
+        self._note_moved(sent)
+        kept = receive_pass.delete([one.message for one in sent]) if sent else {}
         if outcome.failures:
             self._stopped.add(line)
         return [
@@ -123,8 +253,8 @@ class _Routes:
     Parameters
     ----------
     target :
-        Where all of them go; None: each to the queue it came from, else to the only one whose
-        dead-letter queue this is.
+        Where all of them go; None: each to the queue it came from, as SQS says, else to the only
+        one whose dead-letter queue this is, else to the one of them that its record names.
     """
 
     def __init__(self, env: ManageEnv, queue: QueueClient, target: QueueClient | None) -> None:
@@ -132,7 +262,8 @@ class _Routes:
         self._queue = queue
         self._target = target
         self._known: dict[str, QueueClient | RedriveError] = {}
-        self._sources: list[str] | None = None
+        # Name to URL. A record can name any queue, so only these count.
+        self._sources: dict[str, str] | None = None
         self._next = where_to(None)
 
     def destination_of(self, message: Message) -> QueueClient:
@@ -145,7 +276,7 @@ class _Routes:
         """
         if self._target is not None:
             return self._target
-        source = message.attributes.get("DeadLetterQueueSourceArn") or self._only_source()
+        source = message.attributes.get("DeadLetterQueueSourceArn") or self._source_of(message)
         if source not in self._known:
             self._known[source] = self._open(source)
         found = self._known[source]
@@ -153,12 +284,8 @@ class _Routes:
             raise found
         return found
 
-    def try_out(self, one: Match) -> HandledMessage:
-        try:
-            self.destination_of(one.message)
-        except RedriveError as error:
-            return _not_moved(one, error)
-        return HandledMessage(one.view.did("would_move"))
+    def view(self, message: Message) -> MessageView:
+        return view_message(message, name_of=self._env.name_of)
 
     def _open(self, source: str) -> QueueClient | RedriveError:
         client = self._env.queue_client(source)
@@ -170,16 +297,22 @@ class _Routes:
             )
         return client
 
-    def _only_source(self) -> str:
+    def _source_of(self, message: Message) -> str:
         if self._sources is None:
-            self._sources = self._queue.dead_letter_sources()
-            if not self._sources:
+            urls = self._queue.dead_letter_sources()
+            self._sources = {self._env.name_of(name_of_url(url)): url for url in urls}
+            if not urls:
                 self._next = where_to(dead_letter_queue_of(self._env, self._queue))
         if len(self._sources) == 1:
-            return self._sources[0]
-        names = ", ".join(sorted(self._env.name_of(name_of_url(url)) for url in self._sources))
+            return next(iter(self._sources.values()))
+        dead = metadata_of(message).dead
+        if dead is not None and dead.queue in self._sources:
+            return self._sources[dead.queue]
+        names = ", ".join(sorted(self._sources))
         raise RedriveError(
-            "nothing says where it came from",
+            "nothing says where it came from"
+            if dead is None
+            else f"it came from {dead.queue!r}, which does not use this dead-letter queue",
             why=f"{self._queue.name!r} is the dead-letter queue of {names}"
             if names
             else f"{self._queue.name!r} is not the dead-letter queue of any queue",
@@ -196,7 +329,7 @@ class _Pace:
         self.batch_size = min(per_second or MAX_BATCH_ENTRIES, MAX_BATCH_ENTRIES)
 
     def wait(self, count: int) -> None:
-        if self._per_second is None:
+        if self._per_second is None or not count:
             return
         now = time.monotonic()
         if self._next_at > now:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from sqsw.core.dead_record import DeadRecord
 from sqsw.core.errors import SettingsError
 from sqsw.core.settings import check_bounds
 from sqsw.core.wording import nearest
@@ -16,7 +17,13 @@ _FILTER = re.compile(r"\s*([^\s=!<>~]+)\s*(<=|>=|!=|!~|=|<|>|~)\s*(.*?)\s*", re.
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 # A day alone is a number of other things too; only beside a time it is read as one.
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
-_TIME_PATHS = ("sent_at", "first_received_at")
+_TIME_PATHS = ("sent_at", "first_received_at", "error.at", "error.first_at")
+_NUMBER_PATHS = ("receives", "size", "error.attempts", "error.receives", "error.deaths")
+# Below these a sender can write any key.
+_OPEN_PATHS = ("args", "context", "attributes", "attribute_types")
+_ERROR_FIELDS = tuple(one.name for one in fields(DeadRecord))
+# What a command did to a message is not known before it is selected.
+_OUTCOMES = ("action", "twin_of")
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda left, right: left < right,
@@ -56,8 +63,8 @@ class Filter:
         Raises
         ------
         SettingsError
-            There is no operator, or no message has such a path; or the value is no regular
-            expression or no time where one is needed, or a number that is too long.
+            There is no operator, no message can have this path, or the value is not a regular
+            expression, a time or a number although one is needed.
         """
         match = _FILTER.fullmatch(text)
         if match is None:
@@ -67,7 +74,7 @@ class Filter:
                 next="write it like args.customer=acme or receives<5",
             )
         path, operator, value = match.groups()
-        _refuse_unknown(path)
+        check_path(path)
         pattern = None
         if operator in ("~", "!~"):
             try:
@@ -76,10 +83,14 @@ class Filter:
                 raise SettingsError(
                     f"{value!r} is not a regular expression", why=str(error)
                 ) from error
-        elif path in _TIME_PATHS and value != "null" and _read_time(value) is None:
+        elif path in _TIME_PATHS and value != "null" and read_time(value) is None:
             raise SettingsError(
                 f"{value!r} is not a time, and {path} is compared with one",
                 next=f"write {path}{operator}2026-11-01 or {path}{operator}2026-11-01T12:30:00Z",
+            )
+        elif path in _NUMBER_PATHS and value != "null" and not _NUMBER.fullmatch(value):
+            raise SettingsError(
+                f"{value!r} is not a number, and {path} is one", next=f"write {path}{operator}3"
             )
         elif _NUMBER.fullmatch(value):
             try:
@@ -161,17 +172,37 @@ class Selection:
 EVERYTHING = Selection()
 
 
-def _refuse_unknown(path: str) -> None:
-    """A path that no message has would mean none of them, or all with ``!=``."""
-    known = [one.name for one in fields(MessageView)]
-    first = path.partition(".")[0]
+def check_path(path: str) -> None:
+    """Refuse a path that no message can have: it would select no message, or all with ``!=``.
+
+    Raises
+    ------
+    SettingsError
+        No message can have it; ``next`` suggests one that is near.
+    """
+    known = [one.name for one in fields(MessageView) if one.name not in _OUTCOMES]
+    first, *keys = path.split(".")
     if first not in known:
-        meant = nearest(first, known)
-        raise SettingsError(
-            f"{path!r} is no path into a message",
-            why=f"it begins with one of {', '.join(known)}",
-            next=f"did you mean {meant + path[len(first) :]!r}?" if meant else None,
-        )
+        meant = f"error.{first}" if first in _ERROR_FIELDS else nearest(first, known)
+        rest = path[len(first) :]
+        raise _not_a_path(path, f"it begins with one of {', '.join(known)}", meant, rest)
+    if first == "error" and keys:
+        name, *keys = keys
+        if name not in _ERROR_FIELDS:
+            near = nearest(name, _ERROR_FIELDS)
+            why = f"an error has the fields {', '.join(_ERROR_FIELDS)}"
+            raise _not_a_path(path, why, near and f"error.{near}")
+        first = f"error.{name}"
+    if keys and first not in _OPEN_PATHS:
+        raise _not_a_path(path, f"{first} has no fields", first)
+
+
+def _not_a_path(path: str, why: str, meant: str | None, rest: str = "") -> SettingsError:
+    return SettingsError(
+        f"{path!r} is not a path into a message",
+        why=why,
+        next=f"did you mean {meant + rest!r}?" if meant else None,
+    )
 
 
 def _job_matches(wanted: str, job: str | None) -> bool:
@@ -186,9 +217,9 @@ def _comparable(left: Any, value: str) -> tuple[Any, Any]:
         return left, _read_number(value)
     mine = left if isinstance(left, datetime) else None
     if isinstance(left, str) and _TIMESTAMP.fullmatch(left):
-        mine = _read_time(left)
+        mine = read_time(left)
     if mine is not None:
-        given = _read_time(value)
+        given = read_time(value)
         if given is not None:
             return mine, given
     return _text(left), value
@@ -199,7 +230,8 @@ def _read_number(text: str) -> int | float:
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
-def _read_time(text: str) -> datetime | None:
+def read_time(text: str) -> datetime | None:
+    """Return a time in ISO 8601, in UTC if it names no zone; None for other text."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -21,7 +21,7 @@ from sqsw_cli.options.types import QUEUE, Duration
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.output.queues import show_queue, show_queues
 from sqsw_cli.output.tasks import show_tasks
-from sqsw_cli.peek import count_messages, show_messages
+from sqsw_cli.peek import count_messages, show_messages, show_whole_message
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
@@ -32,7 +32,9 @@ EXAMPLES = """
 sqsw inspect
 sqsw inspect emails --watch
 sqsw inspect emails_dead --peek 20
-sqsw inspect emails_dead --peek 500 --count-by job
+sqsw inspect emails_dead --peek 500 --count-by error
+sqsw inspect emails_dead --peek 20 --filter error.type=Timeout
+sqsw inspect emails_dead --id 6f1c0a3e
 sqsw inspect emails_dead --fail-above 0 || mail -s "dead jobs" ops@example.com
 sqsw inspect --tasks --app myapp.tasks:env
 """
@@ -42,7 +44,15 @@ sqsw inspect --tasks --app myapp.tasks:env
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=QUEUE, shell_complete=complete_queue)
 @click.option("--peek", metavar="N", type=click.IntRange(min=1), help="Show up to N messages.")
 @click.option(
-    "--count-by", metavar="PATH", help="With --peek: count by a key, as in args.customer."
+    "--count-by",
+    metavar="PATH",
+    help="With --peek: count by a key, such as args.customer, error.type, or error for reasons.",
+)
+@click.option(
+    "--id",
+    "wanted_id",
+    metavar="ID",
+    help="Show one message in full: its id, the first 8 characters of it, or its job id.",
 )
 @selection_options
 @click.option("--tasks", is_flag=True, help="Registered jobs, and where they come from.")
@@ -67,6 +77,7 @@ def inspect(
     queues: Sequence[str],
     peek: int | None,
     count_by: str | None,
+    wanted_id: str | None,
     jobs: Sequence[str],
     filters: "Sequence[Filter]",
     older_than: int | None,
@@ -88,6 +99,7 @@ def inspect(
         {
             "--peek": peek is not None,
             "--count-by": count_by is not None,
+            "--id": wanted_id is not None,
             "a selection": bool(selection),
             "--tasks": tasks,
             "--watch": watch,
@@ -100,12 +112,19 @@ def inspect(
         },
         queues,
     )
+    if count_by is not None:
+        from sqsw.sqs_manage.selection import check_path
+
+        check_path(count_by)
     printer = invocation.printer
     if tasks:
         with opened(invocation, app, plugins=not no_plugins) as env:
             show_tasks(printer, env, queues)
             return Exit.OK
     with opened(invocation) as env:
+        if wanted_id is not None:
+            show_whole_message(printer, env, queues[0], wanted_id, yes=yes)
+            return Exit.OK
         if peek is None:
             look = _Look(printer, env, queues, age=age)
             return look.repeat(interval or 2) if watch else look.once(fail_above)
@@ -118,21 +137,28 @@ def inspect(
 
 def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
     """Refuse options that would do nothing here."""
-    alone = [option for option in ("--peek", "--tasks", "--watch", "--fail-above") if given[option]]
+    alone = [
+        option
+        for option in ("--peek", "--id", "--tasks", "--watch", "--fail-above")
+        if given[option]
+    ]
     if len(alone) > 1:
         raise SettingsError(f"{' and '.join(alone)} do not go together", next="choose one of them")
-    if given["--age"] and (given["--peek"] or given["--tasks"]):
+    if given["--age"] and (given["--peek"] or given["--id"] or given["--tasks"]):
         raise SettingsError("--age goes with the queues, not with their messages or jobs")
-    if given["--peek"] and len(queues) != 1:
-        raise SettingsError(
-            f"--peek looks into one queue, {len(queues)} are named",
-            next="sqsw inspect QUEUE --peek 20",
-        )
+    for option, value in (("--peek", "20"), ("--id", "ID")):
+        if given[option] and len(queues) != 1:
+            raise SettingsError(
+                f"{option} looks into one queue, {len(queues)} are named",
+                next=f"sqsw inspect QUEUE {option} {value}",
+            )
     needs = {
-        **dict.fromkeys(("--count-by", "a selection", "--yes"), "--peek"),
+        **dict.fromkeys(("--count-by", "a selection"), "--peek"),
         **dict.fromkeys(("--app", "--no-plugins"), "--tasks"),
         "--interval": "--watch",
     }
+    if not given["--id"]:
+        needs["--yes"] = "--peek"
     for option, needed in needs.items():
         if given[option] and not given[needed]:
             raise SettingsError(f"{option} needs {needed}", next=f"add {needed}")
@@ -171,10 +197,11 @@ class _Look:
             return Exit.OK
 
     def _show(self) -> "Sequence[QueueReport]":
-        from sqsw.sqs_manage.describe import describe_queue, list_queues
+        from sqsw.sqs_manage.describe import describe_queue, list_queues, with_local_reasons
 
         if len(self.queues) == 1:
             (report,) = self._aged([describe_queue(self.env, self.queues[0])])
+            report = with_local_reasons(self.env, report)
             show_queue(self.printer, report)
             return [report]
         if self.queues:

@@ -28,7 +28,7 @@ from sqsw_cli.output.format import ago, count_of, elapsed, rfc3339, thousands
 from sqsw_cli.output.messages import show_failure, show_handled
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.progress import Bar
-from sqsw_cli.output.records import values_of
+from sqsw_cli.output.records import COUNTERS, values_of
 
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
@@ -41,6 +41,7 @@ EXAMPLES = """
 sqsw redrive foo_dead
 sqsw redrive foo_dead --to foo --rate 50
 sqsw redrive foo_dead --job send_email --dry-run
+sqsw redrive foo_dead --filter error.type=Timeout --filter 'error.deaths<3'
 sqsw redrive foo_dead --filter args.customer=acme --filter 'receives<5' --limit 100
 sqsw inspect foo_dead --peek 1000 --json | jq -r 'select(.args.a > .args.b).id' | sqsw redrive foo_dead --ids -
 sqsw redrive foo_dead --status
@@ -83,8 +84,10 @@ def redrive(
 ) -> int:
     """Move messages out of the dead-letter queue DLQ, back to where they came from.
 
-    Without a selection SQS does the work. With one, or where SQS cannot, sqsw receives, sends and
-    then deletes, in this order: a crash in between duplicates a message and never loses one.
+    Without a selection SQS does the work, if DLQ is the dead-letter queue of one queue. Otherwise
+    sqsw receives, sends and then deletes, in this order: a crash in between duplicates a message
+    and never loses one. Of two messages of one job, which a crash of a worker can leave, sqsw
+    moves one and deletes the other.
     """
     refuse_idle_terminal(ids, ctx)
     invocation = ctx.find_object(Invocation) or Invocation()
@@ -130,6 +133,7 @@ class _Mover:
         self.dry_run = dry_run
         self.wait = wait
         self.moved = 0
+        self.by_sqs = False
 
     def run(self) -> int:
         from sqsw.sqs_manage.redrive import redrive
@@ -160,6 +164,7 @@ class _Mover:
         from sqsw.sqs_manage.moves import Move
 
         if isinstance(progress, Move):
+            self.by_sqs = True
             self.moved = progress.moved
             bar.at(progress.moved, progress.total)
             if self.printer.as_json:
@@ -172,29 +177,30 @@ class _Mover:
             if not self.dry_run:  # its lines would run into the bar
                 bar.at(self.moved)
             # A person sees what a dry run would move; of a move, how much of it is done.
-            wanted = ("would_move",) if self.printer.terminal else ("would_move", "moved")
-            if self.printer.as_json or action in wanted:
+            hidden = ("skipped", *(("moved",) if self.printer.terminal else ()))
+            if self.printer.as_json or action not in hidden:
                 show_handled(self.printer, progress.view)
 
     def _interrupted(self) -> None:
-        by_sqs = not (self.selection or self.dry_run)
         self.printer.note("")  # below the ^C of the terminal
         self.printer.note(f"{count_of(self.moved, 'message')} moved so far")
-        if by_sqs:
+        if self.by_sqs:
             self.printer.note(f"a move by SQS goes on; to stop it: {self.command} --cancel")
 
     def _end(self, report: "RedriveReport", seconds: float) -> int:
         printer = self.printer
         if printer.as_json:
-            counts = {"moved": report.moved, "skipped": report.skipped, "failed": report.failed}
+            counts = {name: getattr(report, name) for name in COUNTERS["redrive"]}
             values = {"command": "redrive", "seconds_s": round(seconds, 3), **counts}
             printer.json("summary", values)
         elif report.status == "RUNNING":
             printer.note(f"the move has begun; how it goes: {self.command} --status")
         elif self.dry_run:
-            printer.note(f"{thousands(report.would_move)} would be moved")
+            twins = _twins_of(report, " would be deleted")
+            printer.note(f"{thousands(report.would_move)} would be moved{twins}")
         elif printer.terminal:
-            printer.done(f"{thousands(report.moved)} moved in {elapsed(seconds)}")
+            twins = _twins_of(report, " deleted")
+            printer.done(f"{thousands(report.moved)} moved{twins} in {elapsed(seconds)}")
         elif report.by_sqs:
             printer.plain("moved", "moved", report.moved)
         if report.failed:
@@ -202,6 +208,11 @@ class _Mover:
                 printer.note(f"✗ {thousands(report.failed)} failed and stay in {self.dlq}")
             return Exit.PARTIAL if report.moved else Exit.FAILURE
         return Exit.OK
+
+
+def _twins_of(report: "RedriveReport", what: str) -> str:
+    twins = report.dropped_twins
+    return f", {count_of(twins, 'twin')}{what}" if twins else ""
 
 
 def _show_moves(printer: Printer, env: "SQSEnv", dlq: str) -> int:

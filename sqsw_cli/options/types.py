@@ -77,7 +77,8 @@ class FilterType(ParamType["Filter"]):
         try:
             return Filter.parse(str(value))
         except SQSError as error:
-            self.fail("; ".join(filter(None, (error.message, error.why))), param, ctx)
+            said = (error.message, error.why, error.next)
+            self.fail("; ".join(filter(None, said)), param, ctx)
 
 
 class KeyValue(ParamType[tuple[str, str]]):

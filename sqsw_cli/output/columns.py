@@ -26,6 +26,11 @@ LINES = {
             *("oldest_age_s", "sources"),
         ),
     ),
+    "reason": Line(
+        ("inspect",),
+        "reasons of dead letters",
+        ("'reason'", "count", "error", "where", "oldest_at"),
+    ),
     "message": Line(("inspect",), "--peek", ("id", "job", "sent_at", "receives", "payload")),
     "group": Line(("inspect",), "--count-by", ("key", "count", "oldest_sent_at", "newest_sent_at")),
     "task": Line(

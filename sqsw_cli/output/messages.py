@@ -1,11 +1,13 @@
 """How messages look in the three faces."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sqsw.core.job_metadata import SQSW
 from sqsw.core.wording import shortened
 from sqsw_cli.json_text import json_text
-from sqsw_cli.output.format import ago, rfc3339, thousands
+from sqsw_cli.output.format import ago, count_of, rfc3339, size, thousands
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.records import values_of
 
@@ -82,12 +84,14 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
         printer.plain("unsent", message.job, text)
 
 
-def message_table(printer: Printer, views: "Iterable[MessageView]") -> None:
+def message_table(printer: Printer, views: "Sequence[MessageView]") -> None:
     columns = [
         Column("id"),
         Column("job"),
         Column("sent"),
         Column("receives", right=True),
+        Column("error", least=_NAME),
+        Column("twin of"),
         Column("arguments", cut=True),
     ]
     rows = [
@@ -96,11 +100,92 @@ def message_table(printer: Printer, views: "Iterable[MessageView]") -> None:
             view.job or "-",
             ago(view.sent_at),
             thousands(view.receives),
+            view.error["type"] or view.error["verdict"] if view.error else "",
+            (view.twin_of or "")[:_ID],
             payload(view, shorten=True),
         ]
         for view in views
     ]
-    printer.table(columns, rows)
+    # Most messages have neither an error nor a twin.
+    used = [
+        index
+        for index, column in enumerate(columns)
+        if column.title not in ("error", "twin of") or any(row[index] for row in rows)
+    ]
+    printer.table([columns[index] for index in used], [[row[i] for i in used] for row in rows])
+
+
+def whole_message(printer: Printer, view: "MessageView") -> None:
+    """One message in full, for a person."""
+    printer.say(f"{view.id}     {view.job or 'no job'} · {view.queue}")
+    for line in _facts(view):
+        printer.tell(f"  {line}")
+    parts: dict[str, list[str]] = {}
+    for title, values in (("arguments", view.args), ("context", view.context)):
+        if values:
+            parts[title] = [f"{key} = {json_text(value)}" for key, value in values.items()]
+    if view.error is not None:
+        parts["error"] = _reason(view.error)
+        parts["traceback"] = (view.error["trace"] or "").splitlines()
+    parts["attributes"] = [
+        f"{name} ({view.attribute_types[name]}) = {text}"
+        for name, text in view.attributes.items()
+        if name != SQSW or view.error is None  # else it is shown above
+    ]
+    if view.args is None:
+        parts["body"] = view.body.splitlines()
+    for title, lines in parts.items():
+        if lines:
+            printer.say()
+            printer.say(title)
+            for line in lines:
+                printer.say(f"  {line}")  # whole, so that it can be copied
+
+
+def _facts(view: "MessageView") -> list[str]:
+    facts = [f"sent {_moment(view.sent_at)}"]
+    if view.first_received_at is not None:
+        facts.append(f"first received {_moment(view.first_received_at)}")
+    facts += [count_of(view.receives, "receive"), size(view.size)]
+    lines = [" · ".join(facts)]
+    if view.source is not None:
+        lines.append(f"a dead letter of {view.source}")
+    if view.group is not None:
+        lines.append(f"message group {view.group}")
+    if view.dedup_id is not None:
+        lines.append(f"deduplication id {view.dedup_id}")
+    if view.trace_header is not None:
+        lines.append(f"trace header {view.trace_header}")
+    return lines
+
+
+def _moment(moment: datetime | None) -> str:
+    return "at an unknown time" if moment is None else f"{rfc3339(moment)} ({ago(moment)})"
+
+
+_VERDICTS = {
+    "last_attempt": "it failed on its last attempt",
+    "gave_up": "the job gave up",
+    "unreadable": "it cannot be decoded",
+    "killed_process": "it ended its process each time",
+}
+
+
+def _reason(record: Mapping[str, Any]) -> list[str]:
+    verdict = _VERDICTS.get(record["verdict"], record["verdict"])
+    # The text of an error can have several lines.
+    text = ": ".join(filter(None, (record["type"], record["message"])))
+    first = f", first received at {record['first_at']}" if record["first_at"] else ""
+    return [
+        *text.splitlines(),
+        *([f"in {record['where']}"] if record["where"] else []),
+        f"{verdict}, at {record['at']}",
+        f"{count_of(record['attempts'], 'attempt')}, {count_of(record['receives'], 'receive')}"
+        f"{first}",
+        f"given up {count_of(record['deaths'], 'time')}, the last time in {record['queue']} "
+        f"by {record['worker']}",
+        f"fingerprint {record['fingerprint']}",
+    ]
 
 
 def payload(view: "MessageView", *, shorten: bool) -> str:

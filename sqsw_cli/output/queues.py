@@ -1,16 +1,18 @@
 """How queues look in the three faces."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqsw.core.wording import format_duration
-from sqsw_cli.output.format import count_of, size, thousands
+from sqsw_cli.output.format import ago, count_of, rfc3339, size, thousands
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.records import values_of
 
 if TYPE_CHECKING:
     from sqsw.sqs_manage.describe import QueueReport
+    from sqsw.sqs_manage.reasons import Reason
 
 _COLUMNS = (
     Column("queue"),
@@ -21,6 +23,8 @@ _COLUMNS = (
     Column("", right=True),
     Column("type"),
 )
+#: reasons that a person sees
+_TOP = 10
 _AGE = Column("oldest", right=True)
 
 
@@ -42,6 +46,42 @@ def show_queue(printer: Printer, report: "QueueReport") -> None:
     printer.say(f"{report.name}     {_type(report)} · {report.url}")
     for line in _details(report):
         printer.tell(f"  {line}")
+    if report.reasons:
+        printer.say()
+        show_reasons(printer, report.reasons)
+        looked_at = sum(reason.count for reason in report.reasons)
+        if looked_at < (report.visible or 0):
+            printer.tell(f"of the first {count_of(looked_at, 'message')}")
+    elif report.sources and report.visible and report.reasons is None:
+        command = f"sqsw inspect {shlex.quote(report.name)} --peek 100 --count-by error"
+        printer.tell(f"  why they failed: {command}")
+
+
+def show_reasons(printer: Printer, reasons: "Sequence[Reason]") -> None:
+    """Why dead letters were given up, for a person or a pipe."""
+    if not printer.terminal:
+        for reason in reasons:
+            at = rfc3339(reason.oldest_at)
+            printer.plain("reason", "reason", reason.count, reason.error, reason.where, at)
+        return
+    columns = [
+        Column("letters", right=True),
+        Column("error", least=24),
+        Column("oldest"),
+        Column("last frame", least=24),
+    ]
+    rows = [
+        [
+            thousands(reason.count),
+            reason.error or "no record",
+            ago(reason.oldest_at),
+            reason.where or "",
+        ]
+        for reason in reasons[:_TOP]
+    ]
+    printer.table(columns, rows)
+    if len(reasons) > _TOP:
+        printer.tell(f"and {count_of(len(reasons) - _TOP, 'other reason')}")
 
 
 def _show_line(printer: Printer, report: "QueueReport") -> None:
@@ -52,6 +92,7 @@ def _show_line(printer: Printer, report: "QueueReport") -> None:
         dead = (report.dlq, report.dlq_visible)
         rest = (_type(report), report.oldest_age_s, ",".join(report.sources))
         printer.plain("queue", report.name, *counts, *dead, *rest)
+        show_reasons(printer, report.reasons or ())
 
 
 def _row(report: "QueueReport") -> list[str]:

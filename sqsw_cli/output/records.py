@@ -16,12 +16,12 @@ KEYS: dict[str, tuple[str, ...]] = {
     "queue": (
         *("name", "sqs_name", "url", "arn", "fifo", "action", "visible", "in_flight", "delayed"),
         *("dlq", "dlq_visible", "max_receives", "sources", "attributes", "tags"),
-        "oldest_age_s",
+        *("oldest_age_s", "reasons"),
     ),
     "message": (
         *("queue", "id", "job", "args", "context", "content_type", "body", "raw", "group"),
         *("dedup_id", "sent_at", "first_received_at", "receives", "size", "source", "error"),
-        *("attributes", "attribute_types", "trace_header", "action"),
+        *("attributes", "attribute_types", "trace_header", "action", "twin_of"),
     ),
     "sent": ("queue", "id", "job", "line", "group", "dedup_id", "sequence_number"),
     "failed": ("queue", "line", "id", "code", "message", "retryable", "item"),
@@ -53,7 +53,7 @@ COUNTERS: dict[str, tuple[str, ...]] = {
         "stopped_by",
         "forced",
     ),
-    "redrive": ("moved", "skipped", "failed"),
+    "redrive": ("moved", "skipped", "failed", "dropped_twins"),
     "purge": ("deleted", "skipped", "failed"),
 }
 

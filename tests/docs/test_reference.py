@@ -115,6 +115,9 @@ def test_every_schema_is_in_the_reference() -> None:
         "| `max_receives` | integer or null | Receives after which a message goes there |" in text
     )
     assert "With `command` `redrive`:" in text
+    # Keys of objects within objects.
+    assert "| `error.trace` | string or null | End of the traceback |" in text
+    assert "| `reasons.count` | integer | Messages with it |" in text
 
 
 def test_a_page_gets_its_parts_and_the_names_of_its_files() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from sqsw_cli.main import COMMANDS, cli
 from tests.unit.cli.conftest import Sqsw
+from tests.unit.sqs_manage.queues import failure, send_letter
 
 TASKS = """
 from sqsw.sqs_env import SQSEnv
@@ -97,10 +98,8 @@ def fill(sqsw: Sqsw) -> None:
     ):
         assert sqsw(f"create-queue {words}").code == 0
     sqsw("send emails send_email to=a@example.com subject=x")
-    sqsw("send foo send_email a:=2 b:=1 customer=acme --no-check")
-    client = sqsw.env.queue_client("foo")
-    for _ in range(2):
-        client.receive(10, visibility_timeout=0)
+    args = {"a": 2, "b": 1, "customer": "acme"}
+    send_letter(sqsw.env, "foo_dead", args, failure("foo"), job="send_email")
     assert sqsw.visible("foo_dead") == 1
 
 
@@ -151,6 +150,8 @@ def test_an_example_of_the_help_works(command: str, line: str, ready: Sqsw) -> N
         for name in ("emails", "news", "reports", "orders.fifo", "users"):
             ready(f"create-queue {name} --local")
         ready("send emails send_email to=a --local")
+    if "--id" in line.split():
+        send_letter(ready.env, "emails_dead", {}, failure(), job_id=line.split()[-1])
     code, said = in_shell(line, until)
     assert code == 0, said
     assert "error:" not in said

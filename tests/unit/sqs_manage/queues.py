@@ -1,8 +1,11 @@
 """Fill queues and look what is in them, without the code under test."""
 
+import uuid
 from typing import Any
 
 from sqsw.codecs.envelope import pack_job
+from sqsw.core.dead_record import DeadRecord
+from sqsw.core.job_metadata import SQSW, JobMetadata
 from sqsw.sqs_env import SQSEnv
 
 
@@ -17,6 +20,45 @@ def send_jobs(env: SQSEnv, queue: str, *kwargs: dict[str, Any], job: str = "send
             entry["MessageDeduplicationId"] = f"{job_kwargs.get('group', 'g')}-{number}"
         ids.append(client.send(entry)["MessageId"])
     return ids
+
+
+def failure(queue: str = "emails", **changes: Any) -> DeadRecord:
+    """The record of a job that failed in this queue."""
+    values: dict[str, Any] = {
+        "verdict": "last_attempt",
+        "type": "Timeout",
+        "message": "no answer after 5 s",
+        "where": "shop.pay:31",
+        "fingerprint": "0123456789ab",
+        "attempts": 3,
+        "receives": 3,
+        "first_at": "2026-11-01T10:00:00.000Z",
+        "at": "2026-11-01T10:05:00.000Z",
+        "queue": queue,
+        "worker": "host/7",
+        "trace": "Traceback (most recent call last):\nTimeout: no answer after 5 s\n",
+    }
+    return DeadRecord(**{**values, **changes})
+
+
+def send_letter(
+    env: SQSEnv,
+    dead_letter_queue: str,
+    job_kwargs: dict[str, Any],
+    record: DeadRecord | None,
+    *,
+    job_id: str | None = None,
+    group: str = "g",
+    job: str = "send",
+) -> str:
+    """Send a dead letter as a worker does, or with a job id alone; the message id."""
+    client = env.queue_client(dead_letter_queue)
+    entry = pack_job(job, job_kwargs)
+    entry["MessageAttributes"][SQSW] = JobMetadata(job_id, record).to_attribute()
+    if client.is_fifo:
+        entry["MessageGroupId"] = group
+        entry["MessageDeduplicationId"] = uuid.uuid4().hex
+    return str(client.send(entry)["MessageId"])
 
 
 def dead_letter(env: SQSEnv, queue: str) -> None:

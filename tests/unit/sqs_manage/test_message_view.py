@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from sqsw.codecs.envelope import pack_job
+from sqsw.core.job_metadata import SQSW, JobMetadata
 from sqsw.core.message import Message
 from sqsw.sqs_manage.message_view import format_time, view_message
+from tests.unit.sqs_manage.queues import failure
 
 OPENED: list[str] = []
 
@@ -96,11 +98,38 @@ def test_the_object_for_programs_has_every_key_and_plain_values() -> None:
     assert list(record) == [
         *("type", "queue", "id", "job", "args", "context", "content_type", "body", "raw"),
         *("group", "dedup_id", "sent_at", "first_received_at", "receives", "size", "source"),
-        *("error", "attributes", "attribute_types", "trace_header", "action"),
+        *("error", "attributes", "attribute_types", "trace_header", "action", "twin_of"),
     ]
     assert record["sent_at"] == "2026-10-31T12:00:00.000Z"
     assert record["first_received_at"] is None
     assert json.loads(json.dumps(record)) == record
+
+
+def test_a_record_says_why_the_job_was_given_up_and_in_which_queue() -> None:
+    entry = pack_job("send", {"to": "ann"})
+    entry["MessageAttributes"][SQSW] = JobMetadata("7", failure("news")).to_attribute()
+    seen = view_message(message(entry))
+    assert (seen.error, seen.source) == (failure("news").to_json(), "news")
+    moved = view_message(
+        message(entry, DeadLetterQueueSourceArn="arn:aws:sqs:local:000000000000:orders")
+    )
+    assert moved.source == "orders"
+    assert view_message(message(entry), name_of=str.upper).source == "news"
+
+
+def test_a_message_that_is_back_in_its_queue_is_no_dead_letter_of_it() -> None:
+    entry = pack_job("send", {})
+    entry["MessageAttributes"][SQSW] = JobMetadata("7", failure("emails")).to_attribute()
+    seen = view_message(message(entry))
+    assert (seen.queue, seen.source) == ("emails", None)
+    assert seen.error is not None and seen.error["deaths"] == 1
+
+
+def test_an_attribute_that_is_not_a_record_is_no_error() -> None:
+    entry = pack_job("send", {})
+    for text in ("", "{", "7", '{"dead": {"verdict": "gave_up"}}'):
+        entry["MessageAttributes"][SQSW] = {"DataType": "String", "StringValue": text}
+        assert view_message(message(entry)).error is None
 
 
 def test_times_are_rfc_3339_in_utc_with_milliseconds() -> None:

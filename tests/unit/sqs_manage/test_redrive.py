@@ -7,15 +7,25 @@ import pytest
 from sqsw.core.errors import AccessDenied, Busy, QueueNotFound, RedriveError, SettingsError
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage import resend
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.message_view import HandledMessage
 from sqsw.sqs_manage.moves import Move, cancel_redrive, redrive_status
+from sqsw.sqs_manage.peek import peek_messages
 from sqsw.sqs_manage.receive_pass import Notice
 from sqsw.sqs_manage.redrive import RedriveReport, redrive
 from sqsw.sqs_manage.selection import Filter, Selection
 from tests.backends import Backend
 from tests.unit.sqs_manage.faults import Faults
-from tests.unit.sqs_manage.queues import bodies, contents, counts, dead_letter, send_jobs
+from tests.unit.sqs_manage.queues import (
+    bodies,
+    contents,
+    counts,
+    dead_letter,
+    failure,
+    send_jobs,
+    send_letter,
+)
 
 
 def where(*texts: str, **others: Any) -> Selection:
@@ -36,7 +46,7 @@ def dead(env: SQSEnv, emails: str) -> list[str]:
 
 
 class TestBySQS:
-    def test_without_a_selection_sqs_moves_each_message_to_where_it_came_from(
+    def test_without_a_selection_sqs_moves_all_to_the_queue_that_they_came_from(
         self, env: SQSEnv, dead: list[str]
     ) -> None:
         looks: list[Move | HandledMessage] = []
@@ -45,7 +55,11 @@ class TestBySQS:
         assert counts(env, "emails") == (25, 0)
         last = looks[-1]
         assert isinstance(last, Move)
-        assert (last.source, last.destination, last.status) == ("emails_dead", None, "COMPLETED")
+        assert (last.source, last.destination, last.status) == (
+            "emails_dead",
+            "emails",
+            "COMPLETED",
+        )
         assert (last.moved, last.total) == (25, 25)
         assert last.started_at is not None
 
@@ -163,12 +177,16 @@ class TestBySQS:
         assert caught.value.code == "ResourceNotFoundException"
         assert caught.value.reason == "not_running"
 
-    def test_a_move_that_fails_says_to_repeat_with_a_target(self, env: SQSEnv, emails: str) -> None:
-        send_jobs(env, "emails_dead", {"n": 1})  # sent there directly: no queue to go back to
+    def test_a_move_that_fails_says_to_repeat_with_a_target(
+        self, env: SQSEnv, emails: str, faults: Faults
+    ) -> None:
+        faults.refuse("ListDeadLetterSourceQueues", "AccessDenied")
+        send_letter(env, "emails_dead", {"n": 1}, failure())
         with pytest.raises(RedriveError) as caught:
             redrive(env, "emails_dead")
         assert caught.value.message.startswith("the move out of 'emails_dead' failed")
         assert (caught.value.reason, caught.value.queue) == ("failed", "emails_dead")
+        assert caught.value.code == "CouldNotDetermineMessageSource"
 
     @pytest.mark.parametrize(
         "code", ["UnsupportedOperation", "UnknownOperationException", "InvalidAction"]
@@ -382,8 +400,33 @@ class TestBySqsw:
         told: list[Any] = []
         with pytest.raises(KeyboardInterrupt):
             by_hand(env, "emails_dead", selection=where("args.n>=5"), on_progress=told.append)
+        assert [one.view.action for one in told] == ["skipped"] * 5 + ["moved"] * 10
+        assert (counts(env, "emails_dead"), counts(env, "emails")) == ((15, 0), (10, 0))
+
+    def test_a_ctrl_c_finishes_the_batch_of_letters_with_records(
+        self, env: SQSEnv, emails: str, faults: Faults
+    ) -> None:
+        for n in range(25):
+            send_letter(env, "emails_dead", {"n": n}, failure())
+        faults.ctrl_c_before("SendMessageBatch")
+        told: list[Any] = []
+        with pytest.raises(KeyboardInterrupt):
+            by_hand(env, "emails_dead", selection=where("args.n>=5"), on_progress=told.append)
         assert [one.view.action for one in told] == ["moved"] * 5 + ["skipped"] * 5
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((20, 0), (5, 0))
+
+    @pytest.mark.parametrize("bound", ["none", "_MAX_POSTPONED", "_MAX_POSTPONED_BYTES"])
+    def test_letters_that_sqs_moved_come_last_if_they_are_not_many(
+        self, env: SQSEnv, dead: list[str], monkeypatch: pytest.MonkeyPatch, bound: str
+    ) -> None:
+        send_letter(env, "emails_dead", {}, failure())
+        sizes = [one.size for one in peek_messages(env, "emails_dead", 12)]
+        if bound != "none":
+            monkeypatch.setattr(resend, bound, 12 if bound == "_MAX_POSTPONED" else sum(sizes))
+        told: list[Any] = []
+        assert by_hand(env, "emails_dead", on_progress=told.append).moved == 26
+        place = [one.view.error is not None for one in told].index(True)
+        assert place == (0 if bound == "none" else 13)
 
     def test_an_error_of_a_listener_puts_the_rest_back(self, env: SQSEnv, dead: list[str]) -> None:
         def fail(progress: Any) -> None:

@@ -8,7 +8,9 @@ from sqsw.core.errors import SettingsError
 from sqsw.core.message import Message
 from sqsw.sqs_manage.message_view import MessageView, view_message
 from sqsw.sqs_manage.selection import Filter, Selection
+from tests.unit.sqs_manage.queues import failure
 
+UNREADABLE = ("sent_at<yesterday", "error.at>yesterday", "error.deaths<three", "receives>=few")
 SENT = datetime(2026, 10, 31, 12, 0, tzinfo=UTC)
 
 
@@ -39,7 +41,7 @@ def test_a_filter_is_path_operator_and_value(text: str, parts: tuple[str, str, s
     assert (found.path, found.operator, found.value) == parts
 
 
-@pytest.mark.parametrize("text", ["customer", "", "=x", "body~(", "sent_at<yesterday"])
+@pytest.mark.parametrize("text", ["customer", "", "=x", "body~(", *UNREADABLE])
 def test_what_is_no_filter_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         Filter.parse(text)
@@ -118,12 +120,45 @@ def test_a_path_begins_with_a_key_of_the_message(text: str, holds: bool) -> None
         ("arg.n!=3", "did you mean 'args.n'?"),
         ("argsn>=4", "did you mean 'args'?"),
         ("__class__=1", None),
+        ("action=moved", None),
+        ("type=Timeout", "did you mean 'error.type'?"),
+        ("error.typ=Timeout", "did you mean 'error.type'?"),
+        ("error.class=Timeout", None),
+        ("error.type.name=Timeout", "did you mean 'error.type'?"),
+        ("receives.n<5", "did you mean 'receives'?"),
     ],
 )
 def test_a_path_that_no_message_has_is_refused(text: str, meant: str | None) -> None:
-    with pytest.raises(SettingsError, match="is no path into a message") as caught:
+    with pytest.raises(SettingsError, match="is not a path into a message") as caught:
         Filter.parse(text)
     assert caught.value.next == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("error.type=Timeout", True),
+        ("error.type!=ValueError", True),
+        ("error.where~^shop[.]", True),
+        ("error.fingerprint=0123456789ab", True),
+        ("error.at>2026-11-01", True),
+        ("error.at>=2026-11-01T12:05:00+02:00", True),
+        ("error.first_at>2026-11-01T10:01:00Z", False),
+        ("error.deaths<3", False),
+        ("error.deaths<12", True),
+        ("error.trace~no answer", True),
+        ("error=null", False),
+    ],
+)
+def test_a_filter_reads_the_record_of_the_failure(text: str, holds: bool) -> None:
+    dead = view(error=failure(deaths=10).to_json())
+    assert Filter.parse(text).matches(dead) is holds
+
+
+def test_a_message_without_a_record_has_null_in_all_of_its_fields() -> None:
+    assert Filter.parse("error.type=null").matches(view())
+    for text in ("error.deaths<3", "error.deaths>=3", "error.at>2026-11-01", "error.type~."):
+        assert not Filter.parse(text).matches(view())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""Find messages that carry the same job twice."""
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from sqsw.core.job_metadata import SQSW, job_id_of, metadata_of
+from sqsw.core.message import Message
+
+#: messages that a finder remembers at most, and those of one job
+_MAX_SIGHTINGS, _MAX_OF_ONE_JOB = 100_000, 10
+
+
+@dataclass(slots=True)
+class Sighting:
+    """A message that was seen.
+
+    Attributes
+    ----------
+    message_id :
+        Its id.
+    record_of :
+        When the job was first received (empty if unknown), if a worker sent the message with a
+        record of the failure; None if SQS moved it.
+    is_moved :
+        Whether it was moved on. The caller sets it.
+    """
+
+    message_id: str
+    record_of: str | None
+    is_moved: bool = False
+    _same_job: "list[Sighting]" = field(default_factory=list, repr=False)
+
+    def twins(self) -> "list[Sighting]":
+        """Return the messages seen so far that carry the same job, oldest first."""
+        return [one for one in self._same_job if one is not self and self._is_twin(one)]
+
+    def _is_twin(self, other: "Sighting") -> bool:
+        # A sender can use one id for several jobs. Records of one job begin at the same time, and
+        # two messages that SQS moved are two jobs.
+        if self.record_of is None or other.record_of is None:
+            return self.record_of != other.record_of
+        return self.record_of == other.record_of != ""
+
+
+class TwinFinder:
+    """Finds messages that carry the same job, among those that it is shown.
+
+    A worker that gives up a job sends its message to the dead-letter queue, and then deletes it
+    from its queue. If it crashes in between, SQS delivers the message again, and in the end it is
+    in the dead-letter queue twice. Twins have the same job id, body, attributes and group.
+
+    It remembers the first 100,000 messages.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: dict[bytes, list[Sighting]] = {}
+        self._left = _MAX_SIGHTINGS
+
+    def add(self, message: Message) -> Sighting | None:
+        """Note a message; None if it cannot have a twin."""
+        record_of = None
+        if "DeadLetterQueueSourceArn" not in message.attributes:
+            dead = metadata_of(message).dead
+            if dead is None:
+                return None
+            record_of = dead.first_at or ""
+        key = _digest(message)
+        same_job = self._jobs.get(key, [])
+        sighting = Sighting(message.message_id, record_of, _same_job=same_job)
+        if self._left and len(same_job) < _MAX_OF_ONE_JOB:
+            self._left -= 1
+            self._jobs.setdefault(key, same_job).append(sighting)
+        return sighting
+
+
+def _digest(message: Message) -> bytes:
+    attributes = sorted(
+        (name, value.get("DataType"), value.get("StringValue"), value.get("BinaryValue"))
+        for name, value in message.message_attributes.items()
+        if name != SQSW
+    )
+    content = repr((job_id_of(message), message.group_id, message.body, attributes))
+    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
