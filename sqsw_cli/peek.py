@@ -117,7 +117,7 @@ def count_messages(
     ordered = sorted(groups.values(), key=lambda group: -group.count)
     if printer.terminal:
         columns = [
-            Column(path),
+            Column(path, least=24),
             Column("count", right=True),
             Column("oldest"),
             Column("newest"),

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sqsw.sqs_manage.message_view import Failure, MessageView
     from sqsw.sqs_manage.outgoing import OutgoingMessage
 
-#: characters of one value, of a message id and of all arguments, on a terminal
-_VALUE, _ID, _ARGUMENTS = 32, 8, 1_000
+#: characters of one value, of a message id, of a job name and of all arguments, on a terminal
+_VALUE, _ID, _NAME, _ARGUMENTS = 32, 8, 24, 1_000
 
 
 def show_message(printer: Printer, view: "MessageView") -> None:
@@ -87,7 +87,7 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
 def message_table(printer: Printer, views: "Sequence[MessageView]") -> None:
     columns = [
         Column("id"),
-        Column("job"),
+        Column("job", least=_NAME),
         Column("sent"),
         Column("receives", right=True),
         Column("error", least=_NAME),

@@ -20,23 +20,29 @@ from sqsw_cli.terminal import columns_of, echo_on_stderr, is_terminal, wants_col
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 #: between two columns
 _GAP = "  "
 
-#: characters of a cell that is cut at the edge of the terminal, and of any other: the names of
-#: queues are not longer
-_CELL_LENGTH, _NAME_LENGTH = 1_000, 80
-#: columns that a table has at least: a narrower terminal wraps its lines
-_LEAST_WIDTH = 70
+#: columns of the terminal that something shortened needs, to be worth showing
+_CUT_WIDTH = 16
+
+#: characters of a cell, wider than any terminal
+_CELL_LENGTH = 1_000
 
 
 class Column(NamedTuple):
-    """A column of a table; with ``cut`` it is one line, which ends where the room ends."""
+    """A column of a table.
+
+    A column with ``cut`` is shortened first, at its end. Texts of the others are cut in the middle,
+    to no less than ``least`` cells, before a column is left out. Numbers are never cut.
+    """
 
     title: str
     right: bool = False
     cut: bool = False
+    least: int = 40
 
 
 class Printer:
@@ -87,38 +93,30 @@ class Printer:
         self._write((click.style(sign, fg=shade) if colored else sign) + line[len(sign) :])
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table as wide as the terminal. Where it is too wide, names are wrapped."""
-        from rich.table import Table
-        from rich.text import Text
-
-        titled = any(column.title for column in columns)
-        table = Table(
-            box=None,
-            pad_edge=False,
-            padding=(0, len(_GAP), 0, 0),
-            header_style="dim",
-            show_header=titled,
-        )
-        for column in columns:
-            table.add_column(
-                safe(column.title),
-                justify="right" if column.right else "left",
-                no_wrap=column.right,
-            )
-        for row in rows:
-            table.add_row(
-                *(
-                    Text(safe(cell[:_CELL_LENGTH]), no_wrap=True, overflow="ellipsis")
-                    if column.cut
-                    else Text(safe(_cut(cell)), overflow="fold")
-                    for cell, column in zip(row, columns, strict=True)
-                )
-            )
+        """Print a table as wide as the terminal: cut cells, then drop columns from the right."""
         console = self._console()
-        # Before version 15, rich counts blanks after the last column, which are not written.
-        console.width = max(console.width, _LEAST_WIDTH) + len(_GAP)
+        rows = [[safe(cut_middle(cell, _CELL_LENGTH)) for cell in row] for row in rows]
+        columns = [column._replace(title=safe(column.title)) for column in columns]
+        natural = [_least(index, column, rows) for index, column in enumerate(columns)]
+        widths = _fitted(columns, natural, console.width)
+        rows = [
+            [
+                cell if column.cut else cut_middle(cell, width)
+                for cell, column, width in zip(row, columns, widths, strict=False)
+            ]
+            for row in rows
+        ]
+        for index, column in enumerate(columns[: len(widths)]):
+            if column.cut:  # it gets what the others leave
+                longest = _widest(index, column, rows)
+                widths[index] += max(
+                    0, min(console.width - _width(widths), longest - widths[index])
+                )
+        # A name that is a little longer than the terminal is wrapped by it. Before version 15, rich
+        # counts blanks after the last column, which are not written.
+        console.width = max(console.width, _width(widths)) + len(_GAP)
         with console.capture() as captured:
-            console.print(table)
+            console.print(_table(columns[: len(widths)], widths, rows))
         for line in captured.get().rstrip("\n").split("\n"):
             self._write(line.rstrip())
 
@@ -178,5 +176,71 @@ class Printer:
         return Bar(what, shown=shown, color=wants_color(sys.stderr, self._color))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"
+def cut_middle(text: str, width: int) -> str:
+    """Cut a text to a width in its middle, because long names often differ only at their ends."""
+    from rich.cells import cell_len, set_cell_size
+
+    if len(text) <= width and cell_len(text) <= width:
+        return text
+    tail = (width - 1) // 3
+    end = set_cell_size(text[: -2 * width : -1], tail)[::-1] if tail else ""
+    return f"{set_cell_size(text[:width], width - 1 - tail)}…{end}"
+
+
+def _fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
+    """Return the widths of as many columns as fit, narrowed if that makes room for more."""
+    for count in range(len(columns), 0, -1):
+        widths = list(natural[:count])
+        spare = [
+            0 if column.right or column.cut else max(0, width - column.least)
+            for column, width in zip(columns, widths, strict=False)
+        ]
+        while (over := _width(widths) - room) > 0 and any(spare):
+            widest = max((index for index in range(count) if spare[index]), key=widths.__getitem__)
+            less = min(over, spare[widest])
+            widths[widest] -= less
+            spare[widest] -= less
+        if over <= 0 or count == 1:
+            return widths
+    return []
+
+
+def _width(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _table(
+    columns: Sequence[Column], widths: Sequence[int], rows: Sequence[Sequence[str]]
+) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, len(_GAP), 0, 0),
+        header_style="dim",
+        show_header=any(column.title for column in columns),
+    )
+    for index, column in enumerate(columns):
+        table.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            overflow="ellipsis" if column.cut else "crop",
+            width=widths[index],
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row[: len(columns)]))
+    return table
+
+
+def _least(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
+    widest = _widest(index, column, rows)
+    return min(_CUT_WIDTH, widest) if column.cut else widest
+
+
+def _widest(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:
+    from rich.cells import cell_len
+
+    return max([len(column.title), *(cell_len(row[index]) for row in rows)])

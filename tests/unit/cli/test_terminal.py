@@ -79,7 +79,7 @@ def test_queues_are_a_table(sqsw: Sqsw) -> None:
     assert "emails_dead      0          0        0  those of emails   " in said
     code, narrow = on_terminal(sqsw, "inspect", columns=20)
     assert code == 0
-    assert all(word in narrow for word in ("emails ", "reports ", "oldest"))
+    assert [line.split() for line in narrow.splitlines()[1:]] == [["emails", "2"], ["reports", "0"]]
 
 
 def test_colour_is_for_terminals_unless_asked_for(sqsw: Sqsw) -> None:
@@ -236,7 +236,7 @@ def test_a_long_cell_is_cut_and_hides_no_column(sqsw: Sqsw, words: str, kept: li
     code, said = on_terminal(sqsw, words, columns=80)
     assert code == 0
     assert all(word in said for word in kept), said
-    assert "…" in said or words == "inspect"  # the names of queues are whole
+    assert "…" in said
     assert len(said) < 1_500
 
 
