@@ -1,6 +1,6 @@
 """A queue of jobs: many job names, one processor for each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -10,6 +10,7 @@ from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
 from sqsw.core.arguments import check_function, place_of
+from sqsw.core.contracts import Backoff
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Message
@@ -201,6 +202,12 @@ class JobQueue(GenericQueue):
         for job_name, processor in self.processors.items():
             dst_queue.processors[job_name] = processor.copy(queue=dst_queue)
             dst_queue.sources[job_name] = self.sources[job_name]
+
+    def _backoff_policies(self) -> Mapping[str | None, Backoff]:
+        return {
+            name: _backoff_of(processor) or self.backoff_policy
+            for name, processor in self.processors.items()
+        } or super()._backoff_policies()
 
     # -- sending -----------------------------------------------------------------------------
 
@@ -414,5 +421,9 @@ def _backed_off(processor: Processor, result: ProcessingResult | bool) -> Proces
     result = as_result(result)
     if result.success or result.backoff_policy is not None:
         return result
+    return replace(result, backoff_policy=_backoff_of(processor))
+
+
+def _backoff_of(processor: Processor) -> Backoff | None:
     # What a processor_maker makes need not have one.
-    return replace(result, backoff_policy=getattr(processor, "backoff_policy", None))
+    return getattr(processor, "backoff_policy", None)
