@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES
-from sqsw.core.wording import format_duration
+from sqsw.core.wording import counted, format_duration
 
 RetryReason = Literal["few_receives", "short_backoff"]
 
@@ -70,8 +70,9 @@ class RetryHorizon:
         if is_fifo and self.max_receives < _MIN_FIFO_RECEIVES:
             yield (
                 few,
-                f"a message goes to {dead_letter_queue} after {self.max_receives} receives: on a "
-                "FIFO queue, messages that are returned unrun use up receives too",
+                f"a message goes to {dead_letter_queue} after "
+                f"{counted(self.max_receives, 'receive')}: on a FIFO queue, messages that are "
+                "returned unrun use up receives too",
                 more,
             )
         if self.seconds is None or self.seconds >= _SHORT_SECONDS:
