@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sqsw.backoff_policies import DEFAULT_BACKOFF as DEFAULT_BACKOFF
     from sqsw.backoff_policies import IMMEDIATE_RETURN as IMMEDIATE_RETURN
     from sqsw.backoff_policies import ConstantBackoff as ConstantBackoff
+    from sqsw.backoff_policies import Delays as Delays
     from sqsw.backoff_policies import ExponentialBackoff as ExponentialBackoff
     from sqsw.context import current_job as current_job
     from sqsw.core.errors import SQSError as SQSError
@@ -41,6 +42,7 @@ else:
         "ConstantBackoff": "sqsw.backoff_policies",
         "DEFAULT_BACKOFF": "sqsw.backoff_policies",
         "DeadLetterQueue": "sqsw.deadletter_queue",
+        "Delays": "sqsw.backoff_policies",
         "ExponentialBackoff": "sqsw.backoff_policies",
         "FailedJobs": "sqsw.core.results",
         "GiveUp": "sqsw.core.results",

@@ -1,11 +1,15 @@
 """How long a failed message stays hidden before it is tried again."""
 
+import copy
 import random
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sqsw.core.contracts import Backoff
+from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
+from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.core.settings import check_bounds
 
 #: The protocol of a backoff policy: ``get_visibility_timeout(message)`` in seconds.
@@ -93,8 +97,99 @@ class ExponentialBackoff:
         return min(max(seconds, self.min_visibility_timeout), self.max_visibility_timeout)
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class Delays:
+    """A list of delays: the first one after the first receive, and so on; the last one repeats.
+
+    The delays have no jitter, like ``ConstantBackoff``.
+
+    Parameters
+    ----------
+    delays :
+        Seconds, each 0 to 43200; at least one.
+
+    Raises
+    ------
+    SettingsError
+        There is no delay, or one is out of its range.
+    """
+
+    delays: tuple[float, ...]
+
+    def __init__(self, *delays: float) -> None:
+        if not delays:
+            raise SettingsError(
+                "Delays() has no delay",
+                why="the last delay repeats, so there must be at least one",
+                next="pass seconds: Delays(10, 60, 600)",
+            )
+        for number, seconds in enumerate(delays, 1):
+            check_bounds(f"delay {number}", seconds, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
+        object.__setattr__(self, "delays", delays)
+
+    def get_visibility_timeout(self, message: Message) -> float:
+        """Seconds until the message can be received again."""
+        return self.delays[min(message.receive_count, len(self.delays)) - 1]
+
+
 #: what a queue does where nobody says otherwise
 DEFAULT_BACKOFF = ExponentialBackoff()
 
 #: a failed message can be received again at once
 IMMEDIATE_RETURN = ConstantBackoff()
+
+
+def retry_horizon(
+    queue_name: str, policies: Mapping[str | None, Backoff], max_receives: int
+) -> RetryHorizon:
+    """Return how long a job of a queue is retried.
+
+    The policies are asked about messages that do not exist, with the name of the queue and a
+    receive count. They have no body and no attributes of a sender.
+
+    Parameters
+    ----------
+    policies :
+        The backoff policy of each job by its name; at least one. The shortest time counts.
+    max_receives :
+        Receives that the redrive policy of the queue allows.
+    """
+    distinct = {id(policy): policy for policy in policies.values()}  # most jobs share one
+    seconds_of = {
+        key: _seconds_until_last(policy, queue_name, max_receives)
+        for key, policy in distinct.items()
+    }
+    found = {job_name: seconds_of[id(policy)] for job_name, policy in policies.items()}
+    known = [(seconds, job_name) for job_name, seconds in found.items() if seconds is not None]
+    seconds, job_name = min(known, key=lambda one: one[0], default=(None, None))
+    differs = len(set(found.values())) > 1
+    return RetryHorizon(max_receives, seconds, job_name if differs else None)
+
+
+class _NoJitter(random.Random):
+    def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
+        return mu
+
+
+def _seconds_until_last(policy: Backoff, queue_name: str, max_receives: int) -> int | None:
+    """The backoffs before the last receive; None if the policy failed."""
+    try:
+        if isinstance(policy, ExponentialBackoff):
+            policy = copy.copy(policy)
+            object.__setattr__(policy, "_random", _NoJitter())
+        # As the worker sends them to SQS: whole seconds, at most twelve hours.
+        return sum(
+            max(
+                0,
+                round(min(policy.get_visibility_timeout(message), MAX_VISIBILITY_TIMEOUT_SECONDS)),
+            )
+            for message in _failed_attempts(queue_name, max_receives)
+        )
+    except Exception:  # noqa: BLE001  # a user's policy can raise or return anything
+        return None
+
+
+def _failed_attempts(queue_name: str, max_receives: int) -> Iterator[Message]:
+    for count in range(1, max_receives):
+        attributes = {"ApproximateReceiveCount": str(count)}
+        yield Message("", "", "", attributes=attributes, queue_name=queue_name)

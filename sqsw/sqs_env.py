@@ -4,11 +4,12 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import AsyncTask
-from sqsw.backoff_policies import DEFAULT_BACKOFF
+from sqsw.backoff_policies import DEFAULT_BACKOFF, retry_horizon
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, check_accept, codec_for_sending
 from sqsw.context import SQSContext
 from sqsw.core.batch_result import BatchProcessingResult
@@ -18,6 +19,7 @@ from sqsw.core.event_bus import EventBus, RequestSent
 from sqsw.core.failure_rules import FailureOptions, FailureRules
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.redrive_policy import RedrivePolicy
+from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.wording import without_password
 from sqsw.middleware.chain import Middleware
@@ -433,6 +435,23 @@ class SQSEnv:
     def redrive_policy(self, dead_letter_queue_name: str, max_receive_count: int) -> RedrivePolicy:
         """After this many receives the next one moves a message to the dead-letter queue."""
         return RedrivePolicy(self, dead_letter_queue_name, max_receive_count)
+
+    def retry_horizon(self, queue_name: str, max_receives: int) -> RetryHorizon:
+        """Return how long a failing job is retried before it goes to the dead-letter queue.
+
+        Parameters
+        ----------
+        queue_name :
+            The name without prefix. If the environment has no such queue, its own backoff policy
+            is assumed.
+        max_receives :
+            Receives that the redrive policy of the queue allows.
+        """
+        queue = self.queues.get(queue_name)
+        if queue is not None:
+            return queue.retry_horizon(max_receives)
+        horizon = retry_horizon(queue_name, {None: self.backoff_policy}, max_receives)
+        return replace(horizon, is_assumed=True)
 
     def registrations(self) -> list[Registration]:
         """All registered functions, by queue and job name."""

@@ -30,9 +30,9 @@ from sqsw.sqs_manage.create import create_queue  # noqa: E402
 from tests.docs.terminal import run_in_terminal  # noqa: E402
 
 APP = """
-from sqsw import ConstantBackoff, SQSEnv
+from sqsw import Delays, SQSEnv
 
-env = SQSEnv(backoff_policy=ConstantBackoff(1))
+env = SQSEnv(backoff_policy=Delays(1, 300))
 
 
 @env.processor("emails", "send_email")
@@ -48,7 +48,7 @@ def ship(order: int) -> None: ...
 COLORS = {"brown": "yellow"} | {name: name for name in ("red", "green", "blue", "magenta", "cyan")}
 #: name of a picture to its width, and to the commands that are seen in it
 PICTURES = {
-    "work": (120, ["sqsw work myapp.tasks:env --concurrency 1 --until-idle 3"]),
+    "work": (120, ["sqsw work myapp.tasks:env --concurrency 1 --max-jobs 3"]),
     "inspect": (96, ["sqsw inspect", "sqsw inspect emails_dead --peek 10"]),
     "error": (96, ["sqsw send emials send_email to=ben@example.com"]),
 }
@@ -70,9 +70,13 @@ def prepare(here: Path) -> None:
     """Some queues, and what is in them before the first picture."""
     session = LocalSession(here / ".sqsw" / "local.db")
     env = SQSEnv(session, queue_prefix="")
-    create_queue(env, "emails", dead_letter_queue="emails_dead", max_receives=2)
+    create_queue(env, "emails", dead_letter_queue="emails_dead")
     create_queue(env, "orders.fifo", dead_letter_queue="orders_dead.fifo")
     create_queue(env, "reports")
+    emails = env.queue("emails").client
+    env.add_job("emails", "send_email", to="ben")
+    while emails.receive(1, wait_seconds=0, visibility_timeout=0):
+        pass  # to its last receive, and then to the dead-letter queue
     env.add_job("emails", "send_email", to="ann@example.com")
     env.add_job("emails", "send_email", to="nobody")
     env.add_job("reports", "build", year=2026, _delay_seconds=300)

@@ -22,6 +22,7 @@ from sqsw.core.events import (
     Pulse,
     QueueWarning,
     Reloading,
+    RetriesPlanned,
     WorkerFailed,
 )
 from sqsw.core.reports import Ending, WorkerReport, ending_of
@@ -228,16 +229,19 @@ def refuse_memory(env: SQSEnv) -> None:
 
 
 class _ChildLog(LogListener, quick=True):
-    """The log of a child: what is wrong with a queue is said once, by the supervisor."""
+    """The log of a child without what it finds out about queues: the supervisor logs that once."""
 
     def queue_warning(self, event: QueueWarning) -> None:
+        pass
+
+    def retries_planned(self, event: RetriesPlanned) -> None:
         pass
 
 
 class _Once:
     """Logs what concerns the processes; what each of them says about a queue only once."""
 
-    KINDS = (ChildExited, ChildReplaced, Reloading, WorkerFailed, QueueWarning)
+    KINDS = (ChildExited, ChildReplaced, Reloading, WorkerFailed, QueueWarning, RetriesPlanned)
 
     def __init__(self, logs: LogListener, reload: bool) -> None:
         self._logs = logs
@@ -245,7 +249,7 @@ class _Once:
         self._told: set[object] = set()
 
     def __call__(self, event: Event) -> None:
-        said: object = event if isinstance(event, QueueWarning) else None
+        said: object = event if isinstance(event, QueueWarning | RetriesPlanned) else None
         if isinstance(event, WorkerFailed) and self._reload:
             said = str(event.error)
         elif isinstance(event, Reloading):

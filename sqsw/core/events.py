@@ -13,6 +13,7 @@ from sqsw.core.event_bus import Listener as Listener
 from sqsw.core.event_bus import RequestSent as RequestSent
 from sqsw.core.message import Message
 from sqsw.core.record import record
+from sqsw.core.retry_horizon import RetryHorizon, RetryReason
 
 
 @record(repr=False, eq=False)
@@ -116,14 +117,25 @@ class QueueWarning(Event):
     text, reason :
         What is wrong, in words and as a word for programs.
     hint, dead_letter_queue :
-        What would help, and a name for the dead-letter queue that is missing.
+        What would help, and the name of the dead-letter queue; a proposed name if it is missing.
     """
 
     queue_name: str
     text: str
     hint: str
-    reason: Literal["no_dead_letter_queue", "visibility_timeout", "dead_letters"] | None = None
+    reason: (
+        Literal["no_dead_letter_queue", "visibility_timeout", "dead_letters", RetryReason] | None
+    ) = None
     dead_letter_queue: str | None = None
+
+
+@record(repr=False, eq=False)
+class RetriesPlanned(Event):
+    """A worker starts: how long it retries the jobs of a queue that has a dead-letter queue."""
+
+    queue_name: str
+    horizon: RetryHorizon
+    dead_letter_queue: str
 
 
 @record(repr=False, eq=False)

@@ -8,6 +8,10 @@ from typing import Protocol
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_RECEIVE_COUNT
 
+#: Receives before a message is dead-lettered, unless the caller says otherwise. With the default
+#: backoff, the last attempt follows half an hour after the first.
+DEFAULT_MAX_RECEIVES = 12
+
 
 class ArnSource(Protocol):
     """All that a redrive policy asks of an environment."""

@@ -40,6 +40,7 @@ from sqsw.core.events import (
     ReceiveDone,
     ReceiveError,
     Reloading,
+    RetriesPlanned,
     WorkerFailed,
     WorkerStarted,
     WorkerStopped,
@@ -106,6 +107,7 @@ class LogListener:
             ReceiveError: self.receive_error,
             ReceiveDone: self.receive_done,
             QueueWarning: self.queue_warning,
+            RetriesPlanned: self.retries_planned,
             ChildExited: self.child_exited,
             ChildReplaced: self.child_replaced,
             Reloading: self.reloading,
@@ -235,6 +237,17 @@ class LogListener:
             queue=event.queue_name,
             reason=event.text,
             hint=event.hint,
+        )
+
+    def retries_planned(self, event: RetriesPlanned) -> None:
+        self._log(
+            logging.INFO,
+            "retries_planned",
+            queue=event.queue_name,
+            job=event.horizon.job_name,
+            retries_for_s=event.horizon.seconds,
+            max_receives=event.horizon.max_receives,
+            dead_letter_queue=event.dead_letter_queue,
         )
 
     def child_exited(self, event: ChildExited) -> None:

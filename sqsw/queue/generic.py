@@ -1,10 +1,11 @@
 """The receive side that all queues share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Self, Unpack
 
+from sqsw.backoff_policies import retry_horizon
 from sqsw.batching import NoBatching
 from sqsw.codecs.table import check_accept
 from sqsw.core.batch_result import BatchProcessingResult
@@ -15,6 +16,7 @@ from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
+from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.wording import without_password
 from sqsw.middleware.chain import Middleware
@@ -155,6 +157,14 @@ class GenericQueue(ABC):
     def takes_lists(self) -> bool:
         """True where functions are called with a list of jobs."""
         return self.batching_policy.batching_enabled
+
+    def retry_horizon(self, max_receives: int) -> RetryHorizon:
+        """Return how long a failing job is retried if the queue allows so many receives."""
+        return retry_horizon(self.name, self._backoff_policies(), max_receives)
+
+    def _backoff_policies(self) -> Mapping[str | None, Backoff]:
+        """The backoff policy of each job by its name; None stands for all jobs."""
+        return {None: self.backoff_policy}
 
     def get_sqs_queue_name(self) -> str:
         return self.env.get_sqs_queue_name(self.name)

@@ -1,6 +1,6 @@
 """A queue of jobs: many job names, one processor for each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -10,6 +10,7 @@ from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
 from sqsw.core.arguments import check_function, place_of
+from sqsw.core.contracts import Backoff
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.failure_rules import FailureRules
 from sqsw.core.jobs.job_key import JobKey
@@ -206,6 +207,12 @@ class JobQueue(GenericQueue):
         for job_name, processor in self.processors.items():
             dst_queue.processors[job_name] = processor.copy(queue=dst_queue)
             dst_queue.sources[job_name] = self.sources[job_name]
+
+    def _backoff_policies(self) -> Mapping[str | None, Backoff]:
+        return {
+            name: _backoff_of(processor) or self.backoff_policy
+            for name, processor in self.processors.items()
+        } or super()._backoff_policies()
 
     # -- sending -----------------------------------------------------------------------------
 
@@ -423,7 +430,12 @@ def _with_rules(processor: Processor, result: ProcessingResult | bool) -> Proces
     give_up_on = getattr(processor, "give_up_on", ())
     return replace(
         result,
-        backoff_policy=result.backoff_policy or getattr(processor, "backoff_policy", None),
+        backoff_policy=result.backoff_policy or _backoff_of(processor),
         give_up=result.give_up or isinstance(result.error, give_up_on),
         max_attempts=getattr(processor, "max_attempts", None),
     )
+
+
+def _backoff_of(processor: Processor) -> Backoff | None:
+    # What a processor_maker makes need not have one.
+    return getattr(processor, "backoff_policy", None)

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from typing import Protocol, TypeVar
@@ -11,12 +11,13 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.delivery import handing_over
 from sqsw.core.errors import Busy, ConnectionFailed, SettingsError, UnexpectedAnswer
-from sqsw.core.events import EventBus, QueueWarning, ReceiveError
+from sqsw.core.events import EventBus, QueueWarning, ReceiveError, RetriesPlanned
 from sqsw.core.failure_rules import FailureRules
 from sqsw.core.jobs.runtime import Load
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.reports import WorkerReport, report_of
 from sqsw.core.retry import retry_seconds
+from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.core.settings import MIN_LEASE_SECONDS, QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration
 from sqsw.observe.logs import ensure_logged
@@ -59,6 +60,10 @@ class WorkableQueue(JobSource, Protocol):
     @property
     def failure_rules(self) -> FailureRules:
         """When a failed job is not tried again."""
+        ...
+
+    def retry_horizon(self, max_receives: int) -> RetryHorizon:
+        """How long a failing job is retried if the queue allows this many receives."""
         ...
 
     def client_of(self, arn: str) -> QueueClient:
@@ -124,7 +129,10 @@ def _work(
                 for warning in _warnings(queue.name, attributes):
                     events.publish(warning)
                 share = by_name.get(queue.name, QueueShare(queue.name))
-                lanes.append(_lane(queue, attributes, settings, share, policy_of(queue.name)))
+                lane = _lane(queue, attributes, settings, share, policy_of(queue.name))
+                for found in _retries(queue, lane):
+                    events.publish(found)
+                lanes.append(lane)
             _pause(0, inbox)
     except _ToldToStop as told:
         return report_of({}, stopped_by=str(told))
@@ -261,3 +269,12 @@ def _warnings(name: str, attributes: dict[str, str]) -> Iterable[QueueWarning]:
             "set VisibilityTimeout of the queue to 30",
             "visibility_timeout",
         )
+
+
+def _retries(queue: WorkableQueue, lane: Lane) -> Iterator[RetriesPlanned | QueueWarning]:
+    if lane.max_receives is None or lane.dead_letter_queue is None:
+        return
+    horizon, dead = queue.retry_horizon(lane.max_receives), lane.dead_letter_queue
+    yield RetriesPlanned(queue.name, horizon, dead)
+    for reason, text, hint in horizon.problems(dead, lane.is_fifo, queue.retry_horizon):
+        yield QueueWarning(queue.name, f"on {queue.name!r}, {text}", hint, reason, dead)

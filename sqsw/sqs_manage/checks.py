@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
-from sqsw.core.redrive_policy import redrive_target
+from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES, redrive_target
+from sqsw.core.retry_horizon import RetryReason
 from sqsw.core.wording import counted, format_duration
 from sqsw.sqs_manage.describe import QueueReport, describe
 from sqsw.sqs_manage.manage_env import ManageEnv
@@ -21,6 +23,7 @@ CheckReason = Literal[
     "no_dead_letter_queue",
     "missing_dead_letter_queue",
     "one_receive",
+    RetryReason,
     "short_retention",
     "denied",
 ]
@@ -84,7 +87,8 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
     Yields
     ------
     Check
-        Whether it exists; its lease, its dead-letter queue, and what the account may do.
+        Whether it exists; its lease, its dead-letter queue, how long jobs are retried, and what
+        the account may do.
     """
     queue = env.queue_client(queue_name)
     try:
@@ -105,6 +109,7 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
     yield Check(queue.name, "ok", f"{'FIFO' if report.fifo else 'standard'} queue at {report.url}")
     yield _check_lease(report)
     yield _check_dead_letters(env, report)
+    yield from _check_retries(env, report)
     yield _check_rights(queue)
 
 
@@ -151,7 +156,7 @@ def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
             what,
             "warn",
             f"go to {dead} after 1 receive: {NO_SECOND_RECEIVE}",
-            "set maxReceiveCount of its redrive policy to 3",
+            f"set maxReceiveCount of its redrive policy to {DEFAULT_MAX_RECEIVES}",
             "one_receive",
             name,
             dead,
@@ -172,6 +177,20 @@ def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
             dead,
         )
     return Check(what, "ok", f"{after}, kept {format_duration(kept)}")
+
+
+def _check_retries(env: ManageEnv, report: QueueReport) -> Iterator[Check]:
+    name, what = report.name, f"{report.name}: retries"
+    target, receives = redrive_target(report.attributes)
+    if target is None or receives is None or receives == 1:
+        return  # the check of the dead letters reports these
+    dead, horizon_of = env.name_of(name_of_arn(target)), partial(env.retry_horizon, name)
+    horizon = horizon_of(receives)
+    problems = list(horizon.problems(dead, report.fifo, horizon_of))
+    for reason, text, hint in problems:
+        yield Check(what, "warn", text, hint, reason, name, dead)
+    if not problems:
+        yield Check(what, "skip" if horizon.seconds is None else "ok", horizon.until(dead))
 
 
 def _check_rights(queue: QueueClient) -> Check:

@@ -98,7 +98,8 @@ def create_queue(
     queue_name, dead_letter_queue :
         Names without prefix, both FIFO or both standard.
     max_receives :
-        Receives before a message goes to the dead-letter queue, 1 to 1000; 5 for a new queue.
+        Receives before a message goes to the dead-letter queue, 1 to 1000. None: 12
+        for a queue without a dead-letter queue; one that has some keeps its number.
     attributes :
         Attributes of the queue by SQS's names, values as text.
     tags :

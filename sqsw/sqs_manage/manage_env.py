@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
 
@@ -25,4 +26,8 @@ class ManageEnv(Protocol):
 
     def name_of(self, sqs_name: str) -> str:
         """The queue name without prefix, of a name as SQS has it."""
+        ...
+
+    def retry_horizon(self, queue_name: str, max_receives: int) -> RetryHorizon:
+        """How long a job of a queue is retried; the name is without prefix."""
         ...

@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 from sqsw.core.errors import QueueDiffers, QueueNotFound
 from sqsw.core.json_depth import read_json
 from sqsw.core.limits import MAX_WAIT_SECONDS
-from sqsw.core.redrive_policy import redrive_target
+from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES, redrive_target
 from sqsw.sqs_manage.describe import QueueReport, describe, report_of
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.queue_calls import arn_of, make_queue, refuse_whole_name, tag_queue, tags_of
 from sqsw.transport.names import name_of_arn
 from sqsw.transport.queue_client import QueueClient
-
-#: receives before a message goes to the dead-letter queue, where nobody says otherwise
-DEFAULT_MAX_RECEIVES = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES
 from sqsw.core.wording import format_duration
 from sqsw_cli.command import Command
 from sqsw_cli.environment import opened
@@ -40,7 +41,7 @@ _HOURS, _DAYS = 3_600, 86_400
     "--max-receives",
     metavar="N",
     type=click.IntRange(1, 1000),
-    help="Receives before a message goes to the dead-letter queue (5).",
+    help="Receives before a message goes to the dead-letter queue (12).",
 )
 @click.option(
     "--visibility-timeout", metavar="D", type=Duration(0, 12 * _HOURS), help="0 to 12h (30s)."
@@ -117,7 +118,7 @@ def create_queue(
     _show(invocation.printer, reports)
     if max_receives == 1:
         is_there = reports[-1].action != "would_create"
-        cure = f"--max-receives 3{' --update' if is_there else ''}"
+        cure = f"--max-receives {DEFAULT_MAX_RECEIVES}{' --update' if is_there else ''}"
         invocation.printer.advise(
             f"{queue_name} allows one receive", checks.NO_SECOND_RECEIVE, cure
         )

@@ -24,6 +24,7 @@ from sqsw.core.errors import (
     TaskAlreadyRegistered,
     TaskNotFound,
 )
+from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES
 from sqsw.core.wording import nearest, without_password
 
 if TYPE_CHECKING:
@@ -81,14 +82,20 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     "AWS_ENDPOINT_URL), and whether a proxy or a captive portal answers instead of SQS",
 }
 
+_MORE_RECEIVES = (
+    "sqsw create-queue {queue_name} --dlq {dead_letter_queue} "
+    f"--max-receives {DEFAULT_MAX_RECEIVES} --update"
+)
+
 #: The same for what is wrong with a queue, in the checks of ``doctor`` and in warnings of a worker.
 QUEUE_HINTS = {
     "missing": "sqsw create-queue {queue_name}",
     "visibility_timeout": "sqsw create-queue {queue_name} --visibility-timeout 30s --update",
     "no_dead_letter_queue": "sqsw create-queue {queue_name} --dlq {dead_letter_queue} --update",
     "missing_dead_letter_queue": "sqsw create-queue {queue_name} --dlq {dead_letter_queue}",
-    "one_receive": "sqsw create-queue {queue_name} --dlq {dead_letter_queue} --max-receives 3 "
-    "--update",
+    "one_receive": _MORE_RECEIVES,
+    "few_receives": _MORE_RECEIVES,
+    "short_backoff": "set a longer backoff_policy on the queue, on its jobs or on SQSEnv",
     "short_retention": "sqsw create-queue {dead_letter_queue} --retention 14d --update",
     "denied": "sqsw doctor --policy {queue_name} prints the statement that a worker needs",
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqsw.core.events import QueueWarning, WorkerStarted
+from sqsw.core.events import QueueWarning, RetriesPlanned, WorkerStarted
 from sqsw.core.safe_logger import log_event
 from sqsw.core.settings import QueueShare, WorkerSettings
 from sqsw.core.wording import format_duration, without_password
@@ -48,15 +48,20 @@ class WorkerLog(CommandLog, quick=True):
 class BannerLog(LogListener, quick=True):
     """Log lines below a banner, which has said how the worker started."""
 
-    def __init__(self, printer: Printer) -> None:
+    def __init__(self, printer: Printer, shares: Sequence[QueueShare] = ()) -> None:
         super().__init__()
         self._printer = printer
+        self._width = _width_of(shares)
 
     def worker_started(self, event: WorkerStarted) -> None:
         pass
 
     def queue_warning(self, event: QueueWarning) -> None:
         self._printer.warn(event.text, next=queue_hint(event))
+
+    def retries_planned(self, event: RetriesPlanned) -> None:
+        until = event.horizon.until(event.dead_letter_queue)
+        self._printer.note(f"  retries  {event.queue_name:<{self._width}}   {until}")
 
 
 def announce(
@@ -74,7 +79,7 @@ def announce(
         # Line by line: the region may have to be looked for, and the first one shall not wait.
         for line in _lines(env, apps, shares, settings, processes, processors_from):
             invocation.printer.note(without_password(line))  # --queue may be a URL
-        logs = BannerLog(invocation.printer)
+        logs = BannerLog(invocation.printer, shares)
     else:
         log_event(logger, logging.INFO, "worker_starting", apps=list(apps), worker=worker_name())
         logs = WorkerLog(_facts(env, apps, shares, settings))
@@ -143,7 +148,7 @@ def _lines(
     yield f"  app      {'   + '.join(sources)}"
     yield f"  sqs      {env.location()}"
     jobs = Counter(registration.queue_name for registration in env.registrations())
-    width = max(len(share.queue_name) for share in shares)
+    width = _width_of(shares)
     for index, share in enumerate(shares):
         title = "" if index else "queues"
         registered = processors_from or env.queue_client(share.queue_name).name
@@ -162,6 +167,10 @@ def _lines(
         slots = str(settings.concurrency)
     yield f"  slots    {slots}, prefetch {prefetch}, lease {lease}, {renewed}"
     yield f"  stop     Ctrl-C drains ({format_duration(settings.drain_seconds)}), twice stops now"
+
+
+def _width_of(shares: Sequence[QueueShare]) -> int:
+    return max((len(share.queue_name) for share in shares), default=0)
 
 
 def _plugins(env: "SQSEnv") -> list[str]:

@@ -187,7 +187,8 @@ def is_running(pid: int) -> bool:
 
 
 def test_jobs_are_shared_among_processes_and_counted_together(work: Work) -> None:
-    work.create_queue()
+    work.session.client("sqs").create_queue(QueueName="dead")
+    work.create_queue(RedrivePolicy=work.env.redrive_policy("dead", 5).to_json())
     for _ in range(2):
         work.send("wait")
     work.start("--processes", "2", "-c", "1", "--prefetch", "0", "--max-jobs", "22")
@@ -200,8 +201,12 @@ def test_jobs_are_shared_among_processes_and_counted_together(work: Work) -> Non
     assert (summary["done"], summary["stopped_by"]) == (22, "max_jobs")
     assert summary["requests"] >= 22
     assert work.counts() == (0, 0)
-    # Said once, not by each of them.
-    assert len(work.logged("queue_warning")) == 1
+    # Logged once, not by each of them.
+    (warning,) = work.logged("queue_warning")
+    assert "--max-receives 12" in warning["hint"]
+    (planned,) = work.logged("retries_planned")
+    assert (planned["queue"], planned["retries_for_s"]) == ("jobs", 15)
+    assert (planned["max_receives"], planned["dead_letter_queue"]) == (5, "dead")
 
 
 def test_a_number_of_jobs_is_exact_across_processes(work: Work) -> None:

@@ -1,5 +1,6 @@
 """How long a failed message stays hidden."""
 
+import pickle
 import random
 
 import pytest
@@ -9,11 +10,18 @@ from sqsw.backoff_policies import (
     IMMEDIATE_RETURN,
     BackoffPolicy,
     ConstantBackoff,
+    Delays,
     ExponentialBackoff,
+    retry_horizon,
 )
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
+from sqsw.core.results import RetryJob
+from sqsw.core.retry_horizon import RetryHorizon
+from sqsw.memory_sqs import MemorySession
+from sqsw.queue.job_queue import JobQueue
+from sqsw.sqs_env import SQSEnv
 
 
 class Without(random.Random):
@@ -95,3 +103,149 @@ def test_whatever_has_the_method_is_a_policy() -> None:
 def test_a_policy_has_a_readable_form() -> None:
     assert repr(ConstantBackoff(5)) == "ConstantBackoff(backoff_value=5)"
     assert "_random" not in repr(DEFAULT_BACKOFF)
+    assert repr(Delays(1, 60)) == "Delays(delays=(1, 60))"
+
+
+def test_a_list_of_delays_repeats_its_last_one() -> None:
+    policy = Delays(10, 60, 600)
+    seconds = [policy.get_visibility_timeout(received(n)) for n in range(1, 6)]
+    assert seconds == [10, 60, 600, 600, 600]
+    assert policy == Delays(10, 60, 600) == pickle.loads(pickle.dumps(policy))
+    assert isinstance(policy, BackoffPolicy)
+
+
+@pytest.mark.parametrize("seconds", [-1, MAX_VISIBILITY_TIMEOUT_SECONDS + 1, float("nan")])
+def test_a_delay_that_sqs_does_not_take_is_refused(seconds: float) -> None:
+    assert Delays(0, MAX_VISIBILITY_TIMEOUT_SECONDS).delays == (0, 43_200)
+    with pytest.raises(SettingsError, match=f"delay 2 is {seconds}, it must be between 0 and 432"):
+        Delays(10, seconds)
+
+
+def test_a_list_without_delays_is_refused() -> None:
+    with pytest.raises(SettingsError, match="no delay"):
+        Delays()
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [Delays(600, 3600), ExponentialBackoff(min_visibility_timeout=600, max_visibility_timeout=600)],
+    ids=["Delays", "ExponentialBackoff"],
+)
+@pytest.mark.parametrize("way", ["SQSEnv", "queue", "processor of SQSEnv", "processor", "RetryJob"])
+def test_a_failed_job_stays_hidden_as_its_policy_says(policy: BackoffPolicy, way: str) -> None:
+    session = MemorySession()
+    env = SQSEnv(session, backoff_policy=policy if way == "SQSEnv" else IMMEDIATE_RETURN)
+    env.sqs_client.create_queue(QueueName="jobs")
+    queue: JobQueue = env.queue("jobs", backoff_policy=policy if way == "queue" else None)
+
+    def fail() -> None:
+        raise RetryJob(policy) if way == "RetryJob" else ValueError
+
+    if way == "processor of SQSEnv":
+        env.processor("jobs", "fail", backoff_policy=policy)(fail)
+    else:
+        queue.processor("fail", backoff_policy=policy if way == "processor" else None)(fail)
+    queue.add_job("fail")
+    for seconds, arrived in ((0, 1), (598, 0), (3, 1)):
+        session.clock.advance(seconds=seconds)
+        assert queue.process_batch().total_count() == arrived, seconds
+
+
+class Own:
+    """A policy of a user."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+        self.asked: list[tuple[str, int]] = []
+
+    def get_visibility_timeout(self, message: Message) -> float:
+        self.asked.append((message.queue_name, message.receive_count))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer  # type: ignore[return-value]  # some are wrong on purpose
+
+
+def horizon(max_receives: int, **policies: BackoffPolicy) -> RetryHorizon:
+    by_job: dict[str | None, BackoffPolicy] = dict(policies.items())
+    return retry_horizon("jobs", by_job, max_receives)
+
+
+def test_the_default_retries_for_half_an_hour() -> None:
+    assert horizon(12, job=DEFAULT_BACKOFF).seconds == sum(2**n for n in range(11)) == 2047
+    assert horizon(5, job=DEFAULT_BACKOFF).seconds == 15
+    assert horizon(1, job=DEFAULT_BACKOFF).seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds"),
+    [
+        (ConstantBackoff(60), 660),
+        (ConstantBackoff(0.4), 0),
+        (Delays(10, 60, 600, 3600), 670 + 8 * 3600),
+        (ExponentialBackoff(max_visibility_timeout=100), 127 + 4 * 100),
+        (ExponentialBackoff(base=10_000, max_visibility_timeout=43_200), 1 + 10_000 + 9 * 43_200),
+        (Own(7), 77),
+        (Own(-7), 0),
+        (Own(10**9), 11 * MAX_VISIBILITY_TIMEOUT_SECONDS),
+        (Own(ValueError("no")), None),
+        (Own("soon"), None),
+        (Own(None), None),
+        (Own(float("nan")), None),
+    ],
+)
+def test_a_horizon_is_the_sum_of_the_backoffs_that_the_worker_sends(
+    policy: BackoffPolicy, seconds: int | None
+) -> None:
+    assert horizon(12, job=policy) == RetryHorizon(12, seconds)
+
+
+def test_the_policy_of_a_user_is_asked_once_for_each_receive_but_the_last() -> None:
+    policy = Own(1)
+    horizon(4, job=policy, other=policy)
+    assert policy.asked == [("jobs", 1), ("jobs", 2), ("jobs", 3)]
+
+
+def test_a_subclass_with_a_backoff_of_its_own_is_asked_and_keeps_its_jitter() -> None:
+    class Doubled(ExponentialBackoff):
+        def get_visibility_timeout(self, message: Message) -> float:
+            return 2 * super().get_visibility_timeout(message)
+
+    policy = Doubled(random_source=random.Random(7))
+    assert horizon(12, job=policy).seconds == 2 * 2047
+    assert policy.get_visibility_timeout(received(11)) != 2048
+
+
+def test_the_shortest_horizon_of_the_jobs_counts_and_is_named_if_they_differ() -> None:
+    long, short, unknown = ConstantBackoff(60), ConstantBackoff(30), Own(ValueError())
+    assert horizon(11, a=long, b=short) == RetryHorizon(11, 300, "b")
+    assert horizon(11, a=short, b=ConstantBackoff(30)) == RetryHorizon(11, 300)
+    assert horizon(11, a=unknown, b=long) == RetryHorizon(11, 600, "b")
+    assert horizon(11, a=unknown, b=unknown) == RetryHorizon(11, None)
+
+
+def test_a_queue_knows_the_policies_of_its_jobs(memory_env: SQSEnv) -> None:
+    queue = memory_env.job_queue("jobs")
+    assert memory_env.retry_horizon("jobs", 3) == RetryHorizon(3, 0)
+    queue.connect_processor("slow", print, backoff_policy=Delays(10, 60))
+    assert memory_env.retry_horizon("jobs", 3) == RetryHorizon(3, 70)
+    memory_env.queue("jobs_dead", JobQueue, backoff_policy=ConstantBackoff(7))
+    queue.copy_processors(memory_env.job_queue("jobs_dead"))
+    assert memory_env.retry_horizon("jobs_dead", 3) == RetryHorizon(3, 70)
+    queue.connect_processor("quick", print)
+    assert memory_env.retry_horizon("jobs", 3) == RetryHorizon(3, 0, "quick")
+    assert memory_env.retry_horizon("other", 3) == RetryHorizon(3, 0, is_assumed=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (RetryHorizon(12, 2047), "for 34m, then dead"),
+        (RetryHorizon(5, 15), "for 15s, then dead"),
+        (RetryHorizon(5, 599), "for 9m59s, then dead"),
+        (RetryHorizon(5, 70, "ship"), "for 1m10s (job ship), then dead"),
+        (RetryHorizon(5, 15, is_assumed=True), "for 15s with the default backoff, then dead"),
+        (RetryHorizon(12, None), "up to 12 receives, then dead"),
+    ],
+)
+def test_a_horizon_as_text(found: RetryHorizon, text: str) -> None:
+    assert found.until("dead") == text

@@ -14,7 +14,7 @@ def test_the_queue_comes_from_its_dead_letter_queue(sqsw: Sqsw) -> None:
     ]
     dead, queue = sqsw("create-queue --fifo --dlq emails_dead --json").objects
     assert (dead["name"], queue["name"]) == ("emails_dead.fifo", "emails.fifo")
-    assert (queue["dlq"], queue["max_receives"], queue["fifo"]) == ("emails_dead.fifo", 5, True)
+    assert (queue["dlq"], queue["max_receives"], queue["fifo"]) == ("emails_dead.fifo", 12, True)
     assert dead["attributes"]["MessageRetentionPeriod"] == "1209600"
     assert queue["attributes"]["ReceiveMessageWaitTimeSeconds"] == "20"
     assert (dead["action"], queue["action"]) == ("unchanged", "unchanged")

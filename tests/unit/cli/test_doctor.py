@@ -33,6 +33,7 @@ def test_all_is_well(sqsw: Sqsw) -> None:
                 ("", "ok"),
                 (": lease", "ok"),
                 (": dead letters", "ok"),
+                (": retries", "ok"),
                 (": rights", "skip"),
                 (": sample", "ok"),
             )
@@ -72,10 +73,58 @@ def test_one_receive_is_too_few(sqsw: Sqsw) -> None:
     for more, cure in ((" --dry-run", ""), ("", " --update"), ("", " --update")):
         created = sqsw(f"create-queue once --dlq once_dead --max-receives 1{more}")
         assert "once allows one receive" in created.err
-        assert created.err.endswith(f"  next: --max-receives 3{cure}\n")
-    assert statuses(sqsw("doctor once --json"))["once: dead letters"] == "warn"
+        assert created.err.endswith(f"  next: --max-receives 12{cure}\n")
+    found = statuses(sqsw("doctor once --json"))
+    assert found["once: dead letters"] == "warn"
+    assert "once: retries" not in found  # one warning is enough
     again = sqsw("--quiet create-queue once --dlq once_dead --max-receives 1")
     assert (again.code, again.err) == (0, "")
+
+
+def test_how_long_a_job_is_retried_and_what_to_do_if_that_is_too_short(
+    sqsw: Sqsw, home: Path
+) -> None:
+    (home / "quick.py").write_text(
+        "from sqsw import ConstantBackoff, SQSEnv\n"
+        "env = SQSEnv()\n"
+        "@env.processor('quick', 'ship', backoff_policy=ConstantBackoff(1))\n"
+        "def ship(): ...\n"
+    )
+    sqsw("create-queue good --dlq good_dead")
+    sqsw("create-queue few --dlq few_dead --max-receives 5")
+    sqsw("create-queue quick --dlq quick_dead")
+    sqsw("create-queue group.fifo --dlq group_dead.fifo --max-receives 9")
+    ran = sqsw("doctor good few quick group.fifo --app quick:env --json")
+    found = {
+        one["name"]: (one["status"], one["detail"], one["hint"])
+        for one in ran.objects
+        if one["name"].endswith(": retries")
+    }
+    assert found == {
+        "good: retries": ("ok", "for 34m with the default backoff, then good_dead", None),
+        "few: retries": (
+            "warn",
+            "a failing job is retried for only 15s with the default backoff: a longer outage sends "
+            "jobs to few_dead",
+            "sqsw create-queue few --dlq few_dead --max-receives 12 --update",
+        ),
+        "quick: retries": (
+            "warn",
+            "a failing job is retried for only 11s: a longer outage sends jobs to quick_dead",
+            "set a longer backoff_policy on the queue, on its jobs or on SQSEnv",
+        ),
+        "group.fifo: retries": (
+            "warn",
+            "a message goes to group_dead.fifo after 9 receives: on a FIFO queue, messages that "
+            "are returned unrun use up receives too",
+            "sqsw create-queue group.fifo --dlq group_dead.fifo --max-receives 12 --update",
+        ),
+    }
+    for _, _, hint in found.values():
+        if hint and hint.startswith("sqsw"):
+            assert sqsw(hint.removeprefix("sqsw ")).code == 0
+    again = statuses(sqsw("doctor few group.fifo --json"))
+    assert (again["few: retries"], again["group.fifo: retries"]) == ("ok", "ok")
 
 
 def test_warnings_count_where_it_is_strict(sqsw: Sqsw) -> None:

@@ -98,7 +98,7 @@ def test_a_queue_in_detail(sqsw: Sqsw) -> None:
     assert [*lines[1:3], lines[4]] == [
         "  ready 2 · in flight 0 · delayed 0",
         "  lease 30s · keeps 4d · delay 0 · max 1 MiB · SQS-managed key",
-        "  dead letters to emails_dead (0) after 5 receives",
+        "  dead letters to emails_dead (0) after 12 receives",
     ]
 
 
@@ -176,7 +176,7 @@ def test_creating_shows_what_and_what_next(sqsw: Sqsw) -> None:
     assert said == (
         "✓ orders_dead.fifo  created  FIFO · keeps 14d\n"
         "✓ orders.fifo       created  FIFO · lease 30s · keeps 4d "
-        "· after 5 receives to orders_dead.fifo\n"
+        "· after 12 receives to orders_dead.fifo\n"
         "\nnext: sqsw send orders.fifo JOB key=value --dedup-id ID\n"
     )
 
@@ -192,8 +192,10 @@ def test_a_worker_shows_a_banner(sqsw: Sqsw) -> None:
         f"  sqs      local file {sqsw.home / 'local.db'}",
         "  queues   emails   2 jobs   weight 3",
     ]
+    assert "\n  retries  emails   for 34m, then emails_dead\n" in said
     assert "job_done" in said
     assert "worker_started" not in said
+    assert "warning" not in said
 
 
 def test_where_stdin_would_be_typed_the_help_is_shown(sqsw: Sqsw) -> None:

@@ -33,11 +33,13 @@ from sqsw.core.events import (
     QuietStarted,
     ReceiveDone,
     ReceiveError,
+    RetriesPlanned,
     WorkerFailed,
     WorkerStarted,
     WorkerStopped,
 )
 from sqsw.core.message import Message
+from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.observe.logs import LogListener
 from tests.unit.worker.doubles import ManualClock
 
@@ -132,6 +134,17 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
             "WARNING",
             "queue_warning",
             {"queue": "emails", "reason": "it will hurt", "hint": "do this"},
+        ),
+        (
+            RetriesPlanned("emails", RetryHorizon(12, 2047), "dead"),
+            "INFO",
+            "retries_planned",
+            {
+                "queue": "emails",
+                "retries_for_s": 2047,
+                "max_receives": 12,
+                "dead_letter_queue": "dead",
+            },
         ),
         (ChildExited(77, -9), "ERROR", "child_exited", {"pid": 77, "exit_code": -9}),
         (ChildReplaced(77, "SIGHUP"), "INFO", "child_replaced", {"pid": 77, "reason": "SIGHUP"}),

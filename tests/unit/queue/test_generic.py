@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sqsw.backoff_policies import DEFAULT_BACKOFF
 from sqsw.batching import BatchMessages
 from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw.core.events import Event, QueueWarning, WorkerStopped
@@ -165,7 +166,8 @@ def test_a_queue_with_a_dead_letter_queue_is_not_warned_about(
     heard: list[Event] = []
     memory_env.events.subscribe(heard.append, QueueWarning)
     memory_env.sqs_client.create_queue(QueueName="dead")
-    jobs.client.set_attributes({"RedrivePolicy": memory_env.redrive_policy("dead", 3).to_json()})
+    jobs.client.set_attributes({"RedrivePolicy": memory_env.redrive_policy("dead", 12).to_json()})
+    jobs.connect_processor("count", print, backoff_policy=DEFAULT_BACKOFF)
     jobs.process_queue(IdleShutdown(0), wait_second=0)
     memory_env.sqs_client.create_queue(QueueName="emails_dead")  # worked in place: nor is that one
     memory_env.queue("emails_dead").process_queue(IdleShutdown(0), wait_second=0)

@@ -50,7 +50,7 @@ def test_the_dead_letter_queue_comes_first_and_keeps_for_fourteen_days(env: SQSE
     assert [dead.name, queue.name] == ["emails_dead", "emails"]
     assert dead.attributes["MessageRetentionPeriod"] == "1209600"
     assert queue.attributes["MessageRetentionPeriod"] == "345600"
-    assert (queue.dlq, queue.max_receives, queue.dlq_visible) == ("emails_dead", 5, 0)
+    assert (queue.dlq, queue.max_receives, queue.dlq_visible) == ("emails_dead", 12, 0)
     assert dead.sources == ("emails",)
     assert dead.tags == queue.tags == {"team": "crm"}
 
@@ -86,12 +86,13 @@ def test_only_what_is_asked_for_is_compared(env: SQSEnv) -> None:
         env,
         "emails",
         dead_letter_queue="emails_dead",
-        max_receives=3,
+        max_receives=5,
         attributes={"VisibilityTimeout": "60"},
     )
-    reports = create_queue(env, "emails", dead_letter_queue="emails_dead")
-    assert [report.action for report in reports] == ["unchanged", "unchanged"]
-    assert reports[1].max_receives == 3
+    for update in (False, True):
+        reports = create_queue(env, "emails", dead_letter_queue="emails_dead", update=update)
+        assert [report.action for report in reports] == ["unchanged", "unchanged"]
+        assert reports[1].max_receives == 5
 
 
 def test_a_queue_with_other_settings_is_reported_and_not_touched(
@@ -142,7 +143,7 @@ def test_update_changes_what_differs_and_nothing_else(env: SQSEnv) -> None:
     assert [report.action for report in reports] == ["created", "updated"]
     found = attributes(env, "emails")
     assert (found["VisibilityTimeout"], found["DelaySeconds"]) == ("120", "5")
-    assert json.loads(found["RedrivePolicy"])["maxReceiveCount"] == 5
+    assert json.loads(found["RedrivePolicy"])["maxReceiveCount"] == 12
     assert reports[1].tags == {"team": "crm"}
 
 

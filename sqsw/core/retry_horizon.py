@@ -1,0 +1,96 @@
+"""How long a failing job is retried before SQS moves it to the dead-letter queue."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES
+from sqsw.core.wording import counted, format_duration
+
+RetryReason = Literal["few_receives", "short_backoff"]
+
+#: seconds below which an ordinary outage dead-letters jobs
+_SHORT_SECONDS = 300
+
+#: receives that a FIFO queue needs at least: messages of a group are often returned unrun
+_MIN_FIFO_RECEIVES = 10
+
+#: seconds from which seconds are left out of the text: the jitter is larger
+_LONG_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class RetryHorizon:
+    """The time from the first receive of a job that always fails to its last one.
+
+    Attributes
+    ----------
+    max_receives :
+        Receives that the redrive policy of the queue allows.
+    seconds :
+        The sum of the expected backoffs, without the run time of the job; None if it is unknown,
+        because a backoff policy failed.
+    job_name :
+        The job that is retried for the shortest time, if the jobs of the queue differ.
+    is_assumed :
+        Whether no job of the queue is registered, so the backoff of the environment is assumed.
+    """
+
+    max_receives: int
+    seconds: int | None
+    job_name: str | None = None
+    is_assumed: bool = False
+
+    def until(self, dead_letter_queue: str) -> str:
+        """Return the horizon as text, for example ``for 34m, then orders_dead``."""
+        if self.seconds is None:
+            return f"up to {self.max_receives} receives, then {dead_letter_queue}"
+        return f"for {self._time(self.seconds)}, then {dead_letter_queue}"
+
+    def problems(
+        self,
+        dead_letter_queue: str,
+        is_fifo: bool,
+        horizon_of: Callable[[int], "RetryHorizon"],
+    ) -> Iterator[tuple[RetryReason, str, str]]:
+        """Find what can dead-letter jobs too early.
+
+        Parameters
+        ----------
+        horizon_of :
+            Returns the horizon of the same queue with another number of receives.
+
+        Yields
+        ------
+        tuple
+            The reason, the problem in words, and what to do about it.
+        """
+        few: RetryReason = "few_receives"
+        more = f"set maxReceiveCount of its redrive policy to {DEFAULT_MAX_RECEIVES}"
+        if is_fifo and self.max_receives < _MIN_FIFO_RECEIVES:
+            yield (
+                few,
+                f"a message goes to {dead_letter_queue} after "
+                f"{counted(self.max_receives, 'receive')}: on a FIFO queue, messages that are "
+                "returned unrun use up receives too",
+                more,
+            )
+        if self.seconds is None or self.seconds >= _SHORT_SECONDS:
+            return
+        text = (
+            f"a failing job is retried for only {self._time(self.seconds)}: a longer outage "
+            f"sends jobs to {dead_letter_queue}"
+        )
+        longest = horizon_of(max(self.max_receives, DEFAULT_MAX_RECEIVES)).seconds
+        if longest is not None and longest < _SHORT_SECONDS:
+            yield "short_backoff", text, "set a longer backoff_policy"
+        elif not is_fifo or self.max_receives >= _MIN_FIFO_RECEIVES:
+            yield few, text, more
+
+    def _time(self, seconds: int) -> str:
+        if seconds >= _LONG_SECONDS:
+            seconds = round(seconds / 60) * 60
+        text = format_duration(seconds)
+        if self.job_name is not None:
+            text += f" (job {self.job_name})"
+        return f"{text} with the default backoff" if self.is_assumed else text
