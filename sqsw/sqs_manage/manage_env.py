@@ -1,7 +1,9 @@
 """The little that looking after queues asks of its environment."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from sqsw.middleware.chain import Middleware
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
 
@@ -25,4 +27,8 @@ class ManageEnv(Protocol):
 
     def name_of(self, sqs_name: str) -> str:
         """The queue name without prefix, of a name as SQS has it."""
+        ...
+
+    def middlewares_of(self, queue_name: str) -> Sequence[Middleware]:
+        """What stands around the jobs and the sends of a queue."""
         ...

@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from multiprocessing.connection import Connection
 
@@ -22,6 +23,7 @@ from sqsw.core.events import (
     RequestSent,
     WorkerFailed,
 )
+from sqsw.core.job_metadata import job_id_of
 from sqsw.supervisor.event_pipe import OtherError, Reporter, Reports
 from tests import backends
 from tests.unit.worker.doubles import message
@@ -63,6 +65,21 @@ def test_events_arrive_without_what_messages_say(pipe: tuple[Reports, Connection
     assert not received.message.lease.lost.is_set()
     assert (done.job_name, done.duration_seconds) == ("send", 0.5)
     assert request == RequestSent("ReceiveMessage")
+
+
+def test_events_arrive_with_the_job_id(pipe: tuple[Reports, Connection]) -> None:
+    reports, writer = pipe
+    tell = Reporter(writer)
+    texts = ['{"id":"order-7"}', "x" * 5_000, None]
+    for text in texts:
+        other = {"Other": {"StringValue": "a secret"}}
+        own = {} if text is None else {"Sqsw": {"DataType": "String", "StringValue": text}}
+        tell(MessageReceived(replace(message("text"), message_attributes={**own, **other})))
+    tell.close()
+    told = collected(reports, lambda told: len(told) == len(texts))
+    messages = [event.message for event in told if isinstance(event, MessageReceived)]
+    assert [job_id_of(each) == "order-7" for each in messages] == [True, False, False]
+    assert [list(each.message_attributes) for each in messages] == [["Sqsw"], [], []]
 
 
 class Odd(Exception):
