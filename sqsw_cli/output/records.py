@@ -32,8 +32,8 @@ KEYS: dict[str, tuple[str, ...]] = {
         ),
         *("attributes", "attribute_types", "trace_header", "action"),
     ),
-    "sent": ("queue", "id", "job_id", "job", "line", "group", "dedup_id", "sequence_number"),
-    "failed": ("queue", "line", "id", "job_id", "code", "message", "retryable", "item"),
+    "sent": ("queue", "id", "job", "line", "group", "dedup_id", "sequence_number", "job_id"),
+    "failed": ("queue", "line", "id", "code", "message", "retryable", "item", "job_id"),
     "group": ("queue", "key", "count", "oldest_sent_at", "newest_sent_at"),
     "task": (
         *("queue", "job", "function", "module", "file", "line_no", "signature", "source"),

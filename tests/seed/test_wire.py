@@ -237,6 +237,22 @@ def test_raw_messages_are_bodies_and_job_ids() -> None:
     assert job == recorded("json", "empty")
 
 
+def test_a_job_id_of_the_caller_is_written_as_compact_json() -> None:
+    wire = Wire("json")
+    wire.env.queue("emails").add_job("send_email", _job_id="order-17", **VALUES["short"])
+    with wire.env.queue("emails.fifo").add_batch():
+        wire.env.queue("emails.fifo").add_job(
+            "send_email", _job_id='"17"', _deduplication_id="d-1", **VALUES["short"]
+        )
+    own = [entry["MessageAttributes"].pop("Sqsw") for entry in wire.sent]
+    assert own == [
+        {"DataType": "String", "StringValue": '{"id":"order-17"}'},
+        {"DataType": "String", "StringValue": '{"id":"\\"17\\""}'},
+    ]
+    fifo = {"MessageGroupId": "default", "MessageDeduplicationId": "d-1"}
+    assert wire.sent == [recorded("json"), recorded("json", **fifo)]
+
+
 def test_pickle_is_not_read_where_nobody_lists_it() -> None:
     env = Wire("json").env
     env.accept = None
