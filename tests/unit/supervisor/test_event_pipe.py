@@ -23,7 +23,6 @@ from sqsw.core.events import (
     RequestSent,
     WorkerFailed,
 )
-from sqsw.core.job_metadata import job_id_of
 from sqsw.supervisor.event_pipe import OtherError, Reporter, Reports
 from tests import backends
 from tests.unit.worker.doubles import message
@@ -77,9 +76,9 @@ def test_events_arrive_with_the_job_id(pipe: tuple[Reports, Connection]) -> None
         tell(MessageReceived(replace(message("text"), message_attributes={**own, **other})))
     tell.close()
     told = collected(reports, lambda told: len(told) == len(texts))
-    messages = [event.message for event in told if isinstance(event, MessageReceived)]
-    assert [job_id_of(each) == "order-7" for each in messages] == [True, False, False]
-    assert [list(each.message_attributes) for each in messages] == [["Sqsw"], [], []]
+    received = [event for event in told if isinstance(event, MessageReceived)]
+    assert [event.job_id == "order-7" for event in received] == [True, False, False]
+    assert [list(event.message.message_attributes) for event in received] == [["Sqsw"], [], []]
 
 
 class Odd(Exception):
