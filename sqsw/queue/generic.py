@@ -154,7 +154,7 @@ class GenericQueue(ABC):
 
     # -- sending -----------------------------------------------------------------------------
 
-    def prepare(self, entry: Entry, job_name: str | None, job_id: str | None) -> None:
+    def _complete(self, entry: Entry, job_name: str | None, job_id: str | None) -> None:
         """Complete an entry, show it to the middlewares, and check it.
 
         Raises

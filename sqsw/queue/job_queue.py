@@ -279,7 +279,7 @@ class JobQueue(GenericQueue):
         return self._put(entry, job_name, job_id)
 
     def _put(self, entry: Entry, job_name: str, job_id: str | None) -> str | None:
-        self.prepare(entry, job_name, job_id)
+        self._complete(entry, job_name, job_id)
         if self._outbox.is_open:
             self._outbox.add(entry)
             return None

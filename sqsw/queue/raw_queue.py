@@ -98,7 +98,7 @@ class RawQueue(GenericQueue):
             deduplication_id=deduplication_id,
             group_id=group_id,
         )
-        self.prepare(entry, None, job_id)
+        self._complete(entry, None, job_id)
         return str(self.client.send(entry)["MessageId"])
 
     def look_up(self, message: Message) -> JobKey:
