@@ -17,6 +17,7 @@ class AsyncTaskDelayArgs(TypedDict, total=False):
     _delay_seconds: float
     _deduplication_id: str
     _group_id: str
+    _job_id: str
 
 
 #: names that no parameter of a job can have
@@ -103,6 +104,7 @@ class AsyncTask(Generic[P]):
         _content_type: str = ...,
         _deduplication_id: str = ...,
         _group_id: str = ...,
+        _job_id: str = ...,
         **kwargs: Any,
     ) -> str | None: ...
     @overload
@@ -113,19 +115,31 @@ class AsyncTask(Generic[P]):
         _content_type: str,
         _deduplication_id: str = ...,
         _group_id: str = ...,
+        _job_id: str = ...,
         **kwargs: Any,
     ) -> str | None: ...
     @overload
     def delay(
-        self, /, *args: Any, _deduplication_id: str, _group_id: str = ..., **kwargs: Any
+        self,
+        /,
+        *args: Any,
+        _deduplication_id: str,
+        _group_id: str = ...,
+        _job_id: str = ...,
+        **kwargs: Any,
     ) -> str | None: ...
     @overload
-    def delay(self, /, *args: Any, _group_id: str, **kwargs: Any) -> str | None: ...
+    def delay(
+        self, /, *args: Any, _group_id: str, _job_id: str = ..., **kwargs: Any
+    ) -> str | None: ...
+    @overload
+    def delay(self, /, *args: Any, _job_id: str, **kwargs: Any) -> str | None: ...
     def delay(self, /, *args: Any, **kwargs: Any) -> str | None:
         """Send the call ``function(*args, **kwargs)`` as a job.
 
         Keywords that begin with an underscore are about the message: ``_delay_seconds`` (0 to 900),
-        ``_group_id`` and ``_deduplication_id`` (FIFO), ``_content_type``.
+        ``_group_id`` and ``_deduplication_id`` (FIFO), ``_content_type``, and ``_job_id``, which
+        replaces the job id that sqsw would make (1 to 128 printable ASCII characters, no spaces).
 
         Returns
         -------

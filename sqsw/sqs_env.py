@@ -461,6 +461,11 @@ class SQSEnv:
         """Take a registered function away again."""
         take_away(self.queues, registration)
 
+    def middlewares_of(self, queue_name: str) -> Sequence[Middleware]:
+        """The middlewares of the environment and of this queue, the first one outermost."""
+        queue = self.queues.get(queue_name)
+        return self.middlewares if queue is None else queue.middlewares
+
     @contextmanager
     def registering_from(self, source: str) -> Iterator[None]:
         """Remember ``source`` as the origin of what is registered inside the ``with`` block."""

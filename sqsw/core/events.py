@@ -11,6 +11,7 @@ from sqsw.core.event_bus import Event as Event
 from sqsw.core.event_bus import EventBus as EventBus
 from sqsw.core.event_bus import Listener as Listener
 from sqsw.core.event_bus import RequestSent as RequestSent
+from sqsw.core.job_metadata import job_id_of
 from sqsw.core.message import Message
 from sqsw.core.record import record
 from sqsw.core.retry_horizon import RetryHorizon, RetryReason
@@ -160,6 +161,11 @@ class MessageEvent(Event):
     """Something happened to one message."""
 
     message: Message
+
+    @property
+    def job_id(self) -> str:
+        """The job id; the message id if it was sent without one."""
+        return job_id_of(self.message)
 
 
 @record(repr=False, eq=False)

@@ -4,14 +4,14 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqsw.core.dead_record import DeadRecord
+from sqsw.core.errors import MessageRefused
+from sqsw.core.message import SQSW as SQSW
 from sqsw.core.message import Message
-
-#: the name of the attribute
-SQSW = "Sqsw"
+from sqsw.core.wording import shortened
 
 #: bytes of its text at most, and characters of a job id
 MAX_METADATA_BYTES, MAX_JOB_ID_LENGTH = 4_096, 128
@@ -44,7 +44,11 @@ class JobMetadata:
 
 def metadata_of(message: Message) -> JobMetadata:
     """What the attribute of a message says; nothing if it has none, or one that is not ours."""
-    text = message.string_attribute(SQSW)
+    return read_metadata(message.string_attribute(SQSW))
+
+
+def read_metadata(text: str | None) -> JobMetadata:
+    """What the text of the attribute says; None stands for a message without it."""
     if text is None or len(text) > MAX_METADATA_BYTES:
         return JobMetadata()
     try:
@@ -64,6 +68,44 @@ def job_id_of(message: Message) -> str:
     return metadata_of(message).job_id or message.message_id
 
 
+def entry_job_id(entry: Mapping[str, Any]) -> str | None:
+    """Return the job id in the parameters of a SendMessage; None if there is none."""
+    attribute = entry.get("MessageAttributes", {}).get(SQSW, {})
+    return read_metadata(attribute.get("StringValue")).job_id
+
+
+def add_job_id(entry: dict[str, Any], job_id: str | None = None) -> None:
+    """Give the parameters of a SendMessage a job id; an attribute of another program stays.
+
+    Parameters
+    ----------
+    job_id :
+        1 to 128 printable ASCII characters without spaces. None keeps the id that the entry has, or
+        makes one.
+
+    Raises
+    ------
+    MessageRefused
+        ``job_id`` is something else.
+    """
+    attributes = entry.setdefault("MessageAttributes", {})
+    carried = attributes.get(SQSW)
+    if job_id is None:
+        if carried is None:  # written by hand, as every send does this and json takes longer
+            text = f'{{"id":"{new_job_id()}"}}'
+            attributes[SQSW] = {"DataType": "String", "StringValue": text}
+        return
+    if not is_job_id(job_id):
+        raise MessageRefused(
+            f"{shortened(repr(job_id))} cannot be a job id",
+            why=f"a job id is a text of 1 to {MAX_JOB_ID_LENGTH} printable ASCII characters "
+            "without spaces",
+        )
+    known = JobMetadata() if carried is None else read_metadata(carried.get("StringValue"))
+    if carried is None or (known != JobMetadata() and known.job_id != job_id):
+        attributes[SQSW] = replace(known, job_id=job_id).to_attribute()
+
+
 def is_job_id(value: object) -> bool:
     """Whether a value can be a job id: 1 to 128 printable characters of ASCII, without spaces."""
     return (
@@ -80,8 +122,7 @@ def new_job_id() -> str:
 
     Source: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
     """
-    random = int.from_bytes(os.urandom(10))
-    milliseconds = time.time_ns() // 1_000_000 & (1 << 48) - 1
-    high, low = random >> 64 & 0xFFF, random & (1 << 62) - 1
-    digits = f"{milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low:032x}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    at = f"{time.time_ns() // 1_000_000:012x}"
+    # The digit of the variant has two free bits, which 72 random bits do not need.
+    random = os.urandom(9).hex()
+    return f"{at[:8]}-{at[8:]}-7{random[:3]}-8{random[3:6]}-{random[6:]}"

@@ -9,6 +9,9 @@ from sqsw.core.lease_clock import lease_time
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.record import record
 
+#: the message attribute in which sqsw keeps what it knows of a job
+SQSW = "Sqsw"
+
 _making = ProcessLock()
 
 
@@ -137,8 +140,12 @@ class Message:
         return self.attributes.get("MessageDeduplicationId")
 
     def without_content(self) -> "Message":
-        """The same delivery without what it says and without the right to it."""
-        return replace(self, body="", receipt_handle="", message_attributes={}, lease=Lease())
+        """The same delivery with its ids, but without what it says and the right to it."""
+        kept = self.message_attributes.get(SQSW)
+        attributes = {} if kept is None else {SQSW: kept}
+        return replace(
+            self, body="", receipt_handle="", message_attributes=attributes, lease=Lease()
+        )
 
     def string_attribute(self, name: str) -> str | None:
         """The text of a message attribute, or None where the sender attached none of this name."""

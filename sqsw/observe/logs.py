@@ -1,8 +1,9 @@
 """Log lines from events, one method for each kind.
 
 The attribute ``event`` of a record has the name of the event. Its values are in further attributes
-with the same keys everywhere: ``queue``, ``job``, ``id``, ``group``, ``attempt``, ``seconds_s`` and
-a few more. The message has all of them as text. Bodies and arguments are never logged.
+with the same keys everywhere: ``queue``, ``job``, ``id``, ``job_id``, ``group``, ``attempt``,
+``seconds_s`` and a few more. The message has all of them as text. Bodies and arguments are never
+logged.
 
 If an application configures no logging, the standard library still shows warnings and errors on
 stderr.
@@ -45,6 +46,7 @@ from sqsw.core.events import (
     WorkerStarted,
     WorkerStopped,
 )
+from sqsw.core.job_metadata import job_id_of
 from sqsw.core.json_depth import read_json
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import log_event
@@ -340,6 +342,7 @@ class LogListener:
             size=size,
             queue=message.queue_name,
             id=message.message_id,
+            job_id=job_id_of(message),
             group=message.group_id,
             attempt=message.attempt,
             **values,

@@ -12,6 +12,7 @@ from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
 from sqsw.core.errors import SettingsError, SQSBatchError
 from sqsw.core.failure_rules import FailureOptions, FailureRules
+from sqsw.core.job_metadata import SQSW, add_job_id
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
@@ -20,9 +21,11 @@ from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.wording import without_password
 from sqsw.middleware.chain import Middleware
+from sqsw.middleware.send_chain import OutgoingEntry, call_before_send
 from sqsw.processors import as_result
 from sqsw.queue.queue_env import QueueEnv
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
+from sqsw.transport.batches import Entry, check_with_spare, fit_to_queue
 from sqsw.transport.queue_client import QueueClient
 
 
@@ -175,6 +178,21 @@ class GenericQueue(ABC):
         Resources are not safe to share between threads, so each call makes one.
         """
         return self.client.resource()
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def _complete(self, entry: Entry, job_name: str | None, job_id: str | None) -> None:
+        """Complete an entry, show it to the middlewares, and check it.
+
+        Raises
+        ------
+        MessageRefused
+            ``job_id`` cannot be one, a middleware failed, or SQS would not take the entry.
+        """
+        fit_to_queue(entry, is_fifo=self.client.is_fifo, queue_name=self.name)
+        add_job_id(entry, job_id)
+        call_before_send(self.middlewares, OutgoingEntry(self.name, job_name, entry))
+        check_with_spare(entry, SQSW if job_id is None else None)
 
     # -- running jobs ------------------------------------------------------------------------
 

@@ -25,13 +25,7 @@ from sqsw.processors import (
 )
 from sqsw.queue.generic import GenericQueue
 from sqsw.queue.outbox import Outbox
-from sqsw.transport.batches import (
-    Entry,
-    check_entry,
-    check_job_name,
-    fit_to_queue,
-    plain_job_name,
-)
+from sqsw.transport.batches import Entry, check_job_name, plain_job_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -224,6 +218,7 @@ class JobQueue(GenericQueue):
         _delay_seconds: float | None = None,
         _deduplication_id: str | None = None,
         _group_id: str | None = None,
+        _job_id: str | None = None,
         **job_kwargs: Any,
     ) -> str | None:
         """Send a job.
@@ -240,6 +235,8 @@ class JobQueue(GenericQueue):
             The deduplication id; FIFO queues only.
         _group_id :
             The message group; ``default`` on FIFO queues where none is given.
+        _job_id :
+            The job id, 1 to 128 printable ASCII characters without spaces; None makes a new one.
 
         Returns
         -------
@@ -257,8 +254,9 @@ class JobQueue(GenericQueue):
             if "job_name" not in job_kwargs:
                 raise TypeError("add_job() misses the job name")
             job_name = job_kwargs.pop("job_name")
+        job_name = plain_job_name(job_name)
         entry = pack_job(
-            plain_job_name(job_name),
+            job_name,
             job_kwargs,
             self.env.context.to_dict(),
             _content_type or self.env.codec,
@@ -266,7 +264,7 @@ class JobQueue(GenericQueue):
             deduplication_id=_deduplication_id,
             group_id=_group_id,
         )
-        return self._put(entry)
+        return self._put(entry, job_name, _job_id)
 
     def add_raw_job(
         self,
@@ -277,10 +275,12 @@ class JobQueue(GenericQueue):
         delay_seconds: float | None = None,
         deduplication_id: str | None = None,
         group_id: str | None = None,
+        job_id: str | None = None,
     ) -> str | None:
         """Send a job whose body and context are the codec's text already; see :meth:`add_job`."""
+        job_name = plain_job_name(job_name)
         entry = pack_body(
-            plain_job_name(job_name),
+            job_name,
             message_body,
             job_context,
             content_type,
@@ -288,11 +288,10 @@ class JobQueue(GenericQueue):
             deduplication_id=deduplication_id,
             group_id=group_id,
         )
-        return self._put(entry)
+        return self._put(entry, job_name, job_id)
 
-    def _put(self, entry: Entry) -> str | None:
-        fit_to_queue(entry, is_fifo=self.client.is_fifo, queue_name=self.name)
-        check_entry(entry)
+    def _put(self, entry: Entry, job_name: str, job_id: str | None) -> str | None:
+        self._complete(entry, job_name, job_id)
         if self._outbox.is_open:
             self._outbox.add(entry)
             return None

@@ -15,7 +15,6 @@ from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.processors import Opened, OpenJob, limited, run_job, run_job_async
 from sqsw.queue.generic import GenericQueue
-from sqsw.transport.batches import check_entry, fit_to_queue
 
 RawProcessor = Callable[..., Any]
 
@@ -70,6 +69,7 @@ class RawQueue(GenericQueue):
         delay_seconds: int = 0,
         deduplication_id: str | None = None,
         group_id: str | None = None,
+        job_id: str | None = None,
     ) -> str:
         """Send a body as it is.
 
@@ -79,11 +79,18 @@ class RawQueue(GenericQueue):
             Seconds until the message can be received, 0 to 900; standard queues only.
         deduplication_id, group_id :
             For FIFO queues; the group is ``default`` where none is given.
+        job_id :
+            The job id, 1 to 128 printable ASCII characters without spaces; None makes a new one.
 
         Returns
         -------
         str
             The message id.
+
+        Raises
+        ------
+        MessageRefused
+            SQS would not take the message.
         """
         entry = raw_entry(
             message_body,
@@ -91,8 +98,7 @@ class RawQueue(GenericQueue):
             deduplication_id=deduplication_id,
             group_id=group_id,
         )
-        fit_to_queue(entry, is_fifo=self.client.is_fifo, queue_name=self.name)
-        check_entry(entry)
+        self._complete(entry, None, job_id)
         return str(self.client.send(entry)["MessageId"])
 
     def look_up(self, message: Message) -> JobKey:

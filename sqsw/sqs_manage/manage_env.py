@@ -1,8 +1,10 @@
 """The little that looking after queues asks of its environment."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from sqsw.core.retry_horizon import RetryHorizon
+from sqsw.middleware.chain import Middleware
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
 
@@ -30,4 +32,8 @@ class ManageEnv(Protocol):
 
     def retry_horizon(self, queue_name: str, max_receives: int) -> RetryHorizon:
         """How long a job of a queue is retried; the name is without prefix."""
+        ...
+
+    def middlewares_of(self, queue_name: str) -> Sequence[Middleware]:
+        """What stands around the jobs and the sends of a queue."""
         ...

@@ -43,17 +43,22 @@ class MessageMatcher:
         self._name_of = name_of
         self._on_notice = on_notice
         self._unseen_ids = set(selection.ids or ())
+        # One message has a message id, so that is found once; several can have one job id.
+        self._open_ids = None if selection.ids is None else set(selection.ids)
         self._now = datetime.now(UTC)
-        # Nothing is left to look for once every id was found; None: no end is known.
-        ends = [] if selection.ids is None else [len(selection.ids)]
-        ends += [] if selection.limit is None else [selection.limit]
-        self._left = min(ends, default=None)
+        self._left = selection.limit
 
     def next_size(self, max_messages: int = MAX_BATCH_ENTRIES) -> int:
         """How many messages to receive next; 0 once there are enough."""
-        if self._left is None or (self._left and self._selection.has_conditions):
+        if self._has_ended:
+            return 0
+        if self._left is None or self._selection.has_conditions:
             return max_messages
         return min(self._left, max_messages)
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._left == 0 or self._open_ids == set()
 
     def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[Match]]:
         """Those that are meant, and those that were looked at and are not.
@@ -63,10 +68,12 @@ class MessageMatcher:
         picked: list[Match] = []
         skipped: list[Match] = []
         for message in messages:
-            if self._left == 0:
+            if self._has_ended:
                 break
             view = view_message(message, name_of=self._name_of)
-            self._unseen_ids.discard(view.id)
+            self._unseen_ids -= {view.id, view.job_id}
+            if self._open_ids is not None:
+                self._open_ids.discard(view.id)
             if self._selection.matches(view, self._now):
                 picked.append(Match(message, view))
                 if self._left is not None:
@@ -77,7 +84,7 @@ class MessageMatcher:
 
     def end(self) -> None:
         """All messages were looked at, or enough were found: tell of ids that none of them had."""
-        if self._left and self._unseen_ids and self._on_notice is not None:
+        if self._left != 0 and self._unseen_ids and self._on_notice is not None:
             missing, given = len(self._unseen_ids), len(self._selection.ids or ())
             were = "was" if missing == 1 else "were"
             self._on_notice(

@@ -7,13 +7,13 @@ import base64
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, job_name_of, unpack_job
 from sqsw.core.errors import ContentTypeRefused, DecodeError
-from sqsw.core.job_metadata import metadata_of
+from sqsw.core.job_metadata import job_id_of, metadata_of
 from sqsw.core.json_depth import is_too_deep
 from sqsw.core.message import Message
 from sqsw.transport.batches import entry_bytes
@@ -28,6 +28,8 @@ class MessageView:
     ----------
     queue, id :
         The queue name without prefix, and the message id.
+    job_id :
+        The job id, which stays the same when the message moves; the message id if it has none.
     job, args, context :
         The job name, its arguments and its context; arguments and context are None where the
         payload cannot be read without danger (pickle), or not at all.
@@ -64,6 +66,7 @@ class MessageView:
 
     queue: str
     id: str
+    job_id: str
     job: str | None
     args: dict[str, Any] | None
     context: dict[str, Any] | None
@@ -137,6 +140,8 @@ class Failure:
         Whether the same may work another time.
     item :
         What was to be sent or moved: an object that can be sent again.
+    job_id :
+        The job id, where it is known.
     """
 
     queue: str
@@ -146,6 +151,7 @@ class Failure:
     message: str
     retryable: bool
     item: Any
+    job_id: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,10 @@ class HandledMessage:
         cls, view: MessageView, code: str, reason: str, *, retryable: bool = False
     ) -> "HandledMessage":
         """A message to which it could not be done; it stays where it was."""
-        failure = Failure(view.queue, None, view.id, code, reason, retryable, view.to_json())
+        failure = Failure(
+            *(view.queue, None, view.id, code, reason, retryable, view.to_json()),
+            job_id=view.job_id,
+        )
         return cls(view, failure)
 
 
@@ -188,6 +197,7 @@ def view_message(
     return MessageView(
         queue=message.queue_name,
         id=message.message_id,
+        job_id=job_id_of(message),
         job=job,
         args=args,
         context=context,

@@ -16,10 +16,11 @@ from sqsw.codecs.envelope import (
 )
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
 from sqsw.core.errors import AccessDenied, MessageRefused
+from sqsw.core.job_metadata import SQSW, add_job_id
 from sqsw.core.limits import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
 from sqsw.core.wording import format_duration
 from sqsw.sqs_manage.message_view import Failure
-from sqsw.transport.batches import Entry, check_entry, fit_to_queue
+from sqsw.transport.batches import Entry, check_with_spare, fit_to_queue
 from sqsw.transport.queue_client import QueueClient
 
 #: the message group in a FIFO queue where nobody names one, as fit_to_queue has it
@@ -117,6 +118,9 @@ class OutgoingMessage:
         message gets no other attributes.
     trace_header :
         The AWS X-Ray trace header.
+    job_id :
+        The job id, 1 to 128 printable ASCII characters without spaces. None keeps the one in the
+        attribute ``Sqsw``, or makes a new one.
     """
 
     line: int = 1
@@ -132,6 +136,7 @@ class OutgoingMessage:
     attributes: Mapping[str, str] = field(default_factory=dict)
     attribute_types: Mapping[str, str] = field(default_factory=dict)
     trace_header: str | None = None
+    job_id: str | None = None
 
     def to_entry(self, rules: QueueRules) -> Entry:
         """The parameters of a SendMessage.
@@ -153,8 +158,20 @@ class OutgoingMessage:
             group_id=self.group,
         )
         fit_to_queue(entry, is_fifo=rules.fifo, queue_name=rules.name)
-        check_entry(entry, rules.max_bytes)
+        add_job_id(entry, self.job_id)
+        self.check(entry, rules)
         return entry
+
+    def check(self, entry: Entry, rules: QueueRules) -> None:
+        """Check an entry of :meth:`to_entry`; leave out its job id if there is no room for it.
+
+        Raises
+        ------
+        MessageRefused
+            SQS, or this queue, would not take it.
+        """
+        # What the message came with is never left out.
+        check_with_spare(entry, None if SQSW in self.attributes else SQSW, rules.max_bytes)
 
     def to_item(self) -> dict[str, Any]:
         """The message as an object that can be read and sent again."""
@@ -167,6 +184,7 @@ class OutgoingMessage:
             "attributes": self.all_attributes() or None,
             "attribute_types": dict(self.attribute_types) or None,
             "trace_header": self.trace_header,
+            "job_id": self.job_id,
             "group": self.group,
             "dedup_id": self.dedup_id,
             "delay": self.delay,

@@ -124,7 +124,7 @@ class Selection:
     older_than :
         Sent at least this many seconds ago.
     ids :
-        Message ids.
+        Message ids or job ids.
     limit :
         Messages, at most.
     """
@@ -157,7 +157,7 @@ class Selection:
         now :
             The time from which ages count, with its zone.
         """
-        if self.ids is not None and view.id not in self.ids:
+        if self.ids is not None and self.ids.isdisjoint((view.id, view.job_id)):
             return False
         if self.jobs and not any(_job_matches(name, view.job) for name in self.jobs):
             return False

@@ -1,14 +1,17 @@
 """Send many messages: in few requests, and on a FIFO queue in order."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 
 from sqsw.core.errors import SQSError
+from sqsw.core.job_metadata import entry_job_id
 from sqsw.core.settings import check_bounds
+from sqsw.middleware.chain import Middleware
+from sqsw.middleware.send_chain import OutgoingEntry, call_before_send
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.message_view import Failure
 from sqsw.sqs_manage.outgoing import DEFAULT_GROUP, OutgoingMessage, QueueRules, UnreadLine
@@ -32,6 +35,8 @@ class SentMessage:
         As they were sent.
     sequence_number :
         Its place in a FIFO queue.
+    job_id :
+        The job id; the message id if there was no room for one.
     """
 
     queue: str
@@ -41,6 +46,7 @@ class SentMessage:
     group: str | None
     dedup_id: str | None
     sequence_number: str | None
+    job_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +96,10 @@ def send_messages(
 
     The input is read as it is sent: only what is on its way is in memory, and the failures. What
     the queue would not take counts as failed (``OutgoingMessage.to_entry`` tells it before).
-    What SQS calls retryable is sent again three times. On a FIFO queue there is one request at a
-    time, and a message group stops at its first failure: the rest of it counts as failed, so that
-    its order is never broken.
+    The middlewares of the environment and of the queue see each message before it is sent. What
+    SQS calls retryable is sent again three times. On a FIFO queue there is one request at a time,
+    and a message group stops at its first failure: the rest of it counts as failed, so that its
+    order is never broken.
 
     Parameters
     ----------
@@ -114,7 +121,9 @@ def send_messages(
     """
     check_bounds("concurrency", concurrency, 1)
     queue = env.queue_client(queue_name)
-    sender = _Sender(queue, QueueRules.of(queue), on_result or (lambda result: None))
+    middlewares = env.middlewares_of(queue.name)
+    tell = on_result or (lambda result: None)
+    sender = _Sender(queue, QueueRules.of(queue), middlewares, tell)
     # A FIFO queue waits for each answer, which may stop a group; others keep all threads busy.
     count, window = (1, 1) if queue.is_fifo else (concurrency, 2 * concurrency)
     threads = [uninterruptible_thread("sqsw-send") for _ in range(count)]
@@ -140,6 +149,7 @@ def send_messages(
 class _Sender:
     queue: QueueClient
     rules: QueueRules
+    middlewares: Sequence[Middleware]
     tell: Callable[[SentMessage | Failure], None]
     sent: int = 0
     requests: int = 0
@@ -165,6 +175,10 @@ class _Sender:
                 continue
             try:
                 entry = line.to_entry(self.rules)
+                if self.middlewares:
+                    outgoing = OutgoingEntry(self.queue.name, line.job, entry)
+                    call_before_send(self.middlewares, outgoing)
+                    line.check(entry, self.rules)
             except SQSError as error:
                 reason = f"{error.message}: {error.why}" if error.why else error.message
                 self._fail_line(line, error.code or type(error).__name__, reason, retryable=False)
@@ -201,7 +215,9 @@ class _Sender:
                 self.tell(_sent(self.queue, message, entry, answer))
                 continue
             self._fail_line(
-                message, failure.code, failure.reason, retryable=not failure.sender_fault
+                *(message, failure.code, failure.reason),
+                retryable=not failure.sender_fault,
+                job_id=entry_job_id(batch.entries[index]),
             )
 
     def report(self) -> SendReport:
@@ -212,10 +228,21 @@ class _Sender:
         self._fail_line(message, "GroupStopped", reason, retryable=True)
 
     def _fail_line(
-        self, message: OutgoingMessage, code: str, reason: str, *, retryable: bool
+        self,
+        message: OutgoingMessage,
+        code: str,
+        reason: str,
+        *,
+        retryable: bool,
+        job_id: str | None = None,
     ) -> None:
         item = message.to_item()
-        self._fail(Failure(self.queue.name, message.line, None, code, reason, retryable, item))
+        self._fail(
+            Failure(
+                *(self.queue.name, message.line, None, code, reason, retryable, item),
+                job_id=job_id or message.job_id,
+            )
+        )
 
     def _fail(self, failure: Failure) -> None:
         self.failures.append(failure)
@@ -233,6 +260,7 @@ def _sent(
         group=entry.get("MessageGroupId"),
         dedup_id=entry.get("MessageDeduplicationId"),
         sequence_number=answer.get("SequenceNumber"),
+        job_id=entry_job_id(entry) or answer["MessageId"],
     )
 
 

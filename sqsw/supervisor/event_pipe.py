@@ -21,6 +21,7 @@ from typing import Any
 from sqsw.core import errors
 from sqsw.core.errors import SQSError
 from sqsw.core.events import BatchFinished, Event, MessageEvent, Pulse
+from sqsw.core.job_metadata import MAX_METADATA_BYTES, SQSW
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import described
@@ -169,7 +170,10 @@ def _plain(event: Event, bare: dict[int, tuple[Any, ...]]) -> _Values:
         if isinstance(value, Message):
             key = id(value)
             if key not in bare:
-                bare[key] = (value.message_id, dict(value.attributes), value.queue_name)
+                text = value.string_attribute(SQSW)
+                if text is not None and len(text) > MAX_METADATA_BYTES:
+                    text = None  # it is not ours, and could fill the pipe
+                bare[key] = (value.message_id, dict(value.attributes), value.queue_name, text)
             values[index] = bare[key]
         elif isinstance(value, BaseException):
             values[index] = _told(value)
@@ -187,10 +191,9 @@ def _events(frame: bytes) -> Iterator[Event]:
         if issubclass(kind, MessageEvent):
             key = id(values[0])
             if key not in messages:
-                message_id, attributes, queue_name = values[0]
-                messages[key] = Message(
-                    message_id, "", "", attributes=attributes, queue_name=queue_name
-                )
+                message_id, attributes, queue_name, text = values[0]
+                kept = {} if text is None else {SQSW: {"StringValue": text}}
+                messages[key] = Message(message_id, "", "", attributes, kept, queue_name)
             values[0] = messages[key]
         yield kind(**dict(zip(_names(kind), values, strict=True)))
 

@@ -139,6 +139,27 @@ def check_entry(entry: Mapping[str, Any], max_bytes: int = MAX_MESSAGE_BYTES) ->
         )
 
 
+def check_with_spare(entry: Entry, spare: str | None, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
+    """Check an entry, and leave out the attribute ``spare`` if it only fits without that.
+
+    Raises
+    ------
+    MessageRefused
+        See :func:`check_entry`.
+    """
+    try:
+        check_entry(entry, max_bytes)
+    except MessageRefused:
+        attributes = dict(entry.get("MessageAttributes", {}))
+        if attributes.pop(spare, None) is None:
+            raise
+        lighter = {**entry, "MessageAttributes": attributes}
+        check_entry(lighter, max_bytes)
+        entry["MessageAttributes"] = attributes
+        if not attributes:
+            del entry["MessageAttributes"]
+
+
 def plain_job_name(name: object) -> str:
     """Return a job name as a plain str; for a member of a str enum, its value.
 

@@ -54,7 +54,7 @@ def selection_options(command: Decorated) -> Decorated:
                 "--ids",
                 metavar="FILE",
                 type=click.Path(allow_dash=True, dir_okay=False, exists=True),
-                help="Message ids, one a line; - is stdin.",
+                help="Message ids or job ids, one a line; - is stdin.",
             ),
         ]
     ):

@@ -60,6 +60,7 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
     if printer.as_json:
         values = {
             "queue": queue,
+            "job_id": message.job_id,
             "job": message.job,
             "args": message.args,
             "context": message.context or (None if is_copied else {}),

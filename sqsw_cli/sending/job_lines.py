@@ -146,6 +146,7 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
         "attributes": (dict,),
         "attribute_types": (dict,),
         "trace_header": (str,),
+        "job_id": (str,),
     }
     for key, kinds in keys.items():
         if not isinstance(value.get(key), (*kinds, type(None))):
@@ -159,7 +160,7 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
         key: value.get(key)
         for key in (
             *("group", "dedup_id", "delay"),
-            *("attributes", "attribute_types", "trace_header"),
+            *("attributes", "attribute_types", "trace_header", "job_id"),
         )
     }
     if job is None and body is None:

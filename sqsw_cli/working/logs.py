@@ -320,6 +320,7 @@ def _add_job(logger: Any, method: str, event_dict: EventDict) -> EventDict:
         event_dict.setdefault("queue", job.queue_name)
         event_dict.setdefault("job", job.job_name)
         event_dict.setdefault("id", job.id)
+        event_dict.setdefault("job_id", job.job_id)
         event_dict.setdefault("group", job.message.group_id)
         event_dict.setdefault("attempt", job.attempt)
         event_dict.setdefault("seconds_s", round(time.monotonic() - job.started_at, 6))

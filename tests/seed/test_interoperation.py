@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sqsw import SQSEnv, create_fifo_queue, create_standard_queue
+from sqsw import RawQueue, SQSEnv, create_fifo_queue, create_standard_queue, current_job
 from sqsw.core.message import Message
 from tests.backends import Backend
 
@@ -157,6 +157,40 @@ def test_sqs_workers_works_batches_and_fifo_that_sqsw_sends(env: SQSEnv, codec: 
     assert seen == [["ann", number, {}] for number in range(5)]
 
 
+def test_a_queue_deduplicates_what_both_send_by_its_body(env: SQSEnv) -> None:
+    attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    env.sqs_client.create_queue(
+        QueueName=env.get_sqs_queue_name("content.fifo"), Attributes=attributes
+    )
+    run_predecessor(
+        """
+        env.codec = "json"
+        env.queue("content.fifo").add_job("send_email", to="ann", number=1)
+        """
+    )
+    for _ in range(2):  # each with a job id of its own
+        env.queue("content.fifo").add_job("send_email", to="ann", number=1)
+    assert work(env, "content.fifo", 1) == [["ann", 1, {}]]
+
+
+def test_job_ids_of_both(env: SQSEnv) -> None:
+    ids: list[Any] = []
+
+    @env.processor("emails", "send_email")
+    def send_email(to: str, number: int) -> None:
+        job = current_job()
+        assert job is not None
+        ids.append((job.job_id, job.job_id == job.id))
+
+    run_predecessor('env.queue("emails").add_job("send_email", to="ann", number=1)')
+    send_email.delay("ann", number=2, _job_id="order-17")
+    for _ in range(4):
+        if len(ids) < 2:
+            assert env.process_batch("emails", wait_seconds=1).failed_count() == 0
+    assert sorted(shared for _, shared in ids) == [False, True]
+    assert ("order-17", False) in ids
+
+
 def test_both_read_a_raw_message_of_the_other(env: SQSEnv) -> None:
     run_predecessor(
         """
@@ -169,9 +203,8 @@ def test_both_read_a_raw_message_of_the_other(env: SQSEnv) -> None:
     assert message.body == "Hello from there"
     env.queue("emails").client.delete_batch([message])
 
-    env.sqs_client.send_message(
-        QueueUrl=env.queue("emails").client.url, MessageBody="Hello from here"
-    )
+    url = env.queue("emails").client.url
+    env.queue("raw", RawQueue, queue_url=url).add_raw_job("Hello from here")
     seen = run_predecessor(
         """
         from sqs_workers import RawQueue

@@ -1,6 +1,7 @@
 """The wire: what sqs-workers 0.7.3 wrote is read, and what sqsw writes is the same.
 
-The literals are what the released package handed to boto3, recorded once.
+The literals are what the released package handed to boto3, recorded once. A message of sqsw has one
+more attribute, ``Sqsw``, with the job id.
 """
 
 import base64
@@ -16,6 +17,7 @@ from sqsw.memory_sqs import MemorySession
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_fifo_queue, create_standard_queue
+from tests.job_ids import without_job_id
 
 #: content type → the text of: a whole call, a call of one argument, no arguments, a context
 TEXTS = {
@@ -124,9 +126,9 @@ class Wire:
             self.sent.append({key: value for key, value in entry.items() if key != "Id"})
 
     def written(self) -> list[dict[str, Any]]:
-        """What was handed over since the last time."""
+        """What was handed over since the last time, without the job ids."""
         sent, self.sent = self.sent, []
-        return [without_compression(entry) for entry in sent]
+        return [without_compression(without_job_id(entry)) for entry in sent]
 
 
 @content_types
@@ -224,15 +226,31 @@ def test_a_delay_in_parts_of_a_second_is_cut_as_sqs_workers_cuts_it() -> None:
     assert wire.sent[0]["DelaySeconds"] == 5
 
 
-def test_raw_messages_are_bodies_and_nothing_else() -> None:
+def test_raw_messages_are_bodies_and_job_ids() -> None:
     wire = Wire("json")
     wire.env.queue("raw", RawQueue, queue_url=wire.env.queue("emails").client.url).add_raw_job(
         "Hello world"
     )
     wire.env.queue("emails").add_raw_job("send_email", "{}", "{}", "json", None, None, None)
-    raw, job = wire.sent
+    raw, job = map(without_job_id, wire.sent)
     assert raw == {"MessageBody": "Hello world"}
     assert job == recorded("json", "empty")
+
+
+def test_a_job_id_of_the_caller_is_written_as_compact_json() -> None:
+    wire = Wire("json")
+    wire.env.queue("emails").add_job("send_email", _job_id="order-17", **VALUES["short"])
+    with wire.env.queue("emails.fifo").add_batch():
+        wire.env.queue("emails.fifo").add_job(
+            "send_email", _job_id='"17"', _deduplication_id="d-1", **VALUES["short"]
+        )
+    own = [entry["MessageAttributes"].pop("Sqsw") for entry in wire.sent]
+    assert own == [
+        {"DataType": "String", "StringValue": '{"id":"order-17"}'},
+        {"DataType": "String", "StringValue": '{"id":"\\"17\\""}'},
+    ]
+    fifo = {"MessageGroupId": "default", "MessageDeduplicationId": "d-1"}
+    assert wire.sent == [recorded("json"), recorded("json", **fifo)]
 
 
 def test_pickle_is_not_read_where_nobody_lists_it() -> None:

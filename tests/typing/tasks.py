@@ -33,6 +33,8 @@ send_email.delay(to="ann", _delay_seconds=5)
 send_email.delay(to="ann", _delay_seconds=5.5)
 send_email.delay("ann", _content_type="json")
 send_email.delay("ann", _group_id="g", _deduplication_id="d", _delay_seconds=0)
+send_email.delay("ann", _job_id="mail-17")
+send_email.delay("ann", _job_id="mail-17", _delay_seconds=5)
 send_later.delay(to="ann", _delay_seconds=5, _group_id="g")
 send_async.delay(to="ann")
 with_context.delay(to="ann")
@@ -50,6 +52,7 @@ send_email.delay()  # E: overload variants of "delay" of "AsyncTask" require at 
 send_email.delay(to="ann", body="no such parameter")  # E: No overload variant of "delay"
 send_email.delay(to="ann", _delay_seconds="5")  # E: No overload variant of "delay"
 send_email.delay(to="ann", _priority=1)  # E: No overload variant of "delay"
+send_email.delay(to="ann", _job_id=17)  # E: No overload variant of "delay"
 send_email.run(to=1)  # E: Argument "to" to "run" of "AsyncTask" has incompatible type "int"
 send_email.bake(1)  # E: Argument 1 to "bake" of "AsyncTask" has incompatible type "int"
 send_email.bake("ann", urgent="very")  # E: Argument "urgent" to "bake"

@@ -6,6 +6,7 @@ from dataclasses import field
 from threading import Event
 from typing import Any, Literal
 
+from sqsw.core.job_metadata import job_id_of
 from sqsw.core.message import Message, list_lost
 from sqsw.core.record import record
 
@@ -54,6 +55,14 @@ class CurrentJob:
     def id(self) -> str:
         """The message id."""
         return self.message.message_id
+
+    @property
+    def job_id(self) -> str:
+        """The job id of the (first) message; the message id if it was sent without one.
+
+        It stays the same when the message is moved or sent again, for example by a redrive.
+        """
+        return job_id_of(self.message)
 
     @property
     def queue_name(self) -> str:

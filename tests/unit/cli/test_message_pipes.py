@@ -10,9 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.job_ids import is_new
 from tests.unit.cli.conftest import Sqsw
 
 _numbers = count()
+
+#: what messages that carried no job id carry after they were sent again
+FIRST_IDS: set[str] = set()
+
+#: what a message with a job id carries, and a worker has recorded why it was given up
+CARRIED = (
+    '{"id":"order-7","dead":{"verdict":"gave_up","type":"ValueError","message":"gr\\u00fc","where":'
+    '"shop.ship:7","fingerprint":"0123456789ab","attempts":2,"receives":3,"at":'
+    '"2026-11-30T10:00:00.000Z","queue":"orders","worker":"host:1","deaths":1}, "later": [1.10]}'
+)
 
 #: characters that SQS takes
 CHARACTERS = st.one_of(
@@ -73,6 +84,8 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
             if text is not None:
                 kind = "String" + draw(TYPES)
                 found[name] = {"DataType": kind, "StringValue": text}
+    if draw(st.booleans()):
+        found["Sqsw"] = {"DataType": "String", "StringValue": CARRIED}
     message: dict[str, Any] = {"MessageBody": body}
     if found:
         message["MessageAttributes"] = found
@@ -86,7 +99,24 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def received(sqsw: Sqsw, queue: str) -> list[dict[str, Any]]:
-    """All messages of a queue, in the form in which they were sent."""
+    """All messages of a queue, in the form in which they were sent.
+
+    One that was sent without a job id has the id of its first message now, which is left out here.
+    """
+    found = all_received(sqsw, queue)
+    for message in found:
+        attributes = message.get("MessageAttributes", {})
+        own = attributes.get("Sqsw", {}).get("StringValue", "")
+        if own and own != CARRIED:
+            assert own in FIRST_IDS
+            del attributes["Sqsw"]
+            if not attributes:
+                del message["MessageAttributes"]
+    return found
+
+
+def all_received(sqsw: Sqsw, queue: str) -> list[dict[str, Any]]:
+    """All messages of a queue, with everything that they carry."""
     client = sqsw.env.sqs_client
     url = client.get_queue_url(QueueName=queue)["QueueUrl"]
     found: list[dict[str, Any]] = []
@@ -116,7 +146,8 @@ def queue_with(sqsw: Sqsw, *sent: dict[str, Any]) -> str:
     name = f"q{next(_numbers)}"
     url = client.create_queue(QueueName=name)["QueueUrl"]
     for message in sent:
-        client.send_message(QueueUrl=url, **message)
+        message_id = client.send_message(QueueUrl=url, **message)["MessageId"]
+        FIRST_IDS.add(f'{{"id":"{message_id}"}}')
     return name
 
 
@@ -226,6 +257,8 @@ def test_attributes_can_be_left_out_and_added(sqsw: Sqsw) -> None:
         ({"body": "x", "attributes": {str(n): "x" for n in range(11)}}, "11 attributes"),
         ({"job": "j", "args": {}, "attributes": {str(n): "x" for n in range(8)}}, "11 attributes"),
         ({"body": "x", "trace_header": 5}, "'trace_header' is a number"),
+        ({"body": "x", "job_id": 5}, "'job_id' is a number"),
+        ({"body": "x", "job_id": "two words"}, "'two words' cannot be a job id"),
         ({"body": "x", "args": {"a": 1}}, "it has 'args' and no 'job'"),
         ({"body": "x", "context": {"a": 1}}, "it has 'context' and no 'job'"),
         (
@@ -279,6 +312,68 @@ def test_a_selection_is_moved_with_all_attributes(sqsw: Sqsw) -> None:
     done = sqsw(f"redrive {first} --job note --to {second}")
     assert done.code == 0, done.err
     assert sorted(received(sqsw, second), key=order) == sorted([job, JOB], key=order)
+
+
+def with_job_id(text: str) -> dict[str, Any]:
+    own = {"DataType": "String", "StringValue": text}
+    return {**JOB, "MessageAttributes": {**JOB["MessageAttributes"], "Sqsw": own}}
+
+
+@pytest.mark.parametrize("text", [CARRIED, '{"id":"order-7"}', '{ "id": "order-7" }'])
+def test_a_job_keeps_its_id_and_all_that_it_carries(sqsw: Sqsw, text: str) -> None:
+    first, second = queue_with(sqsw, with_job_id(text)), queue_with(sqsw)
+    printed = sqsw(f"inspect {first} --peek 1 --json")
+    assert printed.objects[0]["job_id"] == "order-7"
+    (sent,) = sqsw("send", second, "--from", "-", "--json", input=printed.out).objects[:1]
+    assert sent["job_id"] == "order-7"
+    arrived = all_received(sqsw, second)
+    assert arrived == [with_job_id(text)]
+
+
+def test_a_message_without_an_id_keeps_that_of_its_message(sqsw: Sqsw) -> None:
+    first, second, third = queue_with(sqsw, JOB), queue_with(sqsw), queue_with(sqsw)
+    printed = sqsw(f"inspect {first} --peek 1 --json")
+    (line,) = printed.objects
+    assert line["job_id"] == line["id"]
+    for source, target in ((first, second), (second, third)):
+        text = sqsw(f"inspect {source} --peek 1 --json").out
+        assert sqsw("send", target, "--from", "-", input=text).code == 0
+    assert all_received(sqsw, third) == [
+        with_job_id(json.dumps({"id": line["id"]}).replace(" ", ""))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"job_id": "order-8"},
+            CARRIED.replace("order-7", "order-8").replace(', "later": [1.10]', ""),
+        ),
+        ({"attributes": {}, "job_id": "order-8"}, '{"id":"order-8"}'),
+        ({"attributes": {}, "job_id": None}, None),
+    ],
+)
+def test_a_line_can_bring_another_job_id_or_none(
+    sqsw: Sqsw, changes: dict[str, Any], expected: str | None
+) -> None:
+    first, second = queue_with(sqsw, with_job_id(CARRIED)), queue_with(sqsw)
+    (line,) = sqsw(f"inspect {first} --peek 1 --json").objects
+    done = sqsw("send", second, "--from", "-", input=json.dumps({**line, **changes}))
+    assert done.code == 0, done.err
+    (arrived,) = all_received(sqsw, second)
+    text = arrived["MessageAttributes"]["Sqsw"]["StringValue"]
+    assert text == expected if expected else is_new(json.loads(text)["id"])
+
+
+def test_a_message_with_ten_attributes_stays_as_it_is(sqsw: Sqsw) -> None:
+    full = {f"a{n}": {"DataType": "Number.int", "StringValue": str(n)} for n in range(10)}
+    message = {"MessageBody": "x", "MessageAttributes": full}
+    first, second = queue_with(sqsw, message), queue_with(sqsw)
+    text = sqsw(f"inspect {first} --peek 1 --json").out
+    (sent,) = sqsw("send", second, "--from", "-", "--json", input=text).objects[:1]
+    assert sent["job_id"] == sent["id"]
+    assert all_received(sqsw, second) == [message]
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="the pipe of a shell")

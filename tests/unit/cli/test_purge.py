@@ -77,6 +77,15 @@ def test_ids_come_from_a_file_or_stdin(sqsw: Sqsw, home: Path) -> None:
     assert ran.err.startswith("warning: 2 of 2 ids were not found")
 
 
+def test_ids_can_be_job_ids(sqsw: Sqsw) -> None:
+    ids = [one["job_id"] for one in sqsw("inspect emails --peek 2 --json").objects]
+    ran = sqsw("inspect emails --peek 9 --ids - --json", input="\n".join(ids))
+    assert [one["job_id"] for one in ran.objects] == ids
+    ran = sqsw("purge emails --ids - --yes", input="\n".join(ids))
+    assert (ran.code, ran.err) == (0, "")
+    assert sqsw.visible("emails") == 1
+
+
 def test_a_missing_queue_is_not_found(sqsw: Sqsw) -> None:
     assert sqsw("purge emials --yes").code == 3
 

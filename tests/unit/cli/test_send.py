@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sqsw.sqs_manage.message_view import MessageView, view_message
+from tests.job_ids import is_new
 from tests.unit.cli.conftest import Sqsw, lines
 
 
@@ -52,6 +53,15 @@ def test_json_prints_one_object(sqsw: Sqsw) -> None:
     assert (sent["queue"], sent["job"], sent["line"]) == ("orders.fifo", "ship", 1)
     assert (sent["group"], sent["dedup_id"]) == ("c4", "o17")
     assert sent["sequence_number"].isdigit()
+    assert is_new(sent["job_id"])
+    (view,) = received(sqsw, "orders.fifo")
+    assert (view.id, view.job_id) == (sent["id"], sent["job_id"])
+
+
+def test_a_dry_run_shows_the_job_id_of_a_line(sqsw: Sqsw) -> None:
+    text = '{"job": "a", "args": {}, "job_id": "order-7"}\n{"job": "a", "args": {}}'
+    ran = sqsw("send", "emails", "--from", "-", "--dry-run", "--json", input=text)
+    assert [one.get("job_id") for one in ran.objects[:2]] == ["order-7", None]
 
 
 def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:

@@ -71,3 +71,52 @@ def test_a_function_that_takes_any_argument_completes_those_that_it_names(
     completion = ShellComplete(cli, {}, "sqsw", "_SQSW_COMPLETE")
     offered = completion.get_completions(["send", "typed", "open"], "")
     assert [item.value for item in offered] == ["flag="]
+
+
+STAMPED = """
+from contextlib import nullcontext
+
+from sqsw.sqs_env import SQSEnv
+
+
+class Stamp:
+    def __init__(self, text):
+        self.text = text
+
+    def around(self, job):
+        return nullcontext()
+
+    def before_send(self, message):
+        if "bad" in message.entry["MessageBody"]:
+            raise ValueError("not this one")
+        message.set_attribute(self.text, message.job_name)
+
+
+env = SQSEnv(middlewares=[Stamp("Env")])
+env.queue("typed", middlewares=[Stamp("Queue")])
+
+
+@env.processor("typed", "build")
+def build(text): ...
+"""
+
+
+def test_middlewares_of_the_app_see_what_is_sent(sqsw: Sqsw, home: Path) -> None:
+    (home / "myapp" / "stamped.py").write_text(STAMPED)
+    app = "--app myapp.stamped:env"
+    assert sqsw(f"send typed build text=good {app}").code == 0
+    lines = '{"text": "good"}\n{"text": "bad"}\n'
+    ran = sqsw("send", "typed", "build", "--from", "-", *app.split(), "--json", input=lines)
+    assert ran.code == 5
+    (failed,) = (one for one in ran.objects if one["type"] == "failed")
+    assert (failed["line"], failed["code"]) == (2, "MessageRefused")
+    ran = sqsw(f"send typed build text=bad {app}")
+    assert ran.code == 1
+    assert ran.err.splitlines() == [
+        "error: cannot send to 'typed'",
+        "  why:  Stamp.before_send() failed, so the message was not sent: ValueError: not this one "
+        "[MessageRefused]",
+    ]
+    seen = sqsw("inspect typed --peek 9 --json").objects
+    stamps = [(one["attributes"]["Env"], one["attributes"]["Queue"]) for one in seen]
+    assert stamps == [("build", "build")] * 2

@@ -2,12 +2,23 @@
 
 import json
 import uuid
+from typing import Any
 
 import pytest
 
 from sqsw.core.dead_record import DeadRecord
-from sqsw.core.job_metadata import SQSW, JobMetadata, job_id_of, metadata_of, new_job_id
+from sqsw.core.job_metadata import (
+    SQSW,
+    JobMetadata,
+    add_job_id,
+    entry_job_id,
+    job_id_of,
+    metadata_of,
+    new_job_id,
+    read_metadata,
+)
 from sqsw.core.message import Message
+from tests.job_ids import is_new
 
 RECORD = DeadRecord(
     verdict="gave_up",
@@ -69,3 +80,21 @@ def test_new_ids_are_uuids_that_sort_by_time(monkeypatch: pytest.MonkeyPatch) ->
         (7, uuid.RFC_4122)
     }
     assert len({new_job_id() for _ in range(1000)}) == 1000
+
+
+def test_an_entry_gets_an_id_once() -> None:
+    entry: dict[str, Any] = {"MessageBody": "x"}
+    assert entry_job_id(entry) is None
+    add_job_id(entry)
+    job_id = entry_job_id(entry)
+    add_job_id(entry)
+    assert entry_job_id(entry) == job_id
+    assert job_id is not None and is_new(job_id)
+
+
+def test_another_id_keeps_the_record_of_a_dead_job() -> None:
+    attribute = JobMetadata("a-1", RECORD).to_attribute()
+    entry: dict[str, Any] = {"MessageAttributes": {SQSW: attribute}}
+    add_job_id(entry, "a-2")
+    text = entry["MessageAttributes"][SQSW]["StringValue"]
+    assert read_metadata(text) == JobMetadata("a-2", RECORD)

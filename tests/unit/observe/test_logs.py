@@ -50,7 +50,7 @@ MESSAGE = Message(
     attributes={"ApproximateReceiveCount": "3", "MessageGroupId": "g"},
     queue_name="emails",
 )
-OF_MESSAGE = {"queue": "emails", "id": "id-1", "group": "g", "attempt": 3}
+OF_MESSAGE = {"queue": "emails", "id": "id-1", "job_id": "id-1", "group": "g", "attempt": 3}
 OF_JOB = {**OF_MESSAGE, "job": "send"}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sqsw.codecs.envelope import pack_job
-from sqsw.core.job_metadata import SQSW, JobMetadata
+from sqsw.core.job_metadata import SQSW, JobMetadata, add_job_id
 from sqsw.core.message import Message
 from sqsw.sqs_manage.message_view import format_time, view_message
 from tests.unit.sqs_manage.queues import failure
@@ -84,6 +84,13 @@ def test_a_body_that_is_not_what_it_is_called_stays_text() -> None:
         assert (seen.args, seen.context, seen.body) == (None, None, body)
 
 
+def test_a_job_id_is_that_of_the_job_or_else_of_the_message() -> None:
+    entry = pack_job("send", {})
+    assert view_message(message(entry)).job_id == "id-1"
+    add_job_id(entry, "order-7")
+    assert view_message(message(entry)).job_id == "order-7"
+
+
 def test_a_message_that_is_no_job_is_raw() -> None:
     binary = {"DataType": "Binary", "BinaryValue": b"\x00\xff"}
     seen = view_message(message({"MessageBody": '{"a": 1}', "MessageAttributes": {"key": binary}}))
@@ -96,7 +103,7 @@ def test_the_object_for_programs_has_every_key_and_plain_values() -> None:
     entry = pack_job("send", {"to": "ann"})
     record = view_message(message(entry, SentTimestamp="1793448000000")).to_json()
     assert list(record) == [
-        *("type", "queue", "id", "job", "args", "context", "content_type", "body", "raw"),
+        *("type", "queue", "id", "job_id", "job", "args", "context", "content_type", "body", "raw"),
         *("group", "dedup_id", "sent_at", "first_received_at", "receives", "size", "source"),
         *("error", "attributes", "attribute_types", "trace_header", "action", "twin_of"),
     ]

@@ -8,6 +8,7 @@ from sqsw.core.limits import MAX_MESSAGE_BYTES
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.outgoing import OutgoingMessage, QueueRules
+from tests.job_ids import without_job_id
 from tests.unit.sqs_manage.faults import Faults
 
 STANDARD = QueueRules("emails", fifo=False)
@@ -20,7 +21,7 @@ def job(**changes: Any) -> OutgoingMessage:
 
 def test_a_job_is_packed_as_the_library_packs_it() -> None:
     message = job(context={"user": 7}, delay=5, group="g")
-    assert message.to_entry(STANDARD) == pack_job(
+    assert without_job_id(message.to_entry(STANDARD)) == pack_job(
         "send", {"to": "ann"}, {"user": 7}, delay_seconds=5, group_id="g"
     )
 
@@ -31,7 +32,8 @@ def test_a_fifo_queue_gets_the_default_group() -> None:
 
 
 def test_a_body_is_sent_as_it_is() -> None:
-    assert OutgoingMessage(body="é{").to_entry(STANDARD) == {"MessageBody": "é{"}
+    entry = OutgoingMessage(body="é{").to_entry(STANDARD)
+    assert without_job_id(entry) == {"MessageBody": "é{"}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,10 @@ def test_what_the_queue_would_not_take_is_refused_in_three_parts(
         OutgoingMessage(body=""),
         OutgoingMessage(body="\x00"),
         OutgoingMessage(body="x" * (MAX_MESSAGE_BYTES + 1)),
+        job(job_id=""),
+        job(job_id="two words"),
+        job(job_id="é"),
+        job(job_id="x" * 129),
     ],
 )
 def test_what_sqs_would_refuse_is_refused_before_any_call(message: OutgoingMessage) -> None:
@@ -133,13 +139,13 @@ def test_a_body_that_is_not_written_anew_goes_out_byte_for_byte(content_type: st
         content_type=content_type,
         context_text=entry["MessageAttributes"]["JobContext"]["StringValue"],
     )
-    assert message.to_entry(STANDARD) == entry
+    assert without_job_id(message.to_entry(STANDARD)) == entry
 
 
 def test_a_body_without_a_context_gets_one_that_its_reader_can_read() -> None:
     entry = pack_job("send", {"to": "ann"}, {}, "pickle")
     message = OutgoingMessage(job="send", body=entry["MessageBody"], content_type="pickle")
-    assert message.to_entry(STANDARD) == entry
+    assert without_job_id(message.to_entry(STANDARD)) == entry
 
 
 def test_an_item_says_what_is_needed_to_send_it_again() -> None:
@@ -157,3 +163,55 @@ def test_an_item_says_what_is_needed_to_send_it_again() -> None:
         "content_type": "pickle",
         "attributes": {"JobContext": "eJxr"},
     }
+
+
+FOREIGN = {f"a{number}": "x" for number in range(9)}
+DEAD = (
+    '{"id":"order-7","dead":{"verdict":"gave_up","type":"E","message":"m","where":"w","fingerprint":'
+    '"0123456789ab","attempts":1,"receives":1,"at":"2026-11-30T10:00:00.000Z","queue":"q",'
+    '"worker":"w:1","deaths":2}}'
+)
+
+
+def sqsw_attribute(entry: dict[str, Any]) -> str | None:
+    attribute = entry.get("MessageAttributes", {}).get("Sqsw")
+    return None if attribute is None else str(attribute["StringValue"])
+
+
+def test_a_job_id_of_the_line_is_sent() -> None:
+    entry = job(job_id="order-7").to_entry(STANDARD)
+    assert sqsw_attribute(entry) == '{"id":"order-7"}'
+
+
+@pytest.mark.parametrize("job_id", [None, "order-7"])
+@pytest.mark.parametrize("text", [DEAD, '{"id":"order-7"}', ' { "id": "order-7", "x": 1 }'])
+def test_what_a_message_carries_is_sent_byte_for_byte(text: str, job_id: str | None) -> None:
+    entry = job(attributes={"Sqsw": text}, job_id=job_id).to_entry(STANDARD)
+    assert sqsw_attribute(entry) == text
+
+
+def test_another_job_id_replaces_the_one_that_a_message_carries_and_nothing_else() -> None:
+    entry = job(attributes={"Sqsw": DEAD}, job_id="order-8").to_entry(STANDARD)
+    assert sqsw_attribute(entry) == DEAD.replace("order-7", "order-8")
+
+
+@pytest.mark.parametrize("text", ["no JSON", "{}", '{"id":7}'])
+def test_an_attribute_of_another_program_is_never_replaced(text: str) -> None:
+    entry = job(attributes={"Sqsw": text}, job_id="m-1").to_entry(STANDARD)
+    assert sqsw_attribute(entry) == text
+
+
+@pytest.mark.parametrize("job_id", [None, "m-1"])
+def test_a_message_without_room_goes_without_a_job_id(job_id: str | None) -> None:
+    nine, ten = FOREIGN, {**FOREIGN, "a10": "x"}
+    assert sqsw_attribute(OutgoingMessage(body="x", attributes=nine).to_entry(STANDARD))
+    entry = OutgoingMessage(body="x", attributes=ten, job_id=job_id).to_entry(STANDARD)
+    assert entry["MessageAttributes"].keys() == ten.keys()
+    largest = OutgoingMessage(body="x" * MAX_MESSAGE_BYTES, job_id=job_id).to_entry(STANDARD)
+    assert "MessageAttributes" not in largest
+
+
+def test_what_a_message_carries_counts_as_any_other_attribute() -> None:
+    with pytest.raises(MessageRefused, match="11 attributes"):
+        ten = {**FOREIGN, "a10": "x"}
+        OutgoingMessage(body="x", attributes={**ten, "Sqsw": DEAD}).to_entry(STANDARD)

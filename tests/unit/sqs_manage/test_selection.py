@@ -19,7 +19,7 @@ def view(**changes: Any) -> MessageView:
         view_message(
             Message("id-1", "handle", "text", {"SentTimestamp": str(int(SENT.timestamp() * 1000))})
         ),
-        **{"raw": False, "job": "send_email", **changes},
+        **{"raw": False, "job": "send_email", "job_id": "order-7", **changes},
     )
 
 
@@ -172,6 +172,7 @@ def test_a_message_without_a_record_has_null_in_all_of_its_fields() -> None:
         (Selection(jobs=("send_emai?",)), False),
         (Selection(ids=frozenset({"id-1", "id-2"})), True),
         (Selection(ids=frozenset({"id-2"})), False),
+        (Selection(ids=frozenset({"order-7", "id-2"})), True),
         (Selection(older_than=3600), True),
         (Selection(older_than=3601), False),
         (Selection(older_than=1e300), False),

@@ -7,8 +7,10 @@ import pytest
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
+from sqsw.sqs_manage.message_view import Failure
 from sqsw.sqs_manage.outgoing import OutgoingMessage, UnreadLine
 from sqsw.sqs_manage.send_many import SentMessage, send_messages
+from tests.job_ids import is_new
 from tests.unit.sqs_manage.faults import Faults
 from tests.unit.sqs_manage.queues import bodies, contents, counts
 
@@ -53,6 +55,26 @@ def test_ten_messages_go_in_a_request(env: SQSEnv, plain: str, faults: Faults) -
     assert all(isinstance(sent, SentMessage) and sent.id for sent in told)
     assert (told[0].queue, told[0].job, told[0].sequence_number) == ("plain", "send", None)
     assert sorted(bodies(env, plain)) == sorted(f'{{"n": {n}}}' for n in range(95))
+
+
+def test_each_result_has_the_job_id(env: SQSEnv, plain: str, faults: Faults) -> None:
+    faults.refuse_entries(
+        "SendMessageBatch", lambda entry: '"n": 1}' in entry["MessageBody"], sender_fault=True
+    )
+    lines = [*jobs(2), OutgoingMessage(3, "send", {"n": 3}, job_id="order-7")]
+    told: list[Any] = []
+    send_messages(
+        env, plain, [*lines, OutgoingMessage(4, "", {}, job_id="order-8")], on_result=told.append
+    )
+    results = {result.line: result.job_id for result in told}
+    assert is_new(results[1]) and is_new(results[2])
+    assert results[1] != results[2]
+    assert (results[3], results[4]) == ("order-7", "order-8")
+    assert isinstance(next(result for result in told if result.line == 2), Failure)
+    carried = [
+        message["MessageAttributes"]["Sqsw"]["StringValue"] for message in contents(env, plain)
+    ]
+    assert sorted(carried) == sorted(f'{{"id":"{results[line]}"}}' for line in (1, 3))
 
 
 def test_a_request_holds_one_mebibyte(env: SQSEnv, plain: str) -> None:

@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from multiprocessing.connection import Connection
 
@@ -63,6 +64,21 @@ def test_events_arrive_without_what_messages_say(pipe: tuple[Reports, Connection
     assert not received.message.lease.lost.is_set()
     assert (done.job_name, done.duration_seconds) == ("send", 0.5)
     assert request == RequestSent("ReceiveMessage")
+
+
+def test_events_arrive_with_the_job_id(pipe: tuple[Reports, Connection]) -> None:
+    reports, writer = pipe
+    tell = Reporter(writer)
+    texts = ['{"id":"order-7"}', "x" * 5_000, None]
+    for text in texts:
+        other = {"Other": {"StringValue": "a secret"}}
+        own = {} if text is None else {"Sqsw": {"DataType": "String", "StringValue": text}}
+        tell(MessageReceived(replace(message("text"), message_attributes={**own, **other})))
+    tell.close()
+    told = collected(reports, lambda told: len(told) == len(texts))
+    received = [event for event in told if isinstance(event, MessageReceived)]
+    assert [event.job_id == "order-7" for event in received] == [True, False, False]
+    assert [list(event.message.message_attributes) for event in received] == [["Sqsw"], [], []]
 
 
 class Odd(Exception):

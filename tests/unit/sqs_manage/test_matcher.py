@@ -1,0 +1,86 @@
+"""Messages by their ids."""
+
+from typing import Any
+
+from sqsw.codecs.envelope import pack_job
+from sqsw.core.job_metadata import add_job_id
+from sqsw.core.message import Message
+from sqsw.sqs_env import SQSEnv
+from sqsw.sqs_manage.create import create_queue
+from sqsw.sqs_manage.matcher import MessageMatcher
+from sqsw.sqs_manage.message_view import MessageView
+from sqsw.sqs_manage.peek import peek_messages
+from sqsw.sqs_manage.receive_pass import Notice
+from sqsw.sqs_manage.redrive import redrive
+from sqsw.sqs_manage.remove import purge_selected
+from sqsw.sqs_manage.selection import Selection
+
+
+def message(number: int, job_id: str | None = None) -> Message:
+    entry = pack_job("send", {"n": number})
+    if job_id is not None:
+        add_job_id(entry, job_id)
+    return Message(f"m-{number}", "handle", entry["MessageBody"], {}, entry["MessageAttributes"])
+
+
+def picked(matcher: MessageMatcher, *messages: Message) -> list[str]:
+    return [one.message.message_id for one in matcher.match(messages)[0]]
+
+
+def test_both_kinds_of_ids_select_a_message() -> None:
+    matcher = MessageMatcher(Selection(ids=frozenset({"m-1", "order-2"})), str)
+    messages = message(1, "order-1"), message(2, "order-2"), message(3, "order-3"), message(4)
+    assert picked(matcher, *messages) == ["m-1", "m-2"]
+
+
+def test_the_pass_ends_once_all_message_ids_were_found() -> None:
+    matcher = MessageMatcher(Selection(ids=frozenset({"m-1", "m-2"})), str)
+    assert picked(matcher, message(1)) == ["m-1"]
+    assert matcher.next_size() == 10
+    assert picked(matcher, message(2), message(3)) == ["m-2"]
+    assert matcher.next_size() == 0
+
+
+def test_a_second_message_of_a_job_is_looked_for() -> None:
+    matcher = MessageMatcher(Selection(ids=frozenset({"order-1"})), str)
+    assert picked(matcher, message(1, "order-1")) == ["m-1"]
+    assert matcher.next_size() == 10
+    assert picked(matcher, message(2, "order-1")) == ["m-2"]
+
+
+def test_a_limit_ends_it_also_with_job_ids() -> None:
+    notices: list[Notice] = []
+    selection = Selection(ids=frozenset({"order-1", "order-2"}), limit=1)
+    matcher = MessageMatcher(selection, str, notices.append)
+    assert picked(matcher, message(1, "order-1"), message(2, "order-2")) == ["m-1"]
+    assert matcher.next_size() == 0
+    matcher.end()
+    assert notices == []  # it stands behind the last one that was wanted
+
+
+def test_ids_that_no_message_had_are_told() -> None:
+    notices: list[Notice] = []
+    ids = frozenset({"order-1", "m-2", "order-3"})
+    matcher = MessageMatcher(Selection(ids=ids), str, notices.append)
+    picked(matcher, message(1, "order-1"), message(2))
+    matcher.end()
+    assert [notice.message for notice in notices] == ["1 of 3 ids was not found"]
+
+
+def test_job_ids_select_in_every_command(env: SQSEnv) -> None:
+    create_queue(env, "emails")
+    create_queue(env, "emails_dead")
+    client = env.queue_client("emails_dead")
+    for number, job_id in enumerate(["order-1", "order-2", "order-1", "order-3"]):
+        entry = pack_job("send", {"n": number})
+        add_job_id(entry, job_id)
+        client.send(entry)
+    ids = frozenset({"order-1", "order-3"})
+    options: dict[str, Any] = {"selection": Selection(ids=ids), "poll_seconds": 0}
+    seen: list[MessageView] = list(peek_messages(env, "emails_dead", 10, **options))
+    assert sorted(view.job_id for view in seen) == ["order-1", "order-1", "order-3"]
+    report = redrive(env, "emails_dead", target="emails", **options)
+    assert (report.moved, report.skipped) == (3, 1)
+    left = Selection(ids=frozenset({"order-2"}))
+    handled = list(purge_selected(env, "emails_dead", left, poll_seconds=0))
+    assert [(one.view.action, one.view.job_id) for one in handled] == [("deleted", "order-2")]
