@@ -46,6 +46,8 @@ _WORK_ACTIONS = (
 _SEND_ACTIONS = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:SendMessage")
 #: how the live view and ``inspect`` count dead letters
 _COUNT_ACTIONS = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
+#: how a worker sends jobs there that it gives up
+_BURY_ACTIONS = ("sqs:SendMessage",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +237,8 @@ def _is_denied(queue: QueueClient, action: str, call: Callable[[], object]) -> b
 def least_policy(env: ManageEnv, queue_names: Sequence[str]) -> dict[str, Any]:
     """The IAM policy with the least that ``work`` and ``send`` need for these queues.
 
-    The messages in their dead-letter queues may be counted, for the live view of ``work``. A queue
-    that cannot be read is named by a pattern with every account.
+    The worker may send jobs that it gives up to their dead-letter queues, and count the messages
+    there for its live view. A queue that cannot be read is named by a pattern with every account.
     """
     pairs = [_arns(env.queue_client(name)) for name in queue_names]
     arns = [arn for arn, _ in pairs]
@@ -245,6 +247,7 @@ def least_policy(env: ManageEnv, queue_names: Sequence[str]) -> dict[str, Any]:
         "SqswWork": (_WORK_ACTIONS, arns),
         "SqswSend": (_SEND_ACTIONS, arns),
         "SqswCountDeadLetters": (_COUNT_ACTIONS, letters),
+        "SqswBuryJobs": (_BURY_ACTIONS, letters),
     }
     return {
         "Version": "2012-10-17",

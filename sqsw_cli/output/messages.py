@@ -149,6 +149,8 @@ def _facts(view: "MessageView") -> list[str]:
         facts.append(f"first received {_moment(view.first_received_at)}")
     facts += [count_of(view.receives, "receive"), size(view.size)]
     lines = [" · ".join(facts)]
+    if view.job_id != view.id:
+        lines.append(f"job id {view.job_id}")
     if view.source is not None:
         lines.append(f"a dead letter of {view.source}")
     if view.group is not None:

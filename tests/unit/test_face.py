@@ -45,7 +45,7 @@ PREDECESSOR = {
 }
 
 NEW_ON_THE_FACE = (
-    "DeadLetterQueue FailedJobs Message TaskRegistry LocalSession WorkerSettings current_job "
+    "DeadLetterQueue FailedJobs GiveUp Message TaskRegistry LocalSession WorkerSettings current_job "
     "redrive purge_queue describe_queue Delays"
 )
 

@@ -230,13 +230,15 @@ def test_the_least_policy(sqsw: Sqsw) -> None:
     assert "sqs:SendMessage" in send["Action"]
 
 
-def test_the_least_policy_lets_dead_letters_be_counted(sqsw: Sqsw) -> None:
+def test_the_least_policy_lets_dead_letters_be_counted_and_sent(sqsw: Sqsw) -> None:
     sqsw("create-queue emails --dlq emails_dead")
     sqsw("create-queue news --dlq emails_dead")
     policy = json.loads(sqsw("doctor --policy emails news").out)
     count = policy["Statement"][2]
     assert count["Action"] == ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
     assert count["Resource"] == ["arn:aws:sqs:local:000000000000:emails_dead"]
+    bury = policy["Statement"][3]
+    assert (bury["Action"], bury["Resource"]) == (["sqs:SendMessage"], count["Resource"])
     # One that is worked itself has all of that already.
     policy = json.loads(sqsw("doctor --policy emails emails_dead").out)
     assert len(policy["Statement"]) == 2
