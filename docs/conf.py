@@ -28,7 +28,11 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:(class|obj|data|exc|func)", r"(?!sqsw\.).*"),
     (r"py:.*", r"sqsw\.(transport|worker|supervisor|local)\..*"),
-    (r"py:.*", r"sqsw\..*\.(ArnSource|JobKey|JobSender|ManageEnv|ProcessorQueue|QueueEnv|TaskEnv)"),
+    (
+        r"py:.*",
+        r"sqsw\..*\.(ArnSource|FailureOptions|JobKey|JobSender|ManageEnv|ProcessorQueue|QueueEnv"
+        r"|TaskEnv)",
+    ),
     (r"py:.*", r"sqsw\..*\.[A-Z]"),  # type variables
 ]
 

@@ -45,8 +45,8 @@ PREDECESSOR = {
 }
 
 NEW_ON_THE_FACE = (
-    "DeadLetterQueue FailedJobs GiveUp Message TaskRegistry LocalSession WorkerSettings current_job "
-    "redrive purge_queue describe_queue Delays"
+    "DeadLetterQueue FailedJobs GiveUp Message TaskRegistry LocalSession WorkerSettings "
+    "current_job redrive purge_queue describe_queue Delays"
 )
 
 
