@@ -226,6 +226,8 @@ def _lane(
     stays = settings.retry_in_place
     if stays is None:
         stays = _STAYS_SECONDS if rules.retry_in_place is None else rules.retry_in_place
+    # In the native way attempts could not end, because SQS counts receives.
+    can_stay = explains and settings.heartbeat and queue.client.is_fifo and not queue.takes_lists
     return Lane(
         name=queue.name,
         client=queue.client,
@@ -244,8 +246,7 @@ def _lane(
         dead_letter_queue=dead_letters and name_of_arn(dead_letters).removeprefix(prefix),
         dead_letter_client=queue.client_of(dead_letters) if dead_letters and explains else None,
         rules=rules,
-        # Otherwise attempts could not end: SQS counts receives.
-        retry_in_place=stays if explains and queue.client.is_fifo and not queue.takes_lists else 0,
+        retry_in_place=stays if can_stay else 0,
     )
 
 

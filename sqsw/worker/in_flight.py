@@ -540,6 +540,17 @@ class InFlight:
         """Messages of a lane that were received and are not gone."""
         return self._states[lane.name].in_hand
 
+    def is_busy(self, lane: Lane) -> bool:
+        """Whether a message of a lane is in hand that does not just wait for its next attempt.
+
+        A worker that leaves once it is idle does not wait for that: the message goes back.
+        """
+        state = self._states[lane.name]
+        if not state.retries:
+            return state.in_hand > 0
+        with self._lock:
+            return state.in_hand > state.kept_messages()
+
     def is_empty(self) -> bool:
         """Whether nothing is in hand."""
         return not any(state.in_hand for state in self._states.values())

@@ -180,6 +180,11 @@ class LaneState:
         heapq.heapify(self.retries)
         self.parked -= 1
 
+    def kept_messages(self) -> int:
+        """How many messages the groups have that wait for the next attempt of their head."""
+        groups = [self.groups.line_of(head) for _, _, head in self.retries]
+        return sum(len(run.deliveries) for group in groups for run in group)
+
     def add_due_retries(self, now: float) -> None:
         """Put the runs whose next attempt is due at the beginning of the line."""
         while self.retries and self.retries[0][0] <= now:

@@ -257,4 +257,4 @@ class Policies:
         self._inbox.post("decided", judge.reason)
 
     def _is_busy(self, judge: _Judge) -> bool:
-        return any(self._in_flight.in_hand(lane) > 0 for lane in judge.lanes)
+        return any(self._in_flight.is_busy(lane) for lane in judge.lanes)

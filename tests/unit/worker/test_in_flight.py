@@ -633,6 +633,20 @@ def test_the_leases_of_a_waiting_group_are_extended_to_its_next_attempt() -> Non
     assert [seconds for _, seconds in changes] == [35, 35]
 
 
+def test_a_lane_is_not_busy_while_its_groups_only_wait_for_a_retry() -> None:
+    kit, (head, _, _) = _group_with_failed_head(1, 1, 1)
+    assert kit.in_flight.in_hand(kit.lane) == 3
+    assert not kit.in_flight.is_busy(kit.lane)
+    (other,) = kit.start(message("x", group="other"))
+    assert kit.in_flight.is_busy(kit.lane)
+    kit.end(other)
+    kit.in_flight.settled(kit.in_flight.take_settlements() or [])
+    assert not kit.in_flight.is_busy(kit.lane)
+    kit.clock.advance(7)
+    assert kit.in_flight.start_retries() == [head]
+    assert kit.in_flight.is_busy(kit.lane)
+
+
 def test_too_many_waiting_groups_go_back() -> None:
     kit = Register(fifo(), slots=1)
     runs = kit.start(*(message("a", group=f"g{n}") for n in range(6)))
