@@ -18,6 +18,9 @@ from sqsw.sqs_env import SQSEnv
 
 _OUR_DIRECTORIES = (os.path.dirname(__file__), os.path.dirname(importlib.__file__))
 
+#: characters of a line that cannot be parsed
+_LINE_LENGTH = 200
+
 
 def load_app(app_path: str) -> SQSEnv:
     """The environment that an app path names.
@@ -176,6 +179,10 @@ def _search_path(parent: str) -> Iterable[str]:
 
 
 def _raised(error: BaseException) -> str:
+    """What was raised, and where; of what cannot be parsed also the line."""
+    if isinstance(error, SyntaxError) and error.filename:
+        line = (error.text or "").strip()[:_LINE_LENGTH]
+        return f"{type(error).__name__}: {error.msg}, {_place(error)}{line and f': {line}'}"
     return f"{described(error)}, raised {_place(error)}"
 
 

@@ -254,7 +254,8 @@ class Acknowledger:
         for delivery in done:
             settlement = delivery.settlement
             if settlement is None or settlement.hidden_seconds is None:
-                result.succeeded.append(delivery.message)
+                is_buried = settlement is not None and settlement.is_buried
+                (result.failed if is_buried else result.succeeded).append(delivery.message)
                 if wants_deleted:
                     self._events.publish(MessageDeleted(delivery.message))
                 continue

@@ -30,6 +30,8 @@ class Settlement:
     record :
         Why its job is given up. A copy of the message with this record is sent to the dead-letter
         queue first; None: there is nothing to send, or it has been sent.
+    is_buried :
+        Whether its copy is in the dead-letter queue.
     started :
         Whether its job had started.
     due :
@@ -43,6 +45,7 @@ class Settlement:
     due: float
     calls: int = 0
     record: DeadRecord | None = None
+    is_buried: bool = False
 
 
 class Outcome(NamedTuple):

@@ -327,6 +327,7 @@ class InFlight:
             state = self._states[delivery.run.lane.name]
             state.counts["dead_lettered"] += 1
             settlement.record = settlement.hidden_seconds = None
+            settlement.is_buried = True
             settlement.due, settlement.calls = self._clock(), 0
             state.deletes.append(delivery)
             self._settlements.notify()

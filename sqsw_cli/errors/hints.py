@@ -97,6 +97,8 @@ QUEUE_HINTS = {
     "few_receives": _MORE_RECEIVES,
     "short_backoff": "set a longer backoff_policy on the queue, on its jobs or on SQSEnv",
     "short_retention": "sqsw create-queue {dead_letter_queue} --retention 14d --update",
+    "dead_letters": "allow it sqs:SendMessage there (sqsw doctor --policy {queue_name} prints the "
+    "statement), or start it with --dead-letters native",
     "denied": "sqsw doctor --policy {queue_name} prints the statement that a worker needs",
 }
 

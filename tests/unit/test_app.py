@@ -185,15 +185,12 @@ def test_half_a_path_is_refused(app_path: str) -> None:
         ("from os import nothing\n", "ImportError: cannot import name 'nothing' from 'os' "),
         ("\n1 / 0\n", "ZeroDivisionError: division by zero, raised in {}, line 2"),
         ("raise SystemExit('no')\n", "SystemExit: no, raised in {}, line 1"),
-        (
-            "\n  def (:\n",
-            "IndentationError: unexpected indent (broken.py, line 2), raised in {}, line 2",
-        ),
+        ("\n  def (:\n", "IndentationError: unexpected indent, in {}, line 2: def (:"),
         (
             "class Dumb(Exception):\n    def __str__(self):\n        1 / 0\nraise Dumb\n",
             "Dumb: <its text cannot be read>, raised in {}, line 4",
         ),
-        ("def (:\n", "SyntaxError: invalid syntax (broken.py, line 1), raised in {}, line 1"),
+        ("def (:\n", "SyntaxError: invalid syntax, in {}, line 1: def (:"),
     ],
 )
 def test_an_error_inside_the_app_is_shown(home: Path, text: str, why: str) -> None:

@@ -9,9 +9,11 @@
 No exception leaves it: what is our fault is answered and logged.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from sqsw.local.engine import LocalEngine
@@ -40,6 +42,8 @@ MAX_HELD_BYTES: Final = 64 * 1024 * 1024
 #: bytes of a body that is read even then, so large bodies that arrive slowly do not hold up
 #: receives, deletes and small sends
 _SMALL_BYTES: Final = 16 * 1024
+#: bytes of bodies in progress from which memory is given back to the system afterwards
+_MANY_BYTES: Final = 16 * 1024 * 1024
 
 #: Operations that change nothing, not even the visibility of a message.
 _READS: Final = frozenset(
@@ -74,7 +78,7 @@ class HttpApp:
         self.engine, self._host, self._region = engine, host, region
         self._guard, self._check = guard, check
         self._is_ending = False
-        self._held_bytes = 0
+        self._held_bytes, self._has_held_many = 0, False
         self.metrics = Metrics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,7 +141,7 @@ class HttpApp:
             log_error("internal_failure", error, operation=operation)
             return operation, wire.failure(call, InternalFailure())
         finally:
-            self._held_bytes -= held
+            self._release(held)
 
     async def _read_body(self, receive: Receive) -> bytes:
         """Read the body and count its bytes as held; refuse a client that sends too much."""
@@ -151,6 +155,7 @@ class HttpApp:
                 parts.append(event["body"])
                 size += len(event["body"])
                 self._held_bytes += len(event["body"])
+                self._has_held_many |= self._held_bytes > _MANY_BYTES
                 if size > MAX_BODY_BYTES:
                     raise RequestEntityTooLarge(f"The limit is {MAX_BODY_BYTES} bytes a request.")
                 if self._held_bytes > MAX_HELD_BYTES and size > _SMALL_BYTES:
@@ -161,8 +166,15 @@ class HttpApp:
                 if not event.get("more_body"):
                     return parts[0] if len(parts) == 1 else b"".join(parts)
         except BaseException:
-            self._held_bytes -= size
+            self._release(size)
             raise
+
+    def _release(self, size: int) -> None:
+        self._held_bytes -= size
+        if self._has_held_many and self._held_bytes < _SMALL_BYTES:
+            self._has_held_many = False
+            # Later: the body of this request is still in use.
+            asyncio.get_running_loop().call_later(1, _give_memory_back)
 
     async def _do(self, request: Request, receive: Receive) -> Mapping[str, Any]:
         engine, where = self.engine, {"region": request.region, "origin": request.origin}
@@ -219,6 +231,14 @@ class HttpApp:
         if call.path == "/metrics":
             return call.path, HttpAnswer(200, {"Content-Type": metrics.CONTENT_TYPE}, text.encode())
         return call.path, HttpAnswer(200, {"Content-Type": "application/json"}, b'{"status": "ok"}')
+
+
+def _give_memory_back() -> None:
+    """Give the memory that malloc keeps back to the system, after a burst of large bodies."""
+    import ctypes
+
+    with suppress(AttributeError, OSError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _signed(call: Call) -> Signed:

@@ -321,6 +321,7 @@ def test_process_batch_buries_too(env: SQSEnv) -> None:
     ship.delay()
     result = env.process_batch("orders")
     assert [type(error) for error in result.errors] == [NoSuchOrder]
+    assert (result.succeeded_count(), result.failed_count()) == (0, 1)
     assert len(letters(env)) == 1
 
 

@@ -697,4 +697,4 @@ def test_any_order_of_calls_keeps_the_register_consistent(first_seed: int) -> No
             raise AssertionError(f"seed {seed}: {error!r}; seen {dict(driver.seen)}") from error
         seen += driver.seen
     for what in ("starts", "losses", "settlements", "stays", "buried"):
-        assert seen[what] > 50, f"{what} were hardly tried: {seen}"
+        assert seen[what] > 10, f"{what} were hardly tried: {seen}"

@@ -136,7 +136,7 @@ def test_a_hint_is_ready_for_a_shell_and_no_better_than_a_similar_name() -> None
 
 def test_each_reason_of_a_check_and_of_a_warning_has_a_command() -> None:
     warned = {*get_args(get_args(get_type_hints(QueueWarning)["reason"])[0])}
-    assert warned < {*get_args(CheckReason)} == {*QUEUE_HINTS}
+    assert warned | {*get_args(CheckReason)} == {*QUEUE_HINTS}
     check = Check("jobs", "warn", "x", "own", "short_retention", "jobs", "jobs_dead")
     assert queue_hint(check) == "sqsw create-queue jobs_dead --retention 14d --update"
     assert queue_hint(QueueWarning("jobs", "x", "own")) == "own"
