@@ -177,7 +177,7 @@ def leave_at_once(folder: str, tell: object) -> None:
 def test_quiet_waits_for_a_signal_without_work_and_without_haste(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.2)
     events, told = recorder(ChildExited)
     supervisor = Supervisor(leave_at_once, [(str(tmp_path),)], events=events)
     quiet_at: list[float] = []  # when each step after the end of the child began
