@@ -213,7 +213,12 @@ class Endpoint:
                 "VisibilityTimeout": "30",
                 "ApproximateNumberOfMessages": waiting,
                 "QueueArn": f"arn:aws:sqs:us-east-1:{_ACCOUNT}:{queue.name}",
-                "RedrivePolicy": '{"maxReceiveCount": 9, "deadLetterTargetArn": "arn:x"}',
+                "RedrivePolicy": json.dumps(
+                    {
+                        "maxReceiveCount": 9,
+                        "deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{_ACCOUNT}:dead",
+                    }
+                ),
             }
         }
 

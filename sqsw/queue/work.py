@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -221,7 +221,11 @@ def _lane(
         )
     dead_letters, max_receives = redrive_target(attributes)
     prefix = queue.client.sqs_name.removesuffix(queue.client.name)
-    explains = dead_letters is not None and settings.dead_letters == "explain"
+    dead_letter_client = None
+    if dead_letters is not None and settings.dead_letters == "explain":
+        with suppress(SettingsError):  # not an ARN as SQS has them: that server moves its messages
+            dead_letter_client = queue.client_of(dead_letters)
+    explains = dead_letter_client is not None
     rules = queue.failure_rules
     stays = settings.retry_in_place
     if stays is None:
@@ -244,7 +248,7 @@ def _lane(
         shutdown_policy=shutdown_policy,
         max_receives=max_receives,
         dead_letter_queue=dead_letters and name_of_arn(dead_letters).removeprefix(prefix),
-        dead_letter_client=queue.client_of(dead_letters) if dead_letters and explains else None,
+        dead_letter_client=dead_letter_client,
         rules=rules,
         retry_in_place=stays if can_stay else 0,
     )

@@ -104,6 +104,15 @@ def test_a_lane_has_the_lease_of_the_settings_or_of_the_queue(
     assert (lane.shutdown_policy, lane.backoff_policy) == (ASAP_SHUTDOWN, jobs.backoff_policy)
 
 
+def test_a_worker_runs_where_the_dead_letter_queue_has_no_arn_of_sqs(
+    jobs: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = {"RedrivePolicy": '{"maxReceiveCount": 3, "deadLetterTargetArn": "arn:x"}'}
+    monkeypatch.setattr(type(jobs.client), "attributes", lambda self, *names: policy)
+    lane = lane_of(jobs, WorkerSettings(), ASAP_SHUTDOWN)
+    assert (lane.max_receives, lane.dead_letter_client) == (3, None)
+
+
 def test_a_lane_takes_lists_of_the_size_of_the_queue(fifo_jobs: JobQueue) -> None:
     fifo_jobs.batching_policy = BatchMessages(25)
     lane = lane_of(fifo_jobs, WorkerSettings(), ASAP_SHUTDOWN)
