@@ -76,7 +76,7 @@ class SQSEnv:
     endpoint_url, region :
         Another SQS-compatible endpoint, and the region; None leaves the choice to boto3.
     max_attempts, give_up_on, explain_text, retry_in_place :
-        When a failed job is not tried again, and what is told of it; see
+        When to stop retrying a failed job, and what to record about it; see
         :class:`~sqsw.core.failure_rules.FailureRules`. A queue and a processor can say otherwise.
     wire :
         Whether the frequent calls can bypass botocore, so they take much less CPU time. If it is

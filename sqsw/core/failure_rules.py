@@ -1,4 +1,4 @@
-"""When a failed job is not tried again, and what is told of it."""
+"""When to stop retrying a failed job, and what to record about it."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -22,14 +22,14 @@ class FailureOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class FailureRules:
-    """When a job of a queue is not tried again, and what is told of it.
+    """When to stop retrying a failed job of a queue, and what to record about it.
 
     Attributes
     ----------
     max_attempts :
         Attempts of one job, at least 1; None: as many as the queue allows receives.
     give_up_on :
-        A job that raises one of these is not tried again.
+        A job that raises one of these errors is not retried.
     explain_text :
         Whether the record in the dead-letter queue has the text of the error and its traceback,
         which can have personal data; None: it has.
@@ -54,7 +54,7 @@ class FailureRules:
         check_errors(self.give_up_on)
 
     def over(self, other: "FailureRules") -> "FailureRules":
-        """These rules, and where they say nothing the others; both lists of errors count."""
+        """Return these rules, completed by the others. The errors of both count."""
         return FailureRules(
             other.max_attempts if self.max_attempts is None else self.max_attempts,
             (*_listed(self.give_up_on), *_listed(other.give_up_on)),

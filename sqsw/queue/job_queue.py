@@ -12,7 +12,7 @@ from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
 from sqsw.core.arguments import check_function, place_of
 from sqsw.core.contracts import Backoff
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
-from sqsw.core.failure_rules import FailureRules
+from sqsw.core.failure_rules import DEFAULT_RULES, FailureRules
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -161,7 +161,7 @@ class JobQueue(GenericQueue):
         )
         if backoff_policy is not None:
             self.processors[job_name].backoff_policy = backoff_policy
-        if rules != FailureRules():
+        if rules != DEFAULT_RULES:
             self.processors[job_name].max_attempts = rules.max_attempts
             self.processors[job_name].give_up_on = rules.give_up_on
         self.sources[job_name] = self.env.registration_source

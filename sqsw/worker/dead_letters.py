@@ -5,7 +5,7 @@ twice, with one job id, and never loses it. What SQS does not accept, it moves b
 last receive, without a reason.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from sqsw.core.errors import AccessDenied, MessageRefused, QueueNotFound
 from sqsw.core.events import EventBus, QueueWarning
@@ -51,7 +51,7 @@ class DeadLetters:
         sendable: list[Delivery] = []
         left: list[Delivery] = []
         for delivery in batch:
-            entry = next(_entries(delivery, client), None)
+            entry = _entry_of(delivery, client)
             if entry is None:
                 self._warn(lane, "a message has no room for it")
                 left.append(delivery)
@@ -97,11 +97,11 @@ class DeadLetters:
         )
 
 
-def _entries(delivery: Delivery, client: QueueClient) -> Iterator[Entry]:
-    """The copies that SQS can accept, with as much of the record as there is room for."""
+def _entry_of(delivery: Delivery, client: QueueClient) -> Entry | None:
+    """The copy, with as much of the record as there is room for; None if there is no room."""
     record, message = delivery.record, delivery.message
     if record is None:
-        return
+        return None
     for each in (record, record.without_trace(), record.without_text()):
         entry = entry_to_resend(message, client)
         metadata = JobMetadata(job_id_of(message), each)
@@ -111,7 +111,8 @@ def _entries(delivery: Delivery, client: QueueClient) -> Iterator[Entry]:
             check_entry(entry)
         except MessageRefused:
             continue
-        yield entry
+        return entry
+    return None
 
 
 def _shorten(delivery: Delivery) -> bool:

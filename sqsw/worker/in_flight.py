@@ -32,6 +32,12 @@ EXTENSION_SECONDS = 3.0
 #: seconds that a delete on a FIFO queue waits for others, while there are runs to start meanwhile
 FIFO_LINGER_SECONDS = 0.005
 
+#: groups that wait in the worker for the next attempt of their first job, for each slot
+_MOST_RETRIES = 4
+
+#: seconds before the end of the 12 hours of a message from which it is not kept any longer
+_KEPT_MARGIN_SECONDS = 600
+
 
 def _none(run: JobRun) -> bool:
     return False
@@ -796,7 +802,7 @@ class InFlight:
             state.is_returning
             or state.is_held
             or len(state.retries) >= _MOST_RETRIES * state.pool.slots
-            or until > message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - _LIMIT_MARGIN_SECONDS
+            or until > message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - _KEPT_MARGIN_SECONDS
         ):
             return False
         delivery.message = replace(message, tries=message.tries + 1)
@@ -807,12 +813,6 @@ class InFlight:
             self._settlements.notify()
         return True
 
-
-#: groups that wait in the worker for the next attempt of their first job, for each slot
-_MOST_RETRIES = 4
-
-#: seconds before the end of the 12 hours of a message from which it is not kept any longer
-_LIMIT_MARGIN_SECONDS = 600
 
 #: states of messages that are in hand and whose end is open
 _HELD = ("received", "waiting", "running")

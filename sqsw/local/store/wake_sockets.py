@@ -1,12 +1,13 @@
 """Waking between processes that share one file.
 
-1. a process whose receive waits binds one datagram socket in a directory beside the file
-2. who commits something receivable lists the directory and sends one datagram to each socket
-3. as a net below, also where there are no sockets, the waiting process looks whether the file
-   changed
+1. A process with a waiting receive binds one datagram socket, in a directory next to the file.
+2. A process that commits a receivable message lists the directory and sends one datagram to each
+   socket.
+3. The waiting process also checks from time to time whether the file has changed. This covers lost
+   datagrams and systems without such sockets.
 
-Nothing is lost in between: the waiting side binds, then looks once more; the sending side commits,
-then lists. Either the look sees the commit or the list sees the socket.
+No wake-up is lost in between: the receiver binds and then checks once more; the sender commits and
+then lists. So either the check sees the commit, or the list has the socket.
 """
 
 import contextlib
@@ -38,7 +39,7 @@ _NAME = re.compile(r"[0-9]+-[0-9a-f]{8}")
 
 
 class WakeSockets:
-    """The sockets beside one file: ours, once somebody waits, and those of the others.
+    """The sockets next to one file: that of this process, once a receive waits, and all others.
 
     Parameters
     ----------

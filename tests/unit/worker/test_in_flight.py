@@ -570,6 +570,8 @@ def test_an_abandon_returns_everything_and_ignores_what_ends_later() -> None:
 # Retries in place, and dead letters.
 
 STAYS = Outcome("failed", 7, can_stay=True)
+RECORD = DeadRecord("gave_up", None, None, None, "0" * 12, 1, 1, None, "now", "q", "w:1")
+BURIED = Outcome("failed", 7, RECORD)
 
 
 def _hidden(runs: Sequence[JobRun]) -> dict[str, int | None]:
@@ -660,20 +662,18 @@ def test_too_many_waiting_groups_go_back() -> None:
 
 
 def test_a_head_that_cannot_be_buried_goes_back_with_its_group() -> None:
-    record = DeadRecord("gave_up", None, None, None, "0" * 12, 1, 1, None, "now", "q", "w:1")
     kit = Register(fifo())
     head, _ = kit.start(message("a", group="g"), message("b", group="g"))
-    assert kit.end(head, Outcome("failed", 7, record)) == (None, [])
+    assert kit.end(head, BURIED) == (None, [])
     assert kit.in_flight.take_settlements() == head.deliveries
     returned = kit.in_flight.not_buried(head.deliveries[0])
     assert _hidden([head, *returned]) == {"a": 7, "b": 8}
 
 
 def test_a_group_goes_on_once_its_dead_head_is_deleted() -> None:
-    record = DeadRecord("gave_up", None, None, None, "0" * 12, 1, 1, None, "now", "q", "w:1")
     kit = Register(fifo())
     head, follower = kit.start(message("a", group="g"), message("b", group="g"))
-    kit.end(head, Outcome("failed", 7, record))
+    kit.end(head, BURIED)
     kit.in_flight.take_settlements()
     kit.in_flight.buried(head.deliveries[0])
     assert kit.in_flight.start_next() == []
