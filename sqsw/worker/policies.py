@@ -145,6 +145,14 @@ class Policies:
                 self._decide(judge)
         # Else it says nothing: a message that went back while SQS answered is not in that answer.
 
+    def hears_ends(self, lane: Lane) -> bool:
+        """Return whether the end of a successful run makes a difference to a policy."""
+        return (
+            self.is_rationed
+            or not self._judges[lane.name].is_silent
+            or self._start_failures.resumed_at is not None
+        )
+
     def ended(
         self, run: JobRun, result: BatchProcessingResult, unstarted: JobNotStarted | None
     ) -> None:
