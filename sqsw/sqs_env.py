@@ -220,6 +220,32 @@ class SQSEnv:
         for queue in self.queues.values():
             queue.forget_client()
 
+    def connect(self, *queue_names: str) -> None:
+        """Look up queues now, so that the first send of a request does not have to.
+
+        The first call of a process takes 0.1 to 0.7 seconds: it imports what it needs, finds
+        credentials and region, looks up the queue and opens a connection. Call this when a process
+        of a web app starts, after it was forked. In a coroutine use
+        ``await asyncio.to_thread(env.connect)``.
+
+        Parameters
+        ----------
+        queue_names :
+            Names without prefix; default: all queues with a registered function.
+
+        Raises
+        ------
+        QueueNotFound
+            A queue does not exist.
+        SQSError
+            SQS cannot be reached, or denies the request.
+        """
+        way, _ = self.clients.way
+        if way == "boto3":
+            _ = self.sqs_client
+        for name in queue_names or self._worked_names():
+            _ = self._known(name).client.url
+
     def location(self) -> str:
         """Where the queues are, for people; without asking anybody.
 
@@ -413,6 +439,60 @@ class SQSEnv:
         See :meth:`sqsw.JobQueue.processor`.
         """
         return self.job_queue(queue_name).processor(job_name, pass_context, context_var, **options)
+
+    @overload
+    def task(
+        self,
+        queue: str,
+        job_name: str | None = None,
+        *,
+        pass_context: Literal[False] = False,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
+    ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
+    @overload
+    def task(
+        self,
+        queue: str,
+        job_name: str | None = None,
+        *,
+        pass_context: bool,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
+    def task(
+        self,
+        queue: str,
+        job_name: str | None = None,
+        *,
+        pass_context: bool = False,
+        context_var: str = DEFAULT_CONTEXT_VAR,
+        **options: Unpack[ProcessorOptions],
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
+        """Run the decorated function for the jobs of its name on this queue.
+
+        ::
+
+            @env.task(queue="emails")
+            def send_email(to: str) -> None: ...
+
+        Parameters
+        ----------
+        queue :
+            The name of the queue, without prefix.
+        job_name :
+            The job name; None for the name of the function. Senders and workers share it, so a
+            function that is renamed later needs its former name here.
+        pass_context, context_var, options :
+            See :meth:`sqsw.JobQueue.processor`, which also lists the errors.
+        """
+        queue_name = check_queue_name(queue)
+
+        def register(fn: Callable[..., object]) -> AsyncTask[...]:
+            name: Any = getattr(fn, "__name__", None) if job_name is None else job_name
+            return self.processor(queue_name, name, pass_context, context_var, **options)(fn)
+
+        return register
 
     def job_queue(self, queue_name: str) -> JobQueue:
         """The queue of this name, which must not be a raw queue.
