@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import AsyncTask
 from sqsw.backoff_policies import DEFAULT_BACKOFF, retry_horizon
@@ -36,6 +36,9 @@ from sqsw.transport.endpoints import check_address, endpoint_of_environment
 from sqsw.transport.names import QueueRef, check_queue_name, name_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.queue_lookup import queue_urls
+
+if TYPE_CHECKING:
+    from sqsw.queue.work_off import WorkOffResult
 
 P = ParamSpec("P")
 Q = TypeVar("Q", bound=GenericQueue)
@@ -560,6 +563,55 @@ class SQSEnv:
     def process_batch(self, queue_name: str, wait_seconds: float = 0) -> BatchProcessingResult:
         """Receive once from this queue, run these jobs one after another, and return."""
         return self._known(queue_name).process_batch(wait_seconds)
+
+    def work_off(
+        self, *, max_attempts: int = 1_000, max_seconds: float = 43_200
+    ) -> "WorkOffResult":
+        """Run all jobs that are queued, and those that they send, without waiting: for tests.
+
+        If no job can be received, the clock of the queues moves to the next one that is delayed or
+        hidden by its backoff. Jobs run one at a time, in this thread.
+
+        Parameters
+        ----------
+        max_attempts :
+            Stop after this many attempts.
+        max_seconds :
+            Do not move the clock further than this in total. A job that always fails and has no
+            dead-letter queue ends here.
+
+        Returns
+        -------
+        WorkOffResult
+            Jobs done, attempts that failed and what they raised, and the messages that are left.
+
+        Raises
+        ------
+        SettingsError
+            The queues are not those of a :class:`~sqsw.MemorySession`, so their clock cannot be
+            moved.
+        """
+        from sqsw.memory_sqs import MemorySession
+        from sqsw.queue.work_off import work_off
+        from sqsw.sqs_manage.depth import DepthReader
+
+        session = self.clients.session
+        if not (isinstance(session, MemorySession) and hasattr(session.clock, "advance")):
+            raise SettingsError(
+                "work_off() works only on queues in memory",
+                why="it moves the clock of the queues; those of AWS and of a file go on by "
+                "themselves",
+                next="use the pytest fixture sqs_env, or SQSEnv(MemorySession())",
+            )
+        existing = self.get_all_known_queues()
+        queues = [self._known(name) for name in self._worked_names() if name in existing]
+        result = work_off(queues, session.clock, max_attempts=max_attempts, max_seconds=max_seconds)
+        depths = DepthReader(self)
+        for name in self.get_all_known_queues():
+            depth = depths.read(name)
+            if count := depth.ready + depth.in_flight + depth.delayed:
+                result.left[name] = count
+        return result
 
     def process_queues(
         self,
