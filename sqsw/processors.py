@@ -158,7 +158,7 @@ class Processor:
         """
         return is_coroutine_function(self.fn) or is_coroutine_function(self.process)
 
-    # Declared so that type checkers take overrides with and without ``job_context``.
+    # With *args, type checkers accept overrides with and without ``job_context``.
     def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Call the function and return its result: a coroutine if it is ``async def``.
 

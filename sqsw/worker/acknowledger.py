@@ -247,7 +247,7 @@ class Acknowledger:
         return self._in_flight.settle_later(delivery, self._clock() + seconds)
 
     def _give_up(self, left: Sequence[Delivery]) -> None:
-        reason = "the worker stopped before SQS could be told"
+        reason = "the worker stopped before a request for it succeeded"
         for delivery in left:
             self._finish(delivery.run.lane, [], {delivery: reason})
 

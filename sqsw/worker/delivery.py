@@ -97,7 +97,7 @@ class Delivery:
 
     @property
     def record(self) -> DeadRecord | None:
-        """Why its job is given up; None if no copy has to go to the dead-letter queue any more."""
+        """Why its job is given up; None if no copy must be sent to the dead-letter queue."""
         return None if self.settlement is None else self.settlement.record
 
 
