@@ -38,7 +38,9 @@ _FRESH_SECONDS = 5.0
 _TOUCH_SECONDS = 5.0
 
 
-Reason = Literal["not_started", "ended", "silent", "quiet", "draining", "failing", "stuck"]
+Reason = Literal[
+    "not_started", "ended", "silent", "quiet", "draining", "failing", "stuck", "halted"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Problem:
     reason :
         ``not_started``, ``ended`` or ``silent``: there is no process to tell; ``quiet`` and
         ``draining``: as asked; ``failing``: SQS is not reached, or the heartbeat has ended;
-        ``stuck``: the log or a listener has been stuck for a minute, although jobs run.
+        ``stuck``: the log or a listener has been stuck for a minute, although jobs run;
+        ``halted``: the heartbeat or the event loop of a worker no longer moves.
     text :
         The same in words.
     code :
@@ -120,6 +123,24 @@ class Health:
                 return Problem("failing", pulse.problem)
         stuck = [stuck_delivery(), *(pulse.stuck for _, pulse in known)]
         return next((Problem("stuck", text) for text in stuck if text is not None), None)
+
+    def why_not_live(self) -> Problem | None:
+        """Return why a restart would help; None if it would not.
+
+        A process that still loads its app is live, and so is one that cannot reach SQS. One silent
+        process among others is left to the supervisor.
+        """
+        now = self._clock()
+        with self._lock:
+            known = list(self._pulses.values())
+        silent_seconds = min((now - at for at, _ in known), default=0.0)
+        if silent_seconds > _SILENT_SECONDS:
+            text = f"no sign of life of any worker for {silent_seconds:.0f} seconds"
+            return Problem("silent", text)
+        for _, pulse in known:
+            if pulse.halted is not None:
+                return Problem("halted", f"process {pulse.pid}: {pulse.halted}")
+        return None
 
     def why_not_ready(self) -> Problem | None:
         """Why nobody receives; None: somebody does."""
