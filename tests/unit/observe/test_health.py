@@ -74,9 +74,12 @@ def test_only_a_worker_that_does_not_move_is_not_live(monkeypatch: pytest.Monkey
     events.publish(replace(PULSE, ready=False, state="draining"))
     assert why() is None
     clock.advance(61)
-    assert why() == ("silent", "no sign of life of any worker for 61 seconds")
+    silent = ("silent", "no sign of life of process 1 for 61 seconds")
+    assert why() == silent
+    events.publish(replace(PULSE, pid=2, halted="the heartbeat has ended"))
+    assert why() == silent
     events.publish(replace(PULSE, pid=2))
-    assert why() is None  # the supervisor replaces the silent process
+    assert why() is None  # the supervisor replaces the other one
     for pid in (1, 2):
         events.publish(ChildExited(pid, -9))
     clock.advance(1000)
