@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.wording import without_password
 
 #: What a URL without a path asks for.
 DEFAULT_PATH = "/live"
@@ -66,6 +67,7 @@ def ask_worker(url: str, timeout_seconds: float = 4.0) -> HealthAnswer:
     """
     import http.client
 
+    url = without_password(url)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -23,7 +23,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument(
-    "target",
+    "worker",
     metavar="[URL|[HOST:]PORT|FILE]",
     required=False,
     envvar=["SQSW_WORK_HTTP", "SQSW_WORK_HEALTH_FILE"],
@@ -36,7 +36,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
     help="Longest wait for the answer, 1s to 60s (4s).",
 )
 @click.pass_obj
-def health(invocation: Invocation, target: str | None, timeout: float) -> int:
+def health(invocation: Invocation, worker: str | None, timeout: float) -> int:
     """Ask a worker whether it is healthy; exit 8 if it is not.
 
     For Docker, Compose and ECS, which run a command to check a container. A URL without a path asks
@@ -44,14 +44,14 @@ def health(invocation: Invocation, target: str | None, timeout: float) -> int:
     """
     from sqsw.observe.health_check import ask_worker, check_health_file
 
-    if not target:
+    if not worker:
         raise SettingsError(
             "there is no worker to ask",
             why="neither SQSW_WORK_HTTP nor SQSW_WORK_HEALTH_FILE is set",
             next="name the port of work --http: sqsw health 8080",
         )
-    url = _url_of(target)
-    answer = check_health_file(target) if url is None else ask_worker(url, timeout)
+    url = _url_of(worker)
+    answer = check_health_file(worker) if url is None else ask_worker(url, timeout)
     printer, status = invocation.printer, "healthy" if answer.healthy else "unhealthy"
     if printer.as_json:
         printer.json("health", {**values_of(answer), "status": status})
@@ -64,14 +64,14 @@ def health(invocation: Invocation, target: str | None, timeout: float) -> int:
     return Exit.OK if answer.healthy else Exit.CHECK
 
 
-def _url_of(target: str) -> str | None:
-    """Return the URL to ask; None if the target is a file."""
-    if "://" in target:
-        return target
-    if os.path.isfile(target):
+def _url_of(worker: str) -> str | None:
+    """Return the URL to ask; None if it is a file."""
+    if "://" in worker:
+        return worker
+    if os.path.isfile(worker):
         return None
     try:
-        host, port = address_of(target)
+        host, port = address_of(worker)
     except click.BadParameter:
         return None
     host = _ANY.get(host, host)

@@ -182,7 +182,7 @@ def test_the_image_runs_a_worker_and_checks_it(monkeypatch: pytest.MonkeyPatch) 
     (check,) = instructions("HEALTHCHECK")
     asked = options_of(json.loads(check.partition(" CMD ")[2]))
     host, port = options["http"]
-    assert (host, asked["target"]) == ("127.0.0.1", str(port))
+    assert (host, asked["worker"]) == ("127.0.0.1", str(port))
     (seconds,) = re.findall(r"--timeout=(\d+)s", check)
     assert asked["timeout"] < int(seconds)
 
@@ -223,7 +223,7 @@ def test_ecs_accepts_the_task_definition_and_lets_the_worker_drain() -> None:
     assert options["drain_timeout"] < container["stopTimeout"] <= 120  # the most of Fargate
     kind, *check = container["healthCheck"]["command"]
     asked = options_of(check)
-    assert (kind, asked["target"]) == ("CMD", str(options["http"][1]))
+    assert (kind, asked["worker"]) == ("CMD", str(options["http"][1]))
     assert asked["timeout"] < container["healthCheck"]["timeout"]
     assert [mount["sourceVolume"] for mount in container["mountPoints"]] == ["tmp"]
 

@@ -83,6 +83,13 @@ def test_other_urls_are_refused(url: str) -> None:
         ask_worker(url)
 
 
+def test_a_password_in_a_url_is_not_shown() -> None:
+    assert ask_worker("http://ann:secret@127.0.0.1:1/live").target == "http://127.0.0.1:1/live"
+    with pytest.raises(SettingsError) as caught:
+        ask_worker("https://ann:secret@127.0.0.1:1")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_file_is_healthy_while_it_is_touched(tmp_path: Path) -> None:
     file = tmp_path / "healthy"
     assert check_health_file(str(file)).reason == "no_answer"
