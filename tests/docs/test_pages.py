@@ -45,7 +45,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """The commands of this checkout first; the rest is for the page to say."""
     commands = tmp_path / "bin"
     commands.mkdir()
-    for name, what in (("sqsw", "-m sqsw_cli"), ("pytest", "-m pytest"), ("python", "")):
+    modules = {"sqsw": "sqsw_cli", "pytest": "pytest", "django-admin": "django", "flask": "flask"}
+    programs = {name: f"-m {module}" for name, module in modules.items()} | {"python": ""}
+    for name, what in programs.items():
         command = commands / name
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {what} "$@"\n')
         command.chmod(0o755)
