@@ -1,7 +1,6 @@
 """A queue of jobs: many job names, one processor for each."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
@@ -24,7 +23,7 @@ from sqsw.processors import (
     judge,
 )
 from sqsw.queue.generic import GenericQueue
-from sqsw.queue.outbox import Outbox
+from sqsw.queue.outbox import JobBatch, Outbox
 from sqsw.transport.batches import Entry, check_job_name, plain_job_name
 
 P = ParamSpec("P")
@@ -297,27 +296,32 @@ class JobQueue(GenericQueue):
             return None
         return str(self.client.send(entry)["MessageId"])
 
-    @contextmanager
-    def add_batch(self) -> Iterator[None]:
-        """Collect the jobs added inside the ``with`` block, and send them ten at a time.
+    def add_batch(self) -> JobBatch:
+        """Collect the jobs that are added inside the block, and send them ten at a time.
+
+        Use it as ``with queue.add_batch():``, or in a coroutine as ``async with
+        queue.add_batch():``, which sends the last ones in a thread. A call to SQS goes out as soon
+        as it is full: with ten jobs, or 1 MiB. The rest is sent at the end of the outermost block.
+
+        If the block raises, the jobs that were added in it and are not sent yet are discarded. Jobs
+        of full calls are at SQS already and will run.
 
         Raises
         ------
         SQSBatchError
-            At the end, where some jobs were not sent; all others were.
+            At the end, if some jobs were not sent; all others were.
         """
-        self.open_add_batch()
-        try:
-            yield
-        finally:
-            self.close_add_batch()
+        return JobBatch(self._outbox)
 
     def open_add_batch(self) -> None:
         """Begin to collect jobs; batches can be opened inside each other."""
         self._outbox.open()
 
     def close_add_batch(self) -> None:
-        """Send what was collected since :meth:`open_add_batch`."""
+        """Send what was collected since :meth:`open_add_batch`.
+
+        Call it only if nothing was raised; :meth:`add_batch` discards the jobs otherwise.
+        """
         self._outbox.close()
 
     # -- running -----------------------------------------------------------------------------
