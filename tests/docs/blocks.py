@@ -12,8 +12,9 @@ Directives of Sphinx (``{toctree}`` …) are no code. One shell runs a page from
 so that what is exported at the top holds below, as for a reader.
 
 Outputs are real ones. Ids, times and decimals differ from run to run, so they are not compared. A
-line "…" stands for lines that are left out. After a change of an output, this writes today's lines
-into the pages; a line that has no counterpart any more takes the one that is most like it::
+line "…" stands for lines that are left out, and "…" in a line for anything. After a change of an
+output, this writes today's lines into the pages; a line that has no counterpart any more takes the
+one that is most like it::
 
     SQSW_TEST_WRITE_OUTPUTS=1 pytest tests/docs/test_pages.py
 """
@@ -126,11 +127,17 @@ def matching_lines(expected: str, printed: str) -> list[str | None]:
         if line == "…":
             found.append(line)
             continue
-        wanted = normalized(line)
-        at = next((i for i, there in enumerate(rest) if normalized(there) == wanted), None)
+        at = next((i for i, there in enumerate(rest) if _is_same(line, there)), None)
         found.append(None if at is None else rest[at].rstrip())
         rest = rest if at is None else rest[at + 1 :]
     return found
+
+
+def _is_same(expected: str, printed: str) -> bool:
+    if "…" not in expected:
+        return normalized(expected) == normalized(printed)
+    words = " ".join(expected.split()).split("…")
+    return re.fullmatch(".*".join(map(re.escape, words)), " ".join(printed.split())) is not None
 
 
 def missing_line(expected: str, printed: str) -> str | None:
