@@ -25,6 +25,8 @@ exclude_patterns = ["pictures"]
 smartquotes = False
 html_theme = "furo"
 html_title = f"sqsw {VERSION}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 if "Repository" in METADATA.get("urls", {}):
     html_theme_options = {
