@@ -270,6 +270,6 @@ def _as_env(app_path: str, found: object) -> SQSEnv:
 
 def _no_env(app_path: str, what: str) -> AppLoadError:
     return AppLoadError(
-        f"{app_path!r} is no SQSEnv",
-        why=f"it {what}; wanted is an SQSEnv, or a function without parameters that returns one",
+        f"{app_path!r} is not an SQSEnv",
+        why=f"it {what}; expected an SQSEnv, or a function without parameters that returns one",
     )

@@ -94,6 +94,15 @@ def test_every_log_event_is_in_its_table() -> None:
     assert {"job_done", "lease_lost", "summary"} <= logged <= said
 
 
+def test_every_error_in_the_troubleshooting_table_is_one_of_today() -> None:
+    table = rows(ROOT / "docs" / "how-to" / "troubleshooting.md", "Errors")
+    of_frameworks = {"ImproperlyConfigured", "Working outside of application context"}
+    said = {text for row in table for text in re.findall(r"`([^`]+)`", row[0])} - of_frameworks
+    code = "".join(sources())
+    assert len(said) > 5
+    assert [text for text in said if text not in code] == []
+
+
 def test_every_exit_code_is_in_its_table_and_no_other() -> None:
     table = rows(REFERENCE / "exit-codes.md", "Exit codes")
     said = {int(code): name.replace(" ", "_").upper() for code, name, _ in table}

@@ -135,7 +135,7 @@ def test_a_job_that_is_registered_twice_stops_the_start(
         ("work myapp.models", 2, "there is nothing to work: no jobs are registered"),
         ("work myapp.task:env", 7, "cannot import 'myapp.task'"),
         ("work myapp.tasks:app", 7, "'myapp.tasks' has no SQSEnv named 'app'"),
-        ("work myapp.tasks:log", 7, "'myapp.tasks:log' is no SQSEnv"),
+        ("work myapp.tasks:log", 7, "'myapp.tasks:log' is not an SQSEnv"),
         ("work myapp.tasks:env -Q emial", 3, "no jobs are registered for the queue 'emial'"),
         ("work myapp.tasks:env -Q emails -Q emails=2", 2, "the queue 'emails' is named twice"),
         ("work myapp.tasks:env --processors-from emails", 2, "processors_from needs exactly one"),
