@@ -193,8 +193,8 @@ def test_a_worker_shows_a_banner(sqsw: Sqsw) -> None:
         "  queues   emails   2 jobs   weight 3",
     ]
     assert "\n  retries  emails   for 34m, then emails_dead\n" in said
-    assert "job_done" in said
-    assert "worker_started" not in said
+    assert " ✓ emails send_email " in said
+    assert "worker started" not in said
     assert "warning" not in said
 
 

@@ -122,10 +122,10 @@ def test_several_processes_are_one_block(sqsw: Sqsw) -> None:
         (sqsw.home / "go-on").touch()
         terminal.wait_until(lambda: row(terminal).get("done") == "3")
         assert is_said(terminal)
-        assert b"\x1b[32m" in terminal.written  # a level, in the colours of a log on a terminal
+        assert "\x1b[32m✓\x1b[0m".encode() in terminal.written
         terminal.press("\x1a")
         terminal.wait_until(lambda: terminal.block()[-1].startswith("quiet: 0 jobs running"))
-        terminal.wait_until(lambda: sum("quiet_started" in line for line in terminal.lines) == 2)
+        terminal.wait_until(lambda: sum(" quiet (" in line for line in terminal.lines) == 2)
         terminal.press("\x03")
         assert terminal.end() == 0
         assert terminal.lines[-1].startswith("3 done, 0 failed, ")
