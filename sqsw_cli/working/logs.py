@@ -157,12 +157,13 @@ def configure_logs(
 
 
 def _write_whole_lines() -> None:
-    """Keep a line that a job prints in one piece, also if ``PYTHONUNBUFFERED`` is set.
+    """Write what jobs print line by line, each line in one piece.
 
-    Otherwise its text and its line end are two writes, and a line of the log can come between.
+    Without this, a container shows it only when a buffer is full. If ``PYTHONUNBUFFERED`` is set,
+    the text and the end of a line are two writes, and a line of the log can come between them.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.write_through:
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(write_through=False, line_buffering=True)
 
 

@@ -31,7 +31,6 @@ def wants_view(invocation: Invocation) -> bool:
     if wanted:
         invocation.color = "always" if invocation.color_on_stderr else "never"
         invocation.log_format = "console"
-        invocation.has_view = True
     return wanted
 
 
