@@ -207,18 +207,18 @@ def _news_of_job(event: EventDict) -> _News | None:
 
 def _news_of_worker(event: EventDict) -> _News | None:
     """Return what a line says about the worker, in words; None for the words of the event."""
-    signal = {"SIGINT": "Ctrl-C", "SIGTSTP": "Ctrl-Z"}.get(event.get("reason", ""))
-    reason = signal or event.get("reason")
+    reason = event.get("reason")
+    why = {"SIGINT": "Ctrl-C", "SIGTSTP": "Ctrl-Z"}.get(str(reason), str(reason).replace("_", " "))
     match event["event"]:
         case "drain_started":
             most = format_duration(event["drain_s"])
             words = f"{event['running']} running, {event['waiting']} returned, up to {most}"
-            return _News("■", None, f"draining ({reason}): {words}")
+            return _News("■", None, f"draining ({why}): {words}")
         case "worker_stopped":
             left = f", {event['unfinished']} unfinished" if event["unfinished"] else ""
-            return _News("■", None, f"stopped ({reason}){left}")
+            return _News("■", None, f"stopped ({why}){left}")
         case "quiet_started":
-            words = f"quiet ({reason}): {event['running']} running, no more receives"
+            words = f"quiet ({why}): {event['running']} running, no more receives"
             return _News("■", "yellow", words, event["hint"])
         case "receive_error":
             again = f"again in {event['retry_s']:.0f}s"
