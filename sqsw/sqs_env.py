@@ -84,6 +84,10 @@ class SQSEnv:
     wire :
         Whether the frequent calls can bypass botocore, so they take much less CPU time. If it is
         False, or ``SQSW_WIRE=0`` is set in the environment, a boto3 client makes every call.
+    typed_arguments :
+        Whether jobs can have arguments such as ``datetime``, ``UUID``, ``Decimal``, dataclasses
+        and pydantic models. They are sent as plain JSON and restored by the annotations of the
+        function. It needs ``sqsw[typed]``. A processor can say otherwise.
 
     Raises
     ------
@@ -108,6 +112,7 @@ class SQSEnv:
         endpoint_url: str | None = None,
         region: str | None = None,
         wire: bool = True,
+        typed_arguments: bool = False,
         **failure: Unpack[FailureOptions],
     ) -> None:
         codec_for_sending(codec)
@@ -123,6 +128,7 @@ class SQSEnv:
         self.events = events or EventBus()
         self.queues: dict[str, GenericQueue] = {}
         self.registration_source = "app"
+        self.typed_arguments = typed_arguments
         self._queue_prefix = queue_prefix
         self._retries: dict[str, Any] = {
             "retry_max_attempts": retry_max_attempts,

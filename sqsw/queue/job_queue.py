@@ -8,6 +8,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
+from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
 from sqsw.core.arguments import check_function, place_of
 from sqsw.core.contracts import Backoff
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
@@ -105,7 +106,9 @@ class JobQueue(GenericQueue):
             Whether the function takes the job context, and under which name.
         options :
             ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor``, ``check_arguments``,
-            ``max_attempts`` and ``give_up_on`` of its :class:`~sqsw.processors.Processor`.
+            ``max_attempts``, ``give_up_on`` and ``typed_arguments`` of its
+            :class:`~sqsw.processors.Processor`; None for ``typed_arguments`` means that of the
+            environment.
 
         Raises
         ------
@@ -150,6 +153,7 @@ class JobQueue(GenericQueue):
         # What a processor_maker of users makes need not know of them.
         backoff_policy = options.pop("backoff_policy", None)
         rules = FailureRules(options.pop("max_attempts", None), options.pop("give_up_on", ()))
+        is_typed = options.pop("typed_arguments", None)
         self.processors[job_name] = self.env.processor_maker(
             queue=self,
             fn=processor,
@@ -163,6 +167,9 @@ class JobQueue(GenericQueue):
         if rules != DEFAULT_RULES:
             self.processors[job_name].max_attempts = rules.max_attempts
             self.processors[job_name].give_up_on = rules.give_up_on
+        if self.env.typed_arguments if is_typed is None else is_typed:
+            self.processors[job_name].typed_arguments = True
+            getattr(self.processors[job_name], "converter", None)  # raises without msgspec
         self.sources[job_name] = self.env.registration_source
         return AsyncTask(
             self,
@@ -254,11 +261,16 @@ class JobQueue(GenericQueue):
                 raise TypeError("add_job() misses the job name")
             job_name = job_kwargs.pop("job_name")
         job_name = plain_job_name(job_name)
+        content_type = _content_type or self.env.codec
+        # What a processor_maker makes need not have one.
+        converter = getattr(self.processors.get(job_name), "converter", None)
+        if converter and content_type == DEFAULT_CONTENT_TYPE and not self.takes_lists:
+            job_kwargs = converter.to_json(job_kwargs)
         entry = pack_job(
             job_name,
             job_kwargs,
             self.env.context.to_dict(),
-            _content_type or self.env.codec,
+            content_type,
             delay_seconds=_delay_seconds,
             deduplication_id=_deduplication_id,
             group_id=_group_id,
