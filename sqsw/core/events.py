@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from sqsw.core.batch_result import BatchProcessingResult
-from sqsw.core.dead_record import DeadRecord
+from sqsw.core.dead_record import DeadRecord, Verdict
 from sqsw.core.event_bus import Event as Event
 from sqsw.core.event_bus import EventBus as EventBus
 from sqsw.core.event_bus import Listener as Listener
@@ -219,12 +219,25 @@ class JobDone(JobEnded):
 
 @record(repr=False, eq=False)
 class JobFailed(JobEnded):
-    """The processor raised. ``hidden_seconds``: until the message can be received again, or, if
-    this was its last receive, until SQS moves it to ``dead_letter_queue``."""
+    """The processor raised.
+
+    Attributes
+    ----------
+    error :
+        What it raised.
+    hidden_seconds :
+        Seconds until the message can be received again.
+    dead_letter_queue :
+        The queue that the message goes to if the job is not tried again; None if it is, or if there
+        is no such queue.
+    verdict :
+        Why the job is not tried again; None if it is.
+    """
 
     error: BaseException
     hidden_seconds: float
     dead_letter_queue: str | None = None
+    verdict: Verdict | None = None
 
 
 @record(repr=False, eq=False)
@@ -238,6 +251,7 @@ class JobRetry(JobEnded):
     hidden_seconds: float
     dead_letter_queue: str | None = None
     backoff_policy: str | None = None
+    verdict: Verdict | None = None
 
 
 @record(repr=False, eq=False)

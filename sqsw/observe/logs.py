@@ -317,10 +317,12 @@ def _reason_of(error: BaseException) -> str:
 
 
 def _what_next(event: JobFailed | JobRetry) -> dict[str, Any]:
-    """When it comes back, and instead of that, after its last receive, where it goes."""
+    """Return when the job is tried again, or why it is not and where its message goes."""
     found: dict[str, Any] = {"hidden_s": event.hidden_seconds}
     if event.dead_letter_queue is not None:
         found["dead_letter_queue"] = event.dead_letter_queue
+    if event.verdict is not None:
+        found["verdict"] = event.verdict
     return found
 
 

@@ -250,11 +250,13 @@ class Dispatcher:
         else:
             stays = lane.retry_in_place > 0 and self._dead_letters.takes(lane)
             can_stay = stays and hidden <= lane.retry_in_place
+            if dead is None:
+                verdict = None  # SQS moves messages only after their last receive
         if result.error is None:
             policy = None if result.backoff_policy is None else _shown(result.backoff_policy)
             self._events.publish(
                 JobRetry(
-                    *(message, job_name, seconds, hidden, dead, policy),
+                    *(message, job_name, seconds, hidden, dead, policy, verdict),
                     is_registered=is_registered,
                 )
             )
@@ -266,7 +268,7 @@ class Dispatcher:
             return Outcome("unknown", hidden, record)
         self._events.publish(
             JobFailed(
-                *(message, job_name, seconds, result.error, hidden, dead),
+                *(message, job_name, seconds, result.error, hidden, dead, verdict),
                 is_registered=is_registered,
             )
         )

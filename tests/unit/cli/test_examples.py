@@ -62,7 +62,7 @@ PROGRAMS = {
 }
 
 #: what an example that goes on says when it is there, so that Ctrl-C may end it
-GOES_ON = {"work": "job_done", "serve": "AWS_SECRET_ACCESS_KEY", "--watch": "ready"}
+GOES_ON = {"work": "✓ emails send_email", "serve": "AWS_SECRET_ACCESS_KEY", "--watch": "ready"}
 
 
 def examples() -> Iterator[tuple[str, str]]:
