@@ -1,8 +1,11 @@
 """Why a job was given up: the record that its message carries in the dead-letter queue."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from sqsw.core.times import read_time
 
 #: Why a job is not tried again. ``last_attempt``: it failed, and was the last one. ``gave_up``: the
 #: job said so, or its processor for this error. ``unreadable``: it cannot be decoded.
@@ -64,19 +67,52 @@ class DeadRecord:
 
     @classmethod
     def from_json(cls, value: object) -> "DeadRecord | None":
-        """Return the record of such an object; None if it is not one: anybody can write one."""
+        """Return the record of such an object; None for anything that no worker writes.
+
+        Anyone who can send a message can write a record.
+        """
         if not isinstance(value, Mapping):
             return None
-        found: dict[str, Any] = {name: value.get(name) for name in (*_TEXTS, *_NUMBERS, *_OPTIONAL)}
-        if (
-            all(isinstance(found[name], str) for name in _TEXTS)
-            and all(type(found[name]) is int for name in _NUMBERS)
-            and all(isinstance(found[name], str | None) for name in _OPTIONAL)
-        ):
+        found: dict[str, Any] = {name: value.get(name) for name in _CHECKS}
+        if all(is_valid(found[name]) for name, is_valid in _CHECKS.items()):
             return cls(**found)
         return None
 
 
-_TEXTS = ("verdict", "fingerprint", "at", "queue", "worker")
-_NUMBERS = ("attempts", "receives", "deaths")
-_OPTIONAL = ("type", "message", "where", "first_at", "trace")
+#: more than any count that SQS reports
+_MOST = 1_000_000_000
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_optional_text(value: object) -> bool:
+    return isinstance(value, str | None)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= _MOST
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, str) and bool(_TIME.fullmatch(value)) and read_time(value) is not None
+
+
+_CHECKS: dict[str, Callable[[object], bool]] = {
+    "verdict": _is_text,
+    "type": _is_optional_text,
+    "message": _is_optional_text,
+    "where": _is_optional_text,
+    "fingerprint": _is_text,
+    "attempts": _is_count,
+    "receives": _is_count,
+    "first_at": lambda value: value is None or _is_time(value),
+    "at": _is_time,
+    "queue": _is_text,
+    "worker": _is_text,
+    "deaths": _is_count,
+    "trace": _is_optional_text,
+}

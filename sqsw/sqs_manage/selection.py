@@ -4,14 +4,15 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqsw.core.dead_record import DeadRecord
 from sqsw.core.errors import SettingsError
 from sqsw.core.settings import check_bounds
+from sqsw.core.times import format_time, read_time
 from sqsw.core.wording import nearest
-from sqsw.sqs_manage.message_view import MessageView, format_time
+from sqsw.sqs_manage.message_view import MessageView
 
 _FILTER = re.compile(r"\s*([^\s=!<>~]+)\s*(<=|>=|!=|!~|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
@@ -230,18 +231,9 @@ def _read_number(text: str) -> int | float:
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
-def read_time(text: str) -> datetime | None:
-    """Return a time in ISO 8601, in UTC if it names no zone; None for other text."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, datetime):
-        return format_time(value) or ""
+        return format_time(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
