@@ -95,7 +95,8 @@ class _Mover:
         self._most_bytes = _MAX_POSTPONED_BYTES
         self._routes = routes
         self._receive_pass = receive_pass
-        self._stopped: set[tuple[str, str | None]] = set()
+        # Message groups by destination; a message must not overtake one that was not moved.
+        self._stopped: dict[str, set[str]] = {}
         self._twins = TwinFinder()
         self._postponed: dict[str, Match] = {}
         # Those of the batch and of what is postponed, by message id.
@@ -213,13 +214,10 @@ class _Mover:
     def _send_and_delete(
         self, receive_pass: ReceivePass, destination: QueueClient, part: Sequence[Match]
     ) -> list[HandledMessage]:
-        # In a FIFO queue one request carries one message, and nothing overtakes what failed.
-        line = (destination.url, part[0].view.group)
-        if destination.is_fifo and line in self._stopped:
-            reason = "a message before it in its group could not be moved"
-            return [HandledMessage.failed(one.view, "GroupStopped", reason) for one in part]
         outcome = send_entries(
-            destination, [entry_to_resend(one.message, destination) for one in part]
+            destination,
+            [entry_to_resend(one.message, destination) for one in part],
+            self._stopped.setdefault(destination.url, set()),
         )
         for answer in outcome.answers.values():
             # Should it fail again and come back while we are here, it is not moved again.
@@ -227,8 +225,6 @@ class _Mover:
         sent = [part[index] for index in outcome.answers]
         self._note_moved(sent)
         kept = receive_pass.delete([one.message for one in sent]) if sent else {}
-        if outcome.failures:
-            self._stopped.add(line)
         return [
             _judge(one, outcome.failures.get(index), kept.get(one.view.id))
             for index, one in enumerate(part)
