@@ -109,6 +109,17 @@ class Pulse(Event):
     stuck: str | None = None
 
 
+#: what is wrong with a queue, as a word for programs
+QueueReason = Literal[
+    "no_dead_letter_queue",
+    "missing_dead_letter_queue",
+    "visibility_timeout",
+    "dead_letters",
+    "no_room",
+    RetryReason,
+]
+
+
 @record(repr=False, eq=False)
 class QueueWarning(Event):
     """A queue is set up in a way that will hurt.
@@ -124,9 +135,7 @@ class QueueWarning(Event):
     queue_name: str
     text: str
     hint: str
-    reason: (
-        Literal["no_dead_letter_queue", "visibility_timeout", "dead_letters", RetryReason] | None
-    ) = None
+    reason: QueueReason | None = None
     dead_letter_queue: str | None = None
 
 

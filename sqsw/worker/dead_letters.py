@@ -8,7 +8,7 @@ last receive, without a reason.
 from collections.abc import Sequence
 
 from sqsw.core.errors import AccessDenied, MessageRefused, QueueNotFound
-from sqsw.core.events import EventBus, QueueWarning
+from sqsw.core.events import EventBus, QueueReason, QueueWarning
 from sqsw.core.job_metadata import SQSW, JobMetadata, metadata_of
 from sqsw.core.wording import text_of
 from sqsw.transport.batches import Entry, check_entry, split_entries
@@ -18,6 +18,9 @@ from sqsw.transport.sending import send_once
 from sqsw.worker.delivery import Delivery
 from sqsw.worker.lane import Lane, is_final
 
+#: a reason for programs, and what helps
+Kind = tuple[QueueReason | None, str]
+
 
 class DeadLetters:
     """The dead-letter queues of a worker."""
@@ -25,7 +28,7 @@ class DeadLetters:
     def __init__(self, events: EventBus) -> None:
         self._events = events
         self._closed: set[str] = set()
-        self._warned: set[str] = set()
+        self._warned: set[tuple[str, str | None]] = set()
 
     def takes(self, lane: Lane) -> bool:
         """Whether jobs of a lane that are given up are sent to its dead-letter queue."""
@@ -54,7 +57,7 @@ class DeadLetters:
         for delivery in batch:
             entry, is_explained = _entry_of(delivery, client)
             if not is_explained:
-                self._warn(lane, "a message has no room for it", _MAKE_ROOM)
+                self._warn(lane, "a message has no room for it", _NO_ROOM)
             if is_explained or not lane.is_last_receive(delivery.message):
                 entries[delivery] = entry
             else:
@@ -69,7 +72,8 @@ class DeadLetters:
                     again |= dict.fromkeys(deliveries, error.message)  # new credentials can come
                     continue
                 self._closed.add(lane.name)
-                self._warn(lane, error.message, f"allow sqs:SendMessage on {client.name!r}")
+                missing = isinstance(error, QueueNotFound)
+                self._warn(lane, error.message, _MISSING if missing else _DENIED)
                 return sent, again, [*left, *deliveries, *rest]
             except Exception as error:  # noqa: BLE001  # nothing is known of this part alone
                 again |= dict.fromkeys(deliveries, text_of(error))
@@ -82,24 +86,28 @@ class DeadLetters:
                     again[delivery] = f"{failed[index].reason} [{failed[index].code}]"
                 else:
                     reason = f"{failed[index].reason} [{failed[index].code}]"
-                    self._warn(lane, reason, f"check the settings of {client.name!r}")
+                    self._warn(lane, reason, _REFUSED)
                     left.append(delivery)
         return sent, again, left
 
-    def _warn(self, lane: Lane, reason: str, hint: str) -> None:
-        if lane.name in self._warned:
+    def _warn(self, lane: Lane, why: str, kind: Kind) -> None:
+        reason, hint = kind
+        if (lane.name, reason) in self._warned:
             return
-        self._warned.add(lane.name)
+        self._warned.add((lane.name, reason))
         dead_letter_queue = lane.dead_letter_queue
         text = (
             f"jobs of {lane.name!r} go to {dead_letter_queue!r} without the reason why they failed"
         )
         self._events.publish(
-            QueueWarning(lane.name, f"{text}: {reason}", hint, "dead_letters", dead_letter_queue)
+            QueueWarning(lane.name, f"{text}: {why}", hint, reason, dead_letter_queue)
         )
 
 
-_MAKE_ROOM = "leave one of the ten message attributes free, and 4 KiB of the size"
+_NO_ROOM: Kind = ("no_room", "leave one of the ten message attributes free, and 4 KiB of the size")
+_MISSING: Kind = ("missing_dead_letter_queue", "create it, or change the redrive policy")
+_DENIED: Kind = ("dead_letters", "allow sqs:SendMessage on the dead-letter queue")
+_REFUSED: Kind = (None, "check the attributes of the dead-letter queue")
 
 
 def _entry_of(delivery: Delivery, client: QueueClient) -> tuple[Entry, bool]:

@@ -228,7 +228,7 @@ def test_a_message_without_room_for_the_record_is_left_to_sqs(
     assert len(runs) == 3
     assert letter.body == runs[0]
     assert SQSW not in letter.message_attributes
-    assert [each.reason for each in warnings].count("dead_letters") == 1
+    assert [each.reason for each in warnings].count("no_room") == 1
 
 
 @pytest.mark.parametrize("send", [_ten_attributes, _full_size])
@@ -249,7 +249,7 @@ def test_a_job_that_gives_up_ends_at_once_even_without_room_for_the_record(
     (letter,), (run,) = letters(env), runs
     assert (letter.body, letter.message_attributes) == (run.body, run.message_attributes)
     assert count(env, "orders") == 0
-    assert [each.reason for each in warnings].count("dead_letters") == 1
+    assert [each.reason for each in warnings].count("no_room") == 1
 
 
 def test_an_attribute_of_another_program_with_our_name_survives(env: SQSEnv) -> None:
@@ -403,7 +403,7 @@ def test_a_missing_dead_letter_queue_loses_nothing(env: SQSEnv) -> None:
     env.backoff_policy = env.queue("orders").backoff_policy = ConstantBackoff(60)
     work(env)
     assert count(env, "orders") == 1
-    assert [each.reason for each in warnings].count("dead_letters") == 1
+    assert [each.reason for each in warnings].count("missing_dead_letter_queue") == 1
     assert failed == []
 
 
