@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from sqsw.core.times import read_time
 
-#: Why a job is not tried again. ``last_attempt``: it failed, and was the last one. ``gave_up``: the
-#: job said so, or its processor for this error. ``unreadable``: it cannot be decoded.
-#: ``killed_process``: it ended its process each time.
+#: Why a job is not retried. ``last_attempt``: its last attempt failed. ``gave_up``: it raised
+#: ``GiveUp``, or an error that its rules name. ``unreadable``: the message cannot be decoded.
+#: ``killed_process``: it killed its process at each attempt.
 Verdict = Literal["last_attempt", "gave_up", "unreadable", "killed_process"]
 
 
@@ -20,23 +20,23 @@ class DeadRecord:
     Attributes
     ----------
     verdict :
-        Why it is not tried again.
+        Why it is not retried.
     type :
-        The class of the error, without its module; None if there is none.
+        The class of the error, without its module; None if there was no error.
     message, trace :
-        The text of the error and the end of its traceback; None if they are not to be told.
+        The text of the error and the end of its traceback; None if they were left out.
     where :
-        Module, function and line of the last frame in the code of the user; None if unknown.
+        Module, function and line of the last frame in the user's code; None if unknown.
     fingerprint :
         Twelve hex digits, equal for errors of one class at one place.
     attempts, receives :
-        How often the job was tried, and its message received.
+        How often the job was tried, and how often its message was received.
     first_at, at :
         When it was first received and when it was given up, in RFC 3339 and UTC.
     queue, worker :
-        The queue that it failed in, and the host and process that gave it up.
+        The queue that it failed in, and the host and process ID of the worker.
     deaths :
-        How often it has been given up, with this time. A redrive keeps the count.
+        How often it has been given up, this time included. A redrive keeps the count.
     """
 
     verdict: str
