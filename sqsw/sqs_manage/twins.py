@@ -6,7 +6,7 @@ from hashlib import blake2b
 from sqsw.core.job_metadata import SQSW, job_id_of, metadata_of
 from sqsw.core.message import Message
 
-#: messages that a finder remembers at most, and those of one job
+#: maximum number of messages that a finder remembers, and of messages of one job
 _MAX_SIGHTINGS, _MAX_OF_ONE_JOB = 100_000, 10
 
 
@@ -19,10 +19,10 @@ class Sighting:
     message_id :
         Its id.
     record_of :
-        When the job was first received (empty if unknown), if a worker sent the message with a
-        record of the failure; None if SQS moved it.
+        If a worker sent the message with a record: when the job was first received, or an empty
+        text if that is unknown. None if SQS moved the message.
     is_moved :
-        Whether it was moved on. The caller sets it.
+        Whether the message has been moved back. The caller sets it.
     """
 
     message_id: str
@@ -35,21 +35,21 @@ class Sighting:
         return [one for one in self._same_job if one is not self and self._is_twin(one)]
 
     def _is_twin(self, other: "Sighting") -> bool:
-        # A sender can use one id for several jobs. Records of one job begin at the same time, and
-        # two messages that SQS moved are two jobs.
+        # A sender can use one id for several jobs. Records of the same job have the same first
+        # receive, and two messages that SQS moved are two jobs.
         if self.record_of is None or other.record_of is None:
             return self.record_of != other.record_of
         return self.record_of == other.record_of != ""
 
 
 class TwinFinder:
-    """Finds messages that carry the same job, among those that it is shown.
+    """Finds messages that carry the same job.
 
     A worker that gives up a job sends its message to the dead-letter queue, and then deletes it
-    from its queue. If it crashes in between, SQS delivers the message again, and in the end it is
-    in the dead-letter queue twice. Twins have the same job id, body, attributes and group.
+    from its queue. If it crashes in between, SQS delivers the message again, and later it can be in
+    the dead-letter queue twice. Twins have the same job id, body, attributes and group.
 
-    It remembers the first 100,000 messages.
+    The finder remembers the first 100,000 messages.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class TwinFinder:
         self._left = _MAX_SIGHTINGS
 
     def add(self, message: Message) -> Sighting | None:
-        """Note a message; None if it cannot have a twin."""
+        """Remember a message; return None if it cannot have a twin."""
         record_of = None
         if "DeadLetterQueueSourceArn" not in message.attributes:
             dead = metadata_of(message).dead

@@ -349,7 +349,7 @@ class TestBySqsw:
         [failure] = report.failures
         assert failure.code == "NoSource"
         assert failure.message == (
-            "nothing says where it came from; 'dead' is the dead-letter queue of a, b; "
+            "the queue that it came from is unknown; 'dead' is the dead-letter queue of a, b; "
             "name a target queue"
         )
         assert by_hand(env, "dead", dry_run=True).failed == 1
