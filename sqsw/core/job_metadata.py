@@ -27,10 +27,13 @@ class JobMetadata:
         The job id, which stays the same when the message moves; None if there is none.
     dead :
         Why the job was last given up; None if it never was.
+    copy_of :
+        The id of the message that was given up, of which the dead letter is a copy.
     """
 
     job_id: str | None = None
     dead: DeadRecord | None = None
+    copy_of: str | None = None
 
     def to_attribute(self) -> dict[str, str]:
         """Return the attribute as SendMessage takes it."""
@@ -39,6 +42,8 @@ class JobMetadata:
             value["id"] = self.job_id
         if self.dead is not None:
             value["dead"] = {k: v for k, v in self.dead.to_json().items() if v is not None}
+        if self.copy_of is not None:
+            value["copy_of"] = self.copy_of
         return {"DataType": "String", "StringValue": json.dumps(value, separators=(",", ":"))}
 
 
@@ -57,10 +62,10 @@ def read_metadata(text: str | None) -> JobMetadata:
         return JobMetadata()
     if not isinstance(value, Mapping):
         return JobMetadata()
-    job_id = value.get("id")
-    return JobMetadata(
-        job_id if is_job_id(job_id) else None, DeadRecord.from_json(value.get("dead"))
+    job_id, copy_of = (
+        each if is_job_id(each) else None for each in map(value.get, ("id", "copy_of"))
     )
+    return JobMetadata(job_id, DeadRecord.from_json(value.get("dead")), copy_of)
 
 
 def job_id_of(message: Message) -> str:

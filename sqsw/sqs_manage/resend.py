@@ -115,7 +115,7 @@ class _Mover:
 
     def _postpone(self, one: Match) -> bool:
         sighting = self._sightings.get(one.view.id)
-        if sighting is None or sighting.record_of is not None:
+        if sighting is None or sighting.has_record:
             return False
         if len(self._postponed) >= self._most_postponed or one.view.size > self._most_bytes:
             return False
@@ -146,7 +146,7 @@ class _Mover:
         for number, one in enumerate(picked):
             sighting = self._sightings.get(one.view.id)
             if sighting is not None:
-                ranks[one.view.id] = (sighting.record_of is None, number)
+                ranks[one.view.id] = (not sighting.has_record, number)
         return [
             one
             for one in picked

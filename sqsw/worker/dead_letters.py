@@ -118,8 +118,9 @@ def _entry_of(delivery: Delivery, client: QueueClient) -> tuple[Entry, bool]:
     records = (record, record.without_trace(), record.without_text()) if record and is_ours else ()
     for each in records:
         entry = entry_to_resend(message, client)
-        attribute = JobMetadata(metadata.job_id or message.message_id, each).to_attribute()
-        entry["MessageAttributes"] = {**entry.get("MessageAttributes", {}), SQSW: attribute}
+        sent = JobMetadata(metadata.job_id or message.message_id, each, message.message_id)
+        attributes = {**entry.get("MessageAttributes", {}), SQSW: sent.to_attribute()}
+        entry["MessageAttributes"] = attributes
         try:
             check_entry(entry)
         except MessageRefused:
