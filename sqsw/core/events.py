@@ -247,7 +247,10 @@ class JobRetry(JobEnded):
 
 @record(repr=False, eq=False)
 class JobDead(JobEvent):
-    """The job was given up: its message is in ``dead_letter_queue`` now, with ``record``."""
+    """The job was given up, and its message is in ``dead_letter_queue``.
+
+    ``record`` says why. The message carries it, or as much of it as there was room for.
+    """
 
     dead_letter_queue: str
     record: DeadRecord
@@ -260,7 +263,7 @@ class JobDropped(JobEnded):
 
 @record(repr=False, eq=False)
 class JobUnknown(JobEvent):
-    """No processor for this job; it stays hidden for ``hidden_seconds`` and is never deleted."""
+    """No processor is registered for this job; its next attempt follows in ``hidden_seconds``."""
 
     error: BaseException
     hidden_seconds: float

@@ -20,9 +20,9 @@ class ProcessingResult:
     error :
         What was raised; None where the job asked for its retry itself.
     give_up :
-        Whether the job is not tried again.
+        Whether the job must not be retried.
     max_attempts :
-        After so many attempts the job is not tried again; None: what its queue says.
+        Maximum number of attempts; None: what the queue says.
     """
 
     success: bool

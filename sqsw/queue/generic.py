@@ -49,7 +49,7 @@ class GenericQueue(ABC):
     middlewares :
         What stands around every job of this queue, inside of what the environment has.
     failure :
-        When a failed job is not tried again; see :class:`~sqsw.core.failure_rules.FailureRules`.
+        When a failed job is not retried; see :class:`~sqsw.core.failure_rules.FailureRules`.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class GenericQueue(ABC):
 
     @property
     def failure_rules(self) -> FailureRules:
-        """When a failed job is not tried again."""
+        """When a failed job is not retried."""
         return self._own_failure_rules.over(self.env.failure_rules)
 
     @classmethod
