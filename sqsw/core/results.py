@@ -20,9 +20,9 @@ class ProcessingResult:
     error :
         What was raised; None where the job asked for its retry itself.
     give_up :
-        Whether the job must not be retried.
+        Whether the job is not tried again.
     max_attempts :
-        Maximum number of attempts; None: what the queue says.
+        After so many attempts the job is not tried again; None: what its queue says.
     """
 
     success: bool
