@@ -113,6 +113,17 @@ class Pulse(Event):
     halted: str | None = None
 
 
+#: what is wrong with a queue, as a word for programs
+QueueReason = Literal[
+    "no_dead_letter_queue",
+    "missing_dead_letter_queue",
+    "visibility_timeout",
+    "dead_letters",
+    "no_room",
+    RetryReason,
+]
+
+
 @record(repr=False, eq=False)
 class QueueWarning(Event):
     """The settings of a queue will cause problems.
@@ -128,9 +139,7 @@ class QueueWarning(Event):
     queue_name: str
     text: str
     hint: str
-    reason: (
-        Literal["no_dead_letter_queue", "visibility_timeout", "dead_letters", RetryReason] | None
-    ) = None
+    reason: QueueReason | None = None
     dead_letter_queue: str | None = None
 
 
@@ -256,7 +265,10 @@ class JobRetry(JobEnded):
 
 @record(repr=False, eq=False)
 class JobDead(JobEvent):
-    """The job was given up. Its message is in ``dead_letter_queue``, with ``record``."""
+    """The job was given up, and its message is in ``dead_letter_queue``.
+
+    ``record`` says why. The message carries it, or as much of it as there was room for.
+    """
 
     dead_letter_queue: str
     record: DeadRecord
@@ -269,7 +281,7 @@ class JobDropped(JobEnded):
 
 @record(repr=False, eq=False)
 class JobUnknown(JobEvent):
-    """The job has no processor. Its message is hidden for ``hidden_seconds`` and not deleted."""
+    """No processor is registered for this job; its next attempt follows in ``hidden_seconds``."""
 
     error: BaseException
     hidden_seconds: float

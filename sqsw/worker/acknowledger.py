@@ -219,10 +219,7 @@ class Acknowledger:
         held = [each for each in batch if each not in failed]
         self.requests += 1
         records = {each: each.record for each in held}
-        try:
-            sent, again, left = self._dead_letters.send(lane, held)
-        except Exception as error:  # noqa: BLE001  # as above
-            sent, again, left = [], dict.fromkeys(held, text_of(error)), []
+        sent, again, left = self._dead_letters.send(lane, held)
         for delivery in sent:
             self._in_flight.buried(delivery)
             record = records[delivery]

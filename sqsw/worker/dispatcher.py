@@ -265,7 +265,7 @@ class Dispatcher:
             self._events.publish(
                 JobUnknown(message, job_name, result.error, hidden, is_registered=False)
             )
-            return Outcome("unknown", hidden, record)
+            return Outcome("unknown", hidden, record, can_stay)
         self._events.publish(
             JobFailed(
                 *(message, job_name, seconds, result.error, hidden, dead, verdict),
