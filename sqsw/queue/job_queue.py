@@ -345,9 +345,11 @@ class JobQueue(GenericQueue):
         processor = self.processors.get(job_name or "")
         if processor is None:
             return JobKey(job_name, is_registered=False)
+        # What a processor_maker makes need not have it.
+        most = getattr(processor, "max_attempts", None)
         if processor.executor == "process":
-            return JobKey(job_name, "process")
-        return JobKey(job_name, "loop" if processor.is_async else "thread")
+            return JobKey(job_name, "process", max_attempts=most)
+        return JobKey(job_name, "loop" if processor.is_async else "thread", True, most)
 
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and return how it ended."""

@@ -154,6 +154,7 @@ def _run(
                 processors_from=choose.processors_from,
                 listeners=[logs, *listeners],
                 load=load,
+                crash_file=options["health_file"],
             )
         from sqsw.app.supervised import WorkOrder, refuse_memory, run_supervised
 
