@@ -8,6 +8,7 @@ from contextlib import closing
 
 from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw.core.redrive_policy import redrive_target
+from sqsw.core.wording import counted
 from sqsw.sqs_manage.describe import QueueReport, describe_queue, report_of
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.matcher import Match, MessageMatcher
@@ -73,7 +74,7 @@ def _reason_to_keep(dead_letter_queue: QueueReport, going: Collection[str]) -> s
     if others := sorted(set(dead_letter_queue.sources) - set(going)):
         return f"it is the dead-letter queue of {', '.join(others)} as well"
     if held := dead_letter_queue.total:
-        return f"it holds {held} message{'s' if held > 1 else ''}"
+        return f"it holds {counted(held, 'message')}"
     return None
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import is_local, opened
@@ -41,7 +40,7 @@ sqsw purge emails --job old_job
 @selection_options
 @limit_option
 @yes_option
-@dry_run_option("Print what would be deleted; with a selection it must receive to look.")
+@dry_run_option("List what would be deleted. With a selection on AWS, this receives messages.")
 @click.pass_context
 def purge(
     ctx: click.Context,
@@ -54,10 +53,10 @@ def purge(
     yes: bool,
     dry_run: bool,
 ) -> int:
-    """Delete all messages of QUEUE, or only those that the options select.
+    """Delete all messages of QUEUE, or only the selected ones.
 
-    Selecting works by receiving: on a queue with a dead-letter queue it spends one receive of
-    every message that it looks at.
+    To select messages, sqsw receives them. If QUEUE has a dead-letter queue, each message that it
+    looks at uses up one of its receives.
     """
     from sqsw.sqs_manage.describe import describe_queue
 
@@ -95,7 +94,7 @@ def _confirm_purge(report: "QueueReport", selection: "Selection") -> None:
     type_the_name(
         report.name,
         [holding, f"Purging deletes {which} and cannot be undone."],
-        f"purge deletes about {counted(report.total, 'message')} from {report.name!r} "
+        f"purge deletes about {count_of(report.total, 'message')} from {report.name!r} "
         "and needs a yes"
         if not selection
         else f"purge deletes the matching messages from {report.name!r} and needs a yes",

@@ -40,11 +40,11 @@ class Bar:
             TextColumn("{task.description}", markup=False)
         ]
         if total is None:
-            columns.append(TextColumn("{task.completed}"))
+            columns.append(TextColumn("{task.completed:,}"))
         else:
             columns += [
                 BarColumn(),
-                TextColumn("{task.completed} of about {task.total}"),
+                TextColumn("{task.completed:,} of about {task.total:,}"),
                 TimeRemainingColumn(compact=True),
             ]
         console = Console(stderr=True, no_color=not self._color)

@@ -90,6 +90,15 @@ def test_colour_is_for_terminals_unless_asked_for(sqsw: Sqsw) -> None:
     assert "\x1b[" not in sqsw.process("sned").err
 
 
+def test_the_headings_of_the_help_are_bold(sqsw: Sqsw) -> None:
+    _, said = on_terminal(sqsw, "purge --help", columns=80, color=True)
+    headings = re.findall(r"^\x1b\[1m(.+?):\x1b\[0m", said, re.M)
+    assert headings == ["Usage", "Examples", "Options", *headings[3:4], "Global options"]
+    assert max(map(len, re.sub(r"\x1b\[\d+m", "", said).splitlines())) <= 80
+    assert "\x1b[" not in on_terminal(sqsw, "purge --help")[1]
+    assert "\x1b[" in sqsw.process("purge --help --color always").out
+
+
 def test_a_queue_in_detail(sqsw: Sqsw) -> None:
     _, said = on_terminal(sqsw, "inspect emails")
     lines = said.splitlines()
@@ -152,8 +161,8 @@ def test_lines_are_broken_between_words(sqsw: Sqsw) -> None:
         ("one two three", None, 0, ["one two three"]),
         ("one two three", 9, 2, ["one two", "  three"]),
         ("a_word_that_is_longer yes", 10, 0, ["a_word_that_is_longer", "yes"]),
-        ("1\u202f204 is one", 12, 0, ["1\u202f204 is one"]),
-        ("1\u202f204 is one", 10, 0, ["1\u202f204 is", "one"]),
+        ("1,204 is one", 12, 0, ["1,204 is one"]),
+        ("1,204 is one", 10, 0, ["1,204 is", "one"]),
         # A command is copied: in one piece, where the terminal breaks it.
         ("write: sqsw send a b; or not", 12, 2, ["write:", "  sqsw send a b;", "  or not"]),
     ],
