@@ -33,9 +33,12 @@ _HOURS, _DAYS = 3_600, 86_400
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("name", required=False, type=QUEUE)
-@click.option("--fifo", is_flag=True, help="FIFO; .fifo is appended to both names.")
+@click.option("--fifo", is_flag=True, help="Create a FIFO queue; adds .fifo to both names.")
 @click.option(
-    "--dlq", metavar="NAME", type=QUEUE, help="Dead-letter queue; created if missing, keeps 14d."
+    "--dlq",
+    metavar="NAME",
+    type=QUEUE,
+    help="Dead-letter queue; created with a retention of 14d if missing.",
 )
 @click.option(
     "--max-receives",
@@ -44,23 +47,44 @@ _HOURS, _DAYS = 3_600, 86_400
     help="Receives before a message goes to the dead-letter queue (12).",
 )
 @click.option(
-    "--visibility-timeout", metavar="D", type=Duration(0, 12 * _HOURS), help="0 to 12h (30s)."
+    "--visibility-timeout",
+    metavar="D",
+    type=Duration(0, 12 * _HOURS),
+    help="Visibility timeout, 0 to 12h (30s).",
 )
-@click.option("--retention", metavar="D", type=Duration(60, 14 * _DAYS), help="1m to 14d (4d).")
-@click.option("--delay", metavar="D", type=Duration(0, 900), help="Of every message, 0 to 15m (0).")
-@click.option("--content-dedup", is_flag=True, help="FIFO: deduplicate by body.")
-@click.option("--high-throughput", is_flag=True, help="FIFO: deduplication and limits per group.")
-@click.option("--kms", metavar="KEY", help="KMS key id or alias (SQS-managed).")
-@click.option("--tag", "tags", metavar="K=V", type=KEY_VALUE, multiple=True, help="Tag of both.")
+@click.option(
+    "--retention",
+    metavar="D",
+    type=Duration(60, 14 * _DAYS),
+    help="Retention of messages, 1m to 14d (4d).",
+)
+@click.option(
+    "--delay", metavar="D", type=Duration(0, 900), help="Delay of every message, 0 to 15m (0)."
+)
+@click.option("--content-dedup", is_flag=True, help="FIFO: deduplicate messages by their body.")
+@click.option(
+    "--high-throughput",
+    is_flag=True,
+    help="FIFO: apply deduplication and throughput limits per message group.",
+)
+@click.option("--kms", metavar="KEY", help="KMS key ID or alias (key managed by SQS).")
+@click.option(
+    "--tag",
+    "tags",
+    metavar="K=V",
+    type=KEY_VALUE,
+    multiple=True,
+    help="Tag of both queues. Repeatable.",
+)
 @click.option(
     "--attribute",
     "attributes",
     metavar="K=V",
     type=KEY_VALUE,
     multiple=True,
-    help="Any SQS attribute by its AWS name; wins over the options above.",
+    help="SQS attribute by its AWS name; wins over the other options. Repeatable.",
 )
-@click.option("--update", is_flag=True, help="Change an existing queue.")
+@click.option("--update", is_flag=True, help="Change an existing queue that has other settings.")
 @dry_run_option("Print what would be done.")
 @accepted_yes_option
 @click.pass_obj

@@ -52,9 +52,9 @@ _WAYS = {
     "--sample",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Look at N messages of each queue: would this app run them?",
+    help="Check whether the app can run N messages of each queue.",
 )
-@click.option("--policy", is_flag=True, help="Print the least IAM policy for work and send.")
+@click.option("--policy", is_flag=True, help="Print the minimal IAM policy for work and send.")
 @click.option("--strict", is_flag=True, help="Exit 8 for warnings too.")
 @yes_option
 @click.pass_obj
@@ -68,9 +68,10 @@ def doctor(
     strict: bool,
     yes: bool,
 ) -> int:
-    """Check credentials, app, queues and, with --sample, queued messages.
+    """Find out why a worker gets no jobs: check credentials, app, queues and queued messages.
 
-    Without QUEUE: the queues with registered jobs, or all queues if there are none.
+    Without QUEUE, checks the queues with registered jobs, or all queues if no jobs are registered.
+    Shows one line per queue if all is well; -v shows every check.
     """
     if policy:
         _print_policy(invocation, queues, app, plugins=not no_plugins)

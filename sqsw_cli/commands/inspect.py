@@ -18,6 +18,7 @@ from sqsw_cli.options.global_options import is_typed
 from sqsw_cli.options.selection import refuse_idle_terminal, selection_of
 from sqsw_cli.options.shared import app_options, selection_options, yes_option
 from sqsw_cli.options.types import QUEUE, Duration
+from sqsw_cli.output.format import thousands
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.output.queues import show_queue, show_queues
 from sqsw_cli.output.tasks import show_tasks
@@ -46,29 +47,31 @@ sqsw inspect --tasks --app myapp.tasks:env
 @click.option(
     "--count-by",
     metavar="PATH",
-    help="With --peek: count by a key, such as args.customer, error.type, or error for reasons.",
+    help="With --peek: count messages by a key, such as args.customer, error.type or error.",
 )
 @click.option(
     "--id",
     "wanted_id",
     metavar="ID",
-    help="Show one message in full: its id, the first 8 characters of it, or its job id.",
+    help="The same as QUEUE ID, and for any job id.",
 )
 @selection_options
-@click.option("--tasks", is_flag=True, help="Registered jobs, and where they come from.")
+@click.option("--tasks", is_flag=True, help="Show the registered jobs and where they come from.")
 @app_options
 @click.option("--watch", is_flag=True, help="Repeat until Ctrl-C.")
-@click.option("--interval", metavar="D", type=Duration(1), help="With --watch: 1s or more (2s).")
+@click.option(
+    "--interval", metavar="D", type=Duration(1), help="With --watch: time between two looks (2s)."
+)
 @click.option(
     "--age",
     is_flag=True,
-    help="Age of the oldest message: on AWS one request to CloudWatch, always shown with --local.",
+    help="Show the age of the oldest message. On AWS this asks CloudWatch.",
 )
 @click.option(
     "--fail-above",
     metavar="N",
     type=click.IntRange(min=0),
-    help="Exit 8 if any queue shown holds more than N ready messages.",
+    help="Exit 8 if a queue holds more than N ready messages.",
 )
 @yes_option
 @click.pass_context
@@ -91,7 +94,12 @@ def inspect(
     fail_above: int | None,
     yes: bool,
 ) -> int:
-    """Show all queues with the prefix; one QUEUE in detail; messages; or registered jobs."""
+    """Show queues, messages and registered jobs.
+
+    Without arguments, lists the queues. With one QUEUE, shows its details; --peek shows its
+    messages. With QUEUE ID, shows one message in full: ID is its message id or the first
+    characters of it, 8 or more.
+    """
     refuse_idle_terminal(ids, ctx)
     invocation = ctx.find_object(Invocation) or Invocation()
     selection = selection_of(jobs, filters, older_than, ids)
@@ -179,8 +187,8 @@ class _Look:
         if not over:
             return Exit.OK
         raise Failure(
-            f"more than {fail_above} ready messages: "
-            + ", ".join(f"{report.name} has {report.visible}" for report in over),
+            f"more than {thousands(fail_above)} ready messages: "
+            + ", ".join(f"{report.name} has {thousands(report.visible)}" for report in over),
             code="fail_above",
             exit_code=Exit.CHECK,
         )

@@ -56,15 +56,17 @@ sqsw redrive foo_dead --status
     metavar="QUEUE",
     type=QUEUE,
     shell_complete=complete_queue,
-    help="Destination for all messages.",
+    help="Move all messages to this queue.",
 )
-@click.option("--rate", metavar="N", type=click.IntRange(min=1), help="Messages per second.")
+@click.option(
+    "--rate", metavar="N", type=click.IntRange(min=1), help="Move at most N messages per second."
+)
 @selection_options
 @limit_option
-@dry_run_option("List what would be moved; each message listed counts as received once.")
-@click.option("--no-wait", is_flag=True, help="Start the move by SQS and return.")
+@dry_run_option("List what would be moved. On AWS, each message listed counts as received.")
+@click.option("--no-wait", is_flag=True, help="Start a move by SQS, and exit.")
 @click.option("--status", is_flag=True, help="Show the last ten moves by SQS.")
-@click.option("--cancel", is_flag=True, help="Stop the running move.")
+@click.option("--cancel", is_flag=True, help="Stop the running move by SQS.")
 @accepted_yes_option
 @click.pass_context
 def redrive(
@@ -82,12 +84,12 @@ def redrive(
     status: bool,
     cancel: bool,
 ) -> int:
-    """Move messages out of the dead-letter queue DLQ, back to where they came from.
+    """Move messages from the dead-letter queue DLQ back to the queue that they came from.
 
-    Without a selection SQS does the work, if DLQ is the dead-letter queue of one queue. Otherwise
-    sqsw receives, sends and then deletes, in this order: a crash in between duplicates a message
-    and never loses one. Of two messages of one job, which a crash of a worker can leave, sqsw
-    moves one and deletes the other.
+    Without a selection, SQS moves all messages if DLQ belongs to one queue. Otherwise sqsw
+    receives, sends and deletes each message, in this order: a crash can duplicate a message but
+    never loses one. If a worker crashed and left two messages of one job, sqsw moves one of them
+    and deletes the other.
     """
     refuse_idle_terminal(ids, ctx)
     invocation = ctx.find_object(Invocation) or Invocation()

@@ -47,9 +47,9 @@ _SUMMARY_SECONDS = 5.0
 EXAMPLES = """
 sqsw work myapp.tasks:env --queue emails
 sqsw work myapp.tasks:env -Q emails,weight=3 -Q news -Q reports=2 -c 16
-sqsw work                                            # app from pyproject.toml, all its queues
-sqsw work --local --reload myapp.tasks:env           # development, no AWS
-sqsw work myapp.tasks:env --until-idle 30 --lock nightly.lock --strict   # cron
+sqsw work                                      # the app of pyproject.toml
+sqsw work --local --reload myapp.tasks:env     # development, no AWS
+sqsw work myapp.tasks:env --until-idle 30 --lock nightly.lock --strict
 sqsw work myapp.tasks:env -Q emails_dead --processors-from emails --until-idle 10
 sqsw work myapp.tasks:env --processes 4 --recycle jobs=10000,memory=500M
 sqsw work myapp.tasks:env --http 0.0.0.0:8080 --drain-timeout 50s
@@ -97,8 +97,9 @@ def work(
 ) -> int:
     """Run jobs until stopped.
 
-    APP is module:attribute, or module. Ctrl-C or SIGTERM drains: no more receives, running jobs
-    finish, the rest goes back. A second one stops at once.
+    APP is module:attribute or module. Ctrl-C or SIGTERM starts a graceful shutdown: the worker
+    stops receiving, lets running jobs finish and returns the other messages to the queue. A second
+    signal stops it at once.
     """
     invocation = ctx.find_object(Invocation) or Invocation()
     apps = _apps(ctx, positional_app, app)

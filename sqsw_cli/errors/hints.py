@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
     from sqsw.sqs_manage.checks import Check
 
-#: Commands for messages that are there already.
-_MOVING = {"redrive", "purge"}
+#: Commands that need a queue with messages, so a new queue is of no use to them.
+_NEED_CONTENT = {"redrive", "purge", "delete-queue"}
 
 _NO_ANSWER = "check the address and the network, or start a local SQS: sqsw serve"
 _SERVE_KEY = "SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY"
@@ -169,7 +169,7 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
         meant = None
     advice = [f"did you mean {meant!r}?"] if meant else []
     context = click.get_current_context(silent=True)
-    if meant != name and (context is None or context.info_name not in _MOVING):
+    if meant != name and (context is None or context.info_name not in _NEED_CONTENT):
         create = f"create it: sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
         advice.append(f"Or {create}" if advice else create)
     return _told(
