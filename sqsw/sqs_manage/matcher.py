@@ -1,6 +1,6 @@
 """Sort received messages into those that are meant and the rest, until enough are found."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +9,13 @@ from sqsw.core.message import Message
 from sqsw.core.wording import counted
 from sqsw.sqs_manage.message_view import MessageView, view_message
 from sqsw.sqs_manage.receive_pass import Notice
-from sqsw.sqs_manage.selection import Selection
+from sqsw.sqs_manage.selection import Selection, is_beginning_of_id
+
+#: ids that a notice lists
+_MOST_LISTED = 5
+
+#: characters of a UUID
+_UUID_LENGTH = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,129 @@ class Match:
 
     message: Message
     view: MessageView
+
+
+@dataclass(frozen=True, slots=True)
+class UnresolvedIds(Notice):
+    """Some of the ids that were asked for do not stand for a message.
+
+    Attributes
+    ----------
+    given :
+        Number of ids that were asked for.
+    missing :
+        Ids that no message has.
+    ambiguous :
+        Beginnings of ids, each with the ids that begin with it.
+    """
+
+    given: int = 0
+    missing: tuple[str, ...] = ()
+    ambiguous: Mapping[str, tuple[str, ...]] | None = None
+
+    @property
+    def found_none(self) -> bool:
+        """Whether none of the ids stands for a message."""
+        return len(self.missing) + len(self.ambiguous or ()) == self.given
+
+
+class _Ids:
+    """The ids that were asked for, and the messages that have them.
+
+    An id is a message id or a job id, or the beginning of one. A message that has the whole id is
+    meant at once. Whether a beginning is unique is known once all messages were looked at.
+    """
+
+    def __init__(self, ids: frozenset[str]) -> None:
+        self._given = ids
+        self._lengths = {len(one) for one in ids if is_beginning_of_id(one)} - {_UUID_LENGTH}
+        # One message has a message id, so that is found once; several can have one job id.
+        self._open = set(ids)
+        self._whole: set[str] = set()
+        self._begun: dict[str, dict[str, list[Match]]] = {}
+
+    @property
+    def all_found(self) -> bool:
+        return not self._open
+
+    def has(self, view: MessageView) -> bool:
+        """Return whether a message has a whole id that was asked for, and note it."""
+        found = self._given & {view.id, view.job_id}
+        self._whole |= found
+        self._open.discard(view.id)
+        return bool(found)
+
+    def note_beginnings(self, one: Match, *, keep: bool) -> bool:
+        """Note whether an id of a message begins as one that was asked for.
+
+        Parameters
+        ----------
+        keep :
+            Keep such a message to the end.
+
+        Returns
+        -------
+        bool
+            Whether the message is kept.
+        """
+        # Only UUIDs: invoice-1000 is not a short form of invoice-10001.
+        ids = [id for id in (one.view.job_id, one.view.id) if is_beginning_of_id(id, whole=True)]
+        begun = {id[:n]: id for n in self._lengths for id in ids if id[:n] in self._given}
+        for beginning, whole in begun.items():
+            kept = self._begun.setdefault(beginning, {}).setdefault(whole, [])
+            if keep:
+                kept.append(one)
+        return keep and bool(begun)
+
+    def kept(self) -> tuple[list[Match], list[Match]]:
+        """Of the messages that were kept: those that are meant, and the rest."""
+        meant: dict[str, Match] = {}
+        others: dict[str, Match] = {}
+        for beginning, by_id in self._begun.items():
+            is_unique = len(by_id) == 1 and beginning not in self._whole
+            for matches in by_id.values():
+                (meant if is_unique else others).update({one.view.id: one for one in matches})
+        return list(meant.values()), [one for name, one in others.items() if name not in meant]
+
+    def unresolved(self) -> UnresolvedIds | None:
+        missing = sorted(self._given - self._whole - self._begun.keys())
+        ambiguous = {
+            beginning: tuple(by_id)
+            for beginning, by_id in self._begun.items()
+            if len(by_id) > 1 and beginning not in self._whole
+        }
+        if not missing and not ambiguous:
+            return None
+        return UnresolvedIds(
+            " and ".join(self._texts(missing, ambiguous)),
+            "; ".join(_reasons(missing, ambiguous)),
+            "write more of each id" if ambiguous else None,
+            len(self._given),
+            tuple(missing),
+            ambiguous,
+        )
+
+    def _texts(self, missing: Sequence[str], ambiguous: Mapping[str, object]) -> Iterator[str]:
+        for ids, what in ((missing, "not found"), (list(ambiguous), "ambiguous")):
+            if len(self._given) == 1 and ids:
+                yield f"the id {ids[0]!r} {'is' if ambiguous else 'was'} {what}"
+            elif ids:
+                of = counted(len(self._given), "id")
+                yield f"{len(ids):,} of {of} {'was' if len(ids) == 1 else 'were'} {what}"
+
+
+def _reasons(missing: Sequence[str], ambiguous: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if missing:
+        yield "no message in the queue has it, or the message is hidden for now"
+    if len(ambiguous) == 1:
+        ((beginning, ids),) = ambiguous.items()
+        yield f"{len(ids):,} ids begin with {beginning}: {_listed(ids)}"
+    elif ambiguous:
+        yield f"several ids begin with each of {_listed(list(ambiguous))}"
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_MOST_LISTED]) + (", …" if len(ids) > _MOST_LISTED else "")
 
 
 class MessageMatcher:
@@ -30,7 +159,9 @@ class MessageMatcher:
     name_of :
         Takes the prefix off a queue name.
     on_notice :
-        Told which ids no message had.
+        Told which ids stand for no message, as :class:`UnresolvedIds`.
+    on_look :
+        Told after every receive how many messages were looked at.
     """
 
     def __init__(
@@ -38,15 +169,41 @@ class MessageMatcher:
         selection: Selection,
         name_of: Callable[[str], str],
         on_notice: Callable[[Notice], None] | None = None,
+        on_look: Callable[[int], None] | None = None,
     ) -> None:
         self._selection = selection
         self._name_of = name_of
         self._on_notice = on_notice
-        self._unseen_ids = set(selection.ids or ())
-        # One message has a message id, so that is found once; several can have one job id.
-        self._open_ids = None if selection.ids is None else set(selection.ids)
+        self._on_look = on_look
+        self._ids = None if selection.ids is None else _Ids(selection.ids)
         self._now = datetime.now(UTC)
         self._left = selection.limit
+        self._looked_at = 0
+
+    def parts(
+        self,
+        next_batch: Callable[[int], Sequence[Message]],
+        max_messages: int = MAX_BATCH_ENTRIES,
+    ) -> Iterator[tuple[list[Match], list[Match]]]:
+        """Sort the messages of a queue, until enough are found or there are no more.
+
+        Parameters
+        ----------
+        next_batch :
+            Returns the next messages, as many as its argument at most; none at the end.
+        max_messages :
+            Messages in a batch, 1 to 10.
+
+        Yields
+        ------
+        tuple
+            As :meth:`match`, at most ``max_messages`` that are meant.
+        """
+        while (size := self.next_size(max_messages)) and (messages := next_batch(size)):
+            yield self.match(messages)
+        picked, skipped = self._rest()
+        for start in range(0, max(len(picked), bool(skipped)), max_messages):
+            yield picked[start : start + max_messages], [] if start else skipped
 
     def next_size(self, max_messages: int = MAX_BATCH_ENTRIES) -> int:
         """How many messages to receive next; 0 once there are enough."""
@@ -58,12 +215,13 @@ class MessageMatcher:
 
     @property
     def _has_ended(self) -> bool:
-        return self._left == 0 or self._open_ids == set()
+        return self._left == 0 or (self._ids is not None and self._ids.all_found)
 
     def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[Match]]:
         """Those that are meant, and those that were looked at and are not.
 
-        What comes after the last one wanted is in neither: nobody has looked at it.
+        What comes after the last one wanted is in neither: nobody has looked at it. Nor is a
+        message of which only the beginning of an id was asked for: :meth:`parts` has it at the end.
         """
         picked: list[Match] = []
         skipped: list[Match] = []
@@ -71,25 +229,41 @@ class MessageMatcher:
             if self._has_ended:
                 break
             view = view_message(message, name_of=self._name_of)
-            self._unseen_ids -= {view.id, view.job_id}
-            if self._open_ids is not None:
-                self._open_ids.discard(view.id)
-            if self._selection.matches(view, self._now):
-                picked.append(Match(message, view))
-                if self._left is not None:
-                    self._left -= 1
-            else:
+            one = Match(message, view)
+            has_id = self._ids is None or self._ids.has(view)
+            is_meant = self._selection.matches_but_for_ids(view, self._now)
+            is_kept = self._ids is not None and self._ids.note_beginnings(
+                one, keep=is_meant and not has_id
+            )
+            if has_id and is_meant:
+                picked.append(one)
+                self._count_one()
+            elif not is_kept:
                 skipped.append(Match(message, view.did("skipped")))
+        self._looked_at += len(messages)
+        if self._on_look is not None:
+            self._on_look(self._looked_at)
         return picked, skipped
+
+    def _rest(self) -> tuple[list[Match], list[Match]]:
+        kept, skipped = ([], []) if self._ids is None else self._ids.kept()
+        picked = []
+        for one in kept:
+            if self._left == 0:
+                skipped.append(one)
+            else:
+                picked.append(one)
+                self._count_one()
+        return picked, [Match(one.message, one.view.did("skipped")) for one in skipped]
+
+    def _count_one(self) -> None:
+        if self._left is not None:
+            self._left -= 1
 
     def end(self) -> None:
         """All messages were looked at, or enough were found: tell of ids that none of them had."""
-        if self._left != 0 and self._unseen_ids and self._on_notice is not None:
-            missing, given = len(self._unseen_ids), len(self._selection.ids or ())
-            were = "was" if missing == 1 else "were"
-            self._on_notice(
-                Notice(
-                    f"{missing} of {counted(given, 'id')} {were} not found",
-                    why="no such message is in the queue, or it is hidden for now",
-                )
-            )
+        if self._left == 0 or self._ids is None or self._on_notice is None:
+            return
+        notice = self._ids.unresolved()
+        if notice is not None:
+            self._on_notice(notice)

@@ -63,6 +63,7 @@ def redrive(
     wait: bool = True,
     poll_seconds: float = POLL_SECONDS,
     on_notice: Callable[[Notice], None] | None = None,
+    on_look: Callable[[int], None] | None = None,
 ) -> RedriveReport:
     """Move messages out of a dead-letter queue.
 
@@ -99,6 +100,8 @@ def redrive(
         A move by sqsw ends when a poll of this many seconds brings nothing.
     on_notice :
         Told what a person should know beside the result.
+    on_look :
+        Told after every receive how many messages sqsw has looked at; not told of a move by SQS.
 
     Raises
     ------
@@ -139,6 +142,7 @@ def redrive(
             dry_run=dry_run,
             poll_seconds=poll_seconds,
             on_notice=on_notice,
+            on_look=on_look,
         )
     ) as messages:
         for handled in messages:

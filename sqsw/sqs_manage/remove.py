@@ -109,6 +109,7 @@ def purge_selected(
     dry_run: bool = False,
     poll_seconds: float = POLL_SECONDS,
     on_notice: Callable[[Notice], None] | None = None,
+    on_look: Callable[[int], None] | None = None,
 ) -> Generator[HandledMessage, None, None]:
     """Delete the messages that are meant, by receiving and deleting.
 
@@ -124,6 +125,8 @@ def purge_selected(
         The pass ends when a poll of this many seconds brings nothing.
     on_notice :
         Told what a person should know beside the result.
+    on_look :
+        Told after every receive how many messages were looked at.
 
     Yields
     ------
@@ -143,7 +146,7 @@ def purge_selected(
             next="purge the queue as a whole, or give a selection",
         )
     queue = env.queue_client(queue_name)
-    matcher = MessageMatcher(selection, env.name_of, on_notice)
+    matcher = MessageMatcher(selection, env.name_of, on_notice, on_look)
     if dry_run:
         looks = look(queue, matcher, poll_seconds=poll_seconds, on_notice=on_notice)
         with closing(looks) as parts:
@@ -152,8 +155,7 @@ def purge_selected(
                 yield from (HandledMessage(one.view) for one in skipped)
         return
     with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as receive_pass:
-        while (size := matcher.next_size()) and (messages := receive_pass.next_batch(size)):
-            picked, skipped = matcher.match(messages)
+        for picked, skipped in matcher.parts(receive_pass.next_batch):
             yield from _delete(receive_pass, picked)
             yield from (HandledMessage(one.view) for one in skipped)
     matcher.end()

@@ -25,6 +25,9 @@ _ERROR_FIELDS = tuple(one.name for one in fields(DeadRecord))
 # What a command did to a message is not known before it is selected.
 _OUTCOMES = ("action", "twin_of")
 
+_UUID_BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda left, right: left < right,
     "<=": lambda left, right: left <= right,
@@ -124,7 +127,8 @@ class Selection:
     older_than :
         Sent at least this many seconds ago.
     ids :
-        Message ids or job ids.
+        Message ids or job ids. A UUID can be cut to its beginning, 8 characters or more. If several
+        ids begin like that, it selects no message. To know that, sqsw looks at all messages.
     limit :
         Messages, at most.
     """
@@ -152,6 +156,8 @@ class Selection:
     def matches(self, view: MessageView, now: datetime) -> bool:
         """Whether this message is meant; the limit is left to whoever counts.
 
+        Only whole ids count here.
+
         Parameters
         ----------
         now :
@@ -159,6 +165,10 @@ class Selection:
         """
         if self.ids is not None and self.ids.isdisjoint((view.id, view.job_id)):
             return False
+        return self.matches_but_for_ids(view, now)
+
+    def matches_but_for_ids(self, view: MessageView, now: datetime) -> bool:
+        """Whether all conditions hold but for the ids."""
         if self.jobs and not any(_job_matches(name, view.job) for name in self.jobs):
             return False
         if self.older_than is not None and not (
@@ -166,6 +176,17 @@ class Selection:
         ):
             return False
         return all(condition.matches(view) for condition in self.filters)
+
+
+def is_beginning_of_id(text: str, *, whole: bool = False) -> bool:
+    """Return whether a text is a UUID, as message ids are, or the first characters of one.
+
+    Parameters
+    ----------
+    whole :
+        Accept whole UUIDs only. Otherwise 8 characters are enough.
+    """
+    return (_UUID if whole else _UUID_BEGINNING).fullmatch(text) is not None
 
 
 #: Selects every message.

@@ -21,6 +21,7 @@ from sqsw_cli.options.shared import app_options, yes_option
 from sqsw_cli.options.types import QUEUE
 from sqsw_cli.output.confirm import yes_or_no
 from sqsw_cli.output.format import count_of
+from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.version import version_of
 
@@ -182,15 +183,7 @@ def _check_queue(
         report.show(check)
     if sample is None or checks[0].status == "fail":
         return
-    printer = report.printer
-    report.show(
-        check_sample(
-            env,
-            queue,
-            sample,
-            on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
-        )
-    )
+    report.show(check_sample(env, queue, sample, on_notice=notices_to(report.printer, queue)))
 
 
 def _queues(env: "SQSEnv", named: Sequence[str]) -> Sequence[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import is_local, opened
@@ -35,14 +35,20 @@ sqsw inspect emails --watch
 sqsw inspect emails_dead --peek 20
 sqsw inspect emails_dead --peek 500 --count-by error
 sqsw inspect emails_dead --peek 20 --filter error.type=Timeout
-sqsw inspect emails_dead --id 6f1c0a3e
+sqsw inspect emails_dead 6f1c0a3e
 sqsw inspect emails_dead --fail-above 0 || mail -s "dead jobs" ops@example.com
 sqsw inspect --tasks --app myapp.tasks:env
 """
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=QUEUE, shell_complete=complete_queue)
+@click.argument(
+    "queues",
+    metavar="[QUEUE...|QUEUE ID]",
+    nargs=-1,
+    type=QUEUE,
+    shell_complete=complete_queue,
+)
 @click.option("--peek", metavar="N", type=click.IntRange(min=1), help="Show up to N messages.")
 @click.option(
     "--count-by",
@@ -103,11 +109,13 @@ def inspect(
     refuse_idle_terminal(ids, ctx)
     invocation = ctx.find_object(Invocation) or Invocation()
     selection = selection_of(jobs, filters, older_than, ids)
+    by_id = not (watch or age or fail_above is not None) and _names_a_message(queues)
     _check(
         {
             "--peek": peek is not None,
             "--count-by": count_by is not None,
             "--id": wanted_id is not None,
+            "an id": by_id,
             "a selection": bool(selection),
             "--tasks": tasks,
             "--watch": watch,
@@ -130,6 +138,8 @@ def inspect(
             show_tasks(printer, env, queues)
             return Exit.OK
     with opened(invocation) as env:
+        if by_id and peek is None and wanted_id is None and not _exists(env, queues[1]):
+            queues, wanted_id = queues[:1], queues[1]
         if wanted_id is not None:
             show_whole_message(printer, env, queues[0], wanted_id, yes=yes)
             return Exit.OK
@@ -141,6 +151,21 @@ def inspect(
         else:
             show_messages(printer, env, queues[0], peek, selection, yes=yes)
     return Exit.OK
+
+
+def _names_a_message(queues: Sequence[str]) -> bool:
+    from sqsw.sqs_manage.selection import is_beginning_of_id
+
+    return len(queues) == 2 and is_beginning_of_id(queues[1])
+
+
+def _exists(env: "SQSEnv", queue: str) -> bool:
+    """Return whether there is a queue whose name looks like an id."""
+    try:
+        _ = env.queue_client(queue).url
+    except QueueNotFound:
+        return False
+    return True
 
 
 def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
@@ -165,7 +190,7 @@ def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
         **dict.fromkeys(("--app", "--no-plugins"), "--tasks"),
         "--interval": "--watch",
     }
-    if not given["--id"]:
+    if not (given["--id"] or given["an id"]):
         needs["--yes"] = "--peek"
     for option, needed in needs.items():
         if given[option] and not given[needed]:

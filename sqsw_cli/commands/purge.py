@@ -19,6 +19,7 @@ from sqsw_cli.options.types import QUEUE
 from sqsw_cli.output.confirm import type_the_name, yes_or_no
 from sqsw_cli.output.format import count_of, elapsed, thousands
 from sqsw_cli.output.messages import show_failure, show_handled
+from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.output.records import values_of
 
@@ -148,14 +149,21 @@ def _purge_selected(
         )
     begun = time.monotonic()
     counts = {"deleted": 0, "would_delete": 0, "skipped": 0, "failed": 0}
+    done, result = ("would be deleted", "would_delete") if dry_run else ("deleted", "deleted")
+    bar = printer.progress_of_pass(report.name)
+
+    def look(count: int) -> None:
+        bar.looked_at(count, report.visible or 0, f"{thousands(counts[result])} {done}")
+
     handled = purge_selected(
         env,
         queue,
         selection,
         dry_run=dry_run,
-        on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
+        on_notice=notices_to(printer, queue),
+        on_look=look,
     )
-    with closing(handled):
+    with bar, closing(handled):
         for message in handled:
             if message.failure is not None:
                 counts["failed"] += 1
@@ -170,9 +178,7 @@ def _purge_selected(
     if printer.as_json:
         printer.json("summary", {"command": "purge", "seconds_s": round(seconds, 3), **counts})
     elif printer.terminal:
-        done = "would be deleted" if dry_run else "deleted"
-        count = counts["would_delete"] if dry_run else counts["deleted"]
-        printer.done(f"{thousands(count)} {done} in {elapsed(seconds)}")
+        printer.done(f"{thousands(counts[result])} {done} in {elapsed(seconds)}")
     if counts["failed"]:
         return Exit.PARTIAL if counts["deleted"] else Exit.FAILURE
     return Exit.OK

@@ -26,6 +26,7 @@ from sqsw_cli.options.shared import (
 from sqsw_cli.options.types import QUEUE
 from sqsw_cli.output.format import ago, count_of, elapsed, rfc3339, thousands
 from sqsw_cli.output.messages import show_failure, show_handled
+from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.progress import Bar
 from sqsw_cli.output.records import COUNTERS, values_of
@@ -135,6 +136,8 @@ class _Mover:
         self.dry_run = dry_run
         self.wait = wait
         self.moved = 0
+        self.looked_at = 0
+        self.total = 0
         self.by_sqs = False
 
     def run(self) -> int:
@@ -143,8 +146,10 @@ class _Mover:
         printer = self.printer
         printer.finish_when_gone()
         begun = time.monotonic()
-        what = f"{self.dlq} → {self.target or 'where they came from'}"
-        with printer.progress(what) as bar:
+        progress = printer.progress_of_pass(self.dlq)
+        if not self.selection:
+            progress = printer.progress(f"{self.dlq} → {self.target or 'where they came from'}")
+        with progress as bar:
             try:
                 report = redrive(
                     self.env,
@@ -155,12 +160,25 @@ class _Mover:
                     dry_run=self.dry_run,
                     wait=self.wait,
                     on_progress=lambda progress: self._tell(progress, bar),
-                    on_notice=lambda note: printer.warn(note.message, note.why, note.next),
+                    on_notice=notices_to(printer, self.dlq),
+                    on_look=lambda count: self._look(count, bar),
                 )
             except KeyboardInterrupt:
                 self._interrupted()
                 raise
         return self._end(report, time.monotonic() - begun)
+
+    def _look(self, count: int, bar: Bar) -> None:
+        if not self.looked_at and bar.shown:
+            from sqsw.sqs_manage.depth import DepthReader
+
+            self.total = count + (DepthReader(self.env).read(self.dlq).ready or 0)
+        self.looked_at = count
+        self._show_look(bar)
+
+    def _show_look(self, bar: Bar) -> None:
+        outcome = "would be moved" if self.dry_run else "moved"
+        bar.looked_at(self.looked_at, self.total, f"{thousands(self.moved)} {outcome}")
 
     def _tell(self, progress: "Move | HandledMessage", bar: Bar) -> None:
         from sqsw.sqs_manage.moves import Move
@@ -175,9 +193,8 @@ class _Mover:
             show_failure(self.printer, progress.failure)
         else:
             action = progress.view.action
-            self.moved += action == "moved"
-            if not self.dry_run:  # its lines would run into the bar
-                bar.at(self.moved)
+            self.moved += action in ("moved", "would_move")
+            self._show_look(bar)
             # A person sees what a dry run would move; of a move, how much of it is done.
             hidden = ("skipped", *(("moved",) if self.printer.terminal else ()))
             if self.printer.as_json or action not in hidden:

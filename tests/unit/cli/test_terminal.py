@@ -126,6 +126,16 @@ def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
     assert sqsw.visible("emails") == 0
 
 
+def test_a_selection_shows_how_far_it_has_looked(sqsw: Sqsw) -> None:
+    code, said = on_terminal(sqsw, "purge emails --job send_email --limit 1 --yes", columns=80)
+    assert code == 0
+    assert "emails: looked at 2 of about 2 · 0 deleted · 0:00" in said
+    # The line of the message is above it, and the end takes its place.
+    assert re.search(r"\x1b\[2K(\x1b\[\?25h)?deleted  \w{8}  send_email", said)
+    code, said = on_terminal(sqsw, "redrive emails --to reports --filter args.n=1", columns=80)
+    assert "emails: looked at 1 of about 1 · 0 moved · 0:00" in said
+
+
 def test_what_cannot_be_peeked_is_counted(sqsw: Sqsw) -> None:
     sqsw("send reports build --delay 5m")
     sqsw("send reports build")
