@@ -49,6 +49,8 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     (TaskNotFound, "queue"): "register its jobs, or add the app that does: --app module:attribute",
     (TaskNotFound, "dead_letters"): "work the dead letters with its jobs: "
     "--processors-from {source}",
+    (SettingsError, "argument_type"): "write {setting}:=JSON for a value that is not text, or send "
+    "unchecked with --no-check",
     (SettingsError, "arguments"): "correct the arguments, or send unchecked with --no-check",
     (SettingsError, "group_slots"): "leave out group={value}",
     (SettingsError, "key_and_no_auth"): f"leave out --no-auth, or unset {_SERVE_KEY}",
