@@ -194,8 +194,8 @@ def test_creating_shows_what_and_what_next(sqsw: Sqsw) -> None:
     assert code == 0
     assert said == (
         "✓ orders_dead.fifo  created  FIFO · keeps 14d\n"
-        "✓ orders.fifo       created  FIFO · lease 30s · keeps 4d "
-        "· after 12 receives to orders_dead.fifo\n"
+        "✓ orders.fifo       created  FIFO · after 12 receives to orders_dead.fifo "
+        "· visibility timeout 30s …\n"
         "\nnext: sqsw send orders.fifo JOB key=value --dedup-id ID\n"
     )
 
