@@ -52,7 +52,7 @@ def show_whole_message(
     Raises
     ------
     Failure
-        It is not there, or several ids begin with ``wanted_id``.
+        It is not there, or ``wanted_id`` is a part of several ids.
     """
     from sqsw.sqs_manage.peek import find_message
 

@@ -9,7 +9,7 @@ from sqsw.core.message import Message
 from sqsw.core.wording import counted
 from sqsw.sqs_manage.message_view import MessageView, view_message
 from sqsw.sqs_manage.receive_pass import Notice
-from sqsw.sqs_manage.selection import Selection, is_beginning_of_id
+from sqsw.sqs_manage.selection import Selection, is_part_of_id
 
 #: ids that a notice lists
 _MOST_LISTED = 5
@@ -37,7 +37,7 @@ class UnresolvedIds(Notice):
     missing :
         Ids that no message has.
     ambiguous :
-        Beginnings of ids, each with the ids that begin with it.
+        Parts of ids, each with the ids that it is a part of.
     """
 
     given: int = 0
@@ -53,17 +53,18 @@ class UnresolvedIds(Notice):
 class _Ids:
     """The ids that were asked for, and the messages that have them.
 
-    An id is a message id or a job id, or the beginning of one. A message that has the whole id is
-    meant at once. Whether a beginning is unique is known once all messages were looked at.
+    An id is a message id or a job id, or a part of one: its first or last characters. The last
+    ones are random in job ids, and the first ones are a time. A message that has the whole id is
+    meant at once. Whether a part is unique is known once all messages were looked at.
     """
 
     def __init__(self, ids: frozenset[str]) -> None:
         self._given = ids
-        self._lengths = {len(one) for one in ids if is_beginning_of_id(one)} - {_UUID_LENGTH}
+        self._lengths = {len(one) for one in ids if is_part_of_id(one)} - {_UUID_LENGTH}
         # One message has a message id, so that is found once; several can have one job id.
         self._open = set(ids)
         self._whole: set[str] = set()
-        self._begun: dict[str, dict[str, list[Match]]] = {}
+        self._by_part: dict[str, dict[str, list[Match]]] = {}
 
     @property
     def all_found(self) -> bool:
@@ -76,8 +77,8 @@ class _Ids:
         self._open.discard(view.id)
         return bool(found)
 
-    def note_beginnings(self, one: Match, *, keep: bool) -> bool:
-        """Note whether an id of a message begins as one that was asked for.
+    def note_parts(self, one: Match, *, keep: bool) -> bool:
+        """Note whether a part of an id of a message was asked for.
 
         Parameters
         ----------
@@ -90,30 +91,31 @@ class _Ids:
             Whether the message is kept.
         """
         # Only UUIDs: invoice-1000 is not a short form of invoice-10001.
-        ids = [id for id in (one.view.job_id, one.view.id) if is_beginning_of_id(id, whole=True)]
-        begun = {id[:n]: id for n in self._lengths for id in ids if id[:n] in self._given}
-        for beginning, whole in begun.items():
-            kept = self._begun.setdefault(beginning, {}).setdefault(whole, [])
+        ids = [id for id in (one.view.job_id, one.view.id) if is_part_of_id(id, whole=True)]
+        parts = [(part, id) for n in self._lengths for id in ids for part in {id[:n], id[-n:]}]
+        found = {part: id for part, id in parts if part in self._given}
+        for part, id in found.items():
+            kept = self._by_part.setdefault(part, {}).setdefault(id, [])
             if keep:
                 kept.append(one)
-        return keep and bool(begun)
+        return keep and bool(found)
 
     def kept(self) -> tuple[list[Match], list[Match]]:
         """Of the messages that were kept: those that are meant, and the rest."""
         meant: dict[str, Match] = {}
         others: dict[str, Match] = {}
-        for beginning, by_id in self._begun.items():
-            is_unique = len(by_id) == 1 and beginning not in self._whole
+        for part, by_id in self._by_part.items():
+            is_unique = len(by_id) == 1 and part not in self._whole
             for matches in by_id.values():
                 (meant if is_unique else others).update({one.view.id: one for one in matches})
         return list(meant.values()), [one for name, one in others.items() if name not in meant]
 
     def unresolved(self) -> UnresolvedIds | None:
-        missing = sorted(self._given - self._whole - self._begun.keys())
+        missing = sorted(self._given - self._whole - self._by_part.keys())
         ambiguous = {
-            beginning: tuple(by_id)
-            for beginning, by_id in self._begun.items()
-            if len(by_id) > 1 and beginning not in self._whole
+            part: tuple(by_id)
+            for part, by_id in self._by_part.items()
+            if len(by_id) > 1 and part not in self._whole
         }
         if not missing and not ambiguous:
             return None
@@ -139,10 +141,10 @@ def _reasons(missing: Sequence[str], ambiguous: Mapping[str, Sequence[str]]) -> 
     if missing:
         yield "no message in the queue has it, or the message is hidden for now"
     if len(ambiguous) == 1:
-        ((beginning, ids),) = ambiguous.items()
-        yield f"{len(ids):,} ids begin with {beginning}: {_listed(ids)}"
+        ((part, ids),) = ambiguous.items()
+        yield f"{part} is a part of {len(ids):,} ids: {_listed(ids)}"
     elif ambiguous:
-        yield f"several ids begin with each of {_listed(list(ambiguous))}"
+        yield f"each of these is a part of several ids: {_listed(list(ambiguous))}"
 
 
 def _listed(ids: Sequence[str]) -> str:
@@ -221,7 +223,7 @@ class MessageMatcher:
         """Those that are meant, and those that were looked at and are not.
 
         What comes after the last one wanted is in neither: nobody has looked at it. Nor is a
-        message of which only the beginning of an id was asked for: :meth:`parts` has it at the end.
+        message of which only a part of an id was asked for: :meth:`parts` has it at the end.
         """
         picked: list[Match] = []
         skipped: list[Match] = []
@@ -232,7 +234,7 @@ class MessageMatcher:
             one = Match(message, view)
             has_id = self._ids is None or self._ids.has(view)
             is_meant = self._selection.matches_but_for_ids(view, self._now)
-            is_kept = self._ids is not None and self._ids.note_beginnings(
+            is_kept = self._ids is not None and self._ids.note_parts(
                 one, keep=is_meant and not has_id
             )
             if has_id and is_meant:

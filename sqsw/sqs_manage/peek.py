@@ -83,7 +83,7 @@ def find_message(
     Parameters
     ----------
     message_id :
-        A message id or a job id, or the beginning of one, 8 characters or more.
+        A message id or a job id, or the first or last characters of one, 8 or more.
     poll_seconds, on_notice :
         As for :func:`peek_messages`. The notice for an id that is not found or that is ambiguous
         is an :class:`~sqsw.sqs_manage.matcher.UnresolvedIds`.
@@ -92,7 +92,7 @@ def find_message(
     -------
     MessageView
         The first message that has it, with the action ``peeked``; None if there is none, it is
-        hidden for now, or several ids begin like this.
+        hidden for now, or ``message_id`` is a part of several ids.
 
     Raises
     ------

@@ -25,7 +25,7 @@ _ERROR_FIELDS = tuple(one.name for one in fields(DeadRecord))
 # What a command did to a message is not known before it is selected.
 _OUTCOMES = ("action", "twin_of")
 
-_UUID_BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
+_UUID_PART = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}|[0-9a-f-]{0,28}[0-9a-f]{8}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
@@ -127,8 +127,9 @@ class Selection:
     older_than :
         Sent at least this many seconds ago.
     ids :
-        Message ids or job ids. A UUID can be cut to its beginning, 8 characters or more. If several
-        ids begin like that, it selects no message. To know that, sqsw looks at all messages.
+        Message ids or job ids. A UUID can be cut to its first or last characters, 8 or more. If
+        they are those of several ids, they select no message. To know that, sqsw looks at all
+        messages.
     limit :
         Messages, at most.
     """
@@ -178,15 +179,15 @@ class Selection:
         return all(condition.matches(view) for condition in self.filters)
 
 
-def is_beginning_of_id(text: str, *, whole: bool = False) -> bool:
-    """Return whether a text is a UUID, as message ids are, or the first characters of one.
+def is_part_of_id(text: str, *, whole: bool = False) -> bool:
+    """Return whether a text is a UUID, as message ids are, or its first or last characters.
 
     Parameters
     ----------
     whole :
         Accept whole UUIDs only. Otherwise 8 characters are enough.
     """
-    return (_UUID if whole else _UUID_BEGINNING).fullmatch(text) is not None
+    return (_UUID if whole else _UUID_PART).fullmatch(text) is not None
 
 
 #: Selects every message.

@@ -59,7 +59,7 @@ sqsw inspect --tasks --app myapp.tasks:env
     "--id",
     "wanted_id",
     metavar="ID",
-    help="The same as QUEUE ID, and for any job id.",
+    help="The same as QUEUE ID, also for job ids that are not UUIDs.",
 )
 @selection_options
 @click.option("--tasks", is_flag=True, help="Show the registered jobs and where they come from.")
@@ -103,8 +103,8 @@ def inspect(
     """Show queues, messages and registered jobs.
 
     Without arguments, lists the queues. With one QUEUE, shows its details; --peek shows its
-    messages. With QUEUE ID, shows one message in full: ID is its message id or the first
-    characters of it, 8 or more.
+    messages. With QUEUE ID, shows one message in full: ID is its message id or job id, or
+    the first or last characters of it, 8 or more.
     """
     refuse_idle_terminal(ids, ctx)
     invocation = ctx.find_object(Invocation) or Invocation()
@@ -154,9 +154,9 @@ def inspect(
 
 
 def _names_a_message(queues: Sequence[str]) -> bool:
-    from sqsw.sqs_manage.selection import is_beginning_of_id
+    from sqsw.sqs_manage.selection import is_part_of_id
 
-    return len(queues) == 2 and is_beginning_of_id(queues[1])
+    return len(queues) == 2 and is_part_of_id(queues[1])
 
 
 def _exists(env: "SQSEnv", queue: str) -> bool:

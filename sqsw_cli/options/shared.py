@@ -59,7 +59,7 @@ def selection_options(command: Decorated) -> Decorated:
                 metavar="FILE",
                 type=click.Path(allow_dash=True, dir_okay=False, exists=True),
                 help="Select the message or job ids in a file, one per line; - is stdin. "
-                "At least 8 characters of each id.",
+                "The first or last 8 characters of an id are enough.",
             ),
         ]
     ):

@@ -90,8 +90,10 @@ def ended(ids: set[str], *messages: Message, **more: Any) -> tuple[list[str], li
     return found, notices
 
 
-def test_the_beginning_of_a_uuid_selects_its_message() -> None:
+def test_the_beginning_or_the_end_of_a_uuid_selects_its_message() -> None:
     messages = of_uuid(A), of_uuid(B), of_uuid("m-1", C)
+    job = "018f0000-0000-7000-8000-0123456789ab"
+    assert ended({"456789ab"}, *messages, of_uuid("m-2", job)) == (["m-2"], [])
     assert ended({"aaaaaaab", C[:20]}, *messages) == ([B, "m-1"], [])
     assert ended({"cccccccc", C}, *messages) == (["m-1"], [])
     assert ended({A[:9]}, *messages, limit=1) == ([A], [])
@@ -109,7 +111,7 @@ def test_an_ambiguous_beginning_selects_nothing_and_says_so() -> None:
     assert notice.found_none
     assert (notice.message, notice.why, notice.next) == (
         "the id 'aaaaaaaa' is ambiguous",
-        f"2 ids begin with aaaaaaaa: {A}, {twice}",
+        f"aaaaaaaa is a part of 2 ids: {A}, {twice}",
         "write more of each id",
     )
     found, (notice,) = ended({"aaaaaaaa", B, "dddddddd"}, of_uuid(A), of_uuid(twice), of_uuid(B))
