@@ -51,7 +51,7 @@ COMMANDS = {
 _DAEMONS = ("work", "serve")
 
 EXAMPLES = """
-sqsw create-queue --local --dlq emails_dead
+sqsw create-queue --local emails --dlq emails_dead
 sqsw send --local emails send_email to=user@example.com
 sqsw work --local myapp.tasks:env
 """

@@ -87,7 +87,7 @@ _CHANGED = ("created", "updated")
     metavar="K=V",
     type=KEY_VALUE,
     multiple=True,
-    help="Tag of both queues. Repeatable.",
+    help="Tag of every queue. Repeatable.",
 )
 @click.option(
     "--attribute",

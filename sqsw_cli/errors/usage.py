@@ -83,4 +83,4 @@ def _variable(ctx: click.Context, param: click.Parameter) -> str | None:
 def _how_written(ctx: click.Context | None) -> str | None:
     if ctx is None:
         return None
-    return f"it is written: {' '.join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])}"
+    return f"usage: {' '.join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])}"

@@ -95,8 +95,8 @@ def test_usage_errors_have_a_next_step(
         ("work --concurrency none", "'none' is not a valid integer range"),
         ("serve --port 99999", "99999 is not in the range 0<=x<=65535"),
         ("inspect --color blue", "'blue' is not one of 'auto', 'always', 'never'"),
-        ("send", "it is written: sqsw send [OPTIONS] QUEUE [JOB [ITEM]...]"),
-        ("purge mails news", "it is written: sqsw purge [OPTIONS] QUEUE"),
+        ("send", "usage: sqsw send [OPTIONS] QUEUE [JOB [ITEM]...]"),
+        ("purge mails news", "usage: sqsw purge [OPTIONS] QUEUE"),
     ],
 )
 def test_what_click_refuses_says_why(sqsw: Sqsw, words: str, why: str) -> None:
