@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sqsw.backoff_policies import ConstantBackoff as ConstantBackoff
     from sqsw.backoff_policies import Delays as Delays
     from sqsw.backoff_policies import ExponentialBackoff as ExponentialBackoff
+    from sqsw.batching import BatchMessages as BatchMessages
+    from sqsw.batching import NoBatching as NoBatching
     from sqsw.context import current_job as current_job
     from sqsw.core.errors import SQSError as SQSError
     from sqsw.core.message import Message as Message
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from sqsw.queue.job_queue import JobQueue as JobQueue
     from sqsw.queue.raw_queue import RawQueue as RawQueue
     from sqsw.registry import TaskRegistry as TaskRegistry
+    from sqsw.shutdown_policies import AndShutdown as AndShutdown
+    from sqsw.shutdown_policies import IdleShutdown as IdleShutdown
+    from sqsw.shutdown_policies import MaxTasksShutdown as MaxTasksShutdown
+    from sqsw.shutdown_policies import NeverShutdown as NeverShutdown
+    from sqsw.shutdown_policies import OrShutdown as OrShutdown
     from sqsw.sqs_env import SQSEnv as SQSEnv
     from sqsw.sqs_manage.create import create_fifo_queue as create_fifo_queue
     from sqsw.sqs_manage.create import create_standard_queue as create_standard_queue
@@ -39,6 +46,8 @@ else:
     from sqsw.core.lazy_face import lazy_face
 
     _HOMES = {
+        "AndShutdown": "sqsw.shutdown_policies",
+        "BatchMessages": "sqsw.batching",
         "ConstantBackoff": "sqsw.backoff_policies",
         "DEFAULT_BACKOFF": "sqsw.backoff_policies",
         "DeadLetterQueue": "sqsw.deadletter_queue",
@@ -47,10 +56,15 @@ else:
         "FailedJobs": "sqsw.core.results",
         "GiveUp": "sqsw.core.results",
         "IMMEDIATE_RETURN": "sqsw.backoff_policies",
+        "IdleShutdown": "sqsw.shutdown_policies",
         "JobQueue": "sqsw.queue.job_queue",
         "LocalSession": "sqsw.memory_sqs",
+        "MaxTasksShutdown": "sqsw.shutdown_policies",
         "MemorySession": "sqsw.memory_sqs",
         "Message": "sqsw.core.message",
+        "NeverShutdown": "sqsw.shutdown_policies",
+        "NoBatching": "sqsw.batching",
+        "OrShutdown": "sqsw.shutdown_policies",
         "ProcessingResult": "sqsw.core.results",
         "RawQueue": "sqsw.queue.raw_queue",
         "RetryJob": "sqsw.core.results",

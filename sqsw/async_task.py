@@ -1,7 +1,7 @@
 """What a decorated function becomes: a task that is sent instead of called."""
 
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Generic, ParamSpec, Protocol, TypedDict, cast, overload
 
 from sqsw.core.arguments import bind_arguments
@@ -24,6 +24,10 @@ class AsyncTaskDelayArgs(TypedDict, total=False):
 MESSAGE_KEYWORDS = frozenset(AsyncTaskDelayArgs.__annotations__)
 
 
+class JobBlock(AbstractContextManager[None], AbstractAsyncContextManager[None], Protocol):
+    """A block for ``with`` or ``async with``."""
+
+
 class JobSender(Protocol):
     """All that a task asks of its queue."""
 
@@ -35,7 +39,7 @@ class JobSender(Protocol):
 
     def add_job(self, job_name: str, /, **keywords: Any) -> str | None: ...
 
-    def add_batch(self) -> AbstractContextManager[None]: ...
+    def add_batch(self) -> JobBlock: ...
 
 
 class AsyncTask(Generic[P]):
@@ -157,6 +161,52 @@ class AsyncTask(Generic[P]):
         """
         return self.send(self.message_of(args, kwargs))
 
+    async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> str | None:
+        """Send the call as a job, in a thread, so the event loop does not wait for SQS.
+
+        It returns and raises what :meth:`delay` does. Use :meth:`options` for the delay and other
+        values of the message. If the waiting task is cancelled, the job may still be sent.
+        """
+        return await _in_thread(self.send, self.message_of(args, kwargs))
+
+    def options(
+        self,
+        *,
+        delay: float | None = None,
+        group: str | None = None,
+        deduplication_id: str | None = None,
+        job_id: str | None = None,
+        content_type: str | None = None,
+    ) -> "TaskWithOptions[P]":
+        """Return this task with values of the message, whose ``delay`` keeps the argument types.
+
+        ::
+
+            send_email.options(delay=60).delay(to="ann@example.com")
+
+        Parameters
+        ----------
+        delay :
+            Seconds until the job can be received, 0 to 900; standard queues only.
+        group :
+            The message group; on a FIFO queue the default is ``default``.
+        deduplication_id :
+            FIFO queues only.
+        job_id :
+            Replaces the job id that sqsw would make: 1 to 128 printable ASCII characters, no
+            spaces.
+        content_type :
+            The codec; the default is that of the environment.
+        """
+        given = {
+            "_delay_seconds": delay,
+            "_group_id": group,
+            "_deduplication_id": deduplication_id,
+            "_job_id": job_id,
+            "_content_type": content_type,
+        }
+        return TaskWithOptions(self, {k: v for k, v in given.items() if v is not None})
+
     def message_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The keywords for ``add_job``: the bound arguments, and those about the message."""
         about_message = {k: v for k, v in kwargs.items() if k in MESSAGE_KEYWORDS}
@@ -205,8 +255,12 @@ class AsyncTask(Generic[P]):
         """
         return BakedAsyncTask(cast("AsyncTask[Any]", self), args, kwargs)
 
-    def batch(self) -> AbstractContextManager[None]:
-        """Collect the jobs that this queue gets inside the ``with`` block, send them in batches."""
+    def batch(self) -> JobBlock:
+        """Collect the jobs that are sent to this queue inside the block, and send ten at a time.
+
+        Use it as ``with task.batch():`` or ``async with task.batch():``. If the block raises, jobs
+        that are not sent yet are discarded; see :meth:`sqsw.JobQueue.add_batch`.
+        """
         return self.queue.add_batch()
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
@@ -233,6 +287,42 @@ def function_of(fn: Callable[P, object]) -> Callable[P, object]:
     return cast("Callable[P, object]", fn.processor) if isinstance(fn, AsyncTask) else fn
 
 
+async def _in_thread(
+    send: Callable[[dict[str, Any]], str | None], message: dict[str, Any]
+) -> str | None:
+    import asyncio  # programs without coroutines do not need it
+
+    return await asyncio.to_thread(send, message)
+
+
+class TaskWithOptions(Generic[P]):
+    """A task with values of the message; see :meth:`AsyncTask.options`."""
+
+    def __init__(self, task: AsyncTask[P], about_message: dict[str, Any]) -> None:
+        self.task = task
+        self.about_message = about_message
+
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> str | None:
+        """Send the call as a job; see :meth:`AsyncTask.delay`."""
+        return self.task.send(self._message_of(args, kwargs))
+
+    async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> str | None:
+        """Send the call as a job, in a thread; see :meth:`AsyncTask.adelay`."""
+        return await _in_thread(self.task.send, self._message_of(args, kwargs))
+
+    def bake(self, /, *args: P.args, **kwargs: P.kwargs) -> "BakedAsyncTask":
+        """Keep the call with these options; see :meth:`AsyncTask.bake`."""
+        return BakedAsyncTask(
+            cast("AsyncTask[Any]", self.task), args, {**kwargs, **self.about_message}
+        )
+
+    def _message_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {**self.task.message_of(args, kwargs), **self.about_message}
+
+    def __repr__(self) -> str:
+        return f"<TaskWithOptions {self.task.job_name} {self.about_message}>"
+
+
 class BakedAsyncTask:
     """A task together with its arguments."""
 
@@ -248,6 +338,11 @@ class BakedAsyncTask:
     def delay(self) -> str | None:
         """Send the call as a job; see :meth:`AsyncTask.delay`."""
         return self.async_task.send(self.async_task.message_of(self.args, self.kwargs))
+
+    async def adelay(self) -> str | None:
+        """Send the call as a job, in a thread; see :meth:`AsyncTask.adelay`."""
+        task = self.async_task
+        return await _in_thread(task.send, task.message_of(self.args, self.kwargs))
 
     def __repr__(self) -> str:
         return f"<BakedAsyncTask {self.async_task.job_name}>"

@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 
 from sqsw.backoff_policies import IMMEDIATE_RETURN
 from sqsw.codecs.envelope import Job, unpack_job
+from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
+from sqsw.codecs.typed_arguments import TypedArguments
 from sqsw.context import current_job, job_scope, running_job
 from sqsw.core.arguments import call_handler
 from sqsw.core.contracts import Backoff
@@ -105,6 +107,10 @@ class Processor:
     give_up_on :
         A job that raises one of these errors is not tried again. Those of the queue and of the
         environment count as well.
+    typed_arguments :
+        Whether arguments have the types of the annotations; see
+        :class:`~sqsw.codecs.typed_arguments.TypedArguments`. Only for jobs that are sent as
+        ``json``, and not for functions that take lists of jobs.
     """
 
     queue: ProcessorQueue
@@ -119,6 +125,7 @@ class Processor:
     check_arguments: bool = True
     max_attempts: int | None = None
     give_up_on: Errors = ()
+    typed_arguments: bool = False
 
     def __post_init__(self) -> None:
         FailureRules(self.max_attempts, self.give_up_on)  # checks them
@@ -141,6 +148,17 @@ class Processor:
     def queue_name(self) -> str:
         """The name of the queue, without prefix."""
         return self.queue.name
+
+    @cached_property
+    def converter(self) -> TypedArguments | None:
+        """What converts the arguments to JSON values and back; None if they are not typed.
+
+        Raises
+        ------
+        SettingsError
+            msgspec is not installed.
+        """
+        return TypedArguments(self.fn) if self.typed_arguments else None
 
     @cached_property
     def is_async(self) -> bool:
@@ -243,6 +261,8 @@ class Processor:
 
     def _open(self, message: Message, place: RunsIn) -> Opened:
         job = unpack_job(message, self.queue.accept)
+        if self.converter is not None and job.content_type == DEFAULT_CONTENT_TYPE:
+            job = job._replace(job_kwargs=self.converter.from_json(job.job_kwargs))
         context = JobContext(job.job_context)
         way = _way_of_context(type(self).process)
         arguments = [job.job_kwargs, context] if way == "position" else [job.job_kwargs]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import AsyncTask
 from sqsw.backoff_policies import DEFAULT_BACKOFF, retry_horizon
@@ -36,6 +36,9 @@ from sqsw.transport.endpoints import check_address, endpoint_of_environment
 from sqsw.transport.names import QueueRef, check_queue_name, name_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.queue_lookup import queue_urls
+
+if TYPE_CHECKING:
+    from sqsw.queue.work_off import WorkOffResult
 
 P = ParamSpec("P")
 Q = TypeVar("Q", bound=GenericQueue)
@@ -81,6 +84,10 @@ class SQSEnv:
     wire :
         Whether the frequent calls can bypass botocore, so they take much less CPU time. If it is
         False, or ``SQSW_WIRE=0`` is set in the environment, a boto3 client makes every call.
+    typed_arguments :
+        Whether jobs can have arguments such as ``datetime``, ``UUID``, ``Decimal``, dataclasses
+        and pydantic models. They are sent as plain JSON and restored by the annotations of the
+        function. It needs ``sqsw[typed]``. A processor can say otherwise.
 
     Raises
     ------
@@ -105,6 +112,7 @@ class SQSEnv:
         endpoint_url: str | None = None,
         region: str | None = None,
         wire: bool = True,
+        typed_arguments: bool = False,
         **failure: Unpack[FailureOptions],
     ) -> None:
         codec_for_sending(codec)
@@ -120,6 +128,7 @@ class SQSEnv:
         self.events = events or EventBus()
         self.queues: dict[str, GenericQueue] = {}
         self.registration_source = "app"
+        self.typed_arguments = typed_arguments
         self._queue_prefix = queue_prefix
         self._retries: dict[str, Any] = {
             "retry_max_attempts": retry_max_attempts,
@@ -219,6 +228,32 @@ class SQSEnv:
         self._clients = None
         for queue in self.queues.values():
             queue.forget_client()
+
+    def connect(self, *queue_names: str) -> None:
+        """Look up queues now, so that the first send of a request does not have to.
+
+        The first call of a process takes 0.1 to 0.7 seconds: it imports what it needs, finds
+        credentials and region, looks up the queue and opens a connection. Call this when a process
+        of a web app starts, after it was forked. In a coroutine use
+        ``await asyncio.to_thread(env.connect)``.
+
+        Parameters
+        ----------
+        queue_names :
+            Names without prefix; default: all queues with a registered function.
+
+        Raises
+        ------
+        QueueNotFound
+            A queue does not exist.
+        SQSError
+            SQS cannot be reached, or denies the request.
+        """
+        way, _ = self.clients.way
+        if way == "boto3":
+            _ = self.sqs_client
+        for name in queue_names or self._worked_names():
+            _ = self._known(name).client.url
 
     def location(self) -> str:
         """Where the queues are, for people; without asking anybody.
@@ -414,6 +449,60 @@ class SQSEnv:
         """
         return self.job_queue(queue_name).processor(job_name, pass_context, context_var, **options)
 
+    @overload
+    def task(
+        self,
+        queue: str,
+        job_name: str | None = None,
+        *,
+        pass_context: Literal[False] = False,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
+    ) -> Callable[[Callable[P, object]], AsyncTask[P]]: ...
+    @overload
+    def task(
+        self,
+        queue: str,
+        job_name: str | None = None,
+        *,
+        pass_context: bool,
+        context_var: str = ...,
+        **options: Unpack[ProcessorOptions],
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]: ...
+    def task(
+        self,
+        queue: str,
+        job_name: str | None = None,
+        *,
+        pass_context: bool = False,
+        context_var: str = DEFAULT_CONTEXT_VAR,
+        **options: Unpack[ProcessorOptions],
+    ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
+        """Run the decorated function for the jobs of its name on this queue.
+
+        ::
+
+            @env.task(queue="emails")
+            def send_email(to: str) -> None: ...
+
+        Parameters
+        ----------
+        queue :
+            The name of the queue, without prefix.
+        job_name :
+            The job name; None for the name of the function. Senders and workers share it, so a
+            function that is renamed later needs its former name here.
+        pass_context, context_var, options :
+            See :meth:`sqsw.JobQueue.processor`, which also lists the errors.
+        """
+        queue_name = check_queue_name(queue)
+
+        def register(fn: Callable[..., object]) -> AsyncTask[...]:
+            name: Any = getattr(fn, "__name__", None) if job_name is None else job_name
+            return self.processor(queue_name, name, pass_context, context_var, **options)(fn)
+
+        return register
+
     def job_queue(self, queue_name: str) -> JobQueue:
         """The queue of this name, which must not be a raw queue.
 
@@ -480,6 +569,55 @@ class SQSEnv:
     def process_batch(self, queue_name: str, wait_seconds: float = 0) -> BatchProcessingResult:
         """Receive once from this queue, run these jobs one after another, and return."""
         return self._known(queue_name).process_batch(wait_seconds)
+
+    def work_off(
+        self, *, max_attempts: int = 1_000, max_seconds: float = 43_200
+    ) -> "WorkOffResult":
+        """Run all jobs that are queued, and those that they send, without waiting: for tests.
+
+        If no job can be received, the clock of the queues moves to the next one that is delayed or
+        hidden by its backoff. Jobs run one at a time, in this thread.
+
+        Parameters
+        ----------
+        max_attempts :
+            Stop after this many attempts.
+        max_seconds :
+            Do not move the clock further than this in total. A job that always fails and has no
+            dead-letter queue ends here.
+
+        Returns
+        -------
+        WorkOffResult
+            Jobs done, attempts that failed and what they raised, and the messages that are left.
+
+        Raises
+        ------
+        SettingsError
+            The queues are not those of a :class:`~sqsw.MemorySession`, so their clock cannot be
+            moved.
+        """
+        from sqsw.memory_sqs import MemorySession
+        from sqsw.queue.work_off import work_off
+        from sqsw.sqs_manage.depth import DepthReader
+
+        session = self.clients.session
+        if not (isinstance(session, MemorySession) and hasattr(session.clock, "advance")):
+            raise SettingsError(
+                "work_off() works only on queues in memory",
+                why="it moves the clock of the queues; those of AWS and of a file go on by "
+                "themselves",
+                next="use the pytest fixture sqs_env, or SQSEnv(MemorySession())",
+            )
+        existing = self.get_all_known_queues()
+        queues = [self._known(name) for name in self._worked_names() if name in existing]
+        result = work_off(queues, session.clock, max_attempts=max_attempts, max_seconds=max_seconds)
+        depths = DepthReader(self)
+        for name in self.get_all_known_queues():
+            depth = depths.read(name)
+            if count := depth.ready + depth.in_flight + depth.delayed:
+                result.left[name] = count
+        return result
 
     def process_queues(
         self,

@@ -8,7 +8,7 @@ from sqsw.app.loading import load_parts
 from sqsw.app.plugins import PluginFailure, load_plugins, log_plugin_failure
 from sqsw.core.argument_types import find_wrong_type
 from sqsw.core.arguments import describe_mismatch
-from sqsw.core.errors import AppLoadError, SettingsError, TaskNotFound
+from sqsw.core.errors import AppLoadError, DecodeError, SettingsError, TaskNotFound
 from sqsw.core.wording import nearest, shortened
 from sqsw.queue.job_queue import JobQueue
 from sqsw.sqs_env import SQSEnv
@@ -113,6 +113,12 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
         return
     provided = (processor.context_var,) if processor.pass_context else ()
     mismatch = describe_mismatch(processor.fn, job_kwargs, provided=provided)
+    converter = getattr(processor, "converter", None)
+    if mismatch is None and converter is not None:
+        try:
+            converter.from_json(job_kwargs)
+        except DecodeError as error:
+            mismatch = f"{error.message} ({error.why})"
     if mismatch is not None:
         raise SettingsError(
             f"{job_name!r} does not take these arguments",
@@ -121,7 +127,8 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
             next="correct the arguments",
             code="ArgumentError",
         )
-    wrong = find_wrong_type(processor.fn, job_kwargs)
+    # The converter has read the values by their types, if there is one.
+    wrong = find_wrong_type(processor.fn, job_kwargs) if converter is None else None
     if wrong is not None:
         is_text = isinstance(wrong.value, str)
         value = shortened(json.dumps(wrong.value, ensure_ascii=False), _VALUE_LENGTH)

@@ -20,7 +20,7 @@ from sqsw.local.operations import (
     sending,
     tags_permissions,
 )
-from sqsw.local.operations.peeking import Peek, peek
+from sqsw.local.operations.peeking import Peek, peek, seconds_until_due
 from sqsw.local.operations.receiving import Receive
 from sqsw.local.rules.validate import Params
 from sqsw.local.store import generations
@@ -182,6 +182,20 @@ class LocalEngine:
         self.store.check_clock()
         params = Params({"QueueUrl": queue_url}, region, DEFAULT_ORIGIN)
         return peek(self.store, params, self.store.now(), after=after, limit=limit)
+
+    def seconds_until_due(self, queue_url: str, *, region: str = DEFAULT_REGION) -> float | None:
+        """Return the seconds until the next hidden message can be received.
+
+        None if no message is hidden. On a FIFO queue, the end of the retention of its oldest
+        message counts too.
+
+        Raises
+        ------
+        ServiceError
+            There is no such queue.
+        """
+        params = Params({"QueueUrl": queue_url}, region, DEFAULT_ORIGIN)
+        return seconds_until_due(self.store, params, self.store.now())
 
     def end_polls(self) -> None:
         """Every receive that waits now, in this process, answers at once with nothing."""

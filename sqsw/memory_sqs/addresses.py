@@ -24,6 +24,26 @@ def local_path(value: str | None) -> str | None:
     return DEFAULT_PATH if word in ("1", "true", "yes", "on") else os.path.expanduser(value)
 
 
+def check_server_installed() -> None:
+    """Check that the HTTP server of the embedded SQS can be imported.
+
+    Raises
+    ------
+    SettingsError
+        uvicorn is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("uvicorn") is None:
+        from sqsw.core.errors import SettingsError
+
+        raise SettingsError(
+            "the HTTP server of the embedded SQS needs the package uvicorn",
+            why="it is not installed",
+            next="pip install 'sqsw[serve]'",
+        )
+
+
 def serve_address(host: str, port: int) -> str:
     """The address under which clients reach an endpoint on this host and port."""
     from sqsw.local.http.server import reachable

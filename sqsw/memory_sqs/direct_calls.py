@@ -65,6 +65,11 @@ class DirectCalls:
         with told_errors(self._path):
             return self._engine.peek(queue_url, after=after, limit=limit, region=self.region)
 
+    def seconds_until_due(self, queue_url: str) -> float | None:
+        """Return when a hidden message is due; see :meth:`LocalEngine.seconds_until_due`."""
+        with told_errors(self._path):
+            return self._engine.seconds_until_due(queue_url, region=self.region)
+
     def end_polls(self) -> None:
         """End the receives that wait in this process; they return no messages."""
         self._engine.end_polls()

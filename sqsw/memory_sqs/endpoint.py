@@ -7,7 +7,7 @@ from functools import partial
 
 from sqsw.core.errors import SQSError
 from sqsw.local.engine import DEFAULT_REGION
-from sqsw.memory_sqs.addresses import DEFAULT_HOST
+from sqsw.memory_sqs.addresses import DEFAULT_HOST, check_server_installed
 from sqsw.memory_sqs.embedded_session import EmbeddedSession
 from sqsw.memory_sqs.memory_session import MemorySession
 
@@ -31,11 +31,14 @@ class Endpoint:
 
     Raises
     ------
+    SettingsError
+        uvicorn is not installed.
     SQSError
         The server did not start.
     """
 
     def __init__(self, region_name: str = DEFAULT_REGION, port: int = 0) -> None:
+        check_server_installed()
         from sqsw.local.http.server import LocalServer
 
         self._nothing = MemorySession()

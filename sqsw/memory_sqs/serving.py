@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqsw.core.errors import SettingsError, not_listening
 from sqsw.local.engine import DEFAULT_REGION
-from sqsw.memory_sqs.addresses import DEFAULT_HOST, DEFAULT_PORT
+from sqsw.memory_sqs.addresses import DEFAULT_HOST, DEFAULT_PORT, check_server_installed
 from sqsw.memory_sqs.local_session import LocalSession
 from sqsw.memory_sqs.memory_session import MemorySession
 
@@ -65,6 +65,7 @@ def serve(
     Busy
         Another program holds the file, or listens there.
     """
+    check_server_installed()
     from sqsw.local.http.server import LocalServer, is_loopback
 
     if key is not None and no_auth:

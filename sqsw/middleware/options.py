@@ -21,3 +21,4 @@ class ProcessorOptions(TypedDict, total=False):
     check_arguments: bool
     max_attempts: int | None
     give_up_on: Errors
+    typed_arguments: bool | None

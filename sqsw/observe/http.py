@@ -1,15 +1,19 @@
 """``/health``, ``/ready`` and ``/metrics`` of workers over HTTP.
 
-uvicorn is imported when the server is made. It answers in a thread with an event loop of its own,
-so jobs do not delay it as long as they do not hold the interpreter. As in ``sqsw serve``, requests
-from web pages are refused.
+The standard library reads the requests, one on each connection. Each has a thread, so jobs delay an
+answer only while they hold the interpreter. As in ``sqsw serve``, requests from web pages are
+refused.
 """
 
 import json
 import logging
+import selectors
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any
 
@@ -21,15 +25,22 @@ from sqsw.web.request_guard import RequestGuard, read_headers
 
 logger = logging.getLogger("sqsw.worker")
 
-Send = Callable[[Any], Awaitable[None]]
+#: names in lower case, and values
+_Headers = list[tuple[bytes, bytes]]
+#: status, content type and body
+_Answer = tuple[int, str, bytes]
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _JSON = "application/json"
 
 #: seconds that the answers under way may take at the end
-_GRACE_SECONDS = 1
+_GRACE_SECONDS = 1.0
+#: seconds that one read from a client or one write to it can take
+_CLIENT_SECONDS = 5
 #: connections at a time, because each one takes a file descriptor away from jobs
 _MAX_CONNECTIONS = 100
+#: seconds to wait if the process has no file descriptor left for a connection
+_RETRY_SECONDS = 0.1
 
 
 class HealthServer:
@@ -61,8 +72,6 @@ class HealthServer:
         allow_hosts: Collection[str] = (),
         allow_host_hint: str = "allow_hosts=[{host!r}]",
     ) -> None:
-        from sqsw.web.http_server import HttpServer
-
         self._health, self._metrics = health, metrics
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -79,14 +88,16 @@ class HealthServer:
                 why="an allowed host is a name or an address, with or without a port",
                 next="leave out the scheme and the path: worker.test, or worker.test:8080",
             ) from error
-        self._server = HttpServer(
-            self._answer,
-            self._socket,
-            logger,
-            grace_seconds=_GRACE_SECONDS,
-            max_connections=_MAX_CONNECTIONS,
-        )
-        self._thread = threading.Thread(target=self._work, name="sqsw-http", daemon=True)
+        # A client can give up between select() and accept(), which must not wait then.
+        self._socket.setblocking(False)
+        self._stopper, self._stopped = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
+        self._selector.register(self._stopped, selectors.EVENT_READ)
+        self._lock = threading.Lock()
+        #: open connections, the oldest first, and their threads
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._thread = threading.Thread(target=self._accept, name="sqsw-http", daemon=True)
 
     def __enter__(self) -> "HealthServer":
         self._thread.start()
@@ -99,27 +110,61 @@ class HealthServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.stop()
-        self._thread.join(2 * _GRACE_SECONDS)
+        ends = time.monotonic() + _GRACE_SECONDS
+        self._stopper.close()
+        self._thread.join(_GRACE_SECONDS)
+        with self._lock:
+            threads = list(self._open.values())
+        for thread in threads:
+            thread.join(max(0.0, ends - time.monotonic()))
 
-    def _work(self) -> None:
+    def _accept(self) -> None:
+        with self._socket, self._stopped, self._selector:
+            while all(key.fileobj is self._socket for key, _ in self._selector.select()):
+                try:
+                    self._open_connection(*self._socket.accept())
+                except OSError:
+                    time.sleep(_RETRY_SECONDS)
+
+    def _open_connection(self, connection: socket.socket, address: Any) -> None:
+        thread = threading.Thread(
+            target=self._serve, args=(connection, address), name="sqsw-http", daemon=True
+        )
+        with self._lock:
+            if len(self._open) >= _MAX_CONNECTIONS:
+                # A probe or a scraper is done in milliseconds: the oldest client is neither.
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                with suppress(OSError):  # its client closed it
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._open[connection] = thread
         try:
-            self._server.run(lambda: None)
+            thread.start()
+        except RuntimeError:  # the process can have no more threads
+            self._close_connection(connection)
+
+    def _close_connection(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open.pop(connection, None)
+        connection.close()
+
+    def _serve(self, connection: socket.socket, address: Any) -> None:
+        try:
+            _Request(connection, address, self._answer)
+        except OSError:  # the client has gone, or is too slow
+            pass
         except Exception as error:  # noqa: BLE001  # jobs run without it
             log_event(logger, logging.ERROR, "http_failed", error)
+        finally:
+            self._close_connection(connection)
 
-    async def _answer(self, scope: Mapping[str, Any], receive: object, send: Send) -> None:
-        refusal = self._guard.refusal(read_headers(scope["headers"]))
+    def _answer(self, path: str, headers: _Headers) -> _Answer:
+        refusal = self._guard.refusal(read_headers(headers))
         if refusal is not None:
-            status, kind, body = 403, _JSON, json.dumps({"error": refusal}).encode()
-        else:
-            status, kind, body = self._page(str(scope.get("path")))
-        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        is_head = scope.get("method") == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if is_head else body})
+            return 403, _JSON, json.dumps({"error": refusal}).encode()
+        return self._page(path)
 
-    def _page(self, path: str) -> tuple[int, str, bytes]:
+    def _page(self, path: str) -> _Answer:
         failing: Mapping[str, str | None] | None = None
         if path == "/metrics":
             return 200, _TEXT, self._metrics.text()
@@ -136,3 +181,42 @@ class HealthServer:
         if failing is None:
             return 200, _JSON, b'{"status": "ok"}'
         return 503, _JSON, json.dumps({"status": "failing", **failing}).encode()
+
+
+class _Request(BaseHTTPRequestHandler):
+    """Reads one request and writes its answer, both in the constructor."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = _CLIENT_SECONDS
+    wbufsize = -1  # one write for head and body
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        address: Any,
+        answer: Callable[[str, _Headers], _Answer],
+    ) -> None:
+        self._answer = answer
+        super().__init__(connection, address, None)  # type: ignore[arg-type]  # it is not used
+
+    def do_GET(self) -> None:
+        headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in self.headers.items()
+        ]
+        status, kind, body = self._answer(self.path.partition("?")[0], headers)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def version_string(self) -> str:
+        return "sqsw"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: probes would fill the log."""

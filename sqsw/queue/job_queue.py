@@ -1,7 +1,6 @@
 """A queue of jobs: many job names, one processor for each."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
@@ -9,6 +8,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
+from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
 from sqsw.core.arguments import check_function, place_of
 from sqsw.core.contracts import Backoff
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
@@ -24,7 +24,7 @@ from sqsw.processors import (
     judge,
 )
 from sqsw.queue.generic import GenericQueue
-from sqsw.queue.outbox import Outbox
+from sqsw.queue.outbox import JobBatch, Outbox
 from sqsw.transport.batches import Entry, check_job_name, plain_job_name
 
 P = ParamSpec("P")
@@ -106,7 +106,9 @@ class JobQueue(GenericQueue):
             Whether the function takes the job context, and under which name.
         options :
             ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor``, ``check_arguments``,
-            ``max_attempts`` and ``give_up_on`` of its :class:`~sqsw.processors.Processor`.
+            ``max_attempts``, ``give_up_on`` and ``typed_arguments`` of its
+            :class:`~sqsw.processors.Processor`; None for ``typed_arguments`` means that of the
+            environment.
 
         Raises
         ------
@@ -151,6 +153,7 @@ class JobQueue(GenericQueue):
         # What a processor_maker of users makes need not know of them.
         backoff_policy = options.pop("backoff_policy", None)
         rules = FailureRules(options.pop("max_attempts", None), options.pop("give_up_on", ()))
+        is_typed = options.pop("typed_arguments", None)
         self.processors[job_name] = self.env.processor_maker(
             queue=self,
             fn=processor,
@@ -164,6 +167,9 @@ class JobQueue(GenericQueue):
         if rules != DEFAULT_RULES:
             self.processors[job_name].max_attempts = rules.max_attempts
             self.processors[job_name].give_up_on = rules.give_up_on
+        if self.env.typed_arguments if is_typed is None else is_typed:
+            self.processors[job_name].typed_arguments = True
+            getattr(self.processors[job_name], "converter", None)  # raises without msgspec
         self.sources[job_name] = self.env.registration_source
         return AsyncTask(
             self,
@@ -255,11 +261,16 @@ class JobQueue(GenericQueue):
                 raise TypeError("add_job() misses the job name")
             job_name = job_kwargs.pop("job_name")
         job_name = plain_job_name(job_name)
+        content_type = _content_type or self.env.codec
+        # What a processor_maker makes need not have one.
+        converter = getattr(self.processors.get(job_name), "converter", None)
+        if converter and content_type == DEFAULT_CONTENT_TYPE and not self.takes_lists:
+            job_kwargs = converter.to_json(job_kwargs)
         entry = pack_job(
             job_name,
             job_kwargs,
             self.env.context.to_dict(),
-            _content_type or self.env.codec,
+            content_type,
             delay_seconds=_delay_seconds,
             deduplication_id=_deduplication_id,
             group_id=_group_id,
@@ -297,27 +308,32 @@ class JobQueue(GenericQueue):
             return None
         return str(self.client.send(entry)["MessageId"])
 
-    @contextmanager
-    def add_batch(self) -> Iterator[None]:
-        """Collect the jobs added inside the ``with`` block, and send them ten at a time.
+    def add_batch(self) -> JobBatch:
+        """Collect the jobs that are added inside the block, and send them ten at a time.
+
+        Use it as ``with queue.add_batch():``, or in a coroutine as ``async with
+        queue.add_batch():``, which sends the last ones in a thread. A call to SQS goes out as soon
+        as it is full: with ten jobs, or 1 MiB. The rest is sent at the end of the outermost block.
+
+        If the block raises, the jobs that were added in it and are not sent yet are discarded. Jobs
+        of full calls are at SQS already and will run.
 
         Raises
         ------
         SQSBatchError
-            At the end, where some jobs were not sent; all others were.
+            At the end, if some jobs were not sent; all others were.
         """
-        self.open_add_batch()
-        try:
-            yield
-        finally:
-            self.close_add_batch()
+        return JobBatch(self._outbox)
 
     def open_add_batch(self) -> None:
         """Begin to collect jobs; batches can be opened inside each other."""
         self._outbox.open()
 
     def close_add_batch(self) -> None:
-        """Send what was collected since :meth:`open_add_batch`."""
+        """Send what was collected since :meth:`open_add_batch`.
+
+        Call it only if nothing was raised; :meth:`add_batch` discards the jobs otherwise.
+        """
         self._outbox.close()
 
     # -- running -----------------------------------------------------------------------------

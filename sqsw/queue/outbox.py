@@ -5,11 +5,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 from sqsw.core.errors import SQSBatchError, SQSError
-from sqsw.core.limits import MAX_BATCH_ENTRIES
-from sqsw.transport.batches import Entry, EntryFailure, split_entries
+from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_BYTES
+from sqsw.transport.batches import Entry, EntryFailure, entry_bytes
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.sending import send_entries
 from sqsw.transport.service_errors import HOW_TO_DEDUPLICATE, misses_deduplication_id
@@ -21,8 +22,13 @@ class _Batch:
 
     owner: object
     outer: "_Batch | None"
-    depth: int = 0
-    entries: list[Entry] = field(default_factory=list)
+    #: for each open block, the number of entries added before it
+    blocks: list[int] = field(default_factory=list)
+    added: int = 0
+    #: entries that are not sent yet, each with the number of entries added before it
+    entries: list[tuple[int, Entry]] = field(default_factory=list)
+    #: their bytes
+    size: int = 0
     # asyncio.to_thread() takes the context along, and the open batch with it.
     lock: threading.Lock = field(default_factory=threading.Lock)
     failed: list[dict[str, Any]] = field(default_factory=list)
@@ -52,59 +58,123 @@ class Outbox:
         if batch is None or batch.owner != _owner():
             batch = _Batch(_owner(), outer=batch)
             self._open.set(batch)
-        batch.depth += 1
+        batch.blocks.append(batch.added)
 
     def add(self, entry: Entry) -> None:
-        """Collect an entry; ten of them are sent."""
-        batch = self._batch()
+        """Collect an entry; ten of them are sent, or fewer that fill a call."""
+        batch, size = self._batch(), entry_bytes(entry)
+        full: list[list[Entry]] = []
         with batch.lock:
-            batch.entries.append(entry)
-            is_full = len(batch.entries) >= MAX_BATCH_ENTRIES
-        if is_full:
-            self._flush(batch)
-
-    def flush(self) -> None:
-        self._flush(self._batch())
-
-    def _flush(self, batch: _Batch) -> None:
-        with batch.lock:
-            entries, batch.entries = batch.entries, []
-        client = self._client()
-        for part in split_entries(entries):
-            failed = _send(client, part, batch.stopped)
-            with batch.lock:
-                batch.failed += failed
+            if batch.size + size > MAX_MESSAGE_BYTES:
+                full.append(_take(batch))
+            batch.entries.append((batch.added, entry))
+            batch.added += 1
+            batch.size += size
+            if len(batch.entries) >= MAX_BATCH_ENTRIES:
+                full.append(_take(batch))
+        for entries in full:
+            self._send(batch, entries)
 
     def close(self) -> None:
-        """Send the rest, once the outermost batch is closed.
+        """Leave the block, and send the rest if it was the outermost one.
 
         Raises
         ------
         SQSBatchError
             Some entries were not sent; all others were.
         """
+        batch = self.leave()
+        if batch is not None:
+            self.finish(batch)
+
+    def discard(self) -> None:
+        """Leave the block, and forget the entries that were added in it and are not sent yet."""
         batch = self._batch()
-        batch.depth -= 1
-        if batch.depth:
-            return
-        try:
-            self._flush(batch)
-        finally:
-            self._open.set(batch.outer)
+        with batch.lock:
+            batch.entries = [each for each in batch.entries if each[0] < batch.blocks[-1]]
+            batch.size = sum(entry_bytes(entry) for _, entry in batch.entries)
+        self.leave()
+
+    def leave(self) -> "_Batch | None":
+        """Leave the block; return the batch if it was the outermost one."""
+        batch = self._batch()
+        batch.blocks.pop()
+        if batch.blocks:
+            return None
+        self._open.set(batch.outer)
+        return batch
+
+    def finish(self, batch: "_Batch") -> None:
+        """Send the rest of a batch that was left; raises as :meth:`close` does."""
+        with batch.lock:
+            entries = _take(batch)
+        self._send(batch, entries)
         if batch.failed:
             raise _batch_error(self._client().name, batch.failed)
+
+    def _send(self, batch: _Batch, entries: Sequence[Entry]) -> None:
+        if entries:
+            failed = _send(self._client(), entries, batch.stopped)
+            with batch.lock:
+                batch.failed += failed
 
     def _current(self) -> _Batch | None:
         batch = self._open.get()
         # A task that began inside the block has a copy of its context, with the batch in it; what
         # it adds after the end of the block would never be sent.
-        return batch if batch is not None and batch.depth > 0 else None
+        return batch if batch is not None and batch.blocks else None
 
     def _batch(self) -> _Batch:
         batch = self._current()
         if batch is None:
             raise RuntimeError("there is no open batch: call open_add_batch() first")
         return batch
+
+
+class JobBatch:
+    """A ``with`` or ``async with`` block of :meth:`sqsw.JobQueue.add_batch`."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def __enter__(self) -> None:
+        self._outbox.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._outbox.close()
+        else:
+            self._outbox.discard()
+
+    async def __aenter__(self) -> None:
+        self._outbox.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._outbox.discard()
+            return
+        # Here, because what a thread sets in its copy of the context is lost.
+        batch = self._outbox.leave()
+        if batch is not None:
+            import asyncio  # programs without coroutines do not need it
+
+            await asyncio.to_thread(self._outbox.finish, batch)
+
+
+def _take(batch: _Batch) -> list[Entry]:
+    entries = [entry for _, entry in batch.entries]
+    batch.entries, batch.size = [], 0
+    return entries
 
 
 def _batch_error(queue_name: str, failed: Sequence[Mapping[str, Any]]) -> SQSBatchError:

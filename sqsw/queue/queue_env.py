@@ -22,6 +22,7 @@ class QueueEnv(Protocol):
     backoff_policy: Backoff
     processor_maker: Callable[..., Any]
     failure_rules: FailureRules
+    typed_arguments: bool
 
     @property
     def registration_source(self) -> str: ...

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import ShutdownPolicy
@@ -21,10 +20,7 @@ from sqsw.core.events import (
     ReceiveDone,
     WorkerStarted,
 )
-from sqsw.core.reports import reason_of
-from sqsw.core.safe_logger import SafeLogger
-
-logger = SafeLogger("sqsw.worker")
+from sqsw.core.policy_runner import PolicyRunner
 
 #: empty receives in a row until a queue counts as empty: the first one can have begun before a job
 #: that was still running returned its message
@@ -45,10 +41,8 @@ class PolicyListener:
     """
 
     def __init__(self, policy: ShutdownPolicy, on_decided: Callable[[str], object]) -> None:
-        fresh = getattr(policy, "fresh", None)
-        self._policy: Any = policy if fresh is None else fresh()
+        self._policy = PolicyRunner(policy)
         self._on_decided = on_decided
-        self._decided = False
         self._queues: set[str] = set()
         self._running: set[str] = set()
         self._in_hand: dict[int, int] = {}
@@ -69,21 +63,12 @@ class PolicyListener:
             self._in_hand.pop(event.pid, None)
             self._running.clear()  # the pulses of the other processes show their jobs
             return
-        try:
-            self._tell(event)
-            if not self._decided and self._policy.need_shutdown():
-                self._decided = True
-                self._on_decided(reason_of(self._policy))
-        except Exception:  # a policy can be the user's; its failure must not stop workers
-            logger.exception("the shutdown policy %r failed", self._policy)
-
-    def _tell(self, event: Event) -> None:
         if isinstance(event, _ENDS):
             self._running.discard(event.message.message_id)
             result = BatchProcessingResult(event.message.queue_name)
             result.update([event.message], success=isinstance(event, JobDone))
             self._busy()
-            self._policy.update_state(result)
+            self._tell(result)
         elif isinstance(event, JobStarted):
             self._running.add(event.message.message_id)
             self._busy()
@@ -94,10 +79,12 @@ class PolicyListener:
             self._empty[event.queue_name] += 1
             queues = self._queues | {event.queue_name}
             if all(self._empty[name] >= _EMPTY_RECEIVES for name in queues):
-                self._policy.update_state(BatchProcessingResult(event.queue_name))
+                self._tell(BatchProcessingResult(event.queue_name))
 
     def _busy(self) -> None:
         self._empty.clear()
-        note_busy = getattr(self._policy, "note_busy", None)
-        if note_busy is not None:
-            note_busy()
+        self._tell(None)
+
+    def _tell(self, report: BatchProcessingResult | None) -> None:
+        if self._policy.tell(report):
+            self._on_decided(self._policy.reason)

@@ -191,6 +191,17 @@ class QueueClient:
         """Whether this client uses the embedded SQS, whose counts are exact."""
         return self._clients.embedded is not None
 
+    def seconds_until_due(self) -> float | None:
+        """Return the seconds until the next hidden message of an embedded queue can be received.
+
+        None if no message is hidden; or on AWS, which does not tell.
+        """
+        embedded = self._clients.embedded
+        if embedded is None:
+            return None
+        seconds: float | None = embedded.seconds_until_due(self.url)
+        return seconds
+
     def peek(self) -> Iterator[Message] | None:
         """Look at the messages that can be received now, without receiving them.
 

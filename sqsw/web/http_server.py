@@ -61,8 +61,6 @@ class HttpServer:
         A subclass of uvicorn's protocol; default: uvicorn's own.
     idle_seconds :
         How long a connection stays open without a request.
-    max_connections :
-        Connections at a time; fewer if the process can have only few file descriptors.
     on_stop :
         Called in the event loop when the server begins to end.
     """
@@ -76,7 +74,6 @@ class HttpServer:
         grace_seconds: float,
         protocol: "type[HttpToolsProtocol] | None" = None,
         idle_seconds: int = 5,
-        max_connections: int = MAX_CONNECTIONS,
         on_stop: Callable[[], object] = lambda: None,
     ) -> None:
         from uvicorn import Config
@@ -99,7 +96,7 @@ class HttpServer:
         config.load()
         self._config, self._state = config, ServerState()
         self._socket, self._logger, self._on_stop = listening, logger, on_stop
-        self._grace_seconds, self._max_connections = grace_seconds, max_connections
+        self._grace_seconds = grace_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakeup = asyncio.Event()
         self._is_stopped = self._is_forced = False
@@ -138,7 +135,7 @@ class HttpServer:
             self._socket,
             lambda: self._make_protocol(loop),
             self._state.connections,
-            min(self._max_connections, _connection_limit()),
+            _connection_limit(),
             self._logger,
         )
         self._write_date(loop)

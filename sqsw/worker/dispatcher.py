@@ -56,6 +56,7 @@ _POLICY_LENGTH = 300
 class JobPolicy(Protocol):
     """Hears of every run that ended, before the next one takes over its slot."""
 
+    def hears_ends(self, lane: Lane) -> bool: ...
     def ended(
         self, run: JobRun, result: BatchProcessingResult, unstarted: JobNotStarted | None
     ) -> None: ...
@@ -165,7 +166,8 @@ class Dispatcher:
         try:
             for delivery, result in zip(run.deliveries, results, strict=True):
                 outcomes.append(self._outcome(run, delivery, result, now))
-            self._tell_policies(run, outcomes, results)
+            if outcomes != _ALL_DONE or self._policies.hears_ends(run.lane):
+                self._tell_policies(run, outcomes, results)
         except KeyboardInterrupt:
             raise
         except BaseException:  # whatever it was, the slot has to go on to the next run
@@ -291,6 +293,7 @@ class Dispatcher:
 
 
 _DONE = Outcome("done", None)
+_ALL_DONE = [_DONE]
 
 
 def _run_of(lane: Lane, message: Message) -> JobRun:

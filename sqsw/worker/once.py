@@ -140,6 +140,10 @@ class _Batch:
             self._told_at = now
             self._acknowledger.flush()
 
+    def hears_ends(self, lane: Lane) -> bool:
+        """Return True: every run counts in the result of the batch."""
+        return True
+
     def ended(
         self, run: JobRun, result: BatchProcessingResult, unstarted: JobNotStarted | None
     ) -> None:

@@ -1,4 +1,4 @@
-"""Asks the shutdown policies of the lanes when to leave.
+"""Ask the shutdown policies of the lanes when to stop.
 
 1. tell      (a policy hears of every run that ended, and of every receive that brought nothing
               once each of its lanes had one)
@@ -7,32 +7,17 @@
 
 It has no thread of its own, but works in those of the pollers, of the executors and of the
 acknowledger, and in the main one.
-
-A policy needs ``update_state`` and ``need_shutdown``. It may also have
-
-* ``fresh()``: the same policy without what it has seen; a worker works on that, so that one object
-  can serve many runs,
-* ``seconds_left()``: when it would leave if nothing came any more, or None; no poll waits longer
-  (asked by several threads, so it should only look),
-* ``note_busy()``: a slot is busy, or a receive brought something,
-* ``jobs_left()``: how many jobs may still start, or None; asked once, at the beginning.
-
-:class:`~sqsw.supervisor.permits.PermitPolicy` has ``jobs_in_all()``: how many jobs may have started
-by now. That is asked again and again: it may neither wait nor fail.
 """
 
 import math
-import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.errors import JobNotStarted
 from sqsw.core.limits import MAX_WAIT_SECONDS
-from sqsw.core.reports import reason_of
-from sqsw.core.safe_logger import SafeLogger
+from sqsw.core.policy_runner import PolicyRunner
 from sqsw.shutdown_policies import NeverShutdown
 from sqsw.worker.delivery import JobRun
 from sqsw.worker.in_flight import InFlight
@@ -40,68 +25,17 @@ from sqsw.worker.lane import Lane
 from sqsw.worker.signals import SignalInbox
 from sqsw.worker.start_failures import StartFailures
 
-logger = SafeLogger(__name__)
 
-#: A batch, or None: busy.
-_Report = BatchProcessingResult | None
-
-
-class _Judge:
-    """One policy, for the lanes that hold it; it is asked by one thread at a time."""
+class _Judge(PolicyRunner):
+    """One policy, and the lanes that share it."""
 
     def __init__(self, policy: Any) -> None:
-        fresh = getattr(policy, "fresh", None)
-        self.policy = fresh() if fresh is not None else policy
+        super().__init__(policy)
         self.lanes: list[Lane] = []
-        # Those whose last receive found nothing, since one of them had something.
+        # Lanes whose last receive returned nothing, since one of them returned messages.
         self.empty: set[str] = set()
-        # Told of every job, it would only say no.
+        # NeverShutdown never decides, so reports to it are skipped.
         self.is_silent = type(self.policy) is NeverShutdown
-        self.decided, self.reason = False, ""
-        self.jobs_left = self._ask("jobs_left")
-        self.jobs_in_all: Callable[[], float] | None = getattr(self.policy, "jobs_in_all", None)
-        self._reports: deque[_Report] = deque()
-        self._turn = threading.Lock()
-
-    def tell(self, report: _Report) -> bool:
-        """Whether this report, or one that another thread left here, made the policy decide."""
-        self._reports.append(report)
-        decided = False
-        # The one who has the turn works off what others bring meanwhile, and nobody waits for a
-        # user's function. Looked at again after the turn: somebody may have come too late for it.
-        while self._reports and self._turn.acquire(blocking=False):
-            try:
-                while self._reports:
-                    decided = self._judge(self._reports.popleft()) or decided
-            finally:
-                self._turn.release()
-        return decided
-
-    def seconds_left(self) -> float | None:
-        """When it would leave if nothing came any more; None: not by waiting."""
-        return self._ask("seconds_left")
-
-    def _ask(self, name: str) -> float | None:
-        ask = getattr(self.policy, name, None)
-        try:
-            number: float | None = None if ask is None else ask()
-            return number if number is not None and math.isfinite(number) else None
-        except BaseException:  # or not a number at all
-            logger.exception("the shutdown policy %r failed", self.policy)
-            return None
-
-    def _judge(self, report: _Report) -> bool:
-        try:
-            if report is not None:
-                self.policy.update_state(report)
-            elif hasattr(self.policy, "note_busy"):
-                self.policy.note_busy()
-            if not self.decided and self.policy.need_shutdown():
-                self.decided, self.reason = True, reason_of(self.policy)
-                return True
-        except BaseException:  # a policy is not ours, and must not stop a worker by failing
-            logger.exception("the shutdown policy %r failed", self.policy)
-        return False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,6 +144,14 @@ class Policies:
             if is_empty and judge.tell(BatchProcessingResult(lane.name)):
                 self._decide(judge)
         # Else it says nothing: a message that went back while SQS answered is not in that answer.
+
+    def hears_ends(self, lane: Lane) -> bool:
+        """Return whether the end of a successful run makes a difference to a policy."""
+        return (
+            self.is_rationed
+            or not self._judges[lane.name].is_silent
+            or self._start_failures.resumed_at is not None
+        )
 
     def ended(
         self, run: JobRun, result: BatchProcessingResult, unstarted: JobNotStarted | None

@@ -9,12 +9,19 @@ import sqsw.queue
 from sqsw import (
     DEFAULT_BACKOFF,
     IMMEDIATE_RETURN,
+    AndShutdown,
+    BatchMessages,
     ConstantBackoff,
     ExponentialBackoff,
+    IdleShutdown,
     JobQueue,
     LocalSession,
+    MaxTasksShutdown,
     MemorySession,
     Message,
+    NeverShutdown,
+    NoBatching,
+    OrShutdown,
     ProcessingResult,
     RawQueue,
     RetryJob,
@@ -53,6 +60,11 @@ errors: list[type[Exception]] = [RetryJob, SQSError, sqsw.queue.SQSBatchError]
 results: list[BatchProcessingResult] = [queue.process_batch() for queue in queues]
 SQSEnv(LocalSession("x.db"), queue_prefix="p_", codec="json", accept=["json", "pickle"])
 TaskRegistry().bind(env)
+env.queue("x", batching_policy=BatchMessages(5)).process_queue(
+    OrShutdown(AndShutdown(IdleShutdown(1), MaxTasksShutdown(9)), NeverShutdown())
+)
+env.queue("x", batching_policy=NoBatching())
+assert_type(env.connect("x"), None)
 delete_queue(env, "x")
 purge_queue(env, "x")
 describe_queue(env, "x")

@@ -26,6 +26,23 @@ async def send_async(to: str) -> None: ...
 def with_context(to: str, ctx: dict[str, str] | None = None) -> None: ...
 
 
+@env.task(queue="emails")
+def by_name(to: str, count: int = 1) -> None: ...
+
+
+@env.task("emails", "with_context_too", pass_context=True)
+def with_context_too(to: str, context: object = None) -> None: ...
+
+
+async def in_a_coroutine() -> None:
+    assert_type(await send_email.adelay("ann", urgent=True), str | None)
+    assert_type(await send_email.options(delay=5).adelay("ann"), str | None)
+    assert_type(await send_email.bake("ann").adelay(), str | None)
+    async with send_email.batch():
+        await send_email.adelay(to=1)  # E: Argument "to" to "adelay" of "AsyncTask" has
+    await send_email.adelay("ann", _delay_seconds=5)  # E: Unexpected keyword argument
+
+
 # Accepted.
 assert_type(send_email.delay("ann"), str | None)
 send_email.delay(to="ann", subject="Hi", urgent=True)
@@ -41,6 +58,12 @@ with_context.delay(to="ann")
 send_email.run("ann")
 with send_email.batch():
     send_email.delay(to="ann")
+assert_type(send_email.options(delay=60).delay("ann", urgent=True), str | None)
+send_email.options(group="g", deduplication_id="d", job_id="j", content_type="json").delay("ann")
+assert_type(send_email.options(delay=0.5).bake(to="ann"), BakedAsyncTask)
+by_name.delay("ann", count=2)
+by_name.options(delay=1).delay("ann", count=2)
+with_context_too.delay(to="ann")
 baked = send_email.bake(to="ann")
 assert_type(baked, BakedAsyncTask)
 assert_type(baked.delay(), str | None)
@@ -53,6 +76,12 @@ send_email.delay(to="ann", body="no such parameter")  # E: No overload variant o
 send_email.delay(to="ann", _delay_seconds="5")  # E: No overload variant of "delay"
 send_email.delay(to="ann", _priority=1)  # E: No overload variant of "delay"
 send_email.delay(to="ann", _job_id=17)  # E: No overload variant of "delay"
+send_email.options(delay=60).delay(to=1)  # E: Argument "to" to "delay" of "TaskWithOptions"
+send_email.options(delay=60).delay("ann", body="x")  # E: Unexpected keyword argument "body"
+send_email.options(delay="60")  # E: Argument "delay" to "options" of "AsyncTask" has
+send_email.options(priority=1)  # E: Unexpected keyword argument "priority" for "options"
+by_name.delay("ann", count="2")  # E: No overload variant of "delay"
+env.task()  # E: All overload variants of "task" of "SQSEnv" require at least one argument
 send_email.run(to=1)  # E: Argument "to" to "run" of "AsyncTask" has incompatible type "int"
 send_email.bake(1)  # E: Argument 1 to "bake" of "AsyncTask" has incompatible type "int"
 send_email.bake("ann", urgent="very")  # E: Argument "urgent" to "bake"

@@ -1,6 +1,8 @@
 """What a decorated function becomes."""
 
+import asyncio
 import json
+import threading
 from typing import Any, Unpack
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from sqsw.async_task import AsyncTask, AsyncTaskDelayArgs
 from sqsw.batching import BatchMessages
 from sqsw.core.errors import MessageRefused, UnboundTask
+from sqsw.core.job_metadata import job_id_of
 from sqsw.queue.job_queue import JobQueue
 from sqsw.sqs_env import SQSEnv
 
@@ -184,3 +187,58 @@ def test_a_wrong_call_names_the_job_the_argument_and_what_it_takes(
         task.delay(*args, **kwargs)
     takes = "it takes (to: str, subject: str = 'Hello') -> str"
     assert str(caught.value) == f"the job 'send_email': {reason}; {takes}"
+
+
+def test_options_are_about_the_message_and_leave_the_task_as_it_is(fifo_jobs: JobQueue) -> None:
+    task: AsyncTask[...] = fifo_jobs.connect_processor("send_email", send_email)
+    options = task.options(group="g", deduplication_id="d", job_id="mail-17", content_type="pickle")
+    options.delay("ann")
+    options.bake("bea").delay()  # dropped by its deduplication id
+    task.options(deduplication_id="d2").delay("ann", subject="Hi")
+    first, second = fifo_jobs.get_raw_messages()
+    assert (first.group_id, first.deduplication_id, job_id_of(first)) == ("g", "d", "mail-17")
+    assert first.string_attribute("ContentType") == "pickle"
+    assert (second.group_id, json.loads(second.body)) == ("default", {"to": "ann", "subject": "Hi"})
+    assert repr(task.options(delay=1)) == "<TaskWithOptions send_email {'_delay_seconds': 1}>"
+    with pytest.raises(TypeError, match="unexpected argument 'body'"):
+        options.delay("ann", body="x")
+    with pytest.raises(MessageRefused, match="no delay"):
+        task.options(delay=5).delay("ann")
+
+
+def test_a_delay_of_zero_is_sent(jobs: JobQueue, task: AsyncTask[...]) -> None:
+    jobs.client.set_attributes({"DelaySeconds": "900"})
+    task.delay("late")
+    task.options(delay=0).delay("soon")
+    assert bodies(jobs) == [{"to": "soon"}]
+
+
+def test_the_async_ways_send_in_a_thread_with_the_context_of_the_caller(
+    memory_env: SQSEnv, jobs: JobQueue, task: AsyncTask[...]
+) -> None:
+    threads: set[int] = set()
+    jobs.client.boto3_client.meta.events.register(
+        "provide-client-params.sqs.*", lambda **_: threads.add(threading.get_ident())
+    )
+
+    async def main() -> None:
+        with memory_env.context(request_id="r1"):
+            assert await task.adelay("ann")
+            assert await task.options(job_id="mail-17").adelay("bea")
+            assert await task.bake("cem").adelay()
+        with pytest.raises(TypeError, match="unexpected argument 'body'"):
+            await task.adelay("ann", body="x")
+        async with task.batch():
+            ids = await asyncio.gather(task.adelay("dan"), task.adelay("eva"))
+            assert list(ids) == [None, None]
+
+    asyncio.run(main())
+    assert threads
+    assert threading.get_ident() not in threads
+    messages = jobs.get_raw_messages()
+    assert {json.loads(message.body)["to"] for message in messages} == {
+        *("ann", "bea", "cem", "dan", "eva")
+    }
+    contexts = {json.loads(m.body)["to"]: m.string_attribute("JobContext") for m in messages}
+    assert contexts["ann"] == contexts["cem"] == '{"request_id": "r1"}'
+    assert contexts["dan"] == "{}"

@@ -46,7 +46,8 @@ PREDECESSOR = {
 
 NEW_ON_THE_FACE = (
     "DeadLetterQueue FailedJobs GiveUp Message TaskRegistry LocalSession WorkerSettings "
-    "current_job redrive purge_queue describe_queue Delays"
+    "current_job redrive purge_queue describe_queue Delays BatchMessages NoBatching "
+    "AndShutdown IdleShutdown MaxTasksShutdown NeverShutdown OrShutdown"
 )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from sqsw import MemorySession, SQSEnv, create_standard_queue
-from sqsw.core.errors import AppLoadError
+from sqsw import MemorySession, SQSEnv, create_fifo_queue, create_standard_queue
+from sqsw.core.errors import AppLoadError, SettingsError
 from sqsw.pytest_plugin import SQSServer, _parts_of
 from tests.installed import needs_plugin
 
@@ -76,6 +76,84 @@ def test_a_job_is_hidden_until_its_time_has_come(
     sqs_session.clock.advance(minutes=15)
     assert sqs_env.process_batch("emails").succeeded_count() == 1
     assert done == ["ann@example.com"]
+
+
+def test_work_off_runs_all_queues_over_delays_backoffs_and_dead_letters(
+    sqs_env: SQSEnv, sqs_session: MemorySession
+) -> None:
+    for name in ("orders_dead", "emails"):
+        create_standard_queue(sqs_env, name)
+    create_standard_queue(
+        sqs_env, "orders", redrive_policy=sqs_env.redrive_policy("orders_dead", 3)
+    )
+    create_fifo_queue(sqs_env, "stock.fifo", content_based_deduplication=True)
+    done: list[str] = []
+
+    @sqs_env.task(queue="orders")
+    def ship(order: int) -> None:
+        done.append(f"ship {order}")
+        if order < 0:
+            raise ValueError(order)
+        take.options(group="tea").delay(order)
+
+    @sqs_env.task(queue="stock.fifo")
+    def take(order: int) -> None:
+        done.append(f"take {order}")
+        if order == 3 and done.count("take 3") < 4:
+            raise ConnectionError(order)
+        send_email.options(delay=600).delay(order)
+
+    @sqs_env.task(queue="emails")
+    async def send_email(order: int) -> None:
+        done.append(f"email {order}")
+
+    @sqs_env.task(queue="a_queue_that_nobody_created")
+    def never() -> None: ...
+
+    began = time.monotonic()
+    for order in (3, 4, -1):
+        ship.delay(order)
+    result = sqs_env.work_off()
+
+    assert time.monotonic() - began < 20
+    assert result.left == {"orders_dead": 1}
+    assert (result.succeeded, result.failed) == (6, 6)
+    assert sorted(map(repr, result.errors)) == ["ConnectionError(3)"] * 3 + ["ValueError(-1)"] * 3
+    assert 600 < result.moved_seconds < 1_200
+    # The tea of order 4 waits for that of order 3, which fails three times.
+    assert [each for each in done if each.startswith("take")] == ["take 3"] * 4 + ["take 4"]
+    assert {"email 3", "email 4"} < set(done)
+
+    assert sqs_env.work_off().succeeded == 0
+    with pytest.raises(SettingsError, match="only on queues in memory"):
+        SQSEnv(endpoint_url="http://127.0.0.1:1", region="us-east-1").work_off()
+
+
+def test_work_off_has_bounds(sqs_env: SQSEnv) -> None:
+    create_standard_queue(sqs_env, "emails")
+    create_standard_queue(sqs_env, "warehouse")
+    sqs_env.sqs_client.send_message(
+        QueueUrl=sqs_env.queue("warehouse").client.url, MessageBody="for somebody else"
+    )
+
+    @sqs_env.task(queue="emails")
+    def fail() -> None:
+        raise ValueError
+
+    @sqs_env.task(queue="emails")
+    def again() -> None:
+        again.delay()
+
+    fail.delay()
+    result = sqs_env.work_off(max_seconds=3_600)
+    assert result.left == {"emails": 1, "warehouse": 1}
+    assert 5 < result.failed < 20
+    assert 1_800 < result.moved_seconds <= 3_601
+
+    again.delay()
+    result = sqs_env.work_off(max_attempts=50)
+    assert 50 <= result.succeeded + result.failed < 60
+    assert result.left == {"emails": 2, "warehouse": 1}
 
 
 @pytest.mark.parametrize("turn", [1, 2])

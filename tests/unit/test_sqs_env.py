@@ -6,6 +6,7 @@ import textwrap
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ import pytest
 
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.batching import BatchMessages
-from sqsw.core.errors import AccessDenied, ContentTypeRefused, QueueNotFound, SettingsError
+from sqsw.core.errors import (
+    AccessDenied,
+    ContentTypeRefused,
+    QueueNotFound,
+    SettingsError,
+    TaskAlreadyRegistered,
+)
+from sqsw.core.event_bus import RequestSent
 from sqsw.deadletter_queue import DeadLetterQueue
 from sqsw.memory_sqs import LocalSession, MemorySession
 from sqsw.processors import Processor
@@ -414,3 +422,43 @@ def test_a_queue_that_is_not_there_may_be_one_that_is_worked() -> None:
     with pytest.raises(QueueNotFound) as caught:
         env.process_batch("emails")
     assert str(caught.value.next).startswith("create it: ")
+
+
+def test_a_task_has_the_name_of_its_function_unless_it_is_given_one(memory_env: SQSEnv) -> None:
+    @memory_env.task(queue="emails", max_attempts=2)
+    def send_email(to: str) -> None: ...
+
+    @memory_env.task("emails", "send_later", pass_context=True, context_var="ctx")
+    def send_email_later(to: str, ctx: Any) -> None: ...
+
+    assert (send_email.job_name, send_email_later.job_name) == ("send_email", "send_later")
+    processors = memory_env.job_queue("emails").processors
+    assert processors["send_email"].max_attempts == 2
+    assert processors["send_later"].context_var == "ctx"
+    with pytest.raises(TaskAlreadyRegistered):
+        memory_env.task("emails", "send_email")(print)
+    with pytest.raises(TypeError, match="a job name must be a str"):
+        memory_env.task("emails")(partial(print, "x"))
+    with pytest.raises(TypeError, match="queue name"):
+        memory_env.task(print)  # type: ignore[call-overload]  # that is the test
+
+
+def test_connecting_looks_up_the_queues_once_and_for_all(memory_env: SQSEnv) -> None:
+    for name in ("emails", "stock"):
+        memory_env.sqs_client.create_queue(QueueName=name)
+    send_email = memory_env.task("emails")(print)
+    memory_env.task("stock", "take")(print)
+    actions: list[str] = []
+    memory_env.events.subscribe(lambda event: actions.append(event.action), RequestSent)
+
+    memory_env.connect("emails")
+    assert actions == ["GetQueueUrl"]
+    memory_env.connect()
+    assert actions == ["GetQueueUrl"] * 2
+    del actions[:]
+    send_email.options(job_id="x").delay()
+    assert actions == ["SendMessage"]
+
+    memory_env.task("nowhere", "go")(print)
+    with pytest.raises(QueueNotFound, match="nowhere"):
+        memory_env.connect()

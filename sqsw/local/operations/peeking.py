@@ -34,3 +34,11 @@ def peek(store: Store, params: Params, now: int, *, after: int, limit: int) -> P
     for message in shown:
         del message["ReceiptHandle"]
     return Peek(shown, found[-1].seq if len(found) == limit else None)
+
+
+def seconds_until_due(store: Store, params: Params, now: int) -> float | None:
+    """Seconds until the next hidden message can be received; None if none is hidden."""
+    with store.read() as transaction:
+        queue = find_queue(transaction, store, params)
+        deadline = message_queries.next_deadline(transaction, queue)
+    return None if deadline is None else max(deadline - now, 0) / 1000

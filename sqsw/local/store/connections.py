@@ -1,8 +1,8 @@
-"""Connections to the database: one a thread and process for a file, one for memory.
+"""Connections to the database: one per thread for a file, one in all for memory.
 
-Only SQLite opens the file: closing any other descriptor of it would drop the process's locks on it.
-And no connection is taken into a forked child: SQLite would believe there that it holds its
-parent's locks.
+Only SQLite opens the file: closing any other descriptor of it would drop the process's locks. A
+forked child does not use its parent's connections: SQLite would believe that it holds the parent's
+locks.
 """
 
 import os
@@ -29,7 +29,7 @@ from sqsw.local.store.file_lock import WriteLock
 
 Durability = Literal["normal", "full"]
 
-#: bytes that the write-ahead log keeps after a checkpoint
+#: the size of the write-ahead log after a checkpoint, in bytes
 _WAL_BYTES: Final = 4 * 1024 * 1024
 
 _FILE_ERRORS: Final[dict[int, type[FileError]]] = {
@@ -43,15 +43,15 @@ _FILE_ERRORS: Final[dict[int, type[FileError]]] = {
     sqlite3.SQLITE_CANTOPEN: FileCannotOpen,
     sqlite3.SQLITE_CORRUPT: FileDamaged,
     sqlite3.SQLITE_IOERR: FileFailed,
-    # No room for the index of the write-ahead log, which every program that opens the file shares.
+    # No room for the shared index of the write-ahead log.
     sqlite3.SQLITE_IOERR_SHMSIZE: FileFull,
 }
 
 
 class _Translated:
-    """Errors of SQLite that are the file's come out as ours, with its path.
+    """Turns SQLite errors about the file into a ``FileError`` with its path.
 
-    A class, since a generator takes three times as long and every transaction enters one.
+    Every transaction enters one. A generator would take three times as long as this class.
     """
 
     def __init__(self, where: str) -> None:
@@ -73,7 +73,7 @@ class _Translated:
 
 
 class Handle:
-    """A connection, who opened it, and the lock that keeps its closing apart from its use."""
+    """A connection, the process that opened it, and a lock against closing it while in use."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -99,7 +99,7 @@ class Connections:
         #: held while a connection is opened; always taken before the write lock
         self.opening = threading.Lock()
         self._is_closed = False
-        #: device and inode of the file, by which another one in its place is known
+        #: device and inode of the file, to notice if it is replaced
         self._identity: tuple[int, int] | None = None
         self._shared = None if path is not None else self._open()
 
@@ -107,15 +107,15 @@ class Connections:
     def use(
         self, first: Callable[[], AbstractContextManager[None]] = nullcontext
     ) -> Iterator[sqlite3.Connection]:
-        """The connection of this thread; while this is entered nobody closes it.
+        """Use this thread's connection; it is not closed meanwhile.
 
-        ``first`` is entered before, but after the connection is opened, which may need the write
-        lock for itself.
+        ``first`` is entered after the connection was opened, because opening it can need the write
+        lock.
         """
         while True:
             handle = self._own()
             with first(), handle.lock:
-                # A fork in another thread closes connections, maybe between the two lines above.
+                # A fork in another thread can close the connection between the two lines above.
                 if not handle.is_closed:
                     with self._translated:
                         yield handle.connection
@@ -123,14 +123,14 @@ class Connections:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Entered, no connection is in use; the caller lets none be opened."""
+        """Keep all connections unused; the caller keeps new ones from being opened."""
         with ExitStack() as stack:
             for handle in list(self._handles):
                 stack.enter_context(handle.lock)
             yield
 
     def close_all(self) -> None:
-        """Close what this process has opened, while it is held."""
+        """Close the connections of this process; call this inside ``held``."""
         for handle in list(self._handles):
             if handle.pid == os.getpid():
                 handle.close()
@@ -140,7 +140,7 @@ class Connections:
         self.close_all()
 
     def renew(self) -> None:
-        """In a forked child, where another thread of the parent may have held our locks."""
+        """Reset the locks in a forked child, because a thread of the parent could hold them."""
         self.opening = threading.Lock()
         if self._shared:
             self._shared.lock = threading.Lock()
@@ -150,12 +150,12 @@ class Connections:
 
     @contextmanager
     def never_waiting(self) -> Iterator[None]:
-        """Entered, the connection of this thread waits for nobody."""
+        """Do not let this thread's connection wait for locks."""
         self._set_busy_timeout(0)
         try:
             yield
         finally:
-            with suppress(FileError):  # removed meanwhile: no call of this thread gets that far
+            with suppress(FileError):  # the file was removed: later calls fail earlier
                 self._set_busy_timeout(self._busy_seconds)
 
     def _set_busy_timeout(self, seconds: float) -> None:
@@ -172,8 +172,8 @@ class Connections:
         if handle is not None and not handle.is_closed:
             if handle.pid == os.getpid():
                 return handle
-            # A fork that Python did not see. Closing the parent's connection here, if only by
-            # forgetting it, could drop locks that this process takes next.
+            # A fork that Python did not see. If garbage collection closed the parent's connection
+            # here, this process could lose the locks that it takes next.
             _inherited.append(handle)
         handle = self._local.handle = self._open()
         return handle
@@ -198,15 +198,15 @@ class Connections:
                 connection.close()
                 raise
             handle = Handle(connection)
-            # A thread that ends may leave its connection in a ring that nobody collects soon.
+            # A thread that ends can leave its connection in a reference cycle.
             weakref.finalize(handle, connection.close).atexit = False
             self._handles.add(handle)
             return handle
 
     def _check_identity(self) -> None:
-        """Refuse to go on with a file that others no longer see, or with the one in its place.
+        """Raise an error if the file was removed or replaced.
 
-        Only by its name: to open it here would cost SQLite its locks.
+        Check only its name: opening and closing the file would drop SQLite's locks.
         """
         if self._identity is not None and _identity_of(str(self._path)) != self._identity:
             raise FileReplaced(str(self._path))
@@ -214,7 +214,7 @@ class Connections:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         where = self._path or "memory"
         if self._path is not None and _is_read_only(self._path):
-            # At once: a queue from which nothing can be received only looks as if it worked.
+            # Now, not at the first receive: until then, the queue would look usable.
             raise FileReadOnly(self._path)
         if not schema.is_current(connection, where):
             with self._write_lock.held():
@@ -227,7 +227,7 @@ class Connections:
 
 
 def _is_read_only(path: str) -> bool:
-    """Whether there is such a file and it cannot be written; it is not opened for that."""
+    """Return whether the file exists and cannot be written; does not open it."""
     effective = os.access in os.supports_effective_ids
     return os.path.isfile(path) and not os.access(path, os.W_OK, effective_ids=effective)
 
@@ -245,7 +245,7 @@ def _make_private(path: str) -> None:
 
 
 def _is_special(path: str) -> bool:
-    """A device, a pipe or a socket: SQLite would notice late, or wait for good."""
+    """Return whether it is a device, pipe, or socket; SQLite would notice late or hang."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 

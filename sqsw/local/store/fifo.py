@@ -1,9 +1,9 @@
-"""What only FIFO queues have: message groups, deduplication, receive attempts; and the sequence.
+"""Message groups, deduplication, receive attempts, and sequence numbers of FIFO queues.
 
-A message group is a row as long as it has a message. It is available exactly if its first message
-is not hidden; then it has a ``rank``, the time since when. If it is hidden it has a ``wake``, the
-time until when. So a message in flight blocks itself and what comes after it, and nothing before
-it.
+A message group has a row as long as it has a message. It is available if its first message is
+visible; its ``rank`` is then the time since which it has been available. If the first message is
+hidden, ``wake`` is the time until which it stays hidden. So a message in flight blocks itself and
+the messages after it, but not those before it.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
 """
@@ -15,12 +15,12 @@ from sqsw.local.store.queue_rows import Queue
 from sqsw.local.store.schema import READY, SEQ_BITS
 from sqsw.local.store.store import Transaction
 
-#: milliseconds in which a deduplication id, or a receive attempt id, is remembered
+#: milliseconds for which a deduplication id or a receive attempt id is remembered
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
 REMEMBERED_MS: Final = 300_000
-#: rows that one call cleans up or promotes at most, so that none takes long
+#: the most rows that one call cleans up or promotes, so no call takes long
 PORTION: Final = 1_000
-#: tables of what is remembered for five minutes, and their keys beside the contents
+#: tables of what is remembered for five minutes, and their keys next to the contents
 _REMEMBERED: Final = (
     ("deduplications", "group_name, deduplication_id"),
     ("attempts", "attempt_id"),
@@ -30,7 +30,7 @@ _SEQUENCE_OFFSET: Final = 10**19
 
 
 class Delivery(NamedTuple):
-    """One message of an answered receive, as a receive attempt remembers it."""
+    """A message in the answer to a receive, as a receive attempt stores it."""
 
     seq: int
     receives: int
@@ -38,9 +38,9 @@ class Delivery(NamedTuple):
 
 
 def next_seq(transaction: Transaction, now: int, count: int = 1) -> int:
-    """The first of ``count`` new numbers: later than all before, and never before their time.
+    """Return the first of ``count`` new numbers, higher than all earlier ones and than the time.
 
-    They grow even if the clock steps back.
+    They increase even if the clock steps back.
     """
     transaction.execute(
         f"UPDATE seqs SET last = max(last + :n, (:now << {SEQ_BITS}) + :n)",
@@ -57,7 +57,7 @@ def sequence_number(seq: int) -> str:
 def join_group(
     transaction: Transaction, contents: int, name: str, seq: int, wake: int | None
 ) -> int:
-    """The row of a group, made if this message is its first; ``wake``: when it can be received."""
+    """Return the row of a group, new if this is its first message; ``wake``: when it is visible."""
     row = transaction.row("SELECT id FROM groups WHERE contents = ? AND name = ?", (contents, name))
     if row:
         # The messages before this one decide when the group is available.
@@ -70,7 +70,7 @@ def join_group(
 
 
 def refresh_group(transaction: Transaction, group: int, now: int) -> bool:
-    """Make a group's row say what its first message says; returns whether it is available."""
+    """Update a group's row from its first message; return whether the group is available."""
     head = transaction.row(
         "SELECT state, visible_at FROM messages WHERE grp = ? ORDER BY seq LIMIT 1", (group,)
     )
@@ -92,14 +92,14 @@ def refresh_group(transaction: Transaction, group: int, now: int) -> bool:
 
 
 def to_the_end(transaction: Transaction, groups: list[int]) -> None:
-    """Groups that were received from line up anew; ``refresh_group`` gives them their place."""
+    """Move groups to the end after a receive; ``refresh_group`` gives them their new rank."""
     transaction.executemany(
         "UPDATE groups SET rank = NULL WHERE id = ?", [(group,) for group in groups]
     )
 
 
 def promote_groups(transaction: Transaction, contents: int, now: int) -> None:
-    """Groups whose first message can be received again: the longest available comes first."""
+    """Rank the groups whose first message is visible again, the longest visible first."""
     transaction.execute(
         f"UPDATE groups SET rank = wake << {SEQ_BITS}, wake = NULL WHERE id IN"
         " (SELECT id FROM groups WHERE contents = ? AND wake IS NOT NULL AND wake <= ?"
@@ -119,7 +119,7 @@ def available_groups(transaction: Transaction, contents: int, limit: int) -> lis
 def find_duplicate(
     transaction: Transaction, queue: Queue, group_name: str, deduplication_id: str, now: int
 ) -> tuple[str, int] | None:
-    """Message id and ``seq`` of the message sent under this id in the last five minutes."""
+    """Return the message id and ``seq`` of a message sent with this id in the last five minutes."""
     row = transaction.row(
         "SELECT message_id, seq FROM deduplications WHERE contents = ? AND group_name = ?"
         " AND deduplication_id = ? AND expires_at > ?",
@@ -145,7 +145,7 @@ def remember(
 def find_attempt(
     transaction: Transaction, contents: int, attempt_id: str, now: int
 ) -> list[Delivery]:
-    """What a receive under this attempt id answered in the last five minutes."""
+    """Return the answer to a receive with this attempt id in the last five minutes."""
     row = transaction.row(
         "SELECT deliveries FROM attempts WHERE contents = ? AND attempt_id = ? AND expires_at > ?",
         (contents, attempt_id, now),
@@ -169,7 +169,7 @@ def keep_attempt(
 def prolong_attempt(
     transaction: Transaction, contents: int, attempt_id: str, deliveries: list[Delivery]
 ) -> None:
-    """A repeated answer hides its messages anew; the five minutes stay those of the first."""
+    """Store the new timeouts of a repeated answer; the five minutes count from the first one."""
     transaction.execute(
         "UPDATE attempts SET deliveries = ? WHERE contents = ? AND attempt_id = ?",
         (json.dumps(deliveries), contents, attempt_id),
@@ -177,10 +177,10 @@ def prolong_attempt(
 
 
 def forget_old(transaction: Transaction, contents: int, limit: int, now: int) -> None:
-    """Drop a portion of the deduplication ids and attempts whose five minutes are over."""
+    """Delete some of the deduplication ids and attempts whose five minutes are over."""
     where = "contents = ? AND expires_at <= ?"
     for table, key in _REMEMBERED:
-        # A probe of the index first: mostly nothing is over.
+        # Probe the index first: most of the time, none have expired.
         if transaction.row(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", (contents, now)):
             transaction.execute(
                 f"DELETE FROM {table} WHERE contents = ? AND ({key}) IN"

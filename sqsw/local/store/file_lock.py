@@ -1,9 +1,8 @@
-"""A lock between processes that is handed over in order: flock on a file of its own.
+"""A fair lock between processes: flock on a separate file.
 
-SQLite's own waiting polls with growing sleeps, so that a busy process starves the others; the
-kernel wakes who waits. It is a file beside the database because closing any descriptor of the
-database itself would drop the locks that SQLite holds on it. The kernel frees the lock when a
-process is killed.
+When SQLite waits for a lock, it polls with growing sleeps, so a busy process starves the others.
+With flock, the kernel wakes the processes in order, and frees the lock of a process that is killed.
+The lock needs its own file: closing any descriptor of the database would drop SQLite's locks on it.
 """
 
 import contextlib
@@ -15,19 +14,19 @@ from typing import Final
 
 from sqsw.local.errors import FileLocked
 
-#: what follows the name of the database
+#: appended to the name of the database
 LOCK_SUFFIX: Final = "-lock"
 
 
 class FileLock:
-    """One lock file; used by one thread at a time (the store sees to that)."""
+    """A lock file; the store lets only one thread use it at a time."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self, seconds: float) -> bool:
-        """Whether the lock was taken within ``seconds``."""
+        """Wait up to ``seconds`` for the lock; return whether it was taken."""
         if self._descriptor is None:
             self._descriptor = self._open()
         try:
@@ -35,7 +34,7 @@ class FileLock:
         except BlockingIOError:
             return seconds > 0 and self._wait(self._descriptor, seconds)
         except OSError:
-            return True  # a file system without flock: SQLite's busy timeout does alone
+            return True  # no flock on this file system: rely on SQLite's busy timeout
         return True
 
     def release(self) -> None:
@@ -44,16 +43,16 @@ class FileLock:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Forget the descriptor; the next ``acquire`` opens one anew.
+        """Close the descriptor; the next ``acquire`` opens a new one.
 
-        In a forked child that shares it with its parent, the parent's lock stays as it is.
+        A forked child shares it with its parent. The parent's lock stays held.
         """
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def _open(self) -> int:
-        """Open the file; a new one has the permissions of the database, as SQLite's own files."""
+        """Open the file; a new one gets the permissions of the database, as SQLite's files do."""
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(self._path, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -65,7 +64,7 @@ class FileLock:
         return descriptor
 
     def _wait(self, descriptor: int, seconds: float) -> bool:
-        """Wait in the kernel's line; flock has no timeout, but a thread can be left behind."""
+        """Wait in a thread: flock has no timeout, but the thread can be abandoned."""
         guard = threading.Lock()
         answered = threading.Event()
         left = False
@@ -77,8 +76,8 @@ class FileLock:
                 if not left:
                     answered.set()
                     return
-                # Nobody waits for it any more. Unlock by name: a forked child may share the
-                # descriptor, and then closing it here would not free the lock.
+                # The caller has gone. Unlock explicitly: if a forked child shares the descriptor,
+                # closing it here does not free the lock.
                 with contextlib.suppress(OSError):
                     fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
@@ -97,27 +96,27 @@ class FileLock:
             threading.Thread(target=wait, name="sqsw-file-lock", daemon=True).start()
             return answered.wait(seconds) or not leave()
         except BaseException:
-            # Ctrl-C: nobody is there any more who would release it.
+            # Ctrl-C: the caller will not release it.
             if not leave():
                 self.release()
             raise
 
 
 class WriteLock:
-    """The right to write to one file: among the threads of this process, then among processes.
+    """The right to write to a file, first among threads and then among processes.
 
-    Threads first, so that one of them stands in line with the other processes.
+    So only one thread of a process waits in line with other processes.
     """
 
     def __init__(self, path: str | None, seconds: float) -> None:
         self._path, self._seconds = path, seconds
         self._threads = threading.Lock()
         self._patience = threading.local()
-        # By its real name, as SQLite and the sockets have it: who comes by a link stands in line.
+        # The real path, as for SQLite and the sockets: a process that opened a link must wait, too.
         self.processes = None if path is None else FileLock(os.path.realpath(path) + LOCK_SUFFIX)
 
     def renew(self) -> None:
-        """In a forked child, where the threads that held or awaited it are not."""
+        """Reset the lock in a forked child, which does not have the threads that held it."""
         self._threads = threading.Lock()
         if self.processes:
             with contextlib.suppress(OSError):
@@ -125,7 +124,7 @@ class WriteLock:
 
     @contextlib.contextmanager
     def never_waiting(self) -> Iterator[None]:
-        """Entered, a lock that somebody else holds is an error at once, in this thread."""
+        """Do not let this thread wait for the lock; if it is taken, raise an error at once."""
         self._patience.seconds = 0.0
         try:
             yield
@@ -134,7 +133,7 @@ class WriteLock:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Entered, no other thread of this process writes."""
+        """Keep other threads of this process from writing."""
         self._acquire()
         try:
             yield
@@ -143,7 +142,7 @@ class WriteLock:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Entered, nobody else writes, in this process or another."""
+        """Keep all other threads and processes from writing."""
         self._acquire()
         try:
             if self.processes and not self.processes.acquire(self._most()):

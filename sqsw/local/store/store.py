@@ -1,7 +1,7 @@
 """Transactions on the database of one engine.
 
-A write holds the file's lock and begins IMMEDIATE, since a transaction that reads first and writes
-then fails at once when another writes in between. No transaction is open while a receive waits.
+A write holds the file's lock and begins IMMEDIATE: a transaction that reads before it writes fails
+if another one has written in between. No transaction is open while a receive waits.
 """
 
 import functools
@@ -22,22 +22,22 @@ from sqsw.local.store.file_lock import WriteLock
 from sqsw.local.store.jumps import JumpWatch, Known, warn_of_jump
 from sqsw.local.store.waiting import Waiters, Wake
 
-#: rows in one statement: as many as a batch has at most
+#: rows in one statement: the size of a full batch
 _TOGETHER: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """What an engine can be told about how it behaves.
+    """How an engine behaves.
 
     Parameters
     ----------
     account :
         The account that owns all queues, 12 digits.
     is_relaxed :
-        Purge again, and create again after a delete, without waiting 60 seconds.
+        Whether a queue can be purged again, or created after a delete, within 60 seconds.
     max_in_flight :
-        Messages of one queue that may be in flight at a time.
+        The most messages of one queue that can be in flight at a time.
     """
 
     account: str = "000000000000"
@@ -51,7 +51,7 @@ def _for_rows(one: str, count: int) -> str:
 
 
 class Transaction:
-    """What an operation works with between begin and commit."""
+    """An open transaction, as operations use it."""
 
     __slots__ = ("execute", "executemany", "wakes")
 
@@ -61,7 +61,7 @@ class Transaction:
         self.wakes: list[Wake] = []
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        # To the end, always: an open cursor is an open read, and lets the write-ahead log grow.
+        # Fetch all: an open cursor is an open read, which lets the write-ahead log grow.
         return self.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
@@ -69,9 +69,9 @@ class Transaction:
         return rows[0] if rows else None
 
     def insert(self, one: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Add rows by the statement for one of them, which ends with its values.
+        """Insert rows; ``one`` is the statement for a single row and ends with its values.
 
-        Ten in one statement take two thirds of the time of ten statements.
+        One statement with ten rows takes two thirds of the time of ten statements.
         """
         if len(rows) == 1:
             self.execute(one, rows[0])
@@ -81,14 +81,14 @@ class Transaction:
             self.execute(_for_rows(one, len(some)), [value for row in some for value in row])
 
     def shrink(self, pages: int) -> None:
-        """After many deletes: give at most so many of the free pages back to the disk."""
+        """Return up to ``pages`` free pages to the disk after many deletes."""
         free = self.row("PRAGMA freelist_count")[0]
         for _ in range(min(free, pages)):
-            # Whatever number it is given: Python takes one step of it, and a step is a page.
+            # Python runs one step of this statement, and a step frees one page.
             self.execute("PRAGMA incremental_vacuum(1)")
 
     def wake(self, queue_id: int, count: int = 1) -> None:
-        """After the commit: so many messages are available, or the next deadline has moved."""
+        """Wake receives after the commit: messages are available, or a deadline has moved."""
         self.wakes.append(Wake(queue_id, count))
 
 
@@ -109,15 +109,15 @@ class Store:
         self._write_lock = WriteLock(path, busy_seconds)
         self._connections = Connections(path, self._write_lock, durable, busy_seconds)
         with self._connections.use():
-            pass  # a file that cannot be used is said at once, not at the first call
+            pass  # report a file that cannot be used now, not at the first call
         _stores.add(self)
 
     @contextmanager
     def never_waiting(self) -> Iterator[None]:
-        """Entered, a file that others hold is an error at once in this thread.
+        """Do not let this thread wait for a locked file; raise an error at once.
 
-        For a thread that has others to serve. The call that failed can be made again in another
-        thread as it is: nothing of it was done.
+        For a thread that serves several clients. A call that failed has done nothing, so another
+        thread can repeat it.
         """
         if self.path is None:
             yield
@@ -126,16 +126,16 @@ class Store:
             yield
 
     def now(self) -> int:
-        """Milliseconds since 1970."""
+        """Return the milliseconds since 1970."""
         return int(self.clock() * 1000)
 
     @property
     def held(self) -> int:
-        """Milliseconds of a clock jump that retention does not follow yet."""
+        """The milliseconds of a clock jump that retention ignores for now."""
         return 0 if self._jumps is None else self._jumps.held
 
     def check_clock(self) -> None:
-        """Check whether the clock has jumped, before each call and outside of a transaction."""
+        """Check whether the clock has jumped; called before each call, outside a transaction."""
         if self._jumps is None or not self._jumps.is_due():
             return
         with self.read() as transaction:
@@ -151,23 +151,23 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """One moment of the database; waits for nobody."""
+        """Read a snapshot of the database, without waiting for a lock."""
         with self._connections.use() as connection:
             try:
-                connection.execute("BEGIN")  # inside: Ctrl-C may come when it has just begun
+                connection.execute("BEGIN")  # inside the try: Ctrl-C can arrive just after it
                 yield Transaction(connection)
             finally:
                 if connection.in_transaction:
                     connection.execute("COMMIT")
 
     def probe(self, sql: str) -> list[Any]:
-        """The rows of one query, which needs no transaction to see one moment."""
+        """Return the rows of a single query, which needs no transaction."""
         with self._connections.use() as connection:
             return connection.execute(sql).fetchall()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A change: all of it or nothing. Wakes waiting receives after the commit."""
+        """Make a change completely or not at all, and wake waiting receives after the commit."""
         with self._connections.use(self._write_lock.held) as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -175,7 +175,7 @@ class Store:
                 yield transaction
                 connection.execute("COMMIT")
             except BaseException:
-                # SQLite has rolled back by itself after some errors, a full disk for one.
+                # After some errors, such as a full disk, SQLite has already rolled back.
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -183,7 +183,7 @@ class Store:
             self.waiters.announce(transaction.wakes)
 
     def data_version(self) -> int:
-        """Another number whenever another connection has written since the last call."""
+        """Return a number that changes when another connection has written."""
         try:
             with self._connections.use() as connection:
                 return int(connection.execute("PRAGMA data_version").fetchone()[0])
@@ -191,7 +191,7 @@ class Store:
             return -1
 
     def close(self) -> None:
-        """Close the connections of all threads; waiting receives answer with nothing."""
+        """Close the connections of all threads; waiting receives return empty."""
         self.waiters.close()
         with self.quiet():
             self._connections.close_for_good()
@@ -199,7 +199,7 @@ class Store:
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Entered, no other thread is inside a transaction or opens a connection."""
+        """Keep other threads out of transactions and from opening connections."""
         connections = self._connections
         with (
             connections.opening,
@@ -210,13 +210,13 @@ class Store:
             yield
 
     def before_fork(self) -> None:
-        """Close a file's connections; each side opens its own when it needs one."""
+        """Close the connections to a file; after the fork, each process opens its own."""
         if self.path is not None:
             self._connections.close_all()
             self._close_lock()
 
     def renew(self) -> None:
-        """In a forked child: begin anew where another thread of the parent held something."""
+        """Reset the locks in a forked child, because another thread of the parent held some."""
         self._write_lock.renew()
         self._connections.renew()
         self.waiters.renew()
@@ -236,12 +236,11 @@ _fork_holds = threading.local()
 
 
 def _before_fork() -> None:
-    # Python goes on with the fork whatever is raised here, so the other two must know how far it
-    # came.
+    # Python forks even if this raises, so the other two hooks must know how far it got.
     holds = _fork_holds.entered = list[tuple[Store, AbstractContextManager[None]]]()
     for store in sorted(_stores, key=id):
         hold = store.quiet()
-        with suppress(FileError):  # it stays busy: the child gets locks of its own
+        with suppress(FileError):  # the store stays busy: the child gets new locks
             hold.__enter__()
             holds.append((store, hold))
             with suppress(sqlite3.Error):

@@ -1,8 +1,8 @@
 """Long polling: receives that wait, and who wakes them.
 
-Waiting receives stand in line, a line a queue. One is woken for each message that was made
-available; who stands first also watches the clock for the next deadline of its queue. Who leaves,
-with a message or without, wakes the next one, so that neither a wake nor the watch is lost.
+Each queue has a line of waiting receives. Each message that becomes available wakes one of them.
+The first one also watches the clock for the next deadline of its queue. A receive that leaves, with
+or without a message, wakes the next one, so neither a wake-up nor the watch is lost.
 """
 
 import threading
@@ -15,7 +15,7 @@ from sqsw.local.store.wake_sockets import WakeSockets
 
 
 class Wake(NamedTuple):
-    """So many messages of a queue have become available, or its next deadline has moved."""
+    """Messages of a queue have become available, or its next deadline has moved."""
 
     queue_id: int
     #: receives to wake: one for each message
@@ -30,15 +30,15 @@ class Waiter:
     queue_id :
         The row of its queue.
     wake :
-        Called from any thread when it should look again: it must not block.
+        Called from any thread when the receive should look again; must not block.
     """
 
     def __init__(self, queue_id: int, wake: Callable[[], None]) -> None:
         self.queue_id = queue_id
         self._wake = wake
-        #: woken and not looked since; the next message wakes the next in line
+        #: woken, but has not looked yet; the next message wakes the next receive in line
         self.is_woken = False
-        #: answer at once, without another look
+        #: must answer at once, without another look
         self.is_ended = False
 
     def wake(self) -> None:
@@ -47,12 +47,12 @@ class Waiter:
 
 
 class Waiters:
-    """All receives of this process that wait on one engine.
+    """The receives of this process that wait on one engine.
 
     Parameters
     ----------
     path :
-        The file that is shared with other processes; None: there are no others.
+        The file that other processes share; None if there are none.
     data_version :
         A number that changes when another process has written to the file.
     """
@@ -67,7 +67,7 @@ class Waiters:
         self._sockets = WakeSockets(path, self._wake_line, self._tick) if path else None
 
     def join(self, queue_id: int, wake: Callable[[], None]) -> Waiter:
-        """Stand in line. Look once more after it: what came before has woken nobody."""
+        """Join the line. Look again afterwards: earlier messages have not woken this receive."""
         waiter = Waiter(queue_id, wake)
         with self._lock:
             self._lines.setdefault(queue_id, {})[waiter] = None
@@ -88,26 +88,26 @@ class Waiters:
             return next(iter(self._lines.get(waiter.queue_id, {})), None) is waiter
 
     def announce(self, wakes: Iterable[Wake]) -> None:
-        """Wake here and in the other processes; call it after the commit."""
+        """Wake receives here and in other processes; call this after the commit."""
         for queue_id, count in wakes:
             self._wake_line(queue_id, count)
             if self._sockets:
                 self._sockets.send(queue_id, count)
 
     def wake_first(self) -> None:
-        """Wake the first of every line: time has moved, or another process has written."""
+        """Wake the first receive of every line: time has moved, or another process has written."""
         with self._lock:
             first = [next(iter(line)) for line in self._lines.values() if line]
         for waiter in first:
             waiter.wake()
 
     def wake_all(self) -> None:
-        """Wake everybody: the clock was moved, so that times to wait may be over."""
+        """Wake all receives: the clock was moved, so their wait times can be over."""
         for waiter in self._everybody():
             waiter.wake()
 
     def end_all(self) -> None:
-        """Every receive that waits now answers at once, with nothing."""
+        """End all waiting receives with empty answers."""
         for waiter in self._everybody():
             waiter.is_ended = True
             waiter.wake()
@@ -119,16 +119,16 @@ class Waiters:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Entered, no other thread is inside: for a fork."""
+        """Keep other threads out while the process forks."""
         with self._lock, self._sockets.lock if self._sockets else nullcontext():
             yield
 
     def forget(self) -> None:
-        """In a forked child: the threads that waited are the parent's."""
+        """Forget the receives in a forked child: their threads belong to the parent."""
         self._lines.clear()
 
     def renew(self) -> None:
-        """The same where another thread of the parent was inside."""
+        """Do the same if another thread of the parent held a lock."""
         self._lock = threading.Lock()
         self.forget()
         if self._sockets:
@@ -161,31 +161,31 @@ class Waiters:
 
 
 class Poll(Protocol):
-    """What a waiting receive can be asked."""
+    """A receive that can wait."""
 
     queue_id: int
-    #: seconds it may wait in all
+    #: the longest wait, in seconds
     wait_seconds: int
 
     def look(self) -> dict[str, Any] | None:
-        """The answer, or None while there is nothing."""
+        """Return the answer; None if there is nothing yet."""
 
     def seconds_to_deadline(self) -> float | None:
-        """Seconds until something becomes available by itself; None: nothing will."""
+        """Return the seconds until a delay or timeout ends; None if there is none."""
 
 
 def wait_for(poll: Poll, waiters: Waiters, clock: Clock) -> dict[str, Any]:
-    """Look until there is an answer or the time is over; blocks the calling thread.
+    """Block the calling thread until there is an answer or the time is over.
 
-    The time ends by the engine's clock, which tests move, or by real time, since a clock in tests
-    may also stand still.
+    The engine's clock or real time ends the wait, whichever comes first: tests move the engine's
+    clock, or stop it.
     """
     event = threading.Event()
     ends, ends_real = clock() + poll.wait_seconds, real_monotonic() + poll.wait_seconds
     waiter = waiters.join(poll.queue_id, event.set)
     try:
         while True:
-            event.clear()  # before all that is asked now: what comes later sets it again
+            event.clear()  # before looking: anything that arrives later sets it again
             waiter.is_woken = False
             if waiter.is_ended:
                 break

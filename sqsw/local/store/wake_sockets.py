@@ -25,21 +25,21 @@ from typing import Final
 #: bytes in the path of a socket: 107 on Linux, 103 on macOS
 _MAX_PATH_BYTES: Final = 103
 _NAME_BYTES: Final = 20
-#: seconds between two looks at the file, with a socket and without
+#: seconds between two checks of the file, with and without a socket
 _TICK_SECONDS: Final = 1.0
 _TICK_WITHOUT_SOCKET_SECONDS: Final = 0.05
-#: datagrams that may wait in a socket where the system allows the fewest (net.unix.max_dgram_qlen)
+#: the smallest number of datagrams that fill a socket (net.unix.max_dgram_qlen)
 _FULL: Final = 10
-#: datagrams that are read in one go, at most
+#: the most datagrams that are read at once
 _MOST: Final = 1_000
 
 _MESSAGE = struct.Struct(">QI")
-#: process and chance
+#: process id and a random number
 _NAME = re.compile(r"[0-9]+-[0-9a-f]{8}")
 
 
 class WakeSockets:
-    """The sockets next to one file: that of this process, once a receive waits, and all others.
+    """The sockets next to a file: one for each process with a waiting receive.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class WakeSockets:
     on_wake :
         Called in the listening thread with a queue's id and the number of receives to wake.
     on_tick :
-        Called in the listening thread about once a second, and when datagrams may be missing.
+        Called in the listening thread about once a second, and when datagrams can be missing.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class WakeSockets:
     def send(self, queue_id: int, count: int) -> None:
         """Tell the other processes that ``count`` messages of a queue can be received."""
         if self.directory is None or not _is_ours_alone(self.directory):
-            return  # nobody waits, or not by sockets
+            return  # no process waits, or none with a socket
         try:
             names = os.listdir(self.directory)
         except OSError:
@@ -95,7 +95,7 @@ class WakeSockets:
             listener.stop()
 
     def _leave_inherited(self) -> None:
-        """After a fork the socket's name is the parent's; only our copies of descriptors go."""
+        """Close inherited descriptors after a fork; the socket belongs to the parent."""
         if self._pid == os.getpid():
             return
         if self._listener:
@@ -105,7 +105,7 @@ class WakeSockets:
         self._pid, self._listener, self._sender = os.getpid(), None, None
 
     def _send_to(self, name: str, data: bytes) -> None:
-        # What was committed is committed: nothing here may look as if it were not.
+        # The message is committed, so a failure here must not raise.
         try:
             if self._sender is None:
                 self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -114,11 +114,11 @@ class WakeSockets:
         except ConnectionRefusedError:
             _remove_dead(name)
         except OSError:
-            pass  # enough datagrams wait there, the name has just gone, or no descriptor is left
+            pass  # the socket is full or gone, or this process has no free descriptor
 
 
 class _Listener(threading.Thread):
-    """Reads our socket until it is stopped; without a socket it only ticks."""
+    """The thread that reads the socket of this process; without a socket it only ticks."""
 
     def __init__(
         self,
@@ -142,15 +142,15 @@ class _Listener(threading.Thread):
             for data in found:
                 if len(data) == _MESSAGE.size:
                     self._on_wake(*_MESSAGE.unpack(data))
-            # In a full socket those of another queue found no room; and where one queue is busy
-            # all the time, the others still have their net.
+            # A full socket may have refused datagrams of other queues. The regular tick is their
+            # safety net, also if one queue is busy all the time.
             if len(found) >= _FULL or time.monotonic() >= tick_at:
                 self._on_tick()
                 tick_at = time.monotonic() + (_TICK_SECONDS if self._socket else 0)
         self.close_socket()
 
     def stop(self) -> None:
-        """End the thread and take the name away."""
+        """End the thread and remove the socket."""
         self._ended.set()
         if self._socket:
             path = f"{self._directory}/{self.socket_name}"
@@ -159,7 +159,7 @@ class _Listener(threading.Thread):
             with contextlib.suppress(OSError):
                 os.unlink(path)
             with contextlib.suppress(OSError):
-                os.rmdir(str(self._directory))  # the last one; others in it keep it
+                os.rmdir(str(self._directory))  # fails if other sockets are in it
         if self is not threading.current_thread():
             self.join(_TICK_SECONDS)
 
@@ -170,7 +170,7 @@ class _Listener(threading.Thread):
     def _bind(self) -> socket.socket | None:
         if self._directory is None:
             return None
-        # The last one to leave removes the directory, maybe between our two steps: once more.
+        # Retry: another process can remove the directory between these two steps.
         for _ in range(3):
             with contextlib.suppress(OSError):
                 with contextlib.suppress(FileExistsError):
@@ -190,7 +190,7 @@ class _Listener(threading.Thread):
         return None
 
     def _read(self) -> list[bytes]:
-        """All datagrams that wait; none where it took too long until the first."""
+        """Return all waiting datagrams; none if the first one did not arrive in time."""
         found: list[bytes] = []
         if self._socket is None:
             self._ended.wait(_TICK_WITHOUT_SOCKET_SECONDS)
@@ -209,10 +209,10 @@ class _Listener(threading.Thread):
 
 
 def _remove_dead(name: str) -> None:
-    """Take a name away that refuses: its process was killed.
+    """Remove a socket that refuses connections, because its process was killed.
 
-    A name is never used again, so nobody else loses it. A file that is no socket refuses in the
-    same way, and is not ours.
+    Names are never reused, so it cannot be another process's. A regular file refuses in the same
+    way and stays.
     """
     with contextlib.suppress(OSError):
         if stat.S_ISSOCK(os.lstat(name).st_mode):
@@ -220,7 +220,7 @@ def _remove_dead(name: str) -> None:
 
 
 def _is_ours_alone(directory: str) -> bool:
-    """Whether it is a directory, no link to one, that no other user can put anything into."""
+    """Return whether it is a real directory that only this user can write to."""
     try:
         found = os.lstat(directory)
     except OSError:
@@ -230,6 +230,6 @@ def _is_ours_alone(directory: str) -> bool:
 
 
 def _directory(path: str) -> str | None:
-    """Where the sockets of a file are; None if the path of a socket cannot be as long."""
+    """Return the directory of a file's sockets; None if their paths would be too long."""
     directory = f"{os.path.realpath(path)}-wake"
     return directory if len(os.fsencode(directory)) + 1 + _NAME_BYTES <= _MAX_PATH_BYTES else None

@@ -7,8 +7,8 @@ from urllib.request import Request, urlopen
 import boto3
 import pytest
 
-from sqsw.core.errors import SQSError
-from sqsw.memory_sqs import MemorySession
+from sqsw.core.errors import SettingsError, SQSError
+from sqsw.memory_sqs import MemorySession, serve
 from sqsw.memory_sqs.endpoint import Endpoint
 from tests.backends import wait_until
 
@@ -80,3 +80,11 @@ def test_an_endpoint_that_shows_something_else_ends_the_receives_that_wait(
     endpoint.close()
     session.close()
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_without_uvicorn_the_servers_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for start in (Endpoint, lambda: serve(None, port=0)):
+        with pytest.raises(SettingsError, match="needs the package uvicorn") as caught:
+            start()
+        assert caught.value.next == "pip install 'sqsw[serve]'"

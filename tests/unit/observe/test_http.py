@@ -1,7 +1,12 @@
 """``/health``, ``/ready`` and ``/metrics`` of workers over HTTP."""
 
 import http.client
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 
 import pytest
 
@@ -22,10 +27,12 @@ def server() -> Iterator[HealthServer]:
         yield made
 
 
-def ask(server: HealthServer, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
+def ask(
+    server: HealthServer, path: str, headers: Mapping[str, str], method: str = "GET"
+) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
-        connection.request("GET", path, headers=dict(headers))
+        connection.request(method, path, headers=dict(headers))
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:
@@ -54,6 +61,63 @@ def test_web_pages_are_refused(server: HealthServer, path: str, headers: dict[st
     status, text = ask(server, path, headers)
     assert status == 403
     assert "web page" in text or "page of another site" in text
+
+
+def test_the_query_does_not_matter_and_head_has_no_body(server: HealthServer) -> None:
+    assert ask(server, "/metrics?name[]=sqsw_jobs", {})[0] == 200
+    assert ask(server, "/metrics", {}, "HEAD") == (200, "")
+    assert ask(server, "/health", {}, "POST")[0] == 501
+
+
+def test_clients_that_send_nothing_do_not_keep_a_probe_from_its_answer() -> None:
+    with server_on() as server, ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+            for _ in range(120)
+        ]
+        began = time.monotonic()
+        assert ask(server, "/health", {})[0] == 200
+        assert time.monotonic() - began < 2
+        assert silent[0].recv(1) == b""  # the oldest one made room
+
+
+def test_a_process_without_file_descriptors_answers_when_it_has_some_again() -> None:
+    code = """
+import resource, socket, time
+from sqsw.observe.health import Health
+from sqsw.observe.http import HealthServer
+from sqsw.observe.metrics import Metrics
+
+health = Health()
+with HealthServer("127.0.0.1", 0, health, Metrics(health)) as server:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+    client = socket.create_connection(("127.0.0.1", server.port), 30)
+    held = []
+    try:
+        while True:
+            held.append(open("/dev/null"))
+    except OSError:
+        pass
+    client.sendall(b"GET /health HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+    began = time.process_time()
+    time.sleep(1)
+    assert time.process_time() - began < 0.3
+    del held
+    print(client.recv(15).decode())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "HTTP/1.1 200 OK\n", done.stderr
+
+
+def test_the_server_ends_within_its_grace_while_a_client_is_connected() -> None:
+    with server_on() as server:
+        client = socket.create_connection(("127.0.0.1", server.port), 30)
+        assert ask(server, "/health", {})[0] == 200  # so the client was accepted
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    client.close()
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", server.port), 30)
 
 
 def test_a_port_in_use_and_a_bad_host_are_errors(server: HealthServer) -> None:

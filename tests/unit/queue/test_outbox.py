@@ -1,6 +1,7 @@
 """Open batches: collected, sent ten at a time, and nothing is lost."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from typing import Any
@@ -88,12 +89,58 @@ def test_closing_what_is_not_open_is_an_error(jobs: JobQueue) -> None:
         jobs.close_add_batch()
 
 
-def test_what_was_collected_is_sent_though_the_block_raises(jobs: JobQueue) -> None:
+def test_a_block_that_raises_discards_its_jobs_that_are_not_sent_yet(
+    jobs: JobQueue, sent: list[int]
+) -> None:
     with pytest.raises(ValueError, match="inside"), jobs.add_batch():
-        jobs.add_job("count", number=1)
+        for number in range(12):
+            jobs.add_job("count", number=number)
         raise ValueError("inside")
-    assert numbers(jobs) == [1]
+    assert sent == [10]
+    assert numbers(jobs) == list(range(10))
     assert jobs.add_job("count", number=2)
+
+
+def test_an_inner_block_that_raises_discards_only_its_own_jobs(jobs: JobQueue) -> None:
+    with jobs.add_batch():
+        jobs.add_job("count", number=1)
+        with jobs.add_batch():
+            jobs.add_job("count", number=2)
+        with contextlib.suppress(ValueError), jobs.add_batch():
+            jobs.add_job("count", number=3)
+            with jobs.add_batch():
+                jobs.add_job("count", number=4)
+            raise ValueError
+        jobs.add_job("count", number=5)
+    assert numbers(jobs) == [1, 2, 5]
+
+
+def test_an_async_block_sends_in_a_thread_and_discards_as_the_other_one(
+    jobs: JobQueue, sent: list[int]
+) -> None:
+    threads: list[int] = []
+    jobs.client.boto3_client.meta.events.register(
+        "provide-client-params.sqs.SendMessageBatch",
+        lambda **_: threads.append(threading.get_ident()),
+    )
+
+    async def main() -> None:
+        async with jobs.add_batch():
+            jobs.add_job("count", number=1)
+            async with jobs.add_batch():
+                jobs.add_job("count", number=2)
+            assert sent == []
+        assert sent == [2]
+        with pytest.raises(ValueError, match="inside"):
+            async with jobs.add_batch():
+                jobs.add_job("count", number=3)
+                raise ValueError("inside")
+        assert jobs.add_job("count", number=4)  # the batch is over
+
+    asyncio.run(main())
+    assert sent == [2]
+    assert threads[0] != threading.get_ident()
+    assert numbers(jobs) == [1, 2, 4]
 
 
 def test_a_refused_job_leaves_the_rest_of_the_batch_alone(jobs: JobQueue) -> None:

@@ -207,7 +207,7 @@ def test_whatever_is_raised_at_the_end_of_a_job_its_slot_is_free(
     kit = Kit(slots=1)
     kit.accept(message("a"), message("b"))
     if where == "policy":
-        monkeypatch.setattr(kit.policies, "ended", broken)
+        monkeypatch.setattr(kit.policies, "hears_ends", broken)
     else:
         monkeypatch.setattr(Lane, "hidden_seconds", broken)
     result = SUCCEEDED if where == "policy" else ProcessingResult(False)
