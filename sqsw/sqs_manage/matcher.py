@@ -51,11 +51,11 @@ class UnresolvedIds(Notice):
 
 
 class _Ids:
-    """The ids that were asked for, and the messages that have them.
+    """The ids that were asked for, and those that messages have.
 
     An id is a message id or a job id, or a part of one: its first or last characters. The last
-    ones are random in job ids, and the first ones are a time. A message that has the whole id is
-    meant at once. Whether a part is unique is known once all messages were looked at.
+    ones are random in job ids, and the first ones are a time. Whether a part is unique is known
+    once all messages were looked at.
     """
 
     def __init__(self, ids: frozenset[str]) -> None:
@@ -64,51 +64,43 @@ class _Ids:
         # One message has a message id, so that is found once; several can have one job id.
         self._open = set(ids)
         self._whole: set[str] = set()
-        self._by_part: dict[str, dict[str, list[Match]]] = {}
+        # Parts that were asked for, each with the ids that have it, in their order.
+        self._by_part: dict[str, dict[str, None]] = {}
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether parts of ids were asked for."""
+        return bool(self._lengths)
 
     @property
     def all_found(self) -> bool:
         return not self._open
 
-    def has(self, view: MessageView) -> bool:
-        """Return whether a message has a whole id that was asked for, and note it."""
-        found = self._given & {view.id, view.job_id}
-        self._whole |= found
+    def note(self, view: MessageView) -> bool:
+        """Note the ids of a message, and return whether one of them can have been asked for."""
+        whole = self._given & {view.id, view.job_id}
+        self._whole |= whole
         self._open.discard(view.id)
-        return bool(found)
+        parts = self._parts_of(view)
+        for part, id in parts.items():
+            self._by_part.setdefault(part, {})[id] = None
+        return bool(whole or parts)
 
-    def note_parts(self, one: Match, *, keep: bool) -> bool:
-        """Note whether a part of an id of a message was asked for.
+    def has(self, view: MessageView) -> bool:
+        """Return whether a message is meant, by what was noted so far."""
+        if self._given & {view.id, view.job_id}:
+            return True
+        return any(
+            len(self._by_part[part]) == 1 and part not in self._whole
+            for part in self._parts_of(view)
+        )
 
-        Parameters
-        ----------
-        keep :
-            Keep such a message to the end.
-
-        Returns
-        -------
-        bool
-            Whether the message is kept.
-        """
+    def _parts_of(self, view: MessageView) -> dict[str, str]:
+        """The parts that were asked for of the ids of a message, each with its id."""
         # Only UUIDs: invoice-1000 is not a short form of invoice-10001.
-        ids = [id for id in (one.view.job_id, one.view.id) if is_part_of_id(id, whole=True)]
-        parts = [(part, id) for n in self._lengths for id in ids for part in {id[:n], id[-n:]}]
-        found = {part: id for part, id in parts if part in self._given}
-        for part, id in found.items():
-            kept = self._by_part.setdefault(part, {}).setdefault(id, [])
-            if keep:
-                kept.append(one)
-        return keep and bool(found)
-
-    def kept(self) -> tuple[list[Match], list[Match]]:
-        """Of the messages that were kept: those that are meant, and the rest."""
-        meant: dict[str, Match] = {}
-        others: dict[str, Match] = {}
-        for part, by_id in self._by_part.items():
-            is_unique = len(by_id) == 1 and part not in self._whole
-            for matches in by_id.values():
-                (meant if is_unique else others).update({one.view.id: one for one in matches})
-        return list(meant.values()), [one for name, one in others.items() if name not in meant]
+        ids = [id for id in (view.job_id, view.id) if is_part_of_id(id, whole=True)]
+        parts = ((part, id) for n in self._lengths for id in ids for part in (id[:n], id[-n:]))
+        return {part: id for part, id in parts if part in self._given}
 
     def unresolved(self) -> UnresolvedIds | None:
         missing = sorted(self._given - self._whole - self._by_part.keys())
@@ -178,6 +170,8 @@ class MessageMatcher:
         self._on_notice = on_notice
         self._on_look = on_look
         self._ids = None if selection.ids is None else _Ids(selection.ids)
+        # Those that can be meant, in their order: a FIFO queue is moved in order.
+        self._kept: list[Match] = []
         self._now = datetime.now(UTC)
         self._left = selection.limit
         self._looked_at = 0
@@ -222,8 +216,8 @@ class MessageMatcher:
     def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[Match]]:
         """Those that are meant, and those that were looked at and are not.
 
-        What comes after the last one wanted is in neither: nobody has looked at it. Nor is a
-        message of which only a part of an id was asked for: :meth:`parts` has it at the end.
+        What comes after the last one wanted is in neither: nobody has looked at it. If parts
+        of ids were asked for, :meth:`parts` has the messages that are meant at the end.
         """
         picked: list[Match] = []
         skipped: list[Match] = []
@@ -232,31 +226,28 @@ class MessageMatcher:
                 break
             view = view_message(message, name_of=self._name_of)
             one = Match(message, view)
-            has_id = self._ids is None or self._ids.has(view)
-            is_meant = self._selection.matches_but_for_ids(view, self._now)
-            is_kept = self._ids is not None and self._ids.note_parts(
-                one, keep=is_meant and not has_id
-            )
-            if has_id and is_meant:
+            has_id = self._ids is None or self._ids.note(view)
+            if not (has_id and self._selection.matches_but_for_ids(view, self._now)):
+                skipped.append(Match(message, view.did("skipped")))
+            elif self._ids is not None and self._ids.has_parts:
+                self._kept.append(one)
+            else:
                 picked.append(one)
                 self._count_one()
-            elif not is_kept:
-                skipped.append(Match(message, view.did("skipped")))
         self._looked_at += len(messages)
         if self._on_look is not None:
             self._on_look(self._looked_at)
         return picked, skipped
 
     def _rest(self) -> tuple[list[Match], list[Match]]:
-        kept, skipped = ([], []) if self._ids is None else self._ids.kept()
-        picked = []
-        for one in kept:
-            if self._left == 0:
-                skipped.append(one)
-            else:
+        picked, skipped = [], []
+        for one in self._kept:
+            if self._left != 0 and self._ids is not None and self._ids.has(one.view):
                 picked.append(one)
                 self._count_one()
-        return picked, [Match(one.message, one.view.did("skipped")) for one in skipped]
+            else:
+                skipped.append(Match(one.message, one.view.did("skipped")))
+        return picked, skipped
 
     def _count_one(self) -> None:
         if self._left is not None:

@@ -99,6 +99,11 @@ def test_the_beginning_or_the_end_of_a_uuid_selects_its_message() -> None:
     assert ended({A[:9]}, *messages, limit=1) == ([A], [])
 
 
+def test_a_whole_id_next_to_a_part_keeps_the_order_of_the_queue() -> None:
+    messages = of_uuid(C), of_uuid(A), of_uuid(B)
+    assert ended({A, "cccccccc"}, *messages) == ([C, A], [])
+
+
 def test_all_messages_of_a_job_are_selected_by_the_beginning_of_its_id() -> None:
     assert ended({"cccccccc"}, of_uuid(A, C), of_uuid(B, C))[0] == [A, B]
 
