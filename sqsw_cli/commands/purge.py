@@ -153,7 +153,7 @@ def _purge_selected(
     bar = printer.progress_of_pass(report.name)
 
     def look(count: int) -> None:
-        bar.looked_at(count, report.visible or 0, f"{thousands(counts[result])} {done}")
+        bar.looked_at(count, report.visible, f"{thousands(counts[result])} {done}")
 
     handled = purge_selected(
         env,

@@ -3,11 +3,12 @@
 import shlex
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import SettingsError, SQSError
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import opened
@@ -137,7 +138,8 @@ class _Mover:
         self.wait = wait
         self.moved = 0
         self.looked_at = 0
-        self.total = 0
+        self.total: int | None = None
+        self.outcome = "would be moved" if dry_run else "moved"
         self.by_sqs = False
 
     def run(self) -> int:
@@ -146,8 +148,9 @@ class _Mover:
         printer = self.printer
         printer.finish_when_gone()
         begun = time.monotonic()
-        progress = printer.progress_of_pass(self.dlq)
-        if not self.selection:
+        if self.selection:
+            progress = printer.progress_of_pass(self.dlq)
+        else:
             progress = printer.progress(f"{self.dlq} → {self.target or 'where they came from'}")
         with progress as bar:
             try:
@@ -172,13 +175,13 @@ class _Mover:
         if not self.looked_at and bar.shown:
             from sqsw.sqs_manage.depth import DepthReader
 
-            self.total = count + (DepthReader(self.env).read(self.dlq).ready or 0)
+            with suppress(SQSError):  # the move can do without
+                self.total = count + DepthReader(self.env).read(self.dlq).ready
         self.looked_at = count
         self._show_look(bar)
 
     def _show_look(self, bar: Bar) -> None:
-        outcome = "would be moved" if self.dry_run else "moved"
-        bar.looked_at(self.looked_at, self.total, f"{thousands(self.moved)} {outcome}")
+        bar.looked_at(self.looked_at, self.total, f"{thousands(self.moved)} {self.outcome}")
 
     def _tell(self, progress: "Move | HandledMessage", bar: Bar) -> None:
         from sqsw.sqs_manage.moves import Move
@@ -202,7 +205,7 @@ class _Mover:
 
     def _interrupted(self) -> None:
         self.printer.note("")  # below the ^C of the terminal
-        self.printer.note(f"{count_of(self.moved, 'message')} moved so far")
+        self.printer.note(f"{count_of(self.moved, 'message')} {self.outcome} so far")
         if self.by_sqs:
             self.printer.note(f"a move by SQS goes on; to stop it: {self.command} --cancel")
 

@@ -54,12 +54,11 @@ class Bar:
             return
         self._update(thousands(completed), completed, total)
 
-    def looked_at(self, count: int, total: int, outcome: str) -> None:
+    def looked_at(self, count: int, total: int | None, outcome: str) -> None:
         """Show how many messages of a queue were looked at, what became of them, and the time."""
-        if not self.shown:
-            return
-        of = thousands(max(count, total))
-        self._update(f"looked at {thousands(count)} of about {of} · {outcome} ·")
+        if self.shown:
+            of = "" if total is None else f" of about {thousands(max(count, total))}"
+            self._update(f"looked at {thousands(count)}{of} · {outcome} ·")
 
     def _update(self, text: str, completed: int = 0, total: int | None = None) -> None:
         if self._progress is None or self._task is None:
