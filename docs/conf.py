@@ -1,6 +1,7 @@
 """How Sphinx builds these pages: ``.ci/docs``."""
 
 import sys
+import tomllib
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -8,17 +9,33 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from docs.generated import captions, completeness, fill_in  # noqa: E402 - found by the line above
+from docs.generated import captions, completeness, fill_in, typographic_options  # noqa: E402 - found by the line above
+from sqsw.core.version import VERSION  # noqa: E402 - the same
+
+METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = "sqsw"
 author = "The sqsw authors"
 copyright = author
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+release = VERSION
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["pictures"]
+# Quotes and dashes stay as they are typed: an option with an en dash does not work when copied.
+smartquotes = False
 html_theme = "furo"
-html_title = "sqsw"
+html_title = f"sqsw {VERSION}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
+if "Repository" in METADATA.get("urls", {}):
+    html_theme_options = {
+        "source_repository": METADATA["urls"]["Repository"],
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
+# Outputs are not to be copied; commands are.
+copybutton_selector = "div:not(.highlight-text):not(.highlight-none) > div.highlight > pre"
 
 # Every place on a page can be linked to, and a link that leads nowhere is an error.
 myst_heading_anchors = 4
@@ -47,7 +64,11 @@ python_maximum_signature_line_length = 88
 
 
 def setup(app: Sphinx) -> None:
-    """Write the generated parts of pages before they are parsed."""
+    """Write the tables of contents before pages are parsed, and check what comes out."""
     app.connect("source-read", lambda app, name, source: fill_in(source))
     app.connect("source-read", lambda app, name, source: captions(source))
     app.connect("env-check-consistency", lambda app, env: completeness(env))
+    app.connect(
+        "html-page-context",
+        lambda app, name, template, context, tree: typographic_options(name, context),
+    )

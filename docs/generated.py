@@ -1,6 +1,14 @@
 """The parts of the reference that are made from the code, as Markdown.
 
-A page says ``<!-- generated: commands -->`` where such a part belongs.
+``python -m docs.generated`` writes them into the pages, between two comments, so that a checkout
+shows them too; a test fails if they are out of date::
+
+    <!-- generated: commands -->
+    ...
+    <!-- end of generated -->
+
+Tables of contents (``<!-- toctree: contents -->``) are filled in only when the site is built,
+because Markdown viewers would show them as code.
 """
 
 import json
@@ -23,9 +31,12 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent
 SCHEMAS = DOCS / "schemas"
-#: What a page says of its generated parts where it is not built, on GitHub.
+#: What a page with directives for Sphinx says to those who read it in a checkout.
 NOTE = re.compile(r"^\*In a checkout a part of this page is missing: [^*]+\*\n\n", re.M)
-PLACE = re.compile(r"^<!-- generated: (\w+) -->$", re.M)
+PART = re.compile(r"^<!-- generated: (\w+) -->\n(?:.*?^)??<!-- end of generated -->$", re.M | re.S)
+TREE = re.compile(r"^<!-- toctree: (\w+) -->$", re.M)
+#: An option after "smart" typography, with a real dash in place of ``--``.
+TYPOGRAPHIC_OPTION = re.compile(r"(?<!\w)[\u2013\u2014][A-Za-z][\w-]*")
 FILE = re.compile(r"^<!-- file: (\S+) -->\n```(\w+)$", re.M)
 
 
@@ -45,12 +56,12 @@ def commands() -> str:
 def _command(ctx: click.Context, command: click.Command) -> Iterator[str]:
     usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
     yield f"\n## {ctx.info_name}\n"
-    yield f"```text\n{usage}\n```\n"
+    yield f"{_code(usage)}\n"
     yield _escaped(cleandoc(command.help or "")) + "\n"
     yield from _options(ctx, command, is_global=False)
     lines = [line.strip() for line in getattr(command, "examples", "").strip().splitlines()]
     if lines:
-        yield "\n".join(["```sh", *lines, "```\n"])
+        yield "\n".join(["<!-- not run: examples -->", "```sh", *lines, "```\n"])
 
 
 def columns() -> str:
@@ -142,39 +153,80 @@ def _escaped(text: str) -> str:
     return re.sub(r"([*_\[\]<>])", r"\\\1", text)
 
 
+def names() -> str:
+    """Every name that ``from sqsw import ...`` has, with the first line of its docstring."""
+    rows = []
+    for name in sorted(getattr(sqsw, "__all__", ()), key=str.lower):
+        value = getattr(sqsw, name)
+        if callable(value) and not name.isupper():
+            first = _plain(cleandoc(value.__doc__ or "").partition("\n\n")[0])
+        else:
+            first = f"The {type(value).__name__} of this name."
+        rows.append(f"| `{name}` | {_cell(first)} |")
+    return "\n".join(["| name | |", "| --- | --- |", *rows])
+
+
+def _plain(text: str) -> str:
+    """A docstring without the roles of Sphinx: ``:class:`~sqsw.X``` becomes ``X``."""
+    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", text)
+    return text.replace("``", "")
+
+
 def contents() -> str:
-    """The tables of contents: the lists of the index, which people read on GitHub."""
+    """The tables of contents: the lists of the index."""
     index = (DOCS / "index.md").read_text(encoding="utf-8")
-    trees, listed = [], {"index.md"}
-    for section in index.split("\n## ")[1:]:
-        pages = re.findall(r"^- \[.+?\]\((.+?)\)", section, re.M)
-        listed.update(pages)
-        trees.append([section.partition("\n")[0], *pages])
-    trees[-1] += sorted({path.name for path in DOCS.glob("*.md")} - listed)
     return "\n".join(
-        "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", ""])
-        for caption, *pages in trees
+        _tree(section.partition("\n")[0], section) for section in index.split("\n## ")[1:]
     )
 
 
+def project() -> str:
+    """What stands behind "Contributing" in the navigation."""
+    return _tree("", (DOCS / "contributing.md").read_text(encoding="utf-8"))
+
+
 def decisions() -> str:
-    """The table of contents of the decisions, which GitHub would show as code."""
+    """The table of contents of the decision records."""
     return "```{toctree}\n:glob:\n:hidden:\n\n0*\n```"
 
 
+def _tree(caption: str, section: str) -> str:
+    """A table of contents from the links of a list, which people read on GitHub."""
+    pages = re.findall(r"^- \[(.+?)\]\((.+?\.md)\)", section, re.M)
+    entries = [f"{title} <{page}>" for title, page in pages]
+    if not entries:
+        return ""
+    head = ["```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), ""]
+    return "\n".join([*head, *entries, "```", ""])
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
-    "contents": contents,
     "commands": commands,
     "columns": columns,
     "keys": keys,
     "objects": objects,
+    "names": names,
+}
+TREES: Mapping[str, Callable[[], str]] = {
+    "contents": contents,
+    "project": project,
     "decisions": decisions,
 }
 
 
+def with_parts(text: str) -> str:
+    """A page with its parts as the code has them now."""
+
+    def part(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"<!-- generated: {name} -->\n\n{PARTS[name]().strip()}\n\n<!-- end of generated -->"
+
+    return PART.sub(part, text)
+
+
 def fill_in(source: list[str]) -> None:
-    """Put the generated parts into the text of a page, for Sphinx's event ``source-read``."""
-    source[0] = PLACE.sub(lambda match: PARTS[match[1]](), NOTE.sub("", source[0]))
+    """Put tables of contents into the text of a page, for Sphinx's event ``source-read``."""
+    source[0] = TREE.sub(lambda match: TREES[match[1]](), NOTE.sub("", source[0]))
 
 
 def captions(source: list[str]) -> None:
@@ -190,3 +242,23 @@ def completeness(env: "BuildEnvironment") -> None:
     for name in getattr(sqsw, "__all__", ()):
         if f"sqsw.{name}" not in known:
             logging.getLogger(__name__).warning("sqsw.%s is on no page of the reference", name)
+
+
+def typographic_options(page: str, context: Mapping[str, Any]) -> None:
+    """Warn, which ends the build, of an option whose dashes were made into an en or em dash."""
+    from sphinx.util import logging
+
+    for found in TYPOGRAPHIC_OPTION.findall(context.get("body", "")):
+        logging.getLogger(__name__).warning("%s: %r does not work when it is copied", page, found)
+
+
+def main() -> None:
+    """Write the generated parts into the pages."""
+    for page in DOCS.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        if (new := with_parts(text)) != text:
+            page.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -43,6 +43,8 @@ class Invocation:
     #: whether the command is one that runs until it is stopped, and whether its log has begun
     is_daemon: bool = False
     has_log: bool = False
+    #: whether a live view is below the log
+    has_view: bool = False
 
     # Written out: to make a dataclass takes a thirtieth of all that --help takes.
     def __init__(self, args: Sequence[str] = (), **options: Any) -> None:

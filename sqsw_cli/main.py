@@ -41,6 +41,7 @@ COMMANDS = {
     "purge": Row("sqsw_cli.commands.purge:purge", "Delete the messages of a queue"),
     "delete-queue": Row("sqsw_cli.commands.delete_queue:delete_queue", "Delete queues"),
     "doctor": Row("sqsw_cli.commands.doctor:doctor", "Find out why a worker gets no jobs"),
+    "health": Row("sqsw_cli.commands.health:health", "Ask a worker whether it is healthy"),
     "serve": Row("sqsw_cli.commands.serve:serve", "Run a local SQS"),
     "completion": Row(
         "sqsw_cli.commands.completion:completion", "Print the completion script for a shell"

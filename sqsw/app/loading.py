@@ -102,12 +102,9 @@ def _import(module_name: str, attribute: str) -> ModuleType:
             next=f"install {missing.partition('.')[0]!r}, or correct the import",
         ) from error
     except (Exception, SystemExit) as error:
+        reason, next = _correction(error)
         raise _cannot_import(
-            module_name,
-            error,
-            reason="raised",
-            why=_raised(error),
-            next="correct the app",
+            module_name, error, reason=reason, why=_raised(error), next=next
         ) from error
     file = f"{module_name}.py"
     if (
@@ -128,7 +125,7 @@ def _cannot_import(
     error: BaseException,
     why: str,
     next: str,
-    reason: Literal["raised"] | None = None,
+    reason: Literal["raised", "django"] | None = None,
 ) -> AppLoadError:
     if (hidden := hiding_advice(error)) is not None:
         reason, why, next = None, f"{why}; {hidden[0]}", hidden[1]
@@ -184,6 +181,19 @@ def _raised(error: BaseException) -> str:
         line = (error.text or "").strip()[:_LINE_LENGTH]
         return f"{type(error).__name__}: {error.msg}, {_place(error)}{line and f': {line}'}"
     return f"{described(error)}, raised {_place(error)}"
+
+
+def _correction(error: BaseException) -> tuple[Literal["raised", "django"], str]:
+    """What to do about an error of the app. Django's two usual ones say little about the cause."""
+    if type(error).__module__ == "django.core.exceptions":
+        if "DJANGO_SETTINGS_MODULE" in str(error):
+            return "django", "name the settings: DJANGO_SETTINGS_MODULE=mysite.settings"
+        if type(error).__name__ == "AppRegistryNotReady":
+            return "django", (
+                "call django.setup() before you import models, or add 'sqsw.contrib.django' to "
+                "INSTALLED_APPS and name the app 'sqsw.contrib.django:env'"
+            )
+    return "raised", "correct the app"
 
 
 def _place(error: BaseException) -> str:
@@ -246,11 +256,12 @@ def _as_env(app_path: str, found: object) -> SQSEnv:
         except SQSError:
             raise
         except (Exception, SystemExit) as error:
+            reason, next = _correction(error)
             raise AppLoadError(
                 f"{app_path!r} does not make an SQSEnv",
-                reason="raised",
+                reason=reason,
                 why=_raised(error),
-                next="correct the app",
+                next=next,
             ) from error
     if isinstance(result, SQSEnv):
         return result
@@ -259,6 +270,6 @@ def _as_env(app_path: str, found: object) -> SQSEnv:
 
 def _no_env(app_path: str, what: str) -> AppLoadError:
     return AppLoadError(
-        f"{app_path!r} is no SQSEnv",
-        why=f"it {what}; wanted is an SQSEnv, or a function without parameters that returns one",
+        f"{app_path!r} is not an SQSEnv",
+        why=f"it {what}; expected an SQSEnv, or a function without parameters that returns one",
     )

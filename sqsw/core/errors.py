@@ -161,7 +161,7 @@ class BadEndpoint(SettingsError):
 class AppLoadError(SQSError):
     """An app path or a plugin cannot be loaded; ``meant`` is the path probably meant."""
 
-    reason: Literal["plugin", "raised"] | None = None
+    reason: Literal["plugin", "raised", "django"] | None = None
     meant: str | None = None
 
 

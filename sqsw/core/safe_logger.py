@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from sqsw.core.delivery import Delivery, is_handing_over
-from sqsw.core.wording import described
+from sqsw.core.wording import described, text_of
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -109,7 +109,9 @@ def log_event(
     Parameters
     ----------
     error :
-        The exception of a failed job: its text stands at the end of the message.
+        The exception of a failed job. Its text is at the end of the message. The attributes
+        ``error_type`` and ``error`` have its class and the first line of its text, up to 300
+        characters.
     size :
         Characters of the values, if there can be many.
     values :
@@ -124,6 +126,8 @@ def log_event(
     }
     if error is not None:
         shown["error"] = _plain(described(error)[:_ERROR_LENGTH])
+        values["error_type"] = type(error).__name__
+        values["error"] = text_of(error).strip().partition("\n")[0][:_ERROR_LENGTH]
     # One template for each event, so tools that group records by template can do so.
     template = _template(name, tuple(shown))
     record = make_record(

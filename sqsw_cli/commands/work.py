@@ -64,13 +64,9 @@ class _Load:
     invocation: Invocation
     apps: Sequence[str]
     plugins: bool
-    is_shown: bool
 
     def __call__(self) -> "SQSEnv":
         gc_tuning.rarely()
-        if self.is_shown:
-            # A pipe to the live view: a person is to see a line when it is printed.
-            sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is Python's own
         if self.invocation.as_json:
             sys.stdout = sys.stderr  # as in the command: stdout is for its summary
         # What is wrong with a plugin was said once, by the command.
@@ -142,8 +138,8 @@ def work(
         settings_of_file(invocation.config),
     )
     # While code changes queues come and go, so there is the log alone.
-    is_shown = not options["reload"] and wants_view(invocation)
-    load = _Load(invocation.without_printer(), apps, not no_plugins, is_shown)
+    invocation.has_view = not options["reload"] and wants_view(invocation)
+    load = _Load(invocation.without_printer(), apps, not no_plugins)
     begun = time.monotonic()
     # stdout is for the summary then, whatever the jobs print.
     with (
@@ -184,7 +180,7 @@ def _run(
     )
     with ExitStack() as stack:
         listeners = _listeners(stack, options)
-        if load.is_shown:
+        if invocation.has_view:
             listeners.append(stack.enter_context(live_view(invocation, env, shares)))
         gc_tuning.as_usual()
         if processes == 1 and recycle is None:

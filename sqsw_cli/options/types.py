@@ -107,7 +107,8 @@ class QueueWord(ParamType[str]):
 class QueueSpec(ParamType["QueueAsked"]):
     """``NAME[=N][,weight=W][,group=G]``: a queue of a worker, its slots, its weight, its groups.
 
-    What was not written stays None, for the file may say it.
+    ``NAME,concurrency=N`` means the same as ``NAME=N``. Numbers that are left out stay None, so the
+    configuration can set them.
     """
 
     name = "queue"
@@ -125,11 +126,22 @@ class QueueSpec(ParamType["QueueAsked"]):
         numbers: dict[str, int] = {}
         for setting in settings:
             key, _, number = setting.partition("=")
-            if key not in ("weight", "group"):
-                self.fail(f"{setting!r} is not known here; write weight=W or group=G", param, ctx)
+            if key not in ("concurrency", "weight", "group"):
+                self.fail(
+                    f"unknown setting {setting!r} of the queue {name!r}; "
+                    "write concurrency=N, weight=W or group=G",
+                    *(param, ctx),
+                )
             numbers[key] = self._number(number, f"the {key} of {name!r}", param, ctx)
-        own = self._number(slots, f"the slots of {name!r}", param, ctx) if sign else None
-        return QueueAsked(name, own, numbers.get("weight"), numbers.get("group"))
+        if sign:
+            if "concurrency" in numbers:
+                self.fail(
+                    f"the concurrency of {name!r} is given twice; write {name}={slots}", param, ctx
+                )
+            numbers["concurrency"] = self._number(slots, f"the concurrency of {name!r}", param, ctx)
+        return QueueAsked(
+            name, numbers.get("concurrency"), numbers.get("weight"), numbers.get("group")
+        )
 
     def _number(
         self, text: str, what: str, param: click.Parameter | None, ctx: click.Context | None

@@ -136,7 +136,7 @@ _OPTIONS = [
         "--http",
         metavar="[HOST:]PORT",
         callback=lambda ctx, param, value: None if value is None else address_of(value),
-        help="Serve /health, /ready and /metrics (host 127.0.0.1).",
+        help="Serve /live, /ready, /health and /metrics (host 127.0.0.1).",
     ),
     click.option(
         "--allow-host",
@@ -225,10 +225,12 @@ def policy_maker(
 
 def summary_of(report: "WorkerReport", seconds: float) -> str:
     ended = report.done + report.failed + report.retried + report.unknown
-    each = f", {report.requests / ended:.2f} a job" if ended else ""
-    unfinished = f", {report.unfinished} put back while they ran" if report.unfinished else ""
+    each = f", {report.requests / ended:.2f} per job" if ended else ""
+    counts = [f"{report.done} done, {report.failed} failed, {report.retried} retried"]
+    if report.unknown:
+        counts.append(f"{report.unknown} without a processor")
+    if report.unfinished:
+        counts.append(f"{report.unfinished} returned while running")
     return (
-        f"{report.done} done, {report.failed} failed, {report.retried} retried, "
-        f"{report.unknown} unknown{unfinished} in {elapsed(seconds)}; "
-        f"{count_of(report.requests, 'request')}{each}"
+        f"{', '.join(counts)} in {elapsed(seconds)}; {count_of(report.requests, 'request')}{each}"
     )

@@ -190,6 +190,8 @@ class Printer:
 
 def cut_middle(text: str, width: int) -> str:
     """Cut a text to a width in its middle, because long names often differ only at their ends."""
+    if len(text) <= width and text.isascii():
+        return text  # a worker does not import rich for short names
     from rich.cells import cell_len, set_cell_size
 
     if len(text) <= width and cell_len(text) <= width:

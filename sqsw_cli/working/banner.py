@@ -153,20 +153,31 @@ def _lines(
         title = "" if index else "queues"
         registered = processors_from or env.queue_client(share.queue_name).name
         count = count_of(jobs[registered], "job")
-        own = count_of(share.slots, "slot") if share.slots else f"weight {share.weight}"
-        if share.group_slots is not None:
-            own += f", {share.group_slots} a group"
-        yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}  {own}"
-    prefetch = "auto" if settings.prefetch is None else settings.prefetch
-    lease = "of the queue"
+        yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}{_limits(share)}".rstrip()
+    slots = f"{settings.concurrency} at a time"
+    if processes > 1:
+        slots += f" in each of {processes} processes"
+    if settings.prefetch is not None:
+        slots += f", {count_of(settings.prefetch, 'message')} ahead"
+    timeout = "of the queue"
     if settings.visibility_timeout is not None:
-        lease = format_duration(settings.visibility_timeout)
-    renewed = "renewed" if settings.heartbeat else "not renewed"
-    slots = f"{settings.concurrency} in each of {processes} processes"
-    if processes == 1:
-        slots = str(settings.concurrency)
-    yield f"  slots    {slots}, prefetch {prefetch}, lease {lease}, {renewed}"
-    yield f"  stop     Ctrl-C drains ({format_duration(settings.drain_seconds)}), twice stops now"
+        timeout = format_duration(settings.visibility_timeout)
+    renewed = "renewed while they run" if settings.heartbeat else "not renewed"
+    yield f"  jobs     {slots}; visibility timeout {timeout}, {renewed}"
+    most = format_duration(settings.drain_seconds)
+    yield f"  stop     Ctrl-C waits for running jobs (up to {most}), a second one stops at once"
+
+
+def _limits(share: QueueShare) -> str:
+    """Return what a queue has of its own; most have nothing."""
+    limits = []
+    if share.slots:
+        limits.append(f"{share.slots} at a time")
+    elif share.weight > 1:
+        limits.append(f"weight {share.weight}")
+    if share.group_slots is not None:
+        limits.append(f"{share.group_slots} per message group")
+    return "".join(f"  {limit}" for limit in limits)
 
 
 def _width_of(shares: Sequence[QueueShare]) -> int:

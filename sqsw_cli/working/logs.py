@@ -1,15 +1,14 @@
 """Write the log to stderr, as console lines or as JSON.
 
 The library and the jobs log through the standard library or structlog. Importing structlog takes
-110 ms, a quarter of a worker's start, because it imports rich and asyncio. So it is imported only
-for console lines, or if the app uses it.
+110 ms, a quarter of a worker's start, because it imports rich and asyncio. So it is used only if
+the app has imported it.
 """
 
 import json
 import logging
 import math
 import os
-import re
 import sys
 import threading
 import time
@@ -22,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from sqsw.context import current_job
 from sqsw.core.wording import (
     described,
-    safe,
     shortened,
     text_of,
     traceback_of,
@@ -32,7 +30,7 @@ from sqsw.core.wording import (
 )
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.json_text import json_text
-from sqsw_cli.terminal import is_terminal
+from sqsw_cli.terminal import columns_asked, columns_of, is_terminal
 
 if TYPE_CHECKING:
     from sqsw_cli.errors.failures import Failure
@@ -50,11 +48,8 @@ _MESSAGE_LENGTH, _VALUE_LENGTH, _KEY_LENGTH = 32_768, 4_096, 100
 #: characters of a JSON line; if a line is longer, its values are shortened
 _LINE_LENGTH = 65_536
 
-#: prefix of the second and further lines of a record
-_MARGIN = "  | "
-
-#: keys whose values structlog prints below a line, unchanged
-_TRACES = ("stack", "exception")
+#: the width of a terminal that cannot be asked
+_COLUMNS = 80
 
 #: logger methods whose names are not levels, with their levels
 _LEVELS = {"warn": "warning", "exception": "error"}
@@ -145,6 +140,8 @@ def configure_logs(
     else:
         handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    if not invocation.verbose and not logs_as_json(invocation, daemon=daemon):
+        handler.addFilter(_is_news)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(invocation.level.upper())
@@ -160,12 +157,13 @@ def configure_logs(
 
 
 def _write_whole_lines() -> None:
-    """Keep a line that a job prints in one piece, also if ``PYTHONUNBUFFERED`` is set.
+    """Write what jobs print line by line, each line in one piece.
 
-    Otherwise its text and its line end are two writes, and a line of the log can come between.
+    Without this, a container shows it only when a buffer is full. If ``PYTHONUNBUFFERED`` is set,
+    the text and the end of a line are two writes, and a line of the log can come between them.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.write_through:
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(write_through=False, line_buffering=True)
 
 
@@ -283,15 +281,28 @@ def _text_of(value: object) -> str:
 
 
 def _console_line(invocation: Invocation) -> Callable[..., str]:
-    import structlog
+    from sqsw_cli.working.console_line import ConsoleLine
 
-    render = structlog.dev.ConsoleRenderer(
-        colors=invocation.color_on_stderr,
-        # The traceback is already text, and structlog 24 warns about that unless this is set.
-        exception_formatter=structlog.dev.plain_traceback,
-        sort_keys=False,
+    return ConsoleLine(
+        lambda: _columns(invocation),
+        is_colored=invocation.color_on_stderr,
+        is_verbose=invocation.verbose > 0,
     )
-    return lambda logger, level, event: render(logger, level, _for_people(event))
+
+
+def _columns(invocation: Invocation) -> int | None:
+    if not invocation.has_view:
+        return columns_of(sys.stderr)
+    try:  # the streams for output are pipes to the live view, so stdin tells the width
+        return columns_asked() or os.get_terminal_size(0).columns or _COLUMNS
+    except OSError:
+        return _COLUMNS
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether a person wants to see a record: the line of its failure says the rest."""
+    values = vars(record)
+    return values.get("event") != "job_dead" or values.get("verdict") == "killed_process"
 
 
 def _add_structlog_context(logger: Any, method: str, event_dict: EventDict) -> EventDict:
@@ -347,7 +358,7 @@ def _add_local_time(logger: Any, method: str, event_dict: EventDict) -> EventDic
 
 def _bound(logger: Any, method: str, event_dict: EventDict) -> EventDict:
     """Shorten the message, and replace the exception with its traceback as text."""
-    for key in ("event", *_TRACES):  # jobs can set all of them
+    for key in ("event", "stack", "exception"):  # jobs can set all of them
         value = event_dict.get(key)
         if isinstance(value, str):
             event_dict[key] = shortened(value, _MESSAGE_LENGTH)
@@ -365,62 +376,6 @@ def _raised(exc_info: Any) -> BaseException | None:
     if isinstance(exc_info, BaseException):
         return exc_info
     return sys.exc_info()[1] if exc_info else None
-
-
-def _for_people(event_dict: EventDict) -> EventDict:
-    """Drop values that only programs need, and escape control characters.
-
-    Only a new record starts at the beginning of a line. Further lines of a message and all lines of
-    a traceback are indented, so a record cannot forge another one.
-    """
-    if str(event_dict.get("logger", "")).startswith("sqsw."):
-        del event_dict["logger"]
-    shown: EventDict = {"timestamp": event_dict.pop("timestamp")}
-    traces: list[str] = []
-    for key, value in event_dict.items():
-        if key == "event":
-            shown[key] = _marked(_text_of_message(value).rstrip())
-        elif key in _TRACES:
-            traces.append(_MARGIN + _marked(_text_of_message(value)))
-        elif key in ("level", "logger"):
-            shown[key] = safe(_text_of(value))
-        elif value is not None and value != {}:
-            is_plain = key.isprintable() and len(key) < _KEY_LENGTH
-            shown[key if is_plain else safe(shortened(key, _KEY_LENGTH))] = _shown(value)
-    if traces:
-        shown["exception"] = "\n".join(traces)
-    return shown
-
-
-def _marked(text: str) -> str:
-    if text.isprintable():
-        return text
-    return f"\n{_MARGIN}".join(safe(line.expandtabs(4)) for line in re.split(r"\r?\n", text))
-
-
-def _text_of_message(value: Any) -> str:
-    return value if isinstance(value, str) else _text_of(value)
-
-
-class _Shown:
-    """Text that structlog prints unchanged; it would quote a str with spaces."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-def _shown(value: Any) -> Any:
-    kind = type(value)
-    if kind is int or kind is float or kind is bool:
-        return value
-    if kind is str:
-        if value.isprintable() and len(value) <= _VALUE_LENGTH:
-            return value
-        return _Shown(repr(shortened(value, _VALUE_LENGTH)))
-    return _Shown(safe(shortened(repr(value), _VALUE_LENGTH)))
 
 
 def _mask_secrets(logger: Any, method: str, event_dict: EventDict) -> EventDict:

@@ -5,13 +5,21 @@ A comment before a block says what it is::
     <!-- file: NAME -->         it is written to this file
     <!-- shell -->              it is typed into the shell
     <!-- python -->             it is run by python
-    <!-- output -->             the block before has printed these lines, "…" is anything
+    <!-- output -->             the block before has printed these lines, and maybe others
     <!-- not run: REASON -->    it is only shown
 
 Directives of Sphinx (``{toctree}`` …) are no code. One shell runs a page from its top to its end,
 so that what is exported at the top holds below, as for a reader.
+
+Outputs are real ones. Ids, times and decimals differ from run to run, so they are not compared. A
+line "…" stands for lines that are left out, and "…" in a line for anything. After a change of an
+output, this writes today's lines into the pages; a line that has no counterpart any more takes the
+one that is most like it::
+
+    SQSW_TEST_WRITE_OUTPUTS=1 pytest tests/docs/test_pages.py
 """
 
+import difflib
 import re
 import shlex
 from dataclasses import dataclass
@@ -23,6 +31,14 @@ from markdown_it.token import Token
 ROOT = Path(__file__).parents[2]
 MARKER = re.compile(
     r"<!-- (?P<kind>file|shell|python|output|not run)(: (?P<about>[^>]+))? -->\s*\Z"
+)
+#: Where a page's commands are run, as it is shown to readers.
+READERS_DIRECTORY = "/home/ann/app"
+#: What differs from run to run.
+_CHANGING = re.compile(
+    r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}|\b(?=[a-f]*\d)[\da-f]{8}\b"  # ids, and how they begin
+    r"|\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?Z?|\b\d+(ms|[smh]( ago|$))"
+    r"|\d+\.\d+|(?<=127\.0\.0\.1:)\d+|\bpid[= ]\d+|(?<=; )\d+ requests"
 )
 #: what ends a text in the script, and is in no block
 _END = "__end_of_the_block__"
@@ -99,14 +115,58 @@ def outputs_of(written: str) -> dict[int, str]:
     return {int(line): text for line, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
+def normalized(line: str) -> str:
+    """A line without what differs from run to run."""
+    return " ".join(_CHANGING.sub("#", line).split())
+
+
+def matching_lines(expected: str, printed: str) -> list[str | None]:
+    """The printed line for each of the expected ones, in their order; None if there is none."""
+    rest, found = printed.splitlines(), list[str | None]()
+    for line in expected.splitlines():
+        if line == "…":
+            found.append(line)
+            continue
+        at = next((i for i, there in enumerate(rest) if _is_same(line, there)), None)
+        found.append(None if at is None else rest[at].rstrip())
+        rest = rest if at is None else rest[at + 1 :]
+    return found
+
+
+def _is_same(expected: str, printed: str) -> bool:
+    if "…" not in expected:
+        return normalized(expected) == normalized(printed)
+    words = " ".join(expected.split()).split("…")
+    return re.fullmatch(".*".join(map(re.escape, words)), " ".join(printed.split())) is not None
+
+
 def missing_line(expected: str, printed: str) -> str | None:
     """The first of the expected lines that was not printed, after those before it."""
-    rest = [" ".join(line.split()) for line in printed.splitlines()]
+    found = matching_lines(expected, printed)
+    pairs = zip(expected.splitlines(), found, strict=True)
+    return next((line for line, there in pairs if there is None), None)
+
+
+def real_lines(expected: str, printed: str) -> str:
+    """The expected lines, with the most similar printed lines in place of those not printed."""
+    lines = []
+    rest = [line.rstrip() for line in printed.splitlines() if line.strip()]
     for line in expected.splitlines():
-        words = " ".join(line.split())
-        pattern = re.compile(".*".join(map(re.escape, words.split("…"))))
-        found = next((i for i, there in enumerate(rest) if pattern.fullmatch(there)), None)
-        if found is None:
-            return line
-        rest = rest[found + 1 :]
-    return None
+        there = matching_lines(line, "\n".join(rest))[0]
+        if there is None:
+            (there,) = difflib.get_close_matches(line, rest, 1, 0.1) or [line]
+        # A line that differs only in ids and times stays, or each run would change all pages.
+        lines.append(line if normalized(line) == normalized(there) else there)
+        if there in rest:
+            rest = rest[rest.index(there) + 1 :]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write_outputs(page: Path, real: dict[int, str]) -> None:
+    """Put these texts into the blocks of a page that begin at these lines."""
+    lines = page.read_text(encoding="utf-8").splitlines(keepends=True)
+    for block in reversed(blocks_of(page)):
+        if block.line in real:
+            count = len(block.text.splitlines())
+            lines[block.line : block.line + count] = [real[block.line]]
+    page.write_text("".join(lines), encoding="utf-8")

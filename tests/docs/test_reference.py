@@ -6,7 +6,20 @@ from pathlib import Path
 import click
 import pytest
 
-from docs.generated import NOTE, captions, columns, commands, fill_in, keys, objects
+from docs.generated import (
+    NOTE,
+    PART,
+    PARTS,
+    TYPOGRAPHIC_OPTION,
+    captions,
+    columns,
+    commands,
+    contents,
+    fill_in,
+    keys,
+    objects,
+    with_parts,
+)
 from sqsw_cli.config import CREATE_KEYS, GLOBAL_KEYS, WORK_KEYS, keys_of
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.main import cli
@@ -15,6 +28,15 @@ from tests.docs.blocks import ROOT
 from tests.docs.command_lines import command_lines, options_of
 
 REFERENCE = ROOT / "docs" / "reference"
+
+
+def sources() -> list[str]:
+    """The code of the library and of the command line."""
+    return [
+        path.read_text(encoding="utf-8")
+        for folder in ("sqsw", "sqsw_cli")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
 
 
 def rows(page: Path, heading: str) -> list[list[str]]:
@@ -50,7 +72,8 @@ def test_every_line_of_a_pipe_is_in_the_reference() -> None:
 
 
 def test_every_key_of_a_file_is_in_the_reference() -> None:
-    page = (REFERENCE / "configuration.md").read_text(encoding="utf-8").split("\n## Keys\n")[1]
+    text = (REFERENCE / "configuration.md").read_text(encoding="utf-8").split("\n## Keys\n")[1]
+    page = text.partition("<!-- generated")[0]
     known = {*GLOBAL_KEYS, *WORK_KEYS, *CREATE_KEYS, "app", "true", "false"}
     assert set(re.findall(r"`(\w+)`", page)) == known
     tables = re.split(r"^`\[(\w+)\]`, for", keys(), flags=re.M)
@@ -64,6 +87,23 @@ def test_every_key_of_a_file_is_in_the_reference() -> None:
     assert "`concurrency`" in shown["work"] and "`port`" in shown["serve"]
 
 
+def test_every_log_event_is_in_its_table() -> None:
+    table = rows(REFERENCE / "events-and-metrics.md", "Log events")
+    said = {name for row in table for name in re.findall(r"`(\w+)`", row[0])}
+    call = re.compile(r"logging\.[A-Z]+,\s*\"([a-z_]+)\"")
+    logged = {name for text in sources() for name in call.findall(text)}
+    assert {"job_done", "lease_lost", "summary"} <= logged <= said
+
+
+def test_every_error_in_the_troubleshooting_table_is_one_of_today() -> None:
+    table = rows(ROOT / "docs" / "how-to" / "troubleshooting.md", "Errors")
+    of_frameworks = {"ImproperlyConfigured", "Working outside of application context"}
+    said = {text for row in table for text in re.findall(r"`([^`]+)`", row[0])} - of_frameworks
+    code = "".join(sources())
+    assert len(said) > 5
+    assert [text for text in said if text not in code] == []
+
+
 def test_every_exit_code_is_in_its_table_and_no_other() -> None:
     table = rows(REFERENCE / "exit-codes.md", "Exit codes")
     said = {int(code): name.replace(" ", "_").upper() for code, name, _ in table}
@@ -73,15 +113,11 @@ def test_every_exit_code_is_in_its_table_and_no_other() -> None:
 def test_every_variable_is_in_its_table_and_no_other() -> None:
     table = rows(REFERENCE / "configuration.md", "Variables")
     said = {name for row in table for name in re.findall(r"[A-Z][A-Z_]+", row[0] + row[2])}
-    sources = "".join(
-        path.read_text(encoding="utf-8")
-        for folder in ("sqsw", "sqsw_cli")
-        for path in (ROOT / folder).rglob("*.py")
-    )
-    used = set(re.findall(r"\bSQSW_[A-Z_]+", sources)) - {"SQSW_WORK", "SQSW_SERVE"}
+    code = "".join(sources())
+    used = set(re.findall(r"\bSQSW_[A-Z_]+", code)) - {"SQSW_WORK", "SQSW_SERVE"}
     daemons = {f"SQSW_{name}" for name in ("WORK_", "SERVE_", *variables_of("work", "serve"))}
-    assert {name for name in said if name.startswith("SQSW_")} - daemons == used
-    assert [name for name in said - daemons if name not in sources] == []
+    assert {name for name in said if name.startswith("SQSW_")} - daemons == used - daemons
+    assert [name for name in said - daemons if name not in code] == []
 
 
 def variables_of(*names: str) -> set[str]:
@@ -121,26 +157,66 @@ def test_every_schema_is_in_the_reference() -> None:
     assert "| `reasons.count` | integer | Messages with it |" in text
 
 
-def test_a_page_gets_its_parts_and_the_names_of_its_files() -> None:
-    source = ["# Page\n\n<!-- generated: objects -->\n\n<!-- file: a.py -->\n```python\n1\n```\n"]
-    fill_in(source)
+def test_a_page_shows_the_names_of_its_files() -> None:
+    source = ["# Page\n\n<!-- file: a.py -->\n```python\n1\n```\n"]
     captions(source)
-    assert "## queue\n" in source[0]
     assert "```{code-block} python\n:caption: a.py\n\n1\n```" in source[0]
+
+
+def test_the_generated_parts_of_the_pages_are_those_of_today() -> None:
+    parts = set()
+    for page in (ROOT / "docs").rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert with_parts(text) == text, "run: python -m docs.generated"
+        parts |= {match[1] for match in PART.finditer(text)}
+    assert parts == set(PARTS)
+
+
+def test_a_part_replaces_what_stood_there() -> None:
+    page = "a\n\n<!-- generated: columns -->\nold\n<!-- end of generated -->\n\nb\n"
+    assert columns() in with_parts(page)
+    assert "\nold\n" not in with_parts(page)
+    assert with_parts(with_parts(page)) == with_parts(page)
     with pytest.raises(KeyError):
-        fill_in(["<!-- generated: nothing -->"])
+        with_parts("<!-- generated: nothing -->\n<!-- end of generated -->\n")
 
 
-def test_a_page_that_looks_empty_in_a_checkout_says_what_makes_it() -> None:
+def test_the_navigation_has_the_lists_of_the_home_page() -> None:
+    trees = contents()
+    assert ":caption: Frameworks\n\nDjango <how-to/django.md>\n" in trees
+    captions = re.findall(r"^:caption: (.+)$", trees, re.M)
+    assert captions[:6] == [
+        "Get started",
+        "Frameworks",
+        "Queues and retries",
+        "Testing",
+        "Deploy",
+        "Operate",
+    ]
+
+
+def test_an_option_with_a_typographic_dash_ends_the_build(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert TYPOGRAPHIC_OPTION.findall("<code>sqsw \u2013json</code> \u2014from") == [
+        "\u2013json",
+        "\u2014from",
+    ]
+    assert TYPOGRAPHIC_OPTION.findall("1\u20132, a \u2013 b, --json, Dec\u2013Jan") == []
+    conf = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
+    assert "\nsmartquotes = False\n" in conf and "typographic_options(name, context)" in conf
+
+
+def test_a_page_with_directives_says_in_a_checkout_what_makes_it() -> None:
     docs, seen = REFERENCE.parent, []
     for page in REFERENCE.rglob("*.md"):
         text = page.read_text(encoding="utf-8")
-        if "{eval-rst}" in text or "<!-- generated: " in text:
+        if "{eval-rst}" in text:
             note = NOTE.search(text)
             assert note is not None, page
             assert f"`build/docs/{page.relative_to(docs).with_suffix('.html')}`" in note[0]
             seen.append(page.stem)
-    assert {"commands", "configuration", "json", "errors"} <= {*seen}
+    assert {"tasks", "errors"} <= {*seen}
     source = ["# Page\n\n*In a checkout a part of this page is missing: x.*\n\nText\n"]
     fill_in(source)
     assert source == ["# Page\n\nText\n"]

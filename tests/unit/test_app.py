@@ -161,9 +161,9 @@ def test_a_dot_for_the_colon_is_told() -> None:
 )
 def test_an_attribute_of_another_type(attribute: str, why: str) -> None:
     message, told, _ = refusal(f"myapp.tasks:{attribute}")
-    assert message == f"'myapp.tasks:{attribute}' is no SQSEnv"
+    assert message == f"'myapp.tasks:{attribute}' is not an SQSEnv"
     assert told is not None
-    assert told.startswith(f"{why}; wanted is an SQSEnv")
+    assert told.startswith(f"{why}; expected an SQSEnv")
 
 
 @pytest.mark.parametrize("app_path", ["", ":env", "myapp.tasks:"])

@@ -1,27 +1,31 @@
-"""The live view as lines of text: no terminal, no clock, no state."""
+"""The text of the live view: no terminal, no clock, no state."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import click
 
 from sqsw.core.wording import format_duration, safe
 from sqsw_cli.output.format import brief, count_of, thousands
-from sqsw_cli.working.live.figures import Look, Row
+from sqsw_cli.output.printer import cut_middle
+from sqsw_cli.working.live.figures import Depth, Look, Row
 
 #: between two columns, and between two words of the line below them
 _GAP, _DOT = "  ", " · "
 
 _UNKNOWN = "-"
 
-#: characters to which a longer name is cut before columns are left out
-_NAME = 40
+#: characters to which a longer name is cut before a column is left out
+_NAME = 16
+
+#: columns that are left out if there is no room, in this order; the dead letters always stay
+_DROPPED = ("longest", "retry", "/s", "in flight", "running", "failed", "done", "ready")
 
 
 class _Column(NamedTuple):
     title: str
     text: Callable[[Row], str]
-    shade: str | None = None
+    color: str | None = None
 
 
 def _count(number: int | None) -> str:
@@ -35,7 +39,7 @@ def _rate(rate: float) -> str:
 _COLUMNS = (
     _Column("queue", lambda row: safe(row.name)),
     _Column("running", lambda row: _count(row.running)),
-    _Column("oldest", lambda row: _UNKNOWN if row.oldest is None else brief(row.oldest)),
+    _Column("longest", lambda row: _UNKNOWN if row.longest is None else brief(row.longest)),
     _Column("done", lambda row: _count(row.done)),
     _Column("failed", lambda row: _count(row.failed), "red"),
     _Column("retry", lambda row: _count(row.retried)),
@@ -51,63 +55,94 @@ _COLUMNS = (
 
 
 def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> list[str]:
-    """The view in a terminal of this size.
+    """Return the view for a terminal of this size.
 
-    If columns do not fit, long names are cut. Then columns are left out from the right, and queues
-    from below. The terminal wraps only a name that is wider than itself.
+    If it is too narrow, long names are cut in the middle. If that is not enough, columns are left
+    out, but never the dead letters. If it is too low, the last queues are left out.
     """
     if not look.was_up:
         return []  # there may be an error to tell of instead
     below = _below(look, columns)
-    rows = look.rows
-    if len(rows) > lines - 2:
-        rows = rows[: max(0, lines - 3)]  # the head, what is left out, the line below
-    table = _table(rows, columns, colored=colored) if rows else []
+    rows = list(look.rows)
+    # Above the rows is the head, and below them the total and the state.
+    others = 3 if len(rows) > 1 else 2
+    if len(rows) > lines - others:
+        rows = rows[: max(0, lines - others - 1)]
     left_out = len(look.rows) - len(rows)
-    more = [f"and {count_of(left_out, 'more queue')}"[:columns]] if left_out and rows else []
+    if rows and others == 3:
+        rows.append(_total(look.rows))
+    table = _table(rows, columns, colored=colored) if rows else []
+    if table and left_out:
+        table.insert(-1, f"and {count_of(left_out, 'more queue')}"[:columns])
     attention = colored and not (look.has_ended or _receives(look))
-    return [*table, *more, click.style(below, fg="yellow") if attention else below]
+    return [*table, click.style(below, fg="yellow") if attention else below]
+
+
+def _total(rows: Sequence[Row]) -> Row:
+    dead: dict[str, int | None] = {
+        row.depth.dead_letter_queue or row.name: row.depth.dead
+        for row in rows
+        if row.depth.has_dead_letters
+    }
+    return Row(
+        "total",
+        running=sum(row.running for row in rows),
+        longest=max((row.longest for row in rows if row.longest is not None), default=None),
+        done=sum(row.done for row in rows),
+        failed=sum(row.failed for row in rows),
+        retried=sum(row.retried for row in rows),
+        rate=sum(row.rate for row in rows),
+        depth=Depth(
+            _sum(row.depth.ready for row in rows),
+            _sum(row.depth.in_flight for row in rows),
+            _sum(dead.values()),
+            has_dead_letters=bool(dead),
+        ),
+    )
+
+
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    """Return the sum; None if one of the numbers is unknown."""
+    known = list(numbers)
+    return None if None in known else sum(number or 0 for number in known)
 
 
 def _table(rows: Sequence[Row], columns: int, *, colored: bool) -> list[str]:
-    cells = [[column.text(row) for row in rows] for column in _COLUMNS]
-    widths = _widths(cells)
-    if (over := sum(widths) + len(_GAP) * (len(widths) - 1) - columns) > 0:
-        longest = max(_NAME, widths[0] - over)
-        cells[0] = [_cut(name, longest) for name in cells[0]]
-        widths = _widths(cells)
-    count = len(_COLUMNS)
-    while count > 1 and sum(widths[:count]) + len(_GAP) * (count - 1) > columns:
-        count -= 1
+    shown = {column.title: [column.text(row) for row in rows] for column in _COLUMNS}
+    widths = {title: max(len(title), *map(len, texts)) for title, texts in shown.items()}
 
-    def fit(index: int, text: str) -> str:
-        return text.rjust(widths[index]) if index else text.ljust(widths[index])
+    def over() -> int:
+        return sum(widths.values()) + len(_GAP) * (len(widths) - 1) - columns
 
-    def paint(index: int, text: str) -> str:
-        shade = _COLUMNS[index].shade if colored and text not in ("0", "none", _UNKNOWN) else None
-        fitted = fit(index, text)
-        return click.style(fitted, fg=shade) if shade else fitted
+    longest = widths["queue"]
+    for title in ("", *_DROPPED):
+        widths.pop(title, None)
+        widths["queue"] = longest
+        widths["queue"] = max(longest - max(0, over()), min(longest, _NAME))
+        if over() <= 0:
+            break
+    else:
+        widths["queue"] = max(1, widths["queue"] - over())
 
-    shown = range(count)
-    head = _GAP.join(fit(index, _COLUMNS[index].title) for index in shown)
+    def fit(column: _Column, text: str) -> str:
+        width = widths[column.title]
+        return (
+            text.rjust(width) if column.title != "queue" else cut_middle(text, width).ljust(width)
+        )
+
+    def paint(column: _Column, text: str) -> str:
+        has_color = colored and column.color is not None and text not in ("0", "none", _UNKNOWN)
+        return click.style(fit(column, text), fg=column.color) if has_color else fit(column, text)
+
+    kept = [column for column in _COLUMNS if column.title in widths]
+    head = _GAP.join(fit(column, column.title) for column in kept)
     return [
         click.style(head, dim=True) if colored else head,
-        *(_GAP.join(paint(i, cells[i][line]) for i in shown) for line in range(len(rows))),
+        *(
+            _GAP.join(paint(column, shown[column.title][line]) for column in kept)
+            for line in range(len(rows))
+        ),
     ]
-
-
-def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
-    return [
-        max(len(column.title), *map(len, texts))
-        for column, texts in zip(_COLUMNS, cells, strict=True)
-    ]
-
-
-def _cut(name: str, longest: int) -> str:
-    if len(name) <= longest:
-        return name
-    tail = (longest - 1) // 3
-    return f"{name[: longest - 1 - tail]}…{name[-tail:]}"
 
 
 def _below(look: Look, columns: int) -> str:

@@ -73,7 +73,7 @@ class Depths:
                 dead = self._ask(arn, arn.rpartition(":")[2])
                 letters[arn] = None if dead is None else dead.ready
             dead_ones = letters[arn] if arn is not None else None
-            self._tell(name, Depth(depth.ready, depth.in_flight, dead_ones, arn is not None))
+            self._tell(name, Depth(depth.ready, depth.in_flight, dead_ones, arn is not None, arn))
 
     def _ask(self, queue: str, name: str) -> "QueueDepth | None":
         if self._clock() < self._again_at.get(queue, 0.0):

@@ -6,7 +6,7 @@ is killed leaves nothing behind.
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +26,7 @@ from sqsw.core.events import (
     RequestSent,
 )
 from sqsw.observe.health import Health
+from sqsw_cli.output.track import Track
 
 #: seconds over which jobs a second are counted, and over which a queue is seen to get shorter
 RATE_SECONDS, TREND_SECONDS = 20.0, 60.0
@@ -40,21 +41,30 @@ _COUNTED: dict[type[Event], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """What SQS says of a queue, and of its dead-letter queue if it has one; None is unknown."""
+    """The messages of a queue and of its dead-letter queue, as SQS counts them; None is unknown."""
 
     ready: int | None = None
     in_flight: int | None = None
     dead: int | None = None
     has_dead_letters: bool = True
+    dead_letter_queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One queue; ``oldest`` is in seconds, ``rate`` in jobs that ended a second."""
+    """One queue.
+
+    Attributes
+    ----------
+    longest :
+        Seconds for which its longest running job has been running; None if none runs.
+    rate :
+        Jobs that end per second.
+    """
 
     name: str
     running: int = 0
-    oldest: float | None = None
+    longest: float | None = None
     done: int = 0
     failed: int = 0
     retried: int = 0
@@ -106,8 +116,8 @@ class Figures:
         self._requests = 0
         self._drain_until: float | None = None
         self._depths = {name: Depth() for name in names}
-        self._ended = {name: _Track(RATE_SECONDS) for name in names}
-        self._ready = {name: _Track(TREND_SECONDS) for name in names}
+        self._ended = {name: Track(RATE_SECONDS) for name in names}
+        self._ready = {name: Track(TREND_SECONDS) for name in names}
         self._health = Health(clock)
         #: set by the first sign of life
         self.is_up = threading.Event()
@@ -171,7 +181,7 @@ class Figures:
         return Row(
             name,
             running=sum(count for count, _ in busy),
-            oldest=max((seconds for _, seconds in busy), default=None),
+            longest=max((seconds for _, seconds in busy), default=None),
             done=counts["done"],
             failed=counts["failed"],
             retried=counts["retried"],
@@ -192,27 +202,3 @@ class Figures:
 
     def _drain_left(self, now: float) -> float | None:
         return None if self._drain_until is None else max(0.0, self._drain_until - now)
-
-
-class _Track:
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._points: deque[tuple[float, int]] = deque()
-
-    def add(self, at: float, value: int, *, least_seconds: float = 0.0) -> None:
-        points = self._points
-        if not points or at - points[-1][0] >= least_seconds:
-            points.append((at, value))
-        while len(points) > 1 and points[1][0] <= at - self._seconds:
-            points.popleft()
-
-    def clear(self) -> None:
-        self._points.clear()
-
-    def slope(self, now: float | None = None, value: int = 0) -> float:
-        """Change a second, up to now or to the last point."""
-        if not self._points:
-            return 0.0
-        begin, first = self._points[0]
-        end, last = self._points[-1] if now is None else (now, value)
-        return (last - first) / (end - begin) if end > begin else 0.0

@@ -195,7 +195,7 @@ def test_no_record_of_a_job_forges_a_line(
         return RECORDS[record](logging.getLogger("shop.job"))
 
     first, *rest = logged(capsys, "console", log)
-    assert re.match(r"\d\d:\d\d:\d\d \[", first)
+    assert re.match(r"\d\d:\d\d:\d\d [ !✗] ", first)
     assert all(line.startswith("  | ") for line in rest)
     (line,) = logged(capsys, "json", log)
     assert isinstance(json.loads(line), dict)

@@ -211,9 +211,13 @@ def test_a_worker_shows_a_banner(sqsw: Sqsw) -> None:
         f"  sqs      local file {sqsw.home / 'local.db'}",
         "  queues   emails   2 jobs   weight 3",
     ]
+    assert (
+        "\n  jobs     8 at a time; visibility timeout of the queue, renewed while they run\n"
+        "  stop     Ctrl-C waits for running jobs (up to 25s), a second one stops at once\n"
+    ) in said
     assert "\n  retries  emails   for 34m, then emails_dead\n" in said
-    assert "job_done" in said
-    assert "worker_started" not in said
+    assert " ✓ emails send_email " in said
+    assert "worker started" not in said
     assert "warning" not in said
 
 

@@ -135,7 +135,7 @@ def test_a_job_that_is_registered_twice_stops_the_start(
         ("work myapp.models", 2, "there is nothing to work: no jobs are registered"),
         ("work myapp.task:env", 7, "cannot import 'myapp.task'"),
         ("work myapp.tasks:app", 7, "'myapp.tasks' has no SQSEnv named 'app'"),
-        ("work myapp.tasks:log", 7, "'myapp.tasks:log' is no SQSEnv"),
+        ("work myapp.tasks:log", 7, "'myapp.tasks:log' is not an SQSEnv"),
         ("work myapp.tasks:env -Q emial", 3, "no jobs are registered for the queue 'emial'"),
         ("work myapp.tasks:env -Q emails -Q emails=2", 2, "the queue 'emails' is named twice"),
         ("work myapp.tasks:env --processors-from emails", 2, "processors_from needs exactly one"),
@@ -255,3 +255,36 @@ def test_a_signal_before_anybody_answers_is_a_drain(
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["stopped_by"]) == (0, "SIGTERM")
+
+
+@pytest.mark.parametrize("options", ["", "--processes 2"])
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_a_print_in_a_job_is_seen_at_once(
+    sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch, executor: str, options: str
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    (home / "printing.py").write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "from sqsw import SQSEnv\n"
+        "env = SQSEnv()\n"
+        f"@env.processor('emails', 'print', executor={executor!r})\n"
+        "def say():\n"
+        "    print('seen')\n"
+        "    while not Path('go-on').exists():\n"
+        "        time.sleep(0.01)\n"
+    )
+    sqsw("send emails print")
+    process = subprocess.Popen(
+        sqsw.command(f"work printing:env -c 1 --max-jobs 1 {options}"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "seen\n"
+    finally:
+        (home / "go-on").touch()
+        process.communicate(timeout=60)

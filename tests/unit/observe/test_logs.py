@@ -81,7 +81,13 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
             JobFailed(MESSAGE, "send", 1.5, ValueError("no"), 7),
             "ERROR",
             "job_failed",
-            {**OF_JOB, "seconds_s": 1.5, "hidden_s": 7},
+            {**OF_JOB, "seconds_s": 1.5, "hidden_s": 7, "error_type": "ValueError", "error": "no"},
+        ),
+        (
+            JobFailed(MESSAGE, "send", 1.5, ValueError("one\ntwo"), 7, "dead", "gave_up"),
+            "ERROR",
+            "job_failed",
+            {"dead_letter_queue": "dead", "verdict": "gave_up", "error": "one"},
         ),
         (
             JobRetry(MESSAGE, "send", 1.5, 7, "dead"),

@@ -266,6 +266,24 @@ def test_the_native_way_leaves_it_to_sqs(env: SQSEnv) -> None:
     assert letter.attributes["DeadLetterQueueSourceArn"].endswith(":orders")
 
 
+@pytest.mark.parametrize(
+    ("dead_letters", "verdicts"),
+    [("explain", ["gave_up"]), ("native", [None, None, "gave_up"])],
+)
+def test_a_failure_has_a_verdict_if_the_job_is_not_tried_again(
+    env: SQSEnv, dead_letters: str, verdicts: list[str | None]
+) -> None:
+    @env.processor("orders", "ship", give_up_on=NoSuchOrder)
+    def ship() -> None:
+        raise NoSuchOrder
+
+    ship.delay()
+    failed = heard(env, JobFailed)
+    work(env, dead_letters=dead_letters)
+    assert [event.verdict for event in failed] == verdicts
+    assert [event.dead_letter_queue for event in failed][-1] == "dead"
+
+
 def test_a_job_without_a_dead_letter_queue_is_hidden_and_not_deleted(memory_env: SQSEnv) -> None:
     create_standard_queue(memory_env, "orders")
 
@@ -277,6 +295,7 @@ def test_a_job_without_a_dead_letter_queue_is_hidden_and_not_deleted(memory_env:
     failed = heard(memory_env, JobFailed)
     work(memory_env)
     assert [round(each.hidden_seconds, -2) for each in failed] == [43_200]
+    assert [(each.verdict, each.dead_letter_queue) for each in failed] == [("gave_up", None)]
     assert count(memory_env, "orders") == 1
 
 

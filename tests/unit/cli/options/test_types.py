@@ -78,6 +78,7 @@ def test_a_queue_has_slots_and_weight() -> None:
     assert read("emails=2") == ("emails", 2, None)
     assert read("emails,weight=3") == ("emails", None, 3)
     assert read("emails=2,weight=3") == ("emails", 2, 3)
+    assert read("emails,weight=3,concurrency=2") == ("emails", 2, 3)
     asked = QUEUE_SPEC.convert("emails,group=4,weight=3", None, None)
     assert (asked.weight, asked.group_slots) == (3, 4)
     assert read("https://sqs.eu-west-1.amazonaws.com/1/emails") == (
@@ -88,7 +89,11 @@ def test_a_queue_has_slots_and_weight() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "=2", "emails=", "emails=0", "emails=x", "emails,w=1", "e,weight=0", "e,group=0"]
+    "text",
+    [
+        *("", "=2", "emails=", "emails=0", "emails=x", "emails,w=1", "e,weight=0", "e,group=0"),
+        *("e,concurrency=0", "e=2,concurrency=2"),
+    ],
 )
 def test_a_broken_queue_spec_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):

@@ -50,9 +50,11 @@ def test_a_round_is_one_request_a_queue_and_no_part_of_the_work(asked: Asked) ->
     asked.env.queue_client("emails").receive(1)
     asked.requests.clear()
     asked.depths.round()
+    arn = asked.told["emails"].dead_letter_queue
+    assert arn is not None and arn.endswith(":emails_dead")
     assert asked.told == {
-        "emails": Depth(2, 1, 1),
-        "news": Depth(0, 0, 1),
+        "emails": Depth(2, 1, 1, dead_letter_queue=arn),
+        "news": Depth(0, 0, 1, dead_letter_queue=arn),
         "reports": Depth(0, 0, None, has_dead_letters=False),
     }
     asked.faults.calls.clear()
@@ -81,7 +83,7 @@ def test_what_cannot_be_asked_is_unknown_said_once_and_left_for_a_while(
     assert f"[{code}]" in line.__dict__["reason"]
     asked.clock.advance(AGAIN_SECONDS)
     asked.depths.round()
-    assert asked.told["emails"] == Depth(0, 0, 0)
+    assert (asked.told["emails"].ready, asked.told["emails"].dead) == (0, 0)
 
 
 def test_the_thread_begins_with_a_worker_and_ends_with_the_view(asked: Asked) -> None:

@@ -66,14 +66,14 @@ def test_what_runs_is_the_sum_of_all_processes(watched: Watched) -> None:
     watched.pulse(1, a=(2, 7.5), b=(1, 0.1))
     watched.pulse(2, a=(1, 30.0))
     look = watched.figures.look()
-    assert [(row.running, row.oldest) for row in look.rows] == [(3, 30.0), (1, 0.1)]
+    assert [(row.running, row.longest) for row in look.rows] == [(3, 30.0), (1, 0.1)]
     assert (look.busy, look.slots, look.was_up) == (4, 8, True)
     watched.events.publish(ChildExited(2, -9))
     look = watched.figures.look()
-    assert (look.rows[0].running, look.rows[0].oldest, look.slots) == (2, 7.5, 4)
+    assert (look.rows[0].running, look.rows[0].longest, look.slots) == (2, 7.5, 4)
     watched.figures.has_ended = True
     look = watched.figures.look()
-    assert (look.rows[0].running, look.rows[0].oldest, look.busy) == (0, None, 0)
+    assert (look.rows[0].running, look.rows[0].longest, look.busy) == (0, None, 0)
 
 
 def test_a_rate_is_that_of_the_last_seconds(watched: Watched) -> None:

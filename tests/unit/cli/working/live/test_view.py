@@ -87,7 +87,7 @@ def test_lines_scroll_above_a_block_that_follows_the_work(sqsw: Sqsw) -> None:
         seen = row(terminal)
         assert (seen["done"], seen["failed"], seen["retry"]) == ("1", "1", "0")
         assert seen["flight"].isdecimal() and seen["dead"].isdecimal()
-        assert seen["oldest"].endswith("s")
+        assert seen["longest"].endswith("s")
         assert len([line for line in terminal.lines if line.startswith("queue ")]) == 1
         assert terminal.block()[-1].startswith("2 of 3 slots busy · up ")
         terminal.wait_until(lambda: row(terminal)["flight"] == "2" and row(terminal)["dead"] == "1")
@@ -95,7 +95,7 @@ def test_lines_scroll_above_a_block_that_follows_the_work(sqsw: Sqsw) -> None:
         terminal.wait_until(lambda: any("running for" in line for line in terminal.lines))
 
         terminal.resize(40)
-        titles = ["queue", "running", "oldest", "done", "failed"]
+        titles = ["queue", "done", "failed", "ready", "dead"]
         terminal.wait_until(lambda: terminal.block()[0].split() == titles)
 
         terminal.resize(100)
@@ -122,10 +122,10 @@ def test_several_processes_are_one_block(sqsw: Sqsw) -> None:
         (sqsw.home / "go-on").touch()
         terminal.wait_until(lambda: row(terminal).get("done") == "3")
         assert is_said(terminal)
-        assert b"\x1b[32m" in terminal.written  # a level, in the colours of a log on a terminal
+        assert "\x1b[32m✓\x1b[0m".encode() in terminal.written
         terminal.press("\x1a")
         terminal.wait_until(lambda: terminal.block()[-1].startswith("quiet: 0 jobs running"))
-        terminal.wait_until(lambda: sum("quiet_started" in line for line in terminal.lines) == 2)
+        terminal.wait_until(lambda: sum(" quiet (" in line for line in terminal.lines) == 2)
         terminal.press("\x03")
         assert terminal.end() == 0
         assert terminal.lines[-1].startswith("3 done, 0 failed, ")

@@ -1,0 +1,1 @@
+"""Bridges to other frameworks. Each one needs its framework, which sqsw does not install."""
