@@ -272,3 +272,19 @@ def test_on_a_pipe_nothing_is_cut(sqsw: Sqsw) -> None:
     sqsw("send reports --from -", input=f"{line}\n")
     assert LONG in sqsw("inspect reports --peek 5").out
     assert LONG in sqsw("inspect reports --peek 5 --count-by job").out
+
+
+def test_registered_jobs_have_all_columns_at_80(sqsw: Sqsw) -> None:
+    (sqsw.home / "long_module_name_for_reports.py").write_text(
+        "from sqsw import SQSEnv\n"
+        "env = SQSEnv()\n"
+        "@env.processor('nightly-customer-account-reports', 'build_quarterly_report')\n"
+        "def build_quarterly_report_for_customer(customer: int, year: int) -> None: ...\n"
+    )
+    words = "inspect --tasks --app long_module_name_for_reports:env --no-plugins"
+    code, said = on_terminal(sqsw, words, columns=80)
+    assert code == 0
+    head, row = said.splitlines()
+    assert head.split() == ["queue", "job", "function", "from"]
+    assert len(row) <= 80
+    assert row.startswith("nightl") and " app " in row and "(customer" in row
