@@ -129,6 +129,7 @@ class SettingsError(SQSError):
     reason: (
         EndpointReason
         | Literal[
+            "argument_type",
             "arguments",
             "group_slots",
             "key_and_no_auth",
