@@ -2,6 +2,8 @@
 # The examples stand here as their readers write them, without annotations.
 """Exception processing: logged, and back in the queue after a while."""
 
+import logging
+
 import pytest
 
 from sqsw import IMMEDIATE_RETURN, ConstantBackoff, RetryJob, SQSEnv, create_standard_queue
@@ -55,6 +57,23 @@ def test_a_job_may_ask_for_its_retry_and_say_when() -> None:
     send_email.delay(to="ann@example.com")
     outcomes = [sqs.process_batch("emails", wait_seconds=1) for _ in range(3)]
     assert [r.succeeded_count() for r in outcomes] == [0, 0, 1]
+
+
+def test_a_wanted_retry_is_logged_as_one_with_its_policy(caplog) -> None:
+    caplog.set_level(logging.INFO)
+    sqs = SQSEnv()
+    create_standard_queue(sqs, "emails")
+
+    @sqs.processor("emails", "send_email")
+    def send_email(to):
+        raise RetryJob(backoff_policy=IMMEDIATE_RETURN)
+
+    send_email.delay(to="ann@example.com")
+    assert sqs.process_batch("emails", wait_seconds=1).failed_count() == 1
+    (record,) = [record for record in caplog.records if "Retrying" in record.message]
+    assert record.levelname == "INFO"
+    assert hasattr(record, "backoff_policy")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_job_without_a_processor_is_a_failure_and_not_deleted() -> None:

@@ -55,6 +55,7 @@ def test_batches_are_split_by_bytes_as_well(jobs: JobQueue, sent: list[int]) -> 
     with jobs.add_batch():
         for number in range(7):
             jobs.add_job("count", number=number, body=body)
+        assert sent == [2, 2, 2]  # what would not fit into a call with the next job
     assert sent == [2, 2, 2, 1]
     assert numbers(jobs) == list(range(7))
 
