@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO
 
@@ -104,6 +104,41 @@ def ask(question: str) -> str | None:
         terminal.flush()
         return terminal.readline().strip()
     return None
+
+
+@contextmanager
+def pressed_keys() -> Iterator[Callable[[float], str | None] | None]:
+    """Read single keys from the terminal, which does not echo them meanwhile.
+
+    Yields
+    ------
+    Callable or None
+        Waits so many seconds for a key, and returns it; None if none was pressed. None if stdin is
+        not a terminal, or this process is in its background, where it must not change its modes.
+    """
+    try:
+        descriptor = sys.stdin.fileno()
+        is_ours = os.tcgetpgrp(descriptor) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):  # not a terminal, or closed
+        is_ours = False
+    if not is_ours:
+        yield None
+        return
+    import select
+    import termios
+    import tty
+
+    def wait(seconds: float) -> str | None:
+        if not select.select([descriptor], [], [], seconds)[0]:
+            return None
+        return os.read(descriptor, 1).decode("ascii", "replace")
+
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor)
+    try:
+        yield wait
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 @contextmanager
