@@ -43,6 +43,7 @@ COMMANDS = {
     "doctor": Row(
         "sqsw_cli.commands.doctor:doctor", "Check credentials, app, queues and queued messages"
     ),
+    "health": Row("sqsw_cli.commands.health:health", "Ask a worker whether it is healthy"),
     "serve": Row("sqsw_cli.commands.serve:serve", "Run a local SQS"),
     "completion": Row(
         "sqsw_cli.commands.completion:completion", "Print the completion script for a shell"

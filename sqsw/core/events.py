@@ -93,6 +93,9 @@ class Pulse(Event):
         ``receiving``, ``quiet`` or ``draining``.
     stuck :
         The log or the listener that has been stuck for a minute; None if none is.
+    halted :
+        The part of the worker that no longer moves, its heartbeat or its event loop, so that only a
+        restart helps; None if all parts move.
     """
 
     pid: int
@@ -107,6 +110,7 @@ class Pulse(Event):
     busy: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     state: Receiving = "receiving"
     stuck: str | None = None
+    halted: str | None = None
 
 
 @record(repr=False, eq=False)

@@ -38,7 +38,9 @@ _FRESH_SECONDS = 5.0
 _TOUCH_SECONDS = 5.0
 
 
-Reason = Literal["not_started", "ended", "silent", "quiet", "draining", "failing", "stuck"]
+Reason = Literal[
+    "not_started", "ended", "silent", "quiet", "draining", "failing", "stuck", "halted"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Problem:
     reason :
         ``not_started``, ``ended`` or ``silent``: there is no process to tell; ``quiet`` and
         ``draining``: as asked; ``failing``: SQS is not reached, or the heartbeat has ended;
-        ``stuck``: the log or a listener has been stuck for a minute, although jobs run.
+        ``stuck``: the log or a listener has been stuck for a minute, although jobs run;
+        ``halted``: the heartbeat or the event loop of a worker no longer moves.
     text :
         The same in words.
     code :
@@ -114,12 +117,30 @@ class Health:
             return Problem("ended" if self._has_begun else "not_started", "no worker is running")
         for at, pulse in known:
             if now - at > _SILENT_SECONDS:
-                text = f"no sign of life of process {pulse.pid} for {now - at:.0f} seconds"
-                return Problem("silent", text)
+                return _silent(pulse, now - at)
             if pulse.problem is not None:
                 return Problem("failing", pulse.problem)
         stuck = [stuck_delivery(), *(pulse.stuck for _, pulse in known)]
         return next((Problem("stuck", text) for text in stuck if text is not None), None)
+
+    def why_not_live(self) -> Problem | None:
+        """Return why a restart would help: no worker process moves. None if one does.
+
+        A process that still loads its app is live, and so is one that cannot reach SQS. The
+        supervisor replaces one of several processes that no longer moves.
+        """
+        now = self._clock()
+        with self._lock:
+            known = list(self._pulses.values())
+        problems = []
+        for at, pulse in known:
+            if now - at > _SILENT_SECONDS:
+                problems.append(_silent(pulse, now - at))
+            elif pulse.halted is not None:
+                problems.append(Problem("halted", f"process {pulse.pid}: {pulse.halted}"))
+            else:
+                return None
+        return problems[0] if problems else None
 
     def why_not_ready(self) -> Problem | None:
         """Why nobody receives; None: somebody does."""
@@ -147,6 +168,11 @@ class Health:
     def _failing(self, reason: Reason, text: str) -> Problem:
         code = next(iter(dict(self._codes).values()), None)
         return Problem(reason, f"{text}; the last error was {code}" if code else text, code)
+
+
+def _silent(pulse: Pulse, seconds: float) -> Problem:
+    text = f"no sign of life of process {pulse.pid} for {seconds:.0f} seconds"
+    return Problem("silent", text)
 
 
 class HealthFile:

@@ -1,4 +1,4 @@
-"""``/health``, ``/ready`` and ``/metrics`` of workers over HTTP.
+"""``/live``, ``/ready``, ``/health`` and ``/metrics`` of workers over HTTP.
 
 The standard library reads the requests, one on each connection. Each has a thread, so jobs delay an
 answer only while they hold the interpreter. As in ``sqsw serve``, requests from web pages are
@@ -11,7 +11,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
@@ -165,22 +165,26 @@ class HealthServer:
         return self._page(path)
 
     def _page(self, path: str) -> _Answer:
-        failing: Mapping[str, str | None] | None = None
         if path == "/metrics":
             return 200, _TEXT, self._metrics.text()
-        if path == "/health":
-            problem = self._health.why_unhealthy()
-            if problem is not None:
-                failing = {"reason": problem.reason, "error": problem.text}
-        elif path == "/ready":
-            why = self._health.why_not_ready()
-            if why is not None:
-                failing = {"reason": why.reason, "error": why.text, "code": why.code}
-        else:
-            return 404, _JSON, b'{"error": "there are /health, /ready and /metrics"}'
-        if failing is None:
+        why = {
+            "/live": self._health.why_not_live,
+            "/ready": self._health.why_not_ready,
+            "/health": self._health.why_unhealthy,
+        }.get(path)
+        if why is None:
+            return 404, _JSON, b'{"error": "there are /live, /ready, /health and /metrics"}'
+        problem = why()
+        if problem is None:
             return 200, _JSON, b'{"status": "ok"}'
-        return 503, _JSON, json.dumps({"status": "failing", **failing}).encode()
+        failing: dict[str, str | None] = {
+            "status": "failing",
+            "reason": problem.reason,
+            "error": problem.text,
+        }
+        if path == "/ready":
+            failing["code"] = problem.code
+        return 503, _JSON, json.dumps(failing).encode()
 
 
 class _Request(BaseHTTPRequestHandler):

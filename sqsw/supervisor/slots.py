@@ -96,11 +96,13 @@ class ProcessSlot:
         self._draw_limits()
         return leaving
 
-    def has_served(self) -> str | None:
-        """Return which limit its child has reached, or None."""
+    def why_replace(self) -> str | None:
+        """Return which part of its child no longer moves, or which limit it has reached."""
         child = self.child
-        if self._limits is None or child is None or child.pulse is None or not child.is_up:
+        if child is None or child.pulse is None or not child.is_up:
             return None
+        if child.pulse.halted is not None or self._limits is None:
+            return child.pulse.halted
         return self._limits.reason(child.pulse, self._clock() - child.started_at)
 
     def _draw_limits(self) -> None:
@@ -173,7 +175,7 @@ class SlotTable:
     def replace_ready(self) -> list[tuple[Child, str]]:
         """Return the children whose successor is up, and why.
 
-        A child that has served long enough is given a successor.
+        A child that has halted or served long enough is given a successor.
         """
         replaced = []
         for slot in self._slots:
@@ -185,7 +187,7 @@ class SlotTable:
                     replaced.append((old, slot.why))
             # One at a time: two processes for each slot would need twice the memory.
             elif not any(each.is_being_replaced() for each in self._slots):
-                why = "SIGHUP" if old in self._to_replace else slot.has_served()
+                why = "SIGHUP" if old in self._to_replace else slot.why_replace()
                 if why is not None:
                     slot.replace(why)
         return replaced

@@ -24,6 +24,10 @@ PULSE_SECONDS = 1.0
 #: seconds that a receive may go without an answer; a long poll takes 20 at most
 _ANSWER_SECONDS = 60.0
 
+#: seconds that the event loop may be blocked. A restart puts back every job, so this is longer than
+#: the time-outs of the clients that async jobs call by mistake
+_BLOCKED_SECONDS = 300.0
+
 
 class Alive(Protocol):
     """What is asked of the heartbeat."""
@@ -98,8 +102,25 @@ class WorkerHealth:
                 return f"no answer to receives from {name!r} for {now - asked:.0f} seconds"
         return None
 
-    def pulse(self) -> Pulse:
-        """A sign of life."""
+    def halted(self, blocked_seconds: float) -> str | None:
+        """Return which part of the worker no longer moves; None if all parts do.
+
+        Unlike a problem, this never depends on SQS.
+        """
+        if not self._heartbeat.is_alive():
+            return "the heartbeat has ended"
+        if blocked_seconds > _BLOCKED_SECONDS:
+            return f"a job has blocked the event loop for {blocked_seconds:.0f} seconds"
+        return None
+
+    def pulse(self, blocked_seconds: float = 0.0) -> Pulse:
+        """Return a sign of life.
+
+        Parameters
+        ----------
+        blocked_seconds :
+            How long the event loop of the jobs has been blocked.
+        """
         running, counts = self._in_flight.running(), self._in_flight.counts()
         busy = self._busy(running)
         return Pulse(
@@ -115,6 +136,7 @@ class WorkerHealth:
             busy=busy,
             state=self.state,
             stuck=stuck_delivery(),
+            halted=self.halted(blocked_seconds),
         )
 
     def _busy(self, runs: Sequence[JobRun]) -> dict[str, tuple[int, float]]:

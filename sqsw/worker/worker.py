@@ -41,6 +41,7 @@ from sqsw.worker.signals import InboxNotice, SignalCounter, SignalInbox, is_chil
 from sqsw.worker.wiring import make_roles
 
 if TYPE_CHECKING:
+    from sqsw.worker.executors.loop import LoopExecutor
     from sqsw.worker.executors.processes import ProcessExecutor
 
 #: seconds between two looks during a drain, and while polls are to end
@@ -95,6 +96,7 @@ class Worker:
         self._pulse_at = float("-inf")
         self._useless: set[str] = set()
         self._pool: ProcessExecutor | None = None
+        self._loop: LoopExecutor | None = None
         self._executors: dict[RunsIn, Executor] = {
             "thread": ThreadExecutor(),
             "loop": LateExecutor(self._make_loop),
@@ -111,7 +113,8 @@ class Worker:
         # Imported late: asyncio takes a tenth of the start time.
         from sqsw.worker.executors.loop import LoopExecutor
 
-        return LoopExecutor(on_end=lambda error: self._inbox.post("fail", "error", error))
+        self._loop = LoopExecutor(on_end=lambda error: self._inbox.post("fail", "error", error))
+        return self._loop
 
     def _make_pool(self) -> Executor:
         from sqsw.worker.executors.processes import ProcessExecutor
@@ -226,7 +229,8 @@ class Worker:
         if now >= self._pulse_at:
             self._pulse_at = now + PULSE_SECONDS
             self._in_flight.note_slow_runs()
-            self._events.publish(self._health.pulse())
+            blocked_seconds = 0.0 if self._loop is None else self._loop.blocked_seconds()
+            self._events.publish(self._health.pulse(blocked_seconds))
             # Nobody else looks at lists that have waited before others come.
             self._dispatcher.start_due()
             self._release_useless()

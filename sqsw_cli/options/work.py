@@ -132,7 +132,7 @@ _OPTIONS = [
         "--http",
         metavar="[HOST:]PORT",
         callback=lambda ctx, param, value: None if value is None else address_of(value),
-        help="Answer /health, /ready and /metrics there (host: 127.0.0.1).",
+        help="Answer /live, /ready, /health and /metrics there (host: 127.0.0.1).",
     ),
     click.option(
         "--allow-host",

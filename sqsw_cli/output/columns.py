@@ -55,6 +55,7 @@ LINES = {
     "purged": Line(("purge",), "all messages", ("name", "action", "messages")),
     "deleted": Line(("delete-queue",), "each queue", ("name", "action")),
     "check": Line(("doctor",), "each check", ("status", "name", "detail", "hint")),
+    "health": Line(("health",), "the answer", ("status", "target", "reason", "error")),
 }
 
 

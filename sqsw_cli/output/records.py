@@ -47,6 +47,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     ),
     "ready": ("url", "host", "port", "path", "region"),
     "check": ("name", "status", "detail", "hint"),
+    "health": ("target", "status", "reason", "error", "code"),
     "summary": ("command", "seconds_s", "requests"),
 }
 

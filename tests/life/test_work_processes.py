@@ -361,7 +361,7 @@ def test_health_and_metrics_over_http(work: Work, processes: str) -> None:
     assert pids == ({None} if processes == "1" else {*work.notes("a")})
     wait_until(lambda: page(port, "/ready")[0] == 200)
     assert health_file.exists()
-    assert page(port, "/health") == (200, '{"status": "ok"}')
+    assert page(port, "/live") == page(port, "/health") == (200, '{"status": "ok"}')
     assert page(port, "/nowhere")[0] == 404
     slots = f"sqsw_slots {3.0 * int(processes)}"  # once each process has given a sign of life
     wait_until(lambda: slots in page(port, "/metrics")[1])
@@ -377,7 +377,7 @@ def test_health_and_metrics_over_http(work: Work, processes: str) -> None:
     work.running.terminate()
     wait_until(lambda: page(port, "/ready")[0] == 503)
     assert '"reason": "draining"' in page(port, "/ready")[1]
-    assert page(port, "/health")[0] == 200
+    assert page(port, "/live")[0] == page(port, "/health")[0] == 200
     (work.folder / "go-on").touch()
     work.end()
     assert not health_file.exists()

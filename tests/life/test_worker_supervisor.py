@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.events import ChildExited, Pulse
+from sqsw.core.events import ChildExited, ChildReplaced, Pulse
 from sqsw.supervisor import slots
 from sqsw.supervisor import supervisor as supervisor_module
 from sqsw.supervisor.child import Child
@@ -215,6 +215,31 @@ def test_who_comes_up_later_is_told_to_be_quiet_too(tmp_path: Path) -> None:
         signalled(tmp_path, signal.SIGTERM, "quiet"),
     ):
         assert Supervisor(hear_late, [(str(tmp_path),)]).run().stopped_by == "SIGTERM"
+
+
+def halt_once(folder: str, tell: Callable[[object], None]) -> None:
+    """A child that receives; the first one halts."""
+    halted = None if list(Path(folder).glob("up-*")) else "the heartbeat has ended"
+
+    def end(*_: object) -> None:
+        note(folder, "ended")
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    note(folder, "up")
+    while True:
+        tell(Pulse(os.getpid(), 1, 0, {}, 0, 0, 30.0, ready=True, problem=None, halted=halted))
+        time.sleep(0.05)
+
+
+def test_a_child_that_has_halted_is_replaced(tmp_path: Path) -> None:
+    events, told = recorder(ChildReplaced)
+    supervisor = Supervisor(halt_once, [(str(tmp_path),)], events=events)
+    with signalled(tmp_path, signal.SIGTERM, "ended"):
+        report = supervisor.run()
+    assert len(files(tmp_path, "up")) == 2
+    assert (report.stopped_by, report.restarts) == ("SIGTERM", 0)
+    assert [event.reason for event in told] == ["the heartbeat has ended"]
 
 
 def test_it_can_be_stopped_by_the_program(tmp_path: Path) -> None:

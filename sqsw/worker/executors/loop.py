@@ -43,6 +43,8 @@ class LoopExecutor:
         self._tasks: dict[asyncio.Task[None], tuple[Runnable, OnDone]] = {}
         self._context = contextvars.Context()
         self._pid = os.getpid()
+        # When the loop was asked to move, and has not done so yet.
+        self._asked_at: float | None = None
 
     def start(self) -> None:
         """Every job starts with the context variables of the thread that starts the worker."""
@@ -89,6 +91,26 @@ class LoopExecutor:
         self._loop, self._thread = loop, thread
         _running.add(self)
         return loop
+
+    def blocked_seconds(self) -> float:
+        """Return how long the loop has been blocked, and ask it to move again.
+
+        The main thread of the worker calls this once a second.
+        """
+        with self._lock:
+            if self._loop is None:
+                return 0.0
+            now = lease_time()
+            asked_at = self._asked_at
+            if asked_at is not None:
+                return now - asked_at
+            self._asked_at = now  # before the loop can answer
+            with suppress(RuntimeError):  # a job closed it, and its thread reports that
+                self._loop.call_soon_threadsafe(self._move)
+            return 0.0
+
+    def _move(self) -> None:
+        self._asked_at = None
 
     def cancel(self, call: Runnable) -> None:
         """Cancel the coroutine of a call."""
@@ -186,6 +208,8 @@ class LoopExecutor:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         begun = self._tasks.pop(task, None)
+        if self._asked_at is not None:  # many jobs that each block it for a while do not halt it
+            self._asked_at = lease_time()
         # A coroutine that has begun takes a cancellation as the end of its job. So this one was
         # cancelled before its first step, by a job that cancels all tasks.
         if begun is not None and task.cancelled():

@@ -9,11 +9,16 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 import pytest
 
+from sqsw.core.events import Pulse
+from sqsw.observe.health import Health
+from sqsw.observe.http import HealthServer
+from sqsw.observe.metrics import Metrics
 from sqsw_cli.main import COMMANDS, cli
 from tests.unit.cli.conftest import Sqsw
 from tests.unit.sqs_manage.queues import failure, send_letter
@@ -133,6 +138,15 @@ def in_shell(line: str, until: str | None) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), said
 
 
+@contextmanager
+def healthy_worker() -> Iterator[int]:
+    """The server of a worker that receives; yields its port."""
+    health = Health()
+    health(Pulse(1, 8, 0, {}, 0, 0, 30, ready=True, problem=None))
+    with HealthServer("127.0.0.1", 0, health, Metrics(health)) as server:
+        yield server.port
+
+
 @pytest.mark.parametrize(("command", "line"), list(examples()))
 def test_an_example_of_the_help_works(command: str, line: str, ready: Sqsw) -> None:
     if shutil.which("jq") is None and "jq" in line:
@@ -152,7 +166,11 @@ def test_an_example_of_the_help_works(command: str, line: str, ready: Sqsw) -> N
         ready("send emails send_email to=a --local")
     if "--id" in line.split():
         send_letter(ready.env, "emails_dead", {}, failure(), job_id=line.split()[-1])
-    code, said = in_shell(line, until)
+    with ExitStack() as stack:
+        if command == "health":
+            (ready.home / "healthy").touch()
+            line = line.replace("8080", str(stack.enter_context(healthy_worker())))
+        code, said = in_shell(line, until)
     assert code == 0, said
     assert "error:" not in said
     if command == "redrive" and "--dry-run" not in line and "--status" not in line:

@@ -54,6 +54,38 @@ def test_a_worker_with_a_stuck_log_is_unhealthy_but_receives(
     assert health.problem() == "the log of this process"
 
 
+def test_only_a_worker_that_does_not_move_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, events = ManualClock(), EventBus()
+    health = Health(clock)
+    health.subscribe_to(events)
+
+    def why() -> tuple[str, str] | None:
+        found = health.why_not_live()
+        return None if found is None else (found.reason, found.text)
+
+    clock.advance(1000)
+    assert why() is None  # it may still load its app
+    events.publish(replace(PULSE, problem="no answer to receives", stuck="the log"))
+    monkeypatch.setattr(health_module, "stuck_delivery", lambda: "the log")
+    assert health.why_unhealthy() is not None and health.why_not_ready() is not None
+    assert why() is None
+    events.publish(replace(PULSE, halted="the heartbeat has ended"))
+    assert why() == ("halted", "process 1: the heartbeat has ended")
+    events.publish(replace(PULSE, ready=False, state="draining"))
+    assert why() is None
+    clock.advance(61)
+    silent = ("silent", "no sign of life of process 1 for 61 seconds")
+    assert why() == silent
+    events.publish(replace(PULSE, pid=2, halted="the heartbeat has ended"))
+    assert why() == silent
+    events.publish(replace(PULSE, pid=2))
+    assert why() is None  # the supervisor replaces the other one
+    for pid in (1, 2):
+        events.publish(ChildExited(pid, -9))
+    clock.advance(1000)
+    assert why() is None  # the supervisor starts others, or ends
+
+
 def test_why_nobody_receives() -> None:
     clock, events = ManualClock(), EventBus()
     health = Health(clock)

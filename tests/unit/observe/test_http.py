@@ -1,4 +1,4 @@
-"""``/health``, ``/ready`` and ``/metrics`` of workers over HTTP."""
+"""``/live``, ``/ready``, ``/health`` and ``/metrics`` of workers over HTTP."""
 
 import http.client
 import socket
@@ -45,9 +45,10 @@ def test_probes_and_scrapers_are_answered(server: HealthServer, host: str) -> No
     status, text = ask(server, "/ready", {"Host": host, "User-Agent": "kube-probe/1.31"})
     assert status == 503
     assert "no worker has begun" in text
+    assert ask(server, "/live", {"Host": host}) == (200, '{"status": "ok"}')
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/other"])
+@pytest.mark.parametrize("path", ["/live", "/health", "/ready", "/metrics", "/other"])
 @pytest.mark.parametrize(
     "headers",
     [

@@ -1,5 +1,6 @@
 """Who works in a process slot, and when the next one starts."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqsw.core.events import Pulse
@@ -60,12 +61,21 @@ def test_a_successor_takes_over_and_one_that_fails_is_missed() -> None:
     assert not slot.is_being_replaced()
 
 
-def test_a_child_has_served_once_it_is_up_and_has_reached_its_limit() -> None:
+def test_a_child_is_replaced_once_it_is_up_and_has_reached_its_limit() -> None:
     slot, clock = made(RecyclePolicy(jobs=100))
-    assert slot.has_served() is None
+    assert slot.why_replace() is None
     one = child(clock, is_up=False)
     slot.take_in(one)
-    assert slot.has_served() is None
+    assert slot.why_replace() is None
     one.is_up = True
-    assert slot.has_served() == "100 jobs"
-    assert made()[0].has_served() is None
+    assert slot.why_replace() == "100 jobs"
+    assert made()[0].why_replace() is None
+
+
+def test_a_child_that_has_halted_is_replaced_without_a_limit() -> None:
+    slot, clock = made()
+    one = child(clock)
+    slot.take_in(one)
+    assert slot.why_replace() is None
+    one.pulse = replace(PULSE, halted="the heartbeat has ended")
+    assert slot.why_replace() == "the heartbeat has ended"

@@ -13,13 +13,14 @@ from sqsw.core.errors import JobNotStarted
 from sqsw.core.jobs.awaitables import OwnLoop
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.results import SUCCEEDED, ProcessingResult
+from sqsw.worker.executors import loop as loop_module
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.inline import InlineExecutor, run_inline
 from sqsw.worker.executors.late import LateExecutor
 from sqsw.worker.executors.loop import LoopExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
 from tests.backends import wait_until
-from tests.unit.worker.doubles import our_threads
+from tests.unit.worker.doubles import ManualClock, our_threads
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -281,6 +282,39 @@ def test_coroutines_wait_together() -> None:
         executor.submit([FakeCall(job)], ends)
     ends.wait(100)
     executor.stop(soon())
+
+
+def test_a_blocked_loop_is_noticed_until_it_moves_or_a_job_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = ManualClock()
+    monkeypatch.setattr(loop_module, "lease_time", clock)
+    executor, ends = LoopExecutor(), Ends()
+    assert executor.blocked_seconds() == 0  # there is no loop yet
+    blocks = [threading.Event() for _ in range(2)]
+    begun = threading.Barrier(2)
+
+    def blocking(go_on: threading.Event) -> Callable[[], None]:
+        def job() -> None:
+            begun.wait(10)
+            go_on.wait(10)
+
+        return job
+
+    executor.submit([FakeCall(blocking(block)) for block in blocks], ends)
+    begun.wait(10)
+    for seconds in (0, 100, 200):
+        assert executor.blocked_seconds() == seconds
+        clock.advance(100)
+    blocks[0].set()
+    begun.wait(10)
+    wait_until(lambda: executor.blocked_seconds() < 300)  # the first job has ended
+    clock.advance(301)
+    assert executor.blocked_seconds() > 300
+    blocks[1].set()
+    wait_until(lambda: executor.blocked_seconds() == 0)
+    executor.stop(soon())
+    assert executor.blocked_seconds() == 0
 
 
 def test_a_coroutine_can_be_cancelled_and_shows_where_it_is() -> None:

@@ -87,6 +87,21 @@ def test_a_heartbeat_that_has_ended_is_a_problem() -> None:
     assert kit.health.problem() == "the heartbeat has ended"
 
 
+def test_only_the_worker_itself_can_be_halted() -> None:
+    kit = BeatingKit()
+    kit.health.poll_begins(lane("a"))
+    kit.clock.advance(10_000)  # SQS does not answer
+    assert kit.health.problem() is not None
+    assert kit.health.pulse().halted is None
+    assert kit.health.pulse(blocked_seconds=300).halted is None
+    assert (
+        kit.health.pulse(blocked_seconds=301).halted
+        == "a job has blocked the event loop for 301 seconds"
+    )
+    kit.heartbeat._thread = threading.Thread()
+    assert kit.health.pulse().halted == "the heartbeat has ended"
+
+
 def test_a_pulse_has_all_of_it() -> None:
     executor = HeldExecutor()
     kit = BeatingKit(executor)
