@@ -1,4 +1,4 @@
-"""One job: decode it, call the function, judge how it ended."""
+"""The processor: decodes a job, calls its function, and decides how the job ended."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,20 +33,20 @@ from sqsw.transport.names import is_fifo
 
 __all__ = ["DEFAULT_CONTEXT_VAR", "FailedJobs", "ProcessingResult", "Processor", "RetryJob"]
 
-#: the parameter that takes the job context, where nobody says otherwise
+#: the default name of the parameter that takes the job context
 DEFAULT_CONTEXT_VAR = "context"
 
 
-#: A job that is about to run, and how to call it. An alias, since Python puts the annotation of an
-#: inner function together anew for each job.
+#: A job that is about to run, and the call of its function. An alias, because Python evaluates the
+#: annotations of an inner function each time it is defined, which is once per job.
 Opened = tuple[CurrentJob, Callable[[], Any]]
 
-#: Decodes a job and says how to call it; what it raises is a failure of the job.
+#: Decodes a job and returns how to call it. If it raises, the job fails.
 OpenJob = Callable[[RunsIn], Opened]
 
 
 class ProcessorQueue(Protocol):
-    """All that a processor asks of its queue."""
+    """A queue, as far as its processors need it."""
 
     @property
     def name(self) -> str:
@@ -55,21 +55,21 @@ class ProcessorQueue(Protocol):
 
     @property
     def accept(self) -> Collection[str] | None:
-        """The content types that may be read; None for all but pickle."""
+        """The content types that can be read; None for all except pickle."""
         ...
 
     @property
     def middlewares(self) -> Sequence[Middleware]:
-        """What stands around every job."""
+        """The middlewares of every job, the outermost first."""
         ...
 
 
 @dataclass
 class Processor:
-    """Runs the jobs of one name; to be subclassed where something has to be done around them.
+    """Runs the jobs of one name. Subclass it to add code around them.
 
-    Override :meth:`process`; return what ``super().process(…)`` returned, since for an
-    ``async def`` function that is the coroutine::
+    Override :meth:`process`, and return what ``super().process(…)`` returns: for an ``async def``
+    function, that is the coroutine::
 
         class Timed(Processor):
             def process(self, job_kwargs, job_context):
@@ -87,30 +87,37 @@ class Processor:
     job_name :
         The job name.
     pass_context, context_var :
-        Whether the function takes the job context, and under which name.
+        Whether the function takes the job context, and the name of its parameter.
     backoff_policy :
         How long its failed messages stay hidden; None for the policy of the queue.
     middlewares :
-        What stands around these jobs, inside of what stands around all jobs of the queue.
+        The middlewares of these jobs, inside those of the queue.
     time_limit :
-        Seconds that a job may run; None for the limit of the worker.
+        Seconds that a job can run; None for the limit of the worker.
     executor :
-        ``auto``: a thread, or the event loop where the function is ``async def``. ``process``: the
-        function runs in a process of the worker's pool, all else of the job in the worker. What
-        such a job takes has to be picklable; an error that is not arrives as an ``SQSError``.
+        ``auto``: a thread, or the event loop if the function is ``async def``. ``process``: the
+        function runs in a pool process of the worker, the rest of the job in the worker. The
+        arguments of such a job must be picklable. An error that is not arrives as an ``SQSError``.
     check_arguments :
         Whether arguments are checked against the signature of the function, in the sender and in
         the worker. Use False for a decorator that adds or removes arguments and sets no
         ``__signature__``. Keywords are then sent as they are, and the function gets all of them.
     max_attempts :
-        Attempts of one job, at least 1; None: what the queue says.
+        Attempts of one job, at least 1; None for the number of the queue.
     give_up_on :
-        A job that raises one of these errors is not tried again. Those of the queue and of the
-        environment count as well.
+        A job that raises one of these errors is not tried again. The errors of the queue and of the
+        environment count too.
     typed_arguments :
         Whether arguments have the types of the annotations; see
         :class:`~sqsw.codecs.typed_arguments.TypedArguments`. Only for jobs that are sent as
         ``json``, and not for functions that take lists of jobs.
+
+    Raises
+    ------
+    TypeError
+        ``executor`` is ``process``, and the function is ``async def``.
+    SettingsError
+        ``max_attempts`` is out of its range, or ``give_up_on`` is not made of exception classes.
     """
 
     queue: ProcessorQueue
@@ -128,20 +135,20 @@ class Processor:
     typed_arguments: bool = False
 
     def __post_init__(self) -> None:
-        FailureRules(self.max_attempts, self.give_up_on)  # checks them
+        FailureRules(self.max_attempts, self.give_up_on)  # raises if they are wrong
         if self.executor == "process" and self.is_async:
             raise TypeError(
-                f"{self.job_name!r} is a coroutine, and cannot run in a process of the pool: "
+                f"{self.job_name!r} is a coroutine, and cannot run in a pool process: "
                 "write it as a plain function, or leave out executor"
             )
 
     @classmethod
     def maker(cls, **kwargs: Any) -> Callable[..., "Processor"]:
-        """This class with some arguments given, as ``processor_maker=`` takes it."""
+        """Return this class with some arguments set, for ``processor_maker=``."""
         return partial(cls, **kwargs)
 
     def copy(self, **changes: Any) -> "Processor":
-        """The same processor with some attributes changed."""
+        """Return a copy of the processor with some attributes changed."""
         return replace(self, **changes)
 
     @property
@@ -162,38 +169,40 @@ class Processor:
 
     @cached_property
     def is_async(self) -> bool:
-        """Whether the job is a coroutine, to be run on the event loop.
+        """Whether the job runs as a coroutine on the event loop.
 
-        A plain wrapper of a coroutine function is one from the first coroutine on that it returns.
+        For a plain function that wraps a coroutine function, this becomes true after the first
+        coroutine that it returns.
         """
         return is_coroutine_function(self.fn) or is_coroutine_function(self.process)
 
-    # Declared so that type checkers take overrides with and without ``job_context``.
+    # With *args, type checkers accept overrides with and without ``job_context``.
     def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Call the function; what it returned, a coroutine where it is ``async def``.
+        """Call the function and return its result: a coroutine if it is ``async def``.
 
-        To be called as ``process(job_kwargs, job_context)``. Keywords that the function does not
-        take are dropped, so that senders and workers can be deployed in either order.
+        Call it as ``process(job_kwargs, job_context)``. Keywords that the function does not take
+        are dropped, so senders and workers can be deployed in either order.
         """
         if not self.pass_context:
-            return self._call([], job_kwargs)
+            return self._call_function([], job_kwargs)
         job_context = args[0] if args else kwargs.get("job_context")
-        if job_context is None:  # an override with one argument has not passed it on
+        if job_context is None:  # an override that takes one argument did not pass it on
             job = current_job()
             job_context = job.context if job else {}
-        return self._call([], {**job_kwargs, self.context_var: job_context})
+        return self._call_function([], {**job_kwargs, self.context_var: job_context})
 
     def process_batch(self, jobs: list[dict[str, Any]]) -> Any:
-        """Call the function with the keyword dictionaries of several jobs."""
-        return self._call([jobs], {})
+        """Call the function with a list: the keyword arguments of each job as a dictionary."""
+        return self._call_function([jobs], {})
 
-    def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def _call_function(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         elsewhere = job_runtime.get().call_elsewhere
         if self.executor != "process" or elsewhere is None:
             returned = call_handler(self.fn, args, kwargs, check=self.check_arguments)
             if returned is None or self.is_async or not inspect.isawaitable(returned):
                 return returned
-            # A plain function, so its middlewares and time limit treat its job as a plain one too.
+            # The function is plain, so middlewares and the time limit already treat this job as a
+            # plain one. Later jobs can run on the event loop.
             if type(self).process is Processor.process and wraps_coroutine_function(self.fn):
                 self.is_async = True
             returned = run_awaitable(returned)
@@ -217,34 +226,34 @@ class Processor:
         return limited(self.time_limit, [*self.queue.middlewares, *self.middlewares])
 
     def process_message(self, message: Message) -> ProcessingResult:
-        """Run the job of a message, and tell how it ended."""
+        """Run the job of a message, and return how it ended."""
         return run_job(partial(self._open, message), self._around())
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """Run the jobs of several messages as one list; one result for each of them."""
+        """Run the jobs of several messages as one list, and return one result per message."""
         readable, results = self._readable(messages)
         try:
             if readable:
-                jobs = self._list_of(readable)
-                call = self._many(readable, jobs)
-                self._add(readable, jobs.results(run_job(call, self._around())), results)
+                jobs = self._job_list(readable)
+                open_job = self._opener(readable, jobs)
+                self._add(readable, jobs.results(run_job(open_job, self._around())), results)
             return [results[message.receipt_handle] for message in messages]
         finally:
             results.clear()  # see run_job
 
     async def process_message_async(self, message: Message) -> ProcessingResult:
-        """The same as :meth:`process_message`, on the event loop."""
+        """Do the same as :meth:`process_message`, on the event loop."""
         return await run_job_async(partial(self._open, message), self._around())
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """The same as :meth:`process_messages`, on the event loop."""
+        """Do the same as :meth:`process_messages`, on the event loop."""
         readable, results = self._readable(messages)
         try:
             if readable:
-                jobs = self._list_of(readable)
-                call = self._many(readable, jobs)
+                jobs = self._job_list(readable)
+                open_job = self._opener(readable, jobs)
                 self._add(
-                    readable, jobs.results(await run_job_async(call, self._around())), results
+                    readable, jobs.results(await run_job_async(open_job, self._around())), results
                 )
             return [results[message.receipt_handle] for message in messages]
         finally:
@@ -259,23 +268,25 @@ class Processor:
         handles = (message.receipt_handle for message, _ in readable)
         results.update(zip(handles, found, strict=True))
 
-    def _open(self, message: Message, place: RunsIn) -> Opened:
+    def _open(self, message: Message, runs_in: RunsIn) -> Opened:
+        """Decode the job of a message; see ``OpenJob``."""
         job = unpack_job(message, self.queue.accept)
         if self.converter is not None and job.content_type == DEFAULT_CONTENT_TYPE:
             job = job._replace(job_kwargs=self.converter.from_json(job.job_kwargs))
         context = JobContext(job.job_context)
-        way = _way_of_context(type(self).process)
-        arguments = [job.job_kwargs, context] if way == "position" else [job.job_kwargs]
+        context_as = _context_argument(type(self).process)
+        arguments = [job.job_kwargs, context] if context_as == "position" else [job.job_kwargs]
         process: Callable[..., Any] = self.process
-        if way == "keyword":
+        if context_as == "keyword":
             process = partial(process, job_context=context)
         if self.is_async and is_coroutine_function(self.fn):
-            process = partial(self._checked, process)
+            process = partial(self._call_checked, process)
         if self.executor == "process":
-            place = self._place(place)
-        return CurrentJob((message,), self.job_name, context, place), partial(process, *arguments)
+            runs_in = self._runs_in(runs_in)
+        running = CurrentJob((message,), self.job_name, context, runs_in)
+        return running, partial(process, *arguments)
 
-    def _list_of(self, readable: Sequence[tuple[Message, Job]]) -> JobList:
+    def _job_list(self, readable: Sequence[tuple[Message, Job]]) -> JobList:
         jobs = [job.job_kwargs for _, job in readable]
         if self.pass_context:
             jobs = [
@@ -284,56 +295,66 @@ class Processor:
             ]
         return JobList(jobs)
 
-    def _many(self, readable: Sequence[tuple[Message, Job]], jobs: JobList) -> OpenJob:
-        def open_job(place: RunsIn) -> Opened:
+    def _opener(self, readable: Sequence[tuple[Message, Job]], jobs: JobList) -> OpenJob:
+        """Return the ``OpenJob`` of a list of jobs that are decoded already."""
+
+        def open_job(runs_in: RunsIn) -> Opened:
             context = JobContext(readable[0][1].job_context)
             messages = tuple(message for message, _ in readable)
-            # A list of its own: the function may empty it.
-            call = partial(self._checked, self.process_batch, list(jobs.jobs))
-            running = CurrentJob(messages, self.job_name, context, self._place(place))
+            # A copy of the list, because the function can change it.
+            call = partial(self._call_checked, self.process_batch, list(jobs.jobs))
+            running = CurrentJob(messages, self.job_name, context, self._runs_in(runs_in))
             return running, jobs.noting(call)
 
         return open_job
 
-    def _place(self, place: RunsIn) -> RunsIn:
+    def _runs_in(self, otherwise: RunsIn) -> RunsIn:
         elsewhere = self.executor == "process" and job_runtime.get().call_elsewhere is not None
-        return "process" if elsewhere else place
+        return "process" if elsewhere else otherwise
 
     def _readable(
         self, messages: Sequence[Message]
     ) -> tuple[list[tuple[Message, Job]], dict[str, ProcessingResult]]:
-        """The jobs that can be read, and the results of those that cannot."""
+        """Return the jobs that can be decoded, and the results of those that cannot."""
         readable: list[tuple[Message, Job]] = []
         results: dict[str, ProcessingResult] = {}
         for message in messages:
             if results and is_fifo(self.queue.name):
-                # A list is of one group. It goes back, and comes after the one that has failed.
+                # All messages of the list are of one group, and an earlier one has failed.
                 results[message.receipt_handle] = _NOT_ITS_TURN
                 continue
             try:
                 readable.append((message, unpack_job(message, self.queue.accept)))
-            except Exception as error:  # noqa: BLE001 - one message must not take others with it
+            except Exception as error:  # noqa: BLE001  # the other messages of the list can run
                 results[message.receipt_handle] = judge(error)
         return readable, results
 
-    def _checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
+    def _call_checked(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call an override of ``process``, and refuse it if it drops a coroutine."""
         returned = call(*arguments)
         if isinstance(returned, CoroutineType) or not is_coroutine_function(self.fn):
             return returned
         if not inspect.isawaitable(returned):
             raise TypeError(
                 f"{type(self).__name__} dropped the coroutine of {self.job_name!r}: "
-                "an override has to return what super() returns"
+                "an override must return what super() returns"
             )
         return returned
 
 
-#: of a job that has not run; on a FIFO queue it cannot be received before what failed
+#: The result of a job that did not run because an earlier one of its group failed. SQS delivers its
+#: message again only after the failed one.
 _NOT_ITS_TURN = ProcessingResult(False, IMMEDIATE_RETURN)
 
 
 def limited(seconds: float | None, middlewares: Sequence[Middleware]) -> Sequence[Middleware]:
-    """These middlewares inside a time limit: this one, else that of the worker, else none."""
+    """Return middlewares with a time limit around them, if there is a limit.
+
+    Parameters
+    ----------
+    seconds :
+        The time limit; None for the limit of the worker.
+    """
     seconds = job_runtime.get().time_limit if seconds is None else seconds
     return middlewares if seconds is None else [TimeLimit(seconds), *middlewares]
 
@@ -341,8 +362,8 @@ def limited(seconds: float | None, middlewares: Sequence[Middleware]) -> Sequenc
 def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingResult:
     """Run one job and return how it ended.
 
-    The traceback of a failure refers to every frame above the job. A frame that kept the error in a
-    variable would make a reference cycle, which keeps the job's objects until a collection.
+    The traceback of a failed job refers to all frames that called it. A frame that keeps the error
+    in a variable makes a reference cycle, and the objects of the job live until it is collected.
 
     Raises
     ------
@@ -353,16 +374,18 @@ def run_job(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingR
         job, call = open_job("thread")
         token = running_job.set(job)
         try:
-            return _call_inside(middlewares, job, call) if middlewares else _call(job, call)
+            if middlewares:
+                return _call_in_middlewares(middlewares, job, call)
+            return _call_job(job, call)
         finally:
             running_job.reset(token)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - SystemExit too: no job can end the worker
+    except BaseException as error:  # noqa: BLE001  # also SystemExit: a job cannot end the worker
         return judge(error)
 
 
-def _call(job: CurrentJob, call: Callable[[], Any]) -> ProcessingResult:
+def _call_job(job: CurrentJob, call: Callable[[], Any]) -> ProcessingResult:
     returned = call()
     if returned is not None:
         is_awaitable = inspect.isawaitable(returned)
@@ -370,20 +393,20 @@ def _call(job: CurrentJob, call: Callable[[], Any]) -> ProcessingResult:
     return SUCCEEDED
 
 
-def _call_inside(
+def _call_in_middlewares(
     middlewares: Sequence[Middleware], job: CurrentJob, call: Callable[[], Any]
 ) -> ProcessingResult:
     raised = _Raised()
     try:
         with run_chain(middlewares, job), raised:
-            _call(job, call)
+            _call_job(job, call)
         return raised.result()
     finally:
         del raised
 
 
 async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) -> ProcessingResult:
-    """The same as :func:`run_job`, on the event loop.
+    """Do the same as :func:`run_job`, on the event loop.
 
     Raises
     ------
@@ -410,15 +433,15 @@ async def run_job_async(open_job: OpenJob, middlewares: Sequence[Middleware]) ->
 
 
 def _was_cancelled(error: BaseException) -> bool:
-    """Whether the worker cancelled the job; the job may raise such a thing itself, too."""
-    import asyncio  # here and below: workers without coroutines start without it
+    """Return whether the worker canceled the job; a job can also raise CancelledError itself."""
+    import asyncio  # workers without coroutines start without it
 
     task = asyncio.current_task() if isinstance(error, asyncio.CancelledError) else None
     return task is not None and bool(task.cancelling())
 
 
 class _Raised:
-    """Remembers what a job raised: a middleware that swallows it does not make the job succeed."""
+    """Remembers what a job raised: the job fails even if a middleware catches the error."""
 
     def __init__(self) -> None:
         self._error: BaseException | None = None
@@ -430,20 +453,20 @@ class _Raised:
         self._error = error
 
     def result(self) -> ProcessingResult:
-        """How the job ended, once all middlewares have been left."""
+        """Return how the job ended, after all middlewares have exited."""
         return SUCCEEDED if self._error is None else judge(self._error)
 
 
 def judge(error: BaseException) -> ProcessingResult:
-    """How a job ended that raised this."""
+    """Return the result of a job that raised this."""
     if isinstance(error, RetryJob):
         return ProcessingResult(False, error.backoff_policy)
-    error = error.with_traceback(_without_ours(error))
+    error = error.with_traceback(_without_own_frames(error))
     return ProcessingResult(False, error=error, give_up=isinstance(error, GiveUp))
 
 
-def _without_ours(error: BaseException) -> TracebackType | None:
-    """The traceback from the user's code on: how sqsw came there says nothing about the error."""
+def _without_own_frames(error: BaseException) -> TracebackType | None:
+    """Return the traceback from the first frame of the app on, without the frames of sqsw."""
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         module = traceback.tb_frame.f_globals.get("__name__", "")
@@ -454,15 +477,15 @@ def _without_ours(error: BaseException) -> TracebackType | None:
 
 
 def as_result(value: object) -> ProcessingResult:
-    """What an overridden ``process_message`` returned, which in sqs-workers may be a bool."""
+    """Return a result for what ``process_message`` returned; overrides can return a bool."""
     if isinstance(value, ProcessingResult):
         return value
     return SUCCEEDED if value else ProcessingResult(False)
 
 
 @lru_cache(maxsize=256)
-def _way_of_context(process: Callable[..., Any]) -> Literal["position", "keyword", "none"]:
-    """How an override of ``process`` takes the job context; sqs-workers' README knows two."""
+def _context_argument(process: Callable[..., Any]) -> Literal["position", "keyword", "none"]:
+    """Return how an override of ``process`` takes the job context."""
     parameters = inspect.signature(process).parameters
     named = parameters.get("job_context")
     if named is not None and named.kind is inspect.Parameter.KEYWORD_ONLY:

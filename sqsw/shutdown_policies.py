@@ -1,8 +1,8 @@
-"""When a worker leaves by itself, as values.
+"""Shutdown policies: when a worker stops by itself.
 
-A policy is told of every batch (an empty one after a receive that brought nothing) and asked
-whether it is time. One object may be used for many runs and in many places, the constants of this
-module included: a worker works on a ``fresh()`` copy and leaves the object as it is.
+A worker reports every batch to its policy (an empty one after a receive that returned nothing), and
+asks whether to stop. One object, also a constant of this module, can serve many workers: each works
+on a ``fresh()`` copy.
 """
 
 import time
@@ -14,38 +14,38 @@ from sqsw.core.settings import check_bounds
 
 
 class _Policy:
-    """What all policies share. Own policies need only ``update_state`` and ``need_shutdown``."""
+    """The base of all policies. A policy needs only ``update_state`` and ``need_shutdown``."""
 
     @property
     def stopped_by(self) -> str:
-        """What a worker that it ended says of why."""
+        """The ``stopped_by`` in the report of a worker that this policy stopped."""
         return reason_of(None)
 
     def update_state(self, batch_result: BatchProcessingResult) -> None:
-        """Take note of a batch; an empty one after a receive that brought nothing."""
+        """Note the result of a batch. It is empty after a receive that returned nothing."""
 
     def need_shutdown(self) -> bool:
-        """True once the worker is to leave."""
+        """Return whether the worker must stop."""
         raise NotImplementedError
 
     def fresh(self) -> ShutdownPolicy:
-        """The same policy without what it has seen."""
+        """Return the same policy without what it has noted."""
         raise NotImplementedError
 
     def note_busy(self) -> None:
-        """Take note that a slot is busy, or that a receive brought something."""
+        """Note that a job is running, or that a receive returned messages."""
 
     def seconds_left(self) -> float | None:
-        """Seconds until it wants to leave if nothing comes; None: not by waiting."""
+        """Return in how many seconds it stops the worker if nothing arrives; None: never."""
         return 0.0 if self.need_shutdown() else None
 
     def jobs_left(self) -> int | None:
-        """Jobs that may still start; None: it sets no limit."""
+        """Return how many jobs can still start; None: no limit."""
         return None
 
 
 class NeverShutdown(_Policy):
-    """Work until a signal comes."""
+    """Work until a signal arrives."""
 
     def need_shutdown(self) -> bool:
         return False
@@ -58,22 +58,22 @@ class NeverShutdown(_Policy):
 
 
 class IdleShutdown(_Policy):
-    """Leave after a time without work.
+    """Stop after a time without work.
 
-    The time counts from when the queue last gave something or a slot was last busy; it is over at
-    the end of a receive that brought nothing, at the earliest.
+    The time begins when a receive last returned messages or a job last ran. The worker stops only
+    after a receive that returned nothing.
 
     Parameters
     ----------
     idle_seconds : float
-        Seconds; 0 leaves after the first receive that brings nothing while no job runs.
+        Seconds, at least 0; 0 stops after the first empty receive while no job runs.
     clock :
-        Seconds, of a clock that only goes forward.
+        Returns seconds of a clock that only goes forward.
 
     Raises
     ------
     SettingsError
-        ``idle_seconds`` is negative or no number.
+        ``idle_seconds`` is negative or NaN.
     """
 
     stopped_by = "until_idle"
@@ -112,7 +112,7 @@ class IdleShutdown(_Policy):
 
 
 class MaxTasksShutdown(_Policy):
-    """Leave after a number of jobs, however they ended; no more than these are started.
+    """Stop after a number of jobs, no matter how they ended. The worker starts no more than these.
 
     Parameters
     ----------
@@ -171,11 +171,11 @@ class _Combined(_Policy):
 
 
 class OrShutdown(_Combined):
-    """Leave as soon as one of some policies wants to."""
+    """Stop as soon as one of several policies decides to stop."""
 
     @property
     def stopped_by(self) -> str:
-        """What the first of those says that want to leave."""
+        """The ``stopped_by`` of the first policy that decided to stop."""
         deciding = (policy for policy in self.policies if policy.need_shutdown())
         return reason_of(next(deciding, None))
 
@@ -192,7 +192,7 @@ class OrShutdown(_Combined):
 
 
 class AndShutdown(_Combined):
-    """Leave once all of some policies want to."""
+    """Stop once all of several policies decide to stop."""
 
     def need_shutdown(self) -> bool:
         return all(policy.need_shutdown() for policy in self.policies)
@@ -203,7 +203,7 @@ class AndShutdown(_Combined):
 
 
 def _seconds_left(policy: ShutdownPolicy) -> float | None:
-    """What a policy says; one that cannot say ends now or not by waiting."""
+    """Return ``seconds_left()`` of a policy; for one without it, 0 if it stops now, else None."""
     ask = getattr(policy, "seconds_left", None)
     if ask is not None:
         seconds: float | None = ask()
@@ -211,8 +211,8 @@ def _seconds_left(policy: ShutdownPolicy) -> float | None:
     return 0.0 if policy.need_shutdown() else None
 
 
-#: Work until a signal comes.
+#: Work until a signal arrives.
 NEVER_SHUTDOWN = NeverShutdown()
 
-#: Leave as soon as the queue is empty and nothing runs.
+#: Stop as soon as the queue is empty and no job runs.
 ASAP_SHUTDOWN = IdleShutdown(idle_seconds=0)

@@ -1,4 +1,4 @@
-"""Bind the arguments of a call when it is sent, fit them to the function when it is run."""
+"""Binds the arguments of a job when it is sent, and fits them to its function when it runs."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -41,7 +41,7 @@ def _merged(wrapper: inspect.Signature, wrapped: inspect.Signature) -> inspect.S
     if not named:
         return wrapped
     others = [p for p in wrapped.parameters.values() if p.name not in wrapper.parameters]
-    # By position they can only follow its own ones.
+    # Positional parameters of the function can only follow those of the wrapper.
     if len(own) < len(named) + 2 or any(p.default is not p.empty for p in named):
         others = [
             p.replace(kind=inspect.Parameter.KEYWORD_ONLY) if p.kind in _POSITIONAL else p
@@ -51,7 +51,7 @@ def _merged(wrapper: inspect.Signature, wrapped: inspect.Signature) -> inspect.S
     return wrapped.replace(parameters=sorted([*named, *others], key=lambda p: p.kind))
 
 
-# Reading a signature costs more than all else that is done in Python around a job.
+# Cached: reading a signature takes longer than everything else around a job.
 _kept_signature = lru_cache(maxsize=4096)(_signature)
 
 
@@ -68,7 +68,7 @@ def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
 
 
 class _Shape(NamedTuple):
-    """What a function takes, as it is needed for each job."""
+    """The parameters of a function, in the form that each job needs."""
 
     names: frozenset[str]
     required: frozenset[str]
@@ -108,14 +108,14 @@ def bind_arguments(
     also_taken: Collection[str] = (),
     check: bool = True,
 ) -> dict[str, Any]:
-    """Return the call ``fn(*args, **kwargs)`` as keywords, as they go into a message.
+    """Return the arguments of ``fn(*args, **kwargs)`` as keywords, for a message.
 
     Parameters
     ----------
     job_name :
-        The job, for errors; None for the name of the function.
+        The job name for errors; None for the name of the function.
     provided :
-        Parameters that the worker provides (the job context): not to be given by the caller.
+        Parameters that the worker provides (the job context). The caller must not pass them.
     also_taken :
         Further keywords to suggest for a misspelled one, besides those of the function.
     check :
@@ -168,7 +168,7 @@ def _add_keywords(
 def _surplus(
     signature: inspect.Signature, kwargs: Mapping[str, Any], also_taken: Collection[str]
 ) -> str | None:
-    """The first keyword that is not taken, and what may be meant by it."""
+    """Describe the first keyword that the function does not take, with a similar name."""
     parameters = signature.parameters
     surplus = [name for name in kwargs if name not in parameters]
     if not surplus or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
@@ -178,14 +178,14 @@ def _surplus(
 
 
 def validate_arguments(fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords that ``fn`` takes out of those that a message brought.
+    """Return those keywords of a message that ``fn`` takes.
 
-    Surplus ones are dropped, so that senders and workers can be deployed in either order.
+    Surplus keywords are dropped, so senders and workers can be deployed in either order.
 
     Raises
     ------
     TypeError
-        One that the function needs is missing.
+        A required argument is missing.
     """
     return _taken(fn, _shape_of(fn), kwargs)
 
@@ -213,17 +213,17 @@ def _dropped(kwargs: Mapping[str, Any], taken: Mapping[str, Any]) -> str:
 def call_handler(
     fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, check: bool = True
 ) -> Any:
-    """Call ``fn`` with what it takes of ``kwargs``; what it returns (a coroutine too).
+    """Call ``fn`` with those of ``kwargs`` that it takes, and return its result or coroutine.
 
     Parameters
     ----------
     check :
-        False: the function gets all of ``kwargs``, and none has to be there.
+        False: pass all of ``kwargs``, and do not check for missing arguments.
 
     Raises
     ------
     TypeError
-        An argument that the function needs is missing.
+        A required argument is missing.
     """
     if args:
         return fn(*args, **kwargs)
@@ -240,10 +240,10 @@ def call_handler(
 def describe_mismatch(
     fn: Callable[..., Any], kwargs: Mapping[str, Any], *, provided: Collection[str] = ()
 ) -> str | None:
-    """What is wrong with these keywords for ``fn``, in words; None where they fit.
+    """Describe how these keywords do not fit ``fn``; None if they fit.
 
-    Stricter than :func:`validate_arguments`: a surplus keyword counts, since the one who sends it
-    is there to correct it.
+    Unlike :func:`validate_arguments`, this also reports surplus keywords, because the sender is
+    there to correct them.
     """
     signature = signature_of(fn)
     parameters = {n: p for n, p in signature.parameters.items() if n not in provided}
@@ -268,7 +268,7 @@ def describe_mismatch(
 
 
 def check_function(fn: Callable[..., Any], reserved: Collection[str] = ()) -> None:
-    """Refuse what would never run as a job.
+    """Raise if a function can never run as a job.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What became of the messages of one batch."""
+"""The result of a batch of messages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,17 +8,18 @@ from sqsw.core.message import Message
 
 @dataclass(slots=True)
 class BatchProcessingResult:
-    """What became of the messages of one batch.
+    """The result of a batch of messages.
 
     Attributes
     ----------
     queue_name :
         The name of the queue, without prefix.
     succeeded, failed :
-        The messages that were deleted, and those that will come back.
+        The messages of jobs that succeeded, and of all other jobs that ran. If SQS did not delete a
+        message, its job counts as failed.
     errors :
-        What their functions raised, one for each failed message that did not just ask for its
-        retry. ``process_batch`` tells them; the event of a worker leaves them to ``JobFailed``.
+        What failed jobs raised; a job that asked for a retry has none. Only ``process_batch`` sets
+        it. The event of a worker has none, because ``JobFailed`` has them.
     """
 
     queue_name: str
@@ -35,13 +36,13 @@ class BatchProcessingResult:
         self.update([message], success)
 
     def succeeded_count(self) -> int:
-        """Jobs that succeeded."""
+        """Return the number of jobs that succeeded."""
         return len(self.succeeded)
 
     def failed_count(self) -> int:
-        """Jobs that failed."""
+        """Return the number of jobs that failed or asked for a retry."""
         return len(self.failed)
 
     def total_count(self) -> int:
-        """Jobs that ended, one way or the other."""
+        """Return the number of jobs that ended."""
         return len(self.succeeded) + len(self.failed)

@@ -1,4 +1,4 @@
-"""The few protocols on which two rooms agree."""
+"""Protocols that several packages of sqsw share."""
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ class Backoff(Protocol):
     """Decides how long a failed message stays hidden."""
 
     def get_visibility_timeout(self, message: "Message") -> float:
-        """Seconds until the message can be received again, 0 to 43200."""
+        """Return the seconds until the message can be received again, 0 to 43200."""
         ...
 
 
@@ -21,28 +21,28 @@ class Batching(Protocol):
 
     @property
     def batching_enabled(self) -> bool:
-        """True where the function takes a list."""
+        """Whether the function takes a list."""
         ...
 
     @property
     def batch_size(self) -> int:
-        """Messages in one call, at most."""
+        """The most messages in one call."""
         ...
 
 
 class ShutdownPolicy(Protocol):
-    """Decides when a worker leaves by itself."""
+    """Decides when a worker stops by itself."""
 
     def update_state(self, batch_result: "BatchProcessingResult") -> None:
-        """Take note of a batch; an empty one after a receive that brought nothing."""
+        """Note the result of a batch. It is empty after a receive that returned nothing."""
         ...
 
     def need_shutdown(self) -> bool:
-        """True once the worker is to leave."""
+        """Return whether the worker must stop."""
         ...
 
 
 class Clock(Protocol):
-    """Seconds; from which moment they count is the clock's own business."""
+    """Returns seconds since some moment."""
 
     def __call__(self) -> float: ...

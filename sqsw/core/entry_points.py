@@ -1,4 +1,4 @@
-"""What installed packages bring, by entry point group."""
+"""Finds the entry points of installed packages."""
 
 import os
 import sys
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 def entry_points_of(group: str) -> "list[EntryPoint]":
     if not _may_be_there(group.encode()):
         return []
-    # Not that of the standard library: it finds entry points of one package twice when its
-    # metadata is on sys.path twice.
+    # Not importlib.metadata: it finds the entry points of a package twice if the metadata of the
+    # package is on sys.path twice.
     from importlib_metadata import entry_points
 
     return sorted(entry_points(group=group), key=lambda point: point.name)
 
 
 def _may_be_there(group: bytes) -> bool:
-    """Whether a file of entry points names the group, or one that only others can read may do so.
+    """Return False if no installed package can have entry points of this group.
 
-    Most installations have no plugins, and this is seen in a tenth of the time that it takes to
-    import importlib-metadata.
+    Most installations have no plugins. This check takes a tenth of the time that it takes to import
+    importlib-metadata.
     """
     finders = [finder for finder in sys.meta_path if finder is not PathFinder]
     if any(hasattr(finder, "find_distributions") for finder in finders):
@@ -34,12 +34,12 @@ def _may_be_there(group: bytes) -> bool:
             names = os.listdir(place or ".")
         except NotADirectoryError:  # an archive
             return True
-        except (OSError, ValueError):  # is not there, or is none of ours
+        except (OSError, ValueError):  # it does not exist, or cannot be read
             continue
         for name in names:
             if name.lower().endswith((".dist-info", ".egg-info")) or name.lower() == "egg-info":
                 with (
-                    suppress(OSError),  # it has none, or is a file itself
+                    suppress(OSError),  # it has no entry points, or is a file itself
                     open(os.path.join(place, name, "entry_points.txt"), "rb") as file,
                 ):
                     if group in file.read():

@@ -1,4 +1,4 @@
-"""What happens in a worker; :mod:`sqsw.core.event_bus` tells it to whoever listens."""
+"""The events of a worker. :mod:`sqsw.core.event_bus` passes them to listeners."""
 
 import time
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from sqsw.core.retry_horizon import RetryHorizon, RetryReason
 
 @record(repr=False, eq=False)
 class WorkerStarted(Event):
-    """A worker began: the names of its queues, and its slots."""
+    """A worker started, with the names of its queues and its number of slots."""
 
     queues: tuple[str, ...]
     concurrency: int
@@ -27,7 +27,7 @@ class WorkerStarted(Event):
 
 @record(repr=False, eq=False)
 class DrainStarted(Event):
-    """No more receives; what runs may finish within ``drain_seconds``."""
+    """A worker drains: it receives no more, and running jobs have ``drain_seconds`` to finish."""
 
     reason: str
     running: int
@@ -37,7 +37,7 @@ class DrainStarted(Event):
 
 @record(repr=False, eq=False)
 class QuietStarted(Event):
-    """No more receives, and the worker stays; ``hint`` says how to receive again."""
+    """A worker became quiet: it receives no more, but stays. ``hint``: how to receive again."""
 
     reason: str
     running: int
@@ -54,13 +54,13 @@ class WorkerStopped(Event):
 
 @record(repr=False, eq=False)
 class WorkerFailed(Event):
-    """A worker could not start, or could not go on."""
+    """A worker could not start or could not continue."""
 
     pid: int
     error: BaseException
 
 
-#: what a worker does about new messages
+#: whether a worker receives new messages
 Receiving = Literal["receiving", "quiet", "draining"]
 
 
@@ -73,22 +73,22 @@ class Pulse(Event):
     pid :
         Its process.
     slots, running :
-        Jobs that it can run at once, and messages whose jobs run now.
+        Jobs that it can run at the same time, and messages whose jobs run now.
     in_hand :
-        Messages that were received and are not acknowledged, by queue name.
+        Messages that were received and not yet deleted or returned, by queue name.
     ended :
-        Jobs that have ended so far, one way or the other.
+        Jobs that have ended so far.
     memory_bytes :
-        Memory of the process that is not swapped out.
+        Resident memory of the process.
     lease_seconds :
-        After so many seconds without a sign of life all of its leases are over.
+        After this many seconds without a pulse, all of its leases have ended.
     ready :
         Whether it receives: it is neither quiet nor draining.
     problem :
         The problem with its receives or its heartbeat; None if there is none.
     busy :
-        Messages whose jobs run now, and the seconds for which the oldest of them has been running,
-        by queue name; a queue without any is not there.
+        Messages whose jobs run now, and how many seconds the oldest of these jobs has run, by queue
+        name. Queues without running jobs are left out.
     state :
         ``receiving``, ``quiet`` or ``draining``.
     stuck :
@@ -113,30 +113,39 @@ class Pulse(Event):
     halted: str | None = None
 
 
+#: what is wrong with a queue, as a word for programs
+QueueReason = Literal[
+    "no_dead_letter_queue",
+    "missing_dead_letter_queue",
+    "visibility_timeout",
+    "dead_letters",
+    "no_room",
+    RetryReason,
+]
+
+
 @record(repr=False, eq=False)
 class QueueWarning(Event):
-    """A queue is set up in a way that will hurt.
+    """The settings of a queue will cause problems.
 
     Attributes
     ----------
     text, reason :
-        What is wrong, in words and as a word for programs.
+        The problem in words, and as one word for programs.
     hint, dead_letter_queue :
-        What would help, and the name of the dead-letter queue; a proposed name if it is missing.
+        What to do, and the name of the dead-letter queue; a proposed name if there is none.
     """
 
     queue_name: str
     text: str
     hint: str
-    reason: (
-        Literal["no_dead_letter_queue", "visibility_timeout", "dead_letters", RetryReason] | None
-    ) = None
+    reason: QueueReason | None = None
     dead_letter_queue: str | None = None
 
 
 @record(repr=False, eq=False)
 class RetriesPlanned(Event):
-    """A worker starts: how long it retries the jobs of a queue that has a dead-letter queue."""
+    """How long a worker retries the jobs of a queue. Published at the start of the worker."""
 
     queue_name: str
     horizon: RetryHorizon
@@ -174,7 +183,7 @@ class MessageEvent(Event):
 
 @record(repr=False, eq=False)
 class MessageReceived(MessageEvent):
-    """A message came in."""
+    """A message was received."""
 
 
 @record(repr=False, eq=False)
@@ -195,14 +204,14 @@ class JobEvent(MessageEvent):
 
 @record(repr=False, eq=False)
 class JobStarted(JobEvent):
-    """A slot took the job. ``at``: seconds since 1970."""
+    """A job got a slot. ``at``: seconds since 1970."""
 
     at: float = field(default_factory=time.time, compare=False)
 
 
 @record(repr=False, eq=False)
 class JobStuck(JobEvent):
-    """The time limit of a job is over for a while, and the job has not ended."""
+    """A job still runs ten seconds after its time limit. Its worker drains and ends."""
 
 
 @record(repr=False, eq=False)
@@ -256,7 +265,10 @@ class JobRetry(JobEnded):
 
 @record(repr=False, eq=False)
 class JobDead(JobEvent):
-    """The job was given up: its message is in ``dead_letter_queue`` now, with ``record``."""
+    """The job was given up, and its message is in ``dead_letter_queue``.
+
+    ``record`` says why. The message carries it, or as much of it as there was room for.
+    """
 
     dead_letter_queue: str
     record: DeadRecord
@@ -264,12 +276,12 @@ class JobDead(JobEvent):
 
 @record(repr=False, eq=False)
 class JobDropped(JobEnded):
-    """A job ended, one way or the other, after its lease was lost: its result does not count."""
+    """A job ended after its lease was lost, so its result does not count."""
 
 
 @record(repr=False, eq=False)
 class JobUnknown(JobEvent):
-    """No processor for this job; it stays hidden for ``hidden_seconds`` and is never deleted."""
+    """No processor is registered for this job; its next attempt follows in ``hidden_seconds``."""
 
     error: BaseException
     hidden_seconds: float
@@ -277,7 +289,7 @@ class JobUnknown(JobEvent):
 
 @record(repr=False, eq=False)
 class JobUnrun(JobEvent):
-    """The message goes back on its last receive, and its job did not run.
+    """The message was returned on its last receive, before its job ran.
 
     SQS moves it to ``dead_letter_queue`` at the next receive.
     """
@@ -287,12 +299,12 @@ class JobUnrun(JobEvent):
 
 @record(repr=False, eq=False)
 class MessageDeleted(MessageEvent):
-    """The delete succeeded."""
+    """SQS deleted the message."""
 
 
 @record(repr=False, eq=False)
 class MessageReturned(MessageEvent):
-    """It can be received again after ``hidden_seconds``; ``started``: whether its job ran."""
+    """The message can be received again after ``hidden_seconds``. ``started``: its job has run."""
 
     hidden_seconds: float
     started: bool
@@ -300,7 +312,7 @@ class MessageReturned(MessageEvent):
 
 @record(repr=False, eq=False)
 class VisibilityExtended(Event):
-    """The leases of ``count`` messages in hand were renewed."""
+    """The leases of ``count`` messages in hand were extended."""
 
     queue_name: str
     count: int
@@ -308,9 +320,9 @@ class VisibilityExtended(Event):
 
 @record(repr=False, eq=False)
 class BeatLate(Event):
-    """The heartbeat was held up: by a C call that kept the interpreter, or a stopped process.
+    """The heartbeat was late: a C call held the interpreter lock, or the process was stopped.
 
-    A lease is lost where it is held up for ``bound_seconds`` (see ``Heartbeat``).
+    Leases can be lost if it is later than ``bound_seconds``; see ``sqsw.worker.heartbeat``.
     """
 
     late_seconds: float
@@ -319,7 +331,7 @@ class BeatLate(Event):
 
 @record(repr=False, eq=False)
 class ExtensionFailed(Event):
-    """Leases could not be renewed, for the first time since it last went well."""
+    """Leases could not be extended. Published once, until an extension succeeds."""
 
     queue_name: str
     reason: str
@@ -327,14 +339,14 @@ class ExtensionFailed(Event):
 
 @record(repr=False, eq=False)
 class LeaseLost(MessageEvent):
-    """Somebody else may run this message now; what it does here no longer counts."""
+    """The lease of a message ended. Another worker can run its job; the result here is dropped."""
 
     reason: str
 
 
 @record(repr=False, eq=False)
 class AckFailed(MessageEvent):
-    """A delete (or a return) failed for good: the message may run again."""
+    """A delete or another ``action`` failed for good, so the job can run again."""
 
     action: str
     reason: str
@@ -342,14 +354,14 @@ class AckFailed(MessageEvent):
 
 @record(repr=False, eq=False)
 class BatchFinished(Event):
-    """Messages were acknowledged together."""
+    """The messages of one call to SQS were settled."""
 
     result: BatchProcessingResult
 
 
 @record(repr=False, eq=False)
 class ChildExited(Event):
-    """A worker process ended without being asked to, or had to be killed: ``reason`` says why."""
+    """A worker process ended unexpectedly or had to be killed. ``reason`` says why."""
 
     pid: int
     exit_code: int | None
@@ -358,14 +370,14 @@ class ChildExited(Event):
 
 @record(repr=False, eq=False)
 class ChildEnded(Event):
-    """A worker process ended as it was to."""
+    """A worker process ended as expected."""
 
     pid: int
 
 
 @record(repr=False, eq=False)
 class ChildReplaced(Event):
-    """Another worker process has taken over from this one, which drains now."""
+    """A new worker process replaces this one, which drains now."""
 
     pid: int
     reason: str
@@ -373,13 +385,13 @@ class ChildReplaced(Event):
 
 @record(repr=False, eq=False)
 class SourcesLoaded(Event):
-    """A worker process has loaded modules of the app from these directories."""
+    """A worker process loaded modules of the app from these directories."""
 
     directories: tuple[str, ...]
 
 
 @record(repr=False, eq=False)
 class Reloading(Event):
-    """Source files have changed: the worker processes drain, and others begin with the new code."""
+    """Source files changed. The worker processes drain, and new ones start with the new code."""
 
     files: tuple[str, ...]

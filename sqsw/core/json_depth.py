@@ -1,27 +1,28 @@
-"""JSON that others wrote: a limit to its nesting.
+"""Reads JSON from other programs, with a limit on its nesting.
 
-Python's own limit is that of the stack: what can be read in one place cannot be written in another.
+Python's own limit depends on the stack, so a value that can be read in one place cannot always be
+written in another.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-#: lists and objects inside each other, at most
+#: the most levels of lists and objects inside each other
 MAX_NESTING = 100
 
 
 def read_json(text: str, decode: Callable[[str], Any] | None = None) -> Any:
-    """What a JSON text says.
+    """Return the value of a JSON text.
 
     Parameters
     ----------
     decode :
-        Reads it: that of a decoder with settings of its own; default :func:`json.loads`.
+        Decodes the text; None for :func:`json.loads`.
 
     Raises
     ------
     ValueError
-        It is no JSON, or nested deeper than ``MAX_NESTING``.
+        It is not JSON, or it is nested deeper than ``MAX_NESTING``.
     """
     from json import loads  # here: the start of a command has no use for it
 
@@ -35,7 +36,7 @@ def read_json(text: str, decode: Callable[[str], Any] | None = None) -> Any:
 
 
 def is_too_deep(text: str, value: Any) -> bool:
-    """Whether ``value``, as it was read from ``text``, is nested deeper than ``MAX_NESTING``."""
+    """Return whether ``value``, read from ``text``, is nested deeper than ``MAX_NESTING``."""
     if text.count("[") + text.count("{") <= MAX_NESTING:
         return False
     level = [value] if isinstance(value, dict | list) else []

@@ -1,4 +1,4 @@
-"""Faces of packages that load a name from its home when it is asked for."""
+"""Lets a package import its public names at first use."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -6,15 +6,15 @@ from typing import Any
 
 
 def lazy_face(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's ``__getattr__``.
+    """Return the ``__getattr__`` of a package that imports its names at first use.
 
     Parameters
     ----------
     package :
         ``__name__`` of the package.
     homes :
-        Name to the module that has it. The same names stand in the package under
-        ``if TYPE_CHECKING:``, for type checkers.
+        Each name, and the module that defines it. For type checkers, the package also imports the
+        names under ``if TYPE_CHECKING:``.
     """
 
     def load(name: str) -> Any:

@@ -17,7 +17,7 @@ MAX_MESSAGE_BYTES: Final = 1_048_576
 #: message attributes on one message
 MAX_MESSAGE_ATTRIBUTES: Final = 10
 
-#: seconds that one receive may wait (long polling)
+#: seconds that one receive can wait (long polling)
 MAX_WAIT_SECONDS: Final = 20
 
 #: seconds by which a message can be delayed

@@ -1,4 +1,4 @@
-"""The message that walks through the house, and the lease that goes with it."""
+"""A received message and its lease."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,19 @@ _making = ProcessLock()
 
 
 class Lease:
-    """How long a received message is still ours; written by the heartbeat, read by the job.
+    """How long a received message stays hidden from other receivers.
+
+    The heartbeat extends it, and the job can read it.
 
     Attributes
     ----------
     expires_at :
-        Seconds of ``sqsw.core.lease_clock`` at which the visibility timeout ends.
+        When the visibility timeout ends at the latest, in seconds of ``sqsw.core.lease_clock``.
     sure_until :
-        The earliest moment at which it may end: SQS hides a message at some time of a long poll,
-        and its answer may have been held up on the way. Leases are renewed by this one.
+        When it ends at the earliest: SQS hides a message at some moment of a long poll, and its
+        answer can be late. The heartbeat extends leases by this time.
     lost :
-        Set once SQS refused an extension or the time is over: somebody else may run the job now,
+        Set if SQS refused an extension or the lease has ended. Another worker can run the job then,
         so its result here no longer counts.
     """
 
@@ -40,7 +42,7 @@ class Lease:
 
     @property
     def lost(self) -> threading.Event:
-        """The event; made when it is asked for, as hardly any message needs one."""
+        """The event. It is created at first use, because few messages need one."""
         if self._lost is None:
             with _making.here:
                 if self._lost is None:
@@ -52,7 +54,7 @@ class Lease:
         return self._lost is not None and self._lost.is_set()
 
     def lose(self) -> None:
-        """Set it, and that of the list of messages that this one is run with."""
+        """Set the event, and the event of the list that this message is in."""
         self.lost.set()
         with _making.here:
             list_lost = self._list_lost
@@ -60,16 +62,16 @@ class Lease:
             list_lost.set()
 
     def renew(self, until: float) -> None:
-        """It ends then, for sure."""
+        """Note that the lease now ends at ``until``, in seconds of the lease clock."""
         self.expires_at = self.sure_until = until
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # In another process it is nobody's.
+        # Another process does not extend it, so a copy there never ends.
         return Lease, ()
 
 
 def list_lost(leases: Sequence[Lease]) -> threading.Event:
-    """The event of messages that are run as one list: set once one of their leases is lost."""
+    """Return the event of messages that run as one list: set once one of their leases is lost."""
     with _making.here:
         event = leases[0]._list_lost
         if event is None:
@@ -88,27 +90,27 @@ class Message:
     Attributes
     ----------
     message_id :
-        The id that SQS gave at the send; the same at every delivery.
+        The ID that SQS assigned when the message was sent; the same at every delivery.
     receipt_handle :
-        The right to delete this delivery or to change its visibility; new at every delivery.
+        Needed to delete this delivery or to change its visibility timeout; new at every delivery.
     body :
         The text as it was sent.
     attributes :
-        What SQS says about the message (``SentTimestamp``, ``ApproximateReceiveCount`` …).
+        The attributes from SQS, such as ``SentTimestamp`` and ``ApproximateReceiveCount``.
     message_attributes :
-        What the sender attached: name to ``{"DataType": …, "StringValue": …}``.
+        The attributes from the sender: name to ``{"DataType": …, "StringValue": …}``.
     queue_name :
         The name of the queue, without prefix.
     received_at :
-        Seconds of ``sqsw.core.lease_clock`` at which the receive was answered.
+        When the receive was answered, in seconds of ``sqsw.core.lease_clock``.
     lease :
-        How long this delivery is still ours.
+        How long this delivery stays hidden from other receivers.
     tries :
-        How often its job was started in this delivery, this time included.
+        How many attempts of its job have started in this delivery, including this one.
     """
 
     message_id: str
-    # A message that is printed or logged by mistake shows neither what it says nor the right to it.
+    # Not in the repr: a message that is logged by mistake must not show its content or handle.
     receipt_handle: str = field(repr=False)
     body: str = field(repr=False)
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -120,27 +122,27 @@ class Message:
 
     @property
     def attempt(self) -> int:
-        """Which attempt of its job this is, from 1: receives, and tries of this one."""
+        """The number of this attempt of its job, from 1: counts receives and further tries."""
         return self.receive_count + self.tries - 1
 
     @property
     def receive_count(self) -> int:
-        """How often it was received so far, this time included; 1 where SQS did not say."""
+        """The number of receives so far, including this one; 1 if SQS did not send it."""
         count = self.attributes.get("ApproximateReceiveCount", "1")
         return int(count) if count.isdecimal() else 1
 
     @property
     def group_id(self) -> str | None:
-        """The message group, if it was sent with one."""
+        """The message group; None if it was sent without one."""
         return self.attributes.get("MessageGroupId")
 
     @property
     def deduplication_id(self) -> str | None:
-        """The deduplication id, on FIFO queues."""
+        """The deduplication ID; None on standard queues."""
         return self.attributes.get("MessageDeduplicationId")
 
     def without_content(self) -> "Message":
-        """The same delivery with its ids, but without what it says and the right to it."""
+        """Return a copy with the IDs, but without body and receipt handle."""
         kept = self.message_attributes.get(SQSW)
         attributes = {} if kept is None else {SQSW: kept}
         return replace(
@@ -148,7 +150,7 @@ class Message:
         )
 
     def string_attribute(self, name: str) -> str | None:
-        """The text of a message attribute, or None where the sender attached none of this name."""
+        """Return the text of a message attribute; None if it is missing or has no text."""
         attribute = self.message_attributes.get(name)
         value = None if attribute is None else attribute.get("StringValue")
         return value if isinstance(value, str) else None

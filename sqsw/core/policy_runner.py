@@ -51,8 +51,8 @@ class PolicyRunner:
         """
         self._reports.append(report)
         decided = False
-        # The thread that has the turn also works off what others append meanwhile, so none of them
-        # waits for a policy. The queue is checked again after the turn for a report that came late.
+        # The thread that has the turn also handles reports that other threads append, so none of
+        # them waits for a policy. It checks again after its turn, for a late report.
         while self._reports and self._turn.acquire(blocking=False):
             try:
                 while self._reports:

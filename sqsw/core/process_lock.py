@@ -1,4 +1,4 @@
-"""A lock for objects that a program may take along over a fork."""
+"""A lock for objects that are used before and after a fork."""
 
 import os
 import threading
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class ProcessLock:
-    """A lock that each process has for itself.
+    """A lock with a separate instance in each process.
 
-    A fork copies locks as they are: one that another thread holds then, nobody would ever release
-    in the child.
+    A fork copies locks in their current state. If another thread holds one at that moment, it is
+    never released in the child.
 
     Parameters
     ----------
@@ -25,6 +25,7 @@ class ProcessLock:
 
     @property
     def here(self) -> AbstractContextManager[object]:
+        """The lock of this process."""
         pid = os.getpid()
         lock: AbstractContextManager[object] | None = self._locks.get(pid)
         return lock or self._locks.setdefault(pid, self._make())

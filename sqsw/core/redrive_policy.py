@@ -1,4 +1,4 @@
-"""Which dead-letter queue takes a message, and after how many receives."""
+"""The redrive policy of a queue: its dead-letter queue, and the number of receives."""
 
 import json
 from collections.abc import Mapping
@@ -8,22 +8,22 @@ from typing import Protocol
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_RECEIVE_COUNT
 
-#: Receives before a message is dead-lettered, unless the caller says otherwise. With the default
-#: backoff, the last attempt follows half an hour after the first.
+#: The default number of receives before a message is dead-lettered. With the default backoff, the
+#: last attempt is about half an hour after the first one.
 DEFAULT_MAX_RECEIVES = 12
 
 
 class ArnSource(Protocol):
-    """All that a redrive policy asks of an environment."""
+    """An environment, as far as a redrive policy needs it."""
 
     def get_queue_arn(self, queue_name: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RedrivePolicy:
-    """After ``max_receive_count`` receives the next one moves the message to the dead-letter queue.
+    """Moves a message to the dead-letter queue at the receive after ``max_receive_count``.
 
-    The dead-letter queue has to exist when the policy is used; it is asked for its ARN then.
+    The dead-letter queue must exist when the policy is used, because its ARN is looked up.
 
     Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 
@@ -45,7 +45,7 @@ class RedrivePolicy:
             )
 
     def to_json(self) -> str:
-        """The text of SQS's attribute ``RedrivePolicy``.
+        """Return the queue attribute ``RedrivePolicy``.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class RedrivePolicy:
 
 
 def redrive_target(attributes: Mapping[str, str]) -> tuple[str | None, int | None]:
-    """The ARN of the dead-letter queue and the number of receives, out of queue attributes."""
+    """Return the ARN of the dead-letter queue and the number of receives; None without a policy."""
     policy = json.loads(attributes.get("RedrivePolicy") or "{}")
     count = policy.get("maxReceiveCount")
     return policy.get("deadLetterTargetArn"), None if count is None else int(count)

@@ -1,4 +1,4 @@
-"""What a worker did, from its start to its end, and how its processes ended."""
+"""The reports of a worker and of a supervisor after they end."""
 
 import signal
 from collections.abc import Mapping
@@ -13,23 +13,24 @@ class WorkerReport:
     Attributes
     ----------
     done, failed, retried, unknown :
-        Jobs by how they ended: returned, raised, asked for a retry, had no processor.
+        Jobs that returned, that raised, that asked for a retry, and that had no processor.
     released :
-        Messages that were put back without having been started.
+        Messages that were returned before their jobs started.
     lease_lost :
-        Messages whose lease was over before they were acknowledged; a job's result is dropped then.
+        Messages whose lease ended before they were deleted or returned. The results of their jobs
+        do not count.
     unfinished :
-        Messages whose jobs were still running at the end, and were put back.
+        Messages that were returned while their jobs still ran, at the end.
     stopped_by :
-        ``SIGTERM``, ``SIGINT``, ``until_idle``, ``max_jobs``, ``shutdown_policy`` (one of
-        your own), or what was given to ``stop``.
+        ``SIGTERM``, ``SIGINT``, ``until_idle``, ``max_jobs``, ``shutdown_policy`` (a policy of the
+        application), or the argument of ``stop``.
     forced :
-        True where a second signal ended the drain; ``stopped_by`` is that signal then.
+        Whether a second signal ended the drain. ``stopped_by`` is then that signal.
     requests :
-        Calls to SQS.
+        SQS calls.
     dead_lettered :
-        Jobs that were given up, whose messages the worker sent to the dead-letter queue. They count
-        by how they ended as well.
+        Jobs that were given up and whose messages the worker sent to the dead-letter queue. They
+        also count as failed, retried or unknown.
     """
 
     done: int
@@ -46,7 +47,7 @@ class WorkerReport:
 
 
 def report_of(counts: Mapping[str, int], stopped_by: str, *, forced: bool = False) -> WorkerReport:
-    """What was counted, by the names of the fields; what was not counted is 0."""
+    """Return a report with these counts, by the names of its fields. Missing counts are 0."""
     counted = {
         field.name: counts.get(field.name, 0) for field in fields(WorkerReport) if field.type is int
     }
@@ -54,22 +55,22 @@ def report_of(counts: Mapping[str, int], stopped_by: str, *, forced: bool = Fals
 
 
 def reason_of(policy: object) -> str:
-    """What a worker that was ended by this shutdown policy says of why.
+    """Return the ``stopped_by`` of a worker that this shutdown policy stopped.
 
-    A policy of somebody else may have a ``stopped_by`` of its own.
+    An application's policy can set an attribute ``stopped_by``.
     """
     return str(getattr(policy, "stopped_by", "shutdown_policy"))
 
 
 class Ending(NamedTuple):
-    """How a worker process is to end, for its supervisor.
+    """How a worker process must end.
 
     Attributes
     ----------
     exit_code :
-        0: it is done, and is not replaced.
+        0: it is done, so its supervisor does not replace it.
     at_once :
-        Without waiting for anything: jobs that were put back still run in it.
+        Whether it must not wait for anything, because returned jobs still run in it.
     """
 
     exit_code: int = 0
@@ -79,22 +80,22 @@ class Ending(NamedTuple):
 def ending_of(report: WorkerReport) -> Ending:
     exit_code = 1 if report.stopped_by == "stuck_job" else 0
     if report.stopped_by in signal.Signals.__members__:
-        # Not done: where the supervisor did not send that signal, somebody has to take over.
+        # Not 0: if the signal did not come from the supervisor, it must replace this process.
         exit_code = 128 + signal.Signals[report.stopped_by]
     return Ending(exit_code, at_once=bool(report.unfinished))
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisorReport:
-    """How worker processes ended.
+    """How a supervisor and its processes ended.
 
     Attributes
     ----------
     stopped_by :
-        ``done`` where all of them returned by themselves; else the last signal, or what was given
-        to ``stop``.
+        ``done`` if all processes ended by themselves; otherwise the last signal, or the argument of
+        ``stop``.
     forced :
-        True where a second signal ended the drain.
+        Whether a second signal ended the drain.
     restarts :
         Processes that ended unexpectedly and were replaced.
     """

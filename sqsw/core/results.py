@@ -14,15 +14,15 @@ class ProcessingResult:
     Parameters
     ----------
     success :
-        True: the message is deleted. False: it comes back after the backoff.
+        True: the message is deleted. False: it can be received again after the backoff.
     backoff_policy :
-        How long it stays hidden; None for the policy of the queue.
+        How long the message stays hidden; None for the policy of the queue.
     error :
-        What was raised; None where the job asked for its retry itself.
+        What the job raised; None if it asked for a retry.
     give_up :
-        Whether the job is not tried again.
+        True: the job must not be tried again.
     max_attempts :
-        After so many attempts the job is not tried again; None: what its queue says.
+        Attempts after which the job is not tried again; None for the number of its queue.
     """
 
     success: bool
@@ -32,12 +32,12 @@ class ProcessingResult:
     max_attempts: int | None = None
 
 
-#: Nearly every job ends like this, so nearly every job shares this one.
+#: the result of every job that succeeds: one shared object
 SUCCEEDED = ProcessingResult(True)
 
 
 class RetryJob(Exception):
-    """Raised by a job that wants to be run again: no failure, no traceback in the log.
+    """Raise this in a job to run it again later. It does not count as a failure.
 
     Parameters
     ----------
@@ -46,29 +46,29 @@ class RetryJob(Exception):
     """
 
     def __init__(self, *args: object, backoff_policy: Backoff | None = None) -> None:
-        # sqs-workers takes the policy as its first argument, and so do we.
+        # As in sqs-workers, the policy can be the first argument.
         if backoff_policy is None and args and isinstance(args[0], Backoff):
-            backoff_policy, *rest = args  # type: ignore[assignment]  # the line above has checked it
+            backoff_policy, *rest = args  # type: ignore[assignment]  # checked in the line above
             args = tuple(rest)
         super().__init__(*args)
         self.backoff_policy = backoff_policy
 
 
 class GiveUp(Exception):
-    """Raised by a job that must not be run again, such as for an order that does not exist.
+    """Raise this in a job that must not run again, for example if its order does not exist.
 
-    Its message goes to the dead-letter queue with the reason. Without a dead-letter queue it stays
-    hidden for 12 hours, and is never deleted.
+    The message goes to the dead-letter queue with the reason. Without a dead-letter queue, it stays
+    hidden for up to 12 hours, and the worker never deletes it.
     """
 
 
 class FailedJobs(Exception):
-    """Raised (or returned) by a function that takes a list of jobs: these failed, the rest did not.
+    """Raise or return this in a function that takes a list, if some of its jobs failed.
 
     Parameters
     ----------
     jobs :
-        Those of the list that was given, which failed.
+        The jobs that failed, from the list that the function got. All others succeeded.
     backoff_policy :
         How long their messages stay hidden; None for the policy of the processor or the queue.
     """
@@ -79,5 +79,5 @@ class FailedJobs(Exception):
         self.backoff_policy = backoff_policy
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # From a process of the pool; by default the text would be taken for the jobs.
+        # For pool processes. The default would pass the text as the jobs.
         return FailedJobs, (self.jobs, self.backoff_policy)

@@ -1,9 +1,9 @@
-"""How long to wait until a failed call is repeated."""
+"""The wait before a failed call is repeated."""
 
 import random
 from collections.abc import Callable
 
-#: doublings until the longest wait is reached in any case
+#: the most doublings of the wait; after these, every longest wait is reached
 _MOST_DOUBLINGS = 20
 
 

@@ -13,32 +13,34 @@ MIN_LEASE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """How a worker works. Times are in seconds.
+    """The settings of a worker. Times are in seconds.
 
     Attributes
     ----------
     concurrency :
-        Jobs that run at once, at least 1.
+        Jobs that run at the same time, 1 to 100000.
     prefetch :
-        Messages held ready beyond the free slots; None finds the number by the run time of jobs.
+        Messages to receive beyond the free slots, 0 to 100000; None derives the number from the
+        average run time of the jobs.
     wait_seconds :
         How long one receive waits for a message, 0 to 20.
     visibility_timeout :
-        The lease asked for at each receive, 10 to 43200; None takes the queue's own.
+        The visibility timeout of each receive, 10 to 43200; None for that of the queue.
     ack_linger_seconds :
-        How long a finished message waits for others, to be deleted in one call with them.
+        How long a finished message waits for others, to be deleted with them in one call, 0 to 5.
     drain_seconds :
-        How long running jobs may take to finish once the worker is told to stop.
+        How long running jobs have to finish after the worker was asked to stop, 0 to 43200.
     heartbeat :
-        Whether leases of messages in hand are renewed.
+        Whether the worker extends the visibility timeout of messages in hand.
     time_limit :
-        Longest run of one job, where its processor has no limit of its own; None: none.
+        How long one job can run if its processor has no limit of its own, 0.001 to 43200; None: no
+        limit.
     dead_letters :
-        ``explain``: the worker itself sends a job that is given up to the dead-letter queue, with
-        the reason. ``native``: SQS moves its message after the last receive, without a reason.
+        ``explain``: the worker sends the message of a job that is given up to the dead-letter
+        queue, with the reason. ``native``: SQS moves it after its last receive, without a reason.
     retry_in_place :
-        The longest backoff, in seconds, for which a failed job of a FIFO queue stays in the worker,
-        0 to 43200; None: what the queue says.
+        The longest backoff for which a failed job of a FIFO queue stays in the worker, 0 to 43200;
+        None for the value of the queue.
 
     Raises
     ------
@@ -75,18 +77,23 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class QueueShare:
-    """What one queue may use of a worker.
+    """The part of a worker that one queue can use.
 
     Attributes
     ----------
     queue_name :
         The name of the queue, without prefix.
     slots :
-        Slots of its own; None shares those of the worker by weight.
+        Slots of its own, 1 to 100000; None shares the slots of the worker by weight.
     weight :
-        How often the queue is picked when several have messages ready, at least 1.
+        How often the queue gets a free slot if several queues have messages ready, 1 to 1000.
     group_slots :
-        Slots that one message group of a standard queue may hold at a time; None sets no limit.
+        The most slots for one message group of a standard queue, 1 to 100000; None: no limit.
+
+    Raises
+    ------
+    SettingsError
+        A number is out of its range.
     """
 
     queue_name: str
@@ -103,12 +110,12 @@ class QueueShare:
 def check_bounds(
     name: str, value: float | None, lowest: float, highest: float | None = None
 ) -> None:
-    """Refuse a number that is out of its range, or not a number; None passes.
+    """Raise if a number is out of its range or is NaN. None is always valid.
 
     Raises
     ------
     SettingsError
-        It names the setting, the value and the bounds.
+        The error names the setting, the value and the bounds.
     """
     if value is not None and not lowest <= value <= (math.inf if highest is None else highest):
         wanted = f"at least {lowest}" if highest is None else f"between {lowest} and {highest}"

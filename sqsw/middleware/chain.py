@@ -1,4 +1,4 @@
-"""Code around every job: database sessions, tracing, time limits."""
+"""Middlewares: code around every job, such as database sessions and tracing."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -8,10 +8,10 @@ from sqsw.core.jobs.current_job import CurrentJob
 
 
 class Middleware(Protocol):
-    """Enters before a job and leaves after it, whether the function is plain or ``async def``.
+    """A context manager around each job, for plain functions and for ``async def`` functions.
 
-    An exception of the job comes out of the ``yield``; one that is raised here is a failure of the
-    job, exactly as if the function had raised it::
+    If the job raises, the ``yield`` raises the same exception. If the middleware itself raises, the
+    job fails, as if its function had raised::
 
         class DatabaseSession:
             @contextmanager
@@ -30,13 +30,13 @@ _NOTHING = nullcontext()
 def run_chain(
     middlewares: Sequence[Middleware], job: CurrentJob
 ) -> AbstractContextManager[None, bool | None]:
-    """Enter all middlewares, the first one outermost."""
+    """Return a context manager that enters all middlewares, the first one outermost."""
     return _chain(middlewares, job) if middlewares else _NOTHING
 
 
 @contextmanager
 def _chain(middlewares: Sequence[Middleware], job: CurrentJob) -> Iterator[None]:
-    # Not an ExitStack: it keeps an error of a middleware in a reference cycle with its own frame.
+    # Not an ExitStack: it would keep an error of a middleware in a reference cycle.
     first, *others = middlewares
     with first.around(job), run_chain(others, job):
         yield

@@ -1,12 +1,14 @@
-"""How long a job may run.
+"""The time limit of jobs.
 
-* A coroutine is cancelled at its next ``await``.
-* A thread gets the exception raised inside it, at its next Python instruction: a call into C (a
-  query, ``time.sleep``) is not interrupted, and the exception comes when it returns.
-* A process of the pool is killed.
+If a job runs too long:
 
-Either way the job fails with :class:`~sqsw.core.errors.JobTimeout`, even if it has swallowed the
-interruption. One that has not ended ten seconds later makes its worker drain and end.
+* A coroutine is canceled at its next ``await``.
+* In a thread, the exception is raised at the next Python instruction. A call into C, such as a
+  query or ``time.sleep``, is not interrupted: the exception is raised when it returns.
+* A pool process is killed.
+
+The job then fails with :class:`~sqsw.core.errors.JobTimeout`, even if it catches the exception. If
+it has not ended ten seconds later, its worker drains and ends.
 """
 
 import threading
@@ -30,12 +32,12 @@ STUCK_SECONDS = 10.0
 
 
 class TimeLimit:
-    """A middleware that ends jobs which run too long.
+    """A middleware that ends jobs that run too long.
 
     Parameters
     ----------
     seconds :
-        From the entering of this middleware on.
+        The limit. The time begins when the middleware is entered.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -43,12 +45,12 @@ class TimeLimit:
 
     @contextmanager
     def around(self, job: CurrentJob) -> Iterator[None]:
-        """Limit this job.
+        """Limit the time of a job.
 
         Raises
         ------
         JobTimeout
-            The time is over.
+            The job ran longer than the limit.
         """
         if job.runs_in == "process":
             token = call_limit.set(self.seconds)
@@ -61,39 +63,47 @@ class TimeLimit:
         _watchdog.arm(self.seconds, alarm)
         error: BaseException | None = None
         try:
-            # Twice: what interrupts the thread may come in the middle of the first one.
+            # disarm() is called twice: the exception can interrupt the first call.
             try:
                 yield
             finally:
                 alarm.disarm()
-        except BaseException as raised:  # noqa: BLE001 - judged below, and raised again
+        except BaseException as raised:  # noqa: BLE001  # raised again below
             error = raised
         finally:
             alarm.disarm()
         try:
-            # GeneratorExit: the interruption came while the block was entered, and is propagating.
+            # GeneratorExit: the exception arrived while the block was entered and is on its way up.
             if alarm.fired and not isinstance(error, KeyboardInterrupt | GeneratorExit):
                 raise self._timeout(error)
             if error is not None:
                 raise error
         finally:
-            del error  # its traceback leads to this frame
+            del error  # its traceback refers to this frame
 
     def _timeout(self, error: BaseException | None) -> JobTimeout:
         timeout = JobTimeout(f"the job ran longer than its time limit of {self.seconds:g} seconds")
-        # The cause is the error that the job made of the interruption, not the interruption.
+        # If the job turned the exception into another error, that error is the cause.
         is_own = isinstance(error, Exception) and not isinstance(error, JobTimeout)
         timeout.__cause__ = error if is_own else None
         return timeout.with_traceback(error.__traceback__ if error is not None else None)
 
 
 class _Alarm:
-    """One limited run, from its beginning to its end."""
+    """The alarm of one job: it interrupts the job, unless it is disarmed before.
 
-    def __init__(self, job: CurrentJob, ways: "tuple[Callable[[], None], Callable[[], None]]"):
+    Parameters
+    ----------
+    interruption :
+        Interrupts the job, and takes the interruption back.
+    """
+
+    def __init__(
+        self, job: CurrentJob, interruption: "tuple[Callable[[], None], Callable[[], None]]"
+    ) -> None:
         self._job = job
         self._on_stuck = job_runtime.get().on_stuck
-        self._fire, self._clear = ways
+        self._fire, self._clear = interruption
         self._lock = threading.Lock()
         self._is_over = False
         self.fired = False
@@ -109,7 +119,7 @@ class _Alarm:
             self._on_stuck(self._job)
 
     def disarm(self) -> None:
-        """The job has ended. What was to interrupt it and has not yet shall not come any more."""
+        """Note that the job has ended, and take back an interruption that has not arrived yet."""
         while True:
             try:
                 with self._lock:
@@ -118,35 +128,35 @@ class _Alarm:
                 if self.fired:
                     self._clear()
                 return
-            except JobTimeout:  # it came here: there is no second one
+            except JobTimeout:  # the interruption arrived here; there is no second one
                 continue
 
 
 def _cancel() -> tuple[Callable[[], None], Callable[[], None]]:
-    """How to end the coroutine that runs here, and how to take that back."""
-    import asyncio  # who has no coroutines starts without it
+    """Return two functions: cancel the running coroutine, and take the cancellation back."""
+    import asyncio  # workers without coroutines start without it
 
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     if task is None:
-        raise RuntimeError("a coroutine is limited inside a task only")
+        raise RuntimeError("a coroutine can have a time limit only inside a task")
     before = task.cancelling()
 
     def clear() -> None:
         while task.cancelling() > before:
             task.uncancel()
 
-    return lambda: _soon(loop, task), clear
+    return lambda: _cancel_soon(loop, task), clear
 
 
-def _soon(loop: "asyncio.AbstractEventLoop", task: "asyncio.Task[object]") -> None:
+def _cancel_soon(loop: "asyncio.AbstractEventLoop", task: "asyncio.Task[object]") -> None:
     try:
         loop.call_soon_threadsafe(task.cancel)
-    except RuntimeError:  # the loop was closed meanwhile, and the task with it
+    except RuntimeError:  # the loop and its tasks were closed in the meantime
         logger.debug("a job timed out at the end of its worker")
 
 
 def _interrupt() -> tuple[Callable[[], None], Callable[[], None]]:
-    """The same for the thread that runs here."""
+    """Return two functions: raise JobTimeout in this thread, and take that back."""
     import ctypes
 
     thread = ctypes.c_ulong(threading.get_ident())
@@ -162,7 +172,11 @@ def _interrupt() -> tuple[Callable[[], None], Callable[[], None]]:
 
 
 class _Watchdog:
-    """One thread for all limits: alarms in the order of their time, for each number of seconds."""
+    """Fires the alarms of all jobs, in one thread.
+
+    For each limit, alarms are kept in the order in which they were armed, so the first one is due
+    first. Alarms that have fired are kept under the key -1 until the job counts as stuck.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -172,11 +186,11 @@ class _Watchdog:
         self._thread: threading.Thread | None = None
 
     def arm(self, seconds: float, alarm: _Alarm) -> None:
-        """Fire this alarm after so many seconds, unless it is forgotten before."""
+        """Fire an alarm after this many seconds, unless it is forgotten before that."""
         when = time.monotonic() + seconds
         with self._lock:
             self._alarms.setdefault(seconds, {})[alarm] = when
-            # After a fork there is no thread any more.
+            # Threads do not survive a fork.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="sqsw-limit", daemon=True)
                 self._thread.start()
@@ -184,7 +198,10 @@ class _Watchdog:
                 self._wake.set()
 
     def forget(self, alarm: _Alarm) -> None:
-        """It is over. Without the lock, for this may be interrupted; each step is whole."""
+        """Forget an alarm.
+
+        It takes no lock, because the interruption of a job can arrive here. Each step is atomic.
+        """
         for alarms in list(self._alarms.values()):
             alarms.pop(alarm, None)
 
@@ -192,13 +209,13 @@ class _Watchdog:
         while True:
             self._wake.clear()
             try:
-                self._sound()
-            except Exception:  # without this thread no job would be limited any more
+                self._fire_due()
+            except Exception:  # without this thread, no job would have a time limit
                 logger.exception("a time limit failed")
             self._wake.wait(max(0.0, min(self._wakes_at - time.monotonic(), 3600.0)))
 
-    def _sound(self) -> None:
-        # Not in the loop around it, which would keep the last job alive while it waits.
+    def _fire_due(self) -> None:
+        # Not inside _work(), whose variables would keep the last job alive while it waits.
         for alarm, is_first in self._take_due():
             if is_first:
                 alarm.fire()
@@ -216,7 +233,6 @@ class _Watchdog:
                     alarms.pop(alarm, None)
                     due.append((alarm, seconds >= 0))
                     if seconds >= 0:
-                        # Under a key of its own: those that are to be given up.
                         self._alarms.setdefault(-1.0, {})[alarm] = now + STUCK_SECONDS
             firsts = (next(iter(list(a.values())), float("inf")) for a in self._alarms.values())
             self._wakes_at = min(firsts, default=float("inf"))

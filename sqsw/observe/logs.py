@@ -1,4 +1,4 @@
-"""Log lines from events, one method for each kind.
+"""Log lines from events: one table of all lines, and a method per line for its values.
 
 The attribute ``event`` of a record has the name of the event. Its values are in further attributes
 with the same keys everywhere: ``queue``, ``job``, ``id``, ``job_id``, ``group``, ``attempt``,
@@ -36,6 +36,7 @@ from sqsw.core.events import (
     JobUnknown,
     JobUnrun,
     LeaseLost,
+    MessageEvent,
     QueueWarning,
     QuietStarted,
     ReceiveDone,
@@ -55,15 +56,48 @@ from sqsw.core.wording import shortened, text_of, without_secrets
 #: seconds between two lines about the same thing
 _REPEAT_SECONDS = 60.0
 
-#: things that are told apart for that; beyond them all others share one line
+#: the most things that are distinguished for that; all others share one line
 _MAX_THINGS = 1_000
 
-#: characters of a job name, and of a reason that may quote one: both may come from outside
+#: the most characters of a job name, and of a reason that can quote one: senders choose names
 _NAME_LENGTH, _REASON_LENGTH = 100, 300
+
+#: Every event with a log line: the name of the line, which is also the name of its method, and the
+#: level. The line of ``receive_done`` is called ``receive_recovered``.
+_LINES: Mapping[type[Event], tuple[str, int]] = {
+    WorkerStarted: ("worker_started", logging.INFO),
+    JobStarted: ("job_started", logging.DEBUG),
+    JobDone: ("job_done", logging.INFO),
+    JobFailed: ("job_failed", logging.ERROR),
+    JobRetry: ("job_retry", logging.INFO),
+    JobUnknown: ("job_unknown", logging.WARNING),
+    JobUnrun: ("job_unrun", logging.ERROR),
+    JobDead: ("job_dead", logging.WARNING),  # its failure was logged as an error before
+    BeatLate: ("beat_late", logging.WARNING),
+    ExtensionFailed: ("extension_failed", logging.WARNING),
+    LeaseLost: ("lease_lost", logging.WARNING),
+    AckFailed: ("ack_failed", logging.ERROR),
+    ReceiveError: ("receive_error", logging.WARNING),
+    ReceiveDone: ("receive_done", logging.INFO),
+    QueueWarning: ("queue_warning", logging.WARNING),
+    RetriesPlanned: ("retries_planned", logging.INFO),
+    ChildExited: ("child_exited", logging.ERROR),
+    ChildReplaced: ("child_replaced", logging.INFO),
+    Reloading: ("reloading", logging.INFO),
+    WorkerFailed: ("worker_failed", logging.ERROR),
+    JobStuck: ("job_stuck", logging.ERROR),
+    # A warning, because a worker that is quiet by mistake waits forever.
+    QuietStarted: ("quiet_started", logging.WARNING),
+    DrainStarted: ("drain_started", logging.INFO),
+    WorkerStopped: ("worker_stopped", logging.INFO),
+}
+
+#: the events of every job whose methods only log, so events below the level need not be created
+_ONLY_LOGGED = (JobStarted, JobDone)
 
 
 def ensure_logged(events: EventBus) -> None:
-    """Log the events of this bus, unless somebody does already."""
+    """Log the events of this bus, unless a ``LogListener`` listens already."""
     if not events.has_listener(LogListener):
         LogListener().subscribe_to(events)
 
@@ -71,14 +105,15 @@ def ensure_logged(events: EventBus) -> None:
 class LogListener:
     """Logs events with the standard library.
 
-    In a worker, a subclass has a thread of its own, like other listeners, so its methods can wait.
+    A subclass can override the method of an event. In a worker, it has a thread of its own, like
+    other listeners, so its methods can wait.
 
     Parameters
     ----------
     logger :
-        Where to; None for the logger ``sqsw.worker``.
+        The logger; None for the logger ``sqsw.worker``.
     clock :
-        Seconds, of a clock that only goes forward.
+        Returns seconds of a clock that only goes forward.
     """
 
     _is_quick = True
@@ -94,33 +129,7 @@ class LogListener:
         self._told: dict[tuple[str, ...], float] = {}
         self._failing: dict[str, str] = {}
         self._methods: Mapping[type[Event], Callable[[Any], None]] = {
-            WorkerStarted: self.worker_started,
-            JobStarted: self.job_started,
-            JobDone: self.job_done,
-            JobFailed: self.job_failed,
-            JobRetry: self.job_retry,
-            JobUnknown: self.job_unknown,
-            JobUnrun: self.job_unrun,
-            JobDead: self.job_dead,
-            BeatLate: self.beat_late,
-            ExtensionFailed: self.extension_failed,
-            LeaseLost: self.lease_lost,
-            AckFailed: self.ack_failed,
-            ReceiveError: self.receive_error,
-            ReceiveDone: self.receive_done,
-            QueueWarning: self.queue_warning,
-            RetriesPlanned: self.retries_planned,
-            ChildExited: self.child_exited,
-            ChildReplaced: self.child_replaced,
-            Reloading: self.reloading,
-            WorkerFailed: self.worker_failed,
-            JobStuck: self.job_stuck,
-            QuietStarted: self.quiet_started,
-            DrainStarted: self.drain_started,
-            WorkerStopped: self.worker_stopped,
-        }
-        self._levels = {
-            kind: level for kind, (method, level) in _LEVELS.items() if _is_own(self, method)
+            kind: getattr(self, name) for kind, (name, _) in _LINES.items()
         }
 
     def subscribe_to(self, events: EventBus) -> None:
@@ -128,61 +137,48 @@ class LogListener:
         events.subscribe(self, *self._methods, quick=self._is_quick, wants=self._wants)
 
     def _wants(self, kind: type[Event]) -> Callable[[], bool] | None:
-        # Most events of a job are below the usual level.
-        level = self._levels.get(kind)
-        return None if level is None else partial(self._logger.isEnabledFor, level)
+        if kind not in _ONLY_LOGGED:
+            return None
+        name, level = _LINES[kind]
+        is_overridden = getattr(type(self), name) is not getattr(LogListener, name)
+        return None if is_overridden else partial(self._logger.isEnabledFor, level)
 
     def __call__(self, event: Event) -> None:
-        """Log an event, if it is one of those."""
+        """Log an event if it has a line."""
         method = self._methods.get(type(event))
         if method is not None:
             method(event)
 
     def worker_started(self, event: WorkerStarted) -> None:
-        self._log(
-            logging.INFO, "worker_started", queues=event.queues, concurrency=event.concurrency
-        )
+        self._log(event, queues=event.queues, concurrency=event.concurrency)
 
     def job_started(self, event: JobStarted) -> None:
-        self._job(logging.DEBUG, "job_started", event)
+        self._job(event)
 
     def job_done(self, event: JobDone) -> None:
-        self._job(logging.INFO, "job_done", event)
+        self._job(event)
 
     def job_failed(self, event: JobFailed) -> None:
-        self._job(logging.ERROR, "job_failed", event, event.error, **_what_next(event))
+        self._job(event, event.error, **_what_next(event))
 
     def job_retry(self, event: JobRetry) -> None:
         values = _what_next(event)
         if event.backoff_policy is not None:
             values["backoff_policy"] = event.backoff_policy
-        self._job(logging.INFO, "job_retry", event, **values)
+        self._job(event, **values)
 
     def job_unknown(self, event: JobUnknown) -> None:
-        """At most once a minute for each name: a queue can be full of them."""
+        """Log this at most once a minute for each job name: a queue can be full of them."""
         if self._is_time("job", event.message.queue_name, (event.job_name or "")[:_NAME_LENGTH]):
-            self._job(
-                logging.WARNING,
-                "job_unknown",
-                event,
-                hidden_s=event.hidden_seconds,
-                reason=text_of(event.error)[:_REASON_LENGTH],
-            )
+            reason = text_of(event.error)[:_REASON_LENGTH]
+            self._job(event, hidden_s=event.hidden_seconds, reason=reason)
 
     def job_unrun(self, event: JobUnrun) -> None:
-        self._job(
-            logging.ERROR,
-            "job_unrun",
-            event,
-            reason="returned on its last receive before it could run",
-            dead_letter_queue=event.dead_letter_queue,
-        )
+        reason = "returned on its last receive before it could run"
+        self._job(event, reason=reason, dead_letter_queue=event.dead_letter_queue)
 
     def job_dead(self, event: JobDead) -> None:
-        """A warning: its failure was logged as an error before."""
         self._job(
-            logging.WARNING,
-            "job_dead",
             event,
             verdict=event.record.verdict,
             dead_letter_queue=event.dead_letter_queue,
@@ -190,61 +186,46 @@ class LogListener:
         )
 
     def beat_late(self, event: BeatLate) -> None:
-        """At most once a minute: such jobs come in crowds."""
+        """Log this at most once a minute: many jobs of one kind can cause it."""
         if self._is_time("beat"):
-            self._log(
-                logging.WARNING,
-                "beat_late",
-                late_s=round(event.late_seconds, 3),
-                bound_s=round(event.bound_seconds, 3),
-            )
+            late, bound = round(event.late_seconds, 3), round(event.bound_seconds, 3)
+            self._log(event, late_s=late, bound_s=bound)
 
     def extension_failed(self, event: ExtensionFailed) -> None:
-        """At most once a minute for each queue."""
+        """Log this at most once a minute for each queue."""
         if self._is_time("extension", event.queue_name):
-            self._log(
-                logging.WARNING, "extension_failed", queue=event.queue_name, reason=event.reason
-            )
+            self._log(event, queue=event.queue_name, reason=event.reason)
 
     def lease_lost(self, event: LeaseLost) -> None:
-        self._message(logging.WARNING, "lease_lost", event.message, reason=event.reason)
+        self._message(event, reason=event.reason)
 
     def ack_failed(self, event: AckFailed) -> None:
-        self._message(
-            logging.ERROR, "ack_failed", event.message, action=event.action, reason=event.reason
-        )
+        self._message(event, action=event.action, reason=event.reason)
 
     def receive_error(self, event: ReceiveError) -> None:
-        """Once for each queue and kind of error, until a receive is answered again."""
+        """Log this once for each queue and kind of error, until a receive is answered again."""
         kind = f"{type(event.error).__name__} {getattr(event.error, 'code', None)}"
         if self._failing.get(event.queue_name) != kind:
             self._failing[event.queue_name] = kind
             self._log(
-                logging.WARNING,
-                "receive_error",
+                event,
                 queue=event.queue_name,
                 reason=_reason_of(event.error),
                 retry_s=round(event.retry_seconds, 3),
             )
 
     def receive_done(self, event: ReceiveDone) -> None:
-        """Only the first one after an error."""
+        """Log ``receive_recovered`` for the first answered receive after an error."""
         if self._failing and self._failing.pop(event.queue_name, None) is not None:
-            self._log(logging.INFO, "receive_recovered", queue=event.queue_name)
+            _, level = _LINES[ReceiveDone]
+            log_event(self._logger, level, "receive_recovered", queue=event.queue_name)
 
     def queue_warning(self, event: QueueWarning) -> None:
-        self._log(
-            logging.WARNING,
-            "queue_warning",
-            queue=event.queue_name,
-            reason=event.text,
-            hint=event.hint,
-        )
+        self._log(event, queue=event.queue_name, reason=event.text, hint=event.hint)
 
     def retries_planned(self, event: RetriesPlanned) -> None:
         self._log(
-            logging.INFO,
-            "retries_planned",
+            event,
             queue=event.queue_name,
             job=event.horizon.job_name,
             retries_for_s=event.horizon.seconds,
@@ -253,40 +234,26 @@ class LogListener:
         )
 
     def child_exited(self, event: ChildExited) -> None:
-        self._log(
-            logging.ERROR,
-            "child_exited",
-            pid=event.pid,
-            exit_code=event.exit_code,
-            reason=event.reason,
-        )
+        self._log(event, pid=event.pid, exit_code=event.exit_code, reason=event.reason)
 
     def child_replaced(self, event: ChildReplaced) -> None:
-        self._log(logging.INFO, "child_replaced", pid=event.pid, reason=event.reason)
+        self._log(event, pid=event.pid, reason=event.reason)
 
     def reloading(self, event: Reloading) -> None:
-        self._log(logging.INFO, "reloading", reason=f"{', '.join(event.files)} changed")
+        self._log(event, reason=f"{', '.join(event.files)} changed")
 
     def worker_failed(self, event: WorkerFailed) -> None:
-        self._log(logging.ERROR, "worker_failed", pid=event.pid, reason=_reason_of(event.error))
+        self._log(event, pid=event.pid, reason=_reason_of(event.error))
 
     def job_stuck(self, event: JobStuck) -> None:
-        self._job(logging.ERROR, "job_stuck", event)
+        self._job(event)
 
     def quiet_started(self, event: QuietStarted) -> None:
-        """A warning: who did not mean it would wait for messages for ever."""
-        self._log(
-            logging.WARNING,
-            "quiet_started",
-            reason=event.reason,
-            running=event.running,
-            hint=event.hint,
-        )
+        self._log(event, reason=event.reason, running=event.running, hint=event.hint)
 
     def drain_started(self, event: DrainStarted) -> None:
         self._log(
-            logging.INFO,
-            "drain_started",
+            event,
             reason=event.reason,
             running=event.running,
             waiting=event.waiting,
@@ -294,51 +261,42 @@ class LogListener:
         )
 
     def worker_stopped(self, event: WorkerStopped) -> None:
-        self._log(logging.INFO, "worker_stopped", reason=event.reason, unfinished=event.unfinished)
+        self._log(event, reason=event.reason, unfinished=event.unfinished)
 
     def _is_time(self, *thing: str) -> bool:
-        """Whether nothing was said about this for a minute."""
+        """Return whether this thing has not been logged for a minute, and note that it is now."""
         now = self._clock()
         if thing not in self._told and len(self._told) >= _MAX_THINGS:
             thing = ("others",)
         if now - self._told.get(thing, float("-inf")) < _REPEAT_SECONDS:
             return False
         if thing == ("others",):
-            # Once a minute there is room again for those that are new.
+            # Once a minute, make room for new things.
             self._told = {t: at for t, at in self._told.items() if now - at < _REPEAT_SECONDS}
         self._told[thing] = now
         return True
 
-    def _job(
-        self,
-        level: int,
-        name: str,
-        event: JobEvent,
-        error: BaseException | None = None,
-        **values: object,
-    ) -> None:
+    def _job(self, event: JobEvent, error: BaseException | None = None, **values: object) -> None:
+        _, level = _LINES[type(event)]
         if not self._logger.isEnabledFor(level):
-            return  # most lines are of jobs that are done, and most workers log warnings only
+            return  # most events are jobs that are done, and most workers log warnings only
         if isinstance(event, JobEnded):
             values["seconds_s"] = round(event.duration_seconds, 6)
         job_name = event.job_name and event.job_name[:_NAME_LENGTH]
         size, context = _context_of(event.message)
-        self._message(level, name, event.message, error, size, job=job_name, **values, **context)
+        self._message(event, error, size, job=job_name, **values, **context)
 
     def _message(
         self,
-        level: int,
-        name: str,
-        message: Message,
+        event: MessageEvent,
         error: BaseException | None = None,
         size: int = 0,
         **values: object,
     ) -> None:
+        name, level = _LINES[type(event)]
+        message = event.message
         log_event(
-            self._logger,
-            level,
-            name,
-            error,
+            *(self._logger, level, name, error),
             size=size,
             queue=message.queue_name,
             id=message.message_id,
@@ -348,7 +306,8 @@ class LogListener:
             **values,
         )
 
-    def _log(self, level: int, name: str, **values: Any) -> None:
+    def _log(self, event: Event, **values: Any) -> None:
+        name, level = _LINES[type(event)]
         log_event(self._logger, level, name, **values)
 
 
@@ -374,17 +333,5 @@ def _context_of(message: Message) -> tuple[int, dict[str, object]]:
         return 0, {}
     try:
         return len(text or ""), {"context": read_json(text or "")}
-    except ValueError:  # the job has failed for it, and its line says so
+    except ValueError:  # the job fails because of it, and its line says so
         return 0, {}
-
-
-#: the levels of the events of every job, whose methods do nothing else than log
-_LEVELS = {
-    JobStarted: (LogListener.job_started, logging.DEBUG),
-    JobDone: (LogListener.job_done, logging.INFO),
-}
-
-
-def _is_own(listener: LogListener, method: Any) -> bool:
-    """Whether a subclass has left a method as it is."""
-    return getattr(type(listener), method.__name__) is method

@@ -1,4 +1,4 @@
-"""What a user holds: queues of jobs and raw queues; the names that sqs-workers kept here."""
+"""The queue classes of the user, with the names that sqs-workers had here."""
 
 from typing import TYPE_CHECKING
 

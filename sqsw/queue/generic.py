@@ -1,4 +1,4 @@
-"""The receive side that all queues share."""
+"""The base class of all queues."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -30,7 +30,7 @@ from sqsw.transport.queue_client import QueueClient
 
 
 class GenericQueue(ABC):
-    """A queue of any kind.
+    """What job queues and raw queues share.
 
     Parameters
     ----------
@@ -41,15 +41,15 @@ class GenericQueue(ABC):
     backoff_policy :
         How long a failed message stays hidden; None for the policy of the environment.
     batching_policy :
-        Whether functions take one job or a list.
+        Whether functions take one job or a list; None: one job.
     queue_url :
-        The queue URL, where the queue is not to be looked up by its name.
+        The queue URL; None to look it up by the name.
     accept :
-        The content types that may be read; None for what the environment accepts.
+        The content types that can be read; None for those of the environment.
     middlewares :
-        What stands around every job of this queue, inside of what the environment has.
+        The middlewares of every job of this queue, inside those of the environment.
     failure :
-        When a failed job is not tried again; see :class:`~sqsw.core.failure_rules.FailureRules`.
+        When a failed job is not retried; see :class:`~sqsw.core.failure_rules.FailureRules`.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class GenericQueue(ABC):
 
     @property
     def failure_rules(self) -> FailureRules:
-        """When a failed job is not tried again."""
+        """When a failed job is not retried."""
         return self._own_failure_rules.over(self.env.failure_rules)
 
     @classmethod
     def maker(cls, **kwargs: Any) -> Callable[..., Self]:
-        """This class with some arguments given, as ``queue_maker=`` takes it."""
+        """Return this class with some arguments set, for ``queue_maker=``."""
         return partial(cls, **kwargs)
 
     @property
@@ -92,7 +92,7 @@ class GenericQueue(ABC):
         return self._client
 
     def client_of(self, arn: str) -> QueueClient:
-        """The calls to SQS on the queue with this ARN, such as the dead-letter queue."""
+        """Return a client for the queue with this ARN, such as the dead-letter queue."""
         return self.env.make_queue_client(arn, None)
 
     def refuse_other_options(
@@ -105,24 +105,24 @@ class GenericQueue(ABC):
         middlewares: Sequence[Middleware] | None,
         failure: FailureOptions,
     ) -> None:
-        """Raise where the queue, which was made before, is asked for with something else.
+        """Raise if options differ from those that this queue was created with.
 
         Raises
         ------
         ValueError
-            Another queue URL.
+            The queue URL differs.
         SettingsError
-            Another class, policy or ``accept``: they would have no effect.
+            Another option differs. It would have no effect.
         """
         if queue_url is not None and self.queue_url != queue_url:
             differing = f"has the URL {self.queue_url!r}, not {queue_url!r}"
             raise ValueError(f"the queue {self.name!r} {without_password(differing)}")
-        maker = getattr(queue_maker, "func", queue_maker)  # of what maker() returns, the class
+        maker = getattr(queue_maker, "func", queue_maker)  # the class, also after maker(…)
         if isinstance(maker, type) and not isinstance(self, maker):
             raise SettingsError(
-                f"the queue {self.name!r} is a {type(self).__name__} already",
-                why=f"it was asked for as a {maker.__name__} now, and differently before",
-                next="name the class at the first env.queue(…) of this name",
+                f"the queue {self.name!r} is already a {type(self).__name__}",
+                why=f"this call asks for a {maker.__name__}, an earlier call did not",
+                next="set the class in the first env.queue(…) of this name",
             )
         asked = {
             "batching_policy": (batching_policy, batching_policy != self.batching_policy),
@@ -137,57 +137,57 @@ class GenericQueue(ABC):
         for option, (value, differs) in asked.items():
             if value is not None and differs:
                 raise SettingsError(
-                    f"the queue {self.name!r} was made before, with another {option}",
-                    why=f"asked for now: {value!r}; it would have no effect",
-                    next="say it at the first env.queue(…) of this name",
+                    f"the queue {self.name!r} already exists with another {option}",
+                    why=f"this call asks for {value!r}, which would have no effect",
+                    next=f"set {option} in the first env.queue(…) of this name",
                 )
 
     def forget_client(self) -> None:
-        """Take a new client at the next call: the environment looks elsewhere now."""
+        """Create a new client at the next call, after the session or the queue URL changed."""
         self._client = None
 
     @property
     def accept(self) -> Collection[str] | None:
-        """The content types that may be read; None for all but pickle."""
+        """The content types that can be read; None for all except pickle."""
         return self.env.accept if self._accept is None else self._accept
 
     @property
     def middlewares(self) -> Sequence[Middleware]:
-        """What stands around every job, the first one outermost."""
+        """The middlewares of every job, the outermost first."""
         return [*self.env.middlewares, *self.own_middlewares]
 
     @property
     def takes_lists(self) -> bool:
-        """True where functions are called with a list of jobs."""
+        """Whether functions take a list of jobs."""
         return self.batching_policy.batching_enabled
 
     def retry_horizon(self, max_receives: int) -> RetryHorizon:
-        """Return how long a failing job is retried if the queue allows so many receives."""
+        """Return how long a failing job is retried if the queue allows this many receives."""
         return retry_horizon(self.name, self._backoff_policies(), max_receives)
 
     def _backoff_policies(self) -> Mapping[str | None, Backoff]:
-        """The backoff policy of each job by its name; None stands for all jobs."""
+        """Return the backoff policy of each job by its name; the name None stands for all jobs."""
         return {None: self.backoff_policy}
 
     def get_sqs_queue_name(self) -> str:
         return self.env.get_sqs_queue_name(self.name)
 
     def get_queue(self) -> Any:
-        """A new boto3 resource for the queue, for what sqsw has no method for.
+        """Return a new boto3 resource of the queue, for calls that sqsw has no method for.
 
-        Resources are not safe to share between threads, so each call makes one.
+        Threads must not share a resource, so each call creates one.
         """
         return self.client.resource()
 
     # -- sending -----------------------------------------------------------------------------
 
     def _complete(self, entry: Entry, job_name: str | None, job_id: str | None) -> None:
-        """Complete an entry, show it to the middlewares, and check it.
+        """Complete an entry, pass it through the middlewares, and check it.
 
         Raises
         ------
         MessageRefused
-            ``job_id`` cannot be one, a middleware failed, or SQS would not take the entry.
+            ``job_id`` is not valid, a middleware failed, or SQS would refuse the entry.
         """
         fit_to_queue(entry, is_fifo=self.client.is_fifo, queue_name=self.name)
         add_job_id(entry, job_id)
@@ -203,23 +203,25 @@ class GenericQueue(ABC):
         *,
         concurrency: int = 1,
     ) -> None:
-        """Run jobs until the policy says that it is time to leave, or a signal does.
+        """Run jobs until the shutdown policy or a signal ends the worker.
 
         Parameters
         ----------
         shutdown_policy :
-            When to leave.
+            When to stop.
         wait_second :
             Seconds that one receive waits for a message, 0 to 20.
         concurrency :
-            Jobs at once. One, unless told otherwise: functions need not be thread-safe then.
+            Jobs that run at the same time, at least 1. With 1, functions need not be thread-safe.
 
         Raises
         ------
         QueueNotFound
-            There is no such queue.
+            The queue does not exist.
+        AccessDenied
+            The queue cannot be read.
         """
-        from sqsw.queue.work import work_queues  # whoever only sends needs no worker
+        from sqsw.queue.work import work_queues  # a program that only sends needs no worker
 
         settings = WorkerSettings(concurrency=concurrency, wait_seconds=wait_second)
         work_queues(
@@ -227,64 +229,70 @@ class GenericQueue(ABC):
         )
 
     def process_batch(self, wait_seconds: float = 0) -> BatchProcessingResult:
-        """Receive once, run these jobs one after another, and return.
+        """Receive once, run these jobs one after another, and delete or return their messages.
 
         Parameters
         ----------
         wait_seconds :
             Seconds to wait for a message, 0 to 20.
+
+        Returns
+        -------
+        BatchProcessingResult
+            The messages of jobs that succeeded and of jobs that failed, and the errors.
         """
         from sqsw.queue.work import work_once
 
         return work_once(self, wait_seconds, self.env.events)
 
     def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """Run the jobs of some messages (one, unless functions take lists)."""
+        """Run the jobs of messages: of one message, or of a list if functions take lists."""
         if self.batching_policy.batching_enabled:
             return [as_result(result) for result in self.process_messages(messages)]
         return [as_result(self.process_message(message)) for message in messages]
 
     async def handle_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """The same as :meth:`handle`, on the event loop."""
+        """Do the same as :meth:`handle`, on the event loop."""
         if self.takes_lists:
             return [as_result(result) for result in await self.process_messages_async(messages)]
         return [as_result(await self.process_message_async(message)) for message in messages]
 
     @abstractmethod
     def look_up(self, message: Message) -> JobKey:
-        """Return the name of a message's job, and which executor it wants."""
+        """Return the name of a message's job, and the executor that it wants."""
 
     @abstractmethod
     def process_message(self, message: Message) -> ProcessingResult | bool:
-        """Run the job of a message, and tell how it ended."""
+        """Run the job of a message, and return how it ended."""
 
     @abstractmethod
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """Run the jobs of several messages as lists; one result for each of them."""
+        """Run the jobs of several messages as lists, and return one result per message."""
 
     @abstractmethod
     def process_message_async(self, message: Message) -> Awaitable[ProcessingResult | bool]:
-        """The same as :meth:`process_message`, on the event loop."""
+        """Do the same as :meth:`process_message`, on the event loop."""
 
     @abstractmethod
     def process_messages_async(
         self, messages: Sequence[Message]
     ) -> Awaitable[list[ProcessingResult]]:
-        """The same as :meth:`process_messages`, on the event loop."""
+        """Do the same as :meth:`process_messages`, on the event loop."""
 
     # -- without running anything ------------------------------------------------------------
 
     def get_raw_messages(
         self, wait_seconds: float = 0, max_messages: int = MAX_BATCH_ENTRIES
     ) -> list[Message]:
-        """Receive messages as they are; what becomes of them is the caller's business.
+        """Receive messages without running their jobs. The caller must delete or return them.
 
         Parameters
         ----------
         wait_seconds :
             Seconds to wait for a message, 0 to 20.
         max_messages :
-            At most so many; above 10 by several receives, up to the first one that is not full.
+            The most messages to return. Above 10, several receives are made, until one of them
+            returns fewer than it asked for.
         """
         found: list[Message] = []
         while (wanted := min(max_messages - len(found), MAX_BATCH_ENTRIES)) > 0:
@@ -295,12 +303,12 @@ class GenericQueue(ABC):
         return found
 
     def drain_queue(self, wait_seconds: float = 0) -> int:
-        """Delete all messages that can be received now, by receiving them.
+        """Receive and delete all messages that are visible now.
 
         Returns
         -------
         int
-            Messages deleted.
+            The number of deleted messages.
 
         Raises
         ------

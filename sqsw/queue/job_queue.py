@@ -1,4 +1,4 @@
-"""A queue of jobs: many job names, one processor for each."""
+"""A queue of jobs: each message has a job name, and each job name has a processor."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -30,18 +30,18 @@ from sqsw.transport.batches import Entry, check_job_name, plain_job_name
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: A job that nobody here knows waits this long: its processor may be on its way with a deploy.
+#: the backoff of a job without a processor, which a deploy can bring in the meantime
 UNKNOWN_JOB_BACKOFF = ConstantBackoff(300)
 
-#: characters of a job name in an error: whoever sends a message chooses it
+#: the most characters of a job name in an error: the sender chooses the name
 _SHOWN_NAME = 100
 
-# What is none of these is a processor, whatever ``processor_maker`` makes them of.
+# Anything else is a processor: ``processor_maker`` can return objects of any class.
 _RESULT = (ProcessingResult, bool)
 
 
 def refusing_a_queue_name(method: Callable[P, R]) -> Callable[P, R]:
-    """Say what is meant where ``queue.processor()`` is called as ``env.processor()`` is."""
+    """Make ``queue.processor()`` explain the mistake if it is called like ``env.processor()``."""
 
     @wraps(method)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -59,7 +59,7 @@ def refusing_a_queue_name(method: Callable[P, R]) -> Callable[P, R]:
 
 
 class JobQueue(GenericQueue):
-    """A queue whose messages are jobs, each with the name of its processor."""
+    """A queue whose messages are jobs."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -95,15 +95,15 @@ class JobQueue(GenericQueue):
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
         """Run the decorated function for jobs of this name.
 
-        Where the function takes the job context, the worker provides it, so type checkers do not
-        look at the arguments of ``delay`` then.
+        With ``pass_context``, type checkers do not check the arguments of ``delay``, because the
+        worker provides one of them.
 
         Parameters
         ----------
         job_name :
             The job name.
         pass_context, context_var :
-            Whether the function takes the job context, and under which name.
+            Whether the function takes the job context, and the name of its parameter.
         options :
             ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor``, ``check_arguments``,
             ``max_attempts``, ``give_up_on`` and ``typed_arguments`` of its
@@ -113,12 +113,12 @@ class JobQueue(GenericQueue):
         Raises
         ------
         TaskAlreadyRegistered
-            Another function has the name.
+            Another function already has this job name.
         TypeError
             The job name is missing, a queue name was given as well, or the function cannot be a
             job.
         SettingsError
-            The job name is empty, or has a character that SQS does not take.
+            The job name is empty, or has a character that SQS does not accept.
         """
         job_name = check_job_name(job_name)
 
@@ -136,21 +136,21 @@ class JobQueue(GenericQueue):
         context_var: str = DEFAULT_CONTEXT_VAR,
         **options: Unpack[ProcessorOptions],
     ) -> AsyncTask[P]:
-        """Run ``processor`` for jobs of this name, in place of whatever ran for it before.
+        """Run ``processor`` for jobs of this name. It replaces the function that ran before.
 
-        The arguments are those of :meth:`processor`.
+        The other parameters are those of :meth:`processor`.
 
         Raises
         ------
         TypeError
             It is a generator function, or has a parameter that can never reach a job.
         SettingsError
-            The job name is empty, or has a character that SQS does not take.
+            The job name is empty, or has a character that SQS does not accept.
         """
         job_name = check_job_name(job_name)
         processor = function_of(processor)
         check_function(processor, MESSAGE_KEYWORDS)
-        # What a processor_maker of users makes need not know of them.
+        # An application's processor_maker need not take these arguments.
         backoff_policy = options.pop("backoff_policy", None)
         rules = FailureRules(options.pop("max_attempts", None), options.pop("give_up_on", ()))
         is_typed = options.pop("typed_arguments", None)
@@ -180,12 +180,12 @@ class JobQueue(GenericQueue):
         )
 
     def refuse_other(self, job_name: str, fn: Callable[..., Any]) -> None:
-        """Raise where another function has this name.
+        """Raise if another function has this job name.
 
         Raises
         ------
         TaskAlreadyRegistered
-            It names both functions and where they come from.
+            The error names both functions and where they come from.
         """
         known, fn = self.processors.get(job_name), function_of(fn)
         if known is not None and place_of(known.fn) != place_of(fn):
@@ -199,11 +199,11 @@ class JobQueue(GenericQueue):
             )
 
     def get_processor(self, job_name: str) -> Processor | None:
-        """The processor of a job name, or None."""
+        """Return the processor of a job name, or None."""
         return self.processors.get(job_name)
 
     def copy_processors(self, dst_queue: "JobQueue") -> None:
-        """Run the jobs of another queue (a dead-letter queue) by the processors of this one."""
+        """Register the processors of this queue with another one, such as its dead-letter queue."""
         for job_name, processor in self.processors.items():
             dst_queue.processors[job_name] = processor.copy(queue=dst_queue)
             dst_queue.sources[job_name] = self.sources[job_name]
@@ -232,33 +232,34 @@ class JobQueue(GenericQueue):
         Parameters
         ----------
         job_name :
-            The job name; by keyword too, as in sqs-workers, where the job has no such argument.
+            The job name. As in sqs-workers, it can be a keyword if the job has no argument of that
+            name.
         _content_type :
-            The codec; None for that of the environment.
+            The codec; None for the codec of the environment.
         _delay_seconds :
             Seconds until the job can be received, 0 to 900; standard queues only.
         _deduplication_id :
-            The deduplication id; FIFO queues only.
+            The deduplication ID; FIFO queues only.
         _group_id :
-            The message group; ``default`` on FIFO queues where none is given.
+            The message group; None: ``default`` on FIFO queues.
         _job_id :
             The job id, 1 to 128 printable ASCII characters without spaces; None makes a new one.
 
         Returns
         -------
         str | None
-            The message id; None inside a batch, where it is not known yet.
+            The message ID; None inside a batch, because the message has not been sent yet.
 
         Raises
         ------
         MessageRefused
-            SQS would not take the message, or the codec cannot carry a value.
+            SQS would refuse the message, or the codec cannot encode a value.
         QueueNotFound
-            There is no such queue.
+            The queue does not exist.
         """
         if job_name is None:
             if "job_name" not in job_kwargs:
-                raise TypeError("add_job() misses the job name")
+                raise TypeError("add_job() is missing the job name")
             job_name = job_kwargs.pop("job_name")
         job_name = plain_job_name(job_name)
         content_type = _content_type or self.env.codec
@@ -288,7 +289,7 @@ class JobQueue(GenericQueue):
         group_id: str | None = None,
         job_id: str | None = None,
     ) -> str | None:
-        """Send a job whose body and context are the codec's text already; see :meth:`add_job`."""
+        """Send a job whose body and context are encoded already; see :meth:`add_job`."""
         job_name = plain_job_name(job_name)
         entry = pack_body(
             job_name,
@@ -326,7 +327,7 @@ class JobQueue(GenericQueue):
         return JobBatch(self._outbox)
 
     def open_add_batch(self) -> None:
-        """Begin to collect jobs; batches can be opened inside each other."""
+        """Begin to collect jobs. Batches can be opened inside each other."""
         self._outbox.open()
 
     def close_add_batch(self) -> None:
@@ -339,7 +340,7 @@ class JobQueue(GenericQueue):
     # -- running -----------------------------------------------------------------------------
 
     def look_up(self, message: Message) -> JobKey:
-        """Return the name of a message's job, and which executor it wants."""
+        """Return the name of a message's job, and the executor that it wants."""
         job_name = message.string_attribute(JOB_NAME)
         processor = self.processors.get(job_name or "")
         if processor is None:
@@ -349,7 +350,8 @@ class JobQueue(GenericQueue):
         return JobKey(job_name, "loop" if processor.is_async else "thread")
 
     def process_message(self, message: Message) -> ProcessingResult | bool:
-        """Run the job of a message, and tell how it ended."""
+        """Run the job of a message, and return how it ended."""
+        # Not _find() at once: nearly every message has a processor, and this is faster.
         processor = self.processors.get(message.string_attribute(JOB_NAME) or "")
         found = self._find(message) if processor is None else processor
         if isinstance(found, _RESULT):
@@ -357,33 +359,33 @@ class JobQueue(GenericQueue):
         return _with_rules(found, found.process_message(message))
 
     async def process_message_async(self, message: Message) -> ProcessingResult | bool:
-        """The same as :meth:`process_message`, on the event loop."""
+        """Do the same as :meth:`process_message`, on the event loop."""
         found = self._find(message)
         if isinstance(found, _RESULT):
             return found
         return _with_rules(found, await found.process_message_async(message))
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """Run the jobs of several messages, a list for each job name."""
+        """Run the jobs of several messages, one list per job name."""
         results: dict[str, ProcessingResult] = {}
         try:
             for processor, group in self._by_processor(messages, results):
                 try:
                     _add(results, processor, group, processor.process_messages(group))
-                except Exception as error:  # noqa: BLE001 - other lists have an end of their own
+                except Exception as error:  # noqa: BLE001  # the other lists can still run
                     _add(results, processor, group, [judge(error)] * len(group))
             return [results[message.receipt_handle] for message in messages]
         finally:
             results.clear()  # see run_job
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """The same as :meth:`process_messages`, on the event loop."""
+        """Do the same as :meth:`process_messages`, on the event loop."""
         results: dict[str, ProcessingResult] = {}
         try:
             for processor, group in self._by_processor(messages, results):
                 try:
                     _add(results, processor, group, await processor.process_messages_async(group))
-                except Exception as error:  # noqa: BLE001 - as above
+                except Exception as error:  # noqa: BLE001  # as above
                     _add(results, processor, group, [judge(error)] * len(group))
             return [results[message.receipt_handle] for message in messages]
         finally:
@@ -392,7 +394,7 @@ class JobQueue(GenericQueue):
     def _by_processor(
         self, messages: Sequence[Message], results: dict[str, ProcessingResult]
     ) -> list[tuple[Processor, list[Message]]]:
-        """The messages of each processor; those without one get their result here."""
+        """Group messages by processor. Messages without a processor get their result here."""
         groups: dict[str, tuple[Processor, list[Message]]] = {}
         for message in messages:
             found = self._find(message)
@@ -403,6 +405,7 @@ class JobQueue(GenericQueue):
         return list(groups.values())
 
     def _find(self, message: Message) -> Processor | ProcessingResult | bool:
+        """Return the processor of a message, or the result of a message without one."""
         job_name = job_name_of(message)
         if job_name is None:
             missing = DecodeError(
@@ -415,7 +418,10 @@ class JobQueue(GenericQueue):
         return self.process_message_fallback(job_name) if processor is None else processor
 
     def process_message_fallback(self, job_name: str) -> ProcessingResult | bool:
-        """What becomes of a job that has no processor: put back for five minutes, never deleted."""
+        """Return the result of a job without a processor: it is hidden for five minutes.
+
+        Override this to do something else.
+        """
         known = ", ".join(sorted(self.processors)) or "none"
         unknown = TaskNotFound(
             f"no processor for the job '{self.name}.{job_name[:_SHOWN_NAME]}'",
@@ -437,11 +443,11 @@ def _add(
 
 
 def _with_rules(processor: Processor, result: ProcessingResult | bool) -> ProcessingResult:
-    """A failure has the backoff of its processor if it names none, and its rules of giving up."""
+    """Complete a failure with the backoff policy of its processor and its rules for giving up."""
     result = as_result(result)
     if result.success:
         return result
-    # What a processor_maker makes need not have them.
+    # The objects of an application's processor_maker need not have these attributes.
     give_up_on = getattr(processor, "give_up_on", ())
     return replace(
         result,
@@ -452,5 +458,5 @@ def _with_rules(processor: Processor, result: ProcessingResult | bool) -> Proces
 
 
 def _backoff_of(processor: Processor) -> Backoff | None:
-    # What a processor_maker makes need not have one.
+    # The objects of an application's processor_maker need not have this attribute.
     return getattr(processor, "backoff_policy", None)

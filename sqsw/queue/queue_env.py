@@ -1,4 +1,4 @@
-"""The little that a queue asks of its environment."""
+"""The environment, as far as its queues need it."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""A raw queue: one processor for every message, whatever it is."""
+"""A raw queue: one function for all messages."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,7 +20,7 @@ RawProcessor = Callable[..., Any]
 
 
 class RawQueue(GenericQueue):
-    """A queue whose messages come from elsewhere (EventBridge, S3 …), handed on as they are."""
+    """A queue of messages from other senders, such as EventBridge or S3. They are not decoded."""
 
     def __init__(self, *args: Any, processor: RawProcessor | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -30,12 +30,12 @@ class RawQueue(GenericQueue):
         self.source = self.env.registration_source
 
     def raw_processor(self) -> Callable[[RawProcessor], RawProcessor]:
-        """Run the decorated function for every message; it takes the message.
+        """Run the decorated function for every message. Its argument is the message.
 
         Raises
         ------
         TaskAlreadyRegistered
-            The queue has another function already.
+            The queue already has another function.
         """
 
         def register(fn: RawProcessor) -> RawProcessor:
@@ -51,7 +51,7 @@ class RawQueue(GenericQueue):
         return register
 
     def connect_raw_processor(self, processor: RawProcessor) -> RawProcessor:
-        """Run ``processor`` for every message, in place of whatever ran before.
+        """Run ``processor`` for every message. It replaces the function that ran before.
 
         Raises
         ------
@@ -71,26 +71,27 @@ class RawQueue(GenericQueue):
         group_id: str | None = None,
         job_id: str | None = None,
     ) -> str:
-        """Send a body as it is.
+        """Send a body without encoding it.
 
         Parameters
         ----------
         delay_seconds :
             Seconds until the message can be received, 0 to 900; standard queues only.
         deduplication_id, group_id :
-            For FIFO queues; the group is ``default`` where none is given.
+            The deduplication ID and the message group; for FIFO queues, where the group defaults to
+            ``default``.
         job_id :
             The job id, 1 to 128 printable ASCII characters without spaces; None makes a new one.
 
         Returns
         -------
         str
-            The message id.
+            The message ID.
 
         Raises
         ------
         MessageRefused
-            SQS would not take the message.
+            SQS would refuse the message.
         """
         entry = raw_entry(
             message_body,
@@ -123,13 +124,13 @@ class RawQueue(GenericQueue):
         )
 
     def _open(self, messages: Sequence[Message], jobs: JobList | None = None) -> OpenJob:
-        def open_job(place: RunsIn) -> Opened:
+        def open_job(runs_in: RunsIn) -> Opened:
             if self.processor is None:
                 raise TaskNotFound(
                     f"the raw queue {self.name!r} has no processor",
                     next="register one with @queue.raw_processor()",
                 )
-            running = CurrentJob(tuple(messages), None, {}, place)
+            running = CurrentJob(tuple(messages), None, {}, runs_in)
             if jobs is None:
                 return running, partial(self.processor, messages[0])
             return running, jobs.noting(partial(self.processor, list(messages)))

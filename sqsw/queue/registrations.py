@@ -18,7 +18,7 @@ class Registration:
     queue_name :
         The name of the queue, without prefix.
     job_name :
-        The job name; None where the queue is a raw queue.
+        The job name; None on a raw queue.
     fn :
         The function.
     pass_context :
@@ -35,7 +35,7 @@ class Registration:
 
 
 def registrations_of(queues: Mapping[str, GenericQueue]) -> list[Registration]:
-    """All registered functions of these queues, by queue and job name."""
+    """Return all registered functions of these queues, sorted by queue and job name."""
     found: list[Registration] = []
     for name, queue in sorted(queues.items()):
         if isinstance(queue, JobQueue):

@@ -1,4 +1,4 @@
-"""Hand queues to the worker."""
+"""Builds lanes from queues and runs a worker on them."""
 
 import random
 import time
@@ -28,20 +28,20 @@ from sqsw.worker.lane import JobSource, Lane
 from sqsw.worker.signals import SignalInbox, is_child
 from sqsw.worker.worker import Worker
 
-#: seconds before a queue is looked at again that could not be reached, at first and at most
+#: the first and the longest wait, in seconds, before an SQS call of the start is repeated
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 
-#: the longest backoff, in seconds, for which a failed job of a FIFO queue stays in the worker
-_STAYS_SECONDS = 300.0
+#: the default of ``retry_in_place``, in seconds
+_RETRY_IN_PLACE_SECONDS = 300.0
 
-# A name of this module, so that a test can take its place.
+# A name of this module, so tests can replace it.
 _jitter = random.random
 
 Answer = TypeVar("Answer")
 
 
 class WorkableQueue(JobSource, Protocol):
-    """All that a lane needs of a queue."""
+    """A queue, as far as its lane needs it."""
 
     name: str
     backoff_policy: Backoff
@@ -49,30 +49,30 @@ class WorkableQueue(JobSource, Protocol):
 
     @property
     def takes_lists(self) -> bool:
-        """True where functions are called with a list of jobs."""
+        """Whether functions take a list of jobs."""
         ...
 
     @property
     def client(self) -> QueueClient:
-        """The calls to SQS on this queue."""
+        """Makes the SQS calls for this queue."""
         ...
 
     @property
     def failure_rules(self) -> FailureRules:
-        """When a failed job is not tried again."""
+        """When a failed job is not retried."""
         ...
 
     def retry_horizon(self, max_receives: int) -> RetryHorizon:
-        """How long a failing job is retried if the queue allows this many receives."""
+        """Return how long a failing job is retried if the queue allows this many receives."""
         ...
 
     def client_of(self, arn: str) -> QueueClient:
-        """The calls to SQS on the queue with this ARN."""
+        """Return a client for the queue with this ARN."""
         ...
 
 
 def never(queue_name: str) -> ShutdownPolicy:
-    """The shutdown policy of queues that are worked until a signal comes."""
+    """Return the policy of a queue whose worker runs until a signal arrives."""
     return NEVER_SHUTDOWN
 
 
@@ -85,25 +85,24 @@ def work_queues(
     policy_of: Callable[[str], ShutdownPolicy] = never,
     load: Load | None = None,
 ) -> WorkerReport:
-    """Run the jobs of these queues in one worker until it is told to stop.
+    """Run the jobs of these queues in one worker until a shutdown policy or a signal ends it.
 
     Parameters
     ----------
     shares :
-        Slots and weights, by queue name; queues that are not named share equally.
+        Slots and weights of queues. Queues without a share get an equal part.
     policy_of :
-        The shutdown policy for the queue of this name. Queues that are given the same policy
-        object leave together.
+        Returns the shutdown policy for a queue name. Queues with the same policy object stop
+        together.
     load :
-        Finds the functions of jobs in the processes of the pool; None: by the modules that they
-        are in.
+        Finds the functions of jobs in the pool processes; None: by the modules that they are in.
 
     Raises
     ------
     QueueNotFound, AccessDenied
         One of the queues cannot be read.
     SettingsError
-        A share has what its queue cannot have.
+        A share has an option that does not fit its queue.
     """
     with handing_over():
         return _work(queues, settings, events, shares, policy_of, load)
@@ -121,37 +120,37 @@ def _work(
     by_name = {share.queue_name: share for share in shares}
     lanes = []
     try:
-        # A child whose supervisor ends it before it is up has nothing to give back.
+        # A child needs no inbox yet: SIGTERM can simply end it, because it holds no messages.
         with nullcontext() if is_child() else SignalInbox() as inbox:
             for queue in queues:
                 read = queue.client.attributes
-                attributes = _patiently(read, queue.name, events, inbox)
+                attributes = _repeat_until_answered(read, queue.name, events, inbox)
                 for warning in _warnings(queue.name, attributes):
                     events.publish(warning)
                 share = by_name.get(queue.name, QueueShare(queue.name))
                 lane = _lane(queue, attributes, settings, share, policy_of(queue.name))
-                for found in _retries(queue, lane):
-                    events.publish(found)
+                for event in _retry_events(queue, lane):
+                    events.publish(event)
                 lanes.append(lane)
             _pause(0, inbox)
-    except _ToldToStop as told:
-        return report_of({}, stopped_by=str(told))
+    except _StoppedAtStart as stop:
+        return report_of({}, stopped_by=str(stop))
     return Worker(lanes, settings, events, load=load).run()
 
 
 def find_queue(queue: WorkableQueue, events: EventBus) -> None:
-    """Find a queue before any worker is started; ask again while SQS does not answer.
+    """Look up the URL of a queue before a worker starts; repeat it while SQS does not answer.
 
     Raises
     ------
     QueueNotFound, AccessDenied
-        The queue cannot be found.
+        The queue does not exist or cannot be read.
     """
-    _patiently(partial(getattr, queue.client, "url"), queue.name, events)
+    _repeat_until_answered(partial(getattr, queue.client, "url"), queue.name, events)
 
 
-class _ToldToStop(Exception):
-    """A signal came before the worker was up; it is the text of this."""
+class _StoppedAtStart(Exception):
+    """A signal arrived before the worker started. Its name is the text."""
 
 
 def _pause(seconds: float, inbox: SignalInbox | None) -> None:
@@ -159,24 +158,24 @@ def _pause(seconds: float, inbox: SignalInbox | None) -> None:
 
     Raises
     ------
-    _ToldToStop
-        Somebody wants no worker any more.
+    _StoppedAtStart
+        A signal to stop arrived.
     """
     if inbox is None:
         time.sleep(seconds)
         return
     for notice in inbox.wait(seconds):
         if notice.verb in ("drain", "force"):
-            raise _ToldToStop(notice.reason)
+            raise _StoppedAtStart(notice.reason)
 
 
-def _patiently(
+def _repeat_until_answered(
     call: Callable[[], Answer],
     queue_name: str,
     events: EventBus,
     inbox: SignalInbox | None = None,
 ) -> Answer:
-    """Return the result of a call at the start; repeat it while SQS does not answer."""
+    """Return the result of an SQS call; repeat it while SQS does not answer."""
     failures = 0
     while True:
         try:
@@ -189,7 +188,7 @@ def _patiently(
 
 
 def work_once(queue: WorkableQueue, wait_seconds: float, events: EventBus) -> BatchProcessingResult:
-    """Receive once and run these jobs one after another."""
+    """Receive once, run these jobs one after another, and delete or return their messages."""
     from sqsw.worker.once import process_once  # workers start without it
 
     ensure_logged(events)
@@ -199,7 +198,7 @@ def work_once(queue: WorkableQueue, wait_seconds: float, events: EventBus) -> Ba
 def lane_of(
     queue: WorkableQueue, settings: WorkerSettings, shutdown_policy: ShutdownPolicy
 ) -> Lane:
-    """The queue as a worker sees it; asks SQS for its visibility timeout and dead-letter queue."""
+    """Return the lane of a queue. Reads its visibility timeout and redrive policy from SQS."""
     attributes = queue.client.attributes("VisibilityTimeout", "RedrivePolicy")
     return _lane(queue, attributes, settings, QueueShare(queue.name), shutdown_policy)
 
@@ -213,8 +212,8 @@ def _lane(
 ) -> Lane:
     if share.group_slots is not None and queue.client.is_fifo:
         raise SettingsError(
-            f"slots of a message group have no meaning on {queue.name!r}",
-            why="it is a FIFO queue, of which one message of a group runs at a time anyway",
+            f"the FIFO queue {queue.name!r} cannot have group_slots",
+            why="on a FIFO queue, one message of a group runs at a time anyway",
             reason="group_slots",
             value=share.group_slots,
             next=f"leave out group_slots={share.group_slots}",
@@ -223,14 +222,16 @@ def _lane(
     prefix = queue.client.sqs_name.removesuffix(queue.client.name)
     dead_letter_client = None
     if dead_letters is not None and settings.dead_letters == "explain":
-        with suppress(SettingsError):  # not an ARN as SQS has them: that server moves its messages
+        with suppress(SettingsError):  # not an ARN of SQS: leave dead letters to that server
             dead_letter_client = queue.client_of(dead_letters)
     explains = dead_letter_client is not None
     rules = queue.failure_rules
-    stays = settings.retry_in_place
-    if stays is None:
-        stays = _STAYS_SECONDS if rules.retry_in_place is None else rules.retry_in_place
-    # In the native way attempts could not end, because SQS counts receives.
+    longest = settings.retry_in_place
+    if longest is None:
+        longest = rules.retry_in_place
+    if longest is None:
+        longest = _RETRY_IN_PLACE_SECONDS
+    # Only a worker that sends dead letters itself can end such attempts: SQS counts receives.
     can_stay = explains and settings.heartbeat and queue.client.is_fifo and not queue.takes_lists
     return Lane(
         name=queue.name,
@@ -238,9 +239,9 @@ def _lane(
         queue=queue,
         backoff_policy=queue.backoff_policy,
         batch_size=queue.batching_policy.batch_size,
-        # Policies of users know the number only.
+        # An application's policy need not have a wait time.
         max_wait_seconds=getattr(queue.batching_policy, "max_wait", 0.0),
-        # A message that is visible again while it is worked on would be run twice.
+        # Not 0: a message that becomes visible while its job runs would run twice.
         visibility_timeout=settings.visibility_timeout
         or int(attributes.get("VisibilityTimeout", 30))
         or MIN_LEASE_SECONDS,
@@ -250,18 +251,18 @@ def _lane(
         dead_letter_queue=dead_letters and name_of_arn(dead_letters).removeprefix(prefix),
         dead_letter_client=dead_letter_client,
         rules=rules,
-        retry_in_place=stays if can_stay else 0,
+        retry_in_place=longest if can_stay else 0,
     )
 
 
 def _warnings(name: str, attributes: dict[str, str]) -> Iterable[QueueWarning]:
-    # Only ListDeadLetterSourceQueues knows, which a worker needs no right to call.
+    # A guess: only ListDeadLetterSourceQueues knows for sure, and a worker may lack the permission.
     is_dead_letter_queue = "RedriveAllowPolicy" in attributes or source_by_name(name) is not None
     if "RedrivePolicy" not in attributes and not is_dead_letter_queue:
         yield QueueWarning(
             name,
             f"{name!r} has no dead-letter queue: a job that always fails is tried again "
-            "until the message expires",
+            "until its message expires",
             "give the queue a redrive policy",
             "no_dead_letter_queue",
             dead_letter_name(name),
@@ -276,7 +277,8 @@ def _warnings(name: str, attributes: dict[str, str]) -> Iterable[QueueWarning]:
         )
 
 
-def _retries(queue: WorkableQueue, lane: Lane) -> Iterator[RetriesPlanned | QueueWarning]:
+def _retry_events(queue: WorkableQueue, lane: Lane) -> Iterator[RetriesPlanned | QueueWarning]:
+    """Yield how long a queue retries failing jobs, and warnings if that is too short."""
     if lane.max_receives is None or lane.dead_letter_queue is None:
         return
     horizon, dead = queue.retry_horizon(lane.max_receives), lane.dead_letter_queue

@@ -1,4 +1,4 @@
-"""Sort received messages into those that are meant and the rest, until enough are found."""
+"""Sort received messages into those that are selected and the rest, until enough are found."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from sqsw.sqs_manage.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A message that was looked at, and how it looks."""
+    """A message that was looked at, and its view."""
 
     message: Message
     view: MessageView
 
 
 class MessageMatcher:
-    """Knows which messages are meant, and how many are still wanted.
+    """Knows which messages are selected, and how many are still wanted.
 
     Parameters
     ----------
     selection :
-        The messages that are meant.
+        The messages to select.
     name_of :
-        Takes the prefix off a queue name.
+        Removes the prefix from a queue name.
     on_notice :
-        Told which ids no message had.
+        Called if some ids were not found.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class MessageMatcher:
         self._left = selection.limit
 
     def next_size(self, max_messages: int = MAX_BATCH_ENTRIES) -> int:
-        """How many messages to receive next; 0 once there are enough."""
+        """Return how many messages to receive next; 0 if enough were found."""
         if self._has_ended:
             return 0
         if self._left is None or self._selection.has_conditions:
@@ -61,9 +61,9 @@ class MessageMatcher:
         return self._left == 0 or self._open_ids == set()
 
     def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[Match]]:
-        """Those that are meant, and those that were looked at and are not.
+        """Return the messages that are selected, and the others that were looked at.
 
-        What comes after the last one wanted is in neither: nobody has looked at it.
+        Messages after the last one wanted are in neither list, because they were not looked at.
         """
         picked: list[Match] = []
         skipped: list[Match] = []
@@ -83,13 +83,13 @@ class MessageMatcher:
         return picked, skipped
 
     def end(self) -> None:
-        """All messages were looked at, or enough were found: tell of ids that none of them had."""
+        """Report the ids that were not found, after the last message was looked at."""
         if self._left != 0 and self._unseen_ids and self._on_notice is not None:
             missing, given = len(self._unseen_ids), len(self._selection.ids or ())
             were = "was" if missing == 1 else "were"
             self._on_notice(
                 Notice(
                     f"{missing} of {counted(given, 'id')} {were} not found",
-                    why="no such message is in the queue, or it is hidden for now",
+                    why="they are not in the queue, or they are in flight or delayed",
                 )
             )

@@ -183,7 +183,7 @@ class Supervisor:
                     child.reap()
         if self._fatal is not None:
             raise self._fatal
-        return SupervisorReport(stopped_by, self._signal_counter.are_two, self._restarts)
+        return SupervisorReport(stopped_by, self._signal_counter.has_second, self._restarts)
 
     def stop(self, reason: str = "stop") -> None:
         """Let all children drain; can be called from any thread."""
@@ -353,7 +353,7 @@ class Supervisor:
         return notice.verb == "drain"
 
     def _ask_to_end(self, child: Child) -> None:
-        at_once = self._signal_counter.are_two
+        at_once = self._signal_counter.has_second
         child.asked = True
         child.kill_at = self._clock() + (0.0 if at_once else self._drain_seconds) + _LAST_SECONDS
         child.signal(FORCE if at_once else signal.SIGTERM)

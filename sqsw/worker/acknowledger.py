@@ -1,11 +1,13 @@
-"""The acknowledger: tells SQS how jobs ended.
+"""The acknowledger: deletes, returns and dead-letters messages.
 
 1. take      (up to ten settlements of one lane and kind, from the register)
-2. send      (one call for them; what fails is tried again while the lease lives)
-3. tell      (the register: they are gone; listeners; the shutdown policies)
+2. send      (one call for them; repeat it for those that failed, while their leases last)
+3. report    (to the register, the listeners and the shutdown policies)
+4. retry     (start the failed runs whose next attempt in the worker is due)
 
-One sender thread; up to four, all alike, if calls wait for the network.
-``flush`` sends in the thread of its caller.
+It has one sender thread, and up to four equal ones while calls wait for the network. The senders
+also do duty 4, because they already wait for the next due time. ``flush`` sends in the thread of
+its caller.
 """
 
 import random
@@ -39,28 +41,28 @@ logger = SafeLogger(__name__)
 #: seconds before a failed call is repeated, at first and at most
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.2, 5.0
 
-#: threads that send, at most
+#: the most sender threads
 _MOST_SENDERS = 4
 
-#: seconds until another thread is tried after one could not be started
+#: seconds to wait after a thread could not be started before trying to start one again
 _NO_THREAD_SECONDS = 5.0
 
 
 class Starter(Protocol):
-    """Starts the runs of a group that has opened, and failed runs that are due."""
+    """Starts the runs of a group that has opened, and failed runs whose next attempt is due."""
 
     def start_ready(self) -> None: ...
     def start_retries(self) -> None: ...
 
 
 class BatchPolicy(Protocol):
-    """Hears what became of the jobs of each call to SQS."""
+    """Takes the results of the jobs whose messages one call settled."""
 
     def settled(self, lane: Lane, result: BatchProcessingResult) -> None: ...
 
 
 class Acknowledger:
-    """Batched deletes, visibility changes and dead letters."""
+    """Sends the settlements of the register to SQS, in batches."""
 
     def __init__(
         self,
@@ -87,21 +89,21 @@ class Acknowledger:
         self.requests = 0
 
     def start(self) -> None:
-        """Begin to send.
+        """Start the first sender.
 
         Raises
         ------
         RuntimeError, MemoryError
-            The system has no more threads.
+            The system cannot start a thread.
         """
         if not self._threads:
             self._add_sender()
 
     def stop(self, deadline: float) -> None:
-        """Send all there is, until ``deadline``."""
+        """Send everything until ``deadline``, in seconds of its clock, and end the senders."""
         self._in_flight.hurry()
         if self._threads:
-            # The senders do it: a call that hangs must not hold up who stops.
+            # The senders send, so a call that hangs does not block this thread.
             self._in_flight.wait_until_settled(deadline)
         else:
             self.flush(deadline)
@@ -111,7 +113,7 @@ class Acknowledger:
             thread.join(max(0.0, deadline - self._clock()))
 
     def after_receive(self, lane: Lane) -> None:
-        """See to it that a call that hangs does not hold up the others.
+        """Add a sender if settlements wait behind calls that wait for the network.
 
         After the stop, return in this thread what a last receive brought.
         """
@@ -121,11 +123,13 @@ class Acknowledger:
             self._add_sender_if_needed()
 
     def flush(self, deadline: float | None = None) -> None:
-        """Send all there is, in this thread.
+        """Send everything in this thread.
 
-        Without a deadline, failed calls are left for later. With a deadline (seconds of its clock),
-        they are repeated until then, calls of other threads are waited for, and the rest has
-        failed.
+        Parameters
+        ----------
+        deadline :
+            Seconds of its clock. Failed calls are repeated until then, calls of other threads are
+            awaited, and what is left counts as failed. None leaves failed calls for later.
         """
         while True:
             batch = self._in_flight.take_settlements()
@@ -150,7 +154,7 @@ class Acknowledger:
 
     def _work(self) -> None:
         while (batch := self._in_flight.wait_for_settlements()) is not None:
-            if not batch:
+            if not batch:  # nothing to send, but the next attempt of a failed run is due
                 self._dispatcher.start_retries()
                 continue
             if self._latency.calls_wait:
@@ -168,12 +172,12 @@ class Acknowledger:
             self._add_sender()
         except (RuntimeError, MemoryError) as error:
             self._add_again_at = self._clock() + _NO_THREAD_SECONDS
-            logger.warning("no more threads to tell SQS how jobs ended: %s", error)
+            logger.warning("no further thread can be started to delete messages: %s", error)
 
     def _send_safely(self, batch: Sequence[Delivery]) -> None:
         try:
             self._send(batch)
-        except BaseException:  # without these threads everything would run twice
+        except BaseException:  # without these threads no message is deleted, so all jobs run again
             logger.exception("an acknowledgement failed")
 
     def _send(self, batch: Sequence[Delivery]) -> None:
@@ -193,9 +197,9 @@ class Acknowledger:
                     [(each.message, _hidden_seconds(each)) for each in batch]
                 )
             refused = {f.index: (f"{f.reason} [{f.code}]", is_final(f)) for f in failures}
-        except Exception as error:  # noqa: BLE001  # whatever it was, the messages must not be forgotten
-            # Without the queue there is nothing to tell; all else may pass, as when credentials
-            # have expired and new ones are on their way.
+        except Exception as error:  # noqa: BLE001  # after any error, these messages need an end
+            # Only a missing queue is final. Any other error can pass: expired credentials, for
+            # example, are replaced.
             final = isinstance(error, QueueNotFound)
             refused = dict.fromkeys(range(len(batch)), (text_of(error), final))
         done: list[Delivery] = []
@@ -209,16 +213,13 @@ class Acknowledger:
         self._finish(lane, done, failed)
 
     def _bury(self, lane: Lane, batch: Sequence[Delivery]) -> None:
-        """Send jobs that are given up to the dead-letter queue; they are deleted after that."""
+        """Send copies to the dead-letter queue; the next call for these messages deletes them."""
         now = self._clock()
         failed = {each: _LOST for each in batch if each.message.lease.expires_at <= now}
         held = [each for each in batch if each not in failed]
         self.requests += 1
         records = {each: each.record for each in held}
-        try:
-            sent, again, left = self._dead_letters.send(lane, held)
-        except Exception as error:  # noqa: BLE001  # as above
-            sent, again, left = [], dict.fromkeys(held, text_of(error)), []
+        sent, again, left = self._dead_letters.send(lane, held)
         for delivery in sent:
             self._in_flight.buried(delivery)
             record = records[delivery]
@@ -237,16 +238,18 @@ class Acknowledger:
         self._finish(lane, [], failed)
 
     def _try_later(self, delivery: Delivery) -> bool:
+        """Repeat a failed call later; return False if the lease ends before that."""
         calls = 0 if delivery.settlement is None else delivery.settlement.calls
         seconds = retry_seconds(calls, _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS, self._jitter)
         return self._in_flight.settle_later(delivery, self._clock() + seconds)
 
     def _give_up(self, left: Sequence[Delivery]) -> None:
-        reason = "the worker stopped before SQS could be told"
+        reason = "the worker stopped before a request for it succeeded"
         for delivery in left:
             self._finish(delivery.run.lane, [], {delivery: reason})
 
     def _finish(self, lane: Lane, done: Sequence[Delivery], failed: dict[Delivery, str]) -> None:
+        """Report what SQS did and what failed for good, with the reason."""
         if not (done or failed):
             return
         result = BatchProcessingResult(lane.name)
@@ -280,7 +283,7 @@ class Acknowledger:
             self._policies.settled(lane, result)
 
 
-#: why a job that is given up was not sent to the dead-letter queue
+#: why a message was not sent to the dead-letter queue
 _LOST = "its visibility timeout ended before it was sent to the dead-letter queue"
 
 

@@ -1,4 +1,4 @@
-"""What the register knows of a received message, and of the job that takes it."""
+"""What the register knows about a received message and about the run of its job."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,30 +14,31 @@ from sqsw.core.results import ProcessingResult
 from sqsw.worker.lane import Lane
 
 #: ``received``: it waits for the message before it in its group, or for more messages of its list.
-#: ``waiting``: it waits for a slot. ``settling``: SQS must delete or return it. ``lost``: its lease
-#: is over, and no request is sent. Only ``InFlight`` changes a state.
+#: ``waiting``: it waits for a slot or for its next attempt. ``settling``: SQS must delete or return
+#: it. ``lost``: its lease is over, and no request is sent. Only ``InFlight`` and its ``LaneState``
+#: change a state.
 State = Literal["received", "waiting", "running", "settling", "gone", "lost"]
 
 
 @dataclass(slots=True, eq=False)
 class Settlement:
-    """What SQS is to be told of a message.
+    """What to do with a message at SQS: delete it, return it, or send it to the DLQ and delete it.
 
     Attributes
     ----------
     hidden_seconds :
         Seconds to hide the message; None deletes it.
     record :
-        Why its job is given up. A copy of the message with this record is sent to the dead-letter
-        queue first; None: there is nothing to send, or it has been sent.
+        Why its job is given up: a copy of the message with this record is sent to the dead-letter
+        queue first. None if there is nothing to send, or the copy has been sent.
     is_buried :
         Whether its copy is in the dead-letter queue.
     started :
-        Whether its job had started.
+        Whether its job has started.
     due :
         The latest time to send it, in seconds of the worker's clock.
     calls :
-        How often SQS has refused it.
+        How many calls for it have failed so far.
     """
 
     hidden_seconds: int | None
@@ -54,11 +55,12 @@ class Outcome(NamedTuple):
     Attributes
     ----------
     name :
-        The name of the count in the report.
+        The name of its counter in the report.
     hidden_seconds :
-        For how long its message is hidden; None deletes it.
+        Seconds to hide its message; None deletes it.
     record :
-        Why it is given up; its message is sent to the dead-letter queue then.
+        Why it is given up. None if it is not, or if its message is not sent to the dead-letter
+        queue.
     can_stay :
         Whether it can wait in the worker for its next attempt.
     """
@@ -78,7 +80,7 @@ class Delivery:
     extending :
         Whether a call that extends its lease is under way.
     settlement :
-        What SQS is to be told, once it is settling.
+        What to do with it at SQS; None until it is settling.
     """
 
     message: Message
@@ -95,7 +97,7 @@ class Delivery:
 
     @property
     def record(self) -> DeadRecord | None:
-        """Why its job is given up, if the dead-letter queue is still to be told."""
+        """Why its job is given up; None if no copy must be sent to the dead-letter queue."""
         return None if self.settlement is None else self.settlement.record
 
 
@@ -114,11 +116,12 @@ class JobRun:
     started_at :
         Seconds of the worker's clock.
     undeleted :
-        Messages still to be deleted before its group opens for the next run.
+        How many of its messages must be deleted before the next run of its group can start.
     is_claimed :
-        True once its results are being judged, or it was put back while it ran.
+        True once a thread handles its end, or its messages were returned while it ran. The end of
+        a run is handled once.
     is_slow :
-        True once it has counted as a slow one before its end.
+        True once it was counted as a slow run before its end.
     kept_until :
         Until when its messages are kept while the failed head of its group waits in the worker, in
         seconds of the worker's clock; 0 at other times.
@@ -140,19 +143,20 @@ class JobRun:
 
     @property
     def is_last_chance(self) -> bool:
-        """Return whether a message never runs if it goes back now."""
+        """Whether a message of the run would never run if it were returned now."""
         return any(self.lane.is_last_receive(each.message) for each in self.deliveries)
 
     def run(self) -> list[ProcessingResult]:
-        """The results of the messages; a failure for each if the queue itself fails."""
+        """Run the job and return a result per message. It raises nothing."""
         try:
-            # No variable for the results: the frames of a failed job refer to this one.
+            # Not in a variable: the traceback of a failed job refers to this frame, so the result
+            # would be part of a reference cycle.
             return self._checked(self.lane.queue.handle([each.message for each in self.deliveries]))
         except BaseException as error:  # noqa: BLE001  # SystemExit in a job is a failed job
             return self.failed(error)
 
     async def run_async(self) -> list[ProcessingResult]:
-        """The same on the event loop."""
+        """Do the same on the event loop."""
         try:
             return self._checked(
                 await self.lane.queue.handle_async([each.message for each in self.deliveries])
@@ -161,7 +165,7 @@ class JobRun:
             return self.failed(error)
 
     def failed(self, error: BaseException) -> list[ProcessingResult]:
-        """A failure for each message."""
+        """Return a failure with this error for each message."""
         return [ProcessingResult(False, error=error)] * len(self.deliveries)
 
     def not_started(self, error: BaseException) -> list[ProcessingResult]:
@@ -183,7 +187,10 @@ class Poll:
 
 
 def tell_unrun(events: EventBus, runs: Iterable[JobRun]) -> None:
-    """Publish the jobs that never ran and never will, because SQS moves their messages away."""
+    """Publish ``JobUnrun`` for messages that were returned unrun on their last receive.
+
+    Other runs publish nothing.
+    """
     for run in runs:
         for delivery in run.deliveries:
             if delivery.state == "settling" and run.lane.is_last_receive(delivery.message):

@@ -1,9 +1,9 @@
-"""The dispatcher: brings messages to free slots, and decides what their ends mean.
+"""The dispatcher: starts runs in free slots, and decides what happens after they end.
 
-1. accept    (what a receive brought, into the register)
-2. start     (every run that gets a slot, in the executor that it wants)
-3. judge     (how each job ended: an event, and what SQS is to be told)
-4. follow    (the run that takes over the slot)
+1. accept    (put the messages of a receive into the register)
+2. start     (every run that gets a slot, in its executor)
+3. judge     (how each job ended: publish an event, and delete, return or dead-letter the message)
+4. follow    (return the next run for the slot)
 
 It has no thread of its own, and no state about messages.
 """
@@ -46,15 +46,15 @@ logger = SafeLogger(__name__)
 #: seconds that a message stays hidden if its job could not be started, so another worker gets it
 UNSTARTED_SECONDS = 5
 
-#: seconds that a message stays hidden if its end could not be judged
+#: seconds that a message stays hidden if the dispatcher failed to judge its job
 _UNJUDGED_SECONDS = 30
 
-#: characters of a backoff policy in an event
+#: the most characters of a backoff policy in an event
 _POLICY_LENGTH = 300
 
 
 class JobPolicy(Protocol):
-    """Hears of every run that ended, before the next one takes over its slot."""
+    """Takes the results of every run, before the next run gets its slot."""
 
     def hears_ends(self, lane: Lane) -> bool: ...
     def ended(
@@ -63,16 +63,16 @@ class JobPolicy(Protocol):
 
 
 class Dispatcher:
-    """Runs what the register lets start.
+    """Starts runs, and judges them after they end.
 
     Parameters
     ----------
     executors :
-        Where runs of each kind run.
+        Run the jobs, by the kind of executor that a job wants.
     policies :
-        Hears of every run that ended.
+        Takes the results of every run.
     dead_letters :
-        Whether jobs that are given up are sent to a dead-letter queue.
+        Tells whether messages of jobs that are given up can be sent to a dead-letter queue.
     """
 
     def __init__(
@@ -94,7 +94,13 @@ class Dispatcher:
     # Duties 1 and 2.
 
     def accept(self, lane: Lane, messages: Sequence[Message], more: bool = False) -> None:
-        """Take over what a receive brought; ``more``: another one for the same list follows."""
+        """Take in the messages of a receive, and start what has a slot.
+
+        Parameters
+        ----------
+        more :
+            Whether another receive for the same list follows at once.
+        """
         if self._events.wants(MessageReceived):
             for message in messages:
                 self._events.publish(MessageReceived(message))
@@ -104,15 +110,15 @@ class Dispatcher:
         self.start_ready()
 
     def start_ready(self) -> None:
-        """Start what has a slot."""
+        """Start the runs that get a slot now."""
         self._launch(self._in_flight.start_next())
 
     def start_due(self) -> None:
-        """Start what has a slot, also lists whose time is over."""
+        """Do the same, after lists that have waited long enough joined the ready runs."""
         self._launch(self._in_flight.start_due())
 
     def start_retries(self) -> None:
-        """Start what has a slot, also failed runs whose next attempt is due."""
+        """Do the same, after failed runs whose next attempt is due joined the ready runs."""
         self._launch(self._in_flight.start_retries())
 
     def _launch(self, runs: Sequence[JobRun]) -> None:
@@ -129,12 +135,12 @@ class Dispatcher:
             ]
 
     def _submit(self, kind: RunsIn, runs: Sequence[JobRun]) -> list[JobRun]:
-        """Hand over runs; those that follow them if that fails."""
+        """Pass runs to their executor; if it fails, return the runs that get their slots."""
         try:
             self._executors[kind].submit(runs, self.done)
         except Exception as error:  # noqa: BLE001  # these jobs have not started, whatever the error
-            ends = [self._end(run, run.not_started(error)) for run in runs]
-            return [following for following in ends if following is not None]
+            followers = [self._end(run, run.not_started(error)) for run in runs]
+            return [following for following in followers if following is not None]
         return []
 
     def _announce(self, run: JobRun) -> None:
@@ -147,7 +153,14 @@ class Dispatcher:
     # Duties 3 and 4.
 
     def done(self, run: JobRun, results: list[ProcessingResult]) -> JobRun | None:
-        """Judge a run that ended; a run for the same executor, if one takes over the slot."""
+        """Judge a run that ended; return the next run for its slot.
+
+        Returns
+        -------
+        JobRun | None
+            A run for the same executor. None if no run gets the slot, or if the run that gets it
+            has been passed to another executor.
+        """
         following = self._end(run, results)
         if following is None:
             return None
@@ -159,8 +172,9 @@ class Dispatcher:
         return None
 
     def _end(self, run: JobRun, results: list[ProcessingResult]) -> JobRun | None:
+        """Judge each job of a run, report it, and settle it; return the next run for the slot."""
         if not self._in_flight.claim(run):
-            return None  # it was put back at the end of a drain, and counts no more
+            return None  # its messages were returned at the end of a drain
         now = self._clock()
         outcomes: list[Outcome] = []
         try:
@@ -170,7 +184,7 @@ class Dispatcher:
                 self._tell_policies(run, outcomes, results)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # whatever it was, the slot has to go on to the next run
+        except BaseException:  # after any error, the slot must go to the next run
             logger.exception("the end of a job of %s failed", run.lane.name)
         finally:
             missing = len(run.deliveries) - len(outcomes)
@@ -199,7 +213,7 @@ class Dispatcher:
     def _outcome(
         self, run: JobRun, delivery: Delivery, result: ProcessingResult, now: float
     ) -> Outcome:
-        """How one job ended; its event is published."""
+        """Decide how one job ended, and publish its event."""
         lane, message, seconds = run.lane, delivery.message, now - run.started_at
         job_name, is_registered = delivery.job.name, delivery.job.is_registered
         if message.lease.expires_at <= now:
@@ -230,8 +244,8 @@ class Dispatcher:
                 job_name=job_name,
                 with_text=lane.rules.explain_text is not False,
             )
-        elif verdict is not None and dead is None and lane.dead_letter_queue is None:
-            # Nowhere to put it. It is not deleted, and does not fail again every minute.
+        elif verdict is not None and lane.dead_letter_queue is None:
+            # It cannot be sent anywhere and must not be deleted, so it hides as long as it can.
             hidden = within_limit(message, MAX_VISIBILITY_TIMEOUT_SECONDS, now)
         else:
             stays = lane.retry_in_place > 0 and self._dead_letters.takes(lane)
@@ -251,7 +265,7 @@ class Dispatcher:
             self._events.publish(
                 JobUnknown(message, job_name, result.error, hidden, is_registered=False)
             )
-            return Outcome("unknown", hidden, record)
+            return Outcome("unknown", hidden, record, can_stay)
         self._events.publish(
             JobFailed(
                 *(message, job_name, seconds, result.error, hidden, dead, verdict),
@@ -260,10 +274,13 @@ class Dispatcher:
         )
         return Outcome("failed", hidden, record, can_stay)
 
-    # What other roles ask for.
+    # Called by other roles.
 
     def lose(self, delivery: Delivery, reason: str) -> None:
-        """The lease of a message is over: the job, its listeners and its group hear of it."""
+        """Note that a lease has ended: tell the job, publish it, and return the rest of its group.
+
+        If all leases of a run are lost, cancel the run.
+        """
         run = delivery.run
         is_new, returned = self._in_flight.lose(delivery)
         if not is_new:
@@ -278,17 +295,26 @@ class Dispatcher:
         self.start_ready()
 
     def close(self, lanes: Sequence[Lane]) -> None:
-        """Return what has not started of these lanes, also what arrives later."""
+        """Return the messages of these lanes that have not started, also those that arrive later.
+
+        Messages on their last receive stay and run.
+        """
         for lane in lanes:
             tell_unrun(self._events, self._in_flight.close(lane))
         self.start_ready()
 
     def release(self, lane: Lane) -> None:
-        """Return what has not started of a lane."""
+        """Return the messages of a lane that have not started."""
         tell_unrun(self._events, self._in_flight.release(lane))
 
     def abandon(self) -> int:
-        """Return everything; how many messages still ran. Their results do not count."""
+        """Return all messages to SQS, also those whose jobs run; their results no longer count.
+
+        Returns
+        -------
+        int
+            The number of messages whose jobs still ran.
+        """
         count, returned = self._in_flight.abandon()
         tell_unrun(self._events, returned)
         return count
@@ -303,8 +329,8 @@ def _run_of(lane: Lane, message: Message) -> JobRun:
         job = lane.queue.look_up(message)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # a strange message must not stop the receives; its job will tell
-        logger.exception("cannot tell the job of message %s", message.message_id)
+    except BaseException:  # a strange message must not stop the receives; its job reports the error
+        logger.exception("cannot look up the job of message %s", message.message_id)
         job = JobKey(None)
     run = JobRun(lane, [], job.runs_in)
     run.deliveries.append(Delivery(message, run, job))
@@ -316,7 +342,7 @@ def _run_of(lane: Lane, message: Message) -> JobRun:
 
 
 def _verdict(lane: Lane, message: Message, result: ProcessingResult) -> Verdict | None:
-    """Why a job that failed is not tried again; None if it is."""
+    """Return why a failed job is not tried again; None if it is."""
     if lane.gives_up(result):
         return "gave_up"
     if not lane.is_last_attempt(message, result):
@@ -328,5 +354,5 @@ def _verdict(lane: Lane, message: Message, result: ProcessingResult) -> Verdict 
 def _shown(policy: Backoff) -> str:
     try:
         return repr(policy)[:_POLICY_LENGTH]
-    except Exception:  # noqa: BLE001  # a foreign policy can raise anything
+    except Exception:  # noqa: BLE001  # an application's policy can raise anything
         return type(policy).__name__

@@ -1,4 +1,4 @@
-"""Message groups: one run at a time in order, or so many at a time."""
+"""Message groups: in order on FIFO queues, with a limit of slots on standard queues."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -7,26 +7,27 @@ from sqsw.worker.delivery import JobRun
 
 
 class FifoGroups:
-    """The line of each message group of a FIFO queue; used under the lock of the register.
+    """The line of runs of each message group of a FIFO queue.
 
-    Only the head of a line may run. The next one is let through when the head was deleted.
+    Only the head of a line runs. After its delete, the next run becomes the head. Only the register
+    uses this, under its lock.
     """
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[JobRun]] = {}
 
     def join(self, run: JobRun) -> bool:
-        """Put a run at the end of its line; whether it is the head."""
+        """Put a run at the end of the line of its group; return whether it is the head."""
         line = self._lines.setdefault(run.group or "", deque())
         line.append(run)
         return len(line) == 1
 
     def line_of(self, run: JobRun) -> Iterable[JobRun]:
-        """The line of the group of a run, in order."""
+        """Return the line of a run's group, in order."""
         return self._lines.get(run.group or "", ())
 
     def advance(self, run: JobRun) -> JobRun | None:
-        """Remove a head that is gone from the queue; return the new head."""
+        """Remove a head whose messages are gone from the queue; return the new head."""
         line = self._lines.get(run.group or "")
         if line is None or line[0] is not run:
             return None
@@ -37,7 +38,7 @@ class FifoGroups:
         return None
 
     def leave(self, run: JobRun) -> list[JobRun]:
-        """Remove a run that failed or was lost; return, in order, what stood behind it."""
+        """Remove a run and all runs behind it; return those behind it, in order."""
         line = self._lines.get(run.group or "")
         if line is None or run not in line:
             return []
@@ -50,7 +51,10 @@ class FifoGroups:
         return behind
 
     def take_waiting(self, keep: Callable[[JobRun], bool]) -> list[JobRun]:
-        """Remove and return what is behind the heads and behind the last run to keep, in order."""
+        """Remove and return the runs behind the heads, in order.
+
+        If ``keep`` is true for a run, it and the runs ahead of it stay.
+        """
         waiting: list[JobRun] = []
         for line in self._lines.values():
             taken: list[JobRun] = []
@@ -61,12 +65,14 @@ class FifoGroups:
 
 
 class GroupSlots:
-    """Lets so many runs of each message group run at a time; used under the lock of the register.
+    """Limits how many runs of one message group run at a time, on a standard queue.
+
+    Only the register uses this, under its lock.
 
     Parameters
     ----------
     most :
-        Slots that one group may hold, at least 1.
+        The most slots for one group, at least 1.
     """
 
     def __init__(self, most: int) -> None:
@@ -75,7 +81,7 @@ class GroupSlots:
         self._waiting: dict[str, deque[JobRun]] = {}
 
     def enter(self, run: JobRun) -> bool:
-        """Whether a run may go on; otherwise it waits here."""
+        """Take a slot of its group for a run; if none is free, keep it here and return False."""
         group = run.fair_group or ""
         if self._inside[group] < self._most:
             self._inside[group] += 1
@@ -84,7 +90,7 @@ class GroupSlots:
         return False
 
     def leave(self, run: JobRun) -> JobRun | None:
-        """Note the end of a run that was let through; return the run that takes its place."""
+        """Give back the slot of a run; return the run that takes it, if one waits."""
         group = run.fair_group or ""
         line = self._waiting.get(group)
         if line:
@@ -98,7 +104,7 @@ class GroupSlots:
         return None
 
     def remove(self, run: JobRun) -> bool:
-        """Remove a run that waits here; whether it did."""
+        """Remove a run that waits here; return False if it does not wait here."""
         line = self._waiting.get(run.fair_group or "", ())
         if run not in line:
             return False
@@ -108,7 +114,7 @@ class GroupSlots:
         return True
 
     def take_waiting(self, keep: Callable[[JobRun], bool]) -> list[JobRun]:
-        """Remove and return everything that waits, except the runs to keep."""
+        """Remove and return all waiting runs, except those for which ``keep`` is true."""
         taken = [run for line in self._waiting.values() for run in line if not keep(run)]
         for run in taken:
             self.remove(run)

@@ -1,25 +1,25 @@
-"""What to do when the terminal of a worker is closed."""
+"""Handles the closing of a worker's terminal."""
 
 import os
 from contextlib import suppress
 
 
 class ControllingTerminal:
-    """The terminal that this process belongs to, as it is now, if there is one."""
+    """The terminal that this process has when the object is created, if it has one."""
 
     def __init__(self) -> None:
         self._was_there = _is_there()
-        # To be asked now: a terminal that was closed is none any more.
+        # Checked now: a stream of a closed terminal no longer counts as a terminal.
         self._streams = [stream for stream in (0, 1, 2) if os.isatty(stream)]
 
-    def let_go_if_gone(self) -> bool:
-        """Whether it was closed since; the null device has its place then.
+    def release_if_gone(self) -> bool:
+        """Return whether the terminal was closed; if so, point its streams at the null device.
 
-        A job that prints would fail otherwise.
+        Otherwise a job that prints would fail.
         """
         if not self._was_there or _is_there():
             return False
-        with suppress(OSError):  # no descriptors are left: nothing is better then
+        with suppress(OSError):  # no file descriptors are left, so the streams stay as they are
             null = os.open(os.devnull, os.O_RDWR)
             for stream in self._streams:
                 os.dup2(null, stream)

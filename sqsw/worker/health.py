@@ -1,6 +1,6 @@
-"""Whether a worker does what it is there for: judged by its receives and its heartbeat.
+"""The health of a worker: whether it receives messages and extends leases.
 
-How long jobs take says nothing about that.
+How long jobs take does not matter for it.
 """
 
 import os
@@ -18,10 +18,10 @@ from sqsw.worker.delivery import JobRun
 from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane
 
-#: seconds between two signs of life
+#: seconds between two pulses
 PULSE_SECONDS = 1.0
 
-#: seconds that a receive may go without an answer; a long poll takes 20 at most
+#: seconds that a receive can wait for an answer; a long poll takes at most 20
 _ANSWER_SECONDS = 60.0
 
 #: seconds that the event loop may be blocked. A restart puts back every job, so this is longer than
@@ -30,19 +30,19 @@ _BLOCKED_SECONDS = 300.0
 
 
 class Alive(Protocol):
-    """What is asked of the heartbeat."""
+    """The heartbeat, as far as health needs it."""
 
     def is_alive(self) -> bool: ...
 
 
 class Startable(Protocol):
-    """What is asked of the start failures."""
+    """The start failures, as far as health needs them."""
 
     def problem(self) -> str | None: ...
 
 
 class WorkerHealth:
-    """Watches the receives of some lanes; told of them by the threads of the pollers."""
+    """Watches the receives of the lanes. The poller threads report each of them."""
 
     def __init__(
         self,
@@ -57,23 +57,23 @@ class WorkerHealth:
         self._heartbeat = heartbeat
         self._start_failures = start_failures
         self._clock = clock
-        # By thread too: a lane may have several pollers. One without a receive to make is not here.
+        # When each open receive began, by lane and thread: a lane can have several threads.
         self._asked: dict[tuple[str, int], float] = {}
-        # By lane: when the first of the receives began that fail, and when the last one failed.
+        # By lane, while receives fail: when the first one began, and when the last one failed.
         self._failing: dict[str, tuple[float, float]] = {}
         self.state: Receiving = "receiving"
 
     def receives_no_more(self, state: Receiving) -> None:
-        """The worker is quiet or, for good, draining."""
+        """Note that the worker is quiet or draining. Draining is final."""
         if self.state != "draining":
             self.state = state
 
     def poll_begins(self, lane: Lane) -> None:
-        """A receive begins."""
+        """Note that a receive begins."""
         self._asked[lane.name, threading.get_ident()] = self._clock()
 
     def poll_ended(self, lane: Lane, answered: bool) -> None:
-        """A receive is over; until one of the lane is answered, the time goes on to count."""
+        """Note the end of a receive. Failed ones count as one until a receive is answered."""
         asked = self._asked.pop((lane.name, threading.get_ident()))
         if answered:
             self._failing.pop(lane.name, None)
@@ -81,7 +81,8 @@ class WorkerHealth:
             self._failing[lane.name] = (self._failing_since(lane.name, asked), self._clock())
 
     def _failing_since(self, name: str, now: float) -> float:
-        # One that failed is repeated within half a minute, or the lane has none to make: no credit.
+        # A failed receive is repeated within half a minute. After a longer pause, the lane had no
+        # credit meanwhile, so the time starts again.
         since, last = self._failing.get(name, (now, now))
         return since if now - last <= _ANSWER_SECONDS else now
 
@@ -92,7 +93,7 @@ class WorkerHealth:
         if (problem := self._start_failures.problem()) is not None:
             return problem
         now = self._clock()
-        # A quiet worker, or one at its end, has no receives to make.
+        # A quiet or draining worker makes no receives.
         if self.state != "receiving":
             return None
         waiting = [(name, asked) for (name, _), asked in list(self._asked.items())]
@@ -149,7 +150,7 @@ class WorkerHealth:
         return busy
 
 
-#: how a job may have ended, as the register counts
+#: the counters of the register that count ended jobs
 _OUTCOMES = ("done", "failed", "retried", "unknown", "dropped")
 
 

@@ -1,15 +1,16 @@
-"""The heartbeat: keeps the leases of messages in hand alive.
+"""The heartbeat: extends the leases of messages in hand.
 
-1. look      (at the leases of all messages in hand, waiting ones too)
-2. extend    (at half of the visibility timeout, ten messages a call)
-3. lose      (a lease that is over, or that SQS would not extend: the job's result is worth nothing)
+1. check     (the leases of all messages in hand, also of waiting ones)
+2. extend    (a lease that is half over; ten messages per call)
+3. lose      (a lease that has ended, or that SQS refused to extend: the result no longer counts)
 
-One thread looks at all leases, and beside it one for each lane while it has leases to extend: a
-call that hangs delays no other lane.
+One thread checks all leases. A lane with leases to extend has a thread of its own until they are
+extended, so a call that hangs delays no other lane.
 
-A job that keeps the interpreter in a C call stops these threads. A lease is looked at every second
-(four times in it, where it is shorter than four) and extended at its half: so it outlives every
-stop that is shorter than half of it, less one beat and one call to SQS: 14 seconds of 30.
+A job that holds the interpreter lock in a C call stops these threads. They check a lease once a
+second, or four times per lease if it is shorter than four seconds, and extend it when half of it is
+over. So a lease survives a stop that is shorter than half of it, minus one beat and one SQS call:
+about 14 seconds of a lease of 30.
 """
 
 import threading
@@ -32,18 +33,20 @@ logger = SafeLogger(__name__)
 
 
 class Loser(Protocol):
-    """Deals with a lease that is over."""
+    """Handles the end of a lease."""
 
     def lose(self, delivery: Delivery, reason: str) -> None: ...
 
 
 class Heartbeat:
-    """Extends visibility while a message is in hand.
+    """Extends the visibility timeout of messages while they are in hand.
 
     Parameters
     ----------
+    dispatcher :
+        Handles the end of a lease.
     renew :
-        False: leases are not extended, only seen to end.
+        False: leases are never extended, and the heartbeat only notices that they end.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class Heartbeat:
         self._events = events
         self._renew = renew
         self._shortest_lease = min((lane.visibility_timeout for lane in lanes), default=30)
-        # Four beats to the shortest lease, one a second at most.
+        # Four beats per lease, or one a second if the shortest lease is longer than four seconds.
         self._interval = min(1.0, self._shortest_lease / 4)
         self._clock = clock
         self._lock = threading.Lock()
@@ -73,15 +76,15 @@ class Heartbeat:
         self.requests = 0
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the thread that checks the leases."""
         if self._thread is None:
             self._ending = False
             thread = threading.Thread(target=self._work, name="sqsw-heartbeat", daemon=True)
             thread.start()
-            self._thread = thread  # only one that runs can be waited for
+            self._thread = thread  # after the start: a thread that never started cannot be joined
 
     def stop(self, deadline: float) -> None:
-        """End the threads."""
+        """End the threads; wait for them until ``deadline``, in seconds of its clock."""
         self._ending = True
         self._wake.set()
         thread, self._thread = self._thread, None
@@ -89,23 +92,23 @@ class Heartbeat:
             ending.join(max(0.0, deadline - self._clock()))
 
     def is_alive(self) -> bool:
-        """Whether leases are looked at."""
+        """Return whether leases are being checked."""
         return self._thread is not None and self._thread.is_alive()
 
     def note_receive(self, lane: Lane, messages: Sequence[Message]) -> None:
-        """Look at leases now if these came late: the next beat may be too late for them."""
+        """Check the leases now if these are half over: their answer was late."""
         if messages:  # the leases of one receive end together
             left = messages[0].lease.expires_at - self._clock()
             if left <= lane.visibility_timeout / 2:
                 self._wake.set()
 
     def beat(self) -> None:
-        """Look at all leases once; extend those that are at half of their time."""
-        for deliveries in self._look():
+        """Check all leases once, and extend those that are half over."""
+        for deliveries in self._check():
             self._extend_all(deliveries)
 
-    def _look(self) -> list[list[Delivery]]:
-        """Report the leases that are over; return those to extend, by lanes not yet at it."""
+    def _check(self) -> list[list[Delivery]]:
+        """Report ended leases; return those to extend, by lane, without lanes that extend now."""
         over, due = self._in_flight.take_due_leases(self._renew)
         for delivery in over:
             self._dispatcher.lose(delivery, "its visibility timeout ended")
@@ -134,7 +137,7 @@ class Heartbeat:
             failures = lane.client.change_visibility_batch(
                 [(delivery.message, seconds) for delivery, seconds in changes]
             )
-        except Exception as error:  # noqa: BLE001  # the network, say: the next beat tries again
+        except Exception as error:  # noqa: BLE001  # after any error, the next beat tries again
             self._note_error(lane, text_of(error) or type(error).__name__)
             return
         finally:
@@ -152,7 +155,7 @@ class Heartbeat:
             self._events.publish(VisibilityExtended(lane.name, len(changes) - len(failed)))
 
     def _note_error(self, lane: Lane, error: str | None) -> None:
-        """Remember why leases may be lost soon; tell it once until an extension succeeds."""
+        """Remember why leases can be lost soon; publish it once until an extension succeeds."""
         if self._in_flight.note_extension_error(lane, error) and error is not None:
             self._events.publish(ExtensionFailed(lane.name, error))
 
@@ -164,25 +167,25 @@ class Heartbeat:
             if self._ending:
                 return
             try:
-                self._tell_if_late(self._clock() - expected)
-                for deliveries in self._look():
-                    self._extend_beside(deliveries)
+                self._report_late_beat(self._clock() - expected)
+                for deliveries in self._check():
+                    self._extend_in_thread(deliveries)
             except BaseException:  # without this thread every long job would run twice
                 logger.exception("a beat failed")
 
-    def _tell_if_late(self, late_seconds: float) -> None:
+    def _report_late_beat(self, late_seconds: float) -> None:
         if late_seconds > self._shortest_lease / 4:
             bound = self._shortest_lease / 2 - self._interval
             self._events.publish(BeatLate(late_seconds, bound))
 
-    def _extend_beside(self, deliveries: Sequence[Delivery]) -> None:
+    def _extend_in_thread(self, deliveries: Sequence[Delivery]) -> None:
         name = f"sqsw-heartbeat-{deliveries[0].run.lane.name}"
         thread = threading.Thread(
             target=self._extend_all, args=(deliveries,), name=name, daemon=True
         )
         try:
             thread.start()
-        except (RuntimeError, MemoryError):  # no more threads to be had
+        except (RuntimeError, MemoryError):  # the system cannot start a thread
             self._extend_all(deliveries)
         else:
             self._extenders = [*(t for t in self._extenders if t.is_alive()), thread]

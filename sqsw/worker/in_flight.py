@@ -1,7 +1,7 @@
-"""The register: what is in hand, where each message stands, and what runs next.
+"""The register: which messages are in hand, the state of each, and what runs next.
 
-Roles act, and the register knows. It has one lock, and calls nothing while it holds it but its own
-data: no SQS, no event, no log, no job, no policy.
+It has one lock. While it holds the lock, it uses only its own data: it makes no request, publishes
+no event, writes no log, and calls no job and no policy. The roles do that.
 """
 
 import heapq
@@ -22,20 +22,21 @@ from sqsw.worker.lane_state import LaneState, Permits, lane_states
 
 NEVER = float("inf")
 
-#: seconds that followers of a failed message stay hidden longer than it does: so it comes back
-#: alone, and they do not spend receives on its retries
+#: How many seconds longer than a failed message its followers stay hidden. The failed message is
+#: then received alone, so its retries do not use up the receives of its followers.
 FOLLOWER_SECONDS = 1
 
-#: seconds that a return waits for an extension of its lease that is under way, which would undo it
+#: The longest time, in seconds, that a return waits for an open call that extends its lease. That
+#: call would undo the return.
 EXTENSION_SECONDS = 3.0
 
-#: seconds that a delete on a FIFO queue waits for others, while there are runs to start meanwhile
+#: seconds that a delete on a FIFO queue waits for others, while other runs are ready to start
 FIFO_LINGER_SECONDS = 0.005
 
-#: groups that wait in the worker for the next attempt of their first job, for each slot
+#: the most groups per slot that wait in the worker for the next attempt of their head
 _MOST_RETRIES = 4
 
-#: seconds before the end of the 12 hours of a message from which it is not kept any longer
+#: seconds before the end of a message's 12 hours from which it no longer waits in the worker
 _KEPT_MARGIN_SECONDS = 600
 
 
@@ -44,7 +45,7 @@ def _none(run: JobRun) -> bool:
 
 
 class InFlight:
-    """All messages in hand.
+    """All messages in hand, and their states.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ class InFlight:
         self._later: list[tuple[float, int, Delivery]] = []
         self._numbers = count()
         self._is_over = self._is_stopped = False
-        #: how many settlements of a line make a sender begin
+        #: how many settlements a line must have before a sender takes them early
         self._enough = MAX_BATCH_ENTRIES
         self._idle_senders = 0
         self._next_look = self._last_due = NEVER
@@ -81,7 +82,13 @@ class InFlight:
     # -- the poller ----------------------------------------------------------------------------
 
     def begin_poll(self, lane: Lane, want: int, timeout: float) -> Poll | None:
-        """Wait for credit; None after ``timeout`` seconds, or if the lane is closed."""
+        """Wait for credit for up to ``want`` runs, and take it.
+
+        Returns
+        -------
+        Poll | None
+            None if there is no credit after ``timeout`` seconds, or if the lane is closed.
+        """
         state = self._states[lane.name]
         with self._lock:
             granted = state.credit(want)
@@ -97,9 +104,17 @@ class InFlight:
             return Poll(lane, granted)
 
     def take_in(self, lane: Lane, runs: Sequence[JobRun], more: bool = False) -> list[JobRun]:
-        """Take in what a receive brought; return the runs that go back at once.
+        """Take in the runs of a receive: they become received or waiting.
 
-        ``more``: another receive for the same list follows at once.
+        Parameters
+        ----------
+        more :
+            Whether another receive for the same list follows at once.
+
+        Returns
+        -------
+        list
+            The runs that are returned to SQS at once, because the lane is closed.
         """
         state = self._states[lane.name]
         returned: list[JobRun] = []
@@ -122,7 +137,7 @@ class InFlight:
         return returned
 
     def end_poll(self, poll: Poll) -> None:
-        """The receive is over: its credit is back."""
+        """Give back the credit of a receive that has ended."""
         with self._lock:
             self._states[poll.lane.name].asked -= poll.credit
             self._tell_polls()
@@ -140,7 +155,7 @@ class InFlight:
     # -- the dispatcher --------------------------------------------------------------------------
 
     def start_next(self) -> list[JobRun]:
-        """Every run that gets a slot now."""
+        """Give the free slots to waiting runs; return these runs. They become running."""
         started: list[JobRun] = []
         with self._lock:
             now = self._clock()
@@ -153,14 +168,14 @@ class InFlight:
         return started
 
     def start_due(self) -> list[JobRun]:
-        """The same, with the lists whose time is over."""
+        """Do the same, after lists that have waited long enough joined the waiting runs."""
         with self._lock:
             for state in self._states.values():
                 self._admit(state, state.lists.take_due(self._clock()))
         return self.start_next()
 
     def claim(self, run: JobRun) -> bool:
-        """Whether the end of a run counts; False if it was put back while it ran."""
+        """Reserve the end of a run for the caller; return False if it was returned while it ran."""
         with self._lock:
             is_ours, run.is_claimed = not run.is_claimed, True
             return is_ours
@@ -171,14 +186,20 @@ class InFlight:
         outcomes: Sequence[Outcome],
         run_seconds: float,
     ) -> tuple[JobRun | None, list[JobRun]]:
-        """Note the end of a claimed run; return what takes over its slot, and what goes back.
+        """Note the end of a claimed run: its messages become settling, or wait for a retry here.
 
         Parameters
         ----------
         outcomes :
-            For each message how its job ended.
+            How the job of each message ended.
         run_seconds :
-            How long it ran.
+            How long the run took.
+
+        Returns
+        -------
+        tuple
+            The run that gets the slot, if one waits; and the runs of the same group that are
+            returned to SQS because this one failed.
         """
         lane, state = run.lane, self._states[run.lane.name]
         returned: list[JobRun] = []
@@ -187,7 +208,8 @@ class InFlight:
             failed, hidden, has_run = False, 0, True
             linger = self._linger
             if lane.is_fifo:
-                # The next message of the group waits for it. While others are ready, it can.
+                # The next run of the group waits for this delete. It can linger a little while the
+                # slots have other runs to do.
                 linger = min(linger, FIFO_LINGER_SECONDS) if state.pool.ready else 0.0
             settled: list[Delivery] = []
             for delivery, (outcome, seconds, record, can_stay) in zip(
@@ -211,7 +233,7 @@ class InFlight:
                     failed = failed or not lane.is_last_receive(delivery.message)
             self._settle(state, settled, now)
             if failed and run.group is not None:
-                # Before SQS can deliver the failed message again, which must find its group empty.
+                # Now, because the group must be empty here when SQS delivers the message again.
                 returned = self._leave_group(state, run, hidden + FOLLOWER_SECONDS)
             del self._running[id(run)]
             # The time of a failed start says nothing about how long jobs run.
@@ -223,11 +245,11 @@ class InFlight:
                 self._start(following, now)
             self._tell_polls()
             if not (settled or self._settling):
-                self._settled.notify_all()  # who stops the worker waited for this run
+                self._settled.notify_all()  # the stop of the worker waits for claimed runs
         return following, returned
 
     def start_retries(self) -> list[JobRun]:
-        """The same, with the failed runs whose next attempt is due."""
+        """Do the same as ``start_next``, after failed runs that are due joined the waiting runs."""
         now = self._clock()
         with self._lock:
             for state in self._states.values():
@@ -237,16 +259,21 @@ class InFlight:
     # -- the acknowledger ------------------------------------------------------------------------
 
     def take_settlements(self) -> list[Delivery] | None:
-        """A batch of one lane and kind, whether it is due or not; None if there is none."""
+        """Take up to ten settlements of one lane and kind, due or not; None if there is none."""
         with self._lock:
             return self._take(self._clock(), 1)
 
     def wait_for_settlements(self) -> list[Delivery] | None:
-        """A batch that is due, or of a line that is long enough; None after the end.
+        """Wait for a batch that is due or large enough, and take it.
 
-        An empty one: the next attempt of a failed run is due.
+        One of the waiting threads wakes at the next due time. The others wait until they are
+        notified.
 
-        One thread looks when the next one is due. The others wait until it has something for them.
+        Returns
+        -------
+        list | None
+            Up to ten settlements of one lane and kind. Empty if the next attempt of a failed run is
+            due. None after the senders were stopped.
         """
         with self._lock:
             while (batch := self._take(self._clock(), self._enough)) is None:
@@ -256,7 +283,8 @@ class InFlight:
                     return []
                 due = min(self._next_due(), self._next_retry())
                 if due == NEVER and self._clock() < self._last_due < NEVER:
-                    # All are sent. More will come soon, and this thread then need not be woken.
+                    # Nothing is left, but more will probably follow before this time. Then this
+                    # thread wakes by itself, which costs less than a notification.
                     due = self._last_due
                 looks = due < self._next_look
                 if looks:
@@ -268,11 +296,11 @@ class InFlight:
                 if looks:
                     self._next_look = NEVER
             if self._idle_senders and self._next_due() < self._next_look:
-                self._settlements.notify()  # another one has to look while this one sends
+                self._settlements.notify()  # another thread watches the time while this one sends
             return batch
 
     def needs_sender(self) -> bool:
-        """Whether a batch could be sent, and no thread waits for one."""
+        """Return whether a batch can be sent now, and no sender is free to take it."""
         with self._lock:
             now = self._clock()
             return not (self._is_stopped or self._idle_senders) and any(
@@ -284,7 +312,10 @@ class InFlight:
     def wait_until_settled(self, deadline: float, *, due_too: bool = False) -> bool:
         """Wait until all messages are settled; return False at ``deadline``.
 
-        ``due_too``: wait only until the next one is due.
+        Parameters
+        ----------
+        due_too :
+            Return True also when the next settlement is due.
         """
         with self._lock:
             while self._settling or any(run.is_claimed for run in self._running.values()):
@@ -297,18 +328,29 @@ class InFlight:
 
     @property
     def is_settled(self) -> bool:
-        """Whether there is nothing to tell SQS."""
+        """Whether no message is settling."""
         return not self._settling
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the senders have ended: what comes now must be sent by who brings it."""
+        """Whether the senders were stopped: the poller itself must return what it receives now."""
         return self._is_stopped
 
     def settled(
         self, deliveries: Sequence[Delivery], refused: Collection[Delivery] = ()
     ) -> list[JobRun]:
-        """Note what SQS deleted, returned or refused for good; return the runs that go back."""
+        """Note the messages that SQS deleted or returned: settling messages become gone.
+
+        Parameters
+        ----------
+        refused :
+            Those of ``deliveries`` that SQS refused for good.
+
+        Returns
+        -------
+        list
+            The runs that are returned to SQS because a message of their group was not deleted.
+        """
         state = self._states[deliveries[0].run.lane.name]
         returned: list[JobRun] = []
         with self._lock:
@@ -325,7 +367,7 @@ class InFlight:
         return returned
 
     def buried(self, delivery: Delivery) -> None:
-        """The copy of a message is in the dead-letter queue: the message is to be deleted."""
+        """Note that the copy of a message is in the dead-letter queue, and delete the message."""
         settlement = delivery.settlement
         if settlement is None:
             return
@@ -340,7 +382,13 @@ class InFlight:
             self._settled.notify_all()
 
     def not_buried(self, delivery: Delivery) -> list[JobRun]:
-        """A message is left to SQS: it goes back; return the runs that go back with it."""
+        """Return a message that cannot be sent to the dead-letter queue; SQS moves it later.
+
+        Returns
+        -------
+        list
+            The runs of its group that are returned with it.
+        """
         settlement, run = delivery.settlement, delivery.run
         if settlement is None:
             return []
@@ -352,13 +400,13 @@ class InFlight:
             self._settlements.notify()
             self._settled.notify_all()
             if run.lane.is_last_receive(delivery.message):
-                return []  # it never comes back: the next one of its group may run after it
+                return []  # it is never received again, so its group can continue here
             return self._leave_group(
                 state, run, (settlement.hidden_seconds or 0) + FOLLOWER_SECONDS
             )
 
     def settle_later(self, delivery: Delivery, when: float) -> bool:
-        """SQS refused for now: tell it again at ``when``; False if the lease does not last."""
+        """Repeat a failed settlement at ``when``; return False if the lease ends before that."""
         settlement = delivery.settlement
         with self._lock:
             if settlement is None or when >= delivery.message.lease.expires_at:
@@ -371,7 +419,7 @@ class InFlight:
             return True
 
     def take_all_settlements(self) -> list[Delivery]:
-        """End the senders; return all of which SQS was not told."""
+        """Stop the senders; return all messages that SQS has not settled."""
         with self._lock:
             self._is_stopped = True
             left = [delivery for _, _, delivery in self._later]
@@ -384,7 +432,7 @@ class InFlight:
             return left
 
     def hurry(self) -> None:
-        """Have the senders send at once from now on."""
+        """Make the senders send every settlement at once from now on."""
         with self._lock:
             self._enough = 1
             self._settlements.notify_all()
@@ -392,7 +440,13 @@ class InFlight:
     # -- the heartbeat -----------------------------------------------------------------------------
 
     def take_due_leases(self, renew: bool) -> tuple[list[Delivery], list[list[Delivery]]]:
-        """The messages whose lease is over, and by lane those whose lease is half over."""
+        """Return the messages whose lease has ended, and by lane those whose lease is half over.
+
+        Parameters
+        ----------
+        renew :
+            False leaves out those whose lease is half over.
+        """
         with self._lock:
             watched = list(self._deliveries.values())
         now = self._clock()
@@ -401,7 +455,7 @@ class InFlight:
         for delivery in watched:
             lease, lane = delivery.message.lease, delivery.run.lane
             if lease.expires_at <= now:
-                if delivery.state != "settling":  # then SQS says it
+                if delivery.state != "settling":  # its delete or return shows whether it was late
                     over.append(delivery)
             elif (
                 renew
@@ -412,7 +466,7 @@ class InFlight:
         return over, list(due.values())
 
     def begin_extension(self, deliveries: Iterable[Delivery]) -> list[tuple[Delivery, int]]:
-        """Mark those that are still to be extended; return them, and for how many seconds."""
+        """Mark the messages that still need an extension; return them with their new timeouts."""
         changes: list[tuple[Delivery, int]] = []
         with self._lock:
             now = self._clock()
@@ -420,14 +474,14 @@ class InFlight:
                 run = delivery.run
                 wanted = max(run.lane.visibility_timeout, run.kept_until - now)
                 seconds = within_limit(delivery.message, wanted, now)
-                # Near the end of its 12 hours a message cannot be kept longer than it is already.
+                # Near the end of its 12 hours, the lease of a message can already be the longest.
                 if _is_watched(delivery) and now + seconds > delivery.message.lease.sure_until:
                     delivery.extending = True
                     changes.append((delivery, seconds))
         return changes
 
     def end_extension(self, deliveries: Iterable[Delivery]) -> None:
-        """The call has ended: returns that waited for it may go."""
+        """Note the end of the call. Returns that waited for it can be sent."""
         with self._lock:
             for delivery in deliveries:
                 delivery.extending = False
@@ -435,7 +489,7 @@ class InFlight:
             self._settled.notify_all()
 
     def note_extension_error(self, lane: Lane, error: str | None) -> bool:
-        """Remember why the leases of a lane may be lost soon; whether that is new."""
+        """Note why the leases of a lane can be lost soon; return whether it had no error before."""
         state = self._states[lane.name]
         with self._lock:
             is_new = error is not None and state.extension_error is None
@@ -447,7 +501,13 @@ class InFlight:
         return self._states[lane.name].extension_error
 
     def lose(self, delivery: Delivery) -> tuple[bool, list[JobRun]]:
-        """Note that a lease is over; return whether that is new, and the runs that go back."""
+        """Note that a lease has ended: the message becomes lost.
+
+        Returns
+        -------
+        tuple
+            False if it was lost or settling already; and the runs of its group that are returned.
+        """
         run = delivery.run
         state = self._states[run.lane.name]
         with self._lock:
@@ -470,7 +530,7 @@ class InFlight:
     # -- policies, drain and health --------------------------------------------------------------
 
     def share_permits(self, lanes: Iterable[Lane], limit: float | None) -> None:
-        """Have lanes share a limit of jobs; once, at the start."""
+        """Let lanes share a limit on the number of jobs. Called once, at the start."""
         permits = Permits()
         permits.limit = limit
         with self._lock:
@@ -480,7 +540,7 @@ class InFlight:
                 permits.lanes.append(state)
 
     def permit(self, lane: Lane, limit: float | None) -> None:
-        """Change the limit of a lane, and of those that share it."""
+        """Change the limit of a lane and of the lanes that share it."""
         permits = self._states[lane.name].permits
         if permits.limit != limit:
             with self._lock:
@@ -488,7 +548,7 @@ class InFlight:
                 self._tell_polls()
 
     def permits_left(self, lane: Lane) -> float | None:
-        """How many more jobs may start; None: any number."""
+        """Return how many more jobs can start; None: no limit."""
         return self._states[lane.name].permits.left
 
     def stop_polls(self, lane: Lane) -> None:
@@ -503,9 +563,10 @@ class InFlight:
             self._states[lane.name].is_held = True
 
     def close(self, lane: Lane) -> list[JobRun]:
-        """Return what has not started, also what arrives later.
+        """Return the messages of a lane that have not started, also those that arrive later.
 
-        A message on its last receive stays and runs: SQS would move it to the dead-letter queue.
+        A message on its last receive stays and runs, because SQS would move it to the dead-letter
+        queue.
         """
         state = self._states[lane.name]
         with self._lock:
@@ -516,12 +577,18 @@ class InFlight:
             return self._return_unstarted(state, self._is_spared)
 
     def release(self, lane: Lane) -> list[JobRun]:
-        """Return what has not started."""
+        """Return the messages of a lane that have not started, also those on their last receive."""
         with self._lock:
             return self._return_unstarted(self._states[lane.name], _none)
 
     def abandon(self) -> tuple[int, list[JobRun]]:
-        """Return everything, also what runs; how many messages ran, and what had not started."""
+        """Return all messages to SQS, also those whose jobs run.
+
+        Returns
+        -------
+        tuple
+            How many messages ran, and the runs that had not started.
+        """
         returned: list[JobRun] = []
         with self._lock:
             self._is_over = True
@@ -537,20 +604,20 @@ class InFlight:
                 owned = [each for each in run.deliveries if each.state == "running"]
                 state.in_hand -= len(run.deliveries) - len(owned)
                 for delivery in owned:
-                    delivery.message.lease.lose()  # the job may look, and end early
+                    delivery.message.lease.lose()  # the job can check it, and end early
                     delivery.settlement = Settlement(0, True, now)
                 self._settle(state, owned, now)
             self._credit.notify_all()
         return sum(len(run.deliveries) for run in running), returned
 
     def in_hand(self, lane: Lane) -> int:
-        """Messages of a lane that were received and are not gone."""
+        """Return how many messages of a lane are in hand: received and not gone."""
         return self._states[lane.name].in_hand
 
     def is_busy(self, lane: Lane) -> bool:
-        """Whether a message of a lane is in hand that does not just wait for its next attempt.
+        """Return whether a lane has messages in hand that do not wait for a retry in the worker.
 
-        A worker that leaves once it is idle does not wait for that: the message goes back.
+        A worker that stops when it is idle does not wait for a retry, but returns the message.
         """
         state = self._states[lane.name]
         if not state.retries:
@@ -559,25 +626,25 @@ class InFlight:
             return state.in_hand > state.kept_messages()
 
     def is_empty(self) -> bool:
-        """Whether nothing is in hand."""
+        """Return whether no message is in hand."""
         return not any(state.in_hand for state in self._states.values())
 
     def running(self) -> list[JobRun]:
-        """What runs now."""
+        """Return the runs that have a slot."""
         with self._lock:
             return list(self._running.values())
 
     def waiting(self) -> int:
-        """Runs that have not started."""
+        """Return how many runs and lists have not started."""
         with self._lock:
             return sum(state.waiting + len(state.lists) for state in self._states.values())
 
     def slots(self) -> int:
-        """Runs at once."""
+        """Return how many runs can run at the same time."""
         return sum(pool.slots for pool in self._pools)
 
     def counts(self) -> dict[str, int]:
-        """What was done, by the names of the report."""
+        """Return the number of jobs by outcome, with the names of the report's fields."""
         total: dict[str, int] = {}
         for state in self._states.values():
             for name, number in state.counts.items():
@@ -585,7 +652,7 @@ class InFlight:
         return total
 
     def note_slow_runs(self) -> None:
-        """Count what has run for long and not ended; to be called every second."""
+        """Count long runs in the average run time before they end. Called once a second."""
         now = self._clock()
         with self._lock:
             for run in self._running.values():
@@ -599,7 +666,7 @@ class InFlight:
             if run.group is not None:
                 run.undeleted = len(run.deliveries)
                 if not state.groups.join(run):
-                    # It holds no credit: ten of one group would keep the slots of others empty.
+                    # It takes no credit: otherwise, ten of one group would keep other slots empty.
                     state.parked += 1
                     continue
             state.add(run)
@@ -611,14 +678,15 @@ class InFlight:
         self._running[id(run)] = run
 
     def _tell_polls(self) -> None:
-        # Looked at here, once a job: to wake a thread that has to wait on costs ten times as much.
+        # The credit is checked here, once per run: waking a poller that gets none costs ten times
+        # as much.
         for state, want in self._waiting_polls:
             if state.credit(want):
                 self._credit.notify_all()
                 return
 
     def _settle(self, state: LaneState, deliveries: Iterable[Delivery], now: float) -> None:
-        """Put deliveries with their settlements in line, and wake a sender if need be."""
+        """Queue the settlements of deliveries, and wake a sender if none wakes in time."""
         for delivery in deliveries:
             settlement = delivery.settlement
             if settlement is None:
@@ -628,14 +696,14 @@ class InFlight:
             line = state.line_of(delivery)
             line.append(delivery)
             self._last_due = due = settlement.due
-            # Somebody has to look anew, unless one who waits will look in time anyway.
+            # Not needed if a sender wakes in time by itself.
             if due <= now or due < self._next_look or len(line) >= self._enough:
                 self._settlements.notify()
 
     def _return(self, state: LaneState, runs: Iterable[JobRun], hidden_seconds: int) -> None:
         now = self._clock()
         for run in runs:
-            # A run goes back as a whole: its messages come again in the same order.
+            # All for the same time, so that the messages of a list keep their order.
             hidden = min(
                 (within_limit(each.message, hidden_seconds, now) for each in run.deliveries),
                 default=0,
@@ -673,7 +741,7 @@ class InFlight:
         return kept + returned
 
     def _return_kept(self, state: LaneState, keep: Callable[[JobRun], bool]) -> list[JobRun]:
-        """Return the runs that wait for their next attempt, hidden until then, and their groups."""
+        """Return the runs that wait for a retry here, hidden until it is due, and their groups."""
         returned: list[JobRun] = []
         now = self._clock()
         for due, _, run in sorted(state.retries):
@@ -698,10 +766,10 @@ class InFlight:
 
     def _open_group(self, state: LaneState, delivery: Delivery, is_deleted: bool) -> list[JobRun]:
         run = delivery.run
-        # A failed head that SQS moves to the dead-letter queue never runs again. Nothing waits for
-        # it, and the messages behind it can be on their last receive too.
+        # A failed head on its last receive never runs again, so the group continues without it. To
+        # return the messages behind it could use up their last receives.
         if not (is_deleted or state.lane.is_last_receive(delivery.message)):
-            # SQS would not delete it, or it failed: it comes again when its lease ends.
+            # It is received again when its lease ends, and must run before the others.
             return self._leave_group(state, run, _seconds_left(delivery, self._clock()))
         run.undeleted -= 1
         if not run.undeleted:
@@ -712,7 +780,7 @@ class InFlight:
         return []
 
     def _remove_lost(self, state: LaneState, run: JobRun) -> list[JobRun]:
-        """A message of a run that has not started is lost: what goes back for that."""
+        """Handle the loss of a message whose run has not started; return the runs that go back."""
         if run.group is None:
             if not run.deliveries:
                 state.remove(run)
@@ -738,7 +806,8 @@ class InFlight:
         while line and len(batch) < MAX_BATCH_ENTRIES:
             delivery = line.popleft()
             group = delivery.run.group
-            # If SQS refuses a copy, it still accepts what follows in its group in one request.
+            # One copy per group and request: if SQS refuses one entry of a request, it still
+            # accepts later entries of the same group, so their order would change.
             if delivery.record is not None and any(
                 group is not None and each.run.group == group for each in batch
             ):
@@ -747,7 +816,7 @@ class InFlight:
             waits = delivery.extending and self._waits_for_extension(delivery, now)
             (kept if waits else batch).append(delivery)
             if waits and delivery.run.group is not None:
-                break  # what follows in its group must not be visible before it
+                break  # the messages behind it must not become visible before it
         line.extendleft(reversed(kept))
         return batch
 
@@ -771,7 +840,7 @@ class InFlight:
             for line in state.lines
             if line and (len(line) >= enough or _due_of(line) <= now)
         ]
-        # A line whose returns all wait for an extension must not hold up the others.
+        # Several lines, because all returns of a line can wait for extensions.
         for line in sorted(ready, key=_due_of) if len(ready) > 1 else ready:
             if batch := self._batch_of(line):
                 return batch
@@ -788,13 +857,13 @@ class InFlight:
         return min(dues, default=NEVER)
 
     def _next_retry(self) -> float:
-        """When the next attempt of a failed run is due."""
+        """Return when the next attempt of a failed run is due, in seconds of the clock."""
         return min(
             (state.retries[0][0] for state in self._states.values() if state.retries), default=NEVER
         )
 
     def _stays(self, state: LaneState, run: JobRun, seconds: int, now: float) -> bool:
-        """Keep a failed run and its group for its next attempt, if that is possible."""
+        """Keep a failed run and its group here until its next attempt; return False if not."""
         (delivery,) = run.deliveries
         message = delivery.message
         until = now + seconds + state.lane.visibility_timeout
@@ -814,12 +883,12 @@ class InFlight:
         return True
 
 
-#: states of messages that are in hand and whose end is open
+#: states of messages that are in hand and not settling
 _HELD = ("received", "waiting", "running")
 
 
 def _is_watched(delivery: Delivery) -> bool:
-    """Whether its lease is kept: until its end, and until it was deleted."""
+    """Return whether the heartbeat extends its lease: until it is deleted or must be returned."""
     return delivery.state in _HELD or (
         delivery.state == "settling" and (delivery.is_delete or delivery.record is not None)
     )

@@ -1,4 +1,4 @@
-"""One queue as the worker sees it: everything the roles need to know, and no queue class."""
+"""The lane: what the roles of a worker need to know of one queue."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,27 +17,28 @@ from sqsw.transport.queue_client import QueueClient
 
 logger = SafeLogger(__name__)
 
-#: seconds: SQS counts the 12 hours of a message from a moment a little before we know of it
+#: seconds of margin: SQS counts the 12 hours of a message from its receive, a little before the
+#: worker gets the answer
 _LIMIT_MARGIN_SECONDS = 5
 
-#: seconds that a failed message stays hidden where no backoff policy can say it: long enough not to
-#: burn its receives, short enough not to be missed
+#: seconds that a failed message stays hidden if its backoff policies fail: long enough to save its
+#: receives, short enough that someone notices
 _FALLBACK_SECONDS = 30
 
 
 class JobSource(Protocol):
-    """A queue, to run the jobs of its messages."""
+    """A queue that can run the jobs of its messages."""
 
     def look_up(self, message: Message) -> JobKey:
         """Return what a message says about its job."""
         ...
 
     def handle(self, messages: Sequence[Message]) -> list[ProcessingResult]:
-        """Run the jobs of messages (one, unless the queue takes lists): a result for each."""
+        """Run jobs and return one result per message: one message, or the messages of a list."""
         ...
 
     def handle_async(self, messages: Sequence[Message]) -> Awaitable[list[ProcessingResult]]:
-        """The same on the event loop."""
+        """Do the same on the event loop."""
         ...
 
 
@@ -50,32 +51,34 @@ class Lane:
     name :
         The name of the queue, without prefix.
     client :
-        The calls to SQS.
+        Makes the SQS calls for the queue.
     queue :
         Runs the jobs.
     backoff_policy :
-        How long a failed message stays hidden, where its result does not say.
+        How long a failed message stays hidden, unless its result has a policy.
     batch_size :
-        Messages in one call of a function, at most.
+        The most messages in one call of a function.
     max_wait_seconds :
-        How long a call that is not full waits for more messages.
+        How long a list that is not full waits for more messages.
     visibility_timeout :
-        Seconds: the lease to ask for at each receive.
+        The lease to ask for at each receive, in seconds.
     share :
         Slots and weight of the queue.
     shutdown_policy :
-        When this lane is to be quieted. Lanes that hold the same object are judged together.
+        When the worker stops receiving from this lane. Lanes with the same policy object stop
+        together.
     max_receives, dead_letter_queue :
-        After how many receives SQS moves a message, and where to; None: it never does.
+        The number of receives after which SQS moves a message, and the name of the queue it moves
+        it to; None if the queue has no redrive policy.
     dead_letter_client :
-        The calls on the dead-letter queue; None if the worker sends nothing there.
+        Makes the SQS calls for the dead-letter queue; None if the worker sends nothing there.
     rules :
         When a failed job is not tried again.
     retry_in_place :
         The longest backoff, in seconds, for which a failed job and its group stay in the worker; 0
         if they never do.
     is_fifo :
-        Whether order within a message group is to be kept.
+        Whether the worker must keep the order within a message group.
     """
 
     name: str
@@ -98,38 +101,38 @@ class Lane:
         object.__setattr__(self, "is_fifo", self.client.is_fifo)
 
     def end_polls(self) -> bool:
-        """Ask the other side to answer the receives that wait now; whether it could be asked."""
+        """Make the open long polls return now; return False if the client cannot do that."""
         try:
             return self.client.end_polls()
-        except Exception:  # then they end by themselves
+        except Exception:  # they end by themselves after their wait time
             logger.debug("could not end the polls of %s", self.name, exc_info=True)
             return False
 
     def next_queue(self, message: Message) -> str | None:
-        """The dead-letter queue, where this was the last receive of a message; else None."""
+        """Return the dead-letter queue if this is a message's last receive; otherwise None."""
         return self.dead_letter_queue if self.is_last_receive(message) else None
 
     def is_last_attempt(self, message: Message, result: ProcessingResult) -> bool:
-        """Return whether the job that failed is not tried again because it was tried so often."""
+        """Return whether a failed job has used up its attempts or its message its receives."""
         most = result.max_attempts or self.rules.max_attempts or self.max_receives
         return self.is_last_receive(message) or (most is not None and message.attempt >= most)
 
     def gives_up(self, result: ProcessingResult) -> bool:
-        """Return whether the job that failed must not be tried again, however often it was."""
+        """Return whether a job failed in a way that rules out any further attempt."""
         return result.give_up or isinstance(result.error, self.rules.give_up_on)
 
     def is_last_receive(self, message: Message) -> bool:
-        """Return whether SQS will move a message to the dead-letter queue, not deliver it again.
+        """Return whether SQS will move a message to the dead-letter queue after this receive.
 
-        A message with more receives than the redrive policy allows shows that the policy is not in
-        force: it changed after the worker started, or the dead-letter queue is gone.
+        If a message has more receives than the redrive policy allows, the policy is not in force:
+        it changed after the worker started, or the dead-letter queue was deleted.
         """
         return message.receive_count == self.max_receives
 
     def hidden_seconds(self, message: Message, result: ProcessingResult, now: float) -> int:
-        """How long a failed message stays hidden, 0 to what is left of its 12 hours."""
+        """Return how long a failed message stays hidden, from 0 to the rest of its 12 hours."""
         if message.tries > 1:
-            # Policies know receives only.
+            # Backoff policies read the receive count, which attempts in the worker do not raise.
             counted = {**message.attributes, "ApproximateReceiveCount": str(message.attempt)}
             message = replace(message, attributes=counted, tries=1)
         for policy in (result.backoff_policy, self.backoff_policy):
@@ -139,13 +142,13 @@ class Lane:
                     return within_limit(message, seconds, now)
                 except KeyboardInterrupt:
                     raise
-                except BaseException:  # not ours, and one bad policy must not stop a worker
+                except BaseException:  # an application's policy must not stop a worker
                     logger.exception("the backoff policy %r failed", policy)
         return within_limit(message, _FALLBACK_SECONDS, now)
 
 
 def within_limit(message: Message, seconds: float, now: float) -> int:
-    """``seconds`` as SQS takes them for this message: whole, and within its 12 hours."""
+    """Return ``seconds`` as a visibility timeout for this message: whole, within its 12 hours."""
     left = message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - now
     return max(0, round(min(seconds, left - _LIMIT_MARGIN_SECONDS)))
 
@@ -153,10 +156,21 @@ def within_limit(message: Message, seconds: float, now: float) -> int:
 def receive(
     lane: Lane, wanted: int, wait_seconds: float, go_on: Callable[[], bool] = lambda: True
 ) -> Iterator[tuple[list[Message], bool]]:
-    """Up to ``wanted`` messages: those of each call, and whether another call follows.
+    """Receive up to ``wanted`` messages in as many calls as it takes.
 
-    One call brings ten at most. A lane that hands out lists asks for more, as long as there are
-    any, without waiting. To be handed over call by call: the leases run already.
+    One call returns at most ten messages. On a lane with lists, more calls follow without waiting,
+    until one returns nothing.
+
+    Parameters
+    ----------
+    go_on :
+        Asked before each further call.
+
+    Yields
+    ------
+    tuple
+        The messages of one call, and whether another call follows. Pass them on before the next
+        call, because their leases have begun.
     """
     count = 0
     more = True
@@ -170,8 +184,9 @@ def receive(
         except Exception:
             if not count:
                 raise
-            # What has come already is a list, too. The error will show again.
-            logger.debug("a list of %s stays shorter", lane.name, exc_info=True)
+            # The earlier calls returned messages, which are a list too. The next receive meets the
+            # error again.
+            logger.debug("a receive for a list from %s failed", lane.name, exc_info=True)
             arrived = []
         count += len(arrived)
         more = bool(arrived) and lane.batch_size > 1 and count < wanted and go_on()
@@ -179,5 +194,5 @@ def receive(
 
 
 def is_final(failure: EntryFailure) -> bool:
-    """Whether trying this entry of a batch again cannot help."""
+    """Return whether sending this entry of a batch again cannot help."""
     return failure.sender_fault and "throttl" not in failure.code.lower()

@@ -1,4 +1,4 @@
-"""What the register knows of one lane, and of the slots that some lanes share."""
+"""What the register knows about one lane, and about the slots that lanes share."""
 
 import heapq
 from collections import Counter, deque
@@ -10,23 +10,23 @@ from sqsw.worker.groups import FifoGroups, GroupSlots
 from sqsw.worker.lane import Lane
 from sqsw.worker.list_assembler import ListAssembler
 
-#: jobs that run longer than this, in seconds, are not worth holding ready
+#: seconds of average run time from which a lane prefetches no messages
 _READY_WITHIN_SECONDS = 1.0
 
-#: how much the newest run time counts in the moving average
+#: weight of the newest run time in the moving average
 _NEWEST = 0.1
 
-#: runs of one lane that may wait for nothing but their group
+#: the most runs of one lane that wait only for their group
 MAX_PARKED = 500
 
 
 class Permits:
-    """How many jobs of the lanes that share a shutdown policy may start.
+    """How many jobs can start in the lanes that share a shutdown policy.
 
     Attributes
     ----------
     limit :
-        Jobs in all; None: any number.
+        Jobs in total; None: no limit.
     started :
         Jobs that have started.
     """
@@ -38,7 +38,7 @@ class Permits:
 
     @property
     def left(self) -> float | None:
-        """How many more may start; None: any number."""
+        """How many more jobs can start; None: no limit."""
         return None if self.limit is None else self.limit - self.started
 
 
@@ -46,14 +46,14 @@ NO_LIMIT = Permits()
 
 
 class SlotPool:
-    """Slots that some lanes share.
+    """Slots that several lanes share.
 
     Parameters
     ----------
     slots :
-        Runs at once.
+        Runs that can run at the same time.
     prefetch :
-        Runs held ready beyond the slots; None finds the number by the run time of the jobs.
+        Runs to hold ready beyond the slots; None derives the number from the average run time.
     """
 
     def __init__(self, slots: int, prefetch: int | None) -> None:
@@ -63,7 +63,7 @@ class SlotPool:
         self.lanes: list[LaneState] = []
 
     def next_run(self) -> JobRun | None:
-        """The next run, which has a slot now; None if no slot is free or nothing may start.
+        """Give a free slot to the next ready run and return it; None if none can start.
 
         Weights are applied when a slot is given, so an empty heavy lane never delays a light one.
         """
@@ -97,35 +97,36 @@ def _by_weight(waiting: "Sequence[LaneState]") -> "LaneState":
 
 
 class LaneState:
-    """State of one lane; used under the lock of the register.
+    """The state of one lane. Only the register uses it, under its lock.
 
-    A credit is the right to receive for one more run. The free slots, and the runs that may be held
-    ready beyond them, are shared among the lanes by weight. What one lane asks for in a long poll
-    is not taken from the others: an idle queue would starve them for 20 seconds.
+    A credit is the right to receive messages for one more run. Lanes share the free slots, and the
+    runs that can be held ready beyond them, by weight. The credit of an open poll is not taken from
+    other lanes: otherwise the poll of an idle queue would stop them for 20 seconds.
 
     Attributes
     ----------
     ready :
         Runs that wait for a slot.
     parked :
-        Runs that wait only for their group.
+        The number of runs that wait for their group, or for their next attempt here. They take no
+        credit.
     asked :
-        Credit of the polls that are open.
+        Credit of the open polls.
     in_hand :
         Messages that were received and are not gone.
     run_seconds :
         Average run time of the jobs; None until the first one has ended.
     is_closed :
-        No more polls.
+        True: no more polls begin.
     is_held :
-        Nothing starts until the lane is closed.
+        True: nothing starts until the lane is closed.
     is_returning :
-        What has not started goes back, also what arrives from now on.
+        True: messages that have not started are returned, also those that arrive later.
     retries :
-        Runs whose jobs failed and that wait here for their next attempt: when it is due, a number,
-        and the run. They are parked, and lead their groups.
+        A heap of the failed runs that wait here for their next attempt: the time when it is due, a
+        number, and the run. They are parked, and are the heads of their groups.
     dead_letters, deletes, returns :
-        Messages of which SQS is to be told, in order.
+        The messages to send to the dead-letter queue, to delete and to return, in order.
     extension_error :
         Why the last extension of a lease failed; None if it succeeded.
     """
@@ -155,17 +156,17 @@ class LaneState:
 
     @property
     def waiting(self) -> int:
-        """Runs that wait for a slot or for their group."""
+        """The number of runs that wait for a slot, for their group or for a retry."""
         return len(self.ready) + self.parked
 
     def line_of(self, delivery: Delivery) -> deque[Delivery]:
-        """The line of what SQS is to be told of a message."""
+        """Return the line that the settlement of a message belongs to."""
         if delivery.record is not None:
             return self.dead_letters
         return self.deletes if delivery.is_delete else self.returns
 
     def keep(self, run: JobRun, due: float, number: int) -> None:
-        """Keep a failed run and its group here until its next attempt."""
+        """Keep a failed run and its group here until its next attempt is due."""
         until = due + self.lane.visibility_timeout
         for each in self.groups.line_of(run):
             each.kept_until = until
@@ -173,7 +174,7 @@ class LaneState:
         self.parked += 1
 
     def stop_keeping(self, run: JobRun) -> None:
-        """Its next attempt begins, or it goes back."""
+        """End the wait of a failed run, because its attempt begins or it is returned."""
         for each in self.groups.line_of(run):
             each.kept_until = 0.0
         self.retries = [entry for entry in self.retries if entry[2] is not run]
@@ -181,12 +182,12 @@ class LaneState:
         self.parked -= 1
 
     def kept_messages(self) -> int:
-        """How many messages the groups have that wait for the next attempt of their head."""
+        """Return how many messages are in groups whose head waits for its next attempt."""
         groups = [self.groups.line_of(head) for _, _, head in self.retries]
         return sum(len(run.deliveries) for group in groups for run in group)
 
     def add_due_retries(self, now: float) -> None:
-        """Put the runs whose next attempt is due at the beginning of the line."""
+        """Make failed runs ready whose next attempt is due, ahead of all others."""
         while self.retries and self.retries[0][0] <= now:
             run = self.retries[0][2]
             self.stop_keeping(run)
@@ -194,13 +195,13 @@ class LaneState:
             self.pool.ready += 1
 
     def add(self, run: JobRun) -> None:
-        """Put a run at the end of the line, or aside while its group has all its slots."""
+        """Make a run ready, or park it if its message group already has its most slots."""
         if (
             self.group_slots is not None
             and run.fair_group is not None
             and not self.group_slots.enter(run)
         ):
-            self.parked += 1  # it holds no credit, since it could not run if a slot were free
+            self.parked += 1  # it takes no credit, because it could not use a free slot
             return
         for delivery in run.deliveries:
             delivery.state = "waiting"
@@ -208,7 +209,7 @@ class LaneState:
         self.pool.ready += 1
 
     def leave_group_slot(self, run: JobRun) -> None:
-        """A run that was let through is over: the next of its group may go on."""
+        """Give back the group slot of a run, and make the next run of its group ready."""
         if self.group_slots is not None and run.fair_group is not None:
             following = self.group_slots.leave(run)
             if following is not None:
@@ -219,7 +220,13 @@ class LaneState:
                 self.pool.ready += 1
 
     def end_run(self, run: JobRun, run_seconds: float | None) -> None:
-        """A run left its slot after so many seconds; None if it did not run."""
+        """Free the slot of a run.
+
+        Parameters
+        ----------
+        run_seconds :
+            How long it ran; None if it could not start.
+        """
         self.pool.running -= 1
         if run_seconds is not None:
             average = self.run_seconds
@@ -230,10 +237,10 @@ class LaneState:
             self.leave_group_slot(run)
 
     def note_slow(self, run: JobRun, run_seconds: float) -> None:
-        """Count a run that has not ended, once.
+        """Count a long run in the average before it ends, once.
 
-        Slow jobs among quick ones would show only at their end, and messages would wait behind
-        them meanwhile.
+        Otherwise slow jobs among fast ones would count only at their end, and prefetched messages
+        would wait for them.
         """
         average = self.run_seconds
         if average is not None and run_seconds > max(average, _READY_WITHIN_SECONDS):
@@ -241,7 +248,7 @@ class LaneState:
             self.run_seconds = average + _NEWEST * (run_seconds - average)
 
     def remove(self, run: JobRun) -> None:
-        """Remove a run that has not started from where it waits."""
+        """Remove a run that has not started, wherever it waits."""
         if run in self.ready:
             self.ready.remove(run)
             self.pool.ready -= 1
@@ -250,13 +257,13 @@ class LaneState:
             self.parked -= 1
 
     def credit(self, want: int) -> int:
-        """How many of ``want`` runs the lane may ask for now."""
+        """Return for how many of ``want`` runs the lane can receive now; 0: wait."""
         if self.is_closed or self.is_held:
             return 0
         pool, weight = self.pool, self.lane.share.weight
         permits = self.permits
         if permits.limit is not None:
-            # More would go back, and each would use up a receive.
+            # More messages would be returned, and each return uses up a receive.
             left = permits.limit - permits.started
             for each in permits.lanes:
                 left -= (len(each.ready) + each.parked) * each.lane.batch_size
@@ -264,15 +271,15 @@ class LaneState:
         prefetch = self._prefetch() * weight // pool.total_weight
         room = max(0, prefetch - len(self.ready))
         free = pool.slots - pool.running - pool.ready
-        # A lane is owed one credit while a slot is free, and also while the slots go to runs of
-        # other lanes that stand ready: those would otherwise never leave a slot free.
+        # A lane always gets one credit while a slot is free. It also gets one while only other
+        # lanes have ready runs, because these could take every slot that becomes free.
         is_owed = free > 0 or (not self.ready and pool.ready > 0)
         if free > 0:
             room += max(1, free * weight // pool.total_weight)
         elif is_owed:
             room = max(1, room)
         granted = min(want, room - self.asked, MAX_PARKED - self.parked)
-        # Ten at a time cost a tenth of the requests, so wait for them unless a slot is idle.
+        # Unless a slot is idle, wait for enough credit: ten at a time take a tenth of the requests.
         enough = 1 if is_owed else min(want, max(1, prefetch))
         return granted if granted >= max(1, enough) else 0
 
@@ -281,8 +288,8 @@ class LaneState:
         if pool.prefetch is not None:
             return pool.prefetch
         if self.run_seconds is None or self.run_seconds >= _READY_WITHIN_SECONDS:
-            # Nothing until the first jobs have shown how long they take: a message that waits here
-            # for a slow job is one that an idle worker elsewhere does not get.
+            # No prefetch before the first run time is known, or while jobs are slow: a message that
+            # waits here could run in an idle worker.
             return 0
         most = 10 * pool.slots
         is_quick = self.run_seconds * most <= pool.slots
@@ -290,7 +297,7 @@ class LaneState:
 
 
 def lane_states(lanes: Sequence[Lane], settings: WorkerSettings) -> dict[str, LaneState]:
-    """The state of each lane, by name; lanes without slots of their own share the worker's."""
+    """Return the state of each lane by name. Lanes without own slots share those of the worker."""
     own = [lane for lane in lanes if lane.share.slots is not None]
     shared = [lane for lane in lanes if lane.share.slots is None]
     groups = [(shared, settings.concurrency)] if shared else []

@@ -1,4 +1,4 @@
-"""Starts threads that quick work does not need."""
+"""Delays the start of heartbeats that a quick batch never needs."""
 
 import logging
 import os
@@ -8,18 +8,18 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 
-#: seconds between two looks; a start is one to two of them late
+#: seconds of one tick; a start happens after one or two ticks
 TICK_SECONDS: Final = 0.5
 
-#: looks without anything to do, after which the thread ends
+#: ticks without anything to start, after which the thread ends
 _IDLE_TICKS = 20
 
 
 class LateStarts:
-    """Starts what is not cancelled within a second; one thread for all of a process.
+    """Calls functions after a short delay unless they are canceled. One thread serves a process.
 
-    A ``process_batch`` takes a millisecond or two. To start and end a heartbeat for each of them
-    would take a quarter of that.
+    A ``process_batch`` takes one or two milliseconds. Starting and ending a heartbeat thread would
+    take a quarter of that.
     """
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class LateStarts:
         self._end = threading.Event()
 
     def add(self, key: object, start: Callable[[], object]) -> None:
-        """Call ``start`` in 0.5 to 1 seconds, unless ``key`` is cancelled before.
+        """Call ``start`` in 0.5 to 1 second, unless ``key`` is canceled before that.
 
         Raises
         ------
         RuntimeError
-            The system has no more threads.
+            The system cannot start a thread.
         """
         with self._lock:
             if self._thread is None:
@@ -44,12 +44,12 @@ class LateStarts:
             self._waiting.setdefault(key, (start, 0))
 
     def cancel(self, key: object) -> None:
-        """After this, ``start`` has been called or will not be."""
+        """Cancel a start. After this, it has happened or never will."""
         with self._lock:
             self._waiting.pop(key, None)
 
     def end_idle_thread(self) -> None:
-        """End the thread if nothing waits: a process can fork safely only without threads."""
+        """End the thread if nothing waits, because forking is safe only without threads."""
         with self._lock:
             thread = None if self._waiting else self._thread
             if thread is not None:
@@ -71,7 +71,7 @@ class LateStarts:
                     try:
                         start()
                         del self._waiting[key]
-                    except Exception:  # no thread to be had: try again
+                    except Exception:  # no thread could be started, so try again at the next tick
                         logger.exception("a late start failed")
                 if idle == _IDLE_TICKS:
                     self._thread = None
@@ -81,6 +81,6 @@ _of_processes: dict[int, LateStarts] = {}
 
 
 def late_starts() -> LateStarts:
-    """Return those of this process: no thread of a parent lives on after a fork."""
+    """Return the object of this process. A forked process needs its own: threads do not survive."""
     pid = os.getpid()
     return _of_processes.get(pid) or _of_processes.setdefault(pid, LateStarts())

@@ -1,24 +1,30 @@
-"""Whether calls to SQS wait for an answer, or keep this process busy."""
+"""Measures whether SQS calls mostly wait for the network."""
 
 import time
 from collections import deque
 
-#: seconds: a call that waits for longer is better made beside others. About as much as the work of
-#: a receive and a delete of ten.
+#: If calls wait longer than this, in seconds, several threads make them at the same time. It is
+#: about the CPU time of one receive and one delete of ten messages.
 _WAITS_SECONDS = 0.003
 
-#: calls that are looked at: threads that call side by side and wait for the interpreter all look
-#: slow for a while, and would stay side by side
+#: The number of last calls that count. With fewer, threads that wait only for the interpreter lock
+#: would all look slow for a while, so none of them would end.
 CALLS = 24
 
 
 class NetworkLatency:
-    """What the quickest of the last calls spent waiting; it may be noted from any thread.
+    """The waiting time of the fastest of the last calls. Any thread can note a call.
 
-    Calls that wait are made side by side, by several threads. Calls that do not are made one after
-    another by one thread: side by side they would only take the interpreter from each other. The
-    quickest counts, since a call waits for the interpreter, too, and for the processor of a busy
-    machine; but not every call, as it does for the network.
+    If calls wait for the network, several threads make them at the same time. Otherwise one thread
+    makes one after another, because several would only compete for the interpreter lock.
+
+    The fastest call counts: some calls also wait for the interpreter lock or for a busy CPU, but
+    all of them wait for the network.
+
+    Attributes
+    ----------
+    calls_wait :
+        Whether calls wait for the network.
     """
 
     def __init__(self) -> None:
@@ -26,16 +32,16 @@ class NetworkLatency:
         self.calls_wait = False
 
     def note(self, waited_seconds: float) -> None:
-        """A call spent so much of its time waiting."""
+        """Note how long a call waited."""
         self._waited.append(waited_seconds)
         self.calls_wait = min(tuple(self._waited)) >= _WAITS_SECONDS
 
     def note_since(self, begin: tuple[float, float]) -> None:
-        """A call began then, in this thread, and has just ended; see :func:`now`."""
+        """Note a call that began in this thread at ``begin`` (see :func:`now`) and ends now."""
         wall, cpu = now()
         self.note(wall - begin[0] - (cpu - begin[1]))
 
 
 def now() -> tuple[float, float]:
-    """The time, and the processor time of this thread, in seconds."""
+    """Return the time and the CPU time of this thread, in seconds."""
     return time.monotonic(), time.thread_time()

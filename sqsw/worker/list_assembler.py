@@ -1,4 +1,4 @@
-"""Assembles the lists of messages that one function call takes."""
+"""Assembles the lists of messages for functions that take lists."""
 
 from sqsw.core.jobs.current_job import RunsIn
 from sqsw.worker.delivery import JobRun
@@ -9,11 +9,13 @@ _Key = tuple[RunsIn, str | None, str | None]
 
 
 class ListAssembler:
-    """The lists of one lane that wait for more messages; used under the lock of the register.
+    """The lists of one lane that wait for more messages.
 
-    A list is for one executor. On a FIFO queue, it is of one group and one job, because what comes
-    after a failed message may not run; and it waits for nothing, because no more of its group can
-    come before it is gone.
+    A list runs in one executor. On a FIFO queue, all its messages are of one group and one job,
+    because messages behind a failed one must not run. Such a list does not wait, because SQS
+    delivers no more of the group before the list is gone.
+
+    Only the register uses this, under its lock.
     """
 
     def __init__(self, lane: Lane) -> None:
@@ -25,13 +27,13 @@ class ListAssembler:
         return len(self._lists)
 
     def add(self, run: JobRun, now: float) -> list[JobRun]:
-        """Add the message of a run; return the lists that are complete now, in order."""
+        """Add the message of a run to a list; return the lists that are complete now, in order."""
         lane, (delivery,) = self._lane, run.deliveries
         complete: list[JobRun] = []
         job_name = delivery.job.name if lane.is_fifo else None
         key = (run.runs_in, run.group or run.fair_group, job_name)
         if lane.is_fifo:
-            # In order: a list of another job of this group goes first.
+            # A list of another job of this group came before, so it starts first.
             others = [each for each in self._lists if each[1] == key[1] and each != key]
             complete += [self._lists.pop(each)[1] for each in others]
         if key in self._lists:
@@ -44,18 +46,18 @@ class ListAssembler:
         return complete
 
     def hold(self, more: bool) -> None:
-        """Keep lists, however long they have waited, if more messages follow at once."""
+        """Keep lists past their time if ``more`` messages follow at once."""
         self._is_held = more and not self._lane.is_fifo
 
     def take_due(self, now: float) -> list[JobRun]:
-        """The lists that have waited long enough."""
+        """Remove and return the lists that have waited long enough."""
         if not self._lists or self._is_held:
             return []
         due = [key for key, (at, _) in self._lists.items() if at <= now]
         return [self._lists.pop(key)[1] for key in due]
 
     def take_all(self) -> list[JobRun]:
-        """All lists, as they are."""
+        """Remove and return all lists, full or not."""
         runs = [run for _, run in self._lists.values()]
         self._lists.clear()
         return runs
@@ -65,5 +67,5 @@ class ListAssembler:
         self._lists = {key: entry for key, entry in self._lists.items() if entry[1].deliveries}
 
     def next_due(self) -> float | None:
-        """Return when the next list must start, in seconds of the worker's clock."""
+        """Return when the next list must start, in seconds of the worker's clock; None: no list."""
         return min((at for at, _ in self._lists.values()), default=None)

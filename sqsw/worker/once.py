@@ -1,11 +1,11 @@
-"""One batch, in this thread: what tests and cron jobs call.
+"""Processes one batch in the calling thread, for tests and cron jobs.
 
 1. receive    (up to ten messages, or one list)
-2. run        (one call after the other; a failed message that SQS delivers again stops its group)
-3. tell SQS   (once a second and at the end; on a FIFO queue before the next message of a group)
+2. run        (one job after another; a failed message that comes back stops its group)
+3. settle     (once a second and at the end; on a FIFO queue, before the next message of a group)
 
-The same roles as in a worker, without threads but the heartbeat's: a slow job would else cost the
-others their leases.
+It uses the roles of a worker, and no threads except the heartbeat, which keeps the other leases
+alive while a slow job runs.
 """
 
 from collections.abc import Sequence
@@ -33,48 +33,51 @@ from sqsw.worker.lane import Lane, receive
 from sqsw.worker.late_start import late_starts
 from sqsw.worker.latency import NetworkLatency
 
-#: seconds for which a failing call to SQS is repeated at the end of a batch
+#: seconds for which failed SQS calls are repeated at the end of a batch
 _LAST_CALLS_SECONDS = 10.0
 
-#: seconds of a lease from which the heartbeat has time to start late
+#: seconds of a lease that is long enough to start the heartbeat late
 _LONG_LEASE_SECONDS = 10
 
-#: seconds after which SQS is told in between: what has ended is not to run again if this process
-#: is killed
+#: seconds between two flushes while the batch runs: if this process is killed, only the jobs of the
+#: last second run again
 _FLUSH_SECONDS = 1.0
 
 
 def process_once(
     lane: Lane, wait_seconds: float = 0, events: EventBus | None = None
 ) -> BatchProcessingResult:
-    """Receive once, run what came one after the other, and tell SQS.
-
-    A KeyboardInterrupt puts back what is in hand and goes on up.
+    """Receive once, run the jobs one after another, and delete or return their messages.
 
     Parameters
     ----------
     wait_seconds :
-        How long the receive may wait for a message, 0 to 20 seconds.
+        How long the receive can wait for a message, 0 to 20 seconds.
     events :
-        Whom to tell what happens.
+        Gets an event for everything that happens; None: nothing listens.
 
     Returns
     -------
     BatchProcessingResult
-        The messages that were deleted, those that will come back after they failed, and why.
+        The messages of jobs that succeeded and of jobs that failed, and the errors.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C. The messages in hand have been returned.
     """
     return _Batch(lane, events or EventBus()).run(wait_seconds)
 
 
 class _Batch:
-    """The roles of one batch; it hears of ends as a policy would."""
+    """The roles of one batch. It stands in for the policies, to collect the results."""
 
     def __init__(self, lane: Lane, events: EventBus) -> None:
         share = replace(lane.share, slots=None)
         self._lane = lane = replace(lane, max_wait_seconds=0.0, share=share, retry_in_place=0.0)
         self._events = events
         self._result = BatchProcessingResult(lane.name)
-        self._told_at = lease_time()
+        self._flushed_at = lease_time()
         self._loop = OwnLoop()
         latency = NetworkLatency()
         self._in_flight = InFlight([lane], _ONE_SLOT)
@@ -117,10 +120,10 @@ class _Batch:
         try:
             return self._result
         finally:
-            del self._result  # the frames of a failed job refer to this one
+            del self._result  # the traceback of a failed job refers to this frame
 
     def _start_heartbeat(self, messages: Sequence[Message]) -> None:
-        """Start it, but not yet if no lease can be half over within the next two seconds."""
+        """Start the heartbeat; late if no lease can be half over within the next two seconds."""
         lease, now = self._lane.visibility_timeout, lease_time()
         if lease >= _LONG_LEASE_SECONDS and all(
             message.lease.expires_at - now > lease * 0.8 for message in messages
@@ -131,13 +134,13 @@ class _Batch:
             self._heartbeat.start()
 
     def _flush(self) -> None:
-        # On a FIFO queue each delete lets the next message of its group run, here and inside.
+        # On a FIFO queue, each delete opens its group, so more jobs run inside this call.
         self._acknowledger.flush(lease_time() + _LAST_CALLS_SECONDS)
 
     def _flush_in_between(self) -> None:
         now = lease_time()
-        if now - self._told_at >= _FLUSH_SECONDS:
-            self._told_at = now
+        if now - self._flushed_at >= _FLUSH_SECONDS:
+            self._flushed_at = now
             self._acknowledger.flush()
 
     def hears_ends(self, lane: Lane) -> bool:
@@ -147,11 +150,11 @@ class _Batch:
     def ended(
         self, run: JobRun, result: BatchProcessingResult, unstarted: JobNotStarted | None
     ) -> None:
-        """Keep the errors."""
+        """Collect the errors of a run."""
         self._result.errors += result.errors
 
     def settled(self, lane: Lane, result: BatchProcessingResult) -> None:
-        """Keep what became of the messages."""
+        """Collect the messages that were settled."""
         self._result.update(result.succeeded, success=True)
         self._result.update(result.failed, success=False)
 

@@ -1,12 +1,11 @@
-"""Ask the shutdown policies of the lanes when to stop.
+"""Asks the shutdown policies of the lanes when to stop.
 
-1. tell      (a policy hears of every run that ended, and of every receive that brought nothing
-              once each of its lanes had one)
-2. ask       (whether the worker is to leave)
-3. hold      (the lanes of that policy start nothing more; the main thread closes them)
+1. report    (to a policy: every run that ended, and that each of its lanes had an empty receive)
+2. ask       (the policy whether to stop)
+3. hold      (the lanes of that policy: they start nothing more, and the main thread closes them)
 
-It has no thread of its own, but works in those of the pollers, of the executors and of the
-acknowledger, and in the main one.
+It has no thread of its own: it runs in the threads of the pollers, the executors and the
+acknowledger, and in the main thread.
 """
 
 import math
@@ -32,7 +31,7 @@ class _Judge(PolicyRunner):
     def __init__(self, policy: Any) -> None:
         super().__init__(policy)
         self.lanes: list[Lane] = []
-        # Lanes whose last receive returned nothing, since one of them returned messages.
+        # The lanes with an empty receive since any of the lanes last received messages.
         self.empty: set[str] = set()
         # NeverShutdown never decides, so reports to it are skipped.
         self.is_silent = type(self.policy) is NeverShutdown
@@ -40,27 +39,26 @@ class _Judge(PolicyRunner):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wait:
-    """An open receive: how long it may wait, and whether jobs were in hand when it began."""
+    """An open receive: how long it can wait, and whether messages were in hand when it began."""
 
     seconds: float
     busy: bool
 
 
 class Policies:
-    """Feeds the shutdown policies of the lanes.
+    """Reports to the shutdown policies of the lanes, and acts on their decisions.
 
-    As long as a lane has messages in hand, a receive that brings nothing does not mean that it is
-    idle.
+    While a lane has messages in hand, an empty receive does not make it idle.
 
     Parameters
     ----------
     inbox :
-        Gets the decisions for the main thread, and a notice if only a poll keeps a policy from
-        deciding; ``end_polls`` helps then.
+        Gets the decisions for the main thread, and a ``look`` notice if a policy waits only for an
+        open receive. The main thread then calls ``end_polls``.
     start_failures :
         Decides how much to receive after jobs could not be started.
     wait_seconds :
-        How long a poll may wait if no policy says less.
+        How long a receive can wait unless a policy decides earlier.
     """
 
     def __init__(
@@ -85,7 +83,7 @@ class Policies:
             judge.lanes.append(lane)
             self._judges[lane.name] = judge
         self._all = list(by_policy.values())
-        #: whether a policy lets more and more jobs start
+        #: whether the limit of a policy on the number of jobs grows while the worker runs
         self.is_rationed = any(judge.jobs_in_all is not None for judge in self._all)
         for judge in self._all:
             if judge.jobs_left is not None or judge.jobs_in_all is not None:
@@ -93,7 +91,7 @@ class Policies:
         self.update_permits()
 
     def update_permits(self) -> None:
-        """Ask the policies that let more and more jobs start."""
+        """Ask the policies with a growing limit how many jobs can start by now."""
         for judge in self._all:
             self._update(judge)
 
@@ -102,24 +100,24 @@ class Policies:
             self._in_flight.permit(judge.lanes[0], judge.jobs_in_all())
 
     def may_receive(self, lane: Lane) -> float:
-        """Return how many messages to receive at most: any number, one to try, or none."""
+        """Return how many messages to receive at most: no limit, one to try, or none."""
         if self.is_rationed:
             self._update(self._judges[lane.name])
         return self._start_failures.room()
 
     def decided(self) -> list[tuple[Sequence[Lane], str]]:
-        """The lanes that are to leave, and why."""
+        """Return the lanes that must stop, and why, for each policy that has decided."""
         return [(judge.lanes, judge.reason) for judge in self._all if judge.decided]
 
     def begin_wait(self, lane: Lane) -> Wait:
-        """How long the next receive may wait."""
+        """Note that a receive begins; return how long it can wait."""
         judge = self._judges[lane.name]
         busy = self._is_busy(judge)
         left = judge.seconds_left()
         wait_seconds = self._wait_seconds
         if left is not None:
-            # Whole seconds, as SQS wants them; one at least while jobs run or something else is
-            # waited for, or empty receives would chase each other until then.
+            # SQS takes whole seconds. At least one while the policy cannot decide yet: with zero,
+            # empty receives would follow each other without a pause.
             least = int(busy or lane.name in judge.empty or bool(self._waits[lane.name]))
             wait_seconds = min(wait_seconds, max(math.ceil(left), least))
         wait = Wait(wait_seconds, busy)
@@ -127,7 +125,13 @@ class Policies:
         return wait
 
     def end_wait(self, lane: Lane, wait: Wait, count: int | None) -> None:
-        """A receive was answered, with so many messages; None: it was not, which says nothing."""
+        """Note the end of a receive.
+
+        Parameters
+        ----------
+        count :
+            The number of messages; None if the receive failed, which does not count as empty.
+        """
         judge = self._judges[lane.name]
         waits = self._waits[lane.name]
         waits.remove(wait)
@@ -138,12 +142,13 @@ class Policies:
             if judge.tell(None):
                 self._decide(judge)
         elif not wait.busy and not waits:
-            # The last one says it: another receive, or another lane, may bring something yet.
+            # Only the last open receive of a lane counts: another one can still bring messages.
             judge.empty.add(lane.name)
             is_empty = len(judge.empty) == len(judge.lanes)
             if is_empty and judge.tell(BatchProcessingResult(lane.name)):
                 self._decide(judge)
-        # Else it says nothing: a message that went back while SQS answered is not in that answer.
+        # Otherwise it does not count: a message that was returned while the receive was open is
+        # not in its answer.
 
     def hears_ends(self, lane: Lane) -> bool:
         """Return whether the end of a successful run makes a difference to a policy."""
@@ -156,7 +161,7 @@ class Policies:
     def ended(
         self, run: JobRun, result: BatchProcessingResult, unstarted: JobNotStarted | None
     ) -> None:
-        """A run ended. Told before the next one begins, so that no policy is overrun."""
+        """Report the end of a run, before the next run starts, so a limit on jobs is exact."""
         if unstarted is not None or self._start_failures.resumed_at is not None:
             self._start_failures.ran(run.runs_in, unstarted)
         judge = self._judges[run.lane.name]
@@ -169,16 +174,19 @@ class Policies:
             self._decide(judge)
 
     def settled(self, lane: Lane, result: BatchProcessingResult) -> None:
-        """Messages are gone."""
+        """Wake the main thread if a policy now waits only for an open receive."""
         judge = self._judges[lane.name]
         if not judge.is_silent and self._waits_for_polls(judge):
             self._inbox.post("look", "idle")
 
     def end_polls(self) -> bool:
-        """End the polls that began while jobs ran, where nothing but them keeps the worker.
+        """End the open receives that began with messages in hand, if only they delay a decision.
 
-        True where there are any that can be ended. Then it is to be called again: one that is on
-        its way to the other side is not waiting there yet, and so it is not ended.
+        Returns
+        -------
+        bool
+            Whether there are any that can be ended. Then call it again: a request that is still on
+            its way cannot be ended yet.
         """
         found = False
         for judge in self._all:
@@ -193,7 +201,7 @@ class Policies:
         return left is not None and left < 1 and not judge.decided and not self._is_busy(judge)
 
     def _decide(self, judge: _Judge) -> None:
-        # At once, so that no more jobs start; the main thread does the rest.
+        # At once, so no more jobs start. The main thread does the rest.
         for lane in judge.lanes:
             self._in_flight.hold(lane)
         self._inbox.post("decided", judge.reason)

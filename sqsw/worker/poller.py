@@ -1,11 +1,11 @@
-"""The poller: brings messages in.
+"""The poller: receives messages.
 
-1. take credit   (none left: wait; closed: end)
-2. receive       (a long poll of one lane)
-3. hand over     (``accept``, then the credit goes back; then ``after_receive``)
+1. take credit   (wait if there is none; end if the lane is closed)
+2. receive       (with a long poll)
+3. pass on       (messages to the dispatcher; then the credit back to the register)
 
-Started last and quieted first; one thread a lane, and up to three helpers while
-receives come back full and calls wait for the network.
+A lane has one poller thread, and up to three helpers while receives return full batches and calls
+wait for the network. Pollers start last, and stop receiving first.
 """
 
 import random
@@ -28,33 +28,34 @@ from sqsw.worker.signals import SignalInbox
 
 logger = SafeLogger(__name__)
 
-#: seconds before a failed receive is repeated, at first and at most
+#: the first and the longest wait, in seconds, before a failed receive is repeated
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 
-#: seconds; a closed lane is told at once, so this is for nothing but safety
+#: seconds of one wait for credit; only a safety net, because a closed lane ends the wait
 _CREDIT_SECONDS = 5.0
 
-#: seconds until it is asked again whether the shutdown policy lets more messages in
+#: seconds between two checks while the worker must not receive
 _FULL_SECONDS = 0.1
 
-#: receives at the same time of one lane, at most
+#: the most receives of one lane at the same time
 _MOST_RECEIVES = 4
 
-#: full receives in a row that call for a helper
+#: full receives in a row after which a helper starts
 _FULL_IN_A_ROW = 2
 
-#: full receives until another helper is tried after one could not be started
+#: further full receives before another try, if a helper could not be started
 _FULL_WITHOUT_HELPER = 100
 
-#: seconds that a helper waits for messages; an idle lane has one long poll, and no more
+#: seconds that a helper waits for messages; short, so an idle lane has one long poll only
 _HELPER_WAIT_SECONDS = 1
 
-#: seconds between two receives for a list that is not full yet: a long poll for each message that
-#: arrives would cost as many calls as messages
+#: seconds between two receives for a list that is not full: with long polls, a list could take one
+#: call per message
 _GATHER_SECONDS = 1.0
 
-#: empty long polls in a row that end before half of their wait time, until the poller paces them.
-#: AWS ends one early now and then. A server without WaitTimeSeconds would get hundreds a second.
+#: Empty long polls in a row that ended before half of their wait time, after which the poller
+#: pauses between polls. AWS sometimes ends one early. A server that ignores WaitTimeSeconds would
+#: get hundreds of them per second.
 _EARLY_IN_A_ROW = 5
 
 #: seconds between such polls
@@ -62,25 +63,25 @@ _EARLY_PAUSE_SECONDS = 1.0
 
 
 class Acceptor(Protocol):
-    """Takes over what a receive brought."""
+    """Takes the messages of a receive."""
 
     def accept(self, lane: Lane, messages: Sequence[Message], more: bool) -> None: ...
 
 
 class AfterReceive(Protocol):
-    """Does what is best done after a receive that brought messages."""
+    """Is called after each receive that returned messages."""
 
     def after_receive(self, lane: Lane) -> None: ...
 
 
 class LeaseWatch(Protocol):
-    """Looks at leases."""
+    """Checks leases."""
 
     def note_receive(self, lane: Lane, messages: Sequence[Message]) -> None: ...
 
 
 class PollPolicy(Protocol):
-    """Says how much to receive and how long to wait for it."""
+    """Decides how many messages to receive, and how long to wait for them."""
 
     def may_receive(self, lane: Lane) -> float: ...
     def begin_wait(self, lane: Lane) -> Any: ...
@@ -88,7 +89,7 @@ class PollPolicy(Protocol):
 
 
 class PollHealth(Protocol):
-    """Hears of receives that are not answered."""
+    """Watches for receives that get no answer."""
 
     def poll_begins(self, lane: Lane) -> None: ...
     def poll_ended(self, lane: Lane, answered: bool) -> None: ...
@@ -100,18 +101,18 @@ class Poller:
     Parameters
     ----------
     dispatcher :
-        Takes over what a call brought.
+        Takes the messages of each call.
     acknowledger :
-        Does what is best done by this thread after a receive that brought messages.
+        Is called in this thread after each receive that returned messages.
     heartbeat :
-        Looks at leases that came late.
+        Checks the leases of messages that arrive late.
     inbox :
-        Gets the error if the very first receive shows that there is nothing to receive from.
+        Gets the error if the first receive fails because the queue is missing or cannot be read.
     latency :
-        Whether calls wait for the network.
+        Tells whether calls wait for the network.
     line_seconds :
-        The longest time that the messages of one receive and one group should run, on a FIFO queue
-        with a dead-letter queue.
+        How long the jobs of one receive should take one after another, in seconds. Limits the size
+        of a receive on FIFO queues with a dead-letter queue.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class Poller:
         self.requests = 0
 
     def start(self) -> None:
-        """Begin to receive."""
+        """Start the poller thread."""
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._work, name=f"sqsw-poll-{self.lane.name}", daemon=True
@@ -165,21 +166,24 @@ class Poller:
             self._thread.start()
 
     def quiet(self) -> None:
-        """No receive any more after those under way."""
+        """Start no more receives. Open ones go on."""
         self._quiet.set()
         self._in_flight.stop_polls(self.lane)
 
     def end_poll(self) -> None:
-        """Ask the other side to answer the receives that wait now, where it can do that."""
+        """Make the open long polls return now, if the client can do that."""
         if self._receiving:
             self.lane.end_polls()
 
     def is_alive(self) -> bool:
-        """Whether a receive may still bring something."""
+        """Return whether a receive can still bring messages."""
         return any(thread.is_alive() for thread in self._threads())
 
     def stop(self, deadline: float) -> None:
-        """Wait for the receives under way. One that lasts longer puts back what it brings."""
+        """Stop receiving, and wait for open receives until ``deadline``, in seconds of its clock.
+
+        Messages of a receive that takes longer are returned.
+        """
         self.quiet()
         while alive := [thread for thread in self._threads() if thread.is_alive()]:
             self.end_poll()
@@ -192,14 +196,20 @@ class Poller:
             return [*([self._thread] if self._thread is not None else ()), *self._helpers]
 
     def step(self, longest_wait: float = float("inf")) -> int:
-        """One receive; the number of messages that it brought."""
+        """Make one receive, and return the number of its messages.
+
+        Parameters
+        ----------
+        longest_wait :
+            The longest time to wait for messages, in seconds.
+        """
         lane = self.lane
         longest_wait = min(longest_wait, self._wait_to_gather())
         room = self._policies.may_receive(lane)
         if room <= 0:
             self._quiet.wait(_FULL_SECONDS)
             return 0
-        # A lane that hands out lists has one credit for a whole list.
+        # On a lane with lists, one credit is for a whole list.
         want = 1 if lane.batch_size > 1 else int(min(room, self._most()))
         poll = self._in_flight.begin_poll(lane, want, _CREDIT_SECONDS)
         if poll is None:
@@ -220,8 +230,8 @@ class Poller:
     def _most(self) -> int:
         """Return how many messages to ask for, 1 to 10.
 
-        SQS hands out as many messages of one group as it can, and they run one after another. If
-        they are on their last receive, they run even in a drain, so they must fit into it.
+        SQS returns as many messages of one group as possible, and they run one after another. On
+        their last receive, they run even during a drain, so they must fit into it.
         """
         lane = self.lane
         if not lane.is_fifo or lane.max_receives is None:
@@ -235,7 +245,7 @@ class Poller:
         return self._in_flight.next_list_due(self.lane) if self.lane.batch_size > 1 else None
 
     def _wait_to_gather(self) -> float:
-        """Wait for the rest of a list; how long the next receive may wait for it then."""
+        """Wait before a receive for the rest of a list; return how long that receive can wait."""
         seconds = self._list_seconds()
         if seconds is None:
             return float("inf")
@@ -244,7 +254,7 @@ class Poller:
         return 1.0 if seconds >= _GATHER_SECONDS + 1 else 0.0
 
     def _poll(self, wanted: int, longest_wait: float) -> int | Exception:
-        """Receive and hand over; how many came, or the error instead."""
+        """Receive messages and pass them on; return their number, or the error."""
         wait = self._policies.begin_wait(self.lane)
         self._health.poll_begins(self.lane)
         wait_seconds = min(wait.seconds, longest_wait)
@@ -266,27 +276,27 @@ class Poller:
             if self._events.wants(ReceiveDone):
                 self._events.publish(ReceiveDone(self.lane.name, arrived))
             return arrived
-        finally:  # whatever its end is: a policy waits for polls that are open
+        finally:  # after any end, because a policy waits for open receives
             self._health.poll_ended(self.lane, arrived is not None)
             self._policies.end_wait(self.lane, wait, arrived)
 
     def _answer(
         self, calls: Iterator[tuple[list[Message], bool]]
     ) -> tuple[list[Message], bool] | Exception:
-        """What the next call brings, and whether another one follows; or the error instead."""
+        """Return the messages of the next call and whether another call follows; or the error."""
         with self._lock:
             self._receiving += 1
         begin = now()
         try:
             messages, more = next(calls)
-        except Exception as error:  # noqa: BLE001  # never the end of a worker, whatever it is
+        except Exception as error:  # noqa: BLE001  # no error of a receive ends the worker
             return error
         finally:
             with self._lock:
                 self._receiving -= 1
                 self.requests += 1
         if len(messages) == MAX_BATCH_ENTRIES:
-            self._latency.note_since(begin)  # those were there: it has not waited for messages
+            self._latency.note_since(begin)  # a full receive has not waited for messages
         self._answered = True
         self._errors = 0
         return messages, more
@@ -331,14 +341,14 @@ class Poller:
                 self._full = self._full + 1 if self.step() >= MAX_BATCH_ENTRIES else 0
                 if self._full >= _FULL_IN_A_ROW and self._latency.calls_wait:
                     self._add_helper()
-            except BaseException:  # a lane whose thread is gone would stand still unseen
+            except BaseException:  # without its thread, the lane would silently stop receiving
                 logger.exception("the poller of %s failed", self.lane.name)
                 self._quiet.wait(1.0)
 
     def _add_helper(self) -> None:
         with self._lock:
             self._helpers = [thread for thread in self._helpers if thread.is_alive()]
-            # A list is gathered by one: two would gather two lists, each half as full.
+            # Only one thread collects a list. Two would collect two lists, each half as full.
             if self.lane.batch_size > 1 or len(self._helpers) >= _MOST_RECEIVES - 1:
                 return
             name = f"sqsw-poll-{self.lane.name}-{len(self._helpers) + 2}"
@@ -358,5 +368,5 @@ class Poller:
             while not self._quiet.is_set() and self._latency.calls_wait:
                 if self.step(_HELPER_WAIT_SECONDS) < MAX_BATCH_ENTRIES:
                     return
-        except BaseException:  # the first thread meets it, too, and goes on
+        except BaseException:  # the first thread meets the error too, and continues
             logger.exception("a helper of the poller of %s failed", self.lane.name)

@@ -1,4 +1,4 @@
-"""Signals as an inbox: what the main thread of a worker reads while it waits."""
+"""The inbox of a worker's main thread: signals, and notices from other threads."""
 
 import os
 import select
@@ -13,13 +13,13 @@ from typing import Any, Literal, NamedTuple
 
 from sqsw.worker.hangup import ControllingTerminal
 
-#: ``drain`` and ``quiet`` as in the command line's table of signals, ``slots``: show what runs,
-#: ``reload``: replace the processes, where there is a supervisor, ``look``: only wake up, ``fail``:
-#: a role cannot go on, ``decided``: a shutdown policy wants its lanes to leave, ``force``: stop
+#: ``drain`` and ``quiet``: as in the documented table of signals; ``slots``: show what runs;
+#: ``reload``: replace the processes, if there is a supervisor; ``look``: only wake up; ``fail``: a
+#: role cannot continue; ``decided``: a shutdown policy decided to stop its lanes; ``force``: stop
 #: now.
 Verb = Literal["drain", "force", "quiet", "slots", "reload", "look", "fail", "decided"]
 
-#: what the signals say to a worker
+#: what each signal asks a worker to do
 VERBS: Mapping[signal.Signals, Verb] = {
     signal.SIGTERM: "drain",
     signal.SIGINT: "drain",
@@ -29,16 +29,16 @@ VERBS: Mapping[signal.Signals, Verb] = {
     signal.SIGHUP: "reload",
 }
 
-#: what a supervisor says to its children instead of a second SIGTERM: that one may reach them from
-#: outside, where all processes of a service are signalled, beside the one that the supervisor sends
+#: The second signal of a supervisor to its children. It cannot be SIGTERM: service managers that
+#: signal all processes of a service send that one too, in addition to the supervisor.
 FORCE = signal.SIGQUIT
 
-#: seconds within which a repeated signal is the same one; nobody presses Ctrl-C twice that fast
+#: seconds within which a repeated signal counts as the same one: people press Ctrl-C more slowly
 ECHO_SECONDS = 0.3
 
 
 class InboxNotice(NamedTuple):
-    """One thing to do, and who asks for it."""
+    """One thing to do. ``reason`` is the signal, or the reason that the report gives."""
 
     verb: Verb
     reason: str
@@ -51,9 +51,9 @@ class InboxNotice(NamedTuple):
 
 
 class SignalCounter:
-    """Counts the signals that mean to end, each without its echo.
+    """Counts the signals that ask to stop, without their echoes.
 
-    Some programs signal a process and then its whole group: `timeout` does, and some supervisors.
+    Some programs signal a process and then its whole group: ``timeout`` and some supervisors do.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -62,15 +62,15 @@ class SignalCounter:
         self._count = 0
 
     def note(self, notice: InboxNotice) -> None:
-        """Somebody means to end."""
+        """Count a notice to stop if it is a signal and not an echo."""
         if notice.is_signal:
             now, before = self._clock(), self._heard.get(notice.reason)
             self._heard[notice.reason] = now
             self._count += before is None or now - before >= ECHO_SECONDS
 
     @property
-    def are_two(self) -> bool:
-        """Whether there was a second one."""
+    def has_second(self) -> bool:
+        """Whether a second signal arrived."""
         return self._count > 1
 
 
@@ -81,36 +81,37 @@ class _Role:
 
 
 def become_child() -> None:
-    """Obey the supervisor from now on: it speaks for the terminal, and for second signals."""
+    """Make this process a child: only its supervisor acts on the terminal and on second signals."""
     _Role.is_child = True
     for number in VERBS:
-        # A terminal's Ctrl-C reaches every process, and one press is to be one drain. The others
-        # would end a child that has no worker yet.
+        # Ctrl-C on a terminal reaches every process, but must start one drain only. The other
+        # signals would end a child that has no worker yet.
         ends = number == signal.SIGTERM
         signal.signal(number, signal.SIG_DFL if ends else signal.SIG_IGN)
     terminal = ControllingTerminal()
-    # The supervisor drains where a terminal is closed; its children only write there no more.
-    signal.signal(signal.SIGHUP, lambda *_: terminal.let_go_if_gone())
-    # Its default would leave a core behind.
+    # If the terminal is closed, the supervisor drains. Its children only stop writing to it.
+    signal.signal(signal.SIGHUP, lambda *_: terminal.release_if_gone())
+    # The default action of this signal dumps a core.
     signal.signal(FORCE, lambda *_: os._exit(128 + FORCE))
 
 
 def is_child() -> bool:
-    """Whether this process obeys a supervisor."""
+    """Return whether this process is the child of a supervisor."""
     return _Role.is_child
 
 
 class SignalInbox:
-    """Notices for the main thread: from signals, and by ``post`` from any thread.
+    """Notices for the main thread, from signals and from ``post``.
 
-    As a context manager it takes the signals over, in the main thread only, and gives them back at
-    the end. SIGINT and SIGHUP stay ignored where they are at the beginning, under ``nohup``; and in
-    the children of a supervisor they are left as they are.
+    As a context manager in the main thread, it handles the signals and restores their handlers at
+    the end. SIGINT and SIGHUP stay ignored if they were ignored before, for example by ``nohup``.
+    In the children of a supervisor, their handlers are not changed.
     """
 
     def __init__(self) -> None:
         self._notices: deque[InboxNotice] = deque()
-        self._doors: tuple[socket.socket, socket.socket] | None = None
+        #: a byte that is written to the second socket wakes the thread that waits for the first
+        self._sockets: tuple[socket.socket, socket.socket] | None = None
         self._former: dict[signal.Signals, Any] = {}
         self._former_fd = -1
         self._told_to_drain = False
@@ -118,16 +119,16 @@ class SignalInbox:
         self._has_hung_up = False
 
     def __enter__(self) -> "SignalInbox":
-        self._doors = socket.socketpair()
-        for door in self._doors:
-            door.setblocking(False)
+        self._sockets = socket.socketpair()
+        for each in self._sockets:
+            each.setblocking(False)
         if self._notices:
-            self._ring(self._doors)  # they came too early to make the door readable
+            self._wake(self._sockets)  # they were posted before the sockets existed
         if threading.current_thread() is threading.main_thread():
-            # The kernel may give a signal to any thread, and then the wait of this one would go on;
-            # the byte that the interpreter writes here ends the wait in any case.
+            # The kernel can deliver a signal to any thread, and this one would keep waiting. The
+            # byte that the interpreter writes here always wakes it.
             self._former_fd = signal.set_wakeup_fd(
-                self._doors[1].fileno(), warn_on_full_buffer=False
+                self._sockets[1].fileno(), warn_on_full_buffer=False
             )
             for number in (*VERBS, FORCE) if _Role.is_child else VERBS:
                 is_left = _Role.is_child or signal.getsignal(number) is signal.SIG_IGN
@@ -146,32 +147,32 @@ class SignalInbox:
         for number, handler in self._former.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._former = {}
-        doors, self._doors = self._doors, None
-        for door in doors or ():
-            door.close()
+        sockets, self._sockets = self._sockets, None
+        for each in sockets or ():
+            each.close()
 
     def fileno(self) -> int:
-        """What to wait for beside other things; readable once there is a notice."""
-        return -1 if self._doors is None else self._doors[0].fileno()
+        """Return a file descriptor for ``select``, readable if there is a notice."""
+        return -1 if self._sockets is None else self._sockets[0].fileno()
 
     def post(self, verb: Verb, reason: str, error: BaseException | None = None) -> None:
-        """Leave a notice; it is kept where nobody waits yet."""
+        """Add a notice, from any thread. It is kept until the main thread waits."""
         self._notices.append(InboxNotice(verb, reason, error))
-        doors = self._doors
-        if doors is not None:
-            self._ring(doors)
+        sockets = self._sockets
+        if sockets is not None:
+            self._wake(sockets)
 
-    def _ring(self, doors: tuple[socket.socket, socket.socket]) -> None:
-        # Full, so the reader wakes anyway; or closed just now, so nobody reads any more.
+    def _wake(self, sockets: tuple[socket.socket, socket.socket]) -> None:
+        # A full socket wakes the reader anyway. A closed one has no reader any more.
         with suppress(OSError):
-            doors[1].send(b"\0")
+            sockets[1].send(b"\0")
 
     def wait(self, timeout: float | None = None) -> list[InboxNotice]:
-        """The notices there are, after ``timeout`` seconds at the latest; None waits for one."""
-        if not self._notices and self._doors is not None:
-            select.select([self._doors[0]], [], [], timeout)
+        """Return the notices, or an empty list after ``timeout`` seconds; None: wait for one."""
+        if not self._notices and self._sockets is not None:
+            select.select([self._sockets[0]], [], [], timeout)
             with suppress(BlockingIOError):
-                while self._doors[0].recv(4096):
+                while self._sockets[0].recv(4096):
                     pass
         notices = []
         while self._notices:
@@ -181,11 +182,11 @@ class SignalInbox:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         sign = signal.Signals(number)
         if sign is signal.SIGTERM and _Role.is_child and self._told_to_drain:
-            return  # from outside, beside the one of the supervisor: still one drain
+            return  # the supervisor and a service manager both sent one: still one drain
         self._told_to_drain = self._told_to_drain or sign is signal.SIGTERM
         verb = VERBS.get(sign, "force")
-        if sign is signal.SIGHUP and self._terminal.let_go_if_gone():
-            # Once: the system says it, and the shell says it again.
+        if sign is signal.SIGHUP and self._terminal.release_if_gone():
+            # Once: the system sends it, and the shell sends it again.
             verb = "look" if self._has_hung_up else "drain"
             self._has_hung_up = True
         self._notices.append(InboxNotice(verb, sign.name))

@@ -1,8 +1,8 @@
-"""Makes a worker that cannot start jobs stop receiving, and end if that lasts.
+"""Stops the receives of a worker that cannot start jobs, and ends it if that lasts.
 
-1. pause    (at once, because messages would use up receives)
+1. pause    (at once, because every message would use up a receive)
 2. check    (after a backoff, without a message: start what the jobs need)
-3. resume   (one message at a time, until jobs run again)
+3. resume   (with one message at a time, until jobs run again)
 4. end      (with an error, after a minute)
 
 It has no thread of its own: a poller that must not receive makes the check.
@@ -25,7 +25,7 @@ from sqsw.worker.signals import SignalInbox
 
 logger = SafeLogger(__name__)
 
-#: seconds until the first check, and between two checks at most
+#: seconds until the first check, and the longest time between two checks
 _FIRST_CHECK_SECONDS, _LAST_CHECK_SECONDS = 1.0, 15.0
 
 #: seconds without a successful start until the worker ends
@@ -41,7 +41,7 @@ class StartFailures:
     Parameters
     ----------
     executors :
-        Can start what the jobs of a kind need, and keep it for them.
+        They can start what the jobs of a kind need, and keep it for the next job.
     inbox :
         Gets the error when the worker must end.
 
@@ -71,14 +71,22 @@ class StartFailures:
         self._error = JobNotStarted()
 
     def ran(self, kind: RunsIn, error: JobNotStarted | None) -> None:
-        """Note the end of a call, with the error if it could not be started; after each call."""
+        """Note the end of a run.
+
+        Parameters
+        ----------
+        kind :
+            The executor of the run.
+        error :
+            Why the run could not start; None if it did.
+        """
         if error is not None:
             self._note(kind, error)
         elif self.resumed_at is not None and kind == self._kind:
             self._recover()
 
     def room(self) -> float:
-        """Return how many messages to receive now: any number, one to try, or none."""
+        """Return how many messages to receive now: no limit, one to try, or none."""
         since = self._since
         if since is None:
             return math.inf
@@ -110,7 +118,7 @@ class StartFailures:
                 self._since, self._tries, self._check_at = now, 0, now
             self._kind, self._error = kind, error
             self.resumed_at = None
-            # Many calls that fail at the same time count as one failure.
+            # Many runs that fail at the same time count as one failure.
             if now >= self._check_at:
                 self._check_at = now + retry_seconds(
                     self._tries, _FIRST_CHECK_SECONDS, _LAST_CHECK_SECONDS, self._jitter

@@ -1,4 +1,4 @@
-"""Makes the roles of a worker."""
+"""Creates the roles of a worker."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -21,13 +21,13 @@ from sqsw.worker.poller import Poller
 from sqsw.worker.signals import SignalInbox
 from sqsw.worker.start_failures import StartFailures
 
-#: how many times the messages of one receive and one group must fit into a drain, by their average
-#: time, because some take much longer than the average
+#: How many times the messages of one receive must fit into a drain, by the average run time of
+#: their jobs: they can be of one message group, and some jobs take much longer than the average.
 _LINES_IN_A_DRAIN = 5
 
 
 class Roles(NamedTuple):
-    """The register and those who use it."""
+    """The register, and the roles that use it."""
 
     in_flight: InFlight
     policies: Policies
@@ -46,7 +46,7 @@ def make_roles(
     executors: Mapping[RunsIn, Executor],
     clock: Clock,
 ) -> Roles:
-    """The roles of a worker, from the end of the line to its beginning."""
+    """Create the roles of a worker, each after those that it calls."""
     latency = NetworkLatency()
     in_flight = InFlight(lanes, settings, clock)
     start_failures = StartFailures(executors, inbox, clock)

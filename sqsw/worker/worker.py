@@ -1,11 +1,11 @@
-"""The worker: from its start to its end.
+"""The worker: starts the roles, waits, drains and stops.
 
-1. start     (the roles: the end of the line first)
-2. wait      (for a signal, a shutdown policy, ``stop()``)
-3. drain     (no more receives; most unstarted messages go back; running jobs finish)
-4. stop      (put back what still runs; end the threads)
+1. start     (the roles; the pollers last)
+2. wait      (for a signal, a shutdown policy or ``stop()``)
+3. drain     (receive no more; return most unstarted messages; let running jobs finish)
+4. stop      (return the messages of jobs that still run; end the threads)
 
-The thread that calls ``run`` does nothing else: a signal is acted on at once.
+The thread that calls ``run`` does nothing else, so it acts on a signal at once.
 """
 
 import os
@@ -44,35 +44,35 @@ if TYPE_CHECKING:
     from sqsw.worker.executors.loop import LoopExecutor
     from sqsw.worker.executors.processes import ProcessExecutor
 
-#: seconds between two looks during a drain, and while polls are to end
-_LOOK_SECONDS = 0.02
+#: seconds between two checks during a drain, and while open receives are being ended
+_CHECK_SECONDS = 0.02
 
-#: seconds between two looks whether more jobs may start
+#: seconds between two checks whether more jobs can start
 _RATION_SECONDS = 0.1
 
-#: seconds to put back what is still in hand, after a drain and after a second signal
+#: seconds to return what is still in hand, after a drain and after a second signal
 _LAST_CALLS_SECONDS, _FORCED_SECONDS = 2.0, 1.5
 
-#: seconds until receives have ended that can be ended, before messages go back
+#: seconds to wait for open receives to end before messages are returned
 _END_POLLS_SECONDS = 0.2
 
-#: seconds of those that are kept to put back what the last receive brings
+#: seconds of the last calls that are reserved to return what the last receive brings
 _LAST_RETURN_SECONDS = 0.5
 
 
 class Worker:
-    """Runs the jobs of some lanes, once.
+    """Runs the jobs of some lanes. A worker runs once.
 
     Parameters
     ----------
     lanes :
         The queues.
     settings :
-        The numbers.
+        Concurrency, timeouts and other numbers; None for the defaults.
     events :
-        Whom to tell what happens.
+        Gets an event for everything that happens; None: nothing listens.
     load :
-        Finds the functions of jobs in the processes of the pool; it is pickled.
+        Finds the functions of jobs in the pool processes. It is pickled.
     """
 
     def __init__(
@@ -94,7 +94,8 @@ class Worker:
         self._signal_counter = SignalCounter(clock)
         self._forced_by: InboxNotice | None = None
         self._pulse_at = float("-inf")
-        self._useless: set[str] = set()
+        #: lanes that had no permits left at the last pulse
+        self._without_permits: set[str] = set()
         self._pool: ProcessExecutor | None = None
         self._loop: LoopExecutor | None = None
         self._executors: dict[RunsIn, Executor] = {
@@ -110,7 +111,7 @@ class Worker:
         self._health, self._pollers = roles.health, roles.pollers
 
     def _make_loop(self) -> Executor:
-        # Imported late: asyncio takes a tenth of the start time.
+        # Imported here: asyncio takes a tenth of the start time.
         from sqsw.worker.executors.loop import LoopExecutor
 
         self._loop = LoopExecutor(on_end=lambda error: self._inbox.post("fail", "error", error))
@@ -122,18 +123,18 @@ class Worker:
         self._pool = ProcessExecutor(self._load)
         return self._pool
 
-    # What others may call, from any thread.
+    # These can be called from any thread.
 
     def stop(self, reason: str = "stop") -> None:
-        """Begin to drain; ``run`` returns when that is done."""
+        """Begin to drain. ``run`` returns after the drain."""
         self._inbox.post("drain", reason)
 
     def quiet(self) -> None:
-        """Receive no more, run what is in hand, and stay."""
+        """Stop receiving, run what is in hand, and keep the process alive."""
         self._inbox.post("quiet", "quiet")
 
     def describe_slots(self) -> str:
-        """Every slot in use as text: queue, job, id, running for, lease left, stack."""
+        """Return every busy slot as text: queue, job, id, run time, lease left and stack."""
         now, pool = self._clock(), self._pool
         lines = []
         for run in self._in_flight.running():
@@ -144,12 +145,13 @@ class Worker:
                     f"running for {now - run.started_at:.1f}s, "
                     f"lease left {delivery.message.lease.expires_at - now:.1f}s\n"
                 )
-            # While a process has the job, the thread of the run does nothing but wait for it.
+            # If a pool process runs the job, the thread of the run only waits for it.
             lines.append((pool and pool.stack_of(run)) or stack_of(run))
         which = f"process {os.getpid()}:\n" if is_child() else ""
         return which + ("".join(lines) or "no slot is busy\n")
 
-    # The thread of ``run``.
+    # All that follows runs in the thread that calls ``run``, except ``_job_stuck`` and
+    # ``_run_awaitable``.
 
     def run(self) -> WorkerReport:
         """Work until a signal, a shutdown policy or ``stop()``.
@@ -157,8 +159,14 @@ class Worker:
         Raises
         ------
         QueueNotFound, AccessDenied, SettingsError
-            The very first receive of a lane showed that it has nothing to receive from. Everything
-            has been stopped then.
+            The first receive of a lane failed: its queue is missing or cannot be read. The worker
+            has stopped.
+        JobNotStarted, AppLoadError
+            No job could be started for a minute. The worker has stopped.
+        SQSError
+            A job ended the event loop that all async jobs share. The worker has stopped.
+        RuntimeError
+            The worker has run before.
         """
         if self._has_run:
             raise RuntimeError("a worker runs once; make another one")
@@ -187,7 +195,7 @@ class Worker:
             on_stuck=self._job_stuck,
             run_awaitable=self._run_awaitable,
         )
-        token = job_runtime.set(runtime)  # executors give it to their jobs
+        token = job_runtime.set(runtime)  # executors copy it into the context of each job
         try:
             self._heartbeat.start()
             self._acknowledger.start()
@@ -197,7 +205,7 @@ class Worker:
             job_runtime.reset(token)
         names = tuple(lane.name for lane in self._lanes)
         self._events.publish(WorkerStarted(names, self._in_flight.slots()))
-        self._pulse()  # before the first job, which can keep the interpreter for itself
+        self._pulse()  # before the first job, which can hold the interpreter lock
         for poller in self._pollers:
             poller.start()
 
@@ -212,19 +220,22 @@ class Worker:
         return Handover(awaitable).wait(self._executors["loop"], lambda: self._is_over)
 
     def _wait(self) -> InboxNotice:
-        ends: list[InboxNotice] = []
-        while not ends:
-            left = self._pulse()
-            timeout = min(_LOOK_SECONDS, left) if self._policies.end_polls() else left
+        """Wait for the notice that ends the work, and return it."""
+        final: list[InboxNotice] = []
+        while not final:
+            timeout = self._pulse()
+            if self._policies.end_polls():
+                timeout = min(_CHECK_SECONDS, timeout)
             if self._policies.is_rationed:
                 timeout = min(_RATION_SECONDS, timeout)
                 self._policies.update_permits()
                 self._dispatcher.start_due()
-            ends = [notice for notice in self._inbox.wait(timeout) if self._is_end(notice)]
-        return ends[0]
+            # All of them are handled, also those after the first final one.
+            final = [notice for notice in self._inbox.wait(timeout) if self._handle(notice)]
+        return final[0]
 
     def _pulse(self) -> float:
-        """Give a sign of life, if it is time; seconds until the next one."""
+        """Do the work of each second if it is due; return the seconds until the next time."""
         now = self._clock()
         if now >= self._pulse_at:
             self._pulse_at = now + PULSE_SECONDS
@@ -233,22 +244,25 @@ class Worker:
             self._events.publish(self._health.pulse(blocked_seconds))
             # Nobody else looks at lists that have waited before others come.
             self._dispatcher.start_due()
-            self._release_useless()
+            self._release_without_permits()
         return max(0.0, self._pulse_at - now)
 
-    def _release_useless(self) -> None:
-        """Put back what waits though no more jobs may start, for two looks: others may run it."""
-        useless = set()
+    def _release_without_permits(self) -> None:
+        """Return the waiting messages of lanes that had no permits left at two pulses in a row.
+
+        They cannot start here, but another worker can run them.
+        """
+        without = set()
         for lane in self._lanes:
             left = self._in_flight.permits_left(lane)
             if left is not None and left <= 0:
-                useless.add(lane.name)
-                if lane.name in self._useless:
+                without.add(lane.name)
+                if lane.name in self._without_permits:
                     self._dispatcher.release(lane)
-        self._useless = useless
+        self._without_permits = without
 
-    def _is_end(self, notice: InboxNotice) -> bool:
-        """Act on a notice; whether it ends the work."""
+    def _handle(self, notice: InboxNotice) -> bool:
+        """Act on a notice; return whether it ends the work."""
         if notice.verb == "slots":
             slots = self.describe_slots()
             if is_handing_over():
@@ -261,12 +275,13 @@ class Worker:
             return self._close_decided(notice.reason)
         elif notice.verb == "drain":
             self._signal_counter.note(notice)
-        if self._forced_by is None and (notice.verb == "force" or self._signal_counter.are_two):
+        is_second = self._signal_counter.has_second
+        if self._forced_by is None and (notice.verb == "force" or is_second):
             self._forced_by = notice
         return notice.verb in ("drain", "force", "fail")
 
     def _close_decided(self, reason: str) -> bool:
-        """Close the lanes whose policies want to leave; whether those are all."""
+        """Close the lanes whose policies decided to stop; return whether all lanes are closed."""
         lanes = [lane for decided, _ in self._policies.decided() for lane in decided]
         for poller in self._pollers:
             if poller.lane in lanes:
@@ -277,12 +292,12 @@ class Worker:
     def _be_quiet(self, notice: InboxNotice) -> None:
         if self._health.state == "receiving":
             running = self._running_messages()
-            self._events.publish(QuietStarted(notice.reason, running, _how_to_go_on()))
-        self._receive_no_more("quiet")
-        self._pulse_at = float("-inf")  # who looks is to know now
+            self._events.publish(QuietStarted(notice.reason, running, _how_to_receive_again()))
+        self._stop_receiving("quiet")
+        self._pulse_at = float("-inf")  # so health checks see the new state at once
 
-    def _receive_no_more(self, state: Receiving) -> None:
-        """End the receives, quiet or draining; what has come is worked on."""
+    def _stop_receiving(self, state: Receiving) -> None:
+        """Start no more receives. Messages that were received still run."""
         self._health.receives_no_more(state)
         for poller in self._pollers:
             poller.quiet()
@@ -291,26 +306,29 @@ class Worker:
         return sum(len(run.deliveries) for run in self._in_flight.running())
 
     def _drain(self, stopped_by: InboxNotice) -> None:
-        """Finish what is in hand, until the deadline or a second signal."""
+        """Return what has not started and let running jobs finish.
+
+        This ends when nothing is in hand, at the deadline, or at a second signal.
+        """
         seconds = self._settings.drain_seconds
         deadline = self._clock() + seconds
         running, waiting = self._running_messages(), self._in_flight.waiting()
         self._events.publish(DrainStarted(stopped_by.reason, running, waiting, seconds))
-        self._receive_no_more("draining")
-        self._wait_for_polls()
+        self._stop_receiving("draining")
+        self._end_open_receives()
         self._dispatcher.close(self._lanes)
         self._in_flight.hurry()
-        self._pulse_at = float("-inf")  # who looks is to know now
+        self._pulse_at = float("-inf")  # so health checks see the new state at once
         while not (self._is_drained() or self._forced_by or self._clock() >= deadline):
             for poller in self._pollers:
                 poller.end_poll()
             self._pulse()
-            for notice in self._inbox.wait(_LOOK_SECONDS):
-                self._is_end(notice)
+            for notice in self._inbox.wait(_CHECK_SECONDS):
+                self._handle(notice)
 
-    def _wait_for_polls(self) -> None:
-        # An open receive is the first to get what goes back now. It is asked again: one that is on
-        # its way to the other side does not wait there yet, and is not ended.
+    def _end_open_receives(self) -> None:
+        # Before messages are returned: an open receive would be the first to get them again. This
+        # asks until none is open, because a request that is still on its way cannot be ended yet.
         deadline = self._clock() + _END_POLLS_SECONDS
         while self._clock() < deadline:
             ended = [poller.lane.end_polls() for poller in self._pollers if poller.is_alive()]
@@ -319,32 +337,32 @@ class Worker:
             time.sleep(_END_POLLS_SECONDS / 20)
 
     def _is_drained(self) -> bool:
-        # Asked in this order: what a last poll brings is in hand before its thread ends.
+        # In this order: the messages of a last receive are in hand before its thread ends.
         return not any(poller.is_alive() for poller in self._pollers) and self._in_flight.is_empty()
 
     def _stop(self, seconds: float) -> int:
-        """Put back what still runs, and end; how many messages that were."""
+        """Return everything and end the threads; return how many messages still ran."""
         now = self._clock()
         self._is_over = True
-        self._receive_no_more("draining")
+        self._stop_receiving("draining")
         unfinished = self._dispatcher.abandon()
-        # What was put back may run elsewhere within a moment: here it ends now, where it can be.
+        # Another worker can run these jobs in a moment, so they end here as soon as they can.
         for executor in self._executors.values():
             executor.stop(now if unfinished else now + 0.2)
         deadline = now + seconds
         for poller in self._pollers:
-            # What was put back just now may come in again here: an open receive is the first to
-            # get it, and would leave it in flight.
+            # Before the acknowledger stops: an open receive can get a returned message again, and
+            # only the acknowledger can return it once more.
             poller.stop(deadline - _LAST_RETURN_SECONDS)
         self._acknowledger.stop(deadline)
         self._heartbeat.stop(deadline)
         return unfinished
 
 
-def _how_to_go_on() -> str:
+def _how_to_receive_again() -> str:
     if is_child():
         return (
-            "SIGHUP to the supervisor starts processes that receive; Ctrl-C ends them all; "
-            "running jobs go on"
+            "to receive again, send SIGHUP to the supervisor: it starts new processes; Ctrl-C "
+            "ends them all; running jobs finish"
         )
-    return "start the worker anew to receive again; Ctrl-C ends this one; running jobs go on"
+    return "to receive again, restart the worker; Ctrl-C ends it; running jobs finish"

@@ -346,7 +346,7 @@ def test_jobs_wait_for_a_busy_process_if_no_other_can_be_started(
         busy.join()
         os.kill(int(str(first)), signal.SIGKILL)
         os.waitid(os.P_PID, int(str(first)), os.WEXITED | os.WNOWAIT)
-        with pytest.raises(JobNotStarted, match="no process"):
+        with pytest.raises(JobNotStarted, match="no pool process"):
             executor.call(pid)
     finally:
         executor.stop(0)

@@ -261,7 +261,7 @@ def test_lists_go_there_too_and_what_comes_back_is_what_was_returned(sessions: S
 
 
 def test_a_coroutine_cannot_run_in_a_process(queue: JobQueue) -> None:
-    with pytest.raises(TypeError, match="cannot run in a process of the pool"):
+    with pytest.raises(TypeError, match="cannot run in a pool process"):
         queue.connect_processor("job", sleep, executor="process")
 
 

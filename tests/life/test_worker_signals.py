@@ -211,7 +211,7 @@ def test_quiet_receives_no_more_and_stays(
     report = made.report()
     assert (report["done"], report["stopped_by"]) == (SLOTS, "SIGTERM")
     told = (made.folder / "quiet").read_text()
-    assert told == f"{number.name}, {SLOTS} running, start the worker anew to receive again\n"
+    assert told == f"{number.name}, {SLOTS} running, to receive again, restart the worker\n"
 
 
 if __name__ == "__main__":

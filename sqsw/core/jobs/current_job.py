@@ -1,4 +1,4 @@
-"""The job that runs, as its own code and what stands around it may see it."""
+"""The running job, as its function and middlewares see it."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -10,34 +10,34 @@ from sqsw.core.job_metadata import job_id_of
 from sqsw.core.message import Message, list_lost
 from sqsw.core.record import record
 
-#: Where a job runs.
+#: where a job runs: in a thread, on the event loop, or in a pool process
 RunsIn = Literal["thread", "loop", "process"]
 
 
 class JobContext(dict[str, Any]):
-    """The context that came with a job: a dictionary, with what sqs-workers' contexts have."""
+    """The context that was sent with a job: a dictionary with the methods of sqs-workers."""
 
     def to_dict(self) -> dict[str, Any]:
-        """A copy as a plain dictionary."""
+        """Return a copy as a plain dictionary."""
         return dict(self)
 
 
 @record()
 class CurrentJob:
-    """The job that runs here.
+    """The running job.
 
     Attributes
     ----------
     messages :
-        Its message; several where the function takes a list.
+        Its message; several messages if the function takes a list.
     job_name :
         The job name; None on a raw queue.
     context :
-        The job context that came with the (first) message.
+        The job context that was sent with the (first) message.
     runs_in :
-        ``thread``, ``loop`` (a coroutine on the event loop) or ``process`` (one of the pool).
+        ``thread``, ``loop`` (a coroutine on the event loop) or ``process`` (a pool process).
     started_at :
-        When it began, in seconds on the monotonic clock.
+        When it began, in seconds of the monotonic clock.
     """
 
     messages: Sequence[Message]
@@ -53,7 +53,7 @@ class CurrentJob:
 
     @property
     def id(self) -> str:
-        """The message id."""
+        """The message ID of the (first) message."""
         return self.message.message_id
 
     @property
@@ -71,24 +71,25 @@ class CurrentJob:
 
     @property
     def receive_count(self) -> int:
-        """How often the message was received so far, this time included."""
+        """The number of receives of the (first) message so far, including this one."""
         return self.message.receive_count
 
     @property
     def attempt(self) -> int:
-        """Which attempt of the job this is, from 1.
+        """The number of this attempt of the job, from 1.
 
-        On a FIFO queue more than the receives: a failed job can be tried again in the worker.
+        On a FIFO queue it can be larger than the number of receives, because the worker can try a
+        failed job again without another receive.
         """
         return self.message.attempt
 
     @property
     def lease_lost(self) -> Event:
-        """Set once the message is no longer ours: what the job still does no longer counts.
+        """Set if the lease of the message is lost: the result of the job no longer counts.
 
-        Of a list, once one of its messages is no longer ours: the others still count.
+        For a list, it is set if the lease of one message is lost. The other messages still count.
 
-        A long job may look at ``current_job().lease_lost.is_set()`` and stop early.
+        A long job can check ``current_job().lease_lost.is_set()`` and stop early.
         """
         if len(self.messages) == 1:
             return self.message.lease.lost

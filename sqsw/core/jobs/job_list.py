@@ -1,4 +1,4 @@
-"""A list of jobs that one call runs, and which of them failed."""
+"""A list of jobs for one call, and which of them failed."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,10 +8,10 @@ from sqsw.core.results import SUCCEEDED, FailedJobs, ProcessingResult
 
 
 class JobList:
-    """What one call is given, and what it says about it.
+    """The jobs of one call, and what the call returned.
 
-    A function names the jobs that failed: it returns them in a list, or raises (or returns)
-    :class:`~sqsw.core.results.FailedJobs`. What else it returns means nothing, as ever.
+    A function names the jobs that failed: it returns a list of them, or raises or returns
+    :class:`~sqsw.core.results.FailedJobs`. Any other returned value has no meaning.
     """
 
     def __init__(self, jobs: Sequence[object]) -> None:
@@ -19,7 +19,7 @@ class JobList:
         self._returned: object = None
 
     def noting(self, call: Callable[[], Any]) -> Callable[[], Any]:
-        """The same call; what it returns is remembered, also if that is to be awaited."""
+        """Return a call that also remembers what it returns, or what its awaitable returns."""
 
         def noted() -> Any:
             self._returned = call()
@@ -35,7 +35,7 @@ class JobList:
         return self._returned
 
     def results(self, result: ProcessingResult) -> list[ProcessingResult]:
-        """A result for each job, out of the one of the call."""
+        """Return one result per job, from the result of the call."""
         named = self._named(self._returned if result.success else result.error)
         if named is None:
             return [result] * len(self.jobs)
@@ -50,7 +50,10 @@ class JobList:
         return [failure if place in places else SUCCEEDED for place in range(len(self.jobs))]
 
     def own(self, value: object) -> object:
-        """What names failed jobs, with the very jobs of this list; None where it names none."""
+        """Return a value that names failed jobs, with the objects of this list in their place.
+
+        None if it names no jobs of the list.
+        """
         named = self._named(value)
         if named is None:
             return None
@@ -60,7 +63,7 @@ class JobList:
         return FailedJobs(own, failed.backoff_policy) if value is failed else own
 
     def _named(self, value: object) -> tuple[FailedJobs, list[int | None]] | None:
-        """The failed jobs that this names, and where they stand in the list."""
+        """Return the failed jobs that a value names, and their places; None if it names none."""
         if isinstance(value, FailedJobs):
             return value, self._places(value.jobs)
         if isinstance(value, list | tuple):
@@ -70,7 +73,7 @@ class JobList:
         return None
 
     def _places(self, named: Sequence[object]) -> list[int | None]:
-        """Where these stand in the list: the very objects, else equal ones, each one once."""
+        """Return the places of these jobs: of the same object or else an equal one, each once."""
         by_identity = {id(job): place for place, job in enumerate(self.jobs)}
         free = dict(enumerate(self.jobs))
         places: list[int | None] = []
@@ -87,5 +90,5 @@ class JobList:
 def _are_equal(job: object, named: object) -> bool:
     try:
         return bool(job == named)
-    except Exception:  # noqa: BLE001  # an array says so: then it is none of the jobs
+    except Exception:  # noqa: BLE001  # arrays raise here, so this one is not among the jobs
         return False

@@ -1,4 +1,4 @@
-"""What a worker gives to the jobs that run in it: on context variables, which executors copy."""
+"""What a worker provides to its jobs, in context variables that executors copy."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -7,27 +7,27 @@ from typing import Any
 
 from sqsw.core.jobs.current_job import CurrentJob
 
-#: Finds the function of a job, by the names of queue and job.
+#: Finds the function of a job by the names of its queue and job.
 Find = Callable[[str, str], Callable[..., object] | None]
 
-#: Loads what is needed for that, once in each process of the pool.
+#: Loads the app and returns a ``Find``. Called once in each pool process.
 Load = Callable[[], Find]
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A call for another process: names and values.
+    """A call of a job's function in a pool process.
 
     Attributes
     ----------
     queue_name, job_name :
-        Whose function it is.
+        The job.
     module, qualified_name :
-        Where that stands, for a process that has not loaded an app.
+        Where its function is, for a process that has not loaded an app.
     args, kwargs :
-        What it is called with; keywords that it does not take are dropped there.
+        The arguments. The pool process drops keywords that the function does not take.
     job :
-        The job, for ``current_job()`` there; its messages have no content.
+        The job for ``current_job()``; its messages have no content.
     check_arguments :
         False: pass the keywords to the function unchecked.
     """
@@ -43,23 +43,23 @@ class FunctionCall:
 
     @property
     def jobs(self) -> Sequence[object]:
-        """The list of jobs that it is called with; empty where it is called with one."""
+        """The list of jobs; empty if the function takes one job."""
         return self.args[0] if self.args else ()
 
 
 @dataclass(frozen=True, slots=True)
 class JobRuntime:
-    """What a worker gives to its jobs.
+    """What a worker provides to its jobs.
 
     Attributes
     ----------
     time_limit :
-        Seconds that a job may run whose processor has no limit of its own; None: no limit.
+        Seconds that a job can run if its processor has no limit of its own; None: no limit.
     on_stuck :
-        Called where a job has not ended long after its limit, from another thread.
+        Called from another thread if a job has not ended long after its limit.
     call_elsewhere :
-        Runs a function in a process of the pool, and returns or raises what it did; None: there is
-        none.
+        Runs a function in a pool process, and returns or raises what it did; None if there is no
+        pool.
     run_awaitable :
         Runs an awaitable that a plain function returned on the event loop that the jobs share, and
         returns its result or raises its error; None if there is no loop.
@@ -73,5 +73,5 @@ class JobRuntime:
 
 job_runtime: ContextVar[JobRuntime] = ContextVar("sqsw_job_runtime", default=JobRuntime())  # noqa: B039  # frozen
 
-#: seconds that a call elsewhere may take; None: any time
+#: the time limit of a call in a pool process, in seconds; None: no limit
 call_limit: ContextVar[float | None] = ContextVar("sqsw_call_limit", default=None)

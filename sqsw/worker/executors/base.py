@@ -1,4 +1,8 @@
-"""What an executor is: a way to run calls."""
+"""The interface of executors, and helpers for them.
+
+Executors call the runs of the worker *calls*: to them, a run is something to call, once, whose
+results go to ``on_done``.
+"""
 
 import os
 import sys
@@ -13,7 +17,7 @@ from sqsw.core.results import ProcessingResult
 
 
 class Runnable(Protocol):
-    """All that an executor needs to know of a call."""
+    """A call, as far as an executor needs it. ``runner`` is the thread id or task that runs it."""
 
     runner: Any
 
@@ -23,7 +27,7 @@ class Runnable(Protocol):
     def not_started(self, error: BaseException) -> list[ProcessingResult]: ...
 
 
-#: Where the frames of the worker come from, which stand around those of a job.
+#: the files of the frames that the worker puts around a job
 _MACHINERY = (f"{Path(__file__).parents[2]}{os.sep}", threading.__file__)
 
 
@@ -31,10 +35,15 @@ _Results = TypeVar("_Results", bound=Sequence[ProcessingResult] | None)
 
 
 def end_if_forked(pid: int, results: _Results) -> _Results:
-    """Return the results of a job; end this process if the job forked it from ``pid``.
+    """Return the results of a job, or end this process if the job forked it from ``pid``.
 
-    A forked process must not run other jobs; the worker that received the message reports the
-    result. ``results`` is None if the job has not ended.
+    A forked process must not run other jobs. The worker that received the message reports the
+    result.
+
+    Parameters
+    ----------
+    results :
+        None if the job has not ended.
     """
     if os.getpid() != pid:
         end_forked(results)
@@ -42,27 +51,27 @@ def end_if_forked(pid: int, results: _Results) -> _Results:
 
 
 def end_forked(results: Sequence[ProcessingResult] | None) -> Never:
-    """End this process, which a job has forked; None if the job has not ended."""
+    """End this process, which a job forked; ``results`` is None if the job has not ended."""
     os._exit(0 if results is not None and all(each.success for each in results) else 1)
 
 
-#: Takes the results of a call; what it returns is a call for the same executor, which has a slot
-#: already: so a busy thread gets its next job without a hand-over.
+#: Takes the results of a call and returns the next call for the same executor, or None. The next
+#: call already has a slot, so a busy thread can run it at once.
 OnDone = Callable[[Any, list[ProcessingResult]], Any]
 
 
 class Executor(Protocol):
-    """Runs calls; how many at once is decided by who submits them."""
+    """Runs calls. Whoever submits them decides how many run at the same time."""
 
     def start(self) -> None: ...
 
     def submit(self, calls: Sequence[Any], on_done: OnDone) -> None:
-        """Run calls as soon as may be; never waits for them. None of them after ``stop``.
+        """Run calls as soon as possible, without waiting for them. After ``stop``, do nothing.
 
         Raises
         ------
         Exception
-            What they need cannot be had, as a thread. None of them was taken.
+            Something that they need is missing, such as a thread. None of them runs.
         """
         ...
 
@@ -77,18 +86,24 @@ class Executor(Protocol):
         ...
 
     def cancel(self, call: Any) -> None:
-        """Make a call end early, where that can be done."""
+        """Make a call end early, if the executor can do that."""
         ...
 
     def stop(self, deadline: float) -> None:
-        """End what is idle, and abandon what still runs at ``deadline`` (in ``lease_time``)."""
+        """End idle threads and processes; give up calls that run after ``deadline``.
+
+        Parameters
+        ----------
+        deadline :
+            Seconds of ``lease_time``.
+        """
         ...
 
 
 def stack_of(call: Runnable) -> str:
-    """Where a running call is, as lines of a traceback.
+    """Return where a running call is, as lines of a traceback.
 
-    It begins with the job's first frame; with those of the worker only where there are no others.
+    It begins with the first frame of the job. If there is none, it has the frames of the worker.
     """
     frames = _frames_of(call.runner)
     of_job = list(dropwhile(lambda frame: frame.filename.startswith(_MACHINERY), frames))
@@ -100,7 +115,7 @@ def _frames_of(runner: Any) -> list[traceback.FrameSummary]:
         frame = sys._current_frames().get(runner)
         return traceback.extract_stack(frame) if frame is not None else []
     frames: list[traceback.FrameSummary] = []
-    # A task by itself shows its outermost coroutine only; what that one waits for tells more.
+    # A task shows its outermost coroutine only, so follow what each coroutine awaits.
     waiting = runner.get_coro() if hasattr(runner, "get_coro") else None
     while waiting is not None:
         frame = getattr(waiting, "cr_frame", None)

@@ -1,4 +1,4 @@
-"""Runs an awaitable that a plain function returned, on the event loop that all jobs share."""
+"""Runs an awaitable that a plain function returned on the event loop that all jobs share."""
 
 import contextvars
 import threading
@@ -11,17 +11,17 @@ from sqsw.core.results import ProcessingResult
 from sqsw.core.wording import described
 from sqsw.worker.executors.base import Executor
 
-#: seconds between two chances for a time limit to interrupt a waiting thread
-_LOOK_SECONDS = 0.25
+#: seconds of one wait: a time limit can interrupt the thread only between two waits
+_WAIT_SECONDS = 0.25
 
-#: such looks after the worker has ended, for a coroutine that cleans up after its cancellation
-_LAST_LOOKS = 8
+#: waits after the worker has ended, for a coroutine that cleans up after its cancellation
+_LAST_WAITS = 8
 
 
 class Handover:
-    """A call for the event loop that a thread waits for.
+    """A call for the event loop, and the thread that waits for it.
 
-    It has the context variables of the thread, so it belongs to the same job.
+    It runs in the context of the thread, so it belongs to the same job.
     """
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
@@ -34,9 +34,15 @@ class Handover:
         self._error: BaseException | None = RuntimeError("its task was cancelled before it began")
 
     def wait(self, loop: Executor, is_over: Callable[[], bool]) -> Any:
-        """Run it on the event loop; return its result, or raise what it raises.
+        """Run the awaitable on the event loop; return its result, or raise what it raises.
 
-        An interruption of the thread cancels it, and is raised after it has ended, if it had begun.
+        If the thread is interrupted, the awaitable is canceled. The interruption is raised after
+        the awaitable has ended, or at once if it has not begun.
+
+        Parameters
+        ----------
+        is_over :
+            Whether the worker has ended.
 
         Raises
         ------
@@ -47,26 +53,26 @@ class Handover:
             loop.submit([self], self._done)
         except Exception as error:
             self._close()
-            # Not as JobNotStarted: the job has begun in its thread.
+            # Not a JobNotStarted: the job has started, in its thread.
             raise SQSError(
                 "the event loop of the worker cannot run what the job returned",
                 why=described(error),
             ) from error
-        looks = 0
+        waits = 0
         try:
-            while not self._has_ended.wait(_LOOK_SECONDS):
+            while not self._has_ended.wait(_WAIT_SECONDS):
                 if is_over():
-                    looks += 1
-                    # The loop has not taken it and never will, or it ignores its cancellation.
-                    if self.runner is None or looks >= _LAST_LOOKS:
+                    waits += 1
+                    # The loop never took it, or it ignores its cancellation.
+                    if self.runner is None or waits >= _LAST_WAITS:
                         raise SQSError(
                             "the worker ended before the job did", next="the job runs again later"
                         )
         except BaseException:
-            self._is_cancelled = True  # it may begin only after this
+            self._is_cancelled = True  # for the case that it has not begun yet
             loop.cancel(self)
             while self.runner is not None and not is_over():
-                if self._has_ended.wait(_LOOK_SECONDS):
+                if self._has_ended.wait(_WAIT_SECONDS):
                     break
             raise
         try:
@@ -74,17 +80,17 @@ class Handover:
                 raise self._error
             return self._value
         finally:
-            # The traceback of a failure refers to this frame.
+            # The traceback of a failed job refers to this frame.
             self._value = self._error = None
 
     async def run_async(self) -> list[ProcessingResult]:
-        """Run it, in a task with the context of the thread."""
+        """Run the awaitable in a task with the context of the thread."""
         import asyncio  # workers without coroutines start without it
 
         if self._is_cancelled:
             self._close()
             return []
-        with suppress(asyncio.CancelledError):  # kept by the task itself
+        with suppress(asyncio.CancelledError):  # _finish keeps it
             await asyncio.get_running_loop().create_task(self._finish(), context=self._context)
         return []
 
@@ -92,25 +98,25 @@ class Handover:
         try:
             self._value = await self._awaitable
             self._error = None
-        except BaseException as error:  # noqa: BLE001 - raised in the thread
+        except BaseException as error:  # noqa: BLE001  # raised in the thread
             self._error = error
 
     def run(self) -> list[ProcessingResult]:
-        """Refuse: a thread cannot run it."""
+        """Raise ``NotImplementedError``: only the event loop can run it."""
         raise NotImplementedError
 
     def failed(self, error: BaseException) -> list[ProcessingResult]:
-        """Note that it could not run."""
+        """Note an error of the event loop, to be raised in the thread."""
         self._error = error
         return []
 
     def not_started(self, error: BaseException) -> list[ProcessingResult]:
-        """It could not begin. The job that waits for it has begun, so it fails."""
+        """Note that it could not begin. The job itself has started, so the job fails."""
         self._close()
         return self.failed(error)
 
     def _close(self) -> None:
-        # Python warns of a coroutine that nobody awaits.
+        # Python warns about a coroutine that is never awaited.
         if isinstance(self._awaitable, Coroutine):
             self._awaitable.close()
 

@@ -1,4 +1,4 @@
-"""Calls in the thread that submits them: no thread, so nothing to wait for."""
+"""Runs calls in the thread that submits them."""
 
 import contextvars
 import os
@@ -11,7 +11,7 @@ from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 
 class InlineExecutor:
-    """Runs a call before ``submit`` returns; for one batch, and for tests.
+    """Runs each call before ``submit`` returns, for ``process_batch`` and for tests.
 
     Parameters
     ----------
@@ -28,10 +28,10 @@ class InlineExecutor:
         self._between = between
 
     def start(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
-        """Run calls one after the other, and what follows each of them."""
+        """Run calls one after another, and after each of them the calls that get its slot."""
         for call in calls:
             self._run(call, on_done)
 
@@ -39,7 +39,7 @@ class InlineExecutor:
         following: Runnable | None = call
         pid = os.getpid()
         while following is not None:
-            # No variable for the results: the frames of a failed job refer to this one.
+            # Not in a variable: the traceback of a failed job refers to this frame.
             following = on_done(
                 following, _without_interrupt(end_if_forked(pid, self._results(following)))
             )
@@ -52,17 +52,17 @@ class InlineExecutor:
             return call.not_started(error)
 
     def check(self) -> None:
-        """Nothing to do: it needs nothing."""
+        """Do nothing: it needs no thread or process."""
 
     def cancel(self, call: Runnable) -> None:
-        """Nothing to do: it has ended."""
+        """Do nothing: only the thread that runs the call could end it."""
 
     def stop(self, deadline: float) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 def run_inline(call: Runnable, loop: OwnLoop | None) -> list[ProcessingResult]:
-    """Run one call here and now, in a copy of the context."""
+    """Run one call in this thread, in a copy of its context."""
     call.runner = threading.get_ident()
     context = contextvars.copy_context()
     if loop is None:
@@ -70,7 +70,7 @@ def run_inline(call: Runnable, loop: OwnLoop | None) -> list[ProcessingResult]:
     coroutine = call.run_async()
     try:
         return context.run(loop.run, coroutine)
-    except BaseException:  # the call itself raises nothing, so it could not run
+    except BaseException:  # a call raises nothing, so this one could not run
         coroutine.close()
         raise
 
@@ -78,5 +78,5 @@ def run_inline(call: Runnable, loop: OwnLoop | None) -> list[ProcessingResult]:
 def _without_interrupt(results: list[ProcessingResult]) -> list[ProcessingResult]:
     for result in results:
         if isinstance(result.error, KeyboardInterrupt):
-            raise result.error  # Ctrl-C and the like are for the caller, not a failure of the job
+            raise result.error  # Ctrl-C is for the caller, and not a failure of the job
     return results

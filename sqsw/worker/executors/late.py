@@ -1,4 +1,4 @@
-"""An executor that is made when its first call comes: most workers need only one kind."""
+"""Creates an executor for its first call, because most workers need only one kind."""
 
 import contextvars
 import threading
@@ -8,7 +8,7 @@ from sqsw.worker.executors.base import Executor, OnDone, Runnable
 
 
 class LateExecutor:
-    """Makes another executor at the first ``submit``, and passes everything on to it."""
+    """Creates another executor for the first call, and passes everything on to it."""
 
     def __init__(self, make: Callable[[], Executor]) -> None:
         self._make = make
@@ -18,11 +18,11 @@ class LateExecutor:
         self._context = contextvars.Context()
 
     def start(self) -> None:
-        """Every job starts with the context variables of the thread that starts the worker."""
+        """Keep the context variables of this thread: every job starts with a copy of them."""
         self._context = contextvars.copy_context()
 
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
-        """Run calls as soon as may be."""
+        """Pass calls on; create the executor first if there is none."""
         made = self._get()
         if made is not None:
             made.submit(calls, on_done)
@@ -38,7 +38,7 @@ class LateExecutor:
             return self._made
 
     def check(self) -> None:
-        """Pass it on."""
+        """Pass it on; create the executor first if there is none."""
         made = self._get()
         if made is not None:
             made.check()
@@ -49,7 +49,7 @@ class LateExecutor:
             self._made.cancel(call)
 
     def stop(self, deadline: float) -> None:
-        """Pass it on, and make nothing any more."""
+        """Pass it on, and never create the executor after this."""
         with self._lock:
             self._stopped = True
         if self._made is not None:

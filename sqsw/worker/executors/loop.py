@@ -1,4 +1,4 @@
-"""Coroutines on one event loop, which has a thread of its own."""
+"""Runs coroutines on one event loop, which has a thread of its own."""
 
 import asyncio
 import contextvars
@@ -16,7 +16,7 @@ from sqsw.worker.executors.base import OnDone, Runnable, end_if_forked
 
 logger = SafeLogger(__name__)
 
-#: seconds that cancelled coroutines have to clean up after themselves
+#: seconds that canceled coroutines have to clean up
 _CANCEL_SECONDS = 0.5
 
 
@@ -47,18 +47,18 @@ class LoopExecutor:
         self._asked_at: float | None = None
 
     def start(self) -> None:
-        """Every job starts with the context variables of the thread that starts the worker."""
+        """Keep the context variables of this thread: every job starts with a copy of them."""
         self._context = contextvars.copy_context()
 
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
-        """Hand calls to the loop."""
+        """Pass calls to the loop; start it if it does not run."""
         with self._lock:
             if self._stopped:
                 return
             loop = self._begin_loop()
             self._inbox.extend((call, on_done) for call in calls)
-            # One wake-up for all that comes until the loop gets there, not one a call: each makes
-            # the loop take the interpreter from the thread that has more to hand over.
+            # One wake-up for all calls that arrive before the loop takes them: with each wake-up,
+            # the loop takes the interpreter lock from the thread that submits more.
             if not self._scheduled:
                 try:
                     loop.call_soon_threadsafe(self._take_in)
@@ -69,7 +69,7 @@ class LoopExecutor:
                 self._scheduled = True
 
     def check(self) -> None:
-        """Begin the loop, unless it runs."""
+        """Start the loop if it does not run."""
         with self._lock:
             if not self._stopped:
                 self._begin_loop()
@@ -85,7 +85,7 @@ class LoopExecutor:
         thread = threading.Thread(target=self._work, args=(loop,), name="sqsw-loop", daemon=True)
         try:
             thread.start()
-        except BaseException:  # no thread to be had: another call may get one
+        except BaseException:  # no thread could be started; a later call may get one
             loop.close()
             raise
         self._loop, self._thread = loop, thread
@@ -119,7 +119,7 @@ class LoopExecutor:
                 self._loop.call_soon_threadsafe(call.runner.cancel)
 
     def stop(self, deadline: float) -> None:
-        """Cancel what still runs, and end the loop."""
+        """Cancel the running coroutines, and end the loop."""
         with self._lock:
             self._stopped = True
             loop, self._loop = self._loop, None
@@ -128,7 +128,7 @@ class LoopExecutor:
             return
         with suppress(RuntimeError):  # a job closed it
             loop.call_soon_threadsafe(self._cancel_all)
-        # A coroutine that blocks the loop must not block the end of the worker as well.
+        # Not forever: a coroutine that blocks the loop must not block the end of the worker.
         thread.join(max(deadline - lease_time(), _CANCEL_SECONDS + 0.1))
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -139,16 +139,16 @@ class LoopExecutor:
                 end_if_forked(self._pid, None)
                 if self._stopped:
                     break
-                self._tell_end("a job stopped the event loop of the worker")
+                self._report_end("a job stopped the event loop of the worker")
             except (SystemExit, KeyboardInterrupt):  # from a task or a callback of a job
                 logger.exception("a coroutine tried to end the event loop")
             except BaseException as error:  # noqa: BLE001  # the loop or its file descriptors are closed
                 self._give_up(error)
                 break
-        with suppress(Exception):  # a job has destroyed the loop
+        with suppress(Exception):  # a job destroyed the loop
             loop.close()
 
-    def _tell_end(self, what: str, error: BaseException | None = None) -> None:
+    def _report_end(self, what: str, error: BaseException | None = None) -> None:
         if not self._has_ended:
             self._has_ended = True
             self._on_end(
@@ -162,7 +162,7 @@ class LoopExecutor:
             )
 
     def _give_up(self, error: BaseException) -> None:
-        """Report the end of all calls of a loop that cannot continue."""
+        """End all calls of a loop that cannot continue, with an error."""
         end_if_forked(self._pid, None)
         with self._lock:
             self._broken = RuntimeError(f"the event loop of the worker has ended: {error}")
@@ -170,11 +170,11 @@ class LoopExecutor:
             tasks, self._tasks = list(self._tasks.values()), {}
             arrived = list(self._inbox)
             self._inbox.clear()
-        self._tell_end("a job ended the event loop of the worker", error)
+        self._report_end("a job ended the event loop of the worker", error)
         for call, on_done in tasks:
-            self._answer(call, on_done, self._broken, has_begun=True)
+            self._fail(call, on_done, self._broken, has_begun=True)
         for call, on_done in arrived:
-            self._answer(call, on_done, self._broken)
+            self._fail(call, on_done, self._broken)
 
     def _take_in(self) -> None:
         with self._lock:
@@ -185,7 +185,7 @@ class LoopExecutor:
             self._begin(call, on_done)
 
     def _begin(self, call: Runnable, on_done: OnDone) -> None:
-        # Not with create_task: a task factory that one job sets would affect other jobs.
+        # Not with create_task(): a task factory that one job sets would affect other jobs.
         task = asyncio.Task(
             self._run(call, on_done),
             loop=asyncio.get_running_loop(),
@@ -198,9 +198,9 @@ class LoopExecutor:
 
     async def _run(self, call: Runnable, on_done: OnDone) -> None:
         try:
-            # No variable for the results: the frames of a failed job refer to this one.
+            # Not in a variable: the traceback of a failed job refers to this frame.
             following = on_done(call, end_if_forked(self._pid, await call.run_async()))
-        except BaseException:  # of a listener, say; the loop has to live on
+        except BaseException:  # for example in a listener; the loop must continue
             logger.exception("the end of a job failed")
             return
         if following is not None:
@@ -213,12 +213,12 @@ class LoopExecutor:
         # A coroutine that has begun takes a cancellation as the end of its job. So this one was
         # cancelled before its first step, by a job that cancels all tasks.
         if begun is not None and task.cancelled():
-            self._answer(*begun, RuntimeError("its task was cancelled before it began"))
+            self._fail(*begun, RuntimeError("its task was cancelled before it began"))
 
-    def _answer(
+    def _fail(
         self, call: Runnable, on_done: OnDone, error: Exception, *, has_begun: bool = False
     ) -> None:
-        """Report a call that does not run to its end, and let others have its slot."""
+        """Report a call that did not run to its end, and run the calls that get its slot."""
         following: Runnable | None = call
         results = call.failed(error) if has_begun else call.not_started(error)
         while following is not None:
@@ -236,7 +236,7 @@ class LoopExecutor:
         loop = asyncio.get_running_loop()
         for task in self._tasks:
             task.cancel()
-        loop.create_task(self._end(loop))  # noqa: RUF006  # ends the loop that would collect it
+        loop.create_task(self._end(loop))  # noqa: RUF006  # nothing awaits it: it ends the loop
 
     async def _end(self, loop: asyncio.AbstractEventLoop) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -245,11 +245,11 @@ class LoopExecutor:
         await loop.shutdown_asyncgens()
         loop.stop()
 
-    def let_go(self) -> None:
-        """In a process that a job forked, run only the rest of this step of its task."""
+    def stop_in_fork(self) -> None:
+        """End the loop in a process that a job forked, after this step of the job's task."""
         loop, thread = self._loop, self._thread
         if loop is not None and thread is not None and thread.ident == threading.get_ident():
-            # The loop skips cancelled handles; asyncio has no other way to reach them.
+            # The loop skips canceled handles. asyncio has no public way to reach them.
             for handle in list(getattr(loop, "_ready", ())):
                 handle.cancel()
             loop.stop()
@@ -264,7 +264,7 @@ _running: "weakref.WeakSet[LoopExecutor]" = weakref.WeakSet()
 
 def _after_fork() -> None:
     for executor in list(_running):
-        executor.let_go()
+        executor.stop_in_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -1,4 +1,4 @@
-"""What a process of the pool does: it takes a call, runs its function, and answers."""
+"""The main function of a pool process: it takes calls, runs their functions, and answers."""
 
 import faulthandler
 import importlib
@@ -27,10 +27,10 @@ logger = SafeLogger(__name__)
 
 
 class FunctionNotFound(SQSError):
-    """A process of the pool has no such job."""
+    """A pool process cannot find the function of a job."""
 
 
-#: has this process write where it is, at any time
+#: the signal that makes a pool process write its stack
 SHOW = signal.SIGUSR1
 
 
@@ -38,26 +38,26 @@ _loop = OwnLoop()
 
 
 def serve_calls(connection: Connection, stacks: Connection, load: Load | None, module: str) -> None:
-    """Load what is needed, say so, and answer calls until the worker has gone.
+    """Load the app, send a first answer, and then answer calls until the worker ends.
 
-    Where the process is, it writes into ``stacks`` when it is told to: also where a C call keeps
-    the interpreter.
+    At the signal ``SHOW`` the process writes its stack into ``stacks``, even while a C call holds
+    the interpreter lock.
     """
-    os.set_blocking(stacks.fileno(), False)  # what nobody reads must not hold a job up
+    os.set_blocking(stacks.fileno(), False)  # an unread stack must not block a job
     faulthandler.register(SHOW, stacks.fileno(), all_threads=False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP):
-        # The worker decides; what is sent to all processes is not for this one.
+        # The worker acts on signals that are sent to all processes.
         signal.signal(number, signal.SIG_IGN)
-    # What a job forks is not to answer in its place, nor to keep the pipe open.
+    # A process that a job forks must not answer for it, and must not keep the pipe open.
     os.register_at_fork(after_in_child=connection.close)
     calls: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, calls), daemon=True).start()
     with handing_over():
         try:
             _serve(connection, calls, load, module)
-        except BaseException:  # an answer that cannot be given or sent
-            logger.exception("a process of the pool ends")
-    os._exit(1)  # now: threads of the app would keep it, and the worker waits
+        except BaseException:  # an answer could not be made or sent
+            logger.exception("a pool process ends")
+    os._exit(1)  # at once: threads of the app could keep the process alive while the worker waits
 
 
 def _serve(
@@ -66,15 +66,15 @@ def _serve(
     find: Find | None = None
     try:
         if load is None:
-            importlib.import_module(module)  # now, and not in the time of the first job
+            importlib.import_module(module)  # now, so the time limit of the first job excludes it
         else:
             find = load()
         answer = PoolAnswer.of_returned(None, ())
-    except BaseException as raised:  # noqa: BLE001  # the job that needs this process shall tell
+    except BaseException as raised:  # noqa: BLE001  # the job that needs this process reports it
         answer = PoolAnswer.of_raised(raised, ())
     number = 0
     while True:
-        flush_deliveries()  # the lines of the job before the line about it
+        flush_deliveries()  # so the log has the lines of the job before the line about its end
         connection.send_bytes(pickle.dumps((number, answer)))
         answer = _answer(find, calls.get())
         number += 1
@@ -83,15 +83,15 @@ def _serve(
 def _answer(find: Find | None, data: bytes) -> PoolAnswer:
     jobs: Sequence[object] = ()
     try:
-        request: FunctionCall = pickle.loads(data)  # noqa: S301  # of our own worker
-        jobs = list(request.jobs)  # the function may empty its own
+        request: FunctionCall = pickle.loads(data)  # noqa: S301  # from our own worker
+        jobs = list(request.jobs)  # a copy: the function can change its list
         return PoolAnswer.of_returned(_run(_function(find, request), request), jobs)
     except BaseException as raised:  # noqa: BLE001  # SystemExit in a job is a failed job
         return PoolAnswer.of_raised(raised, jobs)
 
 
 def _read(connection: Connection, calls: "SimpleQueue[bytes]") -> None:
-    """Beside the jobs: the end of the worker, whatever it died of, is the end of this process."""
+    """Read calls in a thread of its own; end this process if the worker ends for any reason."""
     try:
         while True:
             calls.put(connection.recv_bytes())
@@ -120,12 +120,12 @@ def _function(find: Find | None, request: FunctionCall) -> Callable[..., Any]:
         target = importlib.import_module(request.module)
         for name in request.qualified_name.split("."):
             target = getattr(target, name, None)
-    # Where it was declared as a job, a task stands under its name. Other decorators belong to it.
+    # A decorated job is a task under its own name. Other decorators are part of its function.
     function: Any = target.processor if isinstance(target, AsyncTask) else target
     if not callable(function):
         raise FunctionNotFound(
-            f"a process of the pool cannot find the job {request.job_name!r}",
-            why=f"{request.module}.{request.qualified_name} is no function of a module there",
-            next="put it at the top of a module that can be imported",
+            f"a pool process cannot find the function of job {request.job_name!r}",
+            why=f"{request.module}.{request.qualified_name} is not a function at module level",
+            next="move it to the top level of a module that can be imported",
         )
     return function  # type: ignore[no-any-return]  # checked above

@@ -1,9 +1,9 @@
-"""Calls whose function runs in a process of its own: CPU work, or code that blocks the interpreter.
+"""Runs the functions of some jobs in pool processes: CPU work, or code that blocks the interpreter.
 
-The call itself runs in a thread here: receipt, lease, middleware and result stay with the worker.
-Only the function crosses over, as the names of queue and job and the values that it takes. There
-are as many processes as such jobs have run at once; they are spawned, load the app by name, and
-serve one call after the other.
+Each call runs in a thread of the worker, with its lease, its middlewares and its result. Only the
+function runs in a pool process, which gets the names of queue and job and the arguments. There is
+one process for each such job that runs at the same time. Processes are spawned, load the app by its
+name, and run one function after another.
 """
 
 import multiprocessing
@@ -29,20 +29,20 @@ from sqsw.worker.executors.threads import ThreadExecutor
 
 logger = SafeLogger(__name__)
 
-#: seconds that a process may take to say where it is, and between two parts of that
+#: seconds to wait for the stack of a process, and for each further part of it
 _STACK_SECONDS, _PART_SECONDS = 0.5, 0.02
 
-#: seconds between two looks whether a process that has not answered is there
-_LOOK_SECONDS = 1.0
+#: seconds between two checks whether a process that has not answered is alive
+_CHECK_SECONDS = 1.0
 
 
 class ProcessExecutor(ThreadExecutor):
-    """Threads whose jobs have a pool of processes for their functions.
+    """Runs calls in threads, and their functions in a pool of processes.
 
     Parameters
     ----------
     load :
-        Finds functions in a process of the pool; None: by the modules that they are in.
+        Finds the functions in a pool process; None: by the modules that they are in.
     """
 
     def __init__(self, load: Load | None = None) -> None:
@@ -55,20 +55,20 @@ class ProcessExecutor(ThreadExecutor):
         self._busy: dict[int, _PoolProcess] = {}
 
     def start(self) -> None:
-        """Every job has a way to a process of the pool."""
+        """Give every job a way to call its function in a pool process."""
         token = job_runtime.set(replace(job_runtime.get(), call_elsewhere=self.call))
         super().start()
         job_runtime.reset(token)
 
     def cancel(self, call: Runnable) -> None:
-        """Kill the process of a call; its function ends with an error."""
+        """Kill the process of a call. The job fails."""
         with self._pool_lock:
             process = self._busy.get(call.runner) if isinstance(call.runner, int) else None
         if process is not None:
             process.kill()
 
     def stop(self, deadline: float) -> None:
-        """End the processes; one that still runs a job is killed."""
+        """Kill the processes, also busy ones, and end the threads."""
         with self._pool_lock:
             self._stopped = True
             processes, self._free = [*self._free, *self._busy.values()], []
@@ -78,18 +78,18 @@ class ProcessExecutor(ThreadExecutor):
         super().stop(deadline)
 
     def stack_of(self, call: Runnable) -> str:
-        """Where the process of a call is, as lines with its process id; empty: it has none."""
+        """Return where the process of a call is, with its process id; empty if it has none."""
         with self._pool_lock:
             process = self._busy.get(call.runner) if isinstance(call.runner, int) else None
         return "" if process is None else process.stack()
 
     def call(self, request: FunctionCall) -> object:
-        """Run a function in a process; what it returned, or raise what it raised.
+        """Run a function in a process; return what it returns, or raise what it raises.
 
         Raises
         ------
         JobTimeout
-            The deadline of the job came first; the process has been killed.
+            It ran longer than its time limit. Its process was killed.
         JobNotStarted
             No process is available for it.
         """
@@ -101,7 +101,7 @@ class ProcessExecutor(ThreadExecutor):
         return answer.open(request.jobs)
 
     def check(self) -> None:
-        """Make sure that one process is ready, unless one is busy."""
+        """Make sure that one process is ready."""
         with self._pool_lock:
             if self._stopped or any(process.is_ready for process in self._busy.values()):
                 return
@@ -110,7 +110,7 @@ class ProcessExecutor(ThreadExecutor):
 
     @contextmanager
     def _process(self, module: str) -> "Iterator[_PoolProcess]":
-        """Return a process for the current thread; replace one that is broken."""
+        """Reserve a process for the current thread. A process that breaks is replaced."""
         thread = threading.get_ident()
         with self._pool_lock:
             self._module = module
@@ -140,14 +140,14 @@ class ProcessExecutor(ThreadExecutor):
             except Exception as error:
                 if not self._busy:
                     raise JobNotStarted(
-                        "no process of the pool can be started", why=described(error)
+                        "no pool process can be started", why=described(error)
                     ) from error
                 logger.warning("no further pool process can be started, so a job waits: %s", error)
             self._freed.wait()
         raise JobNotStarted("the worker has ended")
 
     def _take(self) -> "_PoolProcess | None":
-        """A free process; what has died while it was idle costs no job a try."""
+        """Return a free process that is alive; a job must not fail because an idle one died."""
         while self._free:
             process = self._free.pop()
             if process.is_alive:
@@ -157,7 +157,7 @@ class ProcessExecutor(ThreadExecutor):
 
 
 class _PoolProcess:
-    """One process and the pipe to it, which may outlive it in what its job has forked."""
+    """One process and the pipe to it. If a job forked, the pipe can stay open after its end."""
 
     def __init__(self, load: Load | None, module: str) -> None:
         context: Any = multiprocessing.get_context("spawn")
@@ -178,13 +178,26 @@ class _PoolProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process runs."""
         return self._process.is_alive()
 
     def run(self, request: bytes, limit: float | None) -> PoolAnswer | None:
-        """Return the result of the function; its time counts from when the process is ready.
+        """Send a call and return the answer; None if the process ended before it got the call.
 
-        None if the process ended while it was idle, before it got the call.
+        Parameters
+        ----------
+        limit :
+            The time limit of the function in seconds, from when the process is ready; None: no
+            limit.
+
+        Raises
+        ------
+        JobTimeout
+            The limit is over. The process was killed.
+        JobNotStarted
+            The process did not become ready.
+        SQSError
+            The process ended, or sent a wrong answer.
         """
         self.wait_until_ready()
         try:
@@ -196,7 +209,7 @@ class _PoolProcess:
         return self._answer(limit)
 
     def wait_until_ready(self) -> None:
-        """Wait until it has loaded what the jobs need.
+        """Wait until the process has loaded what the jobs need.
 
         Raises
         ------
@@ -207,7 +220,7 @@ class _PoolProcess:
             return
         try:
             self._answer(None).open(())
-        except BaseException as error:  # noqa: BLE001  # the app can raise anything there
+        except BaseException as error:  # noqa: BLE001  # the app can raise anything while it loads
             not_started = _cannot_load(error, self._process.exitcode)
             raise not_started from not_started.__cause__
         self.is_ready = True
@@ -237,9 +250,15 @@ class _PoolProcess:
         return answer
 
     def _has_answer(self, limit: float | None) -> bool:
-        """Wait for an answer, or the end of the process; whether it came within the limit."""
+        """Wait for an answer; return False if none arrived within the limit.
+
+        Raises
+        ------
+        EOFError
+            The process ended.
+        """
         end = float("inf") if limit is None else time.monotonic() + limit
-        while not self._connection.poll(max(0.0, min(_LOOK_SECONDS, end - time.monotonic()))):
+        while not self._connection.poll(max(0.0, min(_CHECK_SECONDS, end - time.monotonic()))):
             if not self.is_alive and not self._connection.poll(0):
                 raise EOFError
             if time.monotonic() >= end:
@@ -255,45 +274,45 @@ class _PoolProcess:
         )
 
     def stack(self) -> str:
-        """Where it is, by its own account."""
+        """Return where the process is, as it says itself."""
         pid = self._process.pid or 0
         if not self.is_alive:
             return f"  in process {pid}, which has ended\n"
         if not self.is_ready:
             return f"  in process {pid}, which loads the app\n"
         while self._stacks.poll(0) and self._read_stacks():
-            pass  # what somebody else has asked for
-        with suppress(ProcessLookupError):  # it has ended just now
+            pass  # the answer to an earlier request
+        with suppress(ProcessLookupError):  # it has just ended
             os.kill(pid, SHOW)
-        told, wait_seconds = b"", _STACK_SECONDS
+        stack, wait_seconds = b"", _STACK_SECONDS
         while self._stacks.poll(wait_seconds) and (part := self._read_stacks()):
-            told, wait_seconds = told + part, _PART_SECONDS
-        where = f":\n{told.decode(errors='replace')}" if told else ", which does not answer\n"
+            stack, wait_seconds = stack + part, _PART_SECONDS
+        where = f":\n{stack.decode(errors='replace')}" if stack else ", which does not answer\n"
         return f"  in process {pid}{where}"
 
     def _read_stacks(self) -> bytes:
         return os.read(self._stacks.fileno(), 1 << 16)
 
     def kill(self) -> None:
-        """End it now; may be called twice, and from any thread."""
+        """Kill the process. Any thread can call this, also more than once."""
         self._process.kill()
         self._process.join(1.0)
 
     def end(self) -> None:
-        """End it and close its file descriptors; call this in the thread that has it."""
+        """Kill the process and close the pipes. Only the thread that has the process calls this."""
         self.kill()
         self._connection.close()
         self._stacks.close()
 
 
 def _cannot_load(error: BaseException, exit_code: int | None) -> JobNotStarted:
-    """Return the error for a pool process that did not become ready: it would fail every job."""
+    """Return the error for a pool process that did not become ready."""
     why, next_step = described(error), getattr(error, "next", None)
     if isinstance(error, SQSError):
         why = error.summary
     if (hidden := hiding_advice()) is not None:
         why, next_step = f"{why}; {hidden[0]}", hidden[1]
-    made = JobNotStarted("a process of the pool cannot load the app", why=why, next=next_step)
+    made = JobNotStarted("a pool process cannot load the app", why=why, next=next_step)
     # If a signal or a lack of memory ended the process, the app is not to blame.
     is_of_app = (exit_code or 0) >= 0 and not isinstance(error, OSError | MemoryError)
     made.__cause__ = error

@@ -1,4 +1,4 @@
-"""Calls in threads, one thread for each slot that is in use."""
+"""Runs calls in threads, one thread per busy slot."""
 
 import contextvars
 import os
@@ -17,14 +17,15 @@ _Work = tuple[Runnable, OnDone]
 
 
 class ThreadExecutor:
-    """Starts a thread if none is idle, so there are never more than calls at once.
+    """Runs each call in an idle thread, or in a new one if none is idle.
 
-    If no more can be started, calls wait in line for those that run.
+    There are never more threads than calls at the same time. If no thread can be started, calls
+    wait for the end of others.
 
-    Idle threads are woken one at a time: one that was woken wakes the next before it runs its call.
-    To wake all at once would have them take the interpreter from each other.
+    Idle threads are woken one at a time: each wakes the next one before it runs its call. If all
+    woke at once, they would compete for the interpreter lock.
 
-    They are daemon threads: a job that never ends must not keep the interpreter from ending.
+    They are daemon threads, so a job that never ends does not keep the process alive.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class ThreadExecutor:
         self._pid = os.getpid()
 
     def start(self) -> None:
-        """Every job starts with the context variables of the thread that starts the worker."""
+        """Keep the context variables of this thread: every job starts with a copy of them."""
         self._context = contextvars.copy_context()
 
     def submit(self, calls: Sequence[Runnable], on_done: OnDone) -> None:
@@ -58,30 +59,31 @@ class ThreadExecutor:
         thread = threading.Thread(target=self._work, name=name, daemon=True)
         try:
             thread.start()
-        except (RuntimeError, MemoryError):  # no more threads to be had
-            self._go_without_thread()
+        except (RuntimeError, MemoryError):  # the system cannot start a thread
+            self._run_without_thread()
         else:
             with self._lock:
                 self._threads.append(thread)
 
-    def _go_without_thread(self) -> None:
+    def _run_without_thread(self) -> None:
+        """Leave a call to the running threads, or run it here if there are none."""
         with self._lock:
             self._starting -= 1
             work = self._inbox.pop() if self._inbox and not self._threads else None
         if work is None:
-            logger.warning("no more threads to be had: a job waits for the end of another")
+            logger.warning("no further thread can be started: a job waits for the end of another")
             return
-        logger.warning("no threads to be had: a job runs in the thread that received it")
+        logger.warning("no thread can be started: a job runs in the thread that received it")
         self._run(*work)
 
     def check(self) -> None:
         """Nothing to do: if no thread is available, calls wait or run in the poller's thread."""
 
     def cancel(self, call: Runnable) -> None:
-        """A thread cannot be ended from outside: the job sees that its lease is lost."""
+        """Do nothing: a thread cannot be ended from outside. Its job sees the lost lease."""
 
     def stop(self, deadline: float) -> None:
-        """End the idle threads; one that is busy ends after its job."""
+        """End the idle threads now, and busy ones after their jobs; wait until ``deadline``."""
         with self._lock:
             self._stopped = True
             self._inbox.clear()
@@ -100,7 +102,7 @@ class ThreadExecutor:
     def _next(self) -> _Work | None:
         with self._lock:
             while not self._inbox:
-                # What was submitted just before the stop does not start after it.
+                # Checked again: what was submitted just before the stop must not start.
                 if self._stopped:
                     return None
                 self._idle += 1
@@ -117,6 +119,7 @@ class ThreadExecutor:
             self._filled.notify()
 
     def _run(self, call: Runnable | None, on_done: OnDone) -> None:
+        """Run a call, and then the calls that get its slot."""
         results: list[ProcessingResult] | None = None
         while call is not None and not self._stopped:
             call.runner = threading.get_ident()
@@ -126,14 +129,14 @@ class ThreadExecutor:
                 if os.getpid() != self._pid:
                     end_forked(results)
                 call = on_done(call, results)
-            except BaseException:  # of a listener, say; this thread has to live on
+            except BaseException:  # for example in a listener; the thread must continue
                 logger.exception("the end of a job failed")
                 return
             finally:
-                results = None  # the frames of a failed job refer to this one
+                results = None  # the traceback of a failed job refers to this frame
             if call is not None and self._inbox:
                 with self._lock:
-                    # Behind those that have waited for a thread.
+                    # Other calls wait for a thread and come first.
                     if self._inbox and not (self._idle or self._starting):
                         self._inbox.append((call, on_done))
                         return

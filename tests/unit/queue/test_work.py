@@ -19,7 +19,7 @@ from sqsw.sqs_manage.create import create_queue, create_standard_queue
 
 def test_slots_of_a_group_are_refused_on_a_fifo_queue(memory_env: SQSEnv) -> None:
     memory_env.sqs_client.create_queue(QueueName="a.fifo", Attributes={"FifoQueue": "true"})
-    with pytest.raises(SettingsError, match="have no meaning on"):
+    with pytest.raises(SettingsError, match="cannot have group_slots"):
         work_queues(
             [memory_env.job_queue("a.fifo")],
             settings=WorkerSettings(),

@@ -95,7 +95,7 @@ def test_a_message_whose_job_cannot_be_told_still_runs(caplog: pytest.LogCapture
     kit.accept(message("a"))
     (run,) = kit.threads.runs
     assert [each.job.name for each in run.deliveries] == [None]
-    assert "cannot tell the job" in caplog.text
+    assert "cannot look up the job" in caplog.text
 
 
 def test_groups_mean_nothing_on_a_standard_queue() -> None:

@@ -257,7 +257,7 @@ def test_its_thread_beats_until_it_is_stopped(kit: Kit) -> None:
         beaten.set()
         raise SystemExit  # it goes on whatever is raised
 
-    kit.heartbeat._look = look  # type: ignore[method-assign]  # seen from outside
+    kit.heartbeat._check = look  # type: ignore[method-assign]  # seen from outside
     kit.heartbeat.stop(kit.clock.now)  # harmless
     kit.heartbeat.start()
     kit.heartbeat.start()
@@ -306,8 +306,8 @@ def test_how_often_it_beats() -> None:
 
 def test_a_beat_is_late_when_it_comes_more_than_a_fourth_of_the_lease_after_its_time() -> None:
     kit = Kit(lane(visibility_timeout=20))
-    kit.heartbeat._tell_if_late(5.0)
-    kit.heartbeat._tell_if_late(5.1)
+    kit.heartbeat._report_late_beat(5.0)
+    kit.heartbeat._report_late_beat(5.1)
     assert kit.told == [BeatLate(5.1, 9.0)]
 
 
