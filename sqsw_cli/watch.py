@@ -1,5 +1,6 @@
 """``sqsw inspect --watch``: the same queues again and again, and how fast they fill."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -45,7 +46,8 @@ def watch(
                 if report.visible is not None:
                     track.add(time.monotonic(), report.visible)
             if printer.terminal:
-                click.clear()  # only now, so that the screen is not empty during the requests
+                if os.environ.get("TERM") != "dumb":
+                    click.clear()  # only now, so that the screen is not empty during the requests
                 keys = "q quits" if wait else "Ctrl-C quits"
                 printer.say(f"{time.strftime('%H:%M:%S')} · every {seconds}s · {keys}")
                 printer.say()

@@ -6,7 +6,7 @@ stdout is data and stderr is talk. rich is imported where something is drawn.
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -27,6 +27,9 @@ _GAP = "  "
 
 #: columns of the terminal that something shortened needs, to be worth showing
 _CUT_WIDTH = 16
+
+#: characters of a queue name next to its progress
+_NAME = 24
 
 #: cells that need no color
 _NOTHING = ("", "0", "?", "none")
@@ -59,6 +62,7 @@ class Printer:
         self._color = color
         self._quiet = quiet
         self._finishes = False
+        self._bar = Bar("", shown=False, color=False)
         if as_json:
             # Whatever the locale says; a stream that stands in for stdout may not have it.
             with suppress(AttributeError):
@@ -146,7 +150,8 @@ class Printer:
             return
         try:
             # Flushed line by line: the reader is a program that waits for it, or a person.
-            click.echo(line, color=True)
+            with self._bar.hidden() if self.terminal else nullcontext():
+                click.echo(line, color=True)
         except BrokenPipeError as error:
             self.gone = True
             if not self._finishes:
@@ -161,7 +166,8 @@ class Printer:
             # Below the beginning of what follows a title, as in the banner of a worker.
             title = re.match(r" +\S+ {2,}", text)
             hanging = 0 if title is None else len(title[0])
-            echo_on_stderr(wrapped(safe(text), columns_of(sys.stderr), hanging))
+            with self._bar.hidden():
+                echo_on_stderr(wrapped(safe(text), columns_of(sys.stderr), hanging))
 
     def next(self, command: str) -> None:
         """The command that comes next, most likely; only on a terminal."""
@@ -171,7 +177,8 @@ class Printer:
 
     def warn(self, message: str, why: str | None = None, next: str | None = None) -> None:
         color = not self.as_json and wants_color(sys.stderr, self._color)
-        echo_on_stderr(block("warning", message, why, next, color=color), color=color)
+        with self._bar.hidden():
+            echo_on_stderr(block("warning", message, why, next, color=color), color=color)
 
     def advise(self, message: str, why: str | None = None, next: str | None = None) -> None:
         """A warning of something that may well be meant: ``--quiet`` leaves it out."""
@@ -181,7 +188,12 @@ class Printer:
     def progress(self, what: str) -> Bar:
         """How far something is, on stderr where a person looks at it."""
         shown = not self._quiet and not self.as_json and is_terminal(sys.stderr)
-        return Bar(what, shown=shown, color=wants_color(sys.stderr, self._color))
+        self._bar = Bar(what, shown=shown, color=wants_color(sys.stderr, self._color))
+        return self._bar
+
+    def progress_of_pass(self, queue: str) -> Bar:
+        """How far a pass over the messages of a queue is; its line fits into 80 columns."""
+        return self.progress(f"{cut_middle(queue, _NAME)}:")
 
 
 def cut_middle(text: str, width: int) -> str:

@@ -111,6 +111,15 @@ def test_colour_is_for_terminals_unless_asked_for(sqsw: Sqsw) -> None:
     assert "\x1b[" not in sqsw.process("sned").err
 
 
+def test_the_headings_of_the_help_are_bold(sqsw: Sqsw) -> None:
+    _, said = on_terminal(sqsw, "purge --help", columns=80, color=True)
+    headings = re.findall(r"^\x1b\[1m(.+?):\x1b\[0m", said, re.M)
+    assert headings == ["Usage", "Examples", "Options", *headings[3:4], "Global options"]
+    assert max(map(len, re.sub(r"\x1b\[\d+m", "", said).splitlines())) <= 80
+    assert "\x1b[" not in on_terminal(sqsw, "purge --help")[1]
+    assert "\x1b[" in sqsw.process("purge --help --color always").out
+
+
 def test_a_queue_in_detail(sqsw: Sqsw) -> None:
     _, said = on_terminal(sqsw, "inspect emails")
     lines = said.splitlines()
@@ -136,6 +145,16 @@ def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
         "✓ emails purged: 2 messages deleted\n"
     )
     assert sqsw.visible("emails") == 0
+
+
+def test_a_selection_shows_how_far_it_has_looked(sqsw: Sqsw) -> None:
+    code, said = on_terminal(sqsw, "purge emails --job send_email --limit 1 --yes", columns=80)
+    assert code == 0
+    assert "emails: looked at 2 of about 2 · 0 deleted · 0:00" in said
+    # The line of the message is above it, and the end takes its place.
+    assert re.search(r"\x1b\[2K(\x1b\[\?25h)?deleted  \w{8}  send_email", said)
+    code, said = on_terminal(sqsw, "redrive emails --to reports --filter args.n=1", columns=80)
+    assert "emails: looked at 1 of about 1 · 0 moved · 0:00" in said
 
 
 def test_what_cannot_be_peeked_is_counted(sqsw: Sqsw) -> None:
@@ -173,8 +192,8 @@ def test_lines_are_broken_between_words(sqsw: Sqsw) -> None:
         ("one two three", None, 0, ["one two three"]),
         ("one two three", 9, 2, ["one two", "  three"]),
         ("a_word_that_is_longer yes", 10, 0, ["a_word_that_is_longer", "yes"]),
-        ("1\u202f204 is one", 12, 0, ["1\u202f204 is one"]),
-        ("1\u202f204 is one", 10, 0, ["1\u202f204 is", "one"]),
+        ("1,204 is one", 12, 0, ["1,204 is one"]),
+        ("1,204 is one", 10, 0, ["1,204 is", "one"]),
         # A command is copied: in one piece, where the terminal breaks it.
         ("write: sqsw send a b; or not", 12, 2, ["write:", "  sqsw send a b;", "  or not"]),
     ],
@@ -196,8 +215,8 @@ def test_creating_shows_what_and_what_next(sqsw: Sqsw) -> None:
     assert code == 0
     assert said == (
         "✓ orders_dead.fifo  created  FIFO · keeps 14d\n"
-        "✓ orders.fifo       created  FIFO · lease 30s · keeps 4d "
-        "· after 12 receives to orders_dead.fifo\n"
+        "✓ orders.fifo       created  FIFO · after 12 receives to orders_dead.fifo "
+        "· visibility timeout 30s …\n"
         "\nnext: sqsw send orders.fifo JOB key=value --dedup-id ID\n"
     )
 
@@ -272,3 +291,19 @@ def test_on_a_pipe_nothing_is_cut(sqsw: Sqsw) -> None:
     sqsw("send reports --from -", input=f"{line}\n")
     assert LONG in sqsw("inspect reports --peek 5").out
     assert LONG in sqsw("inspect reports --peek 5 --count-by job").out
+
+
+def test_registered_jobs_have_all_columns_at_80(sqsw: Sqsw) -> None:
+    (sqsw.home / "long_module_name_for_reports.py").write_text(
+        "from sqsw import SQSEnv\n"
+        "env = SQSEnv()\n"
+        "@env.processor('nightly-customer-account-reports', 'build_quarterly_report')\n"
+        "def build_quarterly_report_for_customer(customer: int, year: int) -> None: ...\n"
+    )
+    words = "inspect --tasks --app long_module_name_for_reports:env --no-plugins"
+    code, said = on_terminal(sqsw, words, columns=80)
+    assert code == 0
+    head, row = said.splitlines()
+    assert head.split() == ["queue", "job", "function", "from"]
+    assert len(row) <= 80
+    assert row.startswith("nightl") and " app " in row and "(customer" in row

@@ -13,10 +13,12 @@ from tests.unit.cli.conftest import Sqsw
 
 
 @contextmanager
-def watching(sqsw: Sqsw, words: str = "inspect --watch --interval 1") -> Iterator[Terminal]:
+def watching(
+    sqsw: Sqsw, words: str = "inspect --watch --interval 1", term: str = "xterm"
+) -> Iterator[Terminal]:
     sqsw("create-queue emails --dlq emails_dead")
     sqsw("create-queue reports")
-    env = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
+    env = {**os.environ, "TERM": term, "NO_COLOR": "1"}
     with Terminal(sqsw.command(words), env=env) as terminal:
         terminal.wait_until(lambda: terminal.lines[-1].startswith(("total ", "  created ")))
         yield terminal
@@ -53,3 +55,9 @@ def test_a_watch_of_one_queue_has_a_rate_as_well(sqsw: Sqsw) -> None:
         terminal.wait_until(
             lambda: re.search(r"  ready \d+ \(\+[\d.]+/s\) · ", "\n".join(terminal.lines))
         )
+
+
+def test_a_dumb_terminal_gets_one_table_below_the_other(sqsw: Sqsw) -> None:
+    with watching(sqsw, term="dumb") as terminal:
+        terminal.wait_until(lambda: sum(line.startswith("total ") for line in terminal.lines) == 2)
+        assert b"\x1b" not in terminal.written
