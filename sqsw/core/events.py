@@ -113,6 +113,17 @@ class Pulse(Event):
     halted: str | None = None
 
 
+#: what is wrong with a queue, as a word for programs
+QueueReason = Literal[
+    "no_dead_letter_queue",
+    "missing_dead_letter_queue",
+    "visibility_timeout",
+    "dead_letters",
+    "no_room",
+    RetryReason,
+]
+
+
 @record(repr=False, eq=False)
 class QueueWarning(Event):
     """The settings of a queue will cause problems.
@@ -128,9 +139,7 @@ class QueueWarning(Event):
     queue_name: str
     text: str
     hint: str
-    reason: (
-        Literal["no_dead_letter_queue", "visibility_timeout", "dead_letters", RetryReason] | None
-    ) = None
+    reason: QueueReason | None = None
     dead_letter_queue: str | None = None
 
 
@@ -256,10 +265,31 @@ class JobRetry(JobEnded):
 
 @record(repr=False, eq=False)
 class JobDead(JobEvent):
-    """The job was given up. Its message is in ``dead_letter_queue``, with ``record``."""
+    """The job was given up, and its message is in ``dead_letter_queue``.
+
+    ``record`` says why. The message carries it, or as much of it as there was room for.
+    """
 
     dead_letter_queue: str
     record: DeadRecord
+
+
+@record(repr=False, eq=False)
+class JobKilledProcess(JobEvent):
+    """A process died while this job ran in it.
+
+    Attributes
+    ----------
+    exit_code, memory_bytes :
+        The exit code of the process, negative for a signal, and its memory shortly before; None if
+        unknown.
+    suspects :
+        How many jobs ran in the process. If it is 1, this job ended it; otherwise one of them did.
+    """
+
+    exit_code: int | None
+    memory_bytes: int | None
+    suspects: int = 1
 
 
 @record(repr=False, eq=False)
@@ -269,7 +299,7 @@ class JobDropped(JobEnded):
 
 @record(repr=False, eq=False)
 class JobUnknown(JobEvent):
-    """The job has no processor. Its message is hidden for ``hidden_seconds`` and not deleted."""
+    """No processor is registered for this job; its next attempt follows in ``hidden_seconds``."""
 
     error: BaseException
     hidden_seconds: float

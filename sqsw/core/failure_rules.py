@@ -27,15 +27,15 @@ class FailureRules:
     Attributes
     ----------
     max_attempts :
-        Attempts of one job, at least 1; None: as many as the queue allows receives.
+        Attempts of one job, at least 1; None: the number of receives that the queue allows.
     give_up_on :
         A job that raises one of these errors is not retried.
     explain_text :
-        Whether the record in the dead-letter queue has the text of the error and its traceback,
-        which can have personal data; None: it has.
+        Whether the record in the dead-letter queue contains the text of the error and its
+        traceback, which can contain personal data; None: it does.
     retry_in_place :
-        The longest backoff, in seconds, for which a worker keeps the failed job of a message group,
-        and the jobs behind it, 0 to 43200; None: five minutes. FIFO queues only.
+        The longest backoff, in seconds, for which a worker keeps a failed job and the jobs behind
+        it in its message group, 0 to 43200; None: five minutes. FIFO queues only.
 
     Raises
     ------
@@ -64,12 +64,12 @@ class FailureRules:
 
 
 def check_errors(errors: object) -> None:
-    """Refuse what is not one exception class or a tuple of them.
+    """Refuse anything but an exception class or a tuple of exception classes.
 
     Raises
     ------
     SettingsError
-        It names the value.
+        ``errors`` is something else.
     """
     for each in errors if isinstance(errors, tuple) else (errors,):
         if not (isinstance(each, type) and issubclass(each, BaseException)):

@@ -13,7 +13,7 @@ from sqsw.core.message import SQSW as SQSW
 from sqsw.core.message import Message
 from sqsw.core.wording import shortened
 
-#: bytes of its text at most, and characters of a job id
+#: maximum length of its text in bytes, and of a job id in characters
 MAX_METADATA_BYTES, MAX_JOB_ID_LENGTH = 4_096, 128
 
 
@@ -24,31 +24,36 @@ class JobMetadata:
     Attributes
     ----------
     job_id :
-        The id of the job, which stays the same when its message moves; None if it has none.
+        The job id, which stays the same when the message moves; None if there is none.
     dead :
-        Why it was given up the last time; None if it never was.
+        Why the job was last given up; None if it never was.
+    copy_of :
+        The id of the message that was given up, of which the dead letter is a copy.
     """
 
     job_id: str | None = None
     dead: DeadRecord | None = None
+    copy_of: str | None = None
 
     def to_attribute(self) -> dict[str, str]:
-        """The attribute as the parameters of a SendMessage have it."""
+        """Return the attribute as SendMessage takes it."""
         value: dict[str, Any] = {}
         if self.job_id is not None:
             value["id"] = self.job_id
         if self.dead is not None:
             value["dead"] = {k: v for k, v in self.dead.to_json().items() if v is not None}
+        if self.copy_of is not None:
+            value["copy_of"] = self.copy_of
         return {"DataType": "String", "StringValue": json.dumps(value, separators=(",", ":"))}
 
 
 def metadata_of(message: Message) -> JobMetadata:
-    """What the attribute of a message says; nothing if it has none, or one that is not ours."""
+    """Return the metadata of a message; it is empty if the attribute is missing or not ours."""
     return read_metadata(message.string_attribute(SQSW))
 
 
 def read_metadata(text: str | None) -> JobMetadata:
-    """What the text of the attribute says; None stands for a message without it."""
+    """Return the metadata in the text of the attribute; None: the message has no attribute."""
     if text is None or len(text) > MAX_METADATA_BYTES:
         return JobMetadata()
     try:
@@ -57,14 +62,14 @@ def read_metadata(text: str | None) -> JobMetadata:
         return JobMetadata()
     if not isinstance(value, Mapping):
         return JobMetadata()
-    job_id = value.get("id")
-    return JobMetadata(
-        job_id if is_job_id(job_id) else None, DeadRecord.from_json(value.get("dead"))
+    job_id, copy_of = (
+        each if is_job_id(each) else None for each in map(value.get, ("id", "copy_of"))
     )
+    return JobMetadata(job_id, DeadRecord.from_json(value.get("dead")), copy_of)
 
 
 def job_id_of(message: Message) -> str:
-    """The id of a job: that of its metadata, else the message id."""
+    """Return the job id of a message: the one in its metadata, else the message id."""
     return metadata_of(message).job_id or message.message_id
 
 
@@ -75,13 +80,13 @@ def entry_job_id(entry: Mapping[str, Any]) -> str | None:
 
 
 def add_job_id(entry: dict[str, Any], job_id: str | None = None) -> None:
-    """Give the parameters of a SendMessage a job id; an attribute of another program stays.
+    """Add a job id to the parameters of a SendMessage, but keep an attribute that is not ours.
 
     Parameters
     ----------
     job_id :
-        1 to 128 printable ASCII characters without spaces. None keeps the id that the entry has, or
-        makes one.
+        1 to 128 printable ASCII characters without spaces. None: keep the id of the entry, or make
+        one.
 
     Raises
     ------
@@ -107,7 +112,7 @@ def add_job_id(entry: dict[str, Any], job_id: str | None = None) -> None:
 
 
 def is_job_id(value: object) -> bool:
-    """Whether a value can be a job id: 1 to 128 printable characters of ASCII, without spaces."""
+    """Return whether a value can be a job id: 1 to 128 printable ASCII characters, no spaces."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= MAX_JOB_ID_LENGTH

@@ -49,7 +49,7 @@ class GenericQueue(ABC):
     middlewares :
         The middlewares of every job of this queue, inside those of the environment.
     failure :
-        When a failed job is not tried again; see :class:`~sqsw.core.failure_rules.FailureRules`.
+        When a failed job is not retried; see :class:`~sqsw.core.failure_rules.FailureRules`.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class GenericQueue(ABC):
 
     @property
     def failure_rules(self) -> FailureRules:
-        """When a failed job is not tried again."""
+        """When a failed job is not retried."""
         return self._own_failure_rules.over(self.env.failure_rules)
 
     @classmethod

@@ -59,7 +59,7 @@ class WorkableQueue(JobSource, Protocol):
 
     @property
     def failure_rules(self) -> FailureRules:
-        """When a failed job is not tried again."""
+        """When a failed job is not retried."""
         ...
 
     def retry_horizon(self, max_receives: int) -> RetryHorizon:

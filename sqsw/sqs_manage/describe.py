@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from sqsw.core.errors import AccessDenied, QueueNotFound, SettingsError, SQSError
 from sqsw.core.job_metadata import metadata_of
 from sqsw.core.redrive_policy import redrive_target
+from sqsw.core.times import read_milliseconds
 from sqsw.sqs_manage.manage_env import ManageEnv
-from sqsw.sqs_manage.message_view import read_milliseconds
 from sqsw.sqs_manage.queue_calls import is_unknown_operation, tags_of
 from sqsw.sqs_manage.reasons import Reason, ReasonTally
 from sqsw.transport.names import is_fifo, name_of_arn, name_of_url

@@ -1,4 +1,4 @@
-"""Sort received messages into those that are meant and the rest, until enough are found."""
+"""Sort received messages into those that are selected and the rest, until enough are found."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _UUID_LENGTH = 36
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A message that was looked at, and how it looks."""
+    """A message that was looked at, and its view."""
 
     message: Message
     view: MessageView
@@ -144,18 +144,18 @@ def _listed(ids: Sequence[str]) -> str:
 
 
 class MessageMatcher:
-    """Knows which messages are meant, and how many are still wanted.
+    """Knows which messages are selected, and how many are still wanted.
 
     Parameters
     ----------
     selection :
-        The messages that are meant.
+        The messages to select.
     name_of :
-        Takes the prefix off a queue name.
+        Removes the prefix from a queue name.
     on_notice :
-        Told which ids stand for no message, as :class:`UnresolvedIds`.
+        Called with :class:`UnresolvedIds` if some ids match no message, or more than one.
     on_look :
-        Told after every receive how many messages were looked at.
+        Called after every receive with the number of messages that were looked at.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class MessageMatcher:
             yield picked[start : start + max_messages], [] if start else skipped
 
     def next_size(self, max_messages: int = MAX_BATCH_ENTRIES) -> int:
-        """How many messages to receive next; 0 once there are enough."""
+        """Return how many messages to receive next; 0 if enough were found."""
         if self._has_ended:
             return 0
         if self._left is None or self._selection.has_conditions:
@@ -214,10 +214,10 @@ class MessageMatcher:
         return self._left == 0 or (self._ids is not None and self._ids.all_found)
 
     def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[Match]]:
-        """Those that are meant, and those that were looked at and are not.
+        """Return the messages that are selected, and the others that were looked at.
 
-        What comes after the last one wanted is in neither: nobody has looked at it. If parts
-        of ids were asked for, :meth:`parts` has the messages that are meant at the end.
+        Messages after the last one wanted are in neither list, because they were not looked at. If
+        parts of ids were given, :meth:`parts` yields the selected messages at the end.
         """
         picked: list[Match] = []
         skipped: list[Match] = []
@@ -254,7 +254,7 @@ class MessageMatcher:
             self._left -= 1
 
     def end(self) -> None:
-        """All messages were looked at, or enough were found: tell of ids that none of them had."""
+        """Report the ids that were not resolved, after the last message was looked at."""
         if self._left == 0 or self._ids is None or self._on_notice is None:
             return
         notice = self._ids.unresolved()

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqsw.codecs.envelope import CONTENT_TYPE, JOB_CONTEXT, job_name_of, unpack_job
@@ -16,6 +16,7 @@ from sqsw.core.errors import ContentTypeRefused, DecodeError
 from sqsw.core.job_metadata import job_id_of, metadata_of
 from sqsw.core.json_depth import is_too_deep
 from sqsw.core.message import Message
+from sqsw.core.times import format_time, read_milliseconds
 from sqsw.transport.batches import entry_bytes
 from sqsw.transport.names import name_of_arn
 
@@ -112,7 +113,7 @@ class MessageView:
         """The object ``message`` of the command line's ``--json``, ready for ``json``."""
         values = {name: getattr(self, name) for name in _FIELDS}
         for name in ("sent_at", "first_received_at"):
-            values[name] = format_time(values[name])
+            values[name] = values[name] and format_time(values[name])
         return {"type": "message", **values}
 
 
@@ -224,13 +225,6 @@ def view_message(
     )
 
 
-def format_time(moment: datetime | None) -> str | None:
-    """A time as RFC 3339 in UTC with milliseconds, as ``--json`` has it."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _payload(message: Message) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     try:
         job = unpack_job(message)  # accepts what a queue accepts by default: all but pickle
@@ -250,13 +244,6 @@ def _is_finite(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_finite, value))
     return not isinstance(value, float) or math.isfinite(value)
-
-
-def read_milliseconds(milliseconds: str | None) -> datetime | None:
-    """Return a time of SQS, in UTC; None if it is none."""
-    if milliseconds is None or not milliseconds.isdecimal():
-        return None
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
 
 
 def _text(attribute: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqsw.core.dead_record import DeadRecord
-from sqsw.sqs_manage.selection import read_time
+from sqsw.core.times import read_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Move dead letters back: by SQS itself where it can, else by sqsw."""
+"""Move dead letters back: by SQS if it can, otherwise by sqsw."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -27,13 +27,13 @@ class RedriveReport:
     Attributes
     ----------
     moved, skipped, failed :
-        Messages moved, looked at and not meant, and not moved though meant.
+        How many messages were moved, were not selected, and were selected but could not be moved.
     by_sqs :
-        Whether SQS moved them itself.
+        Whether SQS moved them.
     status :
-        How the move by SQS stands; None where sqsw moved.
+        The status of the move by SQS; None if sqsw moved them.
     failures :
-        Each message that was not moved though meant.
+        The messages that were selected but could not be moved.
     would_move :
         Messages that a dry run would have moved.
     dropped_twins :
@@ -67,12 +67,12 @@ def redrive(
 ) -> RedriveReport:
     """Move messages out of a dead-letter queue.
 
-    Without a selection SQS does the work, if this is the dead-letter queue of one queue or there
-    is a target. Otherwise, and to try it out, sqsw receives, sends and then deletes: body,
-    attributes and group are kept byte for byte, a FIFO queue is moved in order, and nothing is
-    deleted before its copy is confirmed. Messages that are not meant stay hidden until the end and
-    are then put back. A Ctrl-C ends such a move after the current batch; a move by SQS goes on,
-    only the watching ends.
+    Without a selection, SQS moves them if this is the dead-letter queue of one queue, or if there
+    is a target. Otherwise, and for a dry run, sqsw does. It receives, sends and then deletes each
+    message. Body, attributes and group stay the same byte for byte, a FIFO queue is moved in order,
+    and nothing is deleted before its copy is confirmed. Messages that are not selected stay hidden
+    until the end and are then put back. Ctrl-C ends such a move after the current batch. A move by
+    SQS continues after Ctrl-C.
 
     If a worker crashed after it sent a message to the dead-letter queue and before it deleted it
     from its own, the job is here twice. sqsw moves the message that has the record (in a FIFO
@@ -86,34 +86,36 @@ def redrive(
         the only queue whose dead-letter queue this is. If there are several, each message goes to
         the queue that it came from: the one that SQS moved it from, or the one in its record.
     selection :
-        The messages that are meant; None for all.
+        The messages to move; None for all.
     per_second :
         Messages per second, at least 1; by SQS 500 at most. None: as fast as possible.
     dry_run :
-        Move nothing; each message looked at counts as received once, but for the embedded SQS.
+        Move nothing. Each message that is looked at counts as received once, except on the embedded
+        SQS.
     on_progress :
-        Told every look at the move by SQS, or each message that sqsw handled.
+        Called with each status of the move by SQS, or with each message that sqsw handled.
     wait :
         False: start the move by SQS and return. If there are several queues and no target, it
         fails at the first message that a worker sent, since SQS does not read records.
     poll_seconds :
         A move by sqsw ends when a poll of this many seconds brings nothing.
     on_notice :
-        Told what a person should know beside the result.
+        Called with what a person should know in addition to the result.
     on_look :
-        Told after every receive how many messages sqsw has looked at; not told of a move by SQS.
+        Called after every receive with the number of messages that sqsw has looked at; not called
+        if SQS moves the messages.
 
     Raises
     ------
     RedriveError
-        Nobody knows where to, or the move by SQS failed.
+        The destination is unknown, or the move by SQS failed.
     Busy
         A move out of this queue is running.
     QueueNotFound
         The queue or the target does not exist.
     SettingsError
-        The target is the queue itself, a number is out of its range, or it was not to be waited
-        for a move that SQS cannot make.
+        The target is the queue itself, a number is out of its range, or ``wait`` is False for a
+        move that SQS cannot make.
     """
     queue = env.queue_client(dead_letter_queue_name)
     destination = None if target is None else env.queue_client(target)
@@ -125,9 +127,9 @@ def redrive(
             return report
     if not wait:
         raise SettingsError(
-            "this move cannot go on by itself",
+            "this move cannot run in the background",
             reason="no_wait",
-            why="SQS moves all messages of a dead-letter queue; this has to be done by sqsw",
+            why="SQS can only move all messages of a dead-letter queue, so sqsw has to do it",
             next="wait for it: wait=True",
         )
     actions: Counter[str] = Counter()
@@ -180,7 +182,7 @@ def _move_by_sqs(
     tell: OnProgress,
     wait: bool,
 ) -> RedriveReport | None:
-    """Let SQS move; None if it cannot."""
+    """Let SQS move them; return None if it cannot."""
     by_sqs = MoveBySQS(env, queue)
     target_arn = None if target is None else arn_of(target)
     if target is None and (sources := by_sqs.sources()) is not None:

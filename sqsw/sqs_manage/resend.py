@@ -1,7 +1,7 @@
-"""Move dead letters by sqsw itself: receive, send, and only then delete.
+"""Move dead letters without SQS: receive them, send copies, and only then delete them.
 
-A crash between send and delete doubles a message and never loses one. Of two messages that carry
-the same job because a worker crashed, one is moved and the other is deleted.
+A crash between send and delete duplicates a message but never loses one. If two messages carry the
+same job because a worker crashed, one is moved and the other is deleted.
 """
 
 import time
@@ -29,7 +29,7 @@ from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.resend import entry_to_resend
 from sqsw.transport.sending import send_entries
 
-#: messages that are moved last, and bytes of them, at most
+#: maximum number of messages that are moved last, and of their bytes
 _MAX_POSTPONED, _MAX_POSTPONED_BYTES = 1_000, 32 * 1024 * 1024
 
 #: behind all others of a batch
@@ -48,7 +48,7 @@ def resend_messages(
     on_notice: Callable[[Notice], None] | None,
     on_look: Callable[[int], None] | None,
 ) -> Generator[HandledMessage, None, None]:
-    """Move the messages that are meant; each message that was looked at, and what became of it."""
+    """Move the selected messages; yield each message that was looked at, with its result."""
     routes = _Routes(env, queue, target)
     matcher = MessageMatcher(selection, env.name_of, on_notice, on_look)
     if dry_run:
@@ -75,32 +75,33 @@ def resend_messages(
 
 
 class _Mover:
-    """Moves what is meant, and deletes the twins of what was moved.
+    """Moves selected messages, and deletes the twins of those that were moved.
 
-    Messages that SQS moved here come last, so that of twins the one with the record is moved.
+    Messages that SQS moved here come last, so the twin with the record is the one that is moved.
 
     Parameters
     ----------
     receive_pass :
-        The pass that holds the messages; None to try it out and change nothing.
+        The pass that holds the messages; None for a dry run.
     """
 
     def __init__(
         self, queue: QueueClient, routes: "_Routes", receive_pass: ReceivePass | None = None
     ) -> None:
-        # In a FIFO queue the order counts more.
+        # On a FIFO queue, the order is more important.
         self._most_postponed = 0 if queue.is_fifo else _MAX_POSTPONED
         self._most_bytes = _MAX_POSTPONED_BYTES
         self._routes = routes
         self._receive_pass = receive_pass
-        self._stopped: set[tuple[str, str | None]] = set()
+        # Message groups by destination; a message must not overtake one that was not moved.
+        self._stopped: dict[str, set[str]] = {}
         self._twins = TwinFinder()
         self._postponed: dict[str, Match] = {}
-        # Those of the batch and of what is postponed, by message id.
+        # By message id: those of the batch, and those that are postponed.
         self._sightings: dict[str, Sighting] = {}
 
     def note(self, picked: Sequence[Match], skipped: Sequence[Match]) -> list[Match]:
-        """Take note of one batch; those of its messages that are meant and not postponed."""
+        """Note one batch; return its selected messages that are not postponed."""
         self._sightings = {
             name: sighting for name, sighting in self._sightings.items() if name in self._postponed
         }
@@ -112,7 +113,7 @@ class _Mover:
 
     def _postpone(self, one: Match) -> bool:
         sighting = self._sightings.get(one.view.id)
-        if sighting is None or sighting.record_of is not None:
+        if sighting is None or sighting.has_record:
             return False
         if len(self._postponed) >= self._most_postponed or one.view.size > self._most_bytes:
             return False
@@ -121,7 +122,7 @@ class _Mover:
         return True
 
     def postponed(self, size: int = MAX_BATCH_ENTRIES) -> Iterator[list[Match]]:
-        """What was postponed, in batches."""
+        """Yield the postponed messages in batches."""
         rest = iter(self._postponed.values())
         while part := list(islice(rest, size)):
             yield part
@@ -138,12 +139,12 @@ class _Mover:
         return handled
 
     def _without_twins(self, picked: Sequence[Match]) -> list[Match]:
-        """Those to move: of twins the one that has the record, and none of a job that was moved."""
+        """Return the messages to move: one of each set of twins, unless one was moved before."""
         ranks: dict[str, tuple[bool, int]] = {}
         for number, one in enumerate(picked):
             sighting = self._sightings.get(one.view.id)
             if sighting is not None:
-                ranks[one.view.id] = (sighting.record_of is None, number)
+                ranks[one.view.id] = (not sighting.has_record, number)
         return [
             one
             for one in picked
@@ -181,7 +182,7 @@ class _Mover:
         failure = self._receive_pass.delete([message]).get(message.message_id)
         if failure is None:
             return HandledMessage(replace(view, action="dropped_twin", twin_of=twin_of))
-        reason = f"its twin was moved, and it could not be deleted here: {failure.reason}"
+        reason = f"its twin was moved, but it could not be deleted: {failure.reason}"
         return HandledMessage.failed(view, failure.code, reason)
 
     def _move(self, picked: Sequence[Match]) -> list[HandledMessage]:
@@ -211,13 +212,10 @@ class _Mover:
     def _send_and_delete(
         self, receive_pass: ReceivePass, destination: QueueClient, part: Sequence[Match]
     ) -> list[HandledMessage]:
-        # In a FIFO queue one request carries one message, and nothing overtakes what failed.
-        line = (destination.url, part[0].view.group)
-        if destination.is_fifo and line in self._stopped:
-            reason = "a message before it in its group could not be moved"
-            return [HandledMessage.failed(one.view, "GroupStopped", reason) for one in part]
         outcome = send_entries(
-            destination, [entry_to_resend(one.message, destination) for one in part]
+            destination,
+            [entry_to_resend(one.message, destination) for one in part],
+            self._stopped.setdefault(destination.url, set()),
         )
         for answer in outcome.answers.values():
             # Should it fail again and come back while we are here, it is not moved again.
@@ -225,8 +223,6 @@ class _Mover:
         sent = [part[index] for index in outcome.answers]
         self._note_moved(sent)
         kept = receive_pass.delete([one.message for one in sent]) if sent else {}
-        if outcome.failures:
-            self._stopped.add(line)
         return [
             _judge(one, outcome.failures.get(index), kept.get(one.view.id))
             for index, one in enumerate(part)
@@ -239,8 +235,8 @@ def _judge(one: Match, unsent: EntryFailure | None, kept: EntryFailure | None) -
             one.view, unsent.code, unsent.reason, retryable=not unsent.sender_fault
         )
     if kept is not None:
-        # Not retryable: to repeat it would double it once more.
-        reason = f"it was sent, but could not be deleted here, so it is twice now: {kept.reason}"
+        # Not retryable: a repetition would duplicate it again.
+        reason = f"it was sent but could not be deleted, so there are two copies: {kept.reason}"
         return HandledMessage.failed(one.view, kept.code, reason)
     return HandledMessage(one.view.did("moved"))
 
@@ -251,8 +247,8 @@ class _Routes:
     Parameters
     ----------
     target :
-        Where all of them go; None: each to the queue it came from, as SQS says, else to the only
-        one whose dead-letter queue this is, else to the one of them that its record names.
+        Where all of them go. None: each message goes to the queue that SQS moved it from. If a
+        worker sent it, it goes to the only source queue, or to the one that its record names.
     """
 
     def __init__(self, env: ManageEnv, queue: QueueClient, target: QueueClient | None) -> None:
@@ -260,7 +256,7 @@ class _Routes:
         self._queue = queue
         self._target = target
         self._known: dict[str, QueueClient | RedriveError] = {}
-        # Name to URL. A record can name any queue, so only these count.
+        # Name to URL. A record can name any queue, so only the source queues count.
         self._sources: dict[str, str] | None = None
         self._next = where_to(None)
 
@@ -270,7 +266,7 @@ class _Routes:
         Raises
         ------
         RedriveError
-            Nobody knows, or that queue is gone.
+            The queue is unknown, or it does not exist any longer.
         """
         if self._target is not None:
             return self._target
@@ -308,7 +304,7 @@ class _Routes:
             return self._sources[dead.queue]
         names = ", ".join(sorted(self._sources))
         raise RedriveError(
-            "nothing says where it came from"
+            "the queue that it came from is unknown"
             if dead is None
             else f"it came from {dead.queue!r}, which does not use this dead-letter queue",
             why=f"{self._queue.name!r} is the dead-letter queue of {names}"
@@ -323,7 +319,7 @@ class _Pace:
     def __init__(self, per_second: int | None) -> None:
         self._per_second = per_second
         self._next_at = time.monotonic()
-        # One at a time where ten would be a burst followed by a long silence.
+        # At a low rate, ten messages would be a burst followed by a long pause.
         self.batch_size = min(per_second or MAX_BATCH_ENTRIES, MAX_BATCH_ENTRIES)
 
     def wait(self, count: int) -> None:

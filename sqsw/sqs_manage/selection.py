@@ -1,25 +1,26 @@
-"""Which messages are meant: by job, by what they hold, by age, by id, and how many."""
+"""Select messages by job, content, age, id and number."""
 
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqsw.core.dead_record import DeadRecord
 from sqsw.core.errors import SettingsError
 from sqsw.core.settings import check_bounds
+from sqsw.core.times import format_time, read_time
 from sqsw.core.wording import nearest
-from sqsw.sqs_manage.message_view import MessageView, format_time
+from sqsw.sqs_manage.message_view import MessageView
 
 _FILTER = re.compile(r"\s*([^\s=!<>~]+)\s*(<=|>=|!=|!~|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
-# A day alone is a number of other things too; only beside a time it is read as one.
+# A date alone can be something else, so only text with a date and a time is read as a time.
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
 _TIME_PATHS = ("sent_at", "first_received_at", "error.at", "error.first_at")
 _NUMBER_PATHS = ("receives", "size", "error.attempts", "error.receives", "error.deaths")
-# Below these a sender can write any key.
+# Senders choose the keys below these.
 _OPEN_PATHS = ("args", "context", "attributes", "attribute_types")
 _ERROR_FIELDS = tuple(one.name for one in fields(DeadRecord))
 # What a command did to a message is not known before it is selected.
@@ -40,9 +41,9 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 class Filter:
     """One condition: a path into the message, an operator and a value.
 
-    Two numbers are compared as numbers; where the left side is a time, both are compared as times;
-    everything else as text. A missing key is null, which is neither less nor more than anything
-    and matches no regular expression.
+    Two numbers are compared as numbers. If the left side is a time, both are compared as times.
+    Everything else is compared as text. A missing key is null, which is neither less nor greater
+    than anything and matches no regular expression.
 
     Attributes
     ----------
@@ -88,12 +89,13 @@ class Filter:
                 ) from error
         elif path in _TIME_PATHS and value != "null" and read_time(value) is None:
             raise SettingsError(
-                f"{value!r} is not a time, and {path} is compared with one",
+                f"{value!r} is not a time, and {path} is a time",
                 next=f"write {path}{operator}2026-11-01 or {path}{operator}2026-11-01T12:30:00Z",
             )
         elif path in _NUMBER_PATHS and value != "null" and not _NUMBER.fullmatch(value):
             raise SettingsError(
-                f"{value!r} is not a number, and {path} is one", next=f"write {path}{operator}3"
+                f"{value!r} is not a number, and {path} is a number",
+                next=f"write {path}{operator}3",
             )
         elif _NUMBER.fullmatch(value):
             try:
@@ -116,22 +118,22 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The messages that are meant; with nothing given: all of them.
+    """The messages to select; without any condition: all of them.
 
     Attributes
     ----------
     jobs :
-        Job names, any of them; ``*`` stands for any text.
+        Job names, of which one must match; ``*`` stands for any text.
     filters :
-        Conditions, all of them.
+        Conditions, which must all hold.
     older_than :
-        Sent at least this many seconds ago.
+        Minimum age in seconds, counted from the send.
     ids :
         Message ids or job ids. A UUID can be cut to its first or last characters, 8 or more. If
         they are those of several ids, they select no message. To know that, sqsw looks at all
         messages.
     limit :
-        Messages, at most.
+        Maximum number of messages.
     """
 
     jobs: tuple[str, ...] = ()
@@ -149,20 +151,20 @@ class Selection:
 
     @property
     def has_conditions(self) -> bool:
-        """Whether messages have to be looked at; a limit alone takes whatever comes first."""
+        """Return whether there is more than a limit, so that messages must be looked at."""
         return (
             bool(self.jobs or self.filters) or self.older_than is not None or self.ids is not None
         )
 
     def matches(self, view: MessageView, now: datetime) -> bool:
-        """Whether this message is meant; the limit is left to whoever counts.
+        """Return whether this message is selected. The caller applies the limit.
 
         Only whole ids count here.
 
         Parameters
         ----------
         now :
-            The time from which ages count, with its zone.
+            The time at which ages are taken, with its time zone.
         """
         if self.ids is not None and self.ids.isdisjoint((view.id, view.job_id)):
             return False
@@ -195,12 +197,12 @@ EVERYTHING = Selection()
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that no message can have: it would select no message, or all with ``!=``.
+    """Refuse a path that no message can have. It would select nothing, or with ``!=`` everything.
 
     Raises
     ------
     SettingsError
-        No message can have it; ``next`` suggests one that is near.
+        No message can have it. ``next`` suggests a similar path.
     """
     known = [one.name for one in fields(MessageView) if one.name not in _OUTCOMES]
     first, *keys = path.split(".")
@@ -252,18 +254,9 @@ def _read_number(text: str) -> int | float:
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
-def read_time(text: str) -> datetime | None:
-    """Return a time in ISO 8601, in UTC if it names no zone; None for other text."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, datetime):
-        return format_time(value) or ""
+        return format_time(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from sqsw.core.job_metadata import SQSW, job_id_of, metadata_of
 from sqsw.core.message import Message
 
-#: messages that a finder remembers at most, and those of one job
+#: maximum number of messages that a finder remembers, and of messages of one job
 _MAX_SIGHTINGS, _MAX_OF_ONE_JOB = 100_000, 10
 
 
@@ -18,38 +18,31 @@ class Sighting:
     ----------
     message_id :
         Its id.
-    record_of :
-        When the job was first received (empty if unknown), if a worker sent the message with a
-        record of the failure; None if SQS moved it.
+    has_record :
+        Whether a worker sent the message, with a record; False if SQS moved it.
     is_moved :
-        Whether it was moved on. The caller sets it.
+        Whether the message has been moved back. The caller sets it.
     """
 
     message_id: str
-    record_of: str | None
+    has_record: bool
     is_moved: bool = False
     _same_job: "list[Sighting]" = field(default_factory=list, repr=False)
 
     def twins(self) -> "list[Sighting]":
         """Return the messages seen so far that carry the same job, oldest first."""
-        return [one for one in self._same_job if one is not self and self._is_twin(one)]
-
-    def _is_twin(self, other: "Sighting") -> bool:
-        # A sender can use one id for several jobs. Records of one job begin at the same time, and
-        # two messages that SQS moved are two jobs.
-        if self.record_of is None or other.record_of is None:
-            return self.record_of != other.record_of
-        return self.record_of == other.record_of != ""
+        return [one for one in self._same_job if one is not self]
 
 
 class TwinFinder:
-    """Finds messages that carry the same job, among those that it is shown.
+    """Finds messages that carry the same job.
 
     A worker that gives up a job sends its message to the dead-letter queue, and then deletes it
-    from its queue. If it crashes in between, SQS delivers the message again, and in the end it is
-    in the dead-letter queue twice. Twins have the same job id, body, attributes and group.
+    from its queue. If it crashes in between, SQS delivers the message again, and later it can be in
+    the dead-letter queue twice. Twins come from one message, and have the same job id, body,
+    attributes and group.
 
-    It remembers the first 100,000 messages.
+    The finder remembers the first 100,000 messages.
     """
 
     def __init__(self) -> None:
@@ -57,27 +50,26 @@ class TwinFinder:
         self._left = _MAX_SIGHTINGS
 
     def add(self, message: Message) -> Sighting | None:
-        """Note a message; None if it cannot have a twin."""
-        record_of = None
-        if "DeadLetterQueueSourceArn" not in message.attributes:
-            dead = metadata_of(message).dead
-            if dead is None:
-                return None
-            record_of = dead.first_at or ""
-        key = _digest(message)
+        """Remember a message; return None if it cannot have a twin."""
+        has_record = "DeadLetterQueueSourceArn" not in message.attributes
+        # SQS keeps the message id. A sender can use one job id for several jobs.
+        origin = metadata_of(message).copy_of if has_record else message.message_id
+        if origin is None:
+            return None
+        key = _digest(message, origin)
         same_job = self._jobs.get(key, [])
-        sighting = Sighting(message.message_id, record_of, _same_job=same_job)
+        sighting = Sighting(message.message_id, has_record, _same_job=same_job)
         if self._left and len(same_job) < _MAX_OF_ONE_JOB:
             self._left -= 1
             self._jobs.setdefault(key, same_job).append(sighting)
         return sighting
 
 
-def _digest(message: Message) -> bytes:
+def _digest(message: Message, origin: str) -> bytes:
     attributes = sorted(
         (name, value.get("DataType"), value.get("StringValue"), value.get("BinaryValue"))
         for name, value in message.message_attributes.items()
         if name != SQSW
     )
-    content = repr((job_id_of(message), message.group_id, message.body, attributes))
+    content = repr((origin, job_id_of(message), message.group_id, message.body, attributes))
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()

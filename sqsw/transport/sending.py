@@ -26,6 +26,9 @@ _TRIES = 4
 #: seconds before the second call, doubled for each one after it
 _PAUSE_SECONDS = 0.25
 
+#: errors of SQS itself, which can pass
+_SERVER_ERRORS = ("InternalError", "InternalFailure", "ServiceUnavailable")
+
 #: the reason of an entry that waited for one before it in its group
 _BEHIND = "a message before it in its group was not sent"
 
@@ -87,7 +90,7 @@ def send_entries(
         if attempt:
             time.sleep(_PAUSE_SECONDS * 2 ** (attempt - 1))
         attempt += 1
-        answers, refused = _send(queue, [entries[index] for index in left], lean=lean)
+        answers, refused = send_once(queue, [entries[index] for index in left], lean=lean)
         outcome.answers |= {left[place]: answer for place, answer in answers.items()}
         failures = {left[failure.index]: failure for failure in refused}
         for index in left:
@@ -100,9 +103,21 @@ def send_entries(
     return outcome
 
 
-def _send(
-    queue: QueueClient, entries: Sequence[Entry], *, lean: bool
+def send_once(
+    queue: QueueClient, entries: Sequence[Entry], *, lean: bool = False
 ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
+    """Send up to ten entries in one call; if SQS refuses the whole call, each entry fails.
+
+    Returns
+    -------
+    tuple
+        As for :meth:`QueueClient.send_batch`.
+
+    Raises
+    ------
+    QueueNotFound, AccessDenied, ConnectionFailed, SettingsError, SQSError
+        As for :func:`send_entries`.
+    """
     try:
         return queue.send_batch(entries, lean=lean)
     except (QueueNotFound, AccessDenied, ConnectionFailed, SettingsError):
@@ -110,9 +125,8 @@ def _send(
     except SQSError as error:
         if error.code is None:
             raise
-        # SQS refused the whole request, so each entry fails with this error.
         code, reason = error.code, error.why or error.message
-        retryable = isinstance(error, Busy)
+        retryable = isinstance(error, Busy) or code in _SERVER_ERRORS
         return {}, [EntryFailure(i, code, reason, not retryable) for i in range(len(entries))]
 
 

@@ -219,10 +219,7 @@ class Acknowledger:
         held = [each for each in batch if each not in failed]
         self.requests += 1
         records = {each: each.record for each in held}
-        try:
-            sent, again, left = self._dead_letters.send(lane, held)
-        except Exception as error:  # noqa: BLE001  # as above
-            sent, again, left = [], dict.fromkeys(held, text_of(error)), []
+        sent, again, left = self._dead_letters.send(lane, held)
         for delivery in sent:
             self._in_flight.buried(delivery)
             record = records[delivery]
@@ -278,7 +275,7 @@ class Acknowledger:
                 result.failed.append(delivery.message)
         returned: list[JobRun] = self._in_flight.settled([*done, *failed], failed.keys())
         tell_unrun(self._events, returned)
-        if lane.is_fifo:
+        if lane.is_fifo or self._in_flight.isolates:
             self._dispatcher.start_ready()
         if result.succeeded or result.failed:
             if self._events.wants(BatchFinished):

@@ -1,7 +1,7 @@
 """``sqsw inspect``: queues, messages and registered jobs."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -64,10 +64,8 @@ sqsw inspect --tasks --app myapp.tasks:env
 @selection_options
 @click.option("--tasks", is_flag=True, help="Show the registered jobs and where they come from.")
 @app_options
-@click.option("--watch", is_flag=True, help="Repeat until Ctrl-C.")
-@click.option(
-    "--interval", metavar="D", type=Duration(1), help="With --watch: time between two looks (2s)."
-)
+@click.option("--watch", is_flag=True, help="Repeat until q or Ctrl-C, with rates.")
+@click.option("--interval", metavar="D", type=Duration(1), help="With --watch: 1s or more (2s).")
 @click.option(
     "--age",
     is_flag=True,
@@ -207,7 +205,8 @@ class _Look:
         self.age = age
 
     def once(self, fail_above: int | None) -> int:
-        shown = self._show()
+        shown = self._read()
+        self._show(shown)
         over = [r for r in shown if fail_above is not None and (r.visible or 0) > fail_above]
         if not over:
             return Exit.OK
@@ -219,34 +218,33 @@ class _Look:
         )
 
     def repeat(self, seconds: int) -> int:
-        """Show them again and again; Ctrl-C is the way out, and no failure."""
-        try:
-            while True:
-                if self.printer.terminal:
-                    click.clear()
-                self._show()
-                time.sleep(seconds)
-        except KeyboardInterrupt:
-            return Exit.OK
+        from sqsw_cli.watch import watch
 
-    def _show(self) -> "Sequence[QueueReport]":
+        with suppress(KeyboardInterrupt):  # Ctrl-C is the way out, and no failure
+            watch(self.printer, seconds, self._read, self._show)
+        return Exit.OK
+
+    def _read(self) -> "Sequence[QueueReport]":
         from sqsw.sqs_manage.describe import describe_queue, list_queues, with_local_reasons
 
         if len(self.queues) == 1:
             (report,) = self._aged([describe_queue(self.env, self.queues[0])])
-            report = with_local_reasons(self.env, report)
-            show_queue(self.printer, report)
-            return [report]
+            return [with_local_reasons(self.env, report)]
         if self.queues:
-            reports = [describe_queue(self.env, queue) for queue in self.queues]
-        else:
-            # A dead-letter queue stands beside its source, unless it has several or none here.
-            reports = [report for report in list_queues(self.env) if len(report.sources) != 1]
-            if not reports:
-                self.printer.note(f"no queues in {place_without_queues(self.env)}")
-        reports = self._aged(reports)
-        show_queues(self.printer, reports)
-        return reports
+            return self._aged([describe_queue(self.env, queue) for queue in self.queues])
+        # A dead-letter queue stands beside its source, unless it has several or none here.
+        return self._aged([report for report in list_queues(self.env) if len(report.sources) != 1])
+
+    def _show(
+        self, reports: "Sequence[QueueReport]", rates: "Mapping[str, float] | None" = None
+    ) -> None:
+        if len(self.queues) == 1:
+            (report,) = reports
+            show_queue(self.printer, report, (rates or {}).get(report.name))
+            return
+        if not reports:
+            self.printer.note(f"no queues in {place_without_queues(self.env)}")
+        show_queues(self.printer, reports, rates)
 
     def _aged(self, reports: "list[QueueReport]") -> "list[QueueReport]":
         from sqsw.sqs_manage.describe import with_cloudwatch_ages, with_local_ages

@@ -192,6 +192,7 @@ def _run(
                 processors_from=choose.choose.processors_from,
                 listeners=[logs, *listeners],
                 load=load,
+                crash_file=options["health_file"],
             )
         from sqsw.app.supervised import WorkOrder, refuse_memory, run_supervised
 

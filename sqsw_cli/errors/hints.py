@@ -101,6 +101,7 @@ QUEUE_HINTS = {
     "short_retention": "sqsw create-queue {dead_letter_queue} --retention 14d --update",
     "dead_letters": "allow it sqs:SendMessage there (sqsw doctor --policy {queue_name} prints the "
     "statement), or start it with --dead-letters native",
+    "no_room": "leave one of the ten message attributes free, and 4 KiB of the size",
     "denied": "sqsw doctor --policy {queue_name} prints the statement that a worker needs",
 }
 

@@ -1,8 +1,9 @@
 """How numbers, times and durations read: for people, for pipes and for programs."""
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
+from sqsw.core.times import format_time
 from sqsw.core.wording import UNITS, counted, format_duration
 
 #: the name of :func:`~sqsw.core.wording.counted` here
@@ -46,9 +47,7 @@ def ago(moment: datetime | None, now: float | None = None) -> str:
 
 
 def rfc3339(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if moment is None else format_time(moment)
 
 
 def size(count: int) -> str:

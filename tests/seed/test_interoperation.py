@@ -9,8 +9,19 @@ from typing import Any
 
 import pytest
 
-from sqsw import RawQueue, SQSEnv, create_fifo_queue, create_standard_queue, current_job
+from sqsw import (
+    GiveUp,
+    RawQueue,
+    SQSEnv,
+    create_fifo_queue,
+    create_standard_queue,
+    current_job,
+    redrive,
+)
 from sqsw.core.message import Message
+from sqsw.sqs_manage.create import create_queue
+from sqsw.sqs_manage.peek import peek_messages
+from sqsw.sqs_manage.selection import Selection
 from tests.backends import Backend
 
 if importlib.util.find_spec("sqs_workers") is None:
@@ -189,6 +200,29 @@ def test_job_ids_of_both(env: SQSEnv) -> None:
             assert env.process_batch("emails", wait_seconds=1).failed_count() == 0
     assert sorted(shared for _, shared in ids) == [False, True]
     assert ("order-17", False) in ids
+
+
+@pytest.mark.parametrize("codec", ["json", "pickle", "pickle_compat"])
+@pytest.mark.parametrize("suffix", ["", ".fifo"], ids=["standard", "fifo"])
+def test_sqs_workers_works_what_sqsw_dead_lettered_and_moved_back(
+    env: SQSEnv, codec: str, suffix: str
+) -> None:
+    name, dead = f"orders{suffix}", f"orders_dead{suffix}"
+    create_queue(env, name, dead_letter_queue=dead, max_receives=3)
+    options = {"_deduplication_id": "1"} if suffix else {}
+
+    @env.processor(name, "send_email")
+    def send_email(to: str, number: int) -> None:
+        raise GiveUp("not yet")
+
+    with env.context(remote_addr="127.0.0.1"):
+        send_email.delay("Grüße", number=1, _content_type=codec, **options)
+    assert env.process_batch(name, wait_seconds=1).failed_count() == 1
+    (letter,) = peek_messages(env, dead, 1)
+    assert letter.error is not None
+    assert redrive(env, dead, selection=Selection(ids=frozenset({letter.job_id}))).moved == 1
+    seen = run_predecessor(WORK.format(queue_name=name, count=1))
+    assert seen == [["Grüße", 1, {"remote_addr": "127.0.0.1"}]]
 
 
 def test_both_read_a_raw_message_of_the_other(env: SQSEnv) -> None:

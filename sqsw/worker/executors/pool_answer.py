@@ -9,15 +9,18 @@ import pickle
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqsw.core.errors import SQSError
 from sqsw.core.jobs.job_list import JobList
 from sqsw.core.results import FailedJobs
 from sqsw.core.safe_logger import SafeLogger
+from sqsw.core.user_frames import UserFrame, carry_user_frames, user_frames
 from sqsw.core.wording import described, traceback_of
 
 logger = SafeLogger(__name__)
+
+Told = TypeVar("Told")
 
 
 class PoolAnswer(NamedTuple):
@@ -34,12 +37,15 @@ class PoolAnswer(NamedTuple):
         empty if the object cannot be pickled.
     instead :
         What to say, and why, where the data cannot be read.
+    frames :
+        Where in the user's code it was raised.
     """
 
     was_raised: bool
     names_jobs: bool
     data: bytes
     instead: tuple[str, str]
+    frames: Sequence[UserFrame] = ()
 
     @classmethod
     def of_raised(cls, error: BaseException, jobs: Sequence[object]) -> "PoolAnswer":
@@ -47,9 +53,10 @@ class PoolAnswer(NamedTuple):
         name = type(error).__name__
         text = _told(lambda: described(error), name)
         trace = _told(lambda: traceback_of(error), text)
+        frames: Sequence[UserFrame] = _told(lambda: user_frames(error), ())
         names_jobs = isinstance(error, FailedJobs)
         data = _pickled(lambda: JobList(jobs).own(error) if names_jobs else error, jobs)
-        return cls(True, names_jobs, data, (text, trace))
+        return cls(True, names_jobs, data, (text, trace), frames)
 
     @classmethod
     def of_returned(cls, returned: object, jobs: Sequence[object]) -> "PoolAnswer":
@@ -79,12 +86,11 @@ class PoolAnswer(NamedTuple):
         SQSError
             The text of that, if it could not be pickled or read.
         """
-        text, why = self.instead
         try:
             value: Any = _read(self.data, jobs)
         except BaseException as unreadable:  # an object of the app can raise anything here
             if self.was_raised or self.names_jobs:
-                raise SQSError(text, why=why) from (unreadable if self.data else None)
+                raise self._in_words() from (unreadable if self.data else None)
             logger.debug("what a job returned stays in its process", exc_info=True)
             return None
         if not self.was_raised:
@@ -92,16 +98,23 @@ class PoolAnswer(NamedTuple):
         # Pickled data can build an object of another class.
         is_error = isinstance(value, BaseException)
         if not is_error or isinstance(value, FailedJobs) is not self.names_jobs:
-            raise SQSError(text, why=why)
+            raise self._in_words()
+        carry_user_frames(value, self.frames)
         with suppress(Exception):  # not every error takes notes
-            value.add_note(f"in a process of the pool:\n{why}")
+            value.add_note(f"in a process of the pool:\n{self.instead[1]}")
         try:
             raise value
         finally:
             del value  # its traceback refers to this frame
 
+    def _in_words(self) -> SQSError:
+        text, why = self.instead
+        error = SQSError(text, why=why)
+        carry_user_frames(error, self.frames)
+        return error
 
-def _told(tell: Callable[[], str], otherwise: str) -> str:
+
+def _told(tell: Callable[[], Told], otherwise: Told) -> Told:
     try:
         return tell()
     except BaseException:  # noqa: BLE001  # of an object that fails to say what it is

@@ -30,7 +30,8 @@ def letters(sqsw: Sqsw) -> None:
     """emails_dead holds three letters with records, and one without."""
     sqsw("create-queue emails --dlq emails_dead --max-receives 1")
     for number, record in enumerate((TIMEOUT, NO_CARRIER, TIMEOUT)):
-        send_letter(sqsw.env, "emails_dead", {"n": number}, record, job_id=f"job-{number}")
+        ids = {"job_id": f"job-{number}", "copy_of": f"m-{number}"}
+        send_letter(sqsw.env, "emails_dead", {"n": number}, record, **ids)
     send_letter(sqsw.env, "emails", {"n": 3}, None)
     dead_letter(sqsw.env, "emails")
 
@@ -187,7 +188,7 @@ class TestOneMessage:
         assert "context" not in part and "body" not in part
 
     def test_what_its_sender_wrote_is_escaped(self, sqsw: Sqsw) -> None:
-        record = failure(message=EVIL, trace=EVIL, where=EVIL, type=EVIL, worker=EVIL, at=EVIL)
+        record = failure(message=EVIL, trace=EVIL, where=EVIL, type=EVIL, worker=EVIL)
         send_letter(sqsw.env, "emails_dead", {EVIL: EVIL}, record, job_id="evil")
         for words in ("--id evil", "--peek 9", "--peek 9 --count-by error", ""):
             code, said = on_terminal(sqsw, f"inspect emails_dead {words}", columns=400)
@@ -195,6 +196,14 @@ class TestOneMessage:
             assert not [sign for sign in said if not sign.isprintable() and sign != "\n"]
         _, said = on_terminal(sqsw, "inspect emails_dead --id evil", columns=400)
         assert f"  in {SHOWN}:" in said or f"  in {SHOWN}\n" in said
+
+    def test_a_forged_time_does_not_hide_the_other_letters(self, sqsw: Sqsw) -> None:
+        record = failure(at="0001-01-01T00:00:00+23:59")
+        send_letter(sqsw.env, "emails_dead", {"n": 9}, record, job_id="forged")
+        (values,) = sqsw("inspect emails_dead --json").objects
+        assert sum(one["count"] for one in values["reasons"]) == 5
+        (message,) = sqsw("inspect emails_dead --id forged --json").objects
+        assert message["error"] is None
 
     def test_a_body_that_is_not_decoded_is_shown(self, sqsw: Sqsw) -> None:
         sqsw("send emails --raw 'line one' --json")
@@ -259,9 +268,8 @@ class TestTwins:
     @pytest.fixture(autouse=True)
     def twin(self, sqsw: Sqsw) -> str:
         """A fifth letter, which carries the same job as the second one."""
-        message_id = send_letter(sqsw.env, "emails", {"n": 1}, None, job_id="job-1")
-        dead_letter(sqsw.env, "emails")
-        return message_id
+        ids = {"job_id": "job-1", "copy_of": "m-1"}
+        return send_letter(sqsw.env, "emails_dead", {"n": 1}, NO_CARRIER, **ids)
 
     def test_the_second_one_is_marked(self, sqsw: Sqsw, twin: str) -> None:
         found = sqsw("inspect emails_dead --peek 9 --json").objects

@@ -65,7 +65,7 @@ def test_no_dead_letter_queue_needs_a_target(sqsw: Sqsw) -> None:
         ("--status --cancel", 2, "--status and --cancel stand alone"),
         ("--status --to x", 2, "--status and --cancel stand alone"),
         ("--dry-run --rate 1", 2, "--dry-run and --rate do not go together"),
-        ("--job a --no-wait", 2, "this move cannot go on by itself"),
+        ("--job a --no-wait", 2, "this move cannot run in the background"),
         ("--filter nonsense", 2, "invalid value for '--filter'"),
         ("--cancel", 3, "no move out of 'foo_dead' is running"),
         ("--to nowhere", 3, "no queue named 'nowhere'"),
@@ -107,5 +107,5 @@ def test_a_queue_that_takes_no_dead_letters_is_not_moved_in_the_background(sqsw:
     sqsw("send foo a")
     ran = sqsw("redrive foo --to foo_dead --no-wait")
     assert (ran.code, ran.out) == (2, "")
-    assert "this move cannot go on by itself" in ran.err
+    assert "this move cannot run in the background" in ran.err
     assert sqsw.visible("foo") == 1

@@ -67,19 +67,40 @@ def queues(sqsw: Sqsw) -> None:
 
 def test_queues_are_a_table(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "inspect")
-    age = r" +(\d+m)?\d*s?"  # older releases of rich leave more space before it
     assert code == 0
     assert re.fullmatch(
-        "queue    ready  in flight  delayed  dead letters     type +oldest\n"
-        rf"emails       2          0        0  emails_dead   0  standard{age}\n"
-        "reports      0          0        0  none             standard\n",
+        "queue    ready  in flight  delayed  dead  oldest  dead-letter queue  type\n"
+        r"emails       2          0        0     0 +(\d+m)?\d*s?  emails_dead        standard\n"
+        "reports      0          0        0  none                             standard\n",
         said,
     )
     _, said = on_terminal(sqsw, "inspect emails_dead reports")
-    assert "emails_dead      0          0        0  those of emails   " in said
+    assert "emails_dead      0          0        0  none  that of emails     standard" in said
     code, narrow = on_terminal(sqsw, "inspect", columns=20)
     assert code == 0
-    assert [line.split() for line in narrow.splitlines()[1:]] == [["emails", "2"], ["reports", "0"]]
+    assert [line.split() for line in narrow.splitlines()] == [
+        ["queue", "ready", "dead"],
+        ["emails", "2", "0"],
+        ["reports", "0", "none"],
+    ]
+
+
+def test_a_long_queue_name_hides_neither_counts_nor_dead_letters(sqsw: Sqsw) -> None:
+    sqsw(
+        "create-queue nightly-customer-account-reports --dlq nightly-customer-account-reports_dead"
+    )
+    _, said = on_terminal(sqsw, "inspect", columns=80)
+    head, *rows = said.splitlines()
+    assert head.split()[:5] == ["queue", "ready", "in", "flight", "delayed"]
+    assert " dead " in f"{head} "
+    assert all(len(line) <= 80 for line in said.splitlines())
+    assert any(row.startswith("nightly-") and "…" in row.split()[0] for row in rows)
+
+
+def test_dead_letters_are_red_and_no_dead_letters_are_not(sqsw: Sqsw) -> None:
+    assert "\x1b[31m" not in on_terminal(sqsw, "inspect", color=True)[1]
+    sqsw("send emails_dead send_email")
+    assert re.search(r"\x1b\[31m *1\x1b\[0m", on_terminal(sqsw, "inspect", color=True)[1])
 
 
 def test_colour_is_for_terminals_unless_asked_for(sqsw: Sqsw) -> None:
@@ -106,7 +127,7 @@ def test_a_queue_in_detail(sqsw: Sqsw) -> None:
     assert lines[3].startswith("  oldest message ")
     assert [*lines[1:3], lines[4]] == [
         "  ready 2 · in flight 0 · delayed 0",
-        "  lease 30s · keeps 4d · delay 0 · max 1 MiB · SQS-managed key",
+        "  visibility timeout 30s · retention 4d · delay 0 · max 1 MiB · SQS-managed key",
         "  dead letters to emails_dead (0) after 12 receives",
     ]
 
@@ -162,7 +183,7 @@ def test_lines_are_broken_between_words(sqsw: Sqsw) -> None:
         "        it: sqsw create-queue emials",
     ]
     _, said = on_terminal(sqsw, "inspect emails", columns=40)
-    assert "  lease 30s · keeps 4d · delay 0 · max 1\n  MiB · SQS-managed key\n" in said
+    assert "  visibility timeout 30s · retention 4d\n  · delay 0 · max 1 MiB" in said
 
 
 @pytest.mark.parametrize(
@@ -270,3 +291,19 @@ def test_on_a_pipe_nothing_is_cut(sqsw: Sqsw) -> None:
     sqsw("send reports --from -", input=f"{line}\n")
     assert LONG in sqsw("inspect reports --peek 5").out
     assert LONG in sqsw("inspect reports --peek 5 --count-by job").out
+
+
+def test_registered_jobs_have_all_columns_at_80(sqsw: Sqsw) -> None:
+    (sqsw.home / "long_module_name_for_reports.py").write_text(
+        "from sqsw import SQSEnv\n"
+        "env = SQSEnv()\n"
+        "@env.processor('nightly-customer-account-reports', 'build_quarterly_report')\n"
+        "def build_quarterly_report_for_customer(customer: int, year: int) -> None: ...\n"
+    )
+    words = "inspect --tasks --app long_module_name_for_reports:env --no-plugins"
+    code, said = on_terminal(sqsw, words, columns=80)
+    assert code == 0
+    head, row = said.splitlines()
+    assert head.split() == ["queue", "job", "function", "from"]
+    assert len(row) <= 80
+    assert row.startswith("nightl") and " app " in row and "(customer" in row

@@ -50,11 +50,12 @@ def send_letter(
     job_id: str | None = None,
     group: str = "g",
     job: str = "send",
+    copy_of: str | None = None,
 ) -> str:
     """Send a dead letter as a worker does, or with a job id alone; the message id."""
     client = env.queue_client(dead_letter_queue)
     entry = pack_job(job, job_kwargs)
-    entry["MessageAttributes"][SQSW] = JobMetadata(job_id, record).to_attribute()
+    entry["MessageAttributes"][SQSW] = JobMetadata(job_id, record, copy_of).to_attribute()
     if client.is_fifo:
         entry["MessageGroupId"] = group
         entry["MessageDeduplicationId"] = uuid.uuid4().hex

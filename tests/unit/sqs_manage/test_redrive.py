@@ -273,7 +273,7 @@ class TestBySqsw:
         faults.refuse_entries("DeleteMessageBatch", lambda e: e["Id"] == "0", sender_fault=True)
         report = by_hand(env, "emails_dead")
         assert (report.moved, report.failed) == (22, 3)
-        assert "it is twice now" in report.failures[0].message
+        assert "there are two copies" in report.failures[0].message
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((3, 0), (25, 0))
 
     def test_body_and_attributes_are_kept_byte_for_byte(self, env: SQSEnv, emails: str) -> None:
@@ -349,7 +349,7 @@ class TestBySqsw:
         [failure] = report.failures
         assert failure.code == "NoSource"
         assert failure.message == (
-            "nothing says where it came from; 'dead' is the dead-letter queue of a, b; "
+            "the queue that it came from is unknown; 'dead' is the dead-letter queue of a, b; "
             "name a target queue"
         )
         assert by_hand(env, "dead", dry_run=True).failed == 1

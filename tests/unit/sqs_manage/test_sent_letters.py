@@ -82,8 +82,8 @@ def test_a_fifo_group_keeps_its_order_and_its_records(env: SQSEnv) -> None:
 
 
 def test_of_twins_one_is_moved_and_the_other_deleted(env: SQSEnv, emails: str) -> None:
-    sent = send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1")
-    send_letter(env, emails, {"n": 1}, None, job_id="job-1")
+    original = send_letter(env, emails, {"n": 1}, None, job_id="job-1")
+    sent = send_letter(*(env, "emails_dead", {"n": 1}, failure()), job_id="job-1", copy_of=original)
     dead_letter(env, emails)
     seen = list(peek_messages(env, "emails_dead", 10, poll_seconds=0))
     assert [one.twin_of for one in seen] in ([None, sent], [None, seen[0].id])

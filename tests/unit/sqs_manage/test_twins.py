@@ -31,6 +31,13 @@ def send_twin(env: SQSEnv, n: int = 1, *, job_id: str | None = "job-1") -> str:
     return message_id
 
 
+def send_twins(env: SQSEnv) -> None:
+    """The message that the worker sent before it crashed, and then the one that SQS moved."""
+    original = send_letter(env, "emails", {"n": 1}, None, job_id="job-1")
+    send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1", copy_of=original)
+    dead_letter(env, "emails")
+
+
 @pytest.fixture(autouse=True)
 def _queues(emails: str) -> None:
     """``emails`` and ``emails_dead``."""
@@ -38,13 +45,13 @@ def _queues(emails: str) -> None:
 
 def test_a_message_without_a_job_id_has_its_message_id_as_one(env: SQSEnv) -> None:
     message_id = send_twin(env, job_id=None)
-    send_letter(env, "emails_dead", {"n": 1}, failure(), job_id=message_id)
+    send_letter(env, "emails_dead", {"n": 1}, failure(), job_id=message_id, copy_of=message_id)
     assert marked(env) == [False, True]
 
 
 def test_a_worker_that_gave_up_twice_for_one_message_made_twins(env: SQSEnv) -> None:
     for at in ("2026-11-01T10:05:00.000Z", "2026-11-01T10:06:00.000Z"):
-        send_letter(env, "emails_dead", {"n": 1}, failure(at=at), job_id="job-1")
+        send_letter(env, "emails_dead", {"n": 1}, failure(at=at), job_id="job-1", copy_of="m-1")
     assert marked(env) == [False, True]
     report = by_sqsw(env)
     assert (report.moved, report.dropped_twins) == (1, 1)
@@ -61,17 +68,16 @@ def test_a_worker_that_gave_up_twice_for_one_message_made_twins(env: SQSEnv) -> 
 def test_other_jobs_are_no_twins(
     env: SQSEnv, letter: dict[str, Any], options: dict[str, str]
 ) -> None:
-    send_twin(env)
-    send_letter(env, "emails_dead", letter, failure(), **options)
+    original = send_twin(env)
+    send_letter(env, "emails_dead", letter, failure(), copy_of=original, **options)
     assert marked(env) == [False, False]
     assert (by_sqsw(env).moved, counts(env, "emails_dead")) == (2, (0, 0))
 
 
 def test_an_id_that_a_sender_uses_again_makes_no_twins(env: SQSEnv) -> None:
-    for hour in range(3):
-        first_at = f"2026-11-01T0{hour}:00:00.000Z"
-        send_letter(env, "emails_dead", {}, failure(first_at=first_at), job_id="nightly")
-        send_letter(env, "emails_dead", {"x": 1}, failure(first_at=None), job_id="nightly")
+    for day in range(3):
+        send_letter(env, "emails_dead", {}, failure(), job_id="nightly", copy_of=f"m-{day}")
+        send_letter(env, "emails_dead", {"x": 3}, failure(), job_id="nightly", copy_of=f"n-{day}")
         send_letter(env, "emails_dead", {"x": 2}, None, job_id="nightly")
         send_letter(env, "emails", {"x": 3}, None, job_id="nightly")
     dead_letter(env, "emails")
@@ -83,16 +89,17 @@ def test_an_id_that_a_sender_uses_again_makes_no_twins(env: SQSEnv) -> None:
 @pytest.mark.parametrize("between", [0, 25])
 @pytest.mark.parametrize("twin_first", [True, False])
 def test_the_record_travels_back(env: SQSEnv, between: int, twin_first: bool) -> None:
+    original = send_letter(env, "emails", {"n": 1}, None, job_id="job-1")
     if twin_first:
-        send_twin(env)
+        dead_letter(env, "emails")
     else:
-        send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1")
+        send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1", copy_of=original)
     for n in range(between):
         send_letter(env, "emails_dead", {"n": 100 + n}, failure(), job_id=f"other-{n}")
     if twin_first:
-        send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1")
+        send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1", copy_of=original)
     else:
-        send_twin(env)
+        dead_letter(env, "emails")
     report = by_sqsw(env)
     assert (report.moved, report.dropped_twins) == (between + 1, 1)
     errors = [one.error for one in peek_messages(env, "emails", 100)]
@@ -100,12 +107,14 @@ def test_the_record_travels_back(env: SQSEnv, between: int, twin_first: bool) ->
 
 
 def test_in_a_group_the_first_one_is_moved(env: SQSEnv, orders: str) -> None:
-    send_letter(env, orders, {"n": 1}, None, job_id="job-1")
+    original = send_letter(env, orders, {"n": 1}, None, job_id="job-1")
     dead_letter(env, orders)
     for n in range(15):
         letter, job_id = ({"n": 100 + n}, f"other-{n}")
         send_letter(env, "orders_dead.fifo", letter, failure(orders), job_id=job_id)
-    send_letter(env, "orders_dead.fifo", {"n": 1}, failure(orders), job_id="job-1")
+    send_letter(
+        *(env, "orders_dead.fifo", {"n": 1}, failure(orders)), job_id="job-1", copy_of=original
+    )
     selection = Selection(filters=(Filter.parse("receives>0"),))
     report = redrive(env, "orders_dead.fifo", selection=selection, poll_seconds=0)
     assert (report.moved, report.dropped_twins) == (16, 1)
@@ -117,7 +126,7 @@ def test_a_twin_that_is_not_selected_is_dropped_as_well(env: SQSEnv, between: in
     twin = send_twin(env)
     for n in range(between):
         send_letter(env, "emails_dead", {"n": 100 + n}, None, job_id=f"other-{n}")
-    send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1")
+    send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1", copy_of=twin)
     told: list[Any] = []
     report = by_sqsw(env, "error.type=Timeout", on_progress=told.append)
     assert (report.moved, report.dropped_twins, report.failed) == (1, 1, 0)
@@ -127,8 +136,7 @@ def test_a_twin_that_is_not_selected_is_dropped_as_well(env: SQSEnv, between: in
 
 
 def test_a_dry_run_says_what_would_be_dropped(env: SQSEnv) -> None:
-    send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1")
-    send_twin(env)
+    send_twins(env)
     told: list[Any] = []
     report = by_sqsw(env, dry_run=True, on_progress=told.append)
     assert (report.would_move, report.dropped_twins) == (1, 1)
@@ -137,8 +145,7 @@ def test_a_dry_run_says_what_would_be_dropped(env: SQSEnv) -> None:
 
 
 def test_a_twin_stays_if_its_sibling_is_not_sent(env: SQSEnv, faults: Faults) -> None:
-    send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1")
-    send_twin(env)
+    send_twins(env)
     faults.refuse_entries("SendMessageBatch", lambda entry: True, sender_fault=True)
     report = by_sqsw(env)
     assert (report.moved, report.dropped_twins, report.skipped, report.failed) == (0, 0, 0, 2)
@@ -146,8 +153,7 @@ def test_a_twin_stays_if_its_sibling_is_not_sent(env: SQSEnv, faults: Faults) ->
 
 
 def test_a_twin_that_cannot_be_deleted_is_told_and_not_moved(env: SQSEnv, faults: Faults) -> None:
-    send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1")
-    send_twin(env)
+    send_twins(env)
     deletes: list[Any] = []
 
     def is_second(entry: dict[str, Any]) -> bool:
@@ -165,10 +171,10 @@ def test_nothing_is_dropped_beyond_what_is_remembered(
     env: SQSEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(twins, "_MAX_SIGHTINGS", 3)
-    for n in range(5):
-        send_letter(env, "emails_dead", {"n": n}, failure(), job_id=f"job-{n}")
-    for n in range(5):
-        send_twin(env, n, job_id=f"job-{n}")
+    for _ in range(2):
+        for n in range(5):
+            ids = {"job_id": f"job-{n}", "copy_of": f"m-{n}"}
+            send_letter(env, "emails_dead", {"n": n}, failure(), **ids)
     assert marked(env) == [False] * 5 + [True] * 3 + [False] * 2
     assert by_sqsw(env).dropped_twins == 3
 
@@ -177,9 +183,13 @@ def test_a_group_is_moved_in_its_order_and_its_twin_is_dropped(
     env: SQSEnv, orders: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(EmbeddedSession, "direct_calls")  # as on AWS
+    original = send_letter(env, orders, {"n": 1}, None, job_id="job-1")
     for n in range(3):
-        send_letter(env, "orders_dead.fifo", {"n": n}, failure(orders), job_id=f"job-{n}")
-    send_letter(env, orders, {"n": 1}, None, job_id="job-1")
+        send_letter(
+            *(env, "orders_dead.fifo", {"n": n}, failure(orders)),
+            job_id=f"job-{n}",
+            copy_of=original if n == 1 else f"m-{n}",
+        )
     dead_letter(env, orders)
     selection = Selection(filters=(Filter.parse("receives>0"),))
     report = redrive(env, "orders_dead.fifo", selection=selection, poll_seconds=0)

@@ -8,17 +8,20 @@ import pytest
 from sqsw import GiveUp, RawQueue, RetryJob, SQSEnv, current_job
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.batching import BatchMessages
+from sqsw.codecs.envelope import pack_job
 from sqsw.core.dead_record import DeadRecord
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import AccessDenied, ConnectionFailed, SettingsError, SQSError
 from sqsw.core.events import AckFailed, JobDead, JobFailed, QueueWarning
 from sqsw.core.job_metadata import SQSW, job_id_of, metadata_of
 from sqsw.core.message import Message
 from sqsw.core.results import FailedJobs
 from sqsw.core.settings import WorkerSettings
 from sqsw.queue.generic import GenericQueue
-from sqsw.queue.work import work_queues
-from sqsw.shutdown_policies import IdleShutdown
+from sqsw.queue.work import lane_of, work_queues
+from sqsw.shutdown_policies import NEVER_SHUTDOWN, IdleShutdown
 from sqsw.sqs_manage.create import create_fifo_queue, create_standard_queue
+from sqsw.transport.queue_client import QueueClient
+from sqsw.worker.once import process_once
 
 #: what SQS counts towards the size of a message
 _MOST_BYTES = 1024 * 1024
@@ -36,12 +39,12 @@ def env(memory_env: SQSEnv) -> SQSEnv:
     return memory_env
 
 
-def work(env: SQSEnv, *names: str, **settings: Any) -> None:
+def work(env: SQSEnv, *names: str, idle_seconds: float = 0, **settings: Any) -> None:
     work_queues(
         [env.queue(name) for name in names or ("orders",)],
         settings=WorkerSettings(concurrency=4, wait_seconds=1, **settings),
         events=env.events,
-        policy_of=lambda name: IdleShutdown(0),
+        policy_of=lambda name: IdleShutdown(idle_seconds),
     )
 
 
@@ -225,7 +228,116 @@ def test_a_message_without_room_for_the_record_is_left_to_sqs(
     assert len(runs) == 3
     assert letter.body == runs[0]
     assert SQSW not in letter.message_attributes
-    assert [each.reason for each in warnings].count("dead_letters") == 1
+    assert [each.reason for each in warnings].count("no_room") == 1
+
+
+@pytest.mark.parametrize("send", [_ten_attributes, _full_size])
+def test_a_job_that_gives_up_ends_at_once_even_without_room_for_the_record(
+    env: SQSEnv, send: Callable[[GenericQueue], None]
+) -> None:
+    queue = env.queue("orders", RawQueue)
+    runs: list[Message] = []
+
+    @queue.raw_processor()
+    def ship(message: Message) -> None:
+        runs.append(message)
+        raise GiveUp
+
+    send(queue)
+    warnings = heard(env, QueueWarning)
+    work(env)
+    (letter,), (run,) = letters(env), runs
+    assert (letter.body, letter.message_attributes) == (run.body, run.message_attributes)
+    assert count(env, "orders") == 0
+    assert [each.reason for each in warnings].count("no_room") == 1
+
+
+def test_an_attribute_of_another_program_with_our_name_survives(env: SQSEnv) -> None:
+    queue = env.queue("orders", RawQueue)
+    theirs = {"DataType": "String", "StringValue": "theirs"}
+    queue.client.send({"MessageBody": "{}", "MessageAttributes": {SQSW: theirs}})
+
+    @queue.raw_processor()
+    def ship(message: Message) -> None:
+        raise GiveUp
+
+    work(env)
+    assert letters(env)[0].string_attribute(SQSW) == "theirs"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        AccessDenied("the AWS credentials have expired", reason="expired"),
+        ConnectionFailed("cannot connect"),
+        SQSError("cannot send", why="an error of SQS", code="InternalError"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_refusal_that_can_pass_is_repeated_and_repeats_no_copy_that_was_accepted(
+    env: SQSEnv, monkeypatch: pytest.MonkeyPatch, refusal: SQSError
+) -> None:
+    send_batch, calls = QueueClient.send_batch, []
+
+    def fail_second(client: QueueClient, entries: Any, **options: Any) -> Any:
+        if client.name == "dead":
+            calls.append(len(entries))
+            if len(calls) == 2:
+                raise refusal
+        return send_batch(client, entries, **options)
+
+    monkeypatch.setattr(QueueClient, "send_batch", fail_second)
+    queue = env.queue("orders", RawQueue)
+
+    @queue.raw_processor()
+    def ship(message: Message) -> None:
+        raise GiveUp
+
+    for _ in range(4):
+        queue.add_raw_job("x" * (_MOST_BYTES // 2 - 1_000))  # two of them fit into a call
+    process_once(lane_of(queue, WorkerSettings(), NEVER_SHUTDOWN), 0, env.events)
+    assert calls[:2] == [2, 2]
+    assert len(letters(env)) == 4
+    assert {record_of(each).verdict for each in letters(env)} <= {"gave_up"}
+    assert count(env, "orders") == 0
+
+
+def test_a_call_that_is_refused_for_good_is_not_repeated_for_hours(
+    env: SQSEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_batch, calls = QueueClient.send_batch, []
+
+    def refuse(client: QueueClient, entries: Any, **options: Any) -> Any:
+        if client.name == "dead":
+            calls.append(entries)
+            raise SQSError("cannot send", why="its key is disabled", code="KmsDisabled")
+        return send_batch(client, entries, **options)
+
+    monkeypatch.setattr(QueueClient, "send_batch", refuse)
+
+    @env.processor("orders", "ship")
+    def ship() -> None:
+        raise NoSuchOrder
+
+    ship.delay()
+    work(env)
+    assert metadata_of(letters(env)[0]).dead is None  # SQS moved it
+    assert len(calls) == 3  # without the traceback, and without the text
+
+
+def fail_elsewhere() -> None:
+    raise NoSuchOrder("in a process of the pool")
+
+
+def test_a_job_that_failed_in_a_process_of_the_pool_says_where(env: SQSEnv) -> None:
+    env.queue("orders").connect_processor(
+        "ship", fail_elsewhere, executor="process", max_attempts=1
+    )
+    env.add_job("orders", "ship")
+    work(env)
+    where = record_of(letters(env)[0]).where
+    assert where is not None
+    assert where.startswith(f"{__name__}.fail_elsewhere:")
 
 
 def test_the_traceback_goes_first_where_room_is_short(env: SQSEnv) -> None:
@@ -310,7 +422,7 @@ def test_a_missing_dead_letter_queue_loses_nothing(env: SQSEnv) -> None:
     env.backoff_policy = env.queue("orders").backoff_policy = ConstantBackoff(60)
     work(env)
     assert count(env, "orders") == 1
-    assert [each.reason for each in warnings].count("dead_letters") == 1
+    assert [each.reason for each in warnings].count("missing_dead_letter_queue") == 1
     assert failed == []
 
 
@@ -372,6 +484,41 @@ def test_an_idle_worker_does_not_wait_for_the_next_attempt(memory_env: SQSEnv) -
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"  # hidden for its backoff
 
 
+@pytest.mark.parametrize("way", ["unknown", "ten_attributes"])
+def test_jobs_behind_others_that_never_succeed_run_at_their_first_receive(
+    memory_env: SQSEnv, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr("sqsw.queue.job_queue.UNKNOWN_JOB_BACKOFF", ConstantBackoff(0))
+    memory_env.backoff_policy = ConstantBackoff(0)
+    create_fifo_queue(memory_env, "dead.fifo")
+    policy = memory_env.redrive_policy("dead.fifo", 3)
+    create_fifo_queue(memory_env, "orders.fifo", redrive_policy=policy)
+    queue = memory_env.job_queue("orders.fifo")
+    runs: list[int] = []
+
+    @memory_env.processor("orders.fifo", "ship")
+    def ship(fails: bool = False) -> None:
+        if fails:
+            raise NoSuchOrder
+        job = current_job()
+        assert job is not None
+        runs.append(job.receive_count)
+
+    for number in range(3):
+        if way == "unknown":
+            queue.add_job("renamed", _group_id="g", _deduplication_id=f"bad-{number}")
+            continue
+        entry = pack_job("ship", {"fails": True}, group_id="g", deduplication_id=f"bad-{number}")
+        for other in range(7):
+            entry["MessageAttributes"][f"A{other}"] = {"DataType": "String", "StringValue": "x"}
+        queue.client.send(entry)
+    for number in range(2):
+        ship.delay(_group_id="g", _deduplication_id=f"good-{number}")
+    work(memory_env, "orders.fifo", idle_seconds=1)
+    assert runs == [1, 1]
+    assert len(letters(memory_env, "dead.fifo")) == 3
+
+
 def test_a_group_goes_on_behind_a_dead_letter_without_having_been_received_again(
     memory_env: SQSEnv,
 ) -> None:
@@ -391,12 +538,7 @@ def test_a_group_goes_on_behind_a_dead_letter_without_having_been_received_again
 
     for number in range(4):
         ship.delay(number=number, _group_id="g", _deduplication_id=str(number))
-    work_queues(
-        [memory_env.queue("orders.fifo")],
-        settings=WorkerSettings(wait_seconds=1),
-        events=memory_env.events,
-        policy_of=lambda name: IdleShutdown(2),
-    )
+    work(memory_env, "orders.fifo", idle_seconds=2)
     assert runs == [(0, 1)] * 3 + [(1, 1)] * 3 + [(2, 1), (3, 1)]
     assert [each.body for each in letters(memory_env, "dead.fifo")] == [
         '{"number": 0}',

@@ -1,6 +1,11 @@
 """Why a job is given up."""
 
+import importlib
 import json
+import sysconfig
+from pathlib import Path
+
+import pytest
 
 from sqsw.core.dead_record import DeadRecord
 from sqsw.core.job_metadata import MAX_METADATA_BYTES, SQSW, JobMetadata
@@ -73,6 +78,36 @@ def test_it_fits_into_the_attribute_whatever_the_error_says() -> None:
         attribute = JobMetadata("i" * 128, record(text)).to_attribute()["StringValue"]
         assert len(attribute.encode()) <= MAX_METADATA_BYTES
         assert attribute.isascii()
+
+
+def test_it_fits_into_the_attribute_whatever_the_error_is_called() -> None:
+    try:
+        raise type("Ж" * 300, (ValueError,), {})("\x00" * 1_000)
+    except ValueError as error:
+        found = explain(message(), error, verdict="last_attempt", job_name="ship")
+    attribute = JobMetadata("i" * 128, found).to_attribute()["StringValue"]
+    assert len(attribute) <= MAX_METADATA_BYTES
+    assert found.message
+
+
+def test_the_code_of_an_installed_app_is_code_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = {**sysconfig.get_paths(), "purelib": str(tmp_path)}
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: paths)
+    (tmp_path / "installed_shop.py").write_text(
+        "import json, installed_library\n\ndef ship():\n    check()\n\n"
+        "def check():\n    installed_library.read()\n"
+    )
+    (tmp_path / "installed_library.py").write_text("def read():\n    raise ValueError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    ship = importlib.import_module("installed_shop").ship
+    # Without this frame: a test is not part of the app, but it is code of the user.
+    with pytest.raises(ValueError) as raised:  # its text is empty
+        ship()
+    error = raised.value.with_traceback(raised.tb.tb_next)
+    found = explain(message(), error, verdict="last_attempt", job_name="ship")
+    assert found.where == "installed_shop.check:7"
 
 
 def test_a_secret_in_an_error_is_masked() -> None:
