@@ -103,8 +103,7 @@ class TaskRegistry:
         pass_context, context_var :
             Whether the function takes the job context, and under which name.
         options :
-            ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor`` and
-            ``check_arguments``, as :meth:`JobQueue.processor <sqsw.JobQueue.processor>` takes them.
+            As :meth:`JobQueue.processor <sqsw.JobQueue.processor>` takes them.
 
         Raises
         ------

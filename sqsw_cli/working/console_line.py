@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from sqsw.core.wording import format_duration, safe, shortened, text_of, without_secrets
+from sqsw.core.wording import counted, format_duration, safe, shortened, text_of, without_secrets
 from sqsw_cli.output.printer import cut_middle
 from sqsw_cli.terminal import wrapped
 
@@ -198,8 +198,9 @@ def _news_of_job(event: EventDict) -> _News | None:
         case "job_unrun":
             return _News("✗", "red", f"not run{_end(event)}", event["reason"])
         case "job_dead":
-            crashed = "crashed" if event["verdict"] == "killed_process" else ""
-            return _News("✗", "red", f"{crashed} → {event['dead_letter_queue']}".strip())
+            return _News("✗", "red", f"→ {event['dead_letter_queue']}")
+        case "job_killed_process":
+            return _News("✗", "red", *_death(event))
         case "job_stuck":
             return _News("✗", "red", "over its time limit")
         case "lease_lost":
@@ -256,6 +257,16 @@ def _end(event: EventDict) -> str:
     """Return what becomes of the message of a job that is not tried again."""
     queue = event.get("dead_letter_queue")
     return ", no DLQ" if queue is None else f" → {safe(_text(queue))}"
+
+
+def _death(event: EventDict) -> tuple[str, str | None]:
+    """Return how the process of a job ended, and whose fault that may be."""
+    code, others = event["exit_code"], event["suspects"] - 1
+    how = "" if code is None else f": {event['signal'] or f'exit code {code}'}"
+    if not others:
+        return f"crashed{how}", None
+    which = f"this job or one of {counted(others, 'other')} ended it; it runs alone next"
+    return f"process died{how}", which
 
 
 def _after(event: EventDict) -> str:
