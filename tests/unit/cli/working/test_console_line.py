@@ -237,7 +237,7 @@ def test_a_death_has_no_second_line(say: Say) -> None:
     assert say(dead) == []
     assert "→ emails_dead" in say(dead, columns=None, verbose=1)[0]
     killed = replace(dead, record=replace(record, verdict="killed_process"))
-    assert "crashed → emails_dead " in say(killed)[0]
+    assert "crashed → emails_dead" in say(killed, columns=None, verbose=1)[0]
 
 
 def test_colors_are_for_the_mark_and_red_for_the_end_only(say: Say) -> None:
