@@ -61,9 +61,9 @@ def test_a_body_is_sent_as_it_is() -> None:
             job(delay=300, dedup_id="d"),
             FIFO,
             (
-                "'emails.fifo' takes no delay per message",
-                "FIFO queues only have a delay for the whole queue",
-                "leave out the delay, or set DelaySeconds of the queue",
+                "'emails.fifo' does not support a delay per message",
+                "a FIFO queue has one delay for all its messages",
+                "remove the delay, or set DelaySeconds on the queue",
             ),
         ),
     ],
@@ -103,7 +103,7 @@ def test_a_queue_may_take_less_than_sqs() -> None:
     small = QueueRules("q.fifo", fifo=True, content_dedup=True, max_bytes=1024)
     with pytest.raises(MessageRefused) as caught:
         OutgoingMessage(body="x" * 1025).to_entry(small)
-    assert caught.value.message == "the message is 1025 bytes, the limit is 1024"
+    assert caught.value.message == "the message is 1025 bytes; the limit is 1024"
     assert OutgoingMessage(body="x" * 1024).to_entry(small)
 
 
