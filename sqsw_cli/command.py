@@ -1,4 +1,4 @@
-"""A command as sqsw has them: global options anywhere, ``--local`` alone, examples last."""
+"""The classes of all commands: global options anywhere, ``--local`` alone, and the help."""
 
 import sys
 from collections.abc import Iterable
@@ -10,7 +10,9 @@ from click import formatting
 from sqsw_cli.errors.failures import writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.global_options import GlobalOption, global_options
-from sqsw_cli.terminal import columns_asked, columns_of
+from sqsw_cli.terminal import columns_asked, columns_of, wants_color
+
+_GLOBAL_OPTIONS = "--local, --region, --json, --quiet and more; see sqsw --help"
 
 
 def with_plain_local(args: Iterable[str]) -> list[str]:
@@ -21,10 +23,25 @@ def with_plain_local(args: Iterable[str]) -> list[str]:
     return rewritten
 
 
+class _Formatter(click.HelpFormatter):
+    """Writes bold headings; click leaves out the escape sequences if the help goes to a file."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        super().write_usage(prog, args, f"{click.style('Usage:', bold=True)} ")
+
+    def write_heading(self, heading: str) -> None:
+        self.write(f"{'':>{self.current_indent}}{click.style(f'{heading}:', bold=True)}\n")
+
+
 class _Context(click.Context):
-    """Finds the width of the help; click imports shutil for it, a thirtieth of ``--help``."""
+    """Finds the width and the color of the help; click's way imports shutil, which takes longer."""
+
+    formatter_class = _Formatter
 
     def make_formatter(self) -> click.HelpFormatter:
+        invocation = self.ensure_object(Invocation)
+        invocation.look_ahead()  # --help is read before the options after it
+        self.color = wants_color(sys.stdout, invocation.color)
         if self.terminal_width is None and formatting.FORCED_WIDTH is None:
             columns = columns_asked() or columns_of(sys.stdout) or 80
             self.terminal_width = max(min(columns, self.max_content_width or 80) - 2, 50)
@@ -56,23 +73,34 @@ class WithGlobals(click.Command):
             error.ctx = error.ctx or ctx
             raise
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own: list[tuple[str, str]] = []
-        shared: list[tuple[str, str]] = []
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
-            if record is not None:
-                is_shared = isinstance(param, GlobalOption) or "--help" in param.opts
-                (shared if is_shared else own).append(record)
-        for title, records in (("Options", own), ("Global options", shared)):
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl(records)
-        if any(param.metavar == "D" for param in self.params):
-            formatter.write_paragraph()
-            formatter.write_text("D is a duration: 30 or 30s, 15m, 12h, 4d, 1h30m.")
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_usage(ctx, formatter)
+        self.format_help_text(ctx, formatter)
+        self._format_examples(formatter)
+        self.format_options(ctx, formatter)
+        self.format_epilog(ctx, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def write_options(
+        self,
+        ctx: click.Context,
+        formatter: click.HelpFormatter,
+        title: str,
+        *,
+        is_global: bool,
+    ) -> None:
+        """Write the section of the global options, or that of the options of this command."""
+        records = [
+            record
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option)
+            and (isinstance(param, GlobalOption) or "--help" in param.opts) is is_global
+            and (record := param.get_help_record(ctx)) is not None
+        ]
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=24)  # leaves more room than the 30 of click
+
+    def _format_examples(self, formatter: click.HelpFormatter) -> None:
         lines = self.examples.strip("\n").splitlines()
         if lines:
             with formatter.section("Examples"):
@@ -81,14 +109,21 @@ class WithGlobals(click.Command):
 
 
 class Command(WithGlobals):
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.write_options(ctx, formatter, "Options", is_global=False)
+        if any(param.metavar == "D" for param in self.params):
+            formatter.write_paragraph()
+            formatter.write_text("D is a duration: 30 or 30s, 15m, 12h, 4d, 1h30m.")
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from sqsw_cli.output.columns import lines_of  # the list of commands has no use for it
 
         found = lines_of(self.name or "")
         if found:
-            with formatter.section("In a pipe, with tabs between them"):
+            with formatter.section("Output in a pipe, separated by tabs"):
                 formatter.write_dl([(line.when, ", ".join(line.columns)) for line in found])
-        super().format_epilog(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write(f"{click.style('Global options:', bold=True)} {_GLOBAL_OPTIONS}\n")
 
     def invoke(self, ctx: click.Context) -> Any:
         invocation = ctx.ensure_object(Invocation)

@@ -35,8 +35,12 @@ _NEVER = {
     "attribute": "it can decide who may use a queue",
     **dict.fromkeys(("failed", "lock", "health_file"), _WRITES),
 }
-#: Keys of ``[queues.NAME]``.
-QUEUE_KEYS = {"weight", "concurrency", "group"}
+#: Keys of ``[queues.NAME]`` for `work`, and those for `create-queue --app` and `work --local`.
+WORK_KEYS = ("weight", "concurrency", "group")
+CREATE_KEYS = (
+    *("fifo", "dlq", "max_receives", "visibility_timeout", "retention", "delay"),
+    *("content_dedup", "high_throughput", "kms"),
+)
 #: Keys for all commands, beside ``app``.
 GLOBAL_KEYS = ("json", "color", "log_level", "log_format", "quiet", "verbose")
 
@@ -63,17 +67,19 @@ class Config:
     distrust: str | None = None
 
     @property
-    def queues(self) -> dict[str, dict[str, int]]:
-        """``[queues.NAME]``: weight, concurrency and group slots of queues, for ``work``."""
-        queues = self._subtable("queues")
-        for name, values in queues.items():
+    def queues(self) -> dict[str, dict[str, Any]]:
+        """``[queues.NAME]``, by the names of queues: ``fifo`` adds ``.fifo`` to NAME."""
+        queues = {}
+        for name, values in self._subtable("queues").items():
             if not isinstance(values, dict):
                 raise self._bad(f"queues.{name}", "must be a table", None)
             for key, value in values.items():
-                if key not in QUEUE_KEYS:
-                    raise self._unknown(key, f"queues.{name}", QUEUE_KEYS)
-                if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                    raise self._bad(f"queues.{name}.{key}", "must be a number from 1", None)
+                if key not in (*WORK_KEYS, *CREATE_KEYS):
+                    raise self._unknown(key, f"queues.{name}", (*WORK_KEYS, *CREATE_KEYS))
+                if wanted := _wrong_queue_value(key, value):
+                    raise self._bad(f"queues.{name}.{key}", f"must be {wanted}", None)
+            is_short = values.get("fifo", False) and not name.endswith(".fifo")
+            queues[f"{name}.fifo" if is_short else name] = values
         return queues
 
     def place(self, *keys: str) -> str:
@@ -162,6 +168,10 @@ class Config:
             why="a key is the name of an option, with underscores",
             next=f"did you mean {meant!r}?" if meant else None,
         )
+
+    def bad(self, key: str, reason: str) -> SettingsError:
+        """Return the error for a value that cannot be used."""
+        return self._bad(key, reason, None)
 
     def _bad(self, key: str, reason: str, next_step: str | None) -> SettingsError:
         return SettingsError(f"{key!r} in {self.path} cannot be used", why=reason, next=next_step)
@@ -266,6 +276,20 @@ def _wrong_type(param: click.Parameter, value: Any) -> str | None:
         return None if isinstance(value, bool) else "true or false"
     fits = isinstance(value, str | int) and not isinstance(value, bool)
     return None if fits else "a text or a number"
+
+
+def _wrong_queue_value(key: str, value: Any) -> str | None:
+    """What a key of ``[queues.NAME]`` has to be, if the value is something else."""
+    if key in ("fifo", "content_dedup", "high_throughput"):
+        return None if isinstance(value, bool) else "true or false"
+    if key in ("dlq", "kms"):
+        fits = (isinstance(value, str) and value != "") or (key == "dlq" and value is False)
+        return None if fits else "a text, or false for none" if key == "dlq" else "a text"
+    if key in ("visibility_timeout", "retention", "delay"):
+        fits = isinstance(value, str | int) and not isinstance(value, bool)
+        return None if fits else "a duration"
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return None if fits else "a number from 1"
 
 
 def _dotted(*parts: str) -> str:

@@ -61,7 +61,7 @@ class LazyGroup(WithGlobals, click.Group):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_commands(ctx, formatter)
-        WithGlobals.format_options(self, ctx, formatter)
+        self.write_options(ctx, formatter, "Global options", is_global=True)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

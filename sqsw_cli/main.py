@@ -29,20 +29,18 @@ from sqsw_cli.working import gc_tuning
 
 COMMANDS = {
     "work": Row("sqsw_cli.commands.work:work", "Run jobs until stopped"),
-    "send": Row("sqsw_cli.commands.send:send", "Put jobs into a queue"),
+    "send": Row("sqsw_cli.commands.send:send", "Send jobs to a queue"),
     "inspect": Row(
         "sqsw_cli.commands.inspect:inspect", "Show queues, messages and registered jobs"
     ),
-    "redrive": Row("sqsw_cli.commands.redrive:redrive", "Move dead letters back"),
+    "redrive": Row("sqsw_cli.commands.redrive:redrive", "Move dead letters back to their queue"),
     "create-queue": Row(
         "sqsw_cli.commands.create_queue:create_queue",
-        "Create a queue and its dead-letter queue",
+        "Create queues and their dead-letter queues",
     ),
     "purge": Row("sqsw_cli.commands.purge:purge", "Delete the messages of a queue"),
     "delete-queue": Row("sqsw_cli.commands.delete_queue:delete_queue", "Delete queues"),
-    "doctor": Row(
-        "sqsw_cli.commands.doctor:doctor", "Check credentials, app, queues and queued messages"
-    ),
+    "doctor": Row("sqsw_cli.commands.doctor:doctor", "Find out why a worker gets no jobs"),
     "health": Row("sqsw_cli.commands.health:health", "Ask a worker whether it is healthy"),
     "serve": Row("sqsw_cli.commands.serve:serve", "Run a local SQS"),
     "completion": Row(
@@ -54,7 +52,7 @@ COMMANDS = {
 _DAEMONS = ("work", "serve")
 
 EXAMPLES = """
-sqsw create-queue --local --dlq emails_dead
+sqsw create-queue --local emails --dlq emails_dead
 sqsw send --local emails send_email to=user@example.com
 sqsw work --local myapp.tasks:env
 """
@@ -158,7 +156,7 @@ def _forget(stream: TextIO) -> None:
 )
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Run Python jobs from Amazon SQS, and look after the queues."""
+    """Run Python jobs from Amazon SQS, and manage its queues."""
     if ctx.invoked_subcommand is None:
         with writing():
             click.echo(ctx.get_help())

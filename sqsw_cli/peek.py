@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from sqsw.core.dead_record import DeadRecord
 from sqsw_cli.environment import is_local
-from sqsw_cli.errors.exit_codes import Exit
-from sqsw_cli.errors.failures import Failure
 from sqsw_cli.output.confirm import yes_or_no
 from sqsw_cli.output.format import ago, count_of, rfc3339, thousands
 from sqsw_cli.output.messages import message_table, show_message, whole_message
+from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.queues import show_reasons
 from sqsw_cli.output.records import json_line
@@ -53,26 +52,14 @@ def show_whole_message(
     Raises
     ------
     Failure
-        It is not there.
+        It is not there, or ``wanted_id`` is a part of several ids.
     """
     from sqsw.sqs_manage.peek import find_message
 
     if not is_local(env):
         _say_the_cost(printer, env, queue, yes=yes)
-    view = find_message(
-        env,
-        queue,
-        wanted_id,
-        on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
-    )
-    if view is None:
-        raise Failure(
-            f"no message {wanted_id!r} in {queue!r}",
-            why="no message has this id or job id, or it is hidden for now",
-            next=f"sqsw inspect {shlex.quote(queue)} --peek 20 lists messages",
-            code="message_not_found",
-            exit_code=Exit.NOT_FOUND,
-        )
+    view = find_message(env, queue, wanted_id, on_notice=notices_to(printer, queue))
+    assert view is not None  # otherwise the notice has raised the failure
     if printer.terminal:
         whole_message(printer, view)
     else:
@@ -191,7 +178,7 @@ def _peeked(
         queue,
         limit,
         selection=selection or None,
-        on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
+        on_notice=notices_to(printer, queue),
     )
     # Whatever ends it, the messages are put back.
     with closing(views):

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO
 
@@ -26,15 +26,41 @@ def columns_asked() -> int:
     return int(given) if given.isdecimal() else 0
 
 
+class _View:
+    """Whether stdout and stderr are pipes to a live view, which a terminal shows."""
+
+    is_on = False
+
+
+def set_in_view(is_on: bool) -> None:
+    """Say whether what this process writes is shown by a live view."""
+    _View.is_on = is_on
+
+
 def columns_of(stream: TextIO | None) -> int | None:
-    """How wide a terminal is; None where it is none, and nothing is to be broken."""
+    """Return the width of the terminal that shows a stream; None if there is none.
+
+    A live view is on the terminal that stdin is, unless that was redirected.
+    """
+    if _View.is_on:
+        return columns_asked() or _columns_of(0) or _COLUMNS
     if stream is None or not is_terminal(stream):
         return None
     try:
-        return columns_asked() or os.get_terminal_size(stream.fileno()).columns or None
-    except (OSError, ValueError):  # it has no size to tell
+        return columns_asked() or _columns_of(stream.fileno())
+    except (OSError, ValueError):  # a stream that stands in for a terminal
         return None
 
+
+def _columns_of(descriptor: int) -> int | None:
+    try:
+        return os.get_terminal_size(descriptor).columns or None
+    except OSError:  # it has no size to tell
+        return None
+
+
+#: the width of a terminal that cannot be asked
+_COLUMNS = 80
 
 #: a command in a sentence: to be copied, so it stays in one piece
 _COMMAND = r"\bsqsw [^;,]*"
@@ -104,6 +130,41 @@ def ask(question: str) -> str | None:
         terminal.flush()
         return terminal.readline().strip()
     return None
+
+
+@contextmanager
+def pressed_keys() -> Iterator[Callable[[float], str | None] | None]:
+    """Read single keys from the terminal, which does not echo them meanwhile.
+
+    Yields
+    ------
+    Callable or None
+        Waits so many seconds for a key, and returns it; None if none was pressed. None if stdin is
+        not a terminal, or this process is in its background, where it must not change its modes.
+    """
+    try:
+        descriptor = sys.stdin.fileno()
+        is_ours = os.tcgetpgrp(descriptor) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):  # not a terminal, or closed
+        is_ours = False
+    if not is_ours:
+        yield None
+        return
+    import select
+    import termios
+    import tty
+
+    def wait(seconds: float) -> str | None:
+        if not select.select([descriptor], [], [], seconds)[0]:
+            return None
+        return os.read(descriptor, 1).decode("ascii", "replace")
+
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor)
+    try:
+        yield wait
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 @contextmanager

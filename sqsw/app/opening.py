@@ -1,16 +1,21 @@
 """One environment with the jobs of all apps and plugins."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqsw.app.loading import load_parts
 from sqsw.app.plugins import PluginFailure, load_plugins, log_plugin_failure
+from sqsw.core.argument_types import find_wrong_type
 from sqsw.core.arguments import describe_mismatch
 from sqsw.core.errors import AppLoadError, DecodeError, SettingsError, TaskNotFound
-from sqsw.core.wording import nearest
+from sqsw.core.wording import nearest, shortened
 from sqsw.queue.job_queue import JobQueue
 from sqsw.sqs_env import SQSEnv
 from sqsw.transport.service_errors import service_errors
+
+#: characters of a value in an error
+_VALUE_LENGTH = 60
 
 
 def profile_session(profile: str) -> Any:
@@ -87,7 +92,7 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
     TaskNotFound
         No function is registered for this job of this queue.
     SettingsError
-        The function does not take these arguments.
+        The function does not take these arguments, or declares a type that a value is not of.
     """
     queue = env.queues.get(queue_name)
     processors = queue.processors if isinstance(queue, JobQueue) else {}
@@ -120,5 +125,18 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
             reason="arguments",
             why=mismatch,
             next="correct the arguments",
+            code="ArgumentError",
+        )
+    # The converter has read the values by their types, if there is one.
+    wrong = find_wrong_type(processor.fn, job_kwargs) if converter is None else None
+    if wrong is not None:
+        is_text = isinstance(wrong.value, str)
+        value = shortened(json.dumps(wrong.value, ensure_ascii=False), _VALUE_LENGTH)
+        raise SettingsError(
+            f"{job_name!r} does not take this value for {wrong.name!r}",
+            reason="argument_type" if is_text else "arguments",
+            setting=wrong.name,
+            why=f"the function declares {wrong.declared}, and the value is {value}",
+            next="correct the value",
             code="ArgumentError",
         )

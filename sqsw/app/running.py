@@ -1,6 +1,7 @@
 """Run the jobs of an environment."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from sqsw.queue.raw_queue import RawQueue
 from sqsw.queue.work import never, work_queues
 from sqsw.sqs_env import SQSEnv
 from sqsw.transport.names import dead_letter_name, is_fifo, source_by_name
+from sqsw.worker.crash_notes import keep_crash_notes
 
 if TYPE_CHECKING:
     from sqsw.core.reports import WorkerReport
@@ -100,6 +102,7 @@ def run_queues(
     listeners: Iterable[Listener] = (),
     processors_from: str | None = None,
     load: Callable[[], SQSEnv] | None = None,
+    crash_file: str | None = None,
 ) -> "WorkerReport":
     """Run the jobs of these queues until a signal or the shutdown policy ends it.
 
@@ -118,6 +121,10 @@ def run_queues(
     load :
         Makes the environment in processes of the pool; it is pickled. None: functions are found
         there by the modules that they are in.
+    crash_file :
+        Which jobs run is noted in two files whose names begin with this path. If a job ends the
+        process, the next worker with this path reports the job and runs it alone. None: nowhere;
+        a supervisor does the same for its processes.
 
     Raises
     ------
@@ -140,14 +147,15 @@ def run_queues(
     policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
     tally = Tally()
     env.events.subscribe(tally, RequestSent, quick=True)
-    report = work_queues(
-        queues,
-        settings=settings,
-        events=env.events,
-        shares=named,
-        policy_of=never if policy is None else lambda _: policy,
-        load=None if load is None else FunctionsOf(load),
-    )
+    with nullcontext() if crash_file is None else keep_crash_notes(crash_file, env.events):
+        report = work_queues(
+            queues,
+            settings=settings,
+            events=env.events,
+            shares=named,
+            policy_of=never if policy is None else lambda _: policy,
+            load=None if load is None else FunctionsOf(load),
+        )
     return replace(report, requests=tally.requests)
 
 

@@ -18,6 +18,7 @@ from sqsw.core.events import (
     ChildReplaced,
     Event,
     EventBus,
+    JobKilledProcess,
     Listener,
     Pulse,
     QueueWarning,
@@ -229,7 +230,10 @@ def refuse_memory(env: SQSEnv) -> None:
 
 
 class _ChildLog(LogListener, quick=True):
-    """The log of a child without what it finds out about queues: the supervisor logs that once."""
+    """The log of a child without what the supervisor logs: processes that died, and queues."""
+
+    def job_killed_process(self, event: JobKilledProcess) -> None:
+        pass
 
     def queue_warning(self, event: QueueWarning) -> None:
         pass
@@ -241,7 +245,10 @@ class _ChildLog(LogListener, quick=True):
 class _Once:
     """Logs what concerns the processes; what each of them says about a queue only once."""
 
-    KINDS = (ChildExited, ChildReplaced, Reloading, WorkerFailed, QueueWarning, RetriesPlanned)
+    KINDS = (
+        *(ChildExited, ChildReplaced, JobKilledProcess, Reloading, WorkerFailed),
+        *(QueueWarning, RetriesPlanned),
+    )
 
     def __init__(self, logs: LogListener, reload: bool) -> None:
         self._logs = logs

@@ -20,6 +20,7 @@ meant.
     ├── ContentTypeRefused     a content type that is unknown or not accepted
     ├── DecodeError            a message that cannot be read as a job
     ├── JobTimeout             a job ran longer than its time limit
+    ├── ProcessKilled          a job ended the process that it ran in
     ├── JobNotStarted          a job could not be started, so it goes back unrun
     ├── MessageRefused         a message that SQS would refuse: size, characters, attributes
     ├── RedriveError           dead letters cannot be moved
@@ -128,6 +129,7 @@ class SettingsError(SQSError):
     reason: (
         EndpointReason
         | Literal[
+            "argument_type",
             "arguments",
             "group_slots",
             "key_and_no_auth",
@@ -222,6 +224,46 @@ class JobTimeout(SQSError):
         self, message: str = "the job ran longer than its time limit", **keywords: Any
     ) -> None:
         super().__init__(message, **keywords)
+
+
+class ProcessKilled(SQSError):
+    """A job ended the process that it ran in.
+
+    Attributes
+    ----------
+    exit_code, memory_bytes :
+        The exit code of the process, negative for a signal, and its memory shortly before; None if
+        unknown.
+    """
+
+    exit_code: int | None = None
+    memory_bytes: int | None = None
+
+    @classmethod
+    def of(cls, exit_code: int | None, memory_bytes: int | None) -> "ProcessKilled":
+        """Return the error for a process that ended like this."""
+        text = "the process of the job ended before the job did"
+        if exit_code is not None:
+            text += f": {signal_name(exit_code) or f'exit code {exit_code}'}"
+        if memory_bytes is not None:
+            text += f", with {memory_bytes / 1_000_000:.0f} MB of memory"
+        return cls(
+            text,
+            why="the job crashed, called os._exit(), or used too much memory",
+            next="run the job with faulthandler, and watch its memory",
+            exit_code=exit_code,
+            memory_bytes=memory_bytes,
+        )
+
+
+def signal_name(exit_code: int | None) -> str | None:
+    """Return the name of the signal that ended a process; None if it was no known signal."""
+    import signal
+
+    try:
+        return signal.Signals(-exit_code).name if exit_code is not None else None
+    except ValueError:
+        return None
 
 
 class JobNotStarted(SQSError):

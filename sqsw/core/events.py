@@ -275,6 +275,24 @@ class JobDead(JobEvent):
 
 
 @record(repr=False, eq=False)
+class JobKilledProcess(JobEvent):
+    """A process died while this job ran in it.
+
+    Attributes
+    ----------
+    exit_code, memory_bytes :
+        The exit code of the process, negative for a signal, and its memory shortly before; None if
+        unknown.
+    suspects :
+        How many jobs ran in the process. If it is 1, this job ended it; otherwise one of them did.
+    """
+
+    exit_code: int | None
+    memory_bytes: int | None
+    suspects: int = 1
+
+
+@record(repr=False, eq=False)
 class JobDropped(JobEnded):
     """A job ended after its lease was lost, so its result does not count."""
 

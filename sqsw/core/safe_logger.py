@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from sqsw.core.delivery import Delivery, is_handing_over
-from sqsw.core.wording import described, text_of
+from sqsw.core.wording import described, text_of, without_secrets
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -127,7 +127,9 @@ def log_event(
     if error is not None:
         shown["error"] = _plain(described(error)[:_ERROR_LENGTH])
         values["error_type"] = type(error).__name__
-        values["error"] = text_of(error).strip().partition("\n")[0][:_ERROR_LENGTH]
+        # Masked before it is cut: a part of a credential could not be found any more.
+        text = without_secrets(text_of(error)).strip()
+        values["error"] = text.partition("\n")[0][:_ERROR_LENGTH]
     # One template for each event, so tools that group records by template can do so.
     template = _template(name, tuple(shown))
     record = make_record(

@@ -1,7 +1,8 @@
-"""The numbers of a worker, checked once."""
+"""Settings of workers and of queues."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sqsw.core.errors import SettingsError
@@ -105,6 +106,27 @@ class QueueShare:
         check_bounds(f"slots of {self.queue_name!r}", self.slots, 1, 100_000)
         check_bounds(f"weight of {self.queue_name!r}", self.weight, 1, 1_000)
         check_bounds(f"group slots of {self.queue_name!r}", self.group_slots, 1, 100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """How a queue of an app is created.
+
+    Attributes
+    ----------
+    dead_letter_queue :
+        The name of its dead-letter queue, without prefix. False: none. None: the name of the queue
+        with ``_dead`` (before ``.fifo``), if the queue is new and not itself a dead-letter queue by
+        its name.
+    max_receives :
+        Receives before a message goes to the dead-letter queue, 1 to 1000; None for the default.
+    attributes :
+        Attributes of the queue by SQS's names, values as text.
+    """
+
+    dead_letter_queue: str | Literal[False] | None = None
+    max_receives: int | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_bounds(

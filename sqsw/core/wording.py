@@ -97,8 +97,12 @@ def plural(number: int, noun: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun, for logs and pipes: without separators."""
-    return f"{number} {plural(number, noun)}"
+    """Return a number and its noun.
+
+    >>> counted(20_000, "message")
+    '20,000 messages'
+    """
+    return f"{number:,} {plural(number, noun)}"
 
 
 def text_of(error: object) -> str:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from sqsw.core.contracts import Clock
+from sqsw.core.errors import signal_name
 from sqsw.core.events import (
     AckFailed,
     BeatLate,
@@ -30,6 +31,7 @@ from sqsw.core.events import (
     JobEnded,
     JobEvent,
     JobFailed,
+    JobKilledProcess,
     JobRetry,
     JobStarted,
     JobStuck,
@@ -73,6 +75,7 @@ _LINES: Mapping[type[Event], tuple[str, int]] = {
     JobUnknown: ("job_unknown", logging.WARNING),
     JobUnrun: ("job_unrun", logging.ERROR),
     JobDead: ("job_dead", logging.WARNING),  # its failure was logged as an error before
+    JobKilledProcess: ("job_killed_process", logging.ERROR),
     BeatLate: ("beat_late", logging.WARNING),
     ExtensionFailed: ("extension_failed", logging.WARNING),
     LeaseLost: ("lease_lost", logging.WARNING),
@@ -183,6 +186,15 @@ class LogListener:
             verdict=event.record.verdict,
             dead_letter_queue=event.dead_letter_queue,
             deaths=event.record.deaths,
+        )
+
+    def job_killed_process(self, event: JobKilledProcess) -> None:
+        self._job(
+            event,
+            exit_code=event.exit_code,
+            signal=signal_name(event.exit_code),
+            memory_bytes=event.memory_bytes,
+            suspects=event.suspects,
         )
 
     def beat_late(self, event: BeatLate) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
-from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, function_of
+from sqsw.async_task import MESSAGE_KEYWORDS, AsyncTask, JobBlock, function_of
 from sqsw.backoff_policies import ConstantBackoff
 from sqsw.codecs.envelope import JOB_NAME, job_name_of, pack_body, pack_job
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
@@ -309,7 +309,7 @@ class JobQueue(GenericQueue):
             return None
         return str(self.client.send(entry)["MessageId"])
 
-    def add_batch(self) -> JobBatch:
+    def add_batch(self) -> JobBlock:
         """Collect the jobs that are added inside the block, and send them ten at a time.
 
         Use it as ``with queue.add_batch():``, or in a coroutine as ``async with
@@ -345,9 +345,11 @@ class JobQueue(GenericQueue):
         processor = self.processors.get(job_name or "")
         if processor is None:
             return JobKey(job_name, is_registered=False)
+        # What a processor_maker makes need not have it.
+        most = getattr(processor, "max_attempts", None)
         if processor.executor == "process":
-            return JobKey(job_name, "process")
-        return JobKey(job_name, "loop" if processor.is_async else "thread")
+            return JobKey(job_name, "process", max_attempts=most)
+        return JobKey(job_name, "loop" if processor.is_async else "thread", True, most)
 
     def process_message(self, message: Message) -> ProcessingResult | bool:
         """Run the job of a message, and return how it ended."""

@@ -57,11 +57,11 @@ class Check:
     Attributes
     ----------
     name :
-        What: ``emails: dead letters``.
+        What: ``emails: dead letters``, or the queue itself: ``emails``.
     status :
         ``ok``, ``warn``, ``fail``, or ``skip`` for what could not be looked at.
     detail, hint :
-        What was found, and what would mend it.
+        What was found, and what would fix it.
     reason, queue_name, dead_letter_queue :
         What is wrong, as a word for programs, and with which queues.
     error :
@@ -89,8 +89,8 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
     Yields
     ------
     Check
-        Whether it exists; its lease, its dead-letter queue, how long jobs are retried, and what
-        the account may do.
+        Whether it exists; its visibility timeout, its dead-letter queue, how long jobs are retried,
+        and the permissions of the account.
     """
     queue = env.queue_client(queue_name)
     try:
@@ -109,14 +109,14 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
         yield Check(queue.name, "fail", error.summary, error.next, error=error)
         return
     yield Check(queue.name, "ok", f"{'FIFO' if report.fifo else 'standard'} queue at {report.url}")
-    yield _check_lease(report)
+    yield _check_visibility_timeout(report)
     yield _check_dead_letters(env, report)
     yield from _check_retries(env, report)
-    yield _check_rights(queue)
+    yield _check_permissions(queue)
 
 
-def _check_lease(report: QueueReport) -> Check:
-    name, what = report.name, f"{report.name}: lease"
+def _check_visibility_timeout(report: QueueReport) -> Check:
+    name, what = report.name, f"{report.name}: visibility timeout"
     seconds = int(report.attributes.get("VisibilityTimeout", 30))
     hint = "set VisibilityTimeout of the queue to 30"
     if seconds > _LONG_LEASE:
@@ -125,16 +125,16 @@ def _check_lease(report: QueueReport) -> Check:
     if seconds == 0:
         detail = "0s: every receiver gets every message"
         return Check(what, "warn", detail, hint, "visibility_timeout", name)
-    return Check(what, "ok", f"{format_duration(seconds)}, which workers renew")
+    return Check(what, "ok", f"{format_duration(seconds)}, renewed by workers")
 
 
 def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
     name, what = report.name, f"{report.name}: dead letters"
     target, receives = redrive_target(report.attributes)
     if target is None and report.sources:
-        return Check(what, "ok", f"takes those of {', '.join(report.sources)}")
+        return Check(what, "ok", f"takes the dead letters of {', '.join(report.sources)}")
     if target is None and source_by_name(name) is not None:
-        return Check(what, "ok", "takes those of others, by its name")
+        return Check(what, "ok", "is a dead-letter queue, by its name")
     if target is None:
         return Check(
             what,
@@ -195,12 +195,12 @@ def _check_retries(env: ManageEnv, report: QueueReport) -> Iterator[Check]:
         yield Check(what, "skip" if horizon.seconds is None else "ok", horizon.until(dead))
 
 
-def _check_rights(queue: QueueClient) -> Check:
-    """Ask for what cannot be had: a person without the right is told of that first."""
+def _check_permissions(queue: QueueClient) -> Check:
+    """Make calls that SQS refuses anyway: it checks the permission first."""
     client: Any = queue.boto3_client
-    what = f"{queue.name}: rights"
+    what = f"{queue.name}: permissions"
     if not is_aws(queue):
-        return Check(what, "skip", "only AWS has rights")
+        return Check(what, "skip", "checked on AWS only")
     address, handle = {"QueueUrl": queue.url}, {"ReceiptHandle": "none"}
     asked: dict[str, Callable[[], object]] = {
         # SQS gives ten messages at most: one more is refused, and nothing is received.
@@ -220,7 +220,7 @@ def _check_rights(queue: QueueClient) -> Check:
             "denied",
             queue.name,
         )
-    return Check(what, "ok", "may receive, delete and change visibility")
+    return Check(what, "ok", "can receive, delete and change visibility timeouts")
 
 
 def _is_denied(queue: QueueClient, action: str, call: Callable[[], object]) -> bool:

@@ -1,16 +1,16 @@
 """Create queues together with their dead-letter queues."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.errors import QueueNotFound, SettingsError, SQSError
 from sqsw.core.limits import MAX_RECEIVE_COUNT, MAX_RETENTION_SECONDS
-from sqsw.core.redrive_policy import RedrivePolicy
-from sqsw.core.settings import check_bounds
+from sqsw.core.redrive_policy import RedrivePolicy, redrive_target
+from sqsw.core.settings import QueueSettings, check_bounds
 from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.plan import QueuePlan, WantedQueue
 from sqsw.sqs_manage.queue_calls import make_queue
-from sqsw.transport.names import is_fifo, source_by_name
+from sqsw.transport.names import dead_letter_name, is_fifo, name_of_arn, source_by_name
 
 #: attributes of a new dead-letter queue: what failed is kept as long as SQS can
 _DEAD_LETTER_DEFAULTS = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
@@ -124,27 +124,127 @@ def create_queue(
     SQSError
         SQS refuses a value.
     """
-    _check(queue_name, dead_letter_queue, max_receives)
-    client = env.queue_client(queue_name)
-    if dead_letter_queue is None:
-        plan = QueuePlan(env, WantedQueue(client, attributes, tags, {}), update=update)
-        return [plan.forecast() if dry_run else plan.report(plan.carry_out())]
-    dead = env.queue_client(dead_letter_queue)
-    # Both plans before the first change: where one queue differs nothing is touched.
-    dead_plan = QueuePlan(env, WantedQueue(dead, {}, tags, _DEAD_LETTER_DEFAULTS), update=update)
-    wanted = WantedQueue(client, attributes, tags, {}, dead, max_receives)
-    plan = QueuePlan(env, wanted, update=update)
+    settings = QueueSettings(dead_letter_queue or False, max_receives, attributes)
+    return create_queues(
+        env, [queue_name], {queue_name: settings}, tags=tags, update=update, dry_run=dry_run
+    )
+
+
+def create_queues(
+    env: ManageEnv,
+    queue_names: Iterable[str],
+    settings: Mapping[str, QueueSettings] = {},
+    *,
+    tags: Mapping[str, str] = {},
+    update: bool = False,
+    dry_run: bool = False,
+) -> list[QueueReport]:
+    """Create several queues and their dead-letter queues, as :func:`create_queue` does one.
+
+    If a queue exists with other settings, nothing is changed at all, unless ``update`` is True.
+
+    Parameters
+    ----------
+    queue_names :
+        Names without prefix.
+    settings :
+        Settings of queues by name; a queue without any gets those of a new :class:`QueueSettings`.
+        They apply to a dead-letter queue too, if its name is here.
+    tags, update, dry_run :
+        As for :func:`create_queue`.
+
+    Returns
+    -------
+    list of QueueReport
+        What was done to each queue, once; a dead-letter queue stands before its queue.
+
+    Raises
+    ------
+    SettingsError, QueueDiffers, SQSError
+        As for :func:`create_queue`.
+    """
+    names = list(queue_names)
+    default = QueueSettings()
+    targets = {
+        name: _dead_letter_queue_of(env, name, settings.get(name, default)) for name in names
+    }
+    plans: dict[str, QueuePlan] = {}
+    # All plans before the first change: if one queue differs, none is touched.
+    for name in names:
+        for one in filter(None, (targets[name], name)):
+            if one not in plans:
+                wanted = settings.get(one, default)
+                target = targets.get(one)
+                _check(one, target, wanted.max_receives)
+                plans[one] = QueuePlan(
+                    env,
+                    WantedQueue(
+                        env.queue_client(one),
+                        wanted.attributes,
+                        tags,
+                        _DEAD_LETTER_DEFAULTS if one in targets.values() else {},
+                        None if target is None else env.queue_client(target),
+                        wanted.max_receives,
+                    ),
+                    update=update,
+                )
     if dry_run:
-        return [dead_plan.forecast(), plan.forecast()]
-    first = dead_plan.carry_out()
+        return [plan.forecast() for plan in plans.values()]
+    done: dict[str, str] = {}
     try:
-        second = plan.carry_out()
+        for name, plan in plans.items():
+            done[name] = plan.carry_out()
     except SQSError as error:
-        if first == "created":
-            stays = f"the dead-letter queue {dead.name!r} was created before, and stays"
+        if created := [name for name, action in done.items() if action == "created"]:
+            stays = f"created before, and kept: {', '.join(created)}"
             error.why = f"{error.why}; {stays}" if error.why else stays
         raise
-    return [dead_plan.report(first), plan.report(second)]
+    return [plan.report(done[name]) for name, plan in plans.items()]
+
+
+def create_missing_queues(
+    env: ManageEnv, queue_names: Iterable[str], settings: Mapping[str, QueueSettings] = {}
+) -> list[QueueReport]:
+    """Create those of these queues that do not exist, and their dead-letter queues.
+
+    Parameters
+    ----------
+    queue_names, settings :
+        As for :func:`create_queues`.
+
+    Returns
+    -------
+    list of QueueReport
+        The queues that were created.
+
+    Raises
+    ------
+    SettingsError, SQSError
+        As for :func:`create_queue`.
+    """
+    missing = [name for name in queue_names if _attributes_of(env, name) is None]
+    reports = create_queues(env, missing, settings)
+    return [report for report in reports if report.action == "created"]
+
+
+def _dead_letter_queue_of(env: ManageEnv, name: str, settings: QueueSettings) -> str | None:
+    """The dead-letter queue that is asked for; of a queue that exists, only what was written."""
+    if settings.dead_letter_queue is not None:
+        return settings.dead_letter_queue or None
+    if source_by_name(name) is not None:
+        return None
+    attributes = _attributes_of(env, name)
+    if attributes is not None and settings.max_receives is None:
+        return None
+    target, _ = redrive_target(attributes or {})
+    return dead_letter_name(name) if target is None else env.name_of(name_of_arn(target))
+
+
+def _attributes_of(env: ManageEnv, name: str) -> dict[str, str] | None:
+    try:
+        return env.queue_client(name).attributes()
+    except QueueNotFound:
+        return None
 
 
 def queue_name_from_dead_letter_queue(name: str) -> str:

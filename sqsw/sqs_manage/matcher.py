@@ -1,6 +1,6 @@
 """Sort received messages into those that are selected and the rest, until enough are found."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +9,13 @@ from sqsw.core.message import Message
 from sqsw.core.wording import counted
 from sqsw.sqs_manage.message_view import MessageView, view_message
 from sqsw.sqs_manage.receive_pass import Notice
-from sqsw.sqs_manage.selection import Selection
+from sqsw.sqs_manage.selection import Selection, is_part_of_id
+
+#: ids that a notice lists
+_MOST_LISTED = 5
+
+#: characters of a UUID
+_UUID_LENGTH = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,123 @@ class Match:
 
     message: Message
     view: MessageView
+
+
+@dataclass(frozen=True, slots=True)
+class UnresolvedIds(Notice):
+    """Some of the ids that were asked for do not stand for a message.
+
+    Attributes
+    ----------
+    given :
+        Number of ids that were asked for.
+    missing :
+        Ids that no message has.
+    ambiguous :
+        Parts of ids, each with the ids that it is a part of.
+    """
+
+    given: int = 0
+    missing: tuple[str, ...] = ()
+    ambiguous: Mapping[str, tuple[str, ...]] | None = None
+
+    @property
+    def found_none(self) -> bool:
+        """Whether none of the ids stands for a message."""
+        return len(self.missing) + len(self.ambiguous or ()) == self.given
+
+
+class _Ids:
+    """The ids that were asked for, and those that messages have.
+
+    An id is a message id or a job id, or a part of one: its first or last characters. The last
+    ones are random in job ids, and the first ones are a time. Whether a part is unique is known
+    once all messages were looked at.
+    """
+
+    def __init__(self, ids: frozenset[str]) -> None:
+        self._given = ids
+        self._lengths = {len(one) for one in ids if is_part_of_id(one)} - {_UUID_LENGTH}
+        # One message has a message id, so that is found once; several can have one job id.
+        self._open = set(ids)
+        self._whole: set[str] = set()
+        # Parts that were asked for, each with the ids that have it, in their order.
+        self._by_part: dict[str, dict[str, None]] = {}
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether parts of ids were asked for."""
+        return bool(self._lengths)
+
+    @property
+    def all_found(self) -> bool:
+        return not self._open
+
+    def note(self, view: MessageView) -> bool:
+        """Note the ids of a message, and return whether one of them can have been asked for."""
+        whole = self._given & {view.id, view.job_id}
+        self._whole |= whole
+        self._open.discard(view.id)
+        parts = self._parts_of(view)
+        for part, id in parts.items():
+            self._by_part.setdefault(part, {})[id] = None
+        return bool(whole or parts)
+
+    def has(self, view: MessageView) -> bool:
+        """Return whether a message is meant, by what was noted so far."""
+        if self._given & {view.id, view.job_id}:
+            return True
+        return any(
+            len(self._by_part[part]) == 1 and part not in self._whole
+            for part in self._parts_of(view)
+        )
+
+    def _parts_of(self, view: MessageView) -> dict[str, str]:
+        """The parts that were asked for of the ids of a message, each with its id."""
+        # Only UUIDs: invoice-1000 is not a short form of invoice-10001.
+        ids = [id for id in (view.job_id, view.id) if is_part_of_id(id, whole=True)]
+        parts = ((part, id) for n in self._lengths for id in ids for part in (id[:n], id[-n:]))
+        return {part: id for part, id in parts if part in self._given}
+
+    def unresolved(self) -> UnresolvedIds | None:
+        missing = sorted(self._given - self._whole - self._by_part.keys())
+        ambiguous = {
+            part: tuple(by_id)
+            for part, by_id in self._by_part.items()
+            if len(by_id) > 1 and part not in self._whole
+        }
+        if not missing and not ambiguous:
+            return None
+        return UnresolvedIds(
+            " and ".join(self._texts(missing, ambiguous)),
+            "; ".join(_reasons(missing, ambiguous)),
+            "write more of each id" if ambiguous else None,
+            len(self._given),
+            tuple(missing),
+            ambiguous,
+        )
+
+    def _texts(self, missing: Sequence[str], ambiguous: Mapping[str, object]) -> Iterator[str]:
+        for ids, what in ((missing, "not found"), (list(ambiguous), "ambiguous")):
+            if len(self._given) == 1 and ids:
+                yield f"the id {ids[0]!r} {'is' if ambiguous else 'was'} {what}"
+            elif ids:
+                of = counted(len(self._given), "id")
+                yield f"{len(ids):,} of {of} {'was' if len(ids) == 1 else 'were'} {what}"
+
+
+def _reasons(missing: Sequence[str], ambiguous: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if missing:
+        yield "no message in the queue has it, or the message is hidden for now"
+    if len(ambiguous) == 1:
+        ((part, ids),) = ambiguous.items()
+        yield f"{part} is a part of {len(ids):,} ids: {_listed(ids)}"
+    elif ambiguous:
+        yield f"each of these is a part of several ids: {_listed(list(ambiguous))}"
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_MOST_LISTED]) + (", …" if len(ids) > _MOST_LISTED else "")
 
 
 class MessageMatcher:
@@ -30,7 +153,9 @@ class MessageMatcher:
     name_of :
         Removes the prefix from a queue name.
     on_notice :
-        Called if some ids were not found.
+        Called with :class:`UnresolvedIds` if some ids match no message, or more than one.
+    on_look :
+        Called after every receive with the number of messages that were looked at.
     """
 
     def __init__(
@@ -38,15 +163,43 @@ class MessageMatcher:
         selection: Selection,
         name_of: Callable[[str], str],
         on_notice: Callable[[Notice], None] | None = None,
+        on_look: Callable[[int], None] | None = None,
     ) -> None:
         self._selection = selection
         self._name_of = name_of
         self._on_notice = on_notice
-        self._unseen_ids = set(selection.ids or ())
-        # One message has a message id, so that is found once; several can have one job id.
-        self._open_ids = None if selection.ids is None else set(selection.ids)
+        self._on_look = on_look
+        self._ids = None if selection.ids is None else _Ids(selection.ids)
+        # Those that can be meant, in their order: a FIFO queue is moved in order.
+        self._kept: list[Match] = []
         self._now = datetime.now(UTC)
         self._left = selection.limit
+        self._looked_at = 0
+
+    def parts(
+        self,
+        next_batch: Callable[[int], Sequence[Message]],
+        max_messages: int = MAX_BATCH_ENTRIES,
+    ) -> Iterator[tuple[list[Match], list[Match]]]:
+        """Sort the messages of a queue, until enough are found or there are no more.
+
+        Parameters
+        ----------
+        next_batch :
+            Returns the next messages, as many as its argument at most; none at the end.
+        max_messages :
+            Messages in a batch, 1 to 10.
+
+        Yields
+        ------
+        tuple
+            As :meth:`match`, at most ``max_messages`` that are meant.
+        """
+        while (size := self.next_size(max_messages)) and (messages := next_batch(size)):
+            yield self.match(messages)
+        picked, skipped = self._rest()
+        for start in range(0, max(len(picked), bool(skipped)), max_messages):
+            yield picked[start : start + max_messages], [] if start else skipped
 
     def next_size(self, max_messages: int = MAX_BATCH_ENTRIES) -> int:
         """Return how many messages to receive next; 0 if enough were found."""
@@ -58,12 +211,13 @@ class MessageMatcher:
 
     @property
     def _has_ended(self) -> bool:
-        return self._left == 0 or self._open_ids == set()
+        return self._left == 0 or (self._ids is not None and self._ids.all_found)
 
     def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[Match]]:
         """Return the messages that are selected, and the others that were looked at.
 
-        Messages after the last one wanted are in neither list, because they were not looked at.
+        Messages after the last one wanted are in neither list, because they were not looked at. If
+        parts of ids were given, :meth:`parts` yields the selected messages at the end.
         """
         picked: list[Match] = []
         skipped: list[Match] = []
@@ -71,25 +225,38 @@ class MessageMatcher:
             if self._has_ended:
                 break
             view = view_message(message, name_of=self._name_of)
-            self._unseen_ids -= {view.id, view.job_id}
-            if self._open_ids is not None:
-                self._open_ids.discard(view.id)
-            if self._selection.matches(view, self._now):
-                picked.append(Match(message, view))
-                if self._left is not None:
-                    self._left -= 1
-            else:
+            one = Match(message, view)
+            has_id = self._ids is None or self._ids.note(view)
+            if not (has_id and self._selection.matches_but_for_ids(view, self._now)):
                 skipped.append(Match(message, view.did("skipped")))
+            elif self._ids is not None and self._ids.has_parts:
+                self._kept.append(one)
+            else:
+                picked.append(one)
+                self._count_one()
+        self._looked_at += len(messages)
+        if self._on_look is not None:
+            self._on_look(self._looked_at)
         return picked, skipped
 
+    def _rest(self) -> tuple[list[Match], list[Match]]:
+        picked, skipped = [], []
+        for one in self._kept:
+            if self._left != 0 and self._ids is not None and self._ids.has(one.view):
+                picked.append(one)
+                self._count_one()
+            else:
+                skipped.append(Match(one.message, one.view.did("skipped")))
+        return picked, skipped
+
+    def _count_one(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+
     def end(self) -> None:
-        """Report the ids that were not found, after the last message was looked at."""
-        if self._left != 0 and self._unseen_ids and self._on_notice is not None:
-            missing, given = len(self._unseen_ids), len(self._selection.ids or ())
-            were = "was" if missing == 1 else "were"
-            self._on_notice(
-                Notice(
-                    f"{missing} of {counted(given, 'id')} {were} not found",
-                    why="they are not in the queue, or they are in flight or delayed",
-                )
-            )
+        """Report the ids that were not resolved, after the last message was looked at."""
+        if self._left == 0 or self._ids is None or self._on_notice is None:
+            return
+        notice = self._ids.unresolved()
+        if notice is not None:
+            self._on_notice(notice)

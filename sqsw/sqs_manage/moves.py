@@ -263,7 +263,7 @@ def _not_a_dead_letter_queue(env: ManageEnv, queue: QueueClient) -> RedriveError
 
 def _running_already(env: ManageEnv, queue: QueueClient, source_arn: str) -> Busy:
     running = next(iter(_moves(env, queue, source_arn)), None)
-    so_far = f"; this one has moved about {running.moved} of {running.total}" if running else ""
+    so_far = f"; this one has moved about {running.moved:,} of {running.total:,}" if running else ""
     return Busy(
         f"a move out of {queue.name!r} is already running",
         reason="move",

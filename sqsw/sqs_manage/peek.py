@@ -6,8 +6,6 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from sqsw.core.job_metadata import job_id_of
-from sqsw.core.message import Message
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.matcher import Match, MessageMatcher
 from sqsw.sqs_manage.message_view import MessageView
@@ -18,9 +16,6 @@ from sqsw.transport.queue_client import QueueClient
 
 #: seconds: short, since somebody may wait for these messages; a peek is over soon
 LEASE_SECONDS = 10
-
-#: characters of a message id that say which message is meant
-_LEAST_OF_AN_ID = 8
 
 
 def peek_messages(
@@ -88,36 +83,32 @@ def find_message(
     Parameters
     ----------
     message_id :
-        A message id, at least the first eight characters of one, or a job id.
+        A message id or a job id, or the first or last characters of one, 8 or more.
     poll_seconds, on_notice :
-        As for :func:`peek_messages`.
+        As for :func:`peek_messages`. The notice for an id that is not found or that is ambiguous
+        is an :class:`~sqsw.sqs_manage.matcher.UnresolvedIds`.
 
     Returns
     -------
     MessageView
-        The first message that has it, with the action ``peeked``; None if there is none, or it is
-        hidden for now.
+        The first message that has it, with the action ``peeked``; None if there is none, it is
+        hidden for now, or ``message_id`` is a part of several ids.
 
     Raises
     ------
     QueueNotFound
         There is no such queue.
     """
-    queue = env.queue_client(queue_name)
-    matcher = MessageMatcher(EVERYTHING, env.name_of)
-    options = {"lease_seconds": LEASE_SECONDS, "poll_seconds": poll_seconds, "on_notice": on_notice}
-    with closing(look(queue, matcher, **options)) as parts:
-        for picked, _ in parts:
-            for one in picked:
-                if _has_id(one.message, message_id):
-                    return one.view.did("peeked")
-    return None
-
-
-def _has_id(message: Message, wanted: str) -> bool:
-    if wanted in (message.message_id, job_id_of(message)):
-        return True
-    return len(wanted) >= _LEAST_OF_AN_ID and message.message_id.startswith(wanted)
+    views = peek_messages(
+        env,
+        queue_name,
+        1,
+        selection=Selection(ids=frozenset((message_id,))),
+        poll_seconds=poll_seconds,
+        on_notice=on_notice,
+    )
+    with closing(views):
+        return next(views, None)
 
 
 def look(
@@ -132,11 +123,9 @@ def look(
     """
     in_place = queue.peek()
     if in_place is not None:
-        while (size := matcher.next_size()) and (messages := list(islice(in_place, size))):
-            yield matcher.match(messages)
+        yield from matcher.parts(lambda size: list(islice(in_place, size)))
         matcher.end()
         return
     with ReceivePass(queue, **options) as receive_pass:
-        while (size := matcher.next_size()) and (messages := receive_pass.next_batch(size)):
-            yield matcher.match(messages)
+        yield from matcher.parts(receive_pass.next_batch)
     matcher.end()

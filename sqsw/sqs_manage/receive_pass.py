@@ -289,7 +289,7 @@ class ReceivePass:
             one = len(cut) == 1
             self._on_notice(
                 Notice(
-                    f"{len(cut)} message group{'' if one else 's'} of {self._queue.name!r} "
+                    f"{counted(len(cut), 'message group')} of {self._queue.name!r} "
                     f"{'was not seen to its' if one else 'were not seen to their'} end",
                     why="on a FIFO queue a message that is looked at and left hides the rest of "
                     "its group",

@@ -63,6 +63,7 @@ def redrive(
     wait: bool = True,
     poll_seconds: float = POLL_SECONDS,
     on_notice: Callable[[Notice], None] | None = None,
+    on_look: Callable[[int], None] | None = None,
 ) -> RedriveReport:
     """Move messages out of a dead-letter queue.
 
@@ -100,6 +101,9 @@ def redrive(
         A move by sqsw ends when a poll of this many seconds brings nothing.
     on_notice :
         Called with what a person should know in addition to the result.
+    on_look :
+        Called after every receive with the number of messages that sqsw has looked at; not called
+        if SQS moves the messages.
 
     Raises
     ------
@@ -140,6 +144,7 @@ def redrive(
             dry_run=dry_run,
             poll_seconds=poll_seconds,
             on_notice=on_notice,
+            on_look=on_look,
         )
     ) as messages:
         for handled in messages:

@@ -8,6 +8,7 @@ from contextlib import closing
 
 from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw.core.redrive_policy import redrive_target
+from sqsw.core.wording import counted
 from sqsw.sqs_manage.describe import QueueReport, describe_queue, report_of
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.matcher import Match, MessageMatcher
@@ -73,7 +74,7 @@ def _reason_to_keep(dead_letter_queue: QueueReport, going: Collection[str]) -> s
     if others := sorted(set(dead_letter_queue.sources) - set(going)):
         return f"it is the dead-letter queue of {', '.join(others)} as well"
     if held := dead_letter_queue.total:
-        return f"it holds {held} message{'s' if held > 1 else ''}"
+        return f"it holds {counted(held, 'message')}"
     return None
 
 
@@ -108,6 +109,7 @@ def purge_selected(
     dry_run: bool = False,
     poll_seconds: float = POLL_SECONDS,
     on_notice: Callable[[Notice], None] | None = None,
+    on_look: Callable[[int], None] | None = None,
 ) -> Generator[HandledMessage, None, None]:
     """Delete the messages that are meant, by receiving and deleting.
 
@@ -123,6 +125,8 @@ def purge_selected(
         The pass ends when a poll of this many seconds brings nothing.
     on_notice :
         Told what a person should know beside the result.
+    on_look :
+        Told after every receive how many messages were looked at.
 
     Yields
     ------
@@ -142,7 +146,7 @@ def purge_selected(
             next="purge the queue as a whole, or give a selection",
         )
     queue = env.queue_client(queue_name)
-    matcher = MessageMatcher(selection, env.name_of, on_notice)
+    matcher = MessageMatcher(selection, env.name_of, on_notice, on_look)
     if dry_run:
         looks = look(queue, matcher, poll_seconds=poll_seconds, on_notice=on_notice)
         with closing(looks) as parts:
@@ -151,8 +155,7 @@ def purge_selected(
                 yield from (HandledMessage(one.view) for one in skipped)
         return
     with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as receive_pass:
-        while (size := matcher.next_size()) and (messages := receive_pass.next_batch(size)):
-            picked, skipped = matcher.match(messages)
+        for picked, skipped in matcher.parts(receive_pass.next_batch):
             yield from _delete(receive_pass, picked)
             yield from (HandledMessage(one.view) for one in skipped)
     matcher.end()

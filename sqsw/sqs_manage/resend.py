@@ -46,10 +46,11 @@ def resend_messages(
     dry_run: bool,
     poll_seconds: float,
     on_notice: Callable[[Notice], None] | None,
+    on_look: Callable[[int], None] | None,
 ) -> Generator[HandledMessage, None, None]:
     """Move the selected messages; yield each message that was looked at, with its result."""
     routes = _Routes(env, queue, target)
-    matcher = MessageMatcher(selection, env.name_of, on_notice)
+    matcher = MessageMatcher(selection, env.name_of, on_notice, on_look)
     if dry_run:
         trial = _Mover(queue, routes)
         looks = look(queue, matcher, poll_seconds=poll_seconds, on_notice=on_notice)
@@ -62,11 +63,8 @@ def resend_messages(
     pace = _Pace(per_second)
     with ReceivePass(queue, poll_seconds=poll_seconds, on_notice=on_notice) as receive_pass:
         mover = _Mover(queue, routes, receive_pass)
-        while (size := matcher.next_size(pace.batch_size)) and (
-            batch := receive_pass.next_batch(size)
-        ):
-            picked, skipped = matcher.match(batch)
-            picked = mover.note(picked, skipped)
+        for matched, skipped in matcher.parts(receive_pass.next_batch, pace.batch_size):
+            picked = mover.note(matched, skipped)
             pace.wait(len(picked))
             yield from receive_pass.finish(partial(mover.handle, picked, skipped))
         for part in mover.postponed(pace.batch_size):

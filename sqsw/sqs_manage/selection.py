@@ -26,6 +26,9 @@ _ERROR_FIELDS = tuple(one.name for one in fields(DeadRecord))
 # What a command did to a message is not known before it is selected.
 _OUTCOMES = ("action", "twin_of")
 
+_UUID_PART = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}|[0-9a-f-]{0,28}[0-9a-f]{8}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda left, right: left < right,
     "<=": lambda left, right: left <= right,
@@ -126,7 +129,9 @@ class Selection:
     older_than :
         Minimum age in seconds, counted from the send.
     ids :
-        Message ids or job ids.
+        Message ids or job ids. A UUID can be cut to its first or last characters, 8 or more. If
+        they are those of several ids, they select no message. To know that, sqsw looks at all
+        messages.
     limit :
         Maximum number of messages.
     """
@@ -154,6 +159,8 @@ class Selection:
     def matches(self, view: MessageView, now: datetime) -> bool:
         """Return whether this message is selected. The caller applies the limit.
 
+        Only whole ids count here.
+
         Parameters
         ----------
         now :
@@ -161,6 +168,10 @@ class Selection:
         """
         if self.ids is not None and self.ids.isdisjoint((view.id, view.job_id)):
             return False
+        return self.matches_but_for_ids(view, now)
+
+    def matches_but_for_ids(self, view: MessageView, now: datetime) -> bool:
+        """Whether all conditions hold but for the ids."""
         if self.jobs and not any(_job_matches(name, view.job) for name in self.jobs):
             return False
         if self.older_than is not None and not (
@@ -168,6 +179,17 @@ class Selection:
         ):
             return False
         return all(condition.matches(view) for condition in self.filters)
+
+
+def is_part_of_id(text: str, *, whole: bool = False) -> bool:
+    """Return whether a text is a UUID, as message ids are, or its first or last characters.
+
+    Parameters
+    ----------
+    whole :
+        Accept whole UUIDs only. Otherwise 8 characters are enough.
+    """
+    return (_UUID if whole else _UUID_PART).fullmatch(text) is not None
 
 
 #: Selects every message.

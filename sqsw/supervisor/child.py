@@ -18,8 +18,11 @@ from sqsw.core.process_end import end_process
 from sqsw.core.reports import Ending
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.supervisor.event_pipe import Reporter, Reports
+from sqsw.worker.crash_notes import CrashNotes, NotedMessage, RunNotes, use_crash_notes
 from sqsw.worker.health import PULSE_SECONDS
+from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.signals import VERBS, become_child
+from sqsw.worker.suspects import Suspects
 
 logger = SafeLogger("sqsw.worker")
 
@@ -45,6 +48,8 @@ class Child:
         The error that it reported before it ended.
     kill_at, why_killed :
         When it must be killed, and why it was killed.
+    ran :
+        What ran in it when it ended, unless it was killed because its time was up.
     """
 
     def __init__(self, started_at: float) -> None:
@@ -56,6 +61,9 @@ class Child:
         self.failed_by: BaseException | None = None
         self.kill_at = float("inf")
         self.why_killed: str | None = None
+        self.ran: list[NotedMessage] = []
+        self._is_late = False
+        self._notes: RunNotes | None = None
         self._process: BaseProcess | None = None
         self._reports: Reports | None = None
         self._permits: Connection | None = None
@@ -67,6 +75,7 @@ class Child:
         method: Method,
         parent_alive: Connection,
         write_end: Connection,
+        suspects: Suspects,
         *,
         with_permits: bool = False,
     ) -> None:
@@ -77,6 +86,8 @@ class Child:
         parent_alive, write_end :
             The pipe that shows the children that their parent has ended: it is then closed. No data
             is written to it.
+        suspects :
+            Messages that it must run alone.
         with_permits :
             Whether it needs a permit for each job that it starts; ``target`` then gets the pipe
             that they arrive on.
@@ -91,9 +102,11 @@ class Child:
         permits, self._permits = context.Pipe(duplex=False) if with_permits else (None, None)
         # Only a forked child inherits the write end, so only a forked child must close it.
         inherited = write_end if method == "fork" else None
+        self._notes = RunNotes(SharedMemory(RunNotes.SIZE))
+        notes = CrashNotes(self._notes, suspects)
         process: BaseProcess = context.Process(
             target=_child_main,
-            args=(target, arguments, parent_alive, writer, inherited, permits),
+            args=(target, arguments, parent_alive, writer, inherited, permits, notes),
         )
         # If a signal arrived between the fork and the first lines of the child, the inherited
         # handlers of this process would take it, and the child would never read it.
@@ -104,6 +117,7 @@ class Child:
             process.start()
         except BaseException:
             _close(reader, self._permits)
+            self._notes.close()
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
@@ -149,6 +163,11 @@ class Child:
             self.why_killed = self.why_killed or reason
             self.signal(signal.SIGKILL)
 
+    def kill_late(self, reason: str) -> None:
+        """Kill it although its jobs only take long."""
+        self._is_late = self._is_late or self.why_killed is None
+        self.kill(reason)
+
     def excuse(self, now: float, seconds: float) -> None:
         """Count its silence from now, and give it this many more seconds to end."""
         self.kill_at += seconds
@@ -162,7 +181,7 @@ class Child:
             if silent > max(self.pulse.lease_seconds, 2 * PULSE_SECONDS):
                 self.kill(f"no sign of life for {silent:.0f} seconds")
         if now >= self.kill_at:
-            self.kill("it did not end in time")
+            self.kill_late("it did not end in time")
 
     def reap(self) -> int | None:
         """Release a process that has ended; return its exit code."""
@@ -173,6 +192,9 @@ class Child:
         self._process.close()
         self._reports.close()
         _close(self._permits)
+        if self._notes is not None:
+            self.ran = [] if self._is_late else self._notes.read()
+            self._notes.close()
         return exit_code
 
 
@@ -189,10 +211,12 @@ def _child_main(
     writer: Connection,
     write_end: Connection | None,
     permits: Connection | None,
+    notes: CrashNotes,
 ) -> None:
     # Inherited signal handlers, the inbox and the write end of the pipe belong to the parent.
     signal.set_wakeup_fd(-1)
     become_child()
+    use_crash_notes(notes)
     if write_end is not None:
         write_end.close()
     threading.Thread(

@@ -2,7 +2,7 @@
 
 1. start      (children for each tuple of arguments, by fork or spawn)
 2. watch      (if a child ends unasked, replace it after a delay; if it gives no sign of life for
-              as long as its leases last, kill it)
+              as long as its leases last, kill it; what ran in it is suspect)
 3. replace    (if a child has reached a limit, or all of them on SIGHUP: start the new child first,
               then let the old one drain)
 4. reload     (if source files have changed: let all children drain, and start new ones at once)
@@ -17,6 +17,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -53,7 +54,10 @@ from sqsw.supervisor.permits import JobPermits
 from sqsw.supervisor.recycle import RecyclePolicy
 from sqsw.supervisor.reload import SourceWatch
 from sqsw.supervisor.slots import ProcessSlot, SlotTable
+from sqsw.worker.crash_notes import report_death
+from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.signals import FORCE, InboxNotice, SignalCounter, SignalInbox
+from sqsw.worker.suspects import Suspects
 
 logger = SafeLogger("sqsw.worker")
 
@@ -151,6 +155,7 @@ class Supervisor:
         self._ending = False
         self._was_up = False
         self._fatal: SQSError | None = None
+        self._suspects = Suspects()
 
     def run(self) -> SupervisorReport:
         """Start the children and wait until all have ended.
@@ -163,7 +168,9 @@ class Supervisor:
         """
         stopped_by = "done"
         parent_alive, write_end = multiprocessing.Pipe(duplex=False)
-        with self._inbox, parent_alive, write_end:
+        memory = SharedMemory(Suspects.SIZE)
+        self._suspects = Suspects(memory)
+        with self._inbox, parent_alive, write_end, closing(memory):
             try:
                 self._start_due(parent_alive, write_end)
                 while self._awaited():
@@ -178,7 +185,7 @@ class Supervisor:
             finally:
                 self._ending = True
                 for child in self._children():
-                    child.kill("the supervisor ends")
+                    child.kill_late("the supervisor ends")
                     self._hear(child)
                     child.reap()
         if self._fatal is not None:
@@ -248,6 +255,7 @@ class Supervisor:
             try:
                 child.start(
                     *(self._target, slot.arguments, self._method, parent_alive, write_end),
+                    self._suspects,
                     with_permits=self._permits is not None,
                 )
             except OSError as error:  # no memory or no process left at the moment
@@ -285,7 +293,8 @@ class Supervisor:
 
     def _reap(self, child: Child) -> None:
         pid, exit_code = child.pid, self._report_end(child)
-        is_done = exit_code == 0 and not child.asked  # it ended by itself
+        # It ended by itself, and no job ended it.
+        is_done = exit_code == 0 and not (child.asked or child.ran)
         # The app is broken: only a change of its files can fix it.
         waits = self._sources is not None and isinstance(child.failed_by, _OF_THE_APP)
         self._slots.retire(child, is_done=is_done or waits)
@@ -309,7 +318,9 @@ class Supervisor:
         pid, exit_code = child.pid, child.reap()
         if self._permits is not None:
             self._permits.settle(child)
-        expected = child.asked or self._ending or exit_code == 0
+        memory_bytes = None if child.pulse is None else child.pulse.memory_bytes
+        report_death(child.ran, self._suspects, self._events, exit_code, memory_bytes)
+        expected = (child.asked or self._ending or exit_code == 0) and not child.ran
         # With reload, an error of the app is reported as such, not as a crash of the process.
         expected = expected or (self._sources is not None and child.failed_by is not None)
         if child.why_killed or not expected:

@@ -1,6 +1,6 @@
 """What the register knows about a received message and about the run of its job."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -125,6 +125,12 @@ class JobRun:
     kept_until :
         Until when its messages are kept while the failed head of its group waits in the worker, in
         seconds of the worker's clock; 0 at other times.
+    runs_alone :
+        Whether it is a suspect, which runs while nothing else is in hand.
+    ends_by :
+        The result that it ends with instead of running; None if it runs.
+    cells :
+        Where the crash notes have its messages while it runs.
     runner :
         The thread id or the asyncio task that runs it; written by the executor.
     """
@@ -139,6 +145,9 @@ class JobRun:
     is_claimed: bool = False
     is_slow: bool = False
     kept_until: float = 0.0
+    runs_alone: bool = False
+    ends_by: ProcessingResult | None = None
+    cells: Sequence[int] = ()
     runner: object = None
 
     @property
@@ -180,10 +189,11 @@ class JobRun:
 
 @dataclass(slots=True, eq=False)
 class Poll:
-    """A receive that may bring so many runs."""
+    """A receive that may bring so many runs, of so many messages in all."""
 
     lane: Lane
     credit: int
+    messages: int
 
 
 def tell_unrun(events: EventBus, runs: Iterable[JobRun]) -> None:

@@ -14,12 +14,19 @@ from typing import Protocol
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Backoff, Clock
 from sqsw.core.dead_record import Verdict
-from sqsw.core.errors import ContentTypeRefused, DecodeError, JobNotStarted, TaskNotFound
+from sqsw.core.errors import (
+    ContentTypeRefused,
+    DecodeError,
+    JobNotStarted,
+    ProcessKilled,
+    TaskNotFound,
+)
 from sqsw.core.events import (
     EventBus,
     JobDone,
     JobDropped,
     JobFailed,
+    JobKilledProcess,
     JobRetry,
     JobStarted,
     JobUnknown,
@@ -104,10 +111,30 @@ class Dispatcher:
         if self._events.wants(MessageReceived):
             for message in messages:
                 self._events.publish(MessageReceived(message))
-        returned = self._in_flight.take_in(lane, [_run_of(lane, each) for each in messages], more)
+        runs = [_run_of(lane, each) for each in messages]
+        self._in_flight.suspects.refresh()
+        if lane.name in self._in_flight.suspects.queues:
+            for run in runs:
+                self._suspect(run)
+        returned = self._in_flight.take_in(lane, runs, more)
         if returned:
             tell_unrun(self._events, returned)
         self.start_ready()
+
+    def _suspect(self, run: JobRun) -> None:
+        """Have a run start alone if it is a suspect, or if it could not survive another one."""
+        lane, (delivery,) = run.lane, run.deliveries
+        message = delivery.message
+        known = self._in_flight.suspects.find(lane.name, message.message_id)
+        if known is not None and known.is_proven:
+            error = ProcessKilled.of(known.exit_code, known.memory_bytes)
+            result = ProcessingResult(False, error=error, max_attempts=delivery.job.max_attempts)
+            if lane.is_last_attempt(message, result):
+                run.ends_by = result
+                return
+        if known is not None or lane.is_last_receive(message):
+            run.runs_alone = True
+            run.fair_group = None  # alone, it needs no limit
 
     def start_ready(self) -> None:
         """Start the runs that get a slot now."""
@@ -125,14 +152,18 @@ class Dispatcher:
         while runs:
             by_executor: dict[RunsIn, list[JobRun]] = {}
             announces = self._events.wants(JobStarted)
+            following: list[JobRun | None] = []
             for run in runs:
+                if run.ends_by is not None:
+                    following.append(self._end(run, [run.ends_by]))
+                    continue
                 if announces:
                     self._announce(run)
                 by_executor.setdefault(run.runs_in, []).append(run)
             # What takes over the slots of those that could not start, which may fail as well.
-            runs = [
-                each for kind, group in by_executor.items() for each in self._submit(kind, group)
-            ]
+            for kind, group in by_executor.items():
+                following += self._submit(kind, group)
+            runs = [run for run in following if run is not None]
 
     def _submit(self, kind: RunsIn, runs: Sequence[JobRun]) -> list[JobRun]:
         """Pass runs to their executor; if it fails, return the runs that get their slots."""
@@ -164,7 +195,7 @@ class Dispatcher:
         following = self._end(run, results)
         if following is None:
             return None
-        if following.runs_in == run.runs_in:
+        if following.runs_in == run.runs_in and following.ends_by is None:
             if self._events.wants(JobStarted):
                 self._announce(following)
             return following
@@ -232,6 +263,14 @@ class Dispatcher:
             if lane.is_last_receive(message):
                 self._events.publish(JobUnrun(message, job_name, lane.dead_letter_queue))
             return Outcome("released", within_limit(message, UNSTARTED_SECONDS, now))
+        if isinstance(result.error, ProcessKilled) and run.ends_by is None:
+            self._events.publish(
+                JobKilledProcess(
+                    *(message, job_name, result.error.exit_code, result.error.memory_bytes),
+                    len(run.deliveries),
+                    is_registered=is_registered,
+                )
+            )
         hidden, dead = lane.hidden_seconds(message, result, now), lane.next_queue(message)
         verdict = _verdict(lane, message, result)
         record, can_stay = None, False
@@ -347,6 +386,8 @@ def _verdict(lane: Lane, message: Message, result: ProcessingResult) -> Verdict 
         return "gave_up"
     if not lane.is_last_attempt(message, result):
         return None
+    if isinstance(result.error, ProcessKilled):
+        return "killed_process"
     unreadable = isinstance(result.error, DecodeError | ContentTypeRefused)
     return "unreadable" if unreadable else "last_attempt"
 

@@ -14,6 +14,7 @@ from sqsw.core.contracts import Clock
 from sqsw.core.delivery import stuck_delivery
 from sqsw.core.events import Pulse, Receiving
 from sqsw.core.lease_clock import lease_time
+from sqsw.core.process_memory import memory_of
 from sqsw.worker.delivery import JobRun
 from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane
@@ -156,9 +157,8 @@ _OUTCOMES = ("done", "failed", "retried", "unknown", "dropped")
 
 def memory_bytes() -> int:
     """Memory of this process that is not swapped out; its peak where only that is known."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+    found = memory_of("self")
+    if found is not None:
+        return found
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -16,9 +16,11 @@ from sqsw.core.contracts import Clock
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.settings import WorkerSettings
+from sqsw.worker.crash_notes import CrashNotes
 from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll, Settlement
 from sqsw.worker.lane import Lane, within_limit
 from sqsw.worker.lane_state import LaneState, Permits, lane_states
+from sqsw.worker.suspects import Suspects
 
 NEVER = float("inf")
 
@@ -39,6 +41,9 @@ _MOST_RETRIES = 4
 #: seconds before the end of a message's 12 hours from which it no longer waits in the worker
 _KEPT_MARGIN_SECONDS = 600
 
+#: seconds for which a suspect runs alone; a longer job must not hold up all others for hours
+ALONE_SECONDS = 300.0
+
 
 def _none(run: JobRun) -> bool:
     return False
@@ -51,6 +56,16 @@ class InFlight:
     ----------
     settings :
         Slots and prefetch, and how long a delete waits for others of its lane.
+    notes :
+        What is written down for those who find this process dead; None: nothing.
+
+    Attributes
+    ----------
+    suspects :
+        Messages that run alone, because a process died in which they ran.
+    isolates :
+        Whether a suspect is in hand, or was: while one waits or runs, no poll begins, and nothing
+        starts beside it.
     """
 
     def __init__(
@@ -58,8 +73,13 @@ class InFlight:
         lanes: Sequence[Lane],
         settings: WorkerSettings,
         clock: Clock = lease_time,
+        notes: CrashNotes | None = None,
     ) -> None:
         self._clock = clock
+        self._notes = None if notes is None else notes.runs
+        self.suspects = Suspects() if notes is None else notes.suspects
+        self.isolates = False
+        self._alone: JobRun | None = None
         self._linger = settings.ack_linger_seconds
         self._states = lane_states(lanes, settings)
         self._pools = list({id(s.pool): s.pool for s in self._states.values()}.values())
@@ -90,18 +110,20 @@ class InFlight:
             None if there is no credit after ``timeout`` seconds, or if the lane is closed.
         """
         state = self._states[lane.name]
+        self.suspects.refresh()
         with self._lock:
-            granted = state.credit(want)
+            granted = self._credit_of(state, want)
             if not granted and not state.is_closed:
                 waiting = (state, want)
                 self._waiting_polls.append(waiting)
                 self._credit.wait(timeout)
                 self._waiting_polls.remove(waiting)
-                granted = state.credit(want)
+                granted = self._credit_of(state, want)
             if not granted:
                 return None
             state.asked += granted
-            return Poll(lane, granted)
+            is_single = lane.name in self.suspects.queues
+            return Poll(lane, granted, 1 if is_single else granted * lane.batch_size)
 
     def take_in(self, lane: Lane, runs: Sequence[JobRun], more: bool = False) -> list[JobRun]:
         """Take in the runs of a receive: they become received or waiting.
@@ -124,12 +146,16 @@ class InFlight:
                 (delivery,) = run.deliveries
                 self._deliveries[delivery.message.receipt_handle] = delivery
             state.in_hand += len(runs)
+            self.isolates |= any(run.runs_alone for run in runs)
             if lane.batch_size == 1:
                 self._admit(state, runs)
             else:
                 state.lists.hold(more)
                 for run in runs:
-                    self._admit(state, state.lists.add(run, now))
+                    if run.runs_alone or run.ends_by is not None:  # a list of its own, in order
+                        self._admit(state, [*state.lists.take_all(), run])
+                    else:
+                        self._admit(state, state.lists.add(run, now))
                 self._admit(state, state.lists.take_due(now))
             if state.is_returning:
                 self._admit(state, state.lists.take_all())
@@ -159,8 +185,11 @@ class InFlight:
         started: list[JobRun] = []
         with self._lock:
             now = self._clock()
+            if self.isolates and (suspect := self._next_suspect(now)) is not None:
+                self._start(suspect, now)
+                started.append(suspect)
             for pool in self._pools:
-                while (run := pool.next_run()) is not None:
+                while self._alone is None and (run := pool.next_run()) is not None:
                     self._start(run, now)
                     started.append(run)
             if started:
@@ -206,7 +235,8 @@ class InFlight:
         with self._lock:
             now = self._clock()
             failed, hidden, has_run = False, 0, True
-            linger = self._linger
+            # It must be buried before another job ends this process, too.
+            linger = self._linger if run.ends_by is None else 0.0
             if lane.is_fifo:
                 # The next run of the group waits for this delete. It can linger a little while the
                 # slots have other runs to do.
@@ -236,11 +266,12 @@ class InFlight:
                 # Now, because the group must be empty here when SQS delivers the message again.
                 returned = self._leave_group(state, run, hidden + FOLLOWER_SECONDS)
             del self._running[id(run)]
+            self._end_isolation(run, has_run)
             # The time of a failed start says nothing about how long jobs run.
             state.end_run(run, run_seconds if has_run else None)
             if lane.batch_size > 1:
                 self._admit(state, state.lists.take_due(now))
-            following = state.pool.next_run()
+            following = state.pool.next_run() if self._alone is None else None
             if following is not None:
                 self._start(following, now)
             self._tell_polls()
@@ -596,6 +627,9 @@ class InFlight:
             for state in self._states.values():
                 state.is_returning = state.is_closed = True
                 returned += self._return_unstarted(state, _none)
+            if self._notes is not None:  # this process ends soon, and not by what runs in it
+                for run in self._running.values():
+                    self._notes.end(run)
             running = [run for run in self._running.values() if not run.is_claimed]
             for run in running:
                 run.is_claimed = True
@@ -676,12 +710,63 @@ class InFlight:
         for delivery in run.deliveries:
             delivery.state = "running"
         self._running[id(run)] = run
+        if self._notes is not None:
+            self._notes.begin(run)
+
+    def _credit_of(self, state: LaneState, want: int) -> int:
+        if self.isolates:
+            held = (each for each in self._deliveries.values() if each.state in _HELD)
+            self.isolates = self._alone is not None or any(each.run.runs_alone for each in held)
+            if self.isolates:
+                return 0
+        if state.lane.name in self.suspects.queues:
+            # The others would lose a receive if the first one killed this process.
+            return 0 if state.asked else state.credit(1)
+        return state.credit(want)
+
+    def _next_suspect(self, now: float) -> JobRun | None:
+        """The suspect that starts now, which it does if nothing else is in hand.
+
+        Groups that wait for the next attempt of their head are in hand: that can take minutes, and
+        to return them would cost each message a receive, as a death would.
+        """
+        if self._alone is not None:
+            if now - self._alone.started_at < ALONE_SECONDS:
+                return None
+            self._alone.runs_alone = False
+            self._alone = None
+        states = self._states.values()
+        if self._running or any(state.asked for state in states):
+            return None
+        waiting = [(state, run) for state in states for run in state.suspects()]
+        messages = sum(state.in_hand - state.kept_messages() for state in states)
+        for state, run in waiting:
+            messages -= sum(len(each.deliveries) for each in state.group_of(run))
+        able = [(state, run) for state, run in waiting if state.can_start()]
+        if messages or not able:
+            return None
+        # The one that may have no other chance goes first.
+        state, run = max(able, key=lambda each: each[1].deliveries[0].message.receive_count)
+        state.take_suspect(run)
+        self._alone = run
+        return run
+
+    def _end_isolation(self, run: JobRun, has_run: bool) -> None:
+        """A run has ended, and this process did not."""
+        if self._notes is not None:
+            self._notes.end(run)
+        if has_run and run.lane.name in self.suspects.queues:
+            for delivery in run.deliveries:
+                self.suspects.clear(run.lane.name, delivery.message.message_id)
+        run.runs_alone = False
+        if run is self._alone:
+            self._alone = None
 
     def _tell_polls(self) -> None:
         # The credit is checked here, once per run: waking a poller that gets none costs ten times
         # as much.
         for state, want in self._waiting_polls:
-            if state.credit(want):
+            if self._credit_of(state, want):
                 self._credit.notify_all()
                 return
 

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.delivery import Delivery, JobRun
@@ -65,13 +65,15 @@ class SlotPool:
     def next_run(self) -> JobRun | None:
         """Give a free slot to the next ready run and return it; None if none can start.
 
+        Never a suspect.
+
         Weights are applied when a slot is given, so an empty heavy lane never delays a light one.
         """
         if self.running >= self.slots or not self.ready:
             return None
         waiting: list[LaneState] = []
         for state in self.lanes:
-            if state.ready and not state.is_held:
+            if state.ready and not (state.is_held or state.ready[0].runs_alone):
                 waiting.append(state)
         while waiting:
             state = waiting[0] if len(waiting) == 1 else _by_weight(waiting)
@@ -159,6 +161,26 @@ class LaneState:
         """The number of runs that wait for a slot, for their group or for a retry."""
         return len(self.ready) + self.parked
 
+    def take_suspect(self, run: JobRun) -> None:
+        """Give a slot to a suspect."""
+        self.permits.started += len(run.deliveries)
+        self.pool.ready -= 1
+        self.pool.running += 1
+        self.ready.remove(run)
+
+    def suspects(self) -> list[JobRun]:
+        """The suspects that are ready."""
+        return [run for run in self.ready if run.runs_alone]
+
+    def can_start(self) -> bool:
+        """Whether a suspect of this lane may have a slot."""
+        left = self.permits.left
+        return not self.is_held and (left is None or left > 0)
+
+    def group_of(self, run: JobRun) -> Iterable[JobRun]:
+        """A run, and the runs behind it in its group."""
+        return [run] if run.group is None else self.groups.line_of(run)
+
     def line_of(self, delivery: Delivery) -> deque[Delivery]:
         """Return the line that the settlement of a message belongs to."""
         if delivery.record is not None:
@@ -205,8 +227,18 @@ class LaneState:
             return
         for delivery in run.deliveries:
             delivery.state = "waiting"
-        self.ready.append(run)
+        if self.ready and self.ready[-1].runs_alone:
+            self._put_before_suspects(run)
+        else:
+            self.ready.append(run)
         self.pool.ready += 1
+
+    def _put_before_suspects(self, run: JobRun) -> None:
+        # Nothing else may be in hand when one of them starts.
+        index = len(self.ready)
+        while index and self.ready[index - 1].runs_alone and not run.runs_alone:
+            index -= 1
+        self.ready.insert(index, run)
 
     def leave_group_slot(self, run: JobRun) -> None:
         """Give back the group slot of a run, and make the next run of its group ready."""
@@ -216,7 +248,7 @@ class LaneState:
                 self.parked -= 1
                 for delivery in following.deliveries:
                     delivery.state = "waiting"
-                self.ready.append(following)
+                self._put_before_suspects(following)
                 self.pool.ready += 1
 
     def end_run(self, run: JobRun, run_seconds: float | None) -> None:

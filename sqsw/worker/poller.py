@@ -58,6 +58,9 @@ _GATHER_SECONDS = 1.0
 #: get hundreds of them per second.
 _EARLY_IN_A_ROW = 5
 
+#: seconds that polls wait while there are suspects, which start only when no poll is open
+_SUSPECT_WAIT_SECONDS = 1.0
+
 #: seconds between such polls
 _EARLY_PAUSE_SECONDS = 1.0
 
@@ -66,6 +69,7 @@ class Acceptor(Protocol):
     """Takes the messages of a receive."""
 
     def accept(self, lane: Lane, messages: Sequence[Message], more: bool) -> None: ...
+    def start_ready(self) -> None: ...
 
 
 class AfterReceive(Protocol):
@@ -214,10 +218,14 @@ class Poller:
         poll = self._in_flight.begin_poll(lane, want, _CREDIT_SECONDS)
         if poll is None:
             return 0
+        if self._in_flight.suspects.queues:
+            longest_wait = min(longest_wait, _SUSPECT_WAIT_SECONDS)
         try:
-            arrived = self._poll(poll.credit * lane.batch_size, longest_wait)
+            arrived = self._poll(poll.messages, longest_wait)
         finally:
             self._in_flight.end_poll(poll)
+        if self._in_flight.isolates:
+            self._dispatcher.start_ready()
         if isinstance(arrived, Exception):
             self._failed(arrived)
             return 0

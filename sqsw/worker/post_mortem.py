@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from sqsw.core.dead_record import DeadRecord, Verdict
+from sqsw.core.errors import ProcessKilled
 from sqsw.core.job_metadata import metadata_of
 from sqsw.core.message import Message
 from sqsw.core.times import format_time, read_milliseconds
@@ -57,6 +58,8 @@ def explain(
     )
     if earlier is not None:
         record = replace(record, first_at=earlier.first_at, deaths=earlier.deaths + 1)
+    if isinstance(error, ProcessKilled):
+        record = replace(record, message=error.message)  # it says nothing of the job's data
     if error is not None and with_text:
         text = _cut(without_secrets(text_of(error)), _MESSAGE_BYTES)
         record = replace(record, message=text, trace=_end(traceback_of(error)))

@@ -8,6 +8,7 @@ from sqsw.core.events import EventBus
 from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.acknowledger import Acknowledger
+from sqsw.worker.crash_notes import CrashNotes
 from sqsw.worker.dead_letters import DeadLetters
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.executors.base import Executor
@@ -45,10 +46,11 @@ def make_roles(
     inbox: SignalInbox,
     executors: Mapping[RunsIn, Executor],
     clock: Clock,
+    notes: CrashNotes | None = None,
 ) -> Roles:
     """Create the roles of a worker, each after those that it calls."""
     latency = NetworkLatency()
-    in_flight = InFlight(lanes, settings, clock)
+    in_flight = InFlight(lanes, settings, clock, notes)
     start_failures = StartFailures(executors, inbox, clock)
     policies = Policies(lanes, in_flight, inbox, start_failures, settings.wait_seconds)
     dead_letters = DeadLetters(events)

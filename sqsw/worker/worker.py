@@ -32,6 +32,7 @@ from sqsw.core.safe_logger import LOG
 from sqsw.core.settings import WorkerSettings
 from sqsw.core.standard_error import write_error_text
 from sqsw.core.wording import safe, shortened
+from sqsw.worker.crash_notes import crash_notes_here
 from sqsw.worker.executors.base import Executor, stack_of
 from sqsw.worker.executors.late import LateExecutor
 from sqsw.worker.executors.threads import ThreadExecutor
@@ -104,7 +105,8 @@ class Worker:
             "process": LateExecutor(self._make_pool),
         }
         roles = make_roles(
-            self._lanes, self._settings, self._events, self._inbox, self._executors, clock
+            *(self._lanes, self._settings, self._events, self._inbox, self._executors, clock),
+            crash_notes_here(),
         )
         self._in_flight, self._policies, self._dispatcher = roles[:3]
         self._acknowledger, self._heartbeat = roles.acknowledger, roles.heartbeat

@@ -1,18 +1,27 @@
-"""``sqsw create-queue``: a queue and its dead-letter queue."""
+"""``sqsw create-queue``: a queue and its dead-letter queue, or all queues of an app."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES
-from sqsw.core.wording import format_duration
+from sqsw.core.wording import format_duration, nearest
 from sqsw_cli.command import Command
-from sqsw_cli.environment import opened
+from sqsw_cli.environment import has_plugins, opened
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.options.shared import accepted_yes_option, dry_run_option
-from sqsw_cli.options.types import KEY_VALUE, QUEUE, Duration
+from sqsw_cli.options.global_options import is_typed
+from sqsw_cli.options.new_queues import (
+    DELAY,
+    RETENTION,
+    VISIBILITY_TIMEOUT,
+    attributes_of,
+    settings_of_file,
+)
+from sqsw_cli.options.shared import accepted_yes_option, app_options, dry_run_option
+from sqsw_cli.options.types import KEY_VALUE, QUEUE
 from sqsw_cli.output.format import count_of
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.records import values_of
@@ -21,21 +30,30 @@ if TYPE_CHECKING:
     from sqsw.sqs_manage.describe import QueueReport
 
 EXAMPLES = """
-sqsw create-queue emails
-sqsw create-queue --dlq emails_dead                  # creates emails and emails_dead
-sqsw create-queue --fifo --dlq emails_dead           # emails.fifo and emails_dead.fifo
+sqsw create-queue emails --dlq emails_dead
+sqsw create-queue --fifo --dlq orders_dead      # orders.fifo and orders_dead.fifo
 sqsw create-queue reports --visibility-timeout 2m --retention 14d --tag team=data
 sqsw create-queue emails --dlq emails_dead --max-receives 3 --update
+sqsw create-queue --app myapp.tasks:env         # every queue of an app
 """
 
-_HOURS, _DAYS = 3_600, 86_400
+#: Options of one queue, which an app with several has in a file.
+_OF_ONE_QUEUE = (
+    *("fifo", "dlq", "max_receives", "visibility_timeout", "retention", "delay"),
+    *("content_dedup", "high_throughput", "kms", "attributes"),
+)
+
+_CHANGED = ("created", "updated")
 
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("name", required=False, type=QUEUE)
-@click.option("--fifo", is_flag=True, help="FIFO; .fifo is appended to both names.")
+@click.option("--fifo", is_flag=True, help="Create a FIFO queue; adds .fifo to both names.")
 @click.option(
-    "--dlq", metavar="NAME", type=QUEUE, help="Dead-letter queue; created if missing, keeps 14d."
+    "--dlq",
+    metavar="NAME",
+    type=QUEUE,
+    help="Dead-letter queue; created with a retention of 14d if missing.",
 )
 @click.option(
     "--max-receives",
@@ -44,28 +62,48 @@ _HOURS, _DAYS = 3_600, 86_400
     help="Receives before a message goes to the dead-letter queue (12).",
 )
 @click.option(
-    "--visibility-timeout", metavar="D", type=Duration(0, 12 * _HOURS), help="0 to 12h (30s)."
+    "--visibility-timeout",
+    metavar="D",
+    type=VISIBILITY_TIMEOUT,
+    help="Visibility timeout, 0 to 12h (30s).",
 )
-@click.option("--retention", metavar="D", type=Duration(60, 14 * _DAYS), help="1m to 14d (4d).")
-@click.option("--delay", metavar="D", type=Duration(0, 900), help="Of every message, 0 to 15m (0).")
-@click.option("--content-dedup", is_flag=True, help="FIFO: deduplicate by body.")
-@click.option("--high-throughput", is_flag=True, help="FIFO: deduplication and limits per group.")
-@click.option("--kms", metavar="KEY", help="KMS key id or alias (SQS-managed).")
-@click.option("--tag", "tags", metavar="K=V", type=KEY_VALUE, multiple=True, help="Tag of both.")
+@click.option(
+    "--retention",
+    metavar="D",
+    type=RETENTION,
+    help="Retention of messages, 1m to 14d (4d).",
+)
+@click.option("--delay", metavar="D", type=DELAY, help="Delay of every message, 0 to 15m (0).")
+@click.option("--content-dedup", is_flag=True, help="FIFO: deduplicate messages by their body.")
+@click.option(
+    "--high-throughput",
+    is_flag=True,
+    help="FIFO: apply deduplication and throughput limits per message group.",
+)
+@click.option("--kms", metavar="KEY", help="KMS key ID or alias (key managed by SQS).")
+@click.option(
+    "--tag",
+    "tags",
+    metavar="K=V",
+    type=KEY_VALUE,
+    multiple=True,
+    help="Tag of every queue. Repeatable.",
+)
 @click.option(
     "--attribute",
     "attributes",
     metavar="K=V",
     type=KEY_VALUE,
     multiple=True,
-    help="Any SQS attribute by its AWS name; wins over the options above.",
+    help="SQS attribute by its AWS name; wins over the other options. Repeatable.",
 )
-@click.option("--update", is_flag=True, help="Change an existing queue.")
+@click.option("--update", is_flag=True, help="Change an existing queue that has other settings.")
 @dry_run_option("Print what would be done.")
+@app_options
 @accepted_yes_option
-@click.pass_obj
+@click.pass_context
 def create_queue(
-    invocation: Invocation,
+    ctx: click.Context,
     name: str | None,
     fifo: bool,
     dlq: str | None,
@@ -80,42 +118,54 @@ def create_queue(
     attributes: Sequence[tuple[str, str]],
     update: bool,
     dry_run: bool,
+    app: Sequence[str],
+    no_plugins: bool,
 ) -> None:
-    """Create a queue and, with --dlq, its dead-letter queue.
+    """Create a queue and its dead-letter queue, or all queues of an app.
 
-    Without NAME the name is that of the dead-letter queue without its ending (_dead, -dlq …).
-    Run again, it changes nothing; with other settings it says so and touches nothing, unless
-    --update is given.
+    Without NAME, the name is that of the dead-letter queue without its ending, such as _dead or
+    -dlq. Without NAME and --dlq, creates every queue for which the app has jobs, and for each of
+    them NAME_dead. [queues.NAME] in the configuration file has their settings.
+
+    If a queue exists with the same settings, nothing happens. If it has other settings, the command
+    fails and changes nothing, unless --update is given.
     """
     from sqsw.sqs_manage import checks, create
 
+    invocation = ctx.find_object(Invocation) or Invocation()
+    if name is None and dlq is None and (app or (has_plugins() and not no_plugins)):
+        _create_all(ctx, invocation, app, dict(tags), plugins=not no_plugins)
+        return
+    if is_typed(ctx, "app"):
+        raise SettingsError(
+            f"--app and {'NAME' if name is not None else '--dlq'} do not go together",
+            why="--app creates all queues of an app",
+            next="leave out one of them",
+        )
     if max_receives is not None and dlq is None:
         raise SettingsError("--max-receives needs --dlq", next="add --dlq NAME")
     queue_name, dead_letter_queue = _names(name, dlq, fifo=fifo or content_dedup or high_throughput)
-    asked = {
-        "VisibilityTimeout": visibility_timeout,
-        "MessageRetentionPeriod": retention,
-        "DelaySeconds": delay,
-        "KmsMasterKeyId": kms,
-        "ContentBasedDeduplication": "true" if content_dedup else None,
-        "DeduplicationScope": "messageGroup" if high_throughput else None,
-        "FifoThroughputLimit": "perMessageGroupId" if high_throughput else None,
-    }
+    asked = attributes_of(
+        visibility_timeout=visibility_timeout,
+        retention=retention,
+        delay=delay,
+        content_dedup=content_dedup,
+        high_throughput=high_throughput,
+        kms=kms,
+    )
     with opened(invocation) as env:
         reports = create.create_queue(
             env,
             queue_name,
             dead_letter_queue=dead_letter_queue,
             max_receives=max_receives,
-            attributes={
-                **{key: str(value) for key, value in asked.items() if value is not None},
-                **dict(attributes),
-            },
+            attributes={**asked, **dict(attributes)},
             tags=dict(tags),
             update=update,
             dry_run=dry_run,
         )
-    _show(invocation.printer, reports)
+    last = reports[-1]
+    _show(invocation.printer, reports, _send_to(last) if last.action in _CHANGED else None)
     if max_receives == 1:
         is_there = reports[-1].action != "would_create"
         cure = f"--max-receives {DEFAULT_MAX_RECEIVES}{' --update' if is_there else ''}"
@@ -124,14 +174,70 @@ def create_queue(
         )
 
 
+def _create_all(
+    ctx: click.Context,
+    invocation: Invocation,
+    apps: Sequence[str],
+    tags: Mapping[str, str],
+    *,
+    plugins: bool,
+) -> None:
+    """Create all queues of an app and of the installed plugins."""
+    from sqsw.sqs_manage import create
+
+    for option in _OF_ONE_QUEUE:
+        if is_typed(ctx, option):
+            written = "--" + option.removesuffix("s" if option == "attributes" else "").replace(
+                "_", "-"
+            )
+            raise SettingsError(
+                f"{written} does not go with --app",
+                why="each queue of an app has settings of its own",
+                next="set it in [queues.NAME] of sqsw.toml, or create one queue: "
+                f"sqsw create-queue NAME {written} …",
+            )
+    settings = settings_of_file(invocation.config)
+    with opened(invocation, apps, plugins=plugins) as env:
+        names = sorted({registration.queue_name for registration in env.registrations()})
+        if not names:
+            raise SettingsError(
+                "no jobs are registered, so there are no queues to create",
+                why="the queues of an app are those that it has jobs for",
+                next="name an app that registers jobs: sqsw create-queue --app myapp.tasks:env",
+            )
+        reports = create.create_queues(
+            env,
+            names,
+            settings,
+            tags=tags,
+            update=ctx.params["update"],
+            dry_run=ctx.params["dry_run"],
+        )
+    for name in sorted(settings.keys() - {report.name for report in reports}):
+        meant = nearest(name, names)
+        invocation.printer.advise(
+            f"the settings of the queue {name!r} are not used",
+            why="the app has no jobs for it",
+            next=f"did you mean {meant!r}?" if meant else None,
+        )
+    changed = any(report.action in _CHANGED for report in reports)
+    _show(invocation.printer, reports, f"sqsw work {shlex.join(apps[:1])}" if changed else None)
+
+
+def _send_to(report: "QueueReport") -> str:
+    by_body = report.attributes.get("ContentBasedDeduplication") == "true"
+    more = " --dedup-id ID" if report.fifo and not by_body else ""
+    return f"sqsw send {report.name} JOB key=value{more}"
+
+
 def _names(name: str | None, dlq: str | None, *, fifo: bool) -> tuple[str, str | None]:
     from sqsw.sqs_manage.create import queue_name_from_dead_letter_queue
 
     if name is None and dlq is None:
         raise SettingsError(
-            "neither NAME nor --dlq is given",
-            why="the name of a queue is written, or derived from its dead-letter queue",
-            next="sqsw create-queue emails, or sqsw create-queue --dlq emails_dead",
+            "no queue is named, and no app is configured",
+            why="the queue to create is NAME, the source of --dlq, or each queue of an app",
+            next="sqsw create-queue emails --dlq emails_dead, or sqsw create-queue --app APP",
         )
     fifo = fifo or any(word is not None and word.endswith(".fifo") for word in (name, dlq))
     name = name or queue_name_from_dead_letter_queue(dlq or "")
@@ -142,7 +248,7 @@ def _names(name: str | None, dlq: str | None, *, fifo: bool) -> tuple[str, str |
     return str(names[0]), names[1]
 
 
-def _show(printer: Printer, reports: "Sequence[QueueReport]") -> None:
+def _show(printer: Printer, reports: "Sequence[QueueReport]", next_command: str | None) -> None:
     if printer.as_json:
         for report in reports:
             printer.json("queue", values_of(report))
@@ -151,12 +257,9 @@ def _show(printer: Printer, reports: "Sequence[QueueReport]") -> None:
             [f"✓ {report.name}", (report.action or "").replace("_", " "), _settings(report)]
             for report in reports
         ]
-        printer.table([Column(""), Column(""), Column("")], rows)
-        last = reports[-1]
-        if last.action in ("created", "updated"):
-            by_body = last.attributes.get("ContentBasedDeduplication") == "true"
-            more = " --dedup-id ID" if last.fifo and not by_body else ""
-            printer.next(f"sqsw send {last.name} JOB key=value{more}")
+        printer.table([Column(""), Column(""), Column("", cut=True)], rows)
+        if next_command is not None:
+            printer.next(next_command)
     else:
         for report in reports:
             printer.plain("created", report.name, report.action, report.url)
@@ -165,13 +268,13 @@ def _show(printer: Printer, reports: "Sequence[QueueReport]") -> None:
 def _settings(report: "QueueReport") -> str:
     attributes = report.attributes
     parts = ["FIFO"] if report.fifo else []
-    # A queue that only takes dead letters is not worked, so how long it leases says nothing.
+    if report.dlq:
+        parts.append(f"after {count_of(report.max_receives or 0, 'receive')} to {report.dlq}")
+    # A queue that only takes dead letters is not worked, so its visibility timeout says nothing.
     if "VisibilityTimeout" in attributes and not report.sources:
-        parts.append(f"lease {format_duration(int(attributes['VisibilityTimeout']))}")
+        parts.append(f"visibility timeout {format_duration(int(attributes['VisibilityTimeout']))}")
     if "MessageRetentionPeriod" in attributes:
         parts.append(f"keeps {format_duration(int(attributes['MessageRetentionPeriod']))}")
     if int(attributes.get("DelaySeconds", 0)):
         parts.append(f"delay {format_duration(int(attributes['DelaySeconds']))}")
-    if report.dlq:
-        parts.append(f"after {count_of(report.max_receives or 0, 'receive')} to {report.dlq}")
     return " · ".join(parts)

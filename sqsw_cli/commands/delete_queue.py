@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 sqsw delete-queue emails --with-dlq
-sqsw delete-queue tmp_1 tmp_2 --yes
+sqsw delete-queue tmp_1 tmp_2 --if-exists --yes
 """
 
 
@@ -39,21 +39,24 @@ sqsw delete-queue tmp_1 tmp_2 --yes
 @click.option(
     "--with-dlq",
     is_flag=True,
-    help="Its dead-letter queue too, if that is empty and no other queue uses it.",
+    help="Also delete the dead-letter queue, if it is empty and no other queue uses it.",
 )
+@click.option("--if-exists", is_flag=True, help="Skip queues that do not exist.")
 @yes_option
 @click.pass_obj
-def delete_queue(invocation: Invocation, queues: Sequence[str], with_dlq: bool, yes: bool) -> None:
-    """Delete queues and all that is in them.
+def delete_queue(
+    invocation: Invocation, queues: Sequence[str], with_dlq: bool, if_exists: bool, yes: bool
+) -> None:
+    """Delete queues and the messages in them.
 
-    The names stay unusable for 60 seconds. A queue that is not there is no error.
+    For 60 seconds, no queue can be created under the same name.
     """
     from sqsw.sqs_manage.remove import unneeded_dead_letter_queues
 
     printer = invocation.printer
     with opened(invocation) as env:
         # By their ARNs: a URL may be written in several ways, and two accounts may share a name.
-        reports = [(queue, _find(env, queue)) for queue in queues]
+        reports = [(queue, _find(env, queue, if_exists=if_exists)) for queue in queues]
         found = {report.arn or queue: report for queue, report in reports}
         going = [report for report in found.values() if report.url is not None]
         if with_dlq:
@@ -69,13 +72,15 @@ def delete_queue(invocation: Invocation, queues: Sequence[str], with_dlq: bool, 
             _show(printer, _delete(env, report))
 
 
-def _find(env: "SQSEnv", queue: str) -> "QueueReport":
+def _find(env: "SQSEnv", queue: str, *, if_exists: bool) -> "QueueReport":
     from sqsw.core.errors import QueueNotFound
     from sqsw.sqs_manage.describe import describe_queue, report_of
 
     try:
         return describe_queue(env, queue)
     except QueueNotFound:
+        if not if_exists:
+            raise
         return report_of(env, env.queue_client(queue), {}, "unchanged", exists=False)
 
 
@@ -108,4 +113,4 @@ def _show(printer: Printer, report: "QueueReport") -> None:
     elif report.action == "deleted":
         printer.done(f"{report.name} deleted; its name can be used again in 60 seconds")
     else:
-        printer.say(f"{report.name} is not there: nothing to delete")
+        printer.say(f"{report.name} does not exist")

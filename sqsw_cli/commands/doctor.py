@@ -21,6 +21,7 @@ from sqsw_cli.options.shared import app_options, yes_option
 from sqsw_cli.options.types import QUEUE
 from sqsw_cli.output.confirm import yes_or_no
 from sqsw_cli.output.format import count_of
+from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.version import version_of
 
@@ -36,6 +37,7 @@ sqsw doctor --policy emails > policy.json
 """
 
 _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("-", None)}
+_BY_WEIGHT = ("fail", "warn", "ok", "skip")
 
 #: how the frequent calls reach SQS
 _WAYS = {
@@ -52,9 +54,9 @@ _WAYS = {
     "--sample",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Look at N messages of each queue: would this app run them?",
+    help="Check whether the app can run N messages of each queue.",
 )
-@click.option("--policy", is_flag=True, help="Print the least IAM policy for work and send.")
+@click.option("--policy", is_flag=True, help="Print the minimal IAM policy for work and send.")
 @click.option("--strict", is_flag=True, help="Exit 8 for warnings too.")
 @yes_option
 @click.pass_obj
@@ -68,14 +70,15 @@ def doctor(
     strict: bool,
     yes: bool,
 ) -> int:
-    """Check credentials, app, queues and, with --sample, queued messages.
+    """Find out why a worker gets no jobs: check credentials, app, queues and queued messages.
 
-    Without QUEUE: the queues with registered jobs, or all queues if there are none.
+    Without QUEUE, checks the queues with registered jobs, or all queues if no jobs are registered.
+    Shows one line per queue if all is well; -v shows every check.
     """
     if policy:
         _print_policy(invocation, queues, app, plugins=not no_plugins)
         return Exit.OK
-    report = _Report(invocation.printer)
+    report = _Report(invocation.printer, shows_all=invocation.verbose > 0)
     report.add("versions", "ok", _versions())
     config = invocation.config.path if invocation.config else None
     report.add("configuration", "ok" if config else "skip", str(config or "no file"))
@@ -88,30 +91,77 @@ def doctor(
 
 
 class _Report:
-    def __init__(self, printer: Printer) -> None:
+    """Shows checks.
+
+    Parameters
+    ----------
+    shows_all :
+        Whether a person sees every check of a queue, or only what is wrong with it.
+    """
+
+    def __init__(self, printer: Printer, *, shows_all: bool) -> None:
         self.printer = printer
+        self.shows_all = shows_all
         self.counts = dict.fromkeys(_SIGNS, 0)
 
-    def show(self, check: "Check") -> None:
-        hint = hint_of(check.error) if check.error else queue_hint(check)
-        self.add(check.name, check.status, check.detail, hint)
+    def show_queue(self, queue: str, checks: "Sequence[Check]") -> None:
+        """Show the checks of one queue: on a terminal as a group, or in one line if all is well."""
+        for check in checks:
+            self.counts[check.status] += 1
+            if not self.printer.terminal:
+                self._show(check.name, check.status, check.detail, _hint(check), queue)
+        if not self.printer.terminal:
+            return
+        worst = next(status for status in _BY_WEIGHT if status in {one.status for one in checks})
+        if len(checks) == 1:  # it cannot be read
+            self._line(worst, f"{queue}: {checks[0].detail}", _hint(checks[0]))
+            return
+        self._line(worst, f"{queue}: {_summary(checks)}")
+        for check in checks:
+            if self.shows_all or check.status in ("warn", "fail"):
+                what = check.name.removeprefix(queue).removeprefix(": ") or "queue"
+                self._line(check.status, f"{what}: {check.detail}", _hint(check), indent="    ")
 
     def add(self, name: str, status: str, detail: str, hint: str | None = None) -> None:
         self.counts[status] += 1
-        values = {"name": name, "status": status, "detail": detail, "hint": hint}
+        self._show(name, status, detail, hint)
+
+    def _show(
+        self, name: str, status: str, detail: str, hint: str | None, queue: str | None = None
+    ) -> None:
         if self.printer.as_json:
-            self.printer.json("check", values)
+            values = {"name": name, "status": status, "detail": detail, "hint": hint}
+            self.printer.json("check", {**values, "queue": queue})
         elif self.printer.terminal:
-            self.printer.signed(*_SIGNS[status], f"{status:<4}  {name}: {detail}")
-            if hint:
-                self.printer.say(f"        next: {hint}")
+            self._line(status, f"{name}: {detail}", hint)
         else:
             self.printer.plain("check", status, name, detail, hint)
+
+    def _line(self, status: str, text: str, hint: str | None = None, *, indent: str = "") -> None:
+        sign, shade = _SIGNS[status]
+        self.printer.signed(f"{indent}{sign}", shade, f"{status:<4}  {text}")
+        if hint:
+            self.printer.say(f"{indent}        next: {hint}")
 
     def end(self, *, strict: bool) -> int:
         failed, warned = self.counts["fail"], self.counts["warn"]
         self.printer.note(f"{count_of(failed, 'failure')}, {count_of(warned, 'warning')}")
         return Exit.CHECK if failed or (strict and warned) else Exit.OK
+
+
+def _hint(check: "Check") -> str | None:
+    return hint_of(check.error) if check.error else queue_hint(check)
+
+
+def _summary(checks: "Sequence[Check]") -> str:
+    """How the checks of one queue went, and what a person most often looks for."""
+    bad = sum(check.status in ("warn", "fail") for check in checks)
+    if bad:
+        return f"{bad} of {count_of(len(checks), 'check')} found a problem"
+    details = {check.name.rpartition(": ")[2]: check.detail for check in checks}
+    retries = details.get("retries")
+    rest = f"retries jobs {retries}" if retries else details["dead letters"]
+    return f"{count_of(sum(one.status == 'ok' for one in checks), 'check')} passed, {rest}"
 
 
 def _versions() -> str:
@@ -177,19 +227,10 @@ def _check_queue(
             f"a sample of {queue!r} counts as a receive of each message and needs a yes",
         )
     checks = list(check_queue(env, queue))
-    for check in checks:
-        report.show(check)
-    if sample is None or checks[0].status == "fail":
-        return
-    printer = report.printer
-    report.show(
-        check_sample(
-            env,
-            queue,
-            sample,
-            on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
-        )
-    )
+    if sample is not None and checks[0].status != "fail":
+        notices = notices_to(report.printer, queue)
+        checks.append(check_sample(env, queue, sample, on_notice=notices))
+    report.show_queue(env.queue_client(queue).name, checks)
 
 
 def _queues(env: "SQSEnv", named: Sequence[str]) -> Sequence[str]:

@@ -1,12 +1,12 @@
 """``sqsw inspect``: queues, messages and registered jobs."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import QueueNotFound, SettingsError
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import is_local, opened
@@ -18,6 +18,7 @@ from sqsw_cli.options.global_options import is_typed
 from sqsw_cli.options.selection import refuse_idle_terminal, selection_of
 from sqsw_cli.options.shared import app_options, selection_options, yes_option
 from sqsw_cli.options.types import QUEUE, Duration
+from sqsw_cli.output.format import thousands
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.output.queues import show_queue, show_queues
 from sqsw_cli.output.tasks import show_tasks
@@ -34,41 +35,47 @@ sqsw inspect emails --watch
 sqsw inspect emails_dead --peek 20
 sqsw inspect emails_dead --peek 500 --count-by error
 sqsw inspect emails_dead --peek 20 --filter error.type=Timeout
-sqsw inspect emails_dead --id 6f1c0a3e
+sqsw inspect emails_dead 6f1c0a3e
 sqsw inspect emails_dead --fail-above 0 || mail -s "dead jobs" ops@example.com
 sqsw inspect --tasks --app myapp.tasks:env
 """
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1, type=QUEUE, shell_complete=complete_queue)
+@click.argument(
+    "queues",
+    metavar="[QUEUE...|QUEUE ID]",
+    nargs=-1,
+    type=QUEUE,
+    shell_complete=complete_queue,
+)
 @click.option("--peek", metavar="N", type=click.IntRange(min=1), help="Show up to N messages.")
 @click.option(
     "--count-by",
     metavar="PATH",
-    help="With --peek: count by a key, such as args.customer, error.type, or error for reasons.",
+    help="With --peek: count messages by a key, such as args.customer, error.type or error.",
 )
 @click.option(
     "--id",
     "wanted_id",
     metavar="ID",
-    help="Show one message in full: its id, the first 8 characters of it, or its job id.",
+    help="The same as QUEUE ID, also for job ids that are not UUIDs.",
 )
 @selection_options
-@click.option("--tasks", is_flag=True, help="Registered jobs, and where they come from.")
+@click.option("--tasks", is_flag=True, help="Show the registered jobs and where they come from.")
 @app_options
-@click.option("--watch", is_flag=True, help="Repeat until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Repeat until q or Ctrl-C, with rates.")
 @click.option("--interval", metavar="D", type=Duration(1), help="With --watch: 1s or more (2s).")
 @click.option(
     "--age",
     is_flag=True,
-    help="Age of the oldest message: on AWS one request to CloudWatch, always shown with --local.",
+    help="Show the age of the oldest message. On AWS this asks CloudWatch.",
 )
 @click.option(
     "--fail-above",
     metavar="N",
     type=click.IntRange(min=0),
-    help="Exit 8 if any queue shown holds more than N ready messages.",
+    help="Exit 8 if a queue holds more than N ready messages.",
 )
 @yes_option
 @click.pass_context
@@ -91,15 +98,22 @@ def inspect(
     fail_above: int | None,
     yes: bool,
 ) -> int:
-    """Show all queues with the prefix; one QUEUE in detail; messages; or registered jobs."""
+    """Show queues, messages and registered jobs.
+
+    Without arguments, lists the queues. With one QUEUE, shows its details; --peek shows its
+    messages. With QUEUE ID, shows one message in full: ID is its message id or job id, or
+    the first or last characters of it, 8 or more.
+    """
     refuse_idle_terminal(ids, ctx)
     invocation = ctx.find_object(Invocation) or Invocation()
     selection = selection_of(jobs, filters, older_than, ids)
+    by_id = not (watch or age or fail_above is not None) and _names_a_message(queues)
     _check(
         {
             "--peek": peek is not None,
             "--count-by": count_by is not None,
             "--id": wanted_id is not None,
+            "an id": by_id,
             "a selection": bool(selection),
             "--tasks": tasks,
             "--watch": watch,
@@ -122,6 +136,8 @@ def inspect(
             show_tasks(printer, env, queues)
             return Exit.OK
     with opened(invocation) as env:
+        if by_id and peek is None and wanted_id is None and not _exists(env, queues[1]):
+            queues, wanted_id = queues[:1], queues[1]
         if wanted_id is not None:
             show_whole_message(printer, env, queues[0], wanted_id, yes=yes)
             return Exit.OK
@@ -133,6 +149,21 @@ def inspect(
         else:
             show_messages(printer, env, queues[0], peek, selection, yes=yes)
     return Exit.OK
+
+
+def _names_a_message(queues: Sequence[str]) -> bool:
+    from sqsw.sqs_manage.selection import is_part_of_id
+
+    return len(queues) == 2 and is_part_of_id(queues[1])
+
+
+def _exists(env: "SQSEnv", queue: str) -> bool:
+    """Return whether there is a queue whose name looks like an id."""
+    try:
+        _ = env.queue_client(queue).url
+    except QueueNotFound:
+        return False
+    return True
 
 
 def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
@@ -157,7 +188,7 @@ def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
         **dict.fromkeys(("--app", "--no-plugins"), "--tasks"),
         "--interval": "--watch",
     }
-    if not given["--id"]:
+    if not (given["--id"] or given["an id"]):
         needs["--yes"] = "--peek"
     for option, needed in needs.items():
         if given[option] and not given[needed]:
@@ -174,46 +205,46 @@ class _Look:
         self.age = age
 
     def once(self, fail_above: int | None) -> int:
-        shown = self._show()
+        shown = self._read()
+        self._show(shown)
         over = [r for r in shown if fail_above is not None and (r.visible or 0) > fail_above]
         if not over:
             return Exit.OK
         raise Failure(
-            f"more than {fail_above} ready messages: "
-            + ", ".join(f"{report.name} has {report.visible}" for report in over),
+            f"more than {thousands(fail_above)} ready messages: "
+            + ", ".join(f"{report.name} has {thousands(report.visible)}" for report in over),
             code="fail_above",
             exit_code=Exit.CHECK,
         )
 
     def repeat(self, seconds: int) -> int:
-        """Show them again and again; Ctrl-C is the way out, and no failure."""
-        try:
-            while True:
-                if self.printer.terminal:
-                    click.clear()
-                self._show()
-                time.sleep(seconds)
-        except KeyboardInterrupt:
-            return Exit.OK
+        from sqsw_cli.watch import watch
 
-    def _show(self) -> "Sequence[QueueReport]":
+        with suppress(KeyboardInterrupt):  # Ctrl-C is the way out, and no failure
+            watch(self.printer, seconds, self._read, self._show)
+        return Exit.OK
+
+    def _read(self) -> "Sequence[QueueReport]":
         from sqsw.sqs_manage.describe import describe_queue, list_queues, with_local_reasons
 
         if len(self.queues) == 1:
             (report,) = self._aged([describe_queue(self.env, self.queues[0])])
-            report = with_local_reasons(self.env, report)
-            show_queue(self.printer, report)
-            return [report]
+            return [with_local_reasons(self.env, report)]
         if self.queues:
-            reports = [describe_queue(self.env, queue) for queue in self.queues]
-        else:
-            # A dead-letter queue stands beside its source, unless it has several or none here.
-            reports = [report for report in list_queues(self.env) if len(report.sources) != 1]
-            if not reports:
-                self.printer.note(f"no queues in {place_without_queues(self.env)}")
-        reports = self._aged(reports)
-        show_queues(self.printer, reports)
-        return reports
+            return self._aged([describe_queue(self.env, queue) for queue in self.queues])
+        # A dead-letter queue stands beside its source, unless it has several or none here.
+        return self._aged([report for report in list_queues(self.env) if len(report.sources) != 1])
+
+    def _show(
+        self, reports: "Sequence[QueueReport]", rates: "Mapping[str, float] | None" = None
+    ) -> None:
+        if len(self.queues) == 1:
+            (report,) = reports
+            show_queue(self.printer, report, (rates or {}).get(report.name))
+            return
+        if not reports:
+            self.printer.note(f"no queues in {place_without_queues(self.env)}")
+        show_queues(self.printer, reports, rates)
 
     def _aged(self, reports: "list[QueueReport]") -> "list[QueueReport]":
         from sqsw.sqs_manage.describe import with_cloudwatch_ages, with_local_ages

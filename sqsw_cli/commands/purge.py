@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import is_local, opened
@@ -20,6 +19,7 @@ from sqsw_cli.options.types import QUEUE
 from sqsw_cli.output.confirm import type_the_name, yes_or_no
 from sqsw_cli.output.format import count_of, elapsed, thousands
 from sqsw_cli.output.messages import show_failure, show_handled
+from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.output.records import values_of
 
@@ -41,7 +41,7 @@ sqsw purge emails --job old_job
 @selection_options
 @limit_option
 @yes_option
-@dry_run_option("Print what would be deleted; with a selection it must receive to look.")
+@dry_run_option("List what would be deleted. With a selection on AWS, this receives messages.")
 @click.pass_context
 def purge(
     ctx: click.Context,
@@ -54,10 +54,10 @@ def purge(
     yes: bool,
     dry_run: bool,
 ) -> int:
-    """Delete all messages of QUEUE, or only those that the options select.
+    """Delete all messages of QUEUE, or only the selected ones.
 
-    Selecting works by receiving: on a queue with a dead-letter queue it spends one receive of
-    every message that it looks at.
+    To select messages, sqsw receives them. If QUEUE has a dead-letter queue, each message that it
+    looks at uses up one of its receives.
     """
     from sqsw.sqs_manage.describe import describe_queue
 
@@ -95,7 +95,7 @@ def _confirm_purge(report: "QueueReport", selection: "Selection") -> None:
     type_the_name(
         report.name,
         [holding, f"Purging deletes {which} and cannot be undone."],
-        f"purge deletes about {counted(report.total, 'message')} from {report.name!r} "
+        f"purge deletes about {count_of(report.total, 'message')} from {report.name!r} "
         "and needs a yes"
         if not selection
         else f"purge deletes the matching messages from {report.name!r} and needs a yes",
@@ -149,14 +149,21 @@ def _purge_selected(
         )
     begun = time.monotonic()
     counts = {"deleted": 0, "would_delete": 0, "skipped": 0, "failed": 0}
+    done, result = ("would be deleted", "would_delete") if dry_run else ("deleted", "deleted")
+    bar = printer.progress_of_pass(report.name)
+
+    def look(count: int) -> None:
+        bar.looked_at(count, report.visible, f"{thousands(counts[result])} {done}")
+
     handled = purge_selected(
         env,
         queue,
         selection,
         dry_run=dry_run,
-        on_notice=lambda notice: printer.warn(notice.message, notice.why, notice.next),
+        on_notice=notices_to(printer, queue),
+        on_look=look,
     )
-    with closing(handled):
+    with bar, closing(handled):
         for message in handled:
             if message.failure is not None:
                 counts["failed"] += 1
@@ -171,9 +178,7 @@ def _purge_selected(
     if printer.as_json:
         printer.json("summary", {"command": "purge", "seconds_s": round(seconds, 3), **counts})
     elif printer.terminal:
-        done = "would be deleted" if dry_run else "deleted"
-        count = counts["would_delete"] if dry_run else counts["deleted"]
-        printer.done(f"{thousands(count)} {done} in {elapsed(seconds)}")
+        printer.done(f"{thousands(counts[result])} {done} in {elapsed(seconds)}")
     if counts["failed"]:
         return Exit.PARTIAL if counts["deleted"] else Exit.FAILURE
     return Exit.OK

@@ -3,11 +3,12 @@
 import shlex
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.errors import SettingsError
+from sqsw.core.errors import SettingsError, SQSError
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import opened
@@ -26,6 +27,7 @@ from sqsw_cli.options.shared import (
 from sqsw_cli.options.types import QUEUE
 from sqsw_cli.output.format import ago, count_of, elapsed, rfc3339, thousands
 from sqsw_cli.output.messages import show_failure, show_handled
+from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.progress import Bar
 from sqsw_cli.output.records import COUNTERS, values_of
@@ -56,15 +58,17 @@ sqsw redrive foo_dead --status
     metavar="QUEUE",
     type=QUEUE,
     shell_complete=complete_queue,
-    help="Destination for all messages.",
+    help="Move all messages to this queue.",
 )
-@click.option("--rate", metavar="N", type=click.IntRange(min=1), help="Messages per second.")
+@click.option(
+    "--rate", metavar="N", type=click.IntRange(min=1), help="Move at most N messages per second."
+)
 @selection_options
 @limit_option
-@dry_run_option("List what would be moved; each message listed counts as received once.")
-@click.option("--no-wait", is_flag=True, help="Start the move by SQS and return.")
+@dry_run_option("List what would be moved. On AWS, each message listed counts as received.")
+@click.option("--no-wait", is_flag=True, help="Start a move by SQS, and exit.")
 @click.option("--status", is_flag=True, help="Show the last ten moves by SQS.")
-@click.option("--cancel", is_flag=True, help="Stop the running move.")
+@click.option("--cancel", is_flag=True, help="Stop the running move by SQS.")
 @accepted_yes_option
 @click.pass_context
 def redrive(
@@ -82,12 +86,12 @@ def redrive(
     status: bool,
     cancel: bool,
 ) -> int:
-    """Move messages out of the dead-letter queue DLQ, back to where they came from.
+    """Move messages from the dead-letter queue DLQ back to the queue that they came from.
 
-    Without a selection SQS does the work, if DLQ is the dead-letter queue of one queue. Otherwise
-    sqsw receives, sends and then deletes, in this order: a crash in between duplicates a message
-    and never loses one. Of two messages of one job, which a crash of a worker can leave, sqsw
-    moves one and deletes the other.
+    Without a selection, SQS moves all messages if DLQ belongs to one queue. Otherwise sqsw
+    receives, sends and deletes each message, in this order: a crash can duplicate a message but
+    never loses one. If a worker crashed and left two messages of one job, sqsw moves one of them
+    and deletes the other.
     """
     refuse_idle_terminal(ids, ctx)
     invocation = ctx.find_object(Invocation) or Invocation()
@@ -133,6 +137,9 @@ class _Mover:
         self.dry_run = dry_run
         self.wait = wait
         self.moved = 0
+        self.looked_at = 0
+        self.total: int | None = None
+        self.outcome = "would be moved" if dry_run else "moved"
         self.by_sqs = False
 
     def run(self) -> int:
@@ -141,8 +148,11 @@ class _Mover:
         printer = self.printer
         printer.finish_when_gone()
         begun = time.monotonic()
-        what = f"{self.dlq} → {self.target or 'where they came from'}"
-        with printer.progress(what) as bar:
+        if self.selection:
+            progress = printer.progress_of_pass(self.dlq)
+        else:
+            progress = printer.progress(f"{self.dlq} → {self.target or 'where they came from'}")
+        with progress as bar:
             try:
                 report = redrive(
                     self.env,
@@ -153,12 +163,25 @@ class _Mover:
                     dry_run=self.dry_run,
                     wait=self.wait,
                     on_progress=lambda progress: self._tell(progress, bar),
-                    on_notice=lambda note: printer.warn(note.message, note.why, note.next),
+                    on_notice=notices_to(printer, self.dlq),
+                    on_look=lambda count: self._look(count, bar),
                 )
             except KeyboardInterrupt:
                 self._interrupted()
                 raise
         return self._end(report, time.monotonic() - begun)
+
+    def _look(self, count: int, bar: Bar) -> None:
+        if not self.looked_at and bar.shown:
+            from sqsw.sqs_manage.depth import DepthReader
+
+            with suppress(SQSError):  # the move can do without
+                self.total = count + DepthReader(self.env).read(self.dlq).ready
+        self.looked_at = count
+        self._show_look(bar)
+
+    def _show_look(self, bar: Bar) -> None:
+        bar.looked_at(self.looked_at, self.total, f"{thousands(self.moved)} {self.outcome}")
 
     def _tell(self, progress: "Move | HandledMessage", bar: Bar) -> None:
         from sqsw.sqs_manage.moves import Move
@@ -173,9 +196,8 @@ class _Mover:
             show_failure(self.printer, progress.failure)
         else:
             action = progress.view.action
-            self.moved += action == "moved"
-            if not self.dry_run:  # its lines would run into the bar
-                bar.at(self.moved)
+            self.moved += action in ("moved", "would_move")
+            self._show_look(bar)
             # A person sees what a dry run would move; of a move, how much of it is done.
             hidden = ("skipped", *(("moved",) if self.printer.terminal else ()))
             if self.printer.as_json or action not in hidden:
@@ -183,7 +205,7 @@ class _Mover:
 
     def _interrupted(self) -> None:
         self.printer.note("")  # below the ^C of the terminal
-        self.printer.note(f"{count_of(self.moved, 'message')} moved so far")
+        self.printer.note(f"{count_of(self.moved, 'message')} {self.outcome} so far")
         if self.by_sqs:
             self.printer.note(f"a move by SQS goes on; to stop it: {self.command} --cancel")
 

@@ -43,33 +43,53 @@ sqsw send cron --raw --from events.jsonl
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("queue", type=QUEUE, shell_complete=complete_queue)
 @click.argument("words", metavar="[JOB [ITEM]...]", nargs=-1, shell_complete=complete_send)
-@click.option("-d", "--data", metavar="JSON", help="All arguments as one object; @file reads one.")
+@click.option(
+    "-d", "--data", metavar="JSON", help="All arguments as one JSON object; @FILE reads a file."
+)
 @click.option(
     "--from",
     "file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    help="JSON Lines: arguments of JOB, or messages without it; - is stdin.",
+    help="Send one job per line of a JSON Lines file: arguments of JOB, or whole messages if no "
+    "JOB is given; - is stdin.",
 )
-@click.option("--raw", is_flag=True, help="The word after QUEUE is the body; @file and - read it.")
-@click.option("--group", metavar="ID", help="Message group (of FIFO queues: 'default').")
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="Send the word after QUEUE as the body, unchanged; @FILE and - read it.",
+)
+@click.option("--group", metavar="ID", help="Message group ID (on FIFO queues: default).")
 @click.option(
     "--dedup-id",
     metavar="ID",
-    help="FIFO deduplication id; a second one within 5m is dropped: SQS answers with the first id.",
+    help="FIFO: deduplication ID. SQS drops another message with the same ID within 5m.",
 )
-@click.option("--delay", metavar="D", type=DURATION, help="0 to 15m, standard queues only.")
-@click.option("--context", metavar="K=V", multiple=True, help="Job context; K:=json as in ITEMs.")
+@click.option(
+    "--delay", metavar="D", type=DURATION, help="Delay of the job, 0 to 15m (standard queues)."
+)
+@click.option(
+    "--context",
+    metavar="K=V",
+    multiple=True,
+    help="Job context; K:=JSON for other values than text. Repeatable.",
+)
 @app_options
-@click.option("--no-check", is_flag=True, help="With an app configured: send unchecked.")
+@click.option(
+    "--no-check",
+    is_flag=True,
+    help="Send a job that the app does not know or whose arguments do not fit.",
+)
 @click.option(
     "--failed",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True),
-    help="Bulk: write failed lines, ready for --from; untouched if none fail.",
+    help="With --from: write the lines that failed to a file, ready for --from.",
 )
-@click.option("--keep-going", is_flag=True, help="Bulk: count bad lines as failed, and go on.")
-@dry_run_option("Print the messages, send nothing.")
+@click.option(
+    "--keep-going", is_flag=True, help="With --from: count bad lines as failed, and continue."
+)
+@dry_run_option("Print the messages without sending them.")
 @accepted_yes_option
 @click.pass_context
 def send(
@@ -87,10 +107,11 @@ def send(
     dry_run: bool,
     **given: Any,
 ) -> int:
-    """Send a job, or one a line of a file.
+    """Send a job, or one job per line of a file.
 
-    ITEM is key=value (text), key:=json, key=@file or key:=@file. All payloads are JSON. stdin is
-    read only where - asks for it.
+    ITEM is key=value for text, key:=JSON for any other value, and key=@FILE or key:=@FILE for the
+    contents of a file. If an app is configured, sqsw checks the job name and the arguments before
+    it sends. It reads stdin only if - asks for it.
     """
     refuse_idle_terminal(words[0] if raw and words and file is None else file, ctx)
     invocation = ctx.find_object(Invocation) or Invocation()

@@ -43,7 +43,7 @@ logger = logging.getLogger("sqsw.serve")
     metavar="N",
     type=click.IntRange(0, 65_535),
     default=DEFAULT_PORT,
-    help=f"Port; 0 picks a free one ({DEFAULT_PORT}).",
+    help=f"Port to listen on ({DEFAULT_PORT}); 0 picks a free one.",
 )
 @click.option(
     "--host", metavar="NAME", default=DEFAULT_HOST, help=f"Host to listen on ({DEFAULT_HOST})."
@@ -52,11 +52,13 @@ logger = logging.getLogger("sqsw.serve")
     "--allow-host",
     metavar="NAME[:PORT]",
     multiple=True,
-    help="Accept requests for this host name as well, such as host.docker.internal.",
+    help="Also accept requests for this host name, such as host.docker.internal. Repeatable.",
 )
 @click.option("--memory", is_flag=True, help="Keep the queues in memory instead of a file.")
 @click.option("--no-auth", is_flag=True, help="Accept unsigned requests on non-loopback hosts.")
-@click.option("--print-env", is_flag=True, help="Print the environment for a shell, then exit.")
+@click.option(
+    "--print-env", is_flag=True, help="Print the environment variables for a shell, and exit."
+)
 @click.pass_context
 def serve(
     ctx: click.Context,
@@ -69,10 +71,10 @@ def serve(
 ) -> int:
     """Run a local SQS.
 
-    The queues of --local over HTTP, for several processes, other languages, boto3 and the aws
-    command. With SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY set, every request must be signed
-    with them. Requests from web pages are refused. So are host names other than localhost, unless
-    --host or --allow-host names them. Ctrl-C or SIGTERM stops the server.
+    Serves the queues of --local over HTTP to other processes, other languages, boto3 and the aws
+    command. If SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY are set, every request must be
+    signed with them. The server refuses requests from web pages, and requests for host names other
+    than localhost that neither --host nor --allow-host names. Ctrl-C or SIGTERM stops it.
     """
     from sqsw import memory_sqs
     from sqsw_cli.working.logs import configure_logs

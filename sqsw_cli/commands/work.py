@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from threading import Thread
@@ -13,14 +13,15 @@ import click
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.safe_logger import log_event
-from sqsw.core.settings import WorkerSettings
+from sqsw.core.settings import QueueSettings, QueueShare, WorkerSettings
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_app
-from sqsw_cli.environment import load_env, opened
+from sqsw_cli.environment import is_local, load_env, opened
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import Failure, show
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.global_options import is_typed
+from sqsw_cli.options.new_queues import settings_of_file
 from sqsw_cli.options.shared import ALLOW_HOST_HINT, app_options
 from sqsw_cli.options.types import QueueAsked
 from sqsw_cli.options.work import (
@@ -47,9 +48,9 @@ _SUMMARY_SECONDS = 5.0
 EXAMPLES = """
 sqsw work myapp.tasks:env --queue emails
 sqsw work myapp.tasks:env -Q emails,weight=3 -Q news -Q reports=2 -c 16
-sqsw work                                            # app from pyproject.toml, all its queues
-sqsw work --local --reload myapp.tasks:env           # development, no AWS
-sqsw work myapp.tasks:env --until-idle 30 --lock nightly.lock --strict   # cron
+sqsw work                                      # the app of pyproject.toml
+sqsw work --local --reload myapp.tasks:env     # development, no AWS
+sqsw work myapp.tasks:env --until-idle 30 --lock nightly.lock --strict
 sqsw work myapp.tasks:env -Q emails_dead --processors-from emails --until-idle 10
 sqsw work myapp.tasks:env --processes 4 --recycle jobs=10000,memory=500M
 sqsw work myapp.tasks:env --http 0.0.0.0:8080 --drain-timeout 50s
@@ -74,6 +75,36 @@ class _Load:
         return env
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """Chooses the queues, and creates those that the embedded SQS lacks; it is pickled."""
+
+    invocation: Invocation
+    choose: QueueChoice
+    settings: Mapping[str, QueueSettings]
+
+    def __call__(self, env: "SQSEnv") -> list[QueueShare]:
+        shares = self.choose(env)
+        if is_local(env):
+            self._create_missing(env, {share.queue_name for share in shares})
+        return shares
+
+    def _create_missing(self, env: "SQSEnv", queue_names: set[str]) -> None:
+        from sqsw.sqs_manage.create import create_missing_queues
+
+        registered = {registration.queue_name for registration in env.registrations()}
+        reports = create_missing_queues(env, sorted(queue_names & registered), self.settings)
+        names = [report.name for report in reports]
+        if not names:
+            return
+        if logs_as_json(self.invocation, daemon=True):
+            log_event(
+                logging.getLogger("sqsw.worker"), logging.INFO, "queues_created", queues=names
+            )
+        else:
+            self.invocation.printer.note(f"created in {env.location()}: {', '.join(names)}")
+
+
 @click.command(cls=Command, examples=EXAMPLES, context_settings={"auto_envvar_prefix": "SQSW_WORK"})
 @click.argument("positional_app", metavar="[APP]", required=False, shell_complete=complete_app)
 @app_options
@@ -93,14 +124,19 @@ def work(
 ) -> int:
     """Run jobs until stopped.
 
-    APP is module:attribute, or module. Ctrl-C or SIGTERM drains: no more receives, running jobs
-    finish, the rest goes back. A second one stops at once.
+    APP is module:attribute or module. Ctrl-C or SIGTERM starts a graceful shutdown: the worker
+    stops receiving, lets running jobs finish and returns the other messages to the queue. A second
+    signal stops it at once. With --local, queues that do not exist are created.
     """
     invocation = ctx.find_object(Invocation) or Invocation()
     apps = _apps(ctx, positional_app, app)
     settings = settings_of(options)
     table = {} if invocation.config is None else invocation.config.queues
-    choose = QueueChoice(queue, table, processors_from)
+    choose = _Choice(
+        invocation.without_printer(),
+        QueueChoice(queue, table, processors_from),
+        settings_of_file(invocation.config),
+    )
     # While code changes queues come and go, so there is the log alone.
     invocation.has_view = not options["reload"] and wants_view(invocation)
     load = _Load(invocation.without_printer(), apps, not no_plugins)
@@ -129,7 +165,7 @@ def _run(
     invocation: Invocation,
     env: "SQSEnv",
     load: _Load,
-    choose: QueueChoice,
+    choose: _Choice,
     settings: WorkerSettings,
     options: dict[str, Any],
 ) -> "WorkerReport":
@@ -139,7 +175,9 @@ def _run(
     shares = choose(env)
     processes, recycle = options["processes"], options["recycle"]
     policy = policy_maker(options["until_idle"], options["max_jobs"])
-    logs = announce(invocation, env, load.apps, shares, settings, processes, choose.processors_from)
+    logs = announce(
+        invocation, env, load.apps, shares, settings, processes, choose.choose.processors_from
+    )
     with ExitStack() as stack:
         listeners = _listeners(stack, options)
         if invocation.has_view:
@@ -151,15 +189,16 @@ def _run(
                 shares,
                 settings=settings,
                 shutdown_policy_maker=policy,
-                processors_from=choose.processors_from,
+                processors_from=choose.choose.processors_from,
                 listeners=[logs, *listeners],
                 load=load,
+                crash_file=options["health_file"],
             )
         from sqsw.app.supervised import WorkOrder, refuse_memory, run_supervised
 
         refuse_memory(env)
         return run_supervised(
-            WorkOrder(load, choose, settings, choose.processors_from),
+            WorkOrder(load, choose, settings, choose.choose.processors_from),
             processes,
             recycle=recycle,
             shutdown_policy_maker=policy,
@@ -171,7 +210,7 @@ def _run(
 def _run_reloading(
     invocation: Invocation,
     load: _Load,
-    choose: QueueChoice,
+    choose: _Choice,
     settings: WorkerSettings,
     options: dict[str, Any],
 ) -> "WorkerReport":
@@ -186,13 +225,13 @@ def _run_reloading(
         _refuse_nothing(load.apps, load_here().registrations())
     env, shares = loaded_if_sound(load_here, choose) or (None, [])
     if env is not None:
-        jobs_of = choose.processors_from
+        jobs_of = choose.choose.processors_from
         announce(invocation, env, load.apps, shares, settings, options["processes"], jobs_of)
     as_json = logs_as_json(invocation, daemon=True)
     with ExitStack() as stack:
         gc_tuning.as_usual()
         return run_supervised(
-            WorkOrder(load, choose, settings, choose.processors_from, reload=True),
+            WorkOrder(load, choose, settings, choose.choose.processors_from, reload=True),
             options["processes"],
             recycle=options["recycle"],
             shutdown_policy_maker=policy_maker(options["until_idle"], options["max_jobs"]),

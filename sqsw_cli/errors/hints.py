@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
     from sqsw.sqs_manage.checks import Check
 
-#: Commands for messages that are there already.
-_MOVING = {"redrive", "purge"}
+#: Commands that need a queue with messages, so a new queue is of no use to them.
+_NEED_CONTENT = {"redrive", "purge", "delete-queue"}
 
 _NO_ANSWER = "check the address and the network, or start a local SQS: sqsw serve"
 _SERVE_KEY = "SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY"
@@ -49,6 +49,8 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     (TaskNotFound, "queue"): "register its jobs, or add the app that does: --app module:attribute",
     (TaskNotFound, "dead_letters"): "work the dead letters with its jobs: "
     "--processors-from {source}",
+    (SettingsError, "argument_type"): "write {setting}:=JSON for a value that is not text, or send "
+    "unchecked with --no-check",
     (SettingsError, "arguments"): "correct the arguments, or send unchecked with --no-check",
     (SettingsError, "group_slots"): "leave out group={value}",
     (SettingsError, "key_and_no_auth"): f"leave out --no-auth, or unset {_SERVE_KEY}",
@@ -170,7 +172,7 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
         meant = None
     advice = [f"did you mean {meant!r}?"] if meant else []
     context = click.get_current_context(silent=True)
-    if meant != name and (context is None or context.info_name not in _MOVING):
+    if meant != name and (context is None or context.info_name not in _NEED_CONTENT):
         create = f"create it: sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
         advice.append(f"Or {create}" if advice else create)
     return _told(

@@ -49,8 +49,10 @@ def _parts(error: click.UsageError) -> _Parts:
 
 
 def _option_meant(error: click.NoSuchOption) -> str | None:
-    meant = nearest(error.option_name, error.possibilities or ())
-    return f"did you mean {meant!r}?" if meant else None
+    # Without the dashes, which would make short names alike: --sample and --app.
+    known = {name.lstrip("-"): name for name in error.possibilities or ()}
+    meant = nearest(error.option_name.lstrip("-"), known)
+    return f"did you mean {known[meant]!r}?" if meant else None
 
 
 def _option_alone(error: click.BadOptionUsage) -> _Parts:
@@ -81,4 +83,4 @@ def _variable(ctx: click.Context, param: click.Parameter) -> str | None:
 def _how_written(ctx: click.Context | None) -> str | None:
     if ctx is None:
         return None
-    return f"it is written: {' '.join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])}"
+    return f"usage: {' '.join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])}"

@@ -24,7 +24,7 @@ def app_options(command: Decorated) -> Decorated:
         multiple=True,
         envvar="SQSW_APP",
         shell_complete=complete_app,
-        help="module:attribute, or module; may be repeated. [SQSW_APP]",
+        help="App to load: module:attribute or module. Repeatable. [SQSW_APP]",
     )(command)
 
 
@@ -37,7 +37,7 @@ def selection_options(command: Decorated) -> Decorated:
                 metavar="NAME",
                 multiple=True,
                 shell_complete=complete_job,
-                help="Job name; * allowed.",
+                help="Select jobs by name; * matches any text. Repeatable.",
             ),
             click.option(
                 "--filter",
@@ -45,16 +45,21 @@ def selection_options(command: Decorated) -> Decorated:
                 metavar="FILTER",
                 type=FILTER,
                 multiple=True,
-                help="PATH, operator, VALUE: args.customer=acme, receives<5, body~regex.",
+                help="Select by a condition: args.customer=acme, receives<5, body~regex. "
+                "Repeatable; all conditions must hold.",
             ),
             click.option(
-                "--older-than", metavar="D", type=DURATION, help="Sent at least this long ago."
+                "--older-than",
+                metavar="D",
+                type=DURATION,
+                help="Select messages sent at least this long ago.",
             ),
             click.option(
                 "--ids",
                 metavar="FILE",
                 type=click.Path(allow_dash=True, dir_okay=False, exists=True),
-                help="Message ids or job ids, one a line; - is stdin.",
+                help="Select the message or job ids in a file, one per line; - is stdin. "
+                "The first or last 8 characters of an id are enough.",
             ),
         ]
     ):
@@ -64,12 +69,12 @@ def selection_options(command: Decorated) -> Decorated:
 
 def limit_option(command: Decorated) -> Decorated:
     return click.option(
-        "--limit", metavar="N", type=click.IntRange(min=1), help="At most this many messages."
+        "--limit", metavar="N", type=click.IntRange(min=1), help="Stop after this many messages."
     )(command)
 
 
 def yes_option(command: Decorated) -> Decorated:
-    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(command)
+    return click.option("-y", "--yes", is_flag=True, help="Skip the confirmation.")(command)
 
 
 def accepted_yes_option(command: Decorated) -> Decorated:

@@ -4,19 +4,26 @@ import time
 from datetime import datetime
 
 from sqsw.core.times import format_time
-from sqsw.core.wording import UNITS, format_duration, plural
+from sqsw.core.wording import UNITS, counted, format_duration
 
-#: between thousands, as in 1 204: a thin space that no line breaks at
-_THIN = "\u202f"
+#: the name of :func:`~sqsw.core.wording.counted` here
+count_of = counted
 
 
 def thousands(number: int | None) -> str:
-    """A count for people; a question mark where it is unknown."""
-    return "?" if number is None else f"{number:,}".replace(",", _THIN)
+    """Return a count for people, such as ``20,000``; a question mark if it is unknown."""
+    return "?" if number is None else f"{number:,}"
 
 
-def count_of(number: int, noun: str) -> str:
-    return f"{thousands(number)} {plural(number, noun)}"
+def clock(seconds: float) -> str:
+    """Return seconds as on a stopwatch: ``0:31``, ``1:02:09``.
+
+    >>> clock(31), clock(3729)
+    ('0:31', '1:02:09')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def elapsed(seconds: float) -> str:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 #: characters of one value, of a message id, of a job name and of all arguments, on a terminal
 _VALUE, _ID, _NAME, _ARGUMENTS = 32, 8, 24, 1_000
 
+#: Keys of a message that was looked at and not selected. The others are null: there can be many of
+#: these messages, and nobody asked for them. Without a job, `send --from` refuses such a line.
+_KEYS_OF_SKIPPED = (
+    *("queue", "id", "job_id", "raw", "group", "sent_at", "receives", "size", "source", "action"),
+)
+
 
 def show_message(printer: Printer, view: "MessageView") -> None:
     if printer.as_json:
@@ -31,7 +37,10 @@ def show_message(printer: Printer, view: "MessageView") -> None:
 
 def show_handled(printer: Printer, view: "MessageView") -> None:
     if printer.as_json:
-        printer.json("message", values_of(view))
+        values = values_of(view)
+        if view.action == "skipped":
+            values = {key: values[key] for key in _KEYS_OF_SKIPPED}
+        printer.json("message", values)
     elif printer.terminal:
         action = (view.action or "").replace("_", " ")
         job = _short(view.job or "-")

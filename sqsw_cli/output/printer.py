@@ -6,7 +6,7 @@ stdout is data and stderr is talk. rich is imported where something is drawn.
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -28,6 +28,12 @@ _GAP = "  "
 #: columns of the terminal that something shortened needs, to be worth showing
 _CUT_WIDTH = 16
 
+#: characters of a queue name next to its progress
+_NAME = 24
+
+#: cells that need no color
+_NOTHING = ("", "0", "?", "none")
+
 #: characters of a cell, wider than any terminal
 _CELL_LENGTH = 1_000
 
@@ -36,13 +42,16 @@ class Column(NamedTuple):
     """A column of a table.
 
     A column with ``cut`` is shortened first, at its end. Texts of the others are cut in the middle,
-    to no less than ``least`` cells, before a column is left out. Numbers are never cut.
+    to no less than ``least`` cells, before a column is left out. Numbers are never cut. The first
+    column and those with ``keep`` are never left out. ``color`` is for numbers above 0.
     """
 
     title: str
     right: bool = False
     cut: bool = False
     least: int = 40
+    keep: bool = False
+    color: str | None = None
 
 
 class Printer:
@@ -53,6 +62,7 @@ class Printer:
         self._color = color
         self._quiet = quiet
         self._finishes = False
+        self._bar = Bar("", shown=False, color=False)
         if as_json:
             # Whatever the locale says; a stream that stands in for stdout may not have it.
             with suppress(AttributeError):
@@ -93,20 +103,22 @@ class Printer:
         self._write((click.style(sign, fg=shade) if colored else sign) + line[len(sign) :])
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table as wide as the terminal: cut cells, then drop columns from the right."""
+        """Print a table as wide as the terminal: cut cells, then leave out columns."""
         console = self._console()
         rows = [[safe(cut_middle(cell, _CELL_LENGTH)) for cell in row] for row in rows]
         columns = [column._replace(title=safe(column.title)) for column in columns]
         natural = [_least(index, column, rows) for index, column in enumerate(columns)]
-        widths = _fitted(columns, natural, console.width)
+        kept, widths = _fitted(columns, natural, console.width)
+        columns = [columns[index] for index in kept]
+        rows = [[row[index] for index in kept] for row in rows]
         rows = [
             [
                 cell if column.cut else cut_middle(cell, width)
-                for cell, column, width in zip(row, columns, widths, strict=False)
+                for cell, column, width in zip(row, columns, widths, strict=True)
             ]
             for row in rows
         ]
-        for index, column in enumerate(columns[: len(widths)]):
+        for index, column in enumerate(columns):
             if column.cut:  # it gets what the others leave
                 longest = _widest(index, column, rows)
                 widths[index] += max(
@@ -116,7 +128,7 @@ class Printer:
         # counts blanks after the last column, which are not written.
         console.width = max(console.width, _width(widths)) + len(_GAP)
         with console.capture() as captured:
-            console.print(_table(columns[: len(widths)], widths, rows))
+            console.print(_table(columns, widths, rows))
         for line in captured.get().rstrip("\n").split("\n"):
             self._write(line.rstrip())
 
@@ -138,7 +150,8 @@ class Printer:
             return
         try:
             # Flushed line by line: the reader is a program that waits for it, or a person.
-            click.echo(line, color=True)
+            with self._bar.hidden() if self.terminal else nullcontext():
+                click.echo(line, color=True)
         except BrokenPipeError as error:
             self.gone = True
             if not self._finishes:
@@ -153,7 +166,8 @@ class Printer:
             # Below the beginning of what follows a title, as in the banner of a worker.
             title = re.match(r" +\S+ {2,}", text)
             hanging = 0 if title is None else len(title[0])
-            echo_on_stderr(wrapped(safe(text), columns_of(sys.stderr), hanging))
+            with self._bar.hidden():
+                echo_on_stderr(wrapped(safe(text), columns_of(sys.stderr), hanging))
 
     def next(self, command: str) -> None:
         """The command that comes next, most likely; only on a terminal."""
@@ -163,7 +177,8 @@ class Printer:
 
     def warn(self, message: str, why: str | None = None, next: str | None = None) -> None:
         color = not self.as_json and wants_color(sys.stderr, self._color)
-        echo_on_stderr(block("warning", message, why, next, color=color), color=color)
+        with self._bar.hidden():
+            echo_on_stderr(block("warning", message, why, next, color=color), color=color)
 
     def advise(self, message: str, why: str | None = None, next: str | None = None) -> None:
         """A warning of something that may well be meant: ``--quiet`` leaves it out."""
@@ -173,7 +188,12 @@ class Printer:
     def progress(self, what: str) -> Bar:
         """How far something is, on stderr where a person looks at it."""
         shown = not self._quiet and not self.as_json and is_terminal(sys.stderr)
-        return Bar(what, shown=shown, color=wants_color(sys.stderr, self._color))
+        self._bar = Bar(what, shown=shown, color=wants_color(sys.stderr, self._color))
+        return self._bar
+
+    def progress_of_pass(self, queue: str) -> Bar:
+        """How far a pass over the messages of a queue is; its line fits into 80 columns."""
+        return self.progress(f"{cut_middle(queue, _NAME)}:")
 
 
 def cut_middle(text: str, width: int) -> str:
@@ -189,22 +209,28 @@ def cut_middle(text: str, width: int) -> str:
     return f"{set_cell_size(text[:width], width - 1 - tail)}…{end}"
 
 
-def _fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
-    """Return the widths of as many columns as fit, narrowed if that makes room for more."""
-    for count in range(len(columns), 0, -1):
-        widths = list(natural[:count])
+def _fitted(
+    columns: Sequence[Column], natural: Sequence[int], room: int
+) -> tuple[list[int], list[int]]:
+    """Return which columns fit, and their widths, narrowed if that makes room for more."""
+    kept = list(range(len(columns)))
+    while True:
+        widths = [natural[index] for index in kept]
         spare = [
-            0 if column.right or column.cut else max(0, width - column.least)
-            for column, width in zip(columns, widths, strict=False)
+            0
+            if columns[index].right or columns[index].cut
+            else max(0, natural[index] - columns[index].least)
+            for index in kept
         ]
         while (over := _width(widths) - room) > 0 and any(spare):
-            widest = max((index for index in range(count) if spare[index]), key=widths.__getitem__)
+            widest = max((i for i in range(len(kept)) if spare[i]), key=widths.__getitem__)
             less = min(over, spare[widest])
             widths[widest] -= less
             spare[widest] -= less
-        if over <= 0 or count == 1:
-            return widths
-    return []
+        droppable = [index for index in kept[1:] if not columns[index].keep]
+        if over <= 0 or not droppable:
+            return kept, widths
+        kept.remove(droppable[-1])
 
 
 def _width(widths: Sequence[int]) -> int:
@@ -233,7 +259,12 @@ def _table(
             width=widths[index],
         )
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row[: len(columns)]))
+        table.add_row(
+            *(
+                Text(cell, style=column.color if column.color and cell not in _NOTHING else "")
+                for cell, column in zip(row, columns, strict=True)
+            )
+        )
     return table
 
 

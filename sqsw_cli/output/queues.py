@@ -1,7 +1,7 @@
-"""How queues look in the three faces."""
+"""Print queues: for people, for pipes and as JSON."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,37 +14,61 @@ if TYPE_CHECKING:
     from sqsw.sqs_manage.describe import QueueReport
     from sqsw.sqs_manage.reasons import Reason
 
-_COLUMNS = (
-    Column("queue"),
-    Column("ready", right=True),
+_NAME = 16
+_QUEUE, _READY = Column("queue", least=_NAME), Column("ready", right=True, keep=True)
+_RATE = Column("rate", right=True)
+_COUNTS = (
     Column("in flight", right=True),
     Column("delayed", right=True),
-    Column("dead letters"),
-    Column("", right=True),
-    Column("type"),
+    Column("dead", right=True, keep=True, color="red"),
 )
+_AGE = Column("oldest", right=True)
+_REST = (Column("dead-letter queue", least=_NAME), Column("type"))
+
 #: reasons that a person sees
 _TOP = 10
-_AGE = Column("oldest", right=True)
 
 
-def show_queues(printer: Printer, reports: "Sequence[QueueReport]") -> None:
+def show_queues(
+    printer: Printer,
+    reports: "Sequence[QueueReport]",
+    rates: Mapping[str, float] | None = None,
+) -> None:
+    """Print a table for a person, or a line for each queue.
+
+    Parameters
+    ----------
+    rates :
+        How many ready messages each queue gains per second, by its name. With it, the table has a
+        total.
+    """
     if printer.as_json or not printer.terminal:
         for report in reports:
             _show_line(printer, report)
-    elif reports:
-        # Where no age is known there is nothing to say, and on AWS it has to be asked for.
-        aged = any(report.oldest_age_s is not None for report in reports)
-        columns = [*_COLUMNS, _AGE] if aged else _COLUMNS
-        printer.table(columns, [_row(report)[: len(columns)] for report in reports])
+        return
+    if not reports:
+        return
+    # If no age is known there is nothing to say, and on AWS it has to be asked for.
+    aged = any(report.oldest_age_s is not None for report in reports)
+    columns = [_QUEUE, _READY, *([_RATE] if rates is not None else []), *_COUNTS]
+    columns += [*([_AGE] if aged else []), *_REST]
+    rows = []
+    for report in reports:
+        row = _row(report, aged=aged)
+        if rates is not None:
+            row.insert(2, rate_of(rates.get(report.name)))
+        rows.append(row)
+    if rates is not None and len(reports) > 1:
+        rows.append(_total(reports, sum(rates.values()), len(columns)))
+    printer.table(columns, rows)
 
 
-def show_queue(printer: Printer, report: "QueueReport") -> None:
+def show_queue(printer: Printer, report: "QueueReport", rate: float | None = None) -> None:
     if printer.as_json or not printer.terminal:
         _show_line(printer, report)
         return
     printer.say(f"{report.name}     {_type(report)} · {report.url}")
-    for line in _details(report):
+    for line in _details(report, rate):
         printer.tell(f"  {line}")
     if report.reasons:
         printer.say()
@@ -95,26 +119,48 @@ def _show_line(printer: Printer, report: "QueueReport") -> None:
         show_reasons(printer, report.reasons or ())
 
 
-def _row(report: "QueueReport") -> list[str]:
-    dead = report.dlq or "none"
+def rate_of(rate: float | None) -> str:
+    """Return how many messages a queue gains per second, as ``+12/s``; empty if none."""
+    if rate is None or round(rate, 1) == 0:
+        return ""
+    return f"{rate:+,.0f}/s" if abs(rate) >= 10 else f"{rate:+.1f}/s"
+
+
+def _row(report: "QueueReport", *, aged: bool) -> list[str]:
+    dead_letter_queue = report.dlq or ""
     if report.sources and not report.dlq:
-        dead = f"those of {', '.join(report.sources)}"
+        dead_letter_queue = f"that of {', '.join(report.sources)}"
+    age = "" if report.oldest_age_s is None else format_duration(report.oldest_age_s)
     return [
         report.name,
         thousands(report.visible),
         thousands(report.in_flight),
         thousands(report.delayed),
-        dead,
-        thousands(report.dlq_visible) if report.dlq else "",
+        thousands(report.dlq_visible) if report.dlq else "none",
+        *([age] if aged else []),
+        dead_letter_queue,
         _type(report),
-        "" if report.oldest_age_s is None else format_duration(report.oldest_age_s),
     ]
 
 
-def _details(report: "QueueReport") -> list[str]:
+def _total(reports: "Sequence[QueueReport]", rate: float, count: int) -> list[str]:
+    dead = {report.dlq: report.dlq_visible or 0 for report in reports if report.dlq}
+    cells = [
+        "total",
+        thousands(sum(report.visible or 0 for report in reports)),
+        rate_of(rate),
+        thousands(sum(report.in_flight or 0 for report in reports)),
+        thousands(sum(report.delayed or 0 for report in reports)),
+        thousands(sum(dead.values())),
+    ]
+    return cells + [""] * (count - len(cells))
+
+
+def _details(report: "QueueReport", rate: float | None) -> list[str]:
+    gain = f" ({text})" if (text := rate_of(rate)) else ""
     attributes = report.attributes
     lines = [
-        f"ready {thousands(report.visible)} · in flight {thousands(report.in_flight)} "
+        f"ready {thousands(report.visible)}{gain} · in flight {thousands(report.in_flight)} "
         f"· delayed {thousands(report.delayed)}",
         " · ".join(_numbers(report)),
     ]
@@ -144,8 +190,8 @@ def _numbers(report: "QueueReport") -> list[str]:
     shown = [
         f"{word} {format_duration(int(attributes[key])) if int(attributes[key]) else 0}"
         for word, key in (
-            ("lease", "VisibilityTimeout"),
-            ("keeps", "MessageRetentionPeriod"),
+            ("visibility timeout", "VisibilityTimeout"),
+            ("retention", "MessageRetentionPeriod"),
             ("delay", "DelaySeconds"),
         )
         if key in attributes

@@ -46,7 +46,7 @@ KEYS: dict[str, tuple[str, ...]] = {
         "failure_reason",
     ),
     "ready": ("url", "host", "port", "path", "region"),
-    "check": ("name", "status", "detail", "hint"),
+    "check": ("name", "status", "detail", "hint", "queue"),
     "health": ("target", "status", "reason", "error", "code"),
     "summary": ("command", "seconds_s", "requests"),
 }

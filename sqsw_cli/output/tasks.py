@@ -26,7 +26,13 @@ def show_tasks(printer: Printer, env: "SQSEnv", queues: Sequence[str] = ()) -> N
         for task in tasks:
             printer.json("task", task)
     elif printer.terminal:
-        columns = [Column("queue"), Column("job"), Column("function"), Column("from"), Column("")]
+        columns = [
+            Column("queue", least=12),
+            Column("job", least=12),
+            Column("function", least=20),
+            Column("from", least=8),
+            Column("", cut=True),
+        ]
         printer.table(columns, [_row(task) for task in tasks])
     else:
         for task in tasks:

@@ -215,7 +215,7 @@ class BulkSend:
             )
         if report.failed:
             kinds = Counter(failure.code for failure in report.failures)
-            reasons = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+            reasons = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
             is_kept = kept is not None and kept.error is None
             where = f"   lines in {self.failed_path}" if is_kept else ""
             printer.note(f"✗ {thousands(report.failed)} failed: {reasons}{where}")

@@ -153,12 +153,15 @@ class ConsoleLine:
         parts = [self._dim(f"[{name}]")] if name else []
         is_in_job = event.get("id") is not None and event.get("queue") is not None
         parts += self._values(event, (*_PLACED, *(_OF_JOB if is_in_job else ())))
+        first, *rest = _indented(text.rstrip()).split("\n")
+        line = f"{self._head(event, mark, color)}{first}  {' '.join(parts)}".rstrip()
         if is_in_job:
             names = [safe(_text(event[key])) for key in ("queue", "job") if event.get(key)]
-            parts.append(self._dim(f"{_fitted(names, _NAMES)} {safe(_text(event['id']))[:_ID]}"))
-        first, *rest = _indented(text.rstrip()).split("\n")
-        line = "  ".join([self._head(event, mark, color) + first, " ".join(parts)])
-        return [line.rstrip(), *rest]
+            columns = self._columns() or 1_000
+            room = columns - len(click.unstyle(line)) - 2 - _ID
+            of_job = f"{_fitted(names, _NAMES)} " if room > _NAMES else ""
+            line += self._dim(f" {of_job}{safe(_text(event['id']))[:_ID]}")
+        return [line, *rest]
 
     def _head(self, event: EventDict, mark: str, color: str | None) -> str:
         return f"{self._dim(event['timestamp'])} {self._paint(mark, color)} "
@@ -187,7 +190,8 @@ def _news_of_job(event: EventDict) -> _News | None:
         case "job_failed" | "job_retry":
             error = f"{event['error_type']}: {event['error']}" if "error_type" in event else None
             if "verdict" in event:
-                return _News("✗", "red", f"{_attempt(event)}{_end(event)}", error)
+                what = "gave up" if event["verdict"] == "gave_up" else _attempt(event)
+                return _News("✗", "red", what + _end(event), error)
             return _News("↻", "yellow", f"{_attempt(event)}, again {_after(event)}", error)
         case "job_unknown":
             return _News("!", "yellow", f"no processor, again {_after(event)}")
@@ -210,6 +214,14 @@ def _news_of_worker(event: EventDict) -> _News | None:
     reason = event.get("reason")
     why = {"SIGINT": "Ctrl-C", "SIGTSTP": "Ctrl-Z"}.get(str(reason), str(reason).replace("_", " "))
     match event["event"]:
+        case "worker_started":
+            return _News("■", None, "started")
+        case "worker_failed":
+            return _News("✗", "red", "failed", reason)
+        case "child_exited":
+            return _News("✗", "red", f"ended with exit code {event['exit_code']}", reason)
+        case "child_replaced":
+            return _News("■", None, f"is replaced ({why})")
         case "drain_started":
             most = format_duration(event["drain_s"])
             words = f"{event['running']} running, {event['waiting']} returned, up to {most}"
@@ -241,10 +253,9 @@ def _attempt(event: EventDict) -> str:
 
 
 def _end(event: EventDict) -> str:
-    """Return what becomes of a job that is not tried again."""
-    gave_up = ", gave up" if event.get("verdict") == "gave_up" else ""
+    """Return what becomes of the message of a job that is not tried again."""
     queue = event.get("dead_letter_queue")
-    return gave_up + (", no DLQ" if queue is None else f" → {safe(_text(queue))}")
+    return ", no DLQ" if queue is None else f" → {safe(_text(queue))}"
 
 
 def _after(event: EventDict) -> str:

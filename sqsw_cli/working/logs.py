@@ -30,7 +30,7 @@ from sqsw.core.wording import (
 )
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.json_text import json_text
-from sqsw_cli.terminal import columns_asked, columns_of, is_terminal
+from sqsw_cli.terminal import columns_of, is_terminal, set_in_view
 
 if TYPE_CHECKING:
     from sqsw_cli.errors.failures import Failure
@@ -48,8 +48,6 @@ _MESSAGE_LENGTH, _VALUE_LENGTH, _KEY_LENGTH = 32_768, 4_096, 100
 #: characters of a JSON line; if a line is longer, its values are shortened
 _LINE_LENGTH = 65_536
 
-#: the width of a terminal that cannot be asked
-_COLUMNS = 80
 
 #: logger methods whose names are not levels, with their levels
 _LEVELS = {"warn": "warning", "exception": "error"}
@@ -129,6 +127,8 @@ def configure_logs(
     runs_apps :
         Whether this process runs apps.
     """
+    # In a process that the worker starts below its live view.
+    set_in_view(invocation.has_view and not is_terminal(sys.stderr))
     handler: logging.Handler
     formatter = _formatter(invocation, daemon=daemon)
     if daemon:
@@ -284,19 +284,10 @@ def _console_line(invocation: Invocation) -> Callable[..., str]:
     from sqsw_cli.working.console_line import ConsoleLine
 
     return ConsoleLine(
-        lambda: _columns(invocation),
+        lambda: columns_of(sys.stderr),
         is_colored=invocation.color_on_stderr,
         is_verbose=invocation.verbose > 0,
     )
-
-
-def _columns(invocation: Invocation) -> int | None:
-    if not invocation.has_view:
-        return columns_of(sys.stderr)
-    try:  # the streams for output are pipes to the live view, so stdin tells the width
-        return columns_asked() or os.get_terminal_size(0).columns or _COLUMNS
-    except OSError:
-        return _COLUMNS
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -20,7 +20,7 @@ from docs.generated import (
     objects,
     with_parts,
 )
-from sqsw_cli.config import GLOBAL_KEYS, QUEUE_KEYS, keys_of
+from sqsw_cli.config import CREATE_KEYS, GLOBAL_KEYS, WORK_KEYS, keys_of
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.main import cli
 from sqsw_cli.output.columns import LINES
@@ -74,7 +74,8 @@ def test_every_line_of_a_pipe_is_in_the_reference() -> None:
 def test_every_key_of_a_file_is_in_the_reference() -> None:
     text = (REFERENCE / "configuration.md").read_text(encoding="utf-8").split("\n## Keys\n")[1]
     page = text.partition("<!-- generated")[0]
-    assert set(re.findall(r"`(\w+)`", page)) == {*GLOBAL_KEYS, *QUEUE_KEYS, "app", "true", "false"}
+    known = {*GLOBAL_KEYS, *WORK_KEYS, *CREATE_KEYS, "app", "true", "false"}
+    assert set(re.findall(r"`(\w+)`", page)) == known
     tables = re.split(r"^`\[(\w+)\]`, for", keys(), flags=re.M)
     shown = dict(zip(tables[1::2], tables[2::2], strict=True))
     for name in cli.table:

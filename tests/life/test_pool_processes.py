@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from sqsw.batching import BatchMessages
-from sqsw.core.errors import JobNotStarted, SQSError
+from sqsw.core.errors import JobNotStarted, ProcessKilled, SQSError
 from sqsw.core.events import EventBus, JobDone, JobFailed
 from sqsw.core.jobs.runtime import FunctionCall
 from sqsw.core.results import FailedJobs
@@ -275,10 +275,10 @@ def test_the_end_of_a_process_is_seen_while_what_it_forked_lives_on(tmp_path: Pa
     names = ("jobs", "die", __name__, fork_and_die.__name__)
     begin = time.monotonic()
     try:
-        with pytest.raises(SQSError, match="ended before the job did") as raised:
+        with pytest.raises(ProcessKilled, match="ended before the job did: SIGKILL") as raised:
             executor.call(FunctionCall(*names, (), {"path": str(fork)}, None))
         assert time.monotonic() - begin < 25
-        assert raised.value.why == "its exit code is -9"
+        assert raised.value.exit_code == -signal.SIGKILL
     finally:
         os.kill(int(fork.read_text()), signal.SIGKILL)
         executor.stop(0)

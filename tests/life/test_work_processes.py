@@ -278,11 +278,12 @@ def test_a_killed_child_is_replaced_and_a_killed_parent_leaves_no_orphan(work: W
 
 
 def test_what_cannot_heal_ends_all_of_it_with_its_code(work: Work) -> None:
-    work.start("--processes", "2")  # there is no queue
+    # Only queues that jobs are registered for are created in a local file.
+    work.start("--processes", "2", "--queue", "lost", "--processors-from", "jobs")
     work.end(3)
     log = (work.folder / "log").read_text()
-    assert "no queue named 'jobs' in local file" in log
-    assert "sqsw create-queue jobs" in log
+    assert "no queue named 'lost' in local file" in log
+    assert "sqsw create-queue lost" in log
 
 
 def test_sighup_and_recycling_replace_processes_one_after_the_other(work: Work) -> None:

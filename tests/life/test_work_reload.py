@@ -101,3 +101,14 @@ def test_a_first_start_that_fails_is_waited_for_and_one_signal_ends_all(work: Wo
     summary = work.end()
     assert (summary["done"], summary["stopped_by"]) == (1, "SIGINT")
     assert len(pids) == 2 and not any(map(is_running, pids))
+
+
+def test_a_queue_of_new_code_is_created(work: Work) -> None:
+    work.start("--reload", "-c", "1")
+    work.wait_for("worker_started")
+    save(work, f"{TASKS}\n@env.processor('more', 'x')\ndef x(): ...\n")
+    (created,) = work.wait_for("queues_created")
+    assert created["queues"] == ["more_dead", "more"]
+    work.wait_for("worker_started", 2)
+    work.running.send_signal(signal.SIGINT)
+    work.end()

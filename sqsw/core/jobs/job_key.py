@@ -16,8 +16,11 @@ class JobKey(NamedTuple):
         The executor that its job wants.
     is_registered :
         Whether it has a processor.
+    max_attempts :
+        Attempts that its processor allows; None if it has no limit of its own.
     """
 
     name: str | None
     runs_in: RunsIn = "thread"
     is_registered: bool = True
+    max_attempts: int | None = None

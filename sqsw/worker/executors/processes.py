@@ -17,9 +17,10 @@ from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from sqsw.core.errors import AppLoadError, JobNotStarted, JobTimeout, SQSError
+from sqsw.core.errors import AppLoadError, JobNotStarted, JobTimeout, ProcessKilled, SQSError
 from sqsw.core.hidden_modules import hiding_advice
 from sqsw.core.jobs.runtime import FunctionCall, Load, call_limit, job_runtime
+from sqsw.core.process_memory import memory_of
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import described
 from sqsw.worker.executors.base import Runnable
@@ -163,6 +164,7 @@ class _PoolProcess:
         context: Any = multiprocessing.get_context("spawn")
         self.is_ready = False
         self._calls = 0
+        self._memory_bytes: int | None = None
         with ExitStack() as failing, ExitStack() as theirs:
             self._connection, calls = multiprocessing.Pipe()
             failing.enter_context(self._connection)
@@ -206,6 +208,7 @@ class _PoolProcess:
             self.kill()
             return None
         self._calls += 1
+        self._memory_bytes = None
         return self._answer(limit)
 
     def wait_until_ready(self) -> None:
@@ -263,15 +266,12 @@ class _PoolProcess:
                 raise EOFError
             if time.monotonic() >= end:
                 return False
+            self._memory_bytes = memory_of(self._process.pid or 0)
         return True
 
     def _gone(self) -> SQSError:
         self._process.join(1.0)
-        return SQSError(
-            "the process of the job ended before the job did",
-            why=f"its exit code is {self._process.exitcode}",
-            next="look for a crash, or for the end of memory; the job is run again",
-        )
+        return ProcessKilled.of(self._process.exitcode, self._memory_bytes)
 
     def stack(self) -> str:
         """Return where the process is, as it says itself."""

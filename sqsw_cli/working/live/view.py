@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.terminal import is_terminal
+from sqsw_cli.terminal import is_terminal, set_in_view
 
 if TYPE_CHECKING:
     from sqsw.core.settings import QueueShare
@@ -54,9 +54,11 @@ def live_view(
     depths = Depths(DepthReader(env), queues, figures.told, figures.is_up)
     try:
         screen.take()
+        set_in_view(True)
         depths.start()
         yield figures
     finally:
         depths.stop()
         figures.has_ended = True
         screen.give_back()
+        set_in_view(False)

@@ -1,5 +1,7 @@
 """``sqsw create-queue``."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit.cli.conftest import Sqsw
@@ -81,7 +83,12 @@ def test_a_dry_run_creates_nothing(sqsw: Sqsw) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "neither NAME nor --dlq is given"),
+        ("", "no queue is named, and no app is configured"),
+        ("emails --app myapp.tasks:env", "--app and NAME do not go together"),
+        ("--dlq emails_dead --app myapp.tasks:env", "--app and --dlq do not go together"),
+        ("--app myapp.tasks:env --retention 2d", "--retention does not go with --app"),
+        ("--app myapp.tasks:env --attribute A=b", "--attribute does not go with --app"),
+        ("--app myapp", "no jobs are registered, so there are no queues to create"),
         ("emails --dlq emails", "'emails' cannot be its own dead-letter queue"),
         ("emails --max-receives 3", "--max-receives needs --dlq"),
         ("--dlq graveyard", "cannot derive a queue name from the dead-letter queue 'graveyard'"),
@@ -92,6 +99,136 @@ def test_what_makes_no_sense_is_refused(sqsw: Sqsw, words: str, message: str) ->
     ran = sqsw(f"create-queue {words}")
     assert ran.code == 2
     assert ran.err.startswith(f"error: {message}")
+
+
+APP = """
+from sqsw.sqs_env import SQSEnv
+
+env = SQSEnv()
+
+for queue in ("emails", "orders.fifo", "reports", "reports_dead"):
+    env.queue(queue).processor("work")(print)
+"""
+
+FILE = """
+app = "shop:env"
+
+[queues.emails]
+dlq = "failed"
+max_receives = 3
+visibility_timeout = "2m"
+retention = "7d"
+
+[queues.orders]
+fifo = true
+content_dedup = true
+
+[queues.reports]
+delay = 5
+
+[queues.failed]
+retention = 600
+"""
+
+
+class TestAllQueuesOfAnApp:
+    @pytest.fixture(autouse=True)
+    def shop(self, home: Path) -> None:
+        (home / "shop.py").write_text(APP)
+
+    def test_they_have_the_settings_of_the_file(self, sqsw: Sqsw, home: Path) -> None:
+        (home / "sqsw.toml").write_text(FILE)
+        forecast = sqsw("create-queue --dry-run --json").objects
+        ran = sqsw("create-queue --tag team=crm --json")
+        assert ran.code == 0
+        assert [one["name"] for one in forecast] == [one["name"] for one in ran.objects]
+        assert [(one["name"], one["action"], one["dlq"]) for one in ran.objects] == [
+            ("failed", "created", None),
+            ("emails", "created", "failed"),
+            ("orders_dead.fifo", "created", None),
+            ("orders.fifo", "created", "orders_dead.fifo"),
+            ("reports_dead", "created", None),
+            ("reports", "created", "reports_dead"),
+        ]
+        found = {one["name"]: one for one in ran.objects}
+        assert found["emails"]["max_receives"] == 3
+        for name, key, value in (
+            ("emails", "VisibilityTimeout", "120"),
+            ("emails", "MessageRetentionPeriod", "604800"),
+            ("failed", "MessageRetentionPeriod", "600"),
+            ("orders.fifo", "ContentBasedDeduplication", "true"),
+            ("reports", "DelaySeconds", "5"),
+            ("reports_dead", "MessageRetentionPeriod", "1209600"),
+        ):
+            assert found[name]["attributes"][key] == value
+        assert {one["tags"]["team"] for one in ran.objects} == {"crm"}
+
+    def test_again_it_changes_nothing(self, sqsw: Sqsw, home: Path) -> None:
+        (home / "sqsw.toml").write_text(FILE)
+        assert sqsw("create-queue").code == 0
+        assert {one["action"] for one in sqsw("create-queue --json").objects} == {"unchanged"}
+
+    def test_of_a_queue_that_exists_only_what_is_written_counts(self, sqsw: Sqsw) -> None:
+        sqsw("create-queue emails --visibility-timeout 1m")
+        sqsw("create-queue reports --dlq graveyard")
+        ran = sqsw("create-queue --app shop:env --json")
+        found = {one["name"]: (one["action"], one["dlq"]) for one in ran.objects}
+        assert (found["emails"], found["reports"]) == (
+            ("unchanged", None),
+            ("unchanged", "graveyard"),
+        )
+
+    def test_nothing_is_touched_if_one_differs(self, sqsw: Sqsw, home: Path) -> None:
+        sqsw("create-queue reports --dlq graveyard --max-receives 4")
+        (home / "sqsw.toml").write_text("[queues.reports]\nmax_receives = 5\ndlq = 'graveyard'\n")
+        ran = sqsw("create-queue --app shop:env")
+        assert ran.code == 1
+        assert ran.err.splitlines() == [
+            "error: 'reports' exists with other settings",
+            "  why:  maxReceiveCount is 4, asked for 5",
+            "  next: change it: sqsw create-queue --update --app shop:env",
+        ]
+        assert sorted(sqsw.env.get_all_known_queues()) == ["graveyard", "reports"]
+        (home / "sqsw.toml").write_text("[queues.reports]\nmax_receives = 5\n")
+        assert sqsw("create-queue --app shop:env --update").code == 0
+        (reports,) = sqsw("inspect reports --json").objects
+        assert (reports["dlq"], reports["max_receives"]) == ("graveyard", 5)
+
+    def test_settings_of_no_queue_are_reported(self, sqsw: Sqsw, home: Path) -> None:
+        (home / "sqsw.toml").write_text("[queues.reprots]\ndelay = 3\n[queues.a]\nweight = 2\n")
+        assert sqsw("create-queue --app shop:env").err.splitlines() == [
+            "warning: the settings of the queue 'reprots' are not used",
+            "  why:  the app has no jobs for it",
+            "  next: did you mean 'reports'?",
+        ]
+
+    def test_a_queue_that_is_named_needs_no_app(self, sqsw: Sqsw, home: Path) -> None:
+        (home / "sqsw.toml").write_text('app = "nowhere:env"\n')
+        assert sqsw("create-queue emails").code == 0
+        assert sqsw("create-queue").code == 7
+
+    @pytest.mark.parametrize(
+        ("line", "reason"),
+        [
+            ("delay = '20m'", "'20m' is out of range: between 0s and 15m"),
+            ("retention = true", "must be a duration"),
+            ("dlq = true", "must be a text, or false for none"),
+            ("fifo = 1", "must be true or false"),
+            ("max_receives = '3'", "must be a number from 1"),
+        ],
+    )
+    def test_a_wrong_value_names_its_key(
+        self, sqsw: Sqsw, home: Path, line: str, reason: str
+    ) -> None:
+        (home / "sqsw.toml").write_text(f"[queues.emails]\n{line}\n")
+        for command in ("create-queue --app shop:env", "work shop:env"):
+            ran = sqsw(command)
+            assert ran.code == 2
+            key = line.split()[0]
+            assert ran.err.splitlines()[:2] == [
+                f"error: 'queues.emails.{key}' in {home / 'sqsw.toml'} cannot be used",
+                f"  why:  {reason}",
+            ]
 
 
 def test_yes_is_accepted(sqsw: Sqsw) -> None:

@@ -217,10 +217,35 @@ class TestOneMessage:
         (line,) = sqsw("inspect emails_dead --id job-1").out.splitlines()
         assert line.split("\t")[0] == message["id"]
 
+    def test_its_id_can_stand_after_the_queue(self, sqsw: Sqsw) -> None:
+        (message, *_) = sqsw("inspect emails_dead --peek 9 --json").objects
+        for words in (message["id"], message["id"][:8], f"{message['id'][-12:]} --yes"):
+            (found,) = sqsw(f"inspect emails_dead {words} --json").objects
+            assert (found["id"], found["action"]) == (message["id"], "peeked")
+        ran = sqsw("inspect emails_dead 00000000")
+        assert (ran.code, ran.out) == (3, "")
+        assert ran.err.startswith("error: the id '00000000' was not found in 'emails_dead'\n")
+        sqsw("create-queue 00000000")
+        both = sqsw("inspect emails_dead 00000000 --json").objects
+        assert [one["name"] for one in both] == ["emails_dead", "00000000"]
+
+    def test_an_ambiguous_id_says_so(self, sqsw: Sqsw) -> None:
+        ids = [f"018f0000-0000-7000-8000-00000000000{number}" for number in range(2)]
+        for job_id in ids:
+            send_letter(sqsw.env, "emails_dead", {}, TIMEOUT, job_id=job_id)
+        for command in ("inspect emails_dead 018f0000", "redrive emails_dead --ids -"):
+            ran = sqsw(command, input="018f0000\n")
+            assert (ran.code, ran.out) == (3, "")
+            assert ran.err.splitlines() == [
+                "error: the id '018f0000' is ambiguous in 'emails_dead'",
+                f"  why:  018f0000 is a part of 2 ids: {', '.join(ids)}",
+                "  next: write more of each id",
+            ]
+
     def test_one_that_is_not_there_is_not_found(self, sqsw: Sqsw) -> None:
         ran = sqsw("inspect emails_dead --id job-9")
         assert (ran.code, ran.out) == (3, "")
-        assert ran.err.startswith("error: no message 'job-9' in 'emails_dead'")
+        assert ran.err.startswith("error: the id 'job-9' was not found in 'emails_dead'")
         assert sqsw("inspect emails_dead --id job-9 --json").error["code"] == "message_not_found"
 
     @pytest.mark.parametrize(

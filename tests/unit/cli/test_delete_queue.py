@@ -20,10 +20,19 @@ def test_without_a_terminal_it_wants_a_yes(sqsw: Sqsw) -> None:
     assert queues(sqsw) == ["emails"]
 
 
-def test_several_queues_go_and_one_that_is_not_there_is_no_error(sqsw: Sqsw) -> None:
+def test_a_missing_queue_is_an_error_and_nothing_is_deleted(sqsw: Sqsw) -> None:
+    sqsw("create-queue images")
+    ran = sqsw("delete-queue images imagess --yes")
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.splitlines()[0].startswith("error: no queue named 'imagess' in local file ")
+    assert ran.err.splitlines()[-1] == "  next: did you mean 'images'?"
+    assert queues(sqsw) == ["images"]
+
+
+def test_with_if_exists_a_missing_queue_is_skipped(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     sqsw("create-queue news")
-    ran = sqsw("delete-queue emails nothing news --yes --json")
+    ran = sqsw("delete-queue emails nothing news --if-exists --yes --json")
     assert ran.code == 0
     assert {one["name"]: one["action"] for one in ran.objects} == {
         "nothing": "unchanged",
@@ -42,7 +51,7 @@ def test_by_its_url_and_its_name_it_is_one_queue(sqsw: Sqsw) -> None:
 def test_one_name_in_two_accounts_is_two_queues(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     urls = [f"http://sqsw.invalid/{account * 12}/emails" for account in "120"]
-    ran = sqsw("delete-queue", *urls, "--yes", "--json")
+    ran = sqsw("delete-queue", *urls, "--if-exists", "--yes", "--json")
     assert [one["action"] for one in ran.objects] == ["unchanged", "unchanged", "deleted"]
 
 

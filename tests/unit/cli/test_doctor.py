@@ -1,12 +1,14 @@
 """``sqsw doctor``."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests.unit.cli.conftest import Ran, Sqsw
+from tests.unit.cli.test_terminal import on_terminal
 
 
 def statuses(ran: Ran) -> dict[str, str]:
@@ -31,10 +33,10 @@ def test_all_is_well(sqsw: Sqsw) -> None:
             for queue in ("emails", "slow")
             for what, status in (
                 ("", "ok"),
-                (": lease", "ok"),
+                (": visibility timeout", "ok"),
                 (": dead letters", "ok"),
                 (": retries", "ok"),
-                (": rights", "skip"),
+                (": permissions", "skip"),
                 (": sample", "ok"),
             )
         },
@@ -51,12 +53,12 @@ def test_each_trouble_of_a_queue_has_its_line_and_its_cure(sqsw: Sqsw) -> None:
     assert ran.code == 8
     found = {one["name"]: (one["status"], one["hint"]) for one in ran.objects}
     assert found["gone"] == ("fail", "sqsw create-queue gone")
-    assert found["long: lease"][0] == "warn"
+    assert found["long: visibility timeout"][0] == "warn"
     assert found["long: dead letters"] == (
         "warn",
         "sqsw create-queue long --dlq long_dead --update",
     )
-    assert found["zero: lease"][0] == "warn"
+    assert found["zero: visibility timeout"][0] == "warn"
     assert found["kept: dead letters"] == (
         "warn",
         "sqsw create-queue short --retention 14d --update",
@@ -66,6 +68,25 @@ def test_each_trouble_of_a_queue_has_its_line_and_its_cure(sqsw: Sqsw) -> None:
         if hint and hint.startswith("sqsw create-queue"):
             assert sqsw(hint.removeprefix("sqsw ")).code == 0, hint
     assert sqsw("doctor long zero kept gone short").code == 0
+
+
+def test_a_person_sees_one_line_for_a_queue_that_is_well(sqsw: Sqsw) -> None:
+    sqsw("create-queue emails --dlq emails_dead")
+    sqsw("create-queue reports")
+    code, said = on_terminal(sqsw, "doctor emails emails_dead reports gone", columns=120)
+    assert code == 8
+    *_, emails, dead, reports, no_dlq, cure, gone, create, end = said.splitlines()
+    until = "retries jobs for 34m with the default backoff, then emails_dead"
+    assert emails == f"✓ ok    emails: 4 checks passed, {until}"
+    assert dead == "✓ ok    emails_dead: 3 checks passed, takes the dead letters of emails"
+    assert reports == "! warn  reports: 1 of 4 checks found a problem"
+    assert no_dlq.startswith("    ! warn  dead letters: no dead-letter queue: a job that always ")
+    assert cure == "            next: sqsw create-queue reports --dlq reports_dead --update"
+    assert gone.startswith("✗ fail  gone: no queue of this name")
+    assert (create, end) == ("        next: sqsw create-queue gone", "1 failure, 1 warning")
+    _, said = on_terminal(sqsw, "doctor emails --verbose", columns=120)
+    titles = re.findall(r"^    [✓-] (?:ok  |skip)  (.+?): ", said, re.M)
+    assert titles == ["queue", "visibility timeout", "dead letters", "retries", "permissions"]
 
 
 def test_one_receive_is_too_few(sqsw: Sqsw) -> None:

@@ -1,5 +1,6 @@
 """``sqsw purge``."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,13 @@ def test_with_a_selection_it_deletes_what_matches(sqsw: Sqsw) -> None:
     *messages, summary = ran.objects
     assert sorted(one["action"] for one in messages) == ["deleted", "deleted", "skipped"]
     assert (summary["deleted"], summary["skipped"], summary["failed"]) == (2, 1, 0)
+    (skipped,) = (one for one in messages if one["action"] == "skipped")
+    known = {key for key, value in skipped.items() if value is not None}
+    assert known == {
+        *("type", "queue", "id", "job_id", "raw", "sent_at", "receives", "size", "action"),
+    }
+    ran = sqsw("send emails --from -", input=json.dumps(skipped))
+    assert (ran.code, sqsw.visible("emails")) == (2, 1)
     assert sqsw.visible("emails") == 1
 
 
@@ -73,8 +81,21 @@ def test_ids_come_from_a_file_or_stdin(sqsw: Sqsw, home: Path) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert sqsw.visible("emails") == 1
     ran = sqsw("purge emails --ids ids.txt --dry-run")
-    assert (ran.code, ran.out) == (0, "")
-    assert ran.err.startswith("warning: 2 of 2 ids were not found")
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.splitlines() == [
+        "error: 2 of 2 ids were not found in 'emails'",
+        "  why:  no message in the queue has it, or the message is hidden for now",
+        "  next: sqsw inspect emails --peek 20 lists messages",
+    ]
+
+
+def test_the_first_characters_of_an_id_are_enough(sqsw: Sqsw) -> None:
+    first, second = (one["id"] for one in sqsw("inspect emails --peek 2 --json").objects)
+    ran = sqsw("purge emails --ids - --yes --json", input=f"{first[:8]}\n{second[:-1]}\nffffffff\n")
+    assert ran.code == 0
+    assert [one["id"] for one in ran.objects if one.get("action") == "deleted"] == [first, second]
+    assert ran.err.startswith("warning: 1 of 3 ids was not found\n")
+    assert sqsw.visible("emails") == 1
 
 
 def test_ids_can_be_job_ids(sqsw: Sqsw) -> None:

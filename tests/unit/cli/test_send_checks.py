@@ -40,6 +40,26 @@ def test_a_queue_that_the_configured_app_does_not_work_is_sent_to(sqsw: Sqsw, ho
     assert sqsw("send emails whatever --app myapp.typed:env").code == 3
 
 
+def test_a_value_of_a_wrong_type_is_refused(sqsw: Sqsw) -> None:
+    app = "--app myapp.typed:env"
+    ran = sqsw(f"send typed build n=3 {app}")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines() == [
+        "error: 'build' does not take this value for 'n'",
+        '  why:  the function declares int, and the value is "3"',
+        "  next: write n:=JSON for a value that is not text, or send unchecked with --no-check",
+    ]
+    ran = sqsw(f"send typed build n:=true {app}")
+    assert ran.err.splitlines()[1:] == [
+        "  why:  the function declares int, and the value is true",
+        "  next: correct the arguments, or send unchecked with --no-check",
+    ]
+    assert sqsw("send", "typed", "build", "--from", "-", *app.split(), input='{"n": "3"}').code == 2
+    for words in ("n:=3", "n=3 --no-check"):
+        assert sqsw(f"send typed build {words} {app}").code == 0
+    assert sqsw.visible("typed") == 2
+
+
 def test_jobs_of_plugins_are_checked_without_an_app(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,19 +67,40 @@ def queues(sqsw: Sqsw) -> None:
 
 def test_queues_are_a_table(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "inspect")
-    age = r" +(\d+m)?\d*s?"  # older releases of rich leave more space before it
     assert code == 0
     assert re.fullmatch(
-        "queue    ready  in flight  delayed  dead letters     type +oldest\n"
-        rf"emails       2          0        0  emails_dead   0  standard{age}\n"
-        "reports      0          0        0  none             standard\n",
+        "queue    ready  in flight  delayed  dead  oldest  dead-letter queue  type\n"
+        r"emails       2          0        0     0 +(\d+m)?\d*s?  emails_dead        standard\n"
+        "reports      0          0        0  none                             standard\n",
         said,
     )
     _, said = on_terminal(sqsw, "inspect emails_dead reports")
-    assert "emails_dead      0          0        0  those of emails   " in said
+    assert "emails_dead      0          0        0  none  that of emails     standard" in said
     code, narrow = on_terminal(sqsw, "inspect", columns=20)
     assert code == 0
-    assert [line.split() for line in narrow.splitlines()[1:]] == [["emails", "2"], ["reports", "0"]]
+    assert [line.split() for line in narrow.splitlines()] == [
+        ["queue", "ready", "dead"],
+        ["emails", "2", "0"],
+        ["reports", "0", "none"],
+    ]
+
+
+def test_a_long_queue_name_hides_neither_counts_nor_dead_letters(sqsw: Sqsw) -> None:
+    sqsw(
+        "create-queue nightly-customer-account-reports --dlq nightly-customer-account-reports_dead"
+    )
+    _, said = on_terminal(sqsw, "inspect", columns=80)
+    head, *rows = said.splitlines()
+    assert head.split()[:5] == ["queue", "ready", "in", "flight", "delayed"]
+    assert " dead " in f"{head} "
+    assert all(len(line) <= 80 for line in said.splitlines())
+    assert any(row.startswith("nightly-") and "…" in row.split()[0] for row in rows)
+
+
+def test_dead_letters_are_red_and_no_dead_letters_are_not(sqsw: Sqsw) -> None:
+    assert "\x1b[31m" not in on_terminal(sqsw, "inspect", color=True)[1]
+    sqsw("send emails_dead send_email")
+    assert re.search(r"\x1b\[31m *1\x1b\[0m", on_terminal(sqsw, "inspect", color=True)[1])
 
 
 def test_colour_is_for_terminals_unless_asked_for(sqsw: Sqsw) -> None:
@@ -90,6 +111,15 @@ def test_colour_is_for_terminals_unless_asked_for(sqsw: Sqsw) -> None:
     assert "\x1b[" not in sqsw.process("sned").err
 
 
+def test_the_headings_of_the_help_are_bold(sqsw: Sqsw) -> None:
+    _, said = on_terminal(sqsw, "purge --help", columns=80, color=True)
+    headings = re.findall(r"^\x1b\[1m(.+?):\x1b\[0m", said, re.M)
+    assert headings == ["Usage", "Examples", "Options", *headings[3:4], "Global options"]
+    assert max(map(len, re.sub(r"\x1b\[\d+m", "", said).splitlines())) <= 80
+    assert "\x1b[" not in on_terminal(sqsw, "purge --help")[1]
+    assert "\x1b[" in sqsw.process("purge --help --color always").out
+
+
 def test_a_queue_in_detail(sqsw: Sqsw) -> None:
     _, said = on_terminal(sqsw, "inspect emails")
     lines = said.splitlines()
@@ -97,7 +127,7 @@ def test_a_queue_in_detail(sqsw: Sqsw) -> None:
     assert lines[3].startswith("  oldest message ")
     assert [*lines[1:3], lines[4]] == [
         "  ready 2 · in flight 0 · delayed 0",
-        "  lease 30s · keeps 4d · delay 0 · max 1 MiB · SQS-managed key",
+        "  visibility timeout 30s · retention 4d · delay 0 · max 1 MiB · SQS-managed key",
         "  dead letters to emails_dead (0) after 12 receives",
     ]
 
@@ -115,6 +145,16 @@ def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
         "✓ emails purged: 2 messages deleted\n"
     )
     assert sqsw.visible("emails") == 0
+
+
+def test_a_selection_shows_how_far_it_has_looked(sqsw: Sqsw) -> None:
+    code, said = on_terminal(sqsw, "purge emails --job send_email --limit 1 --yes", columns=80)
+    assert code == 0
+    assert "emails: looked at 2 of about 2 · 0 deleted · 0:00" in said
+    # The line of the message is above it, and the end takes its place.
+    assert re.search(r"\x1b\[2K(\x1b\[\?25h)?deleted  \w{8}  send_email", said)
+    code, said = on_terminal(sqsw, "redrive emails --to reports --filter args.n=1", columns=80)
+    assert "emails: looked at 1 of about 1 · 0 moved · 0:00" in said
 
 
 def test_what_cannot_be_peeked_is_counted(sqsw: Sqsw) -> None:
@@ -143,7 +183,7 @@ def test_lines_are_broken_between_words(sqsw: Sqsw) -> None:
         "        it: sqsw create-queue emials",
     ]
     _, said = on_terminal(sqsw, "inspect emails", columns=40)
-    assert "  lease 30s · keeps 4d · delay 0 · max 1\n  MiB · SQS-managed key\n" in said
+    assert "  visibility timeout 30s · retention 4d\n  · delay 0 · max 1 MiB" in said
 
 
 @pytest.mark.parametrize(
@@ -152,8 +192,8 @@ def test_lines_are_broken_between_words(sqsw: Sqsw) -> None:
         ("one two three", None, 0, ["one two three"]),
         ("one two three", 9, 2, ["one two", "  three"]),
         ("a_word_that_is_longer yes", 10, 0, ["a_word_that_is_longer", "yes"]),
-        ("1\u202f204 is one", 12, 0, ["1\u202f204 is one"]),
-        ("1\u202f204 is one", 10, 0, ["1\u202f204 is", "one"]),
+        ("1,204 is one", 12, 0, ["1,204 is one"]),
+        ("1,204 is one", 10, 0, ["1,204 is", "one"]),
         # A command is copied: in one piece, where the terminal breaks it.
         ("write: sqsw send a b; or not", 12, 2, ["write:", "  sqsw send a b;", "  or not"]),
     ],
@@ -175,8 +215,8 @@ def test_creating_shows_what_and_what_next(sqsw: Sqsw) -> None:
     assert code == 0
     assert said == (
         "✓ orders_dead.fifo  created  FIFO · keeps 14d\n"
-        "✓ orders.fifo       created  FIFO · lease 30s · keeps 4d "
-        "· after 12 receives to orders_dead.fifo\n"
+        "✓ orders.fifo       created  FIFO · after 12 receives to orders_dead.fifo "
+        "· visibility timeout 30s …\n"
         "\nnext: sqsw send orders.fifo JOB key=value --dedup-id ID\n"
     )
 
@@ -251,3 +291,19 @@ def test_on_a_pipe_nothing_is_cut(sqsw: Sqsw) -> None:
     sqsw("send reports --from -", input=f"{line}\n")
     assert LONG in sqsw("inspect reports --peek 5").out
     assert LONG in sqsw("inspect reports --peek 5 --count-by job").out
+
+
+def test_registered_jobs_have_all_columns_at_80(sqsw: Sqsw) -> None:
+    (sqsw.home / "long_module_name_for_reports.py").write_text(
+        "from sqsw import SQSEnv\n"
+        "env = SQSEnv()\n"
+        "@env.processor('nightly-customer-account-reports', 'build_quarterly_report')\n"
+        "def build_quarterly_report_for_customer(customer: int, year: int) -> None: ...\n"
+    )
+    words = "inspect --tasks --app long_module_name_for_reports:env --no-plugins"
+    code, said = on_terminal(sqsw, words, columns=80)
+    assert code == 0
+    head, row = said.splitlines()
+    assert head.split() == ["queue", "job", "function", "from"]
+    assert len(row) <= 80
+    assert row.startswith("nightl") and " app " in row and "(customer" in row

@@ -148,15 +148,33 @@ def test_errors_before_the_start(sqsw: Sqsw, words: str, code: int, message: str
     assert any(line.startswith(f"error: {message}") for line in ran.err.splitlines())
 
 
-def test_a_queue_that_does_not_exist_ends_it(sqsw: Sqsw, home: Path) -> None:
-    (home / "myapp" / "lost.py").write_text(
-        "from sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\n"
-        "@env.processor('emials', 'x')\ndef x(): ...\n"
-    )
-    ran = sqsw("work myapp.lost:env")
+def test_a_queue_that_does_not_exist_ends_it(sqsw: Sqsw) -> None:
+    ran = sqsw("work myapp.tasks:env -Q emails_daed --processors-from emails")
     assert ran.code == 3
-    assert "error: no queue named 'emials' in local file " in ran.err
-    assert "did you mean 'emails'?" in ran.err
+    assert "error: no queue named 'emails_daed' in local file " in ran.err
+    assert "did you mean 'emails_dead'?" in ran.err
+
+
+def test_missing_queues_of_the_app_are_created_in_the_local_file(sqsw: Sqsw, home: Path) -> None:
+    (home / "myapp" / "new.py").write_text(
+        "from sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\n"
+        "@env.processor('news', 'x')\ndef x(): ...\n"
+        "@env.processor('other', 'x')\ndef y(): ...\n"
+    )
+    (home / "sqsw.toml").write_text("[queues.news]\nmax_receives = 3\nvisibility_timeout = '2m'\n")
+    work = "work myapp.new:env -Q news --until-idle 0"
+    ran = sqsw(f"{work} --log-format console")
+    assert ran.code == 0
+    line = f"created in local file {home / 'local.db'}: news_dead, news\n"
+    assert ran.err.startswith(line)
+    (news, _) = sqsw("inspect news news_dead --json").objects
+    assert (news["dlq"], news["max_receives"]) == ("news_dead", 3)
+    assert news["attributes"]["VisibilityTimeout"] == "120"
+    assert sqsw("inspect other").code == 3  # it is not worked
+    assert "created" not in sqsw(f"{work} --log-format console").err
+    ran = sqsw("work myapp.new:env --until-idle 0 --log-format json")
+    created = [json.loads(one) for one in ran.err.splitlines() if "queues_created" in one]
+    assert [one["queues"] for one in created] == [["other_dead", "other"]]
 
 
 def test_a_held_lock_is_busy(sqsw: Sqsw, home: Path) -> None:

@@ -14,6 +14,7 @@ from sqsw.core.errors import (
     TaskAlreadyRegistered,
     TaskNotFound,
 )
+from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.memory_sqs import MemorySession
@@ -228,7 +229,7 @@ def test_coroutines_want_the_loop_and_functions_a_thread(jobs: JobQueue) -> None
         return jobs.look_up(message).runs_in
 
     assert [kind(name) for name in ("later", "hello", "unknown")] == ["loop", "thread", "thread"]
-    assert jobs.look_up(Message("i", "h", "")) == (None, "thread", False)
+    assert jobs.look_up(Message("i", "h", "")) == JobKey(None, "thread", is_registered=False)
 
 
 def test_a_generator_function_can_be_no_job(jobs: JobQueue) -> None:

@@ -1,4 +1,4 @@
-"""Rights are asked for without a receive; answers of AWS stand in, since only it has rights."""
+"""Permissions are checked without a receive; fake answers stand in for AWS, which has them."""
 
 import json
 from collections.abc import Collection
@@ -48,7 +48,7 @@ REFUSED = {
 }
 
 
-def rights(denied: Collection[str]) -> tuple[Check, dict[str, Any]]:
+def permissions(denied: Collection[str]) -> tuple[Check, dict[str, Any]]:
     """The check of an account that may not call these, and what it asked for."""
     session = boto3.session.Session("key", "secret", region_name="eu-west-1")
     asked: dict[str, Any] = {}
@@ -63,16 +63,16 @@ def rights(denied: Collection[str]) -> tuple[Check, dict[str, Any]]:
 
     listen: Any = session.events.register
     listen("before-send.sqs", aws)
-    (found,) = [one for one in check_queue(SQSEnv(session), "emails") if "rights" in one.name]
+    (found,) = [one for one in check_queue(SQSEnv(session), "emails") if "permissions" in one.name]
     return found, asked
 
 
 def test_what_is_denied_is_named_and_nothing_was_received() -> None:
-    found, asked = rights(["ReceiveMessage", "DeleteMessage"])
+    found, asked = permissions(["ReceiveMessage", "DeleteMessage"])
     assert (found.status, found.detail) == ("fail", "not allowed: ReceiveMessage, DeleteMessage")
     # More than SQS gives: with the right to receive this is refused for its number.
     assert asked["ReceiveMessage"]["MaxNumberOfMessages"] == 11
 
 
-def test_with_all_rights_it_is_well() -> None:
-    assert rights([])[0].status == "ok"
+def test_all_permissions_are_well() -> None:
+    assert permissions([])[0].status == "ok"

@@ -1,5 +1,6 @@
 """Messages by their ids."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqsw.codecs.envelope import pack_job
@@ -7,7 +8,7 @@ from sqsw.core.job_metadata import add_job_id
 from sqsw.core.message import Message
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
-from sqsw.sqs_manage.matcher import MessageMatcher
+from sqsw.sqs_manage.matcher import MessageMatcher, UnresolvedIds
 from sqsw.sqs_manage.message_view import MessageView
 from sqsw.sqs_manage.peek import peek_messages
 from sqsw.sqs_manage.receive_pass import Notice
@@ -65,6 +66,79 @@ def test_ids_that_no_message_had_are_told() -> None:
     picked(matcher, message(1, "order-1"), message(2))
     matcher.end()
     assert [notice.message for notice in notices] == ["1 of 3 ids was not found"]
+
+
+def of_uuid(message_id: str, job_id: str | None = None) -> Message:
+    return replace(message(0, job_id), message_id=message_id)
+
+
+A, B, C = (f"{first}-0000-4000-8000-000000000000" for first in ("aaaaaaaa", "aaaaaaab", "cccccccc"))
+
+
+def ended(ids: set[str], *messages: Message, **more: Any) -> tuple[list[str], list[Notice]]:
+    """The message ids that a whole pass picks, in its order, and its notices."""
+    notices: list[Notice] = []
+    selection = Selection(ids=frozenset(ids), **more)
+    matcher = MessageMatcher(selection, str, notices.append)
+    batches = iter([messages, ()])
+    found, seen = [], 0
+    for picked, skipped in matcher.parts(lambda size: next(batches)):
+        found += [one.message.message_id for one in picked]
+        seen += len(picked) + len(skipped)
+    matcher.end()
+    assert seen == len(messages)
+    return found, notices
+
+
+def test_the_beginning_or_the_end_of_a_uuid_selects_its_message() -> None:
+    messages = of_uuid(A), of_uuid(B), of_uuid("m-1", C)
+    job = "018f0000-0000-7000-8000-0123456789ab"
+    assert ended({"456789ab"}, *messages, of_uuid("m-2", job)) == (["m-2"], [])
+    assert ended({"aaaaaaab", C[:20]}, *messages) == ([B, "m-1"], [])
+    assert ended({"cccccccc", C}, *messages) == (["m-1"], [])
+    assert ended({A[:9]}, *messages, limit=1) == ([A], [])
+
+
+def test_a_whole_id_next_to_a_part_keeps_the_order_of_the_queue() -> None:
+    messages = of_uuid(C), of_uuid(A), of_uuid(B)
+    assert ended({A, "cccccccc"}, *messages) == ([C, A], [])
+
+
+def test_all_messages_of_a_job_are_selected_by_the_beginning_of_its_id() -> None:
+    assert ended({"cccccccc"}, of_uuid(A, C), of_uuid(B, C))[0] == [A, B]
+
+
+def test_an_ambiguous_beginning_selects_nothing_and_says_so() -> None:
+    twice = "aaaaaaaa-1111-4000-8000-000000000000"
+    found, (notice,) = ended({"aaaaaaaa"}, of_uuid(A), of_uuid(twice))
+    assert found == []
+    assert isinstance(notice, UnresolvedIds)
+    assert notice.found_none
+    assert (notice.message, notice.why, notice.next) == (
+        "the id 'aaaaaaaa' is ambiguous",
+        f"aaaaaaaa is a part of 2 ids: {A}, {twice}",
+        "write more of each id",
+    )
+    found, (notice,) = ended({"aaaaaaaa", B, "dddddddd"}, of_uuid(A), of_uuid(twice), of_uuid(B))
+    assert found == [B]
+    assert notice.message == "1 of 3 ids was not found and 1 of 3 ids was ambiguous"
+
+
+def test_a_shorter_beginning_or_that_of_another_id_selects_nothing() -> None:
+    """An invoice that is gone must not stand for one with a longer number."""
+    messages = of_uuid(A), of_uuid("m-1", "invoice-10001"), of_uuid("m-2", "2026113017")
+    for wanted in ("aaaaaaa", "invoice-1000", "20261130"):
+        found, (notice,) = ended({wanted}, *messages)
+        assert (found, notice.message) == ([], f"the id {wanted!r} was not found")
+
+
+def test_a_whole_id_counts_before_one_that_begins_with_it() -> None:
+    messages = of_uuid(A), of_uuid("m-1", "aaaaaaaa")
+    assert ended({"aaaaaaaa"}, *messages) == (["m-1"], [])
+
+
+def test_the_other_conditions_hold_for_beginnings_too() -> None:
+    assert ended({"aaaaaaaa"}, of_uuid(A), jobs=("other",)) == ([], [])
 
 
 def test_job_ids_select_in_every_command(env: SQSEnv) -> None:

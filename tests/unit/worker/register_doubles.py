@@ -110,6 +110,7 @@ class Kit:
             self.clock,
         )
         self.in_flight, self.policies, self.dispatcher = roles[:3]
+        self.poller = roles.pollers[0]
         self.acknowledger, self.heartbeat = roles.acknowledger, roles.heartbeat
 
     def accept(self, *messages: Message, lane: Lane | None = None, more: bool = False) -> None:

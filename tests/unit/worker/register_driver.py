@@ -8,9 +8,12 @@ from random import Random
 from sqsw.core.dead_record import DeadRecord
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.settings import WorkerSettings
+from sqsw.worker.crash_notes import CrashNotes, RunNotes
 from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll
-from sqsw.worker.in_flight import EXTENSION_SECONDS, InFlight
+from sqsw.worker.in_flight import ALONE_SECONDS, EXTENSION_SECONDS, InFlight
 from sqsw.worker.lane import Lane
+from sqsw.worker.shared_memory import SharedMemory
+from sqsw.worker.suspects import Suspects
 from tests.unit.worker.doubles import ManualClock, lane, message
 
 _UNSTARTED = ("received", "waiting")
@@ -50,12 +53,16 @@ class Driver:
         self.random = random = Random(seed)
         self.clock = ManualClock()
         self.lanes = self._lanes()
+        self.memory = SharedMemory(RunNotes.SIZE)
+        self.notes = RunNotes(self.memory)
+        self.chance_of_suspect = random.choice([0.0, 0.3])
         self.register = InFlight(
             self.lanes,
             WorkerSettings(
                 concurrency=random.randint(1, 5), prefetch=random.choice([None, 0, 3, 30])
             ),
             self.clock,
+            CrashNotes(self.notes, Suspects()),
         )
         self.limit: float | None = None
         self.limited: set[str] = set()
@@ -129,12 +136,14 @@ class Driver:
             step()
             self.check()
         self.bring_to_an_end()
+        self.memory.close()
 
     def begin_poll(self) -> None:
         of = self.random.choice(self.lanes)
         want = 1 if of.batch_size > 1 else self.random.randint(1, 10)
         poll = self.register.begin_poll(of, want, 0)
         if poll is not None:
+            assert not any(run.runs_alone for run in self._runs_in_hand()), "a suspect is in hand"
             assert 1 <= poll.credit <= want
             assert of.name not in self.closed | self.held
             self.polls.append(poll)
@@ -165,6 +174,8 @@ class Driver:
             self.history.setdefault((of.name, run.group or ""), []).append(delivery)
         elif of.share.group_slots is not None:
             run.fair_group = sent.group_id
+        if self.random.random() < self.chance_of_suspect:
+            run.runs_alone, run.fair_group = True, None
         self.open[delivery] = None
         self.arrived[delivery] = next(self.events)
         self.seen["arrivals"] += 1
@@ -185,7 +196,10 @@ class Driver:
             if pool.running < pool.slots:
                 for state in pool.lanes:
                     is_full = state.lane.name in self.limited and self._is_used_up()
-                    assert not state.ready or state.is_held or is_full, "a free slot and no start"
+                    waits = self._runs_alone() or (state.ready and state.ready[0].runs_alone)
+                    assert not state.ready or state.is_held or is_full or waits, (
+                        "a free slot and no start"
+                    )
 
     def claim(self) -> None:
         runs = [run for run in self.busy if run not in self.claimed]
@@ -496,8 +510,33 @@ class Driver:
                 self.started += len(run.deliveries)
             if run.group is not None:
                 self._check_order(run)
+            assert not self._runs_alone(), "something starts beside a suspect"
+            if run.runs_alone:
+                self._check_alone(run)
             self.busy[run] = None
             self.seen["starts"] += 1
+
+    def _runs_in_hand(self) -> list[JobRun]:
+        return [each.run for each in self.open if each.state in (*_UNSTARTED, "running")]
+
+    def _runs_alone(self) -> bool:
+        now = self.clock()
+        return any(
+            run.runs_alone and now - run.started_at < ALONE_SECONDS
+            for run in self.busy
+            if run not in self.abandoned
+        )
+
+    def _check_alone(self, run: JobRun) -> None:
+        """In hand are suspects, groups whose head waits for its next attempt, and what follows."""
+        assert not self.polls and all(each in self.abandoned for each in self.busy)
+        waiting = [each for each in self._runs_in_hand() if each is not run]
+        heads = [entry[2] for s in self.register._states.values() for entry in s.retries]
+        heads += [each for each in [run, *waiting] if each.runs_alone]
+        groups = {(each.lane.name, each.group) for each in heads if each.group is not None}
+        assert all(each in heads or (each.lane.name, each.group) in groups for each in waiting)
+        assert not any(each.state == "settling" for each in self.open), "a settlement waits"
+        self.seen["suspects"] += 1
 
     def _check_order(self, run: JobRun) -> None:
         """All that arrived earlier is gone, or had left before this run arrived."""
@@ -541,7 +580,11 @@ class Driver:
         kept = {each.message.receipt_handle for each in self.open if each.state != "lost"}
         assert register._deliveries.keys() == kept
         ended = [run for run in self.busy if run in self.abandoned]
-        assert list(register._running.values()) == [run for run in self.busy if run not in ended]
+        running = [run for run in self.busy if run not in ended]
+        assert list(register._running.values()) == running
+        noted = sorted(each.message.message_id for each in self.notes.read())
+        runs = [] if self.is_over else running
+        assert noted == sorted(each.message.message_id for run in runs for each in run.deliveries)
         settling = [each for each in self.open if each.state == "settling"]
         assert register._settling == len(settling)
         places = Counter(each for batch in self.taken for each in batch)
@@ -588,8 +631,8 @@ class Driver:
         state = self.register._states[of.name]
         if state.group_slots is None:
             return
-        inside = Counter(run.fair_group or "" for run in state.ready)
-        inside.update(run.fair_group or "" for run in self.busy if run.lane is of)
+        runs = [*state.ready, *(run for run in self.busy if run.lane is of)]
+        inside = Counter(run.fair_group for run in runs if run.fair_group is not None)
         assert state.group_slots._inside == inside
         assert all(number <= (of.share.group_slots or 0) for number in inside.values())
         for run in [each for line in state.group_slots._waiting.values() for each in line]:

@@ -19,7 +19,7 @@ CALLS = {
     "move": "redrive emails_dead --status",
     "created": "create-queue emails --dlq emails_dead",
     "purged": "purge emails --dry-run",
-    "deleted": "delete-queue missing --yes",
+    "deleted": "delete-queue missing --if-exists --yes",
     "check": "doctor emails",
     "unsent": "send emails send_email to=ann --dry-run",
 }
@@ -61,5 +61,5 @@ def test_every_kind_of_line_is_printed_somewhere_and_no_other() -> None:
 
 def test_the_help_tells_the_columns(sqsw: Sqsw) -> None:
     help_text = " ".join(sqsw("inspect --help").out.split())
-    assert "In a pipe, with tabs between them" in help_text
+    assert "Output in a pipe, separated by tabs" in help_text
     assert "--peek id, job, sent_at, receives, payload" in help_text

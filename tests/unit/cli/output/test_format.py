@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime
 
-from sqsw_cli.output.format import ago, count_of, elapsed, rfc3339, size, thousands
+from sqsw_cli.output.format import ago, clock, count_of, elapsed, rfc3339, size, thousands
 from sqsw_cli.output.messages import arguments
 
 
-def test_thousands_have_thin_spaces() -> None:
-    assert thousands(1204) == "1\u202f204"
+def test_thousands_have_commas() -> None:
+    assert thousands(1204) == "1,204"
+    assert count_of(20_000, "message") == "20,000 messages"
     assert thousands(None) == "?"
     assert count_of(1, "job") == "1 job"
     assert count_of(2, "job") == "2 jobs"
@@ -18,6 +19,7 @@ def test_times_are_relative_or_exact() -> None:
     assert ago(moment, moment.timestamp() + 250) == "4m ago"
     assert ago(moment, moment.timestamp()) == "now"
     assert ago(None) == "?"
+    assert [clock(n) for n in (0, 31.9, 3729)] == ["0:00", "0:31", "1:02:09"]
     assert rfc3339(moment) == "2026-11-01T12:00:00.000Z"
     assert rfc3339(None) is None
     assert elapsed(0.42) == "0.4s"

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from sqsw.context import job_scope
 from sqsw.core.dead_record import DeadRecord
 from sqsw.core.events import (
     AckFailed,
+    ChildExited,
+    ChildReplaced,
     DrainStarted,
     Event,
     JobDead,
@@ -26,6 +29,7 @@ from sqsw.core.events import (
     ReceiveError,
     WorkerStopped,
 )
+from sqsw.core.jobs.current_job import CurrentJob
 from sqsw.core.message import Message
 from sqsw.observe.logs import LogListener
 from sqsw_cli.invocation import Invocation
@@ -55,7 +59,7 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     """Log events, and return the lines without the time."""
 
     def log(*events: Event, columns: int | None = 80, **options: object) -> list[str]:
-        monkeypatch.setattr("sqsw_cli.working.logs._columns", lambda invocation: columns)
+        monkeypatch.setattr("sqsw_cli.working.logs.columns_of", lambda stream: columns)
         invocation = Invocation((), log_format="console", **{"color": "never", **options})
         configure_logs(invocation, daemon=True)
         listener = LogListener()
@@ -94,7 +98,7 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         (
             JobFailed(LONG, "build_report_for_customer", 0.15, ERROR, 43_000, None, "gave_up"),
             [
-                "✗ nightly…rts build_r…mer  0.15s  attempt 12, gave up, no DLQ  1de8908d",
+                "✗ nightly-cus…ports build_repor…tomer  0.15s  gave up, no DLQ  1de8908d",
                 "           ConnectionError: smtp server said no to user79@example.com",
                 "  | ConnectionError: smtp server said no to user79@example.com",
                 "  | and more",
@@ -133,6 +137,11 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
             DrainStarted("SIGINT", 2, 17, 25),
             ["■ draining (Ctrl-C): 2 running, 17 returned, up to 25s"],
         ),
+        (
+            ChildExited(77, -9, "killed by SIGKILL"),
+            ["✗ process 77 ended with exit code -9", "           killed by SIGKILL"],
+        ),
+        (ChildReplaced(77, "SIGHUP"), ["■ process 77 is replaced (SIGHUP)"]),
         (WorkerStopped("idle", 1), ["■ stopped (idle), 1 unfinished"]),
         (
             QuietStarted("SIGUSR2", 2, "to receive again, restart it"),
@@ -260,3 +269,15 @@ def test_a_line_of_an_app_has_its_values(say: Say, capsys: pytest.CaptureFixture
     logging.getLogger("tasks").warning("built", extra=extra)
     said = capsys.readouterr().err
     assert re.fullmatch(r"[\d:]{8} ! built  \[tasks\] pages=3 note='two words' path=/tmp/x\n", said)
+
+
+def test_a_line_from_a_job_says_which_one_in_short(
+    say: Say, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for columns, said in ((80, "built  [tasks] emails send_email 1de8908d"), (40, "1de8908d")):
+        say(columns=columns)
+        with job_scope(CurrentJob((MESSAGE,), "send_email", {})):
+            logging.getLogger("tasks").info("built")
+        line = capsys.readouterr().err.rstrip()
+        assert line.endswith(said)
+        assert len(line) <= columns

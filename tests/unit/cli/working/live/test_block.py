@@ -19,32 +19,27 @@ LOOK = Look(
     requests_per_job=0.3141,
     empty_seconds=5 * 60 + 30,
 )
-THIN = "\u202f"
 
 
 @pytest.mark.parametrize("columns", [81, 120])
 def test_all_columns_where_they_fit(columns: int) -> None:
     assert lines_of(LOOK, columns, 20) == [
         "queue        running  longest   done  failed  retry    /s  ready  in flight  dead",
-        "emails             4      12s  1_204       3      9  18.4  5_310          4     1".replace(
-            "_", THIN
-        ),
+        "emails             4      12s  1,204       3      9  18.4  5,310          4     1",
         "orders.fifo        2       1s    310       0      0   4.0     12          2  none",
         "reports            0        -      0       0      0   0.0      -          -     -",
-        "total              6      12s  1_514       3      9  22.4      -          -     -".replace(
-            "_", THIN
-        ),
+        "total              6      12s  1,514       3      9  22.4      -          -     -",
         "6 of 8 slots busy · up 12m · 0.31 requests per job · empty in about 5m",
     ]
 
 
 def test_a_narrow_terminal_leaves_out_columns_but_never_the_dead_letters() -> None:
-    assert [line.replace(THIN, "_") for line in lines_of(LOOK, 44, 20)] == [
+    assert lines_of(LOOK, 44, 20) == [
         "queue         done  failed  ready  dead",
-        "emails       1_204       3  5_310     1",
+        "emails       1,204       3  5,310     1",
         "orders.fifo    310       0     12  none",
         "reports          0       0      -     -",
-        "total        1_514       3      -     -",
+        "total        1,514       3      -     -",
         "6 of 8 slots busy · empty in about 5m",
     ]
     narrow = lines_of(LOOK, 16, 20)

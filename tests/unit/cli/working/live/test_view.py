@@ -122,6 +122,9 @@ def test_several_processes_are_one_block(sqsw: Sqsw) -> None:
         (sqsw.home / "go-on").touch()
         terminal.wait_until(lambda: row(terminal).get("done") == "3")
         assert is_said(terminal)
+        # Lines of the processes are made for the terminal, although they write to a pipe.
+        done = [line for line in terminal.lines if " ✓ emails wait " in line]
+        assert [len(line) for line in done] == [100, 100]
         assert "\x1b[32m✓\x1b[0m".encode() in terminal.written
         terminal.press("\x1a")
         terminal.wait_until(lambda: terminal.block()[-1].startswith("quiet: 0 jobs running"))

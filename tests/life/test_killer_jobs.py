@@ -1,0 +1,189 @@
+"""Jobs that end their process: they are dead-lettered, and take no other job with them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqsw.core.job_metadata import metadata_of
+from sqsw.core.message import Message
+from tests.backends import wait_until
+from tests.life.test_work_processes import Work
+
+TASKS = """
+import ctypes, os, signal, time
+from pathlib import Path
+from sqsw import SQSEnv
+
+env = SQSEnv()
+EXECUTOR = os.environ.get("EXECUTOR")
+options = {"executor": "process"} if EXECUTOR == "process" else {}
+QUEUE = os.environ.get("QUEUE", "jobs")
+
+def leave(name):
+    Path("notes").mkdir(exist_ok=True)
+    with Path(f"notes/{name}").open("a") as file:
+        file.write("x")
+
+if EXECUTOR == "loop":
+    import asyncio
+
+    @env.processor(QUEUE, "work")
+    async def work(number):
+        await asyncio.sleep(0.02)
+        leave(f"work-{number}")
+else:
+    @env.processor(QUEUE, "work", **options)
+    def work(number):
+        time.sleep(0.02)
+        leave(f"work-{number}")
+
+@env.processor(QUEUE, "exit", **options)
+def exit():
+    leave("exit")
+    os._exit(0)
+
+@env.processor(QUEUE, "kill", **options)
+def kill():
+    leave("kill")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@env.processor(QUEUE, "crash", **options)
+def crash():
+    leave("crash")
+    ctypes.string_at(0)
+"""
+
+#: the jobs that end their process, and what their dead letters say of it
+KILLERS = {"exit": "exit code 0", "kill": "SIGKILL", "crash": "SIGSEGV"}
+
+
+class Killers(Work):
+    """A worker with killers among its jobs, and a queue with a dead-letter queue."""
+
+    def __init__(self, folder: Path, suffix: str = "") -> None:
+        super().__init__(folder)
+        (folder / "tasks.py").write_text(TASKS)
+        self.name = f"jobs{suffix}"
+        fifo = {"FifoQueue": "true"} if suffix else {}
+        client = self.session.client("sqs")
+        client.create_queue(QueueName=f"dead{suffix}", Attributes=fifo)
+        policy = self.env.redrive_policy(f"dead{suffix}", 3).to_json()
+        attributes = {**fifo, "RedrivePolicy": policy, "VisibilityTimeout": "3"}
+        client.create_queue(QueueName=self.name, Attributes=attributes)
+        self.dead = self.env.queue(f"dead{suffix}")
+
+    def send_jobs(self, count: int) -> None:
+        """Good jobs, with the killers among them; each is the first of its group."""
+        queue = self.env.queue(self.name)
+        names = iter(KILLERS)
+        for number in range(count):
+            for name in [next(names), "work"] if number in (3, 40, 90) else ["work"]:
+                fields: dict[str, Any] = {"number": number} if name == "work" else {}
+                if self.name.endswith(".fifo"):
+                    group = f"killed-{number}" if number in (3, 40, 90) else f"g{number % 5}"
+                    fields |= {"_group_id": group, "_deduplication_id": f"{name}-{number}"}
+                queue.add_job(name, **fields)
+
+    def wait_until_empty(self) -> None:
+        wait_until(self.is_empty, 150, "the queue is empty")
+
+    def ran(self, name: str) -> int:
+        """How often a job ran."""
+        path = self.folder / "notes" / name
+        return path.stat().st_size if path.exists() else 0
+
+    def check(self) -> None:
+        """The killers are dead letters with their reasons, and all other jobs ran."""
+        letters = {each.string_attribute("JobName") or "": each for each in self.letters()}
+        assert len(self.letters()) == len(letters) == 3
+        for name, how in KILLERS.items():
+            record = metadata_of(letters[name]).dead
+            assert record is not None, f"SQS moved {name} without a reason"
+            assert (record.verdict, record.type) == ("killed_process", "ProcessKilled")
+            assert (record.attempts, record.receives) == (3, 3)
+            assert f"the process of the job ended before the job did: {how}" in str(record.message)
+            assert record.fingerprint
+
+    def letters(self) -> list[Message]:
+        found = self.dead.client.peek()
+        assert found is not None
+        return list(found)
+
+    def is_empty(self) -> bool:
+        attributes = self.env.queue(self.name).client.attributes()
+        kinds = ("", "NotVisible", "Delayed")
+        return not any(int(attributes[f"ApproximateNumberOfMessages{kind}"]) for kind in kinds)
+
+
+@pytest.fixture
+def killers(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Killers]:
+    made = Killers(tmp_path, getattr(request, "param", ""))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("executor", "slots"), [("thread", 8), ("loop", 8), ("process", 2)])
+def test_killers_take_no_other_job_with_them(
+    killers: Killers, executor: str, slots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXECUTOR", executor)
+    killers.send_jobs(200)
+    killers.start("--processes", "2", "-c", str(slots))
+    killers.wait_until_empty()
+    killers.running.terminate()
+    killers.end()
+    killers.check()
+    assert all(killers.ran(f"work-{number}") >= 1 for number in range(200))
+    # In the pool, each attempt ran and the last one was the third.
+    runs = 3 if executor == "process" else 2
+    assert {name: killers.ran(name) for name in KILLERS} == dict.fromkeys(KILLERS, runs)
+    proven = [line for line in killers.logged("job_killed_process") if line["suspects"] == 1]
+    assert {line["job"] for line in proven} == {*KILLERS}
+    assert {line["signal"] for line in proven} == {None, "SIGKILL", "SIGSEGV"}
+    if executor == "process":
+        assert killers.logged("child_exited") == []
+    else:
+        assert all(line["memory_bytes"] > 1_000_000 for line in proven)
+
+
+@pytest.mark.parametrize("killers", [".fifo"], indirect=True)
+def test_a_killer_at_the_head_of_a_group_lets_the_rest_of_it_run(
+    killers: Killers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUEUE", killers.name)
+    killers.send_jobs(100)
+    killers.start("--processes", "2")
+    killers.wait_until_empty()
+    killers.running.terminate()
+    killers.end()
+    killers.check()
+    assert all(killers.ran(f"work-{number}") >= 1 for number in range(100))
+
+
+def test_one_process_learns_from_the_notes_of_the_one_that_was_killed(killers: Killers) -> None:
+    queue = killers.env.queue("jobs")
+    queue.add_job("exit")
+    for number in range(10):
+        queue.add_job("work", number=number)
+    health_file = killers.folder / "healthy"
+    options = ("--health-file", str(health_file), "--until-idle", "5s")
+    for _ in range(2):
+        killers.start(*options)
+        killers.end()  # os._exit(0)
+        killers.log.close()
+        assert killers.logged("worker_stopped") == []
+    assert sorted(each.name for each in killers.folder.glob("healthy*")) == [
+        *("healthy", "healthy.running", "healthy.suspects")
+    ]
+    killers.start(*options)
+    killers.wait_for("job_dead")
+    killers.end()
+    (killed,) = killers.logged("job_killed_process")
+    assert (killed["job"], killed["exit_code"], killed["suspects"]) == ("exit", None, 1)
+    (dead,) = killers.logged("job_dead")
+    assert (dead["job"], dead["verdict"]) == ("exit", "killed_process")
+    assert all(killers.ran(f"work-{number}") >= 1 for number in range(10))
+    assert len(killers.letters()) == 1
+    assert list(killers.folder.glob("healthy*")) == []

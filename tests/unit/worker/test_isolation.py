@@ -1,0 +1,274 @@
+"""Suspects run alone, and are dead-lettered without a run once they are proven."""
+
+from typing import Any
+
+import pytest
+
+from sqsw.core.errors import ProcessKilled
+from sqsw.core.events import JobFailed, JobKilledProcess, JobStarted
+from sqsw.core.message import Message
+from sqsw.core.results import ProcessingResult
+from sqsw.core.settings import WorkerSettings
+from sqsw.worker.crash_notes import CrashNotes, RunNotes
+from sqsw.worker.delivery import JobRun, Outcome
+from sqsw.worker.in_flight import ALONE_SECONDS, InFlight
+from sqsw.worker.lane import Lane
+from sqsw.worker.shared_memory import SharedMemory
+from sqsw.worker.suspects import Suspects
+from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message
+from tests.unit.worker.register_doubles import Kit, bodies_of, fifo, group, names_of, run_of
+
+DONE = Outcome("done", None)
+
+
+class Isolating:
+    """A register with a table of suspects."""
+
+    def __init__(self, *lanes: Lane, slots: int = 8) -> None:
+        self.lanes = lanes or (lane(),)
+        self.clock = ManualClock()
+        self.suspects = Suspects(SharedMemory(Suspects.SIZE))
+        notes = CrashNotes(RunNotes(SharedMemory(RunNotes.SIZE)), self.suspects)
+        settings = WorkerSettings(concurrency=slots, prefetch=10)
+        self.register = InFlight(self.lanes, settings, self.clock, notes)
+
+    def take_in(self, *sent: Message | str, alone: bool = False, of: int = 0) -> list[JobRun]:
+        runs = [run_of(self.lanes[of], each) for each in sent]
+        for run in runs:
+            run.runs_alone = alone
+        self.register.take_in(self.lanes[of], runs)
+        return runs
+
+    def end(self, run: JobRun, outcome: Outcome = DONE) -> list[str] | None:
+        """End a run and settle it; what takes over its slot."""
+        assert self.register.claim(run)
+        following, _ = self.register.finish(run, [outcome] * len(run.deliveries), 0.1)
+        while (batch := self.register.take_settlements()) is not None:
+            self.register.settled(batch)
+        return None if following is None else bodies_of(following)
+
+    def start(self) -> list[list[str]]:
+        return names_of(self.register.start_next())
+
+    def credit(self, of: int = 0, want: int = 10) -> int:
+        poll = self.register.begin_poll(self.lanes[of], want, 0)
+        if poll is None:
+            return 0
+        self.register.end_poll(poll)
+        return poll.messages
+
+
+def test_a_suspect_starts_once_nothing_else_is_in_hand() -> None:
+    kit = Isolating()
+    first, second = kit.take_in("a", "b")
+    (suspect,) = kit.take_in("suspect", alone=True)
+    kit.take_in("c")
+    assert kit.start() == [["a"], ["b"], ["c"]]
+    assert kit.credit() == 0
+    for run in (first, second, kit.register.running()[2]):
+        assert kit.start() == []
+        kit.end(run)
+    assert kit.start() == [["suspect"]]
+    kit.take_in("d")  # of a poll that was open
+    assert kit.start() == []
+    assert kit.credit() == 0
+    assert kit.end(suspect) == ["d"]
+    assert kit.credit() > 0
+
+
+def test_a_suspect_waits_for_what_is_not_deleted_yet() -> None:
+    kit = Isolating()
+    (run,) = kit.take_in("a")
+    kit.start()
+    kit.take_in("suspect", alone=True)
+    assert kit.register.claim(run)
+    kit.register.finish(run, [DONE], 0.1)
+    assert kit.start() == []
+    batch = kit.register.take_settlements()
+    assert batch is not None
+    kit.register.settled(batch)
+    assert kit.start() == [["suspect"]]
+
+
+def test_a_suspect_waits_for_polls_of_all_queues() -> None:
+    kit = Isolating(lane("jobs"), lane("other"))
+    poll = kit.register.begin_poll(kit.lanes[1], 1, 0)
+    assert poll is not None
+    kit.take_in("suspect", alone=True)
+    assert kit.start() == []
+    assert (kit.credit(0), kit.credit(1)) == (0, 0)
+    kit.register.end_poll(poll)
+    assert kit.start() == [["suspect"]]
+
+
+def test_of_several_suspects_the_one_with_the_most_receives_goes_first() -> None:
+    kit = Isolating()
+    kit.take_in(message("a", receives=1), message("b", receives=3), alone=True)
+    assert kit.start() == [["b"]]
+    assert kit.start() == []
+    assert kit.end(kit.register.running()[0]) is None
+    assert kit.start() == [["a"]]
+
+
+def test_a_long_suspect_does_not_hold_up_the_others_for_ever() -> None:
+    kit = Isolating()
+    kit.take_in("suspect", alone=True)
+    kit.start()
+    kit.take_in("a")
+    kit.clock.advance(ALONE_SECONDS - 1)
+    assert kit.start() == []
+    kit.clock.advance(2)
+    assert kit.start() == [["a"]]
+    assert kit.credit() > 0
+
+
+@pytest.mark.parametrize("outcome", [DONE, Outcome("failed", 7)])
+def test_a_suspect_whose_job_ends_is_cleared(outcome: Outcome) -> None:
+    kit = Isolating()
+    (run,) = kit.take_in("suspect", alone=True)
+    message_id = run.deliveries[0].message.message_id
+    for each in (message_id, "other"):
+        kit.suspects.add("emails", each, is_alone=False, exit_code=-9, memory_bytes=None)
+    kit.start()
+    kit.end(run, outcome)
+    kit.suspects.refresh()
+    assert kit.suspects.find("emails", message_id) is None
+    assert kit.suspects.find("emails", "other") is not None
+
+
+def test_a_suspect_that_could_not_be_started_stays_one() -> None:
+    kit = Isolating()
+    (run,) = kit.take_in("suspect", alone=True)
+    message_id = run.deliveries[0].message.message_id
+    kit.suspects.add("emails", message_id, is_alone=False, exit_code=-9, memory_bytes=None)
+    kit.start()
+    kit.end(run, Outcome("released", 5))
+    assert kit.suspects.find("emails", message_id) is not None
+
+
+def test_a_queue_with_suspects_is_received_one_message_at_a_time() -> None:
+    kit = Isolating(lane("jobs", batch_size=5), lane("other"))
+    assert (kit.credit(0, 1), kit.credit(1)) == (5, 9)
+    kit.suspects.add("jobs", "a", is_alone=False, exit_code=-9, memory_bytes=None)
+    assert (kit.credit(0, 1), kit.credit(1)) == (1, 9)
+    poll = kit.register.begin_poll(kit.lanes[0], 1, 0)
+    assert poll is not None
+    assert kit.credit(0, 1) == 0
+
+
+def test_a_suspect_is_a_list_of_its_own() -> None:
+    kit = Isolating(lane("jobs.fifo", batch_size=3))
+    kit.take_in(*group("g", 1))
+    (suspect,) = kit.take_in(message("suspect", group="g"), alone=True)
+    kit.take_in(message("later", group="g"))
+    assert kit.start() == [["g1"]]
+    kit.end(kit.register.running()[0])
+    assert kit.start() == [["suspect"]]
+    kit.end(suspect)
+    assert kit.start() == [["later"]]
+
+
+def test_a_suspect_returns_with_the_others_when_the_worker_drains() -> None:
+    kit = Isolating()
+    kit.take_in("a")
+    kit.take_in("suspect", alone=True)
+    assert kit.start() == [["a"]]
+    assert names_of(kit.register.close(kit.lanes[0])) == [["suspect"]]
+
+
+class Suspecting(Kit):
+    """The roles of a worker whose supervisor knows suspects."""
+
+    def __init__(self, of: Lane) -> None:
+        super().__init__(of)
+        self.suspects = Suspects(SharedMemory(Suspects.SIZE))
+        self.in_flight.suspects = self.suspects
+
+    def suspect(self, sent: Message, *, deaths: int = 1) -> None:
+        for _ in range(deaths):
+            self.suspects.add(
+                *(self.lane.name, sent.message_id), is_alone=True, exit_code=-11, memory_bytes=None
+            )
+
+    def heard(self, kind: type) -> list[Any]:
+        return [event for event in self.told if isinstance(event, kind)]
+
+
+def test_what_a_process_died_with_starts_alone_when_it_comes_back() -> None:
+    kit = Suspecting(lane())
+    suspect = message("suspect", receives=2)
+    kit.suspect(suspect)
+    kit.accept(message("a"), suspect, message("b"))
+    assert kit.running() == ["a", "b"]
+    kit.end("a")
+    kit.end("b")
+    kit.tell_sqs()  # and starts what that lets run
+    assert kit.running() == ["suspect"]
+
+
+def test_while_there_are_suspects_a_last_receive_starts_alone_too() -> None:
+    kit = Suspecting(lane(max_receives=3))
+    kit.accept(message("a", receives=3), message("b"))
+    assert kit.running() == ["a", "b"]
+    kit.suspect(message())
+    kit.accept(message("c", receives=3), message("d"))
+    assert kit.running() == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize(
+    ("deaths", "receives", "runs"), [(2, 3, False), (2, 2, True), (1, 3, True)]
+)
+def test_a_proven_killer_does_not_run_on_its_last_attempt(
+    deaths: int, receives: int, runs: bool
+) -> None:
+    kit = Suspecting(lane(max_receives=3))
+    killer = message("killer", receives=receives)
+    kit.suspect(killer, deaths=deaths)
+    kit.accept(killer)
+    assert kit.running() == (["killer"] if runs else [])
+    if not runs:
+        assert kit.heard(JobStarted) == kit.heard(JobKilledProcess) == []
+        (failed,) = kit.heard(JobFailed)
+        assert isinstance(failed.error, ProcessKilled)
+        assert str(failed.error) == "the process of the job ended before the job did: SIGSEGV"
+        assert failed.dead_letter_queue == "dead emails"
+        assert kit.suspects.find("emails", killer.message_id) is None
+
+
+def test_a_killer_at_the_head_of_a_group_lets_the_next_one_run() -> None:
+    kit = Suspecting(fifo(max_receives=3))
+    killer, follower = message("killer", group="g", receives=3), message("next", group="g")
+    kit.suspect(killer, deaths=2)
+    kit.accept(killer, follower)
+    assert kit.running() == []
+    kit.tell_sqs()
+    assert kit.running() == ["next"]
+
+
+def test_a_killer_behind_a_run_takes_no_slot_from_it() -> None:
+    kit = Suspecting(lane(slots=1, max_receives=3))
+    killer = message("killer", receives=3)
+    kit.suspect(killer, deaths=2)
+    kit.accept(message("a"), killer, message("b"))
+    assert kit.running() == ["a"]
+    assert kit.end("a") is None  # not the killer: it is not to run
+    assert kit.running() == ["b"]
+    assert len(kit.heard(JobFailed)) == 1
+
+
+def test_a_process_of_the_pool_that_dies_is_reported() -> None:
+    kit = Suspecting(lane())
+    kit.accept(message("a"))
+    kit.end("a", ProcessingResult(False, error=ProcessKilled.of(3, 12_000_000)))
+    (event,) = kit.heard(JobKilledProcess)
+    assert (event.job_name, event.exit_code, event.memory_bytes) == ("send", 3, 12_000_000)
+    (failed,) = kit.heard(JobFailed)
+    assert str(failed.error).endswith(": exit code 3, with 12 MB of memory")
+
+
+def test_polls_are_short_while_there_are_suspects() -> None:
+    of = lane(client=(client := FakeClient()))
+    kit = Suspecting(of)
+    kit.suspect(message())
+    kit.poller.step()
+    assert client.receives == [(1, 1.0, 30)]
