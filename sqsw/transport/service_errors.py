@@ -87,7 +87,7 @@ class service_errors:
 
 def _tell_error(error: Exception, doing: str, queue_name: str | None) -> None:
     """Raise our error for a botocore error; return for any other error."""
-        # Imported here, so only a failure pays for the import.
+    # Imported here, so only a failure pays for the import.
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 

@@ -324,9 +324,7 @@ def test_a_redirect_is_shown_without_a_token(server: Server, queue: QueueClient,
     assert "secret" not in str(caught.value.why)
 
 
-def test_an_error_does_not_quote_an_echoed_request(
-    server: Server, queue: QueueClient
-) -> None:
+def test_an_error_does_not_quote_an_echoed_request(server: Server, queue: QueueClient) -> None:
     for body in (b'{"X-Amz-Security-Token":"FwoGZXsecret"}', b"FwoGZXsecret", b"<p>FwoGZXsecret"):
         server.answer = (200, {"Content-Type": "text/\x9b31mred"}, body)
         with pytest.raises(UnexpectedAnswer) as caught:

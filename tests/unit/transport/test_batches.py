@@ -52,7 +52,9 @@ def test_attributes_count_toward_the_limit_and_the_error_shows_both_sizes() -> N
     check_entry(entry("x" * (MAX_MESSAGE_BYTES - size), Name="v" * 100))
     with pytest.raises(MessageRefused, match="1048577 bytes") as caught:
         check_entry(entry("x" * (MAX_MESSAGE_BYTES - size + 1), Name="v" * 100))
-    assert caught.value.why == f"body: {MAX_MESSAGE_BYTES - size + 1} bytes, attributes: {size} bytes"
+    assert (
+        caught.value.why == f"body: {MAX_MESSAGE_BYTES - size + 1} bytes, attributes: {size} bytes"
+    )
 
 
 def test_the_limit_matches_sqs(jobs: JobQueue) -> None:
@@ -78,7 +80,9 @@ def test_a_job_that_is_too_large_is_refused_before_any_call(jobs: JobQueue) -> N
     ["\0", "\x01", "\b", "\x0b", "\x0c", "\x1f", "\ud800", "\udfff", "\ufffe", "\uffff"],
     ids=lambda c: f"U+{ord(c):04X}",
 )
-def test_characters_that_sqs_does_not_accept_are_refused_with_their_position(character: str) -> None:
+def test_characters_that_sqs_does_not_accept_are_refused_with_their_position(
+    character: str,
+) -> None:
     code = f"U\\+{ord(character):04X}"
     with pytest.raises(MessageRefused, match=f"the body contains a character.*{code}") as caught:
         check_entry(entry(f"abc{character}"))

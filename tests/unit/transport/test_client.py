@@ -328,7 +328,9 @@ def test_a_class_that_boto3_would_add_to_clients_is_used() -> None:
         ("http://ann:secret@localhost:9324", "http://sqsw.invalid"),
     ],
 )
-def test_queue_urls_of_the_embedded_sqs_are_the_same_on_all_routes(endpoint: str, origin: str) -> None:
+def test_queue_urls_of_the_embedded_sqs_are_the_same_on_all_routes(
+    endpoint: str, origin: str
+) -> None:
     for wire in (True, False):
         env = SQSEnv(MemorySession(), endpoint_url=endpoint, wire=wire)
         env.sqs_client.create_queue(QueueName="jobs")

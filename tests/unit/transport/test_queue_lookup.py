@@ -13,9 +13,7 @@ from tests.unit.transport.test_names import ARN
 OTHER_ACCOUNT = "111122223333"
 
 
-def test_an_arn_finds_only_the_queue_of_its_account_and_region(
-    env: SQSEnv, client: Any
-) -> None:
+def test_an_arn_finds_only_the_queue_of_its_account_and_region(env: SQSEnv, client: Any) -> None:
     url = client.create_queue(QueueName="found-by-arn")["QueueUrl"]
     arn = env.queue_client(url).attributes("QueueArn")["QueueArn"]
     _, region, account = arn.removesuffix(":found-by-arn").rsplit(":", 2)

@@ -127,6 +127,9 @@ def test_an_html_page_instead_of_an_answer_is_reported_as_such(page: str) -> Non
     error = ClientError({"Error": {"Code": "501", "Message": page}}, "ListQueues")
     with pytest.raises(SQSError) as caught, service_errors("list the queues"):
         raise error
-    assert caught.value.message == "cannot list the queues: the answer is an HTML page, not an SQS answer"
+    assert (
+        caught.value.message
+        == "cannot list the queues: the answer is an HTML page, not an SQS answer"
+    )
     assert "AWS_ENDPOINT_URL" in str(caught.value.next)
     assert "<" not in str(caught.value)
