@@ -100,7 +100,10 @@ def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:
         ("send emails j --dedup-id 1 --from jobs.jsonl", "--from and --dedup-id do not go"),
         ("send emails j --from jobs.jsonl --failed jobs.jsonl", "--from and --failed are one file"),
         ("send emails j --delay 20m", "a delay of 20m is more than SQS can hold"),
-        ("send orders.fifo j --dedup-id 1 --delay 5m", "'orders.fifo' does not support a delay per message"),
+        (
+            "send orders.fifo j --dedup-id 1 --delay 5m",
+            "'orders.fifo' does not support a delay per message",
+        ),
         ("send orders.fifo j", "'orders.fifo' needs a deduplication id"),
     ],
 )
