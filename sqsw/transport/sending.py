@@ -29,8 +29,8 @@ _PAUSE_SECONDS = 0.25
 #: temporary errors of SQS itself
 _SERVER_ERRORS = ("InternalError", "InternalFailure", "ServiceUnavailable")
 
-#: why an entry with the code ``GroupStopped`` failed _BEHIND = "an earlier message of its group was
-#: not sent"
+#: why an entry with the code ``GroupStopped`` failed
+_BEHIND = "an earlier message of its group was not sent"
 
 
 @dataclass(slots=True)
