@@ -58,7 +58,7 @@ class JSONCodec:
                 return "{}"
             _refuse_changed(message)
             # Keep json's default spaces, like sqs-workers, so content-based deduplication sees the
-            # # same bytes from both.
+            # same bytes from both.
             text = _ENCODER.encode(message)
             if "\\ud" in text:
                 _UNESCAPED.encode(message).encode()
@@ -95,7 +95,7 @@ class JSONCodec:
 
 def _refuse_changed(value: Any) -> None:
     # json would write the key 1 as "1" and an enum member as its value, so the job would get other
-    # # values.
+    # values.
     kind = type(value)
     if kind is dict:
         for key, item in value.items():

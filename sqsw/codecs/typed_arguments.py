@@ -156,7 +156,7 @@ def _is_same(sent: Any, arrived: Any) -> bool:
         return False
     if isinstance(sent, datetime):
         # A local time in the repeated hour at the end of daylight saving time never equals a time
-        # in # another zone.
+        # in another zone.
         zones = (sent.tzinfo, arrived.tzinfo)
         return None not in zones and sent.astimezone(UTC) == arrived.astimezone(UTC)
     if isinstance(sent, dict):

@@ -28,7 +28,7 @@ logger = SafeLogger("sqsw.worker")
 
 Method = Literal["fork", "spawn"]
 
-#: The function that a child runs. It gets its arguments, a listener that sends events to the #:
+#: The function that a child runs. It gets its arguments, a listener that sends events to the
 #: supervisor and, if the number of jobs is limited, the pipe for its permits.
 Target = Callable[..., "Ending | None"]
 
@@ -108,7 +108,7 @@ class Child:
             target=_child_main,
             args=(target, arguments, parent_alive, writer, inherited, permits, notes),
         )
-        # Otherwise, a signal between the fork and the first lines of the child would go to the #
+        # Otherwise, a signal between the fork and the first lines of the child would go to the
         # handlers inherited from this process, and the child would miss it.
         former = signal.pthread_sigmask(signal.SIG_BLOCK, VERBS)
         if method == "fork":

@@ -62,7 +62,7 @@ class Reporter:
             self._is_full = True
             logger.warning("the supervisor is not reading events: its counts will be too low")
         if isinstance(event, Pulse) and not self._has_pulse:
-            # Start before the first job: a job that holds the GIL also stops this thread, and the #
+            # Start before the first job: a job that holds the GIL also stops this thread, and the
             # supervisor expects pulses only after the first one.
             self._has_pulse = True
             self._send()
@@ -130,7 +130,7 @@ class Reports:
 
 
 #: An event in the pipe, as its class and values. Python pickles a dataclass field by field, which
-#: #: would take longer than everything else that is done for an event.
+#: would take longer than everything else that is done for an event.
 _Values = tuple[type[Event], list[Any]]
 
 
@@ -200,7 +200,7 @@ def _events(frame: bytes) -> Iterator[Event]:
 
 def _told(error: BaseException) -> BaseException:
     # Send only texts and numbers, and only our own error classes: a job's error can hold any
-    # object, # and the supervisor might have to load the app to read it.
+    # object, and the supervisor might have to load the app to read it.
     kind, state = type(error), dict(vars(error))
     state.pop("__notes__", None)  # our errors recreate their notes
     texts = (*error.args, *state, *state.values())

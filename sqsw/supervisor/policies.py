@@ -22,7 +22,7 @@ from sqsw.core.events import (
 )
 from sqsw.core.policy_runner import PolicyRunner
 
-#: empty receives in a row after which a queue counts as empty. One is not enough: it can have #:
+#: empty receives in a row after which a queue counts as empty. One is not enough: it can have
 #: started before a running job returned its message.
 _EMPTY_RECEIVES = 2
 

@@ -73,7 +73,7 @@ class SourceWatch:
         self.restart()
         for path in found:
             # A bytecode file records only the second and size of its source, so Python could run
-            # the # old bytecode if the source was saved twice in one second.
+            # the old bytecode if the source was saved twice in one second.
             with suppress(OSError, NotImplementedError):
                 os.unlink(importlib.util.cache_from_source(path))
         return [path.removeprefix(self._here + os.sep) for path in found]

@@ -65,7 +65,7 @@ logger = SafeLogger("sqsw.worker")
 _LAST_SECONDS = 10.0
 
 #: failed starts in a row, in every slot, after which the supervisor gives up: before any child was
-#: #: ready, and after that (about three minutes, which leaves time for a fix)
+#: ready, and after that (about three minutes, which leaves time for a fix)
 _FIRST_TRIES, _LATER_TRIES = 4, 10
 
 #: seconds between two checks of the children

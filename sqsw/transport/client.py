@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 #: seconds to wait for an answer beyond a long poll, and seconds to connect. They are short enough
-#: #: that a worker recovers within half a minute after the network does.
+#: that a worker recovers within half a minute after the network does.
 _ANSWER_SECONDS, _CONNECT_SECONDS = 8, 5
 
 #: connect timeout, answer timeout and retries for calls that do not wait for messages. They are low
-#: #: because leases run out during these calls, and the callers retry them.
+#: because leases run out during these calls, and the callers retry them.
 _QUICK_CONNECT_SECONDS, _QUICK_ANSWER_SECONDS, _QUICK_RETRIES = 3, 10, 1
 
 #: credential sources that boto3 reads only once, even if the files change later
@@ -57,15 +57,15 @@ _OFF = ("0", "false", "no", "off")
 _NOT_REPEATED = {"ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}
 
 #: the user agent of our own clients. botocore would rebuild its default for each call, which takes
-#: a #: seventh of the call's time.
+#: a seventh of the call's time.
 _USER_AGENT = "sqsw"
 
-#: ``plain`` is a client as a user would create it. The others are faster: ``lean`` for frequent #:
+#: ``plain`` is a client as a user would create it. The others are faster: ``lean`` for frequent
 #: calls, ``quick`` for frequent calls with short timeouts.
 _Kind = Literal["plain", "lean", "quick"]
 
 #: Called before a client is used if only environment variables choose the server. It can raise, so
-#: #: tests can refuse such clients; see :mod:`sqsw.pytest_plugin`.
+#: tests can refuse such clients; see :mod:`sqsw.pytest_plugin`.
 before_unnamed: Callable[[], object] | None = None
 
 

@@ -98,7 +98,7 @@ class HandlerCheck:
         return self._look().is_users_client_changed
 
     def _look(self) -> "_Finding":
-        # Take the marks before the search: if another thread registers a handler during it, the #
+        # Take the marks before the search: if another thread registers a handler during it, the
         # next call searches again.
         marks, finding = self._current_marks(), self._finding
         if len(marks) != len(finding.marks) or not all(map(is_, marks, finding.marks)):
@@ -184,7 +184,7 @@ def _find_parts(with_boto3: bool) -> Sequence[_Part]:
 
 def _is_original(part: Any) -> bool:
     # botocore decorates some of its functions, so check the package whose code runs first. Compare
-    # # types, because wrapt's wrappers pass isinstance() as the function that they wrap.
+    # types, because wrapt's wrappers pass isinstance() as the function that they wrap.
     if type(part) is FunctionType:
         return _has_package(part.__globals__.get("__name__", ""), _CALL_PACKAGES)
     return type(part) is type and _has_package(part.__module__, _AWS_PACKAGES)

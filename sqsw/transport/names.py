@@ -12,7 +12,7 @@ _DEAD_LETTER_ENDINGS = (
     *("_dead", "-dead", "_dlq", "-dlq"),
 )
 
-# One line per partition, from botocore's endpoints.json and partitions.json. The hosts with "api" #
+# One line per partition, from botocore's endpoints.json and partitions.json. The hosts with "api"
 # also support IPv6.
 _AWS_HOSTS = (
     *(".amazonaws.com", ".api.aws", ".amazonaws.eu", ".api.amazonwebservices.eu"),

@@ -177,7 +177,7 @@ class QueueClient:
         now = hidden_at = lease_time()
         if not answer.get("ResponseMetadata", {}).get("RetryAttempts"):
             # The lease starts when SQS hides the message, even if the answer arrives late, so use
-            # the # earliest possible time. If the call was retried, the time of its last request is
+            # the earliest possible time. If the call was retried, the time of its last request is
             # unknown.
             hidden_at = min(now, asked + wait_seconds)
         # Without a timeout from the caller, the expiry is unknown.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqsw.transport.wire.calls import Endpoint
 
-#: ``direct`` calls the functions of the embedded SQS, ``wire`` uses our own connections, and #:
+#: ``direct`` calls the functions of the embedded SQS, ``wire`` uses our own connections, and
 #: ``boto3`` uses a boto3 client
 Way = Literal["direct", "wire", "boto3"]
 

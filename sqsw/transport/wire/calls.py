@@ -22,7 +22,7 @@ from sqsw.transport.wire.connection import (
 from sqsw.transport.wire.signature import Signer, SigningCredentials
 
 #: seconds to wait for an answer: of most calls, of a receive in addition to its wait time, and of a
-#: #: send. A send waits as long as in a boto3 client, because a retry can store the message twice.
+#: send. A send waits as long as in a boto3 client, because a retry can store the message twice.
 _ANSWER_SECONDS, _AFTER_WAIT_SECONDS, _SEND_SECONDS = 10.0, 8.0, 28.0
 
 #: after this many failures in a row, the wire pauses for this many seconds
@@ -160,7 +160,7 @@ class WireCalls:
                     return value  # type: ignore[no-any-return]  # is_answer() accepts only a dict
             except (ValueError, RecursionError):
                 pass
-        # A refused call does not mean that the wire is broken. Any other answer can come from a #
+        # A refused call does not mean that the wire is broken. Any other answer can come from a
         # server that is not SQS.
         if 400 <= answer.status < 500:
             self._keep(connection)

@@ -79,7 +79,7 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
             checked = frozen
         return SigningCredentials(frozen.access_key, frozen.secret_key, frozen.token)
 
-    # Report unusable credentials at the start. Refreshable ones wait for the first call, because #
+    # Report unusable credentials at the start. Refreshable ones wait for the first call, because
     # fetching them can ask the user for a code.
     if not isinstance(credentials, RefreshableCredentials):
         current()

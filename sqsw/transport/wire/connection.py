@@ -12,10 +12,10 @@ import httptools
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 #: seconds to connect to one of the server's addresses, and for name lookup, TCP and TLS handshake
-#: #: together. Only the operating system limits the name lookup.
+#: together. Only the operating system limits the name lookup.
 CONNECT_SECONDS = 3.0
 
-#: idle seconds after which a connection is not reused: if the server closes it during a send, we #:
+#: idle seconds after which a connection is not reused: if the server closes it during a send, we
 #: cannot know whether the server executed the request
 _IDLE_SECONDS = 10.0
 

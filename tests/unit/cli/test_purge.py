@@ -84,7 +84,7 @@ def test_ids_come_from_a_file_or_stdin(sqsw: Sqsw, home: Path) -> None:
     assert (ran.code, ran.out) == (3, "")
     assert ran.err.splitlines() == [
         "error: 2 of 2 ids were not found in 'emails'",
-        "  why:  no message in the queue has it, or the message is hidden for now",
+        "  why:  no visible message has it",
         "  next: sqsw inspect emails --peek 20 lists messages",
     ]
 

@@ -144,7 +144,7 @@ def test_certificates_that_cannot_be_read_are_left_to_boto3(
         env = SQSEnv(endpoint_url="https://127.0.0.1:1", region="local", retry_max_attempts=1)
         with pytest.raises(ConnectionFailed):
             env.queue_client("jobs").receive()
-        assert env.clients.way == ("boto3", "the settings are wrong, or there is no access")
+        assert env.clients.way == ("boto3", "a setting is wrong, or credentials are missing")
 
 
 def test_calls_that_do_not_wait_for_messages_have_short_timeouts() -> None:
