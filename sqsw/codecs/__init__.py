@@ -1,4 +1,4 @@
-"""How the arguments of a job become text and back; the names that sqs-workers kept here."""
+"""Codecs for job arguments. Also exports the names of sqs-workers' ``codecs`` module."""
 
 from typing import TYPE_CHECKING
 

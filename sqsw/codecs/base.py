@@ -1,21 +1,21 @@
-"""What a codec is."""
+"""The codec interface."""
 
 from typing import Any, Protocol
 
 
 class Codec(Protocol):
-    """Turns a dictionary into text that SQS takes, and back."""
+    """A converter between dictionaries and text that SQS accepts."""
 
     def serialize(self, message: dict[str, Any]) -> str:
-        """The text of a dictionary.
+        """Return a dictionary as text.
 
         Raises
         ------
         MessageRefused
-            A value cannot be carried; the error names it.
+            A value cannot be serialized; the error names it.
         """
         ...
 
     def deserialize(self, serialized: str) -> Any:
-        """What the text says; any exception means that it cannot be read."""
+        """Return the value of the text. Any exception means that the text is invalid."""
         ...

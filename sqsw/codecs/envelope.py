@@ -1,8 +1,7 @@
-"""A job as an SQS entry and back: the wire format, which is that of sqs-workers.
+"""Convert jobs to SQS entries and back, in the wire format of sqs-workers.
 
-The body is the codec's text of the keyword arguments. Three message attributes, all of type String,
-say what it is: ``ContentType``, ``JobContext`` (the same codec's text of the job context) and
-``JobName``.
+The body is the keyword arguments, serialized by a codec. Three String attributes describe it:
+``ContentType``, ``JobContext`` (the job context, serialized by the same codec) and ``JobName``.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,7 +23,7 @@ Entry = dict[str, Any]
 
 
 class Job(NamedTuple):
-    """The call that a message carries."""
+    """The job in a message."""
 
     job_name: str
     job_kwargs: dict[str, Any]
@@ -42,7 +41,7 @@ def pack_job(
     deduplication_id: str | None = None,
     group_id: str | None = None,
 ) -> Entry:
-    """A job as the parameters of a SendMessage.
+    """Return a job as the parameters of a SendMessage.
 
     Parameters
     ----------
@@ -52,9 +51,9 @@ def pack_job(
     Raises
     ------
     MessageRefused
-        A value cannot be carried by the codec; the error names it. Or the delay is too long.
+        The codec cannot serialize a value, which the error names, or the delay is out of range.
     ContentTypeRefused
-        There is no such codec.
+        There is no codec for the content type.
     """
     codec = codec_for_sending(content_type)
     body = codec.serialize(dict(job_kwargs))
@@ -85,7 +84,7 @@ def pack_body(
     deduplication_id: str | None = None,
     group_id: str | None = None,
 ) -> Entry:
-    """A job whose body and context are text already, as the parameters of a SendMessage."""
+    """Return a job with a serialized body and context as the parameters of a SendMessage."""
     texts = {CONTENT_TYPE: content_type, JOB_CONTEXT: job_context, JOB_NAME: job_name}
     entry = raw_entry(
         body, delay_seconds=delay_seconds, deduplication_id=deduplication_id, group_id=group_id
@@ -103,12 +102,12 @@ def raw_entry(
     deduplication_id: str | None = None,
     group_id: str | None = None,
 ) -> Entry:
-    """A body as it is, as the parameters of a SendMessage."""
+    """Return the parameters of a SendMessage for an unchanged body."""
     entry: Entry = {"MessageBody": body}
     if delay_seconds is not None:
         if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
             raise MessageRefused(
-                f"a delay of {delay_seconds} seconds is more than SQS can hold"
+                f"a delay of {delay_seconds} seconds is too long"
                 if delay_seconds > 0
                 else f"a delay of {delay_seconds} seconds is in the past",
                 why=f"a message can be delayed by 0 to {MAX_DELAY_SECONDS} seconds",
@@ -122,27 +121,27 @@ def raw_entry(
 
 
 def _plain_text(value: object) -> str:
-    # str() of a member of a str enum is its name.
+    # str() on a str enum member would return its name.
     return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def job_name_of(message: Message) -> str | None:
-    """The job name of a message, without a look into its body."""
+    """Return the job name of a message without reading its body."""
     return message.string_attribute(JOB_NAME)
 
 
 def unpack_job(message: Message, accept: Collection[str] | None = None) -> Job:
-    """The job that a message carries.
+    """Return the job in a message.
 
     Parameters
     ----------
     accept :
-        The content types that may be read; None for all but pickle.
+        The content types to accept; None for all except pickle.
 
     Raises
     ------
     DecodeError
-        An attribute is missing, or body or context are not what the content type says.
+        An attribute is missing, or the body or context does not match the content type.
     ContentTypeRefused
         The content type is unknown, or not accepted.
     """
@@ -153,8 +152,8 @@ def unpack_job(message: Message, accept: Collection[str] | None = None) -> Job:
         raise DecodeError(
             f"the message has no attribute {missing}",
             why="sqsw and sqs-workers attach ContentType, JobContext and JobName to every job; "
-            "this one was sent by something else",
-            next="work such messages on a raw queue",
+            "another program sent this message",
+            next="process such messages with a raw queue",
         )
     codec = get_codec(content_type, accept)
     job_kwargs = _read(codec, message.body, content_type, "body")
@@ -166,14 +165,14 @@ def unpack_job(message: Message, accept: Collection[str] | None = None) -> Job:
 def _read(codec: Codec, text: str, content_type: str, where: str) -> dict[str, Any]:
     try:
         value = codec.deserialize(text)
-    except Exception as error:  # whatever a codec meets in a hostile text
+    except Exception as error:  # a codec can raise anything for hostile text
         raise DecodeError(
-            f"the {where} cannot be read as {content_type}", why=described(error)
+            f"the {where} is not valid {content_type}", why=described(error)
         ) from error
-    # Not all(): that would make a generator, twice for each job.
+    # all() would create two generators for each job.
     if isinstance(value, dict) and not [key for key in value if not isinstance(key, str)]:
         return value
     raise DecodeError(
-        f"the {where} is not a dictionary of names",
-        why=f"{content_type} gives a {type(value).__name__}",
+        f"the {where} is not a dictionary with string keys",
+        why=f"it is a {type(value).__name__}",
     )

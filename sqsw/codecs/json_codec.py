@@ -1,4 +1,4 @@
-"""JSON: the default. What it cannot carry is refused in the sender (a tuple arrives as a list)."""
+"""The default codec. It rejects values without a JSON form when a job is sent."""
 
 import json
 from enum import Enum
@@ -9,7 +9,7 @@ from sqsw.core.errors import MessageRefused
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _UNESCAPED = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 
-#: types without nested values, which most arguments of jobs have
+#: types without nested values; most job arguments have one of them
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
@@ -28,7 +28,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite
 
 
 def _decode(text: str) -> Any:
-    # decode() looks for white space on both sides, which takes longer than to read a short text.
+    # decode() also skips white space, which takes longer than parsing a short text.
     try:
         value, end = _DECODER.raw_decode(text)
     except ValueError:
@@ -37,9 +37,9 @@ def _decode(text: str) -> Any:
 
 
 class JSONCodec:
-    """Plain JSON in ASCII, because SQS refuses some other characters.
+    """A codec for plain JSON, in ASCII because SQS refuses some other characters.
 
-    The methods can be called on the class as well.
+    The methods can also be called on the class. A tuple arrives as a list.
     """
 
     @staticmethod
@@ -49,16 +49,16 @@ class JSONCodec:
         Raises
         ------
         MessageRefused
-            A value would not arrive as it is: a datetime, a set, bytes, NaN, half a surrogate pair,
-            a key that is not a string, an enum member, a named tuple, or any other instance of a
-            subclass of a plain type. The error names the value.
+            A value would not arrive unchanged: a datetime, a set, bytes, NaN, an unpaired
+            surrogate, a key that is not a string, an enum member, a named tuple, or another
+            instance of a subclass of a plain type. The error names the value.
         """
         try:
             if not message:  # as the context of most jobs
                 return "{}"
             _refuse_changed(message)
-            # With json's own spaces, as sqs-workers writes it: a FIFO queue that deduplicates by
-            # content sees the same bytes from both.
+            # Keep json's default spaces, like sqs-workers, so content-based deduplication sees the
+            # same bytes from both.
             text = _ENCODER.encode(message)
             if "\\ud" in text:
                 _UNESCAPED.encode(message).encode()
@@ -68,9 +68,9 @@ class JSONCodec:
             path, reason, instead = refused
             raise MessageRefused(
                 f"argument {path!r} {reason}" if path else f"the dictionary of arguments {reason}",
-                why="the job is sent as json, which knows strings, numbers, true, false, null, "
-                "lists and objects only",
-                next=instead or "send it as text (isoformat(), base64 …), or choose another codec",
+                why="the job is sent as json, which only has strings, numbers, true, false, null, "
+                "lists and objects",
+                next=instead or "send it as text (isoformat(), base64 …), or use another codec",
             ) from error
 
     @staticmethod
@@ -80,8 +80,8 @@ class JSONCodec:
         Raises
         ------
         ValueError, RecursionError
-            It is not JSON, is nested too deeply, or has a value that ``serialize`` refuses: NaN,
-            an infinity, half a surrogate pair.
+            The text is not JSON, is nested too deeply, or contains a value that ``serialize``
+            rejects: NaN, an infinity or an unpaired surrogate.
         """
         if serialized == "{}":  # most job contexts
             return {}
@@ -94,7 +94,8 @@ class JSONCodec:
 
 
 def _refuse_changed(value: Any) -> None:
-    # json writes the key 1 as "1", and an enum member as its value: the job would get other values.
+    # json would write the key 1 as "1" and an enum member as its value, so the job would get other
+    # values.
     kind = type(value)
     if kind is dict:
         for key, item in value.items():
@@ -110,12 +111,13 @@ def _refuse_changed(value: Any) -> None:
         raise TypeError("a value is not of a plain type")
 
 
-#: The path of a value, what is wrong with it, and what to send instead (None: see the caller).
+#: The path of a value, what is wrong with it, and what to send instead (None for the general
+#: advice).
 _Refused = tuple[str, str, str | None]
 
 
 def _first_refused(value: Any, path: str, depth: int = 0) -> _Refused | None:
-    """Find the first value that JSON cannot carry."""
+    """Return the first value without a JSON form, or None."""
     if depth > 100:
         return path, "is nested too deeply (or contains itself)", None
     kind = type(value)
@@ -139,18 +141,18 @@ def _first_refused(value: Any, path: str, depth: int = 0) -> _Refused | None:
 
 def _refused_key(key: object) -> str | None:
     if type(key) is str:
-        return f"has the key {key!r}, half a surrogate pair" if _is_half_pair(key) else None
+        return f"has the key {key!r} with an unpaired surrogate" if _is_half_pair(key) else None
     if isinstance(key, str):
         name = type(key).__name__
         return f"has a key of type {name}, which would arrive as a plain str"
-    return f"has the key {key!r}, but keys in json are strings"
+    return f"has the key {key!r}, but JSON keys are strings"
 
 
 def _refused_plain(value: Any) -> str | None:
     if type(value) is float and value - value != 0:
-        return f"is {value}, which json cannot carry"
+        return f"is {value}, which has no JSON form"
     if type(value) is str and _is_half_pair(value):
-        return "has half a surrogate pair, which json cannot carry"
+        return "contains an unpaired surrogate, which has no JSON form"
     try:
         repr(value)
     except ValueError:
@@ -174,9 +176,9 @@ def _refused_type(value: Any) -> tuple[str, str | None]:
             if isinstance(value, Enum):
                 instead = "send its .value"
             elif hasattr(value, "_asdict"):
-                instead = "send its ._asdict(), or tuple(value) instead"
+                instead = "send its ._asdict(), or tuple(value)"
             arrives = "list" if plain is tuple else plain.__name__
             return f"is of type {name}, which would arrive as a plain {arrives}", instead
     if isinstance(value, Enum):
-        return f"is of type {name}, which json cannot carry", "send its .value"
-    return f"is of type {name}, which json cannot carry", None
+        return f"is of type {name}, which has no JSON form", "send its .value"
+    return f"is of type {name}, which has no JSON form", None

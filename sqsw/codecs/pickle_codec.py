@@ -1,7 +1,7 @@
-"""Pickle, as sqs-workers writes it: pickled, compressed by zlib, then URL-safe base64.
+"""The pickle codecs of sqs-workers: pickle, then zlib, then URL-safe base64.
 
-Whoever can send a message that a worker unpickles can run code in that worker. So both codecs are
-used for sending only where they are asked for, and for receiving only where ``accept=`` lists them.
+Unpickling a message can run code of its sender. So pickle is sent only on request, and received
+only if ``accept=`` lists it.
 """
 
 import base64
@@ -14,16 +14,16 @@ from sqsw.core.wording import text_of
 
 
 class PickleCodec:
-    """Pickle in the protocol that this interpreter prefers.
+    """A codec with the default pickle protocol of this interpreter.
 
-    The methods can be called on the class as well.
+    The methods can also be called on the class.
     """
 
     protocol: ClassVar[int] = pickle.DEFAULT_PROTOCOL
 
     @classmethod
     def serialize(cls, message: dict[str, Any]) -> str:
-        """Return the text of a dictionary.
+        """Return a dictionary as text.
 
         Raises
         ------
@@ -40,21 +40,21 @@ class PickleCodec:
 
     @staticmethod
     def deserialize(serialized: str) -> Any:
-        """Return the value of a text. Only for senders that are allowed to run code here."""
+        """Return the value of a text. Use it only for trusted senders: the text can run code."""
         compressed = base64.urlsafe_b64decode(serialized.encode("ascii"))
-        return pickle.loads(zlib.decompress(compressed))  # noqa: S301 - asked for by accept=
+        return pickle.loads(zlib.decompress(compressed))  # noqa: S301 - requested by accept=
 
     @classmethod
     def _culprit(cls, message: dict[str, Any]) -> str:
         for name, value in message.items():
             try:
                 pickle.dumps(value, protocol=cls.protocol)
-            except Exception:  # noqa: BLE001 - pickle raises whatever the value raises
+            except Exception:  # noqa: BLE001 - pickling can raise anything
                 return name
         return "?"
 
 
 class PickleCompatCodec(PickleCodec):
-    """Pickle in protocol 2: the default of sqs-workers."""
+    """A codec with pickle protocol 2, the default of sqs-workers."""
 
     protocol: ClassVar[int] = 2

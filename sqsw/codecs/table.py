@@ -1,4 +1,4 @@
-"""Content type to codec, and which content types a queue accepts."""
+"""The codecs by content type, and which content types a queue accepts."""
 
 from collections.abc import Collection
 
@@ -7,10 +7,10 @@ from sqsw.codecs.json_codec import JSONCodec
 from sqsw.codecs.pickle_codec import PickleCodec, PickleCompatCodec
 from sqsw.core.errors import ContentTypeRefused, SettingsError
 
-#: what a job is sent as, where nobody says otherwise
+#: the default content type of jobs
 DEFAULT_CONTENT_TYPE = "json"
 
-#: all content types that can be sent
+#: the codecs of all content types that can be sent
 CONTENT_TYPES_CODECS: dict[str, Codec] = {
     "json": JSONCodec(),
     "pickle": PickleCodec(),
@@ -19,24 +19,24 @@ CONTENT_TYPES_CODECS: dict[str, Codec] = {
 
 
 def register_codec(content_type: str, codec: Codec) -> None:
-    """Add a codec of the application's own.
+    """Register a custom codec.
 
-    Queues without an ``accept=`` of their own accept it from then on.
+    Queues without ``accept=`` accept its content type from then on.
 
     Raises
     ------
     SettingsError
-        The content type is taken.
+        The content type already has another codec.
     """
     if CONTENT_TYPES_CODECS.get(content_type, codec) is not codec:
-        raise SettingsError(f"there is a codec for {content_type!r} already")
+        raise SettingsError(f"{content_type!r} already has a codec")
     CONTENT_TYPES_CODECS[content_type] = codec
 
 
 def accepted_by_default() -> list[str]:
-    """The content types that a queue accepts where nobody lists them: all but pickle.
+    """Return the content types that a queue without ``accept=`` accepts: all except pickle.
 
-    To read pickle is to run what the sender wrote, under whatever name it was registered.
+    Unpickling runs code of the sender, so this excludes pickle codecs under any name.
     """
     return [
         name for name, codec in CONTENT_TYPES_CODECS.items() if not isinstance(codec, PickleCodec)
@@ -44,28 +44,27 @@ def accepted_by_default() -> list[str]:
 
 
 def check_accept(accept: Collection[str] | None) -> None:
-    """Refuse what is no list of content types.
+    """Reject a str as the list of content types.
 
     Raises
     ------
     SettingsError
-        It is one text: ``in`` would then look for parts of it.
+        It is a str, in which ``in`` would search for substrings.
     """
     if isinstance(accept, str):
         raise SettingsError(
-            f"accept is {accept!r}, it must be a list of content types",
+            f"accept must be a list of content types, not {accept!r}",
             next=f"accept=[{accept!r}]",
         )
 
 
 def get_codec(content_type: str, accept: Collection[str] | None = None) -> Codec:
-    """The codec of a content type.
+    """Return the codec for received messages of a content type.
 
     Parameters
     ----------
     accept :
-        When reading: the content types that may be read; None for all but pickle.
-        When writing, see ``codec_for_sending``.
+        The content types to accept; None for all except pickle.
 
     Raises
     ------
@@ -83,20 +82,20 @@ def get_codec(content_type: str, accept: Collection[str] | None = None) -> Codec
         raise ContentTypeRefused(
             f"content type {content_type!r} is not accepted",
             why=f"accepted here: {', '.join(accepted) or 'none'}",
-            next=f"if all who can send to this queue are trusted: accept=[{listed}]"
+            next=f"if you trust every sender to this queue, use accept=[{listed}]"
             if codec is not None
-            else "register a codec for it, or look who sends such messages",
+            else "register a codec for it, or find out which program sends such messages",
         )
     return codec or codec_for_sending(content_type)
 
 
 def codec_for_sending(content_type: str) -> Codec:
-    """The codec of a content type that the sender chose.
+    """Return the codec to send a content type.
 
     Raises
     ------
     ContentTypeRefused
-        There is no such codec.
+        There is no codec for the content type.
     """
     try:
         return CONTENT_TYPES_CODECS[content_type]
@@ -104,5 +103,5 @@ def codec_for_sending(content_type: str) -> Codec:
         raise ContentTypeRefused(
             f"there is no codec for the content type {content_type!r}",
             why=f"known: {', '.join(CONTENT_TYPES_CODECS)}",
-            next="register_codec() adds one",
+            next="add one with register_codec()",
         ) from None

@@ -1,7 +1,7 @@
-"""Arguments that JSON has no type for, restored by the annotations of the function.
+"""Convert arguments without a JSON form, and restore them by the function's annotations.
 
 The body stays plain JSON, so programs in other languages can send and read it. msgspec converts the
-values; it is imported at the first job, because few programs need it.
+values. It is imported at the first job, because few programs need it.
 """
 
 import json
@@ -19,16 +19,16 @@ _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 class TypedArguments:
-    """Converts the arguments of one function to JSON values and back.
+    """A converter between the arguments of one function and JSON values.
 
-    It converts ``datetime``, ``date``, ``time``, ``timedelta``, ``UUID``, ``Decimal``, ``bytes``,
+    It supports ``datetime``, ``date``, ``time``, ``timedelta``, ``UUID``, ``Decimal``, ``bytes``,
     enums, sets, tuples, ``TypedDict`` and ``NamedTuple`` types, dataclasses, attrs classes,
     pydantic models, and lists and dictionaries of these.
 
     Parameters
     ----------
     fn :
-        The function. Its annotations are evaluated at the first job.
+        The function, whose annotations are evaluated at the first job.
 
     Raises
     ------
@@ -39,14 +39,14 @@ class TypedArguments:
     def __init__(self, fn: Callable[..., Any]) -> None:
         if find_spec("msgspec") is None:
             raise SettingsError(
-                "typed arguments need the package msgspec",
+                "typed arguments require the package msgspec",
                 why="it is not installed",
                 next="pip install 'sqsw[typed]'",
             )
         self._fn = fn
 
     def to_json(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return arguments as JSON values.
+        """Return the arguments as JSON values.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class TypedArguments:
         return {name: self._to_json(name, value) for name, value in arguments.items()}
 
     def from_json(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return arguments as the annotations describe them; others stay as they are.
+        """Return the arguments with their annotated types; those without annotation stay the same.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class TypedArguments:
                 raise DecodeError(
                     f"the argument {name!r} does not fit its annotation",
                     why=f"{self._shown(name)}: {error}",
-                    next="correct the sender, or change the annotation",
+                    next="fix the sender, or change the annotation",
                 ) from error
         return restored
 
@@ -89,7 +89,7 @@ class TypedArguments:
             raise MessageRefused(
                 f"the argument {name!r} cannot be sent",
                 why=str(error),
-                next="send what identifies the value, such as its ID",
+                next="send an identifier instead, such as an ID",
             ) from error
         try:
             restored = self._restore(name, plain) if name in self._annotations else plain
@@ -102,8 +102,8 @@ class TypedArguments:
         if not _is_same(value, restored):
             here, there = type(value).__name__, type(restored).__name__
             raise MessageRefused(
-                f"the argument {name!r} would not arrive as it is",
-                why=f"it is a {here} here, and the function would get "
+                f"the argument {name!r} would not arrive unchanged",
+                why=f"it is a {here}, but the function would get "
                 + (f"a {there}" if here != there else "one that is not equal to it"),
                 next=f"annotate the parameter, as in {name}: {here}"
                 if name not in self._annotations
@@ -137,7 +137,7 @@ class TypedArguments:
 
 
 def _layers(fn: Any) -> list[Any]:
-    """Return a function and those that it wraps, the outermost first."""
+    """Return a function and the functions that it wraps, outermost first."""
     layers = []
     while fn is not None:
         if isinstance(fn, partial | staticmethod):
@@ -155,19 +155,19 @@ def _is_same(sent: Any, arrived: Any) -> bool:
     if type(sent) is not type(arrived):
         return False
     if isinstance(sent, datetime):
-        # A local time in the hour that a change of the clock repeats does not equal itself in
-        # another zone.
+        # A local time in the repeated hour at the end of daylight saving time never equals a time
+        # in another zone.
         zones = (sent.tzinfo, arrived.tzinfo)
         return None not in zones and sent.astimezone(UTC) == arrived.astimezone(UTC)
     if isinstance(sent, dict):
         return sent.keys() == arrived.keys() and all(_is_same(sent[k], arrived[k]) for k in sent)
     if isinstance(sent, list | tuple):
         return len(sent) == len(arrived) and all(map(_is_same, sent, arrived))
-    # A dataclass or a model that has such a datetime, or does not compare by value.
+    # A dataclass or model can contain such a datetime, or not define a comparison by value.
     return hasattr(sent, "__dict__") and _is_same(vars(sent), vars(arrived))
 
 
-# msgspec does not know pydantic. A model has its own JSON form.
+# msgspec does not support pydantic, whose models convert themselves.
 def _dump_model(value: Any) -> Any:
     if not hasattr(value, "model_dump"):
         raise TypeError(f"a {type(value).__name__} has no JSON form")
@@ -176,14 +176,15 @@ def _dump_model(value: Any) -> Any:
 
 def _load_model(kind: Any, value: Any) -> Any:
     if not hasattr(kind, "model_validate_json"):
-        raise TypeError(f"a {kind.__name__} cannot be made from JSON")
+        raise TypeError(f"a {kind.__name__} cannot be created from JSON")
     try:
-        # Not model_validate(): a strict model takes text for a datetime only from JSON.
+        # model_validate() would fail for a strict model, which accepts datetimes as text only in
+        # JSON.
         return kind.model_validate_json(json.dumps(value))
     except ValueError as error:
         errors = getattr(error, "errors", None)
         if errors is None:
             raise
-        # Without the values, which str(error) quotes.
+        # str(error) would quote the values.
         found = [(".".join(map(str, each["loc"])), each["msg"]) for each in errors()]
         raise ValueError("; ".join(f"{where}: {what}" for where, what in found)) from None

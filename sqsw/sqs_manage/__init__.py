@@ -1,7 +1,7 @@
-"""Look after queues: create, describe, fill, look into, redrive, purge, delete.
+"""Manage queues: create, describe, fill, peek, redrive, purge and delete them.
 
-The names that sqs-workers kept in its ``sqs_manage`` module can be imported from here; they are
-loaded when they are asked for.
+The names of sqs-workers' ``sqs_manage`` module can be imported from here. They are loaded on
+access.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What keeps a worker from its queue, found before its first job; and the least policy it needs."""
+"""Check queues before a worker starts, and create the least-privilege policy for it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ CheckReason = Literal[
     "denied",
 ]
 
-#: seconds of a visibility timeout above which a crash keeps jobs waiting for long
+#: maximum seconds of a visibility timeout; with a longer one, jobs wait too long after a crash
 _LONG_LEASE = 900
 
-#: why one receive is too few
+#: why one receive is not enough
 NO_SECOND_RECEIVE = "a job that has not started when its worker is killed never runs"
 
-#: what ``work`` and ``send`` call; the batch operations go by the names of the single ones
+#: actions of ``work`` and ``send``; batch operations need the permission for the single ones
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 _WORK_ACTIONS = (
     "sqs:GetQueueUrl",
@@ -44,26 +44,26 @@ _WORK_ACTIONS = (
     "sqs:ChangeMessageVisibility",
 )
 _SEND_ACTIONS = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:SendMessage")
-#: how the live view and ``inspect`` count dead letters
+#: actions to count dead letters in the live view and ``inspect``
 _COUNT_ACTIONS = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
-#: how a worker sends jobs there that it gives up
+#: actions to send jobs that a worker gives up to the dead-letter queue
 _BURY_ACTIONS = ("sqs:SendMessage",)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes
     ----------
     name :
-        What: ``emails: dead letters``, or the queue itself: ``emails``.
+        What was checked: ``emails: dead letters``, or the queue itself: ``emails``.
     status :
-        ``ok``, ``warn``, ``fail``, or ``skip`` for what could not be looked at.
+        ``ok``, ``warn``, ``fail``, or ``skip`` if it could not be checked.
     detail, hint :
         What was found, and what would fix it.
     reason, queue_name, dead_letter_queue :
-        What is wrong, as a word for programs, and with which queues.
+        A machine-readable word for the problem, and the queues that have it.
     error :
         Why the queue could not be checked.
     """
@@ -79,7 +79,7 @@ class Check:
 
 
 def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
-    """Look at one queue as its worker will need it; nothing is received and nothing changes.
+    """Check whether a worker can use a queue, without receiving or changing anything.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
     Yields
     ------
     Check
-        Whether it exists; its visibility timeout, its dead-letter queue, how long jobs are retried,
-        and the permissions of the account.
+        Its existence, its visibility timeout, its dead-letter queue, how long jobs are retried, and
+        the permissions of the account.
     """
     queue = env.queue_client(queue_name)
     try:
@@ -99,7 +99,7 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
         yield Check(
             queue.name,
             "fail",
-            f"no queue of this name; SQS was asked for {queue.sqs_name!r}",
+            f"there is no queue named {queue.sqs_name!r} in SQS",
             "create it",
             "missing",
             queue.name,
@@ -120,10 +120,10 @@ def _check_visibility_timeout(report: QueueReport) -> Check:
     seconds = int(report.attributes.get("VisibilityTimeout", 30))
     hint = "set VisibilityTimeout of the queue to 30"
     if seconds > _LONG_LEASE:
-        detail = f"{format_duration(seconds)}: jobs of a worker that crashed stay hidden that long"
+        detail = f"{format_duration(seconds)}: jobs of a crashed worker stay hidden that long"
         return Check(what, "warn", detail, hint, "visibility_timeout", name)
     if seconds == 0:
-        detail = "0s: every receiver gets every message"
+        detail = "0s: every worker receives every message"
         return Check(what, "warn", detail, hint, "visibility_timeout", name)
     return Check(what, "ok", f"{format_duration(seconds)}, renewed by workers")
 
@@ -134,12 +134,12 @@ def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
     if target is None and report.sources:
         return Check(what, "ok", f"takes the dead letters of {', '.join(report.sources)}")
     if target is None and source_by_name(name) is not None:
-        return Check(what, "ok", "is a dead-letter queue, by its name")
+        return Check(what, "ok", "is a dead-letter queue, judging by its name")
     if target is None:
         return Check(
             what,
             "warn",
-            "no dead-letter queue: a job that always fails is tried until its retention ends",
+            "no dead-letter queue: a job that always fails is retried until its retention ends",
             "give the queue a redrive policy",
             "no_dead_letter_queue",
             name,
@@ -164,7 +164,7 @@ def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
             dead,
         )
     after = f"go to {dead} after {counted(receives or 0, 'receive')}"
-    if not kept:  # ElasticMQ has no such attribute
+    if not kept:  # ElasticMQ does not have this attribute
         return Check(what, "ok", after)
     own = int(report.attributes.get("MessageRetentionPeriod", 0))
     if kept <= own:
@@ -172,7 +172,7 @@ def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
             what,
             "warn",
             f"{dead} keeps messages {format_duration(kept)} and {name} {format_duration(own)}: "
-            "the age of a standard message goes on counting, so dead letters may be gone early",
+            "the age of a standard message keeps counting, so dead letters can expire early",
             f"set MessageRetentionPeriod of {dead} to 14 days",
             "short_retention",
             name,
@@ -185,7 +185,7 @@ def _check_retries(env: ManageEnv, report: QueueReport) -> Iterator[Check]:
     name, what = report.name, f"{report.name}: retries"
     target, receives = redrive_target(report.attributes)
     if target is None or receives is None or receives == 1:
-        return  # the check of the dead letters reports these
+        return  # reported by the check of the dead letters
     dead, horizon_of = env.name_of(name_of_arn(target)), partial(env.retry_horizon, name)
     horizon = horizon_of(receives)
     problems = list(horizon.problems(dead, report.fifo, horizon_of))
@@ -203,7 +203,7 @@ def _check_permissions(queue: QueueClient) -> Check:
         return Check(what, "skip", "checked on AWS only")
     address, handle = {"QueueUrl": queue.url}, {"ReceiptHandle": "none"}
     asked: dict[str, Callable[[], object]] = {
-        # SQS gives ten messages at most: one more is refused, and nothing is received.
+        # SQS refuses to return more than ten messages, so nothing is received.
         "ReceiveMessage": lambda: client.receive_message(**address, MaxNumberOfMessages=11),
         "DeleteMessage": lambda: client.delete_message(**address, **handle),
         "ChangeMessageVisibility": lambda: client.change_message_visibility(
@@ -216,7 +216,7 @@ def _check_permissions(queue: QueueClient) -> Check:
             what,
             "fail",
             f"not allowed: {', '.join(denied)}",
-            "least_policy() returns the policy that a worker needs",
+            "call least_policy() for the policy that a worker needs",
             "denied",
             queue.name,
         )
@@ -230,15 +230,15 @@ def _is_denied(queue: QueueClient, action: str, call: Callable[[], object]) -> b
     except AccessDenied:
         return True
     except SQSError:
-        return False  # refused for what was asked, which is what was wanted
+        return False  # refused for another reason, so the permission was granted
     return False
 
 
 def least_policy(env: ManageEnv, queue_names: Sequence[str]) -> dict[str, Any]:
-    """The IAM policy with the least that ``work`` and ``send`` need for these queues.
+    """Return the least-privilege IAM policy for ``work`` and ``send`` on these queues.
 
-    The worker may send jobs that it gives up to their dead-letter queues, and count the messages
-    there for its live view. A queue that cannot be read is named by a pattern with every account.
+    It also lets a worker send jobs that it gives up to the dead-letter queues, and count their
+    messages for the live view. If a queue cannot be read, its ARN is a pattern for all accounts.
     """
     pairs = [_arns(env.queue_client(name)) for name in queue_names]
     arns = [arn for arn, _ in pairs]
@@ -260,7 +260,7 @@ def least_policy(env: ManageEnv, queue_names: Sequence[str]) -> dict[str, Any]:
 
 
 def _arns(queue: QueueClient) -> tuple[str, str | None]:
-    """The ARN of a queue, and that of its dead-letter queue."""
+    """Return the ARNs of a queue and its dead-letter queue."""
     try:
         attributes = queue.attributes("QueueArn", "RedrivePolicy")
         return attributes["QueueArn"], redrive_target(attributes)[0]

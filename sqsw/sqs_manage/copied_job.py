@@ -1,4 +1,4 @@
-"""Reads a job that a command printed: the unchanged parts of it are sent byte for byte."""
+"""Read a job that a command printed, so its unchanged parts can be sent byte for byte."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,10 @@ _EXACT_IN_FLOATS = 2**53
 
 
 def copied_job(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments, body, context and attributes of a job for an ``OutgoingMessage``.
+    """Return a job's arguments, body, context and attributes for an ``OutgoingMessage``.
 
-    The body is kept unless ``args`` differs from it. The text of the context is kept unless
-    ``context`` differs from it.
+    The body is kept unless ``args`` differs, and the text of the context unless ``context``
+    differs.
 
     Parameters
     ----------
@@ -25,13 +25,13 @@ def copied_job(line: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     MessageRefused
-        The arguments were changed, and the context cannot be read, so it cannot be sent with them.
+        The arguments were changed but the context cannot be read, so it cannot be sent with them.
     ContentTypeRefused
         The context was changed, and there is no codec for its content type.
     """
     args, body, context = line.get("args"), line.get("body"), line.get("context")
     attributes, types = line.get("attributes") or {}, line.get("attribute_types") or {}
-    # The three attributes that make it a job. A binary attribute of that name does not count.
+    # The three attributes that make it a job; a binary attribute with such a name does not count.
     texts = {
         name: text
         for name, text in attributes.items()
@@ -47,15 +47,15 @@ def copied_job(line: Mapping[str, Any]) -> dict[str, Any]:
             context = _read(context_text, content_type)
             if not isinstance(context, dict):
                 raise MessageRefused(
-                    "its arguments were changed, but its 'context' cannot be read",
+                    "the arguments were changed, but the 'context' is unreadable",
                     why="arguments and context are sent in one content type",
-                    next="give 'context' as well",
+                    next="add a 'context'",
                 )
         own = {} if context is None else {"context": context}
         return {"args": args or {}, "attributes": others, **own}
     if context is not None and not _still_says(context_text or "{}", context, content_type):
         context_text = codec_for_sending(content_type).serialize(context)
-    if JOB_NAME not in texts:  # written by a person, without these attributes
+    if JOB_NAME not in texts:  # written by hand
         return {
             "args": args,
             "attributes": others,
@@ -74,9 +74,9 @@ def copied_job(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _still_says(text: str, value: Mapping[str, Any], content_type: str) -> bool:
-    """Return whether a body, or a job context as text, still has the value that was read from it.
+    """Return whether a body, or a job context as text, still has this value.
 
-    A program such as jq reads numbers as floats, so they can lose digits. That is not a change.
+    Programs such as jq read numbers as floats, so numbers can lose digits. That is not a change.
     """
     try:
         return _is_same(_read(text, content_type), value)
@@ -85,7 +85,7 @@ def _still_says(text: str, value: Mapping[str, Any], content_type: str) -> bool:
 
 
 def _read(text: str, content_type: str) -> Any:
-    """Return the value of a text; None if it cannot be read, or not safely."""
+    """Return the value of a text; None if it is invalid or unsafe to read."""
     try:
         return get_codec(content_type).deserialize(text)
     except Exception:  # noqa: BLE001  # a codec can raise anything for a hostile text

@@ -1,4 +1,4 @@
-"""Create queues together with their dead-letter queues."""
+"""Create queues and their dead-letter queues."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ from sqsw.sqs_manage.plan import QueuePlan, WantedQueue
 from sqsw.sqs_manage.queue_calls import make_queue
 from sqsw.transport.names import dead_letter_name, is_fifo, name_of_arn, source_by_name
 
-#: attributes of a new dead-letter queue: what failed is kept as long as SQS can
+#: attributes of a new dead-letter queue: SQS's maximum retention
 _DEAD_LETTER_DEFAULTS = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
 
 
@@ -23,18 +23,18 @@ def create_standard_queue(
     visibility_timeout: int | None = None,
     redrive_policy: RedrivePolicy | None = None,
 ) -> str:
-    """Create a standard queue; its URL, also where it exists with the same settings.
+    """Create a standard queue and return its URL; an existing queue must have the same settings.
 
     Parameters
     ----------
     queue_name :
-        The name without prefix.
+        The name without the prefix.
     message_retention_period :
         Seconds that messages are kept, 60 to 1209600; None for SQS's default, four days.
     visibility_timeout :
         Seconds that a received message stays hidden, 0 to 43200; None for SQS's default, 30.
     redrive_policy :
-        When messages go to which dead-letter queue, which has to exist.
+        The dead-letter queue, which must exist, and when messages go there.
 
     Raises
     ------
@@ -52,16 +52,16 @@ def create_fifo_queue(
     visibility_timeout: int | None = None,
     redrive_policy: RedrivePolicy | None = None,
 ) -> str:
-    """Create a FIFO queue; its URL, also where it exists with the same settings.
+    """Create a FIFO queue and return its URL; an existing queue must have the same settings.
 
     Parameters
     ----------
     queue_name :
-        The name without prefix; it ends in ``.fifo``.
+        The name without the prefix, ending in ``.fifo``.
     content_based_deduplication :
-        Whether messages without a deduplication id are deduplicated by their body.
+        Whether messages without a deduplication ID are deduplicated by their body.
     message_retention_period, visibility_timeout, redrive_policy :
-        As with :func:`create_standard_queue`.
+        See :func:`create_standard_queue`.
 
     Raises
     ------
@@ -87,40 +87,40 @@ def create_queue(
     update: bool = False,
     dry_run: bool = False,
 ) -> list[QueueReport]:
-    """Create a queue and its dead-letter queue, or see to it that they are as asked.
+    """Create a queue and its dead-letter queue, or check that they have the requested settings.
 
-    Only what is asked for is compared with a queue that exists, not the defaults. A name that ends
-    in ``.fifo`` makes a FIFO queue. A new queue waits for messages as long as SQS can (long
-    polling); a new dead-letter queue keeps them for 14 days.
+    Only the requested settings of an existing queue are compared, not the defaults. A name that
+    ends in ``.fifo`` creates a FIFO queue. A new queue uses the longest long polling; a new
+    dead-letter queue keeps messages for 14 days.
 
     Parameters
     ----------
     queue_name, dead_letter_queue :
-        Names without prefix, both FIFO or both standard.
+        Names without the prefix, both FIFO or both standard.
     max_receives :
-        Receives before a message goes to the dead-letter queue, 1 to 1000. None: 12
-        for a queue without a dead-letter queue; one that has some keeps its number.
+        Receives before a message goes to the dead-letter queue, 1 to 1000. None keeps the current
+        number, or sets 12 for a queue without a dead-letter queue.
     attributes :
-        Attributes of the queue by SQS's names, values as text.
+        Attributes of the queue, by SQS's names, with values as text.
     tags :
         Tags of both queues.
     update :
-        Change a queue that exists instead of reporting a difference.
+        Change an existing queue instead of reporting differences.
     dry_run :
-        Change nothing; say what would be done.
+        Report what would be done, without changes.
 
     Returns
     -------
     list of QueueReport
-        The dead-letter queue, if there is one, and the queue: ``created``, ``unchanged``,
+        The dead-letter queue, if any, then the queue, with the action ``created``, ``unchanged``,
         ``updated``, ``would_create`` or ``would_update``.
 
     Raises
     ------
     SettingsError
-        The two names do not go together, or a number is out of its range.
+        The two names do not match, or a number is out of range.
     QueueDiffers
-        One of the queues exists with other settings, and ``update`` is False; nothing was changed.
+        A queue exists with other settings, and ``update`` is False. Nothing was changed.
     SQSError
         SQS refuses a value.
     """
@@ -139,24 +139,24 @@ def create_queues(
     update: bool = False,
     dry_run: bool = False,
 ) -> list[QueueReport]:
-    """Create several queues and their dead-letter queues, as :func:`create_queue` does one.
+    """Create several queues and their dead-letter queues, like :func:`create_queue`.
 
-    If a queue exists with other settings, nothing is changed at all, unless ``update`` is True.
+    If any queue exists with other settings and ``update`` is False, nothing is changed.
 
     Parameters
     ----------
     queue_names :
         Names without prefix.
     settings :
-        Settings of queues by name; a queue without any gets those of a new :class:`QueueSettings`.
-        They apply to a dead-letter queue too, if its name is here.
+        Settings by queue name; a missing queue has those of a new :class:`QueueSettings`. They can
+        also name a dead-letter queue.
     tags, update, dry_run :
         As for :func:`create_queue`.
 
     Returns
     -------
     list of QueueReport
-        What was done to each queue, once; a dead-letter queue stands before its queue.
+        One report for each queue; a dead-letter queue comes before its source queue.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def create_queues(
         name: _dead_letter_queue_of(env, name, settings.get(name, default)) for name in names
     }
     plans: dict[str, QueuePlan] = {}
-    # All plans before the first change: if one queue differs, none is touched.
+    # Make all plans before the first change: if one queue differs, none is changed.
     for name in names:
         for one in filter(None, (targets[name], name)):
             if one not in plans:
@@ -196,7 +196,7 @@ def create_queues(
             done[name] = plan.carry_out()
     except SQSError as error:
         if created := [name for name, action in done.items() if action == "created"]:
-            stays = f"created before, and kept: {', '.join(created)}"
+            stays = f"already created, and kept: {', '.join(created)}"
             error.why = f"{error.why}; {stays}" if error.why else stays
         raise
     return [plan.report(done[name]) for name, plan in plans.items()]
@@ -205,7 +205,7 @@ def create_queues(
 def create_missing_queues(
     env: ManageEnv, queue_names: Iterable[str], settings: Mapping[str, QueueSettings] = {}
 ) -> list[QueueReport]:
-    """Create those of these queues that do not exist, and their dead-letter queues.
+    """Create the missing ones of these queues, and their dead-letter queues.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def create_missing_queues(
 
 
 def _dead_letter_queue_of(env: ManageEnv, name: str, settings: QueueSettings) -> str | None:
-    """The dead-letter queue that is asked for; of a queue that exists, only what was written."""
+    """Return the requested dead-letter queue; an existing queue gets no default one."""
     if settings.dead_letter_queue is not None:
         return settings.dead_letter_queue or None
     if source_by_name(name) is not None:
@@ -248,7 +248,7 @@ def _attributes_of(env: ManageEnv, name: str) -> dict[str, str] | None:
 
 
 def queue_name_from_dead_letter_queue(name: str) -> str:
-    """The name of the queue that this dead-letter queue is for, without ``.fifo``.
+    """Return the name of a dead-letter queue's source queue, without ``.fifo``.
 
     >>> queue_name_from_dead_letter_queue("emails_dead.fifo")
     'emails'
@@ -256,17 +256,17 @@ def queue_name_from_dead_letter_queue(name: str) -> str:
     Raises
     ------
     SettingsError
-        The name has none of the usual endings, or nothing before it.
+        The name has no usual ending, or consists only of it.
     """
     source = source_by_name(name)
     if source is not None:
         return source
     raise SettingsError(
         f"cannot derive a queue name from the dead-letter queue {name!r}",
-        why="it ends in none of _dead -dead _dlq -dlq _deadletter(s) -deadletter(s)",
+        why="it does not end in _dead, -dead, _dlq, -dlq, _deadletter(s) or -deadletter(s)",
         reason="no_source_name",
         value=name,
-        next="name the queue as well",
+        next="give the queue name as well",
     )
 
 
@@ -275,7 +275,7 @@ def _check(queue_name: str, dead_letter_queue: str | None, max_receives: int | N
     if dead_letter_queue is None:
         if max_receives is not None:
             raise SettingsError(
-                "max_receives needs a dead-letter queue", next="name the dead-letter queue as well"
+                "max_receives requires a dead-letter queue", next="set dead_letter_queue as well"
             )
         return
     if queue_name == dead_letter_queue:
@@ -286,7 +286,7 @@ def _check(queue_name: str, dead_letter_queue: str | None, max_receives: int | N
         raise SettingsError(
             f"{queue_name!r} cannot use the {'standard' if fifo else 'FIFO'} queue "
             f"{dead_letter_queue!r} as its dead-letter queue",
-            why="SQS wants both FIFO or both standard",
+            why="SQS requires both to be FIFO or both to be standard",
             next=f"name it {fitting!r}",
         )
 

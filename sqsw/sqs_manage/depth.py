@@ -1,4 +1,4 @@
-"""How much is in queues, in one request each."""
+"""Read the depth of queues with one request each."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ _COUNT = "ApproximateNumberOfMessages"
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """The messages of a queue, by SQS's own estimate, which lags by up to a minute.
+    """The message counts of a queue. They are SQS's estimates, which lag by up to a minute.
 
     Attributes
     ----------
     ready, in_flight, delayed :
-        Messages that can be received, that have been, and that cannot be yet.
+        Messages that can be received, that are in flight, and that are delayed.
     dead_letter_arn :
-        The ARN of its dead-letter queue; None where it has none.
+        The ARN of its dead-letter queue; None if it has none.
     """
 
     ready: int
@@ -28,9 +28,9 @@ class QueueDepth:
 
 
 class DepthReader:
-    """Looks at queues again and again, beside a worker.
+    """A reader that monitors queues next to a worker.
 
-    Its requests have short timeouts, and no event tells of them: they are no part of the work.
+    Its requests have short timeouts and publish no events, because they are not part of the work.
     """
 
     def __init__(self, env: ManageEnv) -> None:
@@ -39,7 +39,7 @@ class DepthReader:
         self._queues: dict[str, QueueClient] = {}
 
     def read(self, queue: str) -> QueueDepth:
-        """The depth of a queue: one GetQueueAttributes, after one GetQueueUrl for a new name.
+        """Return the depth of a queue with one GetQueueAttributes, plus one GetQueueUrl at first.
 
         Parameters
         ----------
@@ -49,7 +49,7 @@ class DepthReader:
         Raises
         ------
         QueueNotFound, AccessDenied, Busy, ConnectionFailed
-            There is no such queue, or SQS does not answer the question.
+            The queue does not exist, or SQS does not answer.
         """
         if queue not in self._queues:
             self._queues[queue] = self._env.queue_client(queue).through(self._clients)

@@ -1,4 +1,4 @@
-"""What a queue is and what it holds: one in detail, or all of them, with the age of messages."""
+"""Describe one queue in detail, or list all queues, with message ages."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,17 +19,17 @@ from sqsw.transport.names import is_fifo, name_of_arn, name_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.queue_lookup import queue_urls
 
-#: requests at once when many queues are asked
+#: concurrent requests for many queues
 _CONCURRENCY = 8
 
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 _METRIC = "ApproximateAgeOfOldestMessage"
-#: queries in one request of GetMetricData
+#: maximum queries per GetMetricData request
 _QUERIES = 500
-#: CloudWatch hears of a queue each minute, and some minutes late
+#: CloudWatch gets the metrics of a queue every minute, several minutes late
 _PERIOD_SECONDS, _LOOK_BACK = 60, timedelta(minutes=15)
 
-#: messages that are looked at for the reasons of a dead-letter queue, at most
+#: maximum messages to read for the reasons of a dead-letter queue
 MAX_LOCAL_REASONS = 2_000
 
 T = TypeVar("T")
@@ -37,35 +37,35 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class QueueReport:
-    """One queue. What is unknown is None.
+    """The description of a queue. Unknown values are None.
 
     Attributes
     ----------
     name, sqs_name :
-        The name without prefix, and the one that SQS knows.
+        The name without the prefix, and the full name in SQS.
     url, arn :
-        Where it is; None for a queue that does not exist yet.
+        The URL and ARN; None for a queue that does not exist yet.
     fifo :
         Whether it is a FIFO queue.
     action :
-        What was done to it: ``created``, ``unchanged``, ``updated``, ``deleted``, ``purged``,
-        ``would_create``, ``would_update``; None where it was only looked at.
+        What was done: ``created``, ``unchanged``, ``updated``, ``deleted``, ``purged``,
+        ``would_create`` or ``would_update``; None if the queue was only read.
     visible, in_flight, delayed :
-        Messages, by SQS's own estimate, which lags by up to a minute.
+        Message counts. They are SQS's estimates, which lag by up to a minute.
     dlq, dlq_visible, max_receives :
-        The name of its dead-letter queue, the messages in there, and after how many receives a
-        message goes there.
+        The name of its dead-letter queue, the visible messages there, and the receives after which
+        a message goes there.
     sources :
-        The names of the queues for which this one is the dead-letter queue.
+        The names of the queues that use this one as their dead-letter queue.
     attributes :
         All attributes, by SQS's names.
     tags :
-        The tags; None where they were not asked for.
+        The tags; None if they were not requested.
     oldest_age_s :
-        Age of the oldest message in seconds, where it was asked for and there is one.
+        The age of the oldest message in seconds, if requested and there is one.
     reasons :
-        Why the dead letters in it were given up, the most frequent reason first; None if it was not
-        asked for, or cannot be had without a receive.
+        Why its dead letters were given up, most frequent reason first; None if not requested, or if
+        reading them would need a receive.
     """
 
     name: str
@@ -88,15 +88,15 @@ class QueueReport:
 
     @property
     def total(self) -> int:
-        """Messages in all: ready, in flight and delayed; unknown ones count as none."""
+        """The total of ready, in-flight and delayed messages; unknown counts are zero."""
         return (self.visible or 0) + (self.in_flight or 0) + (self.delayed or 0)
 
 
 def describe_queue(env: ManageEnv, queue: str) -> QueueReport:
-    """One queue in detail.
+    """Return a detailed description of a queue.
 
-    Sources, tags and the depth of the dead-letter queue are left out where they may not be read,
-    or where an SQS-compatible server does not have them.
+    Sources, tags and the depth of the dead-letter queue are missing if access to them is denied or
+    an SQS-compatible server does not support them.
 
     Parameters
     ----------
@@ -106,15 +106,15 @@ def describe_queue(env: ManageEnv, queue: str) -> QueueReport:
     Raises
     ------
     QueueNotFound
-        There is no such queue.
+        The queue does not exist.
     """
     return describe(env, env.queue_client(queue))
 
 
 def list_queues(env: ManageEnv) -> list[QueueReport]:
-    """All queues with the prefix, in the order of their names; without their tags.
+    """Return all queues with the prefix, sorted by name, without their tags.
 
-    One request for each thousand queues, and one for each queue.
+    This takes one request for every thousand queues, and one for each queue.
     """
     urls = queue_urls(env.clients, env.queue_prefix)
     clients = [env.queue_client(url) for url in sorted(urls, key=name_of_url)]
@@ -137,7 +137,7 @@ def list_queues(env: ManageEnv) -> list[QueueReport]:
 
 
 def describe(env: ManageEnv, client: QueueClient, action: str | None = None) -> QueueReport:
-    """One queue in detail, and what was done to it."""
+    """Return a detailed description of a queue, with the action that was done."""
     report = report_of(env, client, client.attributes(), action)
     sources = _if_allowed(client.dead_letter_sources)
     return replace(
@@ -156,7 +156,7 @@ def report_of(
     *,
     exists: bool = True,
 ) -> QueueReport:
-    """What the attributes of a queue say; no request but for its URL."""
+    """Return a report from a queue's attributes; only its URL can need a request."""
     target, max_receives = redrive_target(attributes)
 
     def count(which: str) -> int | None:
@@ -186,11 +186,11 @@ def _attributes_if_there(client: QueueClient) -> dict[str, str] | None:
     try:
         return client.attributes()
     except QueueNotFound:
-        return None  # deleted since it was listed, or listed for up to a minute after its end
+        return None  # just deleted; SQS lists a deleted queue for up to a minute
 
 
 def _visible_at(env: ManageEnv, arn: str | None, known: Mapping[str, QueueReport]) -> int | None:
-    """Messages that can be received from the queue of this ARN, if there is one."""
+    """Return the number of visible messages in the queue with this ARN, if any."""
     if arn is None:
         return None
     if arn in known:
@@ -201,10 +201,10 @@ def _visible_at(env: ManageEnv, arn: str | None, known: Mapping[str, QueueReport
 
 
 def _if_allowed(ask: Callable[[], T]) -> T | None:
-    """The answer; None where it may not be had, or the server cannot give it."""
+    """Return the answer; None if access is denied or the server does not support the call."""
     try:
         return ask()
-    except (AccessDenied, QueueNotFound, SettingsError):  # a policy may name any region
+    except (AccessDenied, QueueNotFound, SettingsError):  # a policy can name any region
         return None
     except SQSError as error:
         if is_unknown_operation(error):
@@ -213,9 +213,9 @@ def _if_allowed(ask: Callable[[], T]) -> T | None:
 
 
 def with_local_ages(env: ManageEnv, reports: Iterable[QueueReport]) -> list[QueueReport]:
-    """The reports with the age of the oldest message that can be received; no receive is spent.
+    """Return the reports with the age of the oldest visible message, without a receive.
 
-    Only the embedded SQS knows it; on others the age stays None.
+    Only the embedded SQS reports it; elsewhere the age stays None.
     """
     return [replace(report, oldest_age_s=_local_age(env, report)) for report in reports]
 
@@ -230,10 +230,10 @@ def _local_age(env: ManageEnv, report: QueueReport) -> float | None:
 
 
 def with_local_reasons(env: ManageEnv, report: QueueReport) -> QueueReport:
-    """Return the report of a dead-letter queue with the reasons of its first 2,000 messages.
+    """Return a dead-letter queue's report with the reasons of its first 2,000 messages.
 
-    Only the embedded SQS can look without a receive. On others, and for other queues, the reasons
-    stay None.
+    Only the embedded SQS can read them without a receive. Elsewhere, and for other queues, the
+    reasons stay None.
     """
     messages = env.queue_client(report.url or report.name).peek() if report.sources else None
     if messages is None:
@@ -246,9 +246,9 @@ def with_local_reasons(env: ManageEnv, report: QueueReport) -> QueueReport:
 
 
 def with_cloudwatch_ages(env: ManageEnv, reports: Sequence[QueueReport]) -> list[QueueReport]:
-    """The reports with what CloudWatch last heard: one request for each 500 queues.
+    """Return the reports with the latest ages from CloudWatch, in one request per 500 queues.
 
-    A queue that was idle for hours has no age there. FIFO queues count too.
+    CloudWatch has no age for a queue that was idle for hours. FIFO queues are included.
 
     Raises
     ------

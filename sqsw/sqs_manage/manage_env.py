@@ -1,4 +1,4 @@
-"""The little that looking after queues asks of its environment."""
+"""The part of an environment that queue management needs."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,30 +10,30 @@ from sqsw.transport.queue_client import QueueClient
 
 
 class ManageEnv(Protocol):
-    """What of an ``SQSEnv`` this room uses."""
+    """The part of an ``SQSEnv`` that this package uses."""
 
     @property
     def clients(self) -> ClientSource:
-        """What makes the calls of SQS."""
+        """The source of SQS calls."""
         ...
 
     @property
     def queue_prefix(self) -> str:
-        """What stands before every queue name."""
+        """The prefix of every queue name."""
         ...
 
     def queue_client(self, text: str) -> QueueClient:
-        """The calls on a queue; ``text`` is a name (it gets the prefix), a queue URL or an ARN."""
+        """Return a queue's client for a name (which gets the prefix), a queue URL or an ARN."""
         ...
 
     def name_of(self, sqs_name: str) -> str:
-        """The queue name without prefix, of a name as SQS has it."""
+        """Return an SQS queue name without the prefix."""
         ...
 
     def retry_horizon(self, queue_name: str, max_receives: int) -> RetryHorizon:
-        """How long a job of a queue is retried; the name is without prefix."""
+        """Return how long a job of a queue is retried; the name has no prefix."""
         ...
 
     def middlewares_of(self, queue_name: str) -> Sequence[Middleware]:
-        """What stands around the jobs and the sends of a queue."""
+        """Return the middlewares of a queue's jobs and sends."""
         ...

@@ -1,4 +1,4 @@
-"""Sort received messages into those that are selected and the rest, until enough are found."""
+"""Separate the selected messages from the others, until enough are found."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sqsw.sqs_manage.message_view import MessageView, view_message
 from sqsw.sqs_manage.receive_pass import Notice
 from sqsw.sqs_manage.selection import Selection, is_part_of_id
 
-#: ids that a notice lists
+#: maximum IDs in a notice
 _MOST_LISTED = 5
 
 #: characters of a UUID
@@ -20,7 +20,7 @@ _UUID_LENGTH = 36
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A message that was looked at, and its view."""
+    """A message and its view."""
 
     message: Message
     view: MessageView
@@ -28,16 +28,16 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedIds(Notice):
-    """Some of the ids that were asked for do not stand for a message.
+    """A notice that some of the requested IDs do not match exactly one message.
 
     Attributes
     ----------
     given :
-        Number of ids that were asked for.
+        The number of requested IDs.
     missing :
-        Ids that no message has.
+        The IDs that no message has.
     ambiguous :
-        Parts of ids, each with the ids that it is a part of.
+        The ambiguous partial IDs, each with the IDs that it matches.
     """
 
     given: int = 0
@@ -46,30 +46,30 @@ class UnresolvedIds(Notice):
 
     @property
     def found_none(self) -> bool:
-        """Whether none of the ids stands for a message."""
+        """Whether none of the IDs matches a message."""
         return len(self.missing) + len(self.ambiguous or ()) == self.given
 
 
 class _Ids:
-    """The ids that were asked for, and those that messages have.
+    """The requested IDs, and the matching IDs of messages.
 
-    An id is a message id or a job id, or a part of one: its first or last characters. The last
-    ones are random in job ids, and the first ones are a time. Whether a part is unique is known
-    once all messages were looked at.
+    An ID is a message ID or a job ID, or the first or last characters of one. A job ID starts with
+    a time and ends with random characters. Whether a partial ID is unique is known only after all
+    messages were read.
     """
 
     def __init__(self, ids: frozenset[str]) -> None:
         self._given = ids
         self._lengths = {len(one) for one in ids if is_part_of_id(one)} - {_UUID_LENGTH}
-        # One message has a message id, so that is found once; several can have one job id.
+        # A message ID belongs to one message, but several messages can share a job ID.
         self._open = set(ids)
         self._whole: set[str] = set()
-        # Parts that were asked for, each with the ids that have it, in their order.
+        # The requested partial IDs, each with its matching IDs in order.
         self._by_part: dict[str, dict[str, None]] = {}
 
     @property
     def has_parts(self) -> bool:
-        """Whether parts of ids were asked for."""
+        """Whether any requested ID is partial."""
         return bool(self._lengths)
 
     @property
@@ -77,7 +77,7 @@ class _Ids:
         return not self._open
 
     def note(self, view: MessageView) -> bool:
-        """Note the ids of a message, and return whether one of them can have been asked for."""
+        """Note a message's IDs; return whether one of them can match a requested ID."""
         whole = self._given & {view.id, view.job_id}
         self._whole |= whole
         self._open.discard(view.id)
@@ -87,7 +87,7 @@ class _Ids:
         return bool(whole or parts)
 
     def has(self, view: MessageView) -> bool:
-        """Return whether a message is meant, by what was noted so far."""
+        """Return whether a message matches, based on the IDs noted so far."""
         if self._given & {view.id, view.job_id}:
             return True
         return any(
@@ -96,8 +96,8 @@ class _Ids:
         )
 
     def _parts_of(self, view: MessageView) -> dict[str, str]:
-        """The parts that were asked for of the ids of a message, each with its id."""
-        # Only UUIDs: invoice-1000 is not a short form of invoice-10001.
+        """Return the requested partial IDs that match a message's IDs, each with its full ID."""
+        # Only UUIDs can be partial: invoice-1000 is not short for invoice-10001.
         ids = [id for id in (view.job_id, view.id) if is_part_of_id(id, whole=True)]
         parts = ((part, id) for n in self._lengths for id in ids for part in (id[:n], id[-n:]))
         return {part: id for part, id in parts if part in self._given}
@@ -114,7 +114,7 @@ class _Ids:
         return UnresolvedIds(
             " and ".join(self._texts(missing, ambiguous)),
             "; ".join(_reasons(missing, ambiguous)),
-            "write more of each id" if ambiguous else None,
+            "use more characters of each id" if ambiguous else None,
             len(self._given),
             tuple(missing),
             ambiguous,
@@ -144,7 +144,7 @@ def _listed(ids: Sequence[str]) -> str:
 
 
 class MessageMatcher:
-    """Knows which messages are selected, and how many are still wanted.
+    """A matcher that selects messages, and tracks how many are still needed.
 
     Parameters
     ----------
@@ -153,9 +153,9 @@ class MessageMatcher:
     name_of :
         Removes the prefix from a queue name.
     on_notice :
-        Called with :class:`UnresolvedIds` if some ids match no message, or more than one.
+        Called with :class:`UnresolvedIds` if some IDs match no message, or several.
     on_look :
-        Called after every receive with the number of messages that were looked at.
+        Called after every receive with the total number of messages read.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class MessageMatcher:
         self._on_notice = on_notice
         self._on_look = on_look
         self._ids = None if selection.ids is None else _Ids(selection.ids)
-        # Those that can be meant, in their order: a FIFO queue is moved in order.
+        # Messages that can still match, in order, because a FIFO queue is moved in order.
         self._kept: list[Match] = []
         self._now = datetime.now(UTC)
         self._left = selection.limit
@@ -181,19 +181,19 @@ class MessageMatcher:
         next_batch: Callable[[int], Sequence[Message]],
         max_messages: int = MAX_BATCH_ENTRIES,
     ) -> Iterator[tuple[list[Match], list[Match]]]:
-        """Sort the messages of a queue, until enough are found or there are no more.
+        """Separate a queue's messages until enough are found or none are left.
 
         Parameters
         ----------
         next_batch :
-            Returns the next messages, as many as its argument at most; none at the end.
+            Returns up to the given number of messages; none at the end.
         max_messages :
             Messages in a batch, 1 to 10.
 
         Yields
         ------
         tuple
-            As :meth:`match`, at most ``max_messages`` that are meant.
+            See :meth:`match`; with at most ``max_messages`` selected ones.
         """
         while (size := self.next_size(max_messages)) and (messages := next_batch(size)):
             yield self.match(messages)
@@ -202,7 +202,7 @@ class MessageMatcher:
             yield picked[start : start + max_messages], [] if start else skipped
 
     def next_size(self, max_messages: int = MAX_BATCH_ENTRIES) -> int:
-        """Return how many messages to receive next; 0 if enough were found."""
+        """Return the number of messages to receive next; 0 if enough were found."""
         if self._has_ended:
             return 0
         if self._left is None or self._selection.has_conditions:
@@ -214,10 +214,10 @@ class MessageMatcher:
         return self._left == 0 or (self._ids is not None and self._ids.all_found)
 
     def match(self, messages: Sequence[Message]) -> tuple[list[Match], list[Match]]:
-        """Return the messages that are selected, and the others that were looked at.
+        """Return the selected messages, and the others.
 
-        Messages after the last one wanted are in neither list, because they were not looked at. If
-        parts of ids were given, :meth:`parts` yields the selected messages at the end.
+        Messages after the last one needed are in neither list. With partial IDs, only :meth:`parts`
+        returns the selected messages, at the end.
         """
         picked: list[Match] = []
         skipped: list[Match] = []
@@ -254,7 +254,7 @@ class MessageMatcher:
             self._left -= 1
 
     def end(self) -> None:
-        """Report the ids that were not resolved, after the last message was looked at."""
+        """Report the unresolved IDs after the last message."""
         if self._left == 0 or self._ids is None or self._on_notice is None:
             return
         notice = self._ids.unresolved()

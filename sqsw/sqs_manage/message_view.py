@@ -1,6 +1,6 @@
-"""A message as people and other programs see it, and what became of it.
+"""Views of messages for people and programs, and the results of operations on them.
 
-A payload is decoded where that is harmless: pickle never is.
+A payload is decoded only if that is safe, so never from pickle.
 """
 
 import base64
@@ -23,46 +23,45 @@ from sqsw.transport.names import name_of_arn
 
 @dataclass(frozen=True, slots=True)
 class MessageView:
-    """One message, taken apart. What is unknown is None.
+    """A parsed message. Unknown values are None.
 
     Attributes
     ----------
     queue, id :
-        The queue name without prefix, and the message id.
+        The queue name without the prefix, and the message ID.
     job_id :
-        The job id, which stays the same when the message moves; the message id if it has none.
+        The job ID, which does not change when the message moves; the message ID if it has none.
     job, args, context :
-        The job name, its arguments and its context; arguments and context are None where the
-        payload cannot be read without danger (pickle), or not at all.
+        The job name, arguments and context. Arguments and context are None if the payload is
+        invalid, or unsafe to read (pickle).
     content_type, body, raw :
-        What the sender called the payload; the text as it was sent; True for a message that
-        carries no job.
+        The content type, the text as sent, and whether the message is not a job.
     group, dedup_id :
-        Message group and deduplication id.
+        The message group and deduplication ID.
     sent_at, first_received_at :
-        Times, in UTC.
+        Times in UTC.
     receives :
-        How often it was received.
+        The receive count.
     size :
-        What it counts towards SQS's limit, in bytes.
+        Its size in bytes, as it counts toward SQS's limit.
     source :
         The name of the queue that a dead letter came from.
     error :
-        Why a worker gave it up the last time: the fields of
-        :class:`~sqsw.core.dead_record.DeadRecord`; None if no worker recorded it.
+        Why a worker last gave it up: the fields of :class:`~sqsw.core.dead_record.DeadRecord`; None
+        without a record.
     attributes :
-        Every message attribute, name to text; binary ones as base64.
+        All message attributes as text by name; binary ones as base64.
     attribute_types :
-        The data type of every message attribute: ``String``, ``Number`` or ``Binary``, each with a
-        custom suffix if the sender gave one.
+        The data types of all message attributes: ``String``, ``Number`` or ``Binary``, with the
+        sender's custom suffix, if any.
     trace_header :
-        The AWS X-Ray trace header, if the message has one.
+        The AWS X-Ray trace header, if any.
     action :
-        What happened to it here: ``peeked``, ``moved``, ``deleted``, ``skipped``,
-        ``dropped_twin``, ``would_move``, ``would_delete``, ``would_drop_twin``.
+        What was done: ``peeked``, ``moved``, ``deleted``, ``skipped``, ``dropped_twin``,
+        ``would_move``, ``would_delete`` or ``would_drop_twin``.
     twin_of :
-        The id of a message that was seen before it and carries the same job: a worker crashed after
-        it sent one of them here, and before it deleted the other from its queue.
+        The ID of an earlier message with the same job. A worker crashed after it sent one of them
+        here, and before it deleted the other from its queue.
     """
 
     queue: str
@@ -89,11 +88,11 @@ class MessageView:
     twin_of: str | None = None
 
     def did(self, action: str) -> "MessageView":
-        """The same message after something happened to it."""
+        """Return the view with this action."""
         return replace(self, action=action)
 
     def value_at(self, path: str) -> Any:
-        """What stands at a path of dotted keys and list indices; None where nothing does.
+        """Return the value at a path of dotted keys and list indices, or None.
 
         >>> view.value_at("args.items.0")  # doctest: +SKIP
         'book'
@@ -110,7 +109,7 @@ class MessageView:
         return value
 
     def to_json(self) -> dict[str, Any]:
-        """The object ``message`` of the command line's ``--json``, ready for ``json``."""
+        """Return the object ``message`` of the command line's ``--json``."""
         values = {name: getattr(self, name) for name in _FIELDS}
         for name in ("sent_at", "first_received_at"):
             values[name] = values[name] and format_time(values[name])
@@ -119,30 +118,30 @@ class MessageView:
 
 _FIELDS = tuple(field.name for field in fields(MessageView))
 
-# As long as lists of one message can be, and Python reads no number of 4300 digits.
+# Enough for any list in a message, and within Python's limit of 4300 digits.
 _INDEX = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something that could not be done to one message.
+    """A failed operation on one message.
 
     Attributes
     ----------
     queue :
-        The name of the queue without prefix.
+        The queue name without the prefix.
     line :
-        The line of the input, when sending; None otherwise.
+        The input line for a send, otherwise None.
     id :
-        The message id, where there is one.
+        The message ID, if any.
     code, message :
-        The error code (that of SQS where SQS refused), and the reason in words.
+        The error code (SQS's code if SQS refused), and the reason in words.
     retryable :
-        Whether the same may work another time.
+        Whether a retry can succeed.
     item :
-        What was to be sent or moved: an object that can be sent again.
+        The message, as an object that can be sent again.
     job_id :
-        The job id, where it is known.
+        The job ID, if known.
     """
 
     queue: str
@@ -157,7 +156,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class HandledMessage:
-    """What became of one message: ``view.action`` says it, or ``failure`` does."""
+    """The result for one message, in ``view.action`` or ``failure``."""
 
     view: MessageView
     failure: Failure | None = None
@@ -166,7 +165,7 @@ class HandledMessage:
     def failed(
         cls, view: MessageView, code: str, reason: str, *, retryable: bool = False
     ) -> "HandledMessage":
-        """A message to which it could not be done; it stays where it was."""
+        """Return the result for a message whose operation failed; it stays in its queue."""
         failure = Failure(
             *(view.queue, None, view.id, code, reason, retryable, view.to_json()),
             job_id=view.job_id,
@@ -177,14 +176,14 @@ class HandledMessage:
 def view_message(
     message: Message, *, name_of: Callable[[str], str] = str, action: str | None = None
 ) -> MessageView:
-    """Take a message apart, without running anything that its sender wrote.
+    """Parse a message without running code of its sender.
 
     Parameters
     ----------
     name_of :
-        Takes the prefix off a queue name.
+        Removes the prefix from a queue name.
     action :
-        What happened to the message.
+        What was done to the message.
     """
     system = message.attributes
     job = job_name_of(message)
@@ -227,14 +226,14 @@ def view_message(
 
 def _payload(message: Message) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     try:
-        job = unpack_job(message)  # accepts what a queue accepts by default: all but pickle
+        job = unpack_job(message)  # accepts all content types except pickle
     except (DecodeError, ContentTypeRefused):
         return None, None
     context_text = message.string_attribute(JOB_CONTEXT) or ""
     if is_too_deep(message.body, job.job_kwargs) or is_too_deep(context_text, job.job_context):
-        return None, None  # could be read, but perhaps not be written again
+        return None, None  # readable, but perhaps too deep to write again
     if not (_is_finite(job.job_kwargs) and _is_finite(job.job_context)):
-        return None, None  # NaN, Infinity or 1e999: Python reads them, JSON cannot say them
+        return None, None  # NaN, Infinity or 1e999: not valid JSON
     return job.job_kwargs, job.job_context
 
 

@@ -1,4 +1,4 @@
-"""The moves that SQS makes itself: start one, watch it, list them, cancel one."""
+"""Start, monitor, list and cancel message moves by SQS."""
 
 import time
 from collections.abc import Callable
@@ -18,33 +18,33 @@ from sqsw.sqs_manage.queue_calls import (
 from sqsw.transport.names import name_of_arn, name_of_url
 from sqsw.transport.queue_client import QueueClient
 
-#: messages per second of a move by SQS, at most; and moves that SQS lists, at most
+#: maximum messages per second of a move by SQS, and maximum moves that SQS lists
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 #: and .../API_ListMessageMoveTasks.html
 _MAX_PER_SECOND, _MAX_LISTED = 500, 10
 
-#: seconds between two looks at a move: the first, and the longest
+#: seconds between two checks of a move: initial and maximum
 _FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS = 0.05, 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A move done by SQS.
+    """A message move by SQS.
 
     Attributes
     ----------
     source, destination :
-        Queue names without prefix; no destination: each message to where it came from.
+        Queue names without the prefix. Without a destination, each message goes back to its source.
     status :
         ``RUNNING``, ``COMPLETED``, ``CANCELLING``, ``CANCELLED`` or ``FAILED``.
     moved, total :
-        Messages moved so far, and to be moved when it began, by SQS's estimate.
+        Messages moved so far, and messages to move at the start, estimated by SQS.
     rate :
-        Messages per second, if it was limited.
+        The limit in messages per second, if any.
     started_at :
-        When it began, in UTC.
+        The start time in UTC.
     handle :
-        By which it can be cancelled, while it runs.
+        The handle to cancel a running move.
     failure_reason :
         Why it failed.
     """
@@ -61,7 +61,7 @@ class Move:
 
 
 class MoveBySQS:
-    """One move: started, and then watched.
+    """A move by SQS that can be started and monitored.
 
     Parameters
     ----------
@@ -77,14 +77,15 @@ class MoveBySQS:
         self._handle = ""
 
     def sources(self) -> list[str] | None:
-        """Return the ARNs of the queues whose dead-letter queue this is.
+        """Return the ARNs of the queues that use this dead-letter queue.
 
-        None: they are unknown, because the call is not allowed or the server does not have it.
+        None means that they are unknown, because access is denied or the server does not support
+        the call.
 
         Raises
         ------
         RedriveError
-            There are none.
+            No queue uses it.
         """
         try:
             urls = self._queue.dead_letter_sources()
@@ -96,46 +97,46 @@ class MoveBySQS:
             raise
         if not urls:
             raise _not_a_dead_letter_queue(self._env, self._queue)
-        # A queue and its dead-letter queue have one account and one region.
+        # A queue and its dead-letter queue are in the same account and region.
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
         place = self._source_arn.rpartition(":")[0]
         return [f"{place}:{name_of_url(url)}" for url in urls]
 
     def start(self, target_arn: str | None, per_second: int | None) -> bool:
-        """Let SQS move the messages.
+        """Start the move.
 
         Parameters
         ----------
         target_arn :
-            Where all of them go; None: each to the queue that SQS moved it from.
+            The destination; None sends each message back to the queue that SQS moved it from.
 
         Returns
         -------
         bool
-            False where SQS cannot: a server that does not have the operation, or a queue with a
-            target that is the dead-letter queue of no other.
+            False if SQS cannot make the move: the server does not support it, or the target is
+            given and no queue uses this one as its dead-letter queue.
 
         Raises
         ------
         RedriveError
-            Without a target the queue must be the dead-letter queue of another.
+            Without a target, the queue must be the dead-letter queue of another queue.
         Busy
-            A move out of this queue is running.
+            A move out of this queue is already running.
         SettingsError
-            SQS does not move that fast.
+            The rate is above SQS's maximum.
         """
         if per_second is not None and per_second > _MAX_PER_SECOND:
             raise SettingsError(
-                f"the rate is {per_second} per second, SQS moves {_MAX_PER_SECOND} at most",
+                f"the rate {per_second} per second is too high",
                 setting="per_second",
                 value=per_second,
                 bounds=(1, _MAX_PER_SECOND),
-                next=f"use {_MAX_PER_SECOND} at most, or none: as fast as SQS likes",
+                next=f"use at most {_MAX_PER_SECOND}, or no rate for SQS's own speed",
             )
         try:
             self._earlier = _moves(self._env, self._queue, self._source_arn)
             self._handle = self._queue.start_move(self._source_arn, target_arn, per_second)
-        except NotImplementedError:  # moto, in this process, where it does not know an operation
+        except NotImplementedError:  # raised by moto for an unknown operation
             return False
         except SQSError as error:
             if is_unknown_operation(error):
@@ -150,7 +151,7 @@ class MoveBySQS:
         return True
 
     def watch(self, tell: Callable[[Move], None]) -> Move:
-        """Look at the move until it has ended; each look is told.
+        """Wait until the move has ended; report each status.
 
         Raises
         ------
@@ -172,8 +173,8 @@ class MoveBySQS:
                 f"the move out of {name!r} failed after about {counted(move.moved, 'message')}",
                 reason="failed",
                 queue=name,
-                why=f"{move.failure_reason or 'SQS gave no reason'}; messages that were sent to "
-                f"{name!r} directly have no queue to go back to",
+                why=f"{move.failure_reason or 'SQS gave no reason'}; messages sent directly to "
+                f"{name!r} have no source queue",
                 next=where_to(None),
                 code=move.failure_reason,
             )
@@ -183,15 +184,15 @@ class MoveBySQS:
         try:
             moves = _moves(self._env, self._queue, self._source_arn)
         except Busy:
-            return None  # too many looks; the move itself goes on
-        # The handle is told only while it runs; afterwards ours is the latest. A list that lags
-        # shows the earlier ones alone.
+            return None  # the check was throttled; the move itself continues
+        # SQS returns the handle only while the move runs. Later, ours is the latest move, unless
+        # the list lags and contains only earlier ones.
         running = next((move for move in moves if move.handle == self._handle), None)
         return running or (moves[0] if moves and moves != self._earlier else None)
 
 
 def redrive_status(env: ManageEnv, dead_letter_queue_name: str) -> list[Move]:
-    """The last ten moves that SQS made out of this queue, the latest first.
+    """Return the last ten moves by SQS out of this queue, latest first.
 
     Raises
     ------
@@ -203,7 +204,7 @@ def redrive_status(env: ManageEnv, dead_letter_queue_name: str) -> list[Move]:
 
 
 def cancel_redrive(env: ManageEnv, dead_letter_queue_name: str) -> int:
-    """Stop the running move; how many messages it had moved, which stay moved.
+    """Cancel the running move; return the number of messages it has moved, which stay moved.
 
     Raises
     ------
@@ -220,7 +221,7 @@ def cancel_redrive(env: ManageEnv, dead_letter_queue_name: str) -> int:
         f"no move out of {queue.name!r} is running",
         reason="not_running",
         queue=queue.name,
-        next="redrive_status() returns the last ten",
+        next="call redrive_status() for the last ten moves",
         code="ResourceNotFoundException",
     )
 
@@ -245,7 +246,7 @@ def _read_move(env: ManageEnv, raw: dict[str, Any]) -> Move:
 
 
 def _says(error: SQSError, words: str) -> bool:
-    # Both refusals come as InvalidParameterValue: only the text tells them apart.
+    # Both refusals have the code InvalidParameterValue, and differ only in the text.
     return words in (error.why or "").lower()
 
 
@@ -256,7 +257,7 @@ def _not_a_dead_letter_queue(env: ManageEnv, queue: QueueClient) -> RedriveError
         reason="not_dead_letters" if own else "no_target",
         queue=queue.name,
         dead_letter_queue=own,
-        why="a move without a filter is done by SQS, which only moves out of dead-letter queues",
+        why="SQS makes moves without a filter, and only out of dead-letter queues",
         next=where_to(own),
     )
 
@@ -269,5 +270,5 @@ def _running_already(env: ManageEnv, queue: QueueClient, source_arn: str) -> Bus
         reason="move",
         queue=queue.name,
         why=f"SQS runs one move per queue{so_far}",
-        next="wait for it, or stop it: cancel_redrive()",
+        next="wait for it, or stop it with cancel_redrive()",
     )

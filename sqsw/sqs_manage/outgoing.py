@@ -1,4 +1,4 @@
-"""Messages to be sent in bulk: what a line says, and whether the queue would take it."""
+"""Messages for bulk sends, and the checks whether a queue accepts them."""
 
 import base64
 import re
@@ -23,7 +23,7 @@ from sqsw.sqs_manage.message_view import Failure
 from sqsw.transport.batches import Entry, check_with_spare, fit_to_queue
 from sqsw.transport.queue_client import QueueClient
 
-#: the message group in a FIFO queue where nobody names one, as fit_to_queue has it
+#: the default message group in a FIFO queue, as in fit_to_queue
 DEFAULT_GROUP = "default"
 
 # Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
@@ -32,18 +32,18 @@ _GROUP_OR_DEDUP_ID = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
-    """What a queue asks of a message.
+    """The requirements of a queue for messages.
 
     Attributes
     ----------
     name :
-        The name of the queue without prefix.
+        The queue name without the prefix.
     fifo :
         Whether it is a FIFO queue.
     content_dedup :
-        Whether it deduplicates by body; None where that may not be read.
+        Whether it deduplicates by body; None if access to this attribute is denied.
     max_bytes :
-        Bytes of one message, at most.
+        The maximum bytes of a message.
     """
 
     name: str
@@ -53,7 +53,7 @@ class QueueRules:
 
     @classmethod
     def of(cls, queue: QueueClient) -> "QueueRules":
-        """The rules of a queue; a standard queue is not asked.
+        """Return the rules of a queue; a standard queue needs no request.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class QueueRules:
             return cls(queue.name, False)
         try:
             found = queue.attributes("ContentBasedDeduplication", "MaximumMessageSize")
-        except AccessDenied:  # who may send need not be allowed to look
+        except AccessDenied:  # a sender does not need the permission to read attributes
             return cls(queue.name, True)
         return cls(
             queue.name,
@@ -76,13 +76,13 @@ class QueueRules:
 
 @dataclass(frozen=True, slots=True)
 class UnreadLine(Failure):
-    """A line that is no message.
+    """A line that is not a message.
 
     Attributes
     ----------
     group :
-        The message group that it belongs to, which stops there on a FIFO queue; None where nobody
-        can tell: then all of them do.
+        Its message group, which stops at this line on a FIFO queue; None if unknown, which stops
+        all groups.
     """
 
     group: str | None = None
@@ -90,37 +90,37 @@ class UnreadLine(Failure):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One message to be sent: a job with its arguments, or a body as it is.
+    """A message to send: a job with arguments, or a raw body.
 
     Attributes
     ----------
     line :
-        The line of the input that it came from, counted from 1.
+        The input line, counted from 1.
     job :
         The job name; None for a raw body.
     args :
-        The arguments of the job. If ``body`` is set too, it has the same arguments, and the body
-        is sent.
+        The arguments of the job. If ``body`` is also set, it contains the same arguments, and the
+        body is sent.
     group, dedup_id :
         Message group and deduplication id.
     delay :
-        Seconds until it can be received, 0 to 900; standard queues only.
+        Delay in seconds, 0 to 900; standard queues only.
     context :
         The job context.
     body, content_type :
-        The text and the content type of the body, for a raw message, or for a job whose body is
-        sent byte for byte.
+        The text and content type of the body, for a raw message or a job whose body is sent byte
+        for byte.
     context_text :
         The job context as text, in that content type.
     attributes, attribute_types :
-        Message attributes as text, and their data types; one without a type is a ``String``.
-        Values of type ``Binary`` are base64. If they include ``JobName`` and ``body`` is set, the
-        message gets no other attributes.
+        Message attributes as text, and their data types (default: ``String``). ``Binary`` values
+        are base64. If they include ``JobName`` and ``body`` is set, the message gets no other
+        attributes.
     trace_header :
         The AWS X-Ray trace header.
     job_id :
-        The job id, 1 to 128 printable ASCII characters without spaces. None keeps the one in the
-        attribute ``Sqsw``, or makes a new one.
+        The job ID, 1 to 128 printable ASCII characters without spaces. None keeps the ID in the
+        attribute ``Sqsw``, or creates one.
     """
 
     line: int = 1
@@ -139,7 +139,7 @@ class OutgoingMessage:
     job_id: str | None = None
 
     def to_entry(self, rules: QueueRules) -> Entry:
-        """The parameters of a SendMessage.
+        """Return the parameters of a SendMessage.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class OutgoingMessage:
             There is no codec for its content type.
         """
         if self.job == "":
-            raise MessageRefused("the job name is empty", why="no function can be found by it")
+            raise MessageRefused("the job name is empty", why="no function can have this name")
         self._check_delay()
         self._check_ids(rules)
         entry = self._pack(
@@ -163,18 +163,18 @@ class OutgoingMessage:
         return entry
 
     def check(self, entry: Entry, rules: QueueRules) -> None:
-        """Check an entry of :meth:`to_entry`; leave out its job id if there is no room for it.
+        """Check an entry of :meth:`to_entry`; drop its job ID if there is no room for it.
 
         Raises
         ------
         MessageRefused
             SQS, or this queue, would not take it.
         """
-        # What the message came with is never left out.
+        # An attribute that the message came with is never dropped.
         check_with_spare(entry, None if SQSW in self.attributes else SQSW, rules.max_bytes)
 
     def to_item(self) -> dict[str, Any]:
-        """The message as an object that can be read and sent again."""
+        """Return the message as an object that can be sent again."""
         item: dict[str, Any] = {"job": self.job}
         if self.args is not None:
             item["args"] = self.args
@@ -193,7 +193,7 @@ class OutgoingMessage:
         return item | {name: value for name, value in optional.items() if value is not None}
 
     def all_attributes(self) -> dict[str, str]:
-        """Return the attributes as text, with the job context if it is given as text."""
+        """Return the attributes as text, including the job context if it is given as text."""
         context = {} if self.context_text is None else {JOB_CONTEXT: self.context_text}
         return {**self.attributes, **context}
 
@@ -219,7 +219,7 @@ class OutgoingMessage:
             return pack_job(self.job, self.args, self.context, **options)
         content_type = self.content_type or DEFAULT_CONTENT_TYPE
         if self.context_text is None:
-            # As the codec of the body writes it, or the worker could not read it.
+            # The worker reads the context with the codec of the body.
             entry = pack_job(self.job, {}, self.context, content_type, **options)
             return entry | {"MessageBody": self.body or ""}
         return pack_body(self.job, self.body or "", self.context_text, content_type, **options)
@@ -236,17 +236,17 @@ class OutgoingMessage:
             raise MessageRefused("the delay is a boolean", why="a delay is a number of seconds")
         if self.delay is not None and self.delay > MAX_DELAY_SECONDS:
             raise MessageRefused(
-                f"a delay of {format_duration(self.delay)} is more than SQS can hold",
+                f"a delay of {format_duration(self.delay)} is too long",
                 why="the limit is 15 minutes per message",
-                next="use 15 minutes at most, or send it later from cron",
+                next="use at most 15 minutes, or send it later, such as from cron",
             )
 
     def _check_ids(self, rules: QueueRules) -> None:
         for name, value in (("group", self.group), ("deduplication id", self.dedup_id)):
             if value is not None and not _GROUP_OR_DEDUP_ID.fullmatch(value):
                 raise MessageRefused(
-                    f"{value!r} cannot be a {name}",
-                    why="SQS takes 1 to 128 letters, digits and punctuation characters, no space",
+                    f"{value!r} is not a valid {name}",
+                    why="SQS accepts 1 to 128 letters, digits and punctuation characters",
                 )
         if rules.fifo and self.dedup_id is None and rules.content_dedup is False:
             raise MessageRefused(
@@ -254,7 +254,7 @@ class OutgoingMessage:
                 reason="needs_deduplication_id",
                 queue=rules.name,
                 why="content-based deduplication is off for this queue",
-                next="give it a dedup_id, or turn on ContentBasedDeduplication of the queue",
+                next="set dedup_id, or turn on ContentBasedDeduplication of the queue",
             )
 
 
@@ -262,8 +262,8 @@ def _sqs_attribute(name: str, data_type: str, text: str) -> dict[str, Any]:
     kind = data_type.partition(".")[0]
     if kind not in ("String", "Number", "Binary"):
         raise MessageRefused(
-            f"the attribute {name!r} has the type {data_type!r}",
-            why="SQS knows String, Number and Binary, each with a custom suffix such as .int",
+            f"the attribute {name!r} has the unknown type {data_type!r}",
+            why="SQS supports String, Number and Binary, with an optional suffix such as .int",
         )
     if kind != "Binary":
         return {"DataType": data_type, "StringValue": text}
@@ -271,5 +271,5 @@ def _sqs_attribute(name: str, data_type: str, text: str) -> dict[str, Any]:
         return {"DataType": data_type, "BinaryValue": base64.b64decode(text, validate=True)}
     except ValueError as error:
         raise MessageRefused(
-            f"the attribute {name!r} is binary, and its value is not base64", why=str(error)
+            f"the value of the binary attribute {name!r} is not base64", why=str(error)
         ) from error

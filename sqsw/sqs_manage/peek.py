@@ -1,4 +1,4 @@
-"""Look at messages and put them back."""
+"""Peek at messages, and put them back."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -14,7 +14,7 @@ from sqsw.sqs_manage.selection import EVERYTHING, Selection
 from sqsw.sqs_manage.twins import TwinFinder
 from sqsw.transport.queue_client import QueueClient
 
-#: seconds: short, since somebody may wait for these messages; a peek is over soon
+#: seconds; short, because a worker can be waiting for these messages
 LEASE_SECONDS = 10
 
 
@@ -27,28 +27,28 @@ def peek_messages(
     poll_seconds: float = 1,
     on_notice: Callable[[Notice], None] | None = None,
 ) -> Generator[MessageView, None, None]:
-    """Look at up to ``limit`` messages that are meant, and put all of them back.
+    """Yield up to ``limit`` selected messages, and put all messages back.
 
     SQS has no peek: each message is received once, hidden for ten seconds (renewed until the end)
-    and then put back. The embedded SQS can look without a receive, and nothing changes there.
-    Close the generator (``contextlib.closing``) where it may be left early.
+    and then put back. The embedded SQS needs no receive, so nothing changes there. Close the
+    generator (``contextlib.closing``) if you can leave it early.
 
     Parameters
     ----------
     limit :
-        Messages to show, at least 1; the limit of the selection is not used.
+        The maximum number of messages, at least 1; the selection's limit is ignored.
     selection :
-        Which ones; None for whatever comes first.
+        The messages to select; None for all.
     poll_seconds :
-        The pass ends when a poll of this many seconds brings nothing.
+        The pass ends when a poll of this many seconds returns nothing.
     on_notice :
-        Told what a person should know beside the result.
+        Called with notices for the user.
 
     Yields
     ------
     MessageView
-        Each message once, with the action ``peeked``. If it carries the same job as an earlier one
-        because a worker crashed, ``twin_of`` is the id of that one.
+        Each message once, with the action ``peeked``. If a worker crash duplicated the job,
+        ``twin_of`` is the ID of the earlier message.
 
     Raises
     ------
@@ -78,21 +78,21 @@ def find_message(
     poll_seconds: float = 1,
     on_notice: Callable[[Notice], None] | None = None,
 ) -> MessageView | None:
-    """Look for one message, and put back all that were received for it.
+    """Find one message, and put back all messages that were received for it.
 
     Parameters
     ----------
     message_id :
-        A message id or a job id, or the first or last characters of one, 8 or more.
+        A message ID or job ID, or at least the first or last 8 characters of one.
     poll_seconds, on_notice :
-        As for :func:`peek_messages`. The notice for an id that is not found or that is ambiguous
-        is an :class:`~sqsw.sqs_manage.matcher.UnresolvedIds`.
+        See :func:`peek_messages`. The notice for a missing or ambiguous ID is an
+        :class:`~sqsw.sqs_manage.matcher.UnresolvedIds`.
 
     Returns
     -------
     MessageView
-        The first message that has it, with the action ``peeked``; None if there is none, it is
-        hidden for now, or ``message_id`` is a part of several ids.
+        The first message with this ID, with the action ``peeked``; None if there is none, it is
+        hidden, or ``message_id`` matches several IDs.
 
     Raises
     ------
@@ -114,12 +114,12 @@ def find_message(
 def look(
     queue: QueueClient, matcher: MessageMatcher, **options: Any
 ) -> Generator[tuple[list[Match], list[Match]], None, None]:
-    """Look at messages, without a receive if possible, and sort them by :class:`MessageMatcher`.
+    """Separate messages by a :class:`MessageMatcher`, without a receive if possible.
 
     Parameters
     ----------
     options :
-        Those of the :class:`ReceivePass`, where it takes one.
+        The options of the :class:`ReceivePass`, if one is needed.
     """
     in_place = queue.peek()
     if in_place is not None:

@@ -1,4 +1,4 @@
-"""What has to be done so that a queue is as asked: nothing, create it, or change it."""
+"""Plan how a queue gets its requested settings: create it, change it, or do nothing."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,18 +17,18 @@ from sqsw.transport.queue_client import QueueClient
 
 @dataclass(frozen=True, slots=True)
 class WantedQueue:
-    """A queue as it was asked for.
+    """A queue with its requested settings.
 
     Attributes
     ----------
     client :
-        The calls on it.
+        The client of the queue.
     attributes, tags :
-        What was asked for, by SQS's names.
+        The requested values, by SQS's names.
     defaults :
-        Attributes of the queue where it is new and nothing else was asked for.
+        Attributes of a new queue, unless others are requested.
     dead_letters, max_receives :
-        Its dead-letter queue, and after how many receives a message goes there.
+        Its dead-letter queue, and the receives after which a message goes there.
     """
 
     client: QueueClient
@@ -40,14 +40,14 @@ class WantedQueue:
 
 
 class QueuePlan:
-    """What stands between a queue and what was asked for. Making one changes nothing.
+    """The differences between a queue and its requested settings. Creating a plan changes nothing.
 
     Raises
     ------
     QueueDiffers
         The queue exists with other settings, and ``update`` is False.
     SettingsError
-        The queue does not exist and was named by its URL or its ARN.
+        The queue does not exist and was given by its URL or ARN.
     """
 
     def __init__(self, env: ManageEnv, wanted: WantedQueue, *, update: bool) -> None:
@@ -71,11 +71,11 @@ class QueuePlan:
                 f"{name!r} exists with other settings",
                 queue=name,
                 why="; ".join(differences),
-                next="change it: update=True",
+                next="use update=True to change it",
             )
 
     def carry_out(self) -> str:
-        """Create or change the queue if that is needed; ``created``, ``updated``, ``unchanged``."""
+        """Create or change the queue if needed; return the action, such as ``created``."""
         if self._current is None:
             attributes = self._redrive_policy() | self._attributes_of_new()
             url = make_queue(self._client, attributes, self._wanted.tags)
@@ -110,17 +110,17 @@ class QueuePlan:
         return bool(self._changes or self._new_tags or self._moves_dead_letters)
 
     def _compare(self, current: Mapping[str, str]) -> Iterator[str]:
-        """Each difference in words; what has to be changed is noted."""
+        """Yield each difference in words, and note what to change."""
         for name, value in self._wanted.attributes.items():
             if not _same(current.get(name, ""), value):
                 self._changes[name] = value
-                yield f"{name} is {current.get(name) or 'not set'}, asked for {value or 'none'}"
+                yield f"{name} is {current.get(name) or 'not set'} (requested: {value or 'none'})"
         yield from self._compare_dead_letters(current)
         tags = tags_of(self._client) if self._wanted.tags else {}
         for key, value in self._wanted.tags.items():
             if tags.get(key) != value:
                 self._new_tags[key] = value
-                yield f"the tag {key} is {tags.get(key, 'none')}, asked for {value}"
+                yield f"the tag {key} is {tags.get(key, 'not set')} (requested: {value})"
 
     def _compare_dead_letters(self, current: Mapping[str, str]) -> Iterator[str]:
         dead, wanted_receives = self._wanted.dead_letters, self._wanted.max_receives
@@ -131,10 +131,10 @@ class QueuePlan:
         if sqs_name != dead.sqs_name:
             self._moves_dead_letters = True
             now = self._env.name_of(sqs_name) if sqs_name else "none"
-            yield f"the dead-letter queue is {now}, asked for {dead.name}"
+            yield f"the dead-letter queue is {now} (requested: {dead.name})"
         elif wanted_receives is not None and receives != wanted_receives:
             self._moves_dead_letters = True
-            yield f"maxReceiveCount is {receives}, asked for {wanted_receives}"
+            yield f"maxReceiveCount is {receives} (requested: {wanted_receives})"
 
     def _attributes_of_new(self) -> dict[str, str]:
         always = {"ReceiveMessageWaitTimeSeconds": str(MAX_WAIT_SECONDS)}
@@ -155,7 +155,7 @@ class QueuePlan:
 
 
 def _same(current: str, asked: str) -> bool:
-    # SQS writes booleans in lower case, and policies as it likes.
+    # SQS returns booleans in lower case, and reformats policies.
     if current.lower() == asked.lower():
         return current == asked or asked.lower() in ("true", "false")
     try:

@@ -1,4 +1,4 @@
-"""The calls that are about queues rather than about the messages of one: make, tag."""
+"""Calls on queues, such as create and tag, as opposed to calls on messages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +10,8 @@ from sqsw.transport.names import is_aws_endpoint, name_of_arn
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
 
-# What SQS and its likes answer to an operation that they do not have. The code is a
-# number where a server answers with a bare HTTP status, which SQS never does (moto: 500).
+# Error codes of SQS and compatible servers for an unsupported operation. A number is a bare HTTP
+# status, which SQS never sends (500: moto).
 _UNKNOWN_OPERATION = {
     "UnsupportedOperation",
     "UnknownOperation",
@@ -27,7 +27,7 @@ _UNKNOWN_OPERATION = {
 
 
 def is_unknown_operation(error: SQSError) -> bool:
-    """Whether the service said that it does not have this operation."""
+    """Return whether the server does not support the operation."""
     return error.code in _UNKNOWN_OPERATION
 
 
@@ -36,12 +36,12 @@ def is_aws(queue: QueueClient) -> bool:
 
 
 def make_queue(queue: QueueClient, attributes: Mapping[str, str], tags: Mapping[str, str]) -> str:
-    """Create a queue; its URL.
+    """Create a queue; return its URL.
 
     Raises
     ------
     SettingsError
-        It was named by its URL or its ARN.
+        The queue was given by its URL or ARN.
     """
     refuse_whole_name(queue)
     keywords: dict[str, Any] = {"Attributes": dict(attributes)}
@@ -53,19 +53,19 @@ def make_queue(queue: QueueClient, attributes: Mapping[str, str], tags: Mapping[
 
 
 def refuse_whole_name(queue: QueueClient) -> None:
-    """Nothing can be created by a URL or an ARN: that may be of another account.
+    """Refuse to create a queue by URL or ARN, because that can belong to another account.
 
     Raises
     ------
     SettingsError
-        The queue was named by one of them.
+        The queue was given by one of them.
     """
     if queue.whole_name is not None:
         raise SettingsError(
-            f"there is no queue {queue.whole_name}, and none can be created by its "
+            f"there is no queue {queue.whole_name}, and a queue cannot be created by "
             f"{'URL' if queue.arn is None else 'ARN'}",
-            why="a new queue is in the account and the region that are in use",
-            next=f"create it by its name: {queue.name!r}",
+            why="a new queue always belongs to the current account and region",
+            next=f"create it by name: {queue.name!r}",
         )
 
 
@@ -91,8 +91,8 @@ def dead_letter_queue_of(env: ManageEnv, queue: QueueClient) -> str | None:
 
 
 def where_to(own_dead_letter_queue: str | None) -> str:
-    """What to do if a queue is redriven that is not the dead-letter queue of any queue."""
+    """Return advice for the redrive of a queue that is not a dead-letter queue."""
     if own_dead_letter_queue is None:
         return "name a target queue"
-    # Its dead letters were probably meant: a target would get jobs that are yet to run.
+    # The user probably meant the dead-letter queue: these jobs have not run yet.
     return f"its dead-letter queue is {own_dead_letter_queue!r}"

@@ -1,4 +1,4 @@
-"""Count dead letters by the reason why they were given up."""
+"""Count dead letters by the reason for which they were given up."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,19 +9,18 @@ from sqsw.core.times import read_time
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Dead letters with one reason.
+    """A group of dead letters with the same reason.
 
     Attributes
     ----------
     error :
-        The class of the error, or the verdict if there was no error; None for messages without a
-        record.
+        The error class, or the verdict if there was no error; None for messages without a record.
     fingerprint, where :
-        What is equal for equal errors, and the last frame in the code of the user; None if unknown.
+        A value that equal errors share, and the last frame in the user's code; None if unknown.
     count :
-        How many they are.
+        The number of messages.
     oldest_at, newest_at :
-        When the first and the last of them were given up; without a record, when they were sent.
+        When the first and last message was given up, or sent if it has no record.
     """
 
     error: str | None
@@ -33,18 +32,18 @@ class Reason:
 
 
 def reason_error(record: DeadRecord) -> str:
-    """Return the class of the error in a record, or the verdict if there was no error."""
+    """Return the error class in a record, or the verdict if there was no error."""
     return record.type or record.verdict
 
 
 class ReasonTally:
-    """Counts messages by class and fingerprint of their errors."""
+    """A counter of messages by error class and fingerprint."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str | None, str | None], Reason] = {}
 
     def add(self, record: DeadRecord | None, sent_at: datetime | None) -> None:
-        """Count a message: its record, and when it was sent."""
+        """Count a message by its record and send time."""
         at = sent_at if record is None else read_time(record.at)
         error, fingerprint, where = None, None, None
         if record is not None:
@@ -55,12 +54,12 @@ class ReasonTally:
         self._found[key] = Reason(
             error,
             fingerprint,
-            where,  # its line can differ, and the newest one counts
+            where,  # the line can differ; the newest one counts
             count=1 if known is None else known.count + 1,
             oldest_at=min(times, default=None),
             newest_at=max(times, default=None),
         )
 
     def reasons(self) -> tuple[Reason, ...]:
-        """Return the reasons, the most frequent first."""
+        """Return the reasons, most frequent first."""
         return tuple(sorted(self._found.values(), key=lambda reason: -reason.count))

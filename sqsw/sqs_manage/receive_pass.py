@@ -1,8 +1,7 @@
-"""One pass over the messages of a queue: each is handed out once, and whatever is left goes back.
+"""Make one pass over a queue: hand out each message once, then put back the remaining ones.
 
-A message that was looked at stays hidden until the pass is over: put back at once, it would come
-again and again. A thread renews the leases meanwhile, so the pass and its steps can take any
-time.
+A message stays hidden until the pass ends. If it were put back at once, it would be received again
+and again. A thread renews the leases, so the pass and its steps can take any time.
 """
 
 import threading
@@ -23,16 +22,16 @@ from sqsw.core.wording import counted, format_duration
 from sqsw.transport.batches import EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
-#: seconds that messages stay hidden, at most, after the process of a pass is killed
+#: maximum seconds that messages stay hidden after the process is killed
 LEASE_SECONDS = 60
 
-#: how often per lease time the thread looks for due renewals
+#: how often per lease time the thread checks for due renewals
 _LOOKS_IN_A_LEASE = 4
 
-#: seconds of a poll that brings nothing, after which a pass is over
+#: a pass ends when a poll of this many seconds returns nothing
 POLL_SECONDS = 5
 
-#: calls, and seconds between them, for an entry that SQS refuses without blaming the sender
+#: attempts, and seconds between them, for an entry whose failure is not the sender's fault
 _TRIES, _PAUSE_SECONDS = 3, 0.2
 
 T = TypeVar("T")
@@ -40,12 +39,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a person should know beside the result; never an error.
+    """Information for the user in addition to the result. Not an error.
 
     Attributes
     ----------
     message, why, next :
-        What happened, why, and what would help, as with errors.
+        What happened, why, and what to do, as in errors.
     """
 
     message: str
@@ -54,10 +53,10 @@ class Notice:
 
 
 def uninterruptible_thread(name: str) -> ThreadPoolExecutor:
-    """Return a pool with one running thread, for calls that no Ctrl-C can cut in two.
+    """Return a pool with one running thread, for calls that Ctrl-C must not interrupt.
 
-    Ctrl-C only ever reaches the main thread. If it came while a thread starts, that would go on
-    with nobody to wait for it, so the thread starts before there is any work.
+    Ctrl-C reaches only the main thread. If it came while the thread starts, the thread would keep
+    running without a caller, so it starts before there is work.
     """
     thread = ThreadPoolExecutor(1, name)
     thread.submit(int).result()
@@ -67,22 +66,22 @@ def uninterruptible_thread(name: str) -> ThreadPoolExecutor:
 class ReceivePass:
     """A pass over the messages of a queue.
 
-    It is a context manager: at its end, however it comes, every message that was not deleted is
-    put back. A Ctrl-C waits until the step under way is done.
+    It is a context manager. At its end, in any case, every message that was not deleted is put
+    back. Ctrl-C takes effect after the current step.
 
     Parameters
     ----------
     queue :
         The queue.
     lease_seconds :
-        How long a received message stays hidden, renewed from half of it on.
+        How long a received message stays hidden. It is renewed after half of this time.
     poll_seconds :
-        The pass is over when a poll of this many seconds brings nothing. The embedded SQS knows at
-        once, so nothing is waited for there.
+        The pass ends when a poll of this many seconds returns nothing. The embedded SQS needs no
+        wait.
     on_notice :
-        Told what a person should know.
+        Called with notices for the user.
     clock :
-        Seconds; that of the leases.
+        The clock of the leases, in seconds.
     """
 
     def __init__(
@@ -99,12 +98,12 @@ class ReceivePass:
         self._poll_seconds = poll_seconds
         self._on_notice = on_notice or (lambda notice: None)
         self._clock = clock
-        # Every call runs in this thread, where no Ctrl-C can cut it in two: an answer that nobody
-        # reads would leave its messages hidden, a send without its delete would double them.
+        # Calls run in this thread, so Ctrl-C cannot interrupt them: a lost answer would leave its
+        # messages hidden, and a send without its delete would duplicate them.
         self._thread = uninterruptible_thread("sqsw-pass")
-        # In the order in which the leases end: renewed ones go to the end.
+        # In the order in which the leases expire; renewed messages go to the end.
         self._held: dict[str, Message] = {}
-        # The first protects the messages; a renewal holds the second until it has ended.
+        # The first lock protects the messages; a renewal holds the second one until its end.
         self._changing, self._renewing = threading.Lock(), threading.Lock()
         self._renewer: threading.Thread | None = None
         self._ended = threading.Event()
@@ -127,7 +126,7 @@ class ReceivePass:
                 self._tell_of_cut_groups()
             self.finish(self._put_back)
         except SQSError:
-            # What ended the pass says more, and the messages come back by themselves.
+            # The error that ended the pass is more important, and the leases expire anyway.
             if error is None:
                 raise
         finally:
@@ -136,7 +135,7 @@ class ReceivePass:
             self.raise_if_interrupted()
 
     def next_batch(self, max_messages: int = MAX_BATCH_ENTRIES) -> list[Message]:
-        """Up to ``max_messages`` (1 to 10) that were not seen before; none once all were."""
+        """Return up to ``max_messages`` (1 to 10) new messages; an empty list at the end."""
         while True:
             self.raise_if_interrupted()
             messages = self.finish(lambda: self._receive(max_messages))
@@ -144,14 +143,14 @@ class ReceivePass:
             if not messages:
                 self._reached_the_end = True
                 return []
-            # SQS may deliver a message twice, and does so when a lease is lost.
+            # SQS can deliver a message twice, and does if a lease is lost.
             fresh = [m for m in messages if m.message_id not in self._seen]
             self._seen.update(m.message_id for m in fresh)
             if fresh:
                 return fresh
 
     def finish(self, work: Callable[[], T]) -> T:
-        """Do one step to its end; a Ctrl-C meanwhile is raised by the next :meth:`next_batch`."""
+        """Run one step to its end; delay a Ctrl-C until the next :meth:`next_batch`."""
         step = self._thread.submit(work)
         try:
             return step.result()
@@ -160,18 +159,18 @@ class ReceivePass:
             return step.result()
 
     def pass_over(self, message_id: str) -> None:
-        """Do not hand out the message of this id, should it come."""
+        """Do not hand out the message with this ID."""
         self._seen.add(message_id)
 
     def held(self, message_id: str) -> Message | None:
-        """Return the message of this id without its body, if it is hidden by this pass."""
+        """Return the message with this ID, without its body, if this pass holds it."""
         with self._changing:
             return self._held.get(message_id)
 
     def delete(self, messages: Sequence[Message]) -> dict[str, EntryFailure]:
-        """Delete up to ten messages; those that SQS did not delete, by message id.
+        """Delete up to ten messages; return the failures by message ID.
 
-        To be called inside :meth:`finish`.
+        Call it inside :meth:`finish`.
         """
         failures = _until_done(self._queue.delete_batch, messages)
         with self._changing:
@@ -182,7 +181,7 @@ class ReceivePass:
 
     def _receive(self, max_messages: int) -> list[Message]:
         self._renew()
-        # Counted from before the call, so that no lease ends earlier there than here.
+        # Count from before the call, so a lease never expires earlier at SQS than here.
         until = self._clock() + self._lease_seconds
         messages = self._queue.receive(
             max_messages,
@@ -194,7 +193,7 @@ class ReceivePass:
                 message.lease.expires_at = until
                 # Forget an older delivery: its receipt handle is no longer valid.
                 self._held.pop(message.message_id, None)
-                # It only has to go back; keeping its text would fill the memory on a long pass.
+                # The receipt handle is enough to put it back; bodies would fill the memory.
                 self._held[message.message_id] = replace(message, body="", message_attributes={})
         self._note_groups(messages)
         if messages and self._renewer is None:
@@ -205,9 +204,9 @@ class ReceivePass:
         return messages
 
     def _renew_in_time(self) -> None:
-        """Renew leases while a step, or the consumer of the messages, is slow."""
+        """Renew leases while a step or the caller is slow."""
         while not self._ended.wait(self._lease_seconds / _LOOKS_IN_A_LEASE):
-            with suppress(SQSError):  # the next check, or the next receive, tries again
+            with suppress(SQSError):  # the next check or receive retries
                 self._renew()
 
     def _renew(self) -> None:
@@ -235,23 +234,24 @@ class ReceivePass:
     ) -> None:
         with self._changing:
             for index, message in enumerate(part):
-                # It may have been deleted meanwhile, or delivered again.
+                # It can have been deleted meanwhile, or delivered again.
                 if self._held.get(message.message_id) is not message:
                     continue
                 if index not in refused:
                     message.lease.expires_at = until
                     self._held[message.message_id] = self._held.pop(message.message_id)
                 elif refused[index].sender_fault:
-                    del self._held[message.message_id]  # no longer ours: it is back already
+                    del self._held[message.message_id]  # the lease is lost, so it is already back
 
     def _put_back(self) -> None:
         self._ended.set()
-        with self._renewing, self._changing:  # a later renewal would hide them again
+        with self._renewing, self._changing:  # a renewal after this would hide them again
             held = list(self._held.values())
             self._held.clear()
         left = 0
         for part in _tens(held):
-            # If a lease has expired, another worker can have the message, and 0 would release it.
+            # If a lease has expired, another worker can have the message, and a timeout of 0 would
+            # release it.
             ours = [m for m in part if m.lease.expires_at > self._clock()]
             if ours:
                 failed = _until_done(
@@ -263,8 +263,7 @@ class ReceivePass:
                 Notice(
                     f"{counted(left, 'message')} of {self._queue.name!r} could not be put back",
                     why="SQS refused to make them visible",
-                    next="they come back by themselves within "
-                    f"{format_duration(self._lease_seconds)}",
+                    next=f"they become visible within {format_duration(self._lease_seconds)}",
                 )
             )
 
@@ -281,7 +280,7 @@ class ReceivePass:
         if not cut:
             return
         try:
-            name = "ApproximateNumberOfMessages"  # those behind messages in flight count here
+            name = "ApproximateNumberOfMessages"  # includes messages behind those in flight
             more = self.finish(lambda: self._queue.attributes(name)).get(name) != "0"
         except AccessDenied:
             more = True
@@ -290,15 +289,15 @@ class ReceivePass:
             self._on_notice(
                 Notice(
                     f"{counted(len(cut), 'message group')} of {self._queue.name!r} "
-                    f"{'was not seen to its' if one else 'were not seen to their'} end",
-                    why="on a FIFO queue a message that is looked at and left hides the rest of "
-                    "its group",
-                    next="move or delete what stands in front, and look again",
+                    f"{'was' if one else 'were'} not read to the end",
+                    why="on a FIFO queue, a received message that is not deleted hides the "
+                    "rest of its group",
+                    next="move or delete the first messages of the group, then try again",
                 )
             )
 
     def raise_if_interrupted(self) -> None:
-        """Raise the Ctrl-C that came during a step."""
+        """Raise a Ctrl-C that came during a step."""
         if self._interrupted:
             raise KeyboardInterrupt
 
@@ -306,7 +305,7 @@ class ReceivePass:
 def _until_done(
     call: Callable[[Sequence[Message]], list[EntryFailure]], messages: Sequence[Message]
 ) -> dict[str, EntryFailure]:
-    """Repeat a batch call for the entries that may work another time; what failed for good."""
+    """Retry a batch call for entries with temporary failures; return the final failures."""
     failed: dict[str, EntryFailure] = {}
     left = list(messages)
     for attempt in range(_TRIES):

@@ -22,12 +22,12 @@ OnProgress = Callable[[Move | HandledMessage], None]
 
 @dataclass(frozen=True, slots=True)
 class RedriveReport:
-    """What became of the dead letters.
+    """The result of a redrive.
 
     Attributes
     ----------
     moved, skipped, failed :
-        How many messages were moved, were not selected, and were selected but could not be moved.
+        The number of messages that were moved, were not selected, and could not be moved.
     by_sqs :
         Whether SQS moved them.
     status :
@@ -35,10 +35,10 @@ class RedriveReport:
     failures :
         The messages that were selected but could not be moved.
     would_move :
-        Messages that a dry run would have moved.
+        The number of messages that a dry run would move.
     dropped_twins :
-        Messages that were deleted, or that a dry run would have deleted, because another that
-        carries the same job was moved.
+        The number of messages that were deleted, or that a dry run would delete, because another
+        message with the same job was moved.
     """
 
     moved: int
@@ -67,12 +67,12 @@ def redrive(
 ) -> RedriveReport:
     """Move messages out of a dead-letter queue.
 
-    Without a selection, SQS moves them if this is the dead-letter queue of one queue, or if there
-    is a target. Otherwise, and for a dry run, sqsw does. It receives, sends and then deletes each
-    message. Body, attributes and group stay the same byte for byte, a FIFO queue is moved in order,
-    and nothing is deleted before its copy is confirmed. Messages that are not selected stay hidden
-    until the end and are then put back. Ctrl-C ends such a move after the current batch. A move by
-    SQS continues after Ctrl-C.
+    Without a selection, SQS moves the messages if only one queue uses this dead-letter queue, or if
+    there is a target. Otherwise, and for a dry run, sqsw moves them: it receives, sends and then
+    deletes each message. Body, attributes and group stay the same byte for byte, a FIFO queue is
+    moved in order, and nothing is deleted before its copy is confirmed. Messages that are not
+    selected stay hidden until the end and are then put back. Ctrl-C ends such a move after the
+    current batch; a move by SQS continues.
 
     If a worker crashed after it sent a message to the dead-letter queue and before it deleted it
     from its own, the job is here twice. sqsw moves the message that has the record (in a FIFO
@@ -88,21 +88,20 @@ def redrive(
     selection :
         The messages to move; None for all.
     per_second :
-        Messages per second, at least 1; by SQS 500 at most. None: as fast as possible.
+        Messages per second, at least 1, and at most 500 if SQS moves them. None for no limit.
     dry_run :
-        Move nothing. Each message that is looked at counts as received once, except on the embedded
-        SQS.
+        Move nothing. Each message still counts as received once, except on the embedded SQS.
     on_progress :
-        Called with each status of the move by SQS, or with each message that sqsw handled.
+        Called with each status of a move by SQS, or each message that sqsw has handled.
     wait :
-        False: start the move by SQS and return. If there are several queues and no target, it
-        fails at the first message that a worker sent, since SQS does not read records.
+        If False, start the move by SQS and return. With several source queues and no target, the
+        move fails at the first message that a worker sent, because SQS does not read records.
     poll_seconds :
-        A move by sqsw ends when a poll of this many seconds brings nothing.
+        A move by sqsw ends when a poll of this many seconds returns nothing.
     on_notice :
-        Called with what a person should know in addition to the result.
+        Called with notices for the user.
     on_look :
-        Called after every receive with the number of messages that sqsw has looked at; not called
+        Called after every receive with the total number of messages that sqsw has read; not called
         if SQS moves the messages.
 
     Raises
@@ -114,8 +113,8 @@ def redrive(
     QueueNotFound
         The queue or the target does not exist.
     SettingsError
-        The target is the queue itself, a number is out of its range, or ``wait`` is False for a
-        move that SQS cannot make.
+        The target is the queue itself, a number is out of range, or ``wait`` is False for a move
+        that SQS cannot make.
     """
     queue = env.queue_client(dead_letter_queue_name)
     destination = None if target is None else env.queue_client(target)
@@ -129,8 +128,8 @@ def redrive(
         raise SettingsError(
             "this move cannot run in the background",
             reason="no_wait",
-            why="SQS can only move all messages of a dead-letter queue, so sqsw has to do it",
-            next="wait for it: wait=True",
+            why="SQS can only move all messages of a dead-letter queue, so sqsw must do it",
+            next="use wait=True",
         )
     actions: Counter[str] = Counter()
     failures: list[Failure] = []
@@ -169,7 +168,8 @@ def _check(queue: QueueClient, target: QueueClient | None, per_second: int | Non
     check_bounds("per_second", per_second, 1)
     if target is None:
         return
-    # Asks for both, so that a wrong name is told before anything moves. Hosts have several names.
+    # Look up both URLs, so a wrong name is reported before anything moves. Do not compare hosts,
+    # because they can have several names.
     if account_and_name(target.url) == account_and_name(queue.url):
         raise SettingsError(f"cannot move the messages of {queue.name!r} to itself")
 
@@ -182,11 +182,11 @@ def _move_by_sqs(
     tell: OnProgress,
     wait: bool,
 ) -> RedriveReport | None:
-    """Let SQS move them; return None if it cannot."""
+    """Let SQS move the messages; return None if it cannot."""
     by_sqs = MoveBySQS(env, queue)
     target_arn = None if target is None else arn_of(target)
     if target is None and (sources := by_sqs.sources()) is not None:
-        # SQS does not know the origin of a message that a worker sent, so it needs a target.
+        # SQS does not know the source of a message that a worker sent, so it needs a target.
         if len(sources) == 1:
             target_arn = sources[0]
         elif wait:

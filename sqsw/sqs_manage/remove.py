@@ -1,6 +1,6 @@
-"""Delete queues, and delete messages: all of them, or only those that are meant.
+"""Delete queues, and delete all or selected messages.
 
-Nothing here happens but on a person's order.
+Workers never call these functions.
 """
 
 from collections.abc import Callable, Collection, Generator, Sequence
@@ -19,7 +19,7 @@ from sqsw.sqs_manage.selection import Selection
 
 
 def delete_queue(env: ManageEnv, queue_name: str) -> QueueReport | None:
-    """Delete a queue and all that is in it; its name stays unusable for 60 seconds.
+    """Delete a queue and its messages. Its name cannot be reused for 60 seconds.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def delete_queue(env: ManageEnv, queue_name: str) -> QueueReport | None:
     Returns
     -------
     QueueReport
-        The queue as it was, with the action ``deleted``; None where there was none.
+        The queue before its deletion, with the action ``deleted``; None if it did not exist.
     """
     queue = env.queue_client(queue_name)
     try:
@@ -45,14 +45,14 @@ def unneeded_dead_letter_queues(
     queues: Sequence[QueueReport],
     on_notice: Callable[[Notice], None],
 ) -> list[QueueReport]:
-    """The dead-letter queues that may go with these queues: empty, and of no other queue.
+    """Return the dead-letter queues that only these queues use and that are empty.
 
     Parameters
     ----------
     queues :
-        The queues that are to be deleted.
+        The queues to delete.
     on_notice :
-        Told of each dead-letter queue that has to stay, and why.
+        Called for each dead-letter queue that must be kept, with the reason.
     """
     going = {queue.name for queue in queues}
     targets = {redrive_target(queue.attributes)[0] for queue in queues}
@@ -61,7 +61,7 @@ def unneeded_dead_letter_queues(
     for target in sorted(filter(None, targets)):
         try:
             report = describe_queue(env, target)
-        except (QueueNotFound, SettingsError):  # a policy may name any region
+        except (QueueNotFound, SettingsError):  # a policy can name any region
             continue
         if reason := _reason_to_keep(report, going):
             on_notice(Notice(f"{report.name!r} is kept", why=reason))
@@ -72,21 +72,21 @@ def unneeded_dead_letter_queues(
 
 def _reason_to_keep(dead_letter_queue: QueueReport, going: Collection[str]) -> str | None:
     if others := sorted(set(dead_letter_queue.sources) - set(going)):
-        return f"it is the dead-letter queue of {', '.join(others)} as well"
+        return f"it is also the dead-letter queue of {', '.join(others)}"
     if held := dead_letter_queue.total:
         return f"it holds {counted(held, 'message')}"
     return None
 
 
 def purge_queue(env: ManageEnv, queue_name: str) -> QueueReport:
-    """Delete all messages of a queue, by SQS itself.
+    """Purge a queue: let SQS delete all its messages.
 
-    SQS takes up to 60 seconds and may delete messages that arrive meanwhile.
+    This takes up to 60 seconds, and can also delete messages that arrive during this time.
 
     Returns
     -------
     QueueReport
-        The queue as it was before, with the action ``purged``.
+        The queue before the purge, with the action ``purged``.
 
     Raises
     ------
@@ -111,39 +111,40 @@ def purge_selected(
     on_notice: Callable[[Notice], None] | None = None,
     on_look: Callable[[int], None] | None = None,
 ) -> Generator[HandledMessage, None, None]:
-    """Delete the messages that are meant, by receiving and deleting.
+    """Receive messages, and delete the selected ones.
 
-    Every message looked at counts as received once, but for a dry run on the embedded SQS. What is
-    not meant stays hidden until the end of the pass and is then put back; close the generator
-    (``contextlib.closing``) where it may be left early.
+    Every message that is read counts as received once, except in a dry run on the embedded SQS.
+    Other messages stay hidden until the end of the pass and are then put back. Close the generator
+    (``contextlib.closing``) if you can leave it early.
 
     Parameters
     ----------
     dry_run :
-        Delete nothing; the action is ``would_delete``.
+        Delete nothing; selected messages have the action ``would_delete``.
     poll_seconds :
-        The pass ends when a poll of this many seconds brings nothing.
+        The pass ends when a poll of this many seconds returns nothing.
     on_notice :
-        Told what a person should know beside the result.
+        Called with notices for the user.
     on_look :
-        Told after every receive how many messages were looked at.
+        Called after every receive with the total number of messages read.
 
     Yields
     ------
     HandledMessage
-        Each message once: ``deleted``, ``would_delete``, ``skipped``, or its failure.
+        Each message once, with the action ``deleted``, ``would_delete`` or ``skipped``, or its
+        failure.
 
     Raises
     ------
     QueueNotFound
         There is no such queue.
     SettingsError
-        The selection selects everything: that is :func:`purge_queue`.
+        The selection selects everything; use :func:`purge_queue` for that.
     """
     if not selection:
         raise SettingsError(
-            f"nothing says which messages of {queue_name!r} are to be deleted",
-            next="purge the queue as a whole, or give a selection",
+            f"no selection of messages to delete from {queue_name!r}",
+            next="add a selection, or purge the whole queue",
         )
     queue = env.queue_client(queue_name)
     matcher = MessageMatcher(selection, env.name_of, on_notice, on_look)

@@ -1,7 +1,7 @@
-"""Move dead letters without SQS: receive them, send copies, and only then delete them.
+"""Move dead letters without SQS's redrive: receive them, send copies, then delete them.
 
-A crash between send and delete duplicates a message but never loses one. If two messages carry the
-same job because a worker crashed, one is moved and the other is deleted.
+A crash between send and delete duplicates a message but never loses one. If a worker crash
+duplicated a job, one message is moved and the other is deleted.
 """
 
 import time
@@ -29,10 +29,10 @@ from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.resend import entry_to_resend
 from sqsw.transport.sending import send_entries
 
-#: maximum number of messages that are moved last, and of their bytes
+#: maximum number and total bytes of the messages that are moved last
 _MAX_POSTPONED, _MAX_POSTPONED_BYTES = 1_000, 32 * 1024 * 1024
 
-#: behind all others of a batch
+#: the sort key behind all others of a batch
 _LAST = (True, MAX_BATCH_ENTRIES)
 
 
@@ -48,7 +48,7 @@ def resend_messages(
     on_notice: Callable[[Notice], None] | None,
     on_look: Callable[[int], None] | None,
 ) -> Generator[HandledMessage, None, None]:
-    """Move the selected messages; yield each message that was looked at, with its result."""
+    """Move the selected messages; yield every message that was read, with its result."""
     routes = _Routes(env, queue, target)
     matcher = MessageMatcher(selection, env.name_of, on_notice, on_look)
     if dry_run:
@@ -75,9 +75,9 @@ def resend_messages(
 
 
 class _Mover:
-    """Moves selected messages, and deletes the twins of those that were moved.
+    """A mover of selected messages, which also deletes the twins of moved ones.
 
-    Messages that SQS moved here come last, so the twin with the record is the one that is moved.
+    Messages that SQS moved here come last, so the twin with the record is moved.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class _Mover:
     def __init__(
         self, queue: QueueClient, routes: "_Routes", receive_pass: ReceivePass | None = None
     ) -> None:
-        # On a FIFO queue, the order is more important.
+        # On a FIFO queue, order is more important.
         self._most_postponed = 0 if queue.is_fifo else _MAX_POSTPONED
         self._most_bytes = _MAX_POSTPONED_BYTES
         self._routes = routes
@@ -97,11 +97,11 @@ class _Mover:
         self._stopped: dict[str, set[str]] = {}
         self._twins = TwinFinder()
         self._postponed: dict[str, Match] = {}
-        # By message id: those of the batch, and those that are postponed.
+        # The messages of the batch and the postponed ones, by message ID.
         self._sightings: dict[str, Sighting] = {}
 
     def note(self, picked: Sequence[Match], skipped: Sequence[Match]) -> list[Match]:
-        """Note one batch; return its selected messages that are not postponed."""
+        """Note a batch; return its selected messages that are not postponed."""
         self._sightings = {
             name: sighting for name, sighting in self._sightings.items() if name in self._postponed
         }
@@ -128,7 +128,7 @@ class _Mover:
             yield part
 
     def handle(self, picked: Sequence[Match], skipped: Sequence[Match]) -> list[HandledMessage]:
-        """Move messages, leave others, and delete the twins of those that were moved."""
+        """Move the selected messages, skip the others, and delete the twins of moved ones."""
         batch = (*picked, *skipped)
         chosen = self._without_twins(picked)
         handled = self._move(chosen)
@@ -139,7 +139,7 @@ class _Mover:
         return handled
 
     def _without_twins(self, picked: Sequence[Match]) -> list[Match]:
-        """Return the messages to move: one of each set of twins, unless one was moved before."""
+        """Return the messages to move: one of each set of twins, unless one was already moved."""
         ranks: dict[str, tuple[bool, int]] = {}
         for number, one in enumerate(picked):
             sighting = self._sightings.get(one.view.id)
@@ -171,7 +171,7 @@ class _Mover:
         for twin in sighting.twins():
             held = self._receive_pass.held(twin.message_id)
             if held is not None and twin.message_id not in self._sightings and not twin.is_moved:
-                # The pass keeps no content, and twins have the same.
+                # The pass does not keep content, but twins have the same content.
                 content = {k: v for k, v in one.message.message_attributes.items() if k != SQSW}
                 whole = replace(held, body=one.message.body, message_attributes=content)
                 yield self._drop(held, self._routes.view(whole), one.view.id)
@@ -218,7 +218,7 @@ class _Mover:
             self._stopped.setdefault(destination.url, set()),
         )
         for answer in outcome.answers.values():
-            # Should it fail again and come back while we are here, it is not moved again.
+            # If it fails again and comes back during this pass, it is not moved again.
             receive_pass.pass_over(answer["MessageId"])
         sent = [part[index] for index in outcome.answers]
         self._note_moved(sent)
@@ -235,20 +235,20 @@ def _judge(one: Match, unsent: EntryFailure | None, kept: EntryFailure | None) -
             one.view, unsent.code, unsent.reason, retryable=not unsent.sender_fault
         )
     if kept is not None:
-        # Not retryable: a repetition would duplicate it again.
+        # Not retryable, because a retry would create another copy.
         reason = f"it was sent but could not be deleted, so there are two copies: {kept.reason}"
         return HandledMessage.failed(one.view, kept.code, reason)
     return HandledMessage(one.view.did("moved"))
 
 
 class _Routes:
-    """Knows where each dead letter goes.
+    """The destinations of dead letters.
 
     Parameters
     ----------
     target :
-        Where all of them go. None: each message goes to the queue that SQS moved it from. If a
-        worker sent it, it goes to the only source queue, or to the one that its record names.
+        The destination of all messages. With None, each message goes to the queue that SQS moved it
+        from. If a worker sent it, it goes to the only source queue, or the one in its record.
     """
 
     def __init__(self, env: ManageEnv, queue: QueueClient, target: QueueClient | None) -> None:
@@ -256,17 +256,17 @@ class _Routes:
         self._queue = queue
         self._target = target
         self._known: dict[str, QueueClient | RedriveError] = {}
-        # Name to URL. A record can name any queue, so only the source queues count.
+        # URLs by name. A record can name any queue, so only the source queues are accepted.
         self._sources: dict[str, str] | None = None
         self._next = where_to(None)
 
     def destination_of(self, message: Message) -> QueueClient:
-        """The queue that this dead letter goes to.
+        """Return the destination of a dead letter.
 
         Raises
         ------
         RedriveError
-            The queue is unknown, or it does not exist any longer.
+            The queue is unknown, or no longer exists.
         """
         if self._target is not None:
             return self._target
@@ -284,7 +284,7 @@ class _Routes:
     def _open(self, source: str) -> QueueClient | RedriveError:
         client = self._env.queue_client(source)
         try:
-            _ = client.url  # asks SQS, once for all messages, whether the queue is there
+            _ = client.url  # check once for all messages that the queue exists
         except SQSError as error:
             return RedriveError(
                 f"it came from {client.name!r}: {error.message}", why=error.why, code=error.code
@@ -304,7 +304,7 @@ class _Routes:
             return self._sources[dead.queue]
         names = ", ".join(sorted(self._sources))
         raise RedriveError(
-            "the queue that it came from is unknown"
+            "its source queue is unknown"
             if dead is None
             else f"it came from {dead.queue!r}, which does not use this dead-letter queue",
             why=f"{self._queue.name!r} is the dead-letter queue of {names}"
@@ -319,7 +319,7 @@ class _Pace:
     def __init__(self, per_second: int | None) -> None:
         self._per_second = per_second
         self._next_at = time.monotonic()
-        # At a low rate, ten messages would be a burst followed by a long pause.
+        # At a low rate, batches of ten would be bursts with long pauses.
         self.batch_size = min(per_second or MAX_BATCH_ENTRIES, MAX_BATCH_ENTRIES)
 
     def wait(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Select messages by job, content, age, id and number."""
+"""Select messages by job, content, age, ID and count."""
 
 import json
 import re
@@ -16,14 +16,14 @@ from sqsw.sqs_manage.message_view import MessageView
 
 _FILTER = re.compile(r"\s*([^\s=!<>~]+)\s*(<=|>=|!=|!~|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
-# A date alone can be something else, so only text with a date and a time is read as a time.
+# A date alone can mean something else, so only text with date and time is read as a time.
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
 _TIME_PATHS = ("sent_at", "first_received_at", "error.at", "error.first_at")
 _NUMBER_PATHS = ("receives", "size", "error.attempts", "error.receives", "error.deaths")
-# Senders choose the keys below these.
+# Senders choose the keys below these paths.
 _OPEN_PATHS = ("args", "context", "attributes", "attribute_types")
 _ERROR_FIELDS = tuple(one.name for one in fields(DeadRecord))
-# What a command did to a message is not known before it is selected.
+# These are only set after the selection.
 _OUTCOMES = ("action", "twin_of")
 
 _UUID_PART = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}|[0-9a-f-]{0,28}[0-9a-f]{8}")
@@ -39,11 +39,11 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One condition: a path into the message, an operator and a value.
+    """A condition: a path into the message, an operator and a value.
 
-    Two numbers are compared as numbers. If the left side is a time, both are compared as times.
-    Everything else is compared as text. A missing key is null, which is neither less nor greater
-    than anything and matches no regular expression.
+    Two numbers are compared as numbers, and values are compared as times if the left side is a
+    time. Everything else is compared as text. A missing key is null, which is neither less nor
+    greater than anything and matches no regular expression.
 
     Attributes
     ----------
@@ -62,20 +62,20 @@ class Filter:
 
     @classmethod
     def parse(cls, text: str) -> "Filter":
-        """Read ``args.customer=acme``, ``receives < 5`` or ``body~timeout``.
+        """Parse a filter such as ``args.customer=acme``, ``receives < 5`` or ``body~timeout``.
 
         Raises
         ------
         SettingsError
-            There is no operator, no message can have this path, or the value is not a regular
-            expression, a time or a number although one is needed.
+            The operator is missing, no message can have this path, or the value is not the required
+            regular expression, time or number.
         """
         match = _FILTER.fullmatch(text)
         if match is None:
             raise SettingsError(
                 f"{text!r} is not a filter",
                 why="a filter is a path, one of = != < <= > >= ~ !~ and a value",
-                next="write it like args.customer=acme or receives<5",
+                next="use the form args.customer=acme or receives<5",
             )
         path, operator, value = match.groups()
         check_path(path)
@@ -100,12 +100,12 @@ class Filter:
         elif _NUMBER.fullmatch(value):
             try:
                 _read_number(value)
-            except ValueError as error:  # more digits than Python reads
+            except ValueError as error:  # too many digits for Python
                 raise SettingsError(f"the number for {path} is too long", why=str(error)) from error
         return cls(path, operator, value, pattern)
 
     def matches(self, view: MessageView) -> bool:
-        """Whether the condition holds for this message."""
+        """Return whether a message meets the condition."""
         left = view.value_at(self.path)
         if self._pattern is not None:
             found = left is not None and self._pattern.search(_text(left)) is not None
@@ -118,20 +118,19 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The messages to select; without any condition: all of them.
+    """The messages to select. Without a condition, it selects all messages.
 
     Attributes
     ----------
     jobs :
-        Job names, of which one must match; ``*`` stands for any text.
+        Job names, one of which must match; ``*`` matches any text.
     filters :
-        Conditions, which must all hold.
+        Conditions that must all be met.
     older_than :
-        Minimum age in seconds, counted from the send.
+        Minimum age in seconds since the send.
     ids :
-        Message ids or job ids. A UUID can be cut to its first or last characters, 8 or more. If
-        they are those of several ids, they select no message. To know that, sqsw looks at all
-        messages.
+        Message IDs or job IDs. A UUID can be shortened to at least its first or last 8 characters.
+        If these match several IDs, they select no message. To find out, sqsw reads all messages.
     limit :
         Maximum number of messages.
     """
@@ -151,7 +150,7 @@ class Selection:
 
     @property
     def has_conditions(self) -> bool:
-        """Return whether there is more than a limit, so that messages must be looked at."""
+        """Return whether there is more than a limit, so messages must be read."""
         return (
             bool(self.jobs or self.filters) or self.older_than is not None or self.ids is not None
         )
@@ -159,19 +158,19 @@ class Selection:
     def matches(self, view: MessageView, now: datetime) -> bool:
         """Return whether this message is selected. The caller applies the limit.
 
-        Only whole ids count here.
+        Only full IDs match here.
 
         Parameters
         ----------
         now :
-            The time at which ages are taken, with its time zone.
+            The current time, with a time zone, to compute ages.
         """
         if self.ids is not None and self.ids.isdisjoint((view.id, view.job_id)):
             return False
         return self.matches_but_for_ids(view, now)
 
     def matches_but_for_ids(self, view: MessageView, now: datetime) -> bool:
-        """Whether all conditions hold but for the ids."""
+        """Return whether a message meets all conditions except the IDs."""
         if self.jobs and not any(_job_matches(name, view.job) for name in self.jobs):
             return False
         if self.older_than is not None and not (
@@ -182,34 +181,34 @@ class Selection:
 
 
 def is_part_of_id(text: str, *, whole: bool = False) -> bool:
-    """Return whether a text is a UUID, as message ids are, or its first or last characters.
+    """Return whether a text is a UUID, such as a message ID, or the start or end of one.
 
     Parameters
     ----------
     whole :
-        Accept whole UUIDs only. Otherwise 8 characters are enough.
+        Whether to accept only full UUIDs; otherwise 8 characters are enough.
     """
     return (_UUID if whole else _UUID_PART).fullmatch(text) is not None
 
 
-#: Selects every message.
+#: A selection of every message.
 EVERYTHING = Selection()
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that no message can have. It would select nothing, or with ``!=`` everything.
+    """Reject a path that no message can have: it would select nothing, or everything with ``!=``.
 
     Raises
     ------
     SettingsError
-        No message can have it. ``next`` suggests a similar path.
+        No message can have this path. ``next`` suggests a similar one.
     """
     known = [one.name for one in fields(MessageView) if one.name not in _OUTCOMES]
     first, *keys = path.split(".")
     if first not in known:
         meant = f"error.{first}" if first in _ERROR_FIELDS else nearest(first, known)
         rest = path[len(first) :]
-        raise _not_a_path(path, f"it begins with one of {', '.join(known)}", meant, rest)
+        raise _not_a_path(path, f"a path must start with one of {', '.join(known)}", meant, rest)
     if first == "error" and keys:
         name, *keys = keys
         if name not in _ERROR_FIELDS:
@@ -250,7 +249,7 @@ def _comparable(left: Any, value: str) -> tuple[Any, Any]:
 
 
 def _read_number(text: str) -> int | float:
-    # Sequence numbers and the like are longer than a float is exact.
+    # A float cannot represent all digits of a sequence number.
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 

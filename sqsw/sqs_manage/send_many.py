@@ -1,4 +1,4 @@
-"""Send many messages: in few requests, and on a FIFO queue in order."""
+"""Send many messages in few requests, and in order on a FIFO queue."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,20 +23,20 @@ from sqsw.transport.sending import Outcome, send_entries
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """A message that SQS took.
+    """A message that SQS accepted.
 
     Attributes
     ----------
     queue, id, job :
-        The queue name without prefix, the message id and the job name.
+        The queue name without the prefix, the message ID and the job name.
     line :
-        The line of the input.
+        The input line.
     group, dedup_id :
-        As they were sent.
+        The message group and deduplication ID, as sent.
     sequence_number :
-        Its place in a FIFO queue.
+        Its position in a FIFO queue.
     job_id :
-        The job id; the message id if there was no room for one.
+        The job ID; the message ID if there was no room for one.
     """
 
     queue: str
@@ -51,16 +51,16 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True)
 class SendReport:
-    """What became of the lines.
+    """The result of a bulk send.
 
     Attributes
     ----------
     sent, failed :
-        Messages.
+        Numbers of messages.
     requests :
-        Calls of SendMessageBatch.
+        The number of SendMessageBatch calls.
     failures :
-        Each line that failed, in order of the input on a FIFO queue.
+        The lines that failed, in input order on a FIFO queue.
     """
 
     sent: int
@@ -71,7 +71,7 @@ class SendReport:
 
 @dataclass(slots=True)
 class _Batch:
-    """One request: its answer is left here by whoever sends it, so that no Ctrl-C can lose it."""
+    """A request. The sending thread stores the answer here, so Ctrl-C cannot lose it."""
 
     messages: list[OutgoingMessage]
     entries: list[Entry]
@@ -80,7 +80,7 @@ class _Batch:
     told: int = 0
 
     def send(self, queue: QueueClient, stopped: set[str]) -> None:
-        # A client for many sends is made once there are many.
+        # Create the faster client only if there are many sends.
         self.outcome = send_entries(queue, self.entries, stopped, lean=len(self.entries) > 1)
 
 
@@ -92,30 +92,30 @@ def send_messages(
     concurrency: int = 4,
     on_result: Callable[[SentMessage | Failure], None] | None = None,
 ) -> SendReport:
-    """Send messages, ten or 1 MiB in a request.
+    """Send messages in requests of up to ten messages or 1 MiB.
 
-    The input is read as it is sent: only what is on its way is in memory, and the failures. What
-    the queue would not take counts as failed (``OutgoingMessage.to_entry`` tells it before).
-    The middlewares of the environment and of the queue see each message before it is sent. What
-    SQS calls retryable is sent again three times. On a FIFO queue there is one request at a time,
-    and a message group stops at its first failure: the rest of it counts as failed, so that its
-    order is never broken.
+    The input is read while messages are sent, so only the messages in progress and the failures are
+    in memory. A message that the queue would refuse counts as failed; ``OutgoingMessage.to_entry``
+    shows this in advance. The middlewares of the environment and the queue see each message before
+    it is sent. Retryable failures are retried three times. On a FIFO queue, there is one request at
+    a time, and a message group stops at its first failure: its remaining messages count as failed,
+    so its order is never broken.
 
     Parameters
     ----------
     queue_name :
         A queue name without prefix, a queue URL or an ARN.
     lines :
-        The messages; a line among them that could not be read counts as failed and is told.
+        The messages. An unreadable line among them counts as failed and is reported.
     concurrency :
-        Requests at a time on a standard queue, at least 1.
+        Concurrent requests on a standard queue, at least 1.
     on_result :
-        Told what became of each line, in the thread of the caller.
+        Called with the result of each line, in the caller's thread.
 
     Raises
     ------
     QueueNotFound, AccessDenied, ConnectionFailed
-        Nothing can be sent (any more); all that was sent until then has been told.
+        Nothing (more) can be sent; everything sent before was reported.
     SettingsError
         ``concurrency`` is below 1.
     """
@@ -124,7 +124,7 @@ def send_messages(
     middlewares = env.middlewares_of(queue.name)
     tell = on_result or (lambda result: None)
     sender = _Sender(queue, QueueRules.of(queue), middlewares, tell)
-    # A FIFO queue waits for each answer, which may stop a group; others keep all threads busy.
+    # A FIFO queue waits for each answer, because it can stop a group. Others keep all threads busy.
     count, window = (1, 1) if queue.is_fifo else (concurrency, 2 * concurrency)
     threads = [uninterruptible_thread("sqsw-send") for _ in range(count)]
     under_way: deque[_Batch] = deque()
@@ -137,7 +137,7 @@ def send_messages(
         while under_way:
             sender.settle(under_way)
     finally:
-        # After an error what has not begun does not begin; what is on its way is waited for.
+        # After an error, wait for the requests in progress, and start no others.
         for thread in threads:
             thread.shutdown(wait=True, cancel_futures=True)
         for batch in under_way:
@@ -154,9 +154,9 @@ class _Sender:
     sent: int = 0
     requests: int = 0
     failures: list[Failure] = field(default_factory=list)
-    # What stands before a bad line of its group still goes out, what comes after it does not (of
-    # no group, where nobody knows which one it was: None); after an answer that it was refused,
-    # nothing of the group does.
+    # After a bad line, later messages of its group are not sent, but earlier ones still are. None
+    # stands for an unknown group, and cuts all groups. After a refused message, nothing of its
+    # group is sent.
     cut_groups: set[str | None] = field(default_factory=set)
     stopped_groups: set[str] = field(default_factory=set)
 
@@ -191,7 +191,7 @@ class _Sender:
             yield entry
 
     def settle(self, under_way: deque[_Batch]) -> None:
-        """Wait for the first answer that is due, and tell it."""
+        """Wait for the first answer in order, and report it."""
         first = under_way[0]
         if first.sending is not None:
             first.sending.result()
@@ -199,7 +199,7 @@ class _Sender:
         under_way.popleft()
 
     def tell_answers(self, batch: _Batch) -> None:
-        """Tell what became of a batch, where that is known; each of its messages once."""
+        """Report the results of a batch, if known; each message once."""
         outcome = batch.outcome
         if outcome is None:
             return
@@ -224,7 +224,7 @@ class _Sender:
         return SendReport(self.sent, len(self.failures), self.requests, tuple(self.failures))
 
     def _stop(self, message: OutgoingMessage) -> None:
-        reason = "a message before it in its group could not be sent"
+        reason = "an earlier message of its group could not be sent"
         self._fail_line(message, "GroupStopped", reason, retryable=True)
 
     def _fail_line(

@@ -1,4 +1,4 @@
-"""Find messages that carry the same job twice."""
+"""Find messages that carry the same job."""
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -6,22 +6,22 @@ from hashlib import blake2b
 from sqsw.core.job_metadata import SQSW, job_id_of, metadata_of
 from sqsw.core.message import Message
 
-#: maximum number of messages that a finder remembers, and of messages of one job
+#: maximum number of remembered messages, in total and for one job
 _MAX_SIGHTINGS, _MAX_OF_ONE_JOB = 100_000, 10
 
 
 @dataclass(slots=True)
 class Sighting:
-    """A message that was seen.
+    """A message seen by the finder.
 
     Attributes
     ----------
     message_id :
-        Its id.
+        The message ID.
     has_record :
         Whether a worker sent the message, with a record; False if SQS moved it.
     is_moved :
-        Whether the message has been moved back. The caller sets it.
+        Whether the message has been moved back; set by the caller.
     """
 
     message_id: str
@@ -30,12 +30,12 @@ class Sighting:
     _same_job: "list[Sighting]" = field(default_factory=list, repr=False)
 
     def twins(self) -> "list[Sighting]":
-        """Return the messages seen so far that carry the same job, oldest first."""
+        """Return the messages seen so far with the same job, oldest first."""
         return [one for one in self._same_job if one is not self]
 
 
 class TwinFinder:
-    """Finds messages that carry the same job.
+    """A finder of messages that carry the same job.
 
     A worker that gives up a job sends its message to the dead-letter queue, and then deletes it
     from its queue. If it crashes in between, SQS delivers the message again, and later it can be in
@@ -52,7 +52,8 @@ class TwinFinder:
     def add(self, message: Message) -> Sighting | None:
         """Remember a message; return None if it cannot have a twin."""
         has_record = "DeadLetterQueueSourceArn" not in message.attributes
-        # SQS keeps the message id. A sender can use one job id for several jobs.
+        # Use the message ID, which SQS keeps on a move. A sender can reuse a job ID for several
+        # jobs.
         origin = metadata_of(message).copy_of if has_record else message.message_id
         if origin is None:
             return None

@@ -1,1 +1,1 @@
-"""Start, watch, replace and reload worker processes. Imports ``worker``, never ``queue``."""
+"""Start, monitor, replace and reload worker processes. Imports ``worker``, never ``queue``."""

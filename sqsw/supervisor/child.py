@@ -1,4 +1,4 @@
-"""One child process: how it starts, its first steps, and the events that it reports."""
+"""A child process: its start, its main function and its events."""
 
 import multiprocessing
 import os
@@ -28,28 +28,28 @@ logger = SafeLogger("sqsw.worker")
 
 Method = Literal["fork", "spawn"]
 
-#: The function that a child runs. It gets its arguments, a listener for its events and, if the
-#: number of jobs is limited, the pipe of its permits.
+#: The function that a child runs. It gets its arguments, a listener that sends events to the
+#: supervisor and, if the number of jobs is limited, the pipe for its permits.
 Target = Callable[..., "Ending | None"]
 
 
 class Child:
-    """One process, from its start to its end.
+    """A worker process, from its start to its end.
 
     Attributes
     ----------
     pulse, heard_at :
-        The last sign of life, and when it arrived; None before the first.
+        The last pulse and its arrival time; None before the first.
     is_up :
-        Whether it works: it is still alive after its first receives began.
+        Whether the child has started to receive, and was still alive afterwards.
     asked :
-        Whether it was asked to end, so its end is expected.
+        Whether the supervisor has asked the child to end, so its exit is expected.
     failed_by :
-        The error that it reported before it ended.
+        The error that the child reported before it ended.
     kill_at, why_killed :
-        When it must be killed, and why it was killed.
+        When to kill the child, and why it was killed.
     ran :
-        What ran in it when it ended, unless it was killed because its time was up.
+        The messages whose jobs ran when the child ended. Empty if it was killed at its deadline.
     """
 
     def __init__(self, started_at: float) -> None:
@@ -84,18 +84,18 @@ class Child:
         Parameters
         ----------
         parent_alive, write_end :
-            The pipe that shows the children that their parent has ended: it is then closed. No data
-            is written to it.
+            A pipe that is closed when the parent ends, which tells the children. It carries no
+            data.
         suspects :
-            Messages that it must run alone.
+            Messages that the child must run alone.
         with_permits :
-            Whether it needs a permit for each job that it starts; ``target`` then gets the pipe
-            that they arrive on.
+            Whether the child needs a permit for each job; ``target`` then also gets the pipe for
+            permits.
 
         Raises
         ------
         OSError
-            The system has no memory or no process left.
+            The system is out of memory or processes.
         """
         context: Any = multiprocessing.get_context(method)
         reader, writer = context.Pipe(duplex=False)
@@ -108,8 +108,8 @@ class Child:
             target=_child_main,
             args=(target, arguments, parent_alive, writer, inherited, permits, notes),
         )
-        # If a signal arrived between the fork and the first lines of the child, the inherited
-        # handlers of this process would take it, and the child would never read it.
+        # Otherwise, a signal between the fork and the first lines of the child would go to the
+        # handlers inherited from this process, and the child would miss it.
         former = signal.pthread_sigmask(signal.SIG_BLOCK, VERBS)
         if method == "fork":
             end_delivery_threads()
@@ -121,7 +121,7 @@ class Child:
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, former)
-            # Only the child has these ends now, so its pipes close when it ends.
+            # Only the child has these ends from now on, so its pipes close when it ends.
             _close(writer, permits)
         self._process, self._reports = process, Reports(reader)
 
@@ -130,7 +130,7 @@ class Child:
         return (self._process.pid if self._process is not None else None) or 0
 
     def handles(self) -> list[int]:
-        """Return what to wait for: its end, and its events."""
+        """Return the handles that signal the child's exit and its events."""
         if self._process is None or self._reports is None:
             return []
         told = [] if self._reports.is_closed else [self._reports.fileno()]
@@ -147,15 +147,15 @@ class Child:
         return self._process is not None and self._process.is_alive()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal if it still runs."""
+        """Send a signal if the child is alive."""
         if self.is_alive():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def give_permits(self, count: int) -> None:
-        """Let it start this many more jobs."""
+        """Let the child start this many more jobs."""
         if self._permits is not None:
-            with suppress(BrokenPipeError):  # it has just ended
+            with suppress(BrokenPipeError):  # the child has just ended
                 os.write(self._permits.fileno(), bytes(count))
 
     def kill(self, reason: str) -> None:
@@ -164,18 +164,18 @@ class Child:
             self.signal(signal.SIGKILL)
 
     def kill_late(self, reason: str) -> None:
-        """Kill it although its jobs only take long."""
+        """Kill the child at a deadline, so its jobs are slow but not suspect."""
         self._is_late = self._is_late or self.why_killed is None
         self.kill(reason)
 
     def excuse(self, now: float, seconds: float) -> None:
-        """Count its silence from now, and give it this many more seconds to end."""
+        """Restart the measurement of silence, and extend the deadline by this many seconds."""
         self.kill_at += seconds
         if self.heard_at is not None:
             self.heard_at = now
 
     def kill_if_due(self, now: float) -> None:
-        """Kill it if its leases have expired since its last sign of life, or its time is up."""
+        """Kill the child if its leases have expired since its last pulse, or at its deadline."""
         if self.pulse is not None and self.heard_at is not None:
             silent = now - self.heard_at
             if silent > max(self.pulse.lease_seconds, 2 * PULSE_SECONDS):
@@ -184,7 +184,7 @@ class Child:
             self.kill_late("it did not end in time")
 
     def reap(self) -> int | None:
-        """Release a process that has ended; return its exit code."""
+        """Release an exited process; return its exit code."""
         if self._process is None or self._reports is None:
             return None
         self._process.join()
@@ -213,7 +213,7 @@ def _child_main(
     permits: Connection | None,
     notes: CrashNotes,
 ) -> None:
-    # Inherited signal handlers, the inbox and the write end of the pipe belong to the parent.
+    # The inherited signal handlers, inbox and write end of the pipe belong to the parent.
     signal.set_wakeup_fd(-1)
     become_child()
     use_crash_notes(notes)
@@ -229,10 +229,10 @@ def _child_main(
         ending = target(*arguments, tell, *extra) or Ending()
     except SystemExit as error:
         ending = Ending(error.code if isinstance(error.code, int) else int(error.code is not None))
-    except BaseException as error:  # passed on to the supervisor
+    except BaseException as error:  # reported to the supervisor
         tell(WorkerFailed(os.getpid(), error))
         if not isinstance(error, SQSError):
-            with handing_over():  # a log that hangs must not keep this process
+            with handing_over():  # a hanging log must not keep this process alive
                 logger.exception("a worker process failed")
         ending = Ending(1)
     tell.close()
@@ -240,7 +240,7 @@ def _child_main(
 
 
 def _end_with_parent(parent_alive: Connection) -> None:
-    # No data is ever written, so only the end of the parent, however it ends, ends this wait.
+    # No data is ever written, so this wait ends only when the parent ends, in whatever way.
     try:
         parent_alive.recv_bytes()
     except (EOFError, OSError):

@@ -1,10 +1,10 @@
-"""Send the events of a worker process to its supervisor, as plain data over a pipe.
+"""Send a worker process's events to the supervisor as plain data over a pipe.
 
-1. collect   (in the worker process: an event costs an append)
+1. collect   (in the worker process; an event costs one append)
 2. send      (ten times a second, many events at once)
-3. read      (in the supervisor: without waiting, so that no child can block it)
+3. read      (in the supervisor, without waiting, so no child can block it)
 
-The supervisor makes a pipe for each child. The thread that sends runs in the child.
+The supervisor creates a pipe for each child. A thread in the child sends.
 """
 
 import os
@@ -31,18 +31,18 @@ logger = SafeLogger("sqsw.worker")
 #: seconds between two sends
 _SEND_SECONDS = 0.1
 
-#: events that are kept while the supervisor does not read; further ones are dropped
+#: maximum number of events to keep while the supervisor does not read; further ones are dropped
 _MAX_EVENTS = 100_000
 
 _LENGTH = struct.Struct("!I")
 
 
 class OtherError(Exception):
-    """Replaces an error of a child whose class may not exist here; it has its type and text."""
+    """A replacement for a child's error whose class can be missing here, with its type and text."""
 
 
 class Reporter:
-    """A listener that sends the events of this process to the supervisor."""
+    """A listener that sends this process's events to the supervisor."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -55,15 +55,15 @@ class Reporter:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, BatchFinished):
-            return  # its messages have already been reported one by one
+            return  # its messages were already reported one by one
         if len(self._events) < _MAX_EVENTS:
             self._events.append(event)
         elif not self._is_full:
             self._is_full = True
-            logger.warning("the supervisor does not read events: its counts will be too low")
+            logger.warning("the supervisor is not reading events: its counts will be too low")
         if isinstance(event, Pulse) and not self._has_pulse:
-            # Before the first job: one that keeps the interpreter also stops the thread, and the
-            # supervisor only misses the signs of life of a process that has given one.
+            # Start before the first job: a job that holds the GIL also stops this thread, and the
+            # supervisor expects pulses only after the first one.
             self._has_pulse = True
             self._send()
 
@@ -77,7 +77,7 @@ class Reporter:
         while not is_last:
             is_last = self._ending.wait(_SEND_SECONDS)
             if not self._send():
-                return  # the supervisor is gone, and this process ends with it
+                return  # the supervisor has ended, and this process ends with it
 
     def _send(self) -> bool:
         with self._sending:
@@ -87,12 +87,12 @@ class Reporter:
                     _write(self._connection.fileno(), _packed(events))
             except OSError:
                 return False
-            except Exception:  # without further signs of life this process would be killed
-                logger.exception("some events cannot be sent to the supervisor")
+            except Exception:  # without further pulses, this process would be killed
+                logger.exception("cannot send some events to the supervisor")
         return True
 
     def __reduce__(self) -> Any:
-        raise TypeError("a reporter belongs to one process")
+        raise TypeError("a Reporter cannot be passed to another process")
 
 
 class Reports:
@@ -129,8 +129,8 @@ class Reports:
         self._connection.close()
 
 
-#: An event in the pipe: its class and its values. Python pickles a dataclass field by field, which
-#: would cost more than everything else that is done for an event.
+#: An event in the pipe, as its class and values. Python pickles a dataclass field by field, which
+#: would take longer than everything else that is done for an event.
 _Values = tuple[type[Event], list[Any]]
 
 
@@ -144,12 +144,12 @@ def _names(kind: type[Event]) -> tuple[str, ...]:
 
 
 def _packed(events: Sequence[Event]) -> bytes:
-    """Return one frame. Events of the same message share it, so it is sent once."""
+    """Return one frame. Events of the same message share the message, so it is sent once."""
     bare: dict[int, tuple[Any, ...]] = {}
     plain = [_plain(event, bare) for event in events]
     try:
         data = pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001  # the next line logs which event it is
+    except Exception:  # noqa: BLE001  # the next line logs the event that fails
         data = pickle.dumps([values for values in plain if _can_be_told(values)])
     return _LENGTH.pack(len(data)) + data
 
@@ -158,7 +158,7 @@ def _can_be_told(values: _Values) -> bool:
     try:
         pickle.dumps(values)
     except Exception:
-        logger.exception("a %s event cannot be sent to the supervisor", values[0].__name__)
+        logger.exception("cannot send a %s event to the supervisor", values[0].__name__)
         return False
     return True
 
@@ -172,7 +172,7 @@ def _plain(event: Event, bare: dict[int, tuple[Any, ...]]) -> _Values:
             if key not in bare:
                 text = value.string_attribute(SQSW)
                 if text is not None and len(text) > MAX_METADATA_BYTES:
-                    text = None  # it is not ours, and could fill the pipe
+                    text = None  # not written by us, and could fill the pipe
                 bare[key] = (value.message_id, dict(value.attributes), value.queue_name, text)
             values[index] = bare[key]
         elif isinstance(value, BaseException):
@@ -183,9 +183,9 @@ def _plain(event: Event, bare: dict[int, tuple[Any, ...]]) -> _Values:
 def _events(frame: bytes) -> Iterator[Event]:
     messages: dict[int, Message] = {}
     try:
-        told = pickle.loads(frame)  # noqa: S301  # written by our own child, on its own pipe
-    except Exception:  # the next frame can be valid, and the child has done its work
-        logger.exception("events of a worker process cannot be read")
+        told = pickle.loads(frame)  # noqa: S301  # from our own child's pipe
+    except Exception:  # the next frame can be valid
+        logger.exception("cannot read events of a worker process")
         return
     for kind, values in told:
         if issubclass(kind, MessageEvent):
@@ -199,11 +199,10 @@ def _events(frame: bytes) -> Iterator[Event]:
 
 
 def _told(error: BaseException) -> BaseException:
-    # Only our own error classes are sure to exist in the supervisor. An error of a job can hold any
-    # object, and to read it the supervisor might have to load the app. So only texts and numbers
-    # are sent.
+    # Send only texts and numbers, and only our own error classes: a job's error can hold any
+    # object, and the supervisor might have to load the app to read it.
     kind, state = type(error), dict(vars(error))
-    state.pop("__notes__", None)  # our errors create theirs again
+    state.pop("__notes__", None)  # our errors recreate their notes
     texts = (*error.args, *state, *state.values())
     are_plain = all(type(text) in (str, int, float, NoneType) for text in texts)
     is_known = vars(errors).get(kind.__name__) is kind

@@ -1,4 +1,4 @@
-"""Run a worker process for each queue, forked so that it has the objects of this process."""
+"""Run a forked worker process for each queue."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -23,14 +23,14 @@ def work_apart(
     events: EventBus,
     fork: bool,
 ) -> None:
-    """Run the jobs of each queue in its own process, and replace a process that dies.
+    """Run each queue's jobs in a separate process, and replace processes that die.
 
-    Processes are forked, so they have the objects of this process. If this process has
-    other threads, or if ``fork`` is False, one worker in this process takes all queues.
+    The processes are forked, so they share the objects of this process. If this process has other
+    threads, or ``fork`` is False, one worker in this process handles all queues.
     """
 
     def work_one(queue: Queue, tell: Callable[[Event], None]) -> Ending:
-        # The supervisor needs only these events: the listeners run in this process.
+        # The supervisor needs only these events; the listeners run in this process.
         events.subscribe(tell, Pulse, ReceiveDone, quick=True)
         return ending_of(work([queue]))
 
@@ -39,7 +39,7 @@ def work_apart(
     if fork and threading.active_count() == 1:
         with handing_over():
             for queue in queues:
-                # Report a missing queue once, here, and not again and again in children.
+                # Report a missing queue once here, instead of repeatedly in children.
                 find(queue)
             Supervisor(
                 work_one,

@@ -1,10 +1,10 @@
-"""Limit how many jobs all worker processes together can start, by permits.
+"""Limit the total number of jobs that all worker processes can start.
 
-1. hand out   (the supervisor writes a byte for each permit into the pipe of a child)
+1. hand out   (the supervisor writes one byte per permit to a child's pipe)
 2. take       (the child reads the permits in its pipe, without waiting)
-3. settle     (a child has ended, and the supervisor gives its unused permits to the others)
+3. settle     (after a child ends, the supervisor gives its unused permits to the others)
 
-A permit is used up when its job has ended. A pipe has no lock that a killed process could keep.
+A permit is used up when its job ends. A pipe has no lock that a killed process could hold.
 """
 
 import math
@@ -17,7 +17,7 @@ from typing import Protocol
 
 from sqsw.shutdown_policies import NeverShutdown
 
-#: permits that a child holds at most: every pipe has room for this many bytes without a reader
+#: maximum permits per child: every pipe can buffer this many bytes
 _MOST = 4_000
 
 
@@ -26,7 +26,7 @@ class Holder(Protocol):
 
 
 class JobPermits:
-    """The supervisor's side: the permits that are left, and those that each child holds."""
+    """The supervisor's side: the remaining permits, and the number that each child holds."""
 
     def __init__(self, jobs: int, share: int) -> None:
         self._left = jobs
@@ -34,7 +34,7 @@ class JobPermits:
         self._held: dict[Holder, int] = {}
 
     def hand_out(self, children: Sequence[Holder]) -> None:
-        """Refill the permits of these children: one for each slot, and more while many are left."""
+        """Give permits to these children: one per slot, and more while many are left."""
         for child in children:
             held = self._held.get(child, 0)
             fair = max(self._share, math.ceil(self._left / (2 * len(children))))
@@ -52,7 +52,7 @@ class JobPermits:
 
 
 class PermitPolicy(NeverShutdown):
-    """The child's side: a policy that allows one job to start for each permit."""
+    """The child's side: a policy that allows one job per permit."""
 
     def __init__(self, connection: Connection) -> None:
         os.set_blocking(connection.fileno(), False)

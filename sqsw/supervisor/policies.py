@@ -1,4 +1,4 @@
-"""Apply one shutdown policy to the workers of many processes, by their events."""
+"""Apply one shutdown policy to many worker processes, based on their events."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -22,22 +22,22 @@ from sqsw.core.events import (
 )
 from sqsw.core.policy_runner import PolicyRunner
 
-#: empty receives in a row until a queue counts as empty: the first one can have begun before a job
-#: that was still running returned its message
+#: empty receives in a row after which a queue counts as empty. One is not enough: it can have
+#: started before a running job returned its message.
 _EMPTY_RECEIVES = 2
 
 _ENDS = (JobDone, JobDropped, JobFailed, JobRetry, JobUnknown)
 
 
 class PolicyListener:
-    """Reports to a policy every job that ended, and when no queue has messages and no job runs.
+    """A listener that reports to a policy each ended job, and when all queues are empty and idle.
 
     Parameters
     ----------
     policy :
-        The policy. If it has a method ``fresh``, a copy from that method is used.
+        The policy. If it has a method ``fresh``, the copy that it returns is used.
     on_decided :
-        Called once, with the reason, when the policy decides to shut down.
+        Called once with the reason when the policy decides to shut down.
     """
 
     def __init__(self, policy: ShutdownPolicy, on_decided: Callable[[str], object]) -> None:
@@ -61,7 +61,7 @@ class PolicyListener:
             return
         if isinstance(event, ChildExited | ChildEnded):
             self._in_hand.pop(event.pid, None)
-            self._running.clear()  # the pulses of the other processes show their jobs
+            self._running.clear()  # pulses show the jobs of the other processes
             return
         if isinstance(event, _ENDS):
             self._running.discard(event.message.message_id)

@@ -1,4 +1,4 @@
-"""Limits after which a worker process is replaced."""
+"""Limits at which a worker process is replaced."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,27 +6,27 @@ from dataclasses import dataclass
 from sqsw.core.errors import SettingsError
 from sqsw.core.events import Pulse
 
-#: a process is replaced at 80 to 100 % of its limits, so that not all are replaced at once
+#: A process is replaced at 80 to 100 % of its limits, so not all are replaced at once.
 _JITTER = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class RecyclePolicy:
-    """Limits of a worker process; the first one that is reached counts. None means no limit.
+    """Limits of a worker process. The first one that is reached counts; None means no limit.
 
     Attributes
     ----------
     jobs :
-        Jobs that have ended.
+        The number of ended jobs.
     memory_bytes :
-        Memory of the process, without its pool processes.
+        The memory of the process, without its pool processes.
     age_seconds :
-        Seconds since its start.
+        The age of the process.
 
     Raises
     ------
     SettingsError
-        No limit is given, or one is not above zero.
+        No limit is set, or one is not above zero.
     """
 
     jobs: int | None = None
@@ -37,12 +37,12 @@ class RecyclePolicy:
         limits = [x for x in (self.jobs, self.memory_bytes, self.age_seconds) if x is not None]
         if not limits or min(limits) <= 0:
             raise SettingsError(
-                "a recycle policy needs a limit above zero",
+                "a recycle policy requires a limit above zero",
                 next="set jobs, memory_bytes or age_seconds",
             )
 
     def with_jitter(self, chance: Callable[[], float]) -> "RecyclePolicy":
-        """Return slightly lower limits for one process; the memory limit does not change."""
+        """Return slightly lower limits for one process. The memory limit stays the same."""
         part = 1 - _JITTER * chance()
         return RecyclePolicy(
             None if self.jobs is None else max(1, round(self.jobs * part)),

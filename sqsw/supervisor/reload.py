@@ -1,8 +1,8 @@
-"""Find changes in the source files that a worker was loaded from.
+"""Detect changes in the source files of an app.
 
-1. tell    (a child sends the directories that its modules were loaded from)
-2. look    (twice a second, the supervisor looks at the ``.py`` files there)
-3. settle  (files that are saved shortly after each other are one change)
+1. report  (a child sends the directories that its modules were loaded from)
+2. poll    (the supervisor checks the ``.py`` files there twice a second)
+3. settle  (files saved shortly after each other count as one change)
 
 Polling needs no dependency, works on every file system, and also finds new and deleted files.
 """
@@ -19,13 +19,13 @@ from types import ModuleType
 from sqsw.core.contracts import Clock
 from sqsw.core.events import Event, SourcesLoaded
 
-#: seconds between two looks, and while changes come
+#: seconds between two checks, normally and after a change
 _LOOK_SECONDS, _SETTLE_SECONDS = 0.5, 0.2
 
-#: the largest share of time that looking can take, however large an app is
+#: maximum share of time for checks, even for a large app
 _LARGEST_PART = 0.004
 
-#: directories of installed packages, which are not watched because nobody edits them
+#: directories of installed packages, which are not watched because they do not change
 _INSTALLED = ("site-packages", "dist-packages")
 
 #: modification time in nanoseconds, and size
@@ -33,7 +33,7 @@ _Stamp = tuple[int, int]
 
 
 class SourceWatch:
-    """The ``.py`` files of some directories, always including the current directory."""
+    """A watch on the ``.py`` files of some directories, including the current directory."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -45,7 +45,7 @@ class SourceWatch:
         self.add([self._here])
 
     def restart(self) -> None:
-        """Count files saved from now on as changes, also in directories that are added later."""
+        """Treat files saved from now on as changes, also in directories that are added later."""
         self._changed = set()
         self._since = time.time_ns()
 
@@ -53,11 +53,11 @@ class SourceWatch:
         for directory in directories:
             if directory not in self._files:
                 files = self._files[directory] = dict(_sources_in(directory))
-                # These were saved before the first look, but after the worker began to load.
+                # These were saved before the first check, but after the worker began to load.
                 self._changed |= {path for path, (at, _) in files.items() if at > self._since}
 
     def changes(self) -> list[str]:
-        """Look if it is time; return the changed files when no more files change."""
+        """Check if it is due; return the changed files once no more files change."""
         begin = self._clock()
         if begin < self.look_at:
             return []
@@ -72,8 +72,8 @@ class SourceWatch:
         found = sorted(self._changed)
         self.restart()
         for path in found:
-            # A bytecode file stores only the second and the size of its source. If the source was
-            # saved twice in one second, Python could run the old bytecode.
+            # A bytecode file records only the second and size of its source, so Python could run
+            # the old bytecode if the source was saved twice in one second.
             with suppress(OSError, NotImplementedError):
                 os.unlink(importlib.util.cache_from_source(path))
         return [path.removeprefix(self._here + os.sep) for path in found]
@@ -87,18 +87,18 @@ class SourceWatch:
 def _sources_in(directory: str) -> Iterator[tuple[str, _Stamp]]:
     try:
         entries = list(os.scandir(directory))
-    except OSError:  # it was removed; it may come back
+    except OSError:  # removed, perhaps only for a moment
         return
     for entry in entries:
-        # Editors put temporary files with other names next to the files that they save.
+        # Editors put temporary files with other names next to the saved files.
         if entry.name.endswith(".py") and entry.name[:-3].isidentifier():
-            with suppress(OSError):  # gone since
+            with suppress(OSError):  # just removed
                 state = entry.stat()
                 yield entry.path, (state.st_mtime_ns, state.st_size)
 
 
 class SourceTeller:
-    """In a child, sends the directories that the app was loaded from; called at each pulse."""
+    """A listener in a child that sends the app's directories; called at each pulse."""
 
     def __init__(self, tell: Callable[[Event], None]) -> None:
         self._tell = tell
@@ -115,7 +115,7 @@ class SourceTeller:
 
 
 def _directories() -> Iterator[str]:
-    """Yield the directories of the app's modules, and those that it can import modules from."""
+    """Yield the directories that the app's modules were, or can be, imported from."""
     standard = sysconfig.get_path("stdlib")
     found = {path for path in map(os.path.abspath, sys.path) if os.path.isdir(path)}
     for module in list(sys.modules.values()):
@@ -133,6 +133,6 @@ def _places_of(module: ModuleType) -> Iterator[str]:
     file = getattr(module, "__file__", None)
     if isinstance(file, str) and file.endswith(".py"):
         yield os.path.dirname(os.path.abspath(file))
-    elif file is None:  # a package without a file of its own
+    elif file is None:  # a namespace package
         with suppress(Exception):  # sys.modules can contain objects that are not modules
             yield from map(os.path.abspath, getattr(module, "__path__", ()))

@@ -1,4 +1,4 @@
-"""The slots of worker processes: the child in each, its successor, and when the next one starts.
+"""Slots for worker processes: the child in each, its successor, and the time of the next start.
 
 This module only keeps track. The supervisor starts, signals and reaps the children.
 """
@@ -10,28 +10,28 @@ from sqsw.core.contracts import Clock
 from sqsw.supervisor.child import Child
 from sqsw.supervisor.recycle import RecyclePolicy
 
-#: seconds before a child is replaced, at first and at most
+#: seconds before a child is restarted: initial and maximum delay
 _FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 1.0, 30.0
 
-#: seconds after which the delay starts again at the first value: the child has worked
+#: after a run of this many seconds, the delay is reset to its initial value
 _SOUND_SECONDS = 60.0
 
 
 class ProcessSlot:
-    """A place for one child process, and for its successor until the child has ended.
+    """A slot for one child process, and for its successor until the child has ended.
 
     Attributes
     ----------
     arguments :
-        The arguments of its children.
+        The arguments of the slot's children.
     child, successor :
-        The child that works, and the one that takes over; None if there is none.
+        The current child, and the one that takes over from it, or None.
     start_at :
-        When the next child must start; None: no child is due.
+        When the next child must start; None if no child is due.
     why :
-        Why there is a successor.
+        Why the child is being replaced.
     failed_starts :
-        How many children in a row ended before they were ready or with an error that they reported.
+        The number of children in a row that ended before they were ready, or reported an error.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ProcessSlot:
             self.successor = child
 
     def retire(self, child: Child) -> bool:
-        """Remove a child that has ended; return whether another one must start."""
+        """Remove an ended child; return whether another one must start."""
         was_successor = child is self.successor
         if not was_successor:
             self.child = self.successor
@@ -89,7 +89,7 @@ class ProcessSlot:
         self.why, self.start_at = why, self._clock()
 
     def restart(self) -> list[Child]:
-        """Plan to start a new child now, regardless of earlier failures; return the old ones."""
+        """Schedule a new child now, regardless of earlier failures; return the old ones."""
         leaving = self.children()
         self.child = self.successor = None
         self._failures, self.failed_starts, self.start_at = 0, 0, self._clock()
@@ -97,7 +97,7 @@ class ProcessSlot:
         return leaving
 
     def why_replace(self) -> str | None:
-        """Return which part of its child no longer moves, or which limit it has reached."""
+        """Return the part of the child that has halted, or the limit it has reached, or None."""
         child = self.child
         if child is None or child.pulse is None or not child.is_up:
             return None
@@ -111,12 +111,12 @@ class ProcessSlot:
 
 
 class SlotTable:
-    """All process slots, and the children that drain because new ones have replaced them.
+    """All process slots, and the replaced children that are still draining.
 
     Attributes
     ----------
     is_quiet :
-        Whether no child starts for now.
+        Whether starts are suspended.
     """
 
     def __init__(self, slots: Sequence[ProcessSlot]) -> None:
@@ -137,7 +137,7 @@ class SlotTable:
         return min(moments, default=None)
 
     def is_hopeless(self, tries: int) -> bool:
-        """Return whether no child is up, and the last ``tries`` of each slot did not get ready."""
+        """Return whether no child is up and the last ``tries`` starts of each slot failed."""
         staffed = [slot for slot in self._slots if slot.start_at is not None or slot.children()]
         return (
             bool(staffed)
@@ -156,7 +156,7 @@ class SlotTable:
             slot.start_at = None
 
     def retire(self, child: Child, *, is_done: bool) -> None:
-        """Remove a child that has ended; if it is done, no child follows."""
+        """Remove an ended child; restart its slot unless the child is done."""
         if child in self._leaving:
             self._leaving.remove(child)
             return
@@ -168,14 +168,14 @@ class SlotTable:
             slot.start_later(child)
 
     def replace_all(self) -> None:
-        """Replace all children, one after the other; the new ones are not quiet."""
+        """Replace all children, one at a time; the new ones are not quiet."""
         self._to_replace = self.children()
         self.is_quiet = False
 
     def replace_ready(self) -> list[tuple[Child, str]]:
-        """Return the children whose successor is up, and why.
+        """Return the children whose successor is up, and why they are replaced.
 
-        A child that has halted or served long enough is given a successor.
+        Also schedules a successor for a child that has halted or reached a limit.
         """
         replaced = []
         for slot in self._slots:
@@ -185,7 +185,7 @@ class SlotTable:
             if new is not None:
                 if new.is_up and not old.asked:
                     replaced.append((old, slot.why))
-            # One at a time: two processes for each slot would need twice the memory.
+            # Replace one at a time: two processes per slot would need twice the memory.
             elif not any(each.is_being_replaced() for each in self._slots):
                 why = "SIGHUP" if old in self._to_replace else slot.why_replace()
                 if why is not None:
@@ -193,7 +193,7 @@ class SlotTable:
         return replaced
 
     def restart_all(self) -> list[Child]:
-        """Plan to start new children in all slots now; return the old ones."""
+        """Schedule new children in all slots now; return the old ones."""
         leaving = [child for slot in self._slots for child in slot.restart()]
         self._leaving += leaving
         return leaving

@@ -1,12 +1,12 @@
-"""The supervisor: start child processes and watch them.
+"""The supervisor: start child processes and monitor them.
 
-1. start      (children for each tuple of arguments, by fork or spawn)
-2. watch      (if a child ends unasked, replace it after a delay; if it gives no sign of life for
-              as long as its leases last, kill it; what ran in it is suspect)
-3. replace    (if a child has reached a limit, or all of them on SIGHUP: start the new child first,
-              then let the old one drain)
-4. reload     (if source files have changed: let all children drain, and start new ones at once)
-5. forward    (on SIGTERM or SIGINT let all children drain; on a second one stop them now)
+1. start      (fork or spawn children for each tuple of arguments)
+2. monitor    (restart a child that ends unexpectedly after a delay; kill one that sends no pulse
+              for the time of its leases; the jobs that ran in it become suspects)
+3. replace    (a child that reached a limit, or all on SIGHUP: start the new child first, then drain
+              the old one)
+4. reload     (when source files change: drain all children, and start new ones at once)
+5. forward    (on SIGTERM or SIGINT, drain all children; on a second one, stop them now)
 6. wait       (until all have ended)
 
 The thread that calls ``run`` does all of this and never runs a job.
@@ -61,58 +61,59 @@ from sqsw.worker.suspects import Suspects
 
 logger = SafeLogger("sqsw.worker")
 
-#: seconds after the drain time, or after the second signal, until children are killed
+#: seconds between the end of the drain time, or the second signal, and the kill
 _LAST_SECONDS = 10.0
 
-#: children in a row, in each slot, that do not become ready before the supervisor gives up: at
-#: first, and after one was ready (about three minutes, which leaves time for a fix)
+#: failed starts in a row, in every slot, after which the supervisor gives up: before any child was
+#: ready, and after that (about three minutes, which leaves time for a fix)
 _FIRST_TRIES, _LATER_TRIES = 4, 10
 
-#: seconds between two looks at the children
+#: seconds between two checks of the children
 _LOOK_SECONDS = 1.0
 
-#: the signal that forwards each of these verbs to a child
+#: the signal that forwards each verb to a child
 _FORWARDED: dict[str, signal.Signals] = {
     "slots": signal.SIGUSR1,
     "quiet": signal.SIGUSR2,
 }
 
-#: errors at the start that only a change of the app can fix
+#: startup errors that only a change to the app can fix
 _OF_THE_APP = (SettingsError, AppLoadError, TaskNotFound, TaskAlreadyRegistered)
 
-#: errors at the start that waiting does not fix
+#: startup errors that waiting does not fix
 _FINAL = (*_OF_THE_APP, QueueNotFound, AccessDenied)
 
 
 class Supervisor:
-    """Runs a function in child processes until all of them are done.
+    """A supervisor that runs a function in child processes until all of them are done.
 
-    A child that returns is done. A child that ends otherwise, without being asked to, is replaced.
+    A child is done when its function returns. A child that ends otherwise, without a request, is
+    restarted.
 
     Parameters
     ----------
     target :
-        The function that a child runs; called with its arguments and a listener that sends events
+        The function that a child runs, called with its arguments and a listener that sends events
         to the supervisor.
     arguments :
-        The arguments of ``target``: one tuple for each kind of child.
+        The arguments of ``target``, one tuple for each kind of child.
     processes :
-        How many children run for each tuple of arguments.
+        The number of children for each tuple of arguments.
     method :
-        With ``fork``, children have the objects of this process, which must have no other threads.
-        With ``spawn``, target and arguments are pickled.
+        With ``fork``, children share the objects of this process, which must have no other threads.
+        With ``spawn``, the target and its arguments are pickled.
     drain_seconds :
-        Longest time that children can take to drain; then they are killed.
+        Maximum time for children to drain before they are killed.
     recycle :
-        Limits after which a child is replaced; None: never.
+        Limits at which a child is replaced; None for no limits.
     permits :
-        Limits the number of jobs in total; ``target`` then also gets the pipe of its permits.
-        None: no limit.
+        Limits the total number of jobs; ``target`` then also gets the pipe for its permits. None
+        for no limit.
     sources :
-        The source files of the app. After a change, new children load the app again; if the app is
-        broken, the supervisor waits for the next change. None: files are not watched.
+        The source files of the app. After a change, new children load the app again. If it is
+        broken, the supervisor waits for the next change. None disables reloading.
     events :
-        Gets the events about the children.
+        The bus for events about the children.
     relay :
         Called with each event that a child sends.
     """
@@ -163,8 +164,8 @@ class Supervisor:
         Raises
         ------
         SQSError
-            No child became ready, for a reason that waiting cannot fix, or several children in a
-            row ended before they were ready.
+            No child became ready for a reason that waiting cannot fix, or several children in a row
+            ended before they were ready.
         """
         stopped_by = "done"
         parent_alive, write_end = multiprocessing.Pipe(duplex=False)
@@ -177,7 +178,7 @@ class Supervisor:
                     stopped_by = self._step() or stopped_by
                     self._start_due(parent_alive, write_end)
             except BaseException:
-                # The children are not the cause, so they can finish their jobs.
+                # The children did not cause the error, so let them finish their jobs.
                 self._forward(InboxNotice("drain", "error"))
                 while self._awaited():
                     self._step()
@@ -193,11 +194,11 @@ class Supervisor:
         return SupervisorReport(stopped_by, self._signal_counter.has_second, self._restarts)
 
     def stop(self, reason: str = "stop") -> None:
-        """Let all children drain; can be called from any thread."""
+        """Drain all children. Can be called from any thread."""
         self._inbox.post("drain", reason)
 
     def _step(self) -> str | None:
-        """Wait for the next event and handle it; return the reason if the work must end."""
+        """Wait for the next events and handle them; return the reason if the work must end."""
         stopped_by = None
         handles = [handle for child in self._children() for handle in child.handles()]
         wait([self._inbox.fileno(), *handles], self._seconds_to_wait())
@@ -221,7 +222,7 @@ class Supervisor:
         return stopped_by
 
     def _excuse(self) -> None:
-        """Do not count time when this process was suspended as silence of its children."""
+        """Do not count the time that this process was suspended as silence of its children."""
         now = self._clock()
         passed, self._looked_at = now - self._looked_at, now
         if passed > 2 * _LOOK_SECONDS:
@@ -234,7 +235,7 @@ class Supervisor:
     def _awaited(self) -> bool:
         if self._children():
             return True
-        # A quiet supervisor stays until a signal ends it, even if no children are left.
+        # A quiet supervisor runs until a signal ends it, even without children.
         goes_on = self._slots.is_quiet or self._sources is not None
         return not self._ending and (goes_on or self._slots.next_start() is not None)
 
@@ -258,11 +259,11 @@ class Supervisor:
                     self._suspects,
                     with_permits=self._permits is not None,
                 )
-            except OSError as error:  # no memory or no process left at the moment
+            except OSError as error:  # out of memory or processes, perhaps only for a moment
                 logger.error("cannot start a worker process: %s", error)
                 slot.start_later(child)
                 self._end_if_hopeless(
-                    child.pid, SQSError("worker processes cannot be started", why=str(error))
+                    child.pid, SQSError("cannot start worker processes", why=str(error))
                 )
             else:
                 slot.take_in(child)
@@ -272,7 +273,7 @@ class Supervisor:
             if isinstance(event, ReceiveDone):
                 self._was_up = True
             elif isinstance(event, Pulse) and event.ready and self._slots.is_quiet:
-                child.signal(_FORWARDED["quiet"])  # it was not up when the others got the signal
+                child.signal(_FORWARDED["quiet"])  # it started after the others got the signal
             elif isinstance(event, WorkerFailed):
                 child.failed_by = event.error
                 self._end_for(event.error, child)
@@ -293,9 +294,9 @@ class Supervisor:
 
     def _reap(self, child: Child) -> None:
         pid, exit_code = child.pid, self._report_end(child)
-        # It ended by itself, and no job ended it.
+        # The child returned without a request, and no job ended it.
         is_done = exit_code == 0 and not (child.asked or child.ran)
-        # The app is broken: only a change of its files can fix it.
+        # The app is broken, and only a change to its files can fix it.
         waits = self._sources is not None and isinstance(child.failed_by, _OF_THE_APP)
         self._slots.retire(child, is_done=is_done or waits)
         if not (is_done or waits):
@@ -321,7 +322,7 @@ class Supervisor:
         memory_bytes = None if child.pulse is None else child.pulse.memory_bytes
         report_death(child.ran, self._suspects, self._events, exit_code, memory_bytes)
         expected = (child.asked or self._ending or exit_code == 0) and not child.ran
-        # With reload, an error of the app is reported as such, not as a crash of the process.
+        # With reload, report an app error as such, not as a crash of the process.
         expected = expected or (self._sources is not None and child.failed_by is not None)
         if child.why_killed or not expected:
             self._restarts += 1
@@ -334,7 +335,7 @@ class Supervisor:
 
     def _reload(self) -> None:
         if self._sources is None or self._slots.is_quiet:
-            return  # no new children could start for those that drain
+            return  # new children could not start while starts are suspended
         changed = self._sources.changes()
         if changed:
             for child in self._slots.restart_all():
@@ -345,7 +346,7 @@ class Supervisor:
     # Duty 5.
 
     def _forward(self, notice: InboxNotice) -> bool:
-        """Pass a notice on to the children; return whether it ends them."""
+        """Forward a notice to the children; return whether it ends them."""
         if notice.verb == "reload":
             self._slots.replace_all()
         elif notice.verb == "drain":
@@ -354,7 +355,7 @@ class Supervisor:
             self._slots.close()
             for child in self._children():
                 if notice.reason == signal.SIGHUP.name:
-                    # The terminal was closed. The system signals only this process, so pass it on.
+                    # The terminal was closed. The system signals only this process, so forward it.
                     child.signal(signal.SIGHUP)
                 self._ask_to_end(child)
         elif notice.verb in _FORWARDED:
@@ -371,16 +372,16 @@ class Supervisor:
 
 
 def _not_ready(error: BaseException | None, exit_code: int | None) -> SQSError:
-    """Return the error for children in a row that end before they are ready."""
+    """Return the error for children that repeatedly end before they are ready."""
     if isinstance(error, SQSError):
         return error
-    # Such a process writes its error to stderr; often it had no time to report it.
+    # Such a process often has no time to report its error, and writes it to stderr.
     why = f"the last one ended with exit code {exit_code}"
     if error is not None:
         why = f"the last one raised {text_of(error)}"
-    next_step = "correct the app; see also what the processes wrote to stderr"
+    next_step = "fix the app; the processes can have written the cause to stderr"
     if (hidden := hiding_advice()) is not None:
         why, next_step = f"{why}; {hidden[0]}", hidden[1]
-    # A signal, such as from the out-of-memory killer, says nothing about the app.
+    # A signal, such as from the out-of-memory killer, does not mean that the app is broken.
     kind = AppLoadError if (exit_code or 0) >= 0 else SQSError
     return kind("worker processes end before they are ready", why=why, next=next_step)

@@ -1,1 +1,1 @@
-"""The calls to SQS: QueueClient above three ways to make a call; client.py chooses the way."""
+"""Calls to SQS. ``QueueClient`` is the interface; ``client.py`` chooses how each call is made."""

@@ -1,7 +1,8 @@
 """Check that answers come from SQS, and read the frequent ones.
 
-A captive portal, an ingress or a service on a wrong port also answers with status 200. botocore
-reads this as an empty answer: a receive returns no messages, and a delete seems to succeed.
+A captive portal, an ingress or a service on the wrong port can also answer with status 200.
+botocore reads this as an empty answer: a receive returns no messages, and a delete seems to
+succeed.
 """
 
 import json
@@ -26,10 +27,10 @@ _REQUIRED = {
 
 _BATCHES = {"SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}
 
-#: members that a successful batch entry must have besides its ID
+#: members that a successful batch entry must have in addition to its ID
 _NAMED_BY = {"SendMessageBatch": "MessageId"}
 
-#: the frequent calls, each with the members that its answer usually has, or one of them
+#: the frequent calls; an answer usually has at least one of the members listed for its call
 _FREQUENT = {
     "ReceiveMessage": {"Messages"},
     "DeleteMessageBatch": {"Successful", "Failed"},
@@ -43,25 +44,25 @@ _FREQUENT = {
 _TEXT = {str}
 _LIST_OR_NULL = {list, type(None)}
 
-#: queue attributes that are numbers, as text
+#: queue attributes whose text is a number
 _NUMBERS = {
     *("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"),
     *("ApproximateNumberOfMessagesNotVisible", "DelaySeconds", "MaximumMessageSize"),
     *("MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "VisibilityTimeout"),
 }
 
-#: characters of a header that an error shows, if the answer is not from SQS
+#: maximum characters of a header that an error shows if the answer is not from SQS
 _SHOWN = 60
 
 
 def check_answers(client: "SQSClient", *, read: bool) -> None:
-    """Make this client refuse answers that SQS would not send.
+    """Make a client reject answers that SQS would not send.
 
     Parameters
     ----------
     read :
-        Whether this module reads the answers with ``json``. This takes a fifth of the time of
-        botocore's parser, and keeps members that are missing in botocore's model.
+        Whether this module parses the answers with ``json``. This takes a fifth of the time of
+        botocore's parser, and keeps members that botocore's model lacks.
     """
     client.meta.events.register("before-parse.sqs", _Answers(client.meta.endpoint_url, read=read))
 
@@ -86,25 +87,25 @@ class _Answers:
         value, flaw = _read(operation_model, status, response_dict["headers"], body)
         if flaw is not None:
             raise UnexpectedAnswer(
-                f"{self._endpoint} did not answer {operation_model.name} as SQS does",
+                f"{self._endpoint} did not answer {operation_model.name} like SQS",
                 reason="not_sqs",
                 why=flaw,
                 next="check the endpoint (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL), and whether a "
                 "proxy or a captive portal answers instead of SQS",
             )
-        # botocore reads answers with binary values: it turns base64 into bytes.
+        # Leave answers with binary values to botocore, which decodes their base64.
         if self._read and b'"BinaryValue"' not in body and b'"BinaryListValues"' not in body:
             customized_response_dict.update(value)
             response_dict["body"] = b"{}"
 
 
 def is_answer(action: str, value: Any, *, has_sqs_headers: bool) -> bool:
-    """Return whether a JSON value is an answer of SQS to one of the frequent calls.
+    """Return whether a JSON value is a valid SQS answer to one of the frequent calls.
 
     Parameters
     ----------
     has_sqs_headers :
-        Whether it came with headers that only SQS and compatible servers send.
+        Whether its headers are ones that only SQS and compatible servers send.
     """
     if type(value) is not dict or not (has_sqs_headers or not _FREQUENT[action].isdisjoint(value)):
         return False
@@ -114,7 +115,7 @@ def is_answer(action: str, value: Any, *, has_sqs_headers: bool) -> bool:
 def _read(
     operation: Any, status: int, headers: Mapping[str, str], body: bytes
 ) -> tuple[dict[str, Any], str | None]:
-    """Return the object in the body, and the reason if it is not an answer of SQS."""
+    """Return the object in the body, or the reason why it is not an SQS answer."""
     if status >= 300:
         # The query after the path can contain a token.
         target = re.split("[?#;]", without_password(headers.get("location", "nowhere")))[0]
@@ -141,26 +142,26 @@ def _read(
 
 
 def _flaw(name: str, value: dict[str, Any]) -> str | None:
-    """Return the reason if the members of an answer are not those of SQS."""
+    """Return what is wrong with the members of an answer, or None."""
     required = _REQUIRED.get(name)
     if required is not None and not value.get(required):
         return f"the answer has no {required}"
     if name in _BATCHES and not (value.get("Successful") or value.get("Failed")):
-        return "the answer lists no entry of the batch"
+        return "the answer lists none of the batch entries"
     if not _has_right_types(name, value):
         return "a value in the answer has the wrong type"
     return None
 
 
 def _has_sqs_headers(headers: Mapping[str, str]) -> bool:
-    """Return whether there are headers that only SQS and compatible servers send."""
+    """Return whether any header is one that only SQS and compatible servers send."""
     return "x-amzn-requestid" in headers or headers.get("content-type", "").startswith(
         "application/x-amz-json"
     )
 
 
 def _has_right_types(name: str, answer: dict[str, Any]) -> bool:
-    """Return whether values have the types that this package relies on."""
+    """Return whether the values have the types that this package relies on."""
     try:
         if name == "ReceiveMessage":
             messages = answer.get("Messages")
@@ -188,7 +189,7 @@ def _has_right_types(name: str, answer: dict[str, Any]) -> bool:
 
 
 def _are_messages(messages: Any) -> bool:
-    # This runs for the most frequent call, so it must be fast.
+    # Must be fast: this runs for the most frequent call.
     if type(messages) is not list:
         return False
     for message in messages:
@@ -204,7 +205,7 @@ def _are_messages(messages: Any) -> bool:
             if type(text) is type(attribute["DataType"]) is str and blob is None:
                 continue
             if blob is not None:
-                b64decode(blob)  # botocore would fail on it
+                b64decode(blob)  # botocore would fail on invalid base64
             if text is None:
                 text = blob
             if not type(text) is type(attribute["DataType"]) is str:
@@ -222,13 +223,13 @@ def _are_failures(entries: list[dict[str, Any]]) -> bool:
 
 
 def _described(headers: Mapping[str, str], body: bytes) -> str:
-    """Describe an answer without its text, which can contain the request and its token."""
+    """Describe an answer without quoting it, because it can repeat the request and its token."""
     kind = headers.get("content-type", "no content type")[:_SHOWN]
-    return f"it sent {len(body)} bytes ({kind!r}) that are not an answer of SQS"
+    return f"it sent {len(body)} bytes ({kind!r}) that are not an SQS answer"
 
 
 def _readable_error(body: bytes) -> bytes:
-    """Return the body of an error in a form that botocore can read; it fails on other JSON."""
+    """Return an error's body in the only JSON form that botocore can parse."""
     try:
         value = json.loads(body.decode()) if body else {}
     except (ValueError, RecursionError):

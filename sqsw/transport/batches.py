@@ -1,4 +1,4 @@
-"""Entries for SQS: their size, what SQS would refuse, and how many fit into one call."""
+"""Measure and check the entries of SQS sends, and split them into batches."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,16 +15,16 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class EntryFailure:
-    """One entry of a batch that SQS refused, or did not mention in its answer.
+    """A batch entry that SQS refused, or that is missing from its answer.
 
     Attributes
     ----------
     index :
-        Its index among the given entries.
+        The entry's index in the batch.
     code, reason :
-        The error code of SQS, and its text.
+        The SQS error code and its text.
     sender_fault :
-        True if trying again cannot help.
+        True if retrying cannot help.
     """
 
     index: int
@@ -33,7 +33,7 @@ class EntryFailure:
     sender_fault: bool
 
     def as_error(self, message: object) -> dict[str, Any]:
-        """Return it as an entry of :class:`~sqsw.core.errors.SQSBatchError`, with the message."""
+        """Return the failure as an entry of :class:`~sqsw.core.errors.SQSBatchError`."""
         return {
             "Id": str(self.index),
             "Code": self.code,
@@ -48,13 +48,13 @@ def read_batch(
 ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
     """Read the answer to a batch whose IDs are the numbers from 0 to ``count`` - 1.
 
-    An entry is done only if SQS lists it as successful and does not also list it as failed. IDs
-    that were not sent are ignored.
+    An entry succeeded only if SQS lists it as successful and not also as failed. Unknown IDs are
+    ignored.
 
     Returns
     -------
     tuple
-        The answers by the index of their entry, and the entries that are not done.
+        The answers by entry index, and the failed entries.
     """
     done = {entry["Id"]: entry for entry in answer.get("Successful") or ()}
     failed = {entry["Id"]: entry for entry in answer.get("Failed") or ()}
@@ -69,14 +69,14 @@ def read_batch(
         elif entry_id in done:
             answers[index] = dict(done[entry_id])
         else:
-            reason = "the answer of SQS does not mention this entry"
+            reason = "SQS did not report the result of this entry"
             failures.append(EntryFailure(index, "NoAnswer", reason, False))
     return answers, failures
 
 
 def failures_of(answer: Mapping[str, Any], count: int) -> list[EntryFailure]:
-    """Return the entries that are not done; see :func:`read_batch`."""
-    if not answer.get("Failed"):  # nearly always
+    """Return the entries that failed; see :func:`read_batch`."""
+    if not answer.get("Failed"):  # the usual case
         done = {entry["Id"] for entry in answer.get("Successful") or ()}
         if done.issuperset(map(str, range(count))):
             return []
@@ -97,7 +97,7 @@ def attribute_bytes(entry: Mapping[str, Any]) -> int:
 
 
 def entry_bytes(entry: Mapping[str, Any]) -> int:
-    """Return the bytes of an entry that count toward the limits of a message and of a batch."""
+    """Return an entry's size in bytes, as it counts toward the message and batch limits."""
     return body_bytes(entry) + attribute_bytes(entry)
 
 
@@ -106,26 +106,26 @@ def _utf8_bytes(text: str) -> int:
 
 
 def check_entry(entry: Mapping[str, Any], max_bytes: int = MAX_MESSAGE_BYTES) -> None:
-    """Refuse an entry that SQS would refuse, before any call.
+    """Reject an entry that SQS would refuse, without a call.
 
     Parameters
     ----------
     max_bytes :
-        The largest message that the queue accepts.
+        The queue's message size limit, in bytes.
 
     Raises
     ------
     MessageRefused
-        The message is too large, has too many attributes, is empty, or has characters that SQS
+        The message is empty, is too large, has too many attributes, or contains characters that SQS
         does not accept.
     """
     body, attributes = entry["MessageBody"], entry.get("MessageAttributes", {})
     if not body:
-        raise MessageRefused("the message is empty", why="SQS wants a body of one byte at least")
+        raise MessageRefused("the message is empty", why="SQS requires a body of at least one byte")
     if len(attributes) > MAX_MESSAGE_ATTRIBUTES:
         raise MessageRefused(
-            f"the message has {len(attributes)} attributes, the limit is {MAX_MESSAGE_ATTRIBUTES}",
-            why="a job uses three of them for itself: ContentType, JobContext and JobName",
+            f"the message has {len(attributes)} attributes; the limit is {MAX_MESSAGE_ATTRIBUTES}",
+            why="every job uses three of them: ContentType, JobContext and JobName",
         )
     _check_characters("the body", body)
     for name, attribute in attributes.items():
@@ -133,14 +133,14 @@ def check_entry(entry: Mapping[str, Any], max_bytes: int = MAX_MESSAGE_BYTES) ->
     total = entry_bytes(entry)
     if total > max_bytes:
         raise MessageRefused(
-            f"the message is {total} bytes, the limit is {max_bytes}",
-            why=f"body {body_bytes(entry)} bytes, attributes {attribute_bytes(entry)} bytes",
-            next="store the data elsewhere and send its address",
+            f"the message is {total} bytes; the limit is {max_bytes}",
+            why=f"body: {body_bytes(entry)} bytes, attributes: {attribute_bytes(entry)} bytes",
+            next="store the data elsewhere, such as in S3, and send a reference to it",
         )
 
 
 def check_with_spare(entry: Entry, spare: str | None, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
-    """Check an entry, and leave out the attribute ``spare`` if it only fits without that.
+    """Check an entry; remove the attribute ``spare`` if the entry is valid only without it.
 
     Raises
     ------
@@ -178,55 +178,55 @@ def plain_job_name(name: object) -> str:
 
 
 def check_job_name(name: object) -> str:
-    """Return a job name as a plain str, if jobs can be sent with it.
+    """Return a valid job name as a plain str.
 
     Raises
     ------
     TypeError
         It is not a str.
     SettingsError
-        It is empty, or has a character that SQS does not accept.
+        The name is empty, or contains a character that SQS does not accept.
     """
     text = plain_job_name(name)
     try:
         _check_text("it", text)
     except MessageRefused as error:
         raise SettingsError(
-            f"a job cannot have the name {text!r}", why=error.message, next="choose another name"
+            f"{text!r} is not a valid job name", why=error.message, next="choose another name"
         ) from error
     return text
 
 
 def fit_to_queue(entry: Entry, *, is_fifo: bool, queue_name: str) -> None:
-    """Complete an entry for a FIFO queue; refuse what this kind of queue does not accept.
+    """Complete an entry for a FIFO queue, and reject parameters that the queue does not support.
 
     Raises
     ------
     MessageRefused
-        It has a delay on a FIFO queue, or a deduplication ID on a standard queue.
+        The entry has a delay on a FIFO queue, or a deduplication ID on a standard queue.
     """
     if is_fifo:
         entry.setdefault("MessageGroupId", "default")
         if delay := entry.pop("DelaySeconds", 0):
             raise MessageRefused(
-                f"{queue_name!r} takes no delay per message",
-                why="FIFO queues only have a delay for the whole queue",
+                f"{queue_name!r} does not support a delay per message",
+                why="a FIFO queue has one delay for all its messages",
                 reason="delay_on_fifo",
                 queue=queue_name,
                 delay=delay,
-                next="leave out the delay, or set DelaySeconds of the queue",
+                next="remove the delay, or set DelaySeconds on the queue",
             )
     elif "MessageDeduplicationId" in entry:
         raise MessageRefused(
-            f"{queue_name!r} takes no deduplication id",
-            why="only FIFO queues deduplicate, and this is a standard queue",
-            next="leave it out, or send to a FIFO queue",
+            f"{queue_name!r} does not support deduplication IDs",
+            why="it is a standard queue, and only FIFO queues deduplicate",
+            next="remove the deduplication ID, or send to a FIFO queue",
         )
 
 
 @cache
 def _refused() -> re.Pattern[str]:
-    """Return the pattern of characters that SQS refuses in a body or in an attribute.
+    """Return the pattern for characters that SQS refuses in bodies and attributes.
 
     Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     """
@@ -235,19 +235,19 @@ def _refused() -> re.Pattern[str]:
 
 def _check_text(where: str, text: str | None) -> None:
     if text == "":
-        raise MessageRefused(f"{where} is empty", why="SQS takes no attribute without a value")
+        raise MessageRefused(f"{where} is empty", why="SQS requires a value for every attribute")
     _check_characters(where, text or "")
 
 
 def _check_characters(where: str, text: str) -> None:
-    # Most texts do not need the pattern, which takes milliseconds to compile.
+    # Compiling the pattern takes milliseconds, and most texts do not need it.
     refused = None if text.isprintable() else _refused().search(text)
     if refused:
         raise MessageRefused(
-            f"{where} has a character that SQS does not take: U+{ord(refused.group()):04X}",
-            why=f"it stands at position {refused.start()}; control characters, surrogates, "
-            "U+FFFE and U+FFFF are refused",
-            next="remove it, or encode the text (base64, for example)",
+            f"{where} contains a character that SQS does not accept: U+{ord(refused.group()):04X}",
+            why=f"it is at position {refused.start()}; SQS refuses control characters, "
+            "surrogates, U+FFFE and U+FFFF",
+            next="remove it, or encode the text, for example as base64",
         )
 
 
@@ -256,7 +256,7 @@ def split_entries(
     max_entries: int = MAX_BATCH_ENTRIES,
     max_bytes: int = MAX_MESSAGE_BYTES,
 ) -> Iterator[list[Entry]]:
-    """Split entries, in order, into batches that SQS accepts, by count and by bytes."""
+    """Split entries, in order, into batches within the limits for count and size."""
     batch: list[Entry] = []
     size = 0
     for entry in entries:

@@ -1,7 +1,7 @@
-"""Make the calls of SQS, each in the cheapest way that is possible.
+"""Make each SQS call by the cheapest available route.
 
-1. For a session on the embedded SQS, call its engine directly.
-2. For a plain boto3 session, sign and send the call over the wire.
+1. For a session of the embedded SQS, call its engine directly.
+2. For a plain boto3 session, sign and send the call over our own connections (the wire).
 3. Otherwise, or if the first attempt was not a plain success, use a boto3 client.
 """
 
@@ -39,60 +39,60 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from types_boto3_sqs.client import SQSClient
 
-#: seconds that an answer can take beyond a long poll before the connection counts as dead, and
-#: seconds to connect: a worker must work again within half a minute after the network does
+#: seconds to wait for an answer beyond a long poll, and seconds to connect. They are short enough
+#: that a worker recovers within half a minute after the network does.
 _ANSWER_SECONDS, _CONNECT_SECONDS = 8, 5
 
-#: seconds to connect and to get an answer, and retries, of calls that never wait for a message: the
-#: leases of their callers run out meanwhile, and the callers try again themselves
+#: connect timeout, answer timeout and retries for calls that do not wait for messages. They are low
+#: because leases run out during these calls, and the callers retry them.
 _QUICK_CONNECT_SECONDS, _QUICK_ANSWER_SECONDS, _QUICK_RETRIES = 3, 10, 1
 
 #: credential sources that boto3 reads only once, even if the files change later
 _FILES = ("shared-credentials-file", "config-file")
 
-#: values of ``SQSW_WIRE`` that turn off the ways around botocore
+#: values of ``SQSW_WIRE`` that send all calls through botocore
 _OFF = ("0", "false", "no", "off")
 
-#: calls that are not repeated if no answer arrives in time: their callers try again themselves
+#: calls that are not repeated after a timeout, because their callers retry them
 _NOT_REPEATED = {"ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}
 
-#: the user agent of our own clients; botocore builds its own text again for each call, which takes
-#: a seventh of the time of the call
+#: the user agent of our own clients. botocore would rebuild its default for each call, which takes
+#: a seventh of the call's time.
 _USER_AGENT = "sqsw"
 
-#: ``plain``: a client as a user would make it. The others take less time for each call: ``lean``
-#: for frequent calls, ``quick`` for frequent calls that need a fast answer.
+#: ``plain`` is a client as a user would create it. The others are faster: ``lean`` for frequent
+#: calls, ``quick`` for frequent calls with short timeouts.
 _Kind = Literal["plain", "lean", "quick"]
 
-#: Called before a client is used if only environment variables say where the queues are; it can
-#: raise. It lets tests refuse such clients; see :mod:`sqsw.pytest_plugin`.
+#: Called before a client is used if only environment variables choose the server. It can raise, so
+#: tests can refuse such clients; see :mod:`sqsw.pytest_plugin`.
 before_unnamed: Callable[[], object] | None = None
 
 
 class ClientSource:
-    """Makes the calls of SQS, and the boto3 clients that they need.
+    """A source of SQS calls and of the boto3 clients that they need.
 
-    Nothing is imported, looked up or connected before the first call, so an application can be
-    imported without credentials, region or network.
+    It imports, looks up and connects nothing before the first call, so an application can be
+    imported without credentials, a region or a network.
 
     Parameters
     ----------
     session :
-        An object with ``client("sqs", …)``: a boto3 session, the ``boto3`` module or a session on
-        the embedded SQS; None for a new boto3 session.
+        An object with ``client("sqs", …)``: a boto3 session, the ``boto3`` module or a session of
+        the embedded SQS; None creates a boto3 session.
     retry_max_attempts :
-        How often botocore retries one call.
+        The maximum number of botocore's retries per call.
     retry_mode :
         How botocore retries: ``legacy``, ``standard`` or ``adaptive``.
     endpoint_url :
-        Another SQS-compatible endpoint; None: boto3 chooses.
+        The URL of an SQS-compatible server; None lets boto3 choose.
     region :
-        The region; None: ``AWS_REGION`` (which boto3 ignores) or else boto3's own choice.
+        The region; None uses ``AWS_REGION`` (which boto3 ignores), then boto3's own choice.
     on_request :
-        Called with the action (``ReceiveMessage`` …) of every request that is about to be sent,
-        including botocore's retries.
+        Called before every request, including botocore's retries, with its action (such as
+        ``ReceiveMessage``).
     is_named :
-        Whether code says where the queues are; False if only environment variables do.
+        Whether code chooses the server; False if only environment variables do.
     wire :
         Whether the frequent calls can bypass botocore; ``SQSW_WIRE=0`` also turns this off.
     """
@@ -122,7 +122,7 @@ class ClientSource:
         self._is_apart = False
 
     def apart(self) -> "ClientSource":
-        """Return a copy with short timeouts that does not report requests: for monitoring."""
+        """Return a copy for monitoring, with short timeouts and without ``on_request``."""
         other = copy.copy(self)
         other._process, other._on_request = _Process(0), None
         other._is_apart = True
@@ -133,7 +133,7 @@ class ClientSource:
     def call(
         self, action: str, params: dict[str, Any], kind: _Kind | None = None
     ) -> dict[str, Any]:
-        """Make one of the frequent calls, in the cheapest way that is possible.
+        """Make one of the frequent calls by the cheapest available route.
 
         Parameters
         ----------
@@ -142,20 +142,18 @@ class ClientSource:
         params :
             As for boto3.
         kind :
-            Which boto3 client makes the call if no cheaper way can; None for
-            :attr:`client_at_hand`.
+            The boto3 client to use if no cheaper route works; None for :attr:`client_at_hand`.
 
         Returns
         -------
         dict
-            The answer, as from boto3. It has ``ResponseMetadata`` only if a boto3 client made the
+            The answer in boto3's form. It has ``ResponseMetadata`` only if a boto3 client made the
             call; its ``RetryAttempts`` then includes the attempt without botocore.
 
         Raises
         ------
         Exception
-            Errors of botocore; :func:`~sqsw.transport.service_errors.service_errors` converts
-            them.
+            A botocore error. :func:`~sqsw.transport.service_errors.service_errors` converts it.
         """
         process, attempts = self._process_now(), 0
         calls = self._route_of(process).calls
@@ -179,7 +177,7 @@ class ClientSource:
 
     @property
     def way(self) -> tuple[Way, str | None]:
-        """How the frequent calls reach SQS, and the reason if boto3 makes them."""
+        """How the frequent calls reach SQS, and why, if boto3 makes them."""
         process = self._process_now()
         route = self._route_of(process)
         reason = route.reason or process.check.reason
@@ -187,19 +185,19 @@ class ClientSource:
 
     @property
     def region(self) -> str:
-        """The region of the calls; raises as :attr:`client` does."""
+        """The region of the calls. Raises the errors of :attr:`client`."""
         return self._route_of(self._process_now()).region or self.client_at_hand.meta.region_name
 
     @property
     def endpoint_url(self) -> str:
-        """The address that all calls go to; raises as :attr:`client` does."""
+        """The URL that all calls go to. Raises the errors of :attr:`client`."""
         route = self._route_of(self._process_now())
         return route.endpoint_url or self.client_at_hand.meta.endpoint_url
 
     @property
     def embedded(self) -> Any:
         """The :class:`~sqsw.memory_sqs.direct_calls.DirectCalls` of the session; None on AWS."""
-        # Of the class: a mock has every attribute.
+        # Look at the class, because a mock instance has every attribute.
         make = getattr(type(self.session), "direct_calls", None)
         if make is None:
             return None
@@ -215,10 +213,10 @@ class ClientSource:
                     process.route = self._find_route(process.check)
                     if route is not None:
                         route.close()
-        return process.route or boto3_route("the settings are wrong, or there is no access")
+        return process.route or boto3_route("a setting is wrong, or credentials are missing")
 
     def _find_route(self, check: HandlerCheck) -> Route | None:
-        """Find the way for this process; None: try again at the next call."""
+        """Return the route for this process, or None to try again at the next call."""
         if not self._wire:
             return boto3_route("SQSEnv(wire=False)")
         variable = os.environ.get("SQSW_WIRE", "")
@@ -228,7 +226,7 @@ class ClientSource:
         if embedded is not None:
             return direct_route(embedded)
         if self._retries["max_attempts"] < 1 or self._retries["mode"] == "adaptive":
-            return boto3_route("only botocore can retry as configured")
+            return boto3_route("only botocore supports the configured retries")
         keep_secret_variables()
         region = self._region or _region_of_environment(self.session)
         if self.session is None:
@@ -242,8 +240,8 @@ class ClientSource:
             if session is None:
                 return boto3_route("the session is not a plain boto3 session")
             found = wire_route(session, region, self._endpoint_url, self._tell)
-        except (BotoCoreError, ValueError, OSError):  # such as certificates that cannot be read
-            return None  # the error of a client is clearer
+        except (BotoCoreError, ValueError, OSError):  # such as unreadable certificates
+            return None  # creating a boto3 client raises a clearer error
         check.add(session.get_component("event_emitter"))
         return found
 
@@ -253,7 +251,7 @@ class ClientSource:
         return self._own_session.get()
 
     def _process_now(self) -> "_Process":
-        """Return what this process has made; after a fork, nothing of the parent is used."""
+        """Return the state of this process. A forked child starts with an empty one."""
         if before_unnamed is not None and not self._is_named:
             before_unnamed()
         process = self._process
@@ -273,37 +271,37 @@ class ClientSource:
 
     @property
     def client(self) -> "SQSClient":
-        """The client of this process; it can be used from many threads.
+        """The boto3 client of this process. It is thread-safe.
 
         Raises
         ------
         SettingsError
-            There is no region, or the profile does not exist.
+            No region is set, or the profile does not exist.
         """
         return self._of_kind("quick" if self._is_apart else "plain")
 
     @property
     def lean_client(self) -> "SQSClient":
-        """A client for receives and many sends: it does not check parameters, and ``json`` reads
-        the answers.
+        """A client for frequent calls, without parameter validation and with a faster parser.
 
-        It is :attr:`client` itself if the session is not a boto3 session: such a session decides
-        how its clients are made.
+        If the session is not a boto3 session, this is :attr:`client`, because such a session
+        decides how its clients are made.
         """
         return self._of_kind("lean")
 
     @property
     def client_at_hand(self) -> "SQSClient":
-        """:attr:`lean_client` if only that one exists, otherwise :attr:`client`.
+        """:attr:`lean_client` if it exists and a plain client does not, otherwise :attr:`client`.
 
-        For calls that both make alike: to make another client takes as long as several calls.
+        Use it for calls that both clients make in the same way: creating another client takes as
+        long as several calls.
         """
         made = self._process_now().made
         return self.lean_client if "lean" in made and "plain" not in made else self.client
 
     @property
     def _is_ours(self) -> bool:
-        """Whether we decide how the clients of this session are made."""
+        """Whether we can choose how the clients of this session are made."""
         if self.session is None:
             return True
         boto3: Any = sys.modules.get("boto3")
@@ -323,9 +321,9 @@ class ClientSource:
         return made[kind]
 
     def refused(self) -> None:
-        """Access was denied: forget credentials from files, because the files may have changed.
+        """Drop cached credentials after a denied call, because their file can have changed.
 
-        Credentials that renew themselves are kept, and so is a session that the user passed.
+        Keeps credentials that renew themselves, and sessions that the user passed.
         """
         session = self._own_session.made
         if self.session is not None or session is None:
@@ -337,14 +335,14 @@ class ClientSource:
                 self._forget()
 
     def credentials_origin(self) -> str:
-        """Return boto3's name for the source of the credentials, such as ``env`` or ``sso``.
+        """Return boto3's name for the credential source, such as ``env`` or ``sso``.
 
         Raises
         ------
         AccessDenied
             There are no credentials, or they cannot be fetched.
         SettingsError
-            They have a character that a request cannot contain.
+            They contain a character that a request cannot contain.
         """
         keep_secret_variables()
         with service_errors("use the credentials"):
@@ -362,12 +360,12 @@ class ClientSource:
             except UnicodeError:  # a ValueError as well
                 raise
             except ValueError as error:
-                raise no_credentials(error) from None  # it can quote a credential
+                raise no_credentials(error) from None  # the cause can quote a credential
             check_credentials(frozen, credentials.method, getattr(session, "profile_name", None))
             return str(credentials.method)
 
     def call_other_service(self, service: str, operation: str, **parameters: Any) -> Any:
-        """Call another AWS service, with the same session and region.
+        """Call another AWS service with the same session and region.
 
         Raises
         ------
@@ -376,7 +374,7 @@ class ClientSource:
         """
         with service_errors(f"call {service}:{operation}"):
             session, keywords = self._session_and_keywords()
-            keywords.pop("endpoint_url", None)  # that of SQS
+            keywords.pop("endpoint_url", None)  # the SQS endpoint
             return getattr(session.client(service, **keywords), operation)(**parameters)
 
     def resource(self) -> Any:
@@ -397,16 +395,16 @@ class ClientSource:
                 raise
             except ValueError as error:  # botocore raises it for an endpoint that is not a URL
                 endpoint = self._endpoint_url or endpoint_of_environment()
-                raise no_client(error, endpoint) from None  # it can quote a password
+                raise no_client(error, endpoint) from None  # the cause can quote a password
             check_address(client.meta.endpoint_url)
             if self._is_ours:
                 check_region(client.meta.region_name)
                 self._check_credentials(session, client)
-        # Registered first: the embedded SQS answers at this event, and no later handler is called.
+        # Register this first: the embedded SQS answers at this event and stops later handlers.
         client.meta.events.register_first(
             "before-send.sqs", lambda event_name, **_: self._tell(event_name.rpartition(".")[2])
         )
-        if not isinstance(getattr(session, "location", None), str):  # the embedded SQS needs none
+        if not isinstance(getattr(session, "location", None), str):  # not embedded
             check_answers(client, read=kind != "plain")
         if kind == "plain":
             check.add_users_client(client)
@@ -415,11 +413,11 @@ class ClientSource:
         return client
 
     def _check_credentials(self, session: Any, client: "SQSClient") -> None:
-        """Check the credentials now, or before each request if they renew themselves."""
+        """Check the credentials now, or before each request if they are refreshable."""
         from botocore.credentials import RefreshableCredentials
 
         made = session.DEFAULT_SESSION if isinstance(session, ModuleType) else session
-        credentials = made.get_credentials()  # botocore has looked them up to make the client
+        credentials = made.get_credentials()  # already looked up by botocore
         checked: Any = None
 
         def check(**_: Any) -> None:
@@ -478,7 +476,7 @@ class ClientSource:
 
 
 class _Process:
-    """What one process has made: its clients, and the way of its frequent calls."""
+    """The clients and the route of one process."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -488,9 +486,9 @@ class _Process:
 
 
 class _OwnSession:
-    """The botocore session of a source that was given none, one for each process.
+    """The botocore session of a source that was created without one; one per process.
 
-    Copies of the source share it: a person may have typed an MFA code for its credentials.
+    Copies of the source share it, so an MFA code has to be typed only once.
     """
 
     def __init__(self) -> None:
@@ -500,11 +498,11 @@ class _OwnSession:
 
     @property
     def made(self) -> "Session | None":
-        """The session, if this process has made it."""
+        """The session, if this process has created one."""
         return self._session if self._pid == os.getpid() else None
 
     def get(self) -> "Session":
-        """Return the session; make it at the first call."""
+        """Return the session; create it at the first call."""
         from botocore.session import Session
 
         with self._lock.here:
@@ -516,15 +514,15 @@ class _OwnSession:
             return self._session
 
     def forget(self, session: "Session") -> None:
-        """Forget this session, unless another thread has made a new one."""
+        """Drop this session, unless another thread has already replaced it."""
         with self._lock.here:
             if self._session is session:
                 self._session = None
 
 
 def _region_of_environment(session: Any) -> str | None:
-    """Return ``AWS_REGION``, or None if code has set a region."""
-    # The boto3 module stands for its default session, which code may have set up.
+    """Return ``AWS_REGION``, or None if the session has a region."""
+    # The boto3 module uses its default session, which code can have set up.
     made = session.DEFAULT_SESSION if isinstance(session, ModuleType) else session
     if getattr(made, "region_name", None):
         return None

@@ -1,4 +1,4 @@
-"""Refuse server addresses that cannot be used, without showing passwords in them."""
+"""Reject invalid endpoint URLs, with errors that never show a password."""
 
 import os
 from urllib.parse import urlsplit
@@ -7,9 +7,9 @@ from sqsw.core.errors import BadEndpoint, EndpointReason, SettingsError
 from sqsw.core.sendable import is_sendable, no_credentials
 
 _SCHEMES = ("http", "https")
-_FOR_EXAMPLE = "write it like http://127.0.0.1:9324"
+_FOR_EXAMPLE = "use a URL such as http://127.0.0.1:9324"
 
-#: variables with the endpoint, if neither the code nor an option sets one
+#: variables that set the endpoint if neither code nor an option does
 _VARIABLES = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
 
 
@@ -18,12 +18,12 @@ def endpoint_of_environment() -> str | None:
 
 
 def no_client(error: ValueError, endpoint: str | None) -> SettingsError:
-    """Return the error for a client that boto3 cannot make.
+    """Return the error for a client that boto3 cannot create.
 
     Raises
     ------
     SettingsError
-        The endpoint is wrong; the error names it.
+        The endpoint is not a URL.
     """
     reason = str(error)
     address = reason.removeprefix("Invalid endpoint: ")
@@ -36,26 +36,26 @@ def no_client(error: ValueError, endpoint: str | None) -> SettingsError:
 
 
 def check_address(endpoint: str) -> None:
-    """Refuse an endpoint that is not a URL; the error never shows its user name or password.
+    """Reject an endpoint that is not a URL. The error never shows its user name or password.
 
     Raises
     ------
     SettingsError
-        It has no scheme, a port that is not a number, or characters that a URL cannot have.
+        It has no scheme, an invalid port, or characters that a URL cannot contain.
     """
     scheme, sign, rest = endpoint.partition("://")
     if not is_sendable(endpoint):
-        why = "it has a space, a control character or a non-ASCII character"
+        why = "it contains a space, a control character or a non-ASCII character"
         raise _not_a_url(endpoint, "characters", why, _FOR_EXAMPLE)
     if not sign or scheme.lower() not in _SCHEMES:
-        why = "it does not begin with http:// or https://"
-        raise _not_a_url(endpoint, "scheme", why, f"write http://{_host(endpoint)}")
+        why = "it does not start with http:// or https://"
+        raise _not_a_url(endpoint, "scheme", why, f"use http://{_host(endpoint)}")
     if set("/?#") & set(rest.rpartition("@")[0]):
         raise _not_a_url(
             endpoint,
             "user_info",
-            "it has / ? or # before the @, which ends the host name",
-            "in a user name or a password write / as %2F, ? as %3F and # as %23",
+            "a /, ? or # before the @ ends the host name",
+            "in the user name and password, write / as %2F, ? as %3F and # as %23",
         )
     try:
         _ = urlsplit(endpoint).port
@@ -65,7 +65,7 @@ def check_address(endpoint: str) -> None:
 
 
 def _host(endpoint: str) -> str:
-    """Return the part after the user name and the password, wherever these begin."""
+    """Return the part after the user name and password, even if the URL is malformed."""
     host = endpoint.rpartition("@")[2]
     return host.rpartition("//")[2] if "@" not in endpoint else host
 

@@ -1,4 +1,4 @@
-"""Find code that watches or mocks botocore's calls, because then no call can bypass botocore."""
+"""Detect code that watches or mocks botocore's calls, because such calls cannot bypass botocore."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sqsw.core.calls import DIRECT_ACTIONS, METHODS
 
-#: botocore's events during a call, without the part that names the action
+#: botocore's events during a call, without the action name
 _EVENTS = (
     "creating-client-class",
     "before-endpoint-resolution",
@@ -30,13 +30,13 @@ _EVENTS = (
 
 _AWS_PACKAGES = ("botocore.", "boto3.")
 
-#: packages whose handlers of these events calls do not need
+#: packages whose handlers for these events can be skipped
 _KNOWN_PACKAGES = (*_AWS_PACKAGES, "sqsw.")
 
-#: packages whose functions run in every call; any other function watches or replaces the call
+#: packages whose functions make the calls; a function of any other package watches or replaces them
 _CALL_PACKAGES = (*_AWS_PACKAGES, "urllib3.", "http.")
 
-#: packages that register their handlers on each client when it makes its first call
+#: packages that register handlers on each client at its first call
 _PACKAGES_AT_EACH_CLIENT = ("ddtrace.",)
 
 
@@ -53,7 +53,7 @@ class _Part(NamedTuple):
 
 
 class _Finding(NamedTuple):
-    """What a search has found, and the marks by which a later change is noticed."""
+    """The result of a search, and the marks that show whether something has changed since."""
 
     marks: list[Any]
     reason: str | None
@@ -61,21 +61,21 @@ class _Finding(NamedTuple):
 
 
 class HandlerCheck:
-    """Notices code that watches, mocks or wraps the calls of botocore."""
+    """A detector for code that watches, mocks or wraps botocore's calls."""
 
     def __init__(self) -> None:
         self._emitters: list[Any] = []
         self._client: Any = None
         self._first_handlers: list[Any] = []
-        # Replaced as a whole, because many threads search.
+        # Replaced as a whole, because many threads search at once.
         self._finding = _Finding([], None, False)
 
     def add(self, emitter: Any) -> None:
-        """Also check the handlers of this emitter of a session or a client."""
+        """Also check the handlers of this emitter, which belongs to a session or a client."""
         self._emitters.append(emitter)
 
     def add_users_client(self, client: Any) -> None:
-        """Check the client that users can get for changes that they make from now on."""
+        """Watch the client that users can access for changes made from now on."""
         with suppress(AttributeError):  # `reason` reports this version of botocore
             self._first_handlers = list(_foreign_handlers(client.meta.events))
         self._client = client
@@ -85,27 +85,27 @@ class HandlerCheck:
     def reason(self) -> str | None:
         """Why calls must go through botocore now, or None.
 
-        Reading it costs a few identity checks unless something has changed since the last time.
+        Reading it takes only a few identity checks if nothing has changed since the last time.
         """
         return self._look().reason
 
     @property
     def is_users_client_changed(self) -> bool:
-        """Whether users have changed the client of :meth:`add_users_client`.
+        """Whether a user has changed the client passed to :meth:`add_users_client`.
 
-        If so, this client must make the calls.
+        If so, that client must make the calls.
         """
         return self._look().is_users_client_changed
 
     def _look(self) -> "_Finding":
-        # The marks from before the search: if another thread registers a handler during the
-        # search, the next call searches again.
+        # Take the marks before the search: if another thread registers a handler during it, the
+        # next call searches again.
         marks, finding = self._current_marks(), self._finding
         if len(marks) != len(finding.marks) or not all(map(is_, marks, finding.marks)):
             try:
                 finding = _Finding(marks, self._find_reason(), self._find_change())
             except AttributeError:
-                reason = "this version of botocore keeps its handlers elsewhere"
+                reason = "this version of botocore stores its handlers differently"
                 finding = _Finding(marks, reason, False)
             self._finding = finding
         return finding
@@ -127,7 +127,7 @@ class HandlerCheck:
                 return f"{part.owner}.{part.name} is replaced or wrapped"
         for emitter in self._emitters:
             for handler in _foreign_handlers(emitter):
-                return f"{_module_of(handler)} handles events of botocore"
+                return f"{_module_of(handler)} handles botocore's events"
         return "a method of the client is replaced" if self._find_change() else None
 
     def _find_change(self) -> bool:
@@ -143,7 +143,7 @@ class HandlerCheck:
 
 
 def _watched_parts() -> Sequence[_Part]:
-    """Return the parts that tracers and recorders replace; none until botocore is imported."""
+    """Return the parts that tracers and recorders can replace; none before botocore is imported."""
     if "botocore.client" not in sys.modules:
         return ()
     return _find_parts("boto3.session" in sys.modules)
@@ -178,13 +178,13 @@ def _find_parts(with_boto3: bool) -> Sequence[_Part]:
             (boto3.session, ("Session",)),
             (boto3.session.Session, ("client",)),
         ]
-    # Read from namespaces: getattr() returns a new object each time for a wrapped function.
+    # Read the namespaces, because getattr() on a wrapped function returns a new object each time.
     return [_Part(owner.__name__, name, vars(owner)) for owner, names in owners for name in names]
 
 
 def _is_original(part: Any) -> bool:
-    # botocore decorates some functions itself, so this checks the package whose code runs first.
-    # isinstance() would not do: wrapt's wrappers pass for the function that they wrap.
+    # botocore decorates some of its functions, so check the package whose code runs first. Compare
+    # types, because wrapt's wrappers pass isinstance() as the function that they wrap.
     if type(part) is FunctionType:
         return _has_package(part.__globals__.get("__name__", ""), _CALL_PACKAGES)
     return type(part) is type and _has_package(part.__module__, _AWS_PACKAGES)

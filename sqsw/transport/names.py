@@ -1,4 +1,4 @@
-"""Queue names, queue URLs and ARNs, and conversions between them."""
+"""Parse and convert queue names, queue URLs and ARNs."""
 
 import re
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ _DEAD_LETTER_ENDINGS = (
     *("_dead", "-dead", "_dlq", "-dlq"),
 )
 
-# From botocore's data (endpoints.json, partitions.json), for each partition. Hosts with "api" also
-# answer over IPv6.
+# One line per partition, from botocore's endpoints.json and partitions.json. The hosts with "api"
+# also support IPv6.
 _AWS_HOSTS = (
     *(".amazonaws.com", ".api.aws", ".amazonaws.eu", ".api.amazonwebservices.eu"),
     *(".amazonaws.com.cn", ".api.amazonwebservices.com.cn"),
@@ -30,12 +30,12 @@ def is_fifo(queue_name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class QueueRef:
-    """A queue as a person can name it: by a name, a queue URL or an ARN.
+    """A queue, identified by its name, its URL or its ARN.
 
     Attributes
     ----------
     name :
-        The queue name: without prefix if a name was given, otherwise the name that SQS uses.
+        The queue name without the prefix if a name was given, otherwise the full name in SQS.
     url :
         The queue URL, if one was given.
     arn :
@@ -48,12 +48,12 @@ class QueueRef:
 
     @classmethod
     def parse(cls, text: str) -> "QueueRef":
-        """Read a name, a URL or an ARN.
+        """Parse a name, a URL or an ARN.
 
         Raises
         ------
         SettingsError
-            The text is none of them.
+            The text is empty, or is a malformed URL or ARN.
         """
         if text.startswith(("http://", "https://")):
             try:
@@ -62,15 +62,15 @@ class QueueRef:
                 raise _no_url(text, str(error)) from error
             if not account:
                 raise _no_url(
-                    text, "it has no account and queue name, as in https://HOST/123456789012/emails"
+                    text, "it must end with account and name: https://HOST/123456789012/emails"
                 )
             return cls(name, url=text)
         if text.startswith("arn:"):
             parts = text.split(":")
             if len(parts) != 6 or parts[2] != "sqs" or not all(parts):
                 raise SettingsError(
-                    f"{text!r} is not the ARN of a queue",
-                    why="an ARN of SQS reads arn:aws:sqs:REGION:ACCOUNT:NAME",
+                    f"{text!r} is not a queue ARN",
+                    why="the form is arn:aws:sqs:REGION:ACCOUNT:NAME",
                 )
             return cls(parts[5], arn=text)
         if not text:
@@ -86,12 +86,12 @@ def check_queue_name(name: object) -> str:
     TypeError
         It is not a str.
     SettingsError
-        It is empty, or has a space or a control character.
+        It is empty, or contains a space or a control character.
     """
     if not isinstance(name, str):
         what = "a function" if callable(name) else f"a {type(name).__name__}"
         raise TypeError(
-            f"a queue name must be a str, not {what}: give the name of the queue first, "
+            f"a queue name must be a str, not {what}: pass the queue name first, "
             "as in @env.processor('emails', 'send_email')"
         )
     text = str.__str__(name)
@@ -99,14 +99,14 @@ def check_queue_name(name: object) -> str:
         raise SettingsError("a queue name cannot be empty")
     if not text.isprintable() or " " in text:
         raise SettingsError(
-            f"{text!r} cannot be the name of a queue",
-            why="SQS takes letters, digits, - and _ in a queue name",
+            f"{text!r} is not a valid queue name",
+            why="SQS allows letters, digits, - and _ in a queue name",
         )
     return text
 
 
 def _no_url(text: str, why: str) -> SettingsError:
-    return SettingsError(f"{without_password(text)!r} is not the URL of a queue", why=why)
+    return SettingsError(f"{without_password(text)!r} is not a queue URL", why=why)
 
 
 def name_of_arn(arn: str) -> str:
@@ -123,7 +123,7 @@ def account_and_name(url: str) -> tuple[str, str]:
 
 
 def region_of_url(url: str) -> str | None:
-    """Return the region in an AWS queue URL, in the current or an older form; else None."""
+    """Return the region in an AWS queue URL, current or legacy, or None."""
     host = str(urlsplit(url).hostname)
     if host == "queue.amazonaws.com":
         return "us-east-1"
@@ -133,7 +133,7 @@ def region_of_url(url: str) -> str | None:
 
 
 def is_aws_endpoint(endpoint_url: str) -> bool:
-    """Return whether this is AWS and not another SQS-compatible server."""
+    """Return whether this is an AWS endpoint, not another SQS-compatible server."""
     return str(urlsplit(endpoint_url).hostname).endswith(_AWS_HOSTS)
 
 
@@ -143,7 +143,7 @@ def dead_letter_name(queue_name: str) -> str:
 
 
 def source_by_name(queue_name: str) -> str | None:
-    """Return the source queue of a dead-letter queue, without ``.fifo``; None for other names."""
+    """Return a dead-letter queue's source queue, without ``.fifo``, or None for other names."""
     plain = queue_name.removesuffix(".fifo")
     for ending in _DEAD_LETTER_ENDINGS:
         if plain.endswith(ending) and plain != ending:

@@ -1,4 +1,4 @@
-"""The calls on one queue: plain values in, messages out, errors of :mod:`sqsw.core.errors`."""
+"""Calls on one queue. They take plain values and raise errors of :mod:`sqsw.core.errors`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,38 +19,37 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 
-#: messages that one peek returns
+#: messages that a peek reads at once
 _PEEK_PART = 100
 
-#: prefixes of the names of attributes that every queue has
+#: prefixes of the attributes that every queue has
 _ALWAYS_THERE = ("QueueArn", "ApproximateNumberOfMessages")
 
 
 class QueueClient:
-    """The calls on one queue.
+    """A client for one queue.
 
     Parameters
     ----------
     clients :
         Makes the calls.
     name :
-        The name of the queue without prefix, for messages and errors.
+        The queue name without the prefix, for messages and errors.
     sqs_name :
-        The name that SQS knows.
+        The full name in SQS.
     url :
-        The queue URL, if it is known; otherwise the first call looks it up.
+        The queue URL, if known; otherwise the first call looks it up.
     known :
-        Returns the names to choose a suggestion from if the queue does not exist.
+        Returns the known queue names, to suggest one if the queue does not exist.
     arn :
-        The ARN, if the queue was named by it; the queue is then looked up in that account and
-        region.
+        The ARN, if the queue was given by ARN; it is then looked up in that account and region.
 
     Attributes
     ----------
     is_fifo :
         Whether this is a FIFO queue.
     whole_name :
-        The URL or the ARN that it was named by; None if it was named by its name.
+        The URL or ARN that the queue was given by; None if it was given by name.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class QueueClient:
         self.sqs_name = sqs_name
         self.arn = arn
         self.is_fifo = is_fifo(sqs_name)
-        # Reports and errors show this URL; requests go to the address of the client.
+        # Reports and errors show this URL; requests go to the client's endpoint.
         self._given_url = None if url is None else without_password(url)
         self._url: str | None = None
         self.whole_name = arn or self._given_url
@@ -93,9 +92,9 @@ class QueueClient:
         Raises
         ------
         QueueNotFound
-            There is no such queue.
+            The queue does not exist.
         SettingsError
-            It was named by an ARN or a URL of another region.
+            The queue's ARN or URL is in another region.
         """
         if self._url is None:
             with self._url_lock.here:
@@ -119,7 +118,7 @@ class QueueClient:
             raise with_place(error, self._clients.session, meant) from error.__cause__
 
     def send(self, entry: Entry) -> dict[str, Any]:
-        """Send one message; return the answer of SQS (``MessageId``, ``SequenceNumber`` …)."""
+        """Send one message; return SQS's answer (``MessageId``, ``SequenceNumber`` …)."""
         url = self.url
         with service_errors(f"send to {self.name!r}", self.name):
             return self._clients.call("SendMessage", {"QueueUrl": url, **entry}, "plain")
@@ -132,13 +131,13 @@ class QueueClient:
         Parameters
         ----------
         lean :
-            Whether a boto3 client that does not check parameters makes the call. Each call then
-            takes a third less time, which pays off if there are many calls.
+            Whether to skip boto3's parameter validation. Each call then takes a third less time,
+            which pays off for many calls.
 
         Returns
         -------
         tuple
-            The answers of SQS by the index of their entry, and the entries that were not sent.
+            SQS's answers by entry index, and the entries that were not sent.
         """
         url = self.url
         request: Any = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
@@ -177,11 +176,11 @@ class QueueClient:
             raise
         now = hidden_at = lease_time()
         if not answer.get("ResponseMetadata", {}).get("RetryAttempts"):
-            # The lease runs from the moment SQS hid the message, even if the answer arrived late.
-            # A time that is slightly too early is safer. If the call was repeated, the time of its
-            # last request is unknown.
+            # The lease starts when SQS hides the message, even if the answer arrives late, so use
+            # the earliest possible time. If the call was retried, the time of its last request is
+            # unknown.
             hidden_at = min(now, asked + wait_seconds)
-        # Infinity if the caller did not set a timeout.
+        # Without a timeout from the caller, the expiry is unknown.
         seconds = float("inf") if visibility_timeout is None else visibility_timeout
         raws = answer.get("Messages") or ()  # some servers send null
         return self._messages(raws, now, hidden_at + seconds, asked + seconds)
@@ -192,9 +191,9 @@ class QueueClient:
         return self._clients.embedded is not None
 
     def seconds_until_due(self) -> float | None:
-        """Return the seconds until the next hidden message of an embedded queue can be received.
+        """Return the seconds until the embedded queue's next hidden message can be received.
 
-        None if no message is hidden; or on AWS, which does not tell.
+        None if no message is hidden, or on AWS, which does not report it.
         """
         embedded = self._clients.embedded
         if embedded is None:
@@ -203,10 +202,10 @@ class QueueClient:
         return seconds
 
     def peek(self) -> Iterator[Message] | None:
-        """Look at the messages that can be received now, without receiving them.
+        """Return the messages that can be received now, without receiving them.
 
-        Only the embedded SQS supports this; None means that messages must be received. The messages
-        have no receipt handle.
+        Only the embedded SQS supports this; on AWS, this returns None. The messages have no receipt
+        handle.
         """
         embedded, url = self._clients.embedded, self.url
         if embedded is None:
@@ -230,7 +229,7 @@ class QueueClient:
         sure_until: float = float("inf"),
     ) -> list[Message]:
         return [
-            Message(  # by position, which takes three quarters of the time
+            Message(  # positional arguments take a quarter less time
                 raw["MessageId"],
                 raw["ReceiptHandle"],
                 raw["Body"],
@@ -257,7 +256,7 @@ class QueueClient:
         return failures_of(answer, len(entries))
 
     def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
-        """Hide up to ten messages for these numbers of seconds; return those that failed."""
+        """Set the visibility timeout of up to ten messages, in seconds; return the failures."""
         url = self.url
         entries: Any = [
             {
@@ -274,7 +273,7 @@ class QueueClient:
         return failures_of(answer, len(entries))
 
     def attributes(self, *names: str) -> dict[str, str]:
-        """Return the queue attributes with these names, or all attributes if no name is given."""
+        """Return the queue attributes with these names, or all of them if no name is given."""
         url = self.url
         wanted: Any = list(names) or ["All"]
         with service_errors(f"read the attributes of {self.name!r}", self.name):
@@ -283,7 +282,7 @@ class QueueClient:
             )
         found = {str(name): value for name, value in (answer.get("Attributes") or {}).items()}
         for name in names or ("QueueArn",):
-            # A missing count would be read as 0.
+            # A missing count would otherwise be read as 0.
             if name not in found and name.startswith(_ALWAYS_THERE):
                 raise UnexpectedAnswer(
                     f"cannot read the attributes of {self.name!r}",
@@ -312,7 +311,7 @@ class QueueClient:
     def start_move(
         self, source_arn: str, destination_arn: str | None, per_second: int | None
     ) -> str:
-        """Let SQS move the messages of this dead-letter queue; return the handle of the task."""
+        """Start a redrive of this dead-letter queue; return the task handle."""
         keywords: dict[str, Any] = {}
         if destination_arn is not None:
             keywords["DestinationArn"] = destination_arn
@@ -346,7 +345,7 @@ class QueueClient:
         return self._clients.resource().Queue(self.url)
 
     def end_polls(self) -> bool:
-        """End the receives that wait now; return False unless this is the embedded SQS."""
+        """End the receives that are waiting; return False unless this is the embedded SQS."""
         embedded = self._clients.embedded
         if embedded is None:
             return False

@@ -1,4 +1,4 @@
-"""Look up the URLs of queues: of all, or of one by its name or its ARN."""
+"""Look up queue URLs: all of them, or one by name or ARN."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,13 +8,13 @@ from sqsw.transport.client import ClientSource
 from sqsw.transport.names import account_and_name, is_aws_endpoint, region_of_url
 from sqsw.transport.service_errors import is_missing_queue, service_errors
 
-#: queues in one answer of ListQueues, at most
+#: maximum number of queues per page of ListQueues
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html
 _LIST_PAGE = 1000
 
 
 def queue_urls(clients: ClientSource, prefix: str) -> Iterator[str]:
-    """Yield the URLs of all queues whose names begin with a prefix."""
+    """Yield the URLs of all queues whose names start with a prefix."""
     keywords: dict[str, Any] = {"PaginationConfig": {"PageSize": _LIST_PAGE}}
     if prefix:
         keywords["QueueNamePrefix"] = prefix
@@ -24,24 +24,24 @@ def queue_urls(clients: ClientSource, prefix: str) -> Iterator[str]:
 
 
 def url_by_name(clients: ClientSource, sqs_name: str) -> str:
-    """Return the URL of the queue of this name, in the account and region of the calls."""
+    """Return the URL of the queue with this name, in the client's account and region."""
     return str(clients.call("GetQueueUrl", {"QueueName": sqs_name})["QueueUrl"])
 
 
 def url_by_arn(clients: ClientSource, arn: str, name: str) -> str:
-    """Return the URL of the queue with this ARN, never that of another queue of the same name.
+    """Return the URL of the queue with this ARN, never of another queue with the same name.
 
     Parameters
     ----------
     name :
-        The name of the queue in errors.
+        The queue name to show in errors.
 
     Raises
     ------
     SettingsError
-        It is in another region than the calls.
+        The queue is in another region than the client.
     QueueNotFound
-        There is no such queue in that account.
+        The account has no such queue.
     """
     _, _, _, region, account, _ = arn.split(":")
     own_region = clients.region
@@ -53,21 +53,21 @@ def url_by_arn(clients: ClientSource, arn: str, name: str) -> str:
         if not is_missing_queue(error):
             raise
         raise QueueNotFound(
-            f"no queue named {name!r} in the account {account}",
+            f"no queue named {name!r} in account {account}",
             queue=name,
             account=account,
-            why="it does not exist there, or that account does not let this one see it",
+            why="the queue does not exist, or that account does not grant access to it",
             code="QueueDoesNotExist",
         ) from error
 
 
 def check_region(clients: ClientSource, url: str, name: str) -> None:
-    """Refuse an AWS queue URL of another region; other servers ignore the host in a URL.
+    """Reject an AWS queue URL of another region. Other servers ignore the host in a URL.
 
     Raises
     ------
     SettingsError
-        It is in another region than the calls.
+        The queue is in another region than the client.
     """
     region, own_region = region_of_url(url), clients.region
     if region not in (None, own_region) and is_aws_endpoint(clients.endpoint_url):
@@ -76,11 +76,11 @@ def check_region(clients: ClientSource, url: str, name: str) -> None:
 
 def _other_region(name: str, region: str | None, own_region: str, why: str) -> SettingsError:
     return SettingsError(
-        f"the queue {name!r} is in the region {region!r}, not in {own_region!r}",
+        f"queue {name!r} is in region {region!r}, but the client uses {own_region!r}",
         reason="other_region",
         suggested=region,
         why=why,
-        next=f"set AWS_REGION, or make the session with region_name={region!r}",
+        next=f"set AWS_REGION, or create the session with region_name={region!r}",
     )
 
 
@@ -88,21 +88,21 @@ def _url(clients: ClientSource, arn: str, name: str) -> str:
     *_, account, sqs_name = arn.split(":")
     params = {"QueueName": sqs_name, "QueueOwnerAWSAccountId": account}
     url = str(clients.call("GetQueueUrl", params)["QueueUrl"])
-    # ElasticMQ and moto accept the account, but look only at the name.
+    # ElasticMQ and moto accept the account but ignore it.
     found = account_and_name(url)[0]
     if found != account and found.isdigit():
         raise QueueNotFound(
-            f"no queue named {name!r} in the account {account}",
+            f"no queue named {name!r} in account {account}",
             queue=name,
             account=account,
-            why=f"the one of this name is in the account {found}",
+            why=f"the queue with this name belongs to account {found}",
             code="QueueDoesNotExist",
         )
     return url
 
 
 def _is_called(clients: ClientSource, arn: str, name: str) -> bool:
-    """Return whether a server has a queue with this ARN in any region, as ElasticMQ does."""
+    """Return whether a server that is not AWS has a queue with this ARN, in any region."""
     if is_aws_endpoint(clients.endpoint_url):
         return False
     try:

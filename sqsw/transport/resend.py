@@ -1,4 +1,4 @@
-"""Turn a received message into an entry to send again."""
+"""Create an entry that sends a received message to another queue."""
 
 from sqsw.core.message import Message
 from sqsw.transport.batches import Entry, fit_to_queue
@@ -8,14 +8,15 @@ _KEPT = ("DataType", "StringValue", "BinaryValue")
 
 
 def entry_to_resend(message: Message, destination: QueueClient) -> Entry:
-    """Return the entry to send this message to another queue, with the same body and attributes.
+    """Return an entry with the body and attributes of this message, for another queue.
 
     On a FIFO queue, the message ID becomes the deduplication ID, as in SQS's own dead-letter
-    queues. Within its five minutes, SQS would accept the original one but store nothing.
+    queues. With the original one, SQS would accept the message but drop it as a duplicate if it was
+    first sent less than five minutes ago.
     """
     entry: Entry = {"MessageBody": message.body}
     if message.message_attributes:
-        # An answer can have empty lists next to the value, which SQS refuses in a send.
+        # An answer can have empty lists next to the value; SQS refuses them in a send.
         entry["MessageAttributes"] = {
             name: {key: attribute[key] for key in _KEPT if key in attribute}
             for name, attribute in message.message_attributes.items()

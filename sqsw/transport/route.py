@@ -1,4 +1,4 @@
-"""Decide how the frequent calls of a session reach SQS."""
+"""Choose how a session's frequent calls reach SQS."""
 
 import sys
 from collections.abc import Callable
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
     from sqsw.transport.wire.calls import Endpoint
 
-#: how the frequent calls reach SQS: ``direct`` calls the embedded SQS as Python functions, ``wire``
-#: uses our own connections, ``boto3`` uses a boto3 client
+#: ``direct`` calls the functions of the embedded SQS, ``wire`` uses our own connections, and
+#: ``boto3`` uses a boto3 client
 Way = Literal["direct", "wire", "boto3"]
 
 
 @dataclass(frozen=True)
 class Route:
-    """How one process makes the frequent calls, without botocore if possible.
+    """The route of one process's frequent calls, without botocore if possible.
 
     Attributes
     ----------
     calls :
-        Makes the calls; None if only botocore can.
+        The object that makes the calls; None if only botocore can.
     way :
-        The name of this way.
+        The name of the route.
     reason :
         Why only botocore can make the calls.
     region, endpoint_url :
-        Where the calls go; None if only botocore knows.
+        The region and server of the calls; None if only botocore knows them.
     close :
-        Closes the connections.
+        A function that closes the connections.
     is_valid :
-        Whether the way can still be used; if not, another one must be found.
+        A function that returns False when another route must be found.
     """
 
     calls: Calls | None
@@ -58,15 +58,15 @@ def direct_route(calls: Any) -> Route:
 def plain_wire_route(
     region: str | None, endpoint_url: str | None, on_request: Callable[[str], object]
 ) -> Route | None:
-    """Return the wire if environment variables have all the settings, otherwise None.
+    """Return the wire route if environment variables hold all settings, otherwise None.
 
-    It does not import botocore. It is valid until other code does, because then that code can watch
+    It does not import botocore. It is valid until other code does, because that code can then watch
     or mock calls.
 
     Raises
     ------
     SettingsError
-        A credential has a character that no header can carry.
+        A credential contains a character that an HTTP header cannot carry.
     """
     from sqsw.transport.wire.plain_settings import can_be_watched, plain_endpoint
 
@@ -80,13 +80,13 @@ def wire_route(
     endpoint_url: str | None,
     on_request: Callable[[str], object],
 ) -> Route:
-    """Return the wire for a botocore session, or the reason why it cannot be used.
+    """Return the wire route for a botocore session, or the boto3 route with the reason.
 
     Raises
     ------
     BotoCoreError, ValueError
-        A setting is wrong, or credentials cannot be fetched. The error of a boto3 client is
-        clearer.
+        A setting is wrong, or credentials cannot be fetched. Creating a boto3 client raises a
+        clearer error.
     """
     from sqsw.transport.wire.conditions import StepAside, find_endpoint
 
@@ -109,9 +109,9 @@ def _wire(
 
 
 def botocore_session(session: Any) -> "Session | None":
-    """Return the botocore session of a boto3 session or of the module boto3; None for others.
+    """Return the botocore session of a boto3 session or of the boto3 module, otherwise None.
 
-    None also for a subclass of boto3's session, because it can make different clients.
+    A subclass of boto3's session also gets None, because it can create different clients.
     """
     boto3: Any = sys.modules.get("boto3")
     if boto3 is None:

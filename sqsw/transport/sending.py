@@ -1,7 +1,7 @@
-"""Send up to ten entries, and retry until each one is sent or cannot be sent.
+"""Send up to ten entries, and retry those that fail.
 
-The rule of FIFO queues is here, and only here: no message is sent after one of its message group
-that was not sent.
+This module alone enforces the FIFO rule: after a message fails, no later message of its message
+group is sent.
 """
 
 import time
@@ -20,31 +20,31 @@ from sqsw.core.errors import (
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
-#: attempts for an entry that can be retried: the first, and three more
+#: attempts for an entry that can be retried, including the first
 _TRIES = 4
 
-#: seconds before the second call, doubled for each one after it
+#: seconds before the first retry, doubled for each further one
 _PAUSE_SECONDS = 0.25
 
-#: errors of SQS itself, which can pass
+#: temporary errors of SQS itself
 _SERVER_ERRORS = ("InternalError", "InternalFailure", "ServiceUnavailable")
 
-#: the reason of an entry that waited for one before it in its group
-_BEHIND = "a message before it in its group was not sent"
+#: why an entry with the code ``GroupStopped`` failed
+_BEHIND = "an earlier message of its group was not sent"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """The results of the entries, by their index.
+    """The results of a send, by entry index.
 
     Attributes
     ----------
     answers :
-        The answers of SQS for the entries that it accepted (``MessageId``, ``SequenceNumber`` …).
+        SQS's answers for the accepted entries (``MessageId``, ``SequenceNumber`` …).
     failures :
-        Why the others were not sent.
+        The entries that were not sent.
     requests :
-        How many calls were made.
+        The number of calls.
     """
 
     answers: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -59,23 +59,23 @@ def send_entries(
     *,
     lean: bool = False,
 ) -> Outcome:
-    """Send up to ten entries, and retry those that can be retried.
+    """Send up to ten entries, and retry temporary failures.
 
     Parameters
     ----------
     stopped :
-        Message groups of a FIFO queue of which a message was not sent. Their entries fail with the
-        code ``GroupStopped``, and the groups of all entries that fail are added. Pass the same set
-        for all entries that must stay in order.
+        The message groups of a FIFO queue that had a failure. Their entries fail with the code
+        ``GroupStopped``, and the groups of all failed entries are added. Pass the same set for all
+        entries that must stay in order.
     lean :
         See :meth:`QueueClient.send_batch`.
 
     Raises
     ------
     QueueNotFound, AccessDenied, ConnectionFailed, SettingsError
-        No entry of this call or of any other call can be sent.
+        Nothing can be sent, in this call or any other.
     SQSError
-        The error does not come from an answer of SQS, such as one of the embedded SQS's file.
+        The error is not an answer of SQS, such as a file error of the embedded SQS.
     """
     outcome = Outcome()
     stopped = set() if stopped is None else stopped
@@ -106,17 +106,17 @@ def send_entries(
 def send_once(
     queue: QueueClient, entries: Sequence[Entry], *, lean: bool = False
 ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
-    """Send up to ten entries in one call; if SQS refuses the whole call, each entry fails.
+    """Send up to ten entries in one call. If SQS refuses the call, every entry fails.
 
     Returns
     -------
     tuple
-        As for :meth:`QueueClient.send_batch`.
+        See :meth:`QueueClient.send_batch`.
 
     Raises
     ------
     QueueNotFound, AccessDenied, ConnectionFailed, SettingsError, SQSError
-        As for :func:`send_entries`.
+        See :func:`send_entries`.
     """
     try:
         return queue.send_batch(entries, lean=lean)

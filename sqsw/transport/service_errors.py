@@ -1,4 +1,4 @@
-"""Convert errors of botocore into those of :mod:`sqsw.core.errors`."""
+"""Convert botocore's errors into those of :mod:`sqsw.core.errors`."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -21,14 +21,13 @@ from sqsw.transport.names import is_fifo
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
-#: characters of a service's error text that an error shows, at most
+#: maximum characters of a service's error text that an error shows
 _REASON_LENGTH = 300
 
-#: how the server of a local SQS begins its advice when it refuses a host name; see
-#: web/request_guard.py
+#: how the local SQS server starts its advice when it refuses a host name; see web/request_guard.py
 _ADVICE = "If the name is yours, "
 
-# As AWS words it: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
+# AWS's text: "… is not authorized to perform: sqs:SendMessage on resource: arn:aws:… because".
 _NOT_AUTHORIZED = re.compile(r"not authorized to perform: (\S+) on resource: (\S+)", re.IGNORECASE)
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
@@ -61,14 +60,14 @@ _THROTTLED = {
 
 
 class service_errors:
-    """Convert errors of botocore that the ``with`` block raises into ours.
+    """A context manager that converts botocore's errors into ours.
 
-    A class, because a generator takes three times as long and every call enters one.
+    It is a class because every call enters one, and a generator takes three times as long.
 
     Parameters
     ----------
     doing :
-        The action, as it reads after "cannot": ``receive from 'emails'``.
+        The action, worded to follow "cannot": ``receive from 'emails'``.
     queue_name :
         The queue of the action.
     """
@@ -87,8 +86,8 @@ class service_errors:
 
 
 def _tell_error(error: Exception, doing: str, queue_name: str | None) -> None:
-    """Raise our error for an error of botocore; return for any other error."""
-    # Imported here, so that only a failure pays for the import.
+    """Raise our error for a botocore error; return for any other error."""
+    # Imported here, so only a failure pays for the import.
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
@@ -103,14 +102,14 @@ def _tell_error(error: Exception, doing: str, queue_name: str | None) -> None:
         raise told from None if is_quoted else error
     if isinstance(error, ResponseParserError):  # from other services; for SQS, see answers.py
         raise UnexpectedAnswer(
-            f"cannot {doing}: the answer cannot be read",
+            f"cannot {doing}: the answer is not readable",
             why=without_credentials(str(error))[:_REASON_LENGTH],
-            next="check whether a proxy or a captive portal answers in place of AWS",
+            next="check whether a proxy or a captive portal answers instead of AWS",
         ) from error
-    if isinstance(error, UnicodeError):  # its repr has the value, which can be a credential
+    if isinstance(error, UnicodeError):  # its repr shows the value, which can be a credential
         raise not_sendable(doing) from None
     if isinstance(error, RecursionError):
-        # From the parser. SQS does not send such answers.
+        # Raised by the parser. SQS does not send such answers.
         raise SQSError(f"cannot {doing}", why="the answer is nested too deeply") from error
 
 
@@ -124,12 +123,12 @@ def is_missing_queue(error: Exception) -> bool:
 
 
 def with_place(error: QueueNotFound, session: Any, similar: str | None) -> QueueNotFound:
-    """Return the error with a similar name, and for the embedded SQS with its place and advice."""
+    """Add a suggested name to the error and, for the embedded SQS, its file and advice."""
     message, cure = error.message, f"did you mean {similar!r}?" if similar else None
     place = getattr(session, "location", None)
-    if isinstance(place, str):  # a file that this call created is most likely a mistake
+    if isinstance(place, str):  # mention a new file: creating it was probably a mistake
         message += f" in {place}" + (" (new, empty)" if getattr(session, "is_new", False) else "")
-        if not error.account:  # no queue can be created in another one
+        if not error.account:  # we cannot create a queue in another account
             kind = "fifo" if is_fifo(error.queue or "") else "standard"
             cure = cure or f"create it: create_{kind}_queue(env, {error.queue!r})"
     return QueueNotFound(
@@ -164,9 +163,9 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
     lines = str(answer.get("Message") or "").strip().splitlines() or ["no reason given"]
     if lines[0].lower().startswith(("<!doctype html", "<html")):
         return SQSError(
-            f"cannot {doing}: the answer is a page, not one of SQS",
+            f"cannot {doing}: the answer is an HTML page, not an SQS answer",
             reason="not_sqs",
-            why=f"the endpoint is something else, or does not know this operation [{short}]",
+            why=f"the endpoint is not SQS, or does not support this operation [{short}]",
             next="check the endpoint (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL)",
             code=short,
         )
@@ -185,14 +184,14 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
         )
     if code in _WRONG_KEY:
         return AccessDenied(
-            "the credentials were not accepted",
+            "AWS rejected the credentials",
             reason="wrong_key",
             why=reason,
-            next="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile) to a valid key",
+            next="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile, to a valid key",
             code=short,
         )
     if code in _ACCESS or code.startswith("AccessDenied"):
-        what_next = "check the credentials in use and what their policy allows"
+        what_next = "check which credentials are in use and what their policy allows"
         why, is_advised, advice = line.partition(_ADVICE)
         if is_advised:
             reason = f"{why.rstrip()[:_REASON_LENGTH]} [{short}]"
@@ -221,21 +220,21 @@ def _refused(error: "ClientError", doing: str, queue_name: str | None) -> SQSErr
         return Busy(
             f"the name {queue_name!r} cannot be used yet",
             why=f"a queue with this name was deleted less than 60 seconds ago [{short}]",
-            next="wait a minute and try again",
+            next="wait a minute, then try again",
             code=short,
         )
     if short == "PurgeQueueInProgress":
         return Busy(
             f"{queue_name!r} is already being purged",
-            why=f"SQS allows one purge per queue in 60 seconds [{short}]",
-            next="wait a minute; messages sent during that minute may be deleted as well",
+            why=f"SQS allows one purge per queue every 60 seconds [{short}]",
+            next="wait a minute; the purge can also delete messages sent during that minute",
             code=short,
         )
     if code in _THROTTLED:
         return Busy(
-            f"cannot {doing}: SQS asks for fewer requests",
+            f"cannot {doing}: SQS is throttling requests",
             why=reason,
-            next="wait a little and try again",
+            next="try again later, or send fewer requests",
             code=short,
         )
     return SQSError(f"cannot {doing}", why=reason, code=short)
@@ -253,8 +252,8 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
         return AccessDenied(
             "no AWS credentials found",
             reason="no_credentials",
-            why="looked at the environment, the AWS profile, container and instance roles",
-            next="run 'aws configure', set AWS_PROFILE, or work without AWS: SQSW_LOCAL=1",
+            why="the environment, the AWS profile, and container and instance roles have none",
+            next="run 'aws configure', set AWS_PROFILE, or set SQSW_LOCAL=1 to work without AWS",
         )
     if isinstance(
         error,
@@ -269,14 +268,14 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
     if isinstance(error, exceptions.NoRegionError):
         return NoRegion(
             "no AWS region set",
-            why="neither AWS_REGION, AWS_DEFAULT_REGION nor the AWS profile sets one",
-            next="set AWS_REGION, name it: SQSEnv(region=…), or work without AWS: SQSW_LOCAL=1",
+            why="AWS_REGION, AWS_DEFAULT_REGION and the AWS profile do not set one",
+            next="set AWS_REGION, pass SQSEnv(region=…), or set SQSW_LOCAL=1 to work without AWS",
         )
     if isinstance(error, exceptions.ProfileNotFound):
         return SettingsError(
             f"no AWS profile named {error.kwargs['profile']!r}",
-            why="neither the config nor the credentials file of AWS has it",
-            next="aws configure list-profiles shows the ones there are",
+            why="neither the AWS config file nor the credentials file has it",
+            next="run 'aws configure list-profiles' to list the profiles",
         )
     if isinstance(error, exceptions.ParamValidationError):
         return SQSError(f"cannot {doing}", why=reason, code="ParamValidation")
@@ -289,13 +288,13 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
             reason="refused" if isinstance(cause, ConnectionRefusedError) else None,
             url=url,
             why=reason,
-            next="check the address and the network",
+            next="check the endpoint and the network",
         )
     return SQSError(f"cannot {doing}", why=reason)
 
 
 def _is_local_refusal(error: "BotoCoreError | ClientError") -> bool:
-    """Return whether the HTTP client refused to send a request, for a header or an address."""
+    """Return whether the HTTP client refused to send the request because of a header or URL."""
     from http.client import InvalidURL
 
     from botocore.exceptions import HTTPClientError

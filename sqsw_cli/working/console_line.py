@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from sqsw.core.wording import counted, format_duration, safe, shortened, text_of, without_secrets
+from sqsw.core.wording import format_duration, safe, shortened, text_of, without_secrets
+from sqsw_cli.output.format import size
 from sqsw_cli.output.printer import cut_middle
 from sqsw_cli.terminal import wrapped
 
@@ -198,9 +199,10 @@ def _news_of_job(event: EventDict) -> _News | None:
         case "job_unrun":
             return _News("✗", "red", f"not run{_end(event)}", event["reason"])
         case "job_dead":
-            return _News("✗", "red", f"→ {event['dead_letter_queue']}")
+            crashed = "crashed" if event["verdict"] == "killed_process" else ""
+            return _News("✗", "red", f"{crashed} → {event['dead_letter_queue']}".strip())
         case "job_killed_process":
-            return _News("✗", "red", *_death(event))
+            return _News("✗", "red", _death_of_process(event), _around_death(event))
         case "job_stuck":
             return _News("✗", "red", "over its time limit")
         case "lease_lost":
@@ -259,14 +261,18 @@ def _end(event: EventDict) -> str:
     return ", no DLQ" if queue is None else f" → {safe(_text(queue))}"
 
 
-def _death(event: EventDict) -> tuple[str, str | None]:
-    """Return how the process of a job ended, and whose fault that may be."""
-    code, others = event["exit_code"], event["suspects"] - 1
-    how = "" if code is None else f": {event['signal'] or f'exit code {code}'}"
-    if not others:
-        return f"crashed{how}", None
-    which = f"this job or one of {counted(others, 'other')} ended it; it runs alone next"
-    return f"process died{how}", which
+def _death_of_process(event: EventDict) -> str:
+    why = event.get("signal") or f"exit code {event['exit_code']}"
+    return f"{'killed its process' if event['suspects'] == 1 else 'process died'} ({why})"
+
+
+def _around_death(event: EventDict) -> str | None:
+    facts = []
+    if event["suspects"] > 1:
+        facts.append(f"one of {event['suspects']} jobs that ran in it")
+    if event.get("memory_bytes"):
+        facts.append(f"it had {size(event['memory_bytes'])} of memory shortly before")
+    return "; ".join(facts) or None
 
 
 def _after(event: EventDict) -> str:

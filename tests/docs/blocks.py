@@ -37,7 +37,7 @@ READERS_DIRECTORY = "/home/ann/app"
 #: What differs from run to run.
 _CHANGING = re.compile(
     r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}|\b(?=[a-f]*\d)[\da-f]{8}\b"  # ids, and how they begin
-    r"|\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?Z?|\b\d+(ms|[smh]( ago|$|(?=  )))"
+    r"|\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?(\.\d+)?Z?|\b\d+(ms|[smh]( ago|$|(?=  )))"
     r"|\d+\.\d+|(?<=127\.0\.0\.1:)\d+|\bpid[= ]\d+|(?<=; )\d+ requests"
 )
 #: what ends a text in the script, and is in no block

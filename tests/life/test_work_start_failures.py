@@ -157,6 +157,6 @@ def test_a_process_that_cannot_be_started_is_tried_a_few_times(
 
     monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.01)
     monkeypatch.setattr("sqsw.supervisor.child.Child.start", lambda *_, **__: no_process())
-    with pytest.raises(SQSError, match="cannot be started") as raised:
+    with pytest.raises(SQSError, match="cannot start worker processes") as raised:
         Supervisor(die, [()]).run()
     assert "temporarily unavailable" in str(raised.value.why)

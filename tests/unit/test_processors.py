@@ -113,10 +113,10 @@ def test_a_bool_of_an_old_override_is_a_result() -> None:
 @pytest.mark.parametrize(
     ("broken", "kind", "reason"),
     [
-        (message("{nonsense"), DecodeError, "the body cannot be read as json"),
-        (message("[" * 100_000), DecodeError, "the body cannot be read as json"),
+        (message("{nonsense"), DecodeError, "the body is not valid json"),
+        (message("[" * 100_000), DecodeError, "the body is not valid json"),
         (message("[1, 2]"), DecodeError, "the body is not a dictionary"),
-        (message(JobContext="{nonsense"), DecodeError, "the context cannot be read as json"),
+        (message(JobContext="{nonsense"), DecodeError, "the context is not valid json"),
         (message(ContentType="yaml"), ContentTypeRefused, "'yaml' is not accepted"),
         (message(ContentType="pickle"), ContentTypeRefused, "'pickle' is not accepted"),
         (Message("id", "h", "{}"), DecodeError, "no attribute JobName"),

@@ -1,1 +1,1 @@
-"""SQS calls without botocore: one signature, one request, one answer."""
+"""SQS calls over our own connections, without botocore."""

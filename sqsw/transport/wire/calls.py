@@ -1,4 +1,4 @@
-"""Make calls of SQS over our own connections, in AWS's JSON protocol."""
+"""Make SQS calls over our own connections, in AWS's JSON protocol."""
 
 import json
 import ssl
@@ -21,17 +21,17 @@ from sqsw.transport.wire.connection import (
 )
 from sqsw.transport.wire.signature import Signer, SigningCredentials
 
-#: seconds that an answer can take. A receive can take its wait time plus the second number. A send
-#: can take as long as in a boto3 client, because a repeated send can store the message twice.
+#: seconds to wait for an answer: of most calls, of a receive in addition to its wait time, and of a
+#: send. A send waits as long as in a boto3 client, because a retry can store the message twice.
 _ANSWER_SECONDS, _AFTER_WAIT_SECONDS, _SEND_SECONDS = 10.0, 8.0, 28.0
 
-#: after this many failures in a row, the wire makes no call for this many seconds
+#: after this many failures in a row, the wire pauses for this many seconds
 _MAX_FAILURES, _PAUSE_SECONDS = 5, 30.0
 
-#: seconds of the pause if a server does not answer in the way that HTTP prescribes
+#: seconds to pause after an answer that is not valid HTTP
 _LONG_PAUSE = 3600.0
 
-#: connections that are kept for later calls
+#: maximum number of idle connections
 _MAX_IDLE = 16
 
 #: the schemes of endpoints, and their default ports
@@ -41,18 +41,18 @@ _HEAD = "POST / HTTP/1.1\r\nuser-agent:sqsw\r\naccept-encoding:identity\r\n"
 
 
 class Endpoint(NamedTuple):
-    """Where calls go and how to sign them.
+    """The server of the calls, and how to sign them.
 
     Attributes
     ----------
     url :
-        The URL, as botocore has it.
+        The URL in botocore's form.
     address :
         The server.
     host :
         The value of the ``Host`` header.
     region :
-        The region that signatures name.
+        The region in the signatures.
     tls :
         How to check certificates; None for plain HTTP.
     credentials :
@@ -74,7 +74,7 @@ class Endpoint(NamedTuple):
         tls: ssl.SSLContext | None,
         credentials: Callable[[], SigningCredentials],
     ) -> Self:
-        """Return the endpoint at a URL of a scheme in :data:`PORTS`; only its host counts."""
+        """Return the endpoint for a URL with a scheme of :data:`PORTS`; its path is ignored."""
         parts = urlsplit(url)
         host, default = parts.hostname or "", PORTS[parts.scheme]
         port = default if parts.port is None else parts.port
@@ -90,10 +90,10 @@ class Endpoint(NamedTuple):
 
 
 class WireCalls:
-    """Calls over a pool of connections; it can be used from many threads of one process.
+    """A pool of connections that makes calls. It is thread-safe, but not shared by processes.
 
     1. Sign the request.
-    2. Send it over an idle connection or a new one.
+    2. Send it over an idle or a new connection.
     3. Read the answer, and keep the connection for the next call.
 
     Anything but a plain success raises :class:`~sqsw.core.calls.NotPlain`.
@@ -101,16 +101,16 @@ class WireCalls:
     Parameters
     ----------
     endpoint :
-        Where calls go.
+        The server of the calls.
     on_request :
-        Called with the action of every request that is about to be sent.
+        Called with the action before each request.
     """
 
     def __init__(self, endpoint: Endpoint, on_request: Callable[[str], object]) -> None:
         self.endpoint = endpoint
         self._signer = Signer(endpoint.host, endpoint.region)
         self._on_request = on_request
-        # The connection that was used last is used next, so that extra ones become stale.
+        # Reuse the most recent connection first, so surplus ones become stale.
         self._idle: deque[Connection] = deque()
         self._failures = 0
         self._paused_until = 0.0
@@ -118,7 +118,7 @@ class WireCalls:
     def call(self, action: str, params: dict[str, Any]) -> dict[str, Any]:
         """Make one call; see :class:`~sqsw.core.calls.Calls`."""
         if self._failures >= _MAX_FAILURES and time.monotonic() < self._paused_until:
-            raise NotPlain("the wire pauses after several failures in a row")
+            raise NotPlain("the wire is paused after repeated failures")
         body = _as_body(params)
         headers = self._signer.headers(action, body, self.endpoint.credentials())
         request = f"{_HEAD}{headers}\r\n".encode("latin-1") + body
@@ -132,12 +132,12 @@ class WireCalls:
             self._on_request(action)
             answer = connection.exchange(request, seconds)
         except TimedOut as error:
-            # The error reaches the caller, and would keep the connection open while it is kept.
+            # The caller can keep the error, which would keep the connection open.
             connection.close()
             self._count_failure()
             raise NoAnswerInTime(str(error)) from error
         except NotHTTP as error:
-            # The next answer will be like this one, and each send that is repeated is made twice.
+            # The next answer would fail in the same way, and each retried send is sent twice.
             self._failures, self._paused_until = _MAX_FAILURES, time.monotonic() + _LONG_PAUSE
             raise NotPlain(str(error)) from error
         except ConnectionBroken as error:
@@ -157,11 +157,11 @@ class WireCalls:
                     _decode_blobs(value, answer.body)
                     self._failures = 0
                     self._keep(connection)
-                    return value  # type: ignore[no-any-return]  # it is an object, as checked
+                    return value  # type: ignore[no-any-return]  # is_answer() accepts only a dict
             except (ValueError, RecursionError):
                 pass
-        # If SQS refuses a call, the wire still works. Any other answer can come from a server that
-        # is not SQS.
+        # A refused call does not mean that the wire is broken. Any other answer can come from a
+        # server that is not SQS.
         if 400 <= answer.status < 500:
             self._keep(connection)
         else:
@@ -207,7 +207,7 @@ _write = json.JSONEncoder(separators=(",", ":"), default=_as_base64, allow_nan=F
 
 
 def _decode_blobs(answer: dict[str, Any], body: bytes) -> None:
-    """Replace base64 text by bytes and leave out null, as botocore does."""
+    """Decode base64 values and drop nulls, as botocore does."""
     if b'"BinaryValue"' not in body and b"null" not in body:
         return
     for message in answer.get("Messages") or ():

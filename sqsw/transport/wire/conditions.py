@@ -1,7 +1,7 @@
-"""Decide which sessions can use the wire, and where it sends their calls.
+"""Decide whether a session can use the wire, and find its endpoint.
 
-Credentials, region, endpoint and certificates come from the botocore session. If anything about a
-session is unusual, its calls go through botocore.
+Credentials, region, endpoint and certificates come from the botocore session. The calls of an
+unusual session go through botocore.
 """
 
 import os
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 class StepAside(Exception):
-    """The calls of this session must go through botocore; the text says why."""
+    """Raised if a session's calls must go through botocore; the text is the reason."""
 
 
 def find_endpoint(session: "Session", region: str | None, endpoint_url: str | None) -> Endpoint:
-    """Return where botocore would send the calls of SQS, and how to sign them.
+    """Return the endpoint to which botocore would send SQS calls.
 
     Parameters
     ----------
     session :
         A botocore session.
     region, endpoint_url :
-        What code has set; None: botocore chooses.
+        The values set in code; None lets botocore choose.
 
     Raises
     ------
     StepAside
-        The session needs botocore.
+        The calls must go through botocore.
     InvalidRegionError
-        The region is not the name of one.
+        The region name is malformed.
     """
     from botocore.credentials import RefreshableCredentials
     from botocore.utils import (
@@ -46,19 +46,19 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
     )
 
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-        raise StepAside("in AWS Lambda, only botocore adds the trace header of the invocation")
+        raise StepAside("in AWS Lambda, only botocore adds the invocation's trace header")
     if session.get_default_client_config() is not None:
-        raise StepAside("the session has a client configuration of its own")
+        raise StepAside("the session has its own client configuration")
     if session.get_config_variable("auth_scheme_preference"):
         raise StepAside("auth_scheme_preference is configured")
     region = region or session.get_config_variable("region")
     if not region or "fips" in region or region == "aws-global":
         raise StepAside("only botocore can choose the region")
-    validate_region_name(region)  # a region such as "evil.example#" would choose the host
+    validate_region_name(region)  # a region such as "evil.example#" could change the host
     url = _url(session, region, endpoint_url)
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname or not is_sendable(url + region):
-        raise StepAside("the endpoint is not an HTTP address")
+        raise StepAside("the endpoint is not an HTTP URL")
     if not (is_valid_endpoint_url(url) or is_valid_ipv6_endpoint_url(url)):
         raise StepAside("botocore refuses the host name of the endpoint")
     if parts.username or parts.password or parts.query or parts.path.strip("/"):
@@ -67,7 +67,7 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
         raise StepAside("a proxy is configured")
     credentials = session.get_credentials()
     if credentials is None:
-        raise StepAside("there are no credentials")
+        raise StepAside("no credentials were found")
 
     checked: Any = None
 
@@ -79,8 +79,8 @@ def find_endpoint(session: "Session", region: str | None, endpoint_url: str | No
             checked = frozen
         return SigningCredentials(frozen.access_key, frozen.secret_key, frozen.token)
 
-    # Credentials that cannot be used are reported at the start. Those that botocore fetches are
-    # left for the first call: a person may have to type a code for them.
+    # Report unusable credentials at the start. Refreshable ones wait for the first call, because
+    # fetching them can ask the user for a code.
     if not isinstance(credentials, RefreshableCredentials):
         current()
     tls = _tls(session) if parts.scheme == "https" else None
@@ -123,7 +123,7 @@ def _configured_url(session: "Session") -> str | None:
 
 
 def _tls(session: "Session") -> Any:
-    """Return botocore's TLS settings, with the host name check that urllib3 does for botocore."""
+    """Return botocore's TLS context, plus the host name check that urllib3 does for botocore."""
     import ssl
 
     from botocore.httpsession import create_urllib3_context, get_cert_path

@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 import httptools
 
-#: largest answer in bytes, headers and body: room for ten messages of 1 MiB with JSON escapes
+#: maximum bytes of headers and body: enough for ten messages of 1 MiB with JSON escapes
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
-#: seconds to connect to one address of the server, and for name lookup, TCP and TLS handshake
-#: together; the operating system limits the name lookup
+#: seconds to connect to one of the server's addresses, and for name lookup, TCP and TLS handshake
+#: together. Only the operating system limits the name lookup.
 CONNECT_SECONDS = 3.0
 
-#: idle seconds after which a connection is not used again: if the server closes it while a request
-#: is sent, nothing shows whether the server executed the request
+#: idle seconds after which a connection is not reused: if the server closes it during a send, we
+#: cannot know whether the server executed the request
 _IDLE_SECONDS = 10.0
 
-#: seconds for slow transfers, beyond the time that the server can be silent
+#: seconds for slow transfers, in addition to the server's silence limit
 _TRANSFER_SECONDS = 120.0
 
 _READ_BYTES = 256 * 1024
@@ -46,24 +46,24 @@ class Answer(NamedTuple):
 
 
 class ConnectionBroken(Exception):
-    """No complete answer arrived, or the answer is not HTTP.
+    """Raised if no complete answer arrived, or the answer is not HTTP.
 
-    The text names the failure and never quotes the request.
+    The text never quotes the request.
     """
 
 
 class NotHTTP(ConnectionBroken):
-    """The answer cannot be read, though botocore's parser may be able to."""
+    """Raised if the answer is not valid HTTP. botocore's parser can be more tolerant."""
 
 
 class TimedOut(ConnectionBroken):
-    """The server was silent, or the exchange took, too long."""
+    """Raised if the server was silent for too long, or the exchange took too long."""
 
 
 class Connection:
     """A connection to SQS.
 
-    Only one thread at a time can use it. After :class:`ConnectionBroken`, close it.
+    Only one thread can use it at a time. Close it after :class:`ConnectionBroken`.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Connection:
         deadline = self._used_at + CONNECT_SECONDS
         try:
             self._socket = socket.create_connection(address[:2], CONNECT_SECONDS)
-        except (OSError, ValueError) as error:  # ValueError: not the name of a host
+        except (OSError, ValueError) as error:  # ValueError: invalid host name
             raise ConnectionBroken("cannot connect") from error
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -89,8 +89,7 @@ class Connection:
         except (OSError, ValueError) as error:
             self._socket.close()
             raise ConnectionBroken("the TLS handshake failed") from error
-        # With a timeout, Python would poll before each call of the system, and let other threads
-        # take the interpreter each time.
+        # With a timeout, Python would poll before each system call and release the GIL each time.
         self._socket.setblocking(False)
         # poll(), not select(): a worker can have more than 1,024 open files.
         self._readable = select.poll()
@@ -98,7 +97,7 @@ class Connection:
 
     @property
     def is_stale(self) -> bool:
-        """Whether it must not be used again: it is old, closed, or has unread data."""
+        """Whether the connection is too old, is closed, or has unread data."""
         is_old = time.monotonic() - self._used_at > _IDLE_SECONDS
         return is_old or bool(self._readable.poll(0))
 
@@ -110,12 +109,12 @@ class Connection:
         request :
             Headers and body.
         seconds :
-            How long the server can be silent. The whole exchange takes two minutes more at most.
+            How long the server can be silent. The whole exchange can take two minutes more.
 
         Raises
         ------
         ConnectionBroken
-            No complete answer arrived; :class:`TimedOut` if it did not arrive in time.
+            No complete answer arrived; :class:`TimedOut` if it was too late.
         """
         deadline = time.monotonic() + seconds + _TRANSFER_SECONDS
         reader = _AnswerReader()
@@ -146,7 +145,7 @@ class Connection:
         return reader.answer
 
     def _wait(self, blocked: OSError, event: int, seconds: float, deadline: float) -> None:
-        """Wait until the socket is ready for more; TLS can need the other direction first."""
+        """Wait until the socket is ready. TLS can need the other direction first."""
         if isinstance(blocked, ssl.SSLWantReadError):
             event = select.POLLIN
         elif isinstance(blocked, ssl.SSLWantWriteError):
@@ -161,12 +160,12 @@ class Connection:
     def close(self) -> None:
         """Close the socket.
 
-        After a fork, this closes only the child's copy, and nothing is sent.
+        In a forked child, this closes only the child's copy and sends nothing.
         """
         self._socket.close()
 
     def __del__(self) -> None:
-        # An exception that ends a call, such as a job's time limit, leaves the connection open.
+        # An exception during a call, such as a job's time limit, leaves the connection open.
         if hasattr(self, "_socket"):
             self._socket.close()
 
@@ -189,17 +188,17 @@ class _AnswerReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as error:
-            raise ConnectionBroken("the server wants another protocol") from error
+            raise ConnectionBroken("the server requested another protocol") from error
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             if cause is None or isinstance(cause, httptools.HttpParserError):
                 raise NotHTTP("the answer is not HTTP") from error
-            raise cause from None  # such as the time limit of a job
+            raise cause from None  # such as a job's time limit
         except httptools.HttpParserError as error:
             raise NotHTTP("the answer is not HTTP") from error
 
     def end(self) -> None:
-        """The server has closed the connection; that can end an answer of unknown length."""
+        """Handle a closed connection, which can end an answer of unknown length."""
         if not self._has_headers or self._has_length:
             raise ConnectionBroken("the server closed the connection before the end of the answer")
         self.is_complete, self.keeps_alive = True, False
@@ -235,7 +234,7 @@ class _AnswerReader:
         self.keeps_alive = self._parser.should_keep_alive()
 
 
-#: what a socket raises that is not ready
+#: errors of a socket that is not ready
 _BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 

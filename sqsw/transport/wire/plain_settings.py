@@ -1,6 +1,6 @@
-"""Find where calls go without botocore, if environment variables have all the settings.
+"""Find the endpoint without botocore, if environment variables hold all settings.
 
-To import botocore and create a session takes longer than the rest of a worker's start.
+Importing botocore and creating a session take longer than the rest of a worker's start.
 """
 
 import os
@@ -13,43 +13,43 @@ from sqsw.transport.endpoints import endpoint_of_environment
 from sqsw.transport.wire.calls import Endpoint
 from sqsw.transport.wire.signature import SigningCredentials
 
-#: the variables that are understood here. Any other one of botocore's needs a session.
+#: the supported variables; botocore's other variables need a session
 _UNDERSTOOD = {
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"),
     *("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
-    "AWS_EC2_METADATA_DISABLED",  # for credentials that are not in variables
+    "AWS_EC2_METADATA_DISABLED",  # only concerns credentials from other sources
 }
 
-#: regions with endpoints in amazonaws.com; botocore has the same pattern in partitions.json
+#: regions with endpoints in amazonaws.com, from botocore's partitions.json
 _REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]+")
 
 _URL = re.compile(r"https?://[a-z0-9]+([.-][a-z0-9]+)*(:(?P<port>[0-9]{1,5}))?/?")
 
-#: modules with functions and classes that tracers and mocks of calls replace
+#: modules that tracers and mocks patch
 _WATCHED_MODULES = ("botocore", "urllib3", "http.client")
 
-#: modules of finders that only import. Those of tracers change botocore when it is imported.
+#: modules of import finders that do not patch. Tracers install finders that patch botocore.
 _FINDERS = ("_frozen_importlib", "_distutils_hack", "_virtualenv", "__editable__", "six", "sqsw")
 
 
 def plain_endpoint(region: str | None, endpoint_url: str | None) -> Endpoint | None:
-    """Return where botocore would send the calls of SQS, and how to sign them.
+    """Return the endpoint to which botocore would send SQS calls.
 
     Parameters
     ----------
     region, endpoint_url :
-        What code has set; None: the environment variables decide.
+        The values set in code; None uses the environment variables.
 
     Returns
     -------
     Endpoint or None
-        None if there are other settings that botocore would read.
+        None if botocore would read other settings.
 
     Raises
     ------
     SettingsError
-        A credential has a character that no header can carry.
+        A credential contains a character that an HTTP header cannot carry.
     """
     if not _has_only_variables():
         return None
@@ -67,13 +67,13 @@ def plain_endpoint(region: str | None, endpoint_url: str | None) -> Endpoint | N
     check_credentials(credentials, "env", None)
     try:
         tls = _tls() if url.startswith("https") else None
-    except (ImportError, OSError):  # botocore has certificates of its own, or a clearer error
+    except (ImportError, OSError):  # botocore brings certificates, or raises a clearer error
         return None
     return Endpoint.at(url, region, tls, lambda: credentials)
 
 
 def can_be_watched() -> bool:
-    """Return whether code can have replaced parts of botocore, or of modules that it uses."""
+    """Return whether code can have patched botocore or the modules that it uses."""
     return not sys.modules.keys().isdisjoint(_WATCHED_MODULES)
 
 
@@ -81,7 +81,7 @@ def _has_only_variables() -> bool:
     return not (
         any(_is_unknown(name) for name in os.environ)
         or os.path.exists(os.path.expanduser("~/.aws"))
-        or sys.platform == "darwin"  # its system settings can have proxies
+        or sys.platform == "darwin"  # the system settings can set a proxy
         or can_be_watched()
         or any(
             not getattr(finder, "__module__", "").startswith(_FINDERS) for finder in sys.meta_path

@@ -1,4 +1,4 @@
-"""Sign calls of SQS with AWS Signature Version 4.
+"""Sign SQS calls with AWS Signature Version 4.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -14,7 +14,7 @@ _CONTENT_TYPE = "application/x-amz-json-1.0"
 
 
 class SigningCredentials(NamedTuple):
-    """Credentials to sign with, as botocore's ``get_frozen_credentials()`` returns them."""
+    """Credentials in the form of botocore's ``get_frozen_credentials()``."""
 
     access_key: str
     secret_key: str
@@ -25,23 +25,22 @@ class SigningCredentials(NamedTuple):
 
 
 class Signer:
-    """Signs requests to one endpoint.
+    """A signer of requests to one endpoint.
 
-    The signing key depends on the day, the region and the credentials. It is derived once and kept
-    until one of these changes.
+    It caches the signing key, which depends on the day, the region and the credentials.
 
     Parameters
     ----------
     host :
-        The value of the ``Host`` header, with the port unless it is the default port.
+        The value of the ``Host`` header, with the port if it is not the default.
     region :
-        The region that the signature names.
+        The region in the signature.
     """
 
     def __init__(self, host: str, region: str) -> None:
         self._host = host
         self._region = region
-        # One tuple, so that a thread never sees a new day or credentials with an old key.
+        # One tuple, so a thread never combines a new day or new credentials with an old key.
         self._kept: tuple[str, SigningCredentials, hmac.HMAC] | None = None
 
     def headers(
@@ -51,25 +50,25 @@ class Signer:
         credentials: SigningCredentials,
         now: datetime | None = None,
     ) -> str:
-        """Return the header lines of a request, each with its line ending.
+        """Return the header lines of a request, with line endings.
 
         Parameters
         ----------
         action :
             The SQS action, such as ``ReceiveMessage``.
         body :
-            The body, as it is sent.
+            The body as sent.
         credentials :
             The credentials to sign with.
         now :
-            The time of the signature; default: the current time.
+            The time of the signature. Default: the current time.
         """
         lines = (
             f"host:{self._host}\n",
             f"x-amz-target:AmazonSQS.{action}\n",
             "x-amzn-query-mode:true\n",
         )
-        # Not the method of a datetime, which takes twice as long.
+        # datetime.strftime() takes twice as long.
         moment = time.gmtime() if now is None else now.utctimetuple()
         timestamp = time.strftime("%Y%m%dT%H%M%SZ", moment)
         host, target, query_mode = lines
@@ -105,8 +104,7 @@ class Signer:
         kept = self._kept
         if kept is not None and kept[0] == day and kept[1] == credentials:
             return kept[2].copy()
-        # To copy it is quicker than to begin anew, and hmac.digest() would let other threads take
-        # the interpreter.
+        # Copying a keyed hash is faster than creating one, and hmac.digest() would release the GIL.
         made = hmac.new(self._signing_key(day, credentials), digestmod="sha256")
         self._kept = day, credentials, made
         return made.copy()

@@ -65,8 +65,8 @@ def test_other_settings_are_a_difference_and_update_changes_them(sqsw: Sqsw) -> 
     assert ran.code == 1
     assert ran.err.splitlines() == [
         "error: 'emails' exists with other settings",
-        "  why:  VisibilityTimeout is 30, asked for 120; "
-        "the dead-letter queue is none, asked for emails_dead",
+        "  why:  VisibilityTimeout is 30 (requested: 120); "
+        "the dead-letter queue is none (requested: emails_dead)",
         "  next: change it: sqsw create-queue --update emails --dlq emails_dead "
         "--visibility-timeout 2m",
     ]
@@ -185,7 +185,7 @@ class TestAllQueuesOfAnApp:
         assert ran.code == 1
         assert ran.err.splitlines() == [
             "error: 'reports' exists with other settings",
-            "  why:  maxReceiveCount is 4, asked for 5",
+            "  why:  maxReceiveCount is 4 (requested: 5)",
             "  next: change it: sqsw create-queue --update --app shop:env",
         ]
         assert sorted(sqsw.env.get_all_known_queues()) == ["graveyard", "reports"]

@@ -239,7 +239,7 @@ class TestOneMessage:
             assert ran.err.splitlines() == [
                 "error: the id '018f0000' is ambiguous in 'emails_dead'",
                 f"  why:  018f0000 is a part of 2 ids: {', '.join(ids)}",
-                "  next: write more of each id",
+                "  next: use more characters of each id",
             ]
 
     def test_one_that_is_not_there_is_not_found(self, sqsw: Sqsw) -> None:

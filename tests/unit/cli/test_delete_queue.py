@@ -82,7 +82,7 @@ def test_a_dead_letter_queue_that_is_needed_stays(sqsw: Sqsw) -> None:
     assert (ran.code, ran.out) == (0, "emails\tdeleted\n")
     assert ran.err.splitlines() == [
         "warning: 'dead' is kept",
-        "  why:  it is the dead-letter queue of news as well",
+        "  why:  it is also the dead-letter queue of news",
     ]
     sqsw("send dead a")
     ran = sqsw("delete-queue news --with-dlq --yes")

@@ -38,7 +38,7 @@ def test_with_a_yes_it_deletes_all(sqsw: Sqsw) -> None:
 def test_the_queue_of_another_region_is_not_purged_instead(sqsw: Sqsw) -> None:
     ran = sqsw("purge arn:aws:sqs:eu-west-1:000000000000:emails --yes")
     assert ran.code == 2
-    assert "'emails' is in the region 'eu-west-1', not in 'local'" in ran.err
+    assert "'emails' is in region 'eu-west-1', but the client uses 'local'" in ran.err
     assert sqsw.visible("emails") == 3
 
 

@@ -99,8 +99,11 @@ def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:
         ("send emails j --data {} --from jobs.jsonl", "--from and --data do not go together"),
         ("send emails j --dedup-id 1 --from jobs.jsonl", "--from and --dedup-id do not go"),
         ("send emails j --from jobs.jsonl --failed jobs.jsonl", "--from and --failed are one file"),
-        ("send emails j --delay 20m", "a delay of 20m is more than SQS can hold"),
-        ("send orders.fifo j --dedup-id 1 --delay 5m", "'orders.fifo' takes no delay per message"),
+        ("send emails j --delay 20m", "a delay of 20m is too long"),
+        (
+            "send orders.fifo j --dedup-id 1 --delay 5m",
+            "'orders.fifo' does not support a delay per message",
+        ),
         ("send orders.fifo j", "'orders.fifo' needs a deduplication id"),
     ],
 )
@@ -191,7 +194,7 @@ def _all(sqsw: Sqsw, queue: str) -> list[MessageView]:
         ("{", "no JSON: "),
         ('{"job": 3}', "'job' is a number"),
         ('{"args": {}}', "it has neither 'job' nor 'body'"),
-        ('{"job": "a", "delay": 1000}', "a delay of 16m40s is more than SQS can hold"),
+        ('{"job": "a", "delay": 1000}', "a delay of 16m40s is too long"),
     ],
 )
 def test_a_bad_line_stops_everything_before_it_begins(

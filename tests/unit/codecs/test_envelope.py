@@ -20,7 +20,7 @@ def message(body: str = "{}", **attributes: str) -> Message:
     return Message("id", "handle", body, message_attributes=present)
 
 
-def test_a_job_there_and_back() -> None:
+def test_a_job_survives_a_round_trip() -> None:
     entry = pack_job("hello", {"name": "ann"}, {"user": 7}, "json")
     job = unpack_job(
         Message("id", "handle", entry["MessageBody"], message_attributes=entry["MessageAttributes"])
@@ -33,12 +33,12 @@ def test_a_job_there_and_back() -> None:
     assert job.content_type == "json"
 
 
-def test_nothing_is_in_the_entry_that_nobody_asked_for() -> None:
+def test_the_entry_has_no_unrequested_parameters() -> None:
     assert set(pack_job("hello", {})) == {"MessageBody", "MessageAttributes"}
     assert raw_entry("text") == {"MessageBody": "text"}
 
 
-def test_ids_and_delays_are_in_the_entry_where_they_are_given() -> None:
+def test_ids_and_delays_are_in_the_entry_if_set() -> None:
     entry = pack_body(
         "hello", "{}", "{}", "json", delay_seconds=0, deduplication_id="d", group_id="g"
     )
@@ -53,11 +53,11 @@ def test_ids_that_are_numbers_become_text() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 900])
-def test_delays_of_up_to_15_minutes_are_taken(seconds: int) -> None:
+def test_delays_of_up_to_15_minutes_are_accepted(seconds: int) -> None:
     assert raw_entry("text", delay_seconds=seconds)["DelaySeconds"] == seconds
 
 
-@pytest.mark.parametrize(("seconds", "reason"), [(901, "more than SQS can hold"), (-1, "past")])
+@pytest.mark.parametrize(("seconds", "reason"), [(901, "too long"), (-1, "past")])
 def test_other_delays_are_refused(seconds: int, reason: str) -> None:
     with pytest.raises(MessageRefused, match=f"{seconds} seconds.*{reason}"):
         raw_entry("text", delay_seconds=seconds)
@@ -75,7 +75,7 @@ def test_a_message_without_any_attributes_is_a_named_failure() -> None:
     assert "raw queue" in str(caught.value.next)
 
 
-def test_a_missing_context_is_an_empty_one() -> None:
+def test_a_missing_context_is_empty() -> None:
     assert unpack_job(message(JobContext="(none)")).job_context == {}
     assert unpack_job(message(JobContext="")).job_context == {}
 
@@ -97,43 +97,43 @@ HOSTILE = {
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
 def test_a_body_that_cannot_be_read_is_a_named_failure(body: str) -> None:
-    with pytest.raises(DecodeError, match="the body cannot be read as json") as caught:
+    with pytest.raises(DecodeError, match="the body is not valid json") as caught:
         unpack_job(message(body))
     assert caught.value.why
 
 
 @pytest.mark.parametrize("context", [HOSTILE["no json"], HOSTILE["nested"]])
 def test_a_context_that_cannot_be_read_is_a_named_failure(context: str) -> None:
-    with pytest.raises(DecodeError, match="the context cannot be read as json"):
+    with pytest.raises(DecodeError, match="the context is not valid json"):
         unpack_job(message(JobContext=context))
 
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "5", "null", "true"])
-def test_a_body_that_is_no_dictionary_is_a_named_failure(body: str) -> None:
-    with pytest.raises(DecodeError, match="the body is not a dictionary of names"):
+def test_a_body_that_is_not_a_dictionary_is_a_named_failure(body: str) -> None:
+    with pytest.raises(DecodeError, match="the body is not a dictionary with string keys"):
         unpack_job(message(body))
-    with pytest.raises(DecodeError, match="the context is not a dictionary of names"):
+    with pytest.raises(DecodeError, match="the context is not a dictionary with string keys"):
         unpack_job(message(JobContext=body))
 
 
 @pytest.mark.parametrize(
     "body", ["not base64!", "aGVsbG8=", "eJxLSU1PT8ksAgALzAKd", "ÄÖÜ", "eJwDAAAAAAE="]
 )
-def test_a_pickle_that_is_none_is_a_named_failure(body: str) -> None:
-    with pytest.raises(DecodeError, match="the body cannot be read as pickle"):
+def test_an_invalid_pickle_is_a_named_failure(body: str) -> None:
+    with pytest.raises(DecodeError, match="the body is not valid pickle"):
         unpack_job(message(body, ContentType="pickle", JobContext="(none)"), ["pickle"])
 
 
-def test_a_pickle_with_keys_that_are_no_names_is_a_named_failure() -> None:
+def test_a_pickle_without_string_keys_is_a_named_failure() -> None:
     from sqsw.codecs.pickle_codec import PickleCodec
 
     strange: Any = {1: "a"}
     body = PickleCodec().serialize(strange)
-    with pytest.raises(DecodeError, match="not a dictionary of names"):
+    with pytest.raises(DecodeError, match="not a dictionary with string keys"):
         unpack_job(message(body, ContentType="pickle", JobContext="(none)"), ["pickle"])
 
 
-def test_a_pickle_that_is_not_accepted_is_not_even_looked_at() -> None:
+def test_a_pickle_that_is_not_accepted_is_not_read() -> None:
     import base64
     import zlib
 

@@ -15,7 +15,7 @@ MESSAGE = {"to": {"ann"}, "at": datetime.datetime(2026, 1, 2), "raw": b"\0\xff",
 
 
 @pytest.mark.parametrize("codec", [PickleCodec(), PickleCompatCodec()])
-def test_what_arrives_is_what_was_sent(codec: PickleCodec) -> None:
+def test_a_value_arrives_unchanged(codec: PickleCodec) -> None:
     text = codec.serialize(MESSAGE)
     assert text.isascii()
     assert codec.deserialize(text) == MESSAGE
@@ -31,11 +31,11 @@ def test_the_text_is_base64_of_zlib_of_a_pickle(codec: PickleCodec, protocol: in
     assert pickle.loads(pickled) == MESSAGE
 
 
-def test_each_reads_what_the_other_wrote() -> None:
+def test_each_codec_reads_the_text_of_the_other() -> None:
     assert PickleCodec().deserialize(PickleCompatCodec().serialize(MESSAGE)) == MESSAGE
     assert PickleCompatCodec().deserialize(PickleCodec().serialize(MESSAGE)) == MESSAGE
 
 
-def test_what_cannot_be_pickled_is_refused_by_the_name_of_its_argument() -> None:
+def test_an_argument_that_cannot_be_pickled_is_refused_by_name() -> None:
     with pytest.raises(MessageRefused, match="argument 'lock' cannot be pickled"):
         PickleCodec().serialize({"to": "ann", "lock": threading.Lock()})

@@ -142,7 +142,7 @@ class Stay(pydantic.BaseModel):
     visits: dict[str, tuple[datetime.datetime]]
 
 
-def test_a_time_in_the_hour_that_the_end_of_summer_time_repeats_is_sent() -> None:
+def test_a_time_in_the_repeated_hour_at_the_end_of_summer_time_can_be_sent() -> None:
     repeated = datetime.datetime(2026, 10, 25, 2, 30, tzinfo=zoneinfo.ZoneInfo("Europe/Paris"))
     moment = repeated.astimezone(UTC)
     assert passed(datetime.datetime, repeated).astimezone(UTC) == moment
@@ -180,18 +180,18 @@ def test_the_json_is_plain() -> None:
     [
         (uuid.UUID, Unequal(), "cannot be sent", "a Unequal has no JSON form"),
         (uuid.UUID, "no UUID", "does not fit its annotation", "UUID: Invalid UUID"),
-        (uuid.UUID, str(uuid.UUID(int=1)), "would not arrive as it is", "get a UUID"),
+        (uuid.UUID, str(uuid.UUID(int=1)), "would not arrive unchanged", "get a UUID"),
         (int, True, "does not fit its annotation", "Expected `int`, got `bool`"),
-        (Any, uuid.UUID(int=1), "would not arrive as it is", "get a str"),
-        (Sequence[int], (1, 2), "would not arrive as it is", "get a list"),
+        (Any, uuid.UUID(int=1), "would not arrive unchanged", "get a str"),
+        (Sequence[int], (1, 2), "would not arrive unchanged", "get a list"),
         (Login, Login(password=pydantic.SecretStr("x")), "would not arrive", "not equal to it"),
-        (Unequal, 1, "does not fit its annotation", "a Unequal cannot be made from JSON"),
+        (Unequal, 1, "does not fit its annotation", "a Unequal cannot be created from JSON"),
         (uuid.UUID | str, "x", "does not fit its annotation", "more than one str-like type"),
-        (float, float("nan"), "would not arrive as it is", "not equal"),
+        (float, float("nan"), "would not arrive unchanged", "not equal"),
     ],
     ids=lambda value: repr(value).partition(" object")[0],
 )
-def test_a_value_that_would_not_arrive_is_refused_by_name(
+def test_a_value_that_would_not_arrive_unchanged_is_refused_by_name(
     annotation: Any, value: Any, message: str, why: str
 ) -> None:
     with pytest.raises(MessageRefused) as caught:
@@ -202,7 +202,7 @@ def test_a_value_that_would_not_arrive_is_refused_by_name(
     assert caught.value.next
 
 
-def test_a_parameter_without_annotation_takes_plain_json_only() -> None:
+def test_a_parameter_without_annotation_accepts_only_plain_json() -> None:
     def fn(value, **others): ...  # type: ignore[no-untyped-def]  # that is the test
 
     arguments = TypedArguments(fn)
@@ -212,7 +212,7 @@ def test_a_parameter_without_annotation_takes_plain_json_only() -> None:
     assert caught.value.next == "annotate the parameter, as in value: date"
 
 
-def test_what_does_not_fit_fails_in_the_worker_without_the_values_of_models() -> None:
+def test_a_mismatch_fails_in_the_worker_without_quoting_model_values() -> None:
     with pytest.raises(DecodeError) as caught:
         taking(Address).from_json({"value": {"Street": "Elm", "since": "private"}})
     assert caught.value.message == "the argument 'value' does not fit its annotation"

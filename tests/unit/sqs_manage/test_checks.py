@@ -67,12 +67,12 @@ def permissions(denied: Collection[str]) -> tuple[Check, dict[str, Any]]:
     return found, asked
 
 
-def test_what_is_denied_is_named_and_nothing_was_received() -> None:
+def test_denied_actions_are_named_and_nothing_is_received() -> None:
     found, asked = permissions(["ReceiveMessage", "DeleteMessage"])
     assert (found.status, found.detail) == ("fail", "not allowed: ReceiveMessage, DeleteMessage")
     # More than SQS gives: with the right to receive this is refused for its number.
     assert asked["ReceiveMessage"]["MaxNumberOfMessages"] == 11
 
 
-def test_all_permissions_are_well() -> None:
+def test_all_permissions_are_granted() -> None:
     assert permissions([])[0].status == "ok"

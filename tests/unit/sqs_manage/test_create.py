@@ -19,7 +19,7 @@ def attributes(env: SQSEnv, name: str) -> dict[str, str]:
     return env.queue_client(name).attributes()
 
 
-def test_a_new_queue_waits_for_messages_as_long_as_sqs_can(env: SQSEnv) -> None:
+def test_a_new_queue_uses_the_longest_long_polling(env: SQSEnv) -> None:
     [report] = create_queue(env, "emails", attributes={"VisibilityTimeout": "120"})
     assert (report.name, report.sqs_name, report.action) == ("emails", "t_emails", "created")
     assert report.url is not None and report.url.endswith("/t_emails")
@@ -37,10 +37,10 @@ def test_a_new_queue_waits_for_messages_as_long_as_sqs_can(env: SQSEnv) -> None:
         ("URL", "http://127.0.0.1:9324/111122223333/emails"),
     ],
 )
-def test_by_its_whole_name_nothing_is_created_as_it_may_be_one_of_another_account(
+def test_a_queue_is_not_created_by_url_or_arn(
     env: SQSEnv, kind: str, whole_name: str, dry_run: bool
 ) -> None:
-    with pytest.raises(SettingsError, match=f"none can be created by its {kind}"):
+    with pytest.raises(SettingsError, match=f"a queue cannot be created by {kind}"):
         create_queue(env, whole_name, dead_letter_queue="dead", dry_run=dry_run)
     assert env.get_all_known_queues() == []
 
@@ -67,7 +67,7 @@ def test_a_name_that_ends_in_fifo_makes_a_fifo_queue(env: SQSEnv) -> None:
     assert reports[0].attributes["ContentBasedDeduplication"] == "false"
 
 
-def test_the_same_again_changes_nothing(env: SQSEnv, faults: Faults) -> None:
+def test_a_second_call_changes_nothing(env: SQSEnv, faults: Faults) -> None:
     keywords: dict[str, Any] = {
         "dead_letter_queue": "emails_dead",
         "max_receives": 3,
@@ -81,7 +81,7 @@ def test_the_same_again_changes_nothing(env: SQSEnv, faults: Faults) -> None:
     assert not {"CreateQueue", "SetQueueAttributes", "TagQueue"} & set(faults.calls)
 
 
-def test_only_what_is_asked_for_is_compared(env: SQSEnv) -> None:
+def test_only_requested_settings_are_compared(env: SQSEnv) -> None:
     create_queue(
         env,
         "emails",
@@ -109,10 +109,10 @@ def test_a_queue_with_other_settings_is_reported_and_not_touched(
         )
     assert caught.value.message == "'emails' exists with other settings"
     assert caught.value.why == (
-        "VisibilityTimeout is 30, asked for 120; "
-        "the dead-letter queue is none, asked for emails_dead"
+        "VisibilityTimeout is 30 (requested: 120); "
+        "the dead-letter queue is none (requested: emails_dead)"
     )
-    assert (caught.value.queue, caught.value.next) == ("emails", "change it: update=True")
+    assert (caught.value.queue, caught.value.next) == ("emails", "use update=True to change it")
     assert not {"CreateQueue", "SetQueueAttributes", "TagQueue"} & set(faults.calls)
 
 
@@ -126,8 +126,8 @@ def test_every_difference_is_named(env: SQSEnv) -> None:
             max_receives=7,
             attributes={"KmsMasterKeyId": "alias/mine"},
         )
-    assert "maxReceiveCount is 5, asked for 7" in str(caught.value.why)
-    assert "KmsMasterKeyId is not set, asked for alias/mine" in str(caught.value.why)
+    assert "maxReceiveCount is 5 (requested: 7)" in str(caught.value.why)
+    assert "KmsMasterKeyId is not set (requested: alias/mine)" in str(caught.value.why)
 
 
 def test_update_changes_what_differs_and_nothing_else(env: SQSEnv) -> None:
@@ -163,7 +163,7 @@ def test_a_dry_run_creates_nothing(env: SQSEnv, client: Any) -> None:
     assert not client.list_queues().get("QueueUrls")
 
 
-def test_a_dry_run_says_what_would_be_changed(env: SQSEnv) -> None:
+def test_a_dry_run_reports_what_would_be_changed(env: SQSEnv) -> None:
     create_queue(env, "emails")
     wanted = {"VisibilityTimeout": "120"}
     [report] = create_queue(env, "emails", attributes=wanted, update=True, dry_run=True)
@@ -194,7 +194,7 @@ def test_policies_and_booleans_are_compared_by_their_meaning(env: SQSEnv) -> Non
         ("emails", "emails_dead.fifo", "FIFO", "emails_dead"),
     ],
 )
-def test_a_queue_and_its_dead_letter_queue_are_of_one_kind(
+def test_a_queue_and_its_dead_letter_queue_must_be_of_the_same_kind(
     env: SQSEnv, queue: str, dead: str, kind: str, fitting: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -202,11 +202,11 @@ def test_a_queue_and_its_dead_letter_queue_are_of_one_kind(
     assert caught.value.message == (
         f"{queue!r} cannot use the {kind} queue {dead!r} as its dead-letter queue"
     )
-    assert caught.value.why == "SQS wants both FIFO or both standard"
+    assert caught.value.why == "SQS requires both to be FIFO or both to be standard"
     assert caught.value.next == f"name it {fitting!r}"
 
 
-def test_numbers_and_names_that_make_no_sense_are_refused(env: SQSEnv) -> None:
+def test_invalid_numbers_and_names_are_refused(env: SQSEnv) -> None:
     for keywords in (
         {"max_receives": 3},
         {"dead_letter_queue": "emails"},
@@ -216,7 +216,7 @@ def test_numbers_and_names_that_make_no_sense_are_refused(env: SQSEnv) -> None:
             create_queue(env, "emails", **keywords)
 
 
-def test_a_dead_letter_queue_that_was_created_stays_and_is_named(env: SQSEnv) -> None:
+def test_a_dead_letter_queue_created_before_an_error_is_kept_and_named(env: SQSEnv) -> None:
     with pytest.raises(SQSError) as caught:
         create_queue(
             env,
@@ -224,11 +224,11 @@ def test_a_dead_letter_queue_that_was_created_stays_and_is_named(env: SQSEnv) ->
             dead_letter_queue="emails_dead",
             attributes={"VisibilityTimeout": "99999999"},
         )
-    assert "created before, and kept: emails_dead" in str(caught.value.why)
+    assert "already created, and kept: emails_dead" in str(caught.value.why)
     assert attributes(env, "emails_dead")
 
 
-def test_the_functions_of_sqs_workers_simply_create(env: SQSEnv) -> None:
+def test_the_functions_of_sqs_workers_create_queues(env: SQSEnv) -> None:
     create_standard_queue(env, "dead")
     policy = env.redrive_policy("dead", 3)
     url = sqsw.sqs_manage.create_standard_queue(env, "emails", 600, 60, policy)
@@ -243,7 +243,7 @@ def test_the_functions_of_sqs_workers_simply_create(env: SQSEnv) -> None:
 
 
 @pytest.mark.parametrize("ending", ["_dead", "-dead", "_dlq", "-dlq", "_deadletter", "-deadletter"])
-def test_the_name_of_a_queue_is_that_of_its_dead_letter_queue_without_the_ending(
+def test_the_queue_name_is_the_dead_letter_queue_name_without_its_ending(
     ending: str,
 ) -> None:
     assert queue_name_from_dead_letter_queue(f"emails{ending}") == "emails"
@@ -251,7 +251,7 @@ def test_the_name_of_a_queue_is_that_of_its_dead_letter_queue_without_the_ending
 
 
 @pytest.mark.parametrize("ending", ["_deadletters", "-deadletters"])
-def test_the_endings_in_the_plural_are_known_too(ending: str) -> None:
+def test_plural_endings_are_recognized(ending: str) -> None:
     assert queue_name_from_dead_letter_queue(f"emails{ending}") == "emails"
 
 
@@ -263,12 +263,12 @@ def test_a_name_without_an_ending_or_without_a_rest_is_refused(name: str) -> Non
         f"cannot derive a queue name from the dead-letter queue {name!r}"
     )
     assert caught.value.why == (
-        "it ends in none of _dead -dead _dlq -dlq _deadletter(s) -deadletter(s)"
+        "it does not end in _dead, -dead, _dlq, -dlq, _deadletter(s) or -deadletter(s)"
     )
     assert (caught.value.reason, caught.value.value) == ("no_source_name", name)
 
 
-def test_the_face_knows_its_three_names_and_no_other() -> None:
+def test_the_package_exports_only_its_three_names() -> None:
     assert sqsw.sqs_manage.create_fifo_queue is create_fifo_queue
     with pytest.raises(AttributeError):
         _ = sqsw.sqs_manage.create_lifo_queue  # type: ignore[attr-defined]  # that is the point

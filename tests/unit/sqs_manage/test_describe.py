@@ -10,7 +10,7 @@ from tests.unit.sqs_manage.faults import Faults
 from tests.unit.sqs_manage.queues import dead_letter, send_jobs
 
 
-def test_one_queue_in_detail(env: SQSEnv, emails: str) -> None:
+def test_a_queue_is_described_in_detail(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, {"n": 1}, {"n": 2})
     dead_letter(env, emails)
     send_jobs(env, emails, {"n": 3}, {"n": 4}, {"n": 5})
@@ -22,19 +22,19 @@ def test_one_queue_in_detail(env: SQSEnv, emails: str) -> None:
     assert describe_queue(env, "emails_dead").sources == ("emails",)
 
 
-def test_a_queue_is_named_by_its_url_and_by_its_arn_too(env: SQSEnv, emails: str) -> None:
+def test_a_queue_can_be_given_by_url_or_arn(env: SQSEnv, emails: str) -> None:
     report = describe_queue(env, emails)
     assert report.url is not None and report.arn is not None
     assert describe_queue(env, report.url) == describe_queue(env, report.arn) == report
 
 
-def test_a_queue_that_is_not_there_is_not_found(env: SQSEnv) -> None:
+def test_a_missing_queue_is_not_found(env: SQSEnv) -> None:
     with pytest.raises(QueueNotFound):
         describe_queue(env, "nothing")
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "UnknownOperationException", "InvalidAction"])
-def test_what_may_not_be_read_is_left_out(
+def test_values_without_permission_are_left_out(
     env: SQSEnv, emails: str, faults: Faults, code: str
 ) -> None:
     faults.refuse("ListQueueTags", code)
@@ -43,9 +43,7 @@ def test_what_may_not_be_read_is_left_out(
     assert (report.tags, report.sources, report.visible) == (None, (), 0)
 
 
-def test_a_dead_letter_queue_that_is_gone_has_no_depth(
-    env: SQSEnv, emails: str, client: Any
-) -> None:
+def test_a_missing_dead_letter_queue_has_no_depth(env: SQSEnv, emails: str, client: Any) -> None:
     client.delete_queue(QueueUrl=env.queue_client("emails_dead").url)
     assert describe_queue(env, emails).dlq_visible is None
 
@@ -85,5 +83,5 @@ def test_a_queue_that_was_deleted_since_it_was_listed_is_left_out(
     assert [report.name for report in list_queues(env)] == ["b"]
 
 
-def test_no_queue_is_an_empty_list(env: SQSEnv) -> None:
+def test_the_list_is_empty_without_queues(env: SQSEnv) -> None:
     assert list_queues(env) == []

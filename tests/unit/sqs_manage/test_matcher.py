@@ -42,14 +42,14 @@ def test_the_pass_ends_once_all_message_ids_were_found() -> None:
     assert matcher.next_size() == 0
 
 
-def test_a_second_message_of_a_job_is_looked_for() -> None:
+def test_a_second_message_with_the_same_job_id_is_found() -> None:
     matcher = MessageMatcher(Selection(ids=frozenset({"order-1"})), str)
     assert picked(matcher, message(1, "order-1")) == ["m-1"]
     assert matcher.next_size() == 10
     assert picked(matcher, message(2, "order-1")) == ["m-2"]
 
 
-def test_a_limit_ends_it_also_with_job_ids() -> None:
+def test_a_limit_also_ends_a_pass_for_job_ids() -> None:
     notices: list[Notice] = []
     selection = Selection(ids=frozenset({"order-1", "order-2"}), limit=1)
     matcher = MessageMatcher(selection, str, notices.append)
@@ -59,7 +59,7 @@ def test_a_limit_ends_it_also_with_job_ids() -> None:
     assert notices == []  # it stands behind the last one that was wanted
 
 
-def test_ids_that_no_message_had_are_told() -> None:
+def test_missing_ids_are_reported() -> None:
     notices: list[Notice] = []
     ids = frozenset({"order-1", "m-2", "order-3"})
     matcher = MessageMatcher(Selection(ids=ids), str, notices.append)
@@ -108,7 +108,7 @@ def test_all_messages_of_a_job_are_selected_by_the_beginning_of_its_id() -> None
     assert ended({"cccccccc"}, of_uuid(A, C), of_uuid(B, C))[0] == [A, B]
 
 
-def test_an_ambiguous_beginning_selects_nothing_and_says_so() -> None:
+def test_an_ambiguous_beginning_selects_nothing_and_is_reported() -> None:
     twice = "aaaaaaaa-1111-4000-8000-000000000000"
     found, (notice,) = ended({"aaaaaaaa"}, of_uuid(A), of_uuid(twice))
     assert found == []
@@ -117,7 +117,7 @@ def test_an_ambiguous_beginning_selects_nothing_and_says_so() -> None:
     assert (notice.message, notice.why, notice.next) == (
         "the id 'aaaaaaaa' is ambiguous",
         f"aaaaaaaa is a part of 2 ids: {A}, {twice}",
-        "write more of each id",
+        "use more characters of each id",
     )
     found, (notice,) = ended({"aaaaaaaa", B, "dddddddd"}, of_uuid(A), of_uuid(twice), of_uuid(B))
     assert found == [B]
@@ -132,12 +132,12 @@ def test_a_shorter_beginning_or_that_of_another_id_selects_nothing() -> None:
         assert (found, notice.message) == ([], f"the id {wanted!r} was not found")
 
 
-def test_a_whole_id_counts_before_one_that_begins_with_it() -> None:
+def test_a_whole_id_wins_over_one_that_begins_with_it() -> None:
     messages = of_uuid(A), of_uuid("m-1", "aaaaaaaa")
     assert ended({"aaaaaaaa"}, *messages) == (["m-1"], [])
 
 
-def test_the_other_conditions_hold_for_beginnings_too() -> None:
+def test_other_conditions_also_apply_to_partial_ids() -> None:
     assert ended({"aaaaaaaa"}, of_uuid(A), jobs=("other",)) == ([], [])
 
 

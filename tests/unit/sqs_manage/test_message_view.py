@@ -37,7 +37,7 @@ def message(entry: dict[str, Any], **attributes: str) -> Message:
     )
 
 
-def test_a_job_is_taken_apart() -> None:
+def test_a_job_is_parsed() -> None:
     seen = view_message(
         message(
             pack_job("send", {"to": "ann"}, {"user": 7}),
@@ -68,7 +68,7 @@ def test_a_job_is_taken_apart() -> None:
     assert seen.action == "peeked"
 
 
-def test_a_pickled_job_is_shown_and_never_opened() -> None:
+def test_a_pickled_job_is_shown_without_unpickling() -> None:
     for content_type in ("pickle", "pickle_compat"):
         entry = pack_job("send", {"trap": Trap()}, content_type=content_type)
         seen = view_message(message(entry))
@@ -79,20 +79,20 @@ def test_a_pickled_job_is_shown_and_never_opened() -> None:
     assert OPENED == ["opened"]  # so the trap does snap
 
 
-def test_a_body_that_is_not_what_it_is_called_stays_text() -> None:
+def test_a_body_that_does_not_match_its_content_type_stays_text() -> None:
     for body in ("{", "[1]", "null", "[" * 100_000):
         seen = view_message(message(pack_job("send", {}) | {"MessageBody": body}))
         assert (seen.args, seen.context, seen.body) == (None, None, body)
 
 
-def test_a_job_id_is_that_of_the_job_or_else_of_the_message() -> None:
+def test_the_message_id_replaces_a_missing_job_id() -> None:
     entry = pack_job("send", {})
     assert view_message(message(entry)).job_id == "id-1"
     add_job_id(entry, "order-7")
     assert view_message(message(entry)).job_id == "order-7"
 
 
-def test_a_message_that_is_no_job_is_raw() -> None:
+def test_a_message_that_is_not_a_job_is_raw() -> None:
     binary = {"DataType": "Binary", "BinaryValue": b"\x00\xff"}
     seen = view_message(message({"MessageBody": '{"a": 1}', "MessageAttributes": {"key": binary}}))
     assert (seen.raw, seen.job, seen.args, seen.content_type) == (True, None, None, None)
@@ -113,7 +113,7 @@ def test_the_object_for_programs_has_every_key_and_plain_values() -> None:
     assert json.loads(json.dumps(record)) == record
 
 
-def test_a_record_says_why_the_job_was_given_up_and_in_which_queue() -> None:
+def test_a_record_shows_the_reason_and_the_source_queue() -> None:
     entry = pack_job("send", {"to": "ann"})
     entry["MessageAttributes"][SQSW] = JobMetadata("7", failure("news")).to_attribute()
     seen = view_message(message(entry))
@@ -125,7 +125,7 @@ def test_a_record_says_why_the_job_was_given_up_and_in_which_queue() -> None:
     assert view_message(message(entry), name_of=str.upper).source == "news"
 
 
-def test_a_message_that_is_back_in_its_queue_is_no_dead_letter_of_it() -> None:
+def test_a_message_back_in_its_source_queue_has_no_source() -> None:
     entry = pack_job("send", {})
     entry["MessageAttributes"][SQSW] = JobMetadata("7", failure("emails")).to_attribute()
     seen = view_message(message(entry))
@@ -133,7 +133,7 @@ def test_a_message_that_is_back_in_its_queue_is_no_dead_letter_of_it() -> None:
     assert seen.error is not None and seen.error["deaths"] == 1
 
 
-def test_an_attribute_that_is_not_a_record_is_no_error() -> None:
+def test_an_attribute_that_is_not_a_record_is_ignored() -> None:
     entry = pack_job("send", {})
     for text in ("", "{", "7", '{"dead": {"verdict": "gave_up"}}'):
         entry["MessageAttributes"][SQSW] = {"DataType": "String", "StringValue": text}
@@ -145,7 +145,7 @@ def test_times_are_rfc_3339_in_utc_with_milliseconds() -> None:
 
 
 @pytest.mark.parametrize("depth", [950, 100_000])
-def test_what_is_nested_too_deeply_stays_text(depth: int) -> None:
+def test_a_payload_that_is_nested_too_deeply_stays_text(depth: int) -> None:
     text = '{"a":' + "[" * depth + "]" * depth + "}"
     for body, context in ((text, "{}"), ("{}", text)):
         entry = pack_job("send", {}, {})
@@ -157,7 +157,7 @@ def test_what_is_nested_too_deeply_stays_text(depth: int) -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
-def test_numbers_that_json_cannot_say_stay_text(number: str) -> None:
+def test_a_payload_with_numbers_that_json_lacks_stays_text(number: str) -> None:
     text = '{"a": [{"b": ' + number + "}]}"
     for body, context in ((text, "{}"), ("{}", text)):
         entry = pack_job("send", {}, {})

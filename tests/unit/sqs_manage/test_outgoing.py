@@ -31,7 +31,7 @@ def test_a_fifo_queue_gets_the_default_group() -> None:
     assert (entry["MessageGroupId"], entry["MessageDeduplicationId"]) == ("default", "d")
 
 
-def test_a_body_is_sent_as_it_is() -> None:
+def test_a_body_is_sent_unchanged() -> None:
     entry = OutgoingMessage(body="é{").to_entry(STANDARD)
     assert without_job_id(entry) == {"MessageBody": "é{"}
 
@@ -45,30 +45,30 @@ def test_a_body_is_sent_as_it_is() -> None:
             (
                 "'emails.fifo' needs a deduplication id",
                 "content-based deduplication is off for this queue",
-                "give it a dedup_id, or turn on ContentBasedDeduplication of the queue",
+                "set dedup_id, or turn on ContentBasedDeduplication of the queue",
             ),
         ),
         (
             job(delay=1200),
             STANDARD,
             (
-                "a delay of 20m is more than SQS can hold",
+                "a delay of 20m is too long",
                 "the limit is 15 minutes per message",
-                "use 15 minutes at most, or send it later from cron",
+                "use at most 15 minutes, or send it later, such as from cron",
             ),
         ),
         (
             job(delay=300, dedup_id="d"),
             FIFO,
             (
-                "'emails.fifo' takes no delay per message",
-                "FIFO queues only have a delay for the whole queue",
-                "leave out the delay, or set DelaySeconds of the queue",
+                "'emails.fifo' does not support a delay per message",
+                "a FIFO queue has one delay for all its messages",
+                "remove the delay, or set DelaySeconds on the queue",
             ),
         ),
     ],
 )
-def test_what_the_queue_would_not_take_is_refused_in_three_parts(
+def test_a_message_that_the_queue_would_refuse_is_an_error_in_three_parts(
     message: OutgoingMessage, rules: QueueRules, texts: tuple[str, str, str]
 ) -> None:
     with pytest.raises(MessageRefused) as caught:
@@ -94,16 +94,18 @@ def test_what_the_queue_would_not_take_is_refused_in_three_parts(
         job(job_id="x" * 129),
     ],
 )
-def test_what_sqs_would_refuse_is_refused_before_any_call(message: OutgoingMessage) -> None:
+def test_a_message_that_sqs_would_refuse_is_refused_before_any_call(
+    message: OutgoingMessage,
+) -> None:
     with pytest.raises(MessageRefused):
         message.to_entry(STANDARD)
 
 
-def test_a_queue_may_take_less_than_sqs() -> None:
+def test_a_queue_can_have_a_lower_limit_than_sqs() -> None:
     small = QueueRules("q.fifo", fifo=True, content_dedup=True, max_bytes=1024)
     with pytest.raises(MessageRefused) as caught:
         OutgoingMessage(body="x" * 1025).to_entry(small)
-    assert caught.value.message == "the message is 1025 bytes, the limit is 1024"
+    assert caught.value.message == "the message is 1025 bytes; the limit is 1024"
     assert OutgoingMessage(body="x" * 1024).to_entry(small)
 
 
@@ -112,7 +114,7 @@ def test_a_content_type_without_a_codec_is_refused() -> None:
         OutgoingMessage(job="send", body="x", content_type="yaml").to_entry(STANDARD)
 
 
-def test_the_rules_of_a_fifo_queue_are_asked_for(env: SQSEnv, faults: Faults) -> None:
+def test_the_rules_of_a_fifo_queue_are_read(env: SQSEnv, faults: Faults) -> None:
     create_queue(env, "emails")
     attributes = {"ContentBasedDeduplication": "true", "MaximumMessageSize": "2048"}
     create_queue(env, "o.fifo", attributes=attributes)
@@ -122,7 +124,7 @@ def test_the_rules_of_a_fifo_queue_are_asked_for(env: SQSEnv, faults: Faults) ->
     assert QueueRules.of(env.queue_client("o.fifo")) == QueueRules("o.fifo", True, True, 2048)
 
 
-def test_who_may_only_send_is_not_asked_for_more(env: SQSEnv, faults: Faults) -> None:
+def test_a_sender_needs_no_other_permission(env: SQSEnv, faults: Faults) -> None:
     create_queue(env, "o.fifo")
     faults.refuse("GetQueueAttributes", "AccessDenied")
     rules = QueueRules.of(env.queue_client("o.fifo"))
@@ -131,7 +133,7 @@ def test_who_may_only_send_is_not_asked_for_more(env: SQSEnv, faults: Faults) ->
 
 
 @pytest.mark.parametrize("content_type", ["pickle", "pickle_compat", "json"])
-def test_a_body_that_is_not_written_anew_goes_out_byte_for_byte(content_type: str) -> None:
+def test_an_unchanged_body_is_sent_byte_for_byte(content_type: str) -> None:
     entry = pack_job("send", {"to": "ann"}, {"user": 7}, content_type)
     message = OutgoingMessage(
         job="send",
@@ -142,13 +144,13 @@ def test_a_body_that_is_not_written_anew_goes_out_byte_for_byte(content_type: st
     assert without_job_id(message.to_entry(STANDARD)) == entry
 
 
-def test_a_body_without_a_context_gets_one_that_its_reader_can_read() -> None:
+def test_a_body_without_a_context_gets_a_readable_one() -> None:
     entry = pack_job("send", {"to": "ann"}, {}, "pickle")
     message = OutgoingMessage(job="send", body=entry["MessageBody"], content_type="pickle")
     assert without_job_id(message.to_entry(STANDARD)) == entry
 
 
-def test_an_item_says_what_is_needed_to_send_it_again() -> None:
+def test_an_item_can_be_sent_again() -> None:
     assert job(group="g", delay=3, context={"user": 7}).to_item() == {
         "job": "send",
         "args": {"to": "ann"},
@@ -185,12 +187,12 @@ def test_a_job_id_of_the_line_is_sent() -> None:
 
 @pytest.mark.parametrize("job_id", [None, "order-7"])
 @pytest.mark.parametrize("text", [DEAD, '{"id":"order-7"}', ' { "id": "order-7", "x": 1 }'])
-def test_what_a_message_carries_is_sent_byte_for_byte(text: str, job_id: str | None) -> None:
+def test_the_attributes_of_a_message_are_sent_byte_for_byte(text: str, job_id: str | None) -> None:
     entry = job(attributes={"Sqsw": text}, job_id=job_id).to_entry(STANDARD)
     assert sqsw_attribute(entry) == text
 
 
-def test_another_job_id_replaces_the_one_that_a_message_carries_and_nothing_else() -> None:
+def test_another_job_id_replaces_only_the_job_id_of_a_message() -> None:
     entry = job(attributes={"Sqsw": DEAD}, job_id="order-8").to_entry(STANDARD)
     assert sqsw_attribute(entry) == DEAD.replace("order-7", "order-8")
 
@@ -211,7 +213,7 @@ def test_a_message_without_room_goes_without_a_job_id(job_id: str | None) -> Non
     assert "MessageAttributes" not in largest
 
 
-def test_what_a_message_carries_counts_as_any_other_attribute() -> None:
+def test_the_attributes_of_a_message_count_toward_the_limit() -> None:
     with pytest.raises(MessageRefused, match="11 attributes"):
         ten = {**FOREIGN, "a10": "x"}
         OutgoingMessage(body="x", attributes={**ten, "Sqsw": DEAD}).to_entry(STANDARD)

@@ -36,16 +36,14 @@ def test_messages_are_shown_and_put_back(env: SQSEnv, emails: str) -> None:
     assert counts(env, emails) == (25, 0)
 
 
-def test_no_more_is_received_than_is_shown(env: SQSEnv, emails: str, faults: Faults) -> None:
+def test_no_more_messages_are_received_than_shown(env: SQSEnv, emails: str, faults: Faults) -> None:
     send_jobs(env, emails, *[{"n": n} for n in range(25)])
     assert len(peek(env, emails, 12)) == 12
     # With one receive left to each message, a third look would find thirteen untouched ones.
     assert [view.receives for view in peek(env, emails, 13)] == [1] * 13
 
 
-def test_a_selection_shows_up_to_the_limit_of_those_that_are_meant(
-    env: SQSEnv, emails: str
-) -> None:
+def test_a_selection_shows_selected_messages_up_to_the_limit(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, *[{"n": n} for n in range(25)])
     selection = Selection(filters=(Filter.parse("args.n>=15"),), limit=1)
     assert [view.args for view in peek(env, emails, 3, selection=selection)] == [
@@ -60,7 +58,7 @@ def test_an_empty_queue_shows_nothing(env: SQSEnv, emails: str) -> None:
     assert peek(env, emails, 5) == []
 
 
-def test_whoever_leaves_early_leaves_everything_visible(env: SQSEnv, emails: str) -> None:
+def test_leaving_early_puts_everything_back(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, *[{"n": n} for n in range(15)])
     with closing(peek_messages(env, emails, 15, poll_seconds=0)) as walk:
         next(walk)
@@ -68,7 +66,7 @@ def test_whoever_leaves_early_leaves_everything_visible(env: SQSEnv, emails: str
     assert counts(env, emails) == (15, 0)
 
 
-def test_an_error_of_the_caller_leaves_everything_visible(env: SQSEnv, emails: str) -> None:
+def test_an_error_of_the_caller_puts_everything_back(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, {"n": 1})
     with pytest.raises(BrokenPipeError), closing(peek_messages(env, emails, 5)) as walk:
         for _ in walk:
@@ -82,19 +80,19 @@ def test_the_poll_waits_for_messages(env: SQSEnv, emails: str) -> None:
     assert time.monotonic() - begun >= 0.9
 
 
-def test_groups_of_a_fifo_queue_that_were_not_seen_to_their_end_are_told(env: SQSEnv) -> None:
+def test_fifo_groups_that_were_not_read_to_the_end_are_reported(env: SQSEnv) -> None:
     create_queue(env, "orders.fifo")
     send_jobs(env, "orders.fifo", *[{"group": "a", "n": n} for n in range(15)])
     send_jobs(env, "orders.fifo", *[{"group": "b", "n": n} for n in range(3)])
     notices: list[Notice] = []
     assert len(peek(env, "orders.fifo", 100, on_notice=notices.append)) == 13
     assert [notice.message for notice in notices] == [
-        "1 message group of 'orders.fifo' was not seen to its end"
+        "1 message group of 'orders.fifo' was not read to the end"
     ]
     assert counts(env, "orders.fifo") == (18, 0)
 
 
-def test_groups_that_were_seen_to_their_end_are_not(env: SQSEnv) -> None:
+def test_groups_that_were_read_to_the_end_are_not_reported(env: SQSEnv) -> None:
     create_queue(env, "orders.fifo")
     send_jobs(env, "orders.fifo", *[{"group": "a", "n": n} for n in range(10)])
     notices: list[Notice] = []

@@ -10,7 +10,7 @@ from sqsw.sqs_manage.selection import Filter, Selection
 from tests.unit.sqs_manage.queues import counts, dead_letter, send_jobs
 
 
-def test_a_peek_is_no_receive(env: SQSEnv, emails: str) -> None:
+def test_a_peek_does_not_count_as_a_receive(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, {"n": 1})
     for _ in range(3):  # the queue lets a message be received once
         (view,) = peek_messages(env, emails, 5)
@@ -20,14 +20,14 @@ def test_a_peek_is_no_receive(env: SQSEnv, emails: str) -> None:
     assert len(env.queue_client(emails).receive(1)) == 1
 
 
-def test_it_looks_through_more_than_one_part_and_waits_for_nobody(env: SQSEnv, emails: str) -> None:
+def test_a_peek_reads_several_parts_without_waiting(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, *[{"n": n} for n in range(230)])
     selection = Selection(filters=(Filter.parse("args.n>=120"),))
     seen = list(peek_messages(env, emails, 105, selection=selection, poll_seconds=20))
     assert [(view.args or {})["n"] for view in seen] == list(range(120, 225))
 
 
-def test_what_is_in_flight_is_not_shown(env: SQSEnv, emails: str) -> None:
+def test_messages_in_flight_are_not_shown(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, {"n": 1}, {"n": 2})
     env.queue_client(emails).receive(1)
     assert [view.args for view in peek_messages(env, emails, 5)] == [{"n": 2}]
@@ -37,7 +37,7 @@ def test_an_empty_queue_shows_nothing_at_once(env: SQSEnv, emails: str) -> None:
     assert list(peek_messages(env, emails, 5, poll_seconds=20)) == []
 
 
-def test_a_dry_run_of_a_purge_is_no_receive(env: SQSEnv, emails: str) -> None:
+def test_a_dry_run_of_a_purge_does_not_count_as_a_receive(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, {"n": 1}, {"n": 2}, {"n": 3})
     selection = Selection(filters=(Filter.parse("args.n>=2"),), limit=2)
     for _ in range(3):  # the queue lets a message be received once
@@ -48,7 +48,7 @@ def test_a_dry_run_of_a_purge_is_no_receive(env: SQSEnv, emails: str) -> None:
     assert counts(env, emails) == (3, 0)
 
 
-def test_a_dry_run_of_a_redrive_is_no_receive(env: SQSEnv, emails: str) -> None:
+def test_a_dry_run_of_a_redrive_does_not_count_as_a_receive(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, {"n": 1}, {"n": 2})
     dead_letter(env, emails)
     for _ in range(2):

@@ -51,7 +51,7 @@ def test_each_message_is_handed_out_once_and_all_go_back(env: SQSEnv, jobs: str)
     assert counts(env, jobs) == (25, 0)
 
 
-def test_what_was_handed_out_is_not_held_with_its_body(env: SQSEnv) -> None:
+def test_bodies_of_handed_out_messages_are_not_kept(env: SQSEnv) -> None:
     create_queue(env, "large")
     send_jobs(env, "large", *[{"n": "x" * 500_000} for _ in range(20)])
     with ReceivePass(env.queue_client("large"), poll_seconds=0) as receive_pass:
@@ -67,7 +67,7 @@ def test_what_was_handed_out_is_not_held_with_its_body(env: SQSEnv) -> None:
     assert counts(env, "large") == (20, 0)
 
 
-def test_leases_are_renewed_from_half_of_their_time_on(
+def test_leases_are_renewed_after_half_of_their_time(
     env: SQSEnv, jobs: str, clock: Time, faults: Faults
 ) -> None:
     with ReceivePass(
@@ -102,7 +102,7 @@ def test_a_message_that_comes_again_after_a_lost_lease_is_not_handed_out_again(
     assert counts(env, jobs) == (25, 0)
 
 
-def test_a_lease_that_ran_out_is_not_taken_from_somebody_else(
+def test_a_message_with_an_expired_lease_is_not_released(
     env: SQSEnv, jobs: str, clock: Time
 ) -> None:
     with ReceivePass(
@@ -115,7 +115,7 @@ def test_a_lease_that_ran_out_is_not_taken_from_somebody_else(
     assert counts(env, jobs) == (0, 25)
 
 
-def test_a_fifo_message_whose_lease_is_lost_is_let_go(env: SQSEnv, clock: Time) -> None:
+def test_a_fifo_message_with_a_lost_lease_is_dropped(env: SQSEnv, clock: Time) -> None:
     create_queue(env, "o.fifo")
     send_jobs(env, "o.fifo", {"n": 1})
     with ReceivePass(env.queue_client("o.fifo"), lease_seconds=300, poll_seconds=0) as receive_pass:
@@ -126,7 +126,7 @@ def test_a_fifo_message_whose_lease_is_lost_is_let_go(env: SQSEnv, clock: Time) 
     assert counts(env, "o.fifo") == (1, 0)
 
 
-def test_an_error_leaves_everything_visible_and_goes_on_up(env: SQSEnv, jobs: str) -> None:
+def test_an_error_puts_everything_back_and_propagates(env: SQSEnv, jobs: str) -> None:
     with (
         pytest.raises(RuntimeError),
         ReceivePass(env.queue_client(jobs), poll_seconds=0) as receive_pass,
@@ -136,7 +136,7 @@ def test_an_error_leaves_everything_visible_and_goes_on_up(env: SQSEnv, jobs: st
     assert counts(env, jobs) == (25, 0)
 
 
-def test_the_error_that_ended_the_walk_wins_over_one_while_putting_back(
+def test_the_error_that_ended_the_pass_wins_over_one_while_putting_back(
     env: SQSEnv, jobs: str, faults: Faults
 ) -> None:
     with (
@@ -153,7 +153,9 @@ def test_the_error_that_ended_the_walk_wins_over_one_while_putting_back(
         receive_pass.next_batch()
 
 
-def test_what_could_not_be_put_back_is_told(env: SQSEnv, jobs: str, faults: Faults) -> None:
+def test_messages_that_cannot_be_put_back_are_reported(
+    env: SQSEnv, jobs: str, faults: Faults
+) -> None:
     faults.refuse_entries(
         "ChangeMessageVisibilityBatch", lambda e: e["Id"] == "3", sender_fault=True
     )
@@ -166,7 +168,7 @@ def test_what_could_not_be_put_back_is_told(env: SQSEnv, jobs: str, faults: Faul
     assert counts(env, jobs) == (24, 1)
 
 
-def test_a_ctrl_c_during_a_receive_puts_back_what_it_brought(
+def test_a_ctrl_c_during_a_receive_puts_its_messages_back(
     env: SQSEnv, jobs: str, faults: Faults
 ) -> None:
     faults.ctrl_c_before("ReceiveMessage")
@@ -178,9 +180,7 @@ def test_a_ctrl_c_during_a_receive_puts_back_what_it_brought(
     assert counts(env, jobs) == (25, 0)
 
 
-def test_leases_are_renewed_during_a_slow_step_and_while_nobody_asks_for_more(
-    env: SQSEnv, jobs: str
-) -> None:
+def test_leases_are_renewed_during_slow_steps_and_slow_callers(env: SQSEnv, jobs: str) -> None:
     with ReceivePass(env.queue_client(jobs), lease_seconds=2, poll_seconds=0) as receive_pass:
         messages = receive_pass.next_batch()
         receive_pass.finish(lambda: time.sleep(3))  # such as a send that hangs
@@ -198,7 +198,7 @@ def _alive() -> list[threading.Thread]:
     return threading.enumerate()
 
 
-def test_what_a_killed_walk_held_is_back_after_a_minute(
+def test_messages_of_a_killed_pass_are_back_after_a_minute(
     env: SQSEnv, jobs: str, session: MemorySession
 ) -> None:
     receive_pass = ReceivePass(env.queue_client(jobs))

@@ -46,7 +46,7 @@ def dead(env: SQSEnv, emails: str) -> list[str]:
 
 
 class TestBySQS:
-    def test_without_a_selection_sqs_moves_all_to_the_queue_that_they_came_from(
+    def test_without_a_selection_sqs_moves_all_to_their_source_queue(
         self, env: SQSEnv, dead: list[str]
     ) -> None:
         looks: list[Move | HandledMessage] = []
@@ -71,35 +71,33 @@ class TestBySQS:
         [move] = redrive_status(env, "emails_dead")
         assert (move.destination, move.rate, move.status) == ("other", 500, "COMPLETED")
 
-    def test_a_target_may_be_a_url_or_an_arn(self, env: SQSEnv, dead: list[str]) -> None:
+    def test_a_target_can_be_a_url_or_an_arn(self, env: SQSEnv, dead: list[str]) -> None:
         [report] = create_queue(env, "other")
         assert redrive(env, "emails_dead", target=report.arn).moved == 25
         assert report.url is not None
         assert redrive(env, report.url, target="emails", poll_seconds=0).moved == 25
 
-    def test_a_queue_is_itself_however_its_host_is_written(
-        self, env: SQSEnv, dead: list[str]
-    ) -> None:
+    def test_a_queue_is_recognized_under_any_host_name(self, env: SQSEnv, dead: list[str]) -> None:
         url = env.queue_client("emails_dead").url
         other_host = url.replace("sqsw.invalid", "SQSW.invalid:80")
         assert other_host != url
         with pytest.raises(SettingsError, match="to itself"):
             redrive(env, other_host, target="emails_dead")
 
-    def test_nothing_to_move_is_no_error(self, env: SQSEnv, emails: str) -> None:
+    def test_an_empty_queue_is_not_an_error(self, env: SQSEnv, emails: str) -> None:
         assert redrive(env, "emails_dead").moved == 0
 
-    def test_a_queue_that_is_nobodys_dead_letter_queue_needs_a_target(self, env: SQSEnv) -> None:
+    def test_a_queue_that_is_not_a_dead_letter_queue_needs_a_target(self, env: SQSEnv) -> None:
         create_queue(env, "jobs")
         with pytest.raises(RedriveError) as caught:
             redrive(env, "jobs")
         assert caught.value.message == "'jobs' is not the dead-letter queue of any queue"
         assert caught.value.why == (
-            "a move without a filter is done by SQS, which only moves out of dead-letter queues"
+            "SQS makes moves without a filter, and only out of dead-letter queues"
         )
         assert (caught.value.queue, caught.value.next) == ("jobs", "name a target queue")
 
-    def test_a_server_that_would_keep_silent_is_not_asked_to_move(
+    def test_a_server_that_would_ignore_the_move_does_not_get_it(
         self, started_backends: dict[str, Backend], tmp_path: Path
     ) -> None:
         elasticmq = started_backends["elasticmq"]
@@ -111,7 +109,7 @@ class TestBySQS:
             redrive(env, "jobs")
         assert faults.count("StartMessageMoveTask") == 0
 
-    def test_a_queue_that_has_a_dead_letter_queue_is_told_its_name(
+    def test_the_error_names_the_dead_letter_queue_of_a_source_queue(
         self, env: SQSEnv, emails: str
     ) -> None:
         send_jobs(env, emails, {})
@@ -145,7 +143,7 @@ class TestBySQS:
         assert cancel_redrive(env, "emails_dead") == move.moved
         assert redrive_status(env, "emails_dead")[0].status == "CANCELLED"
 
-    def test_a_list_that_lags_is_not_taken_for_the_end_of_this_move(
+    def test_a_list_that_lags_does_not_end_the_wait(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         assert redrive(env, "emails_dead").moved == 25
@@ -157,7 +155,7 @@ class TestBySQS:
         assert report.status == "COMPLETED"
         assert faults.count("ListMessageMoveTasks") > 4
 
-    def test_too_many_looks_do_not_end_the_watching(
+    def test_throttled_checks_do_not_end_the_wait(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         looks: list[Any] = []
@@ -170,16 +168,14 @@ class TestBySQS:
         report = redrive(env, "emails_dead", per_second=20, on_progress=throttle)
         assert (report.moved, report.status) == (25, "COMPLETED")
 
-    def test_there_may_be_nothing_to_cancel(self, env: SQSEnv, emails: str) -> None:
+    def test_a_cancel_without_a_running_move_is_an_error(self, env: SQSEnv, emails: str) -> None:
         assert redrive_status(env, "emails_dead") == []
         with pytest.raises(RedriveError) as caught:
             cancel_redrive(env, "emails_dead")
         assert caught.value.code == "ResourceNotFoundException"
         assert caught.value.reason == "not_running"
 
-    def test_a_move_that_fails_says_to_repeat_with_a_target(
-        self, env: SQSEnv, emails: str, faults: Faults
-    ) -> None:
+    def test_a_failed_move_advises_a_target(self, env: SQSEnv, emails: str, faults: Faults) -> None:
         faults.refuse("ListDeadLetterSourceQueues", "AccessDenied")
         send_letter(env, "emails_dead", {"n": 1}, failure())
         with pytest.raises(RedriveError) as caught:
@@ -191,7 +187,7 @@ class TestBySQS:
     @pytest.mark.parametrize(
         "code", ["UnsupportedOperation", "UnknownOperationException", "InvalidAction"]
     )
-    def test_where_the_service_cannot_sqsw_moves(
+    def test_sqsw_moves_if_the_service_cannot(
         self, env: SQSEnv, dead: list[str], faults: Faults, code: str
     ) -> None:
         faults.refuse("StartMessageMoveTask", code)
@@ -199,16 +195,14 @@ class TestBySQS:
         assert (report.moved, report.by_sqs) == (25, False)
         assert counts(env, "emails") == (25, 0)
 
-    def test_where_the_service_may_not_be_asked_that_is_the_error(
-        self, env: SQSEnv, dead: list[str], faults: Faults
-    ) -> None:
+    def test_a_denied_move_is_an_error(self, env: SQSEnv, dead: list[str], faults: Faults) -> None:
         faults.refuse("StartMessageMoveTask", "AccessDenied")
         with pytest.raises(AccessDenied):
             redrive(env, "emails_dead")
 
 
 class TestBySqsw:
-    def test_what_is_selected_moves_and_the_rest_stays(self, env: SQSEnv, dead: list[str]) -> None:
+    def test_only_selected_messages_are_moved(self, env: SQSEnv, dead: list[str]) -> None:
         told: list[Move | HandledMessage] = []
         report = by_hand(env, "emails_dead", selection=where("args.n<7"), on_progress=told.append)
         assert (report.moved, report.skipped, report.failed, report.by_sqs) == (7, 18, 0, False)
@@ -224,7 +218,7 @@ class TestBySqsw:
         calls = [c for c in faults.calls if c in ("SendMessageBatch", "DeleteMessageBatch")]
         assert calls == ["SendMessageBatch", "DeleteMessageBatch"] * 3
 
-    def test_a_crash_between_send_and_delete_doubles_and_never_loses(
+    def test_a_crash_between_send_and_delete_duplicates_but_never_loses(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         faults.refuse("DeleteMessageBatch", "AccessDenied")
@@ -250,7 +244,7 @@ class TestBySqsw:
         assert all("the key is off" in failure.message for failure in report.failures)
         assert counts(env, "emails_dead") == (25, 0)
 
-    def test_one_entry_that_is_refused_stays_and_is_told(
+    def test_a_refused_entry_stays_and_is_reported(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         faults.refuse_entries(
@@ -298,12 +292,12 @@ class TestBySqsw:
         assert message["Attributes"]["MessageGroupId"] == "customer-4"
         assert message["Attributes"]["AWSTraceHeader"] == "Root=1-5759e988-bd862e"
 
-    def test_a_limit_moves_that_many(self, env: SQSEnv, dead: list[str]) -> None:
+    def test_a_limit_is_the_number_of_moved_messages(self, env: SQSEnv, dead: list[str]) -> None:
         report = by_hand(env, "emails_dead", selection=Selection(limit=12))
         assert (report.moved, report.skipped) == (12, 0)
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((13, 0), (12, 0))
 
-    def test_ids_move_exactly_these(self, env: SQSEnv, dead: list[str]) -> None:
+    def test_ids_select_the_messages_to_move(self, env: SQSEnv, dead: list[str]) -> None:
         ids = frozenset([dead[4], dead[20], "unknown"])
         told: list[Notice] = []
         options: dict[str, Any] = {"selection": Selection(ids=ids), "on_notice": told.append}
@@ -327,7 +321,7 @@ class TestBySqsw:
         report = redrive(env, "emails_dead", dry_run=True, poll_seconds=0)
         assert (report.would_move, report.by_sqs) == (25, False)
 
-    def test_each_goes_to_the_queue_it_came_from(self, env: SQSEnv) -> None:
+    def test_each_message_goes_to_its_source_queue(self, env: SQSEnv) -> None:
         for name in ("a", "b"):
             create_queue(env, name, dead_letter_queue="dead", max_receives=1)
             send_jobs(env, name, {"from": name}, {"from": name})
@@ -336,12 +330,14 @@ class TestBySqsw:
         assert bodies(env, "a") == ['{"from": "a"}'] * 2
         assert bodies(env, "b") == ['{"from": "b"}'] * 2
 
-    def test_without_an_origin_it_goes_to_the_only_source(self, env: SQSEnv, emails: str) -> None:
+    def test_a_message_without_a_known_source_goes_to_the_only_source(
+        self, env: SQSEnv, emails: str
+    ) -> None:
         send_jobs(env, "emails_dead", {"n": 1})
         assert by_hand(env, "emails_dead").moved == 1
         assert counts(env, "emails") == (1, 0)
 
-    def test_without_an_origin_and_with_several_sources_it_fails(self, env: SQSEnv) -> None:
+    def test_a_message_without_a_known_source_fails_with_several_sources(self, env: SQSEnv) -> None:
         for name in ("a", "b"):
             create_queue(env, name, dead_letter_queue="dead")
         send_jobs(env, "dead", {"n": 1})
@@ -349,13 +345,13 @@ class TestBySqsw:
         [failure] = report.failures
         assert failure.code == "NoSource"
         assert failure.message == (
-            "the queue that it came from is unknown; 'dead' is the dead-letter queue of a, b; "
+            "its source queue is unknown; 'dead' is the dead-letter queue of a, b; "
             "name a target queue"
         )
         assert by_hand(env, "dead", dry_run=True).failed == 1
         assert counts(env, "dead") == (1, 0)
 
-    def test_a_source_that_is_gone_fails_its_messages_only(self, env: SQSEnv, client: Any) -> None:
+    def test_a_missing_source_fails_only_its_messages(self, env: SQSEnv, client: Any) -> None:
         for name in ("a", "b"):
             create_queue(env, name, dead_letter_queue="dead", max_receives=1)
             send_jobs(env, name, {"from": name})
@@ -381,7 +377,7 @@ class TestBySqsw:
         faults.before("DeleteMessageBatch", fail_again)
         assert by_hand(env, "emails_dead").moved == 3
 
-    def test_a_rate_is_kept(
+    def test_the_rate_is_limited(
         self, env: SQSEnv, dead: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         slept: list[float] = []
@@ -416,7 +412,7 @@ class TestBySqsw:
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((20, 0), (5, 0))
 
     @pytest.mark.parametrize("bound", ["none", "_MAX_POSTPONED", "_MAX_POSTPONED_BYTES"])
-    def test_letters_that_sqs_moved_come_last_if_they_are_not_many(
+    def test_a_limited_number_of_letters_that_sqs_moved_comes_last(
         self, env: SQSEnv, dead: list[str], monkeypatch: pytest.MonkeyPatch, bound: str
     ) -> None:
         send_letter(env, "emails_dead", {}, failure())
@@ -436,7 +432,7 @@ class TestBySqsw:
             by_hand(env, "emails_dead", on_progress=fail)
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((15, 0), (10, 0))
 
-    def test_what_makes_no_sense_is_refused_before_anything_moves(
+    def test_invalid_arguments_are_refused_before_anything_moves(
         self, env: SQSEnv, dead: list[str]
     ) -> None:
         for options in (
@@ -471,7 +467,7 @@ class TestFifo:
         # The embedded SQS keeps the message id when it dead-letters, as SQS does.
         assert {m["Attributes"]["MessageDeduplicationId"] for m in messages} == set(sent)
 
-    def test_one_message_a_request(self, env: SQSEnv, orders: str, faults: Faults) -> None:
+    def test_a_request_has_one_message(self, env: SQSEnv, orders: str, faults: Faults) -> None:
         send_jobs(env, orders, *[{"n": n} for n in range(3)])
         dead_letter(env, orders)
         faults.calls.clear()

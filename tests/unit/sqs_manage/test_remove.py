@@ -27,7 +27,7 @@ def actions(handled: list[HandledMessage]) -> list[str | None]:
     return [one.view.action for one in handled]
 
 
-def test_a_queue_is_deleted_and_told_as_it_was(env: SQSEnv, client: Any) -> None:
+def test_a_deleted_queue_is_reported_as_it_was(env: SQSEnv, client: Any) -> None:
     create_queue(env, "emails")
     send_jobs(env, "emails", {"n": 1})
     report = delete_queue(env, "emails")
@@ -37,7 +37,7 @@ def test_a_queue_is_deleted_and_told_as_it_was(env: SQSEnv, client: Any) -> None
     assert delete_queue(env, "emails") is None
 
 
-def test_a_purge_empties_the_queue_and_tells_what_it_held(env: SQSEnv) -> None:
+def test_a_purge_empties_the_queue_and_reports_its_former_depth(env: SQSEnv) -> None:
     create_queue(env, "emails")
     send_jobs(env, "emails", *[{"n": n} for n in range(3)])
     report = purge_queue(env, "emails")
@@ -75,7 +75,7 @@ def test_a_dry_run_deletes_nothing(env: SQSEnv, emails: str) -> None:
     assert counts(env, emails) == (2, 0)
 
 
-def test_a_limit_leaves_the_rest_unseen(env: SQSEnv) -> None:
+def test_a_limit_leaves_the_rest_unread(env: SQSEnv) -> None:
     create_queue(env, "emails")
     send_jobs(env, "emails", *[{"n": n} for n in range(30)])
     assert actions(purge(env, "emails", Selection(limit=12))) == ["deleted"] * 12
@@ -85,7 +85,7 @@ def test_a_limit_leaves_the_rest_unseen(env: SQSEnv) -> None:
     assert counts(env, "emails") == (17, 0)
 
 
-def test_ids_that_were_all_found_end_the_pass(env: SQSEnv, faults: Faults) -> None:
+def test_the_pass_ends_once_all_ids_were_found(env: SQSEnv, faults: Faults) -> None:
     create_queue(env, "emails")
     ids = send_jobs(env, "emails", *[{"n": n} for n in range(30)])
     handled = purge(env, "emails", Selection(ids=frozenset(ids[:2])))
@@ -94,21 +94,21 @@ def test_ids_that_were_all_found_end_the_pass(env: SQSEnv, faults: Faults) -> No
     assert purge(env, "emails", Selection(ids=frozenset())) == []
 
 
-def test_to_select_everything_is_refused(env: SQSEnv, emails: str) -> None:
+def test_selecting_everything_is_refused(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, {"n": 1})
     with pytest.raises(SettingsError):
         purge(env, emails, Selection())
     assert counts(env, emails) == (1, 0)
 
 
-def test_a_queue_that_is_not_there_is_not_found(env: SQSEnv) -> None:
+def test_a_missing_queue_is_not_found(env: SQSEnv) -> None:
     with pytest.raises(QueueNotFound):
         purge(env, "nothing", Selection(limit=1))
     with pytest.raises(QueueNotFound):
         purge_queue(env, "nothing")
 
 
-def test_an_entry_that_sqs_refuses_is_told_with_code_and_reason(
+def test_a_refused_entry_is_reported_with_code_and_reason(
     env: SQSEnv, emails: str, faults: Faults
 ) -> None:
     send_jobs(env, emails, {"n": 1}, {"n": 2})
@@ -127,7 +127,7 @@ def test_an_entry_that_sqs_refuses_is_told_with_code_and_reason(
     assert counts(env, emails) == (1, 0)
 
 
-def test_an_entry_that_may_work_another_time_is_tried_again(
+def test_an_entry_with_a_temporary_failure_is_retried(
     env: SQSEnv, emails: str, faults: Faults
 ) -> None:
     send_jobs(env, emails, {"n": 1}, {"n": 2})
@@ -136,7 +136,7 @@ def test_an_entry_that_may_work_another_time_is_tried_again(
     assert faults.count("DeleteMessageBatch") == 3
 
 
-def test_whoever_leaves_early_leaves_everything_visible(env: SQSEnv, emails: str) -> None:
+def test_leaving_early_puts_everything_back(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, *[{"n": n} for n in range(15)])
     walk = purge_selected(env, emails, where("args.n>=2"), poll_seconds=0)
     with closing(walk):
@@ -145,7 +145,7 @@ def test_whoever_leaves_early_leaves_everything_visible(env: SQSEnv, emails: str
     assert counts(env, emails) == (7, 0)
 
 
-def test_a_fifo_queue_is_purged_behind_what_is_deleted(env: SQSEnv) -> None:
+def test_a_fifo_queue_is_purged_behind_deleted_messages(env: SQSEnv) -> None:
     create_queue(env, "orders.fifo")
     send_jobs(env, "orders.fifo", *[{"group": "a", "n": n} for n in range(25)])
     notices: list[Notice] = []

@@ -42,7 +42,7 @@ def test_a_filter_is_path_operator_and_value(text: str, parts: tuple[str, str, s
 
 
 @pytest.mark.parametrize("text", ["customer", "", "=x", "body~(", *UNREADABLE])
-def test_what_is_no_filter_is_refused(text: str) -> None:
+def test_an_invalid_filter_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         Filter.parse(text)
 
@@ -91,7 +91,7 @@ def test_what_is_no_filter_is_refused(text: str) -> None:
         ("args.to!~@example", {"to": "ann@example.com"}, False),
     ],
 )
-def test_a_filter_holds(text: str, args: dict[str, Any], holds: bool) -> None:
+def test_a_filter_matches(text: str, args: dict[str, Any], holds: bool) -> None:
     assert Filter.parse(text).matches(view(args=args)) is holds
 
 
@@ -110,7 +110,7 @@ def test_a_filter_holds(text: str, args: dict[str, Any], holds: bool) -> None:
         ("attributes.here=null", True),
     ],
 )
-def test_a_path_begins_with_a_key_of_the_message(text: str, holds: bool) -> None:
+def test_a_path_starts_with_a_key_of_the_message(text: str, holds: bool) -> None:
     assert Filter.parse(text).matches(view()) is holds
 
 
@@ -180,15 +180,15 @@ def test_a_message_without_a_record_has_null_in_all_of_its_fields() -> None:
         (Selection(filters=(Filter.parse("receives=1"), Filter.parse("body=text"))), True),
     ],
 )
-def test_all_that_is_given_must_hold(selection: Selection, selected: bool) -> None:
+def test_all_conditions_must_be_met(selection: Selection, selected: bool) -> None:
     assert selection.matches(view(), SENT + timedelta(hours=1)) is selected
 
 
-def test_a_message_without_a_job_is_selected_by_no_job_name() -> None:
+def test_no_job_name_selects_a_message_without_a_job() -> None:
     assert not Selection(jobs=("*",)).matches(view(job=None, raw=True), SENT)
 
 
-def test_a_selection_is_true_where_it_leaves_something_out() -> None:
+def test_a_selection_is_true_if_it_excludes_something() -> None:
     assert not Selection()
     assert Selection(limit=1)
     assert Selection(ids=frozenset())
@@ -196,7 +196,7 @@ def test_a_selection_is_true_where_it_leaves_something_out() -> None:
     assert not Selection(limit=1).has_conditions
 
 
-def test_numbers_that_make_no_sense_are_refused() -> None:
+def test_invalid_numbers_are_refused() -> None:
     with pytest.raises(SettingsError):
         Selection(limit=0)
     with pytest.raises(SettingsError):

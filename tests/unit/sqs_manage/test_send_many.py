@@ -46,7 +46,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sqsw.transport.sending._PAUSE_SECONDS", 0)
 
 
-def test_ten_messages_go_in_a_request(env: SQSEnv, plain: str, faults: Faults) -> None:
+def test_a_request_has_up_to_ten_messages(env: SQSEnv, plain: str, faults: Faults) -> None:
     told: list[Any] = []
     report = send_messages(env, plain, jobs(95), on_result=told.append)
     assert (report.sent, report.failed, report.requests, report.failures) == (95, 0, 10, ())
@@ -77,13 +77,13 @@ def test_each_result_has_the_job_id(env: SQSEnv, plain: str, faults: Faults) -> 
     assert sorted(carried) == sorted(f'{{"id":"{results[line]}"}}' for line in (1, 3))
 
 
-def test_a_request_holds_one_mebibyte(env: SQSEnv, plain: str) -> None:
+def test_a_request_has_up_to_one_mebibyte(env: SQSEnv, plain: str) -> None:
     large = [OutgoingMessage(n, body="x" * 400_000) for n in range(1, 6)]
     report = send_messages(env, plain, large)
     assert (report.sent, report.requests) == (5, 3)
 
 
-def test_the_input_is_read_as_it_is_sent(env: SQSEnv, plain: str) -> None:
+def test_the_input_is_read_while_it_is_sent(env: SQSEnv, plain: str) -> None:
     read = [0]
     behind: list[int] = []
 
@@ -101,7 +101,7 @@ def test_the_input_is_read_as_it_is_sent(env: SQSEnv, plain: str) -> None:
     assert max(behind) <= 60
 
 
-def test_a_line_that_the_queue_would_not_take_counts_as_failed(env: SQSEnv, plain: str) -> None:
+def test_a_line_that_the_queue_would_refuse_counts_as_failed(env: SQSEnv, plain: str) -> None:
     unread = UnreadLine("plain", 2, None, "SettingsError", "no JSON", False, "{")
     bad = OutgoingMessage(3, "send", {"n": 3}, delay=1_000)
     told: list[Any] = []
@@ -111,14 +111,12 @@ def test_a_line_that_the_queue_would_not_take_counts_as_failed(env: SQSEnv, plai
     failure = report.failures[1]
     assert (failure.queue, failure.line, failure.id) == ("plain", 3, None)
     assert (failure.code, failure.retryable) == ("MessageRefused", False)
-    assert failure.message == (
-        "a delay of 16m40s is more than SQS can hold: the limit is 15 minutes per message"
-    )
+    assert failure.message == ("a delay of 16m40s is too long: the limit is 15 minutes per message")
     assert failure.item == {"job": "send", "args": {"n": 3}, "delay": 1_000}
     assert len(told) == 4
 
 
-def test_what_sqs_calls_retryable_is_sent_three_times_more(
+def test_a_retryable_failure_is_retried_three_times(
     env: SQSEnv, plain: str, faults: Faults
 ) -> None:
     def third(entry: dict[str, Any]) -> bool:
@@ -130,7 +128,7 @@ def test_what_sqs_calls_retryable_is_sent_three_times_more(
     assert len(bodies(env, plain)) == 10
 
 
-def test_after_the_fourth_time_it_has_failed(env: SQSEnv, plain: str, faults: Faults) -> None:
+def test_after_the_fourth_attempt_it_has_failed(env: SQSEnv, plain: str, faults: Faults) -> None:
     faults.refuse_entries(
         "SendMessageBatch", lambda e: '"n": 3}' in e["MessageBody"], sender_fault=False
     )
@@ -140,9 +138,7 @@ def test_after_the_fourth_time_it_has_failed(env: SQSEnv, plain: str, faults: Fa
     assert (failure.line, failure.code, failure.retryable) == (4, "InternalError", True)
 
 
-def test_what_sqs_blames_on_the_sender_is_sent_once(
-    env: SQSEnv, plain: str, faults: Faults
-) -> None:
+def test_a_sender_fault_is_not_retried(env: SQSEnv, plain: str, faults: Faults) -> None:
     faults.refuse_entries(
         "SendMessageBatch", lambda e: '"n": 3}' in e["MessageBody"], sender_fault=True
     )
@@ -166,7 +162,7 @@ def test_throttled_requests_are_repeated(env: SQSEnv, plain: str, faults: Faults
     assert (report.sent, report.requests) == (10, 3)
 
 
-def test_an_error_that_ends_everything_is_raised_after_what_was_sent_was_told(
+def test_a_fatal_error_is_raised_after_sent_messages_were_reported(
     env: SQSEnv, plain: str, faults: Faults
 ) -> None:
     told: list[Any] = []
@@ -181,7 +177,7 @@ def test_an_error_that_ends_everything_is_raised_after_what_was_sent_was_told(
     assert len(told) == counts(env, plain)[0] < 500
 
 
-def test_a_ctrl_c_tells_what_is_on_its_way(env: SQSEnv, plain: str, faults: Faults) -> None:
+def test_a_ctrl_c_reports_requests_in_progress(env: SQSEnv, plain: str, faults: Faults) -> None:
     faults.ctrl_c_before("SendMessageBatch")
     told: list[Any] = []
     with pytest.raises(KeyboardInterrupt):
@@ -192,7 +188,7 @@ def test_a_ctrl_c_tells_what_is_on_its_way(env: SQSEnv, plain: str, faults: Faul
     assert sent - 1 <= len(told) <= sent
 
 
-def test_what_makes_no_sense_is_refused(env: SQSEnv, plain: str) -> None:
+def test_invalid_arguments_are_refused(env: SQSEnv, plain: str) -> None:
     with pytest.raises(SettingsError):
         send_messages(env, plain, [], concurrency=0)
     with pytest.raises(QueueNotFound):
@@ -209,7 +205,7 @@ class TestFifo:
             mine = [m for m in messages if m["Attributes"]["MessageGroupId"] == group]
             assert [m["Body"] for m in mine] == [f'{{"n": {n}}}' for n in range(35)]
 
-    def test_what_was_sent_is_told_with_group_and_sequence_number(
+    def test_a_sent_message_is_reported_with_group_and_sequence_number(
         self, env: SQSEnv, fifo: str
     ) -> None:
         told: list[Any] = []
@@ -237,9 +233,7 @@ class TestFifo:
             f"a{n}" for n in range(9, 20)
         ]
 
-    def test_a_bad_line_stops_its_group_but_not_what_stands_before_it(
-        self, env: SQSEnv, fifo: str
-    ) -> None:
+    def test_a_bad_line_stops_its_group_but_not_earlier_lines(self, env: SQSEnv, fifo: str) -> None:
         lines = in_groups(4, "a", "b")
         lines[4] = OutgoingMessage(5, body="\x00", group="a", dedup_id="a2")
         report = send_messages(env, fifo, lines)
@@ -256,7 +250,7 @@ class TestFifo:
         send_messages(env, fifo, [first, second, unread, third, fourth], on_result=told.append)
         assert {one.line for one in told if isinstance(one, SentMessage)} == sent
 
-    def test_an_entry_is_sent_again_only_while_nothing_of_its_group_overtook_it(
+    def test_an_entry_is_retried_only_if_nothing_of_its_group_overtook_it(
         self, env: SQSEnv, fifo: str, faults: Faults
     ) -> None:
         faults.refuse_entries(
@@ -272,7 +266,7 @@ class TestFifo:
         mine = [m for m in contents(env, fifo) if m["Attributes"]["MessageGroupId"] == "b"]
         assert [m["Body"] for m in mine] == [f'{{"n": {n}}}' for n in range(5)]
 
-    def test_without_deduplication_ids_nothing_is_sent(
+    def test_messages_without_required_deduplication_ids_are_not_sent(
         self, env: SQSEnv, fifo: str, faults: Faults
     ) -> None:
         faults.calls.clear()

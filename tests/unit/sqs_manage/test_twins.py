@@ -43,13 +43,13 @@ def _queues(emails: str) -> None:
     """``emails`` and ``emails_dead``."""
 
 
-def test_a_message_without_a_job_id_has_its_message_id_as_one(env: SQSEnv) -> None:
+def test_the_message_id_is_used_if_there_is_no_job_id(env: SQSEnv) -> None:
     message_id = send_twin(env, job_id=None)
     send_letter(env, "emails_dead", {"n": 1}, failure(), job_id=message_id, copy_of=message_id)
     assert marked(env) == [False, True]
 
 
-def test_a_worker_that_gave_up_twice_for_one_message_made_twins(env: SQSEnv) -> None:
+def test_a_message_that_is_given_up_twice_creates_twins(env: SQSEnv) -> None:
     for at in ("2026-11-01T10:05:00.000Z", "2026-11-01T10:06:00.000Z"):
         send_letter(env, "emails_dead", {"n": 1}, failure(at=at), job_id="job-1", copy_of="m-1")
     assert marked(env) == [False, True]
@@ -65,7 +65,7 @@ def test_a_worker_that_gave_up_twice_for_one_message_made_twins(env: SQSEnv) -> 
         ({"n": 1}, {"job_id": "job-1", "job": "other"}),
     ],
 )
-def test_other_jobs_are_no_twins(
+def test_other_jobs_are_not_twins(
     env: SQSEnv, letter: dict[str, Any], options: dict[str, str]
 ) -> None:
     original = send_twin(env)
@@ -74,7 +74,7 @@ def test_other_jobs_are_no_twins(
     assert (by_sqsw(env).moved, counts(env, "emails_dead")) == (2, (0, 0))
 
 
-def test_an_id_that_a_sender_uses_again_makes_no_twins(env: SQSEnv) -> None:
+def test_a_reused_job_id_does_not_create_twins(env: SQSEnv) -> None:
     for day in range(3):
         send_letter(env, "emails_dead", {}, failure(), job_id="nightly", copy_of=f"m-{day}")
         send_letter(env, "emails_dead", {"x": 3}, failure(), job_id="nightly", copy_of=f"n-{day}")
@@ -106,7 +106,7 @@ def test_the_record_travels_back(env: SQSEnv, between: int, twin_first: bool) ->
     assert errors == [failure().to_json()] * (between + 1)
 
 
-def test_in_a_group_the_first_one_is_moved(env: SQSEnv, orders: str) -> None:
+def test_the_first_twin_in_a_group_is_moved(env: SQSEnv, orders: str) -> None:
     original = send_letter(env, orders, {"n": 1}, None, job_id="job-1")
     dead_letter(env, orders)
     for n in range(15):
@@ -135,7 +135,7 @@ def test_a_twin_that_is_not_selected_is_dropped_as_well(env: SQSEnv, between: in
     assert (dropped.id, dropped.job, dropped.args, dropped.error) == (twin, "send", {"n": 1}, None)
 
 
-def test_a_dry_run_says_what_would_be_dropped(env: SQSEnv) -> None:
+def test_a_dry_run_reports_twins_that_would_be_dropped(env: SQSEnv) -> None:
     send_twins(env)
     told: list[Any] = []
     report = by_sqsw(env, dry_run=True, on_progress=told.append)
@@ -152,7 +152,9 @@ def test_a_twin_stays_if_its_sibling_is_not_sent(env: SQSEnv, faults: Faults) ->
     assert counts(env, "emails_dead") == (2, 0)
 
 
-def test_a_twin_that_cannot_be_deleted_is_told_and_not_moved(env: SQSEnv, faults: Faults) -> None:
+def test_a_twin_that_cannot_be_deleted_is_reported_and_not_moved(
+    env: SQSEnv, faults: Faults
+) -> None:
     send_twins(env)
     deletes: list[Any] = []
 
@@ -167,7 +169,7 @@ def test_a_twin_that_cannot_be_deleted_is_told_and_not_moved(env: SQSEnv, faults
     assert (counts(env, "emails"), counts(env, "emails_dead")) == ((1, 0), (1, 0))
 
 
-def test_nothing_is_dropped_beyond_what_is_remembered(
+def test_twins_beyond_the_memory_limit_are_not_dropped(
     env: SQSEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(twins, "_MAX_SIGHTINGS", 3)
@@ -213,7 +215,7 @@ class TestRoutes:
         )
         assert (counts(env, "payments"), counts(env, "emails_dead")) == ((0, 0), (1, 0))
 
-    def test_sqs_is_not_asked_to_move_what_it_cannot(self, env: SQSEnv, faults: Faults) -> None:
+    def test_sqs_does_not_move_what_it_cannot(self, env: SQSEnv, faults: Faults) -> None:
         create_queue(env, "news", dead_letter_queue="emails_dead")
         send_letter(env, "emails_dead", {"n": 1}, failure("news"))
         report = redrive(env, "emails_dead", poll_seconds=0, per_second=900)

@@ -47,7 +47,7 @@ def collected(reports: Reports, enough: Callable[[list[Event]], bool]) -> list[E
     return told
 
 
-def test_events_arrive_without_what_messages_say(pipe: tuple[Reports, Connection]) -> None:
+def test_events_arrive_without_message_bodies(pipe: tuple[Reports, Connection]) -> None:
     reports, writer = pipe
     tell = Reporter(writer)
     one = message("a secret body", group="g")
@@ -88,7 +88,7 @@ class Odd(Exception):
         super().__init__("odd")
 
 
-def test_errors_arrive_as_ours_or_as_text(pipe: tuple[Reports, Connection]) -> None:
+def test_errors_arrive_as_our_classes_or_as_text(pipe: tuple[Reports, Connection]) -> None:
     reports, writer = pipe
     tell = Reporter(writer)
     tell(JobFailed(message(), "send", 0.5, Odd(1, lambda: None), 7))
@@ -110,7 +110,7 @@ class Dumb(Exception):
         raise RuntimeError("no text")
 
 
-def test_an_event_that_cannot_be_told_silences_no_other(
+def test_an_event_that_cannot_be_sent_does_not_block_others(
     pipe: tuple[Reports, Connection], caplog: pytest.LogCaptureFixture
 ) -> None:
     reports, writer = pipe
@@ -124,7 +124,7 @@ def test_an_event_that_cannot_be_told_silences_no_other(
     assert str(first.error) == "Dumb: <its text cannot be read>"
     assert str(second.error) == "AccessDenied: <its text cannot be read>"
     assert last == RequestSent("SendMessage")
-    assert "a RequestSent event cannot be sent" in caplog.text
+    assert "cannot send a RequestSent event" in caplog.text
     tell(JobDone(message(), None, 0.5))
     collected(reports, lambda told: len(told) == 1)
     tell.close()
@@ -136,7 +136,7 @@ class Gone(StrEnum):
     SOLD = "sold"
 
 
-def test_only_texts_of_an_error_are_told(
+def test_only_texts_of_an_error_are_sent(
     pipe: tuple[Reports, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reports, writer = pipe
@@ -169,17 +169,17 @@ def test_only_texts_of_an_error_are_told(
     assert told[-1].__notes__ == ["  next: did you mean 'app'?"]
 
 
-def test_what_cannot_be_read_stops_no_supervisor(
+def test_an_unreadable_frame_does_not_stop_the_supervisor(
     pipe: tuple[Reports, Connection], caplog: pytest.LogCaptureFixture
 ) -> None:
     reports, writer = pipe
     for data in (b"no pickle", pickle.dumps([(RequestSent, ["SendMessage"])])):
         os.write(writer.fileno(), len(data).to_bytes(4, "big") + data)
     assert list(reports.read()) == [RequestSent("SendMessage")]
-    assert "cannot be read" in caplog.text
+    assert "cannot read events" in caplog.text
 
 
-def test_a_child_that_dies_in_the_middle_leaves_what_was_whole(
+def test_complete_frames_of_a_child_that_dies_are_read(
     pipe: tuple[Reports, Connection],
 ) -> None:
     reports, writer = pipe
@@ -193,7 +193,7 @@ def test_a_child_that_dies_in_the_middle_leaves_what_was_whole(
     assert reports.is_closed
 
 
-def test_much_is_told_to_one_who_reads_late(pipe: tuple[Reports, Connection]) -> None:
+def test_a_slow_reader_gets_many_events(pipe: tuple[Reports, Connection]) -> None:
     reports, writer = pipe
     tell = Reporter(writer)
     for _ in range(20_000):

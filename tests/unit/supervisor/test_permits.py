@@ -16,7 +16,7 @@ class Child:
         self.given += count
 
 
-def test_all_are_handed_out_and_no_more() -> None:
+def test_exactly_all_permits_are_handed_out() -> None:
     children = [Child(), Child(), Child()]
     permits_left = JobPermits(20, share=8)
     for _ in range(2):
@@ -24,14 +24,14 @@ def test_all_are_handed_out_and_no_more() -> None:
         assert [child.given for child in children] == [8, 8, 4]
 
 
-def test_while_much_is_left_a_child_holds_more_than_its_slots() -> None:
+def test_a_child_holds_more_permits_than_slots_while_many_are_left() -> None:
     children = [Child(), Child()]
     permits_left = JobPermits(1000, share=8)
     permits_left.hand_out(children)
     assert [child.given for child in children] == [250, 188]
 
 
-def test_one_child_never_holds_more_than_its_pipe_takes() -> None:
+def test_a_child_never_holds_more_permits_than_its_pipe_can_buffer() -> None:
     child = Child()
     permits_left = JobPermits(1_000_000, share=8)
     for _ in range(2):
@@ -39,7 +39,7 @@ def test_one_child_never_holds_more_than_its_pipe_takes() -> None:
         assert child.given == 4_000
 
 
-def test_what_is_used_is_filled_up_until_nothing_is_left() -> None:
+def test_used_permits_are_refilled_until_none_is_left() -> None:
     child = Child()
     permits_left = JobPermits(10, share=2)
     for _ in range(20):
@@ -48,7 +48,7 @@ def test_what_is_used_is_filled_up_until_nothing_is_left() -> None:
     assert child.given == 10
 
 
-def test_what_a_child_did_not_use_goes_to_the_others() -> None:
+def test_unused_permits_go_to_the_other_children() -> None:
     died, other = Child(), Child()
     permits_left = JobPermits(20, share=10)
     permits_left.hand_out([died])
@@ -61,7 +61,7 @@ def test_what_a_child_did_not_use_goes_to_the_others() -> None:
     assert other.given == 17
 
 
-def test_a_child_takes_what_has_come_without_waiting() -> None:
+def test_a_child_takes_permits_without_waiting() -> None:
     reader, writer = multiprocessing.Pipe(duplex=False)
     with reader, writer:
         permits = PermitPolicy(reader)

@@ -31,7 +31,7 @@ def listening(policy: object) -> tuple[EventBus, list[str]]:
     return events, decided
 
 
-def test_every_way_in_which_a_job_can_end_counts() -> None:
+def test_every_kind_of_job_end_counts() -> None:
     events, decided = listening(MaxTasksShutdown(5))
     error = ValueError("no")
     ends = [
@@ -54,7 +54,7 @@ REASONS: dict[type, str] = {OrShutdown: "until_idle", AndShutdown: "shutdown_pol
 
 
 @pytest.mark.parametrize("combine", [OrShutdown, AndShutdown])
-def test_idle_is_nobody_busy_in_any_process(combine: type) -> None:
+def test_idle_means_no_process_is_busy(combine: type) -> None:
     clock = ManualClock()
     events, decided = listening(combine(IdleShutdown(5, clock), IdleShutdown(5, clock)))
     busy = message()
@@ -77,7 +77,7 @@ def test_idle_is_nobody_busy_in_any_process(combine: type) -> None:
     assert decided == [REASONS[combine]]
 
 
-def test_one_empty_receive_after_a_job_says_nothing() -> None:
+def test_one_empty_receive_after_a_job_is_not_enough() -> None:
     events, decided = listening(IdleShutdown(0))
     events.publish(JobDone(message(), "j", 1))
     events.publish(ReceiveDone("a", 0))  # it may have begun before the job gave something back
@@ -86,7 +86,7 @@ def test_one_empty_receive_after_a_job_says_nothing() -> None:
     assert decided == ["until_idle"]
 
 
-def test_one_empty_queue_of_two_says_nothing() -> None:
+def test_one_empty_queue_of_two_is_not_enough() -> None:
     events, decided = listening(IdleShutdown(0))
     events.publish(WorkerStarted(("a", "b"), 8))
     for _ in range(5):
@@ -105,7 +105,7 @@ class Broken:
         raise ValueError("broken")
 
 
-def test_a_policy_that_fails_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_policy_that_fails_does_not_stop_the_work(caplog: pytest.LogCaptureFixture) -> None:
     events, decided = listening(Broken())
     events.publish(JobDone(message(), "j", 1))
     assert decided == []

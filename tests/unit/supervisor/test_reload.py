@@ -48,7 +48,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     return Kit(tmp_path)
 
 
-def test_nothing_changed(kit: Kit) -> None:
+def test_no_change_is_reported_without_one(kit: Kit) -> None:
     assert kit.looks() == []
 
 
@@ -61,19 +61,19 @@ CHANGES: dict[str, Callable[[Kit], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_told_once(kit: Kit, change: str) -> None:
+def test_a_change_is_reported_once(kit: Kit, change: str) -> None:
     CHANGES[change](kit)
     assert kit.looks() == ["other.py" if change == "new" else "tasks.py"]
     assert kit.looks() == []
 
 
 @pytest.mark.parametrize("name", [".#tasks.py", "tasks.py~", "4913", "my-notes.py", "notes.txt"])
-def test_what_is_no_module_is_no_change(kit: Kit, name: str) -> None:
+def test_other_files_are_not_changes(kit: Kit, name: str) -> None:
     kit.save(name, "x")
     assert kit.looks() == []
 
 
-def test_changes_in_a_row_are_one(kit: Kit) -> None:
+def test_changes_in_a_row_count_as_one(kit: Kit) -> None:
     for text in ("12", "123", "1234"):
         kit.save("tasks.py", text)
         assert kit.look() == []
@@ -82,7 +82,7 @@ def test_changes_in_a_row_are_one(kit: Kit) -> None:
     assert kit.look() == ["other.py", "tasks.py"]
 
 
-def test_between_two_looks_nothing_is_looked_at(kit: Kit) -> None:
+def test_files_are_not_checked_before_the_next_check_is_due(kit: Kit) -> None:
     kit.look()
     kit.save("tasks.py", "12")
     kit.clock.advance(0.4)
@@ -92,7 +92,7 @@ def test_between_two_looks_nothing_is_looked_at(kit: Kit) -> None:
     assert kit.look() == ["tasks.py"]
 
 
-def test_directories_that_are_told_later_are_watched_too(kit: Kit) -> None:
+def test_directories_that_are_added_later_are_watched(kit: Kit) -> None:
     path = kit.save("package/jobs.py", "1")
     os.utime(path, (1, 1))
     kit.watch.add([str(path.parent)])
@@ -101,7 +101,7 @@ def test_directories_that_are_told_later_are_watched_too(kit: Kit) -> None:
     assert kit.looks() == [os.path.join("package", "jobs.py")]
 
 
-def test_what_was_saved_while_the_app_was_loaded_counts(kit: Kit) -> None:
+def test_a_file_saved_while_the_app_loaded_counts_as_changed(kit: Kit) -> None:
     path = kit.save("package/jobs.py", "1")
     os.utime(path, (time.time() + 1, time.time() + 1))
     kit.watch.add([str(path.parent)])
@@ -109,7 +109,7 @@ def test_what_was_saved_while_the_app_was_loaded_counts(kit: Kit) -> None:
     assert kit.looks() == []
 
 
-def test_compiled_code_of_the_same_second_is_not_taken_for_the_new(kit: Kit) -> None:
+def test_bytecode_of_the_same_second_is_not_reused(kit: Kit) -> None:
     compiled = Path(importlib.util.cache_from_source(str(kit.folder / "tasks.py")))
     compiled.parent.mkdir()
     compiled.write_bytes(b"old")
@@ -118,7 +118,7 @@ def test_compiled_code_of_the_same_second_is_not_taken_for_the_new(kit: Kit) -> 
     assert not compiled.exists()
 
 
-def test_looking_costs_no_more_than_a_part_of_the_time(
+def test_checks_take_only_a_limited_share_of_the_time(
     kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = reload._sources_in
@@ -132,7 +132,7 @@ def test_looking_costs_no_more_than_a_part_of_the_time(
     assert kit.watch.look_at - kit.clock() == pytest.approx(25)
 
 
-def test_a_child_tells_where_its_modules_are_from_but_not_what_is_installed(
+def test_a_child_reports_its_directories_without_installed_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[SourcesLoaded] = []

@@ -23,7 +23,7 @@ def child(clock: Any, *, is_up: bool = True) -> Child:
     return found
 
 
-def test_children_that_fail_soon_are_followed_later_and_later() -> None:
+def test_children_that_fail_soon_are_restarted_with_growing_delays() -> None:
     slot, clock = made()
     assert slot.is_due()
     pauses = []
@@ -44,7 +44,7 @@ def test_children_that_fail_soon_are_followed_later_and_later() -> None:
     assert slot.start_at == clock() + 1
 
 
-def test_a_successor_takes_over_and_one_that_fails_is_missed() -> None:
+def test_a_successor_takes_over_and_one_that_fails_is_restarted() -> None:
     slot, clock = made()
     old, broken, new = child(clock), child(clock), child(clock)
     slot.take_in(old)

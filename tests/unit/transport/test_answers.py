@@ -200,14 +200,14 @@ CALLS = (
 
 @pytest.mark.parametrize("kind", FOREIGN)
 @pytest.mark.parametrize("name", CALLS)
-def test_an_answer_of_another_server_is_an_error_in_three_parts(
+def test_an_answer_from_another_server_is_an_error_in_three_parts(
     server: Server, queue: QueueClient, name: str, kind: str
 ) -> None:
     if name in ("set_attributes", "purge", "delete_queue") and kind == "half an object":
         server.answer = (200, JSON, b'{"a":')
     else:
         server.answer = FOREIGN[kind]
-    with pytest.raises(UnexpectedAnswer, match="as SQS does") as caught:
+    with pytest.raises(UnexpectedAnswer, match="like SQS") as caught:
         call(queue, name)
     assert server.url in caught.value.message
     assert caught.value.why
@@ -250,7 +250,7 @@ def test_an_error_of_another_server_becomes_an_sqsw_error(
         (200, {}, b""),  # ElasticMQ
     ],
 )
-def test_the_answers_of_sqs_to_calls_without_a_result_are_taken(
+def test_answers_to_calls_without_a_result_are_accepted(
     server: Server, queue: QueueClient, answer: Answer
 ) -> None:
     server.answer = answer
@@ -267,7 +267,7 @@ def test_the_answers_of_sqs_to_calls_without_a_result_are_taken(
         (PLAIN_JSON, b'{"Messages":[]}'),  # ElasticMQ
     ],
 )
-def test_a_receive_can_bring_nothing(
+def test_a_receive_can_return_no_messages(
     server: Server, queue: QueueClient, headers: dict[str, str], body: bytes
 ) -> None:
     server.answer = (200, headers, body)
@@ -300,7 +300,7 @@ DONE, REFUSED = {"Id": "0"}, {"Id": "1", "Code": "c", "Message": "m", "SenderFau
         ({"Successful": [{"Id": "00"}, {"Id": " 1"}]}, [], ["NoAnswer", "NoAnswer"]),
     ],
 )
-def test_an_entry_is_done_only_if_sqs_says_so(
+def test_an_entry_succeeds_only_if_sqs_confirms_it(
     server: Server, queue: QueueClient, answer: Any, done: list[int], codes: list[str]
 ) -> None:
     sent, failures = read_batch(answer, 2)
@@ -311,7 +311,7 @@ def test_an_entry_is_done_only_if_sqs_says_so(
         assert call(queue, name) == failures
 
 
-def test_lists_that_are_null_are_empty(server: Server, queue: QueueClient) -> None:
+def test_null_lists_are_read_as_empty(server: Server, queue: QueueClient) -> None:
     server.says({"QueueUrls": None, "queueUrls": None, "Results": None, "Tags": None})
     assert call(queue, "moves") == call(queue, "dead_letter_sources") == []
 
@@ -324,9 +324,7 @@ def test_a_redirect_is_shown_without_a_token(server: Server, queue: QueueClient,
     assert "secret" not in str(caught.value.why)
 
 
-def test_an_error_shows_nothing_of_an_echo_of_the_request(
-    server: Server, queue: QueueClient
-) -> None:
+def test_an_error_does_not_quote_an_echoed_request(server: Server, queue: QueueClient) -> None:
     for body in (b'{"X-Amz-Security-Token":"FwoGZXsecret"}', b"FwoGZXsecret", b"<p>FwoGZXsecret"):
         server.answer = (200, {"Content-Type": "text/\x9b31mred"}, body)
         with pytest.raises(UnexpectedAnswer) as caught:

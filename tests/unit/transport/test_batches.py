@@ -27,7 +27,7 @@ def entry(body: str, **attributes: str) -> dict[str, Any]:
 # -- weight ---------------------------------------------------------------------------------------
 
 
-def test_bytes_are_those_of_utf_8_and_attributes_count_by_name_type_and_value() -> None:
+def test_sizes_count_utf_8_bytes_and_attribute_names_types_and_values() -> None:
     assert entry_bytes(entry("ß☃𝄞")) == 2 + 3 + 4
     assert entry_bytes(entry("x", Name="ß")) == 1 + len("Name") + len("String") + 2
     binary = {
@@ -38,24 +38,26 @@ def test_bytes_are_those_of_utf_8_and_attributes_count_by_name_type_and_value() 
 
 
 @pytest.mark.parametrize("character", ["x", "ß", "☃", "𝄞"])
-def test_one_mebibyte_is_taken_and_one_byte_more_is_refused(character: str) -> None:
+def test_one_mebibyte_is_accepted_and_one_byte_more_is_refused(character: str) -> None:
     width = len(character.encode())
     count, rest = divmod(MAX_MESSAGE_BYTES, width)
     exact = character * count + "x" * rest
     check_entry(entry(exact))
-    with pytest.raises(MessageRefused, match="1048577 bytes, the limit is 1048576"):
+    with pytest.raises(MessageRefused, match="1048577 bytes; the limit is 1048576"):
         check_entry(entry(exact + "x"))
 
 
-def test_attributes_count_towards_the_limit_and_the_error_tells_both_sizes() -> None:
+def test_attributes_count_toward_the_limit_and_the_error_shows_both_sizes() -> None:
     size = len("Name") + len("String") + 100
     check_entry(entry("x" * (MAX_MESSAGE_BYTES - size), Name="v" * 100))
     with pytest.raises(MessageRefused, match="1048577 bytes") as caught:
         check_entry(entry("x" * (MAX_MESSAGE_BYTES - size + 1), Name="v" * 100))
-    assert caught.value.why == f"body {MAX_MESSAGE_BYTES - size + 1} bytes, attributes {size} bytes"
+    assert (
+        caught.value.why == f"body: {MAX_MESSAGE_BYTES - size + 1} bytes, attributes: {size} bytes"
+    )
 
 
-def test_the_limit_is_the_one_of_the_service(jobs: JobQueue) -> None:
+def test_the_limit_matches_sqs(jobs: JobQueue) -> None:
     exact = entry("x" * MAX_MESSAGE_BYTES)
     assert jobs.client.send(exact)["MessageId"]
     with pytest.raises(SQSError):
@@ -78,12 +80,14 @@ def test_a_job_that_is_too_large_is_refused_before_any_call(jobs: JobQueue) -> N
     ["\0", "\x01", "\b", "\x0b", "\x0c", "\x1f", "\ud800", "\udfff", "\ufffe", "\uffff"],
     ids=lambda c: f"U+{ord(c):04X}",
 )
-def test_characters_that_sqs_does_not_take_are_refused_with_their_place(character: str) -> None:
+def test_characters_that_sqs_does_not_accept_are_refused_with_their_position(
+    character: str,
+) -> None:
     code = f"U\\+{ord(character):04X}"
-    with pytest.raises(MessageRefused, match=f"the body has a character.*{code}") as caught:
+    with pytest.raises(MessageRefused, match=f"the body contains a character.*{code}") as caught:
         check_entry(entry(f"abc{character}"))
     assert "position 3" in str(caught.value.why)
-    with pytest.raises(MessageRefused, match=f"the attribute 'Name' has a character.*{code}"):
+    with pytest.raises(MessageRefused, match=f"the attribute 'Name' contains a character.*{code}"):
         check_entry(entry("abc", Name=character))
 
 
@@ -103,7 +107,7 @@ def test_characters_that_sqs_does_not_take_are_refused_with_their_place(characte
         "\U0010ffff",
     ],
 )
-def test_all_other_characters_are_taken_by_us_and_by_sqs(character: str, jobs: JobQueue) -> None:
+def test_all_other_characters_are_accepted_by_us_and_by_sqs(character: str, jobs: JobQueue) -> None:
     text = f"abc{character}"
     check_entry(entry(text))
     jobs.client.send(entry(text))
@@ -124,13 +128,13 @@ def test_json_never_makes_a_body_that_is_refused(values: dict[str, str]) -> None
 
 
 def test_a_job_name_with_a_refused_character_is_refused(jobs: JobQueue) -> None:
-    with pytest.raises(MessageRefused, match="'JobName' has a character"):
+    with pytest.raises(MessageRefused, match="'JobName' contains a character"):
         jobs.add_job("send\0email")
 
 
 def test_eleven_attributes_are_refused() -> None:
     check_entry(entry("x", **{f"a{n}": "v" for n in range(10)}))
-    with pytest.raises(MessageRefused, match="11 attributes, the limit is 10"):
+    with pytest.raises(MessageRefused, match="11 attributes; the limit is 10"):
         check_entry(entry("x", **{f"a{n}": "v" for n in range(11)}))
 
 
@@ -149,23 +153,23 @@ def test_an_entry_for_a_fifo_queue_gets_the_default_group() -> None:
     assert (plain["MessageGroupId"], grouped["MessageGroupId"]) == ("default", "g")
 
 
-def test_an_entry_for_a_standard_queue_gets_no_group_but_may_have_one() -> None:
+def test_an_entry_for_a_standard_queue_gets_no_group_but_can_have_one() -> None:
     plain, grouped = entry("x"), {**entry("x"), "MessageGroupId": "g"}
     for made in (plain, grouped):
         fit_to_queue(made, is_fifo=False, queue_name="q")
     assert (plain, grouped["MessageGroupId"]) == (entry("x"), "g")
 
 
-def test_a_fifo_queue_takes_no_delay_but_one_of_nothing() -> None:
+def test_a_fifo_queue_accepts_only_a_delay_of_zero() -> None:
     nothing = {**entry("x"), "DelaySeconds": 0}
     fit_to_queue(nothing, is_fifo=True, queue_name="q.fifo")
     assert "DelaySeconds" not in nothing
-    with pytest.raises(MessageRefused, match=r"'q\.fifo' takes no delay"):
+    with pytest.raises(MessageRefused, match=r"'q\.fifo' does not support a delay"):
         fit_to_queue({**entry("x"), "DelaySeconds": 5}, is_fifo=True, queue_name="q.fifo")
 
 
-def test_a_standard_queue_takes_no_deduplication_id(jobs: JobQueue) -> None:
-    with pytest.raises(MessageRefused, match="'jobs' takes no deduplication id"):
+def test_a_standard_queue_refuses_a_deduplication_id(jobs: JobQueue) -> None:
+    with pytest.raises(MessageRefused, match="'jobs' does not support deduplication IDs"):
         jobs.add_job("send", _deduplication_id="d")
 
 
@@ -190,7 +194,7 @@ def test_batches_keep_order_count_and_bytes_and_lose_nothing(
         )
 
 
-def test_the_bounds_are_those_of_sqs() -> None:
+def test_the_limits_match_sqs() -> None:
     assert [len(batch) for batch in split_entries(entry("x") for _ in range(21))] == [10, 10, 1]
     half = entry("x" * (MAX_MESSAGE_BYTES // 2))
     assert [len(batch) for batch in split_entries([half] * 5)] == [2, 2, 1]

@@ -30,7 +30,7 @@ class Session:
         return SimpleNamespace(meta=meta)
 
 
-def test_nothing_is_made_before_the_first_use_and_one_client_after_it() -> None:
+def test_one_client_is_created_at_the_first_use() -> None:
     session = Session()
     source = ClientSource(session)
     assert session.asked == []
@@ -48,7 +48,7 @@ def test_retries_and_time_outs_are_configured() -> None:
     assert config.read_timeout == MAX_WAIT_SECONDS + 8
 
 
-def test_endpoint_and_region_are_passed_on_where_they_are_given() -> None:
+def test_endpoint_and_region_are_passed_on_if_set() -> None:
     session = Session()
     _ = ClientSource(session).client
     _ = ClientSource(session, endpoint_url="http://127.0.0.1:9324", region="here").client
@@ -58,14 +58,14 @@ def test_endpoint_and_region_are_passed_on_where_they_are_given() -> None:
 
 
 @pytest.mark.parametrize("session", [None, boto3, "new"])
-def test_the_region_may_come_from_aws_region(monkeypatch: pytest.MonkeyPatch, session: Any) -> None:
+def test_the_region_can_come_from_aws_region(monkeypatch: pytest.MonkeyPatch, session: Any) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     made = boto3.session.Session() if session == "new" else session
     assert ClientSource(made).client.meta.region_name == "eu-north-1"
     assert ClientSource(made, region="us-west-2").client.meta.region_name == "us-west-2"
 
 
-def test_a_session_that_is_not_boto3_s_is_not_told_of_aws_region(
+def test_aws_region_is_not_passed_to_other_sessions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
@@ -91,7 +91,7 @@ def region_of(session: Any) -> Any:
     return source.client.meta.region_name
 
 
-def test_aws_region_says_where_unless_the_code_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aws_region_is_used_unless_code_sets_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
     assert region_of(None) == "us-east-1"
@@ -100,7 +100,7 @@ def test_aws_region_says_where_unless_the_code_does(monkeypatch: pytest.MonkeyPa
     assert region_of(boto3.session.Session()) == "us-east-1"
 
 
-def test_the_default_session_that_somebody_has_set_up_knows_its_region(
+def test_the_region_of_the_default_session_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -110,12 +110,12 @@ def test_the_default_session_that_somebody_has_set_up_knows_its_region(
     assert region_of(boto3) == "ap-south-1"
 
 
-def test_an_endpoint_that_is_no_url_is_a_clear_error() -> None:
+def test_an_endpoint_that_is_not_a_url_is_a_clear_error() -> None:
     for address, next_step in (
-        ("localhost:9324", "write http://localhost:9324"),
-        ("http://", "write it like http://127.0.0.1:9324"),
-        ("http://localhost:93x4", "write it like http://127.0.0.1:9324"),
-        ("http://localhost:99999", "write it like http://127.0.0.1:9324"),
+        ("localhost:9324", "use http://localhost:9324"),
+        ("http://", "use a URL such as http://127.0.0.1:9324"),
+        ("http://localhost:93x4", "use a URL such as http://127.0.0.1:9324"),
+        ("http://localhost:99999", "use a URL such as http://127.0.0.1:9324"),
     ):
         with pytest.raises(SettingsError, match=f"the endpoint '{address}' is not a URL") as caught:
             _ = ClientSource(None, endpoint_url=address, region="x").client
@@ -123,7 +123,7 @@ def test_an_endpoint_that_is_no_url_is_a_clear_error() -> None:
 
 
 @pytest.mark.parametrize("sign", "/?#")
-def test_a_password_that_ends_the_address_is_refused_and_not_told(sign: str) -> None:
+def test_a_password_that_ends_the_host_name_is_refused_and_not_shown(sign: str) -> None:
     for password in (f"se{sign}cret", f"12{sign}cret"):
         with pytest.raises(SettingsError, match="'localhost:9324' is not a URL") as caught:
             address = f"http://ann:{password}@localhost:9324"
@@ -144,10 +144,10 @@ def test_certificates_that_cannot_be_read_are_left_to_boto3(
         env = SQSEnv(endpoint_url="https://127.0.0.1:1", region="local", retry_max_attempts=1)
         with pytest.raises(ConnectionFailed):
             env.queue_client("jobs").receive()
-        assert env.clients.way == ("boto3", "the settings are wrong, or there is no access")
+        assert env.clients.way == ("boto3", "a setting is wrong, or credentials are missing")
 
 
-def test_calls_that_do_not_wait_for_messages_have_a_client_with_short_time_outs() -> None:
+def test_calls_that_do_not_wait_for_messages_have_short_timeouts() -> None:
     source = ClientSource(boto3.session.Session(), region="eu-west-1", retry_max_attempts=3)
     config: Any = source.apart().client.meta.config
     assert config.connect_timeout + config.read_timeout < MAX_WAIT_SECONDS
@@ -156,7 +156,7 @@ def test_calls_that_do_not_wait_for_messages_have_a_client_with_short_time_outs(
     assert config.retries["total_max_attempts"] == 1
 
 
-def test_who_looks_on_has_short_time_outs_and_is_not_counted() -> None:
+def test_monitoring_has_short_timeouts_and_is_not_counted() -> None:
     told: list[str] = []
     session = MemorySession()
     source = ClientSource(session, on_request=told.append)
@@ -178,7 +178,7 @@ def test_both_clients_share_the_credentials_of_one_session(monkeypatch: pytest.M
     assert long is apart is not None
 
 
-def test_every_request_is_told_with_its_action() -> None:
+def test_every_request_is_reported_with_its_action() -> None:
     told: list[str] = []
     client = ClientSource(MemorySession(), on_request=told.append).client
     url = client.create_queue(QueueName="jobs")["QueueUrl"]
@@ -186,7 +186,7 @@ def test_every_request_is_told_with_its_action() -> None:
     assert told == ["CreateQueue", "SendMessage"]
 
 
-def test_a_repetition_is_a_request_too() -> None:
+def test_a_retry_is_reported_as_a_request() -> None:
     told: list[str] = []
     # Nobody listens there: botocore repeats the call once.
     nowhere = "http://127.0.0.1:9"
@@ -242,7 +242,7 @@ def user_agent(client: Any, **parameters: Any) -> str:
     return seen[0]
 
 
-def test_clients_of_our_own_cost_less_a_call_and_are_one_for_each_purpose(
+def test_our_clients_are_faster_and_there_is_one_for_each_purpose(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
@@ -267,7 +267,7 @@ def test_the_client_that_receives_makes_the_first_calls_too() -> None:
     assert source.client_at_hand is plain is not receiving
 
 
-def test_a_session_of_somebody_else_decides_what_a_client_is() -> None:
+def test_a_custom_session_decides_how_clients_are_made() -> None:
     source = ClientSource(Session())
     assert source.client is source.lean_client
 
@@ -328,7 +328,9 @@ def test_a_class_that_boto3_would_add_to_clients_is_used() -> None:
         ("http://ann:secret@localhost:9324", "http://sqsw.invalid"),
     ],
 )
-def test_queue_urls_of_the_embedded_sqs_begin_alike_on_all_ways(endpoint: str, origin: str) -> None:
+def test_queue_urls_of_the_embedded_sqs_are_the_same_on_all_routes(
+    endpoint: str, origin: str
+) -> None:
     for wire in (True, False):
         env = SQSEnv(MemorySession(), endpoint_url=endpoint, wire=wire)
         env.sqs_client.create_queue(QueueName="jobs")
@@ -348,7 +350,7 @@ def test_a_copy_that_is_used_first_shares_the_session() -> None:
     assert source._own_session.made is session
 
 
-def test_to_name_the_region_asks_nobody_for_credentials(
+def test_reading_the_region_needs_no_credentials(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "config").write_text(

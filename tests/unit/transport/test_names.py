@@ -19,7 +19,7 @@ URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/emails.fifo"
 ARN = "arn:aws:sqs:eu-west-1:123456789012:emails.fifo"
 
 
-def test_a_queue_may_be_written_as_a_name_a_url_or_an_arn() -> None:
+def test_a_queue_is_parsed_from_a_name_a_url_or_an_arn() -> None:
     assert QueueRef.parse("emails") == QueueRef("emails")
     assert QueueRef.parse(URL) == QueueRef("emails.fifo", url=URL)
     assert QueueRef.parse(ARN) == QueueRef("emails.fifo", arn=ARN)
@@ -39,12 +39,12 @@ def test_a_queue_may_be_written_as_a_name_a_url_or_an_arn() -> None:
         "http://[bad/0/q",
     ],
 )
-def test_what_is_none_of_them_is_refused(text: str) -> None:
+def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         QueueRef.parse(text)
 
 
-def test_the_name_stands_at_the_end() -> None:
+def test_the_name_is_the_last_part() -> None:
     assert name_of_url(URL) == name_of_url(URL + "/") == name_of_arn(ARN) == "emails.fifo"
 
 
@@ -70,7 +70,7 @@ def test_dead_letter_queues_are_known_by_their_name(name: str) -> None:
         *((region, False) for region in ("eu-west-1", "cn-north-1", "us-iso-east-1")),
     ],
 )
-def test_aws_is_known_by_every_name_that_botocore_calls_it(
+def test_every_aws_host_name_of_botocore_is_recognized(
     monkeypatch: pytest.MonkeyPatch, region: str, dual_stack: bool
 ) -> None:
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")

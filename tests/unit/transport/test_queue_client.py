@@ -27,7 +27,7 @@ def calls(env: SQSEnv, operation: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_url_is_looked_up_once_and_only_where_it_is_not_known(memory_env: SQSEnv) -> None:
+def test_the_url_is_looked_up_once_and_only_if_unknown(memory_env: SQSEnv) -> None:
     url = memory_env.sqs_client.create_queue(QueueName="jobs")["QueueUrl"]
     asked = calls(memory_env, "GetQueueUrl")
     client = memory_env.make_queue_client("jobs")
@@ -37,7 +37,7 @@ def test_the_url_is_looked_up_once_and_only_where_it_is_not_known(memory_env: SQ
     assert len(asked) == 1
 
 
-def test_a_queue_that_is_not_there_is_named_without_its_prefix(memory_env: SQSEnv) -> None:
+def test_a_missing_queue_is_named_without_its_prefix(memory_env: SQSEnv) -> None:
     memory_env.connect_to(queue_prefix="dev_")
     with pytest.raises(QueueNotFound, match="no queue named 'nowhere'") as caught:
         _ = memory_env.make_queue_client("nowhere").url
@@ -56,7 +56,7 @@ def test_only_the_embedded_sqs_can_end_polls(memory_env: SQSEnv) -> None:
     assert elsewhere.make_queue_client("jobs").end_polls() is False
 
 
-def test_a_received_message_brings_everything(client: QueueClient) -> None:
+def test_a_received_message_has_all_its_attributes(client: QueueClient) -> None:
     attributes = {
         "Text": {"DataType": "String", "StringValue": "ß"},
         "Bytes": {"DataType": "Binary", "BinaryValue": b"\0"},
@@ -75,7 +75,7 @@ def test_a_received_message_brings_everything(client: QueueClient) -> None:
     assert {"SentTimestamp", "SenderId"} <= set(message.attributes)
 
 
-def test_a_batch_tells_answers_and_failures_by_the_place_of_their_entry(
+def test_a_batch_returns_answers_and_failures_by_entry_index(
     client: QueueClient,
 ) -> None:
     client.set_attributes({"MaximumMessageSize": "1024"})
@@ -89,7 +89,7 @@ def test_a_batch_tells_answers_and_failures_by_the_place_of_their_entry(
     assert failures[0].reason
 
 
-def test_deletes_and_changes_tell_what_was_refused(client: QueueClient) -> None:
+def test_deletes_and_visibility_changes_return_what_was_refused(client: QueueClient) -> None:
     for body in "abc":
         client.send({"MessageBody": body})
     first, second, third = client.receive(10)
@@ -105,7 +105,7 @@ def test_deletes_and_changes_tell_what_was_refused(client: QueueClient) -> None:
     assert again.receive_count == 2
 
 
-def test_null_in_an_answer_is_nothing(client: QueueClient) -> None:
+def test_null_in_an_answer_is_read_as_missing(client: QueueClient) -> None:
     """Servers of others say so."""
     client.send({"MessageBody": "a"})
 
@@ -126,7 +126,7 @@ def test_null_in_an_answer_is_nothing(client: QueueClient) -> None:
     assert client.receive() == []
 
 
-def test_attributes_are_read_all_or_by_name_and_changed(client: QueueClient) -> None:
+def test_attributes_can_be_read_and_changed(client: QueueClient) -> None:
     assert client.attributes("VisibilityTimeout") == {"VisibilityTimeout": "30"}
     client.set_attributes({"VisibilityTimeout": "77"})
     assert client.attributes()["VisibilityTimeout"] == "77"
@@ -149,7 +149,7 @@ def test_a_purge_empties_the_queue(client: QueueClient) -> None:
     assert client.receive(10) == []
 
 
-def test_the_resource_is_a_new_one_at_each_call(jobs: JobQueue) -> None:
+def test_each_call_returns_a_new_resource(jobs: JobQueue) -> None:
     first, second = jobs.get_queue(), jobs.get_queue()
     assert first is not second
     assert first.url == jobs.client.url
@@ -158,7 +158,7 @@ def test_the_resource_is_a_new_one_at_each_call(jobs: JobQueue) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "retries", "age"), [(0.5, 0, 0), (5, 0, 3), (5, 1, 0)])
-def test_the_lease_runs_since_sqs_hid_the_message(
+def test_the_lease_starts_when_sqs_hides_the_message(
     client: QueueClient, monkeypatch: pytest.MonkeyPatch, seconds: float, retries: int, age: float
 ) -> None:
     """An answer that comes late was given earlier; of a repeated call nobody knows when."""

@@ -59,7 +59,7 @@ def test_a_refusal_becomes_the_error_of_its_code(code: str, kind: type[SQSError]
         (exceptions.ParamValidationError(report="bad"), SQSError),
     ],
 )
-def test_what_never_reached_sqs_becomes_an_error_that_says_why(
+def test_a_call_that_never_reached_sqs_becomes_an_error_with_the_reason(
     error: BotoCoreError, kind: type[SQSError]
 ) -> None:
     with pytest.raises(SQSError) as caught, service_errors("send to 'emails'"):
@@ -68,12 +68,12 @@ def test_what_never_reached_sqs_becomes_an_error_that_says_why(
     assert caught.value.__cause__ is error
 
 
-def test_other_errors_pass_as_they_are() -> None:
+def test_other_errors_pass_unchanged() -> None:
     with pytest.raises(KeyError), service_errors("send"):
         raise KeyError("x")
 
 
-def test_a_server_that_is_not_there_is_a_failed_connection() -> None:
+def test_a_missing_server_is_a_failed_connection() -> None:
     from sqsw.sqs_env import SQSEnv
     from tests.backends import EndpointSession, free_port
 
@@ -92,10 +92,10 @@ def test_an_answer_that_is_nested_too_deeply_is_an_error_too() -> None:
 
 
 @pytest.mark.parametrize("code", ["InvalidClientTokenId", "SignatureDoesNotMatch"])
-def test_a_wrong_key_is_no_matter_of_policies(code: str) -> None:
+def test_a_wrong_key_is_not_reported_as_a_policy_problem(code: str) -> None:
     with pytest.raises(AccessDenied) as caught, service_errors("send to 'emails'", "emails"):
         raise refused(code)
-    assert caught.value.message == "the credentials were not accepted"
+    assert caught.value.message == "AWS rejected the credentials"
     assert caught.value.reason == "wrong_key"
     assert "AWS_ACCESS_KEY_ID" in (caught.value.next or "")
     assert "policy" not in (caught.value.next or "")
@@ -112,7 +112,7 @@ def test_a_missing_permission_names_the_action_and_the_resource() -> None:
 
 
 @pytest.mark.parametrize("host", ["host.docker.internal", "h" * 99 + ".test"])
-def test_a_refused_host_name_is_no_matter_of_credentials(host: str) -> None:
+def test_a_refused_host_name_is_not_reported_as_a_credentials_problem(host: str) -> None:
     refusal = RequestGuard("127.0.0.1", hint="--allow-host {host}").refusal({"host": host})
     assert refusal
     error = ClientError({"Error": {"Code": "AccessDenied", "Message": refusal}}, "ListQueues")
@@ -123,10 +123,13 @@ def test_a_refused_host_name_is_no_matter_of_credentials(host: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["<!DOCTYPE HTML>\n<html>", "<html><body>no</body></html>"])
-def test_a_page_in_place_of_an_answer_is_told_as_one(page: str) -> None:
+def test_an_html_page_instead_of_an_answer_is_reported_as_such(page: str) -> None:
     error = ClientError({"Error": {"Code": "501", "Message": page}}, "ListQueues")
     with pytest.raises(SQSError) as caught, service_errors("list the queues"):
         raise error
-    assert caught.value.message == "cannot list the queues: the answer is a page, not one of SQS"
+    assert (
+        caught.value.message
+        == "cannot list the queues: the answer is an HTML page, not an SQS answer"
+    )
     assert "AWS_ENDPOINT_URL" in str(caught.value.next)
     assert "<" not in str(caught.value)

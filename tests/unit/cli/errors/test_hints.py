@@ -106,7 +106,7 @@ def test_the_queue_of_another_account_is_not_to_be_created(sqsw: Sqsw, command: 
     sqsw("create-queue emails")
     words = ["j"] if command == "send" else []
     told = sqsw(command, "arn:aws:sqs:local:999999999999:emails", *words).err.splitlines()
-    assert told[0].startswith("error: no queue named 'emails' in the account 999999999999 in local")
+    assert told[0].startswith("error: no queue named 'emails' in account 999999999999 in local")
     assert "create-queue" not in told[-1]
     told = sqsw(command, "http://h/999999999999/emails", *words).err.splitlines()
     assert told[-1] == "  next: did you mean 'emails'?"

@@ -161,7 +161,7 @@ def test_a_failing_file_fails_the_health_check_which_does_not_name_it(
     async def main() -> None:
         asked = await Asked("/health", method="GET").ask(app)
         assert asked.status == 503
-        reason = f"the file failed: {FileFull.why}"
+        reason = f"the file cannot be used: {FileFull.why}"
         assert json.loads(asked.body) == {"status": "failing", "error": reason}
 
     run(main)

@@ -66,7 +66,7 @@ MESSAGE = Message("m", "r", "b", {}, {}, "jobs", 0.0, Lease())
     ],
     ids=["receive", "delete", "change"],
 )
-def test_a_call_whose_caller_tries_again_is_not_repeated_without_an_answer_in_time(
+def test_a_call_that_its_caller_retries_is_not_repeated_after_a_timeout(
     call: Callable[[QueueClient], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls_module, "_ANSWER_SECONDS", 0.2)
@@ -80,7 +80,7 @@ def test_a_call_whose_caller_tries_again_is_not_repeated_without_an_answer_in_ti
         assert kept.value.__cause__
 
 
-def test_a_send_without_an_answer_in_time_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_send_is_repeated_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls_module, "_SEND_SECONDS", 0.2)
     with serving(failing_once(b"")) as server:
         answer = queue_for(source_for(server.url)).send({"MessageBody": "x"})
@@ -174,7 +174,7 @@ def test_after_five_failures_in_a_row_the_wire_pauses_and_comes_back(
         assert send() == ["boto3"]
 
 
-def test_refused_calls_are_no_failures_of_the_wire() -> None:
+def test_refused_calls_do_not_count_as_wire_failures() -> None:
     refused = with_body(b'{"__type":"a#InvalidMessageContents","message":"no"}', "400 Bad")
     with serving(always(refused)) as server:
         queue = queue_for(source_for(server.url))
@@ -243,7 +243,7 @@ def test_a_failing_call_shows_no_credential(
                 assert not any(word in text for text in shown), word
 
 
-def test_a_connection_that_the_server_closed_is_not_used() -> None:
+def test_a_connection_that_the_server_closed_is_not_reused() -> None:
     with serving() as server:
         server.closes = True
         source = source_for(server.url)
@@ -257,7 +257,7 @@ def test_a_connection_that_the_server_closed_is_not_used() -> None:
         assert len(calls._idle) == 1
 
 
-def test_a_connection_that_is_open_is_used_again() -> None:
+def test_an_open_connection_is_reused() -> None:
     with serving() as server:
         queue = queue_for(source_for(server.url))
         for _ in range(3):
@@ -265,7 +265,7 @@ def test_a_connection_that_is_open_is_used_again() -> None:
         assert {request.connection for request in server.requests} == {0}
 
 
-def test_timeouts_cover_a_server_that_accepts_and_says_nothing(
+def test_a_silent_server_runs_into_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls_module, "_SEND_SECONDS", 0.2)

@@ -93,7 +93,7 @@ def test_continue_is_not_the_answer() -> None:
     assert exchange(answering(answer)) == Answer(200, True, b"{}")
 
 
-def test_a_slow_answer_may_take_longer_than_the_server_may_be_silent() -> None:
+def test_a_slow_answer_can_take_longer_than_the_silence_limit() -> None:
     def slow(accepted: socket.socket) -> None:
         accepted.recv(65536)
         for byte in GOOD:

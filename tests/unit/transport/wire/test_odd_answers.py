@@ -163,7 +163,7 @@ _FINE = {"chunks", "100 Continue", "HTTP/1.0", "close", "no length"}
 
 
 @pytest.mark.parametrize("action", CALLS)
-def test_both_ways_make_the_same_of_an_odd_answer(
+def test_both_routes_read_an_odd_answer_alike(
     server: ScriptedServer, queues: list[QueueClient], action: str
 ) -> None:
     body = json.dumps(GOOD[action]).encode()
@@ -177,7 +177,7 @@ def test_both_ways_make_the_same_of_an_odd_answer(
             assert found == expected, name
 
 
-def test_both_ways_wait_for_the_rest_of_an_answer_equally_in_vain(
+def test_both_routes_time_out_on_an_incomplete_answer(
     server: ScriptedServer, queues: list[QueueClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in (
@@ -198,7 +198,7 @@ def test_both_ways_wait_for_the_rest_of_an_answer_equally_in_vain(
 
 
 @pytest.mark.parametrize("action", CALLS)
-def test_both_ways_refuse_what_other_servers_answer(
+def test_both_routes_refuse_answers_of_other_servers(
     server: ScriptedServer, queues: list[QueueClient], action: str
 ) -> None:
     answers = [
@@ -232,7 +232,7 @@ def changed(value: Any, chance: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("action", CALLS)
-def test_both_ways_make_the_same_of_values_of_other_types(
+def test_both_routes_treat_values_of_other_types_alike(
     server: ScriptedServer, queues: list[QueueClient], action: str
 ) -> None:
     chance = random.Random(action)
@@ -246,7 +246,7 @@ def test_both_ways_make_the_same_of_values_of_other_types(
         check(server, queues, action)
 
 
-def test_both_ways_make_the_same_of_changed_bytes(
+def test_both_routes_treat_changed_bytes_alike(
     server: ScriptedServer, queues: list[QueueClient]
 ) -> None:
     chance = random.Random(3)

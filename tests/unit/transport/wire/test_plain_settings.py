@@ -66,7 +66,7 @@ def endpoint_of_botocore(case: Case) -> Any:
     return [found.url, [host, port, is_tls], found.host, found.region, tls, credentials]
 
 
-def test_the_endpoint_is_the_one_of_a_botocore_session(variables: dict[str, str]) -> None:
+def test_the_endpoint_matches_a_botocore_session(variables: dict[str, str]) -> None:
     regions = [region for region in all_regions() if "fips" not in region]
     cases: list[Case] = [({}, region, None) for region in regions]
     cases += [({}, None, None)]
@@ -90,7 +90,7 @@ def test_the_endpoint_is_the_one_of_a_botocore_session(variables: dict[str, str]
     assert len(left_out) < len(regions) / 2
 
 
-def test_botocore_is_asked_for_all_other_settings(variables: dict[str, str]) -> None:
+def test_other_settings_need_botocore(variables: dict[str, str]) -> None:
     understood = {
         *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EC2_METADATA_DISABLED"),
         *("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
@@ -133,6 +133,6 @@ def test_a_credential_that_cannot_be_sent_is_an_error(variables: dict[str, str])
     assert "AWS_SESSION_TOKEN" in found and "ken" not in found.replace("TOKEN", "")
 
 
-def test_botocore_is_asked_if_there_are_files_for_it(variables: dict[str, str]) -> None:
+def test_configuration_files_need_botocore(variables: dict[str, str]) -> None:
     (Path(variables["HOME"]) / ".aws").mkdir()
     assert plain_endpoints(variables, [({}, None, None)]) == [None]

@@ -146,7 +146,7 @@ def signed_again(request: Request) -> str:
 @pytest.mark.parametrize(
     ("action", "params"), CALLS, ids=lambda one: one if type(one) is str else ""
 )
-def test_both_ways_send_the_same(
+def test_both_routes_send_the_same(
     server: ScriptedServer, sources: list[ClientSource], action: str, params: dict[str, Any]
 ) -> None:
     server.requests.clear()
