@@ -19,6 +19,7 @@ EventDict = MutableMapping[str, Any]
 
 #: columns of the time and the mark, of a duration, and of an id
 _HEAD, _DURATION, _ID = 11, 6, 8
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 #: columns of queue and job: in a terminal of 80 columns, and at least
 _NAMES, _LEAST_NAMES = 26, 22
@@ -104,7 +105,7 @@ class ConsoleLine:
         wide = _WIDE if columns is None else min(columns, _WIDE)
         is_narrow = wide < _NARROW
         names = [safe(_text(event[key])) for key in ("queue", "job") if event.get(key) is not None]
-        words, short_id = news.words, safe(_text(event["id"]))[:_ID]
+        words, short_id = news.words, _short_id(event)
         rest = wide - _HEAD - 1 - _DURATION
         if is_narrow:
             padded = room = max(rest, _LEAST_NAMES)
@@ -161,7 +162,7 @@ class ConsoleLine:
             columns = self._columns() or 1_000
             room = columns - len(click.unstyle(line)) - 2 - _ID
             of_job = f"{_fitted(names, _NAMES)} " if room > _NAMES else ""
-            line += self._dim(f" {of_job}{safe(_text(event['id']))[:_ID]}")
+            line += self._dim(f" {of_job}{_short_id(event)}")
         return [line, *rest]
 
     def _head(self, event: EventDict, mark: str, color: str | None) -> str:
@@ -253,6 +254,16 @@ def _attempt(event: EventDict) -> str:
     attempt = event["attempt"]
     is_last = event.get("verdict") in ("last_attempt", "unreadable")
     return f"attempt {attempt} of {attempt}" if is_last else f"attempt {attempt}"
+
+
+def _short_id(event: EventDict) -> str:
+    """Return 8 characters of an id that ``inspect`` finds, also in the dead-letter queue.
+
+    A job id stays the same there, and its last characters are random. Only parts of UUIDs are
+    found, so other job ids give way to the message id.
+    """
+    job_id = _text(event.get("job_id") or "")
+    return safe(job_id[-_ID:] if _UUID.fullmatch(job_id) else _text(event["id"])[:_ID])
 
 
 def _end(event: EventDict) -> str:

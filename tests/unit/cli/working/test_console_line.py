@@ -79,27 +79,27 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     [
         (
             JobDone(MESSAGE, "send_email", 0.15),
-            ["✓ emails send_email           0.15s                            1de8908d"],
+            ["✓ emails send_email           0.15s                            bb7ded68"],
         ),
         (
             JobFailed(MESSAGE, "send_email", 12.345, ERROR, 2),
             [
-                "↻ emails send_email           12.3s  attempt 1, again in 2s    1de8908d",
+                "↻ emails send_email           12.3s  attempt 1, again in 2s    bb7ded68",
                 "           ConnectionError: smtp server said no to user79@example.com",
             ],
         ),
         (
             JobRetry(MESSAGE, "send_email", 0.15, 0),
-            ["↻ emails send_email           0.15s  attempt 1, again now      1de8908d"],
+            ["↻ emails send_email           0.15s  attempt 1, again now      bb7ded68"],
         ),
         (
             JobRetry(MESSAGE, "send_email", 200, 9, "emails_dead", None, "last_attempt"),
-            ["✗ emails send_email       3m20s  attempt 1 of 1 → emails_dead  1de8908d"],
+            ["✗ emails send_email       3m20s  attempt 1 of 1 → emails_dead  bb7ded68"],
         ),
         (
             JobFailed(LONG, "build_report_for_customer", 0.15, ERROR, 43_000, None, "gave_up"),
             [
-                "✗ nightly-cus…ports build_repor…tomer  0.15s  gave up, no DLQ  1de8908d",
+                "✗ nightly-cus…ports build_repor…tomer  0.15s  gave up, no DLQ  bb7ded68",
                 "           ConnectionError: smtp server said no to user79@example.com",
                 "  | ConnectionError: smtp server said no to user79@example.com",
                 "  | and more",
@@ -107,41 +107,41 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         ),
         (
             JobUnknown(MESSAGE, "send_mail", ERROR, 300),
-            ["! emails send_mail                  no processor, again in 5m  1de8908d"],
+            ["! emails send_mail                  no processor, again in 5m  bb7ded68"],
         ),
         (
             JobUnrun(MESSAGE, "send_email", "emails_dead"),
             [
-                "✗ emails send_email                  not run → emails_dead     1de8908d",
+                "✗ emails send_email                  not run → emails_dead     bb7ded68",
                 "           returned on its last receive before it could run",
             ],
         ),
         (
             JobKilledProcess(MESSAGE, "send_email", -9, None),
-            ["✗ emails send_email              killed its process (SIGKILL)  1de8908d"],
+            ["✗ emails send_email              killed its process (SIGKILL)  bb7ded68"],
         ),
         (
             JobKilledProcess(MESSAGE, "send_email", 3, 1 << 29, 4),
             [
-                "✗ emails send_email                process died (exit code 3)  1de8908d",
+                "✗ emails send_email                process died (exit code 3)  bb7ded68",
                 "           one of 4 jobs that ran in it; it had 512 MiB of memory shortly before",
             ],
         ),
         (
             JobStuck(MESSAGE, "send_email"),
-            ["✗ emails send_email                  over its time limit       1de8908d"],
+            ["✗ emails send_email                  over its time limit       bb7ded68"],
         ),
         (
             LeaseLost(MESSAGE, "SQS refused it"),
             [
-                "! emails                             visibility timeout lost   1de8908d",
+                "! emails                             visibility timeout lost   bb7ded68",
                 "           SQS refused it",
             ],
         ),
         (
             AckFailed(MESSAGE, "delete", "no network"),
             [
-                "✗ emails                             delete failed             1de8908d",
+                "✗ emails                             delete failed             bb7ded68",
                 "           no network",
             ],
         ),
@@ -184,14 +184,14 @@ def test_an_event_is_one_line_and_its_reason_another(
             40,
             [
                 "↻ emails send_email       0.15s",
-                "  attempt 1, again in 2s 1de8908d",
+                "  attempt 1, again in 2s bb7ded68",
                 "  ConnectionError: smtp server said no …",
             ],
         ),
         (
             120,
             [
-                f"↻ emails send_email {'':>18}  0.15s  attempt 1, again in 2s {'':>12} 1de8908d",
+                f"↻ emails send_email {'':>18}  0.15s  attempt 1, again in 2s {'':>12} bb7ded68",
                 "           ConnectionError: smtp server said no to user79@example.com",
             ],
         ),
@@ -208,7 +208,7 @@ def test_long_names_are_cut_in_every_terminal_and_nowhere_else(say: Say) -> None
     for columns in range(40, 200):
         assert say(replace(failed, error=ValueError("no")), columns=columns)
     (line, *_) = say(failed, columns=None)
-    assert f"{LONG.queue_name} {'j' * 90}  0.15s  attempt 12 of 12 → {'d' * 70}  1de8908d" in line
+    assert f"{LONG.queue_name} {'j' * 90}  0.15s  attempt 12 of 12 → {'d' * 70}  bb7ded68" in line
 
 
 def test_a_message_group_is_shown_if_it_fits(say: Say) -> None:
@@ -286,10 +286,20 @@ def test_a_line_of_an_app_has_its_values(say: Say, capsys: pytest.CaptureFixture
 def test_a_line_from_a_job_says_which_one_in_short(
     say: Say, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for columns, said in ((80, "built  [tasks] emails send_email 1de8908d"), (40, "1de8908d")):
+    for columns, said in ((80, "built  [tasks] emails send_email bb7ded68"), (40, "bb7ded68")):
         say(columns=columns)
         with job_scope(CurrentJob((MESSAGE,), "send_email", {})):
             logging.getLogger("tasks").info("built")
         line = capsys.readouterr().err.rstrip()
         assert line.endswith(said)
         assert len(line) <= columns
+
+
+@pytest.mark.parametrize(
+    ("job_id", "shown"),
+    [("01a22c9f-77dc-7815-84f0-5cb23b0f1062", "3b0f1062"), ("invoice-10001", "1de8908d")],
+)
+def test_the_id_is_one_that_inspect_finds(job_id: str, shown: str, say: Say) -> None:
+    metadata = {"DataType": "String", "StringValue": f'{{"id":"{job_id}"}}'}
+    message = replace(MESSAGE, message_attributes={"Sqsw": metadata})
+    assert say(JobDone(message, "send_email", 0.15))[0].endswith(f"  {shown}")
