@@ -45,13 +45,13 @@ _ANY_ATTRIBUTE = Known(
     "*: receive an unknown attribute",
     "InvalidAttributeName (400)",
     "taken",
-    "Ours: a system attribute that SQS does not know is refused, not left out.",
+    "Ours: SQS refuses unknown system attributes instead of omitting them.",
 )
 _HIDE_GONE = Known(
     "*: hide",
     INVALID,
     NO_HANDLE,
-    "Ours: the handle is one, but its message is gone; SQS calls that an invalid parameter.",
+    "Ours: the handle is valid, but its message is gone; SQS reports an invalid parameter.",
 )
 _HIDE_GONE_IN_A_BATCH = Known(
     "*: make visible in a batch",
@@ -83,7 +83,7 @@ MOTO = (
         "standard: make visible",
         INVALID,
         NO_HANDLE,
-        "Ours: the handle is one, but its message is gone; SQS calls that an invalid parameter.",
+        "Ours: the handle is valid, but its message is gone; SQS reports an invalid parameter.",
     ),
     *(
         Known(
@@ -110,14 +110,14 @@ MOTO = (
         "FIFO: delete",
         "taken",
         NO_HANDLE,
-        "Ours: a handle stays one when its message is gone, by a purge or to the dead letters;"
-        " to delete it once more is a success.",
+        "Ours: a handle stays valid after its message was purged or moved to the dead-letter"
+        " queue; deleting the message again succeeds.",
     ),
     Known(
         "*: delete a batch of one message twice",
         "taken",
         _CODES + "BatchEntryIdsNotDistinct (400)",
-        "Ours: only the ids of entries must differ; the second delete of a message is a success.",
+        "Ours: only the ids of entries must differ; deleting a message twice succeeds.",
     ),
     Known(
         "FIFO: receive with a timeout of 0",
@@ -136,7 +136,7 @@ MOTO = (
         "FIFO: send a batch: no group",
         INVALID,
         "MissingParameter (400)",
-        "Ours: in a batch the same mistake has another code than in a single send.",
+        "Ours: in a batch, this mistake has another code than in a single send.",
     ),
     Known(
         "*: send: a forbidden character",
@@ -160,7 +160,7 @@ MOTO = (
         "standard: send: a deduplication id",
         INVALID,
         "taken",
-        "Ours: a deduplication id is for FIFO queues.",
+        "Ours: only FIFO queues accept a deduplication id.",
     ),
 )
 
@@ -169,7 +169,7 @@ _ELASTICMQ_ATTRIBUTES = tuple(
         f"{kind}: all attributes",
         f"Attributes.{name}",
         f"Attributes.{name.partition(':')[0]}: absent",
-        "Ours: All names every attribute that a queue of this type has, with its default.",
+        "Ours: All returns every attribute of this type of queue, with defaults.",
     )
     for kind, name in (
         ("*", "MaximumMessageSize: digits"),
@@ -193,13 +193,13 @@ ELASTICMQ = (
         "FIFO: hide for 43201 seconds",
         INVALID,
         NO_HANDLE,
-        "Ours: the number is out of range, whatever the handle stands for.",
+        "Ours: the number is out of range, for any handle.",
     ),
     Known(
         "standard: hide for 43201 seconds",
         INVALID,
         "taken",
-        "Ours: twelve hours are the most.",
+        "Ours: the maximum is twelve hours.",
     ),
     Known(
         "FIFO: make visible in a batch",
@@ -217,79 +217,79 @@ ELASTICMQ = (
         "*: receive*",
         "Messages: absent",
         "Messages: an empty list",
-        "Ours: SQS leaves out what is empty; without a message there is no member Messages.",
+        "Ours: SQS omits empty members; without messages, there is no member Messages.",
     ),
     Known(
         "*: receive 11",
         INVALID,
         "InvalidAttributeValue (400)",
-        "Ours: it is a parameter, and named so; InvalidAttributeValue is for attributes of queues.",
+        "Ours: it is a parameter; InvalidAttributeValue is for attributes of queues.",
     ),
     Known(
         "*: receive with a wait of 21",
         INVALID,
         "InvalidAttributeValue (400)",
-        "Ours: it is a parameter, and named so; InvalidAttributeValue is for attributes of queues.",
+        "Ours: it is a parameter; InvalidAttributeValue is for attributes of queues.",
     ),
     Known(
         "standard: receive with a timeout of 43201",
         INVALID,
         "taken",
-        "Ours: twelve hours are the most.",
+        "Ours: the maximum is twelve hours.",
     ),
     Known(
         "*: send a batch of one id twice",
         _CODES + "BatchEntryIdsNotDistinct (400)",
         "BatchEntryIdsNotDistinct (400)",
-        "Ours: callers read the code with its old beginning, which SQS still sends.",
+        "Ours: callers see the code with its old prefix, which SQS still sends.",
     ),
     Known(
         "*: send a batch: a body that is too long",
         "failed: InvalidParameterValue",
         "taken",
-        "Ours: the queue takes no more than its MaximumMessageSize.",
+        "Ours: the MaximumMessageSize of the queue limits the body.",
     ),
     Known(
         "FIFO: send: a body that is too long",
         INVALID,
         "taken",
-        "Ours: the queue takes no more than its MaximumMessageSize.",
+        "Ours: the MaximumMessageSize of the queue limits the body.",
     ),
     Known(
         "*: send a batch: a forbidden character",
         "failed: InvalidMessageContents",
         "failed: InvalidAttributeValue",
-        "Ours: SQS has a code of its own for forbidden characters.",
+        "Ours: SQS has a separate code for forbidden characters.",
     ),
     Known(
         "standard: send: a forbidden character",
         "InvalidMessageContents (400)",
         "InvalidAttributeValue (400)",
-        "Ours: SQS has a code of its own for forbidden characters.",
+        "Ours: SQS has a separate code for forbidden characters.",
     ),
     Known(
         "FIFO: send a batch: *",
         "Successful[].SequenceNumber: digits",
         "Successful[].SequenceNumber: absent",
-        "Ours: in a batch as well as alone, a FIFO queue answers sequence numbers.",
+        "Ours: a FIFO queue returns sequence numbers in batches, too.",
     ),
     Known(
         "FIFO: send a batch: no group",
         INVALID,
         "failed: MissingParameter",
-        "Ours: one entry without a group refuses the whole batch, and that with this code.",
+        "Ours: an entry without a group refuses the whole batch, with this code.",
     ),
     Known(
         "*: send: an empty body",
         "MissingParameter (400)",
         "InvalidAttributeValue (400)",
-        "Ours: an empty body is one that is missing.",
+        "Ours: an empty body counts as missing.",
     ),
     Known(
         "standard: send a batch: an empty body",
         "failed: MissingParameter",
         "failed: InvalidAttributeValue",
-        "Ours: an empty body is one that is missing.",
+        "Ours: an empty body counts as missing.",
     ),
 )
 

@@ -257,5 +257,5 @@ def _identity_of(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-#: connections of a parent process, kept so that nothing closes them
+#: connections of a parent process, kept so they are never closed
 _inherited: list[Handle] = []

@@ -2,7 +2,8 @@
 
     python -m tests.unit.local.old_files > tests/unit/local/version_1.sql
 
-Only for a version that is not released yet: what a release has written is never made anew.
+Run this only before the release of a version. A file of a released version is never generated
+again.
 """
 
 import json

@@ -16,7 +16,7 @@ SEND_AND_INTERRUPT = """
 import os, signal, sys, threading, time
 from sqsw.local.engine import LocalEngine
 
-# A shell that started the tests behind may have switched it off.
+# A shell that runs the tests in the background can ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 engine = LocalEngine(sys.argv[1])
 def send():

@@ -287,7 +287,7 @@ def test_a_removed_or_replaced_file_raises_an_error(tmp_path: Path, is_made_agai
         in_thread(lambda: send(old))
     assert directory.exists() == is_made_again
     waiting.join(10)
-    assert len(errors) == 1, "a receive that waits is told, too"
+    assert len(errors) == 1, "a waiting receive gets the error, too"
     old.close()
 
 

@@ -90,7 +90,7 @@ def test_a_directory_that_others_can_write_to_is_not_used(short_path: Path, kind
     )
     sockets.send(1, 1)
     sockets.listen()
-    assert ticks.get(timeout=2) < ticks.get(timeout=2), "it looks by itself instead"
+    assert ticks.get(timeout=2) < ticks.get(timeout=2), "it ticks instead"
     assert os.listdir(directory) == ["1-deaddead"]
     sockets.close()
     assert os.listdir(directory) == ["1-deaddead"]
