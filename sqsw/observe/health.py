@@ -152,7 +152,7 @@ class Health:
                 return self._failing("failing", pulse.problem)
         states = {pulse.state for pulse in pulses}
         if "quiet" in states:
-            return Problem("quiet", "SIGUSR2 or SIGTSTP stopped its receives")
+            return Problem("quiet", "stopped receiving because of SIGUSR2 or SIGTSTP")
         if states:
             return Problem("draining", "the worker is shutting down")
         return self._nobody()

@@ -338,7 +338,7 @@ def _what_next(event: JobFailed | JobRetry) -> dict[str, Any]:
 
 
 def _context_of(message: Message) -> tuple[int, dict[str, object]]:
-    """Return the length of the job context's text, and the context if its codec is JSON."""
+    """Return the length and the values of the job context, if its codec is JSON."""
     text = message.string_attribute("JobContext")
     if text in (None, "{}") or message.string_attribute("ContentType") != "json":
         return 0, {}

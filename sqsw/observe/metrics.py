@@ -77,7 +77,7 @@ class Metrics:
             registry=registry,
         )
         self._leases: Counter = Counter(
-            "sqsw_leases_lost", "Leases that expired while a job ran.", ["queue"], registry=registry
+            "sqsw_leases_lost", "Leases that ended too early.", ["queue"], registry=registry
         )
         self._receives: Counter = Counter(
             "sqsw_receives",
