@@ -287,7 +287,7 @@ def test_two_names_of_one_queue_are_refused() -> None:
     url = env.sqs_client.create_queue(QueueName="emails")["QueueUrl"]
     env.processor("emails", "send_email")(lambda: None)
     shares = [QueueShare("emails"), QueueShare(url)]
-    with pytest.raises(SettingsError, match="named twice"):
+    with pytest.raises(SettingsError, match="given twice"):
         run_queues(env, shares, settings=WorkerSettings())
 
 
