@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"sqsw\.(transport|worker|supervisor|local)\..*"),
     (
         r"py:.*",
-        r"sqsw\..*\.(ArnSource|FailureOptions|JobKey|JobSender|ManageEnv|ProcessorQueue|QueueEnv"
+        r"sqsw\..*\.(ArnSource|FailureOptions|JobBatch|JobBlock|JobKey|JobSender|ManageEnv|ProcessorQueue|QueueEnv"
         r"|TaskEnv)",
     ),
     (r"py:.*", r"sqsw\..*\.[A-Z]"),  # type variables

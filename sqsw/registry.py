@@ -103,8 +103,7 @@ class TaskRegistry:
         pass_context, context_var :
             Whether the function takes the job context, and the name of that parameter.
         options :
-            ``backoff_policy``, ``middlewares``, ``time_limit``, ``executor`` and
-            ``check_arguments``; see :meth:`JobQueue.processor <sqsw.JobQueue.processor>`.
+            See :meth:`JobQueue.processor <sqsw.JobQueue.processor>`.
 
         Raises
         ------

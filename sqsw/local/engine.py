@@ -1,4 +1,4 @@
-"""The engine: one entrance for all operations of the embedded SQS."""
+"""The engine: runs all operations of the embedded SQS."""
 
 import _thread
 import atexit
@@ -56,15 +56,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "UntagQueue": tags_permissions.untag_queue,
 }
 
-#: calls that show nothing of a move, so that it can wait for the next one; a receive looks itself
-_BESIDE_MOVES: Final = frozenset(
+#: calls that do not advance move tasks, because their answers do not show a task's progress; a
+#: receive advances the tasks itself
+_WITHOUT_MOVES: Final = frozenset(
     ("SendMessage", "SendMessageBatch", "DeleteMessage", "DeleteMessageBatch", "ReceiveMessage")
 )
 
 DEFAULT_REGION: Final = "local"
-#: a name that never resolves, so that nothing can be sent there by mistake
+#: a name that never resolves, so nothing can be sent there by mistake
 DEFAULT_ORIGIN: Final = "http://sqsw.invalid"
-#: how long a process that ends cleans up a file at most
+#: the most seconds that closing a file spends on cleaning it up
 _TIDY_SECONDS: Final = 0.2
 
 
@@ -74,25 +75,28 @@ class LocalEngine:
     Parameters
     ----------
     path :
-        The database file; None: memory, for this process alone. Several processes may share a file.
+        The database file, which several processes can share. None keeps the queues in memory, for
+        this process only.
     clock :
         Seconds since 1970. A :class:`~sqsw.local.store.clock.MovableClock` wakes waiting receives
         when it is moved.
     durable :
-        ``normal``: what was answered outlives a killed process; ``full``: a power failure too.
+        ``normal``: completed calls survive if the process is killed; ``full``: they also survive a
+        power failure.
     relaxed :
-        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+        Allow a second purge, or creating a deleted queue again, within the 60 seconds that SQS
+        enforces.
     account :
         The account that owns the queues: 12 digits.
     max_in_flight :
-        Messages of one queue in flight at a time.
+        The most messages of one queue that can be in flight at a time.
     busy_seconds :
-        How long a call waits for a file that another process holds.
+        How long a call waits for a file that another process has locked.
 
     Raises
     ------
     FileError
-        The file cannot be used; each subclass is one reason.
+        The file cannot be used; the subclass tells why.
     """
 
     def __init__(
@@ -117,8 +121,8 @@ class LocalEngine:
         if isinstance(clock, MovableClock):
             waiters = self.store.waiters
             weakref.finalize(self, clock.follow(waiters.wake_all))
-        # An engine that is forgotten, or alive when the process ends, leaves nothing behind.
-        self._finalizer = weakref.finalize(self, _close_beside, self.store)
+        # Clean up even if the engine is garbage collected, or still open when the process ends.
+        self._finalizer = weakref.finalize(self, _close_in_thread, self.store)
         self._finalizer.atexit = False
         _open.add(self.store)
 
@@ -130,54 +134,54 @@ class LocalEngine:
         region: str = DEFAULT_REGION,
         origin: str = DEFAULT_ORIGIN,
     ) -> dict[str, Any]:
-        """Answer one call; a receive that waits blocks the calling thread.
+        """Answer one call; a waiting receive blocks the calling thread.
 
         Parameters
         ----------
         operation, params :
-            Name and members as in the model of SQS; blobs are bytes.
+            The name and members from the SQS model; blobs are bytes.
         region :
-            Queues of one name in two regions are two queues.
+            The region of the queues. Queues with the same name in two regions are separate.
         origin :
-            Scheme and host with which queue URLs begin.
+            The scheme and host of queue URLs.
 
         Raises
         ------
         ServiceError
-            What SQS would answer with.
+            SQS would answer with this error.
         FileError
             The file cannot be used.
         """
         function = OPERATIONS.get(operation)
         if function is None:
-            raise UnknownOperationException(f"The operation {operation} is not known.")
+            raise UnknownOperationException(f"The operation {operation} is unknown.")
         self.store.check_clock()
         now = self.store.now()
-        if operation not in _BESIDE_MOVES:
+        if operation not in _WITHOUT_MOVES:
             move_tasks.advance(self.store, now)
         return function(self.store, Params(params, region, origin), now)
 
     def receive(self, params: Mapping[str, Any], *, region: str, origin: str) -> Receive:
-        """Prepare a receive that waits without blocking a thread; it takes no message yet."""
+        """Return a receive that waits without blocking a thread; it has not taken a message yet."""
         self.store.check_clock()
         return Receive(self.store, Params(params, region, origin), self.store.now())
 
     def peek(
         self, queue_url: str, *, after: int = -1, limit: int = 100, region: str = DEFAULT_REGION
     ) -> Peek:
-        """Look at messages that could be received now, and leave them as they are.
+        """Return messages that could be received now, without changing them.
 
         Parameters
         ----------
         after :
-            ``last`` of the part before; -1 begins with the oldest message.
+            ``last`` of the previous page; -1 starts at the oldest message.
         limit :
-            Messages in one part, at most.
+            The most messages in one page.
 
         Raises
         ------
         ServiceError
-            There is no such queue.
+            The queue does not exist.
         """
         self.store.check_clock()
         params = Params({"QueueUrl": queue_url}, region, DEFAULT_ORIGIN)
@@ -186,23 +190,23 @@ class LocalEngine:
     def seconds_until_due(self, queue_url: str, *, region: str = DEFAULT_REGION) -> float | None:
         """Return the seconds until the next hidden message can be received.
 
-        None if no message is hidden. On a FIFO queue, the end of the retention of its oldest
-        message counts too.
+        None if no message is hidden. On a FIFO queue, the time when its oldest message expires
+        counts too.
 
         Raises
         ------
         ServiceError
-            There is no such queue.
+            The queue does not exist.
         """
         params = Params({"QueueUrl": queue_url}, region, DEFAULT_ORIGIN)
         return seconds_until_due(self.store, params, self.store.now())
 
     def end_polls(self) -> None:
-        """Every receive that waits now, in this process, answers at once with nothing."""
+        """End the waiting receives of this process with empty answers."""
         self.store.waiters.end_all()
 
     def close(self) -> None:
-        """Close the file and end the receives that wait; a second time does nothing."""
+        """Close the file and end the waiting receives; a second call does nothing."""
         if self._finalizer.detach():
             _close(self.store)
 
@@ -210,15 +214,15 @@ class LocalEngine:
 _open: "weakref.WeakSet[Store]" = weakref.WeakSet()
 
 
-def _close_beside(store: Store) -> None:
-    """Close the file of an engine that nobody holds any more, in a thread of its own.
+def _close_in_thread(store: Store) -> None:
+    """Close the file of a garbage-collected engine, in a new thread.
 
-    The garbage collector comes in the middle of anything: in a thread that holds the locks of this
-    file, too, as one does that is about to fork.
+    Garbage collection can start in any thread, even in one that holds the locks of this file, for
+    example just before a fork. Closing the file there would deadlock.
     """
     try:
         _thread.start_new_thread(_close, (store,))
-    except RuntimeError:  # the interpreter ends, and starts no threads any more
+    except RuntimeError:  # the interpreter is exiting and cannot start threads
         _close(store)
 
 
@@ -231,7 +235,7 @@ def _close_all() -> None:
 def _close(store: Store) -> None:
     _open.discard(store)
     if store.path is not None:
-        # A busy or broken file is closed as it is.
+        # If the file is busy or broken, close it without cleaning up.
         with suppress(FileError, sqlite3.Error, OSError):
             generations.finish(store, _TIDY_SECONDS)
     store.close()

@@ -1,8 +1,8 @@
-"""The errors of the embedded SQS: those that SQS answers with, and those of its file.
+"""Errors of the embedded SQS: SQS's own error answers, and problems with the database file.
 
-A subclass of :class:`ServiceError` is named for the *shape* that SQS names in ``__type``; botocore
-finds the exception class by it. ``query_code`` is what callers read as ``Error.Code``; it travels
-in the header ``x-amzn-query-error``.
+A subclass of :class:`ServiceError` has the name of the *shape* that SQS sends in ``__type``.
+botocore uses it to choose the exception class. Callers read ``query_code`` as ``Error.Code``; it is
+sent in the header ``x-amzn-query-error``.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
 """
@@ -11,11 +11,11 @@ from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """An error that SQS answers with."""
+    """An error answer of SQS."""
 
     query_code: ClassVar[str]
     status: ClassVar[int] = 400
-    #: used where the call gives no text of its own
+    #: used if the constructor gets no text
     default_text: ClassVar[str] = ""
 
     def __init__(self, text: str | None = None) -> None:
@@ -31,7 +31,7 @@ class ServiceError(Exception):
         return "Sender" if self.status < 500 else "Receiver"
 
     def as_failed_entry(self, entry_id: str) -> dict[str, object]:
-        """How a batch answers an entry that was refused."""
+        """Return the entry for the ``Failed`` list of a batch answer."""
         return {
             "Id": entry_id,
             "Code": self.query_code,
@@ -113,13 +113,13 @@ class ResourceNotFoundException(ServiceError):
 
 
 class InvalidParameterValueException(ServiceError):
-    """Not in the model, so that callers get a plain ``ClientError``."""
+    """An error that the model does not have, so callers get a plain ``ClientError``."""
 
     query_code = "InvalidParameterValue"
 
 
 class MissingRequiredParameterException(ServiceError):
-    """Not in the model, so that callers get a plain ``ClientError``."""
+    """An error that the model does not have, so callers get a plain ``ClientError``."""
 
     query_code = "MissingParameter"
 
@@ -132,13 +132,13 @@ class UnknownOperationException(ServiceError):
 
 
 class SerializationException(ServiceError):
-    """A parameter of a type that the model does not allow; only raw HTTP clients get that far."""
+    """A parameter has the wrong type; SDKs catch this earlier, so only raw HTTP clients see it."""
 
     query_code = "SerializationException"
 
 
 class InvalidAction(ServiceError):
-    """How the query protocol says that there is no such operation."""
+    """The query protocol's error for an unknown operation."""
 
     query_code = "InvalidAction"
 
@@ -149,7 +149,7 @@ class RequestEntityTooLarge(ServiceError):
 
 
 class AccessDeniedException(ServiceError):
-    """A request that a web page can have sent. SQS itself has no such rule."""
+    """The request could come from a web page. SQS itself does not check this."""
 
     query_code = "AccessDenied"
     status = 403
@@ -185,7 +185,7 @@ class RequestExpired(ServiceError):
 
 
 class InternalFailure(ServiceError):
-    """A fault of ours: SDKs try again."""
+    """A fault in the embedded SQS itself; SDKs retry."""
 
     query_code = "InternalFailure"
     status = 500
@@ -193,7 +193,7 @@ class InternalFailure(ServiceError):
 
 
 class ServiceUnavailable(ServiceError):
-    """The file is held by somebody else for now: SDKs try again."""
+    """Another program has locked the file, or the server is overloaded; SDKs retry."""
 
     query_code = "ServiceUnavailable"
     status = 503
@@ -201,9 +201,9 @@ class ServiceUnavailable(ServiceError):
 
 
 class FileError(Exception):
-    """The file of the embedded SQS cannot be used; nothing in it was changed."""
+    """The file of the embedded SQS cannot be used; the failed call changed nothing in it."""
 
-    #: the cause, and what helps, in words for people
+    #: the cause, and what the user can do about it
     why: ClassVar[str]
     next: ClassVar[str]
 
@@ -219,42 +219,42 @@ class FileLocked(FileError):
 
 
 class FileNotOurs(FileError):
-    why = "it is not a database of sqsw; it was left as it is"
-    next = "name another file"
+    why = "it is not an sqsw database, so it was not changed"
+    next = "choose another file"
 
 
 class FileTooNew(FileError):
-    why = "a later version of sqsw wrote it"
-    next = "upgrade sqsw, or name another file"
+    why = "it was written by a newer version of sqsw"
+    next = "upgrade sqsw, or choose another file"
 
 
 class FileReadOnly(FileError):
-    why = "the file or its directory cannot be written"
-    next = "change its permissions, or name another file"
+    why = "the file or its directory is not writable"
+    next = "change the permissions, or choose another file"
 
 
 class FileFull(FileError):
-    why = "its disk is full; this call changed nothing, what was answered before is kept"
-    next = "make room, then try again"
+    why = "the disk is full; this call changed nothing, and earlier calls are still stored"
+    next = "free some disk space, then try again"
 
 
 class FileCannotOpen(FileError):
-    why = "it cannot be opened or made"
-    next = "see that its directory exists and can be written, or name another file"
+    why = "it cannot be opened or created"
+    next = "check that its directory exists and is writable, or choose another file"
 
 
 class FileReplaced(FileCannotOpen):
-    """The file is not the one that was opened: it was removed, or another was put in its place."""
+    """The file was removed or replaced after it was opened."""
 
     why = "it was removed or replaced while it was open"
-    next = "start this program again"
+    next = "restart this program"
 
 
 class FileFailed(FileError):
-    why = "its disk refuses: a quota, a limit on the size of files, or a fault"
-    next = "see the quota, 'ulimit -f' and the log of the system, then try again"
+    why = "reading or writing it failed: a quota, a file size limit, or a disk fault"
+    next = "check the quota, 'ulimit -f' and the system log, then try again"
 
 
 class FileDamaged(FileError):
-    why = "the database is damaged; it was left as it is"
-    next = "put the file aside for 'sqlite3 FILE .recover', and begin with a new one"
+    why = "the database is damaged, so it was not changed"
+    next = "move the file away, run 'sqlite3 FILE .recover' on it, and start with a new file"

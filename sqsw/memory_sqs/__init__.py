@@ -1,10 +1,10 @@
-"""Sessions on the embedded SQS: in this process, or in a file that processes share; and over HTTP.
+"""Sessions on the embedded SQS, in memory or in a file that processes share, and an HTTP server.
 
-Use them in place of a boto3 session. They make real boto3 clients: botocore checks parameters,
-raises errors and retries as with AWS, but requests go to the embedded SQS instead of the network.
+Use a session in place of a boto3 session. It makes real boto3 clients: botocore checks parameters,
+raises errors, and retries as with AWS, but requests go to the embedded SQS instead of the network.
 An :class:`~sqsw.SQSEnv` makes its frequent calls without a client.
 
-The names are loaded when they are asked for.
+The names are imported lazily.
 """
 
 from typing import TYPE_CHECKING

@@ -1,22 +1,22 @@
-"""Where the embedded SQS is: the file that is meant, the address under which it is served."""
+"""The file and the HTTP address of the embedded SQS."""
 
 import os
 from typing import Final
 
-#: where the embedded SQS is served; the port is that of ElasticMQ, so that settings for it fit
+#: the address of the HTTP server; the port is ElasticMQ's, so settings for ElasticMQ work
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 9324
 
-#: the file of the embedded SQS where none is named
+#: the default file of the embedded SQS
 DEFAULT_PATH: Final = ".sqsw/local.db"
 
 
 def local_path(value: str | None) -> str | None:
-    """The file that a value of ``SQSW_LOCAL`` or ``--local`` names; None: not local.
+    """Return the file that a value of ``SQSW_LOCAL`` or ``--local`` names; None if it means off.
 
-    ``1`` (or ``true``, ``yes``, ``on``) stands for ``.sqsw/local.db``; the empty text and ``0``
-    (or ``false``, ``no``, ``off``) for off. A ``~`` is the home directory, since files of variables
-    are read by programs that leave it as it is.
+    ``1``, ``true``, ``yes``, and ``on`` mean ``.sqsw/local.db``. ``0``, ``false``, ``no``, ``off``,
+    and an empty string mean off. ``~`` is expanded here, because programs that read env files do
+    not expand it.
     """
     word = (value or "").lower()
     if value is None or word in ("", "0", "false", "no", "off"):
@@ -45,7 +45,7 @@ def check_server_installed() -> None:
 
 
 def serve_address(host: str, port: int) -> str:
-    """The address under which clients reach an endpoint on this host and port."""
+    """Return the URL that clients use for a server on this host and port."""
     from sqsw.local.http.server import reachable
 
     return f"http://{reachable(host)}:{port}"

@@ -1,4 +1,4 @@
-"""boto3 clients that need no credentials, read no files and know no network."""
+"""The boto3 session that makes clients for the embedded SQS."""
 
 import functools
 import os
@@ -7,8 +7,8 @@ from typing import Any
 
 from sqsw.local.engine import DEFAULT_REGION
 
-# One lock for all sessions, held over a fork: botocore's sessions are not made for two threads, and
-# a child must not inherit one that is half made.
+# One lock for all sessions, because botocore's sessions are not thread-safe. It is held during a
+# fork, so a child does not inherit a session that is only half created.
 making = threading.RLock()
 os.register_at_fork(
     before=making.acquire,
@@ -19,17 +19,18 @@ os.register_at_fork(
 
 @functools.cache
 def boto_session() -> Any:
-    """One boto3 session for all of ours, since making one costs as much as a hundred calls.
+    """Return the boto3 session that all embedded sessions share.
 
-    It needs no credentials, reads no files and knows no engine: clients are attached one by one.
+    Creating one costs as much as a hundred calls. It needs no credentials and reads no files. It
+    does not know an engine: ``attach`` connects each client to one.
     """
     import boto3.session
     import botocore.session
     from botocore import UNSIGNED
     from botocore.config import Config
 
-    # A profile or a file that is named in the environment is meant for AWS; one that is missing
-    # would be an error even here.
+    # Ignore profiles and files from the environment: they are for AWS, and a missing one would
+    # raise an error.
     nowhere = (None, None, None, None)
     core = botocore.session.Session(
         session_vars=dict.fromkeys(("profile", "config_file", "credentials_file"), nowhere)
@@ -38,7 +39,7 @@ def boto_session() -> Any:
     core.set_default_client_config(
         Config(
             signature_version=UNSIGNED,
-            # Building botocore's own is a third of the time of a call.
+            # Building botocore's default takes a third of the time of a call.
             user_agent="sqsw",
             use_fips_endpoint=False,
             use_dualstack_endpoint=False,

@@ -1,4 +1,4 @@
-"""Where a client's requests leave botocore: they go to an engine, and not to the network."""
+"""Sends a boto3 client's requests to an engine instead of the network."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,15 +10,15 @@ from sqsw.memory_sqs.file_errors import told_errors
 
 
 def attach(client: Any, engine: LocalEngine, region_name: str, path: str | None) -> None:
-    """Let this engine, on this file, answer a boto3 client."""
+    """Make a client send its requests to this engine; ``path`` is its file, for errors."""
     client.meta.events.register("before-send.sqs", _Seam(engine, region_name, path))
 
 
 class _Seam:
-    """Answers a client's requests; it must never return None, else they go to the network.
+    """Answers a client's requests; it must never return None, or botocore uses the network.
 
-    Unsigned requests carry no region, and queues of one name in two regions are two: so the seam
-    knows the region of its client.
+    It adds the region of its client, because unsigned requests do not contain it. Queues with the
+    same name in two regions are separate.
     """
 
     def __init__(self, engine: LocalEngine, region_name: str, path: str | None) -> None:
@@ -36,7 +36,7 @@ class _Seam:
         with told_errors(self._path):
             call = wire.Call(request.method, headers, request.body, url.scheme, url.path, url.query)
             answer = wire.answer(self._engine, call)
-        answer_headers: Any = answer.headers  # it makes headers of its own out of any mapping
+        answer_headers: Any = answer.headers  # AWSResponse accepts any mapping
         return AWSResponse(request.url, answer.status, answer_headers, _RawBody(answer.body))
 
 

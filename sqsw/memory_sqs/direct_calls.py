@@ -13,16 +13,16 @@ from sqsw.memory_sqs.file_errors import told_errors
 
 
 class DirectCalls:
-    """Makes calls of one engine, for the queues of one region.
+    """Calls an engine, for the queues of one region.
 
     Parameters
     ----------
     engine :
         The embedded SQS.
     region :
-        The region of the queues; queues of the same name in two regions are two queues.
+        The region of the queues. Queues with the same name in two regions are separate.
     endpoint_url :
-        The address with which queue URLs begin; None for the default of the engine.
+        The start of queue URLs; None for the engine's default.
     path :
         The path of the file, for errors; None if the queues are in memory.
     on_request :
@@ -61,15 +61,15 @@ class DirectCalls:
         return answer
 
     def peek(self, queue_url: str, after: int, limit: int) -> Peek:
-        """Look at messages without receiving them; see :meth:`LocalEngine.peek`."""
+        """Return messages without receiving them; see :meth:`LocalEngine.peek`."""
         with told_errors(self._path):
             return self._engine.peek(queue_url, after=after, limit=limit, region=self.region)
 
     def seconds_until_due(self, queue_url: str) -> float | None:
-        """Return when a hidden message is due; see :meth:`LocalEngine.seconds_until_due`."""
+        """Return the seconds until one is due; see :meth:`LocalEngine.seconds_until_due`."""
         with told_errors(self._path):
             return self._engine.seconds_until_due(queue_url, region=self.region)
 
     def end_polls(self) -> None:
-        """End the receives that wait in this process; they return no messages."""
+        """End the waiting receives of this process; they return no messages."""
         self._engine.end_polls()

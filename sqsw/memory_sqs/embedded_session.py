@@ -1,4 +1,4 @@
-"""What all sessions on the embedded SQS share."""
+"""The base class of all sessions on the embedded SQS."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from sqsw.memory_sqs.direct_calls import DirectCalls
 
 
 class EmbeddedSession(ABC):
-    """What both sessions share: a boto3 session whose SQS clients talk to an engine."""
+    """A replacement for a boto3 session; its SQS clients talk to an engine."""
 
-    #: the file; None: memory
+    #: the file; None if the queues are in memory
     path: str | None = None
 
     def __init__(self, region_name: str | None) -> None:
@@ -23,7 +23,7 @@ class EmbeddedSession(ABC):
     @property
     @abstractmethod
     def engine(self) -> LocalEngine:
-        """The embedded SQS behind this session."""
+        """The embedded SQS of this session."""
 
     def client(
         self,
@@ -33,23 +33,25 @@ class EmbeddedSession(ABC):
         endpoint_url: str | None = None,
         **options: Any,
     ) -> Any:
-        """A boto3 client for SQS, which is all that is embedded.
+        """Return a boto3 client for SQS.
 
         Parameters
         ----------
+        service_name :
+            Must be ``sqs``.
         region_name :
-            Default: the session's.
+            Default: the session's region.
         endpoint_url :
-            Where queue URLs seem to be; nothing is sent there.
+            The start of queue URLs. Nothing is sent to it.
         options :
-            As for boto3: a ``config`` of yours is merged over ours.
+            Options of boto3. A ``config`` overrides single settings of the session's.
 
         Raises
         ------
         SettingsError
-            Another service, or a file that cannot be used.
+            The service is not ``sqs``, or the file cannot be used.
         Busy
-            Another program holds the file.
+            Another program has locked the file.
         """
         return self._make("client", service_name, region_name, endpoint_url, options)
 
@@ -61,7 +63,7 @@ class EmbeddedSession(ABC):
         endpoint_url: str | None = None,
         **options: Any,
     ) -> Any:
-        """A boto3 resource for SQS; the parameters are those of :meth:`client`."""
+        """Return a boto3 resource for SQS; see :meth:`client` for the parameters and errors."""
         return self._make("resource", service_name, region_name, endpoint_url, options)
 
     def close(self) -> None:
@@ -70,9 +72,9 @@ class EmbeddedSession(ABC):
     def direct_calls(
         self, region_name: str | None, endpoint_url: str | None, on_request: Callable[[str], object]
     ) -> DirectCalls | None:
-        """Return the frequent calls without botocore; parameters as for :meth:`client`.
+        """Return an object that makes calls without botocore; parameters as for :meth:`client`.
 
-        None if :meth:`client` is replaced: then only the clients that it makes can do them.
+        None if :meth:`client` is overridden: then all calls must use the clients that it returns.
 
         Parameters
         ----------
@@ -87,7 +89,7 @@ class EmbeddedSession(ABC):
     @property
     @abstractmethod
     def location(self) -> str:
-        """Where the queues are, for people."""
+        """Where the queues are, as text for people."""
 
     def _make(
         self,
@@ -101,11 +103,11 @@ class EmbeddedSession(ABC):
             raise SettingsError(
                 f"a {type(self).__name__} has no service {service_name!r}",
                 why="only SQS is embedded",
-                next=f"take boto3's own session for {service_name!r}",
+                next=f"use a boto3 session for {service_name!r}",
             )
         region_name = region_name or self.region_name
         with making:
-            engine = self.engine  # a file that cannot be used is said here, not at the first call
+            engine = self.engine  # raise file errors here, not at the first call
             made = getattr(boto_session(), kind)(
                 service_name,
                 region_name=region_name,

@@ -1,4 +1,4 @@
-"""Queues over HTTP while a test runs: a server on a thread of this process."""
+"""An HTTP server for tests, in a thread of this process."""
 
 import threading
 from collections.abc import Iterator
@@ -11,23 +11,24 @@ from sqsw.memory_sqs.addresses import DEFAULT_HOST, check_server_installed
 from sqsw.memory_sqs.embedded_session import EmbeddedSession
 from sqsw.memory_sqs.memory_session import MemorySession
 
-#: seconds between two looks whether a server that begins is still alive
+#: seconds between two checks that a starting server is alive
 _LOOK_SECONDS = 0.1
-#: seconds that the server has to end: longer than its grace for the requests in progress
+#: seconds that the server has to stop: longer than its grace period for requests in progress
 _END_SECONDS = 8
 
 
 class Endpoint:
-    """One address at which one session after the other can be reached; empty in between.
+    """A server whose address stays the same while the sessions behind it change.
 
-    Clients that an application made once and keeps stay usable from one test to the next.
+    So clients that an application creates once stay usable from one test to the next. Between two
+    sessions, the server has no queues.
 
     Parameters
     ----------
     region_name :
-        Of requests that are not signed; default: ``local``.
+        The region of unsigned requests; default: ``local``.
     port :
-        Where to listen, unless somebody else does by now; 0, or then: a free one.
+        The port to listen on. If it is 0 or in use, the server chooses a free one.
 
     Raises
     ------
@@ -45,22 +46,26 @@ class Endpoint:
         make = partial(LocalServer, self._nothing.engine, DEFAULT_HOST, region=region_name)
         try:
             self._server = make(port=port)
-        except OSError:  # taken meanwhile, by whom we cannot know
+        except OSError:  # the port is in use
             self._server = make(port=0)
         self.url, self.port = self._server.url, self._server.port
         ready = threading.Event()
-        # A daemon: a process that ends without close() does not wait for it.
+        # A daemon, so a process that exits without close() does not wait for it.
         self._thread = threading.Thread(
             target=self._server.run, args=(ready.set,), name="sqsw-endpoint", daemon=True
         )
         self._thread.start()
         while not ready.wait(_LOOK_SECONDS):
             if not self._thread.is_alive():
-                raise SQSError("the endpoint did not start", why="its thread ended; see above")
+                raise SQSError(
+                    "the endpoint did not start",
+                    why="its thread failed",
+                    next="see the thread's traceback above",
+                )
 
     @contextmanager
     def showing(self, session: EmbeddedSession) -> Iterator[None]:
-        """Entered, requests are answered from the queues of this session."""
+        """Answer requests from this session's queues inside the ``with`` block."""
         self._server.answer_from(session.engine)
         try:
             yield
@@ -68,12 +73,12 @@ class Endpoint:
             self._server.answer_from(self._nothing.engine)
 
     def close(self) -> None:
-        """End the server, and wait for it.
+        """Stop the server and wait until it has stopped.
 
         Raises
         ------
         SQSError
-            It did not end within eight seconds. Its thread runs until the process ends.
+            It did not stop within eight seconds. Its thread runs until the process ends.
         """
         self._server.stop()
         self._thread.join(_END_SECONDS)
@@ -82,5 +87,5 @@ class Endpoint:
             raise SQSError(
                 f"the server at {self.url} did not stop within {_END_SECONDS} seconds",
                 why="something in this process blocks its thread, or has replaced parts of asyncio",
-                next="look for a test that leaves such a change behind",
+                next="look for a test that does this and does not undo it",
             )

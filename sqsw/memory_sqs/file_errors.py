@@ -1,13 +1,13 @@
-"""What is wrong with a file, in the words of the library."""
+"""Converts errors of the file into errors of the library."""
 
 from sqsw.core.errors import Busy, SettingsError, SQSError
 from sqsw.local.errors import FileError, FileFailed, FileFull, FileLocked
 
 
 class told_errors:
-    """Errors of the file come out as those of the library, with what to do next.
+    """Raises errors of the file as an ``SQSError`` that tells what to do next.
 
-    A class, because a generator takes three times as long and every call enters one.
+    Every call enters one. A generator would take three times as long as this class.
     """
 
     __slots__ = ("_path",)
@@ -26,7 +26,7 @@ class told_errors:
 def _told(path: str, error: FileError | OSError) -> SQSError:
     if isinstance(error, OSError):
         why = error.strerror or str(error)
-        return SettingsError(f"{path} cannot be used", why=why, next="name another file")
+        return SettingsError(f"{path} cannot be used", why=why, next="choose another file")
     if isinstance(error, FileLocked):
         message = f"{path} is in use by another program"
         return Busy(message, reason="file", why=error.why, next=error.next)

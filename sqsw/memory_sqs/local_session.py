@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class LocalSession(EmbeddedSession):
-    """A session with an SQS in a file, which other processes may use at the same time.
+    """A session on queues in a file, which other processes can use at the same time.
 
     The first client opens the file, and creates it if it is missing. Only its owner can read or
     write a new file. A directory named ``.sqsw`` is created if it is missing, with a
@@ -33,13 +33,14 @@ class LocalSession(EmbeddedSession):
     region_name :
         Default: ``local``.
     durable :
-        ``normal``: what was answered outlives a killed process; ``full``: a power failure too, at
-        the price of one flush of the disk a call.
+        ``normal``: completed calls survive if the process is killed; ``full``: they also survive a
+        power failure, but each call waits for the disk.
     relaxed :
-        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+        Allow a second purge, or creating a deleted queue again, within the 60 seconds that SQS
+        enforces.
     clock :
-        Where the time comes from; default: a clock that ``clock.advance(minutes=20)`` moves,
-        in this process alone.
+        A function that returns seconds since 1970. Default: a clock that tests move with
+        ``session.clock.advance(minutes=20)``, in this process only.
     """
 
     def __init__(
@@ -53,12 +54,12 @@ class LocalSession(EmbeddedSession):
     ) -> None:
         super().__init__(region_name)
         self.path: str = os.fspath(path)
-        # A later change of the working directory does not lead to another file.
+        # Absolute, so a change of the working directory does not switch files.
         self._absolute = os.path.abspath(path)
         self._durable, self._relaxed, self._given_clock = durable, relaxed, clock
         self.clock: Any = MovableClock() if clock is None else clock
         self._engine: LocalEngine | None = None
-        #: whether this session has made the file
+        #: whether this session created the file
         self.is_new = False
 
     @property
@@ -67,16 +68,16 @@ class LocalSession(EmbeddedSession):
 
     @property
     def engine(self) -> LocalEngine:
-        """The embedded SQS behind this session; opens the file.
+        """The embedded SQS of this session; the first access opens the file.
 
         Raises
         ------
         SettingsError
-            The file is not a database, is of a later version, is read-only, or cannot be created;
-            another user made a symbolic link in its path; or another user could have written it,
-            and this is root.
+            The file is not an sqsw database, is from a newer version, is read-only, or cannot be
+            created; another user made a symbolic link in its path; or another user could have
+            written it, and this process runs as root.
         Busy
-            Another program holds the file.
+            Another program has locked the file.
         """
         with making:
             if self._engine is None:
@@ -93,23 +94,24 @@ class LocalSession(EmbeddedSession):
             return self._engine
 
     def check_file(self) -> list[str]:
-        """Return the damage that SQLite finds in the file, at most ten texts; empty if none.
+        """Return up to ten texts about damage in the file; empty if SQLite finds none.
 
-        It reads the whole file (``PRAGMA quick_check``), and other processes can use it meanwhile.
+        This reads the whole file (``PRAGMA quick_check``). Other processes can use the file
+        meanwhile.
 
         Raises
         ------
         SettingsError
             The file is too damaged to be checked, or cannot be opened.
         Busy
-            Another program holds the file.
+            Another program has locked the file.
         """
         with told_errors(self.path):
             rows = self.engine.store.probe("PRAGMA quick_check(10)")
         return [text for (text,) in rows if text != "ok"]
 
     def close(self) -> None:
-        """Close the file, if it is open; the session's clients cannot be used after it."""
+        """Close the file if it is open; the session's clients cannot be used afterwards."""
         if self._engine is not None:
             self._engine.close()
 

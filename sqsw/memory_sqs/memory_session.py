@@ -13,9 +13,11 @@ class MemoryAWS:
     Parameters
     ----------
     relaxed :
-        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+        Allow a second purge, or creating a deleted queue again, within the 60 seconds that SQS
+        enforces.
     clock :
-        Where the time comes from; default: a clock that ``clock.advance(minutes=20)`` moves.
+        A function that returns seconds since 1970. Default: a clock that tests move with
+        ``clock.advance(minutes=20)``.
     """
 
     def __init__(self, *, relaxed: bool = False, clock: Clock | None = None) -> None:
@@ -24,16 +26,16 @@ class MemoryAWS:
 
 
 class MemorySession(EmbeddedSession):
-    """A session with an SQS of its own in memory, which lives as long as the session.
+    """A session on queues in memory, which exist as long as the session.
 
     Parameters
     ----------
     aws :
-        The queues; give one to several sessions and they share them. Default: new ones.
+        The queues. Sessions with the same ``aws`` share them. Default: no queues yet, not shared.
     region_name :
         Default: ``local``.
     relaxed, clock :
-        See :class:`MemoryAWS`; for the default ``aws`` only.
+        See :class:`MemoryAWS`. Ignored if ``aws`` is given.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class MemorySession(EmbeddedSession):
 
     @property
     def clock(self) -> Any:
-        """The time of these queues: ``session.clock.advance(minutes=20)`` moves it."""
+        """The clock of these queues; move it with ``session.clock.advance(minutes=20)``."""
         return self.aws.clock
 
     @property
@@ -66,5 +68,5 @@ class MemorySession(EmbeddedSession):
     def __reduce__(self) -> Any:
         raise TypeError(
             "a MemorySession lives in one process and cannot be pickled;"
-            " LocalSession(path) is shared between processes"
+            " to share queues between processes, use LocalSession(path)"
         )

@@ -15,20 +15,20 @@ _SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")
 def prepare_place(path: str) -> list[str]:
     """Create ``.sqsw`` or tighten its permissions; return why another user could have written it.
 
-    Another directory is not created, because its name may be a typo. Its permissions do not change,
-    because it may be shared on purpose.
+    Directories with other names are not created, because the name could be a typo. Their
+    permissions do not change, because they could be shared on purpose.
 
     Raises
     ------
     SettingsError
         Another user made a symbolic link in the path; or another user could have written the
-        directory or the file, and this is root.
+        directory or the file, and this process runs as root.
     OSError
         The directory cannot be created or read.
     """
     real = resolve(path)
     directory = os.path.dirname(real)
-    named = os.path.dirname(path)  # it may be a link to a directory with another name
+    named = os.path.dirname(path)  # can be a link to a directory with another name
     if ".sqsw" in (os.path.basename(named), os.path.basename(directory)):
         if not os.path.lexists(directory):
             _make(directory)
@@ -39,7 +39,7 @@ def prepare_place(path: str) -> list[str]:
 def _make(directory: str) -> None:
     try:
         os.mkdir(directory, 0o700)
-    except FileExistsError:  # another process was faster
+    except FileExistsError:  # another process has just created it
         return
     with suppress(PermissionError):  # a file system without permissions
         os.chmod(directory, 0o700)  # whatever the umask
@@ -79,4 +79,4 @@ def _problems(real: str, directory: str) -> Iterator[str]:
             continue
         if reason is not None:
             yield f"{path}: {reason}"
-            return  # one is enough to act
+            return  # one is enough for the warning

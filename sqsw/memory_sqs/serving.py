@@ -1,4 +1,4 @@
-"""Queues over HTTP: until a signal comes."""
+"""The HTTP server as a single blocking call."""
 
 import os
 from collections.abc import Callable, Collection
@@ -27,59 +27,61 @@ def serve(
     allow_host_hint: str = "allow_hosts=[{host!r}]",
     on_ready: "Callable[[LocalServer], object] | None" = None,
 ) -> None:
-    """The embedded SQS over HTTP, until a signal or ``stop()`` of the server.
+    """Serve the embedded SQS over HTTP until a signal arrives or ``stop()`` is called.
 
-    SIGTERM, SIGINT and, where it is neither ignored nor handled, SIGHUP are heard where this is
-    called in the main thread; the former handlers come back.
+    In the main thread, it stops on SIGTERM, SIGINT, and SIGHUP, but not on a SIGHUP that is already
+    ignored or handled. Afterwards, the previous signal handlers are restored.
 
     Parameters
     ----------
     path :
-        The file, which other processes may use at the same time; None: memory.
+        The file, which other processes can use at the same time. None keeps the queues in memory.
     host, port :
-        Where to listen; port 0: a free one.
+        The address to listen on. With port 0, the system chooses a free port.
     key :
-        Access key and secret key that every request must be signed with. None: who reaches the host
-        is welcome.
+        The access key and secret key with which clients must sign all requests. None accepts
+        unsigned requests, and requires a loopback host or ``no_auth``.
     no_auth :
-        Nobody has to sign, on any host; not together with a key.
+        Accept unsigned requests on any host; cannot be combined with a key.
     region_name :
-        Of requests that are not signed; default: ``local``.
+        The region of unsigned requests; default: ``local``.
     relaxed :
-        Purge again, and create again after a delete, without the 60 seconds that SQS asks for.
+        Allow a second purge, or creating a deleted queue again, within the 60 seconds that SQS
+        enforces.
     allow_hosts :
         Further host names to accept, as ``name`` or ``name:port``. The server always accepts
-        ``localhost``, loopback addresses and ``host``, and every IP address if it listens on all of
-        them. It refuses other names, because a web page could have pointed them here.
+        ``localhost``, loopback addresses, and ``host``; if it listens on all addresses, it accepts
+        any IP address. It refuses other names, because a web page could use one to reach the server
+        (DNS rebinding).
     allow_host_hint :
-        The advice in an answer that refuses a name; ``{host}`` stands for the name.
+        The advice in the answer to a refused name; ``{host}`` is replaced by the name.
     on_ready :
-        Called with the server when it answers: it has ``url``, ``port`` and ``stop()``, which may
-        be called from any thread.
+        Called with the server when it is ready. The server has ``url``, ``port``, and ``stop()``,
+        which can be called from any thread.
 
     Raises
     ------
     SettingsError
-        The file or the address cannot be used, one of ``allow_hosts`` is not a host name, other
-        machines could connect without a key, or both a key and ``no_auth`` are given.
+        The file or the address cannot be used, an entry of ``allow_hosts`` is not a host name,
+        other machines could connect without a key, or both a key and ``no_auth`` are given.
     Busy
-        Another program holds the file, or listens there.
+        Another program has locked the file, or listens on the port.
     """
     check_server_installed()
     from sqsw.local.http.server import LocalServer, is_loopback
 
     if key is not None and no_auth:
         raise SettingsError(
-            "a key and no_auth do not go together",
+            "a key and no_auth cannot be combined",
             reason="key_and_no_auth",
-            why="with a key every request must be signed, and no_auth asks for no signature",
-            next="leave out one of them",
+            why="a key requires signed requests, and no_auth accepts unsigned ones",
+            next="pass only one of them",
         )
     if key is None and not no_auth and not is_loopback(host):
         raise SettingsError(
-            f"{host!r} lets in whoever reaches it",
+            f"cannot serve on {host!r} without a key",
             reason="no_key",
-            why="it is no address of this machine alone, and no key is asked for",
+            why="it is not a loopback address, so other machines could use the queues",
             next="set a key, or no_auth=True",
         )
     session = (

@@ -131,7 +131,7 @@ class _Ids:
 
 def _reasons(missing: Sequence[str], ambiguous: Mapping[str, Sequence[str]]) -> Iterator[str]:
     if missing:
-        yield "no visible message has it"
+        yield "no message in the queue has such an id, or it is hidden for now"
     if len(ambiguous) == 1:
         ((part, ids),) = ambiguous.items()
         yield f"{part} is a part of {len(ids):,} ids: {_listed(ids)}"

@@ -65,7 +65,12 @@ sqsw inspect --tasks --app myapp.tasks:env
 @click.option("--tasks", is_flag=True, help="Show the registered jobs and where they come from.")
 @app_options
 @click.option("--watch", is_flag=True, help="Repeat until q or Ctrl-C, with rates.")
-@click.option("--interval", metavar="D", type=Duration(1), help="With --watch: 1s or more (2s).")
+@click.option(
+    "--interval",
+    metavar="D",
+    type=Duration(1),
+    help="With --watch: time between two looks, 1s or more (2s).",
+)
 @click.option(
     "--age",
     is_flag=True,

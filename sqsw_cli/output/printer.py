@@ -188,7 +188,7 @@ class Printer:
     def progress(self, what: str) -> Bar:
         """How far something is, on stderr where a person looks at it."""
         shown = not self._quiet and not self.as_json and is_terminal(sys.stderr)
-        self._bar = Bar(what, shown=shown, color=wants_color(sys.stderr, self._color))
+        self._bar = Bar(safe(what), shown=shown, color=wants_color(sys.stderr, self._color))
         return self._bar
 
     def progress_of_pass(self, queue: str) -> Bar:

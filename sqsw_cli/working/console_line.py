@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from sqsw.core.wording import format_duration, safe, shortened, text_of, without_secrets
+from sqsw_cli.output.format import size
 from sqsw_cli.output.printer import cut_middle
 from sqsw_cli.terminal import wrapped
 
@@ -200,6 +201,8 @@ def _news_of_job(event: EventDict) -> _News | None:
         case "job_dead":
             crashed = "crashed" if event["verdict"] == "killed_process" else ""
             return _News("✗", "red", f"{crashed} → {event['dead_letter_queue']}".strip())
+        case "job_killed_process":
+            return _News("✗", "red", _death_of_process(event), _around_death(event))
         case "job_stuck":
             return _News("✗", "red", "over its time limit")
         case "lease_lost":
@@ -256,6 +259,20 @@ def _end(event: EventDict) -> str:
     """Return what becomes of the message of a job that is not tried again."""
     queue = event.get("dead_letter_queue")
     return ", no DLQ" if queue is None else f" → {safe(_text(queue))}"
+
+
+def _death_of_process(event: EventDict) -> str:
+    why = event.get("signal") or f"exit code {event['exit_code']}"
+    return f"{'killed its process' if event['suspects'] == 1 else 'process died'} ({why})"
+
+
+def _around_death(event: EventDict) -> str | None:
+    facts = []
+    if event["suspects"] > 1:
+        facts.append(f"one of {event['suspects']} jobs that ran in it")
+    if event.get("memory_bytes"):
+        facts.append(f"it had {size(event['memory_bytes'])} of memory shortly before")
+    return "; ".join(facts) or None
 
 
 def _after(event: EventDict) -> str:

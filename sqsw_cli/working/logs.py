@@ -292,8 +292,7 @@ def _console_line(invocation: Invocation) -> Callable[..., str]:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Return whether a person wants to see a record: the line of its failure says the rest."""
-    values = vars(record)
-    return values.get("event") != "job_dead" or values.get("verdict") == "killed_process"
+    return vars(record).get("event") != "job_dead"
 
 
 def _add_structlog_context(logger: Any, method: str, event_dict: EventDict) -> EventDict:

@@ -19,7 +19,7 @@ from tests.life.fault_ways import by_command, by_library
 from tests.life.ledgers import check_file
 from tests.life.serving import serving
 
-WHY = "its disk is full; this call changed nothing, what was answered before is kept"
+WHY = "the disk is full; this call changed nothing, and earlier calls are still stored"
 
 
 def fill(path: Path) -> None:
@@ -85,7 +85,7 @@ def check_while_it_is_full(ours: Any, theirs: Any, url: str) -> None:
     assert (str(error), error.why, error.next) == (
         "f.db cannot be used",
         WHY,
-        "make room, then try again",
+        "free some disk space, then try again",
     )
     try:
         send(theirs, url, "z" * 500_000)
@@ -99,7 +99,7 @@ def check_while_it_is_full(ours: Any, theirs: Any, url: str) -> None:
         assert told.splitlines()[-3:] == [
             "error: f.db cannot be used",
             f"  why:  {WHY}",
-            "  next: make room, then try again",
+            "  next: free some disk space, then try again",
         ]
     code, out, told = by_command("f.db", "peek")
     assert code == 0, told

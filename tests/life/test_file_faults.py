@@ -103,11 +103,11 @@ def be_a_directory(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (be_a_diary, "it is not a database of sqsw; it was left as it is"),
-        (be_of_another_program, "it is not a database of sqsw; it was left as it is"),
-        (be_newer, "a later version of sqsw wrote it"),
-        (be_truncated, "the database is damaged; it was left as it is"),
-        (be_a_directory, "it cannot be opened or made"),
+        (be_a_diary, "it is not an sqsw database, so it was not changed"),
+        (be_of_another_program, "it is not an sqsw database, so it was not changed"),
+        (be_newer, "it was written by a newer version of sqsw"),
+        (be_truncated, "the database is damaged, so it was not changed"),
+        (be_a_directory, "it cannot be opened or created"),
     ],
 )
 def test_a_file_that_is_none_of_ours(folder: Path, spoil: Callable[[Path], None], why: str) -> None:
@@ -135,7 +135,8 @@ def test_what_cannot_be_written(folder: Path, name: str, as_anybody: tuple[str, 
     (folder / name).chmod(mode & 0o555)
     before = content(folder)
     try:
-        check_told(try_all(folder, by=as_anybody), 2, "the file or its directory cannot be written")
+        why = "the file or its directory is not writable"
+        check_told(try_all(folder, by=as_anybody), 2, why)
     finally:
         (folder / name).chmod(mode)
     assert content(folder) == before

@@ -1,1 +1,1 @@
-"""A plain model of SQS, and what it and the servers of others say about the engine."""
+"""Compares the embedded SQS with a plain model of SQS, and with other servers."""

@@ -1,7 +1,7 @@
-"""What moto and ElasticMQ answer otherwise than the embedded SQS, and who is right.
+"""The known differences between the embedded SQS and moto or ElasticMQ, and which is right.
 
-Each difference was decided by how SQS itself behaves. One that is not here fails the comparison,
-and so does one that is here and is not seen any more.
+The behavior of SQS itself decides. The comparison fails if there is a difference that is not listed
+here, or if a listed one no longer occurs.
 """
 
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ from tests.model.shapes import Seen
 
 
 class Known(NamedTuple):
-    """One difference: in which calls (as a pattern), ours, theirs, and the verdict."""
+    """A difference: a pattern for calls, our answer, their answer, and the verdict."""
 
     words: str
     ours: str
@@ -33,13 +33,13 @@ _SENDER = Known(
     "*: receive*",
     "Messages[].Attributes.SenderId: digits",
     "Messages[].Attributes.SenderId: text",
-    "Both: it is the id of whoever signed the call; here that is the account.",
+    "Both: it is the id of the signer; here that is the account.",
 )
 _NO_TAGS = Known(
     "*: tags",
     "Tags: absent",
     "Tags: an empty map",
-    "Ours: SQS leaves out what is empty; without a tag there is no member Tags.",
+    "Ours: SQS omits empty members; without tags, there is no member Tags.",
 )
 _ANY_ATTRIBUTE = Known(
     "*: receive an unknown attribute",
@@ -66,9 +66,7 @@ _HIDE_EXPIRED = Known(
     "Ours: on a FIFO queue a handle whose visibility timeout is over changes nothing.",
 )
 
-_BATCH_SIZE = (
-    "Ours: a message that is too long fails as an entry; the others of the batch are taken."
-)
+_BATCH_SIZE = "Ours: a message that is too long fails as an entry; the other entries succeed."
 
 _BOTH = (
     _SENDER,
@@ -92,7 +90,7 @@ MOTO = (
             "*: all attributes",
             f"Attributes.{name}: digits",
             f"Attributes.{name}: text",
-            "Ours: the time is in whole seconds, without a fraction.",
+            "Ours: the time is in whole seconds.",
         )
         for name in ("CreatedTimestamp", "LastModifiedTimestamp")
     ),
@@ -100,7 +98,7 @@ MOTO = (
         "*batch*",
         "Failed: absent",
         "Failed: an empty list",
-        "Ours: SQS leaves out what is empty; where no entry failed there is no member Failed.",
+        "Ours: SQS omits empty members; if no entry failed, there is no member Failed.",
     ),
     Known(
         "FIFO: delete",
@@ -144,13 +142,13 @@ MOTO = (
         "*: send: a forbidden character",
         "InvalidMessageContents (400)",
         "taken",
-        "Ours: NUL is no character that SQS takes.",
+        "Ours: SQS does not accept the character NUL.",
     ),
     Known(
         "standard: send a batch: a forbidden character",
         "failed: InvalidMessageContents",
         "taken",
-        "Ours: NUL is no character that SQS takes, in a batch neither.",
+        "Ours: SQS does not accept the character NUL, in a batch either.",
     ),
     Known(
         "*: send: an empty body",
@@ -295,5 +293,5 @@ ELASTICMQ = (
     ),
 )
 
-#: by the names of the backends; the others are our own, and differ in nothing
+#: by name of the backend; the other backends are sqsw itself, without differences
 KNOWN: dict[str, tuple[Known, ...]] = {"moto": MOTO, "elasticmq": ELASTICMQ}

@@ -1,4 +1,4 @@
-"""The four kinds of machines: a standard and a FIFO queue, each alone and with dead letters."""
+"""The kinds of machines: a standard and a FIFO queue, each with and without a DLQ."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from tests.model.machine import QUEUES, TIMEOUTS, QueueMachine, policy
 from tests.model.plain_message import ATTRIBUTES
 
 ODD_BODIES = ["zwei\tZeilen\r\n\U0001f600", "x" * 1024, "x" * 1025, "", "\x00"]
-#: mostly what any queue takes, else there would be little to receive
+#: mostly valid values, or there would be few messages to receive
 BODIES = st.sampled_from(["a", "b", "c", "d"] * 5 + ODD_BODIES)
 GROUPS = st.sampled_from(["g1", "g1", "g2"])
 DEDUPLICATION_IDS = st.sampled_from([f"d{number}" for number in range(6)])
@@ -21,7 +21,7 @@ STANDARD = st.fixed_dictionaries(
         "MessageGroupId": GROUPS,
     },
 )
-#: what a FIFO queue takes as long as its body is good; and what it may refuse
+#: sends that a FIFO queue accepts if the body is valid; ODD_FIFO has some that it can refuse
 FIFO = st.fixed_dictionaries(
     {"MessageBody": BODIES, "MessageGroupId": GROUPS, "MessageDeduplicationId": DEDUPLICATION_IDS},
     optional={"MessageAttributes": st.just(ATTRIBUTES)},
@@ -129,7 +129,7 @@ class RedriveRules(QueueMachine):
         to = self.plain[destination] if destination else None
         given = {"DestinationArn": to.arn} if to else {}
         answered = self.call("StartMessageMoveTask", None, SourceArn=dead.arn, **given)
-        if main.redrive is None:  # then nothing makes the other a dead-letter queue
+        if main.redrive is None:  # then the other queue is not a dead-letter queue
             assert answered == {"Error": "InvalidParameterValue"}
             return
         assert answered.keys() == {"TaskHandle"}
@@ -145,5 +145,6 @@ class StandardRedriveMachine(RedriveRules, StandardMachine):
 class FifoRedriveMachine(RedriveRules, FifoMachine):
     """A FIFO queue with its dead-letter queue."""
 
-    # What a receive moves on its way depends on the order of groups, which retention leaves open.
+    # Which messages a receive moves depends on the order of groups. The model does not define it
+    # after messages have expired.
     fixed = ("MessageRetentionPeriod",)

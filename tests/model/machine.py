@@ -1,6 +1,6 @@
 """Random calls on the engine and on the plain model; their answers must be the same.
 
-The clock stands still unless a rule moves it, so that every deadline can be met exactly.
+The clock only moves if a rule moves it, so tests can hit each deadline exactly.
 """
 
 import json
@@ -23,12 +23,12 @@ from tests.model.plain_sqs import PlainSQS
 
 Storage = Literal["memory", "file"]
 
-#: a whole second; steps are whole parts of it in binary, too, so that no rounding is in the way
+#: a whole second; all steps are exact in binary, so there are no rounding errors
 START = 1_700_000_000
 STEPS = (0.125, 1.0, 1.0, 5.0, 29.875, 30.0, 60.0, 300.0, 300.0, 43_200.0)
 TIMEOUTS = st.sampled_from([None, None, 0, 1, 2, 30, 30, 43_200])
 CHANGES = st.sampled_from([0, 0, 1, 5, 30, 300, 43_200, 43_201, -1])
-#: calls are more often about the main queue than about its dead-letter queue
+#: more calls go to the main queue than to its dead-letter queue
 QUEUES = st.sampled_from(["main", "main", "dead"])
 SETTINGS = (
     ("VisibilityTimeout", "0"),
@@ -41,7 +41,7 @@ SETTINGS = (
     ("MessageRetentionPeriod", "90"),
     ("MessageRetentionPeriod", "345600"),
 )
-#: one of the receipt handles, the latest is 0
+#: the index of a receipt handle; the latest one is 0
 WHICH = st.integers(0, 7)
 
 
@@ -50,12 +50,12 @@ def has_handles(machine: "QueueMachine") -> bool:
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """What all kinds of queues share; the rules that send are those of the kind."""
+    """The rules that all kinds of queues share; subclasses add those that send."""
 
-    #: the queues, the later ones made first
+    #: the queues; later ones are created first
     names: ClassVar[tuple[str, ...]] = ("main",)
     is_fifo: ClassVar[bool] = False
-    #: attributes that no rule sets
+    #: attributes that no rule changes
     fixed: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, storage: Storage) -> None:
@@ -68,7 +68,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.sqs = PlainSQS(1000 * START)
         self.urls: dict[str, str] = {}
         self.plain: dict[str, PlainQueue] = {}
-        #: receipt handles that were given out, the latest first, with the queues they are of
+        #: receipt handles with their queues, the latest first
         self.handles: list[tuple[str, str]] = []
         self.seen_ids: set[str | None] = set()
         for name in reversed(self.names):
@@ -107,20 +107,20 @@ class QueueMachine(RuleBasedStateMachine):
     # One call on both
 
     def call(self, operation: str, name: str | None, **params: Any) -> dict[str, Any]:
-        """The answer of the engine; for an error its code alone."""
+        """Return the answer of the engine; for an error, only its code."""
         if name is not None:
             params["QueueUrl"] = self.urls[self.pick(name)]
         try:
-            # Without botocore above it, which would take four fifths of the time.
+            # Without botocore, which would take four fifths of the time.
             answer = self.session.engine.handle(operation, params)
         except ServiceError as error:
             return {"Error": error.query_code}
         for failed in answer.get("Failed", []):
-            del failed["Message"]  # texts are compared elsewhere
+            del failed["Message"]  # other tests compare the texts
         return answer
 
     def compare(self, answered: Mapping[str, Any], expected: Callable[[], Any]) -> None:
-        """The model must answer the same, or refuse with the same code."""
+        """Assert that the model gives the same answer, or the same error code."""
         try:
             wanted = expected() or {}
         except Refused as refused:
@@ -134,7 +134,7 @@ class QueueMachine(RuleBasedStateMachine):
         return self.plain[self.pick(name)]
 
     def handle(self, which: int) -> tuple[str, str]:
-        """A receipt handle, and the queue it is of."""
+        """Return a queue and one of its receipt handles."""
         return self.handles[which % len(self.handles)]
 
     def send(self, name: str, entry: dict[str, Any]) -> None:
@@ -153,7 +153,7 @@ class QueueMachine(RuleBasedStateMachine):
         queue = self.queue(name)
         optional = {"VisibilityTimeout": timeout, "ReceiveRequestAttemptId": attempt}
         params: dict[str, Any] = {key: v for key, v in optional.items() if v is not None}
-        # With a message there it never waits; one that would not be seen is missing after a second.
+        # With a message, it never waits. If it missed one, it would return empty after a second.
         params["WaitTimeSeconds"] = 1 if wait and self.would_deliver(queue) else 0
         answered = self.call(
             "ReceiveMessage",
@@ -177,7 +177,7 @@ class QueueMachine(RuleBasedStateMachine):
         return any(most is None or m.receives_here < most for m in queue.available())
 
     def check_promise(self, queue: PlainQueue, answered: list[dict[str, Any]], count: int) -> None:
-        """What SQS promises whatever the order: no more than asked for, and none twice."""
+        """Assert that there are not more messages than requested, and no message twice."""
         assert len(answered) <= count
         ids = [shown["MessageId"] for shown in answered]
         assert len(set(ids)) == len(ids)
@@ -190,7 +190,7 @@ class QueueMachine(RuleBasedStateMachine):
         handle = shown["ReceiptHandle"]
         assert shown == message.shown(handle)
         if (name, handle) in self.handles:
-            # Only the same delivery, answered again, has a handle that was there before.
+            # Only a repeated answer with the same delivery has a handle that we already know.
             assert self.plain[name].delivery(handle) == (message, message.receives)
         else:
             self.handles.insert(0, (name, handle))
@@ -216,7 +216,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(which=WHICH, name=st.sampled_from([None, None, None, "main", "dead"]))
     def delete(self, which: int, name: str | None) -> None:
         home, handle = self.handle(which)
-        name = name or home  # a queue knows no handles of another
+        name = name or home  # a queue refuses the handles of another one
         answered = self.call("DeleteMessage", name, ReceiptHandle=handle)
         self.compare(answered, lambda: self.queue(name).delete(handle))
 

@@ -1,4 +1,4 @@
-"""Random calls that any server of SQS can answer: the same ones for the same seed."""
+"""Random calls for any SQS server; the same seed makes the same calls."""
 
 import json
 import random
@@ -13,22 +13,22 @@ from tests.model.plain_message import ATTRIBUTES
 Params = dict[str, Any]
 
 COUNTS = [f"ApproximateNumberOfMessages{suffix}" for suffix in ("", "NotVisible", "Delayed")]
-#: a second that passes between the two halves of a play; timeouts of one second end in it
+#: the pause between the two halves of a play; timeouts of one second end during it
 PAUSE_SECONDS = 1.1
-#: messages of one play; a batch may bring one more
+#: the number of messages in a play; a batch can add one more
 MOST = 8
 SHORT = 1
 NO_TIMEOUT = {"VisibilityTimeout": 0}
 
 
 class Handle(NamedTuple):
-    """Stands for the receipt handle of a message received: 0 is the one that was sent first."""
+    """A placeholder for a receipt handle; 0 is the message that was sent first."""
 
     which: int
 
 
 class Step(NamedTuple):
-    """One call, and in words what it is about."""
+    """A call, with a description."""
 
     words: str
     operation: str
@@ -47,11 +47,11 @@ class Play(NamedTuple):
 
 
 class Stage:
-    """The queue of one play on one server, with what came out of it so far."""
+    """The queue of a play on one server, and its answers so far."""
 
     def __init__(self, client: Any, play: Play) -> None:
         self.client, self.play = client, play
-        #: the latest of each message; by bodies, since servers hand out in orders of their own
+        #: the latest handle of each message, by body, because the order differs between servers
         self.handles: dict[str, str] = {}
         self.answers: list[Any] = []
         attributes = {"MaximumMessageSize": "1024"}
@@ -63,7 +63,7 @@ class Stage:
         self.url = client.create_queue(**_queue(play.kind, attributes))["QueueUrl"]
 
     def run(self, steps: list[Step]) -> None:
-        """Make the calls, and keep the answers: None for one that lacks a receipt handle."""
+        """Make the calls and store the answers; None for a call whose receipt handle is missing."""
         for step in steps:
             params = self._filled(step.params)
             self.answers.append(None if params is None else self._call(step.operation, params))
@@ -92,7 +92,7 @@ class Stage:
 
 
 def make_play(seed: int) -> Play:
-    """The play of this number."""
+    """Return the play for a seed."""
     chance = random.Random(seed)
     kind = ("standard", "FIFO", "standard with dead letters", "FIFO with dead letters")[seed % 4]
     send = _fifo_sends if "FIFO" in kind else _standard_sends
@@ -101,7 +101,7 @@ def make_play(seed: int) -> Play:
 
     def step() -> Step:
         nonlocal sent
-        # Never more than one receive can answer: which come first is no promise of SQS.
+        # Never more than one receive can return, because SQS does not guarantee which are first.
         maker = chance.choice([None, None, *others] if sent < MOST else others)
         if sent > 0 and maker is not None:
             return maker(chance)
@@ -155,7 +155,7 @@ def _fifo_sends(chance: random.Random, number: str) -> Step:
 def _send(
     chance: random.Random, good: list[tuple[str, Params]], odd: list[tuple[str, Params]]
 ) -> Step:
-    """Mostly what is taken; in a batch as well."""
+    """Return a send, which is usually valid; sometimes a batch."""
     message = good[0][1]
     odd = [
         *odd,
@@ -239,7 +239,7 @@ def _rest(chance: random.Random) -> Step:
 
 
 def _short(chance: random.Random) -> Step:
-    """The last call before the pause: what it begins is over after it, however slow all is."""
+    """Return the last call before the pause; its timeout ends during the pause."""
     return chance.choice(
         [
             Step(

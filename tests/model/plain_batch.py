@@ -1,4 +1,4 @@
-"""Batches in the plain model: what refuses all of one, and how its entries are answered."""
+"""Batches in the plain model: checks of the whole batch, and the answers to its entries."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ _CODES = "AWS.SimpleQueueService."
 
 
 def check_batch(entries: Sequence[Mapping[str, Any]]) -> None:
-    """What refuses a whole batch of any kind."""
+    """Refuse the whole batch if it is invalid."""
     if not entries:
         raise Refused(_CODES + "EmptyBatchRequest")
     if len(entries) > 10:
@@ -21,7 +21,7 @@ def check_batch(entries: Sequence[Mapping[str, Any]]) -> None:
 def each(
     entries: Sequence[Mapping[str, Any]], do: Callable[[Mapping[str, Any]], Any]
 ) -> dict[str, Any]:
-    """Each entry succeeds or fails by itself; a list that is empty is left out."""
+    """Process the entries one by one; omit empty lists from the answer."""
     answer: dict[str, Any] = {}
     for entry in entries:
         try:

@@ -1,4 +1,4 @@
-"""SQS written down plainly: a FIFO queue.
+"""The plain model of a FIFO queue.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
 """
@@ -11,12 +11,12 @@ from tests.model.plain_message import Message, Refused
 from tests.model.plain_queue import INVALID, PlainQueue
 from tests.model.plain_sqs import PlainSQS
 
-#: how long a deduplication id, and an attempt id of a receive, is remembered
+#: how long SQS remembers deduplication ids and receive attempt ids, in milliseconds
 FIVE_MINUTES = 300_000
 
 
 class Sent(NamedTuple):
-    """What deduplication remembers of a message."""
+    """A sent message, as remembered for deduplication."""
 
     message_id: str | None
     sequence_number: str | None
@@ -24,10 +24,10 @@ class Sent(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """What a receive under an attempt id answered."""
+    """The answer to a receive with an attempt id."""
 
     until: int
-    #: message, and how it stood then: receive count and end of the visibility timeout
+    #: each message with its receive count and the end of its timeout at that time
     messages: list[tuple[Message, int, int]]
 
 
@@ -36,17 +36,17 @@ class PlainFifoQueue(PlainQueue):
 
     def __init__(self, sqs: PlainSQS, arn: str, attributes: Mapping[str, str]) -> None:
         super().__init__(sqs, arn, attributes)
-        # The scope in force is that at creation, whatever is set later.
+        # Only the scope at creation counts; later changes have no effect.
         self._is_by_group = attributes["DeduplicationScope"] == "messageGroup"
         self._sent: dict[tuple[str, str], Sent] = {}
         self._attempts: dict[str, Attempt] = {}
-        #: since when each group that can be received from could be: the longest comes first
+        #: since when each available group has been available; the longest is first
         self._since: dict[str, tuple[int, int]] = {}
-        #: of these, the groups that retention freed: where they stand in the line is open
+        #: the groups among these that an expired message made available: their order is undefined
         self._open: set[str | None] = set()
-        #: for that case: the groups in the order in which the server has just answered them
+        #: for that case, the order of the groups in the last answer of the server
         self.answered: list[str] = []
-        #: when each group that has messages got its first; it decides between equals
+        #: when each group got its first message; breaks ties
         self._born: dict[str, int] = {}
 
     # Groups
@@ -55,7 +55,7 @@ class PlainFifoQueue(PlainQueue):
         return [message for message in self.messages if message.group == group]
 
     def first_of(self, group: str) -> list[Message]:
-        """The prefix rule: a hidden message blocks itself and what comes after, nothing before."""
+        """Return the messages before the first hidden one, which blocks those after it."""
         messages = self.of_group(group)
         for index, message in enumerate(messages):
             if self.is_hidden(message):
@@ -63,7 +63,7 @@ class PlainFifoQueue(PlainQueue):
         return messages
 
     def available(self) -> list[Message]:
-        """As many as there are of one group, then of the next; longest available first."""
+        """Return the messages group by group, the longest available group first."""
         line = sorted(self._since, key=lambda group: (self._since[group], self._born[group]))
         if self._open & set(line):
             places = {group: place for place, group in enumerate(self.answered)}
@@ -71,7 +71,7 @@ class PlainFifoQueue(PlainQueue):
         return [message for group in line for message in self.first_of(group)]
 
     def look_at(self, groups: Iterable[str | None], by_time: bool = False) -> None:
-        """Can they be received from, now that something has happened?"""
+        """Update whether groups are available, after a change."""
         for group in groups:
             if group is None:
                 continue
@@ -83,7 +83,7 @@ class PlainFifoQueue(PlainQueue):
             if not self.first_of(group):
                 self._since.pop(group, None)
             elif group not in self._since:
-                # What time brings comes before what is called in the same millisecond.
+                # Timeouts count before calls in the same millisecond.
                 self._since[group] = (self.now, 0 if by_time else self.sqs.tick())
 
     def on_time(self) -> None:
@@ -96,7 +96,7 @@ class PlainFifoQueue(PlainQueue):
     # Send
 
     def check_send_batch(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """One entry without its ids refuses all; the code is another than for a single send."""
+        """Refuse the batch if an entry has no ids; the code differs from that of a single send."""
         for entry in entries:
             if "MessageGroupId" not in entry:
                 raise Refused(INVALID)
@@ -111,13 +111,13 @@ class PlainFifoQueue(PlainQueue):
             raise Refused(INVALID)
 
     def delay_seconds(self, entry: Mapping[str, Any]) -> int:
-        """A message has no delay of its own; 0 is taken and ignored."""
+        """Refuse a delay of the message itself; 0 is accepted and ignored."""
         if entry.get("DelaySeconds", 0) > 0:
             raise Refused(INVALID)
         return int(self.attributes["DelaySeconds"])
 
     def send(self, entry: Mapping[str, Any], answered: Mapping[str, Any]) -> dict[str, Any]:
-        """A message whose id was sent in the last five minutes is taken and not stored."""
+        """Accept a duplicate from the last five minutes, but do not store it."""
         message = self.read(entry)
         content = hashlib.sha256(message.body.encode()).hexdigest()
         message.deduplication_id = entry.get("MessageDeduplicationId", content)
@@ -139,13 +139,13 @@ class PlainFifoQueue(PlainQueue):
     # Receive
 
     def receive(self, count: int, timeout: int | None, attempt: str | None = None) -> list[Message]:
-        """The same attempt gets the same messages while nothing has happened to any of them."""
+        """Return the same messages for the same attempt id, if none of them has changed."""
         repeated = self._repeat(attempt, count, timeout) if attempt else []
         taken = repeated or super().receive(count, timeout)
         groups = list(dict.fromkeys(message.group for message in taken))
         if not repeated:
             for group in groups:
-                self._since.pop(group or "", None)  # it lines up anew
+                self._since.pop(group or "", None)  # it moves to the end
                 self._open.discard(group)
         self.look_at(groups)
         if taken and attempt:
@@ -155,11 +155,11 @@ class PlainFifoQueue(PlainQueue):
         return taken
 
     def _repeat(self, attempt: str, count: int, timeout: int | None) -> list[Message]:
-        """Hidden anew, and not counted as a receive."""
+        """Return the messages of an earlier attempt: hidden again, but not counted as received."""
         kept = self._attempts.get(attempt)
         if kept is None or kept.until <= self.now:
             return []
-        if len(kept.messages) > count:  # no receive ever answers more than it was asked for
+        if len(kept.messages) > count:  # a receive never returns more than requested
             return []
         for message, receives, hidden_until in kept.messages:
             is_as_it_was = (message.receives, message.hidden_until) == (receives, hidden_until)
@@ -173,12 +173,12 @@ class PlainFifoQueue(PlainQueue):
     # Delete and change visibility
 
     def _is_held(self, handle: str) -> bool:
-        """Whether the handle is of the latest delivery, and its time is not over."""
+        """Return whether the handle is from the latest delivery, and its timeout is not over."""
         message, receives = self.delivery(handle)
         return message.receives == receives and self.is_hidden(message)
 
     def check_delete(self, handle: str) -> None:
-        """With an expired handle a FIFO queue deletes nothing, and says so."""
+        """Refuse an expired handle, unless its message is already gone."""
         if self.delivery(handle).message in self.messages and not self._is_held(handle):
             raise Refused(INVALID)
 
@@ -190,13 +190,13 @@ class PlainFifoQueue(PlainQueue):
     # The queue
 
     def purge(self) -> None:
-        """What deduplication and attempts remember goes with the messages."""
+        """Delete the messages, and forget deduplication ids and attempts."""
         super().purge()
         self._sent, self._attempts, self._since, self._born = {}, {}, {}, {}
         self._open = set()
 
     def set_attribute(self, name: str, value: str) -> None:
-        """A new delay is for the messages that are still delayed, too."""
+        """Set attributes; a new delay also applies to messages that are still delayed."""
         super().set_attribute(name, value)
         if name == "DelaySeconds":
             for message in self.messages:
@@ -208,7 +208,7 @@ class PlainFifoQueue(PlainQueue):
     # Dead letters and move tasks
 
     def take_dead_letter(self, message: Message, source_arn: str) -> None:
-        """It comes in last, ages anew, and its deduplication id is its message id."""
+        """Add a dead letter at the end; its age starts again, its deduplication id is its id."""
         message.place = self.sqs.tick()
         message.aged_from = self.now
         message.deduplication_id = message.id

@@ -1,4 +1,4 @@
-"""A message of the plain model, and how SQS shows it."""
+"""A message of the plain model, and its form in answers."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 ATTRIBUTES = {"k": {"DataType": "String", "StringValue": "x"}}
-#: the digest of these, as SQS answers it
+#: their digest, from SQS
 MD5_OF_ATTRIBUTES = "a45daa70926828a2f0a1db3418e6feb4"
 
 
 class Refused(Exception):
-    """SQS refuses the call, or the entry of a batch."""
+    """SQS refuses a call, or an entry of a batch."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -20,47 +20,47 @@ class Refused(Exception):
 
 @dataclass(eq=False)
 class Message:
-    """One message in one queue; all times in milliseconds since 1970."""
+    """A message in a queue; all times in milliseconds since 1970."""
 
-    #: None: SQS gave it a new one that nobody has seen yet
+    #: None if the server chose a new id that no answer has shown yet
     id: str | None
     body: str
     sent_at: int
-    #: from when its age counts
+    #: the start of its age
     aged_from: int
-    #: where it stands in the order of the queue
+    #: its position in the queue
     place: int
     has_attributes: bool = False
     group: str | None = None
     deduplication_id: str | None = None
-    #: None: nobody has seen it yet, or a standard queue
+    #: None if no answer has shown it yet, or on a standard queue
     sequence_number: str | None = None
     hidden_until: int = 0
-    #: hidden because of a delay, not of a delivery
+    #: whether it is hidden by a delay, not by a delivery
     is_delayed: bool = False
     receives: int = 0
-    #: of these, from the queue where it is now
+    #: only those from the current queue
     receives_here: int = 0
     first_receive: int = 0
     last_receive: int = 0
     source_arn: str | None = None
 
     def digests(self) -> dict[str, str]:
-        """What lets a sender check what arrived."""
+        """Return the digests in the answer to a send."""
         digests = {"MD5OfMessageBody": hashlib.md5(self.body.encode()).hexdigest()}
         if self.has_attributes:
             digests["MD5OfMessageAttributes"] = MD5_OF_ATTRIBUTES
         return digests
 
     def learn(self, answered: Mapping[str, Any]) -> None:
-        """Take over what only the server can know: a new id, a new sequence number."""
+        """Store values that only the server knows: a new id, a new sequence number."""
         if self.id is None:
             self.id = answered["MessageId"]
         if self.sequence_number is None:
             self.sequence_number = answered["Attributes"].get("SequenceNumber")
 
     def shown(self, receipt_handle: str) -> dict[str, Any]:
-        """As ReceiveMessage answers it if everything is asked for."""
+        """Return the message as in ReceiveMessage, with all attributes."""
         attributes = {
             "SenderId": "000000000000",
             "SentTimestamp": str(self.sent_at),
@@ -76,7 +76,7 @@ class Message:
             "ReceiptHandle": receipt_handle,
             "MD5OfBody": self.digests()["MD5OfMessageBody"],
             "Body": self.body,
-            # What a message has not is left out.
+            # Omit attributes that the message does not have.
             "Attributes": {name: value for name, value in attributes.items() if value is not None},
         }
         if self.has_attributes:

@@ -1,7 +1,7 @@
-"""SQS written down plainly: a standard queue.
+"""The plain model of a standard queue.
 
-Lists, dictionaries, and loops over all there is: each rule can be read beside the page of SQS that
-tells it. The engine is held against this.
+It uses only lists, dictionaries, and loops over all messages, so each rule can be compared with the
+documentation of SQS. Tests compare the engine with it.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/welcome.html
 """
@@ -17,7 +17,7 @@ INVALID = "InvalidParameterValue"
 
 
 class Delivery(NamedTuple):
-    """What a receipt handle stands for."""
+    """The delivery that a receipt handle identifies."""
 
     message: Message
     #: the receive count of this delivery
@@ -30,13 +30,13 @@ class PlainQueue:
     Parameters
     ----------
     attributes :
-        As for CreateQueue, with a value for each that matters here.
+        As in CreateQueue, with values for all attributes that the model uses.
     """
 
     def __init__(self, sqs: PlainSQS, arn: str, attributes: Mapping[str, str]) -> None:
         self.sqs, self.arn = sqs, arn
         self.attributes = dict(attributes)
-        #: in the order of the queue: oldest first
+        #: oldest first
         self.messages: list[Message] = []
         self.deliveries: dict[str, Delivery] = {}
         self.redrive: tuple[PlainQueue, int] | None = None
@@ -48,19 +48,19 @@ class PlainQueue:
         return self.sqs.now
 
     def seconds(self, name: str) -> int:
-        """An attribute in milliseconds."""
+        """Return an attribute, converted to milliseconds."""
         return 1000 * int(self.attributes[name])
 
     # Time
 
     def moments(self) -> Iterable[int]:
-        """When something changes by itself."""
+        """Yield the times when a timeout, a delay, or a retention ends."""
         for message in self.messages:
             yield message.hidden_until
             yield message.aged_from + self.seconds("MessageRetentionPeriod")
 
     def on_time(self) -> None:
-        """Retention: a message that reaches its age is gone, in flight or not, and for good."""
+        """Delete expired messages, in flight or not."""
         self.messages = [
             message
             for message in self.messages
@@ -73,7 +73,7 @@ class PlainQueue:
     # Send
 
     def send(self, entry: Mapping[str, Any], answered: Mapping[str, Any]) -> dict[str, Any]:
-        """SendMessage; ids and sequence numbers are those that were answered."""
+        """SendMessage; the ids and sequence numbers come from the server's answer."""
         message = self.read(entry)
         message.id = answered.get("MessageId")
         self.messages.append(message)
@@ -82,16 +82,16 @@ class PlainQueue:
     def send_batch(
         self, entries: Sequence[Mapping[str, Any]], answered: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """SendMessageBatch: each entry for itself, in order; ``answered`` by the ids of entries."""
+        """SendMessageBatch: entries one by one, in order; ``answered`` is keyed by entry id."""
         check_batch(entries)
         self.check_send_batch(entries)
         return each(entries, lambda entry: self.send(entry, answered.get(entry["Id"], {})))
 
     def check_send_batch(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """What refuses the whole batch on this type of queue."""
+        """Refuse the whole batch by the rules of this type of queue."""
 
     def read(self, entry: Mapping[str, Any]) -> Message:
-        """Check what is to be sent, and make a message of it."""
+        """Check the parameters and create a message."""
         body = entry["MessageBody"]
         if not body:
             raise Refused("MissingParameter")
@@ -117,22 +117,22 @@ class PlainQueue:
         )
 
     def check_ids(self, entry: Mapping[str, Any]) -> None:
-        """A group is taken and orders nothing; deduplication is for FIFO queues."""
+        """Accept a group, which has no effect; refuse a deduplication id."""
         if "MessageDeduplicationId" in entry:
             raise Refused(INVALID)
 
     def delay_seconds(self, entry: Mapping[str, Any]) -> int:
-        """The delay of the message, 0 too, beats that of the queue."""
+        """Return the delay of the message, even 0, or else the delay of the queue."""
         return int(entry.get("DelaySeconds", self.attributes["DelaySeconds"]))
 
     # Receive
 
     def available(self) -> list[Message]:
-        """What can be received now, in the order in which the engine hands it out: oldest first."""
+        """Return the messages that can be received now, oldest first, like the engine."""
         return [message for message in self.messages if not self.is_hidden(message)]
 
     def receive(self, count: int, timeout: int | None, _: str | None = None) -> list[Message]:
-        """Up to so many messages; what was received too often goes to the dead-letter queue."""
+        """Receive up to ``count`` messages; move dead letters to the dead-letter queue."""
         taken: list[Message] = []
         for message in self.available():
             if len(taken) == count:
@@ -157,23 +157,23 @@ class PlainQueue:
         message.is_delayed = False
 
     def timeout(self, given: int | None) -> int:
-        """Milliseconds; that of the call is for this delivery only."""
+        """Return the visibility timeout of a delivery in milliseconds."""
         return self.seconds("VisibilityTimeout") if given is None else 1000 * given
 
     def hand_out(self, handle: str, message: Message) -> None:
-        """The server gave out this receipt handle for the latest delivery."""
+        """Store the server's receipt handle for the latest delivery of a message."""
         self.deliveries[handle] = Delivery(message, message.receives)
 
     # Delete and change visibility
 
     def delivery(self, handle: str) -> Delivery:
-        """What the handle stands for; one of another queue is none here."""
+        """Return the delivery of a handle; refuse a handle of another queue."""
         if handle not in self.deliveries:
             raise Refused("ReceiptHandleIsInvalid")
         return self.deliveries[handle]
 
     def delete(self, handle: str) -> None:
-        """Whoever holds the message now; a second time is a success."""
+        """Delete a message, even if it was received again; deleting it twice succeeds."""
         self.check_delete(handle)
         message = self.delivery(handle).message
         if message in self.messages:
@@ -181,7 +181,7 @@ class PlainQueue:
         self.look_at([message.group])
 
     def delete_batch(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """One moment: the groups that it frees are free in the order of its entries."""
+        """Delete a batch; the groups become available in the order of its entries."""
         check_batch(entries)
         freed: list[str | None] = []
 
@@ -198,15 +198,15 @@ class PlainQueue:
         return answer
 
     def check_delete(self, handle: str) -> None:
-        """An expired handle deletes as well as any."""
+        """Accept an expired handle, too."""
         self.delivery(handle)
 
     def change_visibility(self, handle: str, seconds: int) -> None:
-        """Hide from now on for so long; an expired handle can do it too."""
+        """Hide a message for some seconds from now; an expired handle works, too."""
         message = self.delivery(handle).message
         if not 0 <= seconds <= 43_200 or message not in self.messages:
             raise Refused(INVALID)
-        # Twelve hours from the delivery are the most; whole seconds count.
+        # At most twelve hours after the delivery, counted in whole seconds.
         if seconds and (self.now - message.last_receive) // 1000 + seconds > 43_200:
             raise Refused(INVALID)
         message.hidden_until = self.now + 1000 * seconds
@@ -221,55 +221,60 @@ class PlainQueue:
     # The queue
 
     def counts(self) -> tuple[int, int, int]:
-        """Available, in flight and delayed; what waits behind its group is available."""
+        """Return the numbers of available, in-flight, and delayed messages.
+
+        A message that its group blocks counts as available.
+        """
         hidden = [message for message in self.messages if self.is_hidden(message)]
         delayed = sum(message.is_delayed for message in hidden)
         return len(self.messages) - len(hidden), len(hidden) - delayed, delayed
 
     def purge(self) -> None:
-        """All messages, whatever their state; once a minute."""
+        """Delete all messages in any state; allowed once a minute."""
         if self._purged_at is not None and self.now - self._purged_at < 60_000:
             raise Refused("AWS.SimpleQueueService.PurgeQueueInProgress")
         self._purged_at = self.now
         self.messages = []
 
     def set_attribute(self, name: str, value: str) -> None:
-        """Messages in flight or delayed stay as they are; a shorter retention ends old ones."""
+        """Set attributes; hidden messages do not change, but a shorter retention applies."""
         self.attributes[name] = value
         self.on_time()
 
     def look_at(self, groups: Iterable[str | None]) -> None:
-        """Something has happened to these groups, which are nothing to a standard queue."""
+        """Update groups after a change; a standard queue has none."""
 
     # Dead letters and move tasks
 
     def take_dead_letter(self, message: Message, source_arn: str) -> None:
-        """It stays what it was, its age too, and can be received at once."""
+        """Add a dead letter; it keeps its id and age, and is available at once."""
         message.source_arn = source_arn
         message.receives_here = 0
         message.hidden_until = 0
         self.messages.append(message)
         self.messages.sort(key=lambda each: each.place)
         self.look_at([message.group])
-        self.on_time()  # the retention of this queue may be over for it
+        self.on_time()  # it can already be expired in this queue
 
     def move_all(self, destination: "PlainQueue | None") -> tuple[str, int]:
-        """StartMessageMoveTask without a rate: status, and how many were moved.
+        """StartMessageMoveTask without a rate; return its status and the number of moved messages.
 
-        Without a destination each goes where it came from; one that came from nowhere ends it.
+        Without a destination, messages return to their source. One without a source ends the task.
         """
         movable = sorted(self.available(), key=lambda message: message.place)
         for moved, message in enumerate(movable):
             target = destination or self.sqs.queues.get(message.source_arn or "")
             if target is None:
                 return "FAILED", moved
-            target.take_moved(message)  # first, so that no group ends that is moved to itself
+            target.take_moved(
+                message
+            )  # first, so a group that is moved to the same queue does not end
             self.messages.remove(message)
             self.look_at([message.group])
         return "COMPLETED", len(movable)
 
     def take_moved(self, message: Message) -> None:
-        """A new message of the same content: its id, age and receive count are new."""
+        """Add a copy of a message with a new id, age, and receive count."""
         moved = Message(
             id=None,
             body=message.body,

@@ -1,4 +1,4 @@
-"""The queues of the plain model, and the time that they share."""
+"""The queues of the plain model, and their common clock."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class PlainSQS:
-    """All queues, and the time."""
+    """All queues, and the clock."""
 
     def __init__(self, now: int) -> None:
         self.now = now
@@ -15,12 +15,12 @@ class PlainSQS:
         self._ticks = 0
 
     def tick(self) -> int:
-        """A number higher than all before: the order of what happens in one millisecond."""
+        """Return an increasing number, which orders events in the same millisecond."""
         self._ticks += 1
         return self._ticks
 
     def pass_time(self, milliseconds: int) -> None:
-        """Time passes moment by moment: nothing that ends in between is left out."""
+        """Move the clock, and stop at each time when something changes."""
         end = self.now + milliseconds
         queues = list(self.queues.values())
         moments = {moment for queue in queues for moment in queue.moments()}

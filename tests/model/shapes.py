@@ -1,4 +1,4 @@
-"""The shape of answers: which members there are, of which type, which error; and what differs."""
+"""The shapes of answers (members, types, and error codes), and their differences."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ ABSENT = "absent"
 
 
 class Seen(NamedTuple):
-    """One difference between two answers, as it is told in the table of known ones."""
+    """A difference between two answers, in the form of the table of known differences."""
 
     words: str
     ours: str
@@ -20,8 +20,8 @@ class Seen(NamedTuple):
 
 
 def differences(ours: Stage, theirs: Stage) -> Iterator[Seen]:
-    """What differs, up to where the two queues do not hold the same any more."""
-    kind = ours.play.kind.split()[0]  # dead letters are named by what they bring about
+    """Yield the differences, until the two queues have different messages."""
+    kind = ours.play.kind.split()[0]  # differences with dead letters have the same names
     steps = [*ours.play.before, *ours.play.after]
     for step, mine, other in zip(steps, ours.answers, theirs.answers, strict=True):
         words = f"{kind}: {step.words}"
@@ -41,14 +41,14 @@ def differences(ours: Stage, theirs: Stage) -> Iterator[Seen]:
 
 
 def _changed(answer: Any) -> int | None:
-    """How much a call did; after two that did not do the same the queues differ."""
+    """Return how many entries succeeded; if the numbers differ, so do the queues."""
     if isinstance(answer, Mapping):
         return len(answer.get("Successful") or [])
     return None
 
 
 def _parted(mine: Any, other: Any) -> tuple[str, str] | None:
-    """Both were taken, and what they tell shows that the queues hold other messages."""
+    """Return a difference that shows that the queues have different messages."""
     if isinstance(mine, ClientError):
         return None
     for name in COUNTS:
@@ -65,7 +65,7 @@ def _parted(mine: Any, other: Any) -> tuple[str, str] | None:
 
 
 def _of_group(bodies: list[str], group: str) -> list[str]:
-    """The order in a group is promised, that of groups and of standard queues is not."""
+    """Return the bodies of a group, because SQS only guarantees the order in groups."""
     return [body for body in bodies if body.startswith(group)]
 
 
@@ -87,7 +87,7 @@ def _bodies(answer: Mapping[str, Any]) -> list[str]:
 
 def _shape(answer: Any) -> Any:
     if isinstance(answer, ClientError):
-        return {}  # its code and status are told already
+        return {}  # its code and status are compared elsewhere
     if isinstance(answer, Mapping):
         if "Messages" in answer:
             in_order = sorted(answer["Messages"], key=lambda message: str(message["Body"]))
@@ -103,7 +103,7 @@ def _shape(answer: Any) -> Any:
 
 
 def _compared(path: str, ours: Any, theirs: Any) -> Iterator[tuple[str, str, str]]:
-    """Path, ours, theirs: for each place where the shapes differ."""
+    """Yield path, our shape, and their shape for each place where the shapes differ."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted({*ours, *theirs}):
             inner = f"{path}.{key}" if path else key

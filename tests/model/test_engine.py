@@ -1,4 +1,4 @@
-"""The engine answers as the plain model does, whatever is called in whatever order."""
+"""The engine gives the same answers as the plain model, for random calls."""
 
 from typing import Any
 
@@ -25,22 +25,22 @@ KINDS = {
 
 
 def how_long() -> settings:
-    """As many examples as the profile says, each of forty calls.
+    """Return settings with the number of examples of the profile, each with forty calls.
 
-    Always the same ones in the gate; with ``--hypothesis-profile=long`` others each time.
+    By default, the examples are always the same; with ``--hypothesis-profile=long``, they change.
     """
     profile = settings()
     return settings(
         stateful_step_count=40,
         derandomize=profile == settings.get_profile("sqsw"),
         phases=[phase for phase in Phase if phase is not Phase.explain],  # it traces every line
-        suppress_health_check=[HealthCheck.too_slow],  # as is a busy machine
+        suppress_health_check=[HealthCheck.too_slow],  # a busy machine is slow, too
     )
 
 
 @pytest.mark.parametrize("storage", ["memory", "file"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_engine_answers_as_the_model(kind: str, storage: Storage) -> None:
+def test_the_engine_answers_like_the_model(kind: str, storage: Storage) -> None:
     machine: type[QueueMachine] = KINDS[kind]
     make: Any = lambda: machine(storage)  # noqa: E731 - hypothesis says that it must be a class
     run_state_machine_as_test(make, settings=how_long())

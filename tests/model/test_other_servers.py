@@ -1,4 +1,4 @@
-"""The same calls on the embedded SQS and on each backend: what differs is known and decided."""
+"""The same calls on the embedded SQS and on each backend: all differences are known."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ PLAYS = 32
 
 
 def perform(client: Any, clock: Clock, plays: list[Play]) -> list[Stage]:
-    """All plays on one server; the pause between their halves is one for all."""
+    """Run all plays on a server, with one common pause between their halves."""
     stages = []
     for play in plays:
         stages.append(Stage(client, play))
@@ -23,7 +23,7 @@ def perform(client: Any, clock: Clock, plays: list[Play]) -> list[Stage]:
     return stages
 
 
-def test_answers_differ_only_where_it_is_known(backend: Backend, client: Any, clock: Clock) -> None:
+def test_all_differences_are_known(backend: Backend, client: Any, clock: Clock) -> None:
     plays = [make_play(number) for number in range(PLAYS)]
     session = MemorySession()
     ours = perform(session.client("sqs"), EngineClock(session), plays)

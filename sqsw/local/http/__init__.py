@@ -1,1 +1,1 @@
-"""The HTTP server: connections, requests and their log, metrics."""
+"""The HTTP server: connections, requests, the request log, and metrics."""

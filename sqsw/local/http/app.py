@@ -1,12 +1,12 @@
-"""The embedded SQS as an ASGI application, with ``/health`` and ``/metrics`` beside it.
+"""The embedded SQS as an ASGI application, with the pages ``/health`` and ``/metrics``.
 
-1. the headers: a request that a web page can have sent is refused, and so is a request without a
-   signature that it needs, before its body is read
-2. the body, within limits, and its signature
-3. the operation; a receive that waits is a coroutine, and ends when its client hangs up
-4. the answer, in the protocol of the caller, and a line in the log
+1. Check the headers. A request that could come from a web page, or that lacks a required signature,
+   is refused before its body is read.
+2. Read the body, within limits, and verify its signature.
+3. Run the operation. A waiting receive is a coroutine, and ends if its client disconnects.
+4. Send the answer in the client's protocol, and log the request.
 
-No exception leaves it: what is our fault is answered and logged.
+No exception leaves the application: internal errors are answered and logged.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ from sqsw.local.protocol import wire
 from sqsw.local.protocol.wire import Call, HttpAnswer, Request
 from sqsw.web.request_guard import RequestGuard, has_browser_headers, read_headers
 
-#: bytes of a body: a batch of 1 MiB as an encoding may inflate it, six bytes for one in JSON
+#: the largest body: room for a batch of 1 MiB, of which JSON can turn each byte into six
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
-#: bytes of the bodies of all requests in progress
+#: the most bytes that the bodies of all requests in progress can have together
 MAX_HELD_BYTES: Final = 64 * 1024 * 1024
-#: bytes of a body that is read even then, so large bodies that arrive slowly do not hold up
-#: receives, deletes and small sends
+#: the largest body that is read even beyond that limit, so slow uploads of large bodies do not
+#: block receives, deletes, and small sends
 _SMALL_BYTES: Final = 16 * 1024
-#: bytes of bodies in progress from which memory is given back to the system afterwards
+#: after a peak of this many bytes in progress, free memory is returned to the system
 _MANY_BYTES: Final = 16 * 1024 * 1024
 
 #: Operations that change nothing, not even the visibility of a message.
@@ -63,7 +63,7 @@ Scope = Mapping[str, Any]
 
 
 class ClientGone(Exception):
-    """The client has hung up before its request was whole."""
+    """The client disconnected before its request was complete or answered."""
 
 
 class HttpApp:
@@ -95,14 +95,14 @@ class HttpApp:
                 operation, answer = await self._answer(call, receive)
             except ClientGone:
                 return
-        if page is None:  # /health and /metrics do not count their own requests
+        if page is None:  # requests for /health and /metrics are not counted
             self.metrics.count(operation, answer.status)
         await _send(send, answer)
         seconds = time.perf_counter() - begun
         log_request(operation, scope["path"], answer.status, scope.get("client"), seconds)
 
     def end(self) -> None:
-        """Answer the receives that wait; those that come now do not wait any more."""
+        """End the waiting receives; new ones no longer wait."""
         self._is_ending = True
         self.engine.end_polls()
 
@@ -136,15 +136,24 @@ class HttpApp:
             return operation, wire.failure(call, ServiceUnavailable())
         except FileError as error:
             log_error("file_error", operation=operation, error=str(error))
-            return operation, wire.failure(call, InternalFailure(f"The file failed: {error.why}."))
-        except Exception as error:  # noqa: BLE001  # a defect; the log shows it
+            text = f"The file cannot be used: {error.why}."
+            return operation, wire.failure(call, InternalFailure(text))
+        except Exception as error:  # noqa: BLE001  # a bug; the log shows it
             log_error("internal_failure", error, operation=operation)
             return operation, wire.failure(call, InternalFailure())
         finally:
             self._release(held)
 
     async def _read_body(self, receive: Receive) -> bytes:
-        """Read the body and count its bytes as held; refuse a client that sends too much."""
+        """Read the body and count its bytes as held.
+
+        Raises
+        ------
+        ServiceError
+            The body is too large, or the bodies in progress together are.
+        ClientGone
+            The client disconnected.
+        """
         parts: list[bytes] = []
         size = 0
         try:
@@ -157,11 +166,13 @@ class HttpApp:
                 self._held_bytes += len(event["body"])
                 self._has_held_many |= self._held_bytes > _MANY_BYTES
                 if size > MAX_BODY_BYTES:
-                    raise RequestEntityTooLarge(f"The limit is {MAX_BODY_BYTES} bytes a request.")
+                    raise RequestEntityTooLarge(
+                        f"A request body can have at most {MAX_BODY_BYTES} bytes."
+                    )
                 if self._held_bytes > MAX_HELD_BYTES and size > _SMALL_BYTES:
                     raise ServiceUnavailable(
-                        f"The requests in progress have reached the limit of {MAX_HELD_BYTES} bytes"
-                        " that this server holds. Try again."
+                        "The requests in progress have reached this server's limit of"
+                        f" {MAX_HELD_BYTES} bytes. Try again."
                     )
                 if not event.get("more_body"):
                     return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -173,7 +184,7 @@ class HttpApp:
         self._held_bytes -= size
         if self._has_held_many and self._held_bytes < _SMALL_BYTES:
             self._has_held_many = False
-            # Later: the body of this request is still in use.
+            # Not at once: the body of this request is still in use.
             asyncio.get_running_loop().call_later(1, _give_memory_back)
 
     async def _do(self, request: Request, receive: Receive) -> Mapping[str, Any]:
@@ -200,7 +211,7 @@ class HttpApp:
         return answer
 
     async def _give_back(self, request: Request, answer: Mapping[str, Any]) -> None:
-        """What was received for a client that has gone is for the next one."""
+        """Return messages to the queue if their client has disconnected."""
         entries = [
             {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
             for index, message in enumerate(answer.get("Messages", ()))
@@ -214,18 +225,21 @@ class HttpApp:
             )
 
     async def _page(self, call: Call) -> tuple[str, HttpAnswer] | None:
-        """The pages beside the API; they say nothing of what is in messages and ask for no key."""
+        """Return ``/health`` or ``/metrics``; None for other paths.
+
+        They need no signature, and do not show the contents of messages.
+        """
         if call.path not in ("/health", "/metrics") or call.method not in ("GET", "HEAD"):
             return None
         store = self.engine.store
         try:
             text = await without_waiting(lambda: self.metrics.text(store))
-        except Exception as error:  # noqa: BLE001  # whatever it is, that is what a health check asks
+        except Exception as error:  # noqa: BLE001  # a health check must report any failure
             log_error("health_failing", error=str(error))
-            # Who may ask need not know which files there are: those stand in the log.
-            reason = "the log says what"
+            # Anyone can request this page, so file names are only in the log.
+            reason = "see the log of the server"
             if isinstance(error, FileError):
-                reason = f"the file failed: {error.why}"
+                reason = f"the file cannot be used: {error.why}"
             body = json.dumps({"status": "failing", "error": reason}).encode()
             return call.path, HttpAnswer(503, {"Content-Type": "application/json"}, body)
         if call.path == "/metrics":
@@ -234,7 +248,7 @@ class HttpApp:
 
 
 def _give_memory_back() -> None:
-    """Give the memory that malloc keeps back to the system, after a burst of large bodies."""
+    """Return free memory of malloc to the system, after a burst of large bodies."""
     import ctypes
 
     with suppress(AttributeError, OSError):  # only glibc has it
@@ -252,7 +266,7 @@ def _call(scope: Scope, host: str, region: str) -> Call:
     path = scope["raw_path"].decode("latin-1")
     query = scope["query_string"].decode("latin-1")
     scheme = scope["scheme"]
-    if "x-forwarded-proto" in headers:  # from a proxy that adds TLS; the first is the client's
+    if "x-forwarded-proto" in headers:  # set by a proxy with TLS; the first value is the client's
         forwarded = headers["x-forwarded-proto"].partition(",")[0].strip().lower()
         scheme = forwarded if forwarded in ("http", "https") else scheme
     return Call(scope["method"], headers, b"", scheme, path, query)

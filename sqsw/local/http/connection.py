@@ -1,7 +1,7 @@
-"""One connection of a client: uvicorn's protocol, with limits on headers and time.
+"""One client connection: uvicorn's protocol, with limits on headers and time.
 
-What a client does before its request is whole never reaches the application, so it is judged here:
-too long a header, too slow a request, and what is no HTTP at all are answered in SQS's own form.
+The application never sees an incomplete request. So this module answers headers that are too long,
+requests that are too slow, and input that is not HTTP, in the form of SQS errors.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from sqsw.local.errors import ServiceError
 from sqsw.local.protocol import wire
 
-#: bytes of the request line and the headers together
+#: the most bytes of the request line and the headers together
 MAX_HEAD_BYTES: Final = 64 * 1024
-#: seconds from the first byte of a request to its last
+#: the most seconds from the first byte of a request to its last
 REQUEST_SECONDS: Final = 30.0
-#: seconds that a connection stays open without a request: longer than SDKs keep one in their pools
+#: seconds that an idle connection stays open: longer than SDKs keep one in their pools
 IDLE_SECONDS: Final = 75
-#: seconds that a client may take to read what is left when its connection ends
+#: seconds that a client has to read the rest of an answer before its connection is aborted
 _LINGER_SECONDS: Final = 5.0
 
 
@@ -34,17 +34,17 @@ class BadRequest(ServiceError):
 class RequestTimeout(ServiceError):
     query_code = "RequestTimeout"
     status = 408
-    default_text = "The request was not complete in time."
+    default_text = f"The request was not complete within {REQUEST_SECONDS:.0f} seconds."
 
 
 class HeaderTooLarge(ServiceError):
     query_code = "RequestHeaderSectionTooLarge"
     status = 431
-    default_text = f"The headers of a request can have {MAX_HEAD_BYTES} bytes."
+    default_text = f"The headers of a request can have at most {MAX_HEAD_BYTES} bytes."
 
 
 class _OneWrite:
-    """A transport that sends head and body of an answer together: each send is a system call."""
+    """A transport that sends head and body of an answer together, to save a system call."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -62,7 +62,7 @@ class _OneWrite:
         self._transport.write(head + data)
 
     def flush(self) -> None:
-        """Send a head that has no body."""
+        """Send a head that was not followed by a body."""
         if self._head:
             self.write(b"")
 
@@ -72,9 +72,9 @@ class _OneWrite:
 
 
 class Connection(HttpToolsProtocol):
-    """Reads requests off one connection; the timer runs only while a request is incomplete."""
+    """Reads requests from one connection; the timer runs only while a request is incomplete."""
 
-    #: seconds; a test makes it shorter
+    #: seconds; tests make it shorter
     request_seconds = REQUEST_SECONDS
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
@@ -83,18 +83,18 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._is_incomplete = False
-        #: nothing that comes now is read
+        #: whether further input is ignored
         self._is_refused = False
-        #: the head of a request that offers another protocol, without the offer
+        #: the head of a request that offers another protocol, without its Upgrade header
         self._head_again = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         gathering: Any = _OneWrite(transport)
         super().connection_made(gathering)
-        # asyncio does it only for sockets that name their protocol. Without it the second half of
-        # an answer waits 40 ms for the client's acknowledgement of the first.
+        # asyncio sets this only on sockets created with an explicit protocol. Without it, the
+        # second part of an answer waits 40 ms until the client acknowledges the first.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # uvicorn sets this one only after a request; some clients never make any.
+        # uvicorn starts the idle timer only after a request; some clients never send one.
         self._wait_for_next()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,10 +119,10 @@ class Connection(HttpToolsProtocol):
             self._timer = self.loop.call_later(self.request_seconds, self._on_timeout)
 
     def _parse(self, data: memoryview) -> None:
-        """Read on as if nothing had been offered where a client offers another protocol.
+        """Parse input; ignore a client's offer to upgrade to another protocol.
 
-        The parser takes what comes behind such a head for that protocol, and the request for one
-        without a body. Java's own client offers HTTP/2 with every first request.
+        After such a head, the parser assumes that the request has no body and that the other
+        protocol follows. Java's HTTP client offers HTTP/2 with every first request.
 
         Source: https://www.rfc-editor.org/rfc/rfc9110#section-7.8
         """
@@ -133,7 +133,7 @@ class Connection(HttpToolsProtocol):
                 data = data[offer.args[0] :]
             head, self._head_again = self._head_again, b""
             if head:
-                # The old one reads nothing more after "Connection: close".
+                # The old parser stops reading after "Connection: close".
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 self.parser.feed_data(head)
@@ -143,7 +143,7 @@ class Connection(HttpToolsProtocol):
         if head > MAX_HEAD_BYTES:
             self._refuse(HeaderTooLarge())
         if self._is_refused:
-            return  # and so is what came behind it in one piece
+            return  # also ignore requests that arrived in the same chunk
         method = self.parser.get_method()
         if self.parser.should_upgrade() and method != b"CONNECT":
             self._head_again = self._without_offer(method)
@@ -164,7 +164,8 @@ class Connection(HttpToolsProtocol):
             return
         super().on_message_complete()
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
-            # Refused before its end was here, so uvicorn's own timer was stopped by the rest.
+            # The request was answered before it was complete, and the rest of its body has stopped
+            # uvicorn's idle timer.
             self._wait_for_next()
 
     def on_response_complete(self) -> None:
@@ -174,11 +175,11 @@ class Connection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        # What a client does not read would keep the connection for good.
+        # If a client does not read its answer, the connection would stay open forever.
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
     def shutdown(self) -> None:
-        """The server ends: who has asked for something gets it, who is still asking does not."""
+        """Stop: complete requests are still answered, incomplete ones are dropped."""
         if self._is_incomplete:
             self.transport.close()
         super().shutdown()
@@ -194,7 +195,7 @@ class Connection(HttpToolsProtocol):
         self._refuse(RequestTimeout())
 
     def _refuse(self, error: ServiceError) -> None:
-        """Answer without the application, and close; once is enough."""
+        """Answer with an error instead of calling the application, and close the connection."""
         self._stop_timer()
         if self._is_refused or self.transport.is_closing():
             return
@@ -202,7 +203,7 @@ class Connection(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         is_pending = cycle is not None and not cycle.response_complete
         if cycle is not None and is_pending and (self._in_head or cycle.response_started):
-            # What came before is answered first, and nothing after it.
+            # An earlier request is still in progress: answer it, then close.
             cycle.keep_alive = False
             return
         if not self.pipeline:
@@ -211,7 +212,7 @@ class Connection(HttpToolsProtocol):
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
     def _written(self, error: ServiceError) -> bytes:
-        """The whole answer, in the protocol that the headers so far speak."""
+        """Return the complete answer, in the protocol that the headers read so far indicate."""
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers or ()
         }

@@ -1,4 +1,4 @@
-"""Figures of a server, as Prometheus reads them.
+"""Metrics of a server, in the text format of Prometheus.
 
 Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -12,20 +12,20 @@ from sqsw.local.store import message_queries, queue_rows
 from sqsw.local.store.store import Store
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-# A region is what a client says it is; the names of queues are checked.
+# A client can send any region; names of queues are validated.
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 class Metrics:
-    """Counts requests by operation and status; what is stored is counted when it is asked for."""
+    """Counts requests by operation and status; messages are counted when a page is requested."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
-        #: receives that wait now
+        #: receives that are waiting now
         self.waiting = 0
 
     def count(self, operation: str, status: int) -> None:
-        # What clients make up must not become a series for each word.
+        # Operations that a client made up must not create a time series each.
         self.requests[operation if operation in OPERATIONS else "unknown", status] += 1
 
     def text(self, store: Store) -> str:
@@ -37,7 +37,7 @@ class Metrics:
         for (operation, status), count in sorted(self.requests.items()):
             labels = f'operation="{operation}",status="{status}"'
             yield f"sqsw_requests_total{{{labels}}} {count}"
-        yield "# HELP sqsw_waiting_polls Receives that wait for a message."
+        yield "# HELP sqsw_waiting_polls Receives that are waiting for a message."
         yield "# TYPE sqsw_waiting_polls gauge"
         yield f"sqsw_waiting_polls {self.waiting}"
         yield "# HELP sqsw_queue_messages Messages in a queue, by state."

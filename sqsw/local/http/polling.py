@@ -1,4 +1,4 @@
-"""Receives that wait as coroutines: a thousand of them cost neither threads nor processor time."""
+"""Waiting receives as coroutines: a thousand of them use neither threads nor CPU time."""
 
 import asyncio
 import threading
@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 
 
 async def without_waiting(call: Callable[[], Result]) -> Result:
-    """Do it here, which is two to three times cheaper than in a thread; unless it had to wait.
+    """Make a call here, or in a thread if the file is locked.
 
-    The event loop's own thread never waits for a file (see :meth:`Store.never_waiting`): what
-    another program holds is waited for in a thread.
+    The thread of the event loop never waits for the file (see :meth:`Store.never_waiting`). A call
+    in a thread takes two to three times as long, so it is only the fallback.
     """
     try:
         return call()
@@ -26,7 +26,7 @@ async def without_waiting(call: Callable[[], Result]) -> Result:
 
 
 class Hangup:
-    """Whether the client of one request has gone away."""
+    """Watches whether the client of a request disconnects."""
 
     def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
         self._receive = receive
@@ -48,9 +48,9 @@ class Hangup:
 
 
 async def wait_for(receive: Receive, store: Store, hangup: Hangup) -> dict[str, Any]:
-    """Look until there is an answer, the time is over or nobody waits for the answer any more.
+    """Wait until there is an answer, the time is over, or the client disconnects.
 
-    The same as :func:`sqsw.local.store.waiting.wait_for`, for an event loop.
+    This is :func:`sqsw.local.store.waiting.wait_for` for an event loop.
     """
     event = asyncio.Event()
     now = asyncio.get_running_loop().time  # real time, even while a test freezes the clocks
@@ -87,7 +87,7 @@ def _waker(event: asyncio.Event) -> Callable[[], None]:
         if threading.get_ident() == home:
             event.set()
         else:
-            with suppress(RuntimeError):  # the loop has ended, and everybody on it
+            with suppress(RuntimeError):  # the loop has ended, and its receives with it
                 loop.call_soon_threadsafe(event.set)
 
     return wake

@@ -1,4 +1,4 @@
-"""The log of the server: a line for each request, and for each fault."""
+"""The server's log: one record for each request and each error."""
 
 import logging
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def log_request(
 
 
 def log_error(event: str, raised: BaseException | None = None, /, **values: object) -> None:
-    """Log an event, with the traceback of what was raised."""
+    """Log an event, with the traceback of ``raised``."""
     if logger.isEnabledFor(logging.ERROR):
         _log(logging.ERROR, event, values, raised)
 
@@ -34,7 +34,7 @@ def _log(
 ) -> None:
     exc_info = None if error is None else (type(error), error, error.__traceback__)
     record = logging.LogRecord(logger.name, level, __file__, 0, event, (), exc_info)
-    # Not with ``extra``, which raises if the app's record factory has set such an attribute.
+    # Not with ``extra``, which raises if the app's record factory has set the same attribute.
     vars(record).update(values)
-    with suppress(Exception):  # a filter or a handler of the app must not fail a request
+    with suppress(Exception):  # a request must not fail because of the app's filters or handlers
         logger.handle(record)

@@ -1,6 +1,6 @@
-"""Serves the embedded SQS over HTTP on a bound socket until it is stopped.
+"""The HTTP server of the embedded SQS.
 
-uvicorn is imported when a server is made.
+uvicorn is imported when a server is created.
 """
 
 import errno
@@ -15,23 +15,23 @@ from sqsw.local.http.app import HttpApp
 from sqsw.local.http.signature import SignatureCheck
 from sqsw.web.request_guard import RequestGuard
 
-#: seconds that the answers under way may take when the server ends
+#: seconds that requests in progress have to finish when the server stops
 _GRACE_SECONDS = 5
 
 logger = logging.getLogger("sqsw.serve")
 
 
 class LocalServer:
-    """A server on a socket of its own; it listens when it is made and answers when it runs.
+    """An HTTP server; it listens after its creation and answers while it runs.
 
-    The parameters are those of :func:`sqsw.memory_sqs.serve`.
+    For the parameters, see :func:`sqsw.memory_sqs.serve`.
 
     Raises
     ------
     OSError
-        The address is in use, none of this machine, or not allowed.
+        The address is in use, does not belong to this machine, or is not permitted.
     ValueError
-        One of ``allow_hosts`` is not a host name.
+        An entry of ``allow_hosts`` is not a host name.
     """
 
     def __init__(
@@ -70,15 +70,16 @@ class LocalServer:
         )
 
     def run(self, on_ready: Callable[[], object]) -> None:
-        """Answer requests until SIGTERM, SIGINT, SIGHUP or :meth:`stop`.
+        """Answer requests until SIGTERM, SIGINT, SIGHUP, or :meth:`stop`.
 
-        Receives that wait are answered. A SIGHUP that is ignored or handled stays so.
+        Waiting receives then get empty answers. If SIGHUP is already ignored or handled, that does
+        not change.
         """
         with self.app.engine.store.never_waiting():
             self._server.run(on_ready)
 
     def answer_from(self, engine: LocalEngine) -> None:
-        """Answer from this engine from now on; receives that wait at the former one end."""
+        """Switch to another engine, and end the receives that wait on the old one."""
         former, self.app.engine = self.app.engine, engine
         former.end_polls()
 
@@ -87,7 +88,7 @@ class LocalServer:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach this host."""
+    """Return whether only programs on this machine can reach this host."""
     try:
         return all(
             ipaddress.ip_address(address[0]).is_loopback for _, address in _addresses(host, 0)
@@ -97,19 +98,19 @@ def is_loopback(host: str) -> bool:
 
 
 def reachable(host: str) -> str:
-    """The host as it stands in an address: a name for "all", and brackets around colons."""
+    """Return the host for a URL: a loopback address for "all", and IPv6 in brackets."""
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"[{host}]" if ":" in host else host
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     try:
-        # In bytes, since the codec for text takes longer to import than all the rest of this.
+        # As bytes: for a str, Python imports the idna codec, which takes longer than the rest.
         name = host.encode("ascii" if host.isascii() else "idna") or None
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except UnicodeError as error:  # from the codec of host names, before anybody is asked
-        raise OSError(errno.EINVAL, f"no name of a host: {error}") from error
-    # One socket is enough, and what a name of both kinds is meant for is the older kind.
+    except UnicodeError as error:  # raised by the idna codec
+        raise OSError(errno.EINVAL, f"not a valid host name: {error}") from error
+    # One socket is enough. Prefer IPv4 if a name has addresses of both kinds.
     return sorted(
         ((int(family), address) for family, *_, address in found),
         key=lambda each: each[0] != socket.AF_INET,

@@ -1,4 +1,4 @@
-"""Signature Version 4: whether a request was signed with the one key that is accepted.
+"""Verification of AWS Signature Version 4, with a single accepted key.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """
@@ -20,7 +20,7 @@ from sqsw.local.errors import (
 )
 from sqsw.local.store.clock import Clock
 
-#: seconds that the clocks of both sides may differ
+#: the most seconds that the clocks of client and server can differ
 MAX_SKEW_SECONDS: Final = 900
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -30,10 +30,10 @@ _PART = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
 
 
 class Signed(NamedTuple):
-    """What of a request is signed, and what it is signed with."""
+    """The signed parts of a request, and its signature in the headers."""
 
     method: str
-    #: as it was sent, percent signs included
+    #: as it was sent, still percent-encoded
     path: str
     query: str
     headers: Mapping[str, str]
@@ -48,17 +48,23 @@ class Claim(NamedTuple):
 
 
 class SignatureCheck:
-    """Accepts what is signed with one key.
+    """Verifies that requests are signed with one key.
 
-    It checks a request in two steps. :meth:`read_claim` needs no body, so the body of a request
-    without a usable signature is never read.
+    There are two steps. :meth:`read_claim` does not need the body, so the body of a request without
+    a usable signature is never read.
     """
 
     def __init__(self, access_key: str, secret_key: str, clock: Clock) -> None:
         self._access_key, self._secret_key, self._clock = access_key, secret_key, clock
 
     def read_claim(self, request: Signed) -> Claim:
-        """Return what a request says about its signature, without its body."""
+        """Return the signature of a request, after all checks that do not need the body.
+
+        Raises
+        ------
+        ServiceError
+            The signature is missing or incomplete, has another key, or is too old.
+        """
         claim = _claim_of(request.headers)
         access_key, _, scope = claim.credential.partition("/")
         parts = scope.split("/")
@@ -70,7 +76,13 @@ class SignatureCheck:
         return claim
 
     def check(self, request: Signed, claim: Claim) -> None:
-        """Let a whole request pass, or refuse it."""
+        """Verify the signature of a complete request.
+
+        Raises
+        ------
+        SignatureDoesNotMatch
+            The request was signed with another secret key, or changed on the way.
+        """
         if not hmac.compare_digest(
             self._signature(request, claim).encode(), claim.signature.encode()
         ):
@@ -110,7 +122,7 @@ class SignatureCheck:
                 hashlib.sha256(request.body).hexdigest(),
             )
         )
-        # Headers were read as Latin-1, so this gives their bytes back; the rest is ASCII.
+        # Headers were decoded as Latin-1, so this restores their bytes; the rest is ASCII.
         digest = hashlib.sha256(canonical.encode("latin-1", "replace")).hexdigest()
         text = f"{_ALGORITHM}\n{claim.date}\n{scope}\n{digest}"
         key = b"AWS4" + self._secret_key.encode()
@@ -125,7 +137,7 @@ def _claim_of(headers: Mapping[str, str]) -> Claim:
         raise MissingAuthenticationToken
     algorithm, _, rest = authorization.partition(" ")
     if algorithm != _ALGORITHM:
-        raise IncompleteSignature(f"Authorization must be of the algorithm {_ALGORITHM}.")
+        raise IncompleteSignature(f"Authorization must use the algorithm {_ALGORITHM}.")
     parts = dict(_PART.findall(rest))
     claim = Claim(
         parts.get("Credential", ""),
@@ -135,7 +147,9 @@ def _claim_of(headers: Mapping[str, str]) -> Claim:
     )
     missing = [name for name, value in zip(claim._fields, claim, strict=True) if value == ""]
     if missing:
-        raise IncompleteSignature(f"The signature lacks {', '.join(missing)} [{_ALGORITHM}].")
+        raise IncompleteSignature(
+            f"The signature is incomplete: {', '.join(missing)} missing [{_ALGORITHM}]."
+        )
     signed = set(claim.signed_headers.split(";"))
     must_be_signed = ("host", *(name for name in headers if name.startswith("x-amz-")))
     for name in must_be_signed:
@@ -147,7 +161,7 @@ def _claim_of(headers: Mapping[str, str]) -> Claim:
 
 
 def _canonical_path(path: str) -> str:
-    """Without dots and double strokes, and encoded once more: only S3 leaves paths as they are."""
+    """Normalize dots and double slashes, and encode the path again; only S3 skips this."""
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":

@@ -1,1 +1,1 @@
-"""The operations of SQS, each on the store and by the rules."""
+"""The operations of SQS: they check parameters by the rules and change the store."""

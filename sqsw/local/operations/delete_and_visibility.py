@@ -1,4 +1,4 @@
-"""DeleteMessage and ChangeMessageVisibility, also in batches: what ends or prolongs a delivery.
+"""DeleteMessage and ChangeMessageVisibility, single and in batches.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
 and .../API_ChangeMessageVisibility.html
@@ -32,7 +32,7 @@ Release = Callable[[Params], None]
 
 
 def delete_message(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Remove a message; a second time is a success too."""
+    """Delete a message; deleting it again succeeds, too."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         _remove(transaction, queue, [_read_deletable(transaction, queue, params, now)], now)
@@ -45,7 +45,7 @@ def delete_message_batch(store: Store, params: Params, now: int) -> dict[str, An
         queue = find_queue(transaction, store, params)
 
         def release(entry: Params) -> None:
-            # One after another: an older handle of what an entry before deleted is no error.
+            # If an earlier entry deleted the message, an older handle of it is not an error.
             seqs.append(_read_deletable(transaction, queue, entry, now, seqs))
 
         answer = _each(batch_entries(params, "DeleteMessageBatchRequestEntry"), release)
@@ -54,7 +54,7 @@ def delete_message_batch(store: Store, params: Params, now: int) -> dict[str, An
 
 
 def change_message_visibility(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Hide a message for so many seconds from now; 0 makes it available at once."""
+    """Hide a message for some seconds from now; 0 makes it available at once."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         _change_visibility(transaction, queue, params, store.now())
@@ -65,12 +65,12 @@ def change_message_visibility_batch(store: Store, params: Params, now: int) -> d
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         entries = batch_entries(params, "ChangeMessageVisibilityBatchRequestEntry")
-        now = store.now()  # of the lock, which other processes may have held for a while
+        now = store.now()  # again: getting the lock can have taken a while
         return _each(entries, lambda entry: _change_visibility(transaction, queue, entry, now))
 
 
 def _each(entries: list[tuple[str, Params]], release: Release) -> dict[str, Any]:
-    """Each entry succeeds or fails by itself, in order."""
+    """Process the entries in order; each one succeeds or fails on its own."""
     successful: list[dict[str, object]] = []
     failed: list[dict[str, object]] = []
     for entry_id, entry in entries:
@@ -89,7 +89,7 @@ def _each(entries: list[tuple[str, Params]], release: Release) -> dict[str, Any]
 def _read_deletable(
     transaction: Transaction, queue: Queue, params: Params, now: int, gone: Container[int] = ()
 ) -> int:
-    """The ``seq`` of the message that a receipt handle may delete; it may be gone."""
+    """Return the ``seq`` of the message to delete; the message might be gone already."""
     handle, receipt = _read_handle(queue, params)
     if queue.is_fifo and receipt.seq not in gone:
         place = message_queries.place_of(transaction, queue, receipt.seq, now)
@@ -99,7 +99,7 @@ def _read_deletable(
 
 
 def _remove(transaction: Transaction, queue: Queue, seqs: list[int], now: int) -> None:
-    """Delete those that are still there: that the others are gone is all the same to the caller."""
+    """Delete the messages that still exist."""
     places = message_queries.places_of(transaction, queue, seqs, now)
     if places:
         message_rows.remove(transaction, queue, places, now)
@@ -117,26 +117,26 @@ def _change_visibility(transaction: Transaction, queue: Queue, params: Params, n
     if seconds is None:
         raise MissingRequiredParameterException("VisibilityTimeout")
     place = message_queries.place_of(transaction, queue, receipt.seq, now)
-    # A standard queue lets even an expired handle hide its message again; SQS does so.
+    # On a standard queue, even an expired handle can hide its message again, as in SQS.
     if place is None or (queue.is_fifo and not _is_held(place, receipt, now)):
         raise _not_available(handle)
     _check_total(place, seconds, now)
     visible_at = now + seconds * 1000
     message_rows.hide(transaction, queue, [place], visible_at, now)
     message_rows.refresh_groups(transaction, queue, [place.group], now)
-    # At 0 it can be received; else the next deadline may now be an earlier one.
+    # With 0, the message is available; otherwise the next deadline might be earlier now.
     transaction.wake(queue.id)
 
 
 def _is_held(place: RowState, receipt: Receipt, now: int) -> bool:
-    """Whether the handle is of the latest delivery, and that one is not over."""
+    """Return whether the handle is from the latest delivery, and its timeout is not over."""
     return (
         place.state == IN_FLIGHT and place.visible_at > now and place.receives == receipt.receives
     )
 
 
 def _check_total(place: RowState, seconds: int, now: int) -> None:
-    """SQS hides a message for 12 hours at most, counted from its delivery."""
+    """Check that a message stays hidden for at most 12 hours after its delivery."""
     elapsed = (now - (place.last_receive or now)) // 1000
     if seconds and elapsed + seconds > MAX_VISIBILITY_SECONDS:
         raise invalid_value(

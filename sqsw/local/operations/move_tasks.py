@@ -1,7 +1,8 @@
-"""Move tasks while they run: messages of a dead-letter queue go to other queues.
+"""Running move tasks, which move messages from a dead-letter queue to other queues.
 
-No thread does it: whoever calls next moves what clock and rate allow by then, a portion at a time.
-So a task goes on, in whatever process, after the one that started it has ended.
+There is no thread for them. Each call to the engine moves the messages that are due by the task's
+rate, a portion at a time. So a task continues in other processes after the one that started it
+ends.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 """
@@ -21,7 +22,7 @@ COMPLETED: Final = "COMPLETED"
 CANCELLED: Final = "CANCELLED"
 FAILED: Final = "FAILED"
 
-#: messages that one call moves at most, so that none takes long
+#: the most messages that one call moves, so no call takes long
 _PORTION: Final = 200
 _RUNNING: Final = "SELECT * FROM move_tasks WHERE status = 'RUNNING'"
 _NO_QUEUE: Final = "AWS.SimpleQueueService.NonExistentQueue"
@@ -46,19 +47,19 @@ class MoveTask(NamedTuple):
     failure: str | None
 
     def allowed(self, now: int) -> int:
-        """Messages that may be moved by now: the first at once, the next after their time."""
+        """Return how many messages can be moved now; the first one is due at the start."""
         if self.rate is None:
             return _PORTION
         due = 1 + max(0, now - self.started_at) * self.rate // 1000
         return max(0, min(due - self.moved, _PORTION))
 
     def next_step(self) -> int:
-        """When, in milliseconds, the next message may be moved."""
+        """Return when the next message is due, in milliseconds since 1970."""
         return self.started_at + (0 if self.rate is None else -(-1000 * self.moved // self.rate))
 
 
 def advance(store: Store, now: int) -> None:
-    """Move what is due; mostly nothing is, and that costs one probe and no lock."""
+    """Move the messages that are due; if there are none, this costs one query and no lock."""
     if not any(MoveTask(*row).allowed(now) for row in store.probe(_RUNNING)):
         return
     with store.write() as transaction:
@@ -81,7 +82,7 @@ def end(transaction: Transaction, task: MoveTask, status: str, failure: str | No
 
 
 def step(transaction: Transaction, store: Store, task: MoveTask, now: int) -> None:
-    """Move what is due of one task; its last message ends it, and one that has nowhere to go."""
+    """Move the due messages of a task; end it after the last one, or if one cannot be moved."""
     allowed = task.allowed(now)
     if not allowed:
         return
@@ -107,7 +108,7 @@ def _move(
     messages: Sequence[Stored],
     now: int,
 ) -> str | None:
-    """Move messages in order; the reason if one has no place to go, where it stops."""
+    """Move messages in order, up to the first without a destination; return the failure."""
     moved: list[Stored] = []
     failure = None
     for message in messages:
@@ -127,7 +128,7 @@ def _move(
 
 
 def _as_new(message: Stored) -> NewMessage:
-    """The same content with a new id: SQS counts its receives and its age anew."""
+    """Return a copy with a new id; as in SQS, its receive count and age start again."""
     return NewMessage(
         names.new_id(),
         message.body,

@@ -1,7 +1,7 @@
 """StartMessageMoveTask, ListMessageMoveTasks and CancelMessageMoveTask.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
-and the pages of the other two beside it.
+and the pages of the other two operations.
 """
 
 import base64
@@ -24,14 +24,14 @@ from sqsw.local.store import message_queries, queue_rows
 from sqsw.local.store.queue_rows import Queue
 from sqsw.local.store.store import Store, Transaction
 
-#: messages per second, at most
+#: the highest rate, in messages per second
 _MAX_RATE: Final = 500
-#: tasks that one answer lists at most; older ones are forgotten
+#: the most tasks in one answer; older ones are deleted
 _MAX_RESULTS: Final = 10
 
 
 def start_message_move_task(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Begin to move what is in a dead-letter queue now; the first messages go at once."""
+    """Start to move the current messages of a dead-letter queue; move the first ones at once."""
     with store.write() as transaction:
         source = _find(transaction, store, params, "SourceArn")
         if not any(redrive_policies.sources_of(transaction, store, source.arn.region, source.arn)):
@@ -60,8 +60,8 @@ def start_message_move_task(store: Store, params: Params, now: int) -> dict[str,
                 " queue arn at a given time."
             )
         task = _insert(transaction, source, destination, rate, now)
-        # In here: a server calls again what met a held file, and a task that had begun by then
-        # would refuse the second one.
+        # In the same transaction: if the file is locked, the server repeats the whole call. If the
+        # task were already stored, the second call would be refused.
         move_tasks.step(transaction, store, task, now)
     return {"TaskHandle": _handle(task)}
 
@@ -81,7 +81,7 @@ def list_message_move_tasks(store: Store, params: Params, now: int) -> dict[str,
 
 
 def cancel_message_move_task(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Stop a task; what it has moved stays moved."""
+    """Stop a task; messages that it has moved are not moved back."""
     task_id, source_arn = _read_handle(params.required_text("TaskHandle"))
     with store.write() as transaction:
         arn = names.parse_arn(source_arn)

@@ -1,4 +1,4 @@
-"""Look at messages without receiving them: nothing that SQS can do, for tools on a local file."""
+"""Reading messages without receiving them, which SQS itself cannot do."""
 
 from typing import Any, NamedTuple
 
@@ -10,14 +10,14 @@ from sqsw.local.store.store import Store
 
 
 class Peek(NamedTuple):
-    """A part of a queue.
+    """A page of messages.
 
     Parameters
     ----------
     messages :
-        As ReceiveMessage answers them, with all attributes and without a receipt handle.
+        Messages in the form of ReceiveMessage, with all attributes but no receipt handle.
     last :
-        Where the next part begins; None after the last one.
+        The ``after`` of the next page; None on the last page.
     """
 
     messages: list[dict[str, Any]]
@@ -25,9 +25,9 @@ class Peek(NamedTuple):
 
 
 def peek(store: Store, params: Params, now: int, *, after: int, limit: int) -> Peek:
-    """The messages that could be received now and come after ``after``, oldest first."""
+    """Return the messages after ``after`` that could be received now, oldest first."""
     projection = Projection(store.settings.account, frozenset({"All"}), ["All"])
-    with store.read() as transaction:  # also while the file is held, or its disk is full
+    with store.read() as transaction:  # works even if the file is locked or the disk is full
         queue = find_queue(transaction, store, params)
         found = message_queries.visible_messages(transaction, queue, limit, now, after)
     shown = [projection.message(queue, message) for message in found]
@@ -37,7 +37,7 @@ def peek(store: Store, params: Params, now: int, *, after: int, limit: int) -> P
 
 
 def seconds_until_due(store: Store, params: Params, now: int) -> float | None:
-    """Seconds until the next hidden message can be received; None if none is hidden."""
+    """Return the seconds until the next hidden message is available; None if none is hidden."""
     with store.read() as transaction:
         queue = find_queue(transaction, store, params)
         deadline = message_queries.next_deadline(transaction, queue)

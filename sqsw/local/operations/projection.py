@@ -1,4 +1,4 @@
-"""A stored message as it is answered: what was asked for, and no more."""
+"""Converts a stored message into the form of an answer, with the attributes asked for."""
 
 from typing import Any, Final, NamedTuple
 
@@ -28,7 +28,7 @@ _SYSTEM_ATTRIBUTES: Final = frozenset(
 
 
 def system_names(params: Params) -> frozenset[str]:
-    """The system attributes that a call asks for."""
+    """Return the names of the system attributes that a call asks for."""
     names = params.texts("MessageSystemAttributeNames") or params.texts("AttributeNames")
     for name in names:
         if name not in _SYSTEM_ATTRIBUTES:
@@ -37,14 +37,14 @@ def system_names(params: Params) -> frozenset[str]:
 
 
 class Projection(NamedTuple):
-    """What a call wants to see of messages."""
+    """The parts of messages that a call asks for."""
 
     account: str
     system_names: frozenset[str]
     attribute_names: list[str]
 
     def message(self, queue: Queue, message: Stored) -> dict[str, Any]:
-        """One message, with the receipt handle of its latest delivery."""
+        """Return a message for the answer, with the receipt handle of its latest delivery."""
         answer: dict[str, Any] = {
             "MessageId": message.id,
             "ReceiptHandle": write_receipt(queue.secret, Receipt(message.seq, message.receives)),

@@ -1,7 +1,7 @@
-"""The operations on queues themselves: create, find, list, delete, purge, attributes.
+"""Operations on queues: create, find, list, delete, purge, attributes.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
-and the pages of the other operations beside it.
+and the pages of the other operations.
 """
 
 import base64
@@ -28,12 +28,13 @@ from sqsw.local.store.queue_rows import Queue, find_queue
 from sqsw.local.store.schema import DELAYED
 from sqsw.local.store.store import Store, Transaction
 
-#: milliseconds between two purges of a queue, and between a delete and a create of one name
+#: milliseconds between two purges of a queue, and before a deleted queue can be created again
 _PAUSE_MS: Final = 60_000
-#: queues that one answer lists at most
+#: the most queues in one answer
 _MAX_RESULTS: Final = 1_000
+#: a number of receives to wake that means all of them
 _EVERYBODY: Final = 1 << 30
-#: names of attributes for which messages are counted
+#: attributes that need the messages to be counted
 _COUNTS: Final = {
     "All",
     "ApproximateNumberOfMessages",
@@ -43,7 +44,7 @@ _COUNTS: Final = {
 
 
 def create_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Make a queue; for a name that is taken, answer its URL unless an attribute differs."""
+    """Create a queue; if it exists with the same attributes, only return its URL."""
     name = params.required_text("QueueName")
     given = params.text_map("Attributes")
     is_fifo = given.get("FifoQueue", "").lower() == "true"
@@ -98,7 +99,7 @@ def list_dead_letter_source_queues(store: Store, params: Params, now: int) -> di
         target = find_queue(transaction, store, params)
         sources = redrive_policies.sources_of(transaction, store, params.region, target.arn)
         page, token = _page([queue.name for queue in sources], params)
-    # The one list of SQS that is there even if it is empty; and its name begins in lower case.
+    # The only list that SQS sends even if it is empty; its name begins with a lowercase letter.
     answer: dict[str, Any] = {"queueUrls": [_url(store, params, name) for name in page]}
     if token:
         answer["NextToken"] = token
@@ -106,7 +107,7 @@ def list_dead_letter_source_queues(store: Store, params: Params, now: int) -> di
 
 
 def delete_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Remove a queue with all it holds; receives that wait on it end."""
+    """Delete a queue and its messages, and end the receives that wait on it."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         generations.leave(transaction, queue.contents)
@@ -122,7 +123,7 @@ def delete_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
 
 
 def purge_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Remove all messages, those in flight and delayed too, and what deduplication remembers."""
+    """Delete all messages, also in flight and delayed ones, and all deduplication ids."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         if _is_too_early(store, queue.purged_at, now):
@@ -145,7 +146,7 @@ def get_queue_attributes(store: Store, params: Params, now: int) -> dict[str, An
             "LastModifiedTimestamp": str(queue.modified_at // 1000),
             "QueueArn": str(queue.arn),
         }
-        # To count takes longer than the rest, and workers that start do not need the counts.
+        # Counting takes longer than the rest, and a starting worker does not need the counts.
         if not _COUNTS.isdisjoint(wanted):
             ready, in_flight, delayed = message_queries.counts(transaction, queue, now)
             values |= {
@@ -172,7 +173,7 @@ def set_queue_attributes(store: Store, params: Params, now: int) -> dict[str, An
         queue_rows.save_attributes(transaction, queue, stored, now)
         if queue.is_fifo and "DelaySeconds" in read:
             _change_delay(transaction, queue, int(read["DelaySeconds"]), now)
-        # A shorter delay or retention can make something available earlier.
+        # A shorter delay or retention can make messages available earlier.
         transaction.wake(queue.id)
     return {}
 
@@ -206,7 +207,7 @@ def _insert(
 
 
 def _compare(queue: Queue, given: Mapping[str, str]) -> None:
-    """Only what is given counts, against what the queue has now."""
+    """Check that the given attributes equal the existing queue's; others can differ."""
     current = attributes.shown(queue.attributes, is_fifo=queue.is_fifo)
     for name, value in given.items():
         if current.get(name, "") != value:
@@ -234,13 +235,13 @@ def _is_too_early(store: Store, last: int | None, now: int) -> bool:
 
 
 def _change_delay(transaction: Transaction, queue: Queue, seconds: int, now: int) -> None:
-    """A FIFO queue applies its new delay to messages that are still delayed."""
+    """Apply a FIFO queue's new delay to its delayed messages."""
     transaction.execute(
         "UPDATE messages SET visible_at = sent_at + ? WHERE contents = ? AND state = ?"
         " AND visible_at > ?",
         (seconds * 1000, queue.contents, DELAYED, now),
     )
-    # In the order of sending: they are available from the same moment.
+    # Groups that become available at the same time keep the order in which they were sent.
     groups = transaction.rows(
         "SELECT id FROM groups WHERE contents = ? ORDER BY id", (queue.contents,)
     )
@@ -248,7 +249,7 @@ def _change_delay(transaction: Transaction, queue: Queue, seconds: int, now: int
 
 
 def _page(names: Iterable[str], params: Params) -> tuple[list[str], str | None]:
-    """One page of sorted names, and the token of the next one if more follow."""
+    """Return a page of sorted names, and the token of the next page if there is one."""
     most = check_range(
         params,
         "MaxResults",
@@ -267,7 +268,7 @@ def _page(names: Iterable[str], params: Params) -> tuple[list[str], str | None]:
 
 
 def _read_token(params: Params) -> str:
-    """The last name of the page before, deleted since or not."""
+    """Return the last name of the previous page; its queue might no longer exist."""
     token = params.text("NextToken") or ""
     try:
         return base64.b64decode(token, validate=True).decode()

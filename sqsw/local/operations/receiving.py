@@ -1,4 +1,4 @@
-"""ReceiveMessage: one look at a queue, and the receive that waits.
+"""ReceiveMessage, with and without long polling.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 """
@@ -25,12 +25,12 @@ from sqsw.local.store.queue_rows import Queue, find_queue
 from sqsw.local.store.store import Store, Transaction
 from sqsw.local.store.waiting import wait_for
 
-#: dead letters that one look moves at most
+#: the most messages that one look moves to the dead-letter queue
 _MAX_MOVES: Final = 1_000
 
 
 def receive_message(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Receive, and wait for a message if the call or the queue says so; blocks until then."""
+    """Receive messages; block for the wait time of the call or the queue if there are none."""
     receive = Receive(store, params, now)
     answer = receive.look()
     if answer is not None:
@@ -39,12 +39,12 @@ def receive_message(store: Store, params: Params, now: int) -> dict[str, Any]:
 
 
 class Receive:
-    """One ReceiveMessage, checked once; it may look several times before it has an answer.
+    """One ReceiveMessage call; it can look for messages several times before it answers.
 
-    Before a look it lets move tasks advance.
+    Move tasks advance before each look.
 
-    A server that does not want to block a thread joins the waiters of the store itself and calls
-    :meth:`look` when it is woken.
+    To wait without blocking a thread, join the waiters of the store and call :meth:`look` after
+    each wake-up.
     """
 
     def __init__(self, store: Store, params: Params, now: int) -> None:
@@ -52,7 +52,7 @@ class Receive:
         with store.read() as transaction:
             queue = find_queue(transaction, store, params)
             self._read(params, queue)
-            #: for the first look, which follows at once; None: look
+            #: whether the first look, which follows at once, will find something; None: unknown
             self._known: bool | None = None
             if not move_tasks.is_due(transaction, now):
                 self._known = self._is_available(transaction, queue, now)
@@ -62,7 +62,7 @@ class Receive:
         self._max_messages = _bounded(params, "MaxNumberOfMessages", 1, MAX_BATCH_ENTRIES) or 1
         self._visibility_seconds = _bounded(params, "VisibilityTimeout", 0, MAX_VISIBILITY_SECONDS)
         wait_seconds = _bounded(params, "WaitTimeSeconds", 0, MAX_WAIT_SECONDS)
-        #: seconds it may wait in all
+        #: the longest wait, in seconds
         self.wait_seconds = (
             queue.number("ReceiveMessageWaitTimeSeconds") if wait_seconds is None else wait_seconds
         )
@@ -74,19 +74,19 @@ class Receive:
         self._attempt_id = _attempt_id(params, queue)
 
     def look(self) -> dict[str, Any] | None:
-        """The answer if something is available, else None.
+        """Return the answer; None if no message is available.
 
-        The write lock is taken only if there is something to take: most looks of idle workers find
-        nothing.
+        It takes the write lock only if a message is available. Most looks of idle workers find
+        none.
         """
         now = self._store.now()
         is_available, self._known = self._known, None
         if is_available is None:
-            move_tasks.advance(self._store, now)  # nobody else may be there to do it
+            move_tasks.advance(self._store, now)  # there might be no other calls to do it
             with self._store.read() as transaction:
                 queue = queue_rows.by_id(transaction, self._store, self.queue_id)
                 if queue is None:
-                    return {}  # deleted meanwhile
+                    return {}  # the queue was deleted
                 is_available = self._is_available(transaction, queue, now)
         if not is_available:
             return None
@@ -94,13 +94,13 @@ class Receive:
             queue = queue_rows.by_id(transaction, self._store, self.queue_id)
             if queue is None:
                 return {}
-            # The time that a message stays hidden begins now, not before the wait for the file.
+            # The visibility timeout starts now, not before the wait for the lock.
             messages = self._take(transaction, queue, self._store.now())
             shown = [self._projection.message(queue, message) for message in messages]
         return {"Messages": shown} if shown else None
 
     def seconds_to_deadline(self) -> float | None:
-        """Seconds until something becomes available by itself; None: nothing will."""
+        """Return the seconds until a delay or timeout ends; None if there is none."""
         with self._store.read() as transaction:
             queue = queue_rows.by_id(transaction, self._store, self.queue_id)
             deadlines = [task.next_step() for task in move_tasks.running(transaction)]
@@ -110,7 +110,7 @@ class Receive:
         if not deadlines:
             return None
         deadline = min(deadlines)
-        # A millisecond more: times are cut to whole ones, and too early would be once more.
+        # Add a millisecond: times are truncated, and a look that is too early must be repeated.
         return max(0.0, deadline / 1000 - self._store.clock()) + 0.001
 
     def _is_available(self, transaction: Transaction, queue: Queue, now: int) -> bool:
@@ -127,7 +127,8 @@ class Receive:
         )
         if self._attempt_id:
             kept = fifo.find_attempt(transaction, queue.contents, self._attempt_id, now)
-            # One that asks for less than it got is another receive: never more than asked for.
+            # If it asks for fewer messages than the first one got, it is a new receive: an answer
+            # never has more messages than requested.
             is_repeat = len(kept) <= self._max_messages
             repeated = is_repeat and _repeat(
                 transaction, queue, self._attempt_id, kept, visible_at, now
@@ -152,21 +153,21 @@ class Receive:
         return taken
 
     def _room(self, transaction: Transaction, queue: Queue, now: int) -> int:
-        """How many messages this receive may put in flight."""
+        """Return how many messages this receive can take under the in-flight limit."""
         most = self._store.settings.max_in_flight
         if queue.in_flight + self._max_messages <= most:
             return self._max_messages
         current = queue_rows.by_id(transaction, self._store, queue.id) or queue
         room = most - message_queries.counts(transaction, current, now)[1]
         if room <= 0 and not queue.is_fifo and not self.wait_seconds:
-            raise OverLimit(f"Too many messages in flight: at most {most} are allowed for a queue.")
+            raise OverLimit(f"Too many messages in flight: a queue can have at most {most}.")
         return max(0, min(room, self._max_messages))
 
 
 def _choose_standard(
     store: Store, transaction: Transaction, queue: Queue, limit: int, now: int
 ) -> list[Stored]:
-    """The oldest messages that can be received; what was received too often moves on."""
+    """Return the oldest available messages; move dead letters to the dead-letter queue."""
     target = redrive_policies.target_of(transaction, store, queue)
     for _ in range(_MAX_MOVES // limit):
         messages = message_queries.ready_messages(transaction, queue, limit, now)
@@ -179,7 +180,7 @@ def _choose_standard(
 def _choose_fifo(
     store: Store, transaction: Transaction, queue: Queue, limit: int, now: int
 ) -> list[Stored]:
-    """As many as possible of the group that has been available longest, then of the next."""
+    """Return messages of the group that has been available longest, then of the next one."""
     target = redrive_policies.target_of(transaction, store, queue)
     chosen: list[Stored] = []
     tried: set[int] = set()
@@ -196,7 +197,7 @@ def _choose_fifo(
                 return chosen
         if target is None or not groups:
             break
-        tried.update(groups)  # nothing may be left of them: then others are next in line
+        tried.update(groups)  # if all their messages were dead letters, other groups follow
     return chosen
 
 
@@ -208,7 +209,7 @@ def _choose_of_group(
     target: tuple[Queue, int] | None,
     now: int,
 ) -> tuple[list[Stored], int]:
-    """The first messages of a group that are delivered, and how many moved on instead."""
+    """Return the first deliverable messages of a group, and how many were moved instead."""
     kept: list[Stored] = []
     after, moved = -1, 0
     while len(kept) < limit and moved < _MAX_MOVES:
@@ -232,7 +233,7 @@ def _without_dead(
     target: tuple[Queue, int] | None,
     now: int,
 ) -> Iterator[Stored]:
-    """Those that are delivered; the others are moved to the dead-letter queue on the way."""
+    """Yield the messages to deliver; move the others to the dead-letter queue."""
     for message in messages:
         if target and message.receives - message.receives_before >= target[1]:
             message_rows.to_dead_letters(transaction, queue, target[0], message, now)
@@ -248,7 +249,7 @@ def _repeat(
     visible_at: int,
     now: int,
 ) -> list[Stored]:
-    """The messages of the same attempt again, if nothing has happened to them since."""
+    """Return the messages of an earlier attempt again, if none of them has changed since."""
     messages = []
     for seq, receives, was_visible_at in deliveries:
         message = message_queries.find(transaction, queue, seq, now)
@@ -271,7 +272,7 @@ def _repeat(
 
 
 def _bounded(params: Params, name: str, low: int, high: int) -> int | None:
-    # Two wordings, both SQS's own.
+    # SQS has two wordings, too.
     bounds = f">= {low} and <= {high}" if low == 0 else f"between {low} and {high}"
     return check_range(params, name, low, high, f"Must be {bounds}, if provided.")
 

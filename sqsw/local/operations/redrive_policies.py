@@ -1,4 +1,7 @@
-"""Redrive policies: which queue takes a message after how many receives, and who may point at it.
+"""Redrive policies and redrive allow policies.
+
+A redrive policy names a dead-letter queue and a maximum receive count. A redrive allow policy
+limits which queues can use a queue as their dead-letter queue.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 """
@@ -16,14 +19,14 @@ from sqsw.local.store import queue_rows
 from sqsw.local.store.queue_rows import Queue
 from sqsw.local.store.store import Store, Transaction
 
-#: receives before a message is dead-lettered, at most
+#: the highest maxReceiveCount
 MAX_RECEIVE_COUNT: Final = 1_000
-#: queues that a redrive allow policy can name
+#: the most queues that a redrive allow policy can name
 MAX_SOURCES: Final = 10
 
 
 class RedrivePolicy(NamedTuple):
-    """Where a message goes that was received too often."""
+    """A dead-letter queue, and the receive count after which messages move there."""
 
     target: QueueArn
     max_receive_count: int
@@ -46,9 +49,10 @@ def policy_of(queue: Queue) -> RedrivePolicy | None:
 
 
 def target_of(transaction: Transaction, store: Store, queue: Queue) -> tuple[Queue, int] | None:
-    """The dead-letter queue and the most receives; None without one, or if it is gone.
+    """Return the dead-letter queue and the maximum receive count.
 
-    A queue that is its own dead-letter queue has none: its messages stay receivable.
+    None if the queue has no dead-letter queue, or that one no longer exists, or the queue is its
+    own dead-letter queue; its messages then stay receivable.
     """
     policy = policy_of(queue)
     if policy is None or policy.target == queue.arn:
@@ -60,7 +64,7 @@ def target_of(transaction: Transaction, store: Store, queue: Queue) -> tuple[Que
 def sources_of(
     transaction: Transaction, store: Store, region: str, target: QueueArn
 ) -> Iterator[Queue]:
-    """The queues whose redrive policy names ``target``, by name."""
+    """Yield the queues whose redrive policy names ``target``, sorted by name."""
     for queue in queue_rows.in_region(transaction, store, region):
         policy = policy_of(queue)
         if policy and policy.target == target:
@@ -70,7 +74,7 @@ def sources_of(
 def check_policies(
     transaction: Transaction, store: Store, given: dict[str, str], arn: QueueArn, *, is_fifo: bool
 ) -> None:
-    """Check the redrive policies among attributes to be set; puts them into stored form."""
+    """Check the redrive policies in ``given``, and replace them by their stored form."""
     if given.get("RedrivePolicy"):
         policy = _read_policy(given["RedrivePolicy"])
         if policy:
@@ -81,7 +85,7 @@ def check_policies(
 
 
 def _read_policy(text: str) -> RedrivePolicy | None:
-    """None for an empty policy, which takes it away."""
+    """Return the policy; None if it is empty, which removes the policy."""
     values = read_json_object(text)
     if values == {}:
         return None
@@ -108,7 +112,7 @@ def _check_target(
 ) -> None:
     text = str(policy)
     if policy.target == arn:
-        return  # nothing forbids it; target_of() ignores it
+        return  # allowed, but target_of() ignores it
     target = queue_rows.by_arn(transaction, store, policy.target)
     if target is None or target.arn.region != arn.region:
         raise _invalid(text, "Dead letter target does not exist.")

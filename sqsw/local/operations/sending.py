@@ -38,12 +38,12 @@ _NO_DEDUPLICATION = (
     " provided explicitly"
 )
 
-#: members of a message that is a body and nothing else
+#: members of a message that has only a body
 _PLAIN = frozenset(("Id", "MessageBody", "QueueUrl"))
 
 
 class Draft(NamedTuple):
-    """A message that was read and checked, and what the answer says about it."""
+    """A checked message, and its part of the answer."""
 
     message: NewMessage
     answer: dict[str, Any]
@@ -59,7 +59,7 @@ def send_message(store: Store, params: Params, now: int) -> dict[str, Any]:
 
 
 def send_message_batch(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Store up to ten messages; each is taken or refused by itself."""
+    """Store up to ten messages; each one succeeds or fails on its own."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         entries = batch_entries(params, "SendMessageBatchRequestEntry")
@@ -87,13 +87,13 @@ def send_message_batch(store: Store, params: Params, now: int) -> dict[str, Any]
 
 
 def _store(transaction: Transaction, queue: Queue, drafts: list[Draft], now: int) -> None:
-    # Here too: nobody may ever receive from this queue.
+    # Clean up here as well as in receives, because this queue might never be received from.
     message_rows.tidy(transaction, queue, message_rows.TIDIED_EACH * len(drafts), now)
     if not queue.is_fifo:
         if drafts:
             message_rows.add(transaction, queue, [draft.message for draft in drafts], now)
         return
-    # One by one: a batch may hold duplicates of its own entries.
+    # One at a time, because entries of a batch can be duplicates of each other.
     for message, answer in drafts:
         group, deduplication_id = message.group_name or "", message.deduplication_id or ""
         sent = fifo.find_duplicate(transaction, queue, group, deduplication_id, now)
@@ -105,7 +105,7 @@ def _store(transaction: Transaction, queue: Queue, drafts: list[Draft], now: int
 
 
 def _check_batch(queue: Queue, entries: list[Params]) -> None:
-    """What makes SQS refuse the whole batch."""
+    """Check the rules for which SQS refuses the whole batch."""
     size = sum(_measured(entry) for entry in entries)
     if size > MAX_BATCH_BYTES:
         raise BatchRequestTooLong(
@@ -114,7 +114,7 @@ def _check_batch(queue: Queue, entries: list[Params]) -> None:
         )
     if not queue.is_fifo:
         return
-    # The code differs from that of SendMessage for the same mistake; SQS does it so.
+    # SendMessage answers the same mistake with another error code, as in SQS.
     if not all(entry.has("MessageGroupId") for entry in entries):
         raise InvalidParameterValueException(_NO_GROUP)
     if not _is_content_based(queue) and not all(
@@ -124,7 +124,7 @@ def _check_batch(queue: Queue, entries: list[Params]) -> None:
 
 
 def _measured(entry: Params) -> int:
-    """Bytes of an entry, as far as it can be read; it is checked later."""
+    """Return the size of an entry in bytes, without invalid attributes; they are checked later."""
     size = _bytes_of(entry.raw_text("MessageBody"))
     if not entry.has("MessageAttributes"):
         return size
@@ -139,7 +139,7 @@ def _bytes_of(body: str) -> int:
 
 
 def _read_message(queue: Queue, params: Params, too_large: str) -> Draft:
-    """Check one message in the order in which SQS checks."""
+    """Read and check a message, in the order of SQS's own checks."""
     body = params.raw_text("MessageBody")
     if not body:
         raise MissingRequiredParameterException("MessageBody")
@@ -156,7 +156,7 @@ def _read_message(queue: Queue, params: Params, too_large: str) -> Draft:
     trace = message_attributes.read_trace_header(params)
     delay = _read_delay(queue, params)
     group, deduplication_id = _read_fifo_ids(queue, params, body)
-    if queue.is_fifo:  # SQS finds it out after it has looked at the ids
+    if queue.is_fifo:  # SQS checks the delay after the ids
         delay = _fifo_delay(queue, params)
     message = NewMessage(
         new_id(),
@@ -172,7 +172,7 @@ def _read_message(queue: Queue, params: Params, too_large: str) -> Draft:
 
 
 def _plain(queue: Queue, body: str) -> Draft:
-    """The same for a message that is a body and nothing else, as most are."""
+    """Return the draft of a message that has only a body; most do."""
     message_id, md5, delay = new_id(), md5_of_body(body), queue.number("DelaySeconds")
     message = NewMessage(message_id, body, md5, None, None, None, None, delay)
     return Draft(message, {"MessageId": message_id, "MD5OfMessageBody": md5})
@@ -206,7 +206,7 @@ def _read_delay(queue: Queue, params: Params) -> int:
 
 
 def _fifo_delay(queue: Queue, params: Params) -> int:
-    """Seconds; always those of the queue, also if the message says 0."""
+    """Return the delay in seconds: always the queue's, even if the message sets 0."""
     delay = params.integer("DelaySeconds")
     if delay:
         raise invalid_value(

@@ -1,4 +1,4 @@
-"""What is written on queues: tags, and the permissions of a policy that nothing enforces.
+"""Tags of queues, and the permissions in their policies; policies are stored but not enforced.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_AddPermission.html
 and .../API_TagQueue.html
@@ -21,7 +21,7 @@ from sqsw.local.store import queue_rows
 from sqsw.local.store.queue_rows import Queue, find_queue
 from sqsw.local.store.store import Store, Transaction
 
-#: actions in one AddPermission
+#: the most actions in one AddPermission
 _MAX_ACTIONS: Final = 7
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -41,7 +41,7 @@ _SHARED_ACTIONS: Final = frozenset(
 
 
 def tag_queue(store: Store, params: Params, now: int) -> dict[str, Any]:
-    """Add tags; one that is there gets the new value."""
+    """Add tags; an existing tag gets the new value."""
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         added = params.text_map("Tags")
@@ -97,7 +97,8 @@ def add_permission(store: Store, params: Params, now: int) -> dict[str, Any]:
             or len(_written(policy).encode()) > MAX_POLICY_BYTES
         ):
             raise OverLimit(
-                f"A policy can have {MAX_STATEMENTS} statements and {MAX_POLICY_BYTES} bytes."
+                f"A policy can have at most {MAX_STATEMENTS} statements and {MAX_POLICY_BYTES}"
+                " bytes."
             )
         _save_policy(transaction, queue, policy, now)
     return {}
@@ -144,7 +145,7 @@ def _read_accounts(params: Params) -> list[str]:
 
 
 def _policy(queue: Queue) -> dict[str, Any]:
-    """The queue's policy with its statements in a list; a user may have set it in other forms."""
+    """Return the queue's policy, with its statements in a list even if it has only one."""
     text = queue.attributes.get("Policy")
     if text is None:
         return {
@@ -152,7 +153,7 @@ def _policy(queue: Queue) -> dict[str, Any]:
             "Id": f"{queue.arn}/SQSDefaultPolicy",
             "Statement": [],
         }
-    policy = read_policy(text)  # again: an older release took more
+    policy = read_policy(text)  # check it again: an older release accepted more
     policy["Statement"] = statements_of(policy)
     return policy
 

@@ -1,4 +1,4 @@
-"""AWS JSON 1.0: requests and answers as today's SDKs write them.
+"""AWS JSON 1.0, the protocol of current SDKs.
 
 Source: https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
 """
@@ -21,7 +21,7 @@ def operation_of(target: str) -> str:
 
 
 def read_params(body: bytes) -> dict[str, Any]:
-    """The members of a request, blobs decoded."""
+    """Return the members of a request, with blobs decoded."""
     params = read_json_object(body or b"{}")
     if params is None:
         raise SerializationException("The body of the request must be a JSON object.")
@@ -42,7 +42,7 @@ def write_error(error: ServiceError) -> bytes:
 
 
 def error_headers(error: ServiceError) -> dict[str, str]:
-    """By these headers botocore finds the codes that callers look for."""
+    """Return the headers from which botocore reads the error codes."""
     return {
         "x-amzn-query-error": f"{error.query_code};{error.fault}",
         "x-amzn-errortype": f"com.amazonaws.sqs#{error.shape}",
@@ -61,7 +61,7 @@ def _decode_blobs(attributes: object) -> None:
             try:
                 value["BinaryValue"] = base64.b64decode(value["BinaryValue"], validate=True)
             except (ValueError, binascii.Error):
-                raise SerializationException("A BinaryValue is not base64.") from None
+                raise SerializationException("A BinaryValue is not valid base64.") from None
 
 
 def _encode_blob(value: object) -> str:

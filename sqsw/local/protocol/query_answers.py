@@ -1,4 +1,4 @@
-"""The older query protocol, answers.
+"""Answers of the older query protocol.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-xml-api-responses.html
 """
@@ -16,18 +16,18 @@ CONTENT_TYPE: Final = "text/xml"
 _NAMESPACE: Final = "http://queue.amazonaws.com/doc/2012-11-05/"
 _PROLOGUE: Final = '<?xml version="1.0"?>'
 
-#: Operations whose answer has no result at all.
+#: Operations whose answer has no result element.
 _WITHOUT_RESULT: Final = {
     *("AddPermission", "ChangeMessageVisibility", "DeleteMessage", "DeleteQueue", "PurgeQueue"),
     *("RemovePermission", "SetQueueAttributes", "TagQueue", "UntagQueue"),
 }
-#: Maps as they are written: the element of an item, then of its key.
+#: Element names of maps: for an item, and for its key.
 _MAPS: Final = {
     "Attributes": ("Attribute", "Name"),
     "MessageAttributes": ("MessageAttribute", "Name"),
     "Tags": ("Tag", "Key"),
 }
-#: Lists as they are written: the element of an item.
+#: Element names of list items.
 _LISTS: Final = {
     "QueueUrls": "QueueUrl",
     "queueUrls": "QueueUrl",
@@ -37,7 +37,7 @@ _LISTS: Final = {
 }
 
 _MISSING_QUEUE: Final = "The specified queue does not exist for this wsdl version."
-# A reader would make a line feed of a carriage return that stands as it is.
+# XML parsers turn an unescaped carriage return into a line feed.
 _ESCAPES: Final = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#xD;"}
 )
@@ -72,7 +72,7 @@ def _result(operation: str, result: Mapping[str, Any]) -> str:
 
 
 def _members(structure: Mapping[str, Any], entry: str = "") -> str:
-    """The members of a structure; ``entry`` is the element of a batch's successes."""
+    """Return the XML of a structure; ``entry`` is the element name of a batch's successes."""
     return "".join(_member(name, value, entry) for name, value in structure.items())
 
 
@@ -93,7 +93,7 @@ def _member(name: str, value: Any, entry: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """The value of an item of a map: a text, or the structure of a message attribute."""
+    """Return the XML of a map's value: a text, or the structure of a message attribute."""
     if isinstance(value, Mapping):
         return _element("Value", _members(value))
     return _text("Value", value)

@@ -1,7 +1,7 @@
-"""The older query protocol, requests: forms and query strings with flattened lists and maps.
+"""Requests of the older query protocol: forms and query strings with flattened lists and maps.
 
-SDKs from before the end of 2023 speak it, and everybody who calls SQS by hand. How its answers
-look is in :mod:`sqsw.local.protocol.query_answers`.
+SDKs released before the end of 2023 and hand-written clients use it. For the answers, see
+:mod:`sqsw.local.protocol.query_answers`.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-xml.html
 """
@@ -18,9 +18,10 @@ from sqsw.local.errors import (
     ServiceError,
 )
 
-#: parameters of one request; ten messages with ten attributes each need fewer than 400
+#: the most parameters of a request; ten messages with ten attributes each need fewer than 400
 _MAX_PARAMETERS: Final = 10_000
-#: parts of a name, as in ``SendMessageBatchRequestEntry.1.MessageAttribute.2.Value.StringValue``
+#: the most parts of a name: ``SendMessageBatchRequestEntry.1.MessageAttribute.2.Value.StringValue``
+#: has six
 _MAX_PARTS: Final = 8
 
 _LISTS: Final = {
@@ -37,26 +38,26 @@ _ATTRIBUTE_MAPS: Final = {
     "MessageSystemAttribute": "MessageSystemAttributes",
 }
 _ENTRY: Final = "BatchRequestEntry"
-#: If these members are empty, SDKs send their names without a value.
+#: Members that SDKs send as a name without a value if they are empty.
 _EMPTY: Final[Mapping[str, Callable[[], Any]]] = {
     **dict.fromkeys((*_LISTS.values(), "Entries"), list),
     **dict.fromkeys(("Attributes", "Tags", *_ATTRIBUTE_MAPS.values()), dict),
 }
-#: What carries the request is not a parameter of the operation.
+#: Fields of the protocol, not parameters of the operation.
 _NOT_PARAMETERS: Final = {"Action", "Version", "Timestamp", "Expires"}
-#: Actions that are refused on the URL of a queue.
+#: Actions that SQS refuses on the URL of a queue.
 _NOT_ON_A_QUEUE: Final = {"CreateQueue", "ListQueues"}
 
 
 class NoAction(ServiceError):
-    """The request names no operation; its answer is like no other."""
+    """The request does not name an action; SQS answers it in a special form."""
 
     query_code = "UnknownOperationException"
     status = 404
 
 
 class _Node:
-    """What stands under one part of a dotted name."""
+    """The value and children of one part of a dotted name."""
 
     __slots__ = ("parts", "value")
 
@@ -65,9 +66,9 @@ class _Node:
         self.parts: dict[str, _Node] = {}
 
     def numbered(self) -> "Iterator[_Node]":
-        """Return the members of a list in order. A list of one can come without its number.
+        """Yield the members of a list in order.
 
-        A name without a value is an empty list.
+        A list with one member can omit its number. A name without a value is an empty list.
         """
         numbers = [part for part in self.parts if part.isascii() and part.isdigit()]
         if numbers:
@@ -82,19 +83,19 @@ class _Node:
 
 
 def read_request(path: str, query: str, body: bytes, origin: str) -> tuple[str, dict[str, Any]]:
-    """The operation, and its parameters under their names in the model.
+    """Return the operation and its parameters, by their names in the model.
 
     Parameters
     ----------
     path :
-        ``/``, or the path of a queue's URL, which stands for the parameter QueueUrl.
+        ``/``, or the path of a queue's URL, which is used if the parameter QueueUrl is missing.
     origin :
-        Scheme and host that the path belongs to.
+        The scheme and host of the URL.
 
     Raises
     ------
     ServiceError
-        No action, one that is not for the URL of a queue, or a form that cannot be read.
+        The action is missing or not allowed on the URL of a queue, or the form cannot be parsed.
     """
     root = _tree([*_pairs(query), *_pairs(body)])
     action = root.text("Action")
@@ -121,7 +122,7 @@ def _pairs(form: str | bytes) -> list[tuple[str, str]]:
         )
     except ValueError:
         raise InvalidParameterValueException(
-            "The parameters of the request are too many, or no UTF-8."
+            "The request has too many parameters, or they are not valid UTF-8."
         ) from None
 
 
@@ -142,7 +143,7 @@ def _structure(root: _Node, action: str = "") -> dict[str, Any]:
             members[_LISTS[part]] = [item.value for item in node.numbered() if item.value]
         elif part in _TEXT_MAPS:
             name, key = _TEXT_MAPS[part]
-            # The one member that begins with a small letter.
+            # The only member that begins with a lowercase letter.
             name = "tags" if (action, name) == ("CreateQueue", "Tags") else name
             members[name] = _text_map(node, part, key)
         elif part in _ATTRIBUTE_MAPS:
@@ -185,10 +186,10 @@ def _attribute(node: _Node) -> dict[str, Any]:
 
 def _binary(text: str) -> bytes:
     try:
-        # A form that forgot to escape its plus signs brings blanks.
+        # If a client does not escape plus signs, they arrive as spaces.
         return base64.b64decode(text.replace(" ", "+"), validate=True)
     except ValueError:
-        raise InvalidParameterValueException("A BinaryValue is not base64.") from None
+        raise InvalidParameterValueException("A BinaryValue is not valid base64.") from None
 
 
 def _key(node: _Node, part: str, index: int, key: str) -> str:

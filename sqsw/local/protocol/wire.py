@@ -1,11 +1,13 @@
-"""A request to SQS becomes an operation, its result an answer; what carries them is not known here.
+"""Turns a request to SQS into an operation, and its result into an answer.
 
-1. which protocol it is: JSON 1.0, or the older query protocol
-2. operation, parameters and region
-3. the engine
-4. status, headers and body, errors of SQS included
+It does not know the transport: the HTTP server and the botocore sessions both use it.
 
-A file that cannot be used is not an answer of SQS: that exception goes on to the caller.
+1. Detect the protocol: JSON 1.0 or the older query protocol.
+2. Read the operation, its parameters, and the region.
+3. Call the engine.
+4. Write status, headers, and body, also for errors of SQS.
+
+A ``FileError`` is not an answer of SQS, so it is raised to the caller.
 """
 
 import re
@@ -18,30 +20,30 @@ from sqsw.local.protocol import json_protocol, query_answers, query_protocol
 from sqsw.local.protocol.query_protocol import NoAction
 from sqsw.local.rules.names import new_id
 
-#: names the region where nothing is signed
+#: the header that gives the region of an unsigned request
 REGION_HEADER: Final = "x-sqsw-region"
 
 Headers = dict[str, str]
 
-# Credential=AKID/20260101/eu-west-1/sqs/aws4_request, in a query string with %2F for the strokes
+# Credential=AKID/20260101/eu-west-1/sqs/aws4_request; a query string has %2F for each slash
 _SCOPE = re.compile(
     r"Credential=[^/,\s]*?(?:/|%2F)[0-9]{8}(?:/|%2F)([A-Za-z0-9-]{1,64})(?:/|%2F)sqs"
 )
-# A host name or an address, and a port: what can stand in the URL of a queue.
+# A host name or an address, and an optional port: what the URL of a queue can contain.
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
 
 class Call(NamedTuple):
-    """One request as it came.
+    """One request, not parsed yet.
 
     Parameters
     ----------
     headers :
-        With names in lower case.
+        The headers, with lowercase names.
     scheme :
-        Under which it came, for the URLs of queues.
+        The scheme of the request, for the URLs of queues.
     path, query :
-        Of the address, the query string as it was sent.
+        The path and the raw query string of the URL.
     """
 
     method: str
@@ -53,7 +55,7 @@ class Call(NamedTuple):
 
     @property
     def speaks_json(self) -> bool:
-        """Whether it is of the JSON protocol; everything else is taken for the older one."""
+        """Whether the request uses the JSON protocol; all others count as query protocol."""
         return "x-amz-target" in self.headers or (
             "content-type" in self.headers
             and (self.headers["content-type"].startswith("application/x-amz-json"))
@@ -74,7 +76,7 @@ class HttpAnswer(NamedTuple):
 
 
 def answer(engine: LocalEngine, call: Call) -> HttpAnswer:
-    """Answer one request; a receive that waits blocks the calling thread."""
+    """Answer one request; a waiting receive blocks the calling thread."""
     try:
         request = read_request(call)
         result = engine.handle(
@@ -86,17 +88,17 @@ def answer(engine: LocalEngine, call: Call) -> HttpAnswer:
 
 
 def read_request(call: Call) -> Request:
-    """The operation and its parameters.
+    """Return the operation, its parameters, and where the request came from.
 
     Raises
     ------
     ServiceError
-        It is no request of a protocol that is known here.
+        The request is not valid in its protocol.
     """
     origin = origin_of(call.scheme, call.headers.get("host"))
     if call.speaks_json:
         if call.method != "POST":
-            raise UnknownOperationException(f"{call.method} is not a way to call this service.")
+            raise UnknownOperationException(f"{call.method} is not supported: use POST.")
         params = json_protocol.read_params(call.body)
         operation = json_protocol.operation_of(call.headers.get("x-amz-target", ""))
     else:
@@ -129,7 +131,7 @@ def failure(call: Call, error: ServiceError) -> HttpAnswer:
 
 
 def region_of(call: Call) -> str:
-    """The region that the call is signed for, or that our own sessions name."""
+    """Return the region that the call is signed for, or that the embedded session set."""
     headers = call.headers
     scope = _SCOPE.search(headers.get("authorization", "")) or (
         _SCOPE.search(call.query) if call.query else None
@@ -138,7 +140,7 @@ def region_of(call: Call) -> str:
 
 
 def origin_of(scheme: str, host: str | None) -> str:
-    """The beginning of queue URLs, for a request with this ``Host`` header."""
+    """Return the scheme and host of queue URLs for a request with this ``Host`` header."""
     return f"{scheme}://{host}" if host and _HOST.fullmatch(host) else DEFAULT_ORIGIN
 
 
@@ -147,7 +149,7 @@ def _headers(content_type: str, request_id: str) -> Headers:
 
 
 def _add_trace(params: dict[str, object], headers: Mapping[str, str]) -> None:
-    """The tracing header is the system attribute, unless the message has one of its own."""
+    """Copy the tracing header to messages that do not set system attributes themselves."""
     trace = headers.get("x-amzn-trace-id")
     if not trace:
         return

@@ -1,1 +1,1 @@
-"""The rules of SQS for values: names, attributes, tags, digests, receipt handles."""
+"""SQS's rules for values: names, attributes, tags, digests, receipt handles."""

@@ -1,4 +1,4 @@
-"""The attributes of queues: which there are, their range and default, and who may set them.
+"""Queue attributes: their ranges, defaults, and on which queues they can be set.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 """
@@ -19,7 +19,7 @@ _DIGITS = re.compile(r"[0-9]{1,10}")
 
 @dataclass(frozen=True, slots=True)
 class AttributeRule:
-    """What one attribute may be; a default of None: absent until it is set."""
+    """The values that an attribute can have; if the default is None, it is absent until set."""
 
     kind: Literal["integer", "boolean", "choice", "json", "text", "read-only"]
     default: str | None = None
@@ -27,7 +27,7 @@ class AttributeRule:
     high: int = 0
     choices: tuple[str, ...] = ()
     is_fifo_only: bool = False
-    #: the empty text takes the attribute away
+    #: an empty string removes the attribute
     is_removable: bool = False
 
 
@@ -62,13 +62,13 @@ RULES: Final[Mapping[str, AttributeRule]] = {
 _DEFAULT_REUSE_SECONDS: Final = "300"
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-policies.html
-#: bytes of a policy, and statements in it
+#: the most bytes of a policy, and statements in it
 MAX_POLICY_BYTES: Final = 8_192
 MAX_STATEMENTS: Final = 20
 
 
 def check_known(names: list[str]) -> None:
-    """Refuse names that SQS does not know; ``All`` it does."""
+    """Raise an error for attribute names that SQS does not know; ``All`` is allowed."""
     for name in names:
         if name != "All" and name not in RULES:
             raise unknown_attribute(name)
@@ -84,7 +84,7 @@ def invalid_attribute(name: str, reason: str | None = None) -> InvalidAttributeV
 
 
 def read_given(given: Mapping[str, str], *, is_fifo: bool) -> Attributes:
-    """The attributes of a request in their stored form; an empty text stands for *remove*."""
+    """Return the attributes of a request in stored form; an empty string means *remove*."""
     if given.get("KmsMasterKeyId") and given.get("SqsManagedSseEnabled", "").lower() == "true":
         raise InvalidAttributeName(
             "You can use one type of server-side encryption (SSE) at one time."
@@ -94,7 +94,7 @@ def read_given(given: Mapping[str, str], *, is_fifo: bool) -> Attributes:
 
 
 def merged(current: Mapping[str, str], given: Mapping[str, str]) -> Attributes:
-    """The stored attributes after a change by ``given`` (see :func:`read_given`)."""
+    """Return ``current`` after a change by ``given``, which comes from :func:`read_given`."""
     result = dict(current)
     if given.get("KmsMasterKeyId"):
         result["SqsManagedSseEnabled"] = "false"
@@ -109,7 +109,7 @@ def merged(current: Mapping[str, str], given: Mapping[str, str]) -> Attributes:
     if per_group and result.get("DeduplicationScope") != "messageGroup":
         raise invalid_attribute(
             "FifoThroughputLimit",
-            "perMessageGroupId needs the DeduplicationScope to be messageGroup.",
+            "perMessageGroupId requires the DeduplicationScope messageGroup.",
         )
     return result
 
@@ -153,19 +153,19 @@ def _read(name: str, value: str, *, is_fifo: bool) -> str:
 
 
 def statements_of(policy: Mapping[str, Any]) -> list[Any]:
-    """The statements of a policy, of which a single one may stand without a list."""
+    """Return the statements of a policy; a policy can have a single one outside of a list."""
     statements = policy.get("Statement", [])
     return statements if isinstance(statements, list) else [statements]
 
 
 def read_policy(text: str) -> dict[str, Any]:
-    """What a policy says.
+    """Parse a policy.
 
     Raises
     ------
     InvalidAttributeValue
-        It is no JSON object, or none that could be written again: with half of a surrogate pair,
-        a number that is infinite, too many levels.
+        It is not a JSON object, or could not be written again, because it has an unpaired
+        surrogate, an infinite number, or too many levels.
     """
     policy = read_json_object(text)
     try:
@@ -180,11 +180,9 @@ def read_policy(text: str) -> dict[str, Any]:
 def _check_policy(text: str) -> None:
     policy = read_policy(text)
     if len(text.encode()) > MAX_POLICY_BYTES:
-        raise invalid_attribute("Policy", f"It must not have more than {MAX_POLICY_BYTES} bytes.")
+        raise invalid_attribute("Policy", f"It can have at most {MAX_POLICY_BYTES} bytes.")
     if len(statements_of(policy)) > MAX_STATEMENTS:
-        raise invalid_attribute(
-            "Policy", f"It must not have more than {MAX_STATEMENTS} statements."
-        )
+        raise invalid_attribute("Policy", f"It can have at most {MAX_STATEMENTS} statements.")
 
 
 def _read_integer(name: str, value: str, rule: AttributeRule) -> str:

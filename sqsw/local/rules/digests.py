@@ -1,4 +1,4 @@
-"""The MD5 digests by which SQS lets clients check what arrived.
+"""The MD5 digests that let clients verify messages.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
 """
@@ -20,7 +20,7 @@ def md5_of_body(body: str) -> str:
 
 
 def md5_of_attributes(attributes: Mapping[str, AttributeValue]) -> str:
-    """The digest over the attributes given, which may be some of those a message has."""
+    """Return the digest of these attributes, which can be only some of the message's."""
     parts: list[bytes] = []
     for name, value in sorted((name.encode(), value) for name, value in attributes.items()):
         parts += _with_length(name)

@@ -1,4 +1,4 @@
-"""Message attributes: checked, measured, stored and given back.
+"""Message attributes: checks, sizes, and stored form.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
 """
@@ -16,12 +16,12 @@ from sqsw.local.rules.validate import Params, is_valid_text
 
 MessageAttributes = dict[str, AttributeValue]
 
-#: attributes of one message
+#: the most attributes of a message
 MAX_ATTRIBUTES: Final = 10
-#: digits of a value of type Number
+#: the most digits of a value of type Number
 _MAX_DIGITS: Final = 38
 
-# Letters beyond ASCII are taken, other characters beyond it are not.
+# SQS accepts letters beyond ASCII, but no other characters beyond it.
 _NAME = re.compile(r"[\w.-]{1,256}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _TYPE = re.compile(r"(String|Number|Binary)(\..*)?", re.DOTALL)
@@ -41,7 +41,7 @@ def read_attributes(params: Params, name: str = "MessageAttributes") -> MessageA
 
 
 def read_trace_header(params: Params) -> str | None:
-    """The one system attribute that a sender can set."""
+    """Return the tracing header, which is the only system attribute that a sender can set."""
     trace = None
     for name, value in params.members("MessageSystemAttributes").items():
         if name != "AWSTraceHeader":
@@ -58,7 +58,7 @@ def read_trace_header(params: Params) -> str | None:
 
 
 def size_of(attributes: MessageAttributes) -> int:
-    """Bytes that the attributes add to a message."""
+    """Return the bytes that the attributes add to the size of a message."""
     size = 0
     for name, (data_type, value) in attributes.items():
         size += len(name.encode()) + len(data_type.encode())
@@ -89,7 +89,7 @@ def from_json(text: str | None) -> MessageAttributes:
 
 
 def select(attributes: MessageAttributes, wanted: list[str]) -> MessageAttributes:
-    """Those that a receive asks for: by name, ``All``, or a beginning followed by ``.*``."""
+    """Return the attributes that a receive asks for: names, prefixes with ``.*``, or ``All``."""
     if not wanted or not attributes:
         return {}
     if any(name in ("All", "*", ".*") for name in wanted):

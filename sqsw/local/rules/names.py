@@ -1,4 +1,4 @@
-"""Queue names, ARNs and URLs: how they are built and read.
+"""Queue names, ARNs, and URLs: how to build and parse them.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html
 """
@@ -25,9 +25,9 @@ class QueueArn(NamedTuple):
 
 
 def new_id() -> str:
-    """A random UUID of version 4 for a message or an answer.
+    """Return a random UUID of version 4, for a message or an answer.
 
-    The same as ``str(uuid.uuid4())`` in a third of its time, which counts for ten in a batch.
+    It takes a third of the time of ``str(uuid.uuid4())``; a batch needs ten.
     """
     # Version and variant have fixed places: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
     text = os.urandom(16).hex()
@@ -49,7 +49,7 @@ def check_queue_name(name: str, *, is_fifo: bool) -> None:
 
 
 def parse_arn(text: str) -> QueueArn | None:
-    """The parts of an ARN; None if the text has not the form of one."""
+    """Return the parts of an ARN; None if the text is not an ARN."""
     match = _ARN.fullmatch(text)
     return QueueArn(match[3], match[4], match[5]) if match else None
 
@@ -59,10 +59,10 @@ def queue_url(origin: str, account: str, name: str) -> str:
 
 
 def parse_queue_url(url: str) -> tuple[str | None, str] | None:
-    """Account and name out of a queue URL; the account is None for a bare name.
+    """Return the account and name from a queue URL; the account is None for a bare name.
 
-    Host and scheme are ignored, because a queue can be reached by several. ``/queue/NAME``, the
-    form of older versions of ElasticMQ, has no account.
+    Host and scheme are ignored, because clients can reach a queue under several. ``/queue/NAME``,
+    the form of older versions of ElasticMQ, has no account.
     """
     path = url.partition("://")[2].partition("/")[2] if "://" in url else url
     parts = path.strip("/").split("/")

@@ -1,8 +1,8 @@
-"""Receipt handles: the right to one delivery of one message, as an opaque text.
+"""Receipt handles: opaque strings that identify one delivery of one message.
 
-A handle is computed, not stored. It names the message and the delivery, and is signed with a secret
-of the queue: so a made-up text, or a handle of another queue or of a deleted one of the same name,
-is found out without looking for a message.
+A handle is computed, not stored. It contains the message and the delivery, and is signed with a
+secret of the queue. So a forged handle, or one from another queue or from a deleted queue with the
+same name, is detected without a query.
 """
 
 import base64
@@ -17,7 +17,7 @@ _SIGNATURE_BYTES = 48
 
 
 class Receipt(NamedTuple):
-    """What a receipt handle says."""
+    """The contents of a receipt handle."""
 
     seq: int
     #: the message's receive count at this delivery
@@ -30,7 +30,7 @@ def write_receipt(secret: bytes, receipt: Receipt) -> str:
 
 
 def read_receipt(secret: bytes, handle: str) -> Receipt | None:
-    """The receipt behind a handle; None if the queue with this secret did not give it out."""
+    """Return the contents of a handle; None if it is not from the queue with this secret."""
     try:
         data = base64.b64decode(handle, validate=True)
     except (ValueError, binascii.Error):
@@ -41,7 +41,7 @@ def read_receipt(secret: bytes, handle: str) -> Receipt | None:
     if not hmac.compare_digest(signature, _sign(secret, fields)):
         return None
     receipt = Receipt(*_FIELDS.unpack(fields))
-    # SQLite's integers end at 63 bits; no queue gives out more, but the check costs nothing.
+    # SQLite's integers have 63 bits. No queue issues larger numbers, but the check costs nothing.
     return receipt if receipt.seq < 1 << 63 else None
 
 

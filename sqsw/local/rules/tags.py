@@ -1,4 +1,4 @@
-"""The rules for the tags of queues, which creating a queue and tagging it share.
+"""The rules for queue tags, which CreateQueue and TagQueue share.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-tags.html
 """
@@ -8,7 +8,7 @@ from typing import Final
 
 from sqsw.local.errors import InvalidParameterValueException
 
-#: tags of one queue
+#: the most tags of a queue
 MAX_TAGS: Final = 50
 _MAX_KEY, _MAX_VALUE = 128, 256
 

@@ -1,6 +1,6 @@
-"""The parameters of one call, read with their checks.
+"""Reads and checks the parameters of a call.
 
-Nothing here trusts its input: behind a plain HTTP client any member may be missing or of any type.
+Nothing here trusts its input: with a plain HTTP client, any member can be missing or have any type.
 """
 
 import json
@@ -20,17 +20,17 @@ from sqsw.local.errors import (
 )
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
-#: bytes in one batch: bodies and message attributes together
+#: the most bytes in a batch: bodies and message attributes together
 MAX_BATCH_BYTES: Final = 1_048_576
-#: entries in one batch, and messages in one receive
+#: the most entries in a batch, and messages in a receive
 MAX_BATCH_ENTRIES: Final = 10
-#: seconds a message can be delayed
+#: the longest delay of a message, in seconds
 MAX_DELAY_SECONDS: Final = 900
-#: seconds a message can stay hidden, from its receive
+#: the longest time that a message can stay hidden after its receive, in seconds
 MAX_VISIBILITY_SECONDS: Final = 43_200
-#: seconds a receive can wait
+#: the longest wait of a receive, in seconds
 MAX_WAIT_SECONDS: Final = 20
-#: lists and objects inside each other, in a request or a policy
+#: the most levels of nested lists and objects, in a request or a policy
 MAX_NESTING: Final = 100
 
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -44,12 +44,13 @@ _FORBIDDEN_TEXT = (
 
 
 def read_json_object(text: str | bytes) -> dict[str, Any] | None:
-    """The members of a JSON object; None if the text is anything else."""
+    """Return the members of a JSON object; None if the text is anything else."""
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    # Deeper ones may not be written again: what Python can nest depends on where it stands.
+    # Python's nesting limit depends on the current stack depth, so a deeper object could be read
+    # here and then fail to be written.
     return values if isinstance(values, dict) and not _is_too_deep(text, values) else None
 
 
@@ -70,16 +71,16 @@ def _brackets(text: str | bytes) -> int:
 
 
 class Params:
-    """The members of a request, and where the request came from.
+    """The members of a request, and the region and origin that it was sent to.
 
     Parameters
     ----------
     values :
         The members by their names in the model; blobs are bytes.
     region :
-        The region that the call is for.
+        The region of the call.
     origin :
-        Scheme and host under which the caller reached us: the beginning of queue URLs.
+        The scheme and host that the caller used. Queue URLs start with it.
     """
 
     __slots__ = ("origin", "region", "values")
@@ -101,7 +102,7 @@ class Params:
         return value
 
     def raw_text(self, name: str) -> str:
-        """A text whose characters the caller checks; empty if it is not given."""
+        """Return a text whose characters the caller checks; empty if it is missing."""
         value = self.values.get(name)
         if value is None:
             return ""
@@ -114,7 +115,7 @@ class Params:
         if value is None:
             return None
         if isinstance(value, str) and _NUMBER.fullmatch(value):
-            value = int(value)  # forms carry numbers as text
+            value = int(value)  # the query protocol sends numbers as text
         if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 63:
             raise _wrong_type(name, "a 64-bit integer", value)
         return value
@@ -131,7 +132,7 @@ class Params:
         return list(value)
 
     def members(self, name: str) -> Mapping[str, Any]:
-        """A map or a structure; empty if it is not given."""
+        """Return a map or a structure; empty if it is missing."""
         value = self.values.get(name)
         if value is None:
             return {}
@@ -159,7 +160,7 @@ def batch_entries(params: Params, kind: str) -> list[tuple[str, Params]]:
         )
     entries = []
     for item in items:
-        if type(item) is not dict and not isinstance(item, Mapping):  # the first is seen faster
+        if type(item) is not dict and not isinstance(item, Mapping):  # the first check is faster
             raise _wrong_type("Entries", "a list of structures", item)
         entry = params.inside(item)
         entries.append((entry.required_text("Id"), entry))
@@ -178,18 +179,21 @@ def check_characters(body: str) -> None:
 
 
 def is_valid_text(text: str) -> bool:
-    """Whether SQS takes these characters in a body or in the value of an attribute."""
-    # The first two look at most texts ten times faster than the pattern does.
+    """Return whether SQS accepts these characters in a body or an attribute value."""
+    # For most texts, the first two checks are enough, and ten times faster than the pattern.
     return (text.isascii() and text.isprintable()) or _FORBIDDEN.search(text) is None
 
 
 def text_in_json(value: object) -> str | None:
-    """A text out of JSON, whose escapes can be half of a surrogate pair; None: it is none."""
+    """Return the value if it is a valid text; None if not.
+
+    Escapes in JSON can be unpaired surrogates.
+    """
     return value if isinstance(value, str) and is_valid_text(value) else None
 
 
 def check_printable_id(name: str, value: str) -> None:
-    """Group, deduplication and receive attempt ids: printable ASCII without blanks."""
+    """Check a group, deduplication, or receive attempt id: printable ASCII without spaces."""
     if not _PRINTABLE_ID.fullmatch(value):
         raise invalid_value(
             name,
@@ -199,7 +203,7 @@ def check_printable_id(name: str, value: str) -> None:
 
 
 def check_range(params: Params, name: str, low: int, high: int, reason: str) -> int | None:
-    """An integer within bounds; None if it is not given."""
+    """Return an integer within bounds; None if it is missing."""
     value = params.integer(name)
     if value is not None and not low <= value <= high:
         raise invalid_value(name, value, reason)
@@ -220,7 +224,7 @@ def _text(value: object, name: str) -> str:
             value.encode()
         except UnicodeEncodeError:
             raise InvalidParameterValueException(
-                f"The parameter {name} holds half of a surrogate pair, which is no character."
+                f"The parameter {name} contains an unpaired surrogate, which is not a character."
             ) from None
     return value
 

@@ -1,1 +1,1 @@
-"""The SQLite tables and what keeps them: connections, locks, waiting, clock."""
+"""The SQLite database: tables, connections, locks, waiting receives, and the clock."""

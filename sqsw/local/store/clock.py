@@ -1,4 +1,4 @@
-"""Time for the embedded SQS: any callable gives it, this one can be moved as well."""
+"""The clock of the embedded SQS: any callable, or one that tests can move forward."""
 
 import threading
 import time
@@ -14,17 +14,17 @@ def real_monotonic() -> float:
 
 
 class MovableClock:
-    """The time of day plus an offset that tests move forward.
+    """A clock that tests can move forward.
 
     Parameters
     ----------
     base :
-        Where the time comes from: seconds since 1970. Default: the wall clock.
+        A function that returns seconds since 1970. Default: the wall clock.
     """
 
     def __init__(self, base: Clock | None = None) -> None:
         self._base = time.time if base is None else base
-        #: whether the time comes from the wall clock, which can be set
+        #: whether the time comes from the wall clock, which an administrator can change
         self.is_wall = base is None
         self._offset = 0.0
         self._lock = threading.Lock()
@@ -36,16 +36,16 @@ class MovableClock:
     def advance(
         self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0
     ) -> None:
-        """Move forward: visibility, delays, retention and deduplication follow at once.
+        """Move the clock forward. Visibility, delays, retention, and deduplication follow at once.
 
         Raises
         ------
         ValueError
-            The sum is negative: time goes one way.
+            The sum is negative.
         """
         step = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
         if step < 0:
-            raise ValueError(f"a clock moves forward only, not by {step} seconds")
+            raise ValueError(f"the clock can only move forward, not by {step} seconds")
         with self._lock:
             self._offset += step
             followers = list(self._followers)
@@ -53,7 +53,7 @@ class MovableClock:
             follower()
 
     def follow(self, follower: Callable[[], None]) -> Callable[[], None]:
-        """Call ``follower`` after each move; returns a function that ends this."""
+        """Call ``follower`` after each move; return a function that stops this."""
         with self._lock:
             self._followers.append(follower)
 

@@ -1,7 +1,7 @@
-"""What a queue holds, apart from the queue: so that it is emptied at once, however full it is.
+"""The contents of queues, stored apart from the queues, so a purge is fast on a full queue.
 
-A purge, or the end of a queue, leaves its contents behind, where no query finds them any more.
-Calls that write anyway delete their rows, a portion at a time.
+A purge gives the queue new contents, and a deleted queue has none. No query finds the old contents
+any more. Later calls that write delete their rows, a portion at a time.
 """
 
 import time
@@ -10,36 +10,36 @@ from typing import Final, TypeVar
 
 from sqsw.local.store.store import Store, Transaction
 
-#: tables beside the messages that hold rows of a queue, and what tells these apart
+#: other tables with rows of a queue, and their keys next to the contents
 _OTHERS: Final = (
     ("groups", "name"),
     ("deduplications", "group_name, deduplication_id"),
     ("attempts", "attempt_id"),
 )
-#: messages that one transaction deletes at most, and pages, when a store is closed
+#: the most messages that a transaction deletes, and pages that it frees, when a store is closed
 _PORTION: Final = 1_000
-#: seconds after which a call deletes no more: a thousand large messages take more than one second
+#: seconds after which a call stops deleting: a thousand large messages take more than one second
 _SECONDS: Final = 0.01
 _SLICE: Final = 10
-#: pages not in use that are worth a look at closing: 1 MiB
+#: free pages from which closing a store returns them to the disk: 1 MiB
 _FREE_PAGES: Final = 256
 
 Row = TypeVar("Row")
 
 
 def make(transaction: Transaction) -> int:
-    """New contents, empty."""
+    """Create empty contents; return their id."""
     cursor = transaction.execute("INSERT INTO contents DEFAULT VALUES")
     return int(cursor.lastrowid or 0)
 
 
 def leave(transaction: Transaction, contents: int) -> None:
-    """Their queue has others now, or is gone."""
+    """Mark contents as left: their queue has new ones, or was deleted."""
     transaction.execute("UPDATE contents SET is_left = 1 WHERE id = ?", (contents,))
 
 
 def in_time(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Rows to delete, some at a time, until the call has done enough."""
+    """Yield rows to delete, some at a time, until the time for deleting is over."""
     ends = time.monotonic() + _SECONDS
     for start in range(0, len(rows), _SLICE):
         yield rows[start : start + _SLICE]
@@ -48,11 +48,17 @@ def in_time(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 def sweep(transaction: Transaction, limit: int) -> bool:
-    """Delete at most ``limit`` rows a table of contents that were left; whether there were some."""
+    """Delete rows of contents that were left; return whether there were such contents.
+
+    Parameters
+    ----------
+    limit :
+        The most rows to delete in each table.
+    """
     left = transaction.row("SELECT id FROM contents WHERE is_left LIMIT 1")
     if left is None:
         return False
-    # The newest first: they stand at the end of the file, which is then cut off without moving.
+    # The newest first: they are at the end of the file, so it can shrink without moving pages.
     seqs = transaction.rows(
         "SELECT seq FROM messages INDEXED BY m_contents WHERE contents = ?"
         " ORDER BY seq DESC LIMIT ?",
@@ -76,7 +82,10 @@ def sweep(transaction: Transaction, limit: int) -> bool:
 
 
 def finish(store: Store, seconds: float) -> None:
-    """Delete what was left, and give free pages back, for as long as this; others get between."""
+    """Delete contents that were left and free pages, for at most ``seconds``.
+
+    There are several short transactions, so other processes can write in between.
+    """
     ends = time.monotonic() + seconds
     with store.read() as transaction:
         left = transaction.row("SELECT 1 FROM contents WHERE is_left LIMIT 1")

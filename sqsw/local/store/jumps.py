@@ -1,8 +1,8 @@
 """Keeps a jump of the wall clock from expiring messages at once.
 
-Messages that retention deletes are lost, and a wrong clock is often corrected by the next NTP
-answer. So retention uses the time since the system booted, including sleep. A jump of the wall
-clock that this time does not confirm is held back for a while.
+Expired messages are lost, but a wrong clock is often corrected by NTP soon. So retention checks the
+wall clock against the time since the system booted, including sleep. If the wall clock jumps ahead
+of it, retention ignores the jump for a while.
 """
 
 import functools
@@ -13,29 +13,30 @@ from typing import Final, NamedTuple
 
 logger = logging.getLogger(__name__)
 
-#: milliseconds: a smaller step of the clock is followed at once
+#: retention follows smaller steps of the clock at once (milliseconds)
 _TOLERANCE: Final = 5_000
 _HOUR: Final = 3_600_000
-#: milliseconds before retention follows a jump that the time since the boot contradicts
+#: milliseconds before retention follows a jump
 _HOLD: Final = 24 * _HOUR
-#: the same after a boot, because it is unknown how long the system was off
+#: the same after a boot: shorter, because it is unknown how long the system was off
 _HOLD_AFTER_BOOT: Final = _HOUR
-#: milliseconds between two times that the file stores
+#: milliseconds after which the file stores the time again
 _LOOK: Final = _HOUR
 
 
 class Known(NamedTuple):
-    """What a file stores about its clock; all times in milliseconds."""
+    """The state of the clock in a file; all times in milliseconds."""
 
     #: the boot to which ``offset``, ``ahead`` and ``follow_at`` belong
     boot: str
-    #: from the time since the boot to the time that retention uses
+    #: difference between the time that retention uses and the time since the boot
     offset: int
-    #: from the time since the boot to the wall clock; if not ``offset``, a jump is held back
+    #: difference between the wall clock and the time since the boot; if it is not ``offset``,
+    #: retention ignores a jump
     ahead: int
-    #: time since the boot when retention follows the jump
+    #: the time since the boot when retention follows the jump
     follow_at: int
-    #: the time of retention when it was last stored
+    #: the time that retention used when this was last stored
     seen: int
 
 
@@ -45,12 +46,12 @@ class JumpWatch:
     Attributes
     ----------
     held :
-        Milliseconds that the wall clock is ahead of the time that retention uses.
+        How far the wall clock is ahead of the time that retention uses, in milliseconds.
     """
 
     def __init__(self) -> None:
         self.held = 0
-        # In seconds, and ready to be compared: every call asks.
+        # Seconds, computed in advance because every call compares with them.
         self._low = self._high = self._look_at = 0.0
 
     def is_due(self) -> bool:
@@ -59,7 +60,7 @@ class JumpWatch:
         return not (self._low < _wall() - boot < self._high and boot < self._look_at)
 
     def judge(self, known: Known | None) -> Known:
-        """Return what the file must store from now on."""
+        """Return the new state for the file to store."""
         boot, wall = int(_since_boot() * 1000), int(_wall() * 1000)
         now = self._next(known, boot, wall - boot)
         self.held = now.ahead - now.offset
@@ -73,11 +74,11 @@ class JumpWatch:
         if known is None:
             known = Known("", offset, offset, 0, offset + boot)
         if is_first:
-            # As if no time had passed since the time was last stored.
+            # Assume that no time has passed since the state was last stored.
             base = min(offset, known.seen - boot)
             known = Known(_boot_id(), base, base, 0, known.seen)
         if offset - known.offset <= _TOLERANCE:
-            # Set back, or never moved: small steps do not change what is stored.
+            # The clock was set back or did not move. Small steps do not change the stored state.
             base = known.offset if offset + _TOLERANCE >= known.offset else offset
             return self._seen(known._replace(offset=base, ahead=base, follow_at=0), boot)
         if abs(offset - known.ahead) > _TOLERANCE:
@@ -95,7 +96,7 @@ class JumpWatch:
 
 
 def warn_of_jump(before: Known | None, after: Known) -> None:
-    """Log that a jump is held back, once for each jump."""
+    """Log once for each jump that retention ignores it."""
     held = after.ahead - after.offset
     if held and (before is None or before.ahead != after.ahead):
         logger.warning(
@@ -113,7 +114,7 @@ _since_boot = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.C
 
 @functools.cache
 def _boot_id() -> str:
-    """Return a text that differs after each boot; empty if the system has none."""
+    """Return a string that is different after each boot; empty if the system has none."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()

@@ -1,7 +1,7 @@
-"""What is asked of the messages of a queue; nothing here changes a row.
+"""Queries on the messages of a queue; they do not change rows.
 
-Queries name their index: the planner, which knows nothing of how full a queue is, would else walk
-over hidden messages at times.
+They name their index. The planner does not know how full a queue is, so it would sometimes choose
+one that scans hidden messages.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from sqsw.local.store.queue_rows import Queue
 from sqsw.local.store.schema import DELAYED, IN_FLIGHT, READY, SEQ_BITS
 from sqsw.local.store.store import Transaction
 
-# Written once, in the order of Stored.
+# The columns have the order of Stored.
 _STORED = (
     "SELECT m.seq, m.grp, m.state, m.visible_at, m.receives, m.receives_before, m.first_receive,"
     " m.last_receive, m.sent_at, m.id, b.body, b.md5, b.attributes, b.group_name,"
@@ -48,17 +48,17 @@ _UPKEEP = (
 
 
 class Upkeep(NamedTuple):
-    """Which rows are not as they should be at this moment."""
+    """Which rows must be deleted or updated."""
 
-    #: some are of contents that were left
+    #: rows of contents that were left
     has_left: int
     has_expired: int
-    #: some are marked as hidden, but their time is over
+    #: messages that are marked as hidden, but whose timeout is over
     has_due: int
 
 
 class RowState(NamedTuple):
-    """Where a message stands, without what it says."""
+    """The state of a message, without its contents."""
 
     seq: int
     state: int
@@ -69,7 +69,7 @@ class RowState(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A message with its body, as it stands in the database."""
+    """A message with its body, as stored in the database."""
 
     seq: int
     group: int | None
@@ -99,20 +99,20 @@ class Stored(NamedTuple):
 
 
 def find(transaction: Transaction, queue: Queue, seq: int, now: int) -> Stored | None:
-    """One message of this queue that retention still keeps."""
+    """Return a message of this queue; None if it is missing or expired."""
     row = transaction.row(_ONE, (seq, queue.contents))
     return Stored(*row) if row and seq >= queue.horizon(now) else None
 
 
 def place_of(transaction: Transaction, queue: Queue, seq: int, now: int) -> RowState | None:
-    """The same without reading the body, which may be large."""
+    """Return the state of a message without reading its body, which can be large."""
     return next(iter(places_of(transaction, queue, [seq], now)), None)
 
 
 def places_of(
     transaction: Transaction, queue: Queue, seqs: Sequence[int], now: int
 ) -> list[RowState]:
-    """Those of a batch that there are, each once, in the order of the batch."""
+    """Return the states of the messages that exist, each once, in the order of ``seqs``."""
     rows = transaction.rows(
         f"SELECT {_PLACE} FROM messages NOT INDEXED"
         f" WHERE seq IN ({', '.join('?' * len(seqs))}) AND contents = ? AND seq >= ?",
@@ -124,7 +124,7 @@ def places_of(
 def ready_messages(
     transaction: Transaction, queue: Queue, limit: int, now: int, after: int = -1
 ) -> list[Stored]:
-    """What can be received now, oldest first; after :func:`settle`."""
+    """Return the messages that are ready, oldest first; call ``message_rows.settle`` before."""
     rows = transaction.rows(_READY, (queue.contents, queue.horizon(now), after, limit))
     return [Stored(*row) for row in rows]
 
@@ -132,7 +132,7 @@ def ready_messages(
 def visible_messages(
     transaction: Transaction, queue: Queue, limit: int, now: int, after: int
 ) -> list[Stored]:
-    """The same, whatever the rows have not caught up with: for who only looks."""
+    """Return the messages that can be received now; for readers, who cannot call ``settle``."""
     horizon = queue.horizon(now)
     due = transaction.rows(_DUE, (queue.contents, now, horizon, after, limit))
     found = ready_messages(transaction, queue, limit, now, after) + [Stored(*row) for row in due]
@@ -142,7 +142,7 @@ def visible_messages(
 def first_of_group(
     transaction: Transaction, queue: Queue, group: int, limit: int, after: int, now: int
 ) -> list[Stored]:
-    """Messages of a group in order, up to the first one that is hidden."""
+    """Return the messages of a group in order, up to the first one that is hidden."""
     rows = transaction.rows(_OF_GROUP, (group, queue.horizon(now), after, limit))
     messages = []
     for row in rows:
@@ -156,19 +156,22 @@ def first_of_group(
 def movable(
     transaction: Transaction, queue: Queue, last_seq: int, limit: int, now: int
 ) -> list[Stored]:
-    """What a move may take: ready, up to ``last_seq``, behind nothing hidden of its group."""
+    """Return messages that a move task can take.
+
+    They are ready, not newer than ``last_seq``, and not behind a hidden message of their group.
+    """
     rows = transaction.rows(_MOVABLE, (queue.contents, queue.horizon(now), last_seq, limit))
     return [Stored(*row) for row in rows]
 
 
 def upkeep(transaction: Transaction, queue: Queue, now: int) -> Upkeep:
-    """What is to be done before the rows say how things are now: mostly nothing."""
+    """Return which rows are out of date; most of the time, none are."""
     contents = queue.contents
     return Upkeep._make(transaction.row(_UPKEEP, (contents, queue.horizon(now), contents, now)))
 
 
 def expired(transaction: Transaction, queue: Queue, limit: int, now: int) -> list[RowState]:
-    """Messages that retention no longer keeps, in flight or not."""
+    """Return messages whose retention is over, in flight or not."""
     rows = transaction.rows(
         f"SELECT {_PLACE} {_EXPIRED} LIMIT ?", (queue.contents, queue.horizon(now), limit)
     )
@@ -176,7 +179,7 @@ def expired(transaction: Transaction, queue: Queue, limit: int, now: int) -> lis
 
 
 def due(transaction: Transaction, queue: Queue, limit: int, now: int) -> list[RowState]:
-    """Messages that are marked as hidden, but whose time is over; the earliest first."""
+    """Return messages that are marked as hidden, but whose timeout is over, earliest first."""
     rows = transaction.rows(
         f"SELECT {_PLACE} {_HIDDEN} AND visible_at <= ? ORDER BY visible_at LIMIT ?",
         (queue.contents, now, limit),
@@ -185,7 +188,7 @@ def due(transaction: Transaction, queue: Queue, limit: int, now: int) -> list[Ro
 
 
 def has_available(transaction: Transaction, queue: Queue, now: int) -> bool:
-    """Whether a receive could find something, or has rows to bring up to date; a few probes."""
+    """Return whether a receive could find messages or has rows to update; takes a few probes."""
     if queue.ready and not queue.is_fifo:
         return True
     horizon = queue.horizon(now)
@@ -209,12 +212,12 @@ def has_available(transaction: Transaction, queue: Queue, now: int) -> bool:
 
 
 def next_deadline(transaction: Transaction, queue: Queue) -> int | None:
-    """When, in milliseconds, a hidden message can be received again by itself."""
+    """Return when the next delay or timeout ends, in milliseconds; None if there is none."""
     deadlines = []
     if queue.is_fifo:
         groups = "FROM groups WHERE contents = ? AND wake IS NOT NULL"
         sql = f"SELECT wake {groups} ORDER BY wake LIMIT 1"
-        # A first message in flight that expires frees its group.
+        # If the first message of a group expires while it is in flight, the group is available.
         (oldest,) = transaction.row(
             "SELECT min(seq) FROM messages WHERE contents = ?", (queue.contents,)
         )
@@ -229,7 +232,10 @@ def next_deadline(transaction: Transaction, queue: Queue) -> int | None:
 
 
 def counts(transaction: Transaction, queue: Queue, now: int) -> tuple[int, int, int]:
-    """Ready, in flight and delayed at this moment, whatever the rows have not caught up with."""
+    """Return the current numbers of ready, in-flight, and delayed messages.
+
+    They are correct even if rows are out of date.
+    """
     result = {READY: queue.ready, IN_FLIGHT: queue.in_flight, DELAYED: queue.delayed}
     horizon = queue.horizon(now)
     expired: list[Any] = transaction.rows(

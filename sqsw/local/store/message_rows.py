@@ -1,7 +1,8 @@
-"""The rows of messages change: add, deliver, hide, move, remove.
+"""Changes to the rows of messages: add, deliver, hide, move, and remove.
 
-Every function here keeps three things together: the messages, the counts in the queue's row, and on
-FIFO queues the rows of their groups.
+The messages, the counts in the queue's row, and the groups of FIFO queues must stay consistent.
+After :func:`deliver`, :func:`hide`, or :func:`to_dead_letters`, the caller refreshes the groups;
+the other functions do it themselves.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,17 +15,17 @@ from sqsw.local.store.queue_rows import Queue, add_to_counts
 from sqsw.local.store.schema import DELAYED, IN_FLIGHT, READY
 from sqsw.local.store.store import Transaction
 
-#: rows that are cleaned up for each message that comes in: more than one, so that they get fewer
+#: rows to clean up for each added message: more than one, so the backlog shrinks
 TIDIED_EACH: Final = 20
 
 
 class NewMessage(NamedTuple):
-    """A message that is about to be stored."""
+    """A message to store."""
 
     id: str
     body: str
     md5: str
-    #: JSON, or None without attributes
+    #: JSON; None if there are no attributes
     attributes: str | None
     group_name: str | None
     deduplication_id: str | None
@@ -33,7 +34,7 @@ class NewMessage(NamedTuple):
 
 
 def add(transaction: Transaction, queue: Queue, messages: Sequence[NewMessage], now: int) -> int:
-    """Store messages in this order; returns the ``seq`` of the first, the others follow it."""
+    """Store messages in order; return the ``seq`` of the first one, which the others follow."""
     first = fifo.next_seq(transaction, now, len(messages))
     rows, bodies, delayed = [], [], 0
     for seq, message in enumerate(messages, first):
@@ -65,7 +66,7 @@ def add(transaction: Transaction, queue: Queue, messages: Sequence[NewMessage], 
 
 
 def tidy(transaction: Transaction, queue: Queue, limit: int, now: int) -> None:
-    """Delete a portion of what nobody sees any more: expired, forgotten, or left by a purge."""
+    """Delete some rows that are no longer visible: expired, or left after a purge."""
     _tidy(transaction, queue, limit, now, message_queries.upkeep(transaction, queue, now))
 
 
@@ -83,7 +84,7 @@ def _tidy(transaction: Transaction, queue: Queue, limit: int, now: int, upkeep: 
 
 
 def settle(transaction: Transaction, queue: Queue, now: int) -> None:
-    """Bring the rows up to this moment: delete what is over, promote what is due."""
+    """Update the rows: delete expired ones, and make messages ready whose timeout is over."""
     upkeep = message_queries.upkeep(transaction, queue, now)
     _tidy(transaction, queue, PORTION, now, upkeep)
     if upkeep.has_due:
@@ -97,7 +98,7 @@ def settle(transaction: Transaction, queue: Queue, now: int) -> None:
 
 
 def remove(transaction: Transaction, queue: Queue, places: Sequence[RowState], now: int) -> None:
-    """Delete messages; a group that this makes available wakes a waiting receive."""
+    """Delete messages; if a group becomes available, wake a waiting receive."""
     seqs = [(place.seq,) for place in places]
     transaction.executemany("DELETE FROM messages WHERE seq = ?", seqs)
     transaction.executemany("DELETE FROM bodies WHERE seq = ?", seqs)
@@ -106,7 +107,7 @@ def remove(transaction: Transaction, queue: Queue, places: Sequence[RowState], n
 
 
 def remove_all(transaction: Transaction, queue: Queue) -> None:
-    """Empty the queue, and forget what it deduplicates by: it gets new generations."""
+    """Delete all messages and deduplication ids, by giving the queue new contents."""
     generations.leave(transaction, queue.contents)
     transaction.execute(
         "UPDATE queues SET contents = ?, ready = 0, in_flight = 0, delayed = 0 WHERE id = ?",
@@ -115,7 +116,7 @@ def remove_all(transaction: Transaction, queue: Queue) -> None:
 
 
 def leave_expired(transaction: Transaction, queue: Queue, now: int) -> None:
-    """What has expired is gone for good, before a longer retention could bring it back."""
+    """Move expired messages out of the queue, so a longer retention does not restore them."""
     expired = message_queries.expired(transaction, queue, -1, now)
     if not expired:
         return
@@ -140,7 +141,7 @@ def refresh_groups(
 def deliver(
     transaction: Transaction, queue: Queue, messages: Sequence[Stored], visible_at: int, now: int
 ) -> list[Stored]:
-    """Count a receive of each and hide them; returns them as they stand now."""
+    """Hide messages and increment their receive counts; return their new state."""
     state = IN_FLIGHT if visible_at > now else READY
     delivered = []
     for seq, group, _, _, receives, before, first_receive, _, *rest in messages:
@@ -164,7 +165,7 @@ def hide(
     visible_at: int,
     now: int,
 ) -> None:
-    """Set when messages can be received again; a time that is not to come: at once."""
+    """Set when messages can be received again; if the time is past, they are ready at once."""
     state = IN_FLIGHT if visible_at > now else READY
     transaction.executemany(
         "UPDATE messages SET state = ?, visible_at = ? WHERE seq = ?",
@@ -176,13 +177,13 @@ def hide(
 def to_dead_letters(
     transaction: Transaction, queue: Queue, target: Queue, message: Stored, now: int
 ) -> None:
-    """Move a message that was received too often; its receive count goes with it."""
+    """Move a message to its dead-letter queue; it keeps its receive count."""
     seq, group = message.seq, None
     deduplication_id = message.deduplication_id
     tidy(transaction, target, TIDIED_EACH, now)
     if target.is_fifo:
-        # The time of the move counts for retention, and two messages of one deduplication id
-        # must both arrive.
+        # On FIFO queues, retention starts again at the move. The new deduplication id lets two
+        # messages that had the same one both arrive.
         seq, deduplication_id = fifo.next_seq(transaction, now), message.id
         group = fifo.join_group(transaction, target.contents, message.group_name or "", seq, None)
     transaction.execute(

@@ -1,4 +1,4 @@
-"""The rows of queues: found by URL or name, read and written."""
+"""Reads and writes the rows of queues."""
 
 import functools
 import json
@@ -22,22 +22,22 @@ _COLUMNS = (
 
 @dataclass(slots=True)
 class Queue:
-    """One queue as it is stored; times are milliseconds since 1970."""
+    """A queue, as stored; times are milliseconds since 1970."""
 
-    #: milliseconds of a clock jump that retention does not follow yet
+    #: milliseconds of a clock jump that retention ignores for now
     held: int
     id: int
     arn: QueueArn
     is_fifo: bool
     secret: bytes
-    #: those that were set; :meth:`attribute` knows the defaults
+    #: only the attributes that were set; :meth:`attribute` adds the defaults
     attributes: Mapping[str, str]
-    #: those of them that are whole numbers, with the defaults
+    #: the integer attributes, with defaults
     numbers: Mapping[str, int]
     tags: Mapping[str, str]
-    #: the scope of deduplication at the queue's creation, which later changes do not touch
+    #: the scope of deduplication when the queue was created; later changes have no effect
     deduplicates_by_group: bool
-    #: what its messages belong to, until it is purged
+    #: the id of the queue's contents; a purge changes it
     contents: int
     created_at: int
     modified_at: int
@@ -57,16 +57,22 @@ class Queue:
         return self.numbers[name]
 
     def horizon(self, now: int) -> int:
-        """The lowest ``seq`` that retention still keeps."""
+        """Return the lowest ``seq`` that has not expired."""
         return (now - self.kept_for() + 1) << SEQ_BITS
 
     def kept_for(self) -> int:
-        """For how many milliseconds of the clock a message is kept."""
+        """Return how long the queue keeps a message by the wall clock, in milliseconds."""
         return self.number("MessageRetentionPeriod") * 1000 + self.held
 
 
 def find_queue(transaction: Transaction, store: Store, params: Params) -> Queue:
-    """The queue that ``QueueUrl`` names: a URL under any host, or a bare name."""
+    """Return the queue of the parameter ``QueueUrl``: a URL with any host, or a bare name.
+
+    Raises
+    ------
+    QueueDoesNotExist
+        The queue does not exist.
+    """
     parsed = names.parse_queue_url(params.required_text("QueueUrl"))
     if parsed is None or parsed[0] not in (None, store.settings.account):
         raise QueueDoesNotExist
@@ -118,7 +124,7 @@ def save_attributes(
 def add_to_counts(
     transaction: Transaction, queue_id: int, *, ready: int = 0, in_flight: int = 0, delayed: int = 0
 ) -> None:
-    """Move the counts of a queue; in the transaction that moves its messages."""
+    """Add to the counts of a queue, in the transaction that changes its messages."""
     if ready or in_flight or delayed:
         transaction.execute(
             "UPDATE queues SET ready = ready + ?, in_flight = in_flight + ?,"
@@ -129,7 +135,7 @@ def add_to_counts(
 
 @functools.lru_cache(1_000)
 def _read_map(text: str) -> Mapping[str, str]:
-    """A map as it is stored; every call on a queue reads its two."""
+    """Parse a stored map; cached, because every call on a queue reads two."""
     values: dict[str, str] = json.loads(text)
     return MappingProxyType(values)
 

@@ -1,18 +1,18 @@
-"""Tables, their version, and the way from an older version to this one.
+"""Tables, their version, and migrations from older versions.
 
-What keeps every call flat, however full a queue is:
+The time of a call does not depend on how full a queue is:
 
-* ``messages`` holds what changes with each delivery, ``bodies`` what is written once; a receive
-  never rewrites a body.
-* ``seq`` carries the time of the send (milliseconds shifted by 20 bits), so that the order of
-  sending and the age are one range of one index.
-* Messages that can be received and messages that are hidden have an index each; a call that finds
-  hidden messages due promotes them first, so nothing ever walks over what it cannot take.
-* A message group is a row with either a ``rank`` (available, since when) or a ``wake`` (when it
-  will be).
-* The counts of a queue stand in its row and move in the transaction that moves a message.
-* What a queue holds belongs to its ``contents``, not to the queue itself: to empty it, it gets new
-  ones, and the rows of the old are deleted later, a portion at a time.
+* ``messages`` has the columns that change with each delivery, ``bodies`` those that are written
+  once. A receive never rewrites a body.
+* ``seq`` contains the time of the send (milliseconds shifted by 20 bits). So one range of one index
+  selects by sending order and by age.
+* Ready messages and hidden messages have separate indexes. A call promotes the hidden messages
+  whose timeout is over before it reads, so no query scans messages that it cannot use.
+* A message group is a row with either a ``rank`` (the time since which it is available) or a
+  ``wake`` (the time when it becomes available).
+* The counts of a queue are in its row. The transaction that changes a message updates them.
+* Messages belong to the ``contents`` of a queue, not to the queue itself. A purge gives the queue
+  new contents, and the rows of the old ones are deleted later, a portion at a time.
 """
 
 import sqlite3
@@ -21,7 +21,7 @@ from typing import Final
 
 from sqsw.local.errors import FileNotOurs, FileTooNew
 
-#: "sqsw" in ASCII: tells our files from those of other programs
+#: "sqsw" in ASCII: marks the files of sqsw
 APPLICATION_ID: Final = 0x73717377
 
 #: states of a message
@@ -141,7 +141,7 @@ CREATE TABLE move_tasks(
 CREATE INDEX t_running ON move_tasks(status) WHERE status = 'RUNNING';
 """
 
-# One row, of jumps.Known.
+# It has one row, a jumps.Known.
 _VERSION_2 = """
 CREATE TABLE clock(
     boot TEXT NOT NULL,
@@ -152,7 +152,7 @@ CREATE TABLE clock(
 );
 """
 
-#: the step at index n leads from version n to version n + 1; released steps are never edited
+#: step n migrates from version n to version n + 1; released steps are never edited
 MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2)
 
 
@@ -160,7 +160,7 @@ def is_current(connection: sqlite3.Connection, path: str) -> bool:
     application_id, version, tables = _head(connection)
     if application_id == APPLICATION_ID:
         if version > len(MIGRATIONS):
-            raise FileTooNew(path, f"version {version}, at most {len(MIGRATIONS)} is known here")
+            raise FileTooNew(path, f"version {version}; this release reads up to {len(MIGRATIONS)}")
         return version == len(MIGRATIONS)
     if application_id or version or tables:
         raise FileNotOurs(path, "an SQLite database of another program")
@@ -168,23 +168,24 @@ def is_current(connection: sqlite3.Connection, path: str) -> bool:
 
 
 def migrate(connection: sqlite3.Connection, *, is_synced: bool = True) -> None:
-    """Bring the tables to this version, step by step, in one transaction.
+    """Migrate the tables to the current version, in one transaction.
 
-    The caller has seen :func:`is_current` say no, and holds the file's lock; it says afterwards
-    when commits wait for the disk.
+    Before, the caller checks :func:`is_current` and takes the write lock. Afterwards, it sets
+    ``PRAGMA synchronous``.
 
     Parameters
     ----------
     is_synced :
-        Whether a new file has to outlive a power failure at once.
+        Whether a new file must survive a power failure right away.
     """
     _, version, _ = _head(connection)
     if version == 0 and not is_synced:
-        # There is nothing to lose yet, and eleven waits for the disk are most of the time.
+        # A new file has no data to lose, and eleven waits for the disk would take most of the time.
         connection.execute("PRAGMA synchronous = OFF")
     if version == 0:
-        # Only before the first table, and before the first page is written by the change to WAL;
-        # and that one before there are tables, since who finds them looks no further.
+        # auto_vacuum only works before the first table, and before the change to WAL writes the
+        # first page. The change to WAL comes before the tables, because a process that finds the
+        # tables does not check the journal mode.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
     _statements(connection, ("BEGIN IMMEDIATE",))
@@ -201,18 +202,18 @@ def migrate(connection: sqlite3.Connection, *, is_synced: bool = True) -> None:
 
 
 def _statements(connection: sqlite3.Connection, statements: Sequence[str]) -> None:
-    # Not executescript(): it would commit the transaction that is open.
+    # Not executescript(), which would commit the open transaction.
     for statement in statements:
         if statement.strip():
             connection.execute(statement)
 
 
 def _head(connection: sqlite3.Connection) -> tuple[int, ...]:
-    """Whose file it is, its version, and a number that is 0 before the first table."""
+    """Return the application id, the version, and a number that is 0 if there are no tables."""
     names = ("application_id", "user_version", "schema_version")
-    connection.execute("BEGIN")  # of one moment: another process may be making the tables
+    connection.execute("BEGIN")  # a snapshot, because another process could be creating the tables
     try:
         return tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
     finally:
-        if connection.in_transaction:  # a disk that fails has ended it
+        if connection.in_transaction:  # not if a disk error has ended it
             connection.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""Long polling: receives that wait, and who wakes them.
+"""Long polling: receives that wait, and how they are woken.
 
 Each queue has a line of waiting receives. Each message that becomes available wakes one of them.
 The first one also watches the clock for the next deadline of its queue. A receive that leaves, with

@@ -142,8 +142,8 @@ class _Listener(threading.Thread):
             for data in found:
                 if len(data) == _MESSAGE.size:
                     self._on_wake(*_MESSAGE.unpack(data))
-            # A full socket may have refused datagrams of other queues. The regular tick is their
-            # safety net, also if one queue is busy all the time.
+            # A full socket can have refused datagrams of other queues. The regular tick makes up
+            # for them, even if one queue is busy all the time.
             if len(found) >= _FULL or time.monotonic() >= tick_at:
                 self._on_tick()
                 tick_at = time.monotonic() + (_TICK_SECONDS if self._socket else 0)

@@ -222,4 +222,4 @@ def test_queues_of_the_file_have_their_weights_without_being_named(sqsw: Sqsw, h
     sqsw("create-queue b")
     ran = sqsw("work myapp.few:env --until-idle 0 --log-format console")
     assert ran.code == 0, ran.err
-    assert "  queues   a   1 job    weight 3\n           b   1 job    2 slots\n" in ran.err
+    assert "  queues   a   1 job    weight 3\n           b   1 job    2 at a time\n" in ran.err

@@ -39,7 +39,7 @@ def evil_job(sqsw: Sqsw) -> None:
         "inspect emails --peek 5",
         "inspect emails --peek 5 --count-by args.value",
         "inspect emails --peek 5 --json",
-        "purge emails --limit 5 --dry-run",
+        "--quiet purge emails --limit 5 --dry-run",
     ],
 )
 def test_no_command_passes_on_what_a_terminal_would_obey(

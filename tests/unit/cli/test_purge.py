@@ -84,7 +84,7 @@ def test_ids_come_from_a_file_or_stdin(sqsw: Sqsw, home: Path) -> None:
     assert (ran.code, ran.out) == (3, "")
     assert ran.err.splitlines() == [
         "error: 2 of 2 ids were not found in 'emails'",
-        "  why:  no visible message has it",
+        "  why:  no message in the queue has such an id, or it is hidden for now",
         "  next: sqsw inspect emails --peek 20 lists messages",
     ]
 

@@ -178,8 +178,8 @@ def test_another_host_without_a_key_is_refused(sqsw: Sqsw) -> None:
     ran = sqsw("serve --host 0.0.0.0 --port 0")
     assert ran.code == 2
     assert ran.err.splitlines() == [
-        "error: '0.0.0.0' lets in whoever reaches it",
-        "  why:  it is no address of this machine alone, and no key is asked for",
+        "error: cannot serve on '0.0.0.0' without a key",
+        "  why:  it is not a loopback address, so other machines could use the queues",
         "  next: set SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY, or use --no-auth",
     ]
 
@@ -191,7 +191,7 @@ def test_a_key_that_would_not_be_asked_for_is_refused(
     monkeypatch.setenv("SQSW_SERVE_SECRET_KEY", "hidden")
     ran = sqsw("serve --memory --no-auth --port 0")
     assert ran.code == 2
-    assert ran.err.startswith("error: a key and no_auth do not go together\n")
+    assert ran.err.startswith("error: a key and no_auth cannot be combined\n")
     assert ran.out == ""
 
 

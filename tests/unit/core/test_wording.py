@@ -24,7 +24,7 @@ def test_one_is_no_plural() -> None:
     assert [counted(n, "message") for n in (0, 1, 1204)] == [
         "0 messages",
         "1 message",
-        "1204 messages",
+        "1,204 messages",
     ]
 
 

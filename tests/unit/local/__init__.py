@@ -1,1 +1,1 @@
-"""The embedded SQS by itself, on a clock that stands still until a test moves it."""
+"""Unit tests of the embedded SQS, on a clock that only moves if a test moves it."""

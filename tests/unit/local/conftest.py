@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the embedded SQS."""
+"""Fixtures for tests of the embedded SQS."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.unit.local.manual import Calls, ManualClock
 
 @pytest.fixture
 def sqs() -> Iterator[Calls]:
-    """An engine in memory on a clock that a test moves."""
+    """An engine in memory, with a clock that tests move."""
     clock = ManualClock()
     engine = LocalEngine(None, clock=clock)
     yield Calls(engine, clock)

@@ -1,4 +1,4 @@
-"""An engine on a clock of its own, and shorter ways to call it."""
+"""A clock that tests move, and shortcuts to call an engine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ START = 1_700_000_000.0
 
 
 class ManualClock:
-    """A clock that stands still until it is moved."""
+    """A clock that only moves if a test moves it."""
 
     def __init__(self) -> None:
         self.seconds = START
@@ -26,7 +26,7 @@ class ManualClock:
 
 
 class Calls:
-    """One engine, called by the names of the operations."""
+    """Shortcuts to call the operations of one engine."""
 
     def __init__(self, engine: LocalEngine, clock: ManualClock) -> None:
         self.engine, self.clock = engine, clock
@@ -64,7 +64,7 @@ class Calls:
         )
 
     def counts(self, url: str) -> tuple[int, int, int]:
-        """Ready, in flight and delayed."""
+        """Return the numbers of ready, in-flight, and delayed messages."""
         values = self("GetQueueAttributes", QueueUrl=url, AttributeNames=["All"])["Attributes"]
         ready, in_flight, delayed = (
             int(values[f"ApproximateNumberOfMessages{suffix}"])
@@ -77,7 +77,7 @@ class Calls:
             return transaction.rows(sql)
 
     def statements(self) -> list[str]:
-        """What the connection of this thread runs from now on."""
+        """Return a list to which this thread's connection adds the statements it runs."""
         run: list[str] = []
         with self.engine.store._connections.use() as connection:
             connection.set_trace_callback(run.append)
@@ -86,7 +86,7 @@ class Calls:
 
 @contextmanager
 def refused(kind: type[ServiceError], text: str = "") -> Iterator[None]:
-    """The call inside is refused with this error; ``text`` is a part of its message."""
+    """Assert that the call inside raises this error, with ``text`` in its message."""
     with pytest.raises(kind) as caught:
         yield
     assert text in caught.value.text

@@ -1,4 +1,4 @@
-"""A file as a version of the tables left it, for the tests of migration.
+"""Database files of older versions, for tests of migrations.
 
     python -m tests.unit.local.old_files > tests/unit/local/version_1.sql
 
@@ -16,13 +16,13 @@ from sqsw.local.engine import LocalEngine
 from tests.unit.local.manual import START, Calls, ManualClock
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")
-#: when the file of version 1 was left
+#: the time when the file of version 1 was closed
 LEFT_AT = START + 10
 _PRAGMAS = ("application_id", "user_version")
 
 
 def restore(dump: Path, path: Path) -> str:
-    """Make the database file that a dump says; returns the handle in its first line."""
+    """Create a database file from a dump; return the receipt handle in its first line."""
     text = dump.read_text("utf-8")
     connection = sqlite3.connect(path)
     connection.executescript("PRAGMA auto_vacuum = INCREMENTAL;" + text)
@@ -32,7 +32,7 @@ def restore(dump: Path, path: Path) -> str:
 
 
 def fill(sqs: Calls) -> str:
-    """Something of everything that a file holds; returns the handle of a message in flight."""
+    """Store rows of every kind; return the receipt handle of a message in flight."""
     sqs.make("dead")
     arn = "arn:aws:sqs:local:000000000000:dead"
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1})

@@ -1,4 +1,4 @@
-"""The engine takes anything and answers with a result or an error of SQS."""
+"""The engine accepts any input, and returns a result or raises an error of SQS."""
 
 import sqlite3
 from typing import Any
@@ -83,7 +83,7 @@ def engine() -> Any:
 
 @settings(max_examples=400, deadline=None)
 @given(operation=st.sampled_from(sorted(OPERATIONS)), params=PARAMS, queue=VALID_QUEUE)
-def test_nothing_crashes_it(
+def test_odd_parameters_do_not_crash_the_engine(
     engine: LocalEngine, operation: str, params: dict[str, Any], queue: str
 ) -> None:
     engine.handle("CreateQueue", {"QueueName": "q"})
@@ -99,7 +99,7 @@ def test_nothing_crashes_it(
 
 @settings(max_examples=200, deadline=None)
 @given(body=st.text(st.characters(exclude_categories=()), min_size=1))
-def test_what_is_taken_comes_back_as_it_was(engine: LocalEngine, body: str) -> None:
+def test_accepted_messages_are_received_unchanged(engine: LocalEngine, body: str) -> None:
     engine.handle("CreateQueue", {"QueueName": "texts"})
     try:
         engine.handle("SendMessage", {"QueueUrl": "texts", "MessageBody": body})
@@ -114,7 +114,7 @@ def test_an_unknown_operation_is_refused(sqs: Calls) -> None:
         sqs("Nonsense")
 
 
-def test_it_is_closed_twice_without_harm() -> None:
+def test_an_engine_can_be_closed_twice() -> None:
     engine = LocalEngine(None)
     engine.close()
     engine.close()

@@ -1,4 +1,4 @@
-"""An engine that nobody holds any more closes its file, wherever the garbage collector comes."""
+"""A garbage-collected engine closes its file, whenever the collection happens."""
 
 import gc
 import os
@@ -15,13 +15,13 @@ ROOT = Path(__file__).parents[3]
 
 
 def forgotten_engine(path: Path) -> None:
-    """Leave an engine in a ring, for the garbage collector."""
+    """Leave an engine in a reference cycle, for the garbage collector."""
     engine = LocalEngine(path)
     engine.handle("CreateQueue", {"QueueName": "q"})
-    engine.ring = engine  # type: ignore[attr-defined]  # only the collector finds it
+    engine.ring = engine  # type: ignore[attr-defined]  # only the garbage collector frees it
 
 
-def test_the_file_is_closed_without_being_asked(tmp_path: Path) -> None:
+def test_the_file_is_closed_without_close(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     forgotten_engine(path)
     assert Path(f"{path}-wal").exists()
@@ -52,11 +52,11 @@ wait_until(lambda: not Path(f"{path}-wal").exists(), 10, "the file to be closed"
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_the_collector_may_come_while_the_locks_of_a_fork_are_held(tmp_path: Path) -> None:
-    """Before it closed in the thread that forks, which then waited for itself."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+def test_garbage_collection_during_a_fork_does_not_deadlock(tmp_path: Path) -> None:
+    """If the file were closed in the thread that forks, that thread would wait for itself."""
     path = tmp_path / "a.db"
-    # In a process of its own: a collection with what all tests before have left takes long.
+    # In a new process, because a collection of the garbage of earlier tests takes long.
     command = [sys.executable, "-c", ALONE, str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

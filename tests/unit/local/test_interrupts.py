@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of a call leaves nothing locked, in this process or for others."""
+"""Ctrl-C during a call leaves no lock held, in this process or for others."""
 
 import sqlite3
 import subprocess
@@ -69,7 +69,7 @@ def lines(process: "subprocess.Popen[str]", count: int) -> Iterator[str]:
         yield process.stdout.readline().strip()
 
 
-def check_that_it_goes_on(process: "subprocess.Popen[str]") -> None:
+def check_still_usable(process: "subprocess.Popen[str]") -> None:
     rest, _ = process.communicate("\n", timeout=20)
     assert rest.split("\n")[0] == "goes on"
     assert process.returncode == 0
@@ -81,19 +81,19 @@ def test_an_interrupted_wait_for_the_lock_does_not_take_it_later(path: Path) -> 
     process = start(path, waits="sqsw-file-lock")
     assert set(lines(process, 2)) == {"sent", "interrupted"}
     ours.release()
-    # It was in line before us, so the kernel gives it the lock first.
+    # It was waiting before us, so the kernel gives it the lock first.
     assert list(lines(process, 1)) == ["idle"]
     assert ours.acquire(2), "the interrupted process keeps the lock"
     ours.release()
     ours.close()
-    check_that_it_goes_on(process)
+    check_still_usable(process)
 
 
 def test_an_interrupted_begin_leaves_no_transaction_open(path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None, timeout=0.2)
     other.execute("BEGIN IMMEDIATE")
     process = start(path)
-    # SQLite waits without looking at signals: it is told when the transaction has begun.
+    # SQLite does not handle signals while it waits, so they arrive after the transaction began.
     assert list(lines(process, 1)) == ["sent"]
     time.sleep(0.1)
     other.execute("ROLLBACK")
@@ -101,4 +101,4 @@ def test_an_interrupted_begin_leaves_no_transaction_open(path: Path) -> None:
     other.execute("BEGIN IMMEDIATE")
     other.execute("ROLLBACK")
     other.close()
-    check_that_it_goes_on(process)
+    check_still_usable(process)

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: counts, groups and bodies stay true, nothing is lost."""
+"""Invariants after random calls: counts, groups, and bodies are consistent, nothing is lost."""
 
 import random
 from typing import Any
@@ -10,7 +10,7 @@ from tests.unit.local.manual import Calls
 
 
 def check(sqs: Calls) -> None:
-    """The rows agree with each other."""
+    """Assert that the rows are consistent."""
     for contents, ready, in_flight, delayed in sqs.rows(
         "SELECT contents, ready, in_flight, delayed FROM queues"
     ):
@@ -20,7 +20,7 @@ def check(sqs: Calls) -> None:
         assert counted == (ready, in_flight, delayed)
     sequences = sqs.rows("SELECT seq FROM messages ORDER BY seq")
     assert sequences == sqs.rows("SELECT seq FROM bodies ORDER BY seq")
-    # What a purge has left is nobody's: it may go in any order.
+    # Rows that a purge left belong to no queue and are deleted in any order.
     alive = "contents IN (SELECT contents FROM queues)"
     assert sqs.rows(
         f"SELECT DISTINCT grp FROM messages WHERE grp NOT NULL AND {alive} ORDER BY 1"
@@ -36,7 +36,7 @@ def check(sqs: Calls) -> None:
 
 
 class Player:
-    """Sends, receives, deletes and hides at random, and keeps a book of it."""
+    """Sends, receives, deletes, and hides at random, and records what it did."""
 
     def __init__(self, sqs: Calls, seed: int, *, is_fifo: bool) -> None:
         self.sqs, self.random, self.is_fifo = sqs, random.Random(seed), is_fifo
@@ -101,7 +101,7 @@ class Player:
         try:
             self.sqs("PurgeQueue", QueueUrl=self.url)
         except ServiceError:
-            return  # it is not a minute since the last time
+            return  # the last purge was less than a minute ago
         alive = "contents IN (SELECT contents FROM queues)"
         rows = self.sqs.rows(f"SELECT body FROM messages JOIN bodies USING(seq) WHERE {alive}")
         self.alive &= {body for (body,) in rows}
@@ -112,7 +112,7 @@ class Player:
 
 @pytest.mark.parametrize("is_fifo", [False, True])
 @pytest.mark.parametrize("seed", range(8))
-def test_a_long_game(sqs: Calls, seed: int, is_fifo: bool) -> None:
+def test_random_calls_keep_the_invariants(sqs: Calls, seed: int, is_fifo: bool) -> None:
     player = Player(sqs, seed, is_fifo=is_fifo)
     moves = [player.send, player.send, player.receive, player.finish, player.finish, player.wait]
     for _ in range(300):
@@ -132,7 +132,7 @@ def test_a_group_is_always_delivered_in_order(sqs: Calls) -> None:
     while sum(map(len, done.values())) < 200:
         for message in sqs.receive(url, chance.randint(1, 10), AttributeNames=["All"]):
             if chance.random() < 0.5:
-                break  # this one and those after it run out of time
+                break  # the timeouts of this message and the later ones end
             sqs.delete(url, message)
             done[message["Attributes"]["MessageGroupId"]].append(int(message["Body"]))
         sqs.clock.pass_seconds(chance.choice([1, 10]))

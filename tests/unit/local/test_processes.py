@@ -1,4 +1,4 @@
-"""Several real processes on one file."""
+"""Several real processes that share a file."""
 
 import signal
 import subprocess
@@ -67,7 +67,7 @@ def start(code: str, path: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_a_killed_sender_loses_nothing_that_was_answered(engine: LocalEngine, path: Path) -> None:
+def test_a_killed_sender_loses_no_completed_sends(engine: LocalEngine, path: Path) -> None:
     answered: set[str] = set()
     for attempt in range(4):
         senders = [start(SEND_UNTIL_KILLED, path, f"{attempt}{name}") for name in "ab"]
@@ -83,14 +83,14 @@ def test_a_killed_sender_loses_nothing_that_was_answered(engine: LocalEngine, pa
         stored = {row[0] for row in transaction.rows("SELECT body FROM bodies")}
         ready = transaction.row("SELECT ready FROM queues")[0]
         assert transaction.row("PRAGMA integrity_check")[0] == "ok"
-    # A kill may cut off the last line; what is printed in full was answered.
+    # The kill can cut off the last line. Each complete line is a completed send.
     lost = {body for body in answered if body} - stored
     assert len(answered) > 8
     assert all(any(s.startswith(body) for s in stored) for body in lost)
     assert ready == len(stored)
 
 
-def test_each_message_goes_to_one_of_four_processes(engine: LocalEngine, path: Path) -> None:
+def test_each_message_goes_to_only_one_of_four_processes(engine: LocalEngine, path: Path) -> None:
     for batch in range(200):
         entries = [{"Id": str(n), "MessageBody": f"{batch}-{n}"} for n in range(10)]
         engine.handle("SendMessageBatch", {"QueueUrl": "q", "Entries": entries})

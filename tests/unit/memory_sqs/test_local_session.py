@@ -80,8 +80,8 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
         with pytest.raises(SettingsError) as caught:
             LocalSession(path).client("sqs")
         assert str(caught.value) == f"{path} cannot be used"
-        assert caught.value.why == "it is not a database of sqsw; it was left as it is"
-        assert caught.value.next == "name another file"
+        assert caught.value.why == "it is not an sqsw database, so it was not changed"
+        assert caught.value.next == "choose another file"
 
 
 def test_a_file_that_was_removed_is_told_by_the_call(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_newer_file_is_told(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(SettingsError) as caught:
         LocalSession(path).client("sqs")
-    assert caught.value.why == "a later version of sqsw wrote it"
+    assert caught.value.why == "it was written by a newer version of sqsw"
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from sqsw.core.events import (
     JobDead,
     JobDone,
     JobFailed,
+    JobKilledProcess,
     JobRetry,
     JobStarted,
     JobStuck,
@@ -113,6 +114,17 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
             [
                 "✗ emails send_email                  not run → emails_dead     1de8908d",
                 "           returned on its last receive before it could run",
+            ],
+        ),
+        (
+            JobKilledProcess(MESSAGE, "send_email", -9, None),
+            ["✗ emails send_email              killed its process (SIGKILL)  1de8908d"],
+        ),
+        (
+            JobKilledProcess(MESSAGE, "send_email", 3, 1 << 29, 4),
+            [
+                "✗ emails send_email                process died (exit code 3)  1de8908d",
+                "           one of 4 jobs that ran in it; it had 512 MiB of memory shortly before",
             ],
         ),
         (
@@ -225,7 +237,7 @@ def test_a_death_has_no_second_line(say: Say) -> None:
     assert say(dead) == []
     assert "→ emails_dead" in say(dead, columns=None, verbose=1)[0]
     killed = replace(dead, record=replace(record, verdict="killed_process"))
-    assert "crashed → emails_dead " in say(killed)[0]
+    assert "crashed → emails_dead" in say(killed, columns=None, verbose=1)[0]
 
 
 def test_colors_are_for_the_mark_and_red_for_the_end_only(say: Say) -> None:

@@ -1,4 +1,4 @@
-"""A line for each request, as a warning if the fault is ours."""
+"""Records for requests: a warning if the server failed."""
 
 import logging
 
@@ -9,7 +9,7 @@ from sqsw.local.http.request_log import log_request
 CLIENT = ("127.0.0.1", 40000)
 
 
-def test_a_line_has_the_values_of_its_request(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_record_has_the_values_of_its_request(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "sqsw.serve")
     log_request("SendMessage", "/", 200, CLIENT, 0.00123456)
     log_request("", "/favicon.ico", 404, None, 0.1)
@@ -23,7 +23,7 @@ def test_a_line_has_the_values_of_its_request(caplog: pytest.LogCaptureFixture) 
     assert [record.levelname for record in caplog.records] == ["INFO", "INFO", "WARNING"]
 
 
-def test_a_level_that_is_off_costs_no_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_disabled_level_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "sqsw.serve")
     log_request("SendMessage", "/", 200, CLIENT, 0.1)
     assert caplog.records == []

@@ -1,4 +1,4 @@
-"""The server's parts that need no server: addresses, figures, polls, answers to our own faults."""
+"""Parts of the HTTP server, without a server: addresses, metrics, polls, internal errors."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.unit.local.manual import Calls
 
 
 class Asked:
-    """One request to an application, without a server."""
+    """A request to an application, without a server."""
 
     def __init__(self, path: str = "/", body: bytes = b"", method: str = "POST") -> None:
         self.scope = {
@@ -82,22 +82,22 @@ def app(sqs: Calls) -> HttpApp:
         ("", False),
     ],
 )
-def test_loopback(host: str, expected: bool) -> None:
+def test_loopback_hosts(host: str, expected: bool) -> None:
     assert server.is_loopback(host) is expected
 
 
-def test_a_name_that_nobody_knows_is_no_loopback() -> None:
+def test_an_unknown_host_name_is_not_loopback() -> None:
     assert not server.is_loopback("nobody.invalid")
     assert not server.is_loopback("n" * 64)
 
 
-def test_hosts_in_addresses() -> None:
+def test_the_host_of_a_url() -> None:
     assert [server.reachable(host) for host in ("h", "0.0.0.0", "", "::", "::1")] == [
         *("h", "127.0.0.1", "127.0.0.1", "[::1]", "[::1]")
     ]
 
 
-def test_figures(sqs: Calls) -> None:
+def test_metrics(sqs: Calls) -> None:
     url = sqs.make("q")
     sqs("SendMessage", QueueUrl=url, MessageBody="x", DelaySeconds=5)
     metrics = Metrics()
@@ -111,7 +111,7 @@ def test_figures(sqs: Calls) -> None:
     assert all(line.startswith(("# HELP ", "# TYPE ", "sqsw_")) for line in lines)
 
 
-def test_a_made_up_region_does_not_end_its_label(sqs: Calls) -> None:
+def test_quotes_in_a_region_are_escaped_in_metrics(sqs: Calls) -> None:
     sqs.engine.handle("CreateQueue", {"QueueName": "q"}, region='a"b\\c\nd')
     lines = Metrics().text(sqs.engine.store).splitlines()
     label = r'region="a\"b\\c\nd"'
@@ -126,7 +126,7 @@ def test_a_made_up_region_does_not_end_its_label(sqs: Calls) -> None:
         (FileLocked("f.db"), 503, "ServiceUnavailable"),
     ],
 )
-def test_our_own_faults_are_told_and_logged(
+def test_internal_errors_are_answered_and_logged(
     app: HttpApp,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -150,7 +150,7 @@ def test_our_own_faults_are_told_and_logged(
     assert caplog.records[-1].__dict__["status"] == status
 
 
-def test_a_failing_file_fails_the_health_check_which_does_not_name_it(
+def test_a_failed_health_check_does_not_show_the_file_name(
     app: HttpApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: object) -> str:
@@ -161,14 +161,14 @@ def test_a_failing_file_fails_the_health_check_which_does_not_name_it(
     async def main() -> None:
         asked = await Asked("/health", method="GET").ask(app)
         assert asked.status == 503
-        reason = f"the file failed: {FileFull.why}"
+        reason = f"the file cannot be used: {FileFull.why}"
         assert json.loads(asked.body) == {"status": "failing", "error": reason}
 
     run(main)
     assert "f.db: no room" in [record.__dict__.get("error") for record in caplog.records]
 
 
-def test_looking_at_the_pages_is_not_counted_as_calls(app: HttpApp) -> None:
+def test_requests_for_pages_are_not_counted(app: HttpApp) -> None:
     async def main() -> None:
         for path in ("/health", "/metrics", "/metrics"):
             asked = await Asked(path, method="GET").ask(app)
@@ -181,7 +181,7 @@ def test_looking_at_the_pages_is_not_counted_as_calls(app: HttpApp) -> None:
     run(main)
 
 
-def test_a_client_that_leaves_within_its_request_gets_nothing(app: HttpApp) -> None:
+def test_a_client_that_disconnects_during_its_request_gets_no_answer(app: HttpApp) -> None:
     async def main() -> None:
         asked = Asked()
         asked.events = [
@@ -194,7 +194,7 @@ def test_a_client_that_leaves_within_its_request_gets_nothing(app: HttpApp) -> N
     run(main)
 
 
-def test_a_receive_waits_until_its_client_leaves(app: HttpApp, sqs: Calls) -> None:
+def test_a_receive_ends_when_its_client_disconnects(app: HttpApp, sqs: Calls) -> None:
     url = sqs.make("q")
 
     async def main() -> None:
@@ -212,10 +212,10 @@ def test_a_receive_waits_until_its_client_leaves(app: HttpApp, sqs: Calls) -> No
     assert len(sqs.receive(url)) == 1
 
 
-def test_what_a_client_that_has_gone_received_goes_back(
+def test_messages_of_a_disconnected_client_return_to_the_queue(
     app: HttpApp, sqs: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It leaves while a thread takes the message, because another program held the file."""
+    """The client disconnects while a thread receives, because another program locked the file."""
     url = sqs.make("q")
 
     async def main() -> None:
@@ -240,7 +240,7 @@ def test_what_a_client_that_has_gone_received_goes_back(
     assert len(sqs.receive(url)) == 1
 
 
-def test_at_the_end_nobody_waits_any_more(app: HttpApp, sqs: Calls) -> None:
+def test_stopping_ends_waiting_receives(app: HttpApp, sqs: Calls) -> None:
     sqs.make("q")
 
     async def main() -> None:
@@ -257,7 +257,7 @@ def test_at_the_end_nobody_waits_any_more(app: HttpApp, sqs: Calls) -> None:
     run(main)
 
 
-def test_the_server_needs_no_boto() -> None:
+def test_the_server_does_not_import_boto() -> None:
     code = (
         "import sys, sqsw.local.http.server, sqsw.local.http.connection;"
         "sys.exit(any(name.startswith('boto') for name in sys.modules))"

@@ -1,4 +1,4 @@
-"""Signature V4, against botocore's own signer."""
+"""Signature Version 4, compared with botocore's signer."""
 
 import time
 from typing import Any
@@ -18,7 +18,7 @@ HEADERS = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "Amazon
 
 
 def as_received(request: Any) -> Signed:
-    """What a server sees of a request."""
+    """Return a signed request as the server sees it."""
     url = urlsplit(request.url)
     headers = {name.lower(): value for name, value in request.headers.items()}
     headers = {
@@ -57,24 +57,24 @@ def check(request: Signed, *, later: float = 0) -> None:
         "http://h/?b=2&a=1&a=~%20&c=",
     ],
 )
-def test_what_botocore_signs_passes(url: str) -> None:
+def test_signatures_of_botocore_are_accepted(url: str) -> None:
     check(signed(url=url))
     check(signed(url=url, body=b""))
 
 
-def test_blanks_in_signed_headers() -> None:
+def test_spaces_in_signed_headers() -> None:
     request = signed(meta="  two   blanks ")
     check(request)
 
 
-def test_a_wrong_key() -> None:
+def test_a_wrong_access_key() -> None:
     with pytest.raises(errors.InvalidClientTokenId) as caught:
         check(signed(Credentials("OTHER", "secret")))
     assert caught.value.status == 403
     assert caught.value.text == "The security token included in the request is invalid."
 
 
-def test_a_wrong_secret() -> None:
+def test_a_wrong_secret_key() -> None:
     with pytest.raises(errors.SignatureDoesNotMatch, match="The request signature we calculated"):
         check(signed(Credentials("AKID", "other")))
 
@@ -89,7 +89,7 @@ def test_a_wrong_secret() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_was_changed_on_the_way(change: dict[str, Any]) -> None:
+def test_a_changed_request_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(errors.SignatureDoesNotMatch):
         check(signed()._replace(**change))
 
@@ -102,7 +102,7 @@ def test_a_changed_header_or_parameter() -> None:
 
 
 @pytest.mark.parametrize("later", [901, -901])
-def test_an_old_date_and_one_in_the_future(later: int) -> None:
+def test_dates_in_the_past_and_in_the_future(later: int) -> None:
     with pytest.raises(errors.RequestExpired):
         check(signed(), later=later)
 
@@ -144,18 +144,18 @@ def test_every_amz_header_must_be_signed(header: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["x-amzn-trace-id", "user-agent", "x-forwarded-for"])
-def test_headers_that_are_added_on_the_way_need_no_signature(header: str) -> None:
+def test_headers_added_by_a_proxy_need_no_signature(header: str) -> None:
     request = signed()
     check(request._replace(headers={**request.headers, header: "added on the way"}))
 
 
-def test_a_date_that_is_not_that_of_the_key() -> None:
+def test_the_date_must_match_the_credential_scope() -> None:
     request = signed()
     other = {"x-amz-date": "20200101T000000Z"}
     with pytest.raises(errors.SignatureDoesNotMatch, match="Credential scope"):
         check(request._replace(headers={**request.headers, **other}))
 
 
-def test_no_signature() -> None:
+def test_a_missing_signature() -> None:
     with pytest.raises(errors.MissingAuthenticationToken):
         check(Signed("GET", "/", "Action=ListQueues", {"host": "h"}, b""))

@@ -1,4 +1,4 @@
-"""Deleting and hiding, where time matters."""
+"""Deletes and visibility changes that depend on time."""
 
 from sqsw.local.errors import InvalidParameterValueException, MissingRequiredParameterException
 from tests.unit.local.manual import Calls, refused
@@ -18,7 +18,7 @@ def test_twelve_hours_count_from_the_latest_delivery(sqs: Calls) -> None:
     sqs.hide(url, message, 43200)
 
 
-def test_a_handle_that_is_twice_in_a_batch_deletes_once(sqs: Calls) -> None:
+def test_a_batch_deletes_a_repeated_handle_once(sqs: Calls) -> None:
     url = sqs.make()
     sqs.send(url, "a", "b")
     (message,) = sqs.receive(url, 1)
@@ -28,7 +28,7 @@ def test_a_handle_that_is_twice_in_a_batch_deletes_once(sqs: Calls) -> None:
     assert sqs.counts(url) == (1, 0, 0)
 
 
-def test_the_timeout_is_needed(sqs: Calls) -> None:
+def test_the_visibility_timeout_is_required(sqs: Calls) -> None:
     url = sqs.make()
     sqs.send(url, "a")
     (message,) = sqs.receive(url)
@@ -36,7 +36,7 @@ def test_the_timeout_is_needed(sqs: Calls) -> None:
         sqs("ChangeMessageVisibility", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
-def test_a_handle_of_an_earlier_delivery_deletes_on_a_standard_queue(sqs: Calls) -> None:
+def test_an_older_handle_deletes_on_a_standard_queue(sqs: Calls) -> None:
     url = sqs.make(VisibilityTimeout=10)
     sqs.send(url, "a")
     (first,) = sqs.receive(url)
@@ -46,7 +46,7 @@ def test_a_handle_of_an_earlier_delivery_deletes_on_a_standard_queue(sqs: Calls)
     assert sqs.counts(url) == (0, 0, 0)
 
 
-def test_bodies_go_with_their_messages(sqs: Calls) -> None:
+def test_bodies_are_deleted_with_their_messages(sqs: Calls) -> None:
     url = sqs.make()
     sqs.send(url, "a")
     (message,) = sqs.receive(url)
@@ -54,7 +54,7 @@ def test_bodies_go_with_their_messages(sqs: Calls) -> None:
     assert sqs.rows("SELECT * FROM bodies") == []
 
 
-def test_a_batch_deletes_as_its_entries_would_one_by_one(sqs: Calls) -> None:
+def test_a_batch_deletes_like_its_entries_one_by_one(sqs: Calls) -> None:
     url = sqs.make("q.fifo", VisibilityTimeout=1)
     sqs.send(url, "a", MessageGroupId="g")
     (old,) = sqs.receive(url)
@@ -65,5 +65,5 @@ def test_a_batch_deletes_as_its_entries_would_one_by_one(sqs: Calls) -> None:
         {"Id": "old", "ReceiptHandle": old["ReceiptHandle"]},
     ]
     answer = sqs("DeleteMessageBatch", QueueUrl=url, Entries=entries)
-    # Alone the old one is refused; here its message is gone before it comes to it.
+    # On its own, the older handle would be refused. Here, its message is already deleted.
     assert answer == {"Successful": [{"Id": "latest"}, {"Id": "old"}]}

@@ -1,4 +1,4 @@
-"""Move tasks go on with whoever calls, as fast as clock and rate allow."""
+"""Move tasks: any call advances them, at the rate of the task."""
 
 import base64
 from typing import Any
@@ -11,7 +11,7 @@ from tests.unit.local.manual import Calls, refused
 
 @pytest.fixture
 def dead(sqs: Calls) -> str:
-    """A dead-letter queue with four messages in it, all from the queue ``q``."""
+    """Create a dead-letter queue with four messages, all from the queue ``q``."""
     dead = sqs.make("dead")
     policy = f'{{"deadLetterTargetArn": "{_arn("dead")}", "maxReceiveCount": 1}}'
     url = sqs.make(RedrivePolicy=policy)
@@ -30,7 +30,7 @@ def _task(sqs: Calls, **options: Any) -> dict[str, Any]:
     return dict(task)
 
 
-def test_a_rate_is_kept(sqs: Calls, dead: str) -> None:
+def test_a_move_keeps_to_its_rate(sqs: Calls, dead: str) -> None:
     sqs("StartMessageMoveTask", SourceArn=_arn("dead"), MaxNumberOfMessagesPerSecond=1)
     assert sqs.counts("q") == (1, 0, 0)
     sqs.clock.pass_seconds(1.5)
@@ -55,7 +55,7 @@ def test_moved_messages_are_new_ones(sqs: Calls, dead: str) -> None:
     assert "DeadLetterQueueSourceArn" not in after["Attributes"]
 
 
-def test_what_arrives_later_stays(sqs: Calls, dead: str) -> None:
+def test_messages_that_arrive_later_are_not_moved(sqs: Calls, dead: str) -> None:
     sqs("StartMessageMoveTask", SourceArn=_arn("dead"), MaxNumberOfMessagesPerSecond=1)
     sqs.send(dead, "later")
     sqs.clock.pass_seconds(60)
@@ -73,7 +73,7 @@ def test_a_message_without_a_source_fails_the_task(sqs: Calls, dead: str) -> Non
     assert sqs.counts("q") == (4, 0, 0)
 
 
-def test_a_large_move_goes_in_portions(sqs: Calls, dead: str) -> None:
+def test_a_large_move_takes_several_portions(sqs: Calls, dead: str) -> None:
     for n in range(50):
         entries = [{"Id": str(i), "MessageBody": f"{n}-{i}"} for i in range(10)]
         sqs("SendMessageBatch", QueueUrl=dead, Entries=entries)
@@ -86,7 +86,7 @@ def test_a_large_move_goes_in_portions(sqs: Calls, dead: str) -> None:
     assert sqs.counts("other") == (504, 0, 0)
 
 
-def test_a_waiting_receive_drives_a_move(sqs: Calls, dead: str) -> None:
+def test_a_waiting_receive_advances_a_move(sqs: Calls, dead: str) -> None:
     sqs("StartMessageMoveTask", SourceArn=_arn("dead"), MaxNumberOfMessagesPerSecond=2)
     assert sqs.bodies("q") == ["a"]
     sqs.clock.pass_seconds(0.5)
@@ -107,7 +107,7 @@ def test_a_fifo_move_keeps_order_and_leaves_blocked_groups(sqs: Calls) -> None:
     assert sqs.counts("dead.fifo") == (1, 1, 0)
 
 
-def test_a_fifo_move_takes_nothing_from_behind_a_message_in_flight(sqs: Calls) -> None:
+def test_a_fifo_move_skips_messages_behind_one_in_flight(sqs: Calls) -> None:
     sqs.make("dead.fifo")
     policy = f'{{"deadLetterTargetArn": "{_arn("dead.fifo")}", "maxReceiveCount": 1}}'
     url = sqs.make("q.fifo", RedrivePolicy=policy)
@@ -119,7 +119,7 @@ def test_a_fifo_move_takes_nothing_from_behind_a_message_in_flight(sqs: Calls) -
     assert sqs.counts("dead.fifo") == (1, 1, 0)
 
 
-def test_a_move_that_has_to_wait_locks_nobody_out(sqs: Calls, dead: str) -> None:
+def test_a_move_that_waits_for_its_rate_takes_no_lock(sqs: Calls, dead: str) -> None:
     sqs("StartMessageMoveTask", SourceArn=_arn("dead"), MaxNumberOfMessagesPerSecond=1)
     run = sqs.statements()
     sqs("ListQueues")
@@ -133,7 +133,7 @@ def test_the_type_of_the_destination_must_match(sqs: Calls, dead: str) -> None:
         sqs("StartMessageMoveTask", SourceArn=_arn("dead"), DestinationArn=_arn("q.fifo"))
 
 
-def test_a_task_that_is_over_cannot_be_cancelled(sqs: Calls, dead: str) -> None:
+def test_a_finished_task_cannot_be_cancelled(sqs: Calls, dead: str) -> None:
     handle = sqs("StartMessageMoveTask", SourceArn=_arn("dead"))["TaskHandle"]
     with refused(InvalidParameterValueException, "Only active tasks"):
         sqs("CancelMessageMoveTask", TaskHandle=handle)
@@ -148,14 +148,14 @@ def test_only_the_last_ten_tasks_are_kept(sqs: Calls, dead: str) -> None:
 
 
 def test_a_task_starts_in_one_transaction(sqs: Calls, dead: str) -> None:
-    """A server calls again what met a held file: a task that had begun would be refused then."""
+    """If the file is locked, a server repeats the call; a stored task would make that fail."""
     statements = sqs.statements()
     sqs("StartMessageMoveTask", SourceArn=_arn("dead"))
     assert statements.count("BEGIN IMMEDIATE") == 1
     assert _task(sqs)["Status"] == "COMPLETED"
 
 
-def test_half_of_a_surrogate_pair_in_json_is_no_text(sqs: Calls) -> None:
+def test_an_unpaired_surrogate_in_json_is_refused(sqs: Calls) -> None:
     url, half = sqs.make(), _arn(r"\ud800")
     policy = '{"deadLetterTargetArn": "' + half + '", "maxReceiveCount": 3}'
     with refused(InvalidParameterValueException, "Dead letter target does not exist."):

@@ -1,4 +1,4 @@
-"""Queues where time, pages or regions matter."""
+"""Operations on queues that depend on time, pages, or regions."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_queue_can_be_purged_again_after_60_seconds(sqs: Calls) -> None:
     sqs("PurgeQueue", QueueUrl=url)
 
 
-def test_a_relaxed_engine_waits_for_neither() -> None:
+def test_a_relaxed_engine_has_no_waiting_times() -> None:
     clock = ManualClock()
     sqs = Calls(LocalEngine(None, clock=clock, relaxed=True), clock)
     url = sqs.make()
@@ -44,7 +44,7 @@ def test_a_relaxed_engine_waits_for_neither() -> None:
     sqs.engine.close()
 
 
-def test_nothing_of_a_deleted_queue_is_left(sqs: Calls) -> None:
+def test_a_deleted_queue_leaves_no_rows(sqs: Calls) -> None:
     url, other = sqs.make("q.fifo"), sqs.make("other")
     arn = "arn:aws:sqs:local:000000000000:q.fifo"
     policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": 1}}'
@@ -71,7 +71,7 @@ def test_a_purge_resets_groups_and_counts(sqs: Calls) -> None:
     assert sqs.bodies(url) == ["a"]
 
 
-def test_regions_are_apart(sqs: Calls) -> None:
+def test_regions_are_separate(sqs: Calls) -> None:
     engine = sqs.engine
     for region in ("eu-west-1", "us-east-1"):
         engine.handle("CreateQueue", {"QueueName": "q"}, region=region)
@@ -90,7 +90,7 @@ def test_a_queue_of_another_account_does_not_exist(sqs: Calls) -> None:
         sqs("GetQueueUrl", QueueName="q", QueueOwnerAWSAccountId="111111111111")
 
 
-def test_a_page_goes_on_where_a_queue_was_deleted(sqs: Calls) -> None:
+def test_a_token_works_after_its_queue_was_deleted(sqs: Calls) -> None:
     for name in "abcd":
         sqs.make(name)
     first = sqs("ListQueues", MaxResults=2)
@@ -109,17 +109,17 @@ def test_without_a_page_size_there_is_no_token(sqs: Calls) -> None:
 
 
 @pytest.mark.parametrize("token", ["no base64!", "/w==", "\u00fc"])
-def test_a_token_must_be_ours(sqs: Calls, token: str) -> None:
+def test_other_tokens_are_refused(sqs: Calls, token: str) -> None:
     with refused(InvalidParameterValueException):
         sqs("ListQueues", NextToken=token)
 
 
-def test_an_existing_fifo_queue_is_answered_by_its_name_alone(sqs: Calls) -> None:
+def test_creating_an_existing_fifo_queue_needs_only_its_name(sqs: Calls) -> None:
     url = sqs.make("q.fifo")
     assert sqs("CreateQueue", QueueName="q.fifo")["QueueUrl"] == url
 
 
-def test_policies_are_compared_by_what_they_say(sqs: Calls) -> None:
+def test_policies_are_compared_by_their_contents(sqs: Calls) -> None:
     sqs.make("dead")
     arn = "arn:aws:sqs:local:000000000000:dead"
     policy = f'{{"maxReceiveCount": "3",  "deadLetterTargetArn": "{arn}"}}'
@@ -130,7 +130,7 @@ def test_policies_are_compared_by_what_they_say(sqs: Calls) -> None:
         sqs.make(RedrivePolicy=same.replace("3", "4"))
 
 
-def test_what_is_modified_is_dated(sqs: Calls) -> None:
+def test_changes_set_the_modified_timestamp(sqs: Calls) -> None:
     url = sqs.make()
     sqs.clock.pass_seconds(10)
     sqs("SetQueueAttributes", QueueUrl=url, Attributes={"DelaySeconds": "1"})
@@ -139,7 +139,7 @@ def test_what_is_modified_is_dated(sqs: Calls) -> None:
     assert int(values["LastModifiedTimestamp"]) - int(values["CreatedTimestamp"]) == 10
 
 
-def test_a_new_delay_frees_delayed_messages_of_a_fifo_queue(sqs: Calls) -> None:
+def test_a_new_delay_applies_to_delayed_messages_of_a_fifo_queue(sqs: Calls) -> None:
     url = sqs.make("q.fifo", DelaySeconds=100)
     sqs.send(url, "x", MessageGroupId="g")
     sqs.clock.pass_seconds(20)

@@ -1,4 +1,4 @@
-"""What a receive delivers, and when, on a clock that stands still."""
+"""Which messages a receive returns, and when, on a clock that tests move."""
 
 from sqsw.local.engine import LocalEngine
 from sqsw.local.errors import (
@@ -10,7 +10,7 @@ from sqsw.local.errors import (
 from tests.unit.local.manual import Calls, ManualClock, refused
 
 
-def test_a_message_comes_back_on_the_millisecond(sqs: Calls) -> None:
+def test_a_message_is_visible_again_on_the_millisecond(sqs: Calls) -> None:
     url = sqs.make(VisibilityTimeout=30)
     sqs.send(url, "x")
     sqs.receive(url)
@@ -20,7 +20,7 @@ def test_a_message_comes_back_on_the_millisecond(sqs: Calls) -> None:
     assert sqs.bodies(url) == ["x"]
 
 
-def test_a_clock_that_steps_back_delivers_nothing_twice(sqs: Calls) -> None:
+def test_no_message_is_delivered_twice_if_the_clock_steps_back(sqs: Calls) -> None:
     url = sqs.make(VisibilityTimeout=30)
     sqs.send(url, "a")
     assert sqs.bodies(url) == ["a"]
@@ -33,7 +33,7 @@ def test_a_clock_that_steps_back_delivers_nothing_twice(sqs: Calls) -> None:
     assert sqs.bodies(url) == ["a"]
 
 
-def test_older_messages_that_come_back_are_first(sqs: Calls) -> None:
+def test_older_messages_are_first_when_they_are_visible_again(sqs: Calls) -> None:
     url = sqs.make(VisibilityTimeout=10)
     sqs.send(url, *"abcd")
     assert sqs.bodies(url, 2) == ["a", "b"]
@@ -41,7 +41,7 @@ def test_older_messages_that_come_back_are_first(sqs: Calls) -> None:
     assert sqs.bodies(url, 3) == ["a", "b", "c"]
 
 
-def test_retention_ends_messages_also_in_flight(sqs: Calls) -> None:
+def test_messages_in_flight_expire_too(sqs: Calls) -> None:
     url = sqs.make(MessageRetentionPeriod=60, VisibilityTimeout=3600)
     sqs.send(url, "in flight", "ready")
     (message,) = sqs.receive(url, 1)
@@ -59,7 +59,7 @@ def test_retention_ends_messages_also_in_flight(sqs: Calls) -> None:
     assert [row[0] for row in sqs.rows("SELECT body FROM bodies")] == ["new"]
 
 
-def test_a_longer_retention_brings_nothing_back(sqs: Calls) -> None:
+def test_a_longer_retention_does_not_restore_messages(sqs: Calls) -> None:
     for name, options in (("q", {}), ("q.fifo", {"MessageGroupId": "g"})):
         url = sqs.make(name, MessageRetentionPeriod=60)
         sqs.send(url, "old", **options)
@@ -73,7 +73,7 @@ def test_a_longer_retention_brings_nothing_back(sqs: Calls) -> None:
         assert sqs.bodies(url) == ["young"]
 
 
-def test_a_shorter_retention_works_at_once(sqs: Calls) -> None:
+def test_a_shorter_retention_applies_at_once(sqs: Calls) -> None:
     url = sqs.make()
     sqs.send(url, "old")
     sqs.clock.pass_seconds(61)
@@ -92,7 +92,10 @@ def test_age_counts_from_the_move_in_a_fifo_dead_letter_queue(sqs: Calls) -> Non
 
 
 def _dead_after(sqs: Calls, suffix: str) -> list[str]:
-    """What is in a dead-letter queue 100 s after a send and 50 s after a move; it keeps 60 s."""
+    """Return the messages in a dead-letter queue with a retention of 60 s.
+
+    They were sent 100 s ago and moved 50 s ago.
+    """
     dead = sqs.make(f"dead{suffix}", MessageRetentionPeriod=60)
     url = sqs.make(f"q{suffix}", RedrivePolicy=_policy(sqs, dead))
     options = {"MessageGroupId": "g"} if suffix else {}
@@ -123,7 +126,7 @@ def test_many_dead_letters_move_in_one_receive(sqs: Calls) -> None:
     assert sqs.counts(dead) == (30, 0, 0)
 
 
-def test_a_queue_that_is_its_own_dead_letter_queue_delivers_on(sqs: Calls) -> None:
+def test_a_queue_that_is_its_own_dead_letter_queue_keeps_delivering(sqs: Calls) -> None:
     url = sqs.make()
     sqs("SetQueueAttributes", QueueUrl=url, Attributes={"RedrivePolicy": _policy(sqs, url)})
     sqs.send(url, "x")
@@ -131,7 +134,7 @@ def test_a_queue_that_is_its_own_dead_letter_queue_delivers_on(sqs: Calls) -> No
         assert sqs.bodies(url, VisibilityTimeout=0) == ["x"]
 
 
-def test_a_full_flight_refuses_a_short_poll_of_a_standard_queue() -> None:
+def test_the_in_flight_limit_refuses_a_short_poll_on_a_standard_queue() -> None:
     clock = ManualClock()
     sqs = Calls(LocalEngine(None, clock=clock, max_in_flight=3), clock)
     url = sqs.make(VisibilityTimeout=10)
@@ -145,7 +148,7 @@ def test_a_full_flight_refuses_a_short_poll_of_a_standard_queue() -> None:
     sqs.engine.close()
 
 
-def test_a_full_flight_gives_nothing_on_a_fifo_queue() -> None:
+def test_the_in_flight_limit_returns_no_messages_on_a_fifo_queue() -> None:
     clock = ManualClock()
     sqs = Calls(LocalEngine(None, clock=clock, max_in_flight=1), clock)
     url = sqs.make("q.fifo")
@@ -155,7 +158,7 @@ def test_a_full_flight_gives_nothing_on_a_fifo_queue() -> None:
     sqs.engine.close()
 
 
-def test_more_messages_come_back_than_one_call_promotes(sqs: Calls) -> None:
+def test_more_messages_are_due_than_one_call_promotes(sqs: Calls) -> None:
     url = sqs.make(VisibilityTimeout=10)
     for n in range(0, 2500, 10):
         entries = [{"Id": str(i), "MessageBody": str(n + i)} for i in range(10)]
@@ -179,7 +182,7 @@ def test_attributes_are_checked_before_anything_is_received(sqs: Calls) -> None:
     assert sqs.counts(url) == (1, 0, 0)
 
 
-def test_the_newer_list_of_names_wins(sqs: Calls) -> None:
+def test_the_newer_parameter_for_names_wins(sqs: Calls) -> None:
     url = sqs.make()
     sqs.send(url, "x")
     (message,) = sqs.receive(
@@ -188,7 +191,7 @@ def test_the_newer_list_of_names_wins(sqs: Calls) -> None:
     assert message["Attributes"] == {"SentTimestamp": str(int(sqs.clock() * 1000))}
 
 
-def test_a_deleted_and_recreated_queue_knows_no_old_handles() -> None:
+def test_a_recreated_queue_refuses_old_handles() -> None:
     clock = ManualClock()
     sqs = Calls(LocalEngine(None, clock=clock, relaxed=True), clock)
     url = sqs.make()

@@ -1,4 +1,4 @@
-"""What a send takes and what it answers, beyond what every backend can be asked."""
+"""Sends that the tests for all backends do not cover."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from sqsw.local.errors import (
 from tests.unit.local.manual import Calls, refused
 
 
-def test_the_first_thing_that_is_wrong_is_told(sqs: Calls) -> None:
+def test_the_first_problem_is_reported(sqs: Calls) -> None:
     url = sqs.make(MaximumMessageSize=1024)
     with refused(MissingRequiredParameterException, "MessageBody"):
         sqs("SendMessage", QueueUrl=url, DelaySeconds=-1)
@@ -22,18 +22,18 @@ def test_the_first_thing_that_is_wrong_is_told(sqs: Calls) -> None:
 
 
 @pytest.mark.parametrize("body", ["\ud800", "a\udfffb", "\x00", "\x08", "\ufffe"])
-def test_characters_that_are_none_are_refused(sqs: Calls, body: str) -> None:
+def test_invalid_characters_are_refused(sqs: Calls, body: str) -> None:
     with refused(InvalidMessageContents):
         sqs.send(sqs.make(), body)
 
 
-def test_both_ids_missing_name_the_group(sqs: Calls) -> None:
+def test_if_both_ids_are_missing_the_error_names_the_group(sqs: Calls) -> None:
     url = sqs.make("q.fifo", ContentBasedDeduplication="false")
     with refused(MissingRequiredParameterException, "MessageGroupId"):
         sqs.send(url, "x")
 
 
-def test_a_type_that_the_model_forbids_refuses_a_whole_batch(sqs: Calls) -> None:
+def test_a_wrong_type_refuses_the_whole_batch(sqs: Calls) -> None:
     url = sqs.make()
     entries = [{"Id": "1", "MessageBody": "x"}, {"Id": "2", "MessageBody": ["x"]}]
     with refused(SerializationException, "MessageBody must be a string, not list."):
@@ -48,7 +48,7 @@ def test_a_batch_of_only_failures_has_no_successes(sqs: Calls) -> None:
     assert answer["Failed"][0]["Code"] == "MissingParameter"
 
 
-def test_numbers_may_come_as_text(sqs: Calls) -> None:
+def test_numbers_can_be_text(sqs: Calls) -> None:
     url = sqs.make()
     sqs.send(url, "x", DelaySeconds="5")
     assert sqs.counts(url) == (0, 0, 1)

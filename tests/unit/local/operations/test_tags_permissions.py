@@ -1,4 +1,4 @@
-"""Tags and permissions at their edges."""
+"""Edge cases of tags and permissions."""
 
 import json
 
@@ -24,7 +24,7 @@ def policy_of(sqs: Calls, url: str) -> object:
 
 
 @pytest.mark.parametrize("statement", [{"Sid": "theirs"}, [{"Sid": "theirs"}], "odd", [1]])
-def test_a_policy_of_any_form_is_added_to(sqs: Calls, statement: object) -> None:
+def test_permissions_are_added_to_policies_of_any_form(sqs: Calls, statement: object) -> None:
     url = sqs.make(Policy=json.dumps({"Version": "2012-10-17", "Statement": statement}))
     permit(sqs, url, "ours")
     policy = policy_of(sqs, url)
@@ -46,7 +46,7 @@ def test_a_policy_that_cannot_be_written_again_is_refused(sqs: Calls, value: str
 
 
 @pytest.mark.parametrize("label", ["", "a b", "x" * 81])
-def test_labels_have_a_form(sqs: Calls, label: str) -> None:
+def test_invalid_labels_are_refused(sqs: Calls, label: str) -> None:
     with refused(InvalidParameterValueException, "for parameter Label is invalid"):
         permit(sqs, sqs.make(), label)
 
@@ -54,7 +54,7 @@ def test_labels_have_a_form(sqs: Calls, label: str) -> None:
 @pytest.mark.parametrize(
     "tags", [{"": "x"}, {"k" * 129: "x"}, {"k": "x" * 257}, {"aws:k": "x"}, {"AWS:k": "x"}]
 )
-def test_tags_have_a_form(sqs: Calls, tags: dict[str, str]) -> None:
+def test_invalid_tags_are_refused(sqs: Calls, tags: dict[str, str]) -> None:
     url = sqs.make()
     with refused(InvalidParameterValueException):
         sqs("TagQueue", QueueUrl=url, Tags=tags)

@@ -1,4 +1,4 @@
-"""AWS JSON in and out."""
+"""The AWS JSON protocol."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from sqsw.local.errors import QueueDoesNotExist, SerializationException
 from sqsw.local.protocol import json_protocol
 
 
-def test_blobs_are_decoded_also_inside_of_batches() -> None:
+def test_blobs_are_decoded_in_batches_too() -> None:
     value = {"DataType": "Binary", "BinaryValue": base64.b64encode(b"\x00").decode()}
     message = {"MessageAttributes": {"k": value}}
     params = json_protocol.read_params(json.dumps({**message, "Entries": [message]}).encode())
@@ -30,7 +30,7 @@ def test_blobs_are_decoded_also_inside_of_batches() -> None:
         b'{"MessageAttributes": {"k": {"BinaryValue": "no base64!"}}}',
     ],
 )
-def test_what_is_no_request_is_refused(body: bytes) -> None:
+def test_invalid_requests_are_refused(body: bytes) -> None:
     with pytest.raises(SerializationException):
         json_protocol.read_params(body)
 
@@ -39,16 +39,16 @@ def test_an_empty_body_has_no_members() -> None:
     assert json_protocol.read_params(b"") == {}
 
 
-def test_odd_members_are_left_to_the_operations() -> None:
+def test_operations_check_members_of_wrong_types() -> None:
     params = {"Entries": "x", "MessageAttributes": [1]}
     assert json_protocol.read_params(json.dumps(params).encode()) == params
 
 
-def test_bytes_are_written_in_base64() -> None:
+def test_bytes_are_encoded_as_base64() -> None:
     assert json.loads(json_protocol.write_answer({"v": b"\x00"})) == {"v": "AA=="}
 
 
-def test_an_error_names_its_shape_and_its_old_code() -> None:
+def test_an_error_has_its_shape_and_its_query_code() -> None:
     error = QueueDoesNotExist()
     assert json.loads(json_protocol.write_error(error)) == {
         "__type": "com.amazonaws.sqs#QueueDoesNotExist",

@@ -1,4 +1,4 @@
-"""The older query protocol: recorded requests, and the answers that SQS gives to them."""
+"""The older query protocol: recorded requests, and the answers of SQS."""
 
 import base64
 import re
@@ -22,7 +22,7 @@ def read(form: str, path: str = "/") -> dict[str, Any]:
 
 
 class Query:
-    """Calls the engine as an old SDK does."""
+    """Calls the engine like an old SDK."""
 
     def __init__(self, sqs: Calls) -> None:
         self.engine = sqs.engine
@@ -57,7 +57,7 @@ def query(sqs: Calls) -> Query:
 # -- requests --------------------------------------------------------------------------------
 
 
-def test_flattened_lists_in_the_order_of_their_numbers() -> None:
+def test_flattened_lists_are_sorted_by_number() -> None:
     form = "&".join(f"AttributeName.{n}=name{n}" for n in (10, 2, 1))
     assert read(form) == {"AttributeNames": ["name1", "name2", "name10"]}
     form = "MessageAttributeName.1=a.*&MessageSystemAttributeName.1=All&TagKey.1=k"
@@ -70,7 +70,7 @@ def test_flattened_lists_in_the_order_of_their_numbers() -> None:
     }
 
 
-def test_one_of_a_kind_goes_without_its_number() -> None:
+def test_a_single_member_can_omit_its_number() -> None:
     form = "Attribute.Name=VisibilityTimeout&Attribute.Value=35&AttributeName=All"
     assert read(form) == {"Attributes": {"VisibilityTimeout": "35"}, "AttributeNames": ["All"]}
 
@@ -114,7 +114,7 @@ def test_message_attributes_and_entries() -> None:
     }
 
 
-def test_a_queue_url_among_the_parameters_beats_the_path() -> None:
+def test_the_queue_url_parameter_overrides_the_path() -> None:
     assert read("", "/000000000000/q") == {"QueueUrl": "http://h:1/000000000000/q"}
     assert read("QueueUrl=other", "/000000000000/q") == {"QueueUrl": "other"}
 
@@ -125,7 +125,7 @@ def test_a_queue_url_among_the_parameters_beats_the_path() -> None:
      "MessageAttribute.1.Value.BinaryValue=!"],
     ids=["no UTF-8", "too many", "no base64"],
 )  # fmt: skip
-def test_what_cannot_be_read(form: str) -> None:
+def test_invalid_requests_are_refused(form: str) -> None:
     with pytest.raises(InvalidParameterValueException):
         read(form)
 
@@ -138,7 +138,7 @@ def test_a_map_without_a_name() -> None:
 @pytest.mark.parametrize(
     "form", [".=1", "A..B=1&A=2&A..=3", "Attribute.x.Name=1", f"{'A.' * 99}=1"]
 )
-def test_odd_names_do_no_harm(form: str, query: Query) -> None:
+def test_odd_names_are_ignored(form: str, query: Query) -> None:
     call = wire.Call("POST", FORM, f"Action=ListQueues&{form}".encode())
     assert wire.answer(query.engine, call).status in (200, 400)
 
@@ -181,7 +181,7 @@ def test_send_and_receive(query: Query, sqs: Calls) -> None:
         AttributeName_1="ApproximateReceiveCount",
         MessageAttributeName_1="All",
     )
-    # A reader of XML would take a bare carriage return away.
+    # XML parsers do not keep an unescaped carriage return.
     assert "<Body>&lt;a&gt;&#xD;\n&amp;\u00e9</Body>" in received
     assert "<Attribute><Name>ApproximateReceiveCount</Name><Value>1</Value></Attribute>" in received
     assert (
@@ -223,7 +223,7 @@ def test_tags_and_attributes(query: Query) -> None:
     ) in query.xml("GetQueueAttributes", "/000000000000/q", AttributeName_1="DelaySeconds")
 
 
-def test_get_is_as_good_as_post(query: Query) -> None:
+def test_get_works_like_post(query: Query) -> None:
     answer = query.answer("CreateQueue", method="GET", QueueName="q")
     assert answer.status == 200
 
@@ -237,7 +237,7 @@ def test_an_error(query: Query) -> None:
     )
 
 
-def test_characters_that_xml_does_not_know_are_replaced(query: Query) -> None:
+def test_characters_that_xml_does_not_allow_are_replaced(query: Query) -> None:
     assert "<Message>The action \ufffd&lt;\ufffd is not valid" in query.xml("\x00<\uffff")
 
 
@@ -247,14 +247,14 @@ def test_a_missing_parameter(query: Query, sqs: Calls) -> None:
     assert "<Message>The request must contain the parameter MessageBody.</Message>" in answer
 
 
-def test_no_action(query: Query) -> None:
+def test_a_missing_action(query: Query) -> None:
     answer = query.answer(None)
     assert answer.status == 404
     assert answer.headers["Content-Type"] == "text/xml"
     assert answer.body == b"<UnknownOperationException/>"
 
 
-def test_actions_that_are_unknown_or_not_for_a_queue(query: Query, sqs: Calls) -> None:
+def test_unknown_actions_and_actions_not_allowed_on_a_queue(query: Query, sqs: Calls) -> None:
     sqs.make("q")
     for action, path in [
         ("Nonsense", "/"),
@@ -268,5 +268,5 @@ def test_actions_that_are_unknown_or_not_for_a_queue(query: Query, sqs: Calls) -
     assert "<QueueUrl>" in query.xml("GetQueueUrl", "/000000000000/q", QueueName="q")
 
 
-def test_other_ways_than_get_and_post(query: Query) -> None:
+def test_other_methods_than_get_and_post(query: Query) -> None:
     assert query.answer("ListQueues", method="PUT").status == 404

@@ -1,4 +1,4 @@
-"""Requests become operations, and results answers."""
+"""Requests and answers in both protocols."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ def test_an_error(sqs: Calls) -> None:
     assert body["__type"] == "com.amazonaws.sqs#QueueDoesNotExist"
 
 
-def test_an_error_with_a_status_of_its_own(sqs: Calls) -> None:
+def test_an_error_with_its_own_status(sqs: Calls) -> None:
     url = sqs.make()
     sqs("PurgeQueue", QueueUrl=url)
     answer, _ = ask(sqs, "PurgeQueue", {"QueueUrl": url})
@@ -52,14 +52,14 @@ def test_an_unknown_operation(sqs: Calls) -> None:
     assert body["__type"] == "com.amazonaws.sqs#UnknownOperationException"
 
 
-def test_what_is_no_json(sqs: Calls) -> None:
+def test_invalid_json(sqs: Calls) -> None:
     call = wire.Call("POST", {"x-amz-target": "AmazonSQS.ListQueues"}, b"{")
     answer = wire.answer(sqs.engine, call)
     assert answer.status == 400
     assert b"SerializationException" in answer.body
 
 
-def test_the_region_is_that_of_the_signature(sqs: Calls) -> None:
+def test_the_region_comes_from_the_signature(sqs: Calls) -> None:
     scope = "AKID/20260101/eu-west-1/sqs/aws4_request"
     signed = {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host"}
     assert region_of(signed) == "eu-west-1"
@@ -82,7 +82,7 @@ def test_the_trace_header_becomes_an_attribute(sqs: Calls) -> None:
         assert message["Attributes"] == {"AWSTraceHeader": "Root=1"}
 
 
-def test_the_server_side_needs_no_boto() -> None:
+def test_the_protocols_do_not_import_boto() -> None:
     code = (
         "import sys, sqsw.local.protocol.wire;"
         "sys.exit(any(name.startswith('boto') for name in sys.modules))"

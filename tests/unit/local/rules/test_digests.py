@@ -1,4 +1,4 @@
-"""The digests are those that SQS gives for the same content."""
+"""The digests are equal to those of SQS for the same content."""
 
 import pytest
 
@@ -36,6 +36,6 @@ def test_the_digest_of_a_number() -> None:
     assert md5_of_attributes(attributes) == "235c5c510d26fb653d073faed50ae77c"
 
 
-def test_bytes_and_text_of_the_same_bytes_differ() -> None:
+def test_bytes_and_equal_text_have_different_digests() -> None:
     as_bytes = md5_of_attributes({"k": AttributeValue("Binary", b"x")})
     assert as_bytes != md5_of_attributes({"k": AttributeValue("Binary", "x")})

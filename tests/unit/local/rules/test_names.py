@@ -1,4 +1,4 @@
-"""Names, ARNs and URLs of queues."""
+"""Names, ARNs, and URLs of queues."""
 
 import uuid
 
@@ -17,17 +17,17 @@ from tests.unit.local.manual import refused
 
 
 @pytest.mark.parametrize("name", ["a", "A-z_0", "x" * 80])
-def test_names_that_are_taken(name: str) -> None:
+def test_valid_names(name: str) -> None:
     check_queue_name(name, is_fifo=False)
 
 
 @pytest.mark.parametrize("name", ["", "a.fifo", "a b", "ä", "a\n", "x" * 81, "a/b"])
-def test_names_that_are_refused(name: str) -> None:
+def test_invalid_names(name: str) -> None:
     with refused(InvalidParameterValueException, "Can only include alphanumeric characters"):
         check_queue_name(name, is_fifo=False)
 
 
-def test_the_suffix_counts_towards_the_length() -> None:
+def test_the_suffix_counts_toward_the_length() -> None:
     check_queue_name("x" * 75 + ".fifo", is_fifo=True)
     for name in ("x" * 76 + ".fifo", "a", ".fifo", "a.fifo\n"):
         with refused(InvalidParameterValueException, "must end with .fifo suffix"):
@@ -57,11 +57,11 @@ def test_an_arn_and_its_parts() -> None:
         ("/", None),
     ],
 )
-def test_a_url_names_account_and_queue(url: str, parsed: tuple[str | None, str] | None) -> None:
+def test_a_url_contains_account_and_queue(url: str, parsed: tuple[str | None, str] | None) -> None:
     assert parse_queue_url(url) == parsed
 
 
-def test_a_url_begins_with_where_the_caller_came() -> None:
+def test_a_url_starts_with_the_origin_of_the_call() -> None:
     assert queue_url("http://h:1", "000000000000", "q") == "http://h:1/000000000000/q"
 
 
@@ -70,7 +70,7 @@ def test_ids_are_random_uuids_of_version_4() -> None:
 
     assert {(found.version, found.variant) for found in ids} == {(4, uuid.RFC_4122)}
     assert len(set(ids)) == 200
-    # Every bit that has no fixed meaning takes both values.
+    # Every bit without a fixed meaning has both values.
     ones = zeros = 0
     for found in ids:
         ones, zeros = ones | found.int, zeros | ~found.int

@@ -1,4 +1,4 @@
-"""Groups, deduplication and attempts, where time matters."""
+"""Groups, deduplication, and receive attempts that depend on time."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from sqsw.local.store import fifo
 from tests.unit.local.manual import Calls, refused
 
 
-def test_the_five_minutes_run_from_the_first_send(sqs: Calls) -> None:
+def test_the_five_minutes_count_from_the_first_send(sqs: Calls) -> None:
     url = sqs.make("q.fifo")
     sqs.send(url, "x", MessageGroupId="g")
     sqs.clock.pass_seconds(200)
@@ -28,13 +28,13 @@ def test_old_deduplication_ids_are_dropped(sqs: Calls) -> None:
     assert sqs.rows("SELECT count(*) FROM deduplications") == [(1,)]
 
 
-def test_a_duplicate_answers_what_the_first_send_answered(sqs: Calls) -> None:
+def test_a_duplicate_gets_the_answer_of_the_first_send(sqs: Calls) -> None:
     url = sqs.make("q.fifo")
     first, second = sqs.send(url, "x", "x", MessageGroupId="g")
     assert first == second
 
 
-def test_the_group_that_came_back_first_is_first(sqs: Calls) -> None:
+def test_the_group_that_was_available_first_is_first(sqs: Calls) -> None:
     url = sqs.make("q.fifo")
     for group in "abc":
         sqs.send(url, group, MessageGroupId=group)
@@ -63,7 +63,7 @@ def test_an_attempt_is_repeated_for_five_minutes(sqs: Calls) -> None:
     sqs.clock.pass_seconds(150)
     assert sqs.receive(url, **options) == first
     sqs.clock.pass_seconds(149)
-    # Hidden anew by the repetition: the timeout of the first would be over.
+    # The repeated receive started the timeout again; the first timeout would be over.
     assert sqs.receive(url) == []
     assert sqs.receive(url, **options) == first
     sqs.clock.pass_seconds(1)
@@ -100,7 +100,7 @@ def test_a_handle_of_an_earlier_delivery_has_expired(sqs: Calls) -> None:
     sqs.delete(url, second)
 
 
-def test_sequence_numbers_grow_when_the_clock_steps_back(sqs: Calls) -> None:
+def test_sequence_numbers_grow_even_if_the_clock_steps_back(sqs: Calls) -> None:
     url = sqs.make("q.fifo")
     (before,) = sqs.send(url, "a", MessageGroupId="g")
     sqs.clock.pass_seconds(-60)
@@ -109,7 +109,7 @@ def test_sequence_numbers_grow_when_the_clock_steps_back(sqs: Calls) -> None:
     assert sqs.bodies(url) == ["a", "b"]
 
 
-def test_a_group_row_lives_as_long_as_its_messages(sqs: Calls) -> None:
+def test_a_group_row_exists_as_long_as_its_messages(sqs: Calls) -> None:
     url = sqs.make("q.fifo")
     sqs.send(url, "a", MessageGroupId="g")
     (message,) = sqs.receive(url)
@@ -118,7 +118,7 @@ def test_a_group_row_lives_as_long_as_its_messages(sqs: Calls) -> None:
     assert sqs.rows("SELECT name FROM groups") == []
 
 
-def test_numbers_follow_each_other_and_never_precede_their_time(sqs: Calls) -> None:
+def test_sequence_numbers_increase_and_are_never_below_the_time(sqs: Calls) -> None:
     now = sqs.engine.store.now()
     with sqs.engine.store.write() as transaction:
         first = fifo.next_seq(transaction, now, 3)

@@ -1,4 +1,4 @@
-"""A lock between processes; two lock objects stand for two processes."""
+"""The lock between processes; two lock objects act as two processes."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from sqsw.local.errors import FileLocked
 from sqsw.local.store.file_lock import FileLock, WriteLock
 
 
-def test_one_at_a_time(tmp_path: Path) -> None:
+def test_only_one_process_holds_the_lock(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     first, second = FileLock(path), FileLock(path)
     assert first.acquire(1)
@@ -22,7 +22,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     second.close()
 
 
-def test_who_waits_gets_it_when_it_is_free(tmp_path: Path) -> None:
+def test_a_waiting_process_gets_the_lock_when_it_is_released(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     first, second = FileLock(path), FileLock(path)
     assert first.acquire(1)
@@ -37,7 +37,7 @@ def test_who_waits_gets_it_when_it_is_free(tmp_path: Path) -> None:
     second.close()
 
 
-def test_who_gave_up_does_not_hold_it_later(tmp_path: Path) -> None:
+def test_a_process_that_gave_up_does_not_get_the_lock_later(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     first, second, third = FileLock(path), FileLock(path), FileLock(path)
     assert first.acquire(1)
@@ -59,7 +59,7 @@ def test_a_closed_lock_opens_again(tmp_path: Path) -> None:
         lock.close()
 
 
-def test_writers_that_wait_too_long_are_told(tmp_path: Path) -> None:
+def test_a_writer_that_waits_too_long_gets_an_error(tmp_path: Path) -> None:
     path = str(tmp_path / "f.db")
     ours, theirs = WriteLock(path, 0.05), WriteLock(path, 0.05)
     with theirs.held(), pytest.raises(FileLocked), ours.held():

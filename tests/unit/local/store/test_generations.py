@@ -1,4 +1,4 @@
-"""What is emptied or over goes away, without a call that takes long; and the file gets smaller."""
+"""Purged and expired rows are deleted without slow calls, and the file shrinks."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ def stored(sqs: Calls, table: str = "messages") -> int:
     return int(count)
 
 
-def test_a_purge_deletes_no_message_itself(sqs: Calls) -> None:
+def test_a_purge_does_not_delete_rows_itself(sqs: Calls) -> None:
     url = sqs.make()
     fill(sqs, url, 3_000)
     run = sqs.statements()
@@ -49,7 +49,7 @@ def test_a_purge_deletes_no_message_itself(sqs: Calls) -> None:
     assert stored(sqs) == 3_000
 
 
-def test_later_calls_delete_what_a_purge_left_in_portions(sqs: Calls) -> None:
+def test_later_calls_delete_purged_rows_in_portions(sqs: Calls) -> None:
     url = sqs.make()
     fill(sqs, url, 3_000)
     sqs("PurgeQueue", QueueUrl=url)
@@ -66,7 +66,7 @@ def test_later_calls_delete_what_a_purge_left_in_portions(sqs: Calls) -> None:
     assert stored(sqs, "contents") == 1
 
 
-def test_a_deleted_queue_leaves_its_rows_to_later_calls(sqs: Calls) -> None:
+def test_later_calls_delete_the_rows_of_a_deleted_queue(sqs: Calls) -> None:
     url, other = sqs.make("q.fifo"), sqs.make("other")
     for group in range(60):
         fill(sqs, url, 10, MessageGroupId=str(group), MessageDeduplicationId=str(group))
@@ -79,7 +79,7 @@ def test_a_deleted_queue_leaves_its_rows_to_later_calls(sqs: Calls) -> None:
     assert [stored(sqs, table) for table in tables] == [40, 40, 0, 0, 1]
 
 
-def test_receipt_handles_from_before_a_purge_do_nothing(sqs: Calls) -> None:
+def test_receipt_handles_from_before_a_purge_have_no_effect(sqs: Calls) -> None:
     url = sqs.make()
     sqs.send(url, "old")
     (old,) = sqs.receive(url)
@@ -89,7 +89,7 @@ def test_receipt_handles_from_before_a_purge_do_nothing(sqs: Calls) -> None:
     assert sqs.bodies(url) == ["new"]
 
 
-def test_a_receive_that_waits_outlives_a_purge(path: Path) -> None:
+def test_a_waiting_receive_survives_a_purge(path: Path) -> None:
     engine, other = LocalEngine(path), LocalEngine(path)
     engine.handle("CreateQueue", {"QueueName": "q"})
     engine.handle("SendMessage", {"QueueUrl": "q", "MessageBody": "old", "DelaySeconds": 900})
@@ -127,7 +127,7 @@ def test_a_move_ends_when_its_source_is_purged(sqs: Calls) -> None:
     assert (sqs.counts(dead), sqs.counts(url)) == ((1, 0, 0), (1, 0, 0))
 
 
-def test_a_move_goes_on_into_a_purged_queue(sqs: Calls) -> None:
+def test_a_move_into_a_purged_queue_continues(sqs: Calls) -> None:
     arn = "arn:aws:sqs:local:000000000000:dead"
     dead = sqs.make("dead")
     policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": 1}}'
@@ -142,7 +142,7 @@ def test_a_move_goes_on_into_a_purged_queue(sqs: Calls) -> None:
 
 @pytest.mark.parametrize("name", ["q", "q.fifo"])
 @pytest.mark.parametrize("call", ["send", "receive"])
-def test_what_has_expired_goes_though_nothing_is_received(sqs: Calls, name: str, call: str) -> None:
+def test_expired_messages_are_deleted_without_receives(sqs: Calls, name: str, call: str) -> None:
     url = sqs.make(name, MessageRetentionPeriod=60)
     options = {"MessageGroupId": "g"} if name.endswith("fifo") else {}
     fill(sqs, url, 150, **options)
@@ -155,7 +155,7 @@ def test_what_has_expired_goes_though_nothing_is_received(sqs: Calls, name: str,
     assert stored(sqs) == stored(sqs, "bodies") == (20 if call == "send" else 0)
 
 
-def test_dead_letters_that_have_expired_go_when_others_come(sqs: Calls) -> None:
+def test_new_dead_letters_delete_expired_ones(sqs: Calls) -> None:
     dead = sqs.make("dead", MessageRetentionPeriod=60)
     arn = "arn:aws:sqs:local:000000000000:dead"
     policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": 1}}'
@@ -170,7 +170,7 @@ def test_dead_letters_that_have_expired_go_when_others_come(sqs: Calls) -> None:
     assert stored(sqs) == 10
 
 
-def test_remembered_ids_go_by_receives_alone(sqs: Calls) -> None:
+def test_receives_alone_delete_old_ids(sqs: Calls) -> None:
     url = sqs.make("q.fifo")
     fill(sqs, url, 50, MessageGroupId="g")
     for attempt in range(5):
@@ -184,7 +184,7 @@ def test_remembered_ids_go_by_receives_alone(sqs: Calls) -> None:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is, closing comes to an end by itself."""
+    """Give the cleanup at closing enough time, even on a slow machine."""
     monkeypatch.setattr("sqsw.local.engine._TIDY_SECONDS", 30.0)
 
 
@@ -214,7 +214,7 @@ def test_the_file_shrinks_while_messages_expire(filed: Calls) -> None:
     ((before,),) = filed.rows("PRAGMA page_count")
     filed.clock.pass_seconds(61)
     after = before
-    for _ in range(5_000):  # a call does as much as its time slice allows: less on a busy machine
+    for _ in range(5_000):  # on a busy machine, each call deletes less in its time slice
         assert filed.receive(url) == []
         ((after,),) = filed.rows("PRAGMA page_count")
         if after < before / 2 and stored(filed) == 0:

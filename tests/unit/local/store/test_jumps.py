@@ -1,4 +1,4 @@
-"""A jump of the wall clock does not end the retention of messages at once."""
+"""A jump of the wall clock does not expire messages at once."""
 
 import logging
 import os
@@ -43,7 +43,7 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Times:
 
 
 class Queue:
-    """A queue in a file; each access comes from another process or from the same one."""
+    """A queue in a file; ``reopen`` acts as a new process."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,17 +95,17 @@ def test_a_jump_forward_and_back_loses_nothing(
     assert queue.bodies() == {"before", "during"}
     times.wall -= jump
     assert queue.bodies() == {"before", "during"}
-    times.sleep(80 * HOUR)  # with the 20 before: more than four days
+    times.sleep(80 * HOUR)  # with the 20 hours before, more than four days
     assert queue.bodies() == {"during"}
 
 
-def test_time_that_really_passes_ends_retention(queue: Queue, times: Times) -> None:
+def test_messages_expire_when_real_time_passes(queue: Queue, times: Times) -> None:
     queue.send("a")
     times.sleep(5 * DAY)
     assert queue.bodies() == set()
 
 
-def test_a_test_moves_its_clock(queue: Queue, times: Times) -> None:
+def test_retention_follows_a_movable_clock(queue: Queue, times: Times) -> None:
     queue.send("a")
     queue.clock.advance(days=5)
     assert queue.bodies() == set()
@@ -122,7 +122,7 @@ def test_retention_follows_a_jump_that_stays(queue: Queue, times: Times) -> None
     assert queue.bodies() == set()
 
 
-def test_a_second_jump_is_held_back_again(queue: Queue, times: Times) -> None:
+def test_retention_ignores_a_second_jump_too(queue: Queue, times: Times) -> None:
     queue.send("a")
     times.wall += HOUR
     assert queue.bodies() == {"a"}
@@ -142,7 +142,7 @@ def test_after_a_boot_retention_waits_an_hour(queue: Queue, times: Times) -> Non
     assert queue.bodies() == set()
 
 
-def test_a_machine_that_is_off_every_night_falls_behind_by_no_more(
+def test_a_machine_that_is_off_every_night_does_not_fall_further_behind(
     queue: Queue, times: Times
 ) -> None:
     queue.send("a")
@@ -168,7 +168,7 @@ def test_processes_agree(queue: Queue, times: Times, tmp_path: Path) -> None:
     other.close()
 
 
-def test_a_clock_that_is_right_writes_nothing(queue: Queue, times: Times) -> None:
+def test_a_correct_clock_writes_nothing(queue: Queue, times: Times) -> None:
     def changes() -> int:
         with queue.engine.store.read() as transaction:
             return int(transaction.row("SELECT total_changes()")[0])
@@ -201,7 +201,7 @@ print(sorted(one["Body"] for one in found))
 """
 
 
-def test_processes_with_a_false_clock_lose_nothing(tmp_path: Path) -> None:
+def test_processes_with_a_wrong_clock_lose_nothing(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(FALSE_CLOCK.format(path=str(tmp_path / "ahead")))
 
     def look(ahead: int, *bodies: str) -> str:
@@ -223,7 +223,7 @@ def test_processes_with_a_false_clock_lose_nothing(tmp_path: Path) -> None:
     assert look(0, "c") == "['a', 'b', 'c']"
 
 
-def test_what_a_given_clock_says_is_time_that_passes(tmp_path: Path) -> None:
+def test_retention_follows_a_custom_clock_at_once(tmp_path: Path) -> None:
     now = 1_800_000_000.0
     session = LocalSession(tmp_path / "q.db", clock=lambda: now)
     client = session.client("sqs")

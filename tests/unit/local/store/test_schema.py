@@ -1,4 +1,4 @@
-"""The tables of a file: made once, recognised, and never touched if they are not ours."""
+"""The tables of a file: created, recognized, migrated, and not changed if they are not sqsw's."""
 
 import contextlib
 import sqlite3
@@ -19,7 +19,7 @@ from tests.unit.local.manual import Calls, ManualClock, refused
 from tests.unit.local.old_files import LEFT_AT, VERSION_1, restore
 
 
-def test_a_file_is_made_and_found_again(tmp_path: Path) -> None:
+def test_a_file_is_created_and_reopened(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     for _ in range(2):
         engine = LocalEngine(path)
@@ -34,14 +34,14 @@ def test_a_file_is_made_and_found_again(tmp_path: Path) -> None:
     assert pragmas == [schema.APPLICATION_ID, len(schema.MIGRATIONS), "wal", 2]
 
 
-def test_an_empty_file_becomes_ours(tmp_path: Path) -> None:
+def test_an_empty_file_gets_the_tables(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     path.touch()
     LocalEngine(path).close()
     assert path.read_bytes().startswith(b"SQLite format 3")
 
 
-def test_what_is_no_database_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     content = b"a diary, not a database\n" * 100
     path.write_bytes(content)
@@ -50,7 +50,7 @@ def test_what_is_no_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+def test_a_database_of_another_program_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE messages(text)")
@@ -62,20 +62,20 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
+def test_a_newer_file_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     LocalEngine(path).close()
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
     connection.close()
     content = path.read_bytes()
-    with pytest.raises(FileTooNew, match="at most"):
+    with pytest.raises(FileTooNew, match="this release reads up to"):
         LocalEngine(path)
     assert path.read_bytes() == content
 
 
 def _open(path: Path) -> Calls:
-    """An engine at the time at which the old file was left."""
+    """Return an engine whose clock starts when the old file was closed."""
     clock = ManualClock()
     clock.seconds = LEFT_AT
     return Calls(LocalEngine(path, clock=clock), clock)
@@ -89,14 +89,14 @@ def _tables(path: Path) -> list[tuple[str, str]]:
     return tables
 
 
-def test_a_file_of_version_1_goes_on_where_it_was_left(tmp_path: Path) -> None:
+def test_a_file_of_version_1_keeps_working(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     handle = restore(VERSION_1, path)
     sqs = _open(path)
     names = [url.rpartition("/")[2] for url in sqs("ListQueues")["QueueUrls"]]
     assert names == ["dead", "f.fifo", "purged", "standard"]
     assert sqs("ListQueueTags", QueueUrl="standard")["Tags"] == {"team": "mail"}
-    # Opened 10 seconds later: the move of two dead letters at one a second is over.
+    # 10 seconds later, the move of two dead letters at one per second is complete.
     assert sqs.counts("dead") == (0, 0, 0)
     assert sqs.counts("standard") == (2, 1, 1)
     received = sqs.receive("standard", MessageAttributeNames=["All"])
@@ -119,7 +119,7 @@ def test_a_file_of_version_1_goes_on_where_it_was_left(tmp_path: Path) -> None:
 
 
 def test_an_old_file_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:
-    """Also while there is one version: what has been released is not edited."""
+    """So released migrations cannot be edited."""
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     restore(VERSION_1, old)
     for path in (old, new):
@@ -127,7 +127,7 @@ def test_an_old_file_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:
     assert _tables(old) == _tables(new)
 
 
-def test_a_step_changes_tables_and_what_is_in_them(
+def test_a_migration_changes_tables_and_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "f.db"
@@ -139,7 +139,7 @@ def test_a_step_changes_tables_and_what_is_in_them(
     )
     released = schema.MIGRATIONS
     monkeypatch.setattr(schema, "MIGRATIONS", (*released, step))
-    for _ in range(2):  # the second time there is nothing to do
+    for _ in range(2):  # the second time, there is nothing to do
         sqs = _open(path)
         assert sqs.rows("SELECT name FROM queues WHERE colour = 'red'") == [("f.fifo",)]
         assert sqs.rows("PRAGMA user_version") == [(len(released) + 1,)]
@@ -150,7 +150,9 @@ def test_a_step_changes_tables_and_what_is_in_them(
         LocalEngine(path)
 
 
-def test_one_of_two_that_open_it_migrates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_of_two_processes_migrates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "f.db"
     restore(VERSION_1, path)
     step = "ALTER TABLE queues ADD COLUMN colour TEXT;\n"
@@ -161,7 +163,9 @@ def test_one_of_two_that_open_it_migrates(tmp_path: Path, monkeypatch: pytest.Mo
             engine.close()
 
 
-def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_migration_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "f.db"
     LocalEngine(path).close()
     step = "ALTER TABLE queues ADD COLUMN colour TEXT;\nnonsense;\n"
@@ -174,15 +178,15 @@ def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
     engine.close()
 
 
-def test_a_file_that_is_made_meanwhile_is_no_other_programs(tmp_path: Path) -> None:
-    """Another process makes the tables between two looks at the head of the file."""
+def test_a_file_that_is_being_created_is_not_taken_for_another_programs(tmp_path: Path) -> None:
+    """Another process creates the tables between two reads of the file's header."""
     path = tmp_path / "f.db"
     ours = sqlite3.connect(path, isolation_level=None)
     others = sqlite3.connect(path, isolation_level=None, timeout=0)
 
     def make(statement: str) -> None:
         if statement == "PRAGMA user_version":
-            with contextlib.suppress(sqlite3.OperationalError):  # kept out until we have looked
+            with contextlib.suppress(sqlite3.OperationalError):  # the file is still locked
                 schema.migrate(others)
 
     ours.set_trace_callback(make)
@@ -196,10 +200,10 @@ def test_a_file_that_is_made_meanwhile_is_no_other_programs(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("script", [schema.MIGRATIONS[0], "CREATE TABLE half;\n"])
-def test_who_makes_a_file_may_be_killed_at_any_step(
+def test_a_process_can_be_killed_at_any_step_of_creating_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
-    """Whatever the first one did not come to, the second one finds or does."""
+    """The next process completes the steps that the first one did not reach."""
     path = tmp_path / "f.db"
     first = sqlite3.connect(path, isolation_level=None)
     with monkeypatch.context() as patch, contextlib.suppress(sqlite3.OperationalError):

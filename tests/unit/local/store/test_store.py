@@ -1,4 +1,4 @@
-"""Transactions and connections on a file: all or nothing, one a thread, and clear errors."""
+"""Transactions, connections, and errors of a file."""
 
 import os
 import shutil
@@ -53,7 +53,7 @@ def in_thread(function: Callable[[], object]) -> None:
         raise errors[0]
 
 
-def test_what_fails_half_way_leaves_nothing(engine: LocalEngine) -> None:
+def test_a_failed_transaction_is_rolled_back(engine: LocalEngine) -> None:
     def fail() -> None:
         with engine.store.write() as transaction:
             transaction.execute("DELETE FROM queues")
@@ -65,15 +65,15 @@ def test_what_fails_half_way_leaves_nothing(engine: LocalEngine) -> None:
     assert count(engine) == 1
 
 
-def test_each_thread_has_a_connection_that_goes_with_it(engine: LocalEngine) -> None:
+def test_each_thread_has_a_connection_that_closes_with_it(engine: LocalEngine) -> None:
     in_thread(lambda: send(engine))
     in_thread(lambda: send(engine))
     assert count(engine) == 2
     assert len(engine.store._connections._handles) == 1
 
 
-def test_a_closed_file_is_a_file_alone(engine: LocalEngine, path: Path) -> None:
-    """Else the log of SQLite stays beside it, with what was written last."""
+def test_closing_leaves_only_the_database_file(engine: LocalEngine, path: Path) -> None:
+    """Otherwise the write-ahead log would remain next to it, with the last changes."""
     call = {"QueueUrl": "q", "WaitTimeSeconds": 1, "VisibilityTimeout": 0}
     in_thread(lambda: engine.handle("ReceiveMessage", call))
     engine.close()
@@ -98,12 +98,12 @@ def test_memory_is_one_database_for_all_threads() -> None:
     engine.close()
 
 
-def test_a_file_that_stays_locked_is_told(engine: LocalEngine, path: Path) -> None:
+def test_a_locked_file_raises_an_error(engine: LocalEngine, path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(FileLocked):
         send(engine)
-    # Reading goes on meanwhile.
+    # Reads still work.
     assert engine.handle("ReceiveMessage", {"QueueUrl": "q"}) == {}
     other.execute("COMMIT")
     other.close()
@@ -112,7 +112,7 @@ def test_a_file_that_stays_locked_is_told(engine: LocalEngine, path: Path) -> No
 
 
 @pytest.mark.parametrize("call", ["receive", "change"])
-def test_a_message_is_hidden_from_when_the_file_is_free(
+def test_the_visibility_timeout_starts_after_the_wait_for_the_lock(
     engine: LocalEngine, path: Path, call: str
 ) -> None:
     def receive(seconds: int) -> dict[str, str] | None:
@@ -147,7 +147,7 @@ def test_an_empty_receive_takes_no_lock(engine: LocalEngine) -> None:
     assert answers == [{}]
 
 
-def test_a_full_disk_loses_nothing_that_was_answered(engine: LocalEngine) -> None:
+def test_a_full_disk_loses_no_completed_calls(engine: LocalEngine) -> None:
     send(engine)
     with engine.store.read() as transaction:
         pages = transaction.row("PRAGMA page_count")[0]
@@ -164,14 +164,14 @@ def test_a_full_disk_loses_nothing_that_was_answered(engine: LocalEngine) -> Non
     assert count(engine) == before - 1
 
 
-def test_a_file_that_cannot_be_written_is_told(engine: LocalEngine) -> None:
+def test_a_read_only_file_raises_an_error(engine: LocalEngine) -> None:
     with engine.store.read() as transaction:
         transaction.rows("PRAGMA query_only = 1")
     with pytest.raises(FileReadOnly):
         send(engine)
 
 
-def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_directory_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises((FileCannotOpen, FileNotFoundError)):
         LocalEngine(tmp_path / "nowhere" / "f.db")
     with pytest.raises(FileCannotOpen):
@@ -179,8 +179,8 @@ def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_child_goes_on(tmp_path: Path, in_memory: bool) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+def test_a_forked_child_can_use_the_engine(tmp_path: Path, in_memory: bool) -> None:
     engine = LocalEngine(None if in_memory else tmp_path / "f.db")
     engine.handle("CreateQueue", {"QueueName": "q"})
     send(engine, "before")
@@ -208,13 +208,13 @@ def test_a_forked_child_goes_on(tmp_path: Path, in_memory: bool) -> None:
     finally:
         stop.set()
         thread.join()
-    # Memory was copied, the file is shared.
+    # The child has a copy of the queues in memory, but shares the file.
     assert count(engine) == (1 if in_memory else 11)
     engine.close()
 
 
 def _send_until_free(engine: LocalEngine) -> None:
-    """The other process is about to let go."""
+    """Send until the other process releases the file."""
     until = time.monotonic() + 10
     while True:
         try:
@@ -223,8 +223,8 @@ def _send_until_free(engine: LocalEngine) -> None:
             assert time.monotonic() < until
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_fork_while_a_file_is_busy_locks_nobody_out(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+def test_a_fork_while_a_file_is_busy_does_not_block_others(tmp_path: Path) -> None:
     engines = [LocalEngine(tmp_path / f"{name}.db", busy_seconds=0.2) for name in "abc"]
     for engine in engines:
         engine.handle("CreateQueue", {"QueueName": "q"})
@@ -257,7 +257,7 @@ def test_a_fork_while_a_file_is_busy_locks_nobody_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_made_again", [False, True])
-def test_a_file_that_was_removed_or_replaced_is_told(tmp_path: Path, is_made_again: bool) -> None:
+def test_a_removed_or_replaced_file_raises_an_error(tmp_path: Path, is_made_again: bool) -> None:
     directory = tmp_path / ".sqsw"
     directory.mkdir()
     old = LocalEngine(directory / "local.db")
@@ -274,7 +274,7 @@ def test_a_file_that_was_removed_or_replaced_is_told(tmp_path: Path, is_made_aga
     waiting.start()
     while not old.store.waiters._lines:
         time.sleep(0.005)
-    # Aside and not away, so that the new file gets another inode for certain.
+    # Rename instead of delete, so the new file certainly gets another inode.
     shutil.move(directory, tmp_path / "aside")
     if is_made_again:
         directory.mkdir()
@@ -291,7 +291,7 @@ def test_a_file_that_was_removed_or_replaced_is_told(tmp_path: Path, is_made_aga
     old.close()
 
 
-def test_a_closed_engine_says_so(path: Path) -> None:
+def test_a_closed_engine_raises_an_error(path: Path) -> None:
     engine = LocalEngine(path)
     engine.close()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
@@ -299,7 +299,7 @@ def test_a_closed_engine_says_so(path: Path) -> None:
     assert sorted(file.name for file in path.parent.iterdir()) == ["f.db", "f.db-lock"]
 
 
-def test_two_names_of_a_file_are_one_line_of_writers(path: Path, engine: LocalEngine) -> None:
+def test_two_names_of_a_file_share_the_lock(path: Path, engine: LocalEngine) -> None:
     link = path.with_name("link.db")
     link.symlink_to(path)
     other = LocalEngine(link, busy_seconds=0.05)

@@ -1,4 +1,4 @@
-"""Who is woken, in which order; no test sleeps longer than it must."""
+"""Which receives are woken, and in which order."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from tests.unit.local.manual import Calls
 
 
 class Line:
-    """Waiters of one queue; says who was woken."""
+    """The waiters of one queue, and the names of those that were woken."""
 
     def __init__(self, *names: str) -> None:
         self.waiters = Waiters()
@@ -25,7 +25,7 @@ class Line:
         return lambda: self.woken.append(name)
 
 
-def test_one_is_woken_for_each_message_in_order() -> None:
+def test_each_message_wakes_one_receive_in_order() -> None:
     line = Line("a", "b", "c")
     line.waiters.announce([Wake(1, 2)])
     assert line.woken == ["a", "b"]
@@ -33,27 +33,27 @@ def test_one_is_woken_for_each_message_in_order() -> None:
     assert line.woken == ["a", "b", "c"]
 
 
-def test_other_queues_are_left_alone() -> None:
+def test_receives_of_other_queues_are_not_woken() -> None:
     line = Line("a")
     line.waiters.announce([Wake(2, 1)])
     assert line.woken == []
 
 
-def test_who_leaves_passes_the_wake_on() -> None:
+def test_a_receive_that_leaves_wakes_the_next_one() -> None:
     line = Line("a", "b")
     line.waiters.leave(line.all["a"])
     assert line.woken == ["b"]
     assert line.waiters.is_first(line.all["b"])
 
 
-def test_the_end_of_polls_wakes_everybody() -> None:
+def test_ending_polls_wakes_all_receives() -> None:
     line = Line("a", "b")
     line.waiters.end_all()
     assert line.woken == ["a", "b"]
     assert all(waiter.is_ended for waiter in line.all.values())
 
 
-def test_a_forked_child_has_nobody_waiting() -> None:
+def test_a_forked_child_has_no_waiting_receives() -> None:
     line = Line("a")
     with line.waiters.hold():
         pass
@@ -80,7 +80,7 @@ def waiting_on(engine: LocalEngine) -> int:
     return sum(map(len, engine.store.waiters._lines.values()))
 
 
-def test_a_moved_clock_wakes_who_waits_for_a_deadline() -> None:
+def test_moving_the_clock_wakes_a_receive_that_waits_for_a_deadline() -> None:
     clock, answers = MovableClock(), list[Any]()
     engine = LocalEngine(None, clock=clock)
     engine.handle("CreateQueue", {"QueueName": "q"})
@@ -92,7 +92,7 @@ def test_a_moved_clock_wakes_who_waits_for_a_deadline() -> None:
     engine.close()
 
 
-def test_a_moved_clock_ends_a_wait() -> None:
+def test_moving_the_clock_ends_a_wait() -> None:
     clock, answers = MovableClock(), list[Any]()
     engine = LocalEngine(None, clock=clock)
     engine.handle("CreateQueue", {"QueueName": "q"})
@@ -119,7 +119,7 @@ def test_polls_end_at_once_and_later_ones_wait_again() -> None:
     engine.close()
 
 
-def test_a_clock_that_stands_still_does_not_wait_for_ever(sqs: Calls) -> None:
+def test_a_receive_ends_even_if_the_clock_is_stopped(sqs: Calls) -> None:
     url = sqs.make()
     sqs.send(url, "later", DelaySeconds=900)
     began = time.monotonic()
@@ -137,11 +137,11 @@ def test_a_closed_engine_ends_its_receives() -> None:
     assert answers == [{}]
 
 
-def test_an_end_that_comes_between_two_looks_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polls_ended_between_two_looks_end(monkeypatch: pytest.MonkeyPatch) -> None:
     waiters = Waiters()
 
     class Late(threading.Event):
-        """The polls are ended after the receive has seen that they are not."""
+        """End the polls after the receive has checked whether they are ended."""
 
         def clear(self) -> None:
             waiters.end_all()

@@ -1,4 +1,4 @@
-"""Waking across sockets, and without them; two objects stand for two processes."""
+"""Waking with and without sockets; two objects act as two processes."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def sockets_of(path: Path, wakes: Wakes | None = None) -> WakeSockets:
     return WakeSockets(str(path), on_wake, lambda: None)
 
 
-def test_who_listens_hears_who_sends(short_path: Path) -> None:
+def test_a_listener_gets_what_others_send(short_path: Path) -> None:
     wakes: Wakes = queue.Queue()
     listening, sending = sockets_of(short_path / "f.db", wakes), sockets_of(short_path / "f.db")
     listening.listen()
@@ -45,7 +45,7 @@ def test_sending_without_a_listener_does_nothing(short_path: Path) -> None:
     assert list(short_path.iterdir()) == []
 
 
-def test_the_name_of_a_killed_process_is_taken_away(short_path: Path) -> None:
+def test_the_socket_of_a_killed_process_is_removed(short_path: Path) -> None:
     directory = short_path / "f.db-wake"
     directory.mkdir(mode=0o700)
     dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -57,7 +57,7 @@ def test_the_name_of_a_killed_process_is_taken_away(short_path: Path) -> None:
     assert list(directory.iterdir()) == []
 
 
-def test_what_is_no_socket_of_ours_stays(short_path: Path) -> None:
+def test_other_files_are_not_removed(short_path: Path) -> None:
     directory = short_path / "f.db-wake"
     directory.mkdir(mode=0o700)
     for name in ("notes.txt", "1-deadbeef"):
@@ -73,7 +73,7 @@ def test_what_is_no_socket_of_ours_stays(short_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "others may write"])
-def test_a_directory_that_is_not_ours_alone_is_not_used(short_path: Path, kind: str) -> None:
+def test_a_directory_that_others_can_write_to_is_not_used(short_path: Path, kind: str) -> None:
     directory, victim = short_path / "f.db-wake", short_path / "victim"
     victim.mkdir(mode=0o700)
     if kind == "link":
@@ -96,7 +96,7 @@ def test_a_directory_that_is_not_ours_alone_is_not_used(short_path: Path, kind: 
     assert os.listdir(directory) == ["1-deaddead"]
 
 
-def test_a_full_socket_is_a_success(short_path: Path) -> None:
+def test_a_full_socket_does_not_raise(short_path: Path) -> None:
     directory = short_path / "f.db-wake"
     directory.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as slow:
@@ -107,7 +107,7 @@ def test_a_full_socket_is_a_success(short_path: Path) -> None:
         sockets.close()
 
 
-def test_with_a_path_that_is_too_long_for_sockets_it_ticks(short_path: Path) -> None:
+def test_a_path_that_is_too_long_for_sockets_uses_ticks(short_path: Path) -> None:
     ticks: queue.Queue[float] = queue.Queue()
     sockets = WakeSockets(
         str(short_path / ("f" * 100)), lambda *_: None, lambda: ticks.put(time.monotonic())
@@ -118,7 +118,7 @@ def test_with_a_path_that_is_too_long_for_sockets_it_ticks(short_path: Path) -> 
     sockets.close()
 
 
-def test_a_busy_queue_leaves_no_waiting_receive_of_another_behind(short_path: Path) -> None:
+def test_a_busy_queue_does_not_starve_receives_of_another_queue(short_path: Path) -> None:
     path = short_path / "f.db"
     ours, others = LocalEngine(path), LocalEngine(path)
     for name in ("busy", "quiet"):
@@ -133,11 +133,11 @@ def test_a_busy_queue_leaves_no_waiting_receive_of_another_behind(short_path: Pa
     waiting.start()
     while not ours.store.waiters._lines:
         time.sleep(0.005)
-    with ours.store.waiters._lock:  # the listening thread is held up until its socket is full
+    with ours.store.waiters._lock:  # block the listening thread until its socket is full
         for _ in range(20):
             others.handle("SendMessage", {"QueueUrl": "busy", "MessageBody": "x"})
         others.handle("SendMessage", {"QueueUrl": "quiet", "MessageBody": repr(time.time())})
-    while waiting.is_alive():  # and goes on to be busy
+    while waiting.is_alive():  # keep the other queue busy
         others.handle("SendMessage", {"QueueUrl": "busy", "MessageBody": "x"})
         time.sleep(0.1)
     assert seconds[0] < 5
@@ -145,10 +145,10 @@ def test_a_busy_queue_leaves_no_waiting_receive_of_another_behind(short_path: Pa
     others.close()
 
 
-def test_a_send_without_a_socket_is_a_success(
+def test_a_send_succeeds_without_a_socket(
     short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has been stored by then: an error would be answered by a second send."""
+    """The message is already stored, so an error would cause a second send."""
     (short_path / "f.db-wake").mkdir(mode=0o700)
     (short_path / "f.db-wake" / "1-0123abcd").touch()
 
