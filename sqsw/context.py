@@ -1,4 +1,4 @@
-"""The job context, and the job that runs here; both on contextvars."""
+"""The job context and the current job, based on contextvars."""
 
 from collections.abc import Iterator, KeysView, Mapping
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from sqsw.core.jobs.current_job import CurrentJob
 
 
 class SQSContext:
-    """Values that travel with every job sent from here (the id of a request, an address …).
+    """Values that are sent with every job, such as a request ID.
 
-    Every thread and every asyncio task has its own, so it can be set at the beginning of a web
-    request and cleared at its end::
+    Every thread and asyncio task has its own values, so you can set them at the start of a web
+    request and clear them at its end::
 
         env.context["request_id"] = "17"
         with env.context(remote_addr="127.0.0.1"):
@@ -21,16 +21,16 @@ class SQSContext:
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        # Never changed in place: what another context has copied must stay as it was.
+        # Never change this in place, because other contexts can share it.
         self._values: ContextVar[Mapping[str, Any]] = ContextVar("sqsw_context", default=kwargs)
 
     @classmethod
     def from_dict(cls, kwargs: Mapping[str, Any]) -> "SQSContext":
-        """A context with these values."""
+        """Return a context with these values."""
         return cls(**kwargs)
 
     def set(self, **kwargs: Any) -> None:
-        """Have these values and no others."""
+        """Replace all values by these."""
         self._values.set(kwargs)
 
     def update(self, **kwargs: Any) -> None:
@@ -38,15 +38,15 @@ class SQSContext:
         self._values.set({**self._values.get(), **kwargs})
 
     def clear(self) -> None:
-        """Have no values."""
+        """Remove all values."""
         self._values.set({})
 
     def to_dict(self) -> dict[str, Any]:
-        """A copy of all values."""
+        """Return a copy of all values."""
         return dict(self._values.get())
 
     def get(self, key: str, default: Any = None) -> Any:
-        """One value, or ``default``."""
+        """Return one value, or ``default``."""
         return self._values.get().get(key, default)
 
     def __getitem__(self, key: str) -> Any:
@@ -67,12 +67,12 @@ class SQSContext:
         return iter(self.to_dict())
 
     def keys(self) -> KeysView[str]:
-        """The names of all values; so ``dict(env.context)`` and ``**env.context`` work."""
+        """Return the names of all values. ``dict(env.context)`` and ``**env.context`` use this."""
         return self.to_dict().keys()
 
     @contextmanager
     def __call__(self, **kwargs: Any) -> Iterator["SQSContext"]:
-        """Add these values inside the ``with`` block, and have the former ones after it."""
+        """Add these values inside the ``with`` block, and restore the former ones after it."""
         before = self._values.get()
         self._values.set({**before, **kwargs})
         try:
@@ -84,19 +84,19 @@ class SQSContext:
         return f"SQSContext({', '.join(sorted(self._values.get()))})"
 
 
-#: what ``current_job()`` returns; only what runs a job sets it
+#: the value of ``current_job()``, set by the code that runs a job
 running_job: ContextVar[CurrentJob | None] = ContextVar("sqsw_current_job", default=None)
 
 
 def current_job() -> CurrentJob | None:
-    """The job that runs here, also across ``await``; None outside of jobs."""
+    """Return the job that is running, also across ``await``; None outside jobs."""
     return running_job.get()
 
 
 class job_scope:
     """Make this the current job inside the ``with`` block."""
 
-    # A class, as it costs a third of a generator: every job has one.
+    # A class takes a third of a generator's time, and every job needs one.
     __slots__ = ("_job", "_token")
 
     def __init__(self, job: CurrentJob) -> None:

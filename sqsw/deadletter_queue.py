@@ -1,4 +1,4 @@
-"""A dead-letter queue whose every message is pushed back to where it came from."""
+"""A dead-letter queue that sends every message back to its upstream queue."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -8,23 +8,23 @@ from sqsw.queue.generic import GenericQueue
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.transport.resend import entry_to_resend
 
-#: seconds, so that a worker on both queues does not spin
+#: seconds; the delay keeps a worker on both queues from spinning
 PUSH_BACK_DELAY_SECONDS = 1
 
 
 class PushBackSender:
-    """Sends a dead letter to the upstream queue, as it is.
+    """A function that sends a dead letter to the upstream queue unchanged.
 
-    Body, message attributes and message group are kept. The deduplication id is the message id of
-    the dead letter: the original one may still be remembered by SQS, which would then answer yes
-    and store nothing.
+    Body, message attributes and message group stay the same. The deduplication ID is the dead
+    letter's message ID: SQS can still remember the original one, and would then accept the message
+    but drop it as a duplicate.
     """
 
     def __init__(self, upstream_queue: GenericQueue) -> None:
         self.upstream_queue = upstream_queue
 
     def __call__(self, message: Message) -> None:
-        """Send one message back; the worker deletes it once this has returned."""
+        """Send one message back. The worker deletes it after this returns."""
         client = self.upstream_queue.client
         entry = entry_to_resend(message, client)
         if not client.is_fifo:
@@ -33,7 +33,7 @@ class PushBackSender:
 
 
 class DeadLetterQueue(RawQueue):
-    """A raw queue that pushes every message back to its upstream queue.
+    """A raw queue that sends every message back to its upstream queue.
 
     ::
 
@@ -54,5 +54,5 @@ class DeadLetterQueue(RawQueue):
     def maker(
         cls, upstream_queue: GenericQueue | None = None, **kwargs: Any
     ) -> Callable[..., Self]:
-        """This class for one upstream queue, as ``queue_maker=`` takes it."""
+        """Return a ``queue_maker`` for one upstream queue."""
         return super().maker(upstream_queue=upstream_queue, **kwargs)

@@ -1,7 +1,7 @@
 """Fixtures for the tests of applications.
 
-pytest loads this in every project of an environment where sqsw is installed, so that sqsw is
-imported inside the fixtures.
+pytest loads this module for every project in an environment with sqsw, so it imports sqsw only
+inside the fixtures.
 """
 
 import os
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from sqsw.registry import TaskRegistry
     from sqsw.sqs_env import SQSEnv
 
-#: the region of the queues: one that AWS has, since clients of other services may be in the test
+#: the region of the queues: a real AWS region, because tests can use clients of other services
 REGION = "us-east-1"
 
-#: variables that lead elsewhere, or that boto3 does not take together with an endpoint
+#: variables that choose another server, or that boto3 does not accept together with an endpoint
 _ELSEWHERE = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -35,18 +35,18 @@ _PORT = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Tell pytest of ``sqsw_app``."""
-    parser.addini("sqsw_app", "the app that the fixture sqs_env takes, as module:attribute")
+    """Add the option ``sqsw_app``."""
+    parser.addini("sqsw_app", "the app of the fixture sqs_env, as module:attribute")
 
 
 @dataclass(frozen=True)
 class SQSServer:
-    """What the fixture ``sqs_server`` is.
+    """The value of the fixture ``sqs_server``.
 
     Attributes
     ----------
     url :
-        The address of the endpoint.
+        The endpoint URL.
     session :
         The same queues without HTTP.
     """
@@ -56,22 +56,22 @@ class SQSServer:
 
     @property
     def clock(self) -> Any:
-        """The time of the queues: ``sqs_server.clock.advance(minutes=20)`` moves it."""
+        """The clock of the queues; ``sqs_server.clock.advance(minutes=20)`` moves it."""
         return self.session.clock
 
 
 @pytest.fixture
 def _sqsw_guard(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Without ``sqsw_app``: no environment may lead out of the test by variables alone."""
+    """Without ``sqsw_app``, refuse environments that only variables connect to a server."""
     from sqsw.core.errors import SettingsError
     from sqsw.transport import client
 
     def refuse() -> None:
         if "sqs_server" not in request.fixturenames:  # which has set these variables
             raise SettingsError(
-                "this SQSEnv is not the one of the fixture sqs_env",
-                why="pytest does not know your app, whose jobs would go to AWS or a local file",
-                next='name it below [tool.pytest.ini_options]: sqsw_app = "bakery.jobs:env"',
+                "this SQSEnv does not come from the fixture sqs_env",
+                why="sqsw_app is not set, so your app's jobs would go to AWS or a local file",
+                next='add to [tool.pytest.ini_options]: sqsw_app = "bakery.jobs:env"',
             )
 
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +82,7 @@ def _sqsw_guard(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def sqs_session(_sqsw_guard: None) -> "Iterator[MemorySession]":
-    """An SQS in memory, new and empty for each test, where a boto3 session is wanted."""
+    """A new, empty in-memory SQS for each test, usable as a boto3 session."""
     from sqsw.memory_sqs import MemorySession
 
     session = MemorySession(region_name=REGION)
@@ -94,12 +94,12 @@ def sqs_session(_sqsw_guard: None) -> "Iterator[MemorySession]":
 def sqs_env(
     _sqsw_guard: None, sqs_session: "MemorySession", pytestconfig: pytest.Config
 ) -> "Iterator[SQSEnv]":
-    """The environment of the app that ``sqsw_app`` names, or a new one, on ``sqs_session``."""
+    """The environment of the app in ``sqsw_app``, or a new one, connected to ``sqs_session``."""
     from sqsw.sqs_env import SQSEnv
 
     app_path = pytestconfig.getini("sqsw_app")
     env, registries = _parts_of(app_path) if app_path else (None, [])
-    # One that is new stays on the closed session: what a thread still sends goes nowhere else.
+    # A new environment keeps the closed session, so late sends of a thread go nowhere else.
     env = env or SQSEnv(sqs_session)
     with env.connected_to(session=sqs_session):
         for registry in registries:
@@ -108,23 +108,23 @@ def sqs_env(
 
 
 def _parts_of(app_path: str) -> "tuple[SQSEnv | None, list[TaskRegistry]]":
-    """The app of ``sqsw_app``; an error speaks of this option instead of a command."""
+    """Return the app of ``sqsw_app``; errors mention this option."""
     from sqsw.app.loading import load_parts
     from sqsw.core.errors import AppLoadError
 
     try:
         return load_parts(app_path)
     except AppLoadError as error:
-        cure = "correct the app, or the option sqsw_app of pytest"
+        cure = "fix the app, or the pytest option sqsw_app"
         if error.meant is not None:
-            cure = f"in the configuration of pytest: sqsw_app = {error.meant}"
+            cure = f"in the pytest configuration, set sqsw_app = {error.meant}"
         raise AppLoadError(error.message, why=error.why, next=cure) from error.__cause__
 
 
 @pytest.fixture(scope="module")
 def _sqsw_endpoint(pytestconfig: pytest.Config) -> "Iterator[Endpoint]":
-    # One address for all tests: an application may keep the client that it made in the first. But
-    # no thread stays when nobody needs it: tests of other modules may fork.
+    # Use one address for all tests, because an application can keep the client from the first one.
+    # Leave no idle thread, because tests of other modules can fork.
     from sqsw.memory_sqs.endpoint import Endpoint
 
     endpoint = Endpoint(REGION, pytestconfig.stash.get(_PORT, 0))
@@ -135,7 +135,7 @@ def _sqsw_endpoint(pytestconfig: pytest.Config) -> "Iterator[Endpoint]":
 
 @pytest.fixture
 def sqs_server(sqs_session: "MemorySession", _sqsw_endpoint: "Endpoint") -> Iterator[SQSServer]:
-    """``sqs_session`` over HTTP; boto3 and the aws command find it, in child processes too."""
+    """``sqs_session`` over HTTP. boto3 and the aws command use it, also in child processes."""
     url = _sqsw_endpoint.url
     with _sqsw_endpoint.showing(sqs_session), pytest.MonkeyPatch.context() as environment:
         for name, value in _variables(url, sqs_session.region_name).items():

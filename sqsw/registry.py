@@ -1,4 +1,4 @@
-"""Tasks that are declared before there is an environment; what a plugin exports."""
+"""Declare tasks before there is an environment, for example in a plugin."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ P = ParamSpec("P")
 
 
 class TaskQueue(JobSender, Protocol):
-    """All that a registry asks of a queue."""
+    """The part of a queue that a registry needs."""
 
     def refuse_other(self, job_name: str, fn: Callable[..., Any]) -> None: ...
 
@@ -30,14 +30,14 @@ class TaskQueue(JobSender, Protocol):
 
 
 class TaskEnv(Protocol):
-    """All that a registry asks of an environment."""
+    """The part of an environment that a registry needs."""
 
     def job_queue(self, queue_name: str) -> TaskQueue: ...
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec(Generic[P]):
-    """One declared task."""
+    """A declared task."""
 
     queue_name: str
     task: AsyncTask[P]
@@ -47,7 +47,7 @@ class TaskSpec(Generic[P]):
 
 
 class TaskRegistry:
-    """Tasks without an environment.
+    """A registry of tasks without an environment.
 
     ::
 
@@ -97,22 +97,22 @@ class TaskRegistry:
         Parameters
         ----------
         queue_name :
-            The name of the queue, without prefix.
+            The queue name without the prefix.
         job_name :
-            The name under which workers know it; the name of the function if left out.
+            The job name. Default: the function's name.
         pass_context, context_var :
-            Whether the function takes the job context, and under which name.
+            Whether the function takes the job context, and the name of that parameter.
         options :
-            As :meth:`JobQueue.processor <sqsw.JobQueue.processor>` takes them.
+            See :meth:`JobQueue.processor <sqsw.JobQueue.processor>`.
 
         Raises
         ------
         TaskAlreadyRegistered
-            Another function of this registry has the name.
+            Another function of this registry has this name.
         TypeError
             A name is not a str, or the function cannot be a job.
         SettingsError
-            A name is empty, or has a character that SQS does not take.
+            A name is empty, or contains a character that SQS does not accept.
         """
         queue_name = check_queue_name(queue_name)
 
@@ -142,7 +142,7 @@ class TaskRegistry:
         Raises
         ------
         TaskAlreadyRegistered
-            Another function has one of the names; nothing has been registered then.
+            Another function has one of the names. Nothing is registered.
         """
         for spec in self.specs:
             env.job_queue(spec.queue_name).refuse_other(spec.task.job_name, spec.task.processor)
@@ -158,7 +158,7 @@ class TaskRegistry:
             spec.task.bind(cast(JobSender, queue))
 
     def __call__(self, env: TaskEnv) -> None:
-        """The same as :meth:`bind`, so that a registry can be a plugin."""
+        """Call :meth:`bind`, so a registry can be a plugin."""
         self.bind(env)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The environment: where the queues are, and what holds for all of them."""
+"""The environment: the connection to SQS, and the settings of all queues."""
 
 import os
 import threading
@@ -45,49 +45,48 @@ Q = TypeVar("Q", bound=GenericQueue)
 
 
 class SQSEnv:
-    """Where the queues are, and what holds for all of them.
+    """The connection to SQS, and the settings of all queues.
 
-    Making one touches neither credentials nor network; that happens at the first call. It can be
-    used from many threads.
+    Creating one uses neither credentials nor the network; the first call does. It is thread-safe.
 
     Parameters
     ----------
     session :
         A boto3 session (or the ``boto3`` module), a :class:`~sqsw.MemorySession` or a
-        :class:`~sqsw.LocalSession`. None: the local file that ``SQSW_LOCAL`` names, else
-        a new boto3 session.
+        :class:`~sqsw.LocalSession`. None uses the local file of ``SQSW_LOCAL``, or a new boto3
+        session.
     queue_prefix :
-        Text before every queue name; None takes ``SQSW_QUEUE_PREFIX``, else none.
+        A prefix for every queue name; None uses ``SQSW_QUEUE_PREFIX``, if set.
     codec :
-        The content type that jobs are sent as.
+        The content type of sent jobs.
     retry_max_attempts, retry_mode :
         How botocore retries a call, after an attempt without botocore if ``wire`` is on. With 0, or
         with the mode ``adaptive``, botocore makes every call.
     backoff_policy :
-        How long failed messages stay hidden, where a queue has no policy of its own.
+        How long failed messages stay hidden, unless a queue has its own policy.
     processor_maker :
-        What makes processors; a subclass of :class:`~sqsw.processors.Processor`.
+        The factory of processors, such as a subclass of :class:`~sqsw.processors.Processor`.
     context_maker :
-        What makes the job context.
+        The factory of the job context.
     accept :
-        The content types that workers read; None for all but pickle.
+        The content types that workers accept; None for all except pickle.
     middlewares :
-        What stands around every job, the first one outermost.
+        The middlewares of every job, outermost first.
     events :
-        The bus that workers publish to; None makes one. What happens is logged under the name
-        ``sqsw.worker``, unless a :class:`~sqsw.observe.logs.LogListener` of yours listens already.
+        The bus that workers publish to; None creates one. Events are logged by the logger
+        ``sqsw.worker``, unless you subscribed a :class:`~sqsw.observe.logs.LogListener`.
     endpoint_url, region :
-        Another SQS-compatible endpoint, and the region; None leaves the choice to boto3.
+        The URL of an SQS-compatible server, and the region; None lets boto3 choose.
     max_attempts, give_up_on, explain_text, retry_in_place :
         When to stop retrying a failed job, and what to record about it; see
-        :class:`~sqsw.core.failure_rules.FailureRules`. A queue and a processor can say otherwise.
+        :class:`~sqsw.core.failure_rules.FailureRules`. Queues and processors can override this.
     wire :
         Whether the frequent calls can bypass botocore, so they take much less CPU time. If it is
         False, or ``SQSW_WIRE=0`` is set in the environment, a boto3 client makes every call.
     typed_arguments :
         Whether jobs can have arguments such as ``datetime``, ``UUID``, ``Decimal``, dataclasses
         and pydantic models. They are sent as plain JSON and restored by the annotations of the
-        function. It needs ``sqsw[typed]``. A processor can say otherwise.
+        function. It requires ``sqsw[typed]``. Processors can override this.
 
     Raises
     ------
@@ -144,7 +143,7 @@ class SQSEnv:
 
     @property
     def clients(self) -> ClientSource:
-        """Makes the calls of SQS; ``clients.way`` says how, and why if boto3 makes them."""
+        """The source of SQS calls. ``clients.way`` shows how they are made, and why if by boto3."""
         with self._lock.here:
             if self._clients is None:
                 self._clients = ClientSource(
@@ -165,13 +164,13 @@ class SQSEnv:
 
     @property
     def queue_prefix(self) -> str:
-        """Text before every queue name."""
+        """The prefix of every queue name."""
         if self._queue_prefix is None:
             return os.environ.get("SQSW_QUEUE_PREFIX", "")
         return self._queue_prefix
 
     def _session(self) -> Any:
-        # What the code says wins over variables; SQSW_LOCAL is one of them.
+        # Code wins over variables, including SQSW_LOCAL.
         if self.session is not None or self._endpoint_url is not None:
             return self.session
         if not os.environ.get("SQSW_LOCAL"):
@@ -189,9 +188,9 @@ class SQSEnv:
         endpoint_url: str | None = None,
         region: str | None = None,
     ) -> None:
-        """Look for the queues elsewhere from now on; what is None stays as it is.
+        """Change the connection from now on; None keeps a value.
 
-        This is how the options of the command line win over what the application says.
+        With this, command-line options override the application.
         """
         with self._lock.here:
             if session is not None or endpoint_url is not None:
@@ -211,7 +210,7 @@ class SQSEnv:
         endpoint_url: str | None = None,
         region: str | None = None,
     ) -> Iterator[None]:
-        """As :meth:`connect_to`, for the length of a ``with`` block: what tests need."""
+        """Call :meth:`connect_to` for the duration of a ``with`` block, for tests."""
         with self._lock.here:
             before = self.session, self._endpoint_url, self._queue_prefix, self._region
         self.connect_to(
@@ -230,7 +229,7 @@ class SQSEnv:
             queue.forget_client()
 
     def connect(self, *queue_names: str) -> None:
-        """Look up queues now, so that the first send of a request does not have to.
+        """Look up queues now, so the first send does not have to.
 
         The first call of a process takes 0.1 to 0.7 seconds: it imports what it needs, finds
         credentials and region, looks up the queue and opens a connection. Call this when a process
@@ -240,7 +239,7 @@ class SQSEnv:
         Parameters
         ----------
         queue_names :
-            Names without prefix; default: all queues with a registered function.
+            Names without the prefix. Default: all queues with a registered function.
 
         Raises
         ------
@@ -256,7 +255,7 @@ class SQSEnv:
             _ = self._known(name).client.url
 
     def location(self) -> str:
-        """Where the queues are, for people; without asking anybody.
+        """Describe where the queues are, for people, without any request.
 
         Raises
         ------
@@ -276,32 +275,32 @@ class SQSEnv:
     # -- names ------------------------------------------------------------------------------------
 
     def get_sqs_queue_name(self, queue_name: str) -> str:
-        """The name that SQS knows: with the prefix."""
+        """Return the full name in SQS, with the prefix."""
         return f"{self.queue_prefix}{queue_name}"
 
     def name_of(self, sqs_name: str) -> str:
-        """The queue name without the prefix, where it has it."""
+        """Return a queue name without the prefix, if it has it."""
         return sqs_name.removeprefix(self.queue_prefix)
 
     def get_queue_arn(self, queue_name: str) -> str:
-        """The ARN of a queue.
+        """Return the ARN of a queue.
 
         Raises
         ------
         QueueNotFound
-            There is no such queue.
+            The queue does not exist.
         """
         return self.queue_client(queue_name).attributes("QueueArn")["QueueArn"]
 
     def get_all_known_queues(self) -> list[str]:
-        """The names of all queues in SQS with the prefix; without the prefix."""
+        """Return the names, without the prefix, of all queues in SQS that have the prefix."""
         urls = queue_urls(self.clients, self.queue_prefix)
         return [self.name_of(name_of_url(url)) for url in urls]
 
     def make_queue_client(self, queue_name: str, queue_url: str | None = None) -> QueueClient:
-        """The calls on the queue of this name (which gets the prefix), or at this URL.
+        """Return the client of a queue by its name (which gets the prefix) or URL.
 
-        The name may be an ARN, which is whole.
+        The name can also be an ARN, which gets no prefix.
         """
         if queue_url is None and queue_name.startswith("arn:"):
             return self.queue_client(queue_name)
@@ -312,17 +311,17 @@ class SQSEnv:
         return list(dict.fromkeys(found.queue_name for found in self.registrations()))
 
     def queue_client(self, text: str) -> QueueClient:
-        """The calls on a queue by its name (which gets the prefix), its URL or its ARN.
+        """Return the client of a queue by its name (which gets the prefix), URL or ARN.
 
         Raises
         ------
         SettingsError
-            The text is none of these.
+            The text is empty, or is a malformed URL or ARN.
         """
         ref = QueueRef.parse(text)
         if ref.url is None and ref.arn is None:
             return self.make_queue_client(ref.name)
-        # A URL or an ARN is the whole name: it gets no prefix.
+        # A URL or an ARN gets no prefix.
         name = self.name_of(ref.name)
         return QueueClient(self.clients, name, ref.name, ref.url, arn=ref.arn)
 
@@ -366,24 +365,24 @@ class SQSEnv:
         middlewares: Sequence[Middleware] | None = None,
         **failure: Unpack[FailureOptions],
     ) -> Any:
-        """The queue of this name; made at the first call, the same object from then on.
+        """Return the queue with this name, which the first call creates.
 
         Parameters
         ----------
         queue_name :
-            The name, without prefix; or an ARN, which gets none.
+            The name without the prefix, or an ARN.
         queue_maker :
-            The class (or what a ``maker()`` returns); None for :class:`~sqsw.JobQueue`.
+            The class, or the result of a ``maker()``; None for :class:`~sqsw.JobQueue`.
         batching_policy :
-            Whether functions take one job or a list.
+            Whether functions get one job or a list.
         backoff_policy :
             How long failed messages stay hidden; None for the policy of the environment.
         queue_url :
-            The queue URL, where the queue is not to be looked up by its name.
+            The queue URL, to skip the lookup by name.
         accept :
-            The content types that may be read; None for what the environment accepts.
+            The content types to accept; None for those of the environment.
         middlewares :
-            What stands around the jobs of this queue, inside of what stands around all jobs.
+            The middlewares of this queue's jobs, inside those of the environment.
         failure :
             ``max_attempts``, ``give_up_on``, ``explain_text`` and ``retry_in_place`` of this queue;
             see :class:`~sqsw.core.failure_rules.FailureRules`.
@@ -391,14 +390,14 @@ class SQSEnv:
         Raises
         ------
         ValueError
-            The name was used with another queue URL before.
+            The name was already used with another queue URL.
         SettingsError
-            The name was used with another class, policy or ``accept`` before; or it is empty, or
-            has a space or a control character.
+            The name was already used with another class, policy or ``accept``; or it is empty, or
+            contains a space or a control character.
         TypeError
             The name is not a str.
         """
-        # A plain str: the name also goes to processes without the app, such as a supervisor.
+        # Use a plain str, because processes without the app, such as a supervisor, also get it.
         queue_name = check_queue_name(queue_name)
         with self._lock.here:
             known = self.queues.get(queue_name)
@@ -443,7 +442,7 @@ class SQSEnv:
         context_var: str = DEFAULT_CONTEXT_VAR,
         **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
-        """Run the decorated function for jobs of this name on this queue.
+        """Register the decorated function for jobs with this name on this queue.
 
         See :meth:`sqsw.JobQueue.processor`.
         """
@@ -478,7 +477,7 @@ class SQSEnv:
         context_var: str = DEFAULT_CONTEXT_VAR,
         **options: Unpack[ProcessorOptions],
     ) -> Callable[[Callable[..., object]], AsyncTask[...]]:
-        """Run the decorated function for the jobs of its name on this queue.
+        """Register the decorated function as a task on this queue.
 
         ::
 
@@ -488,10 +487,10 @@ class SQSEnv:
         Parameters
         ----------
         queue :
-            The name of the queue, without prefix.
+            The queue name without the prefix.
         job_name :
-            The job name; None for the name of the function. Senders and workers share it, so a
-            function that is renamed later needs its former name here.
+            The job name; None for the function's name. Senders and workers share it, so pass the
+            former name here if you rename the function.
         pass_context, context_var, options :
             See :meth:`sqsw.JobQueue.processor`, which also lists the errors.
         """
@@ -504,17 +503,17 @@ class SQSEnv:
         return register
 
     def job_queue(self, queue_name: str) -> JobQueue:
-        """The queue of this name, which must not be a raw queue.
+        """Return the queue with this name, which must not be a raw queue.
 
         Raises
         ------
         SettingsError
-            It is one.
+            It is a raw queue.
         """
         return self.queue(queue_name, JobQueue)
 
     def raw_processor(self, queue_name: str) -> Callable[[RawProcessor], RawProcessor]:
-        """Run the decorated function for every message of this (raw) queue."""
+        """Register the decorated function for every message of this raw queue."""
         return self.queue(queue_name, RawQueue).raw_processor()
 
     def add_job(self, queue_name: str, job_name: str, /, **keywords: Any) -> str | None:
@@ -522,7 +521,7 @@ class SQSEnv:
         return self.job_queue(queue_name).add_job(job_name, **keywords)
 
     def redrive_policy(self, dead_letter_queue_name: str, max_receive_count: int) -> RedrivePolicy:
-        """After this many receives the next one moves a message to the dead-letter queue."""
+        """Return the redrive policy for this dead-letter queue and number of receives."""
         return RedrivePolicy(self, dead_letter_queue_name, max_receive_count)
 
     def retry_horizon(self, queue_name: str, max_receives: int) -> RetryHorizon:
@@ -531,8 +530,8 @@ class SQSEnv:
         Parameters
         ----------
         queue_name :
-            The name without prefix. If the environment has no such queue, its own backoff policy
-            is assumed.
+            The name without the prefix. For an unknown queue, the backoff policy of the environment
+            is used.
         max_receives :
             Receives that the redrive policy of the queue allows.
         """
@@ -543,21 +542,21 @@ class SQSEnv:
         return replace(horizon, is_assumed=True)
 
     def registrations(self) -> list[Registration]:
-        """All registered functions, by queue and job name."""
+        """Return all registered functions, sorted by queue and job name."""
         return registrations_of(self.queues)
 
     def unregister(self, registration: Registration) -> None:
-        """Take a registered function away again."""
+        """Remove a registered function."""
         take_away(self.queues, registration)
 
     def middlewares_of(self, queue_name: str) -> Sequence[Middleware]:
-        """The middlewares of the environment and of this queue, the first one outermost."""
+        """Return the middlewares of the environment and of this queue, outermost first."""
         queue = self.queues.get(queue_name)
         return self.middlewares if queue is None else queue.middlewares
 
     @contextmanager
     def registering_from(self, source: str) -> Iterator[None]:
-        """Remember ``source`` as the origin of what is registered inside the ``with`` block."""
+        """Record ``source`` as the origin of registrations inside the ``with`` block."""
         before, self.registration_source = self.registration_source, source
         try:
             yield
@@ -567,35 +566,34 @@ class SQSEnv:
     # -- running ----------------------------------------------------------------------------------
 
     def process_batch(self, queue_name: str, wait_seconds: float = 0) -> BatchProcessingResult:
-        """Receive once from this queue, run these jobs one after another, and return."""
+        """Receive once from this queue, and run the received jobs one by one."""
         return self._known(queue_name).process_batch(wait_seconds)
 
     def work_off(
         self, *, max_attempts: int = 1_000, max_seconds: float = 43_200
     ) -> "WorkOffResult":
-        """Run all jobs that are queued, and those that they send, without waiting: for tests.
+        """Run all queued jobs and the jobs that they send, without waiting. For tests.
 
-        If no job can be received, the clock of the queues moves to the next one that is delayed or
-        hidden by its backoff. Jobs run one at a time, in this thread.
+        If no job can be received, the clock of the queues moves to the next delayed or hidden job.
+        Jobs run one at a time, in this thread.
 
         Parameters
         ----------
         max_attempts :
             Stop after this many attempts.
         max_seconds :
-            Do not move the clock further than this in total. A job that always fails and has no
-            dead-letter queue ends here.
+            Maximum total time to move the clock. This ends a job that always fails and has no
+            dead-letter queue.
 
         Returns
         -------
         WorkOffResult
-            Jobs done, attempts that failed and what they raised, and the messages that are left.
+            The done jobs, the failed attempts with their errors, and the remaining messages.
 
         Raises
         ------
         SettingsError
-            The queues are not those of a :class:`~sqsw.MemorySession`, so their clock cannot be
-            moved.
+            The session is not a :class:`~sqsw.MemorySession`, so its clock cannot be moved.
         """
         from sqsw.memory_sqs import MemorySession
         from sqsw.queue.work_off import work_off
@@ -626,25 +624,25 @@ class SQSEnv:
         *,
         concurrency: int = 1,
     ) -> None:
-        """Run the jobs of several queues until the policies, or a signal, end it.
+        """Run the jobs of several queues until the policies or a signal end the workers.
 
-        Each queue gets a process, which is watched and replaced should it die. Processes are
-        forked, so that they have what this one has; where that cannot be (threads in this
-        process, queues in memory) one worker here takes all queues, and its slots are shared.
+        Each queue gets a forked process, which is restarted if it dies and shares the objects of
+        this process. If forks are not possible (because of other threads, or queues in memory), one
+        worker in this process runs all queues with shared slots.
 
         Parameters
         ----------
         queue_names :
-            Names without prefix; None for all queues with a registered function.
+            Names without the prefix; None for all queues with a registered function.
         shutdown_policy_maker :
-            Makes the policy of each queue.
+            Creates the policy of each queue.
         concurrency :
-            Jobs at once in a process.
+            Concurrent jobs per process.
 
         Raises
         ------
         SettingsError
-            Nothing is registered, so there is nothing to run.
+            No functions are registered.
         """
         names = list(queue_names or self._worked_names())
         if not names:
@@ -672,5 +670,5 @@ class SQSEnv:
         )
 
     def _known(self, queue_name: str) -> GenericQueue:
-        # With its own class, whichever that is.
+        # A known queue keeps its class.
         return self.queues.get(queue_name) or self.queue(queue_name)

@@ -1,6 +1,6 @@
-"""Find an app and its plugins, open it, run it.
+"""Load an app and its plugins, and run its jobs.
 
-The names are loaded when they are asked for.
+The names are loaded on access.
 """
 
 from typing import TYPE_CHECKING

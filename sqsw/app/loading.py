@@ -1,4 +1,4 @@
-"""From ``module:attribute`` to an environment, with errors that say what to write instead."""
+"""Load the environment of an app path, with errors that suggest corrections."""
 
 import glob
 import importlib
@@ -18,24 +18,24 @@ from sqsw.sqs_env import SQSEnv
 
 _OUR_DIRECTORIES = (os.path.dirname(__file__), os.path.dirname(importlib.__file__))
 
-#: characters of a line that cannot be parsed
+#: maximum characters of a source line in an error
 _LINE_LENGTH = 200
 
 
 def load_app(app_path: str) -> SQSEnv:
-    """The environment that an app path names.
+    """Return the environment of an app path.
 
     Parameters
     ----------
     app_path :
         ``module:attribute``, where the attribute is an :class:`~sqsw.sqs_env.SQSEnv` or a function
-        without parameters that returns one; or ``module``, which holds exactly one, or none if it
-        only declares tasks in a :class:`~sqsw.registry.TaskRegistry`.
+        without parameters that returns one; or ``module``, which contains exactly one, or none if
+        it only declares tasks in a :class:`~sqsw.registry.TaskRegistry`.
 
     Raises
     ------
     AppLoadError
-        The module cannot be imported, the attribute is missing, or it is something else.
+        The module cannot be imported, or the attribute is missing or has another type.
     """
     env, registries = load_parts(app_path)
     env = SQSEnv() if env is None else env
@@ -45,13 +45,13 @@ def load_app(app_path: str) -> SQSEnv:
 
 
 def load_parts(app_path: str) -> tuple[SQSEnv | None, list[TaskRegistry]]:
-    """The environment of an app path, if it holds one, and registries that none has taken yet."""
+    """Return the environment of an app path, if any, and its unbound registries."""
     module_name, colon, attribute = app_path.partition(":")
     if not module_name or (colon and not attribute):
         raise AppLoadError(
-            f"{app_path!r} is not the path of an app",
-            why="it is written module:attribute, or module",
-            next="write it like myapp.tasks:env",
+            f"{app_path!r} is not an app path",
+            why="the form is module:attribute, or module",
+            next="use a path such as myapp.tasks:env",
         )
     if os.sep in module_name or module_name.endswith(".py"):
         raise _file_named(app_path, module_name, attribute)
@@ -74,15 +74,15 @@ def _file_named(app_path: str, file: str, attribute: str) -> AppLoadError:
         module_name = path.removesuffix(".py").replace(os.sep, ".").removesuffix(".__init__")
         meant = ":".join(filter(None, (module_name, attribute)))
     return AppLoadError(
-        f"{app_path!r} is not the path of an app",
-        why="it names a file; an app is written module:attribute, as seen from this directory",
+        f"{app_path!r} is not an app path",
+        why="it is a file; an app path has the form module:attribute, from this directory",
         meant=meant,
         next=_did_you_mean(meant),
     )
 
 
 def _import(module_name: str, attribute: str) -> ModuleType:
-    # First, as for `python -m`: the app of a project wins over an installed package of its name.
+    # Put it first, like `python -m`, so a project's app wins over an installed package.
     here = os.getcwd()
     if sys.path[:1] != [here]:
         sys.path.insert(0, here)
@@ -114,8 +114,8 @@ def _import(module_name: str, attribute: str) -> ModuleType:
     ):
         raise AppLoadError(
             f"cannot import your {file}",
-            why=f"Python has a module {module_name!r} of its own, which was imported before",
-            next=f"give your {file} another name",
+            why=f"Python's own module {module_name!r} was imported first",
+            next=f"rename your {file}",
         )
     return module
 
@@ -142,7 +142,7 @@ def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
     if module_name == missing and not attribute and hasattr(sys.modules.get(parent), last):
         return AppLoadError(
             f"cannot import {module_name!r}",
-            why=f"{parent!r} is a module, and {last!r} a name in it",
+            why=f"{parent!r} is a module, and {last!r} is a name in it",
             meant=f"{parent}:{last}",
             next=_did_you_mean(f"{parent}:{last}"),
         )
@@ -158,7 +158,7 @@ def _not_found(module_name: str, attribute: str, missing: str) -> AppLoadError:
 
 
 def _modules_in(places: Iterable[str]) -> set[str]:
-    """Modules and packages in these directories; also packages that have no ``__init__.py``."""
+    """Return the modules and packages in these directories, including namespace packages."""
     places = list(places)
     without_init = {
         os.path.basename(os.path.dirname(file))
@@ -176,7 +176,7 @@ def _search_path(parent: str) -> Iterable[str]:
 
 
 def _raised(error: BaseException) -> str:
-    """What was raised, and where; of what cannot be parsed also the line."""
+    """Describe an error and its place; for a syntax error, include the line."""
     if isinstance(error, SyntaxError) and error.filename:
         line = (error.text or "").strip()[:_LINE_LENGTH]
         return f"{type(error).__name__}: {error.msg}, {_place(error)}{line and f': {line}'}"
@@ -184,20 +184,20 @@ def _raised(error: BaseException) -> str:
 
 
 def _correction(error: BaseException) -> tuple[Literal["raised", "django"], str]:
-    """What to do about an error of the app. Django's two usual ones say little about the cause."""
+    """Return a reason and advice for an app error. Two common Django errors hide their cause."""
     if type(error).__module__ == "django.core.exceptions":
         if "DJANGO_SETTINGS_MODULE" in str(error):
-            return "django", "name the settings: DJANGO_SETTINGS_MODULE=mysite.settings"
+            return "django", "set DJANGO_SETTINGS_MODULE, such as to mysite.settings"
         if type(error).__name__ == "AppRegistryNotReady":
             return "django", (
                 "call django.setup() before you import models, or add 'sqsw.contrib.django' to "
-                "INSTALLED_APPS and name the app 'sqsw.contrib.django:env'"
+                "INSTALLED_APPS and use the app 'sqsw.contrib.django:env'"
             )
     return "raised", "correct the app"
 
 
 def _place(error: BaseException) -> str:
-    """File and line of the app's own code that raised, or that holds the import."""
+    """Return the file and line of the app's own code that raised or that has the import."""
     place = "by the app"
     trace = error.__traceback__
     while trace is not None:
@@ -222,7 +222,7 @@ def _only_env(module: ModuleType) -> tuple[SQSEnv | None, list[TaskRegistry]]:
             f"{module.__name__!r} has several SQSEnv objects",
             why=f"they are: {', '.join(sorted(envs))}",
             meant=meant,
-            next=f"name one, such as {meant!r}",
+            next=f"choose one, such as {meant!r}",
         )
     for env in envs.values():
         return env, []
@@ -258,7 +258,7 @@ def _as_env(app_path: str, found: object) -> SQSEnv:
         except (Exception, SystemExit) as error:
             reason, next = _correction(error)
             raise AppLoadError(
-                f"{app_path!r} does not make an SQSEnv",
+                f"{app_path!r} failed to create an SQSEnv",
                 reason=reason,
                 why=_raised(error),
                 next=next,

@@ -1,4 +1,4 @@
-"""One environment with the jobs of all apps and plugins."""
+"""Open an environment with the jobs of all apps and plugins."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,17 +14,17 @@ from sqsw.queue.job_queue import JobQueue
 from sqsw.sqs_env import SQSEnv
 from sqsw.transport.service_errors import service_errors
 
-#: characters of a value in an error
+#: maximum characters of a value in an error
 _VALUE_LENGTH = 60
 
 
 def profile_session(profile: str) -> Any:
-    """A boto3 session with the credentials of a profile.
+    """Return a boto3 session with the credentials of a profile.
 
     Raises
     ------
     SettingsError
-        There is no such profile.
+        The profile does not exist.
     """
     with service_errors("use the profile"):
         import boto3
@@ -43,21 +43,22 @@ def open_env(
     strict: bool = False,
     on_plugin_failure: Callable[[PluginFailure], None] = log_plugin_failure,
 ) -> SQSEnv:
-    """One environment with the jobs of all these apps and of the installed plugins.
+    """Return one environment with the jobs of these apps and of the installed plugins.
 
     Parameters
     ----------
     app_paths :
-        See :func:`load_app`; with none, a new environment.
+        See :func:`load_app`. Without any, a new environment is created.
     session_maker, queue_prefix, endpoint_url, region :
-        Where the queues are, in place of what the app says; None leaves that as it is.
+        The location of the queues, instead of the app's own; None keeps the app's value.
     plugins, strict, on_plugin_failure :
-        Whether installed plugins are loaded, and what becomes of one that cannot be.
+        Whether to load installed plugins, whether a failing plugin is an error, and a function to
+        call with the failure otherwise.
 
     Raises
     ------
     AppLoadError
-        An app cannot be loaded, or two apps hold different environments.
+        An app cannot be loaded, or two apps have different environments.
     TaskAlreadyRegistered
         Two functions were registered for one job.
     """
@@ -65,9 +66,9 @@ def open_env(
     envs = {app_path: env for app_path, (env, _) in loaded.items() if env is not None}
     if len({id(env) for env in envs.values()}) > 1:
         raise AppLoadError(
-            f"the apps hold different SQSEnv objects: {', '.join(envs)}",
-            why="all jobs of a worker belong to one environment",
-            next="let one module make it and the others import it, or use a TaskRegistry",
+            f"the apps have different SQSEnv objects: {', '.join(envs)}",
+            why="all jobs of a worker must belong to one environment",
+            next="create it in one module and import it in the others, or use a TaskRegistry",
         )
     env = next(iter(envs.values()), None) or SQSEnv()
     env.connect_to(
@@ -85,14 +86,14 @@ def open_env(
 
 
 def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[str, Any]) -> None:
-    """Check a job against the function that is registered for it, without running it.
+    """Check a job against its registered function, without running it.
 
     Raises
     ------
     TaskNotFound
         No function is registered for this job of this queue.
     SettingsError
-        The function does not take these arguments, or declares a type that a value is not of.
+        The function does not accept these arguments, or an argument has the wrong type.
     """
     queue = env.queues.get(queue_name)
     processors = queue.processors if isinstance(queue, JobQueue) else {}
@@ -127,7 +128,7 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
             next="correct the arguments",
             code="ArgumentError",
         )
-    # The converter has read the values by their types, if there is one.
+    # A converter, if any, has already checked the types.
     wrong = find_wrong_type(processor.fn, job_kwargs) if converter is None else None
     if wrong is not None:
         is_text = isinstance(wrong.value, str)
@@ -136,7 +137,7 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
             f"{job_name!r} does not take this value for {wrong.name!r}",
             reason="argument_type" if is_text else "arguments",
             setting=wrong.name,
-            why=f"the function declares {wrong.declared}, and the value is {value}",
+            why=f"the function declares {wrong.declared}, but the value is {value}",
             next="correct the value",
             code="ArgumentError",
         )

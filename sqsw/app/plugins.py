@@ -1,4 +1,4 @@
-"""Installed packages that bring jobs."""
+"""Load jobs from installed packages."""
 
 import logging
 from collections.abc import Callable
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Installed packages name what registers their jobs in this entry point group: a
-#: :class:`~sqsw.registry.TaskRegistry`, or a function that takes the environment.
+#: The entry point group of plugins. An entry point is a :class:`~sqsw.registry.TaskRegistry`, or a
+#: function that takes the environment and registers jobs.
 PLUGIN_GROUP = "sqsw.processors"
 
 
@@ -45,24 +45,24 @@ def load_plugins(
     *,
     on_failure: Callable[[PluginFailure], None] = log_plugin_failure,
 ) -> list[str]:
-    """Let all installed plugins register their jobs with ``env``.
+    """Register the jobs of all installed plugins with ``env``.
 
     Parameters
     ----------
     strict :
-        Whether a plugin that fails is an error.
+        Whether a failing plugin is an error.
     on_failure :
-        Told of each plugin that failed, otherwise.
+        Called with each failed plugin, unless ``strict``.
 
     Returns
     -------
     list of str
-        The packages that were loaded, with their versions.
+        The loaded packages with their versions.
 
     Raises
     ------
     TaskAlreadyRegistered
-        A plugin registers a job that another function has.
+        A plugin registers a job that already has another function.
     AppLoadError
         With ``strict``: a plugin cannot be loaded.
     """
@@ -77,17 +77,17 @@ def load_plugins(
         except TaskAlreadyRegistered:
             raise
         except (Exception, SystemExit) as error:
-            # All of its jobs or none: half a plugin would fail in ways that nobody can explain.
+            # Register all of its jobs or none: half a plugin would fail in confusing ways.
             for registration in env.registrations():
                 if registration not in before:
                     env.unregister(registration)
             failure = PluginFailure(point.name, origin, described(error))
             if strict:
                 raise AppLoadError(
-                    f"the plugin {failure.name!r} of {origin} cannot be loaded",
+                    f"cannot load the plugin {failure.name!r} of {origin}",
                     reason="plugin",
                     why=failure.reason,
-                    next="correct or uninstall it, or load no plugins: open_env(plugins=False)",
+                    next="fix or uninstall it, or load no plugins with open_env(plugins=False)",
                 ) from error
             on_failure(failure)
         else:

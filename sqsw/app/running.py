@@ -26,40 +26,40 @@ if TYPE_CHECKING:
 def queues_to_work(
     env: SQSEnv, shares: Sequence[QueueShare] = (), *, processors_from: str | None = None
 ) -> list[QueueShare]:
-    """The queues that a worker will run, without asking SQS.
+    """Return the queues that a worker will run, without requests.
 
     Parameters
     ----------
     shares :
-        The queues that are wanted, by name, URL or ARN; none for every queue with registered jobs.
+        The requested queues, by name, URL or ARN; empty for every queue with registered jobs.
     processors_from :
-        Run the jobs of this queue on the one that is wanted: work a dead-letter queue in place.
+        Run this queue's jobs on the requested queue, such as to work a dead-letter queue in place.
 
     Raises
     ------
     TaskNotFound
         A queue has no registered jobs.
     SettingsError
-        Nothing is registered at all, or ``processors_from`` stands beside several queues.
+        No jobs are registered at all, or ``processors_from`` is used with several queues.
     """
     known = sorted({registration.queue_name for registration in env.registrations()})
     if processors_from is not None:
         if len(shares) != 1:
             suggested = dead_letter_name(processors_from)
             raise SettingsError(
-                "processors_from needs exactly one queue",
+                "processors_from requires exactly one queue",
                 reason="one_queue",
                 suggested=suggested,
                 why="it runs the jobs of one queue on another",
-                next=f"name the one queue to work: {suggested!r}",
+                next=f"give the one queue to work: {suggested!r}",
             )
         _refuse_unregistered(processors_from, known)
         return list(shares)
     if not known and not shares:
         raise SettingsError(
             "there is nothing to work: no jobs are registered",
-            why="neither the app nor an installed plugin registers one",
-            next="load an app that does, such as myapp.tasks:env",
+            why="neither the app nor an installed plugin registers any",
+            next="load an app with jobs, such as myapp.tasks:env",
         )
     for share in shares:
         _refuse_unregistered(env.queue_client(share.queue_name).name, known)
@@ -69,7 +69,7 @@ def queues_to_work(
 def _refuse_unregistered(queue_name: str, known: Sequence[str]) -> None:
     if queue_name in known:
         return
-    cure, meant = "register its jobs, or load the app that does", None
+    cure, meant = "register its jobs, or load the app that registers them", None
     if (source := _source_of(queue_name)) in known:
         cure = f"work the dead letters with its jobs: processors_from={source!r}"
     else:
@@ -88,7 +88,7 @@ def _refuse_unregistered(queue_name: str, known: Sequence[str]) -> None:
 
 
 def _source_of(queue_name: str) -> str | None:
-    """The queue whose dead letters these are, by the name alone."""
+    """Return the source queue of a dead-letter queue, judging by the name alone."""
     name = source_by_name(queue_name)
     return f"{name}.fifo" if name and is_fifo(queue_name) else name
 
@@ -104,32 +104,32 @@ def run_queues(
     load: Callable[[], SQSEnv] | None = None,
     crash_file: str | None = None,
 ) -> "WorkerReport":
-    """Run the jobs of these queues until a signal or the shutdown policy ends it.
+    """Run the jobs of these queues until a signal or the shutdown policy ends the worker.
 
     Parameters
     ----------
     shares :
-        As :func:`queues_to_work` gives them.
+        See :func:`queues_to_work`.
     settings :
-        The numbers of the worker.
+        The worker settings.
     shutdown_policy_maker :
-        Makes the one policy that all queues share: they leave together.
+        Creates the policy that all queues share, so they end together.
     listeners :
-        Told of every event, or of those that they choose in a method ``subscribe_to``.
+        Called with every event, or those that they choose in a method ``subscribe_to``.
     processors_from :
         See :func:`queues_to_work`.
     load :
-        Makes the environment in processes of the pool; it is pickled. None: functions are found
-        there by the modules that they are in.
+        Creates the environment in pool processes; it is pickled. With None, they find functions by
+        module.
     crash_file :
-        Which jobs run is noted in two files whose names begin with this path. If a job ends the
-        process, the next worker with this path reports the job and runs it alone. None: nowhere;
-        a supervisor does the same for its processes.
+        The running jobs are recorded in two files whose names start with this path. If a job ends
+        the process, the next worker with this path reports the job and runs it alone. None disables
+        this; a supervisor does the same for its processes.
 
     Raises
     ------
     QueueNotFound, AccessDenied
-        A queue cannot be read at the start.
+        A queue is not accessible at the start.
     """
     for listener in listeners:
         subscribe(listener, env.events)
@@ -137,9 +137,9 @@ def run_queues(
     for index, queue in enumerate(queues):
         if queue in queues[:index]:
             raise SettingsError(
-                f"the queue {queue.name!r} is named twice",
-                why="two of the names, URLs or ARNs stand for it",
-                next="name it once; a queue of the same name elsewhere needs a worker of its own",
+                f"the queue {queue.name!r} is given twice",
+                why="two of the names, URLs or ARNs refer to it",
+                next="give it once; a queue with the same name elsewhere needs another worker",
             )
     named = [
         replace(share, queue_name=queue.name) for queue, share in zip(queues, shares, strict=True)
@@ -161,7 +161,7 @@ def run_queues(
 
 @dataclass(frozen=True)
 class FunctionsOf:
-    """Loads an environment in a process of the pool; what it returns finds a job's function."""
+    """A loader of an environment in a pool process, which returns a lookup of job functions."""
 
     load: Callable[[], SQSEnv]
 
@@ -177,7 +177,7 @@ class FunctionsOf:
 
 
 def subscribe(listener: Listener, events: EventBus) -> None:
-    """Let a listener choose its events, where it knows how; else it gets all of them."""
+    """Subscribe a listener to the events that it chooses, or to all events."""
     choose = getattr(listener, "subscribe_to", None)
     if choose is None:
         events.subscribe(listener)
@@ -193,14 +193,14 @@ def _queue(env: SQSEnv, text: str, processors_from: str | None) -> GenericQueue:
     elif queue is None:
         queue = env.queue(client.name)
     if text != client.name:
-        # A URL or an ARN says more than a name: another account, or a name without the prefix.
+        # A URL or ARN can mean another account, or a name without the prefix.
         queue.queue_url = client.url
         queue.forget_client()
     return queue
 
 
 def _with_processors(env: SQSEnv, name: str, source: GenericQueue) -> GenericQueue:
-    # The functions take what they take on their own queue: one job, or a list.
+    # Keep the policies of the source queue, so the functions get one job or a list as usual.
     batching, backoff, accept = source.batching_policy, source.backoff_policy, source.accept
     if isinstance(source, JobQueue):
         queue = env.queue(name, JobQueue, batching, backoff, accept=accept)

@@ -1,4 +1,4 @@
-"""Will this release choke on what is already queued? A look at some messages; none is run."""
+"""Check whether this release can run the queued messages, using a sample. Nothing is run."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from sqsw.sqs_manage.message_view import MessageView
 from sqsw.sqs_manage.peek import peek_messages
 from sqsw.sqs_manage.receive_pass import Notice
 
-#: kinds of trouble that a check names, at most
+#: maximum kinds of problems that a check names
 _SHOWN = 3
 
-#: characters of a job name, which the sender of the message chose
+#: maximum characters of a job name, because senders choose it
 _NAME_LENGTH = 100
 
 
@@ -27,14 +27,14 @@ def check_sample(
 ) -> Check:
     """Compare up to ``limit`` queued messages with the functions that would run them.
 
-    Looking costs what :func:`sqsw.sqs_manage.peek.peek_messages` says.
+    For the side effects, see :func:`sqsw.sqs_manage.peek.peek_messages`.
 
     Parameters
     ----------
     limit :
-        Messages to look at, at least 1.
+        The maximum number of messages, at least 1.
     on_notice :
-        Told what a person should know beside the result.
+        Called with notices for the user.
     """
     name = env.queue_client(queue_name).name
     what = f"{name}: sample"
@@ -51,22 +51,22 @@ def check_sample(
         return Check(what, "ok", "no messages")
     messages = counted(looked, "message")
     if not troubles:
-        return Check(what, "ok", f"{messages}: their jobs are known, their arguments fit")
+        return Check(what, "ok", f"{messages}: all jobs are registered, and their arguments fit")
     return Check(
         what,
         "fail",
         f"of {messages}: "
         + "; ".join(f"{count} {trouble}" for trouble, count in troubles.most_common(_SHOWN)),
-        "before this release runs: register the job for this queue, give what a function needs a "
-        "default, or accept the content type",
+        "before you deploy this release, register the job for this queue, give the function's new "
+        "parameters defaults, or accept the content type",
     )
 
 
 def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
-    """What would keep this message from being run; None where nothing is seen."""
+    """Return why this message could not run, or None."""
     queue = env.queues.get(queue_name)
     if isinstance(queue, RawQueue):
-        return None if queue.processor is not None else "for which no function is registered"
+        return None if queue.processor is not None else "without a registered function"
     if view.job is None:
         return "without a job name"
     if isinstance(queue, JobQueue) and view.content_type is not None:
@@ -76,9 +76,9 @@ def _trouble(env: SQSEnv, queue_name: str, view: MessageView) -> str | None:
             return f"whose {shortened(error.message)}"
     if not isinstance(queue, JobQueue) or view.job not in queue.processors:
         return f"of the job {shortened(view.job, _NAME_LENGTH)!r}, which is not registered"
-    if view.args is None:  # what is not decoded here cannot be compared
+    if view.args is None:  # undecoded arguments cannot be compared
         return (
-            "that cannot be read as json, or is nested too deeply"
+            "that is not valid json, or is nested too deeply"
             if view.content_type == "json"
             else None
         )

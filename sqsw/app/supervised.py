@@ -41,18 +41,18 @@ from sqsw.supervisor.supervisor import Supervisor
 
 @dataclass(frozen=True)
 class WorkOrder:
-    """What a worker process is told to do: names and values, for it is spawned.
+    """The configuration of a spawned worker process, as picklable names and values.
 
     Attributes
     ----------
     open_env :
-        Loads the apps and plugins; what it holds is pickled.
+        Loads the apps and plugins; it is pickled.
     choose_queues :
-        The queues to work, of what was loaded; it is pickled, too.
+        Chooses the queues to work from what was loaded; it is pickled.
     settings, processors_from :
-        As for :func:`sqsw.app.running.run_queues`.
+        See :func:`sqsw.app.running.run_queues`.
     reload :
-        Whether a process tells which files it was loaded from.
+        Whether a process reports which files it was loaded from.
     """
 
     open_env: Callable[[], SQSEnv]
@@ -71,28 +71,29 @@ def run_supervised(
     listeners: Iterable[Listener] = (),
     logs: LogListener | None = None,
 ) -> WorkerReport:
-    """Run the jobs in spawned processes until a signal or the shutdown policy ends it.
+    """Run the jobs in spawned processes until a signal or the shutdown policy ends them.
 
     Parameters
     ----------
     processes :
-        Worker processes, each with all slots of the settings.
+        The number of worker processes, each with all slots of the settings.
     recycle :
-        When a process is replaced by a new one.
+        The limits at which a process is replaced.
     shutdown_policy_maker :
-        Makes the one policy for all of them.
+        Creates the policy for all processes.
     listeners :
-        Told here of what happens in all processes; messages come without their bodies. Where one
-        has a method ``subscribe_to``, it chooses the events itself.
+        Called in this process with the events of all processes, whose messages have no bodies. A
+        method ``subscribe_to`` chooses the events.
     logs :
-        Logs what becomes of the processes; their jobs they log themselves.
+        Logs events about the processes, which log their own jobs.
 
     Raises
     ------
     SettingsError
-        The order cannot be handed to another process.
+        The order cannot be pickled.
     QueueNotFound, AccessDenied, AppLoadError
-        No process ever came up, for this reason. An order to reload waits for a change instead.
+        No process became ready, for this reason. With reload, the supervisor waits for a change
+        instead.
     """
     _refuse_unpicklable(order)
     events, tally = EventBus(), Tally()
@@ -125,8 +126,8 @@ def run_supervised(
 def work_in_child(
     order: WorkOrder, tell: Callable[[Event], None], permits: Connection | None = None
 ) -> Ending:
-    """Run a worker in a child process; with a pipe of permits, only as many jobs as permits."""
-    with handing_over():  # logging while the app is loaded must not hang either
+    """Run a worker in a child process; a pipe for permits limits the number of jobs."""
+    with handing_over():  # logging during the load of the app must not hang either
         return _work_in_child(order, tell, permits)
 
 
@@ -170,19 +171,19 @@ def run_app(
     reload: bool = False,
     **opening: Any,
 ) -> WorkerReport:
-    """Load apps and plugins, and run their jobs: ``sqsw work`` without the command line.
+    """Load apps and plugins, and run their jobs, like ``sqsw work``.
 
-    See :func:`~sqsw.app.open_env` (which takes what else is given),
+    See :func:`~sqsw.app.open_env` (which gets the other keywords),
     :func:`~sqsw.app.running.queues_to_work`, :func:`~sqsw.app.running.run_queues` and, for several
-    processes or ones that are replaced, :func:`run_supervised`. What is loaded there has to be
-    picklable: ``session_maker`` must be a function of a module.
+    processes or a recycle policy, :func:`run_supervised`. Its arguments must be picklable, so
+    ``session_maker`` must be a function of a module.
 
     Parameters
     ----------
     reload :
-        For development: when a ``.py`` file of the app changes, the processes drain, and others
-        begin with the new code. What is wrong with the app is logged, and the next change waited
-        for. Not for queues in memory.
+        For development: when a ``.py`` file of the app changes, the processes drain, and new ones
+        start with the new code. Errors of the app are logged until the next change. Queues in
+        memory are not supported.
     """
     load = partial(open_env, app_paths, session_maker=session_maker, **opening)
     choose = partial(queues_to_work, shares=shares, processors_from=processors_from)
@@ -211,7 +212,7 @@ def run_app(
 
 
 def refuse_memory(env: SQSEnv) -> None:
-    """Refuse queues that other processes do not see.
+    """Refuse queues that other processes cannot access.
 
     Raises
     ------
@@ -222,15 +223,15 @@ def refuse_memory(env: SQSEnv) -> None:
 
     if isinstance(env.clients.session, MemorySession):
         raise SettingsError(
-            "queues in memory cannot be worked by several processes",
+            "several processes cannot work queues in memory",
             reason="memory",
-            why="a MemorySession lives in one process",
-            next="use a file, LocalSession(path) or SQSW_LOCAL, or one process",
+            why="a MemorySession exists only in one process",
+            next="use a file with LocalSession(path) or SQSW_LOCAL, or run one process",
         )
 
 
 class _ChildLog(LogListener, quick=True):
-    """The log of a child without what the supervisor logs: processes that died, and queues."""
+    """The log of a child, without the events that the supervisor logs."""
 
     def job_killed_process(self, event: JobKilledProcess) -> None:
         pass
@@ -243,7 +244,7 @@ class _ChildLog(LogListener, quick=True):
 
 
 class _Once:
-    """Logs what concerns the processes; what each of them says about a queue only once."""
+    """A log of the processes, which logs equal events about a queue only once."""
 
     KINDS = (
         *(ChildExited, ChildReplaced, JobKilledProcess, Reloading, WorkerFailed),
@@ -267,7 +268,7 @@ class _Once:
 
 
 def _within(order: WorkOrder, policy: Any) -> WorkOrder:
-    """The order with polls that end before a policy wants to leave for want of work."""
+    """Return the order with polls short enough for the idle time of the policy."""
     ask = getattr(policy, "seconds_left", None)
     seconds = None if ask is None else ask()
     if seconds is None:
@@ -281,7 +282,7 @@ def _refuse_unpicklable(order: WorkOrder) -> None:
         pickle.dumps(order)
     except Exception as error:
         raise SettingsError(
-            "worker processes cannot be started",
-            why=f"what they are to load cannot be handed to them: {text_of(error)}",
-            next="pass functions of modules, and no sessions; queues in memory live in one process",
+            "cannot start worker processes",
+            why=f"their arguments cannot be pickled: {text_of(error)}",
+            next="pass module-level functions, not sessions; queues in memory need one process",
         ) from error

@@ -1,4 +1,4 @@
-"""Whether workers do what they are there for, by their signs of life; and a file that says so."""
+"""The health of workers, judged by their pulses, and a file that shows it."""
 
 import os
 import stat
@@ -28,10 +28,10 @@ from sqsw.core.safe_logger import SafeLogger
 
 logger = SafeLogger(__name__)
 
-#: seconds that a process may be silent; the supervisor may kill it before or after that
+#: maximum seconds without a pulse; the supervisor can kill a process earlier or later
 _SILENT_SECONDS = 60.0
 
-#: seconds: an older sign of life says nothing about now
+#: seconds after which a pulse does not show the current state
 _FRESH_SECONDS = 5.0
 
 #: seconds between two touches of the health file
@@ -45,19 +45,19 @@ Reason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why workers are not healthy, or do not receive.
+    """A reason why workers are not healthy, or do not receive.
 
     Attributes
     ----------
     reason :
-        ``not_started``, ``ended`` or ``silent``: there is no process to tell; ``quiet`` and
-        ``draining``: as asked; ``failing``: SQS is not reached, or the heartbeat has ended;
-        ``stuck``: the log or a listener has been stuck for a minute, although jobs run;
-        ``halted``: the heartbeat or the event loop of a worker no longer moves.
+        ``not_started``, ``ended`` or ``silent``: no process sends pulses. ``quiet`` or
+        ``draining``: on request. ``failing``: SQS is not reachable, or the heartbeat has ended.
+        ``stuck``: the log or a listener has been stuck for a minute, although jobs run. ``halted``:
+        the heartbeat or the event loop of a worker has stopped.
     text :
-        The same in words.
+        The reason in words.
     code :
-        The code of the last error of a receive, where receives fail.
+        The error code of the last receive, if receives fail.
     """
 
     reason: Reason
@@ -66,9 +66,9 @@ class Problem:
 
 
 class Health:
-    """Listens to the pulses of one process or many.
+    """A listener that derives health from the pulses of one or more processes.
 
-    Healthy is who receives: how long jobs take says nothing.
+    A worker is healthy if it can receive, however long its jobs take.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -98,7 +98,7 @@ class Health:
                 self._codes[event.queue_name] = code or type(event.error).__name__
 
     def pulses(self) -> Mapping[int, Pulse]:
-        """The last sign of life of each process, where it is not old."""
+        """The last pulse of each process, if it is recent."""
         now = self._clock()
         with self._lock:
             known = dict(self._pulses)
@@ -109,7 +109,7 @@ class Health:
         return None if found is None else found.text
 
     def why_unhealthy(self) -> Problem | None:
-        """Return the problem; None if all workers are healthy."""
+        """Return the problem, or None if all workers are healthy."""
         now = self._clock()
         with self._lock:
             known = list(self._pulses.values())
@@ -124,10 +124,10 @@ class Health:
         return next((Problem("stuck", text) for text in stuck if text is not None), None)
 
     def why_not_live(self) -> Problem | None:
-        """Return why a restart would help: no worker process moves. None if one does.
+        """Return why a restart would help, or None if any worker process is alive.
 
-        A process that still loads its app is live, and so is one that cannot reach SQS. The
-        supervisor replaces one of several processes that no longer moves.
+        A process that is loading its app, or cannot reach SQS, is live. The supervisor itself
+        replaces a halted process among several.
         """
         now = self._clock()
         with self._lock:
@@ -143,7 +143,7 @@ class Health:
         return problems[0] if problems else None
 
     def why_not_ready(self) -> Problem | None:
-        """Why nobody receives; None: somebody does."""
+        """Return why no worker receives, or None if one does."""
         pulses = self.pulses().values()
         if any(pulse.ready and pulse.problem is None for pulse in pulses):
             return None
@@ -152,17 +152,17 @@ class Health:
                 return self._failing("failing", pulse.problem)
         states = {pulse.state for pulse in pulses}
         if "quiet" in states:
-            return Problem("quiet", "told by SIGUSR2 or SIGTSTP to receive no more")
+            return Problem("quiet", "stopped receiving because of SIGUSR2 or SIGTSTP")
         if states:
-            return Problem("draining", "the worker ends: it receives no more")
+            return Problem("draining", "the worker is shutting down")
         return self._nobody()
 
     def _nobody(self) -> Problem:
         if not self._has_begun:
-            return self._failing("not_started", "no worker has begun yet")
+            return self._failing("not_started", "no worker has started yet")
         with self._lock:
             if self._pulses:
-                return Problem("silent", "no sign of life of any worker")
+                return Problem("silent", "no sign of life from any worker")
         return Problem("ended", "no worker is running")
 
     def _failing(self, reason: Reason, text: str) -> Problem:
@@ -171,19 +171,19 @@ class Health:
 
 
 def _silent(pulse: Pulse, seconds: float) -> Problem:
-    text = f"no sign of life of process {pulse.pid} for {seconds:.0f} seconds"
+    text = f"no sign of life from process {pulse.pid} for {seconds:.0f} seconds"
     return Problem("silent", text)
 
 
 class HealthFile:
-    """A file that is touched while workers are healthy, from ``with`` to its end.
+    """A context manager that touches a file while workers are healthy.
 
     Parameters
     ----------
     path :
-        The file; it is made, and removed at the end. An empty one may be there.
+        The file. It is created, and removed at the end. It can exist if it is empty.
     health :
-        Who is asked.
+        The health of the workers.
 
     Raises
     ------
@@ -215,21 +215,21 @@ class HealthFile:
     ) -> None:
         self._ending.set()
         self._thread.join(_TOUCH_SECONDS)
-        with suppress(OSError):  # somebody else has removed it, or its directory
+        with suppress(OSError):  # its directory is gone
             self._path.unlink(missing_ok=True)
 
     def _touch(self) -> str | None:
-        """Set the file's time to now; return why another user can do so too, or None."""
-        # Not Path.touch(), which follows a link that another user puts there meanwhile.
+        """Set the file's time to now; return why another user could also do so, or None."""
+        # Path.touch() would follow a link that another user has just created.
         descriptor = open_descriptor(self._path, os.O_WRONLY | os.O_CREAT)
         try:
             status = os.fstat(descriptor)
             # A killed worker leaves an empty file behind.
             if not stat.S_ISREG(status.st_mode) or status.st_size:
                 raise SettingsError(
-                    f"{self._path} cannot be the health file",
-                    why="it is not an empty file, and the worker deletes it at the end",
-                    next="name another file",
+                    f"cannot use {self._path} as the health file",
+                    why="it is not an empty file, and the worker would delete it at the end",
+                    next="use another file",
                 )
             reason = distrust(self._path, status)
             os.utime(descriptor)
@@ -242,5 +242,5 @@ class HealthFile:
             if self._health.problem() is None:
                 try:
                     self._touch()
-                except (OSError, SettingsError) as error:  # the probe of the file will notice
+                except (OSError, SettingsError) as error:  # the probe will notice the old time
                     logger.warning("cannot touch %s: %s", self._path, error)

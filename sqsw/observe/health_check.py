@@ -1,6 +1,7 @@
-"""Asks a worker whether it is healthy, from another process: for probes that run a command.
+"""Check a worker's health from another process, for probes that run a command.
 
-A probe runs every few seconds, so this imports only the standard library, and as little as it can.
+A probe runs every few seconds, so this imports as little as possible, from the standard library
+only.
 """
 
 import json
@@ -13,19 +14,19 @@ from urllib.parse import urlsplit
 from sqsw.core.errors import SettingsError
 from sqsw.core.wording import without_password
 
-#: What a URL without a path asks for.
+#: The path for a URL without one.
 DEFAULT_PATH = "/live"
 
-#: Seconds without a touch after which a health file counts as old: a worker touches it every 5.
+#: Seconds after which a health file is old. A worker touches it every 5 seconds.
 STALE_SECONDS = 30.0
 
-#: Bytes of an answer that are read; those of a worker are far shorter.
+#: Maximum bytes to read of an answer. A worker's answers are far shorter.
 _MOST_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
-    """What a worker answered, or its health file showed.
+    """The answer of a worker or its health file.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class HealthAnswer:
         :class:`~sqsw.observe.health.Problem`; ``http_404`` and the like for an answer without one;
         ``no_answer``; or ``stale``.
     error :
-        The same in words.
+        The reason in words.
     code :
         The AWS error code of the last failed receive, if ``/ready`` reported one.
     """
@@ -51,14 +52,14 @@ class HealthAnswer:
 
 
 def ask_worker(url: str, timeout_seconds: float = 4.0) -> HealthAnswer:
-    """Ask the server of ``sqsw work --http``.
+    """Send a request to the server of ``sqsw work --http``.
 
     Parameters
     ----------
     url :
-        Such as ``http://127.0.0.1:8080/live``; without a path, ``/live``.
+        A URL such as ``http://127.0.0.1:8080/live``. The default path is ``/live``.
     timeout_seconds :
-        How long to wait for the connection and for each part of the answer.
+        Maximum wait for the connection and for each part of the answer.
 
     Raises
     ------
@@ -118,6 +119,6 @@ def check_health_file(path: str) -> HealthAnswer:
 def _object_in(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError:  # another server listens there
+    except ValueError:  # from another server
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,8 +1,7 @@
-"""``/live``, ``/ready``, ``/health`` and ``/metrics`` of workers over HTTP.
+"""Serve ``/live``, ``/ready``, ``/health`` and ``/metrics`` of workers over HTTP.
 
-The standard library reads the requests, one on each connection. Each has a thread, so jobs delay an
-answer only while they hold the interpreter. As in ``sqsw serve``, requests from web pages are
-refused.
+The standard library reads one request per connection. Each has a thread, so jobs delay an answer
+only while they hold the GIL. Requests from web pages are refused, as in ``sqsw serve``.
 """
 
 import json
@@ -25,7 +24,7 @@ from sqsw.web.request_guard import RequestGuard, read_headers
 
 logger = logging.getLogger("sqsw.worker")
 
-#: names in lower case, and values
+#: lowercase names and values
 _Headers = list[tuple[bytes, bytes]]
 #: status, content type and body
 _Answer = tuple[int, str, bytes]
@@ -33,30 +32,30 @@ _Answer = tuple[int, str, bytes]
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _JSON = "application/json"
 
-#: seconds that the answers under way may take at the end
+#: seconds for answers in progress at the end
 _GRACE_SECONDS = 1.0
-#: seconds that one read from a client or one write to it can take
+#: maximum seconds for a read from or a write to a client
 _CLIENT_SECONDS = 5
-#: connections at a time, because each one takes a file descriptor away from jobs
+#: maximum connections, because each takes a file descriptor away from jobs
 _MAX_CONNECTIONS = 100
 #: seconds to wait if the process has no file descriptor left for a connection
 _RETRY_SECONDS = 0.1
 
 
 class HealthServer:
-    """Answers from ``with`` to its end.
+    """A context manager that runs the HTTP server.
 
     Parameters
     ----------
     host, port :
-        Where to listen; port 0: a free one.
+        The address to listen on; port 0 chooses a free one.
     allow_hosts, allow_host_hint :
         See :class:`~sqsw.web.request_guard.RequestGuard`.
 
     Raises
     ------
     Busy
-        Another program listens there.
+        The port is in use.
     SettingsError
         The address does not belong to this machine or is not permitted, or one of ``allow_hosts``
         is not a host name.
@@ -88,7 +87,7 @@ class HealthServer:
                 why="an allowed host is a name or an address, with or without a port",
                 next="leave out the scheme and the path: worker.test, or worker.test:8080",
             ) from error
-        # A client can give up between select() and accept(), which must not wait then.
+        # A client can give up between select() and accept(), which then must not block.
         self._socket.setblocking(False)
         self._stopper, self._stopped = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -132,15 +131,15 @@ class HealthServer:
         )
         with self._lock:
             if len(self._open) >= _MAX_CONNECTIONS:
-                # A probe or a scraper is done in milliseconds: the oldest client is neither.
+                # Probes and scrapers take milliseconds, so the oldest client is neither.
                 oldest = next(iter(self._open))
                 del self._open[oldest]
-                with suppress(OSError):  # its client closed it
+                with suppress(OSError):  # closed by the client
                     oldest.shutdown(socket.SHUT_RDWR)
             self._open[connection] = thread
         try:
             thread.start()
-        except RuntimeError:  # the process can have no more threads
+        except RuntimeError:  # no more threads
             self._close_connection(connection)
 
     def _close_connection(self, connection: socket.socket) -> None:
@@ -151,9 +150,9 @@ class HealthServer:
     def _serve(self, connection: socket.socket, address: Any) -> None:
         try:
             _Request(connection, address, self._answer)
-        except OSError:  # the client has gone, or is too slow
+        except OSError:  # the client is gone or too slow
             pass
-        except Exception as error:  # noqa: BLE001  # jobs run without it
+        except Exception as error:  # noqa: BLE001  # jobs must continue
             log_event(logger, logging.ERROR, "http_failed", error)
         finally:
             self._close_connection(connection)
@@ -188,11 +187,11 @@ class HealthServer:
 
 
 class _Request(BaseHTTPRequestHandler):
-    """Reads one request and writes its answer, both in the constructor."""
+    """A handler that reads one request and writes its answer in the constructor."""
 
     protocol_version = "HTTP/1.1"
     timeout = _CLIENT_SECONDS
-    wbufsize = -1  # one write for head and body
+    wbufsize = -1  # one write for headers and body
 
     def __init__(
         self,
@@ -223,4 +222,4 @@ class _Request(BaseHTTPRequestHandler):
         return "sqsw"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: probes would fill the log."""
+        """Log nothing, because probes would fill the log."""

@@ -1,9 +1,8 @@
-"""Log lines from events: one table of all lines, and a method per line for its values.
+"""Log events: a table of all log lines, and a method per line for its values.
 
-The attribute ``event`` of a record has the name of the event. Its values are in further attributes
-with the same keys everywhere: ``queue``, ``job``, ``id``, ``job_id``, ``group``, ``attempt``,
-``seconds_s`` and a few more. The message has all of them as text. Bodies and arguments are never
-logged.
+A record has the event name in the attribute ``event``, and its values in attributes with the same
+keys everywhere: ``queue``, ``job``, ``id``, ``job_id``, ``group``, ``attempt``, ``seconds_s`` and a
+few more. The message contains all of them as text. Bodies and arguments are never logged.
 
 If an application configures no logging, the standard library still shows warnings and errors on
 stderr.
@@ -55,17 +54,17 @@ from sqsw.core.message import Message
 from sqsw.core.safe_logger import log_event
 from sqsw.core.wording import shortened, text_of, without_secrets
 
-#: seconds between two lines about the same thing
+#: minimum seconds between two lines about the same subject
 _REPEAT_SECONDS = 60.0
 
-#: the most things that are distinguished for that; all others share one line
+#: maximum number of subjects to distinguish; all others share one line
 _MAX_THINGS = 1_000
 
-#: the most characters of a job name, and of a reason that can quote one: senders choose names
+#: maximum characters of a job name, which senders choose, and of a reason that can quote one
 _NAME_LENGTH, _REASON_LENGTH = 100, 300
 
-#: Every event with a log line: the name of the line, which is also the name of its method, and the
-#: level. The line of ``receive_done`` is called ``receive_recovered``.
+#: All logged events, with the name of the line, which is also its method's name, and the level. The
+#: line of ``receive_done`` is called ``receive_recovered``.
 _LINES: Mapping[type[Event], tuple[str, int]] = {
     WorkerStarted: ("worker_started", logging.INFO),
     JobStarted: ("job_started", logging.DEBUG),
@@ -74,7 +73,7 @@ _LINES: Mapping[type[Event], tuple[str, int]] = {
     JobRetry: ("job_retry", logging.INFO),
     JobUnknown: ("job_unknown", logging.WARNING),
     JobUnrun: ("job_unrun", logging.ERROR),
-    JobDead: ("job_dead", logging.WARNING),  # its failure was logged as an error before
+    JobDead: ("job_dead", logging.WARNING),  # its failure was already logged as an error
     JobKilledProcess: ("job_killed_process", logging.ERROR),
     BeatLate: ("beat_late", logging.WARNING),
     ExtensionFailed: ("extension_failed", logging.WARNING),
@@ -95,28 +94,28 @@ _LINES: Mapping[type[Event], tuple[str, int]] = {
     WorkerStopped: ("worker_stopped", logging.INFO),
 }
 
-#: the events of every job whose methods only log, so events below the level need not be created
+#: frequent events that are only logged, so those below the level need not be created
 _ONLY_LOGGED = (JobStarted, JobDone)
 
 
 def ensure_logged(events: EventBus) -> None:
-    """Log the events of this bus, unless a ``LogListener`` listens already."""
+    """Log the events of this bus, unless it already has a ``LogListener``."""
     if not events.has_listener(LogListener):
         LogListener().subscribe_to(events)
 
 
 class LogListener:
-    """Logs events with the standard library.
+    """A listener that logs events with the standard library.
 
-    A subclass can override the method of an event. In a worker, it has a thread of its own, like
-    other listeners, so its methods can wait.
+    A subclass can override the method of an event. In a worker, each listener has its own thread,
+    so the methods can block.
 
     Parameters
     ----------
     logger :
         The logger; None for the logger ``sqsw.worker``.
     clock :
-        Returns seconds of a clock that only goes forward.
+        A monotonic clock, in seconds.
     """
 
     _is_quick = True
@@ -136,7 +135,7 @@ class LogListener:
         }
 
     def subscribe_to(self, events: EventBus) -> None:
-        """Listen to the events that become log lines, and to no others."""
+        """Subscribe to the events that have a log line."""
         events.subscribe(self, *self._methods, quick=self._is_quick, wants=self._wants)
 
     def _wants(self, kind: type[Event]) -> Callable[[], bool] | None:
@@ -171,7 +170,7 @@ class LogListener:
         self._job(event, **values)
 
     def job_unknown(self, event: JobUnknown) -> None:
-        """Log this at most once a minute for each job name: a queue can be full of them."""
+        """Log this at most once a minute per job name, because a queue can be full of them."""
         if self._is_time("job", event.message.queue_name, (event.job_name or "")[:_NAME_LENGTH]):
             reason = text_of(event.error)[:_REASON_LENGTH]
             self._job(event, hidden_s=event.hidden_seconds, reason=reason)
@@ -198,13 +197,13 @@ class LogListener:
         )
 
     def beat_late(self, event: BeatLate) -> None:
-        """Log this at most once a minute: many jobs of one kind can cause it."""
+        """Log this at most once a minute, because many jobs can cause it."""
         if self._is_time("beat"):
             late, bound = round(event.late_seconds, 3), round(event.bound_seconds, 3)
             self._log(event, late_s=late, bound_s=bound)
 
     def extension_failed(self, event: ExtensionFailed) -> None:
-        """Log this at most once a minute for each queue."""
+        """Log this at most once a minute per queue."""
         if self._is_time("extension", event.queue_name):
             self._log(event, queue=event.queue_name, reason=event.reason)
 
@@ -215,7 +214,7 @@ class LogListener:
         self._message(event, action=event.action, reason=event.reason)
 
     def receive_error(self, event: ReceiveError) -> None:
-        """Log this once for each queue and kind of error, until a receive is answered again."""
+        """Log this once per queue and kind of error, until a receive succeeds again."""
         kind = f"{type(event.error).__name__} {getattr(event.error, 'code', None)}"
         if self._failing.get(event.queue_name) != kind:
             self._failing[event.queue_name] = kind
@@ -227,7 +226,7 @@ class LogListener:
             )
 
     def receive_done(self, event: ReceiveDone) -> None:
-        """Log ``receive_recovered`` for the first answered receive after an error."""
+        """Log ``receive_recovered`` for the first successful receive after an error."""
         if self._failing and self._failing.pop(event.queue_name, None) is not None:
             _, level = _LINES[ReceiveDone]
             log_event(self._logger, level, "receive_recovered", queue=event.queue_name)
@@ -276,14 +275,14 @@ class LogListener:
         self._log(event, reason=event.reason, unfinished=event.unfinished)
 
     def _is_time(self, *thing: str) -> bool:
-        """Return whether this thing has not been logged for a minute, and note that it is now."""
+        """Return whether this subject is due for a log line, and note that it is logged now."""
         now = self._clock()
         if thing not in self._told and len(self._told) >= _MAX_THINGS:
             thing = ("others",)
         if now - self._told.get(thing, float("-inf")) < _REPEAT_SECONDS:
             return False
         if thing == ("others",):
-            # Once a minute, make room for new things.
+            # Make room for new subjects once a minute.
             self._told = {t: at for t, at in self._told.items() if now - at < _REPEAT_SECONDS}
         self._told[thing] = now
         return True
@@ -291,7 +290,7 @@ class LogListener:
     def _job(self, event: JobEvent, error: BaseException | None = None, **values: object) -> None:
         _, level = _LINES[type(event)]
         if not self._logger.isEnabledFor(level):
-            return  # most events are jobs that are done, and most workers log warnings only
+            return  # most events are done jobs, and most workers log only warnings
         if isinstance(event, JobEnded):
             values["seconds_s"] = round(event.duration_seconds, 6)
         job_name = event.job_name and event.job_name[:_NAME_LENGTH]
@@ -329,7 +328,7 @@ def _reason_of(error: BaseException) -> str:
 
 
 def _what_next(event: JobFailed | JobRetry) -> dict[str, Any]:
-    """Return when the job is tried again, or why it is not and where its message goes."""
+    """Return when the job is retried, or why it is not and where its message goes."""
     found: dict[str, Any] = {"hidden_s": event.hidden_seconds}
     if event.dead_letter_queue is not None:
         found["dead_letter_queue"] = event.dead_letter_queue
@@ -339,11 +338,11 @@ def _what_next(event: JobFailed | JobRetry) -> dict[str, Any]:
 
 
 def _context_of(message: Message) -> tuple[int, dict[str, object]]:
-    """Return the job context and the length of its text, if its codec is JSON."""
+    """Return the length and the values of the job context, if its codec is JSON."""
     text = message.string_attribute("JobContext")
     if text in (None, "{}") or message.string_attribute("ContentType") != "json":
         return 0, {}
     try:
         return len(text or ""), {"context": read_json(text or "")}
-    except ValueError:  # the job fails because of it, and its line says so
+    except ValueError:  # the job's own log line reports this
         return 0, {}

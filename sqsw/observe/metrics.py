@@ -1,6 +1,6 @@
-"""Figures of workers, for Prometheus.
+"""Prometheus metrics of workers.
 
-The library for it is imported when a :class:`Metrics` is made.
+prometheus_client is imported when a :class:`Metrics` is created.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from sqsw.observe.health import Health
 if TYPE_CHECKING:
     from prometheus_client.core import CollectorRegistry, Metric
 
-#: seconds: upper bounds of the histograms, from quick jobs to those of hours
+#: upper bounds of the histograms in seconds, from quick jobs to those that take hours
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400)
 
 _OUTCOMES: dict[type[Event], str] = {
@@ -40,12 +40,12 @@ _OUTCOMES: dict[type[Event], str] = {
 
 
 class Metrics:
-    """Counts events, in one process or for many.
+    """A listener that counts the events of one or more processes.
 
     Parameters
     ----------
     health :
-        Knows the signs of life, for slots and what is in hand.
+        The source of the pulses, for the slots and the messages in hand.
     """
 
     def __init__(self, health: Health) -> None:
@@ -65,7 +65,7 @@ class Metrics:
         )
         self._wait: Histogram = Histogram(
             "sqsw_job_wait_seconds",
-            "From the send of a job to its first start.",
+            "Time from the send of a job to its first start.",
             ["queue", "job"],
             buckets=_SECONDS,
             registry=registry,
@@ -81,16 +81,16 @@ class Metrics:
         )
         self._receives: Counter = Counter(
             "sqsw_receives",
-            "Receives, by what came of them.",
+            "Receives by result.",
             ["queue", "result"],
             registry=registry,
         )
         self._messages: Counter = Counter(
-            "sqsw_messages_received", "Messages that came.", ["queue"], registry=registry
+            "sqsw_messages_received", "Received messages.", ["queue"], registry=registry
         )
         self._requests: Counter = Counter(
             "sqsw_worker_requests",
-            "Requests to SQS, each repetition counted.",
+            "Requests to SQS, including retries.",
             ["action"],
             registry=registry,
         )
@@ -136,7 +136,7 @@ class Metrics:
         message = event.message
         sent = message.attributes.get("SentTimestamp", "")
         if sent.isdecimal() and message.receive_count == 1:
-            # Clocks of two machines may differ.
+            # The clocks of two machines can differ.
             seconds = max(0.0, event.at - int(sent) / 1000)
             self._wait.labels(message.queue_name, _label(event)).observe(seconds)
 
@@ -147,15 +147,15 @@ class Metrics:
 
 
 def _label(event: JobEvent) -> str:
-    """Return the job name if it is registered, because senders can make up any number of names."""
+    """Return the job name only if it is registered, because senders can invent names."""
     return event.job_name or "" if event.is_registered else ""
 
 
 class _WithoutCreated:
-    """Figures without the times at which their series began, which double the histograms.
+    """A collector without creation times, which double the size of histograms.
 
-    What prometheus_client has to switch them off holds for all of its figures, also for those of
-    an application that runs workers.
+    prometheus_client can only disable them for all metrics, including those of an application that
+    runs workers.
     """
 
     def __init__(self, registry: "CollectorRegistry") -> None:
@@ -178,13 +178,13 @@ class _Now:
         figures: dict[str, tuple[str, Any]] = {
             "sqsw_worker_processes": ("Worker processes.", len(pulses)),
             "sqsw_slots": ("Jobs that can run at once.", sum(p.slots for p in pulses)),
-            "sqsw_slots_busy": ("Messages whose jobs run.", sum(p.running for p in pulses)),
+            "sqsw_slots_busy": ("Messages whose jobs are running.", sum(p.running for p in pulses)),
             "sqsw_worker_memory_bytes": ("Memory.", sum(p.memory_bytes for p in pulses)),
         }
         for name, (text, value) in figures.items():
             yield GaugeMetricFamily(name, text, value=value)
         in_hand = GaugeMetricFamily(
-            "sqsw_messages_in_hand", "Received and not acknowledged.", labels=["queue"]
+            "sqsw_messages_in_hand", "Received, unacknowledged messages.", labels=["queue"]
         )
         queues = sorted({name for pulse in pulses for name in pulse.in_hand})
         for name in queues:

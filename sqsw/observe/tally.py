@@ -1,4 +1,4 @@
-"""What workers did, counted from their events: in one process or in many."""
+"""Count what workers did, from the events of one or more processes."""
 
 import threading
 from collections import Counter
@@ -46,7 +46,7 @@ class Tally:
 
     @property
     def requests(self) -> int:
-        """Requests to SQS so far, each repetition counted."""
+        """The number of requests to SQS so far, including retries."""
         return self._counts["requests"]
 
     def report(self, stopped_by: str, *, forced: bool) -> WorkerReport:

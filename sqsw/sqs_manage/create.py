@@ -148,8 +148,8 @@ def create_queues(
     queue_names :
         Names without prefix.
     settings :
-        Settings by queue name; a missing queue has those of a new :class:`QueueSettings`. They can
-        also name a dead-letter queue.
+        Settings by queue name; a queue without an entry gets those of a new :class:`QueueSettings`.
+        An entry for a dead-letter queue also applies.
     tags, update, dry_run :
         As for :func:`create_queue`.
 
@@ -228,7 +228,7 @@ def create_missing_queues(
 
 
 def _dead_letter_queue_of(env: ManageEnv, name: str, settings: QueueSettings) -> str | None:
-    """Return the requested dead-letter queue; an existing queue gets no default one."""
+    """Return the requested dead-letter queue; an existing queue does not get a default one."""
     if settings.dead_letter_queue is not None:
         return settings.dead_letter_queue or None
     if source_by_name(name) is not None:

@@ -1,6 +1,6 @@
 """Delete queues, and delete all or selected messages.
 
-Workers never call these functions.
+sqsw calls these functions only on a user's request.
 """
 
 from collections.abc import Callable, Collection, Generator, Sequence

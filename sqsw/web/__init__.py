@@ -1,1 +1,1 @@
-"""Shared by all HTTP servers of sqsw: which requests they accept, and how they run and end."""
+"""The parts that all HTTP servers of sqsw share: request checks, and how they run and end."""

@@ -1,7 +1,7 @@
-"""Runs an ASGI application on uvicorn's HTTP protocol, in an event loop of its own.
+"""Run an ASGI application on uvicorn's HTTP protocol, in a separate event loop.
 
 uvicorn's ``Server`` is not used, for two reasons. It accepts connections with asyncio's server,
-which spins and fills the log when the process has no file descriptor left. And it checks every 0.1
+which spins and fills the log when the process is out of file descriptors. It also checks every 0.1
 seconds whether it should stop, with a clock and an ``asyncio.sleep`` that tests can replace.
 """
 
@@ -25,40 +25,40 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Mapping[str, Any], Receive, Send], Awaitable[None]]
 
-#: Connections at a time, even if the process can have more file descriptors.
+#: Maximum number of connections, even if the process can have more file descriptors.
 MAX_CONNECTIONS: Final = 20_000
 #: File descriptors that are reserved for everything except connections.
 _OTHER_DESCRIPTORS: Final = 32
-#: Connections accepted in one turn of the event loop.
+#: Maximum connections accepted in one iteration of the event loop.
 _TURN: Final = 64
-#: Seconds between two attempts to accept while no connection is free.
+#: Seconds between two attempts to accept while the limit is reached.
 _RETRY_SECONDS: Final = 0.1
-#: Seconds after which an idle connection is closed while no connection is free. Clients send a
+#: Seconds after which an idle connection is closed while the limit is reached. Clients send a
 #: request as soon as they are connected, and reconnect if an idle connection was closed.
 _IDLE_SECONDS: Final = 0.5
 #: Seconds without a shortage after which it counts as over.
 _RELIEF_SECONDS: Final = 5.0
-#: Seconds that cancelled requests have to end.
+#: Seconds for cancelled requests to end.
 _CANCEL_SECONDS: Final = 1.0
-#: Errors for a connection that its client gave up before it was accepted.
+#: Errors for a connection that its client closed before it was accepted.
 _GIVEN_UP: Final = (errno.ECONNABORTED, errno.EPROTO)
 
 
 class HttpServer:
-    """Answers requests on one listening socket from :meth:`run` until :meth:`stop`.
+    """An HTTP server on one listening socket, from :meth:`run` until :meth:`stop`.
 
     Parameters
     ----------
     app :
         The ASGI application.
     listening :
-        The socket; it is closed when the server ends.
+        The socket, which is closed at the end.
     logger :
-        Logs a shortage of connections, once when it begins and once when it is over.
+        Logs the start and the end of a shortage of connections.
     grace_seconds :
-        Seconds that the requests in progress have to finish when the server ends.
+        Seconds for the requests in progress to finish when the server ends.
     protocol :
-        A subclass of uvicorn's protocol; default: uvicorn's own.
+        A subclass of uvicorn's protocol. Default: uvicorn's own.
     idle_seconds :
         How long a connection stays open without a request.
     on_stop :
@@ -102,10 +102,10 @@ class HttpServer:
         self._is_stopped = self._is_forced = False
 
     def run(self, on_ready: Callable[[], object]) -> None:
-        """Answer requests until :meth:`stop`, or in the main thread until a signal.
+        """Serve requests until :meth:`stop` or, in the main thread, a signal.
 
-        SIGTERM and SIGINT are handled, and SIGHUP unless it is ignored or has a handler; the former
-        handlers come back. A second signal ends the server without waiting.
+        Handles SIGTERM and SIGINT, and SIGHUP unless it is ignored or has a handler, and restores
+        the former handlers at the end. A second signal ends the server at once.
         """
         loop = self._loop = _RealTimeLoop()
         try:
@@ -118,11 +118,11 @@ class HttpServer:
             loop.close()
 
     def stop(self) -> None:
-        """End :meth:`run`; can be called from any thread, and before it."""
+        """End :meth:`run`. Can be called from any thread, and before :meth:`run`."""
         self._is_stopped = True
         loop = self._loop
         if loop is not None:
-            with suppress(RuntimeError):  # it has just ended
+            with suppress(RuntimeError):  # the loop has just ended
                 loop.call_soon_threadsafe(self._wakeup.set)
 
     def _on_signal(self, number: int, frame: object) -> None:
@@ -172,13 +172,13 @@ class HttpServer:
         return made
 
     def _write_date(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Set the ``Date`` header every second; SDKs use it to correct a wrong clock."""
+        """Set the ``Date`` header every second. SDKs use it to correct a wrong clock."""
         self._state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
         loop.call_later(1, self._write_date, loop)
 
 
 async def _pause(loop: asyncio.AbstractEventLoop) -> None:
-    """Wait without ``asyncio.sleep``, which a test may have replaced."""
+    """Wait without ``asyncio.sleep``, which a test can replace."""
     over = loop.create_future()
     loop.call_later(0.02, over.set_result, None)
     await over
@@ -192,7 +192,7 @@ class _RealTimeLoop(asyncio.SelectorEventLoop):
 
 
 class _Acceptor:
-    """Accepts connections up to a limit; further ones wait in the kernel's queue.
+    """An acceptor with a connection limit; further connections wait in the kernel's queue.
 
     At the limit it tries again every 0.1 seconds, and closes connections that have been idle for
     half a second.
@@ -227,7 +227,7 @@ class _Acceptor:
         self._socket.close()
 
     async def settle(self) -> None:
-        """Wait until the last connections that were accepted are counted as such."""
+        """Wait until the last accepted connections are registered."""
         while self._opening:
             await _pause(self._loop)
 
@@ -253,7 +253,7 @@ class _Acceptor:
         try:
             connection.setblocking(False)
             await self._loop.connect_accepted_socket(self._make_protocol, connection)
-        except OSError:  # the client has gone, or there is no room for it in the selector
+        except OSError:  # the client is gone, or the selector is full
             connection.close()
 
     def _wait_for_room(self, why: str) -> None:
@@ -286,7 +286,7 @@ class _Acceptor:
         }
 
     def _close_idle(self) -> None:
-        """Close connections without a request since the last check."""
+        """Close connections that had no request since the last check."""
         former, self._idle = self._idle, self._idle_now()
         for connection, cycle in self._idle.items():
             if connection in former and former[connection] is cycle:
@@ -294,7 +294,7 @@ class _Acceptor:
 
 
 def _connection_limit() -> int:
-    """Return how many connections the file descriptors of this process allow."""
+    """Return the number of connections that this process's file descriptors allow."""
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
@@ -303,7 +303,7 @@ def _connection_limit() -> int:
 
 @contextmanager
 def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Handle the signals that end a server, and SIGHUP if it would end the process."""
+    """Handle the signals that end the server, and SIGHUP if it would end the process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

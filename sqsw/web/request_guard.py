@@ -1,4 +1,4 @@
-"""Refuses requests that web pages make a browser send to a server on this machine.
+"""Refuse requests that web pages make a browser send to a server on this machine.
 
 Any web page can make a browser send requests to ``127.0.0.1``. It cannot choose the headers that
 browsers set themselves: ``Host``, ``Origin`` and ``Sec-Fetch-Site``. If the site makes its own name
@@ -21,10 +21,10 @@ _HOST: Final = re.compile(
 )
 _URL: Final = re.compile(r"(https?)://([^/?#@]+)(?:[/?#].*)?", re.ASCII | re.IGNORECASE)
 _PORTS: Final = {"http": 80, "https": 443}
-#: characters of a header that an answer repeats, at most
+#: maximum characters of a header that an answer repeats
 _SHOWN: Final = 100
-#: Only browsers send these. Not Sec-Fetch-Mode, because fetch() of Node.js sends it, and not an
-#: Accept header for images, because Java's HttpURLConnection sends it.
+#: Headers that only browsers send. This excludes Sec-Fetch-Mode, which Node.js's fetch() sends, and
+#: an Accept header for images, which Java's HttpURLConnection sends.
 _BROWSER_HEADERS: Final = (
     "sec-fetch-site",
     "sec-fetch-dest",
@@ -37,7 +37,7 @@ _BROWSER_HEADERS: Final = (
 
 
 class _Host(NamedTuple):
-    """A host of a ``Host`` header, in lower case; an address in its normal form."""
+    """A host from a ``Host`` header, in lower case; addresses are normalized."""
 
     name: str
     #: None: not given
@@ -49,17 +49,17 @@ class _Host(NamedTuple):
 
 
 class RequestGuard:
-    """Decides whether a server answers a request, by its headers alone.
+    """A check of request headers that decides whether a server answers.
 
     Parameters
     ----------
     address :
-        The IP address that the server is bound to. If it means all addresses, ``Host`` can be any
-        IP address, because only names can be rebound.
+        The IP address that the server is bound to. If it is the wildcard address, ``Host`` can be
+        any IP address, because only names can be rebound.
     names :
-        Further hosts to accept. A name with a port accepts that port, one without accepts any.
+        Other hosts to accept. A name with a port accepts only that port.
     hint :
-        How to accept another host, for the end of a refusal; ``{host}`` stands for its name.
+        How to accept another host, for the end of a refusal; ``{host}`` is replaced by its name.
 
     Raises
     ------
@@ -79,11 +79,11 @@ class RequestGuard:
                 raise ValueError(f"{name!r} is not a host name")
             self._allowed.add((host.name, host.port))
         self._hint = hint
-        # Every request has one of the same few hosts.
+        # Requests usually have one of a few hosts.
         self._host_refusal = lru_cache(64)(self._refuse_host)
 
     def refusal(self, headers: Mapping[str, str]) -> str | None:
-        """Return in words why the request is refused; None if it is accepted."""
+        """Return why the request is refused, or None if it is accepted."""
         host = headers.get("host")
         if host and (refusal := self._host_refusal(host)):
             return refusal
@@ -147,9 +147,9 @@ def has_browser_headers(headers: Mapping[str, str]) -> bool:
 
 
 def parse_host(text: str) -> _Host | None:
-    """Read the value of a ``Host`` header; None if it is not a host with an optional port."""
+    """Parse a ``Host`` header; return None if it is not a host with an optional port."""
     found = _HOST.fullmatch(text)
-    if found is None and text.count(":") > 1:  # an IPv6 address as options and sockets write it
+    if found is None and text.count(":") > 1:  # an IPv6 address without brackets
         found = _HOST.fullmatch(f"[{text}]")
     if found is None:
         return None
@@ -172,6 +172,6 @@ def _is_same_host(url: str, host: str | None) -> bool:
     own = parse_host(host) if host else None
     if found is None or page is None or own is None:
         return False
-    # A proxy can add TLS, so "Host" alone does not show which port is the default.
+    # A proxy can add TLS, so ``Host`` alone does not determine the default port.
     default = _PORTS[found[1].lower()]
     return (page.name, page.port or default) == (own.name, own.port or default)

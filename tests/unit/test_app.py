@@ -89,7 +89,7 @@ def test_a_module_alone_holds_exactly_one() -> None:
     assert refusal("myapp.tasks") == (
         "'myapp.tasks' has several SQSEnv objects",
         "they are: env, legacy_env",
-        "name one, such as 'myapp.tasks:env'",
+        "choose one, such as 'myapp.tasks:env'",
     )
 
 
@@ -100,7 +100,7 @@ def test_a_module_of_declared_tasks_gets_a_new_environment() -> None:
     assert load_app("myapp.models").registrations() == []
 
 
-def test_a_module_that_is_not_there() -> None:
+def test_a_missing_module() -> None:
     assert refusal("myapp.task:env") == (
         "cannot import 'myapp.task'",
         "no module named 'myapp.task'; searched the current directory and sys.path; "
@@ -124,7 +124,7 @@ def test_a_package_without_init_is_suggested_too(home: Path) -> None:
     assert next_step == "did you mean 'shop.tasks:env'?"
 
 
-def test_an_attribute_that_is_not_there() -> None:
+def test_a_missing_attribute() -> None:
     assert refusal("myapp.tasks:app") == (
         "'myapp.tasks' has no SQSEnv named 'app'",
         "SQSEnv objects there: env, legacy_env",
@@ -134,19 +134,19 @@ def test_an_attribute_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("app_path", ["queue:env", "queue"])
-def test_a_file_that_a_module_of_python_hides_is_told(home: Path, app_path: str) -> None:
+def test_a_file_hidden_by_a_python_module_is_reported(home: Path, app_path: str) -> None:
     (home.parent / "queue.py").write_text(TASKS)
     assert refusal(app_path) == (
         "cannot import your queue.py",
-        "Python has a module 'queue' of its own, which was imported before",
-        "give your queue.py another name",
+        "Python's own module 'queue' was imported first",
+        "rename your queue.py",
     )
 
 
-def test_a_dot_for_the_colon_is_told() -> None:
+def test_a_dot_instead_of_the_colon_is_reported() -> None:
     assert refusal("myapp.tasks.env") == (
         "cannot import 'myapp.tasks.env'",
-        "'myapp.tasks' is a module, and 'env' a name in it",
+        "'myapp.tasks' is a module, and 'env' is a name in it",
         "did you mean 'myapp.tasks:env'?",
     )
 
@@ -168,7 +168,7 @@ def test_an_attribute_of_another_type(attribute: str, why: str) -> None:
 
 @pytest.mark.parametrize("app_path", ["", ":env", "myapp.tasks:"])
 def test_half_a_path_is_refused(app_path: str) -> None:
-    assert refusal(app_path)[0] == f"{app_path!r} is not the path of an app"
+    assert refusal(app_path)[0] == f"{app_path!r} is not an app path"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_several_apps_share_one_environment() -> None:
     names = [(found.queue_name, found.job_name) for found in env.registrations()]
     assert names == [("emails", "send_email"), ("news", "post"), ("reports", "build")]
     assert env.clients.session is session
-    with pytest.raises(AppLoadError, match="the apps hold different SQSEnv objects"):
+    with pytest.raises(AppLoadError, match="the apps have different SQSEnv objects"):
         open_env(["myapp.one", "myapp.tasks:legacy_env"], plugins=False)
 
 
@@ -274,10 +274,10 @@ def test_a_plugin_that_fails_midway_leaves_none_of_its_jobs(
     assert env.registrations() == []
 
 
-def test_a_function_that_makes_the_environment_and_raises_is_told(home: Path) -> None:
+def test_an_error_in_an_environment_factory_is_reported(home: Path) -> None:
     (home / "makes.py").write_text("import os\n\n\ndef make():\n    return os.environ['NO_SUCH']\n")
     message, why, _ = refusal("myapp.makes:make")
-    assert message == "'myapp.makes:make' does not make an SQSEnv"
+    assert message == "'myapp.makes:make' failed to create an SQSEnv"
     assert why is not None
     assert "KeyError: 'NO_SUCH', raised in" in why
 
@@ -287,7 +287,7 @@ def test_two_names_of_one_queue_are_refused() -> None:
     url = env.sqs_client.create_queue(QueueName="emails")["QueueUrl"]
     env.processor("emails", "send_email")(lambda: None)
     shares = [QueueShare("emails"), QueueShare(url)]
-    with pytest.raises(SettingsError, match="named twice"):
+    with pytest.raises(SettingsError, match="given twice"):
         run_queues(env, shares, settings=WorkerSettings())
 
 
@@ -334,7 +334,7 @@ def test_the_queues_to_work_are_those_with_jobs() -> None:
         queues_to_work(env, [QueueShare("nwes")])
     with pytest.raises(SettingsError, match="there is nothing to work"):
         queues_to_work(SQSEnv())
-    with pytest.raises(SettingsError, match="needs exactly one queue"):
+    with pytest.raises(SettingsError, match="requires exactly one queue"):
         queues_to_work(env, processors_from="emails")
     dead = [QueueShare("emails_dead")]
     assert queues_to_work(env, dead, processors_from="emails") == dead
@@ -345,7 +345,7 @@ def test_the_queues_to_work_are_those_with_jobs() -> None:
 SETTINGS = WorkerSettings(concurrency=1, wait_seconds=1)
 
 
-def test_an_app_is_run_until_its_policy_says_so() -> None:
+def test_an_app_runs_until_its_policy_ends_it() -> None:
     session = MemorySession()
     client = session.client("sqs")
     client.create_queue(QueueName="news")
@@ -412,12 +412,10 @@ def test_a_dead_letter_queue_is_worked_by_the_functions_of_its_source() -> None:
         ("../elsewhere/tasks.py", None),
     ],
 )
-def test_the_path_of_a_file_is_refused_with_the_module_that_it_is(
-    app_path: str, meant: str | None
-) -> None:
+def test_the_path_of_a_file_is_refused_with_its_module(app_path: str, meant: str | None) -> None:
     message, why, next_step = refusal(app_path)
-    assert message == f"{app_path!r} is not the path of an app"
-    assert why is not None and "it names a file" in why
+    assert message == f"{app_path!r} is not an app path"
+    assert why is not None and "it is a file" in why
     assert next_step == meant
 
 

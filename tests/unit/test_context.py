@@ -33,7 +33,7 @@ def test_values_are_set_read_and_cleared() -> None:
         del context["d"]
 
 
-def test_what_to_dict_returns_is_the_caller_s_own() -> None:
+def test_to_dict_returns_a_copy() -> None:
     context = SQSContext.from_dict({"a": 1})
     context.to_dict()["b"] = 2
     assert context.to_dict() == {"a": 1}
@@ -90,7 +90,7 @@ def test_every_asyncio_task_has_its_own_and_begins_with_its_parent_s() -> None:
     assert sorted(turns) == [1, 2]
 
 
-def test_two_contexts_are_two() -> None:
+def test_two_contexts_are_independent() -> None:
     first, second = SQSContext(), SQSContext()
     first["a"] = 1
     assert second.to_dict() == {}
@@ -111,9 +111,7 @@ def test_the_current_job_is_known_inside_and_not_outside() -> None:
 
 
 @pytest.mark.parametrize("kind", ["function", "coroutine"])
-def test_a_job_knows_itself_and_its_context_without_being_passed_it(
-    jobs: JobQueue, kind: str
-) -> None:
+def test_a_job_can_read_itself_and_its_context(jobs: JobQueue, kind: str) -> None:
     seen: list[CurrentJob | None] = []
 
     def function() -> None:

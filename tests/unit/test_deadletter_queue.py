@@ -24,7 +24,7 @@ def test_the_maker_keeps_the_upstream_queue(jobs: JobQueue, dead: DeadLetterQueu
     assert isinstance(dead, RawQueue)
 
 
-def test_a_dead_letter_goes_back_as_it_is_after_a_second(
+def test_a_dead_letter_goes_back_unchanged_after_a_second(
     jobs: JobQueue, dead: DeadLetterQueue, memory_env: SQSEnv
 ) -> None:
     attributes = {
@@ -69,7 +69,7 @@ def test_a_fifo_dead_letter_goes_back_under_its_own_message_id(memory_env: SQSEn
     assert found == {"x": ("h", "d"), "body": ("g", sent["MessageId"])}
 
 
-def test_without_an_upstream_queue_it_is_a_raw_queue_like_others(memory_env: SQSEnv) -> None:
+def test_without_an_upstream_queue_it_is_a_normal_raw_queue(memory_env: SQSEnv) -> None:
     memory_env.sqs_client.create_queue(QueueName="dead")
     dead = memory_env.queue("dead", DeadLetterQueue)
     dead.client.send({"MessageBody": "body"})

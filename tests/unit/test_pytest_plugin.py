@@ -129,7 +129,7 @@ def test_work_off_runs_all_queues_over_delays_backoffs_and_dead_letters(
         SQSEnv(endpoint_url="http://127.0.0.1:1", region="us-east-1").work_off()
 
 
-def test_work_off_has_bounds(sqs_env: SQSEnv) -> None:
+def test_work_off_has_limits(sqs_env: SQSEnv) -> None:
     create_standard_queue(sqs_env, "emails")
     create_standard_queue(sqs_env, "warehouse")
     sqs_env.sqs_client.send_message(
@@ -196,7 +196,7 @@ def test_an_environment_and_the_endpoint_have_the_same_queues(
     assert message.body == "x"
 
 
-def test_time_that_is_moved_wakes_a_receive_that_waits(sqs_server: SQSServer) -> None:
+def test_moving_the_clock_wakes_a_waiting_receive(sqs_server: SQSServer) -> None:
     client = boto3.client("sqs")
     url = client.create_queue(QueueName="emails")["QueueUrl"]
     client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=600)
@@ -213,9 +213,7 @@ class TestASessionOfOnesOwn:
     def sqs_session(self) -> MemorySession:
         return MemorySession(region_name="eu-west-1", relaxed=True)
 
-    def test_it_stands_below_the_other_fixtures(
-        self, sqs_env: SQSEnv, sqs_server: SQSServer
-    ) -> None:
+    def test_it_works_with_the_other_fixtures(self, sqs_env: SQSEnv, sqs_server: SQSServer) -> None:
         create_standard_queue(sqs_env, "emails")
         (url,) = queue_urls()
         assert boto3.client("sqs").meta.region_name == "eu-west-1"
@@ -223,14 +221,14 @@ class TestASessionOfOnesOwn:
             boto3.client("sqs").purge_queue(QueueUrl=url)
 
 
-def test_an_app_that_cannot_be_loaded_is_a_matter_of_the_option(
+def test_an_app_that_cannot_be_loaded_is_reported_with_the_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "shop_of_a_test.py").write_text("from sqsw import SQSEnv\nenv = SQSEnv()\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(AppLoadError) as caught:
         _parts_of("shop_of_a_test:evn")
-    assert caught.value.next == "in the configuration of pytest: sqsw_app = shop_of_a_test:env"
+    assert caught.value.next == "in the pytest configuration, set sqsw_app = shop_of_a_test:env"
     with pytest.raises(AppLoadError) as caught:
         _parts_of("shop_of_a_test:SQSEnv.queue")
-    assert caught.value.next == "correct the app, or the option sqsw_app of pytest"
+    assert caught.value.next == "fix the app, or the pytest option sqsw_app"

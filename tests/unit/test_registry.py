@@ -18,7 +18,7 @@ def send_email(to: str) -> None: ...
 def another(to: str) -> None: ...
 
 
-def test_declared_tasks_are_sent_and_worked_once_they_are_bound(jobs: JobQueue) -> None:
+def test_bound_tasks_are_sent_and_run(jobs: JobQueue) -> None:
     tasks = TaskRegistry()
     seen: list[Any] = []
 
@@ -44,7 +44,7 @@ def test_declared_tasks_are_sent_and_worked_once_they_are_bound(jobs: JobQueue) 
     ]
 
 
-def test_a_registry_can_be_called_as_a_plugin_is(memory_env: SQSEnv) -> None:
+def test_a_registry_can_be_called_like_a_plugin(memory_env: SQSEnv) -> None:
     tasks = TaskRegistry()
     tasks.task("jobs")(send_email)
     with memory_env.registering_from("plugin 1.0"):

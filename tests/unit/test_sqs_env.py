@@ -44,7 +44,7 @@ def local_file(env: SQSEnv) -> str:
     return session.path
 
 
-def test_making_one_and_registering_tasks_touches_nothing() -> None:
+def test_creating_one_and_registering_tasks_makes_no_calls() -> None:
     env = SQSEnv(Untouchable())
     task = env.queue("emails").connect_processor("send_email", print)
     env.raw_processor("cron")(print)
@@ -57,19 +57,19 @@ def test_making_one_and_registering_tasks_touches_nothing() -> None:
         task.delay(end="")
 
 
-def test_without_a_region_the_first_use_says_so() -> None:
+def test_without_a_region_the_first_use_raises() -> None:
     env = SQSEnv()
     with pytest.raises(SettingsError, match="no AWS region set"):
         env.queue("emails").add_job("send_email")
 
 
-def test_without_credentials_the_first_call_says_so() -> None:
+def test_without_credentials_the_first_call_raises() -> None:
     env = SQSEnv(region="eu-west-1")
     with pytest.raises(AccessDenied, match="no AWS credentials found"):
         env.queue("emails").add_job("send_email")
 
 
-def test_a_queue_that_is_not_in_the_file_is_told_with_the_file_and_what_next(
+def test_a_queue_missing_in_the_file_is_reported_with_the_file_and_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SQSW_LOCAL", str(tmp_path / "local.db"))
@@ -82,7 +82,7 @@ def test_a_queue_that_is_not_in_the_file_is_told_with_the_file_and_what_next(
         assert "create_standard_queue(env, 'mails')" in str(caught.value.next)
 
 
-def test_an_unknown_codec_is_refused_when_the_environment_is_made() -> None:
+def test_an_unknown_codec_is_refused_when_the_environment_is_created() -> None:
     with pytest.raises(ContentTypeRefused, match="'yaml'"):
         SQSEnv(codec="yaml")
 
@@ -95,7 +95,7 @@ def test_the_variable_names_the_local_file(monkeypatch: pytest.MonkeyPatch, tmp_
     assert local_file(SQSEnv()) == str(tmp_path / "queues.db")
 
 
-def test_1_stands_for_the_file_in_the_working_directory(
+def test_1_means_the_file_in_the_working_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -109,7 +109,7 @@ def test_empty_and_0_are_off(monkeypatch: pytest.MonkeyPatch, value: str) -> Non
     assert SQSEnv().clients.session is None
 
 
-def test_a_session_in_code_beats_the_variable(
+def test_a_session_in_code_wins_over_the_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SQSW_LOCAL", str(tmp_path / "queues.db"))
@@ -117,7 +117,7 @@ def test_a_session_in_code_beats_the_variable(
     assert SQSEnv(session).clients.session is session
 
 
-def test_an_endpoint_in_code_beats_the_variable(
+def test_an_endpoint_in_code_wins_over_the_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SQSW_LOCAL", str(tmp_path / "queues.db"))
@@ -149,7 +149,7 @@ def test_two_environments_on_one_file_share_their_queues(
             env.clients.session.close()
 
 
-def test_the_variable_gives_the_prefix_unless_the_code_does(
+def test_the_variable_sets_the_prefix_unless_code_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SQSW_QUEUE_PREFIX", "dev_")
@@ -167,7 +167,7 @@ def test_without_variables_there_is_no_prefix_and_no_file() -> None:
 # -- queues ---------------------------------------------------------------------------------------
 
 
-def test_a_queue_is_made_once_for_its_name(memory_env: SQSEnv) -> None:
+def test_a_queue_is_created_once_per_name(memory_env: SQSEnv) -> None:
     queue = memory_env.queue("emails")
     assert memory_env.queue("emails") is queue
     assert memory_env.queue("emails", JobQueue) is queue
@@ -239,7 +239,7 @@ def test_a_queue_is_found_by_its_name_its_url_and_its_arn(memory_env: SQSEnv) ->
         memory_env.get_queue_arn("nowhere")
 
 
-def test_a_password_in_an_address_is_kept_out_of_what_is_told(memory_env: SQSEnv) -> None:
+def test_a_password_in_an_address_is_not_shown(memory_env: SQSEnv) -> None:
     env = SQSEnv(endpoint_url="http://ann:p@ss@127.0.0.1:9324")
     assert env.location() == "http://127.0.0.1:9324"
     url = memory_env.sqs_client.create_queue(QueueName="emails")["QueueUrl"]
@@ -321,7 +321,7 @@ def in_threads(count: int, call: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(run, range(count)))
 
 
-def test_an_environment_is_elsewhere_for_the_length_of_a_block() -> None:
+def test_an_environment_can_be_reconnected_for_a_block() -> None:
     aws, memory = Untouchable(), MemorySession()
     env = SQSEnv(aws, queue_prefix="prod_", region="eu-west-1")
     queue = env.queue("emails")
@@ -391,7 +391,7 @@ def test_a_forked_child_makes_a_client_of_its_own() -> None:
     assert done.stdout == "0\n", done.stderr
 
 
-def test_what_would_have_no_effect_on_a_queue_that_is_there_is_refused(
+def test_other_options_for_an_existing_queue_are_refused(
     memory_env: SQSEnv,
 ) -> None:
     queue = memory_env.queue("emails", accept=("json",))
@@ -407,12 +407,12 @@ def test_what_would_have_no_effect_on_a_queue_that_is_there_is_refused(
             memory_env.queue("emails", **option)
 
 
-def test_accept_is_a_list_and_no_text() -> None:
+def test_accept_is_a_list_and_not_a_text() -> None:
     with pytest.raises(SettingsError, match="list of content types"):
         SQSEnv(MemorySession(), accept="pickle_compat")
 
 
-def test_a_queue_that_is_not_there_may_be_one_that_is_worked() -> None:
+def test_a_missing_queue_can_be_one_that_is_worked() -> None:
     env = SQSEnv(MemorySession())
     env.processor("emails", "send")(print)
     for call in (env.process_batch, lambda name: env.add_job(name, "send")):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class StepAside(Exception):
-    """Raised if a session's calls must go through botocore; the text is the reason."""
+    """The reason why a session's calls must go through botocore."""
 
 
 def find_endpoint(session: "Session", region: str | None, endpoint_url: str | None) -> Endpoint:

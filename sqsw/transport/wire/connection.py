@@ -46,18 +46,18 @@ class Answer(NamedTuple):
 
 
 class ConnectionBroken(Exception):
-    """Raised if no complete answer arrived, or the answer is not HTTP.
+    """A failure to get a complete answer.
 
     The text never quotes the request.
     """
 
 
 class NotHTTP(ConnectionBroken):
-    """Raised if the answer is not valid HTTP. botocore's parser can be more tolerant."""
+    """An answer that is not valid HTTP, although botocore's parser can perhaps read it."""
 
 
 class TimedOut(ConnectionBroken):
-    """Raised if the server was silent for too long, or the exchange took too long."""
+    """A timeout, because the server was silent or the exchange took too long."""
 
 
 class Connection:

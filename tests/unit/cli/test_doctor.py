@@ -82,7 +82,7 @@ def test_a_person_sees_one_line_for_a_queue_that_is_well(sqsw: Sqsw) -> None:
     assert reports == "! warn  reports: 1 of 4 checks found a problem"
     assert no_dlq.startswith("    ! warn  dead letters: no dead-letter queue: a job that always ")
     assert cure == "            next: sqsw create-queue reports --dlq reports_dead --update"
-    assert gone.startswith("✗ fail  gone: no queue of this name")
+    assert gone.startswith("✗ fail  gone: there is no queue named 'gone' in SQS")
     assert (create, end) == ("        next: sqsw create-queue gone", "1 failure, 1 warning")
     _, said = on_terminal(sqsw, "doctor emails --verbose", columns=120)
     titles = re.findall(r"^    [✓-] (?:ok  |skip)  (.+?): ", said, re.M)

@@ -110,11 +110,11 @@ def test_a_worker_finds_the_jobs_of_all_installed_apps(project: Path) -> None:
 @pytest.mark.parametrize(
     ("app", "settings", "step"),
     [
-        ("orders.tasks", "", "name the settings: DJANGO_SETTINGS_MODULE=mysite.settings"),
+        ("orders.tasks", "", "set DJANGO_SETTINGS_MODULE, such as to mysite.settings"),
         (
             "sqsw.contrib.django:env",
             "",
-            "name the settings: DJANGO_SETTINGS_MODULE=mysite.settings",
+            "set DJANGO_SETTINGS_MODULE, such as to mysite.settings",
         ),
         ("models_first", "shop.settings", "call django.setup() before you import models"),
     ],

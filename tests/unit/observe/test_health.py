@@ -24,7 +24,7 @@ from tests.unit.worker.doubles import ManualClock
 PULSE = Pulse(1, 8, 2, {"a": 3}, 100, 500, 30, True, None)
 
 
-def test_who_pulses_and_has_no_problem_is_healthy() -> None:
+def test_a_worker_without_a_problem_is_healthy() -> None:
     clock, events = ManualClock(), EventBus()
     health = Health(clock)
     health.subscribe_to(events)
@@ -54,7 +54,7 @@ def test_a_worker_with_a_stuck_log_is_unhealthy_but_receives(
     assert health.problem() == "the log of this process"
 
 
-def test_only_a_worker_that_does_not_move_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_halted_worker_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, events = ManualClock(), EventBus()
     health = Health(clock)
     health.subscribe_to(events)
@@ -74,7 +74,7 @@ def test_only_a_worker_that_does_not_move_is_not_live(monkeypatch: pytest.Monkey
     events.publish(replace(PULSE, ready=False, state="draining"))
     assert why() is None
     clock.advance(61)
-    silent = ("silent", "no sign of life of process 1 for 61 seconds")
+    silent = ("silent", "no sign of life from process 1 for 61 seconds")
     assert why() == silent
     events.publish(replace(PULSE, pid=2, halted="the heartbeat has ended"))
     assert why() == silent
@@ -86,7 +86,7 @@ def test_only_a_worker_that_does_not_move_is_not_live(monkeypatch: pytest.Monkey
     assert why() is None  # the supervisor starts others, or ends
 
 
-def test_why_nobody_receives() -> None:
+def test_why_no_worker_receives() -> None:
     clock, events = ManualClock(), EventBus()
     health = Health(clock)
     health.subscribe_to(events)
@@ -133,7 +133,7 @@ def test_one_silent_process_is_a_problem_until_it_has_ended() -> None:
         events.publish(replace(PULSE, pid=pid))
     clock.advance(61)
     events.publish(replace(PULSE, pid=2))
-    assert health.problem() == "no sign of life of process 1 for 61 seconds"
+    assert health.problem() == "no sign of life from process 1 for 61 seconds"
     assert list(health.pulses()) == [2]
     events.publish(ChildExited(1, -9))
     assert health.problem() is None

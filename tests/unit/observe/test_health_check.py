@@ -45,7 +45,7 @@ def answering(status: int, body: bytes) -> Iterator[str]:
             thread.join()
 
 
-def test_a_worker_says_whether_it_lives_and_whether_it_receives() -> None:
+def test_a_worker_reports_whether_it_is_live_and_ready() -> None:
     health = Health()
     with HealthServer("127.0.0.1", 0, health, Metrics(health)) as server:
         url = f"http://127.0.0.1:{server.port}"

@@ -44,7 +44,7 @@ def test_probes_and_scrapers_are_answered(server: HealthServer, host: str) -> No
     assert ask(server, "/metrics", {"Host": host})[0] == 200
     status, text = ask(server, "/ready", {"Host": host, "User-Agent": "kube-probe/1.31"})
     assert status == 503
-    assert "no worker has begun" in text
+    assert "no worker has started" in text
     assert ask(server, "/live", {"Host": host}) == (200, '{"status": "ok"}')
 
 
@@ -82,7 +82,7 @@ def test_clients_that_send_nothing_do_not_keep_a_probe_from_its_answer() -> None
         assert silent[0].recv(1) == b""  # the oldest one made room
 
 
-def test_a_process_without_file_descriptors_answers_when_it_has_some_again() -> None:
+def test_a_process_without_file_descriptors_answers_once_some_are_free() -> None:
     code = """
 import resource, socket, time
 from sqsw.observe.health import Health

@@ -181,7 +181,7 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
         ),
     ],
 )
-def test_each_event_is_its_line(
+def test_each_event_has_its_line(
     records: list[logging.LogRecord], event: Event, level: str, name: str, extra: dict[str, object]
 ) -> None:
     events = EventBus()
@@ -202,9 +202,7 @@ def test_a_failure_comes_with_its_traceback(records: list[logging.LogRecord]) ->
 
 
 @pytest.mark.parametrize("policy", [None, "ConstantBackoff(backoff_value=7)"])
-def test_a_retry_names_a_policy_of_its_own(
-    records: list[logging.LogRecord], policy: str | None
-) -> None:
+def test_a_retry_names_its_own_policy(records: list[logging.LogRecord], policy: str | None) -> None:
     LogListener()(JobRetry(MESSAGE, "send", 1.5, 7, None, policy))
     assert "Retrying" in records[0].getMessage()
     assert records[0].__dict__.get("backoff_policy") == policy
@@ -223,14 +221,14 @@ def test_a_subclass_of_the_log_can_hang() -> None:
         goes_on.set()
 
 
-def test_other_events_are_no_lines(records: list[logging.LogRecord]) -> None:
+def test_other_events_have_no_lines(records: list[logging.LogRecord]) -> None:
     listener = LogListener()
     listener(MessageDeleted(MESSAGE))
     listener(JobDropped(MESSAGE, "send", 1.0))
     assert records == []
 
 
-def test_an_unknown_job_is_told_once_a_minute(records: list[logging.LogRecord]) -> None:
+def test_an_unknown_job_is_logged_once_a_minute(records: list[logging.LogRecord]) -> None:
     clock = ManualClock()
     listener = LogListener(clock=clock)
 
@@ -247,7 +245,7 @@ def test_an_unknown_job_is_told_once_a_minute(records: list[logging.LogRecord]) 
     assert [record.__dict__["job"] for record in records] == ["a", "b", "a"]
 
 
-def test_extensions_that_fail_are_told_once_a_minute_a_queue(
+def test_failed_extensions_are_logged_once_a_minute_per_queue(
     records: list[logging.LogRecord],
 ) -> None:
     clock = ManualClock()
@@ -294,7 +292,7 @@ def test_another_logger_and_its_level(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.name for record in caplog.records] == ["of.an.app"]
 
 
-def test_without_any_logging_set_up_errors_are_still_seen() -> None:
+def test_errors_are_shown_without_logging_configuration() -> None:
     script = """
 from sqsw.core.events import JobDone, JobFailed
 from sqsw.core.message import Message
@@ -341,7 +339,7 @@ def test_receives_are_logged_when_their_state_changes(records: list[logging.LogR
         ("pickle", '{"request_id": "17"}', None),
     ],
 )
-def test_the_context_of_a_job_is_on_its_lines(
+def test_the_context_of_a_job_is_in_its_lines(
     records: list[logging.LogRecord], content_type: str, text: str, context: object
 ) -> None:
     attributes = {"ContentType": content_type, "JobContext": text}

@@ -33,7 +33,7 @@ class TakesAll(JobQueue):
 
 
 @pytest.mark.parametrize("queue_class", [JobQueue, TakesAll])
-def test_names_that_senders_make_up_are_not_labels(
+def test_names_that_senders_invent_are_not_labels(
     memory_env: SQSEnv, metrics: Metrics, queue_class: type[JobQueue]
 ) -> None:
     memory_env.sqs_client.create_queue(QueueName="jobs")
@@ -75,9 +75,7 @@ def test_events_say_whether_the_job_is_registered(memory_env: SQSEnv) -> None:
 
 
 @pytest.mark.parametrize("kind", [JobStarted, JobDone, JobFailed, JobRetry, JobDropped])
-def test_no_event_makes_a_label_of_a_name_that_is_not_registered(
-    metrics: Metrics, kind: type[JobEvent]
-) -> None:
+def test_unregistered_names_are_never_labels(metrics: Metrics, kind: type[JobEvent]) -> None:
     arguments = {JobStarted: (), JobFailed: (1.0, ValueError(), 0.0), JobRetry: (1.0, 0.0)}
     sent = message()
     sent.attributes["SentTimestamp"] = "1"  # type: ignore[index]  # a dictionary, in fact

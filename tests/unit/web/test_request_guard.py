@@ -107,7 +107,7 @@ def test_a_server_on_all_addresses_accepts_any_address_and_no_name(bound: str) -
     ],
     ids=str,
 )
-def test_what_a_browser_sends_for_another_site_is_refused(headers: dict[str, str]) -> None:
+def test_requests_of_a_browser_for_another_site_are_refused(headers: dict[str, str]) -> None:
     refusal = RequestGuard("127.0.0.1").refusal({"host": "localhost:9324", **headers})
     assert refusal
     assert "page of another site" in refusal
@@ -169,5 +169,5 @@ def test_an_allowed_host_must_be_a_host(name: str) -> None:
     ],
     ids=str,
 )
-def test_browsers_are_known_by_their_headers(headers: dict[str, str], expected: bool) -> None:
+def test_browsers_are_recognized_by_their_headers(headers: dict[str, str], expected: bool) -> None:
     assert has_browser_headers(headers) is expected
