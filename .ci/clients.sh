@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
-# Fetches the clients of others for tests/clients; with --install, as root, Node too.
-# Where it cannot, it says so and ends well: those tests are skipped with a reason then.
+# Installs the SQS clients for tests/clients; with --install, as root, Node too.
+# If one cannot be installed, it says so and succeeds: its tests are then skipped, with the reason.
 set -eu
 cd "$(dirname "$0")/.."
 . .ci/environment.sh
 wanted=.ci/clients target=.ci/cache/clients
 mkdir -p "$target"
 
-# What a file lists is there once the file has been copied beside it.
+# A file is copied once everything that it lists has been installed.
 is_there() { cmp -s "$wanted/$1" "$target/$1"; }
-fetched() { cp "$wanted/$1" "$target/$1" && echo "clients: $1 fetched"; }
+fetched() { cp "$wanted/$1" "$target/$1" && echo "clients: $1 installed"; }
+skipped() { echo "clients: $1 could not install $2; its tests will be skipped"; }
 
 for name in python query-protocol; do
     if ! is_there "$name.txt"; then
         make_environment "$target/$name"
-        "$target/$name/bin/python" -m pip install -q -r "$wanted/$name.txt"
-        fetched "$name.txt"
+        if "$target/$name/bin/python" -m pip install -q -r "$wanted/$name.txt"; then
+            fetched "$name.txt"
+        else
+            skipped pip "$name.txt"
+        fi
     fi
 done
 
@@ -31,6 +35,9 @@ if ! is_there package-lock.json; then
     fi
     mkdir -p "$target/node"
     cp "$wanted/package.json" "$wanted/package-lock.json" "$target/node/"
-    npm ci --prefix "$target/node" --silent --no-audit --no-fund
-    fetched package-lock.json
+    if npm ci --prefix "$target/node" --loglevel=error --no-audit --no-fund; then
+        fetched package-lock.json
+    else
+        skipped npm package-lock.json
+    fi
 fi
