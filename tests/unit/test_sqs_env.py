@@ -198,7 +198,7 @@ def test_the_same_name_as_another_class_is_refused(memory_env: SQSEnv) -> None:
     memory_env.queue("cron", RawQueue)
     with pytest.raises(SettingsError, match="already a RawQueue"):
         memory_env.queue("cron", JobQueue)
-    with pytest.raises(SettingsError, match="JobQueue already"):
+    with pytest.raises(SettingsError, match="already a JobQueue"):
         memory_env.queue("emails").env.queue("emails", RawQueue)  # type: ignore[attr-defined]  # an SQSEnv
 
 
