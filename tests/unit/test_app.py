@@ -360,7 +360,9 @@ def test_an_app_runs_until_its_policy_ends_it() -> None:
         listeners=[events.append],
     )
     assert (report.done, report.stopped_by) == (1, "max_jobs")
-    with pytest.raises(SettingsError, match="a message group"):  # all of a share gets through
+    with pytest.raises(
+        SettingsError, match="cannot have group_slots"
+    ):  # all of a share gets through
         client.create_queue(QueueName="news.fifo", Attributes={"FifoQueue": "true"})
         run_queues(
             open_env(session_maker=lambda: session, plugins=False),

@@ -196,9 +196,9 @@ def test_a_queue_with_a_url_is_not_looked_up_by_its_name(memory_env: SQSEnv) -> 
 
 def test_the_same_name_as_another_class_is_refused(memory_env: SQSEnv) -> None:
     memory_env.queue("cron", RawQueue)
-    with pytest.raises(SettingsError, match="RawQueue already"):
+    with pytest.raises(SettingsError, match="already a RawQueue"):
         memory_env.queue("cron", JobQueue)
-    with pytest.raises(SettingsError, match="JobQueue already"):
+    with pytest.raises(SettingsError, match="already a JobQueue"):
         memory_env.queue("emails").env.queue("emails", RawQueue)  # type: ignore[attr-defined]  # an SQSEnv
 
 

@@ -138,7 +138,11 @@ def test_a_job_that_is_registered_twice_stops_the_start(
         ("work myapp.tasks:log", 7, "'myapp.tasks:log' is not an SQSEnv"),
         ("work myapp.tasks:env -Q emial", 3, "no jobs are registered for the queue 'emial'"),
         ("work myapp.tasks:env -Q emails -Q emails=2", 2, "the queue 'emails' is named twice"),
-        ("work myapp.tasks:env --processors-from emails", 2, "processors_from requires exactly one"),
+        (
+            "work myapp.tasks:env --processors-from emails",
+            2,
+            "processors_from requires exactly one",
+        ),
         ("work myapp.tasks:env --visibility-timeout 5", 2, "invalid value for '--visibility"),
     ],
 )
