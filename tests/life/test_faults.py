@@ -172,7 +172,7 @@ def heal(scene: Scene, fault: str) -> None:
 
 
 FAULTS = {
-    "throttle": "fewer requests",
+    "throttle": "is throttling requests",
     "error": "InternalFailure",
     "reset": "Connection",
     "hang": "Connection",

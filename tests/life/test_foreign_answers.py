@@ -144,7 +144,7 @@ def test_no_command_accepts_an_answer_of_another_server(
     ended = sqsw(portal, tmp_path, *words)
     told = ended.stdout + ended.stderr
     assert ended.returncode == (8 if words == ("doctor", "jobs") else 1), told
-    assert "as SQS does" in told
+    assert "like SQS" in told
     assert portal.url in told
     assert "unexpected" not in told
     assert "Traceback" not in told
@@ -192,7 +192,7 @@ def test_a_worker_waits_until_sqs_answers_again(
         assert sorted(ran.read_text().split()) == list("012345")  # nothing ran twice
         lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
         reasons = [line.get("reason") or "" for line in lines if line["event"] == "receive_error"]
-        assert any("as SQS does" in reason for reason in reasons), lines
+        assert any("like SQS" in reason for reason in reasons), lines
 
 
 def test_a_server_that_ignores_the_wait_time_is_polled_once_a_second(

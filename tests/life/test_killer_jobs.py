@@ -69,10 +69,20 @@ class Killers(Work):
         fifo = {"FifoQueue": "true"} if suffix else {}
         client = self.session.client("sqs")
         client.create_queue(QueueName=f"dead{suffix}", Attributes=fifo)
-        policy = self.env.redrive_policy(f"dead{suffix}", 3).to_json()
-        attributes = {**fifo, "RedrivePolicy": policy, "VisibilityTimeout": "3"}
+        attributes = {**fifo, "VisibilityTimeout": "3"}
         client.create_queue(QueueName=self.name, Attributes=attributes)
+        self.set_receives(3)
         self.dead = self.env.queue(f"dead{suffix}")
+
+    def set_receives(self, receives: int) -> None:
+        """Move a message to the dead-letter queue after so many receives."""
+        name = "dead.fifo" if self.name.endswith(".fifo") else "dead"
+        policy = self.env.redrive_policy(name, receives).to_json()
+        url = self.session.client("sqs").get_queue_url(QueueName=self.name)["QueueUrl"]
+        self.session.client("sqs").set_queue_attributes(
+            QueueUrl=url, Attributes={"RedrivePolicy": policy}
+        )
+        self.receives = receives
 
     def send_jobs(self, count: int) -> None:
         """Good jobs, with the killers among them; each is the first of its group."""
@@ -102,7 +112,7 @@ class Killers(Work):
             record = metadata_of(letters[name]).dead
             assert record is not None, f"SQS moved {name} without a reason"
             assert (record.verdict, record.type) == ("killed_process", "ProcessKilled")
-            assert (record.attempts, record.receives) == (3, 3)
+            assert (record.attempts, record.receives) == (self.receives, self.receives)
             assert f"the process of the job ended before the job did: {how}" in str(record.message)
             assert record.fingerprint
 
@@ -129,6 +139,10 @@ def test_killers_take_no_other_job_with_them(
     killers: Killers, executor: str, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXECUTOR", executor)
+    if executor != "process":
+        # A killer that was only in hand when another one struck has lost a receive. It runs alone
+        # twice at least, and ends its process on the last receive if it has only three.
+        killers.set_receives(5)
     killers.send_jobs(200)
     killers.start("--processes", "2", "-c", str(slots))
     killers.wait_until_empty()
@@ -136,9 +150,9 @@ def test_killers_take_no_other_job_with_them(
     killers.end()
     killers.check()
     assert all(killers.ran(f"work-{number}") >= 1 for number in range(200))
-    # In the pool, each attempt ran and the last one was the third.
-    runs = 3 if executor == "process" else 2
-    assert {name: killers.ran(name) for name in KILLERS} == dict.fromkeys(KILLERS, runs)
+    # In the pool, each attempt ran. Elsewhere, the last one did not.
+    runs = [3] if executor == "process" else [2, 3, 4]
+    assert all(killers.ran(name) in runs for name in KILLERS)
     proven = [line for line in killers.logged("job_killed_process") if line["suspects"] == 1]
     assert {line["job"] for line in proven} == {*KILLERS}
     assert {line["signal"] for line in proven} == {None, "SIGKILL", "SIGSEGV"}

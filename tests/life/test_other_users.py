@@ -327,7 +327,7 @@ def test_a_pipe_without_another_end_is_an_error(queues: Path, option: str) -> No
         ("send --local q --raw @<(echo one)", 0),
         ("send --local q job a=@<(echo one)", 0),
         ("send --local q job --data @<(echo '{\"a\": 1}')", 0),
-        ("purge --local q --yes --ids <(echo abc)", 0),
+        ("purge --local q --yes --ids <(echo abc)", 3),
         ("inspect --local --config <(echo 'quiet = true')", 0),
         ("inspect --local --config /dev/null", 0),
         ("send --local q --raw --from /dev/null", 0),

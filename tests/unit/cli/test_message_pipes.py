@@ -264,7 +264,7 @@ def test_attributes_can_be_left_out_and_added(sqsw: Sqsw) -> None:
         (
             {"job": "j", "args": {"a": 1}, "body": "x", "content_type": "pickle",
              "context": None, "attributes": {"JobContext": "gASV"}},
-            "'context' cannot be read",
+            "'context' is unreadable",
         ),
     ],
 )  # fmt: skip

@@ -46,12 +46,12 @@ def test_a_value_of_a_wrong_type_is_refused(sqsw: Sqsw) -> None:
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines() == [
         "error: 'build' does not take this value for 'n'",
-        '  why:  the function declares int, and the value is "3"',
+        '  why:  the function declares int, but the value is "3"',
         "  next: write n:=JSON for a value that is not text, or send unchecked with --no-check",
     ]
     ran = sqsw(f"send typed build n:=true {app}")
     assert ran.err.splitlines()[1:] == [
-        "  why:  the function declares int, and the value is true",
+        "  why:  the function declares int, but the value is true",
         "  next: correct the arguments, or send unchecked with --no-check",
     ]
     assert sqsw("send", "typed", "build", "--from", "-", *app.split(), input='{"n": "3"}').code == 2

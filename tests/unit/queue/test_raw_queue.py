@@ -99,7 +99,7 @@ def test_what_sqs_would_refuse_is_refused_before(raw: RawQueue) -> None:
     for wrong in ("", "\0", "x" * 1_048_577):
         with pytest.raises(MessageRefused):
             raw.add_raw_job(wrong)
-    with pytest.raises(MessageRefused, match="no deduplication id"):
+    with pytest.raises(MessageRefused, match="does not support deduplication IDs"):
         raw.add_raw_job("body", deduplication_id="d")
     with pytest.raises(MessageRefused, match="901"):
         raw.add_raw_job("body", delay_seconds=901)

@@ -1,5 +1,6 @@
 """The age of the oldest message, as the embedded SQS and as CloudWatch know it."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,11 +8,20 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.handlers import BUILTIN_HANDLERS
 
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.describe import list_queues, with_cloudwatch_ages, with_local_ages
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_moto_afterwards() -> Iterator[None]:
+    """Remove the handler that moto adds to all later clients of this process when imported."""
+    before = list(BUILTIN_HANDLERS)
+    yield
+    BUILTIN_HANDLERS[:] = before
 
 
 def test_the_newest_value_of_each_queue_counts() -> None:
