@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Make the pictures of the documentation: real runs of sqsw on a terminal, as SVG.
 
-``docs/pictures/make.py [DIRECTORY]`` runs the commands on the embedded SQS, in a directory of their
-own, and writes one file a picture. Only the names of the machine and of the directory are replaced.
+``docs/pictures/make.py [DIRECTORY]`` runs the commands on the embedded SQS in a temporary directory,
+and writes one file per picture. It replaces only the names of the machine and of the directory.
 """
 
 import os
@@ -30,15 +30,17 @@ from sqsw.sqs_manage.create import create_queue  # noqa: E402
 from tests.docs.terminal import run_in_terminal  # noqa: E402
 
 APP = """
-from sqsw import Delays, SQSEnv
+from sqsw import Delays, SQSEnv, current_job
 
-env = SQSEnv(backoff_policy=Delays(1, 300))
+env = SQSEnv(backoff_policy=Delays(1, 300), give_up_on=(ValueError,))
 
 
 @env.processor("emails", "send_email")
 def send_email(to: str, subject: str = "Hello") -> None:
     if "@" not in to:
-        raise ValueError(f"{to!r} is no address")
+        raise ValueError(f"{to!r} is not an address")
+    if to == "ben@example.com" and current_job().attempt == 1:
+        raise ConnectionError("smtp.example.com does not answer")
 
 
 @env.processor("orders.fifo", "ship")
@@ -48,14 +50,14 @@ def ship(order: int) -> None: ...
 COLORS = {"brown": "yellow"} | {name: name for name in ("red", "green", "blue", "magenta", "cyan")}
 #: name of a picture to its width, and to the commands that are seen in it
 PICTURES = {
-    "work": (120, ["sqsw work myapp.tasks:env --concurrency 1 --max-jobs 3"]),
-    "inspect": (96, ["sqsw inspect", "sqsw inspect emails_dead --peek 10"]),
+    "work": (120, ["sqsw work myapp.tasks:env --concurrency 1 --max-jobs 4"]),
+    "inspect": (96, ["sqsw inspect", "sqsw inspect emails_dead"]),
     "error": (96, ["sqsw send emials send_email to=ben@example.com"]),
 }
 
 
 def main(target: Path) -> None:
-    """Run the commands, and draw what they said."""
+    """Run the commands, and draw their output."""
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
         (here / "myapp").mkdir()
@@ -67,24 +69,21 @@ def main(target: Path) -> None:
 
 
 def prepare(here: Path) -> None:
-    """Some queues, and what is in them before the first picture."""
+    """Create the queues, and send the jobs for the first picture."""
     session = LocalSession(here / ".sqsw" / "local.db")
     env = SQSEnv(session, queue_prefix="")
     create_queue(env, "emails", dead_letter_queue="emails_dead")
     create_queue(env, "orders.fifo", dead_letter_queue="orders_dead.fifo")
     create_queue(env, "reports")
-    emails = env.queue("emails").client
-    env.add_job("emails", "send_email", to="ben")
-    while emails.receive(1, wait_seconds=0, visibility_timeout=0):
-        pass  # to its last receive, and then to the dead-letter queue
     env.add_job("emails", "send_email", to="ann@example.com")
+    env.add_job("emails", "send_email", to="ben@example.com")
     env.add_job("emails", "send_email", to="nobody")
     env.add_job("reports", "build", year=2026, _delay_seconds=300)
     session.close()
 
 
 def run(line: str, here: Path, columns: int) -> str:
-    """What a command writes on a terminal, with its colours."""
+    """Return what a command writes on a terminal, with colors."""
     environment = {
         **{name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ},
         "PYTHONPATH": str(ROOT),
@@ -101,8 +100,8 @@ def run(line: str, here: Path, columns: int) -> str:
 
 
 def left_on_screen(written: str) -> str:
-    """What is to be seen at the end, where something was drawn anew meanwhile."""
-    # Wider than any line: where to wrap them is for the one who draws.
+    """Return what is on the screen at the end, if a command redraws it."""
+    # Wider than any line; draw() wraps the lines.
     screen = pyte.Screen(1_000, 100)
     pyte.Stream(screen).feed(written.replace("\n", "\r\n"))
     lines = ([screen.buffer[y][x] for x in range(1_000)] for y in range(screen.cursor.y))
@@ -110,7 +109,7 @@ def left_on_screen(written: str) -> str:
 
 
 def colored(line: Iterable[pyte.screens.Char]) -> str:
-    """A line of the screen with its colours; the emulator knows no dim."""
+    """Return a line of the screen with its colors; the emulator does not support dim text."""
     runs = groupby(line, key=lambda char: (COLORS.get(char.fg), bool(char.bold)))
     texts = (("".join(char.data for char in chars), style) for style, chars in runs)
     return "".join(
@@ -120,7 +119,7 @@ def colored(line: Iterable[pyte.screens.Char]) -> str:
 
 
 def draw(written: str, columns: int) -> str:
-    """Text with the colours of a terminal as SVG, which loads nothing from elsewhere."""
+    """Return text with terminal colors as an SVG that loads nothing from elsewhere."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=columns, file=nowhere, force_terminal=True)
         console.print(Text.from_ansi(written.rstrip("\n")))
