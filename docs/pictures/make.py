@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Make the pictures of the documentation: real runs of sqsw on a terminal, as SVG.
 
-``docs/pictures/make.py [DIRECTORY]`` runs the commands on the embedded SQS in a temporary directory,
-and writes one file per picture. It replaces only the names of the machine and of the directory.
+``docs/pictures/make.py [DIRECTORY]`` runs the commands on the embedded SQS, in a temporary
+directory, and writes one file per picture. It replaces only the names of the machine and of the
+directory.
 """
 
 import os
