@@ -211,10 +211,10 @@ def test_the_script_says_what_to_install_where_python_has_no_venv(tmp_path: Path
 
 
 @pytest.mark.parametrize("files", ["abc", "0"])
-def test_the_script_refuses_what_is_no_number_of_files(tmp_path: Path, files: str) -> None:
+def test_the_script_refuses_a_wrong_number_of_files(tmp_path: Path, files: str) -> None:
     status, out, err = run_script(copy_of_the_checkout(tmp_path), QUICKSTART_FILES=files)
     assert (status, out) == (1, "")
-    assert err.startswith(f"error: QUICKSTART_FILES={files} is no number of files\n  next: ")
+    assert err.startswith(f"error: QUICKSTART_FILES={files} is not a number of files\n  next: ")
 
 
 @pytest.mark.skipif(
