@@ -266,7 +266,8 @@ class InFlight:
                 # Now, because the group must be empty here when SQS delivers the message again.
                 returned = self._leave_group(state, run, hidden + FOLLOWER_SECONDS)
             del self._running[id(run)]
-            self._end_isolation(run, has_run)
+            if self.isolates or self.suspects.queues or self._notes is not None:
+                self._end_isolation(run, has_run)
             # The time of a failed start says nothing about how long jobs run.
             state.end_run(run, run_seconds if has_run else None)
             if lane.batch_size > 1:
@@ -766,7 +767,8 @@ class InFlight:
         # The credit is checked here, once per run: waking a poller that gets none costs ten times
         # as much.
         for state, want in self._waiting_polls:
-            if self._credit_of(state, want):
+            is_free = not (self.isolates or self.suspects.queues)
+            if state.credit(want) if is_free else self._credit_of(state, want):
                 self._credit.notify_all()
                 return
 
