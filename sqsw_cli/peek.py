@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqsw.core.dead_record import DeadRecord
+from sqsw.core.wording import counted
 from sqsw_cli.environment import is_local
 from sqsw_cli.output.confirm import yes_or_no
-from sqsw_cli.output.format import ago, count_of, rfc3339, thousands
+from sqsw_cli.output.format import ago, rfc3339, thousands
 from sqsw_cli.output.messages import message_table, show_message, whole_message
 from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Column, Printer
@@ -38,7 +39,7 @@ def show_messages(
         printer.note(_nothing(env, queue, selection))
     elif twins := sum(one.twin_of is not None for one in found):
         printer.note(
-            f"{count_of(twins, 'message')} carr{'ies' if twins == 1 else 'y'} the same job as "
+            f"{counted(twins, 'message')} carr{'ies' if twins == 1 else 'y'} the same job as "
             "another one, because a worker crashed; to move one of them and delete the other: "
             f"sqsw redrive {shlex.quote(queue)} --limit 1000"
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from sqsw.core.errors import MessageRefused
 from sqsw.core.message import SQSW as SQSW
 from sqsw.core.message import Message
 from sqsw.core.wording import shortened
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 #: maximum length of its text in bytes, and of a job id in characters
 MAX_METADATA_BYTES, MAX_JOB_ID_LENGTH = 4_096, 128
@@ -109,6 +112,11 @@ def add_job_id(entry: dict[str, Any], job_id: str | None = None) -> None:
     known = JobMetadata() if carried is None else read_metadata(carried.get("StringValue"))
     if carried is None or (known != JobMetadata() and known.job_id != job_id):
         attributes[SQSW] = replace(known, job_id=job_id).to_attribute()
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether a text is a UUID, as message ids are, and job ids that sqsw makes."""
+    return _UUID.fullmatch(text) is not None
 
 
 def is_job_id(value: object) -> bool:

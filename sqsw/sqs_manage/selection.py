@@ -9,6 +9,7 @@ from typing import Any
 
 from sqsw.core.dead_record import DeadRecord
 from sqsw.core.errors import SettingsError
+from sqsw.core.job_metadata import is_uuid
 from sqsw.core.settings import check_bounds
 from sqsw.core.times import format_time, read_time
 from sqsw.core.wording import nearest
@@ -27,7 +28,6 @@ _ERROR_FIELDS = tuple(one.name for one in fields(DeadRecord))
 _OUTCOMES = ("action", "twin_of")
 
 _UUID_PART = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}|[0-9a-f-]{0,28}[0-9a-f]{8}")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda left, right: left < right,
@@ -188,7 +188,7 @@ def is_part_of_id(text: str, *, whole: bool = False) -> bool:
     whole :
         Whether to accept only full UUIDs; otherwise 8 characters are enough.
     """
-    return (_UUID if whole else _UUID_PART).fullmatch(text) is not None
+    return is_uuid(text) if whole else _UUID_PART.fullmatch(text) is not None
 
 
 #: A selection of every message.

@@ -1,4 +1,4 @@
-"""Notes of which messages a process runs, for whoever finds it dead.
+"""Notes of which messages a process runs, to be read after it has died.
 
 1. note      (the worker, as each job starts and ends: two stores into memory)
 2. read      (the supervisor after a process died, or the next worker: what still ran is suspect)
@@ -17,7 +17,7 @@ from sqsw.core.files import distrust, open_descriptor
 from sqsw.core.message import SQSW, Message
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.delivery import Delivery, JobRun
-from sqsw.worker.shared_memory import SharedMemory
+from sqsw.worker.shared_memory import BETWEEN, SharedMemory
 from sqsw.worker.suspects import Suspects
 
 logger = SafeLogger(__name__)
@@ -34,9 +34,6 @@ _RUNS, _ENDED = 1, 2
 
 #: characters of a job name
 _NAME_LENGTH = 100
-
-#: separates values; it can be in no message of SQS
-_BETWEEN = "\x1f"
 
 _RECEIVES, _GROUP = "ApproximateReceiveCount", "MessageGroupId"
 
@@ -129,14 +126,15 @@ class RunNotes:
         message, lane, job_name = delivery.message, run.lane, delivery.job.name or ""
         attributes, metadata = message.attributes, message.message_attributes.get(SQSW)
         text = metadata.get("StringValue", "") if metadata is not None else ""
-        data = (
-            f"{message.message_id}\x1f{lane.name}\x1f{attributes.get(_RECEIVES, 1)}\x1f"
-            f"{lane.max_receives}\x1f{attributes.get(_GROUP, '')}\x1f{job_name}\x1f{text}\0"
-        ).encode("utf-8", "replace")
+        values = (
+            *(message.message_id, lane.name, str(attributes.get(_RECEIVES, 1))),
+            *(str(lane.max_receives), attributes.get(_GROUP, ""), job_name, text),
+        )
+        data = f"{BETWEEN.join(values)}\0".encode("utf-8", "replace")
         size = len(data)
         if size >= _CELL:  # the attribute has the record of an earlier death
             name = job_name[:_NAME_LENGTH].encode("utf-8", "replace")
-            data = _BETWEEN.encode().join([*data.split(_BETWEEN.encode())[:5], name, b"\0"])
+            data = BETWEEN.encode().join([*data.split(BETWEEN.encode())[:5], name, b"\0"])
             size = min(len(data), _CELL - 1)
         # The first byte says that the rest is complete.
         self._map[cell + 1 : cell + 1 + size] = data[:size]
@@ -245,7 +243,7 @@ def _kept(path: str, size: int) -> SharedMemory:
 
 def _noted(cell: bytes) -> NotedMessage | None:
     values: Sequence[str]
-    values = cell.partition(b"\0")[0].decode("utf-8", "replace").split(_BETWEEN)
+    values = cell.partition(b"\0")[0].decode("utf-8", "replace").split(BETWEEN)
     if len(values) != 7:
         return None
     message_id, queue_name, receives, max_receives, group, job_name, metadata = values

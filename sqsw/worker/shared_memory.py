@@ -4,6 +4,9 @@ import mmap
 import os
 from typing import Any
 
+#: separates values in a cell; it can be in no message of SQS
+BETWEEN = "\x1f"
+
 
 class SharedMemory:
     """A part of memory, as a file that is mapped into each process.

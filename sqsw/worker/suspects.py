@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sqsw.worker.shared_memory import SharedMemory
+from sqsw.worker.shared_memory import BETWEEN, SharedMemory
 
 #: seconds after the death of its process until a message is not a suspect any more: it may have run
 #: elsewhere, and a queue with suspects is slower
@@ -15,9 +15,6 @@ _CELL, _HEADER, _CELLS = 256, 8, 256
 
 #: seconds after which a table with suspects is read again, because suspects expire
 _READ_SECONDS = 1.0
-
-#: separates values; it can be in no message of SQS
-_BETWEEN = "\x1f"
 
 
 class Suspicion(NamedTuple):
@@ -115,7 +112,7 @@ class Suspects:
             *(queue_name, message_id, self._clock() + KNOWN_SECONDS, deaths),
             *(int(is_alone and deaths > 1), _or_empty(exit_code), _or_empty(memory_bytes)),
         )
-        text = _BETWEEN.join(map(str, values)).encode("utf-8", "replace") + b"\0"
+        text = BETWEEN.join(map(str, values)).encode("utf-8", "replace") + b"\0"
         used = {cell for cell, _ in self._found.values()}
         cells = range(_HEADER, self.SIZE, _CELL)
         free = next((cell for cell in cells if cell not in used), None)
@@ -163,7 +160,7 @@ def _number(text: str) -> int | None:
 
 
 def _entry(cell: bytes) -> tuple[tuple[str, str], float, Suspicion]:
-    values = cell.partition(b"\0")[0].decode("utf-8", "replace").split(_BETWEEN)
+    values = cell.partition(b"\0")[0].decode("utf-8", "replace").split(BETWEEN)
     queue_name, message_id, until, deaths, is_proven, exit_code, memory_bytes = values
     known = Suspicion(int(deaths), is_proven == "1", _number(exit_code), _number(memory_bytes))
     return (queue_name, message_id), float(until), known

@@ -8,7 +8,7 @@ import click
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES
-from sqsw.core.wording import format_duration, nearest
+from sqsw.core.wording import counted, format_duration, nearest
 from sqsw_cli.command import Command
 from sqsw_cli.environment import has_plugins, opened
 from sqsw_cli.invocation import Invocation
@@ -22,7 +22,6 @@ from sqsw_cli.options.new_queues import (
 )
 from sqsw_cli.options.shared import accepted_yes_option, app_options, dry_run_option
 from sqsw_cli.options.types import KEY_VALUE, QUEUE
-from sqsw_cli.output.format import count_of
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.records import values_of
 
@@ -269,7 +268,7 @@ def _settings(report: "QueueReport") -> str:
     attributes = report.attributes
     parts = ["FIFO"] if report.fifo else []
     if report.dlq:
-        parts.append(f"after {count_of(report.max_receives or 0, 'receive')} to {report.dlq}")
+        parts.append(f"after {counted(report.max_receives or 0, 'receive')} to {report.dlq}")
     # A queue that only takes dead letters is not worked, so its visibility timeout says nothing.
     if "VisibilityTimeout" in attributes and not report.sources:
         parts.append(f"visibility timeout {format_duration(int(attributes['VisibilityTimeout']))}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import opened
@@ -13,7 +14,6 @@ from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.shared import yes_option
 from sqsw_cli.options.types import QUEUE
 from sqsw_cli.output.confirm import type_the_name
-from sqsw_cli.output.format import count_of
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.output.records import values_of
 
@@ -94,7 +94,7 @@ def _delete(env: "SQSEnv", report: "QueueReport") -> "QueueReport":
 
 def _confirm(going: "Sequence[QueueReport]") -> None:
     for report in going:
-        holding = count_of(report.total, "message")
+        holding = counted(report.total, "message")
         type_the_name(
             report.name,
             [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw.core.errors import AppLoadError, SettingsError, SQSError, TaskAlreadyRegistered
+from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import is_local, opened
@@ -20,7 +21,6 @@ from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.shared import app_options, yes_option
 from sqsw_cli.options.types import QUEUE
 from sqsw_cli.output.confirm import yes_or_no
-from sqsw_cli.output.format import count_of
 from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.version import version_of
@@ -145,7 +145,7 @@ class _Report:
 
     def end(self, *, strict: bool) -> int:
         failed, warned = self.counts["fail"], self.counts["warn"]
-        self.printer.note(f"{count_of(failed, 'failure')}, {count_of(warned, 'warning')}")
+        self.printer.note(f"{counted(failed, 'failure')}, {counted(warned, 'warning')}")
         return Exit.CHECK if failed or (strict and warned) else Exit.OK
 
 
@@ -157,11 +157,11 @@ def _summary(checks: "Sequence[Check]") -> str:
     """How the checks of one queue went, and what a person most often looks for."""
     bad = sum(check.status in ("warn", "fail") for check in checks)
     if bad:
-        return f"{bad} of {count_of(len(checks), 'check')} found a problem"
+        return f"{bad} of {counted(len(checks), 'check')} found a problem"
     details = {check.name.rpartition(": ")[2]: check.detail for check in checks}
     retries = details.get("retries")
     rest = f"retries jobs {retries}" if retries else details["dead letters"]
-    return f"{count_of(sum(one.status == 'ok' for one in checks), 'check')} passed, {rest}"
+    return f"{counted(sum(one.status == 'ok' for one in checks), 'check')} passed, {rest}"
 
 
 def _versions() -> str:
@@ -180,7 +180,7 @@ def _open(
         report.add("app", "fail", error.summary, hint_of(error))
         return stack.enter_context(opened(invocation))
     jobs = Counter(registration.queue_name for registration in env.registrations())
-    found = ", ".join(f"{queue} {count_of(jobs[queue], 'job')}" for queue in sorted(jobs))
+    found = ", ".join(f"{queue} {counted(jobs[queue], 'job')}" for queue in sorted(jobs))
     named = " ".join(apps) or "no app named"
     report.add("app", "ok" if jobs else "skip", f"{named}: {found or 'no jobs registered'}")
     return env

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import is_local, opened
@@ -17,7 +18,7 @@ from sqsw_cli.options.selection import refuse_idle_terminal, selection_of
 from sqsw_cli.options.shared import dry_run_option, limit_option, selection_options, yes_option
 from sqsw_cli.options.types import QUEUE
 from sqsw_cli.output.confirm import type_the_name, yes_or_no
-from sqsw_cli.output.format import count_of, elapsed, thousands
+from sqsw_cli.output.format import elapsed, thousands
 from sqsw_cli.output.messages import show_failure, show_handled
 from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Printer
@@ -87,7 +88,7 @@ def purge(
 
 def _confirm_purge(report: "QueueReport", selection: "Selection") -> None:
     holding = (
-        f"{report.name} holds about {count_of(report.total, 'message')}: "
+        f"{report.name} holds about {counted(report.total, 'message')}: "
         f"{thousands(report.visible)} ready, {thousands(report.in_flight)} in flight, "
         f"{thousands(report.delayed)} delayed."
     )
@@ -95,7 +96,7 @@ def _confirm_purge(report: "QueueReport", selection: "Selection") -> None:
     type_the_name(
         report.name,
         [holding, f"Purging deletes {which} and cannot be undone."],
-        f"purge deletes about {count_of(report.total, 'message')} from {report.name!r} "
+        f"purge deletes about {counted(report.total, 'message')} from {report.name!r} "
         "and needs a yes"
         if not selection
         else f"purge deletes the matching messages from {report.name!r} and needs a yes",
@@ -120,9 +121,9 @@ def _show_purged(printer: Printer, env: "SQSEnv", report: "QueueReport", action:
     elif action == "unchanged":
         printer.say(f"{report.name} is empty: nothing is deleted")
     elif action == "would_delete":
-        printer.say(f"would delete about {count_of(report.total, 'message')} of {report.name}")
+        printer.say(f"would delete about {counted(report.total, 'message')} of {report.name}")
     elif is_local(env):
-        printer.done(f"{report.name} purged: {count_of(report.total, 'message')} deleted")
+        printer.done(f"{report.name} purged: {counted(report.total, 'message')} deleted")
     else:
         printer.done(
             f"purge of {report.name} started; SQS needs up to 60 seconds "
@@ -144,7 +145,7 @@ def _purge_selected(
     if report.dlq and not (dry_run and is_local(env)):
         printer.warn(
             f"every message of {report.name!r} that is looked at and stays spends one of its "
-            f"{count_of(report.max_receives or 0, 'receive')}",
+            f"{counted(report.max_receives or 0, 'receive')}",
             why="messages are received to be looked at, and put back",
         )
     begun = time.monotonic()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqsw.core.errors import SettingsError, SQSError
+from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.environment import opened
@@ -25,7 +26,7 @@ from sqsw_cli.options.shared import (
     selection_options,
 )
 from sqsw_cli.options.types import QUEUE
-from sqsw_cli.output.format import ago, count_of, elapsed, rfc3339, thousands
+from sqsw_cli.output.format import ago, elapsed, rfc3339, thousands
 from sqsw_cli.output.messages import show_failure, show_handled
 from sqsw_cli.output.notices import notices_to
 from sqsw_cli.output.printer import Column, Printer
@@ -205,7 +206,7 @@ class _Mover:
 
     def _interrupted(self) -> None:
         self.printer.note("")  # below the ^C of the terminal
-        self.printer.note(f"{count_of(self.moved, 'message')} {self.outcome} so far")
+        self.printer.note(f"{counted(self.moved, 'message')} {self.outcome} so far")
         if self.by_sqs:
             self.printer.note(f"a move by SQS goes on; to stop it: {self.command} --cancel")
 
@@ -234,7 +235,7 @@ class _Mover:
 
 def _twins_of(report: "RedriveReport", what: str) -> str:
     twins = report.dropped_twins
-    return f", {count_of(twins, 'twin')}{what}" if twins else ""
+    return f", {counted(twins, 'twin')}{what}" if twins else ""
 
 
 def _show_moves(printer: Printer, env: "SQSEnv", dlq: str) -> int:
@@ -290,7 +291,7 @@ def _cancel(printer: Printer, env: "SQSEnv", dlq: str) -> int:
         source = env.queue_client(dlq).name
         printer.json("move", {"source": source, "status": "CANCELLING", "moved": moved})
     elif printer.terminal:
-        printer.done(f"the move is being stopped; about {count_of(moved, 'message')} stay moved")
+        printer.done(f"the move is being stopped; about {counted(moved, 'message')} stay moved")
     else:
         printer.plain("cancelling", "cancelling", moved)
     return Exit.OK

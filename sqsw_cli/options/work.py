@@ -8,6 +8,7 @@ import click
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.settings import QueueShare, WorkerSettings
+from sqsw.core.wording import counted
 from sqsw_cli.completing.values import complete_queue
 from sqsw_cli.options.types import (
     DURATION,
@@ -19,7 +20,7 @@ from sqsw_cli.options.types import (
     QueueAsked,
     address_of,
 )
-from sqsw_cli.output.format import count_of, elapsed
+from sqsw_cli.output.format import elapsed
 
 if TYPE_CHECKING:
     from sqsw.core.contracts import ShutdownPolicy
@@ -231,6 +232,4 @@ def summary_of(report: "WorkerReport", seconds: float) -> str:
         counts.append(f"{report.unknown} without a processor")
     if report.unfinished:
         counts.append(f"{report.unfinished} returned while running")
-    return (
-        f"{', '.join(counts)} in {elapsed(seconds)}; {count_of(report.requests, 'request')}{each}"
-    )
+    return f"{', '.join(counts)} in {elapsed(seconds)}; {counted(report.requests, 'request')}{each}"

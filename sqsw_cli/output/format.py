@@ -4,10 +4,7 @@ import time
 from datetime import datetime
 
 from sqsw.core.times import format_time
-from sqsw.core.wording import UNITS, counted, format_duration
-
-#: the name of :func:`~sqsw.core.wording.counted` here
-count_of = counted
+from sqsw.core.wording import UNITS, format_duration
 
 
 def thousands(number: int | None) -> str:

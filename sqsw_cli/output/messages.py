@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.job_metadata import SQSW
-from sqsw.core.wording import shortened
+from sqsw.core.wording import counted, shortened
 from sqsw_cli.json_text import json_text
-from sqsw_cli.output.format import ago, count_of, rfc3339, size, thousands
+from sqsw_cli.output.format import ago, rfc3339, size, thousands
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.records import values_of
 
@@ -156,7 +156,7 @@ def _facts(view: "MessageView") -> list[str]:
     facts = [f"sent {_moment(view.sent_at)}"]
     if view.first_received_at is not None:
         facts.append(f"first received {_moment(view.first_received_at)}")
-    facts += [count_of(view.receives, "receive"), size(view.size)]
+    facts += [counted(view.receives, "receive"), size(view.size)]
     lines = [" · ".join(facts)]
     if view.job_id != view.id:
         lines.append(f"job id {view.job_id}")
@@ -192,9 +192,9 @@ def _reason(record: Mapping[str, Any]) -> list[str]:
         *text.splitlines(),
         *([f"in {record['where']}"] if record["where"] else []),
         f"{verdict}, at {record['at']}",
-        f"{count_of(record['attempts'], 'attempt')}, {count_of(record['receives'], 'receive')}"
+        f"{counted(record['attempts'], 'attempt')}, {counted(record['receives'], 'receive')}"
         f"{first}",
-        f"given up {count_of(record['deaths'], 'time')}, the last time in {record['queue']} "
+        f"given up {counted(record['deaths'], 'time')}, the last time in {record['queue']} "
         f"by {record['worker']}",
         f"fingerprint {record['fingerprint']}",
     ]

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqsw.core.wording import format_duration
-from sqsw_cli.output.format import ago, count_of, rfc3339, size, thousands
+from sqsw.core.wording import counted, format_duration
+from sqsw_cli.output.format import ago, rfc3339, size, thousands
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.records import values_of
 
@@ -75,7 +75,7 @@ def show_queue(printer: Printer, report: "QueueReport", rate: float | None = Non
         show_reasons(printer, report.reasons)
         looked_at = sum(reason.count for reason in report.reasons)
         if looked_at < (report.visible or 0):
-            printer.tell(f"of the first {count_of(looked_at, 'message')}")
+            printer.tell(f"of the first {counted(looked_at, 'message')}")
     elif report.sources and report.visible and report.reasons is None:
         command = f"sqsw inspect {shlex.quote(report.name)} --peek 100 --count-by error"
         printer.tell(f"  why they failed: {command}")
@@ -105,7 +105,7 @@ def show_reasons(printer: Printer, reasons: "Sequence[Reason]") -> None:
     ]
     printer.table(columns, rows)
     if len(reasons) > _TOP:
-        printer.tell(f"and {count_of(len(reasons) - _TOP, 'other reason')}")
+        printer.tell(f"and {counted(len(reasons) - _TOP, 'other reason')}")
 
 
 def _show_line(printer: Printer, report: "QueueReport") -> None:
@@ -169,7 +169,7 @@ def _details(report: "QueueReport", rate: float | None) -> list[str]:
     if report.dlq:
         lines.append(
             f"dead letters to {report.dlq} ({thousands(report.dlq_visible)}) "
-            f"after {count_of(report.max_receives or 0, 'receive')}"
+            f"after {counted(report.max_receives or 0, 'receive')}"
         )
     if report.sources:
         lines.append(f"takes the dead letters of {', '.join(report.sources)}")

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import SQSError
+from sqsw.core.wording import counted
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import failure_of
 from sqsw_cli.errors.hints import explained
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.output.format import count_of, elapsed, thousands
+from sqsw_cli.output.format import elapsed, thousands
 from sqsw_cli.output.messages import show_failure, show_unsent
 from sqsw_cli.output.progress import Bar
 from sqsw_cli.output.records import values_of
@@ -211,7 +212,7 @@ class BulkSend:
         if printer.terminal:
             printer.done(
                 f"{thousands(report.sent)} sent to {self.name} in {elapsed(seconds)} "
-                f"({count_of(report.requests, 'request')})"
+                f"({counted(report.requests, 'request')})"
             )
         if report.failed:
             kinds = Counter(failure.code for failure in report.failures)

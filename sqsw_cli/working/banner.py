@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from sqsw.core.events import QueueWarning, RetriesPlanned, WorkerStarted
 from sqsw.core.safe_logger import log_event
 from sqsw.core.settings import QueueShare, WorkerSettings
-from sqsw.core.wording import format_duration, without_password
+from sqsw.core.wording import counted, format_duration, without_password
 from sqsw.observe.logs import LogListener
 from sqsw_cli.errors.hints import queue_hint
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.output.format import count_of
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.version import version_of
 from sqsw_cli.working.logs import logs_as_json
@@ -152,13 +151,13 @@ def _lines(
     for index, share in enumerate(shares):
         title = "" if index else "queues"
         registered = processors_from or env.queue_client(share.queue_name).name
-        count = count_of(jobs[registered], "job")
+        count = counted(jobs[registered], "job")
         yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}{_limits(share)}".rstrip()
     slots = f"{settings.concurrency} at a time"
     if processes > 1:
         slots += f" in each of {processes} processes"
     if settings.prefetch is not None:
-        slots += f", {count_of(settings.prefetch, 'message')} ahead"
+        slots += f", {counted(settings.prefetch, 'message')} ahead"
     timeout = "of the queue"
     if settings.visibility_timeout is not None:
         timeout = format_duration(settings.visibility_timeout)

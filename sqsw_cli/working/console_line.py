@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from sqsw.core.job_metadata import is_uuid
 from sqsw.core.wording import format_duration, safe, shortened, text_of, without_secrets
 from sqsw_cli.output.format import size
 from sqsw_cli.output.printer import cut_middle
@@ -19,7 +20,6 @@ EventDict = MutableMapping[str, Any]
 
 #: columns of the time and the mark, of a duration, and of an id
 _HEAD, _DURATION, _ID = 11, 6, 8
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 #: columns of queue and job: in a terminal of 80 columns, and at least
 _NAMES, _LEAST_NAMES = 26, 22
@@ -263,7 +263,7 @@ def _short_id(event: EventDict) -> str:
     found, so other job ids give way to the message id.
     """
     job_id = _text(event.get("job_id") or "")
-    return safe(job_id[-_ID:] if _UUID.fullmatch(job_id) else _text(event["id"])[:_ID])
+    return safe(job_id[-_ID:] if is_uuid(job_id) else _text(event["id"])[:_ID])
 
 
 def _end(event: EventDict) -> str:

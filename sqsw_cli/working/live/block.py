@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import click
 
-from sqsw.core.wording import format_duration, safe
-from sqsw_cli.output.format import brief, count_of, thousands
+from sqsw.core.wording import counted, format_duration, safe
+from sqsw_cli.output.format import brief, thousands
 from sqsw_cli.output.printer import cut_middle
 from sqsw_cli.working.live.figures import Depth, Look, Row
 
@@ -73,7 +73,7 @@ def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> 
         rows.append(_total(look.rows))
     table = _table(rows, columns, colored=colored) if rows else []
     if table and left_out:
-        table.insert(-1, f"and {count_of(left_out, 'more queue')}"[:columns])
+        table.insert(-1, f"and {counted(left_out, 'more queue')}"[:columns])
     attention = colored and not (look.has_ended or _receives(look))
     return [*table, click.style(below, fg="yellow") if attention else below]
 
@@ -165,7 +165,7 @@ def _receives(look: Look) -> bool:
 def _state(look: Look) -> str:
     if look.has_ended:
         return "stopped"
-    running = f"{count_of(look.busy, 'job')} running"
+    running = f"{counted(look.busy, 'job')} running"
     if look.drain_seconds is not None:
         # Without a job it is the answer of an open receive that is waited for.
         what = running if look.busy else "waiting for an open receive"

@@ -2,16 +2,17 @@
 
 from datetime import UTC, datetime
 
-from sqsw_cli.output.format import ago, clock, count_of, elapsed, rfc3339, size, thousands
+from sqsw.core.wording import counted
+from sqsw_cli.output.format import ago, clock, elapsed, rfc3339, size, thousands
 from sqsw_cli.output.messages import arguments
 
 
 def test_thousands_have_commas() -> None:
     assert thousands(1204) == "1,204"
-    assert count_of(20_000, "message") == "20,000 messages"
+    assert counted(20_000, "message") == "20,000 messages"
     assert thousands(None) == "?"
-    assert count_of(1, "job") == "1 job"
-    assert count_of(2, "job") == "2 jobs"
+    assert counted(1, "job") == "1 job"
+    assert counted(2, "job") == "2 jobs"
 
 
 def test_times_are_relative_or_exact() -> None:
