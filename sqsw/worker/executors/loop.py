@@ -203,13 +203,14 @@ class LoopExecutor:
         except BaseException:  # for example in a listener; the loop must continue
             logger.exception("the end of a job failed")
             return
+        if self._asked_at is not None:
+            # Each of many jobs may block the loop for a while, also in one turn of the loop.
+            self._asked_at = lease_time()
         if following is not None:
             self._begin(following, on_done)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         begun = self._tasks.pop(task, None)
-        if self._asked_at is not None:  # many jobs that each block it for a while do not halt it
-            self._asked_at = lease_time()
         # A coroutine that has begun takes a cancellation as the end of its job. So this one was
         # cancelled before its first step, by a job that cancels all tasks.
         if begun is not None and task.cancelled():
