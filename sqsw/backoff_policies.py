@@ -3,7 +3,7 @@
 import copy
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqsw.core.contracts import Backoff
 from sqsw.core.errors import SettingsError
@@ -140,7 +140,10 @@ IMMEDIATE_RETURN = ConstantBackoff()
 
 
 def retry_horizon(
-    queue_name: str, policies: Mapping[str | None, Backoff], max_receives: int
+    queue_name: str,
+    policies: Mapping[str | None, Backoff],
+    max_receives: int,
+    max_attempts: Mapping[str | None, int | None] | None = None,
 ) -> RetryHorizon:
     """Return how long a job of a queue is retried.
 
@@ -153,17 +156,41 @@ def retry_horizon(
         The backoff policy of each job by its name; at least one. The shortest time counts.
     max_receives :
         Receives that the redrive policy of the queue allows.
+    max_attempts :
+        The attempts of each job by its name; None, or no entry, if only the receives limit them.
     """
-    distinct = {id(policy): policy for policy in policies.values()}  # most jobs share one
-    seconds_of = {
-        key: _seconds_until_last(policy, queue_name, max_receives)
-        for key, policy in distinct.items()
-    }
-    found = {job_name: seconds_of[id(policy)] for job_name, policy in policies.items()}
-    known = [(seconds, job_name) for job_name, seconds in found.items() if seconds is not None]
-    seconds, job_name = min(known, key=lambda one: one[0], default=(None, None))
+    receives = dict.fromkeys(policies, max_receives)
+    by_receives = _shortest(queue_name, policies, receives, max_receives)
+    limits = {name: most for name, most in (max_attempts or {}).items() if most is not None}
+    attempts = {name: min(limits.get(name, max_receives), max_receives) for name in policies}
+    if attempts == receives:
+        return by_receives
+    horizon = _shortest(queue_name, policies, attempts, max_receives)
+    return replace(horizon, by_receives=by_receives)
+
+
+def _shortest(
+    queue_name: str,
+    policies: Mapping[str | None, Backoff],
+    attempts: Mapping[str | None, int],
+    max_receives: int,
+) -> RetryHorizon:
+    seconds_of: dict[tuple[int, int], int | None] = {}  # most jobs share one policy
+    found: dict[str | None, tuple[int | None, int]] = {}
+    for job_name, policy in policies.items():
+        most = attempts[job_name]
+        key = (id(policy), most)
+        if key not in seconds_of:
+            seconds_of[key] = _seconds_until_last(policy, queue_name, most)
+        found[job_name] = (seconds_of[key], most)
+    known = [
+        (seconds, most, name) for name, (seconds, most) in found.items() if seconds is not None
+    ]
+    unknown = (None, min(attempts.values()), None)
+    seconds, most, job_name = min(known, key=lambda one: one[:2], default=unknown)
     differs = len(set(found.values())) > 1
-    return RetryHorizon(max_receives, seconds, job_name if differs else None)
+    limit = most if most < max_receives else None
+    return RetryHorizon(max_receives, seconds, job_name if differs else None, max_attempts=limit)
 
 
 class _NoJitter(random.Random):
@@ -171,8 +198,8 @@ class _NoJitter(random.Random):
         return mu
 
 
-def _seconds_until_last(policy: Backoff, queue_name: str, max_receives: int) -> int | None:
-    """The backoffs before the last receive; None if the policy failed."""
+def _seconds_until_last(policy: Backoff, queue_name: str, attempts: int) -> int | None:
+    """The backoffs before the last attempt; None if the policy failed."""
     try:
         if isinstance(policy, ExponentialBackoff):
             policy = copy.copy(policy)
@@ -183,13 +210,13 @@ def _seconds_until_last(policy: Backoff, queue_name: str, max_receives: int) -> 
                 0,
                 round(min(policy.get_visibility_timeout(message), MAX_VISIBILITY_TIMEOUT_SECONDS)),
             )
-            for message in _failed_attempts(queue_name, max_receives)
+            for message in _failed_attempts(queue_name, attempts)
         )
     except Exception:  # noqa: BLE001  # a user's policy can raise or return anything
         return None
 
 
-def _failed_attempts(queue_name: str, max_receives: int) -> Iterator[Message]:
-    for count in range(1, max_receives):
+def _failed_attempts(queue_name: str, attempts: int) -> Iterator[Message]:
+    for count in range(1, attempts):
         attributes = {"ApproximateReceiveCount": str(count)}
         yield Message("", "", "", attributes=attributes, queue_name=queue_name)

@@ -530,15 +530,20 @@ class SQSEnv:
         Parameters
         ----------
         queue_name :
-            The name without the prefix. For an unknown queue, the backoff policy of the environment
-            is used.
+            The name without the prefix. For an unknown queue, the backoff policy and
+            ``max_attempts`` of the environment are used.
         max_receives :
             Receives that the redrive policy of the queue allows.
         """
         queue = self.queues.get(queue_name)
         if queue is not None:
             return queue.retry_horizon(max_receives)
-        horizon = retry_horizon(queue_name, {None: self.backoff_policy}, max_receives)
+        horizon = retry_horizon(
+            queue_name,
+            {None: self.backoff_policy},
+            max_receives,
+            {None: self.failure_rules.max_attempts},
+        )
         return replace(horizon, is_assumed=True)
 
     def registrations(self) -> list[Registration]:

@@ -34,15 +34,23 @@ class RetryHorizon:
         The job that is retried for the shortest time, if the jobs of the queue differ.
     is_assumed :
         Whether no job of the queue is registered, so the backoff of the environment is assumed.
+    max_attempts :
+        The attempts of that job, if fewer than the receives; None if the receives limit it.
+    by_receives :
+        The horizon without ``max_attempts``; None if no job has fewer attempts than receives.
     """
 
     max_receives: int
     seconds: int | None
     job_name: str | None = None
     is_assumed: bool = False
+    max_attempts: int | None = None
+    by_receives: "RetryHorizon | None" = None
 
     def until(self, dead_letter_queue: str) -> str:
         """Return the horizon as text, for example ``for 34m, then orders_dead``."""
+        if self.seconds is None and self.max_attempts is not None:
+            return f"up to {counted(self.max_attempts, 'attempt')}, then {dead_letter_queue}"
         if self.seconds is None:
             return f"up to {self.max_receives} receives, then {dead_letter_queue}"
         return f"for {self._time(self.seconds)}, then {dead_letter_queue}"
@@ -55,6 +63,8 @@ class RetryHorizon:
     ) -> Iterator[tuple[RetryReason, str, str]]:
         """Find what can dead-letter jobs too early.
 
+        A small ``max_attempts`` is not a problem: it is a decision about one job.
+
         Parameters
         ----------
         horizon_of :
@@ -65,6 +75,9 @@ class RetryHorizon:
         tuple
             The reason, the problem in words, and what to do about it.
         """
+        if self.by_receives is not None:
+            yield from self.by_receives.problems(dead_letter_queue, is_fifo, horizon_of)
+            return
         few: RetryReason = "few_receives"
         more = f"set maxReceiveCount of its redrive policy to {DEFAULT_MAX_RECEIVES}"
         if is_fifo and self.max_receives < _MIN_FIFO_RECEIVES:
@@ -81,8 +94,9 @@ class RetryHorizon:
             f"a failing job is retried for only {self._time(self.seconds)}: a longer outage "
             f"sends jobs to {dead_letter_queue}"
         )
-        longest = horizon_of(max(self.max_receives, DEFAULT_MAX_RECEIVES)).seconds
-        if longest is not None and longest < _SHORT_SECONDS:
+        longest = horizon_of(max(self.max_receives, DEFAULT_MAX_RECEIVES))
+        longest_seconds = (longest.by_receives or longest).seconds
+        if longest_seconds is not None and longest_seconds < _SHORT_SECONDS:
             yield "short_backoff", text, "set a longer backoff_policy"
         elif not is_fifo or self.max_receives >= _MIN_FIFO_RECEIVES:
             yield few, text, more
@@ -91,6 +105,9 @@ class RetryHorizon:
         if seconds >= _LONG_SECONDS:
             seconds = round(seconds / 60) * 60
         text = format_duration(seconds)
-        if self.job_name is not None:
-            text += f" (job {self.job_name})"
+        about = [] if self.job_name is None else [f"job {self.job_name}"]
+        if self.max_attempts is not None:
+            about.append(counted(self.max_attempts, "attempt"))
+        if about:
+            text += f" ({', '.join(about)})"
         return f"{text} with the default backoff" if self.is_assumed else text

@@ -240,6 +240,7 @@ class LogListener:
             queue=event.queue_name,
             job=event.horizon.job_name,
             retries_for_s=event.horizon.seconds,
+            max_attempts=event.horizon.max_attempts,
             max_receives=event.horizon.max_receives,
             dead_letter_queue=event.dead_letter_queue,
         )

@@ -163,11 +163,17 @@ class GenericQueue(ABC):
 
     def retry_horizon(self, max_receives: int) -> RetryHorizon:
         """Return how long a failing job is retried if the queue allows this many receives."""
-        return retry_horizon(self.name, self._backoff_policies(), max_receives)
+        policies = self._backoff_policies()
+        attempts = {name: self._max_attempts_of(name) for name in policies}
+        return retry_horizon(self.name, policies, max_receives, attempts)
 
     def _backoff_policies(self) -> Mapping[str | None, Backoff]:
         """Return the backoff policy of each job by its name; the name None stands for all jobs."""
         return {None: self.backoff_policy}
+
+    def _max_attempts_of(self, job_name: str | None) -> int | None:
+        """Return the attempts of a job; None if only the receives limit them."""
+        return self.failure_rules.max_attempts
 
     def get_sqs_queue_name(self) -> str:
         return self.env.get_sqs_queue_name(self.name)

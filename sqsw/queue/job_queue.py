@@ -214,6 +214,10 @@ class JobQueue(GenericQueue):
             for name, processor in self.processors.items()
         } or super()._backoff_policies()
 
+    def _max_attempts_of(self, job_name: str | None) -> int | None:
+        processor = None if job_name is None else self.get_processor(job_name)
+        return getattr(processor, "max_attempts", None) or super()._max_attempts_of(job_name)
+
     # -- sending -----------------------------------------------------------------------------
 
     def add_job(

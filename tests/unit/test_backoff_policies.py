@@ -2,6 +2,8 @@
 
 import pickle
 import random
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -236,10 +238,46 @@ def test_a_queue_knows_the_policies_of_its_jobs(memory_env: SQSEnv) -> None:
     assert memory_env.retry_horizon("other", 3) == RetryHorizon(3, 0, is_assumed=True)
 
 
+def test_the_attempts_of_a_job_shorten_its_horizon(memory_env: SQSEnv) -> None:
+    minute = ConstantBackoff(60)
+    by_receives = RetryHorizon(12, 660)
+    queue = memory_env.queue("jobs", JobQueue, backoff_policy=minute)
+    queue.connect_processor("sync", print, max_attempts=3)
+    limited = RetryHorizon(12, 120, max_attempts=3, by_receives=by_receives)
+    assert memory_env.retry_horizon("jobs", 12) == limited
+    assert memory_env.retry_horizon("jobs", 3) == RetryHorizon(3, 120)
+    queue.connect_processor("other", print)
+    assert memory_env.retry_horizon("jobs", 12) == replace(limited, job_name="sync")
+
+    memory_env.queue("news", JobQueue, backoff_policy=minute, max_attempts=2)
+    memory_env.job_queue("news").connect_processor("print", print)
+    two = RetryHorizon(12, 60, max_attempts=2, by_receives=by_receives)
+    assert memory_env.retry_horizon("news", 12) == two
+    env = SQSEnv(MemorySession(), backoff_policy=minute, max_attempts=2)
+    assert env.retry_horizon("any", 12) == replace(two, is_assumed=True)
+    assert horizon(12, job=Own("soon")).until("dead") == "up to 12 receives, then dead"
+
+
+def test_few_attempts_of_a_job_are_not_a_problem_but_few_receives_are(memory_env: SQSEnv) -> None:
+    memory_env.queue("jobs", JobQueue, backoff_policy=ConstantBackoff(60))
+    memory_env.job_queue("jobs").connect_processor("sync", print, max_attempts=1)
+
+    def problems(receives: int) -> list[tuple[str, str, str]]:
+        horizon_of = partial(memory_env.retry_horizon, "jobs")
+        return list(horizon_of(receives).problems("dead", False, horizon_of))
+
+    assert problems(12) == []
+    ((reason, text, _),) = problems(3)
+    assert (reason, "for only 2m" in text) == ("few_receives", True)
+
+
 @pytest.mark.parametrize(
     ("found", "text"),
     [
         (RetryHorizon(12, 2047), "for 34m, then dead"),
+        (RetryHorizon(12, 3, max_attempts=3), "for 3s (3 attempts), then dead"),
+        (RetryHorizon(12, 0, "ship", max_attempts=1), "for 0s (job ship, 1 attempt), then dead"),
+        (RetryHorizon(12, None, max_attempts=3), "up to 3 attempts, then dead"),
         (RetryHorizon(5, 15), "for 15s, then dead"),
         (RetryHorizon(5, 599), "for 9m59s, then dead"),
         (RetryHorizon(5, 70, "ship"), "for 1m10s (job ship), then dead"),
