@@ -220,7 +220,8 @@ def _create_all(
             next=f"did you mean {meant!r}?" if meant else None,
         )
     changed = any(report.action in _CHANGED for report in reports)
-    _show(invocation.printer, reports, f"sqsw work {shlex.join(apps[:1])}" if changed else None)
+    words = ["sqsw", "work", *(apps[:1] if is_typed(ctx, "app") else ())]
+    _show(invocation.printer, reports, shlex.join(words) if changed else None)
 
 
 def _send_to(report: "QueueReport") -> str:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from sqsw_cli.completing.values import complete_app, complete_job
-from sqsw_cli.options.types import DURATION, FILTER
+from sqsw_cli.options.types import APP, DURATION, FILTER
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -22,6 +22,7 @@ def app_options(command: Decorated) -> Decorated:
         "--app",
         metavar="APP",
         multiple=True,
+        type=APP,
         envvar="SQSW_APP",
         shell_complete=complete_app,
         help="App to load: module:attribute or module. Repeatable. [SQSW_APP]",

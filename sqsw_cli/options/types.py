@@ -38,6 +38,18 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18
 
 
+class AppName(ParamType[str]):
+    """``module:attribute`` or ``module``."""
+
+    name = "app"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        # Click takes the word after --app as its value, even if it is another option.
+        if str(value).startswith("-"):
+            self.fail(f"{str(value)!r} is an option, not the name of an app", param, ctx)
+        return str(value)
+
+
 class Duration(ParamType[int]):
     """``30`` or ``30s``, ``15m``, ``12h``, ``4d``, ``1h30m``: a number of seconds."""
 
@@ -227,6 +239,7 @@ def address_of(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
+APP = AppName()
 DURATION = Duration()
 RECYCLE = Recycle()
 FILTER = FilterType()

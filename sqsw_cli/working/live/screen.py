@@ -80,7 +80,8 @@ class Screen:
             if not is_open or time.monotonic() >= draw_at:
                 block, draw_at = self._block(), time.monotonic() + _DRAW_SECONDS
             if text or block != drawn or not is_open:
-                erase = b"\x1b[%dA\x1b[J" % self._height if self._height else b""
+                # To column 0 first: a terminal echoes Ctrl-C as ^C.
+                erase = b"\r\x1b[%dA\x1b[J" % self._height if self._height else b""
                 # In one write, so that the terminal is never seen without the block.
                 self._write(erase + text + self._below(block))
                 drawn = block

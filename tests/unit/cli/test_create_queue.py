@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.conftest import Sqsw
+from tests.unit.cli.test_terminal import on_terminal
 
 
 def test_the_queue_comes_from_its_dead_letter_queue(sqsw: Sqsw) -> None:
@@ -206,6 +207,21 @@ class TestAllQueuesOfAnApp:
         (home / "sqsw.toml").write_text('app = "nowhere:env"\n')
         assert sqsw("create-queue emails").code == 0
         assert sqsw("create-queue").code == 7
+
+    @pytest.mark.parametrize(
+        ("words", "following"),
+        [("create-queue --app shop:env", "sqsw work shop:env"), ("create-queue", "sqsw work")],
+    )
+    def test_the_next_command_names_the_app_only_if_it_was_typed(
+        self, sqsw: Sqsw, home: Path, words: str, following: str
+    ) -> None:
+        (home / "sqsw.toml").write_text('app = "shop:env"\n')
+        assert f"next: {following}\n" in on_terminal(sqsw, words)[1]
+
+    def test_an_option_is_not_the_name_of_an_app(self, sqsw: Sqsw) -> None:
+        ran = sqsw("create-queue --app --dry-run")
+        assert ran.code == 2
+        assert "'--dry-run' is an option, not the name of an app" in ran.err
 
     @pytest.mark.parametrize(
         ("line", "reason"),

@@ -75,6 +75,11 @@ def test_a_line_without_an_end_is_shown_after_a_while_also_if_it_is_written_on()
     assert "50 x 18" in terminal.lines  # the columns that were asked for
 
 
+def test_a_ctrl_c_that_the_terminal_echoes_does_not_indent_the_next_line() -> None:
+    echo = "time.sleep(0.5)\nos.write(screen._terminal, b'^C')\nprint()\n"
+    assert "half a line" in run(THREE_LINES, echo, THE_END).lines
+
+
 def test_nothing_is_lost_however_much_is_written() -> None:
     lines = "screen.take()\nfor number in range(200_000): print('line', number)"
     assert numbers(run(lines, THE_END, looks=False)) == list(range(200_000))
