@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 
 class ReloadLog(BannerLog, quick=True):
-    def __init__(self, invocation: Invocation, env: "SQSEnv | None") -> None:
-        super().__init__(invocation.printer)
+    def __init__(
+        self,
+        invocation: Invocation,
+        env: "SQSEnv | None",
+        shares: "Sequence[QueueShare]" = (),
+    ) -> None:
+        super().__init__(invocation.printer, shares)
         self._invocation, self._env = invocation, env
 
     def reloading(self, event: Reloading) -> None:
