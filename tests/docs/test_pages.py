@@ -133,7 +133,7 @@ def test_a_block_without_a_comment_is_found(
     page = tmp_path / "page.md"
     for text in ("```sh\nls\n```\n", "    ls\n", "<!-- not run -->\n```sh\nls\n```\n"):
         page.write_text(f"# Page\n\n{text}")
-        with pytest.raises(UnmarkedBlock, match=r"page.md:\d: no word of what it is"):
+        with pytest.raises(UnmarkedBlock, match=r"page.md:\d: no comment that says what it is"):
             blocks_of(page)
     page.write_text("<!-- shell -->\n```sh\nls\n```\n\n```{toctree}\nx\n```\n")
     assert blocks_of(page) == [Block("shell", "", "ls\n", 2)]

@@ -110,9 +110,7 @@ def test_too_large_a_body_is_refused_and_the_connection_stays_open(server: Servi
 def test_the_largest_message_is_accepted(server: Serving) -> None:
     client = server.client()
     url = client.create_queue(QueueName="large")["QueueUrl"]
-    body = "é" * (
-        512 * 1024
-    )  # 1 MiB in UTF-8; three times as much as botocore writes it
+    body = "é" * (512 * 1024)  # 1 MiB in UTF-8; three times as much as botocore writes it
     client.send_message(QueueUrl=url, MessageBody=body)
     (message,) = client.receive_message(QueueUrl=url)["Messages"]
     assert message["Body"] == body

@@ -25,7 +25,7 @@ from sqsw.sqs_manage.selection import Selection
 from tests.backends import Backend
 
 if importlib.util.find_spec("sqs_workers") is None:
-    pytest.skip("sqs-workers is not here: pip install sqs-workers==0.7.3", allow_module_level=True)
+    pytest.skip("sqs-workers is not installed: pip install sqs-workers==0.7.3", allow_module_level=True)
 
 PREDECESSOR = """
 import json, os
