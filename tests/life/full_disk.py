@@ -72,9 +72,7 @@ def main() -> None:
     wait_until(lambda: not Path("f.db-wal").exists(), 10, "every session is closed")
 
     for look in (by_library, lambda file: by_command(file, "inspect")):
-        fill(
-            filler
-        )  # a process that opens the file now has no space for the shared files next to it
+        fill(filler)  # a new process has no room for the shared files
         code, _, told = look("f.db")
         assert (code, WHY in told) == (1, True), (code, told, sorted(Path.cwd().iterdir()))
     filler.unlink()

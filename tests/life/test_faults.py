@@ -233,9 +233,7 @@ def test_after_all_faults_a_drain_leaves_nothing_in_flight(
 def test_a_connection_that_goes_silent_is_abandoned(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene.sqs.purge_queue(
-        QueueUrl=scene.url
-    )  # otherwise, the delete of an earlier message could be swallowed
+    scene.sqs.purge_queue(QueueUrl=scene.url)  # or a delete could be swallowed
     # Polls take one second instead of twenty, and answers two instead of eight.
     monkeypatch.setattr(client, "MAX_WAIT_SECONDS", 1)
     monkeypatch.setattr(client, "_ANSWER_SECONDS", 2)

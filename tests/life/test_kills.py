@@ -178,9 +178,7 @@ def test_a_hundred_kills_undo_no_answered_call(
 
     session = LocalSession(short_path / "f.db")
     rest = User(session.client("sqs"), "q", Ledger(short_path / "rest"))
-    session.clock.advance(
-        minutes=10
-    )  # the messages that killed processes had received are visible again
+    session.clock.advance(minutes=10)  # messages of killed processes are visible again
     left: Counter[str] = Counter()
     while messages := rest.receive():
         left.update(message["Body"] for message in messages)

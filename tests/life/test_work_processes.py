@@ -181,10 +181,7 @@ def work(tmp_path: Path) -> Iterator[Work]:
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (
-        FileNotFoundError,
-        ProcessLookupError,
-    ):  # the latter if the process ends while it is read
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends during the read
         return False
     return state != "Z"
 

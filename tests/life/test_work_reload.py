@@ -37,10 +37,7 @@ def works(pid: int) -> bool:
     """Return whether a process runs and is ours; multiprocessing has its own, which stays."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_text()
-    except (
-        FileNotFoundError,
-        ProcessLookupError,
-    ):  # the latter if the process ends while it is read
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends during the read
         return False
     return is_running(pid) and "resource_tracker" not in command
 

@@ -111,9 +111,7 @@ def test_a_second_signal_is_passed_on_too(tmp_path: Path, monkeypatch: pytest.Mo
     supervisor = Supervisor(refuse, [(str(tmp_path), "up")], drain_seconds=1000)
     with (
         signalled(tmp_path, signal.SIGTERM, "up"),
-        signalled(
-            tmp_path, signal.SIGINT, "told"
-        ),  # a different signal, so not an echo of the first
+        signalled(tmp_path, signal.SIGINT, "told"),  # not an echo of the first
     ):
         report = supervisor.run()
     assert report.forced
@@ -142,9 +140,7 @@ def test_a_failed_start_is_retried_and_affects_no_other_child(
     assert supervisor.run().stopped_by == "done"
     assert (len(files(tmp_path, "a")), len(files(tmp_path, "b"))) == (1, 1)
     assert "Cannot allocate memory" in caplog.text
-    assert {record.name for record in caplog.records} == {
-        "sqsw.worker"
-    }  # the name that the docs use
+    assert {record.name for record in caplog.records} == {"sqsw.worker"}  # as in the docs
 
 
 def end_well(folder: str, name: str, tell: object) -> None:
@@ -274,9 +270,6 @@ def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (
-        FileNotFoundError,
-        ProcessLookupError,
-    ):  # the latter if the process ends while it is read
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends during the read
         return False
     return state != "Z"

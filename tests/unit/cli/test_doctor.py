@@ -156,9 +156,7 @@ def test_a_sample_finds_jobs_that_this_release_cannot_run(sqsw: Sqsw, home: Path
     sqsw("create-queue emails --dlq emails_dead")
     sqsw("send emails send_email to=a")
     sqsw("send emails unknown_job")
-    sqsw(
-        "send emails send_email to=a subject=b surplus=c"
-    )  # a worker drops it, so it is no problem
+    sqsw("send emails send_email to=a subject=b surplus=c")  # dropped by a worker
     old = {"job": "send_email", "body": "gAJ9", "content_type": "pickle_compat"}
     (home / "old.jsonl").write_text(json.dumps(old))
     sqsw("send emails --from old.jsonl")

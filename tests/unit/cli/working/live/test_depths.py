@@ -59,9 +59,7 @@ def test_a_round_is_one_request_per_queue_and_is_not_counted_as_work(asked: Aske
     }
     asked.faults.calls.clear()
     asked.depths.round()
-    assert (
-        asked.faults.calls == ["GetQueueAttributes"] * 4
-    )  # three queues, one of them for dead letters
+    assert asked.faults.calls == ["GetQueueAttributes"] * 4  # three queues and a dead-letter queue
     assert not asked.requests
 
 
