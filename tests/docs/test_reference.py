@@ -155,7 +155,7 @@ def test_every_schema_is_in_the_reference() -> None:
     assert "With `command` `redrive`:" in text
     # Keys of nested objects.
     assert "| `error.trace` | string or null | End of the traceback |" in text
-    assert "| `reasons.count` | integer | Messages with it |" in text
+    assert "| `reasons.count` | integer | Number of messages |" in text
 
 
 def test_a_page_shows_the_names_of_its_files() -> None:
