@@ -159,13 +159,13 @@ def retry_horizon(
     max_attempts :
         The attempts of each job by its name; None, or no entry, if only the receives limit them.
     """
-    receives = dict.fromkeys(policies, max_receives)
-    by_receives = _shortest(queue_name, policies, receives, max_receives)
     limits = {name: most for name, most in (max_attempts or {}).items() if most is not None}
     attempts = {name: min(limits.get(name, max_receives), max_receives) for name in policies}
-    if attempts == receives:
-        return by_receives
     horizon = _shortest(queue_name, policies, attempts, max_receives)
+    others = {name: policy for name, policy in policies.items() if attempts[name] == max_receives}
+    if horizon.max_attempts is None or not others:
+        return horizon
+    by_receives = _shortest(queue_name, others, attempts, max_receives)
     return replace(horizon, by_receives=by_receives)
 
 
@@ -186,7 +186,7 @@ def _shortest(
     known = [
         (seconds, most, name) for name, (seconds, most) in found.items() if seconds is not None
     ]
-    unknown = (None, min(attempts.values()), None)
+    unknown = (None, min(attempts[name] for name in policies), None)
     seconds, most, job_name = min(known, key=lambda one: one[:2], default=unknown)
     differs = len(set(found.values())) > 1
     limit = most if most < max_receives else None

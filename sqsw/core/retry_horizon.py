@@ -35,9 +35,11 @@ class RetryHorizon:
     is_assumed :
         Whether no job of the queue is registered, so the backoff of the environment is assumed.
     max_attempts :
-        The attempts of that job, if fewer than the receives; None if the receives limit it.
+        The attempts of that job, if its ``max_attempts`` ends the retries before the redrive policy
+        does.
     by_receives :
-        The horizon without ``max_attempts``; None if no job has fewer attempts than receives.
+        If ``max_attempts`` is set: the horizon of the jobs that only the receives limit; None if
+        there are none.
     """
 
     max_receives: int
@@ -75,9 +77,6 @@ class RetryHorizon:
         tuple
             The reason, the problem in words, and what to do about it.
         """
-        if self.by_receives is not None:
-            yield from self.by_receives.problems(dead_letter_queue, is_fifo, horizon_of)
-            return
         few: RetryReason = "few_receives"
         more = f"set maxReceiveCount of its redrive policy to {DEFAULT_MAX_RECEIVES}"
         if is_fifo and self.max_receives < _MIN_FIFO_RECEIVES:
@@ -88,10 +87,11 @@ class RetryHorizon:
                 "returned unrun use up receives too",
                 more,
             )
-        if self.seconds is None or self.seconds >= _SHORT_SECONDS:
-            return
+        timed = self if self.max_attempts is None else self.by_receives
+        if timed is None or timed.seconds is None or timed.seconds >= _SHORT_SECONDS:
+            return  # long enough, or short on purpose
         text = (
-            f"a failing job is retried for only {self._time(self.seconds)}: a longer outage "
+            f"a failing job is retried for only {timed._time(timed.seconds)}: a longer outage "
             f"sends jobs to {dead_letter_queue}"
         )
         longest = horizon_of(max(self.max_receives, DEFAULT_MAX_RECEIVES))

@@ -3,7 +3,6 @@
 import pickle
 import random
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
@@ -240,35 +239,42 @@ def test_a_queue_knows_the_policies_of_its_jobs(memory_env: SQSEnv) -> None:
 
 def test_the_attempts_of_a_job_shorten_its_horizon(memory_env: SQSEnv) -> None:
     minute = ConstantBackoff(60)
-    by_receives = RetryHorizon(12, 660)
     queue = memory_env.queue("jobs", JobQueue, backoff_policy=minute)
     queue.connect_processor("sync", print, max_attempts=3)
-    limited = RetryHorizon(12, 120, max_attempts=3, by_receives=by_receives)
+    limited = RetryHorizon(12, 120, max_attempts=3)
     assert memory_env.retry_horizon("jobs", 12) == limited
     assert memory_env.retry_horizon("jobs", 3) == RetryHorizon(3, 120)
     queue.connect_processor("other", print)
-    assert memory_env.retry_horizon("jobs", 12) == replace(limited, job_name="sync")
+    both = replace(limited, job_name="sync", by_receives=RetryHorizon(12, 660))
+    assert memory_env.retry_horizon("jobs", 12) == both
 
-    memory_env.queue("news", JobQueue, backoff_policy=minute, max_attempts=2)
-    memory_env.job_queue("news").connect_processor("print", print)
-    two = RetryHorizon(12, 60, max_attempts=2, by_receives=by_receives)
-    assert memory_env.retry_horizon("news", 12) == two
     env = SQSEnv(MemorySession(), backoff_policy=minute, max_attempts=2)
-    assert env.retry_horizon("any", 12) == replace(two, is_assumed=True)
-    assert horizon(12, job=Own("soon")).until("dead") == "up to 12 receives, then dead"
+    assumed = RetryHorizon(12, 60, is_assumed=True, max_attempts=2)
+    assert env.retry_horizon("any", 12) == assumed
 
 
-def test_few_attempts_of_a_job_are_not_a_problem_but_few_receives_are(memory_env: SQSEnv) -> None:
-    memory_env.queue("jobs", JobQueue, backoff_policy=ConstantBackoff(60))
-    memory_env.job_queue("jobs").connect_processor("sync", print, max_attempts=1)
+def test_few_attempts_of_a_job_cause_no_warning_about_it(memory_env: SQSEnv) -> None:
+    queue = memory_env.queue("jobs", JobQueue, backoff_policy=ConstantBackoff(60))
+    queue.connect_processor("sync", print, max_attempts=1)
 
     def problems(receives: int) -> list[tuple[str, str, str]]:
-        horizon_of = partial(memory_env.retry_horizon, "jobs")
-        return list(horizon_of(receives).problems("dead", False, horizon_of))
+        found = queue.retry_horizon(receives)
+        return list(found.problems("dead", False, queue.retry_horizon))
 
+    assert problems(3) == []
+    queue.connect_processor("other", print)
     assert problems(12) == []
     ((reason, text, _),) = problems(3)
     assert (reason, "for only 2m" in text) == ("few_receives", True)
+
+
+def test_the_attempts_of_a_queue_end_its_retries_without_a_warning(memory_env: SQSEnv) -> None:
+    queue = memory_env.queue("jobs", JobQueue, max_attempts=3)
+    queue.connect_processor("slow", print, backoff_policy=Delays(10, 60))
+    found = memory_env.retry_horizon("jobs", 12)
+    assert found == RetryHorizon(12, 70, max_attempts=3)
+    assert list(found.problems("dead", False, queue.retry_horizon)) == []
+    assert memory_env.retry_horizon("jobs", 2) == RetryHorizon(2, 10)
 
 
 @pytest.mark.parametrize(
