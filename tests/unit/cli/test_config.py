@@ -50,7 +50,7 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
         ("ap = 'x'\n", "unknown key 'ap'", "did you mean 'app'?"),
         ("[tool.sqsw]\n", "unknown key 'tool'", None),
         ("concurrency = 3\n", "unknown key 'concurrency'", None),
-        ("local = true\n", "'local' in", "set SQSW_LOCAL, or write --local"),
+        ("local = true\n", "'local' in", "set SQSW_LOCAL, or use --local"),
         ("[work]\nqueue_prefix = 'x'\n", "'work.queue_prefix' in", "set SQSW_QUEUE_PREFIX"),
         ("[work]\nconcurrency = 'many'\n", "'work.concurrency' in", None),
         ("[work]\nstrict = 1\n", "'work.strict' in", None),
@@ -58,8 +58,8 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
         ("[work]\nuntil_idle = [1]\n", "'work.until_idle' in", None),
         ("[work]\nlock = 'x'\n", "'work.lock' in", "write --lock on the command line"),
         ("[work]\nhealth_file = 'x'\n", "'work.health_file' in", "write --health-file on"),
-        ("[work]\nhttp = '0.0.0.0:80'\n", "'work.http' in", "write --http 0.0.0.0:80 on"),
-        ("[work]\nhttp = '[::]:80'\n", "'work.http' in", "write --http [::]:80 on"),
+        ("[work]\nhttp = '0.0.0.0:80'\n", "'work.http' in", "use --http 0.0.0.0:80 on"),
+        ("[work]\nhttp = '[::]:80'\n", "'work.http' in", "use --http [::]:80 on"),
         ("[work]\nqueue = [1]\n", "'work.queue' in", None),
         ("app = 5\n", "'app' in", None),
         ("json = 'yes'\n", "'json' in", None),
@@ -95,7 +95,7 @@ def test_a_standing_yes_is_refused(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text("[purge]\nyes = true\n")
     ran = sqsw("purge emails")
     assert ran.code == 2
-    assert "belongs on the command line only" in ran.err
+    assert "so only the command line can set it" in ran.err
 
 
 def test_option_beats_variable_beats_file(
@@ -190,10 +190,10 @@ def test_a_section_for_a_queue_without_jobs_is_told_where_it_is_near_to_one(
     sqsw("create-queue emails")
     ran = sqsw("work myapp.tasks:env -Q emails --until-idle 0 --log-format console")
     assert ran.code == 0, ran.err
-    assert ran.err.count("without jobs") == 1
+    assert ran.err.count("has no jobs") == 1
     assert (
-        f"warning: [queues.emials] in {home / 'sqsw.toml'} is for a queue without jobs, "
-        "and has no effect\n  next: did you mean 'emails'?\n"
+        f"warning: [queues.emials] in {home / 'sqsw.toml'} has no effect, because "
+        "this queue has no jobs\n  next: did you mean 'emails'?\n"
     ) in ran.err
     logged = sqsw("work myapp.tasks:env -Q emails --until-idle 0").err.splitlines()
     (warning,) = [json.loads(line) for line in logged if "without jobs" in line]

@@ -132,7 +132,7 @@ def test_how_long_a_job_is_retried_and_what_to_do_if_that_is_too_short(
         "quick: retries": (
             "warn",
             "a failing job is retried for only 11s: a longer outage sends jobs to quick_dead",
-            "set a longer backoff_policy on the queue, on its jobs or on SQSEnv",
+            "set a longer backoff_policy on the queue, its jobs or SQSEnv",
         ),
         "group.fifo: retries": (
             "warn",
@@ -239,7 +239,9 @@ def test_the_least_policy(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     ran = sqsw("doctor --policy emails gone")
     policy = json.loads(ran.out)
-    assert ran.err.splitlines()[0].endswith("in this policy are those of the embedded SQS")
+    assert ran.err.splitlines()[0].endswith(
+        "this policy has the region and account of the embedded SQS"
+    )
     assert ran.err.splitlines()[-1] == "  next: for AWS, add --local=0"
     assert policy["Version"] == "2012-10-17"
     work, send = policy["Statement"]

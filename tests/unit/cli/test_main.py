@@ -64,8 +64,8 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
         ("purge --zzz", "no such option: --zzz", "sqsw purge --help"),
         (
             "purge mails news",
-            "too many words: news",
-            "leave out what is too much, or put quotes around a value with spaces",
+            "too many arguments: news",
+            "remove the extra arguments, or put quotes around a value with spaces",
         ),
         ("list", "no such command: list", "sqsw --help"),
         ("worker", "no such command: worker", "did you mean 'sqsw work'?"),
@@ -74,7 +74,7 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
             "'s' is not an argument for a job",
             "write KEY=VALUE, without spaces around the =",
         ),
-        ("send q j to:=five", "the value of 'to' is not JSON", "if it is meant as text: to=five"),
+        ("send q j to:=five", "the value of 'to' is not JSON", "to send it as text: to=five"),
     ],
 )
 def test_usage_errors_have_a_next_step(
@@ -180,7 +180,7 @@ def test_a_bare_local_does_not_eat_the_next_word(
 def test_local_beside_another_place_is_refused(sqsw: Sqsw) -> None:
     ran = sqsw("inspect --local --endpoint-url http://127.0.0.1:9")
     assert ran.code == 2
-    assert ran.err.startswith("error: --local and --endpoint-url do not go together\n")
+    assert ran.err.startswith("error: --local and --endpoint-url cannot be used together\n")
 
 
 def test_local_0_switches_the_variable_off(sqsw: Sqsw) -> None:

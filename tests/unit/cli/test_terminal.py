@@ -141,7 +141,7 @@ def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
     assert said == (
         "emails holds about 2 messages: 2 ready, 0 in flight, 0 delayed.\n"
         "Purging deletes all of them and cannot be undone.\n"
-        "Type the queue name to go on: emails\n"
+        "Type the queue name to continue: emails\n"
         "✓ emails purged: 2 messages deleted\n"
     )
     assert sqsw.visible("emails") == 0
@@ -161,14 +161,14 @@ def test_what_cannot_be_peeked_is_counted(sqsw: Sqsw) -> None:
     sqsw("send reports build --delay 5m")
     sqsw("send reports build")
     assert on_terminal(sqsw, "inspect reports --peek 5 --job other")[1] == (
-        "no message fits the selection; hidden for now: 1 delayed\n"
+        "no message matches the selection; hidden for now: 1 delayed\n"
     )
     assert on_terminal(sqsw, "inspect emails --peek 5 --job other")[1] == (
-        "no message fits the selection\n"
+        "no message matches the selection\n"
     )
     sqsw.env.queue_client("reports").receive(1, wait_seconds=0)
     assert on_terminal(sqsw, "inspect reports --peek 5 --count-by job")[1] == (
-        "no messages that can be peeked; hidden for now: 1 in flight, 1 delayed\n"
+        "no ready messages; hidden for now: 1 in flight, 1 delayed\n"
     )
 
 
@@ -177,9 +177,9 @@ def test_lines_are_broken_between_words(sqsw: Sqsw) -> None:
     text = f"error: no queue named 'emials' in local file {sqsw.home / 'local.db'}"
     assert said.split()[: len(text.split())] == text.split()
     assert said.splitlines()[-4:] == [
-        "  why:  the name sent was 'emials'",
-        "        [QueueDoesNotExist]",
-        "  next: did you mean 'emails'? Or create",
+        "  why:  SQS does not know the name",
+        "        'emials' [QueueDoesNotExist]",
+        "  next: did you mean 'emails'? To create",
         "        it: sqsw create-queue emials",
     ]
     _, said = on_terminal(sqsw, "inspect emails", columns=40)
@@ -246,8 +246,8 @@ def test_where_stdin_would_be_typed_the_help_is_shown(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "send emails send_email --from -")
     assert code == 2
     assert said.startswith("Usage: sqsw send ")
-    assert "error: stdin is a terminal, and - reads it to its end\n" in said
-    assert said.splitlines()[-1].startswith("  next: PROGRAM | sqsw send …")
+    assert "error: - reads stdin, but stdin is a terminal\n" in said
+    assert said.splitlines()[-1].startswith("  next: use PROGRAM | sqsw send …")
 
 
 def test_the_next_command_is_named_only_after_a_change(sqsw: Sqsw) -> None:

@@ -22,7 +22,7 @@ def test_what_is_wrong_with_the_app_is_one_block(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().err == (
         "error: cannot import 'a'\n"
         "  why:  SyntaxError: here\n"
-        "  next: correct the app: the worker waits for the next change\n"
+        "  next: fix the app; the worker restarts at the next change\n"
     )
 
 
