@@ -197,8 +197,6 @@ def run() -> NoReturn:
             from sqsw.core.process_end import end_process
 
             end_process(int(ended.code or 0), at_once=ended.at_once)
-        if (
-            "sqsw.app" not in sys.modules
-        ):  # an app can have files that only garbage collection closes
+        if "sqsw.app" not in sys.modules:  # garbage collection closes the files of an app
             gc_tuning.no_more()
         raise

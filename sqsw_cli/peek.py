@@ -36,7 +36,7 @@ def show_messages(
         if found:
             message_table(printer, found)
     if not found:
-        printer.note(_nothing(env, queue, selection))
+        printer.note(_why_empty(env, queue, selection))
     elif twins := sum(one.twin_of is not None for one in found):
         printer.note(
             f"{counted(twins, 'message')} carr{'ies' if twins == 1 else 'y'} the same job as "
@@ -97,7 +97,7 @@ def count_messages(
             group.key = value  # the last frame's line number can differ: show the newest
             group.add(view.sent_at)
     if not groups and printer.terminal:
-        printer.note(_nothing(env, queue, selection))
+        printer.note(_why_empty(env, queue, selection))
         return
     if path == "error" and not printer.as_json:
         show_reasons(printer, tally.reasons())
@@ -131,7 +131,7 @@ def count_messages(
             printer.plain("group", _text(group.key), group.count, *times)
 
 
-def _nothing(env: "SQSEnv", queue: str, selection: "Selection") -> str:
+def _why_empty(env: "SQSEnv", queue: str, selection: "Selection") -> str:
     """Return why no message is shown; messages in flight or delayed are hidden for now."""
     from sqsw.sqs_manage.depth import DepthReader
 

@@ -163,16 +163,16 @@ class _Mover:
                     per_second=self.rate,
                     dry_run=self.dry_run,
                     wait=self.wait,
-                    on_progress=lambda progress: self._tell(progress, bar),
+                    on_progress=lambda progress: self._on_progress(progress, bar),
                     on_notice=notices_to(printer, self.dlq),
-                    on_look=lambda count: self._look(count, bar),
+                    on_look=lambda count: self._on_look(count, bar),
                 )
             except KeyboardInterrupt:
                 self._interrupted()
                 raise
         return self._end(report, time.monotonic() - begun)
 
-    def _look(self, count: int, bar: Bar) -> None:
+    def _on_look(self, count: int, bar: Bar) -> None:
         if not self.looked_at and bar.shown:
             from sqsw.sqs_manage.depth import DepthReader
 
@@ -184,7 +184,7 @@ class _Mover:
     def _show_look(self, bar: Bar) -> None:
         bar.looked_at(self.looked_at, self.total, f"{thousands(self.moved)} {self.outcome}")
 
-    def _tell(self, progress: "Move | HandledMessage", bar: Bar) -> None:
+    def _on_progress(self, progress: "Move | HandledMessage", bar: Bar) -> None:
         from sqsw.sqs_manage.moves import Move
 
         if isinstance(progress, Move):
@@ -244,8 +244,8 @@ def _show_moves(printer: Printer, env: "SQSEnv", dlq: str) -> int:
     moves = redrive_status(env, dlq)
     if not moves:
         printer.note(
-            f"SQS knows no moves from {dlq}; "
-            "moves of selected messages are not listed, because sqsw makes them"
+            f"SQS lists no moves from {dlq}; "
+            "sqsw itself moves selected messages, so SQS does not list them"
         )
     elif printer.as_json:
         for move in moves:

@@ -80,19 +80,21 @@ def serve(
     from sqsw_cli.working.logs import configure_logs
 
     invocation = ctx.find_object(Invocation) or Invocation()
-    _refuse_elsewhere(invocation)
+    _refuse_location_options(invocation)
     path = _path(invocation, memory)
     key = _key()
     shown = None if path is None else os.path.abspath(path)
     facts = {"host": host, "path": shown, "region": invocation.region or memory_sqs.DEFAULT_REGION}
     if print_env:
         _refuse_unknown_port(port)
-        _tell(invocation.printer, {**facts, "url": serve_address(host, port), "port": port})
+        _print_address(
+            invocation.printer, {**facts, "url": serve_address(host, port), "port": port}
+        )
         return Exit.OK
     configure_logs(invocation, daemon=True)
 
     def ready(server: Any) -> None:
-        _tell(invocation.printer, {**facts, "url": server.url, "port": server.port})
+        _print_address(invocation.printer, {**facts, "url": server.url, "port": server.port})
         facts_of_log = {"url": server.url, "path": shown, "signed": key is not None}
         # In a thread: writing the first log line takes longer than the first response should.
         arguments = (logger, logging.INFO, "serving")
@@ -113,7 +115,7 @@ def serve(
     return Exit.OK
 
 
-def _refuse_elsewhere(invocation: Invocation) -> None:
+def _refuse_location_options(invocation: Invocation) -> None:
     """Refuse options that say where queues are or how they are named."""
     for name in ("endpoint_url", "profile", "queue_prefix"):
         if getattr(invocation, name) is not None:
@@ -162,7 +164,7 @@ def _refuse_unknown_port(port: int) -> None:
         )
 
 
-def _tell(printer: Printer, facts: dict[str, Any]) -> None:
+def _print_address(printer: Printer, facts: dict[str, Any]) -> None:
     if printer.as_json:
         printer.json("ready", facts)
         return

@@ -46,10 +46,8 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     (AppLoadError, "raised"): "fix the app; -vv shows the traceback",
     (TaskAlreadyRegistered, "plugin"): "rename one of them, or use --no-plugins",
     (TaskNotFound, "job"): "to send it anyway, add --no-check",
-    (
-        TaskNotFound,
-        "queue",
-    ): "register its jobs, or add the app that has them: --app module:attribute",
+    (TaskNotFound, "queue"): "register its jobs, or add the app that has them: "
+    "--app module:attribute",
     (TaskNotFound, "dead_letters"): "run the jobs of {source} on it: --processors-from {source}",
     (SettingsError, "argument_type"): "write {setting}:=JSON for a value that is not text; "
     "to send it anyway, add --no-check",
@@ -64,11 +62,8 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     (SettingsError, "other_region"): "use --region {suggested}, or set AWS_REGION",
     (NoRegion, None): "set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 "
     "(or --local)",
-    (
-        MessageRefused,
-        "delay_on_fifo",
-    ): "leave out --delay, or set it for the queue: sqsw create-queue "
-    "{queue} --delay {delay}s --update",
+    (MessageRefused, "delay_on_fifo"): "leave out --delay, or set it for the queue: "
+    "sqsw create-queue {queue} --delay {delay}s --update",
     (MessageRefused, "needs_deduplication_id"): "add --dedup-id ID, or deduplicate by body: sqsw "
     "create-queue {queue} --content-dedup --update",
     (RedriveError, "failed"): _WHERE_TO,
@@ -77,14 +72,10 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     "sqsw redrive {dead_letter_queue}",
     (RedriveError, "not_running"): "sqsw redrive {queue} --status shows the last ten moves",
     (Busy, "file"): "share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324",
-    (
-        Busy,
-        "move",
-    ): "to follow it: sqsw redrive {queue} --status; to stop it: sqsw redrive {queue} --cancel",
-    (
-        Busy,
-        "port",
-    ): "stop that process, choose another port (--port N), or use any free one (--port 0)",
+    (Busy, "move"): "to follow it: sqsw redrive {queue} --status; to stop it: "
+    "sqsw redrive {queue} --cancel",
+    (Busy, "port"): "stop that process, choose another port (--port N), or use any free one "
+    "(--port 0)",
     (AccessDenied, "no_credentials"): "run 'aws configure', set AWS_PROFILE, or work without AWS: "
     "SQSW_LOCAL=1 (or --local)",
     (AccessDenied, "wrong_key"): "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile) "
@@ -148,7 +139,7 @@ def explained(error: SQSError, options: GivenOptions, env: "SQSEnv") -> SQSError
     if isinstance(error, QueueDiffers):
         at = options.args.index("create-queue") + 1
         command = shlex.join(["sqsw", *options.args[:at], "--update", *options.args[at:]])
-        return _reworded(error, error.why, f"to change it: {without_password(command)}")
+        return _reworded(error, error.why, f"change it: {without_password(command)}")
     if isinstance(error, AccessDenied):
         return _denied(error, options)
     return error
@@ -185,7 +176,7 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
     context = click.get_current_context(silent=True)
     if meant != name and (context is None or context.info_name not in _NEED_CONTENT):
         create = f"create it: sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
-        advice.append(f"{'To' if advice else 'to'} {create}")
+        advice.append(f"To {create}" if advice else create)
     return _reworded(
         error,
         f"SQS does not know the name {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",

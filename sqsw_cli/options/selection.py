@@ -44,11 +44,11 @@ def _read_ids(path: str) -> frozenset[str]:
 def refuse_idle_terminal(path: str | None, ctx: click.Context) -> None:
     """Show the help and raise if ``-`` would wait for a person to type."""
     if path == "-" and sys.stdin is None:
-        raise SettingsError("- reads stdin, but stdin is closed", next="name a file")
+        raise SettingsError("'-' reads stdin, but stdin is closed", next="name a file")
     if path == "-" and is_terminal(sys.stdin):
         click.echo(ctx.get_help(), err=True)
         raise SettingsError(
-            "- reads stdin, but stdin is a terminal",
-            why="- is for the output of a program",
-            next=f"use PROGRAM | {ctx.command_path} …, or name a file instead of -",
+            "'-' reads stdin, but stdin is a terminal",
+            why="'-' is for the output of a program",
+            next=f"use PROGRAM | {ctx.command_path} …, or name a file instead of '-'",
         )

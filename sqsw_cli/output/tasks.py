@@ -18,7 +18,7 @@ def show_tasks(printer: Printer, env: "SQSEnv", queues: Sequence[str] = ()) -> N
     if not registrations:
         raise SettingsError(
             "no jobs are registered",
-            why="no app is named or configured, or no app and no plugin registers jobs",
+            why="no app is named or configured, or neither the app nor a plugin registers jobs",
             next="name an app: sqsw inspect --tasks --app myapp.tasks:env",
         )
     tasks = [_task(found) for found in registrations if not queues or found.queue_name in queues]

@@ -53,14 +53,14 @@ class JobCheck:
         try:
             check_job(self._env, self.queue, message.job, message.args)
         except TaskNotFound as error:
-            raise error if self._apps else _known_to_no_plugin(error) from error
+            raise error if self._apps else _not_in_plugins(error) from error
 
 
 def accept(message: "OutgoingMessage") -> None:
     """Accept every message."""
 
 
-def _known_to_no_plugin(error: TaskNotFound) -> TaskNotFound:
+def _not_in_plugins(error: TaskNotFound) -> TaskNotFound:
     cure = "name the app that has it (--app APP), or send it anyway (--no-check)"
     return TaskNotFound(
         error.message,

@@ -85,7 +85,9 @@ class BulkSend:
                             self.env,
                             self.queue,
                             self._lines(file, checked=not self.keep_going),
-                            on_result=lambda result: self._tell(result, file, kept, bar, total),
+                            on_result=lambda result: self._on_result(
+                                result, file, kept, bar, total
+                            ),
                         )
                     finished = True
                 except Exception as error:
@@ -133,7 +135,7 @@ class BulkSend:
             group=line.group,
         )
 
-    def _tell(
+    def _on_result(
         self,
         result: "SentMessage | Failure",
         file: LineFile,

@@ -56,8 +56,8 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
         ("[work]\nstrict = 1\n", "'work.strict' in", None),
         ("[work]\nconcurrency = true\n", "'work.concurrency' in", None),
         ("[work]\nuntil_idle = [1]\n", "'work.until_idle' in", None),
-        ("[work]\nlock = 'x'\n", "'work.lock' in", "write --lock on the command line"),
-        ("[work]\nhealth_file = 'x'\n", "'work.health_file' in", "write --health-file on"),
+        ("[work]\nlock = 'x'\n", "'work.lock' in", "use --lock on the command line"),
+        ("[work]\nhealth_file = 'x'\n", "'work.health_file' in", "use --health-file on"),
         ("[work]\nhttp = '0.0.0.0:80'\n", "'work.http' in", "use --http 0.0.0.0:80 on"),
         ("[work]\nhttp = '[::]:80'\n", "'work.http' in", "use --http [::]:80 on"),
         ("[work]\nqueue = [1]\n", "'work.queue' in", None),
@@ -159,7 +159,7 @@ def test_a_file_neither_opens_the_machine_nor_writes_files(
     command, key = re.findall(r"\w+", text)[:2]
     command = command.replace("_", "-")
     assert f"error: '{command}.{key}' in {home / 'sqsw.toml'} cannot be used\n" in ran.err
-    assert f"  next: write --{key.replace('_', '-')} " in ran.err
+    assert f"  next: use --{key.replace('_', '-')} " in ran.err
     assert (home / "kept").read_text() == "precious"
 
 
@@ -181,10 +181,10 @@ def test_relative_paths_begin_at_the_file(
     assert sqsw.visible("emails") == 2
 
 
-def test_a_section_for_a_queue_without_jobs_is_told_where_it_is_near_to_one(
+def test_a_section_whose_name_is_probably_a_typo_is_reported(
     sqsw: Sqsw, home: Path
 ) -> None:
-    # Of others: reports, slowly (slow has its own), and the dead letters of emails.
+    # Not typos: reports, slowly (slow has its own section), and emails_dead.
     names = ("emials", "slow", "slowly", "reports", "emails_dead")
     (home / "sqsw.toml").write_text("".join(f"[queues.{name}]\nweight = 3\n" for name in names))
     sqsw("create-queue emails")
@@ -196,7 +196,7 @@ def test_a_section_for_a_queue_without_jobs_is_told_where_it_is_near_to_one(
         "this queue has no jobs\n  next: did you mean 'emails'?\n"
     ) in ran.err
     logged = sqsw("work myapp.tasks:env -Q emails --until-idle 0").err.splitlines()
-    (warning,) = [json.loads(line) for line in logged if "without jobs" in line]
+    (warning,) = [json.loads(line) for line in logged if "has no jobs" in line]
     assert (warning["event"], warning["queue"]) == ("queue_warning", "emials")
     assert warning["hint"] == "did you mean 'emails'?"
 

@@ -86,8 +86,8 @@ def test_what_is_cancelled_has_the_name_of_its_queue(sqsw: Sqsw) -> None:
 
 
 NO_MOVES = (
-    "SQS knows no moves from foo_dead; "
-    "moves of selected messages are not listed, because sqsw makes them\n"
+    "SQS lists no moves from foo_dead; "
+    "sqsw itself moves selected messages, so SQS does not list them\n"
 )
 
 

@@ -251,7 +251,7 @@ def test_a_missing_queue_is_named_with_a_suggestion(sqsw: Sqsw) -> None:
     first, second, third = ran.err.splitlines()
     assert first == f"error: no queue named 'emials' in local file {sqsw.home / 'local.db'}"
     assert second == "  why:  SQS does not know the name 'emials' [QueueDoesNotExist]"
-    assert third == "  next: did you mean 'emails'? Or create it: sqsw create-queue emials"
+    assert third == "  next: did you mean 'emails'? To create it: sqsw create-queue emials"
 
 
 def test_messages_go_from_one_queue_to_another_by_a_pipe(sqsw: Sqsw) -> None:

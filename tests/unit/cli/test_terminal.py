@@ -75,7 +75,7 @@ def test_queues_are_a_table(sqsw: Sqsw) -> None:
         said,
     )
     _, said = on_terminal(sqsw, "inspect emails_dead reports")
-    assert "emails_dead      0          0        0  none  that of emails     standard" in said
+    assert "emails_dead      0          0        0  none  DLQ of emails      standard" in said
     code, narrow = on_terminal(sqsw, "inspect", columns=20)
     assert code == 0
     assert [line.split() for line in narrow.splitlines()] == [
@@ -246,7 +246,7 @@ def test_where_stdin_would_be_typed_the_help_is_shown(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "send emails send_email --from -")
     assert code == 2
     assert said.startswith("Usage: sqsw send ")
-    assert "error: - reads stdin, but stdin is a terminal\n" in said
+    assert "error: '-' reads stdin, but stdin is a terminal\n" in said
     assert said.splitlines()[-1].startswith("  next: use PROGRAM | sqsw send …")
 
 

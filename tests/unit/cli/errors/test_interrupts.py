@@ -72,14 +72,14 @@ def test_what_is_ignored_or_handled_stays_so_and_so_does_all_in_a_thread() -> No
 
 GONE = """
 import os, pty, sys
-from sqsw_cli.main import _forget_what_is_gone
+from sqsw_cli.main import _drop_closed_streams
 ours, theirs = pty.openpty()
 os.dup2(theirs, 2)
 os.close(ours)
 sys.stderr.reconfigure(line_buffering=False)
 print("kept")
 print("lost", file=sys.stderr)
-_forget_what_is_gone()
+_drop_closed_streams()
 """
 
 

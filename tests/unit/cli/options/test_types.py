@@ -38,8 +38,8 @@ def test_a_duration_is_a_number_of_seconds(text: str | int, seconds: int) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "1.5", "m", "1w", "-3", "3 m", "²"])
-def test_other_words_are_no_duration(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no duration"):
+def test_other_text_is_not_a_duration(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a duration"):
         DURATION.convert(text, None, None)
 
 
