@@ -181,9 +181,7 @@ def test_relative_paths_begin_at_the_file(
     assert sqsw.visible("emails") == 2
 
 
-def test_a_section_whose_name_is_probably_a_typo_is_reported(
-    sqsw: Sqsw, home: Path
-) -> None:
+def test_a_section_whose_name_is_probably_a_typo_is_reported(sqsw: Sqsw, home: Path) -> None:
     # Not typos: reports, slowly (slow has its own section), and emails_dead.
     names = ("emials", "slow", "slowly", "reports", "emails_dead")
     (home / "sqsw.toml").write_text("".join(f"[queues.{name}]\nweight = 3\n" for name in names))

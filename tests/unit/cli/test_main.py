@@ -60,7 +60,7 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
         ),
         ("work -c none", "invalid value for '--concurrency'", "sqsw work --help"),
         ("purge mails --ids", "--ids needs a value", "write --ids FILE"),
-        ("purge mails --yes=1", "--yes takes no value", "write --yes alone"),
+        ("purge mails --yes=1", "--yes takes no value", "write --yes without a value"),
         ("purge --zzz", "no such option: --zzz", "sqsw purge --help"),
         (
             "purge mails news",
@@ -273,7 +273,7 @@ def test_without_a_stdout_a_command_still_ends_well(sqsw: Sqsw, words: str) -> N
         ("", ""),
         ("send --help", ""),
         ("completion bash", ""),
-        ("send emails j --from -", "warning: 1 sent to emails, 0 not\n"),
+        ("send emails j --from -", "warning: 1 sent to emails, 0 not sent\n"),
     ],
 )
 def test_a_full_disk_is_told_in_words(sqsw: Sqsw, words: str, before: str) -> None:

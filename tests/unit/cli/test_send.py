@@ -194,7 +194,7 @@ def _all(sqsw: Sqsw, queue: str) -> list[MessageView]:
     ("line", "why"),
     [
         ("[1]", "expected a JSON object, got a list"),
-        ("{", "no JSON: "),
+        ("{", "not JSON: "),
         ('{"job": 3}', "'job' is a number"),
         ('{"args": {}}', "it has neither 'job' nor 'body'"),
         ('{"job": "a", "delay": 1000}', "a delay of 16m40s is too long"),

@@ -133,10 +133,10 @@ def test_a_queue_in_detail(sqsw: Sqsw) -> None:
 
 
 def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
-    code, said = on_terminal(sqsw, "purge emails", [("go on: ", "other\n")])
+    code, said = on_terminal(sqsw, "purge emails", [("continue: ", "other\n")])
     assert code == 1
     assert sqsw.visible("emails") == 2
-    code, said = on_terminal(sqsw, "purge emails", [("go on: ", "emails\n")])
+    code, said = on_terminal(sqsw, "purge emails", [("continue: ", "emails\n")])
     assert code == 0
     assert said == (
         "emails holds about 2 messages: 2 ready, 0 in flight, 0 delayed.\n"
@@ -205,7 +205,7 @@ def test_a_line_is_broken_as_wide_as_the_terminal(
 
 
 def test_ctrl_c_at_a_question_is_an_interrupt(sqsw: Sqsw) -> None:
-    code, _ = on_terminal(sqsw, "purge emails", [("go on: ", "\x03")])
+    code, _ = on_terminal(sqsw, "purge emails", [("continue: ", "\x03")])
     assert code == 130
     assert sqsw.visible("emails") == 2
 

@@ -162,7 +162,7 @@ class TestAnEarlyEnd:
         sent = {int(line.split("\t")[1]) - 1 for line in out.splitlines()}
         assert 30 <= len(sent) < 500
         rest = set(numbers(home / "rest.jsonl"))
-        assert err.startswith(f"warning: {500 - len(rest)} sent to emails, {len(rest)} not\n")
+        assert err.startswith(f"warning: {500 - len(rest)} sent to emails, {len(rest)} not sent\n")
         # Whatever may have been sent without an answer stands there once more, but nothing less.
         # One that was answered may be counted and not printed: the signal came between the two.
         assert rest <= set(range(500)) - sent
@@ -183,7 +183,10 @@ class TestAnEarlyEnd:
 class TestBadLines:
     @pytest.mark.parametrize(
         ("bad", "why"),
-        [(b'{"a":"\xff"}', "no UTF-8"), (b"[" * 200_000, "no JSON: nested deeper than 100 levels")],
+        [
+            (b'{"a":"\xff"}', "not UTF-8"),
+            (b"[" * 200_000, "not JSON: nested deeper than 100 levels"),
+        ],
     )
     def test_whatever_a_line_holds_the_others_are_sent(
         self, sqsw: Sqsw, home: Path, emails: str, bad: bytes, why: str
