@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: ``.ci/docs``."""
+"""The Sphinx configuration, for ``.ci/docs``."""
 
 import sys
 import tomllib
@@ -21,7 +21,7 @@ release = VERSION
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["pictures"]
-# Quotes and dashes stay as they are typed: an option with an en dash does not work when copied.
+# Keep quotes and dashes as typed: an option with an en dash does not work when copied.
 smartquotes = False
 html_theme = "furo"
 html_title = f"sqsw {VERSION}"
@@ -34,14 +34,15 @@ if "Repository" in METADATA.get("urls", {}):
         "source_branch": "main",
         "source_directory": "docs/",
     }
-# Outputs are not to be copied; commands are.
+# Exclude outputs from copying; commands can be copied.
 copybutton_selector = "div:not(.highlight-text):not(.highlight-none) > div.highlight > pre"
 
-# Every place on a page can be linked to, and a link that leads nowhere is an error.
+# Give every heading an anchor, and treat a broken link as an error.
 myst_heading_anchors = 4
 nitpicky = True
-# What is not ours (the standard library, boto3) is not linked to: a build needs no network.
-# Nor are the narrow protocols and the inner parts that signatures name: no program makes one.
+# Do not link to other projects (the standard library, boto3), because a build needs no network. Do
+# not link to the narrow protocols and internal parts that signatures name either: programs do not
+# create them.
 nitpick_ignore_regex = [
     (r"py:(class|obj|data|exc|func)", r"(?!sqsw\.).*"),
     (r"py:.*", r"sqsw\.(transport|worker|supervisor|local)\..*"),
@@ -64,7 +65,7 @@ python_maximum_signature_line_length = 88
 
 
 def setup(app: Sphinx) -> None:
-    """Write the tables of contents before pages are parsed, and check what comes out."""
+    """Fill in the tables of contents before pages are parsed, and check the result."""
     app.connect("source-read", lambda app, name, source: fill_in(source))
     app.connect("source-read", lambda app, name, source: captions(source))
     app.connect("env-check-consistency", lambda app, env: completeness(env))

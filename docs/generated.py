@@ -1,4 +1,4 @@
-"""The parts of the reference that are made from the code, as Markdown.
+"""Generate the parts of the reference that come from the code, as Markdown.
 
 ``python -m docs.generated`` writes them into the pages, between two comments, so that a checkout
 shows them too; a test fails if they are out of date::
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent
 SCHEMAS = DOCS / "schemas"
-#: What a page with directives for Sphinx says to those who read it in a checkout.
+#: The note on a page with Sphinx directives for people who read it in a checkout.
 NOTE = re.compile(r"^\*In a checkout a part of this page is missing: [^*]+\*\n\n", re.M)
 PART = re.compile(r"^<!-- generated: (\w+) -->\n(?:.*?^)??<!-- end of generated -->$", re.M | re.S)
 TREE = re.compile(r"^<!-- toctree: (\w+) -->$", re.M)
-#: An option after "smart" typography, with a real dash in place of ``--``.
+#: An option whose ``--`` became a real dash through "smart" typography.
 TYPOGRAPHIC_OPTION = re.compile(r"(?<!\w)[\u2013\u2014][A-Za-z][\w-]*")
 FILE = re.compile(r"^<!-- file: (\S+) -->\n```(\w+)$", re.M)
 
 
 def commands() -> str:
-    """Every command: how it is called, its options, its examples."""
+    """Return every command with its usage, options and examples."""
     root = click.Context(cli, info_name="sqsw", **cli.context_settings)
     parts = ["## Global options\n", *_options(root, cli, is_global=True)]
     for name in cli.table:
@@ -65,7 +65,7 @@ def _command(ctx: click.Context, command: click.Command) -> Iterator[str]:
 
 
 def columns() -> str:
-    """The columns of every command's lines in a pipe."""
+    """Return the columns of every command's lines in a pipe."""
     rows = [
         f"| `{command}` | {_cell(line.when)} | {' '.join(map(_code, line.columns))} |"
         for command in cli.table
@@ -75,7 +75,7 @@ def columns() -> str:
 
 
 def keys() -> str:
-    """Every key of a configuration file."""
+    """Return every key of a configuration file."""
     root = click.Context(cli, info_name="sqsw")
     parts = []
     for name in cli.table:
@@ -105,7 +105,7 @@ def _options(ctx: click.Context, command: click.Command, *, is_global: bool) -> 
 
 
 def objects() -> str:
-    """Every type of object that ``--json`` prints."""
+    """Return every type of object that ``--json`` prints."""
     parts = []
     for path in sorted(SCHEMAS.glob("*.json")):
         schema = json.loads(path.read_text(encoding="utf-8"))
@@ -133,7 +133,7 @@ def _rows(properties: Mapping[str, Any], parent: str = "") -> Iterator[str]:
 
 
 def _kind(value: Mapping[str, Any]) -> str:
-    """What a value may be, in words."""
+    """Return a description of the possible values."""
     if "enum" in value:
         return ", ".join("null" if one is None else f"`{one}`" for one in value["enum"])
     kinds = value.get("type", "any")
@@ -149,12 +149,12 @@ def _cell(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Plain text of the command line as Markdown."""
+    """Escape plain text of the command line for Markdown."""
     return re.sub(r"([*_\[\]<>])", r"\\\1", text)
 
 
 def names() -> str:
-    """Every name that ``from sqsw import ...`` has, with the first line of its docstring."""
+    """Return every name of ``from sqsw import ...``, with the first line of its docstring."""
     rows = []
     for name in sorted(getattr(sqsw, "__all__", ()), key=str.lower):
         value = getattr(sqsw, name)
@@ -167,13 +167,13 @@ def names() -> str:
 
 
 def _plain(text: str) -> str:
-    """A docstring without the roles of Sphinx: ``:class:`~sqsw.X``` becomes ``X``."""
+    """Remove Sphinx roles from a docstring: ``:class:`~sqsw.X``` becomes ``X``."""
     text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", text)
     return text.replace("``", "")
 
 
 def contents() -> str:
-    """The tables of contents: the lists of the index."""
+    """Return the tables of contents: the lists of the index."""
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     return "\n".join(
         _tree(section.partition("\n")[0], section) for section in index.split("\n## ")[1:]
@@ -181,17 +181,17 @@ def contents() -> str:
 
 
 def project() -> str:
-    """What stands behind "Contributing" in the navigation."""
+    """Return the pages below "Contributing" in the navigation."""
     return _tree("", (DOCS / "contributing.md").read_text(encoding="utf-8"))
 
 
 def decisions() -> str:
-    """The table of contents of the decision records."""
+    """Return the table of contents of the decision records."""
     return "```{toctree}\n:glob:\n:hidden:\n\n0*\n```"
 
 
 def _tree(caption: str, section: str) -> str:
-    """A table of contents from the links of a list, which people read on GitHub."""
+    """Return a table of contents from the links of a list that people read on GitHub."""
     pages = re.findall(r"^- \[(.+?)\]\((.+?\.md)\)", section, re.M)
     entries = [f"{title} <{page}>" for title, page in pages]
     if not entries:
@@ -215,7 +215,7 @@ TREES: Mapping[str, Callable[[], str]] = {
 
 
 def with_parts(text: str) -> str:
-    """A page with its parts as the code has them now."""
+    """Return a page with its parts as the code has them now."""
 
     def part(match: re.Match[str]) -> str:
         name = match[1]
@@ -225,17 +225,17 @@ def with_parts(text: str) -> str:
 
 
 def fill_in(source: list[str]) -> None:
-    """Put tables of contents into the text of a page, for Sphinx's event ``source-read``."""
+    """Fill the tables of contents into the text of a page, for Sphinx's event ``source-read``."""
     source[0] = TREE.sub(lambda match: TREES[match[1]](), NOTE.sub("", source[0]))
 
 
 def captions(source: list[str]) -> None:
-    """Show the names of files above the blocks that are files."""
+    """Show file names above the blocks that are files."""
     source[0] = FILE.sub(r"```{code-block} \2\n:caption: \1\n", source[0])
 
 
 def completeness(env: "BuildEnvironment") -> None:
-    """Warn, which ends the build, of a public name that no page of the reference has."""
+    """Warn about public names that no page of the reference has; this fails the build."""
     from sphinx.util import logging
 
     known = env.get_domain("py").data["objects"]
@@ -245,7 +245,7 @@ def completeness(env: "BuildEnvironment") -> None:
 
 
 def typographic_options(page: str, context: Mapping[str, Any]) -> None:
-    """Warn, which ends the build, of an option whose dashes were made into an en or em dash."""
+    """Warn about options whose dashes became an en or em dash; this fails the build."""
     from sphinx.util import logging
 
     for found in TYPOGRAPHIC_OPTION.findall(context.get("body", "")):

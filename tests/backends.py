@@ -1,4 +1,4 @@
-"""The SQS servers that tests run against: our own, those of others, and AWS.
+"""The SQS servers that tests run against: ours, others, and AWS.
 
 ``pytest -k NAME`` or ``pytest --backend NAME`` picks one.
 """
@@ -23,15 +23,15 @@ from sqsw.core.calls import DIRECT_ACTIONS
 from sqsw.memory_sqs import LocalSession, MemorySession
 from sqsw.transport.client import ClientSource
 
-#: where .ci/elasticmq.sh puts ElasticMQ
+#: the directory where .ci/elasticmq.sh installs ElasticMQ
 ELASTICMQ_JARS = Path(__file__).parent.parent / ".ci" / "cache" / "elasticmq"
 
-#: the place where the README of sqs-workers expects an SQS server
+#: the address where the README of sqs-workers expects an SQS server
 LOCALSTACK_PORT = 4566
 
 
 class EndpointSession(boto3.session.Session):
-    """A boto3 session whose SQS is somewhere else."""
+    """A boto3 session that uses another SQS endpoint."""
 
     def __init__(self, endpoint_url: str, region_name: str) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class EndpointSession(boto3.session.Session):
 
     def client(self, *args: Any, **kwargs: Any) -> Any:
         kwargs.setdefault("endpoint_url", self.endpoint_url)
-        # A 500 is what these servers answer to what they do not know: asking again only takes time.
+        # These servers answer 500 to calls that they do not know, so a retry only takes time.
         kwargs.setdefault("config", Config(retries={"total_max_attempts": 1}))
         return super().client(*args, **kwargs)
 
@@ -51,21 +51,21 @@ class EndpointSession(boto3.session.Session):
 
 
 class Clock:
-    """Lets time pass for a backend: for real, unless it is our own engine in memory."""
+    """Lets time pass for a backend: in reality, unless it is our engine in memory."""
 
     def pass_seconds(self, seconds: float) -> None:
-        """Go on when this many seconds are over."""
+        """Wait until this many seconds have passed."""
         time.sleep(seconds + 0.05)
 
 
 class EngineClock(Clock):
-    """Moves the clock of a session of ours, for this process."""
+    """Moves the clock of one of our sessions in this process."""
 
     def __init__(self, session: MemorySession | LocalSession) -> None:
         self._session = session
 
     def pass_seconds(self, seconds: float) -> None:
-        """Be this many seconds later at once."""
+        """Move the clock without waiting."""
         self._session.clock.advance(seconds=seconds)
 
 
@@ -73,27 +73,27 @@ class Backend(ABC):
     """One kind of SQS."""
 
     name: str
-    #: it can be called by hand over HTTP
+    #: whether tests can call it directly over HTTP
     is_server = False
-    #: its time can be moved, so that minutes and days take no time
+    #: whether its clock can be moved, so that minutes and days take no time
     moves_clock = False
 
     def start(self) -> None:
-        """Begin to serve, where there is a server; once for all tests."""
+        """Start the server, if there is one; called once for all tests."""
 
     def stop(self) -> None:
-        """End what :meth:`start` began."""
+        """Stop what :meth:`start` started."""
 
     @abstractmethod
     def session(self, directory: Path) -> Any:
-        """A session for one test."""
+        """Return a session for one test."""
 
     def clock(self, session: Any) -> Clock:
-        """The clock of the backend."""
+        """Return the clock of the backend."""
         return Clock()
 
     def client(self, session: Any) -> Any:
-        """A client for one test."""
+        """Return a client for one test."""
         return session.client("sqs")
 
 
@@ -124,7 +124,7 @@ class File(Backend):
 
 
 class Server(Backend):
-    """An SQS server in a process of its own."""
+    """An SQS server in a separate process."""
 
     is_server = True
     region_name = "us-east-1"
@@ -135,15 +135,15 @@ class Server(Backend):
 
     @abstractmethod
     def command(self, port: int, directory: Path) -> list[str]:
-        """What starts the server on this port."""
+        """Return the command that starts the server on this port."""
 
     def port(self) -> int:
-        """The port to listen on."""
+        """Return the port to listen on."""
         return free_port()
 
     @property
     def endpoint_url(self) -> str:
-        """Where it listens."""
+        """Return the URL of the server."""
         assert self._session is not None
         return self._session.endpoint_url
 
@@ -160,7 +160,7 @@ class Server(Backend):
         self._session = EndpointSession(f"http://127.0.0.1:{port}", self.region_name)
 
     def open_process(self, command: list[str], directory: Path) -> "subprocess.Popen[bytes]":
-        """Start it; what it says goes into a file."""
+        """Start the process, with its output in a file."""
         with (directory / "server.log").open("wb") as log:
             return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
@@ -176,13 +176,13 @@ class Server(Backend):
 
 
 class ServedClock(Clock):
-    """Moves the clock of our server, for all who use it."""
+    """Moves the clock of our server, for all its users."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     def pass_seconds(self, seconds: float) -> None:
-        """Be this many seconds later at once."""
+        """Move the clock without waiting."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(f"{seconds}\n".encode())
         self._process.stdin.flush()
@@ -190,7 +190,7 @@ class ServedClock(Clock):
 
 
 class Served(Server):
-    """The embedded SQS in memory, over HTTP, in a process of its own."""
+    """The embedded SQS in memory, over HTTP, in a separate process."""
 
     name = "served"
     moves_clock = True
@@ -241,12 +241,12 @@ class ElasticMQ(Server):
         return self._port or free_port()
 
     def start(self) -> None:
-        # A server that somebody runs at the named place is taken as it is.
+        # If a server already runs at the expected address, use it.
         if self._port is None or not answers(self._port):
             if shutil.which("java") is None:
-                pytest.skip("ElasticMQ needs Java, and there is none")
+                pytest.skip("ElasticMQ needs Java")
             if not ELASTICMQ_JARS.is_dir():
-                pytest.skip("ElasticMQ is not here: run .ci/elasticmq.sh")
+                pytest.skip("ElasticMQ is not installed: run .ci/elasticmq.sh")
         super().start()
 
     def command(self, port: int, directory: Path) -> list[str]:
@@ -271,21 +271,21 @@ class AWS(Backend):
     def session(self, directory: Path) -> Any:
         session = boto3.session.Session()
         if session.get_credentials() is None:
-            pytest.skip("AWS needs credentials, and there are none")
+            pytest.skip("AWS needs credentials")
         return session
 
 
-#: frequent calls by the name of their method
+#: the frequent calls, by method name
 _FREQUENT = {xform_name(action): action for action in DIRECT_ACTIONS}
 
 
 class FrequentCalls:
-    """A client that makes the frequent calls without botocore, and all others as boto3 does.
+    """A client that makes the frequent calls without botocore and all others with boto3.
 
     Parameters
     ----------
     source :
-        Where the calls go.
+        The source of the calls.
     way :
         The way that every successful call must take.
     """
@@ -301,7 +301,8 @@ class FrequentCalls:
         def call(**params: Any) -> dict[str, Any]:
             answer = self._source.call(action, params, "plain")
             assert self._source.way == (self._way, None)
-            # Only boto3 adds this: the call went there although it succeeds.
+            # Only boto3 adds this metadata, so boto3 made the call, although it succeeds on the
+            # tested way.
             assert "ResponseMetadata" not in answer
             return answer
 
@@ -309,7 +310,7 @@ class FrequentCalls:
 
 
 class Bypassed(Backend):
-    """Another backend, whose frequent calls bypass botocore; for the rules of SQS only."""
+    """Another backend whose frequent calls bypass botocore; only for the rules of SQS."""
 
     def __init__(self, base: Backend, way: str) -> None:
         self.base, self._way = base, way
@@ -330,7 +331,7 @@ class Bypassed(Backend):
         if not isinstance(self.base, Server):
             return FrequentCalls(ClientSource(session), self._way)
         if self._source is None:
-            # A subclass of boto3's session would keep to botocore.
+            # A subclass of boto3's session would always use botocore.
             plain = boto3.session.Session("test", "test", region_name=self.base.region_name)
             url = self.base.endpoint_url
             self._source = ClientSource(plain, endpoint_url=url, retry_max_attempts=1)
@@ -338,7 +339,7 @@ class Bypassed(Backend):
 
 
 def make_backends(localstack: bool) -> dict[str, Backend]:
-    """All backends by name; none is started."""
+    """Return all backends by name, not started."""
     elasticmq = ElasticMQ(LOCALSTACK_PORT if localstack else None)
     memory, file, served, moto = Memory(), File(), Served(), Moto()
     bypassed = [
@@ -349,7 +350,7 @@ def make_backends(localstack: bool) -> dict[str, Backend]:
 
 
 def free_port() -> int:
-    """A port on which nobody listens just now."""
+    """Return a port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -357,7 +358,7 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens on this port."""
+    """Return whether a server listens on this port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -366,7 +367,7 @@ def answers(port: int) -> bool:
 def wait_until(
     condition: Callable[[], object], seconds: float = 60, what: str = "what this test is about"
 ) -> None:
-    """Go on once the condition holds; fail where it does not within these seconds."""
+    """Wait until the condition is true; fail if it is still false after this many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"

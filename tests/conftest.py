@@ -1,4 +1,4 @@
-"""Fixtures that all tests share; the backends themselves are in backends.py."""
+"""Fixtures for all tests; backends.py has the backends themselves."""
 
 import functools
 import gc
@@ -19,21 +19,21 @@ from sqsw.sqs_env import SQSEnv
 from tests.backends import Backend, Clock, make_backends
 from tests.rules import RuleCount
 
-# A busy machine is slow, which is no failure of the code.
+# A slow machine must not fail a test.
 settings.register_profile("sqsw", deadline=None, max_examples=60)
 settings.register_profile("long", deadline=None, max_examples=2_000)
-settings.load_profile("sqsw")  # here: --hypothesis-profile comes after this file, and wins
+settings.load_profile("sqsw")  # the option --hypothesis-profile comes later and wins
 
-# All sessions share one read of botocore's data files: making a session and a client then takes
+# All sessions share one copy of botocore's data files. Creating a session and a client then takes
 # 0.02 s instead of 0.14 s.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 NAMES = ("memory", "file", "served", "moto", "elasticmq")
 #: backends whose frequent calls bypass botocore, for the rules of these calls
 BYPASSED = ("memory_direct", "served_wire")
-#: the same for rules that are worth more time
+#: the same, for rules that are worth more time
 MORE_BYPASSED = ("file_direct", "moto_wire", "elasticmq_wire")
-#: files of tests/conformance that run on the former, and on the latter as well
+#: files of tests/conformance that run on the former, and those that run on the latter too
 FREQUENT_CALLS = {
     *("batch_requests", "deduplication", "delay", "digests", "errors", "fifo_ordering", "limits"),
     *("long_polling", "receipt_handles", "receive_attempts", "redrive", "system_attributes"),
@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         (signal.SIGHUP, signal.SIG_DFL),
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
-            # Shells and nohup start what is in the background like that, and it stays deaf.
+            # Shells and nohup start background processes like that, and their children inherit it.
             signal.signal(number, handler)
     config.stash[BACKENDS] = make_backends("localstack" in _expression(config))
     if config.getoption("rules"):
@@ -97,17 +97,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = [name for name in chosen if backends[name].moves_clock]
     parameters = []
     for name in dict.fromkeys(chosen):
-        # The README of sqs-workers says `pytest -k localstack` for its test server.
+        # The README of sqs-workers uses `pytest -k localstack` for its test server.
         marks = [pytest.mark.localstack] if name.startswith("elasticmq") else []
         parameters.append(pytest.param(name, id=name, marks=marks))
     if not parameters:
-        marks = [pytest.mark.skip(reason="none of the chosen backends can be held to it")]
+        marks = [pytest.mark.skip(reason="none of the selected backends can run it")]
         parameters.append(pytest.param(None, id="none", marks=marks))
     metafunc.parametrize("backend", parameters, indirect=True)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """What is known to differ must differ: a whole test, or some rows of its table."""
+    """Mark known differences as expected failures: a whole test, or some rows of its table."""
     call = getattr(item, "callspec", None)
     if call is None:
         return
@@ -121,28 +121,28 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         if reason:
             mark = pytest.mark.xfail(
                 reason=f"{name}: {reason}",
-                strict=not reason.startswith("sometimes "),  # by chance it comes out right
+                strict=not reason.startswith("sometimes "),  # it can pass by chance
                 run=not reason.startswith("hangs "),
             )
             item.add_marker(mark)
 
 
 def pytest_collection_finish() -> None:
-    """Keep garbage collections from searching the thousands of tests again."""
+    """Keep garbage collections from scanning the thousands of tests again."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
-    """A directory for a file with sockets beside it: they are elsewhere where its path is long."""
+    """Return a directory with a short path, so that the sockets of a file are next to it."""
     with tempfile.TemporaryDirectory(prefix="sqsw-") as path:
         yield Path(path)
 
 
 @pytest.fixture(scope="session")
 def started_backends(pytestconfig: pytest.Config) -> Iterator[dict[str, Backend]]:
-    """All backends; what was started is stopped at the end."""
+    """Return all backends; stop those that were started at the end of the run."""
     backends = pytestconfig.stash[BACKENDS]
     yield backends
     for backend in backends.values():
@@ -151,7 +151,7 @@ def started_backends(pytestconfig: pytest.Config) -> Iterator[dict[str, Backend]
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest, started_backends: dict[str, Backend]) -> Backend:
-    """The SQS of this test, running."""
+    """Return the running SQS of this test."""
     found = started_backends[request.param]
     found.start()
     return found
@@ -163,7 +163,7 @@ def nothing_from_outside(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Neither variables nor the cache of the person who runs the tests play a part."""
+    """Hide the variables and the cache of the user who runs the tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     if "aws" in request.node.name:
         return
@@ -190,7 +190,7 @@ def nothing_from_outside(
 
 @pytest.fixture
 def session(backend: Backend, tmp_path: Path) -> Iterator[Any]:
-    """A session on the SQS of this test."""
+    """Return a session on the SQS of this test."""
     made = backend.session(tmp_path)
     yield made
     if isinstance(made, MemorySession | LocalSession):
@@ -199,37 +199,37 @@ def session(backend: Backend, tmp_path: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def clock(backend: Backend, session: Any) -> Clock:
-    """Lets time pass."""
+    """Return the clock, which lets time pass."""
     return backend.clock(session)
 
 
 @pytest.fixture
 def client(backend: Backend, session: Any) -> Any:
-    """A client on the SQS of this test: boto3's, or one that bypasses botocore."""
+    """Return a client on the SQS of this test: boto3's, or one that bypasses botocore."""
     return backend.client(session)
 
 
 @pytest.fixture
 def env(session: Any) -> SQSEnv:
-    """An environment whose queues are its own."""
+    """Return an environment with its own queues."""
     return SQSEnv(session, queue_prefix=f"t{uuid.uuid4().hex[:12]}_")
 
 
 @pytest.fixture
 def queue_name() -> str:
-    """A name that nobody has used before."""
+    """Return a name that no queue has had before."""
     return f"q-{uuid.uuid4().hex[:16]}"
 
 
 @pytest.fixture
 def fifo_queue_name() -> str:
-    """A name of a FIFO queue that nobody has used before."""
+    """Return the name of a FIFO queue that no queue has had before."""
     return f"q-{uuid.uuid4().hex[:16]}.fifo"
 
 
 @pytest.fixture
 def make_queue(client: Any) -> Callable[..., str]:
-    """Creates queues: ``make_queue(name=None, fifo=False, **attributes)``, the URL is returned."""
+    """Create queues: ``make_queue(name=None, fifo=False, **attributes)`` returns the URL."""
 
     def make(name: str | None = None, fifo: bool = False, **attributes: Any) -> str:
         if fifo:
@@ -247,6 +247,6 @@ def make_queue(client: Any) -> Callable[..., str]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Processes for ``-n auto``: most tests wait for servers and clocks, few for the processor."""
-    # One server at a fixed place serves them all, and is stopped by the process that started it.
+    """Return the number of processes for ``-n auto``: most tests wait, and few need the CPU."""
+    # All of them share one server at a fixed address. The process that started it stops it.
     return 1 if "localstack" in _expression(config) else 4

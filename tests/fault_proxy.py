@@ -1,22 +1,22 @@
-"""A proxy before an SQS endpoint that fails as AWS and networks do; a process of its own.
+"""A proxy in front of an SQS endpoint that fails like AWS and networks do, as a separate process.
 
     python -m tests.fault_proxy UPSTREAM_PORT
 
-It prints its port, and then obeys lines on stdin: the name of a fault, ``ok``, or ``mix 0.05`` for
-a random one in so many of the requests. Each line is answered by itself once it holds; that of
-``swallowed``, which changes nothing, once a request was.
+It prints its port, and then reads commands from stdin: the name of a fault, ``ok``, or ``mix 0.05``
+for a random fault in this share of the requests. It prints each command back when it
+applies. ``swallowed`` changes nothing; it is printed back after a request was swallowed.
 
 ==========  =====================================================================================
 throttle    RequestThrottled
 error       500
 expired     ExpiredToken
 denied      AccessDenied
-reset       the connection is reset, and SQS has not seen the request
-cut         the connection is reset, and SQS has done what was asked
+reset       the connection is reset before SQS gets the request
+cut         the connection is reset after SQS has executed the request
 half        the same after half of the answer
-swallow     no answer and no end, also after the fault: what is sent is lost
+swallow     no answer, and the connection stays open, even after the fault: data is lost
 hang        no answer, until the fault is over; then the connection is reset
-refuse      nobody listens
+refuse      nothing listens
 ==========  =====================================================================================
 """
 
@@ -43,7 +43,7 @@ RANDOM = ("throttle", "error", "reset", "cut", "half")
 
 
 class FaultProxy:
-    """Forwards requests one by one, and fails when told to."""
+    """Forwards requests one by one, and fails on command."""
 
     def __init__(self, upstream: int) -> None:
         self.upstream = upstream
@@ -60,7 +60,7 @@ class FaultProxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def obey(self, line: str) -> None:
-        """Fail like this from now on."""
+        """Set the current fault."""
         word, _, share = line.partition(" ")
         if word == "swallowed":
             await self._swallowed.wait()
@@ -87,7 +87,7 @@ class FaultProxy:
             while not writer.is_closing():
                 await self._answer(await _read(reader), writer)
         except (OSError, asyncio.IncompleteReadError):
-            pass  # one of both sides has gone; that is what this is for
+            pass  # one side has closed the connection, which is what the proxy is for
         finally:
             self._connections.discard(writer)
             writer.close()
@@ -127,7 +127,7 @@ class FaultProxy:
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
-    """One request or answer: head and body."""
+    """Read one request or answer; return its head and its body."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = 0
     for line in head.split(b"\r\n"):
@@ -145,14 +145,14 @@ def _error(status: int, code: str) -> bytes:
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     connection = writer.get_extra_info("socket")
-    with suppress(OSError):  # the other side has already ended it
+    with suppress(OSError):  # the other side has already closed it
         # The peer sees a reset instead of an orderly close.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 class Proxy:
-    """The handle to a running one."""
+    """A handle for a running proxy."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -160,7 +160,7 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def be(self, fault: str) -> None:
-        """Fail like this from now on; ``ok``: not at all; ``swallowed``: wait for one that is."""
+        """Set the current fault: ``ok`` for none; ``swallowed`` waits for a swallowed request."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{fault}\n")
         self._process.stdin.flush()
@@ -173,7 +173,7 @@ class Proxy:
 
 @contextmanager
 def proxying(upstream: int) -> Iterator[Proxy]:
-    """A proxy before this port, as long as this is entered."""
+    """Run a proxy in front of this port."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.fault_proxy", str(upstream)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What tests need of the installation of sqsw, beyond its files."""
+"""Requirements of tests on the installation of sqsw."""
 
 from importlib.metadata import entry_points
 

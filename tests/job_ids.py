@@ -7,13 +7,13 @@ from typing import Any
 
 
 def is_new(job_id: str) -> bool:
-    """Whether this is a job id that sqsw made: a UUID of version 7."""
+    """Return whether sqsw created this job id: a UUID of version 7."""
     found = uuid.UUID(job_id)
     return (str(found), found.version, found.variant) == (job_id, 7, uuid.RFC_4122)
 
 
 def without_job_id(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a send without their new job id, which must be there."""
+    """Return the parameters of a send without their new job id, which must be there."""
     attributes = dict(entry["MessageAttributes"])
     own = attributes.pop("Sqsw")
     job_id = json.loads(own["StringValue"])["id"]

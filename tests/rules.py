@@ -1,4 +1,4 @@
-"""How many rules of SQS each backend keeps: one test of ``tests/conformance`` is one rule."""
+"""Count how many rules of SQS each backend keeps. One test of ``tests/conformance`` is one rule."""
 
 import re
 from collections import Counter, defaultdict
@@ -9,9 +9,9 @@ from _pytest.terminal import TerminalReporter
 
 _FOLDER = "tests/conformance/"
 _NAMES = ("memory", "file", "served", "moto", "elasticmq", "aws")
-#: the backend among the ids of a test's parameters, wherever it stands
+#: matches the backend in the ids of a test's parameters, at any position
 _BACKEND = re.compile(rf"(?<=[\[-])(?:{'|'.join(_NAMES)})(?=[\]-])")
-#: outcomes as pytest calls them, and as they are called here
+#: pytest's names of outcomes, and the names here
 _OUTCOMES = {
     "passed": "kept",
     "xfailed": "known differences",
@@ -20,19 +20,19 @@ _OUTCOMES = {
     "failed": "broken",
     "error": "broken",
 }
-#: the last one is what is left: rules without an outcome
+#: the last one counts the rest: rules without an outcome
 _COLUMNS = ("kept", "known differences", "not tried", "broken", "not applicable")
 
 
 class Count(NamedTuple):
-    """What became of the rules."""
+    """The outcomes of the rules."""
 
     #: the tests, without the names of backends
     rules: set[str]
     outcomes: dict[str, Counter[str]]
 
     def lines(self) -> Iterable[str]:
-        """A table, one line a backend."""
+        """Return a table with one line per backend."""
         yield "".join([f"{'backend':<10}", *(f"{column:>19}" for column in _COLUMNS)])
         for name in _NAMES:
             if name not in self.outcomes:
@@ -44,7 +44,7 @@ class Count(NamedTuple):
 
 
 def count(reports: Iterable[tuple[str, str]]) -> Count:
-    """Count node ids with their outcomes, those of other tests left out."""
+    """Count node ids with their outcomes; ignore those of other tests."""
     result = Count(set(), defaultdict(Counter))
     for node, outcome in reports:
         found = _BACKEND.search(node)

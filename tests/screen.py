@@ -1,4 +1,4 @@
-"""A command on a terminal of its own whose screen can be looked at while it runs."""
+"""A command on its own terminal, whose screen a test can read while it runs."""
 
 import fcntl
 import os
@@ -16,14 +16,14 @@ import pyte
 
 
 class Terminal:
-    """Runs a command, as the leader of a session, so that Ctrl-C reaches it.
+    """Runs a command as a session leader, so that Ctrl-C reaches it.
 
     Attributes
     ----------
     screen :
-        What a person sees.
+        The visible screen.
     written :
-        Every byte that came.
+        All bytes of the output.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            # One call of the kernel, for which no thread can hold anything.
+            # A single system call, which no other thread can block.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - see above
         )
         os.close(theirs)
@@ -67,38 +67,38 @@ class Terminal:
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def resize(self, columns: int) -> None:
-        """Make it narrower or wider."""
+        """Change the width."""
         self._set_size(columns, self.screen.lines)
         self.screen.resize(columns=columns)
 
     def hang_up(self) -> None:
-        """Close it, as somebody does who closes a window."""
+        """Close the terminal, as if a user closed the window."""
         os.close(self._ours)
         self._ours = os.open(os.devnull, os.O_RDWR)
 
     def press(self, keys: str) -> None:
-        """Type."""
+        """Type this."""
         os.write(self._ours, keys.encode())
 
     @property
     def lines(self) -> list[str]:
-        """What is on the screen, without what is empty below it."""
+        """Return the lines on the screen, without empty ones at the end."""
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
 
     def block(self, title: str = "queue ") -> list[str]:
-        """The live view, from its head to its end; an empty line while it is being drawn."""
+        """Return the live view, or an empty line while it is being drawn."""
         heads = [index for index, line in enumerate(self.lines) if line.startswith(title)]
         return self.lines[heads[-1] :] if heads else [""]
 
     def wait_until(self, condition: Callable[[], object], seconds: float = 60) -> None:
-        """Take in what is written, until it shows what is waited for."""
+        """Read output until the screen shows what the test waits for."""
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "\n".join(self.lines)
-            assert self._read(), "\n".join(["it has ended:", *self.lines])
+            assert self._read(), "\n".join(["the command has ended:", *self.lines])
 
     def end(self, *, looks: bool = True) -> int:
-        """Take in the rest, which is seen on the screen if somebody looks; the exit code."""
+        """Read the rest of the output; return the exit code."""
         self._looks = looks
         while self._read():
             pass
@@ -109,7 +109,7 @@ class Terminal:
             return True
         try:
             data = os.read(self._ours, 65_536)
-        except OSError:  # what Linux says once the other side is closed
+        except OSError:  # the error of Linux after the other side is closed
             return False
         self.written += data
         if self._looks:

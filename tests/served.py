@@ -1,6 +1,6 @@
 """Our server as a process whose clock a test can move: ``python -m tests.served PORT``.
 
-Each line on stdin is a number of seconds by which time goes on; one line on stdout answers it.
+Each line on stdin moves the clock by that number of seconds. The server answers on stdout.
 """
 
 import sys

@@ -47,9 +47,9 @@ def send_email(to: str, subject: str = "Hello") -> None:
 @env.processor("orders.fifo", "ship")
 def ship(order: int) -> None: ...
 """
-#: colours of the emulator, where it has names of its own or where they are ours
+#: colors of the emulator that differ in name, or that we chose
 COLORS = {"brown": "yellow"} | {name: name for name in ("red", "green", "blue", "magenta", "cyan")}
-#: name of a picture to its width, and to the commands that are seen in it
+#: picture name to its width and the commands that it shows
 PICTURES = {
     "work": (120, ["sqsw work myapp.tasks:env --concurrency 1 --max-jobs 4"]),
     "inspect": (96, ["sqsw inspect", "sqsw inspect emails_dead"]),
@@ -120,7 +120,7 @@ def colored(line: Iterable[pyte.screens.Char]) -> str:
 
 
 def draw(written: str, columns: int) -> str:
-    """Return text with terminal colors as an SVG that loads nothing from elsewhere."""
+    """Return text with terminal colors as an SVG that loads no external files."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=columns, file=nowhere, force_terminal=True)
         console.print(Text.from_ansi(written.rstrip("\n")))

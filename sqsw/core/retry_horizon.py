@@ -34,12 +34,15 @@ class RetryHorizon:
         The job that is retried for the shortest time, if the jobs of the queue differ.
     is_assumed :
         Whether no job of the queue is registered, so the backoff of the environment is assumed.
+    max_attempts :
+        The ``max_attempts`` of the queue, if it ends the retries before the redrive policy does.
     """
 
     max_receives: int
     seconds: int | None
     job_name: str | None = None
     is_assumed: bool = False
+    max_attempts: int | None = None
 
     def until(self, dead_letter_queue: str) -> str:
         """Return the horizon as text, for example ``for 34m, then orders_dead``."""
@@ -75,8 +78,8 @@ class RetryHorizon:
                 "returned unrun use up receives too",
                 more,
             )
-        if self.seconds is None or self.seconds >= _SHORT_SECONDS:
-            return
+        if self.seconds is None or self.seconds >= _SHORT_SECONDS or self.max_attempts is not None:
+            return  # long enough, or short on purpose
         text = (
             f"a failing job is retried for only {self._time(self.seconds)}: a longer outage "
             f"sends jobs to {dead_letter_queue}"

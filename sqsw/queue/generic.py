@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self, Unpack
 
@@ -162,8 +163,15 @@ class GenericQueue(ABC):
         return self.batching_policy.batching_enabled
 
     def retry_horizon(self, max_receives: int) -> RetryHorizon:
-        """Return how long a failing job is retried if the queue allows this many receives."""
-        return retry_horizon(self.name, self._backoff_policies(), max_receives)
+        """Return how long a failing job is retried if the queue allows this many receives.
+
+        The ``max_attempts`` of the queue counts, that of a single job does not.
+        """
+        most = self.failure_rules.max_attempts
+        if most is None or most >= max_receives:
+            return retry_horizon(self.name, self._backoff_policies(), max_receives)
+        horizon = retry_horizon(self.name, self._backoff_policies(), most)
+        return replace(horizon, max_receives=max_receives, max_attempts=most)
 
     def _backoff_policies(self) -> Mapping[str | None, Backoff]:
         """Return the backoff policy of each job by its name; the name None stands for all jobs."""

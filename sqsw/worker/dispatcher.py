@@ -271,11 +271,24 @@ class Dispatcher:
                     is_registered=is_registered,
                 )
             )
-        hidden, dead = lane.hidden_seconds(message, result, now), lane.next_queue(message)
+        return self._failure(lane, delivery, result, seconds, now)
+
+    def _failure(
+        self, lane: Lane, delivery: Delivery, result: ProcessingResult, seconds: float, now: float
+    ) -> Outcome:
+        """Decide what follows a failed attempt, and publish its event.
+
+        It is one of: a dead letter, the next attempt in this worker, or a return to SQS, which
+        delivers the message again or, after its last receive, moves it.
+        """
+        message, job_name = delivery.message, delivery.job.name
+        is_registered = delivery.job.is_registered
         verdict = _verdict(lane, message, result)
-        record, can_stay = None, False
-        if verdict is not None and self._dead_letters.takes(lane):
-            dead = lane.dead_letter_queue
+        hidden, next_queue = lane.hidden_seconds(message, result, now), lane.next_queue(message)
+        record, in_place = None, False
+        explains = self._dead_letters.takes(lane)
+        if verdict is not None and explains:
+            next_queue = lane.dead_letter_queue
             record = explain(
                 message,
                 result.error,
@@ -287,31 +300,30 @@ class Dispatcher:
             # It cannot be sent anywhere and must not be deleted, so it hides as long as it can.
             hidden = within_limit(message, MAX_VISIBILITY_TIMEOUT_SECONDS, now)
         else:
-            stays = lane.retry_in_place > 0 and self._dead_letters.takes(lane)
-            can_stay = stays and hidden <= lane.retry_in_place
-            if dead is None:
+            in_place = explains and 0 < lane.retry_in_place >= hidden
+            if next_queue is None:
                 verdict = None  # SQS moves messages only after their last receive
         if result.error is None:
             policy = None if result.backoff_policy is None else _shown(result.backoff_policy)
             self._events.publish(
                 JobRetry(
-                    *(message, job_name, seconds, hidden, dead, policy, verdict),
+                    *(message, job_name, seconds, hidden, next_queue, policy, verdict),
                     is_registered=is_registered,
                 )
             )
-            return Outcome("retried", hidden, record, can_stay)
+            return Outcome("retried", hidden, record, in_place)
         if isinstance(result.error, TaskNotFound):
             self._events.publish(
                 JobUnknown(message, job_name, result.error, hidden, is_registered=False)
             )
-            return Outcome("unknown", hidden, record, can_stay)
+            return Outcome("unknown", hidden, record, in_place)
         self._events.publish(
             JobFailed(
-                *(message, job_name, seconds, result.error, hidden, dead, verdict),
+                *(message, job_name, seconds, result.error, hidden, next_queue, verdict),
                 is_registered=is_registered,
             )
         )
-        return Outcome("failed", hidden, record, can_stay)
+        return Outcome("failed", hidden, record, in_place)
 
     # Called by other roles.
 

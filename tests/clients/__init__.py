@@ -1,1 +1,1 @@
-"""Clients of other people against ``sqsw serve``, each as its own manual says."""
+"""Other SQS clients against ``sqsw serve``, used as their manuals say."""

@@ -1,4 +1,4 @@
-"""Programs of the clients that ``.ci/clients.sh`` fetches, and what to ask when they are done."""
+"""Start the clients that ``.ci/clients.sh`` installs, and check their results."""
 
 import os
 import shutil
@@ -17,23 +17,23 @@ from tests.life.serving import ROOT, Serving
 
 CLIENTS = ROOT / ".ci" / "cache" / "clients"
 APPS = Path(__file__).parent / "apps"
-#: what requests must be signed with, where a test wants that; with signs that have to be escaped
+#: the key for signed requests, with characters that must be escaped
 KEY = ("AKID", "se/cr+et=")
 KEY_OF_SERVER = dict(zip(("SQSW_SERVE_ACCESS_KEY", "SQSW_SERVE_SECRET_KEY"), KEY, strict=True))
-#: seconds for anything that a program of theirs does, on a machine with much else to do
+#: seconds for any step of another program, on a busy machine
 PATIENCE = 60.0
 
 
 def fetched(path: str) -> str:
-    """A file that ``.ci/clients.sh`` puts there; without it the test is skipped."""
+    """Return a file that ``.ci/clients.sh`` installs; skip the test if it is missing."""
     found = CLIENTS / path
     if not found.exists():
-        pytest.skip(f"{path} is not here: run .ci/clients.sh")
+        pytest.skip(f"{path} is not installed: run .ci/clients.sh")
     return str(found)
 
 
 def installed(name: str) -> str:
-    """A program of this machine; without it the test is skipped."""
+    """Return a program of this machine; skip the test if it is missing."""
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"{name} is not on this machine")
@@ -41,7 +41,7 @@ def installed(name: str) -> str:
 
 
 def environment(server: Serving, key: tuple[str, str] = ("local", "local")) -> dict[str, str]:
-    """The variables that lead a client to this server."""
+    """Return the variables that point a client to this server."""
     variables = {
         name: value
         for name, value in os.environ.items()
@@ -57,7 +57,7 @@ def environment(server: Serving, key: tuple[str, str] = ("local", "local")) -> d
 
 
 class Program:
-    """A process with children of its own."""
+    """A process that has its own children."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self._process, self._log = process, log
@@ -67,7 +67,7 @@ class Program:
         return self._log.read_text()
 
     def wait_for(self, lines: Path, count: int) -> None:
-        """Go on when so many lines are written, or fail with what the program said."""
+        """Wait until this many lines are written; if they are not, fail with the program's log."""
 
         def is_done() -> bool:
             assert self._process.poll() is None, self.log
@@ -79,12 +79,12 @@ class Program:
             raise AssertionError(f"{error}: {read_lines(lines)}\n{self.log}") from None
 
     def terminate(self, saying: str = "") -> None:
-        """Ask it to end, and go on when it says that it will."""
+        """Send SIGTERM, and wait until the program logs that it is ending."""
         self._process.send_signal(signal.SIGTERM)
         wait_until(lambda: saying in self.log, PATIENCE, f"{saying!r} in {self._log.name}")
 
     def wait(self) -> int:
-        """The exit code."""
+        """Return the exit code."""
         return self._process.wait(PATIENCE)
 
 
@@ -92,7 +92,7 @@ class Program:
 def running(
     command: Sequence[str], cwd: Path, env: Mapping[str, str], name: str = "program"
 ) -> Iterator[Program]:
-    """A program while this is entered."""
+    """Run a program in the background."""
     log = cwd / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -107,7 +107,7 @@ def running(
 
 
 def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
-    """What a program that succeeds prints."""
+    """Run a program that must succeed; return its output."""
     done = subprocess.run(
         command, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE
     )
@@ -116,17 +116,17 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """What the jobs wrote, a line each."""
+    """Return the lines that the jobs wrote."""
     return path.read_text().splitlines() if path.exists() else []
 
 
 def assert_each_once(done: list[str], expected: list[str]) -> None:
-    """Each job was done, and once."""
+    """Assert that each job ran exactly once."""
     assert Counter(done) == dict.fromkeys(expected, 1)
 
 
 def count_left(client: Any, name: str) -> int:
-    """Messages in this queue, in whatever state."""
+    """Return the number of messages in this queue, in any state."""
     states = ("", "Delayed", "NotVisible")
     counts = client.get_queue_attributes(
         QueueUrl=client.get_queue_url(QueueName=name)["QueueUrl"],
@@ -137,5 +137,5 @@ def count_left(client: Any, name: str) -> int:
 
 
 def assert_empty(client: Any, *names: str) -> None:
-    """Nothing is left in these queues."""
+    """Assert that these queues are empty."""
     assert {name: count_left(client, name) for name in names} == dict.fromkeys(names, 0)

@@ -1,4 +1,4 @@
-"""The aws command, in a shell that has read the lines of ``sqsw serve --print-env``."""
+"""The aws command, in a shell that has read the output of ``sqsw serve --print-env``."""
 
 import json
 import shlex
@@ -17,7 +17,7 @@ from tests.life.serving import Serving, serving
 
 
 class Shell:
-    """Runs lines in a shell that knows the server as a person's would."""
+    """Runs lines in a shell that uses the server as a user's shell would."""
 
     def __init__(self, server: Serving, directory: Path) -> None:
         self.server, self._directory = server, directory
@@ -31,7 +31,7 @@ class Shell:
             check=True,
         )
         self._exports = printed.stdout
-        # The rest comes from the lines; they name the key and do not hold it.
+        # The printed lines set the rest. They name the key but do not contain it.
         self._env = KEY_OF_SERVER | {
             name: value
             for name, value in environment(server).items()
@@ -39,7 +39,7 @@ class Shell:
         }
 
     def __call__(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """An aws command of SQS."""
+        """Run an aws command of SQS."""
         line = shlex.join(
             [fetched("python/bin/python"), "-m", "awscli", "sqs", *words, "--output", "json"]
         )
@@ -53,7 +53,7 @@ class Shell:
         )
 
     def answer(self, *words: str) -> Any:
-        """What a command that succeeds prints."""
+        """Run a command that must succeed; return its answer."""
         done = self(*words)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout else None
@@ -67,7 +67,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         yield Shell(server, directory)
 
 
-def test_a_message_there_and_back(aws: Shell) -> None:
+def test_send_receive_and_delete(aws: Shell) -> None:
     url = aws.answer("create-queue", "--queue-name", "jobs", "--tags", "team=a b")["QueueUrl"]
     assert aws.answer("list-queues")["QueueUrls"] == [url]
     colour = '{"colour": {"DataType": "String", "StringValue": "blue"}}'
@@ -109,7 +109,7 @@ def test_dead_letters_are_moved_back(aws: Shell) -> None:
     assert_empty(client, "source", "dead")
 
 
-def test_a_queue_that_is_not_there(aws: Shell) -> None:
+def test_a_missing_queue(aws: Shell) -> None:
     done = aws("get-queue-url", "--queue-name", "nobody")
     assert done.returncode == 255
     assert (

@@ -1,4 +1,4 @@
-"""boto3 as its users write it: the client, the resource, and the pages of both."""
+"""boto3 as its users write it: clients, resources, and their paginators."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 @pytest.fixture
 def sqs(server: Serving, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The resource of a session that knows the server by its variables."""
+    """Return the resource of a session that finds the server through variables."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", server.url)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "local")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
@@ -101,7 +101,7 @@ def test_pages(sqs: Any) -> None:
     assert [len(page["QueueUrls"]) for page in pages] == [2, 2, 1]
 
 
-def test_what_is_not_there_has_its_own_exception(sqs: Any) -> None:
+def test_a_missing_queue_has_its_own_exception(sqs: Any) -> None:
     errors = sqs.meta.client.exceptions
     with pytest.raises(errors.QueueDoesNotExist):
         sqs.get_queue_by_name(QueueName="nobody")

@@ -1,4 +1,4 @@
-"""Celery on kombu's SQS transport, signed: a worker stopped with jobs in hand, and the next."""
+"""Celery on kombu's SQS transport, signed: a worker stops with jobs in hand, the next goes on."""
 
 from pathlib import Path
 
@@ -27,23 +27,23 @@ JOBS = [
 ]
 
 
-def test_each_task_is_done_once_by_one_worker_or_the_next(tmp_path: Path) -> None:
+def test_each_task_runs_once_in_one_worker_or_the_next(tmp_path: Path) -> None:
     python, done = fetched("python/bin/python"), tmp_path / "done"
     worker = [python, "-m", "celery", "-A", "celery_app", "worker", "-l", "info"]
     with serving("--local=celery.db", cwd=tmp_path, env=KEY_OF_SERVER) as server:
         client = server.client(*KEY)
         env = environment(server, KEY) | {"PYTHONPATH": str(APPS)}
-        # kombu makes the queue itself
+        # kombu creates the queue
         run([python, str(APPS / "celery_app.py")], tmp_path, env)
-        # Told to end while a child process begins a task, Celery gives that task back all the same;
-        # the solo pool has no such moment.
+        # If Celery is told to stop while a child process starts a task, it returns that task
+        # although it runs. The solo pool has no such moment.
         with running([*worker, "-P", "solo"], tmp_path, env, "first") as first:
             first.wait_for(done, 10)
             first.terminate("Warm shutdown")
             (tmp_path / "go").touch()
             assert first.wait() == 0, first.log
-        assert len(read_lines(done)) < len(JOBS), "the first worker was to be stopped halfway"
-        # and here it is told where the queue is
+        assert len(read_lines(done)) < len(JOBS), "the first worker stopped too late"
+        # here, it gets the URL of the queue
         env["QUEUE_URL"] = client.get_queue_url(QueueName="jobs")["QueueUrl"]
         with running([*worker, "-c", "2"], tmp_path, env, "second") as second:
             second.wait_for(done, len(JOBS))

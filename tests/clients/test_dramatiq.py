@@ -1,4 +1,4 @@
-"""dramatiq on dramatiq-sqs: a worker that is stopped with jobs in hand, and the next one."""
+"""dramatiq on dramatiq-sqs: a worker stops with jobs in hand, the next goes on."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ JOBS = [
 ]
 
 
-def test_each_actor_is_called_once_by_one_worker_or_the_next(tmp_path: Path) -> None:
+def test_each_actor_runs_once_in_one_worker_or_the_next(tmp_path: Path) -> None:
     python, done = fetched("python/bin/python"), tmp_path / "done"
     worker = [python, "-m", "dramatiq", "dramatiq_app", "--processes", "1", "--threads", "2"]
     with serving("--local=dramatiq.db", cwd=tmp_path) as server:
@@ -35,7 +35,7 @@ def test_each_actor_is_called_once_by_one_worker_or_the_next(tmp_path: Path) -> 
             first.terminate("Shutting down")
             (tmp_path / "go").touch()
             assert first.wait() == 0, first.log
-        assert len(read_lines(done)) < len(JOBS), "the first worker was to be stopped halfway"
+        assert len(read_lines(done)) < len(JOBS), "the first worker stopped too late"
         with running(worker, tmp_path, env, "second") as second:
             second.wait_for(done, len(JOBS))
             second.terminate()

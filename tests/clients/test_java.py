@@ -1,4 +1,4 @@
-"""Java's own HTTP client, which offers HTTP/2 with its requests."""
+"""Java's own HTTP client, which offers HTTP/2 in its requests."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from tests.clients.support import (
 from tests.life.serving import serving
 
 
-def test_a_form_is_read_whole_that_came_with_an_offer(tmp_path: Path) -> None:
+def test_a_form_with_an_upgrade_offer_is_read_completely(tmp_path: Path) -> None:
     java = installed("java")
-    installed("javac")  # it compiles what it runs
+    installed("javac")  # java compiles the file before it runs it
     with serving("--memory") as server:
         program = [java, "-XX:TieredStopAtLevel=1", str(APPS / "Query.java"), f"{server.url}/"]
         printed = run(program, tmp_path, environment(server))

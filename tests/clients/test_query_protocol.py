@@ -1,4 +1,4 @@
-"""botocore 1.29, which speaks the older query protocol, signed, and checks every digest."""
+"""botocore 1.29, which uses the older query protocol, signs, and checks every digest."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.clients.support import (
 from tests.life.serving import serving
 
 
-def test_a_botocore_of_before_the_json_protocol(tmp_path: Path) -> None:
+def test_a_botocore_from_before_the_json_protocol(tmp_path: Path) -> None:
     python = fetched("query-protocol/bin/python")
     with serving("--local=query.db", cwd=tmp_path, env=KEY_OF_SERVER) as server:
         program = [python, str(APPS / "query_protocol.py")]

@@ -1,4 +1,4 @@
-"""npm's sqs-consumer on the AWS SDK for JavaScript, signed: one by one and in batches."""
+"""npm's sqs-consumer on the AWS SDK for JavaScript, signed: with single messages and batches."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Command lines of sqsw, read by the command line itself and not run."""
+"""Parse command lines of sqsw with the command line itself, without running them."""
 
 import re
 import shlex
@@ -10,17 +10,17 @@ import click
 
 from sqsw_cli.main import cli
 
-#: Up to a pipe, the end of a substitution or a redirection that stands in no quotes.
+#: Match up to a pipe, the end of a substitution or a redirection, outside of quotes.
 COMMAND_LINE = re.compile(r"""(?<![\w./-])sqsw (?:'[^']*'|"[^"]*"|[^|>)'"\n;&])*""")
 
 
 def command_lines(text: str) -> list[list[str]]:
-    """The words of each ``sqsw …`` in a piece of shell."""
+    """Return the words of each ``sqsw …`` in a shell text."""
     return [shlex.split(found, comments=True) for found in COMMAND_LINE.findall(text)]
 
 
 def options_of(words: Sequence[str]) -> dict[str, Any]:
-    """The options of ``sqsw COMMAND …``; raises where the command does not take them."""
+    """Return the options of ``sqsw COMMAND …``; raise if the command does not accept them."""
     assert Path(words[0]).name == "sqsw"
     root = click.Context(cli, **cli.context_settings)
     command = cli.get_command(root, words[1])

@@ -1,4 +1,4 @@
-"""An SQS that evaluates IAM policies: a proxy that refuses what they do not allow."""
+"""An SQS that evaluates IAM policies: a proxy that refuses every call that they do not allow."""
 
 import http.client
 import json
@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-#: An action without its service, and the name of the queue that it concerns; ``*`` for no queue.
+#: An action without its service, and the name of its queue; ``*`` if it has no queue.
 Call = tuple[str, str]
 
 _DENIED = {
@@ -26,9 +26,9 @@ class Gate:
     url :
         Its address.
     allows :
-        Decides about a call; set it before a command runs.
+        Decides whether a call is allowed; set it before a command runs.
     calls :
-        What was asked, allowed or not.
+        All calls, allowed or not.
     """
 
     def __init__(self, url: str) -> None:
@@ -39,7 +39,7 @@ class Gate:
 
 @contextmanager
 def gate(port: int) -> Iterator[Gate]:
-    """A proxy for the server on this port of this machine."""
+    """Start a proxy for the server on this local port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -82,14 +82,14 @@ def gate(port: int) -> Iterator[Gate]:
 
 
 def _call(target: str, request: dict[str, Any]) -> Call:
-    # IAM knows a batch by the name of its single action.
+    # IAM uses the name of the single action for a batch.
     action = target.rpartition(".")[2].removesuffix("Batch")
     address = request.get("QueueUrl") or request.get("QueueName") or request.get("SourceArn") or "*"
     return action, address.rpartition("/")[2].rpartition(":")[2]
 
 
 def allows(policy: dict[str, Any], call: Call) -> bool:
-    """Whether an identity policy allows a call on SQS; only the name in an ARN counts."""
+    """Return whether an identity policy allows a call. Only the queue name of an ARN counts."""
     return any(
         fnmatchcase(f"sqs:{call[0]}", action) and fnmatchcase(call[1], name.rpartition(":")[2])
         for statement in policy["Statement"]

@@ -1,4 +1,4 @@
-"""Runs a command on a terminal of its own, and keeps what it wrote there."""
+"""Run a command on its own terminal, and capture its output."""
 
 import contextlib
 import fcntl
@@ -22,7 +22,7 @@ def run_in_terminal(
     columns: int = 100,
     seconds: float = 240,
 ) -> tuple[int, str]:
-    """The exit code, and all that was written; what it has left in the background is ended."""
+    """Return the exit code and the output; kill the processes that the command left behind."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     process = subprocess.Popen(
@@ -48,12 +48,12 @@ def run_in_terminal(
 def _read(ours: int, process: "subprocess.Popen[bytes]", deadline: float) -> bytes:
     written = b""
     while time.monotonic() < deadline:
-        # Asked before the look, so that its last words are not missed.
+        # Check this before reading, so that the last output is not missed.
         ended = process.poll() is not None
         if select.select([ours], [], [], 0 if ended else 0.1)[0]:
             try:
                 written += os.read(ours, 65_536)
-            except OSError:  # nobody has the other end any more
+            except OSError:  # no process has the other end open
                 process.wait(10)
                 return written
         elif ended:

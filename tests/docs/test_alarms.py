@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "how-to" / "alarms.md"
 CLOUDWATCH = {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}
 
 
-def test_every_metric_is_one_of_a_worker_or_of_cloudwatch() -> None:
+def test_every_metric_exists_in_a_worker_or_in_cloudwatch() -> None:
     health = Health()
     health(Pulse(1, 8, 0, {"a": 0}, 0, 0, 30, ready=True, problem=None))
     known = set(re.findall(r"^# TYPE (\w+) ", Metrics(health).text().decode(), re.M))
@@ -23,7 +23,7 @@ def test_every_metric_is_one_of_a_worker_or_of_cloudwatch() -> None:
     assert set(re.findall(r"\bApproximate\w+", text)) == CLOUDWATCH
 
 
-def test_the_rules_are_rules_of_prometheus() -> None:
+def test_prometheus_accepts_the_rules() -> None:
     (rules,) = (block.text for block in blocks_of(PAGE) if "rules of Prometheus" in block.about)
     (group,) = yaml.safe_load(rules)["groups"]
     for rule in group["rules"]:

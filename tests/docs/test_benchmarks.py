@@ -1,4 +1,4 @@
-"""Every benchmark runs on our own endpoints with tiny sizes, so that none of them rots."""
+"""Every benchmark runs against our own endpoints with tiny sizes, so that it keeps working."""
 
 import json
 import subprocess
@@ -29,8 +29,8 @@ def run(name: str, figures: Path) -> "subprocess.Popen[str]":
     )
 
 
-def test_every_benchmark_gives_figures_and_goals(tmp_path: Path) -> None:
-    # All at once: what they measure does not matter here, and most of their time is imports.
+def test_every_benchmark_reports_figures_and_goals(tmp_path: Path) -> None:
+    # Run them together: their results do not matter here, and most of their time is imports.
     running = {name: run(name, tmp_path / name) for name in TINY}
     said = {name: process.communicate(timeout=120)[0] for name, process in running.items()}
 
@@ -39,12 +39,12 @@ def test_every_benchmark_gives_figures_and_goals(tmp_path: Path) -> None:
         (report,) = json.loads((tmp_path / name).read_text())
         assert report["name"] == name
         assert all(table["rows"] for table in report["tables"]), said[name]
-        # Nothing is said here of whether a goal is met: only a quiet machine can say that.
+        # Whether a goal is met can only be measured on a quiet machine, so it is not checked.
         assert bool(report["goals"]) == (name not in ("memory", "walk")), said[name]
         assert "\ngoals\n" in said[name]
 
 
-def test_a_peer_that_is_not_here_is_said_to_be_absent(
+def test_a_missing_peer_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from benchmarks.endpoints import Endpoint, chosen

@@ -1,4 +1,4 @@
-"""The files of examples/deploy are taken by those who read them, and their commands are real."""
+"""The tools of each platform accept the files in examples/deploy, and their commands exist."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def build(year):
 
 
 def directives(text: str, name: str) -> list[str]:
-    """The values of a directive of a unit."""
+    """Return the values of a directive of the unit."""
     return re.findall(rf"^{name}=(.*)$", text, re.M)
 
 
@@ -54,16 +54,18 @@ def test_the_unit_lets_the_worker_drain() -> None:
     (seconds,) = directives(text, "TimeoutStopSec")
     assert options["drain_timeout"] == 50 < int(seconds)
     assert directives(text, "RestartPreventExitStatus") == ["2 7"]
-    # Without --strict it says only that jobs were put back.
+    # Without --strict, it only says that jobs were returned.
     assert (directives(text, "SuccessExitStatus"), options["strict"]) == (["5"], False)
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     text = UNIT.read_text(encoding="utf-8")
     unit = tmp_path / "sqsw-worker.service"
-    # The program has to be there; the user does not exist on this machine.
-    program = tmp_path / "sqsw"  # by a path without a space, which a unit would split at
+    # The program must exist, but the user does not exist on this machine.
+    program = tmp_path / "sqsw"  # a path without spaces, which a unit would split
     program.symlink_to(sys.executable)
     text = text.replace("/srv/myapp/.venv/bin/sqsw", str(program)).replace("User=myapp\n", "")
     for given, code in ((text, 0), (text.replace("Restart=always", "Restart=perhaps"), 1)):
@@ -85,7 +87,9 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
         assert bool(said) == bool(code), verified.stderr
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
 def test_the_unit_is_hardened() -> None:
     judged = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--threshold=20", UNIT],
@@ -94,12 +98,12 @@ def test_the_unit_is_hardened() -> None:
         timeout=60,
     )
     if "unrecognized option" in judged.stderr:
-        pytest.skip("this systemd-analyze judges no files")
+        pytest.skip("this systemd-analyze cannot check files")
     assert judged.returncode == 0, judged.stdout  # an exposure of at most 2.0 of 10
 
 
 def manifests(name: str) -> dict[str, Any]:
-    """The documents of a file, by their kind."""
+    """Return the documents of a file, by kind."""
     documents = yaml.safe_load_all((DEPLOY / name).read_text(encoding="utf-8"))
     return {document["kind"]: document for document in documents}
 
@@ -165,7 +169,7 @@ def test_the_manifest_lets_the_worker_drain_and_survive_an_outage() -> None:
 
 
 def instructions(name: str) -> list[str]:
-    """The words after each ENTRYPOINT, CMD and so on of the last stage, without comments."""
+    """Return the words after each ENTRYPOINT, CMD and so on of the last stage, without comments."""
     stage = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").rpartition("FROM ")[2]
     return re.findall(rf"^{name} (.*)$", stage, re.M)
 
@@ -195,7 +199,7 @@ def test_compose_lets_the_worker_drain() -> None:
 
 
 def valid_request(service: str, operation: str, request: dict[str, Any]) -> None:
-    """Check a request as botocore does before it sends it; also the values of its enums."""
+    """Check a request as botocore does before it sends it, including the values of enums."""
     shape = get_session().get_service_model(service).operation_model(operation).input_shape
     assert shape is not None
     report = ParamValidator().validate(request, shape)
@@ -220,7 +224,7 @@ def test_ecs_accepts_the_task_definition_and_lets_the_worker_drain() -> None:
     valid_request("ecs", "RegisterTaskDefinition", task)
     (container,) = task["containerDefinitions"]
     options = options_of(["sqsw", *container["command"]])
-    assert options["drain_timeout"] < container["stopTimeout"] <= 120  # the most of Fargate
+    assert options["drain_timeout"] < container["stopTimeout"] <= 120  # the maximum of Fargate
     kind, *check = container["healthCheck"]["command"]
     asked = options_of(check)
     assert (kind, asked["worker"]) == ("CMD", str(options["http"][1]))
@@ -239,14 +243,14 @@ def test_auto_scaling_accepts_the_policy() -> None:
 
 
 class Terraform:
-    """What main.tf declares."""
+    """The contents of main.tf."""
 
     def __init__(self) -> None:
         with (DEPLOY / "terraform" / "main.tf").open(encoding="utf-8") as file:
             self._blocks: dict[str, Any] = hcl2.load(file)
 
     def all(self, kind: str, block: str = "resource") -> dict[str, dict[str, Any]]:
-        """Blocks of a type, by their names."""
+        """Return the blocks of a type, by name."""
         return {
             name.strip('"'): {key: _plain(value) for key, value in body.items()}
             for each in self._blocks[block]
@@ -256,7 +260,7 @@ class Terraform:
         }
 
     def actions(self, document: str) -> dict[str, set[str]]:
-        """The actions of a policy, by queue."""
+        """Return the actions of a policy, by queue."""
         statements = self.all("aws_iam_policy_document", "data")[document]["statement"]
         return {
             resource: {_plain(action) for action in statement["actions"]}
@@ -269,7 +273,7 @@ def _plain(value: Any) -> Any:
     return value.strip('"') if isinstance(value, str) else value
 
 
-#: Arguments of ``aws_sqs_queue``, as SQS calls them.
+#: Arguments of ``aws_sqs_queue``, with SQS's names.
 SQS_NAMES = {
     "visibility_timeout_seconds": "VisibilityTimeout",
     "message_retention_seconds": "MessageRetentionPeriod",
@@ -278,7 +282,7 @@ SQS_NAMES = {
 }
 
 
-def test_terraform_makes_queues_that_doctor_likes() -> None:
+def test_doctor_has_no_complaint_about_the_queues_of_terraform() -> None:
     queues = Terraform().all("aws_sqs_queue")
     env = SQSEnv(MemorySession())
     client = env.clients.session.client("sqs")
@@ -337,7 +341,7 @@ def test_every_name_in_terraform_is_declared() -> None:
 
 @pytest.fixture
 def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The commands of the crontab, in a directory in place of /srv/myapp."""
+    """Return the commands of the crontab, for a directory in place of /srv/myapp."""
     monkeypatch.setenv("SQSW_LOCAL", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / "myapp").mkdir()
@@ -353,7 +357,7 @@ def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def cron(line: str) -> subprocess.CompletedProcess[str]:
-    """Run a line as cron does: by sh, without a terminal; ``%`` would be a new line there."""
+    """Run a line as cron does: with sh and without a terminal."""
     assert "%" not in line
     command = line.replace("--until-idle 30", "--until-idle 1")
     return subprocess.run(
@@ -361,7 +365,7 @@ def cron(line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_lines_of_the_crontab_send_and_do_and_watch(lines: list[str], tmp_path: Path) -> None:
+def test_the_lines_of_the_crontab_send_work_and_watch(lines: list[str], tmp_path: Path) -> None:
     send, work, watch = lines
     made = cron(f"cd {tmp_path} && .venv/bin/sqsw create-queue reports --dlq reports_dead")
     assert made.returncode == 0, made.stderr
@@ -376,7 +380,7 @@ def test_the_lines_of_the_crontab_send_and_do_and_watch(lines: list[str], tmp_pa
     assert cron(watch).stdout == "dead letters in reports_dead\n"
 
 
-def test_a_line_that_still_runs_keeps_the_next_one_from_beginning(
+def test_a_second_run_does_not_start_while_the_first_one_runs(
     lines: list[str], tmp_path: Path
 ) -> None:
     work = lines[1]

@@ -1,4 +1,4 @@
-"""The page about IAM permissions: every command runs with what it names, and calls nothing else."""
+"""The page about IAM: each command works with the listed actions and calls no others."""
 
 import json
 import os
@@ -46,7 +46,7 @@ send_email.delay(to="ann@example.com")
 with send_email.batch():
     send_email.delay(to="ann@example.com")
 """
-#: SQS itself checks these when it moves messages. They are not calls.
+#: SQS itself checks these when it moves messages; sqsw does not call them.
 BY_SQS = {
     "sqsw redrive emails_dead": {
         ("SendMessage", "emails"),
@@ -58,7 +58,7 @@ LIST = ("ListQueues", "*")
 
 
 class Row:
-    """A command of the table, and the calls that it names."""
+    """A command of the table, and the calls that the table lists."""
 
     def __init__(self, command: str, *cells: str) -> None:
         self.command = command.strip("`")
@@ -83,7 +83,7 @@ POLICIES: dict[str, Any] = {
 
 
 def of_policy(name: str) -> set[Call]:
-    """The calls on SQS that a policy of the page allows, for names without a pattern."""
+    """Return the calls that a policy of the page allows, for names without a pattern."""
     return {
         (action.removeprefix("sqs:"), statement["Resource"].rpartition(":")[2])
         for statement in POLICIES[name]["Statement"]
@@ -92,7 +92,7 @@ def of_policy(name: str) -> set[Call]:
 
 
 class Account:
-    """Queues with messages, behind the gate; new ones for each command, by their prefix."""
+    """Queues with messages, behind the gate; each command gets new ones, by prefix."""
 
     def __init__(self, server: Serving, made: Gate, folder: Path) -> None:
         self._client, self._gate, self._folder = server.client(), made, folder
@@ -102,7 +102,7 @@ class Account:
     def run(
         self, command: list[str], allowed: Callable[[Call], bool]
     ) -> tuple[int, str, set[Call]]:
-        """Run a command where only some calls are allowed: its exit code, stderr and calls."""
+        """Run a command with only some calls allowed; return its exit code, stderr and calls."""
         self._number += 1
         prefix = f"r{self._number}-"
         self._fill(prefix)
@@ -176,7 +176,7 @@ def sqsw(command: str) -> list[str]:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.command)
-def test_a_command_calls_what_the_table_says_and_runs_with_the_least(
+def test_a_command_makes_the_calls_of_the_table_and_needs_no_others(
     row: Row, account: Account
 ) -> None:
     listed = {LIST} if row.command == "sqsw inspect" else set()
@@ -190,7 +190,7 @@ def test_a_command_calls_what_the_table_says_and_runs_with_the_least(
         assert code == 0, said
 
 
-def test_the_policy_of_the_worker_is_what_work_and_its_live_view_call() -> None:
+def test_the_worker_policy_is_what_work_and_its_live_view_call() -> None:
     (work,) = (row for row in TABLE if row.command.startswith("sqsw work "))
     assert of_policy("worker") == work.needed | {("GetQueueAttributes", "emails_dead")}
 
@@ -202,7 +202,7 @@ def test_a_program_sends_with_the_policy_of_the_sender(account: Account) -> None
     assert calls == of_policy("web")
 
 
-def test_an_operator_can_do_what_the_page_says() -> None:
+def test_an_operator_can_run_the_commands_of_the_page() -> None:
     own = ("send", "work", "create-queue", "delete-queue")
     for row in TABLE:
         if row.command.split()[1] not in own:

@@ -1,4 +1,4 @@
-"""Every block of code of the README and of the docs runs as it stands there."""
+"""Every code block of the README and the docs runs and prints what the page shows."""
 
 import os
 import sys
@@ -32,24 +32,24 @@ PAGES = [
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 ]
-#: what a page needs beyond sqsw itself
+#: what a page needs in addition to sqsw
 NEEDS = {
     "docs/testing.md": needs_plugin,
     "docs/how-to/migrate-from-sqs-workers.md": pytest.mark.skipif(
         find_spec("sqs_workers") is None,
-        reason="sqs-workers is not here: pip install sqs-workers==0.7.3",
+        reason="sqs-workers is not installed: pip install sqs-workers==0.7.3",
     ),
 }
 
 #: the width of a reader's terminal
 COLUMNS = 100
-#: what a reader has not set
+#: variables that a reader has not set
 UNWANTED = ("PYTEST_ADDOPTS", "PYTHONUNBUFFERED")
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """The reader's directory; its path is as short as READERS_DIRECTORY, and lines break alike."""
+    """The reader's directory. Its path is as short as READERS_DIRECTORY, so lines break alike."""
     with TemporaryDirectory(prefix="s-", dir="/tmp") as directory:
         home = Path(directory)
         yield home
@@ -57,7 +57,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """The commands of this checkout first; the rest is for the page to say."""
+    """Return variables that put the commands of this checkout first; a page sets the rest."""
     commands = tmp_path / "bin"
     commands.mkdir()
     modules = {"sqsw": "sqsw_cli", "pytest": "pytest", "django-admin": "django", "flask": "flask"}
@@ -112,11 +112,11 @@ def test_every_block_of_code_runs(
         write_outputs(ROOT / page, real)
 
 
-def test_what_is_only_shown_is_taken_by_the_commands() -> None:
+def test_commands_accept_the_blocks_that_are_not_run() -> None:
     shown = [
         words
         for page in PAGES
-        if page != "docs/reference/commands.md"  # its examples need files: test_reference.py
+        if page != "docs/reference/commands.md"  # its examples need files; see test_reference.py
         for block in blocks_of(ROOT / page)
         if block.kind == "not run"
         for words in command_lines(block.text)
@@ -126,14 +126,14 @@ def test_what_is_only_shown_is_taken_by_the_commands() -> None:
     assert ["sqsw", "redrive"] in [words[:2] for words in shown]
 
 
-def test_a_block_without_a_word_of_what_it_is_is_found(
+def test_a_block_without_a_comment_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.docs.blocks.ROOT", tmp_path)
     page = tmp_path / "page.md"
     for text in ("```sh\nls\n```\n", "    ls\n", "<!-- not run -->\n```sh\nls\n```\n"):
         page.write_text(f"# Page\n\n{text}")
-        with pytest.raises(UnmarkedBlock, match=r"page.md:\d: no word of what it is"):
+        with pytest.raises(UnmarkedBlock, match=r"page.md:\d: no comment that says what it is"):
             blocks_of(page)
     page.write_text("<!-- shell -->\n```sh\nls\n```\n\n```{toctree}\nx\n```\n")
     assert blocks_of(page) == [Block("shell", "", "ls\n", 2)]
@@ -154,7 +154,7 @@ def test_ids_times_and_decimals_are_not_compared() -> None:
         assert normalized(line) == line
 
 
-def test_outputs_of_today_are_written_into_a_page(
+def test_new_outputs_are_written_into_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.docs.blocks.ROOT", tmp_path)
@@ -167,7 +167,7 @@ def test_outputs_of_today_are_written_into_a_page(
     assert blocks_of(page) == [Block("output", "", real, 2)]
 
 
-def test_a_page_that_fails_shows_how_far_it_came(
+def test_a_page_that_fails_shows_how_far_it_got(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     script = tmp_path / "page.sh"

@@ -1,4 +1,4 @@
-"""The reference says what the code does: no command, option, code or variable more or less."""
+"""The reference matches the code: no command, option, code or variable is missing or obsolete."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ REFERENCE = ROOT / "docs" / "reference"
 
 
 def sources() -> list[str]:
-    """The code of the library and of the command line."""
+    """Return the code of the library and of the command line."""
     return [
         path.read_text(encoding="utf-8")
         for folder in ("sqsw", "sqsw_cli")
@@ -40,7 +40,7 @@ def sources() -> list[str]:
 
 
 def rows(page: Path, heading: str) -> list[list[str]]:
-    """The rows of the first table below a heading, without its head."""
+    """Return the rows of the first table below a heading, without its header."""
     text = page.read_text(encoding="utf-8").split(f"# {heading}\n", 1)[1]
     table = re.search(r"(?:^\|.*\n)+", text, re.M)
     assert table is not None
@@ -61,7 +61,7 @@ def test_every_command_and_option_is_in_the_reference() -> None:
             if isinstance(param, click.Option) and not param.hidden:
                 place = shown[name] + shown["Global options"]
                 assert max(param.opts, key=len) in place, (name, param.name)
-    # The global options stand there once.
+    # The global options are listed there once.
     assert text.count("`--endpoint-url URL`") == 1
 
 
@@ -92,11 +92,11 @@ def test_every_log_event_is_in_its_table() -> None:
     said = {name for row in table for name in re.findall(r"`(\w+)`", row[0])}
     call = re.compile(r"logging\.[A-Z]+,\s*\"([a-z_]+)\"|\"([a-z_]+)\", logging\.[A-Z]+")
     logged = {max(names) for text in sources() for names in call.findall(text)}
-    logged.remove("receive_done")  # its line is called receive_recovered
+    logged.remove("receive_done")  # its log line is called receive_recovered
     assert {"job_done", "lease_lost", "summary"} <= logged <= said
 
 
-def test_every_error_in_the_troubleshooting_table_is_one_of_today() -> None:
+def test_every_error_in_the_troubleshooting_table_exists() -> None:
     table = rows(ROOT / "docs" / "how-to" / "troubleshooting.md", "Errors")
     of_frameworks = {"ImproperlyConfigured", "Working outside of application context"}
     said = {text for row in table for text in re.findall(r"`([^`]+)`", row[0])} - of_frameworks
@@ -105,13 +105,13 @@ def test_every_error_in_the_troubleshooting_table_is_one_of_today() -> None:
     assert [text for text in said if text not in code] == []
 
 
-def test_every_exit_code_is_in_its_table_and_no_other() -> None:
+def test_the_table_of_exit_codes_is_complete() -> None:
     table = rows(REFERENCE / "exit-codes.md", "Exit codes")
     said = {int(code): name.replace(" ", "_").upper() for code, name, _ in table}
     assert said == {int(code): code.name for code in Exit}
 
 
-def test_every_variable_is_in_its_table_and_no_other() -> None:
+def test_the_table_of_variables_is_complete() -> None:
     table = rows(REFERENCE / "configuration.md", "Variables")
     said = {name for row in table for name in re.findall(r"[A-Z][A-Z_]+", row[0] + row[2])}
     code = "".join(sources())
@@ -122,7 +122,7 @@ def test_every_variable_is_in_its_table_and_no_other() -> None:
 
 
 def variables_of(*names: str) -> set[str]:
-    """The options of commands, as their variables end."""
+    """Return the ends of the variable names for the options of commands."""
     found = set()
     for name in names:
         command = cli.get_command(click.Context(cli), name)
@@ -148,14 +148,14 @@ def test_every_schema_is_in_the_reference() -> None:
     text = objects()
     schemas = sorted(path.stem for path in (ROOT / "docs" / "schemas").glob("*.json"))
     assert re.findall(r"^## (\w+)$", text, re.M) == schemas
-    # A key of a queue, with its values and its description.
+    # A key of a queue, with its values and description.
     assert (
         "| `max_receives` | integer or null | Receives after which a message goes there |" in text
     )
     assert "With `command` `redrive`:" in text
-    # Keys of objects within objects.
+    # Keys of nested objects.
     assert "| `error.trace` | string or null | End of the traceback |" in text
-    assert "| `reasons.count` | integer | Messages with it |" in text
+    assert "| `reasons.count` | integer | Number of messages |" in text
 
 
 def test_a_page_shows_the_names_of_its_files() -> None:
@@ -164,7 +164,7 @@ def test_a_page_shows_the_names_of_its_files() -> None:
     assert "```{code-block} python\n:caption: a.py\n\n1\n```" in source[0]
 
 
-def test_the_generated_parts_of_the_pages_are_those_of_today() -> None:
+def test_the_generated_parts_of_the_pages_are_up_to_date() -> None:
     parts = set()
     for page in (ROOT / "docs").rglob("*.md"):
         text = page.read_text(encoding="utf-8")
@@ -173,7 +173,7 @@ def test_the_generated_parts_of_the_pages_are_those_of_today() -> None:
     assert parts == set(PARTS)
 
 
-def test_a_part_replaces_what_stood_there() -> None:
+def test_a_generated_part_replaces_the_old_one() -> None:
     page = "a\n\n<!-- generated: columns -->\nold\n<!-- end of generated -->\n\nb\n"
     assert columns() in with_parts(page)
     assert "\nold\n" not in with_parts(page)
@@ -196,7 +196,7 @@ def test_the_navigation_has_the_lists_of_the_home_page() -> None:
     ]
 
 
-def test_an_option_with_a_typographic_dash_ends_the_build(
+def test_an_option_with_a_typographic_dash_fails_the_build(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert TYPOGRAPHIC_OPTION.findall("<code>sqsw \u2013json</code> \u2014from") == [
@@ -208,7 +208,7 @@ def test_an_option_with_a_typographic_dash_ends_the_build(
     assert "\nsmartquotes = False\n" in conf and "typographic_options(name, context)" in conf
 
 
-def test_a_page_with_directives_says_in_a_checkout_what_makes_it() -> None:
+def test_a_page_with_directives_tells_readers_of_a_checkout_how_to_build_it() -> None:
     docs, seen = REFERENCE.parent, []
     for page in REFERENCE.rglob("*.md"):
         text = page.read_text(encoding="utf-8")
@@ -223,7 +223,7 @@ def test_a_page_with_directives_says_in_a_checkout_what_makes_it() -> None:
     assert source == ["# Page\n\nText\n"]
 
 
-def test_every_example_of_the_help_is_taken_by_its_command(
+def test_commands_accept_every_example_of_their_help(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -237,5 +237,5 @@ def test_every_example_of_the_help_is_taken_by_its_command(
 
 
 def examples() -> str:
-    """The examples of all commands."""
+    """Return the examples of all commands."""
     return "\n".join(re.findall(r"^```sh\n(.*?)^```", commands(), re.M | re.S))

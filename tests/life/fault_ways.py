@@ -1,4 +1,4 @@
-"""Every way to a file, one after the other: ``python -m tests.life.fault_ways FILE WAY...``.
+"""Access a file in every possible way, in turn: ``python -m tests.life.fault_ways FILE WAY...``.
 
 Prints one JSON object a way: exit code, stdout and stderr. They share a process, since most of the
 time of a command is its start.
@@ -26,7 +26,7 @@ COMMANDS = {
 
 
 def by_library(path: str) -> tuple[int, str, str]:
-    """Send with a plain client; the error as a command would show it."""
+    """Send with a plain client; report the error as a command would."""
     session = LocalSession(path)
     try:
         client = session.client("sqs")

@@ -1,4 +1,4 @@
-"""A worker process for the tests of order: ``python -m tests.life.fifo_worker WHERE QUEUE LEDGER``.
+"""Worker process for the FIFO tests: ``python -m tests.life.fifo_worker WHERE QUEUE LEDGER``.
 
 ``WHERE`` is a file, or the address of a server. Each job that succeeds adds a line to the ledger.
 """
@@ -13,15 +13,15 @@ from sqsw.memory_sqs import LocalSession
 from sqsw.sqs_env import SQSEnv
 from tests.backends import EndpointSession
 
-#: how many jobs fail, of all
+#: the share of jobs that fail
 FAILURES = 0.15
 
 
 def main(where: str, queue_name: str, ledger: str) -> None:
-    """Work until a signal comes."""
+    """Work until a signal arrives."""
     session = EndpointSession(where, "elasticmq") if "://" in where else LocalSession(where)
     env = SQSEnv(session, backoff_policy=IMMEDIATE_RETURN)
-    # Written by one call each, so that lines of several processes do not mix.
+    # Each is written with one call, so that lines of several processes do not mix.
     file = os.open(ledger, os.O_WRONLY | os.O_APPEND)
 
     @env.processor(queue_name, "note")

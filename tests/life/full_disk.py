@@ -1,6 +1,7 @@
-"""What happens while a disk is full and after it: ``python -m tests.life.full_disk``, on one.
+"""Use a disk while it is full and afterwards. Run ``python -m tests.life.full_disk`` on a small
+disk.
 
-The working directory is a small disk that nobody else uses.
+The working directory must be on a small disk that no other program uses.
 """
 
 import gc
@@ -23,7 +24,7 @@ WHY = "the disk is full; this call changed nothing, and earlier calls are still 
 
 
 def fill(path: Path) -> None:
-    """Take all room, also what was freed a moment ago: the system counts it late."""
+    """Use up all space, including space that was just freed, which the system counts late."""
     with path.open("ab", buffering=0) as file:
         size, quiet = -1, 0
         while quiet < 5:
@@ -66,12 +67,12 @@ def main() -> None:
         assert "Traceback" not in log
     send(ours, url)
     session.close()
-    # The commands that were refused ran in this process. Their sessions are closed by threads.
+    # The refused commands ran in this process. Threads close their sessions.
     gc.collect()
     wait_until(lambda: not Path("f.db-wal").exists(), 10, "every session is closed")
 
     for look in (by_library, lambda file: by_command(file, "inspect")):
-        fill(filler)  # who opens the file anew finds no room for what they share beside it
+        fill(filler)  # a new process has no room for the shared files
         code, _, told = look("f.db")
         assert (code, WHY in told) == (1, True), (code, told, sorted(Path.cwd().iterdir()))
     filler.unlink()
@@ -80,7 +81,7 @@ def main() -> None:
 
 
 def check_while_it_is_full(ours: Any, theirs: Any, url: str) -> None:
-    """Every way to write says why it cannot; to look still works."""
+    """Check that every write fails with a clear error and that reads still work."""
     error = refused(send, ours, url, "z" * 500_000)
     assert (str(error), error.why, error.next) == (
         "f.db cannot be used",
@@ -107,7 +108,7 @@ def check_while_it_is_full(ours: Any, theirs: Any, url: str) -> None:
 
 
 def check_when_there_is_room(ours: Any, theirs: Any, url: str) -> None:
-    """What was answered is there, and nothing else."""
+    """Check that the answered writes are there, and nothing else."""
     send(ours, url)
     send(theirs, url)
     received = 0

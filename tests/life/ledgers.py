@@ -1,4 +1,4 @@
-"""Processes that write down what they do to a queue, before and after each call; and the books.
+"""Processes that log each call on a queue before and after it, and code that checks these ledgers.
 
 A line that was written outlives ``kill -9``. What stands there as begun may have happened or not;
 what stands there as answered must have.
@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 
 from sqsw.memory_sqs import LocalSession, MemorySession
 
-#: seconds a message stays hidden: of one that will be deleted, and of one that is left lying
+#: Seconds for which a message stays hidden if it will be deleted, and if it is abandoned.
 LEASE_SECONDS, LAPSE_SECONDS = 30, 1
 
-# The server that processes are forked from imports this once, so that none of them pays for boto3.
+# The fork server imports this once, so that its processes need not import boto3.
 MemorySession().client("sqs")
 
 
 class Ledger:
-    """Where one process writes; each line is one call, begun or answered."""
+    """The log of one process. Each line is a call that has begun or was answered."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -35,7 +35,7 @@ class Ledger:
 
 
 class User:
-    """One process with one queue; ``client`` is any boto3 client for SQS."""
+    """A process that uses one queue; ``client`` is any boto3 client for SQS."""
 
     def __init__(self, client: Any, queue_name: str, ledger: Ledger) -> None:
         self.client, self.ledger = client, ledger
@@ -75,7 +75,7 @@ class User:
         self.ledger.write("deleted", begun, _bodies(messages))
 
     def left(self) -> int:
-        """Messages that somebody has to delete yet."""
+        """Return the messages that still have to be deleted."""
         values = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])
         names = ("", "NotVisible", "Delayed")
         return sum(
@@ -86,7 +86,8 @@ class User:
 def share(
     path: str, queue_name: str, ledger: Path, keys: dict[str | None, list[str]], barrier: Any
 ) -> None:
-    """A process: send its messages, by group; then receive and delete with the others to the end.
+    """Run a process that sends its messages, by group, then receives and deletes until none is
+    left.
 
     Some of what it receives it leaves lying, as a worker does that dies.
     """
@@ -111,7 +112,7 @@ def share(
 
 
 def send_for_good(path: str, queue_name: str, ledger: Path, seed: str) -> None:
-    """A process: send until it is killed."""
+    """Run a process that sends until it is killed."""
     user = User(LocalSession(path).client("sqs"), queue_name, Ledger(ledger))
     chance, number = random.Random(seed), 0
     while True:
@@ -121,7 +122,7 @@ def send_for_good(path: str, queue_name: str, ledger: Path, seed: str) -> None:
 
 
 def consume_for_good(path: str, queue_name: str, ledger: Path, lease: int) -> None:
-    """A process: receive and delete, and now and then wait for what never comes, until killed."""
+    """Run a process that receives and deletes until killed, and at times waits in vain."""
     user = User(LocalSession(path).client("sqs"), queue_name, Ledger(ledger))
     chance = random.Random(ledger.stem)
     empty = user.client.create_queue(QueueName="empty")["QueueUrl"]
@@ -134,7 +135,7 @@ def consume_for_good(path: str, queue_name: str, ledger: Path, lease: int) -> No
 
 
 class Reception(NamedTuple):
-    """One message as one receive brought it."""
+    """One message, as one receive returned it."""
 
     begun: float
     ended: float
@@ -146,11 +147,11 @@ class Reception(NamedTuple):
 class Books:
     """All ledgers together, by message."""
 
-    #: when the call began and when it was answered
+    #: when the call began, and when it was answered
     sent: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     deleted: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     received: dict[str, list[Reception]] = field(default_factory=lambda: defaultdict(list))
-    #: begun, answered or not
+    #: begun or answered
     sending: set[str] = field(default_factory=set)
     deleting: set[str] = field(default_factory=set)
 
@@ -165,18 +166,18 @@ class Books:
         return books
 
     def twice_in_a_lease(self) -> list[tuple[str, Reception, Reception]]:
-        """Messages that came again although the lease of another receive cannot have been over."""
+        """Return messages that came again while the lease of another receive must have lasted."""
         found = []
         for key, receptions in self.received.items():
             ordered = sorted(receptions, key=lambda one: one.ended)
             for first, second in itertools.pairwise(ordered):
-                # A lease begins with the millisecond in which the receive took the message.
+                # A lease begins in the millisecond in which the receive took the message.
                 if second.ended < int(first.begun * 1000) / 1000 + first.lease:
                     found.append((key, first, second))
         return found
 
     def received_after_delete(self) -> list[str]:
-        """Messages that a receive brought that began when their delete was answered."""
+        """Return messages from receives that began after their delete was answered."""
         return [
             key
             for key, deletes in self.deleted.items()
@@ -202,7 +203,7 @@ def _bodies(messages: Iterable[Any]) -> list[str]:
 
 
 def check_file(path: Path) -> None:
-    """The file is whole, and what it counts is what it holds."""
+    """Check that the file is intact and that its counts are right."""
     session = LocalSession(path)
     with session.engine.store.read() as transaction:
         assert transaction.rows("PRAGMA integrity_check") == [("ok",)]

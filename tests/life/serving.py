@@ -40,33 +40,33 @@ class Serving:
         )
 
     def page(self, path: str, **params: str) -> str:
-        """What a GET is answered."""
+        """Return the answer to a GET."""
         query = f"?{urlencode(params)}" if params else ""
         with urlopen(self.url + path + query, timeout=30) as answer:
             text: str = answer.read().decode()
             return text
 
     def waiting(self) -> int:
-        """Receives that wait now."""
+        """Return the number of receives that are waiting."""
         (line,) = (x for x in self.page("/metrics").splitlines() if x.startswith("sqsw_waiting"))
         return int(line.split()[1])
 
     def connect(self, data: bytes = b"") -> socket.socket:
-        """A plain connection on which this was sent."""
+        """Return a plain connection after sending this on it."""
         url = urlsplit(self.url)
         made = socket.create_connection((url.hostname, self.port), timeout=30)
         made.sendall(data)
         return made
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """The exit code after this signal, and what was logged."""
+        """Send a signal; return the exit code and the log."""
         self.process.send_signal(number)
         _, log = self.process.communicate(timeout=30)
         return self.process.returncode, log
 
 
 def read_answer(connection: socket.socket) -> bytes:
-    """One answer: head and body."""
+    """Read one answer; return its head and its body."""
     answer = b""
     while b"\r\n\r\n" not in answer:
         part = connection.recv(65536)
@@ -89,12 +89,12 @@ def serving(
     env: Mapping[str, str] | None = None,
     descriptors: int | None = None,
 ) -> Iterator[Serving]:
-    """``sqsw serve`` on a free port while this is entered.
+    """Run ``sqsw serve`` on a free port.
 
     Parameters
     ----------
     descriptors :
-        How many file descriptors the process may have.
+        The maximum number of file descriptors of the process.
     """
     limit = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
     process = subprocess.Popen(
@@ -118,12 +118,12 @@ def serving(
 
 
 def environment() -> dict[str, str]:
-    """For a process in another directory than that of the project."""
+    """Return variables for a process that runs outside the project's directory."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "SQSW_CONFIG": "none"}
 
 
 def plain_variables(home: Path, url: str) -> dict[str, str]:
-    """For a process whose settings are all in environment variables."""
+    """Return variables for a process that gets all settings from the environment."""
     kept = {
         name: value
         for name, value in environment().items()

@@ -1,4 +1,4 @@
-"""A worker that is killed at each step of burying a job loses none."""
+"""Killing a worker at any step of dead-lettering a job loses no job."""
 
 import json
 import os
@@ -19,10 +19,10 @@ ROOT = Path(__file__).parents[2]
 
 JOBS = 12
 
-#: kills per step; more are played by a command
+#: kills per step; a command can run more
 TIMES = int(os.environ.get("SQSW_TEST_KILLS", "1"))
 
-#: Kills itself once, at one of the steps.
+#: Kills its process once, at one of the steps.
 TASKS = """
 import os, signal
 from sqsw import SQSEnv
@@ -79,7 +79,7 @@ def _numbers(messages: Iterable[Message]) -> Counter[int]:
 @pytest.mark.parametrize("time", range(TIMES))
 @pytest.mark.parametrize("step", ["before send", "after send", "before delete", "after delete"])
 @pytest.mark.parametrize("suffix", ["", ".fifo"])
-def test_a_kill_while_jobs_are_buried_loses_none(
+def test_kills_during_dead_lettering_lose_no_job(
     tmp_path: Path, suffix: str, step: str, time: int
 ) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)

@@ -1,4 +1,4 @@
-"""Jobs that fail for good, on every SQS that can be had."""
+"""Jobs that fail for good, on every SQS that is available."""
 
 import string
 import uuid
@@ -17,7 +17,7 @@ from sqsw.shutdown_policies import IdleShutdown
 from sqsw.sqs_manage.create import create_queue
 from tests.backends import Backend
 
-#: all characters that a message group can have, at most 128 of them
+#: all characters that a message group can contain, 128 at most
 GROUP = string.ascii_letters + string.digits + string.punctuation
 
 MIB = 1024 * 1024
@@ -51,7 +51,7 @@ def letters(env: SQSEnv, name: str) -> list[Message]:
 
 
 @pytest.mark.parametrize("group", ["g", GROUP], ids=["plain", "every_character"])
-def test_failing_jobs_of_a_group_take_no_job_with_them(env: SQSEnv, group: str) -> None:
+def test_failing_jobs_of_a_group_take_no_other_job_with_them(env: SQSEnv, group: str) -> None:
     create_queue(env, "orders.fifo", dead_letter_queue="dead.fifo", max_receives=3)
     runs: list[tuple[int, int, int]] = []
 
@@ -74,7 +74,7 @@ def test_failing_jobs_of_a_group_take_no_job_with_them(env: SQSEnv, group: str) 
     assert {each.group_id for each in found} == {group}
 
 
-# ElasticMQ takes 256 KiB.
+# The limit of ElasticMQ is 256 KiB.
 @pytest.mark.parametrize("env", ["memory", "file", "served"], indirect=True)
 @pytest.mark.parametrize("free_bytes", [4_096, 0])
 @pytest.mark.parametrize("suffix", ["", ".fifo"], ids=["standard", "fifo"])

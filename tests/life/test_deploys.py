@@ -19,7 +19,7 @@ from tests.backends import wait_until
 
 ROOT = Path(__file__).parents[2]
 
-#: Every attempt adds the key of its job to the ledger; one call each, so lines never mix.
+#: Each attempt appends the key of its job to the ledger with one call, so lines never mix.
 TASKS = """
 import asyncio, os, random, time
 from sqsw import IMMEDIATE_RETURN, SQSEnv
@@ -109,7 +109,7 @@ class Fleet:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def send(self, groups: int, length: int) -> None:
-        """So many more jobs of so many groups."""
+        """Send more jobs, in this many groups."""
         first = len(self.sent) // groups
         with self.queue.add_batch():
             for number in range(first, first + length):
@@ -120,7 +120,7 @@ class Fleet:
                     self.sent.append(key)
 
     def start(self) -> None:
-        """One more worker, once it receives."""
+        """Start another worker, and wait until it receives."""
         started = self.log().count("worker_started")
         command = [sys.executable, "-m", "sqsw_cli", "work", "tasks:env", "--log-format=json"]
         with (self.folder / "log").open("ab") as log:
@@ -136,7 +136,7 @@ class Fleet:
         wait_until(lambda: self.log().count("worker_started") > started, 60, "a worker")
 
     def deploy(self) -> None:
-        """Replace the oldest worker by a new one, while it drains."""
+        """Replace the oldest worker with a new one while it drains."""
         old = self.processes.pop(0)
         old.send_signal(signal.SIGTERM)
         try:
@@ -149,17 +149,17 @@ class Fleet:
         wait_until(lambda: not self.left(), 120, "the queue to be empty")
 
     def left(self) -> int:
-        """Messages in the queue, in flight or not."""
+        """Return the number of messages in the queue, in flight or not."""
         counts = self.queue.client.attributes()
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         return sum(int(counts[name]) for name in names)
 
     def runs(self) -> list[str]:
-        """The key of every attempt, in order."""
+        """Return the key of every attempt, in order."""
         return (self.folder / "ledger").read_text().split()
 
     def dead(self) -> list[str]:
-        """The keys of the jobs in the dead-letter queue, which is empty then."""
+        """Receive and delete all dead letters; return the keys of their jobs."""
         keys = list[str]()
         while messages := self.dead_letters.client.receive(10):
             keys += [json.loads(message.body)["key"] for message in messages]
@@ -180,7 +180,7 @@ class Fleet:
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
-    """Makes workers; none is left at the end."""
+    """Create fleets, and stop all their workers at the end."""
     with ExitStack() as stack:
 
         def made(*arguments: Any, **fields: Any) -> Fleet:
@@ -192,7 +192,7 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
 
 
 def order_of(keys: list[str]) -> dict[str, list[int]]:
-    """The numbers of the jobs of each group."""
+    """Return the numbers of the jobs of each group."""
     order = defaultdict[str, list[int]](list)
     for key in keys:
         group, number = key.split("-")
@@ -200,7 +200,7 @@ def order_of(keys: list[str]) -> dict[str, list[int]]:
     return dict(order)
 
 
-def test_fifteen_rolling_deploys_dead_letter_no_job_of_a_fifo_queue(
+def test_fifteen_rolling_deploys_of_a_fifo_queue_dead_letter_no_job(
     fleet: Callable[..., Fleet],
 ) -> None:
     workers = fleet("jobs.fifo", 3, "--concurrency=4", seconds=0.2)
@@ -215,7 +215,7 @@ def test_fifteen_rolling_deploys_dead_letter_no_job_of_a_fifo_queue(
     assert order_of(workers.runs()) == order_of(workers.sent)  # each once, and in order
 
 
-#: a queue, its receives, and settings of workers: other drains, and other things in hand
+#: A queue, its receives, and worker settings that change the drain or the messages in hand.
 DRAINS = {
     "standard": ("jobs", 1, "--prefetch=40"),
     "FIFO, one receive": ("jobs.fifo", 1),
@@ -244,7 +244,7 @@ def test_no_drain_returns_a_message_on_its_last_receive(
 
 
 @pytest.mark.parametrize("queue_name", ["jobs", "jobs.fifo"])
-def test_a_worker_receives_no_more_than_the_jobs_that_it_can_start(
+def test_a_worker_receives_no_more_messages_than_it_can_start(
     fleet: Callable[..., Fleet], queue_name: str
 ) -> None:
     workers = fleet(queue_name, 1, "--concurrency=4", "--prefetch=20", "--max-jobs=15")
@@ -259,7 +259,7 @@ def test_a_worker_receives_no_more_than_the_jobs_that_it_can_start(
     assert (rest, workers.dead()) == (35, [])
 
 
-def test_random_failures_on_a_fifo_queue_dead_letter_no_job_that_never_ran(
+def test_random_failures_on_a_fifo_queue_dead_letter_no_unrun_job(
     fleet: Callable[..., Fleet],
 ) -> None:
     workers = fleet("jobs.fifo", 3, failures=0.4, seconds=0.005)
@@ -274,7 +274,7 @@ def test_random_failures_on_a_fifo_queue_dead_letter_no_job_that_never_ran(
     assert order_of(firsts) == order_of(workers.sent)
 
 
-def test_a_job_on_its_last_receive_that_a_drain_could_not_run_is_logged(
+def test_an_unrun_job_on_its_last_receive_is_logged(
     fleet: Callable[..., Fleet],
 ) -> None:
     workers = fleet("jobs.fifo", 1, "--concurrency=1", "--drain-timeout=10s", seconds=0.1)
@@ -288,7 +288,7 @@ def test_a_job_on_its_last_receive_that_a_drain_could_not_run_is_logged(
     worker.wait(30)
     lines = [json.loads(line) for line in workers.log().splitlines()]
     unrun = {line["id"] for line in lines if line["event"] == "job_unrun"}
-    workers.queue.client.receive(10)  # which moves them
+    workers.queue.client.receive(10)  # which moves them to the dead-letter queue
     runs = set(workers.runs())
     dead = workers.dead_letters.client.receive(10)
     assert unrun

@@ -1,4 +1,4 @@
-"""A worker whose SQS fails: a real proxy between real processes. The worker goes on."""
+"""A worker keeps running while SQS fails. A real proxy between real processes makes the faults."""
 
 import itertools
 import json
@@ -37,7 +37,7 @@ def note(number):
     logging.getLogger("tasks").info("noted", extra={"number": number, "way": env.clients.way[0]})
 """
 
-#: On the path of the worker: names are looked up as long as there is no file that forbids it.
+#: Put on the worker's path. It resolves names unless a file forbids it.
 NAMES = """
 import os, socket
 look_up = socket.getaddrinfo
@@ -52,20 +52,20 @@ def getaddrinfo(host, *args, **kwargs):
 socket.getaddrinfo = getaddrinfo
 """
 
-#: An endpoint on which a queue may be created again at once.
+#: An endpoint on which a deleted queue can be created again at once.
 SERVER = """
 from sqsw.memory_sqs import serve
 serve(None, port=0, relaxed=True, on_ready=lambda server: print(server.port, flush=True))
 """
 
-#: seconds after the end of a fault, within which a worker is back
+#: seconds after the end of a fault within which a worker must receive again
 RECOVERY_SECONDS = 30
 
 _numbers = itertools.count(1)
 
 
 class Scene:
-    """An endpoint, a proxy before it, and a worker behind that."""
+    """An endpoint, a proxy in front of it, and a worker that uses the proxy."""
 
     def __init__(self, folder: Path, port: int, proxy: Proxy) -> None:
         self.folder, self.proxy = folder, proxy
@@ -100,7 +100,7 @@ class Scene:
             )
 
     def send(self) -> int:
-        """A job, past the proxy; its number."""
+        """Send a job past the proxy; return its number."""
         number = next(_numbers)
         attributes = {"ContentType": "json", "JobName": "note", "JobContext": "{}"}
         self.sqs.send_message(
@@ -140,13 +140,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture(scope="module", params=["wire", "boto3"])
 def way(request: pytest.FixtureRequest) -> str:
-    """How the worker reaches SQS."""
+    """Return the way in which the worker reaches SQS."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def worker(scene: Scene, way: str) -> Iterator["subprocess.Popen[str]"]:
-    """One worker for all faults: none of them ends it."""
+    """Use one worker for all faults: none of them may end it."""
     scene.sqs.purge_queue(QueueUrl=scene.url)
     process = scene.start(wire=way == "wire")
     yield process
@@ -157,7 +157,7 @@ def worker(scene: Scene, way: str) -> Iterator["subprocess.Popen[str]"]:
 def fail_like(scene: Scene, fault: str) -> None:
     if fault == "dns":
         (scene.folder / "no-dns").touch()
-        scene.proxy.be("reset")  # or connections that stand would do without names
+        scene.proxy.be("reset")  # otherwise, open connections would need no name lookup
     elif fault == "deleted":
         scene.sqs.delete_queue(QueueUrl=scene.url)
     else:
@@ -185,7 +185,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_worker_goes_on(
+def test_the_worker_survives_the_fault(
     scene: Scene, worker: "subprocess.Popen[str]", way: str, fault: str
 ) -> None:
     before = scene.send()
@@ -193,13 +193,13 @@ def test_the_worker_goes_on(
     errors, recoveries = len(scene.lines("receive_error")), len(scene.lines("receive_recovered"))
     fail_like(scene, fault)
     if fault != "deleted":
-        scene.send()  # it ends the poll that waits; the next one meets the fault
+        scene.send()  # ends the open poll, so that the next one meets the fault
     if fault == "hang":
         time.sleep(1)
         scene.proxy.be("reset")
     told = scene.wait_for("receive_error", errors + 1)[errors]
     assert FAULTS[fault] in told["reason"]
-    time.sleep(1)  # some more tries, of which nothing is said
+    time.sleep(1)  # allow more tries, which are not logged
     heal(scene, fault)
     begin = time.monotonic()
     after = scene.send()
@@ -216,7 +216,7 @@ def test_after_all_faults_a_drain_leaves_nothing_in_flight(
 ) -> None:
     worker.send_signal(signal.SIGTERM)
     scene.wait_for("drain_started", 1)
-    scene.send()  # for the poll that still waits: it is waited for, and what it brings goes back
+    scene.send()  # The drain waits for the open poll, and returns the messages that it brings.
     out, _ = worker.communicate(timeout=60)
     assert worker.returncode == 0
     summary = json.loads(out)
@@ -230,11 +230,11 @@ def test_after_all_faults_a_drain_leaves_nothing_in_flight(
     assert counts() == ["1", "0"]
 
 
-def test_a_connection_that_swallows_what_is_sent_is_given_up(
+def test_a_connection_that_goes_silent_is_abandoned(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene.sqs.purge_queue(QueueUrl=scene.url)  # or the delete of what is left may be swallowed
-    # Polls of a second in place of twenty, and two to answer in place of eight.
+    scene.sqs.purge_queue(QueueUrl=scene.url)  # or a delete could be swallowed
+    # Polls take one second instead of twenty, and answers two instead of eight.
     monkeypatch.setattr(client, "MAX_WAIT_SECONDS", 1)
     monkeypatch.setattr(client, "_ANSWER_SECONDS", 2)
     requests: list[str] = []
@@ -254,17 +254,19 @@ def test_a_connection_that_swallows_what_is_sent_is_given_up(
         backends.wait_until(lambda: len(requests) >= 2, 60, "polls")
         scene.proxy.be("swallow")
         scene.proxy.be("swallowed")
-        scene.proxy.be("ok")  # for other connections than that one
+        scene.proxy.be("ok")  # for other connections than the silent one
         begin = time.monotonic()
         body = json.dumps({"number": scene.send()})
         backends.wait_until(lambda: body in ran, 60, "a job after the fault")
         took = time.monotonic() - begin
-    # Three seconds, the pause of a repetition, and a machine that is busy.
+    # Three seconds, the pause before the next try, and time for a busy machine.
     assert 0.2 < took < 15
 
 
 @pytest.mark.parametrize(("fault", "code"), [("denied", 4), ("expired", 4)])
-def test_at_the_start_what_cannot_heal_ends_it(scene: Scene, fault: str, code: int) -> None:
+def test_an_error_that_waiting_cannot_repair_ends_the_worker_at_its_start(
+    scene: Scene, fault: str, code: int
+) -> None:
     scene.proxy.be(fault)
     process = scene.start("start")
     process.communicate(timeout=60)
@@ -273,33 +275,33 @@ def test_at_the_start_what_cannot_heal_ends_it(scene: Scene, fault: str, code: i
     assert FAULTS[fault] in (scene.folder / "start").read_text()
 
 
-def test_what_an_open_receive_brings_after_a_second_signal_goes_back(scene: Scene) -> None:
+def test_messages_of_a_receive_that_ends_after_the_second_signal_are_returned(scene: Scene) -> None:
     number = scene.send()
     process = scene.start()
     backends.wait_until(lambda: scene.has_run(number), 60, "a job")
     process.terminate()
     scene.wait_for("drain_started", 1)
-    time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
+    time.sleep(ECHO_SECONDS + 0.1)  # sooner, it would count as an echo of the first
     process.terminate()
-    time.sleep(0.2)  # a worker that waits for nothing has ended by then
+    time.sleep(0.2)  # a worker without an open receive has ended by then
     scene.send()
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 143
     assert json.loads(out)["released"] == 1
 
 
-def test_a_second_signal_ends_a_worker_whose_sqs_does_not_answer(scene: Scene) -> None:
+def test_a_second_signal_ends_a_worker_if_sqs_does_not_answer(scene: Scene) -> None:
     number = scene.send()
     process = scene.start()
     backends.wait_until(lambda: scene.has_run(number), 60, "a job")
     scene.proxy.be("hang")
-    scene.send()  # its delete, or the next receive, hangs
+    scene.send()  # its delete or the next receive hangs
     process.terminate()
     scene.wait_for("drain_started", 1)
-    time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
+    time.sleep(ECHO_SECONDS + 0.1)  # sooner, it would count as an echo of the first
     begin = time.monotonic()
     process.terminate()
     process.communicate(timeout=60)
     scene.proxy.be("ok")
     assert process.returncode == 143
-    assert time.monotonic() - begin < 8  # two seconds, and a machine that is busy
+    assert time.monotonic() - begin < 8  # two seconds, and time for a busy machine

@@ -1,4 +1,4 @@
-"""Files that cannot be used: one clear error in every way to them, and nothing is damaged."""
+"""Files that cannot be used: each way to open them gives one clear error and damages nothing."""
 
 import json
 import os
@@ -35,7 +35,7 @@ ONE_TRY = Config(retries={"total_max_attempts": 1})
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where ``f.db`` holds a queue with messages."""
+    """Return a directory in which ``f.db`` has a queue with messages."""
     session = LocalSession(tmp_path / "f.db")
     client = session.client("sqs")
     url = client.create_queue(QueueName="q")["QueueUrl"]
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def try_all(folder: Path, *ways: str, by: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What each way to the file says and how it ends."""
+    """Return the output and exit code of each way to use the file."""
     done = subprocess.run(
         [*by, sys.executable, "-m", "tests.life.fault_ways", "f.db", *ways],
         cwd=folder,
@@ -61,9 +61,9 @@ def try_all(folder: Path, *ways: str, by: tuple[str, ...] = ()) -> dict[str, Any
 
 
 def check_told(found: dict[str, Any], code: int, why: str, message: str = "cannot be used") -> None:
-    """Each way ended with one error in three parts, and this code."""
+    """Check that each way ended with one error in three parts, and this exit code."""
     for one in found.values():
-        # A worker, and a server, log before that.
+        # A worker and a server log other lines before that.
         lines = [line for line in one["err"].splitlines() if not line.startswith("{")][-3:]
         assert [line[:8] for line in lines] == ["error: f", "  why:  ", "  next: "], one
         assert (one["code"], lines[0]) == (code, f"error: f.db {message}"), one
@@ -110,7 +110,9 @@ def be_a_directory(path: Path) -> None:
         (be_a_directory, "it cannot be opened or created"),
     ],
 )
-def test_a_file_that_is_none_of_ours(folder: Path, spoil: Callable[[Path], None], why: str) -> None:
+def test_a_file_that_is_not_a_queue_file_of_this_version(
+    folder: Path, spoil: Callable[[Path], None], why: str
+) -> None:
     spoil(folder / "f.db")
     before = content(folder)
     found = try_all(folder)
@@ -121,7 +123,7 @@ def test_a_file_that_is_none_of_ours(folder: Path, spoil: Callable[[Path], None]
 
 @pytest.fixture
 def as_anybody() -> tuple[str, ...]:
-    """How to start a program that may not write what it may not write."""
+    """Return a command prefix that runs a program without root's right to write everything."""
     if os.geteuid():
         return ()
     if shutil.which("setpriv") is None:
@@ -130,7 +132,9 @@ def as_anybody() -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", ["f.db", "."])
-def test_what_cannot_be_written(folder: Path, name: str, as_anybody: tuple[str, ...]) -> None:
+def test_a_file_that_cannot_be_written(
+    folder: Path, name: str, as_anybody: tuple[str, ...]
+) -> None:
     mode = (folder / name).stat().st_mode
     (folder / name).chmod(mode & 0o555)
     before = content(folder)
@@ -147,7 +151,7 @@ def test_what_cannot_be_written(folder: Path, name: str, as_anybody: tuple[str, 
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
-    # A mount that only this process sees, and that goes with it.
+    # A mount that only this process sees and that disappears with it.
     alone = ["unshare", "--map-root-user", "--mount"]
     mount = "mount -t tmpfs -o size=4m tmpfs ."
     if subprocess.run([*alone, "sh", "-c", mount], cwd=tmp_path, capture_output=True).returncode:
@@ -165,7 +169,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "all of it held"
 
 
-# -- a file that somebody holds, or takes away ---------------------------------------------------
+# -- a file that is locked or removed ---------------------------------------------------
 
 HOLD = """
 import os, signal, sys
@@ -181,7 +185,7 @@ with engine.store.write() as transaction:
 
 @pytest.fixture
 def stopped(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that was stopped in the middle of a call."""
+    """Stop a process in the middle of a call."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD], cwd=folder, env=environment(), stderr=subprocess.DEVNULL
     ) as process:
@@ -190,7 +194,7 @@ def stopped(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
         process.kill()
 
 
-def test_who_is_stopped_in_a_call_holds_the_others_up_for_five_seconds(
+def test_a_process_stopped_in_a_call_delays_others_for_five_seconds(
     folder: Path, stopped: "subprocess.Popen[bytes]"
 ) -> None:
     with serving("--local=f.db", cwd=folder) as server, ThreadPoolExecutor() as pool:
@@ -207,7 +211,7 @@ def test_who_is_stopped_in_a_call_holds_the_others_up_for_five_seconds(
         with pytest.raises(ClientError) as caught:
             over_http.result()
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
-        # Who only looks waits for nobody.
+        # Readers do not wait.
         found = try_all(folder, "inspect", "peek")
         assert {one["code"] for one in found.values()} == {0}
         assert len(found["peek"]["out"].splitlines()) >= 40
@@ -219,11 +223,11 @@ def test_who_is_stopped_in_a_call_holds_the_others_up_for_five_seconds(
         assert server.end()[0] == 0
     session = LocalSession(folder / "f.db")
     with session.engine.store.read() as transaction:
-        assert transaction.row("SELECT count(*) FROM bodies") == (42,), "nothing was half done"
+        assert transaction.row("SELECT count(*) FROM bodies") == (42,), "no call was half done"
     session.close()
 
 
-def test_a_file_that_is_taken_away_while_it_is_used(folder: Path) -> None:
+def test_a_file_that_is_removed_while_in_use(folder: Path) -> None:
     why = "it was removed or replaced while it was open"
     command = [sys.executable, "-m", "sqsw_cli", "work", "tasks:env", "--local=f.db"]
     with (
@@ -245,7 +249,7 @@ def test_a_file_that_is_taken_away_while_it_is_used(folder: Path) -> None:
             with pytest.raises(ClientError, match=why) as caught:
                 client.send_message(QueueUrl=url, MessageBody="x")
             assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
-            # It says so and tries again, or ends where it has not received anything before.
+            # It logs the error and tries again, or ends if it has not received anything yet.
             while why not in (line := worker.stderr.readline()):
                 assert line
         finally:
@@ -253,4 +257,4 @@ def test_a_file_that_is_taken_away_while_it_is_used(folder: Path) -> None:
         code, log = server.end()
         assert code == 0
         assert "Traceback" not in log
-    assert not (folder / "f.db").exists(), "nobody began a new one"
+    assert not (folder / "f.db").exists(), "no process created a new file"

@@ -33,7 +33,7 @@ def note(number):
 
 
 class Portal:
-    """Stands between clients and SQS: passes requests on, or answers itself."""
+    """A server between clients and SQS that passes requests on or answers itself."""
 
     def __init__(self, upstream: str) -> None:
         #: whether its clients use the wire
@@ -71,7 +71,7 @@ class Portal:
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
     def _passed_on(self, handler: BaseHTTPRequestHandler, upstream: str, body: bytes) -> Answer:
-        # No long poll that is under way hides the change.
+        # End long polls early, so that they do not hide the change.
         body = re.sub(b'"WaitTimeSeconds": *[0-9]+', b'"WaitTimeSeconds": 1', body)
         headers = {n: v for n, v in handler.headers.items() if n.lower() != "content-length"}
         request = Request(upstream + handler.path, body, headers)
@@ -136,7 +136,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize(("kind", "wire"), [("a page", True), ("an object", False)])
-def test_no_command_accepts_an_answer_of_another_server(
+def test_no_command_accepts_an_answer_from_another_server(
     portal: Portal, tmp_path: Path, words: tuple[str, ...], kind: str, wire: bool
 ) -> None:
     portal.wire = wire
@@ -152,7 +152,7 @@ def test_no_command_accepts_an_answer_of_another_server(
 
 @contextmanager
 def working(portal: Portal, directory: Path) -> Iterator[None]:
-    """A worker that writes its log to a file."""
+    """Run a worker that writes its log to a file."""
     work = [sys.executable, "-m", "sqsw_cli", "work", "tasks:env", "--log-format", "json"]
     with (directory / "log").open("w") as log:
         worker = subprocess.Popen(work, cwd=directory, env=environment_for(portal), stderr=log)
@@ -181,7 +181,7 @@ def test_a_worker_waits_until_sqs_answers_again(
     with working(portal, tmp_path):
         wait_until(lambda: ran.exists() and len(ran.read_text().split()) == 6, 60)
         portal.answer = FOREIGN[kind]
-        time.sleep(1.5)  # receives under way
+        time.sleep(1.5)  # for receives in progress
         begun = len(portal.requests)
         time.sleep(5)
         while_away = portal.requests[begun:]
@@ -189,7 +189,7 @@ def test_a_worker_waits_until_sqs_answers_again(
         assert "DeleteMessageBatch" in while_away
         portal.answer = None
         wait_until(lambda: _count(client, url) == 0, 60)
-        assert sorted(ran.read_text().split()) == list("012345")  # nothing ran twice
+        assert sorted(ran.read_text().split()) == list("012345")  # no job ran twice
         lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
         reasons = [line.get("reason") or "" for line in lines if line["event"] == "receive_error"]
         assert any("like SQS" in reason for reason in reasons), lines

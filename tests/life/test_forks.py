@@ -1,4 +1,4 @@
-"""A program that forks after it has used a file, as servers do that load the app first."""
+"""Programs that fork after they have used a file, like servers that load the app first."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from tests.life.serving import environment
 
 PROCESSES, THREADS, CALLS = 4, 3, 15
 
-# In a process of its own, with threads of its own, that a fork does not take along.
+# In a separate process, with threads that a fork does not copy.
 MASTER = f"""
 import os, threading, time
 from concurrent.futures import ThreadPoolExecutor
@@ -94,8 +94,8 @@ def test_threads_of_parent_and_children_share_a_file_and_a_client(tmp_path: Path
     check_file(tmp_path / "f.db")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_fork_while_another_thread_makes_the_client_locks_nobody_out() -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
+def test_a_fork_while_another_thread_creates_the_client_does_not_deadlock() -> None:
     begun, go_on, parent = threading.Event(), threading.Event(), os.getpid()
 
     class Slow(MemorySession):

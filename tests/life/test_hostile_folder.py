@@ -10,15 +10,15 @@ import pytest
 
 from tests.life.serving import environment
 
-#: written into every hostile module: it tells that it ran
+#: the code of every hostile module, which records that it ran
 TELL = "open({!r}, 'a').write(__name__ + '\\n')\n"
-#: what is imported early or late by commands, completion and their child processes
+#: modules that commands, completion and their child processes import
 NAMES = ("boto3", "botocore", "json", "queue", "struct", "click", "structlog", "sqsw_cli", "sqsw")
 
 
 @pytest.fixture
 def told(tmp_path: Path) -> Path:
-    """The file that tells which hostile modules ran; they are in the directory ``here``."""
+    """Create hostile modules in ``here``; return the file that records which of them ran."""
     here = tmp_path / "here"
     here.mkdir()
     told = tmp_path / "told"
@@ -32,7 +32,7 @@ def told(tmp_path: Path) -> Path:
 
 
 def run(told: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """``sqsw`` as it is installed: a script, whose directory is the first that is imported from."""
+    """Run ``sqsw`` as installed: a script whose directory comes first on ``sys.path``."""
     script = told.parent / "sqsw"
     script.write_text("from sqsw_cli.main import run\nrun()\n")
     env = {**environment(), "XDG_CACHE_HOME": str(told.parent / "cache"), **variables}
@@ -50,7 +50,7 @@ def run(told: Path, *words: str, **variables: str) -> "subprocess.CompletedProce
 def test_commands_import_nothing_from_the_current_directory(
     told: Path, place: dict[str, str]
 ) -> None:
-    # Without SQSW_LOCAL they fail, after boto3 was loaded: nothing listens there.
+    # Without SQSW_LOCAL, they load boto3 and then fail, because no server listens.
     remote = {
         "AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9",
         "AWS_REGION": "local",
@@ -97,12 +97,12 @@ def test_completion_imports_nothing_from_the_current_directory(told: Path, shell
     )
     assert ran.returncode == 0, ran
     assert list((told.parent / "cache" / "sqsw").glob("asked-*")), "a child process was asked"
-    time.sleep(1)  # it may live longer than its parent
+    time.sleep(1)  # it can live longer than its parent
     assert not told.exists(), told.read_text()
 
 
 def test_python_m_imports_nothing_from_the_current_directory(told: Path) -> None:
-    """``python -m`` itself imports ``sqsw_cli`` from it, and what that loads no more."""
+    """``python -m`` itself imports ``sqsw_cli`` from there; ``sqsw_cli`` imports nothing else."""
     os.rename(told.parent / "here" / "sqsw_cli", told.parent / "here" / "other")
     os.rename(told.parent / "here" / "sqsw", told.parent / "here" / "another")
     for words in ("create-queue q", "send q --raw x", "purge q --yes"):

@@ -1,4 +1,4 @@
-"""Receives that wait cost next to nothing: in memory, on a file, and many on a server."""
+"""Waiting receives cost almost nothing: in memory, on a file, and in large numbers on a server."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.backends import wait_until
 from tests.life.serving import ROOT, Serving, environment, serving
 
 SECONDS = 4
-#: of one core
+#: share of one core
 MOST = 0.01
 CLIENTS = 50
 
@@ -35,7 +35,7 @@ session.close()
 
 
 def used_by_one(*arguments: str) -> float:
-    """Seconds of processor time of a process, all its threads, while its one receive waits."""
+    """Return the CPU seconds of a process, with all threads, while its only receive waits."""
     done = subprocess.run(
         [sys.executable, "-c", WAIT, *arguments],
         cwd=ROOT,
@@ -49,13 +49,13 @@ def used_by_one(*arguments: str) -> float:
 
 
 def used_so_far(pid: int) -> float:
-    """Seconds of processor time of a process, from its beginning."""
+    """Return the CPU seconds of a process since its start."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def used_by_a_server(server: Serving) -> float:
-    """The same for a server with fifty clients that wait."""
+    """Return the same for a server with fifty waiting clients."""
     server.client().create_queue(QueueName="q")
     path = f"/000000000000/q?Action=ReceiveMessage&WaitTimeSeconds={SECONDS + 15}"
     with ExitStack() as stack:
@@ -67,11 +67,11 @@ def used_by_a_server(server: Serving) -> float:
         before = used_so_far(server.process.pid)
         time.sleep(SECONDS)
         used = used_so_far(server.process.pid) - before
-        assert server.waiting() == CLIENTS, "nobody was answered meanwhile"
+        assert server.waiting() == CLIENTS, "no receive was answered meanwhile"
         return used
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_waiting_uses_less_than_a_hundredth_of_a_core(tmp_path: Path) -> None:
     with (
         serving("--memory") as in_memory,

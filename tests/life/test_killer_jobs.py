@@ -1,4 +1,4 @@
-"""Jobs that end their process: they are dead-lettered, and take no other job with them."""
+"""Jobs that end their process are dead-lettered, and take no other job with them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,12 +55,12 @@ def crash():
     ctypes.string_at(0)
 """
 
-#: the jobs that end their process, and what their dead letters say of it
+#: the jobs that end their process, and the reasons in their dead letters
 KILLERS = {"exit": "exit code 0", "kill": "SIGKILL", "crash": "SIGSEGV"}
 
 
 class Killers(Work):
-    """A worker with killers among its jobs, and a queue with a dead-letter queue."""
+    """A worker whose jobs include killers, and a queue with a dead-letter queue."""
 
     def __init__(self, folder: Path, suffix: str = "") -> None:
         super().__init__(folder)
@@ -75,7 +75,7 @@ class Killers(Work):
         self.dead = self.env.queue(f"dead{suffix}")
 
     def set_receives(self, receives: int) -> None:
-        """Move a message to the dead-letter queue after so many receives."""
+        """Set the number of receives after which SQS moves a message to the dead-letter queue."""
         name = "dead.fifo" if self.name.endswith(".fifo") else "dead"
         policy = self.env.redrive_policy(name, receives).to_json()
         url = self.session.client("sqs").get_queue_url(QueueName=self.name)["QueueUrl"]
@@ -85,7 +85,7 @@ class Killers(Work):
         self.receives = receives
 
     def send_jobs(self, count: int) -> None:
-        """Good jobs, with the killers among them; each is the first of its group."""
+        """Send good jobs and the killers, each of which is the first of its group."""
         queue = self.env.queue(self.name)
         names = iter(KILLERS)
         for number in range(count):
@@ -100,12 +100,12 @@ class Killers(Work):
         wait_until(self.is_empty, 150, "the queue is empty")
 
     def ran(self, name: str) -> int:
-        """How often a job ran."""
+        """Return how often a job ran."""
         path = self.folder / "notes" / name
         return path.stat().st_size if path.exists() else 0
 
     def check(self) -> None:
-        """The killers are dead letters with their reasons, and all other jobs ran."""
+        """Check that the killers are dead letters with reasons and that all other jobs ran."""
         letters = {each.string_attribute("JobName") or "": each for each in self.letters()}
         assert len(self.letters()) == len(letters) == 3
         for name, how in KILLERS.items():
@@ -140,8 +140,8 @@ def test_killers_take_no_other_job_with_them(
 ) -> None:
     monkeypatch.setenv("EXECUTOR", executor)
     if executor != "process":
-        # A killer that was only in hand when another one struck has lost a receive. It runs alone
-        # twice at least, and ends its process on the last receive if it has only three.
+        # A killer that was in hand when another one struck has lost a receive. It runs alone at
+        # least twice, and if it has only three receives, it ends its process on the last one.
         killers.set_receives(5)
     killers.send_jobs(200)
     killers.start("--processes", "2", "-c", str(slots))
@@ -163,7 +163,7 @@ def test_killers_take_no_other_job_with_them(
 
 
 @pytest.mark.parametrize("killers", [".fifo"], indirect=True)
-def test_a_killer_at_the_head_of_a_group_lets_the_rest_of_it_run(
+def test_the_jobs_behind_a_killer_in_its_group_run(
     killers: Killers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUEUE", killers.name)
@@ -176,7 +176,7 @@ def test_a_killer_at_the_head_of_a_group_lets_the_rest_of_it_run(
     assert all(killers.ran(f"work-{number}") >= 1 for number in range(100))
 
 
-def test_one_process_learns_from_the_notes_of_the_one_that_was_killed(killers: Killers) -> None:
+def test_a_single_process_reads_the_notes_of_a_killed_one(killers: Killers) -> None:
     queue = killers.env.queue("jobs")
     queue.add_job("exit")
     for number in range(10):

@@ -1,4 +1,4 @@
-"""``kill -9``, a hundred times: what was answered before stays so, and the file is whole."""
+"""A hundred ``kill -9``: answered calls keep their effect, and the file stays intact."""
 
 import multiprocessing
 import os
@@ -23,7 +23,7 @@ from tests.life import ledgers
 from tests.life.ledgers import Books, Ledger, User
 from tests.life.serving import environment, serving
 
-#: seconds that a message stays hidden whose consumer was killed
+#: seconds for which a message of a killed consumer stays hidden
 LEASE_SECONDS = 3
 SENDERS, CONSUMERS, WORKERS, SERVERS = 38, 38, 12, 12
 
@@ -68,14 +68,14 @@ def client(short_path: Path) -> Iterator[Any]:
 
 
 class Killer:
-    """Starts processes one after the other, and kills each at some moment."""
+    """Starts processes one after another and kills each at a random moment."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.folder, self.path = folder, str(folder / "f.db")
         (folder / "tasks.py").write_text(WORK)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([ledgers.__name__])
-        # Drawn before the threads begin: what is left to them is who comes first.
+        # Drawn before the threads start, so that only the order of the threads varies.
         self._lines = [
             [(kill, chance.getrandbits(32)) for _ in range(count)]
             for kill, count in [
@@ -87,7 +87,7 @@ class Killer:
         self._has_failed = threading.Event()
 
     def run(self, user: User) -> int:
-        """Kill them all, while this user sends as well; how many were killed."""
+        """Kill them all while this user sends too; return how many were killed."""
         with ThreadPoolExecutor() as pool:
             lines = [pool.submit(self._kill_line, line) for line in self._lines]
             for number in range(10**9):
@@ -126,7 +126,7 @@ class Killer:
         finally:
             child.kill()
         child.join(60)
-        # 255 where the other thread started a child just then, which asks for the same answer.
+        # 255 if the other thread was just starting a child, which needs the same reaction.
         assert child.exitcode in (-9, 255)
 
     def _kill_worker(self, ledger: Path, chance: random.Random) -> None:
@@ -154,7 +154,7 @@ class Killer:
                 using.result(60)
 
     def _wait(self, ledger: Path, chance: random.Random) -> None:
-        """Some time after the first call has begun; now and then already before."""
+        """Wait a random time, usually after the first call has begun."""
         if chance.random() < 0.9:
             wait_until(lambda: ledger.exists() and ledger.stat().st_size, 60, "the first call")
         time.sleep(chance.uniform(0, 0.12))
@@ -169,7 +169,7 @@ def use_for_good(user: User, name: str) -> None:
             user.delete(messages)
 
 
-def test_a_hundred_kills_take_nothing_back(
+def test_a_hundred_kills_undo_no_answered_call(
     short_path: Path, client: Any, chance: random.Random
 ) -> None:
     steady = User(client, "q", Ledger(short_path / "steady.ledger"))
@@ -178,7 +178,7 @@ def test_a_hundred_kills_take_nothing_back(
 
     session = LocalSession(short_path / "f.db")
     rest = User(session.client("sqs"), "q", Ledger(short_path / "rest"))
-    session.clock.advance(minutes=10)  # what was in the hands of the killed is there again
+    session.clock.advance(minutes=10)  # messages of killed processes are visible again
     left: Counter[str] = Counter()
     while messages := rest.receive():
         left.update(message["Body"] for message in messages)
@@ -196,7 +196,7 @@ def test_a_hundred_kills_take_nothing_back(
 
 
 def check_that_nothing_piles_up(folder: Path, session: LocalSession, user: User) -> None:
-    """The sockets of the killed are taken away, and no file is left but those of every queue."""
+    """Check that the sockets of killed processes are gone, and only the usual files are left."""
     directory = folder / "f.db-wake"
     assert directory.is_dir(), "some were killed while they waited"
     user.send(["the last"])

@@ -1,4 +1,4 @@
-"""Batches by the client that checks no parameters and reads answers by json: over HTTP, as many."""
+"""Batches through the client that checks no parameters and parses answers with json, over HTTP."""
 
 import boto3
 import pytest
@@ -7,7 +7,7 @@ from sqsw.sqs_env import SQSEnv
 from tests.life.serving import serving
 
 
-def test_a_lean_batch_is_answered_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lean_batch_gets_the_same_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SQSW_LOCAL", raising=False)
     with serving("--memory") as server:
         session = boto3.session.Session("local", "local", region_name="local")

@@ -1,4 +1,4 @@
-"""What other users of the machine can read, and what they cannot make a command do."""
+"""What other users of the machine can read, and that they cannot misuse a command."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from tests.life.serving import environment
 
 NOBODY, OTHER = 65534, 65533
 
-#: the user may read all files, for Python may be installed where only root can read
+#: the user can read all files, because Python may be installed where only root can read
 AS_USER = (
     "setpriv",
     "--clear-groups",
@@ -32,7 +32,7 @@ needs_root = pytest.mark.skipif(
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that every user can enter, and root alone can write to."""
+    """Return a directory that every user can enter but only root can write to."""
     path = Path(tempfile.mkdtemp(prefix="sqsw-users-"))
     path.chmod(0o755)
     yield path
@@ -133,7 +133,7 @@ def test_permissions_of_an_open_directory_are_tightened(place: Path, name: str) 
     assert modes(directory)["."] == 0o700
 
 
-def test_a_database_elsewhere_is_made_private_and_can_be_shared(place: Path) -> None:
+def test_a_database_elsewhere_is_private_and_can_be_shared(place: Path) -> None:
     (place / "shared").mkdir(mode=0o755)
     assert sqsw(place, "create-queue", "--local=shared/q.db", "q", umask=0).returncode == 0
     assert modes(place / "shared") == {".": 0o755, "q.db": 0o600, "q.db-lock": 0o600}
@@ -143,7 +143,7 @@ def test_a_database_elsewhere_is_made_private_and_can_be_shared(place: Path) -> 
     assert modes(place / "shared") == {".": 0o755, "q.db": 0o644, "q.db-lock": 0o644}
 
 
-def test_what_completion_remembers_is_private(place: Path) -> None:
+def test_the_completion_cache_is_private(place: Path) -> None:
     (place / "tasks.py").write_text(TASKS)
     (place / "cache" / "sqsw").mkdir(parents=True, mode=0o755)
     sqsw(place, "create-queue", "--local", "q")
@@ -246,7 +246,7 @@ def test_a_sticky_directory_is_accepted(place: Path) -> None:
     assert (ran.returncode, ran.stderr) == (0, ""), ran
 
 
-#: the options that name a file: the words, and whether a missing file is made
+#: the options that name a file: the words, and whether a missing file is created
 OPTIONS = {
     "from": ("send", "--local", "q", "--raw", "--from", "{}"),
     "text": ("send", "--local", "q", "job", "a=@{}"),
@@ -301,13 +301,13 @@ def test_a_link_of_another_user_is_not_followed(queues: Path, option: str, throu
     assert ran.returncode == 2, ran
     assert f"{link} is a symbolic link made by the user nobody" in ran.stderr
     assert target.exists() == (option not in WRITTEN)
-    if option in ("from", "lock"):  # our own link leads where it leads
+    if option in ("from", "lock"):  # our own link is followed
         os.lchown(link, 0, 0)
         assert sqsw(queues, *words_of(option, str(named))).returncode == 0
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_pipe_without_another_end_is_an_error(queues: Path, option: str) -> None:
+def test_a_pipe_without_a_writer_is_an_error(queues: Path, option: str) -> None:
     os.mkfifo(queues / "pipe")
     begun = time.monotonic()
     ran = sqsw(queues, *words_of(option, "pipe"))
@@ -317,7 +317,7 @@ def test_a_pipe_without_another_end_is_an_error(queues: Path, option: str) -> No
     assert "unexpected" not in ran.stderr
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash makes the pipes")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash creates the pipes")
 @pytest.mark.parametrize(
     ("line", "code"),
     [
@@ -338,7 +338,7 @@ def test_a_pipe_without_another_end_is_an_error(queues: Path, option: str) -> No
         ("send --local q --from bad.jsonl --keep-going --failed pipe & cat pipe >&2; wait $!", 1),
     ],
 )
-def test_a_pipe_with_another_end_works(queues: Path, line: str, code: int) -> None:
+def test_a_pipe_with_a_writer_works(queues: Path, line: str, code: int) -> None:
     os.mkfifo(queues / "pipe")
     done = subprocess.run(
         ["bash", "-c", f'exec 3>&2; "$0" -P -m sqsw_cli {line}', sys.executable],
@@ -354,13 +354,13 @@ def test_a_pipe_with_another_end_works(queues: Path, line: str, code: int) -> No
 
 
 @pytest.mark.parametrize("option", ["lock", "failed"])
-def test_files_that_are_made_are_private(queues: Path, option: str) -> None:
+def test_new_files_are_private(queues: Path, option: str) -> None:
     sqsw(queues, *words_of(option, "made"), umask=0)
     assert stat.S_IMODE((queues / "made").stat().st_mode) == 0o600
 
 
 @needs_root
-def test_root_refuses_output_files_of_others(queues: Path) -> None:
+def test_root_refuses_output_files_of_other_users(queues: Path) -> None:
     for option in ("lock", "health", "failed", "config"):
         path = queues / f"{option}.file"
         path.write_text("kept = 1\n" if option == "failed" else "")
@@ -391,7 +391,7 @@ def test_a_found_configuration_file_of_another_user_is_refused(place: Path) -> N
     assert (ran.returncode, ran.stderr) == (0, ""), ran
 
 
-def test_an_old_file_of_failed_lines_is_unchanged_if_no_line_fails(place: Path) -> None:
+def test_a_file_of_failed_lines_is_unchanged_if_no_line_fails(place: Path) -> None:
     sqsw(place, "create-queue", "--local", "q")
     (place / "good.txt").write_text("one\n")
     (place / "kept").write_text("precious\n")

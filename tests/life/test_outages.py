@@ -1,4 +1,4 @@
-"""Workers while something that their jobs need is down."""
+"""Workers while a service that their jobs need is down."""
 
 import logging
 
@@ -9,12 +9,12 @@ from sqsw.shutdown_policies import IdleShutdown
 from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue
 
-#: seconds between two looks at the queue, and for which the dependency is down
+#: seconds between two checks of the queue, and for which the service is down
 STEP, OUTAGE = 3, 60
 
 
 @pytest.mark.parametrize(("max_receives", "dead"), [(None, 0), (5, 1_000)])
-def test_a_minute_without_a_dependency_dead_letters_no_job_with_the_defaults(
+def test_a_minute_without_a_service_dead_letters_no_job_with_the_defaults(
     max_receives: int | None, dead: int
 ) -> None:
     """Five receives, the default of earlier releases, show that the outage is long enough."""

@@ -1,4 +1,4 @@
-"""A plugin as others would ship it: a distribution of its own, installed beside sqsw."""
+"""A plugin as a third party would ship it: a separate distribution, installed next to sqsw."""
 
 import json
 import os
@@ -64,21 +64,22 @@ BROKEN = """
 
 
 class Environment:
-    """A virtual environment in which sqsw and what is installed later can be used."""
+    """A virtual environment with sqsw, in which more distributions can be installed."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         venv = directory / "venv"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
         self.python = venv / "bin" / "python"
-        # sqsw and its dependencies come from where the tests run; only the plugin is new.
+        # sqsw and its dependencies come from the environment of the tests; only the plugin is
+        # installed.
         checkout = Path(__file__).parents[2]
         site = next((venv / "lib").glob("python*/site-packages"))
         lines = [str(checkout), sysconfig.get_path("purelib")]
         (site / "tests.pth").write_text("\n".join(lines) + "\n")
 
     def install(self, name: str, pyproject: str, package: str, source: str) -> None:
-        """Install a distribution by pip, as a person would."""
+        """Install a distribution with pip, as a user would."""
         project = self.directory / name
         (project / package).mkdir(parents=True)
         (project / "pyproject.toml").write_text(dedent(pyproject))
@@ -136,7 +137,7 @@ def test_the_tasks_of_a_plugin_are_listed_with_its_name_and_version(
     ]
 
 
-def test_a_plugin_that_fails_to_import_is_named_and_stops_no_other(
+def test_a_plugin_that_cannot_be_imported_is_named_and_others_still_load(
     environment: Environment,
 ) -> None:
     environment.install("broken", BROKEN, "acme_broken", "import no_such_module\n")
@@ -155,7 +156,7 @@ def test_a_plugin_that_fails_to_import_is_named_and_stops_no_other(
     assert "no_such_module" in strict.stderr
 
 
-def test_a_job_of_the_app_and_of_a_plugin_under_one_name_stops_the_start(
+def test_a_job_name_of_both_app_and_plugin_stops_the_start(
     environment: Environment,
 ) -> None:
     (environment.directory / "shop.py").write_text(

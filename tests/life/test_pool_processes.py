@@ -1,4 +1,4 @@
-"""Jobs in processes of the pool: what they raise or name arrives, whatever hinders it."""
+"""Jobs in pool processes: their errors and results arrive, whatever prevents pickling."""
 
 import ctypes
 import gc
@@ -37,13 +37,13 @@ from tests.backends import wait_until
 
 @dataclass(frozen=True)
 class Frozen(Exception):
-    """It takes no attributes, so no notes, and cannot be made again."""
+    """An error that takes no attributes, so no notes, and cannot be unpickled."""
 
     code: int
 
 
 class Mute(Exception):
-    """It cannot be made again, and does not tell what it is."""
+    """An error that cannot be unpickled and whose text cannot be read."""
 
     def __init__(self, *, code: int) -> None:
         super().__init__(code)
@@ -58,7 +58,7 @@ class Untrue(Exception):
 
 
 class Other(Exception):
-    """It arrives as something else, or not at all."""
+    """An error that arrives as something else, or not at all."""
 
     def __init__(self, make: Any, *args: Any) -> None:
         super().__init__("as it was")
@@ -104,7 +104,7 @@ async def items() -> AsyncIterator[int]:
 
 
 def give(how: str, path: str) -> object:
-    """What is still to be run, and what need not arrive."""
+    """Return the jobs that are left to run, and a value that need not arrive."""
     values: dict[str, Any] = {
         "generator": lambda: (number for number in range(3)),
         "items": items,
@@ -131,7 +131,7 @@ def decorated() -> str:
 
 
 class Adding(Processor):
-    """What it adds cannot be read in the process."""
+    """A processor with an attribute that the process cannot read."""
 
     def process(self, job_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if self.job_name == "arguments":
@@ -140,7 +140,7 @@ class Adding(Processor):
 
 
 class Policy:
-    """A backoff that stays where it is."""
+    """A backoff policy that cannot leave its process."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -150,7 +150,7 @@ class Policy:
 
 
 def name_failed(jobs: list[dict[str, Any]]) -> object:
-    """Change all jobs, and name some; ``of`` is the first, second or third of them."""
+    """Change all jobs, and report some as failed; ``of`` is the first, second or third of them."""
     jobs.sort(key=lambda job: job["of"])
     first, second, third = jobs
     how = first["how"]
@@ -182,7 +182,7 @@ def queue_of(*args: Any, **kwargs: Any) -> JobQueue:
 
 
 def run(queue: JobQueue, jobs: int) -> tuple[list[JobDone], list[JobFailed]]:
-    """What is done and what has failed, in one process of the pool."""
+    """Return which jobs are done and which failed, in one pool process."""
     done: list[JobDone] = []
     failed: list[JobFailed] = []
     events = EventBus()
@@ -197,7 +197,7 @@ def run(queue: JobQueue, jobs: int) -> tuple[list[JobDone], list[JobFailed]]:
     return done, failed
 
 
-def test_what_was_raised_or_not_run_is_a_failed_job(tmp_path: Path) -> None:
+def test_an_error_or_an_unrun_job_is_a_failed_job(tmp_path: Path) -> None:
     queue = queue_of()
     fine = ["coroutine", "lock", "lost", "refusing"]
     expected = {
@@ -221,7 +221,7 @@ def test_what_was_raised_or_not_run_is_a_failed_job(tmp_path: Path) -> None:
     assert (tmp_path / "ran").exists()
 
 
-def test_failed_jobs_of_a_list_are_found_again_or_all_of_them_fail() -> None:
+def test_failed_jobs_of_a_list_are_found_or_all_of_them_fail() -> None:
     queue = queue_of(batching_policy=BatchMessages(3))
     expected = {
         "some": "1",
@@ -246,7 +246,7 @@ def test_failed_jobs_of_a_list_are_found_again_or_all_of_them_fail() -> None:
     assert {how: "".join(sorted(of)) for how, of in found.items()} == expected
 
 
-def test_a_process_that_died_while_it_was_idle_costs_no_try() -> None:
+def test_a_process_that_died_while_idle_costs_no_attempt() -> None:
     executor = ProcessExecutor()
     call = FunctionCall("jobs", "pid", "os", "getpid", (), {}, None)
     try:
@@ -261,7 +261,7 @@ def test_a_process_that_died_while_it_was_idle_costs_no_try() -> None:
 
 
 def fork_and_die(path: str) -> None:
-    """Its child, of which Python does not know, lives on and keeps the pipe open."""
+    """Fork a child that Python does not know; it survives and keeps the pipe open."""
     pid = ctypes.PyDLL(None).fork()
     if not pid:
         time.sleep(30)
@@ -270,7 +270,7 @@ def fork_and_die(path: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_the_end_of_a_process_is_seen_while_what_it_forked_lives_on(tmp_path: Path) -> None:
+def test_the_end_of_a_process_is_noticed_while_its_forked_child_lives(tmp_path: Path) -> None:
     executor, fork = ProcessExecutor(), tmp_path / "pid"
     names = ("jobs", "die", __name__, fork_and_die.__name__)
     begin = time.monotonic()
@@ -285,7 +285,7 @@ def test_the_end_of_a_process_is_seen_while_what_it_forked_lives_on(tmp_path: Pa
 
 
 def scribble(data: bytes) -> str:
-    """Write into the pipe to the worker, as a job does that guesses file descriptors."""
+    """Write to the pipe to the worker, like a job that guesses file descriptors."""
     for each in gc.get_objects():
         if isinstance(each, Connection) and each.writable and each.readable:
             each.send_bytes(data)
@@ -296,7 +296,7 @@ def scribble(data: bytes) -> str:
     "data",
     [b"nonsense", pickle.dumps("of nobody"), pickle.dumps((1, "no answer")), pickle.dumps((7, 7))],
 )
-def test_a_process_whose_answers_belong_to_no_call_is_replaced(data: bytes) -> None:
+def test_a_process_whose_answers_match_no_call_is_replaced(data: bytes) -> None:
     executor = ProcessExecutor()
     pid = FunctionCall("jobs", "pid", "os", "getpid", (), {}, None)
     names = ("jobs", "scribble", __name__, scribble.__name__)
@@ -309,7 +309,7 @@ def test_a_process_whose_answers_belong_to_no_call_is_replaced(data: bytes) -> N
         executor.stop(0)
 
 
-def test_an_answer_that_is_sent_twice_is_not_the_end_of_the_next_job() -> None:
+def test_a_repeated_answer_does_not_end_the_next_job() -> None:
     executor = ProcessExecutor()
     pid = FunctionCall("jobs", "pid", "os", "getpid", (), {}, None)
     names = ("jobs", "scribble", __name__, scribble.__name__)
@@ -341,7 +341,7 @@ def test_jobs_wait_for_a_busy_process_if_no_other_can_be_started(
             raise OSError(24, "Too many open files")
 
         monkeypatch.setattr("multiprocessing.Pipe", no_more)
-        executor.check()  # it works, if only for one
+        executor.check()  # it works, but with a single process
         assert executor.call(pid) == first
         busy.join()
         os.kill(int(str(first)), signal.SIGKILL)
@@ -364,7 +364,7 @@ def fork_and_return() -> str:
     return "the job"
 
 
-def test_what_a_job_forks_does_not_answer_in_its_place() -> None:
+def test_a_forked_child_does_not_answer_in_place_of_the_job() -> None:
     executor = ProcessExecutor()
     names = ("jobs", "fork", __name__, fork_and_return.__name__)
     try:

@@ -137,7 +137,7 @@ def send(folder: Path, what: str) -> None:
 def end(
     folder: Path, process: "subprocess.Popen[bytes]", after: str = "summary", within: float = 2.5
 ) -> int:
-    """The exit code; it ended within two seconds of its last words, and some for this machine."""
+    """Return the exit code; the process must end two seconds after its last line, plus slack."""
     wait_until(lambda: after in (folder / "log").read_text(), 60, "the end of the work")
     begin = time.monotonic()
     try:
@@ -159,7 +159,7 @@ def test_leftovers_of_a_job_do_not_keep_the_process_alive(folder: Path, what: st
         assert len(line["event"]) < 600
     else:
         assert line["event"] == "summary"
-    # What others registered had its chance, unless what was registered later did not end.
+    # Earlier atexit handlers ran, unless a later one did not end.
     assert (folder / "handled").exists() is (what != "atexit")
     assert (folder / "text").read_text() == "written"
     assert gzip.decompress((folder / "text.gz").read_bytes()) == b"zipped"
@@ -175,7 +175,7 @@ def test_leftovers_of_a_job_do_not_keep_the_process_alive(folder: Path, what: st
     ids=["until_idle", "processes", "recycle", "signal"],
 )
 @pytest.mark.parametrize("what", ["thread", "process"])
-def test_every_way_to_end_is_bounded(folder: Path, options: list[str], what: str) -> None:
+def test_every_way_to_end_takes_bounded_time(folder: Path, options: list[str], what: str) -> None:
     send(folder, what)
     process = started(folder, *options, "--log-format", "json")
     if not options or "--recycle" in options:
@@ -183,14 +183,14 @@ def test_every_way_to_end_is_bounded(folder: Path, options: list[str], what: str
         process.terminate()
     log = folder / "log"
     wait_until(lambda: "worker_stopped" in log.read_text(), 60, "the end of the worker")
-    # Under a supervisor, it ends after its processes have.
+    # Under a supervisor, it ends after its processes.
     assert end(folder, process, "worker_stopped", within=5) == 0
     assert "left behind" in log.read_text()
     assert '"event": "summary"' in log.read_text()
 
 
 @pytest.mark.parametrize("hangs", ["stderr", "handler"])
-def test_a_log_that_hangs_leaves_the_end_its_time(
+def test_a_stuck_log_does_not_delay_the_end(
     folder: Path, monkeypatch: pytest.MonkeyPatch, hangs: str
 ) -> None:
     send(folder, "thread")

@@ -1,4 +1,4 @@
-"""The fixtures end in seconds, whatever a test does to the clocks and asyncio."""
+"""The fixtures take seconds at most, whatever a test does to the clocks and asyncio."""
 
 import re
 
@@ -10,7 +10,7 @@ pytest_plugins = ("pytester",)
 
 pytestmark = needs_plugin
 
-#: what tests do: the body of a fixture that yields with it done, and may leave it behind
+#: what tests do: the body of a fixture that yields after doing it, and may not undo it
 MISCHIEF = {
     "freezegun": """
         with freeze_time("2030-01-01"):
@@ -83,7 +83,7 @@ MISCHIEF = {
         yield
     """,
 }
-#: undoes what a module left behind, after its last fixture, and checks that they ended soon
+#: undoes what a module left behind, after its last fixture, and checks that fixtures ended soon
 CONFTEST = """
     import asyncio
     import time

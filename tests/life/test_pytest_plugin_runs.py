@@ -1,4 +1,4 @@
-"""The plugin in projects of others: real runs of pytest, which finds it by its entry point."""
+"""The plugin in other projects: real pytest runs, which find it by its entry point."""
 
 import pytest
 
@@ -43,12 +43,12 @@ APP = """
 
 
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    """pytest on the files there, where every warning is an error."""
+    """Run pytest on the files there, with every warning as an error."""
     return pytester.runpytest_subprocess("-W", "error", "-p", "no:cacheprovider", *options)
 
 
 def configure(pytester: pytest.Pytester, app_path: str) -> None:
-    """An application and the project file that names it."""
+    """Write an application and the project file that names it."""
     pytester.makepyfile(shop=APP)
     pytester.makepyprojecttoml(
         f"""
@@ -59,7 +59,7 @@ def configure(pytester: pytest.Pytester, app_path: str) -> None:
     )
 
 
-def test_the_environment_of_an_app_is_in_memory_for_one_test_at_a_time(
+def test_the_environment_of_an_app_is_in_memory_during_one_test(
     pytester: pytest.Pytester,
 ) -> None:
     configure(pytester, "shop:env")
@@ -150,7 +150,7 @@ def test_without_an_app_no_job_leaves_the_test(
         ("shop:make_env", "emails", "sqs_env.add_job('emails', 'note', text='x')", "'x'"),
     ],
 )
-def test_an_app_may_be_a_registry_or_a_function(
+def test_an_app_can_be_a_registry_or_a_function(
     pytester: pytest.Pytester, app_path: str, queue: str, send: str, value: str
 ) -> None:
     configure(pytester, app_path)
@@ -173,7 +173,7 @@ def test_an_app_may_be_a_registry_or_a_function(
     run(pytester).assert_outcomes(passed=2)
 
 
-def test_a_job_that_raised_is_seen_in_the_report(pytester: pytest.Pytester) -> None:
+def test_the_report_shows_a_job_that_raised(pytester: pytest.Pytester) -> None:
     configure(pytester, "shop:env")
     pytester.makepyfile(
         """
@@ -201,7 +201,7 @@ def test_a_job_that_raised_is_seen_in_the_report(pytester: pytest.Pytester) -> N
     assert "Left contains one more item: LookupError('there is no address like this')" in report
 
 
-def test_an_app_that_is_not_there_is_told_as_the_command_line_does(
+def test_a_missing_app_is_reported_as_on_the_command_line(
     pytester: pytest.Pytester,
 ) -> None:
     configure(pytester, "shop:nev")
@@ -211,7 +211,7 @@ def test_an_app_that_is_not_there_is_told_as_the_command_line_does(
     result.stdout.fnmatch_lines(["*'shop' has no SQSEnv named 'nev'*"])
 
 
-def test_a_project_without_a_need_for_it_does_not_notice_it(pytester: pytest.Pytester) -> None:
+def test_a_project_without_queues_is_not_affected(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import os
@@ -229,14 +229,14 @@ def test_a_project_without_a_need_for_it_does_not_notice_it(pytester: pytest.Pyt
     result.stderr.no_fnmatch_line("*")
 
 
-def test_it_can_be_left_out(pytester: pytest.Pytester) -> None:
+def test_the_plugin_can_be_disabled(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_a_job(sqs_env): ...")
     result = run(pytester, "-p", "no:sqsw")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'sqs_env' not found*"])
 
 
-def test_a_client_that_an_app_keeps_is_good_in_all_modules(pytester: pytest.Pytester) -> None:
+def test_a_client_that_an_app_keeps_works_in_all_modules(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         shop="""
         import functools
@@ -268,7 +268,7 @@ def test_a_client_that_an_app_keeps_is_good_in_all_modules(pytester: pytest.Pyte
     run(pytester).assert_outcomes(passed=5)
 
 
-def test_variables_and_the_endpoint_end_with_their_test_in_every_process_of_xdist(
+def test_variables_and_endpoint_end_with_their_test_in_every_xdist_process(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("xdist", reason="this is about pytest-xdist")

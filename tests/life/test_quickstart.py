@@ -1,4 +1,4 @@
-"""The quickstart, run for real: as a script, on other servers, and with workers that are killed."""
+"""The quickstart, run for real: as a script, on other servers, and with killed workers."""
 
 import json
 import os
@@ -24,12 +24,12 @@ CHECKOUT = Path(__file__).parent.parent.parent
 QUICKSTART = CHECKOUT / "examples" / "quickstart"
 STDLIB = Path(sysconfig.get_path("stdlib"))
 
-#: seconds in which everything that is waited for must happen
+#: seconds within which anything that is waited for must happen
 PATIENCE = 60
 
 
 class Shell:
-    """Runs commands as a person does who stands in examples/quickstart."""
+    """Runs commands like a user in examples/quickstart."""
 
     def __init__(self, directory: Path, variables: Mapping[str, str]) -> None:
         self.report = directory / "survey.db"
@@ -43,7 +43,7 @@ class Shell:
         }
 
     def sqsw(self, *arguments: str, stdin: str = "", **variables: str) -> str:
-        """What the command prints; it must succeed."""
+        """Return the output of a command, which must succeed."""
         done = subprocess.run(
             [sys.executable, "-m", "sqsw_cli", *arguments],
             cwd=QUICKSTART,
@@ -57,11 +57,11 @@ class Shell:
         return done.stdout
 
     def objects(self, *arguments: str) -> list[dict[str, Any]]:
-        """What the command prints with --json."""
+        """Return the objects that a command prints with --json."""
         return [json.loads(line) for line in self.sqsw(*arguments, "--json").splitlines()]
 
     def queue(self, name: str) -> dict[str, Any]:
-        """What ``sqsw inspect`` knows of a queue."""
+        """Return what ``sqsw inspect`` reports about a queue."""
         (found,) = [o for o in self.objects("inspect", name) if o["type"] == "queue"]
         return found
 
@@ -80,7 +80,7 @@ class Shell:
 
     @contextmanager
     def worker(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker in the background; what is still running at the end is killed."""
+        """Run a worker in the background, and kill it at the end if it still runs."""
         command = [sys.executable, "-m", "sqsw_cli", "work", "survey:env", *options]
         with (
             self._log.open("ab") as log,
@@ -94,11 +94,11 @@ class Shell:
                 process.kill()
 
     def has_done(self, count: int) -> bool:
-        """Whether at least so many files are done."""
+        """Return whether at least this many files are done."""
         return len(self.runs()) >= count
 
     def runs(self) -> dict[str, int]:
-        """How often each file was done so far."""
+        """Return how often each file has been processed so far."""
         if not self.report.exists():
             return {}
         with closing(sqlite3.connect(self.report, timeout=PATIENCE)) as report:
@@ -109,14 +109,14 @@ class Shell:
 
 
 def source_files(count: int) -> list[Path]:
-    """Files of the standard library that can be read, the shorter ones first."""
+    """Return readable files of the standard library, shorter ones first."""
     names = ("asyncio", "email", "json", "encodings", "importlib", "logging", "urllib", "xml", ".")
     found = [file for name in names for file in (STDLIB / name).glob("*.py")]
     return sorted(dict.fromkeys(found), key=lambda file: (file.stat().st_size, file))[:count]
 
 
 def odd_files(directory: Path) -> list[Path]:
-    """Files that the first release of the app cannot read, with names to be careful with."""
+    """Create files that the first release of the app cannot read, with unusual names."""
     contents = {
         'it\'s "Python 2".py': b'print "Python 2"\n',
         "two\nlines.py": b'city = "Z\xfcrich"\n',
@@ -131,7 +131,7 @@ def odd_files(directory: Path) -> list[Path]:
 
 
 def copy_of_the_checkout(directory: Path) -> Path:
-    """A checkout at a path with a space in it."""
+    """Return a checkout at a path with a space in it."""
     copy = directory / "my checkout"
     copy.mkdir()
     ignored = shutil.ignore_patterns("__pycache__", "work", ".sqsw")
@@ -144,7 +144,7 @@ def copy_of_the_checkout(directory: Path) -> Path:
 
 
 def run_script(copy: Path, seconds: float = 120, **variables: str) -> tuple[int, str, str]:
-    """Exit status, output and errors of the script, started from somewhere else."""
+    """Run the script from another directory; return its exit status, output and errors."""
     done = subprocess.run(
         [str(copy / "examples" / "quickstart" / "run")],
         cwd="/",
@@ -157,7 +157,7 @@ def run_script(copy: Path, seconds: float = 120, **variables: str) -> tuple[int,
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_script_does_every_file_exactly_once_twice_in_a_row(tmp_path: Path) -> None:
+def test_the_script_processes_every_file_exactly_once_twice_in_a_row(tmp_path: Path) -> None:
     copy = copy_of_the_checkout(tmp_path)
     work = copy / "examples" / "quickstart" / "work"
     for _ in range(2):
@@ -165,7 +165,7 @@ def test_the_script_does_every_file_exactly_once_twice_in_a_row(tmp_path: Path) 
             copy,
             QUICKSTART_PYTHON=sys.executable,
             QUICKSTART_FILES="80",
-            # What the person has set for other things is not in the way.
+            # Variables that the user has set for other purposes do not interfere.
             SQSW_QUEUE_PREFIX="theirs_",
             SQSW_LOCAL="/nonexistent/theirs.db",
             AWS_PROFILE="theirs",
@@ -180,7 +180,7 @@ def test_the_script_does_every_file_exactly_once_twice_in_a_row(tmp_path: Path) 
         assert f"dead letters: {unreadable}," in out
     assert not [file.name for file in copy.iterdir() if file.name in ("build", ".sqsw")]
 
-    # The check reports a file that was processed twice or never.
+    # The script's own check works: it reports a file that was processed twice or never.
     with closing(sqlite3.connect(work / "survey.db")) as report:
         report.execute("UPDATE files SET runs = 2 WHERE path LIKE '%Latin-1%'")
         report.execute("DELETE FROM files WHERE path LIKE '%merge conflict%'")
@@ -196,7 +196,7 @@ def test_the_script_does_every_file_exactly_once_twice_in_a_row(tmp_path: Path) 
     assert "wrong: 1 files were never processed" in checked.stdout
 
 
-def test_the_script_says_what_to_install_where_python_has_no_venv(tmp_path: Path) -> None:
+def test_the_script_says_what_to_install_if_python_has_no_venv(tmp_path: Path) -> None:
     copy = copy_of_the_checkout(tmp_path)
     python = tmp_path / "bin" / "python3"
     python.parent.mkdir()
@@ -218,9 +218,10 @@ def test_the_script_refuses_a_wrong_number_of_files(tmp_path: Path, files: str) 
 
 
 @pytest.mark.skipif(
-    not os.environ.get("SQSW_TEST_INSTALL"), reason="downloads: asked for by SQSW_TEST_INSTALL=1"
+    not os.environ.get("SQSW_TEST_INSTALL"),
+    reason="downloads packages: set SQSW_TEST_INSTALL=1 to run it",
 )
-def test_the_script_installs_all_that_it_needs(tmp_path: Path) -> None:
+def test_the_script_installs_everything_it_needs(tmp_path: Path) -> None:
     copy = copy_of_the_checkout(tmp_path)
     status, out, err = run_script(copy, 600)
     assert status == 0, out + err
@@ -234,7 +235,7 @@ def test_the_script_installs_all_that_it_needs(tmp_path: Path) -> None:
 def shell(
     request: pytest.FixtureRequest, started_backends: dict[str, Backend], tmp_path: Path
 ) -> Shell:
-    """A shell whose variables name one of the servers."""
+    """Return a shell whose variables select one of the servers."""
     chosen = request.config.getoption("backend")
     if chosen and request.param not in chosen:
         pytest.skip(f"--backend {' '.join(chosen)}")
@@ -252,7 +253,7 @@ def shell(
     return Shell(tmp_path, variables)
 
 
-def test_the_app_runs_unchanged_wherever_the_queues_are(shell: Shell, tmp_path: Path) -> None:
+def test_the_app_runs_unchanged_on_every_server(shell: Shell, tmp_path: Path) -> None:
     odd = odd_files(tmp_path)
     files = source_files(50) + odd
     work = ("work", "survey:env", "--until-idle", "1")
@@ -282,10 +283,10 @@ def test_the_app_runs_unchanged_wherever_the_queues_are(shell: Shell, tmp_path: 
 # -- workers that are killed ---------------------------------------------------------------------
 
 
-def test_nothing_is_lost_when_workers_are_killed(tmp_path: Path) -> None:
+def test_killed_workers_lose_no_job(tmp_path: Path) -> None:
     shell = Shell(tmp_path, {"SQSW_LOCAL": str(tmp_path / "queues.db")})
     files = source_files(400)
-    # More receives than kills: a job that is in hand at every kill must not become a dead letter.
+    # More receives than kills, so that a job in hand at every kill does not become a dead letter.
     shell.sqsw("create-queue", "--dlq", "sources_dead", "--max-receives", "5")
     shell.send(files)
 
@@ -304,7 +305,7 @@ def test_nothing_is_lost_when_workers_are_killed(tmp_path: Path) -> None:
         began = time.monotonic()
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(PATIENCE) == 0
-        assert time.monotonic() - began < 25, "an idle worker leaves at once"
+        assert time.monotonic() - began < 25, "an idle worker ends at once"
 
     runs = shell.runs()
     assert runs.keys() == {str(file) for file in files}
@@ -313,5 +314,5 @@ def test_nothing_is_lost_when_workers_are_killed(tmp_path: Path) -> None:
 
 
 def is_empty(queue: dict[str, Any]) -> bool:
-    """Whether there is nothing in the queue, in hand or not."""
+    """Return whether the queue has no messages, in flight or not."""
     return not (queue["visible"] or queue["in_flight"] or queue["delayed"])

@@ -1,4 +1,4 @@
-"""The server as a process: how it begins and ends, who may come in, and who is sent away."""
+"""``sqsw serve`` as a process: its start and end, and which requests it accepts."""
 
 import json
 import re
@@ -41,13 +41,13 @@ def server() -> Iterator[Serving]:
 
 @pytest.fixture
 def no_nohup() -> Iterator[None]:
-    """Where the tests are run under it, a server inherits that SIGHUP is ignored."""
+    """If the tests run under nohup, a server inherits that SIGHUP is ignored."""
     former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, former)
 
 
-def test_it_says_where_it_is(tmp_path: Path) -> None:
+def test_it_prints_its_address(tmp_path: Path) -> None:
     with serving("--local=ci.db", cwd=tmp_path) as running:
         assert running.ready == {
             "type": "ready",
@@ -68,7 +68,7 @@ def test_it_says_where_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_answers_the_receives_that_wait(number: int, no_nohup: None) -> None:
+def test_a_signal_ends_waiting_receives(number: int, no_nohup: None) -> None:
     with serving("--memory") as running, ThreadPoolExecutor() as pool:
         client = running.client()
         url = client.create_queue(QueueName="q")["QueueUrl"]
@@ -83,7 +83,7 @@ def test_a_signal_answers_the_receives_that_wait(number: int, no_nohup: None) ->
         assert ["Messages" in poll.result() for poll in polls] == [False] * 5
 
 
-def test_a_client_that_hung_up_takes_no_message(server: Serving) -> None:
+def test_a_client_that_hung_up_gets_no_message(server: Serving) -> None:
     client = server.client()
     url = client.create_queue(QueueName="hung-up")["QueueUrl"]
     request = f"GET {url.removeprefix(server.url)}?Action=ReceiveMessage&WaitTimeSeconds=20"
@@ -95,7 +95,7 @@ def test_a_client_that_hung_up_takes_no_message(server: Serving) -> None:
     assert message["Attributes"]["ApproximateReceiveCount"] == "1"
 
 
-def test_a_send_wakes_a_receive_that_waits(server: Serving) -> None:
+def test_a_send_wakes_a_waiting_receive(server: Serving) -> None:
     client = server.client()
     url = client.create_queue(QueueName="woken")["QueueUrl"]
     with ThreadPoolExecutor() as pool:
@@ -107,7 +107,7 @@ def test_a_send_wakes_a_receive_that_waits(server: Serving) -> None:
         assert time.monotonic() - begun < 5
 
 
-def test_the_older_protocol_by_hand(server: Serving) -> None:
+def test_the_older_protocol_without_an_sdk(server: Serving) -> None:
     created = server.page("/", Action="CreateQueue", QueueName="by-hand", Version="2012-11-05")
     found = re.search("<QueueUrl>(.*)</QueueUrl>", created)
     assert found
@@ -190,13 +190,13 @@ def test_a_worker_and_a_sender_over_http(tmp_path: Path) -> None:
         assert sqsw("send", *job, "--app", "tasks:env").wait(60) == 0
         wait_until((tmp_path / "sent").exists, 60, "the job")
         assert (tmp_path / "sent").read_text() == "ann@example.com"
-        worker.kill()  # a drain would wait for the end of its receive
+        worker.kill()  # a drain would wait for its receive to end
         worker.wait(60)
-        # Who has the file sees the same queues.
+        # A program that opens the file sees the same queues.
         assert LocalEngine(tmp_path / "shared.db").handle("ListQueues", {})["QueueUrls"]
 
 
-def test_a_port_in_use_is_told(server: Serving) -> None:
+def test_a_port_in_use_is_an_error(server: Serving) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sqsw_cli", "serve", "--memory", "--port", str(server.port)],
         cwd=ROOT,
@@ -212,7 +212,7 @@ def test_a_port_in_use_is_told(server: Serving) -> None:
     assert done.stdout == ""
 
 
-def test_a_file_that_another_program_holds_stops_nobody_else(tmp_path: Path) -> None:
+def test_a_file_locked_by_another_program_delays_no_other_request(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     with serving(f"--local={path}") as running, ThreadPoolExecutor() as pool:
         client = running.client()
@@ -234,7 +234,7 @@ def test_a_file_that_another_program_holds_stops_nobody_else(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "option", ["--endpoint-url=http://127.0.0.1:1", "--profile=dev", "--queue-prefix=p_"]
 )
-def test_what_it_would_ignore_is_refused(option: str) -> None:
+def test_options_without_effect_are_refused(option: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sqsw_cli", "serve", option],
         capture_output=True,

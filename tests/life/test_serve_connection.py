@@ -1,4 +1,4 @@
-"""Connections to the server that no SDK of AWS makes: slow, broken, too large, or with an offer."""
+"""Connections that no AWS SDK makes: slow, broken, too large, or with an offer to upgrade."""
 
 import re
 import threading
@@ -38,7 +38,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
 
 
 def answer_of(running: Serving, data: bytes) -> bytes:
-    """All that is answered until the server closes."""
+    """Return all bytes until the server closes the connection."""
     parts = []
     with running.connect(data) as connection:
         while part := connection.recv(65536):
@@ -55,7 +55,7 @@ def answer_of(running: Serving, data: bytes) -> bytes:
     ],
     ids=["request line", "header", "body"],
 )
-def test_half_a_request_is_cut_off(hasty: Serving, data: bytes) -> None:
+def test_an_incomplete_request_times_out(hasty: Serving, data: bytes) -> None:
     begun = time.monotonic()
     answer = answer_of(hasty, data)
     assert time.monotonic() - begun < 10
@@ -63,7 +63,7 @@ def test_half_a_request_is_cut_off(hasty: Serving, data: bytes) -> None:
     assert b"<Code>RequestTimeout</Code>" in answer
 
 
-def test_a_receive_may_wait_longer_than_a_request_may_come(hasty: Serving) -> None:
+def test_a_receive_can_wait_longer_than_a_request_can_take_to_arrive(hasty: Serving) -> None:
     hasty.page("/", Action="CreateQueue", QueueName="q")
     begun = time.monotonic()
     answer = hasty.page("/000000000000/q", Action="ReceiveMessage", WaitTimeSeconds="1")
@@ -83,7 +83,7 @@ def test_a_receive_may_wait_longer_than_a_request_may_come(hasty: Serving) -> No
     ],
     ids=["garbage", "path", "connect", "lengths", "address", "header"],
 )
-def test_what_is_no_request_is_answered_in_the_form_of_sqs(
+def test_an_invalid_request_gets_an_answer_in_the_format_of_sqs(
     server: Serving, data: bytes, status: int
 ) -> None:
     with server.connect(data) as connection:
@@ -93,7 +93,7 @@ def test_what_is_no_request_is_answered_in_the_form_of_sqs(
     assert answer.endswith(b"</ErrorResponse>")
 
 
-def test_too_large_a_body_is_refused_and_the_connection_goes_on(server: Serving) -> None:
+def test_too_large_a_body_is_refused_and_the_connection_stays_open(server: Serving) -> None:
     body = b"a" * (9 * 1024 * 1024)
     headers = (
         f"Host: localhost\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: {len(body)}"
@@ -107,28 +107,28 @@ def test_too_large_a_body_is_refused_and_the_connection_goes_on(server: Serving)
         assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
 
 
-def test_the_largest_message_passes(server: Serving) -> None:
+def test_the_largest_message_is_accepted(server: Serving) -> None:
     client = server.client()
     url = client.create_queue(QueueName="large")["QueueUrl"]
-    body = "é" * (512 * 1024)  # 1 MiB in UTF-8, three times as much as botocore writes it
+    body = "é" * (512 * 1024)  # 1 MiB in UTF-8; three times as much as botocore writes it
     client.send_message(QueueUrl=url, MessageBody=body)
     (message,) = client.receive_message(QueueUrl=url)["Messages"]
     assert message["Body"] == body
 
 
-def test_garbage_behind_a_request_does_not_take_its_answer(server: Serving) -> None:
+def test_garbage_after_a_request_does_not_take_its_answer(server: Serving) -> None:
     answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGARBAGE\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b'{"status": "ok"}')
 
 
-def test_requests_in_one_piece_are_answered_in_their_order(server: Serving) -> None:
+def test_pipelined_requests_are_answered_in_order(server: Serving) -> None:
     second = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     answer = answer_of(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + second)
     assert re.findall(rb"HTTP/1.1 ([0-9]+)", answer) == [b"200", b"404"]
 
 
-def test_a_receive_that_waits_holds_up_what_its_own_client_asks_next(server: Serving) -> None:
+def test_a_waiting_receive_delays_the_next_request_of_its_own_client(server: Serving) -> None:
     server.page("/", Action="CreateQueue", QueueName="in-line")
     query = "Action=ReceiveMessage&WaitTimeSeconds=1"
     first = f"GET /000000000000/in-line?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
@@ -136,7 +136,7 @@ def test_a_receive_that_waits_holds_up_what_its_own_client_asks_next(server: Ser
     assert re.findall(rb"<ReceiveMessageResult/>|ok", answer) == [b"<ReceiveMessageResult/>", b"ok"]
 
 
-def test_who_waits_for_a_word_before_the_body_gets_it(server: Serving) -> None:
+def test_a_client_that_waits_for_100_continue_gets_it(server: Serving) -> None:
     head = (
         b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 38\r\n\r\n"
     )
@@ -154,8 +154,8 @@ def test_the_head_of_a_page_alone(server: Serving) -> None:
     assert answer.endswith(b"\r\n\r\n")
 
 
-def test_who_does_not_read_its_answers_is_not_answered_for_ever(hasty: Serving) -> None:
-    """The answers that nobody reads would fill the memory; and others go on meanwhile."""
+def test_the_server_stops_reading_from_a_client_that_reads_no_answers(hasty: Serving) -> None:
+    """Unread answers would fill the memory. Meanwhile, other clients get their answers."""
     figures = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with hasty.connect() as connection:
         connection.setblocking(False)
@@ -167,19 +167,19 @@ def test_who_does_not_read_its_answers_is_not_answered_for_ever(hasty: Serving) 
         assert "ok" in hasty.page("/health")
 
 
-# -- who offers another protocol (RFC 9110, 7.8) is answered in this one ----------------------
+# -- a client that offers another protocol (RFC 9110, 7.8) gets an answer in HTTP/1.1 ---------
 
 OFFER = (
     b"Host: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
     b"Upgrade: h2c\r\nHTTP2-Settings: AAE\r\n"
 )
 LIST = b"Action=ListQueues&Version=2012-11-05"
-#: as Java's own client writes its first request
+#: Java's own client writes its first request like this.
 OFFERED = b"POST / HTTP/1.1\r\n" + OFFER + b"Content-Length: %d\r\n\r\n" % len(LIST) + LIST
 
 
 @pytest.mark.parametrize("cut", [0, 30, OFFERED.index(LIST), len(OFFERED) - 1])
-def test_an_offer_of_another_protocol_costs_no_body(server: Serving, cut: int) -> None:
+def test_an_upgrade_offer_does_not_lose_the_body(server: Serving, cut: int) -> None:
     with server.connect(OFFERED[:cut]) as connection:
         time.sleep(0.05)  # so that the server reads it in two pieces
         connection.sendall(OFFERED[cut:])
@@ -190,21 +190,21 @@ def test_an_offer_of_another_protocol_costs_no_body(server: Serving, cut: int) -
         assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
 
 
-def test_an_offer_with_a_body_in_chunks(server: Serving) -> None:
+def test_an_upgrade_offer_with_a_chunked_body(server: Serving) -> None:
     chunks = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (10, LIST[:10], len(LIST) - 10, LIST[10:])
     request = b"POST / HTTP/1.1\r\n" + OFFER + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
     with server.connect(request) as connection:
         assert b"<ListQueuesResult" in read_answer(connection)
 
 
-def test_offers_in_one_piece_are_answered_in_their_order(server: Serving) -> None:
+def test_pipelined_upgrade_offers_are_answered_in_order(server: Serving) -> None:
     health = b"GET /health HTTP/1.1\r\n" + OFFER
     last = health + b"Connection: close\r\n\r\n"
     answer = answer_of(server, OFFERED + health + b"\r\n" + OFFERED + last)
     assert re.findall(rb"<ListQueuesResult|ok", answer) == [b"<ListQueuesResult", b"ok"] * 2
 
 
-def test_an_offer_frees_from_no_limit(server: Serving, hasty: Serving) -> None:
+def test_an_upgrade_offer_bypasses_no_limit(server: Serving, hasty: Serving) -> None:
     long = b"GET / HTTP/1.1\r\n" + OFFER + b"X: " + b"a" * 70_000 + b"\r\n\r\n"
     with server.connect(long) as connection:
         assert read_answer(connection).startswith(b"HTTP/1.1 431 ")

@@ -1,4 +1,4 @@
-"""Ten thousand requests that no client would send: each is answered, and the server goes on."""
+"""Ten thousand requests that no client would send: the server answers each and keeps running."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ from tests.life.serving import serving
 REQUESTS = 10_000
 #: connections at a time
 CLIENTS = 100
-#: seconds for an answer, first and then for those that got none: on a busy machine some take
-#: longer, and who sent half a request gets none so soon
+#: Seconds for an answer: at first, and for a second look at requests without one. On a busy
+#: machine, some take longer, and an incomplete request gets none so soon.
 PATIENCE = (0.15, 1.0)
 
 QUEUE = "http://h/000000000000/q"
@@ -73,7 +73,7 @@ def http(body: bytes, content_type: str, *headers: str) -> bytes:
 
 
 def other_value(rng: random.Random) -> bytes:
-    """A well-formed request with a member of another type or value."""
+    """Return a well-formed request in which one member has another type or value."""
     operation, params = rng.choice(CALLS)
     params = json.loads(json.dumps(params))
     place: Any = params
@@ -89,7 +89,7 @@ def other_value(rng: random.Random) -> bytes:
 
 
 def other_parameter(rng: random.Random) -> bytes:
-    """A form with a parameter of another name or value."""
+    """Return a form in which one parameter has another name or value."""
     pairs = [part.split("=", 1) for part in rng.choice(FORMS).split("&")]
     pair = rng.choice(pairs)
     if rng.random() < 0.5:
@@ -101,7 +101,7 @@ def other_parameter(rng: random.Random) -> bytes:
 
 
 def other_bytes(rng: random.Random) -> bytes:
-    """A request with some bytes more, less or otherwise."""
+    """Return a request with some bytes added, removed or changed."""
     operation, params = rng.choice(CALLS)
     request = bytearray(
         http(rng.choice(FORMS).encode(), "application/x-www-form-urlencoded")
@@ -136,7 +136,7 @@ FORM = re.compile(
 
 
 async def ask(port: int, request: bytes, patience: float) -> int:
-    """The status of the answer; 0 where it did not come in time, -1 where it never will."""
+    """Return the status of the answer: 0 if none came in time, -1 if none will come."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer, is_late = b"", False
     try:
@@ -190,7 +190,7 @@ async def ask_all(port: int, requests: list[bytes]) -> Counter[int]:
     return statuses
 
 
-def test_whatever_is_sent_it_stays_up_and_answers() -> None:
+def test_the_server_answers_and_survives_any_request() -> None:
     rng = random.Random(20121105)
     requests = [rng.choice(MUTATIONS)(rng) for _ in range(REQUESTS)]
     with serving("--memory", "--log-level", "warning") as running:

@@ -1,4 +1,4 @@
-"""Limits on what clients can use: memory, file descriptors, processor time and log."""
+"""Limits on what clients can use: memory, file descriptors, CPU time and log lines."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ HEAD = "POST / HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: {}\r\n\r\n"
 
 
 def resident(running: Serving) -> int:
-    """Bytes of memory that the process has now."""
+    """Return the resident memory of the process in bytes."""
     pages = int(Path(f"/proc/{running.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
@@ -32,13 +32,13 @@ def processor_seconds(running: Serving) -> float:
 
 @contextmanager
 def connections(running: Serving, count: int) -> Iterator[list[socket.socket]]:
-    """Open this many connections, accepted or not."""
+    """Open this many connections, whether or not the server accepts them."""
     with ExitStack() as stack:
         yield [stack.enter_context(running.connect()) for _ in range(count)]
 
 
 class Senders:
-    """Clients that send a body each but its last byte, all at a time."""
+    """Clients that each send a body except for its last byte, all at once."""
 
     def __init__(self, running: Serving, count: int, header: str = "") -> None:
         self.statuses: list[int] = []
@@ -72,7 +72,7 @@ class Senders:
             self._ending.wait()
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to read memory")
 @pytest.mark.parametrize(
     ("env", "header", "status"),
     [
@@ -82,7 +82,7 @@ class Senders:
     ],
     ids=["unsigned", "wrong key", "nobody signs"],
 )
-def test_bodies_are_bounded_in_total(env: dict[str, str], header: str, status: int) -> None:
+def test_the_total_size_of_bodies_is_bounded(env: dict[str, str], header: str, status: int) -> None:
     with serving("--memory", env=env) as running:
         running.page("/health")
         before = resident(running)
@@ -98,7 +98,7 @@ def test_bodies_are_bounded_in_total(env: dict[str, str], header: str, status: i
         wait_until(lambda: resident(running) - before < 64 * MIB, 20, "the memory to return")
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="processor time is in /proc")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to read CPU time")
 @pytest.mark.parametrize("option", ["--memory", "--local=q.db"])
 def test_more_connections_than_file_descriptors(tmp_path: Path, option: str) -> None:
     with serving(option, cwd=tmp_path, descriptors=64) as running:
@@ -107,7 +107,7 @@ def test_more_connections_than_file_descriptors(tmp_path: Path, option: str) -> 
         with connections(running, 300):
             used = processor_seconds(running)
             begun = time.monotonic()
-            # Those that ask for nothing make room for those that do.
+            # Idle connections make room for those with requests.
             client.send_message(QueueUrl=url, MessageBody="x")
             assert "ok" in running.page("/health")
             time.sleep(3)
@@ -125,7 +125,7 @@ def test_more_connections_than_file_descriptors(tmp_path: Path, option: str) -> 
     assert len(log) < 10_000
 
 
-def test_connections_that_are_just_opened_do_not_hold_up_the_end() -> None:
+def test_new_connections_do_not_delay_the_end() -> None:
     with serving("--memory") as running, ExitStack() as stack:
         is_over = threading.Event()
 
@@ -145,7 +145,7 @@ def test_connections_that_are_just_opened_do_not_hold_up_the_end() -> None:
     assert (code, seconds < 5) == (0, True), seconds
 
 
-def test_busy_connections_are_not_cut_for_others(tmp_path: Path) -> None:
+def test_busy_connections_are_not_closed_for_others(tmp_path: Path) -> None:
     with serving("--memory", descriptors=64) as running:
         url = running.client().create_queue(QueueName="q")["QueueUrl"]
         path = url.removeprefix(running.url)

@@ -23,7 +23,7 @@ CALLS = [
     {"Action": "ReceiveMessage"},
     {"Action": "ListQueueTags"},
 ]
-#: how a page gets a request sent that needs no preflight, by the headers a browser adds to it
+#: The headers that a browser adds to a request of a page, for each kind that needs no preflight.
 PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "form": (
         "POST",
@@ -77,7 +77,7 @@ def client(server: Serving) -> Any:
 def ask(
     server: Serving, method: str, path: str, headers: dict[str, str], body: bytes = b""
 ) -> tuple[int, str]:
-    """The status and the whole answer."""
+    """Return the status and the whole answer."""
     lines = {"Host": f"127.0.0.1:{server.port}", **headers, "Content-Length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     with server.connect(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body) as connection:
@@ -109,7 +109,7 @@ def test_no_call_from_a_web_page_is_accepted(
 
 @pytest.mark.parametrize("path", ["/", "/health", "/metrics", PATH, "/other"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PUT"])
-def test_every_path_and_method_refuses_pages(server: Serving, method: str, path: str) -> None:
+def test_every_path_and_method_refuses_web_pages(server: Serving, method: str, path: str) -> None:
     preflight = {"Access-Control-Request-Method": "POST"} if method == "OPTIONS" else {}
     for headers in ({"Origin": EVIL}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}):
         status, answer = ask(server, method, path, {**headers, **preflight, "Connection": "close"})
@@ -127,10 +127,10 @@ def test_every_path_and_method_refuses_pages(server: Serving, method: str, path:
     ],
     ids=str,
 )
-def test_a_browser_reads_by_get_and_changes_nothing(
+def test_a_get_from_a_browser_changes_nothing(
     server: Serving, client: Any, headers: dict[str, str]
 ) -> None:
-    """An image from an address that is not loopback comes with User-Agent alone."""
+    """An image from an address that is not loopback sends only User-Agent."""
     headers = {name: value.format(port=server.port) for name, value in headers.items()}
     assert ask(server, "GET", f"{PATH}?Action=ListQueueTags", headers)[0] == 200
     assert ask(server, "GET", "/metrics", headers)[0] == 200
@@ -155,7 +155,7 @@ def test_a_browser_reads_by_get_and_changes_nothing(
     ids=str,
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_programs_and_containers_keep_working(
+def test_programs_and_containers_are_accepted(
     server: Serving, method: str, headers: dict[str, str]
 ) -> None:
     call = urlencode({"Action": "CreateQueue", "QueueName": "by-program"})
@@ -166,7 +166,7 @@ def test_programs_and_containers_keep_working(
     assert f"<QueueUrl>http://{host}/000000000000/by-program</QueueUrl>" in answer
 
 
-def test_the_answer_names_the_option_to_add(server: Serving) -> None:
+def test_the_error_names_the_option_to_add(server: Serving) -> None:
     answer = ask(server, "GET", "/?Action=ListQueues", {"Host": "db:9324"})[1]
     assert "start the server with --allow-host db<" in answer
     target = {"X-Amz-Target": "AmazonSQS.ListQueues", "Content-Type": "application/x-amz-json-1.0"}
@@ -185,13 +185,13 @@ def test_an_sdk_raises_a_client_error(server: Serving) -> None:
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
 
 
-def test_a_server_on_all_addresses_accepts_any_address_but_no_other_name() -> None:
+def test_a_server_on_all_addresses_accepts_addresses_but_no_other_names() -> None:
     with serving("--memory", "--host", "0.0.0.0", "--no-auth") as running:
         assert ask(running, "GET", "/health", {"Host": "192.0.2.7:9324"})[0] == 200
         assert ask(running, "GET", "/health", {"Host": "rebound.evil.example"})[0] == 403
 
 
-def test_allowed_names_come_from_a_variable() -> None:
+def test_allowed_names_can_come_from_a_variable() -> None:
     with serving("--memory", env={"SQSW_SERVE_ALLOW_HOST": "sqs host.docker.internal"}) as running:
         for host in ("sqs", "host.docker.internal:1"):
             assert ask(running, "GET", "/health", {"Host": host})[0] == 200

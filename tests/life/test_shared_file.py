@@ -1,4 +1,4 @@
-"""Eight processes on one file: each message once, in order where that is promised, and fast."""
+"""Eight processes on one file get each message once, fast, and in order on FIFO queues."""
 
 import multiprocessing
 import time
@@ -29,7 +29,7 @@ def client(path: Path) -> Iterator[Any]:
 
 
 def run(path: Path, queue_name: str, keys: list[dict[str | None, list[str]]]) -> Books:
-    """A process for each of these shares; what they wrote down."""
+    """Run a process for each share; return their ledgers."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([ledgers.__name__])
     barrier = context.Barrier(len(keys))
@@ -50,17 +50,17 @@ def run(path: Path, queue_name: str, keys: list[dict[str | None, list[str]]]) ->
 
 
 def check(books: Books, sent: set[str]) -> None:
-    """Nothing lost, nothing twice."""
+    """Check that no message was lost and none came twice."""
     assert set(books.sent) == sent
     assert set(books.deleted) == sent, "every message was deleted"
     assert {len(deletes) for deletes in books.deleted.values()} == {1}, "and once"
     assert books.twice_in_a_lease() == []
     assert books.received_after_delete() == []
     again = sum(len(receptions) - 1 for receptions in books.received.values())
-    assert again > 0, "messages that were left lying came back"
+    assert again > 0, "abandoned messages came back"
 
 
-def test_twenty_thousand_messages_among_eight_processes(path: Path, client: Any) -> None:
+def test_eight_processes_share_twenty_thousand_messages(path: Path, client: Any) -> None:
     client.create_queue(QueueName="q")
     keys: list[dict[str | None, list[str]]] = [
         {None: [f"{process}-{number}" for number in range(2_500)]} for process in range(PROCESSES)
@@ -70,12 +70,12 @@ def test_twenty_thousand_messages_among_eight_processes(path: Path, client: Any)
     shares = Counter(receptions[-1].by for receptions in books.received.values())
     print(f"fewest and most to one process: {min(shares.values())}, {max(shares.values())}")
     assert len(shares) == PROCESSES
-    assert min(shares.values()) > 200, "nobody goes short"
+    assert min(shares.values()) > 200, "every process gets its share"
     assert sum(shares.values()) == 20_000
     ledgers.check_file(path)
 
 
-def test_groups_keep_their_order_among_eight_processes(path: Path, client: Any) -> None:
+def test_eight_processes_keep_the_order_of_groups(path: Path, client: Any) -> None:
     attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
     client.create_queue(QueueName="q.fifo", Attributes=attributes)
     keys: list[dict[str | None, list[str]]] = [
@@ -90,7 +90,7 @@ def test_groups_keep_their_order_among_eight_processes(path: Path, client: Any) 
     for own in keys:
         for bodies in own.values():
             deletes = [books.deleted[key][0] for key in bodies]
-            assert deletes == sorted(deletes), "a group was worked on in order"
+            assert deletes == sorted(deletes), "a group was processed in order"
             for key, before in zip(bodies[1:], deletes, strict=False):
                 received = max(books.received[key], key=lambda one: one.ended)
                 together = books.deleted[key][0] == before

@@ -78,7 +78,7 @@ def thread_fork():
 
 
 class Folder:
-    """A folder with an app and its queue, and workers in it."""
+    """A directory with an app and its queue, and workers that run in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -125,7 +125,7 @@ class Folder:
         return self.path / f"out{number}"
 
     def summary(self, number: int = 0) -> dict[str, Any]:
-        """The last line of a worker, once it has ended."""
+        """Return the last line of a worker after its end."""
         self.workers[number].wait(60)
         summary: dict[str, Any] = json.loads(self.out(number).read_text())
         return summary
@@ -137,7 +137,7 @@ class Folder:
         return [path.name for path in self.path.glob(f"notes/{name}-*")]
 
     def counts(self, queue: str = "jobs") -> tuple[int, int]:
-        """Messages that can be received, and messages in flight."""
+        """Return the numbers of messages that can be received and in flight."""
         attributes = self.env.queue(queue).client.attributes()
         return (
             int(attributes["ApproximateNumberOfMessages"]),
@@ -160,7 +160,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 
 
 def lowest_limit(folder: Folder) -> int:
-    """The fewest open files with which a worker starts and receives."""
+    """Return the lowest limit of open files with which a worker starts and receives."""
     for limit in range(12, 40):
         worker = folder.start("--until-idle", "1", shell=f"ulimit -n {limit}")
         if worker.wait(60) == 0:
@@ -188,11 +188,13 @@ def test_a_worker_that_cannot_start_jobs_leaves_them_to_others(folder: Folder, j
     assert sum(summary["done"] for summary in others) == 300
     assert (sick["done"], sick["failed"]) == (0, 0)
     assert folder.log().count("jobs cannot be started, so") == 1
-    assert time.time() - touched > 5  # it was not healthy any more
+    assert time.time() - touched > 5  # it was no longer healthy
 
 
 @pytest.mark.parametrize("how", ["stop", "close"])
-def test_a_loop_that_a_job_ended_drains_the_worker_with_an_error(folder: Folder, how: str) -> None:
+def test_a_job_that_stops_the_loop_drains_the_worker_with_an_error(
+    folder: Folder, how: str
+) -> None:
     folder.send("bad", how=how)
     for number in range(60):
         folder.send("good", number=number)
@@ -204,7 +206,7 @@ def test_a_loop_that_a_job_ended_drains_the_worker_with_an_error(folder: Folder,
 
 
 @pytest.mark.parametrize("how", ["cancel", "shutdown", "exit", "factory", "fork", "fork_wait"])
-def test_an_async_job_does_not_take_the_loop_away_from_others(folder: Folder, how: str) -> None:
+def test_an_async_job_cannot_take_the_loop_away_from_others(folder: Folder, how: str) -> None:
     for number in range(30):
         folder.send("good", number=number)
     folder.send("bad", how=how)
@@ -213,7 +215,7 @@ def test_an_async_job_does_not_take_the_loop_away_from_others(folder: Folder, ho
     worker = folder.start("-c", "20", "--until-idle", "12")
     wait_until(lambda: all(folder.notes(f"good_{n}") for n in range(60)), 60, folder.log())
     assert worker.poll() is None
-    # Each once, and in the process of the worker.
+    # Each ran once, in the process of the worker.
     if how != "cancel":
         assert [len(folder.notes(f"good_{n}")) for n in range(60)] == [1] * 60
     pids = {name.split("-")[1] for n in range(60) for name in folder.notes(f"good_{n}")}

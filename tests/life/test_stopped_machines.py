@@ -1,4 +1,4 @@
-"""Processes that are stopped for a while, and machines that slept."""
+"""Processes that were stopped for a while, and machines that were asleep."""
 
 import os
 import shutil
@@ -36,13 +36,13 @@ def work(tmp_path: Path) -> Iterator[Work]:
 
 
 @pytest.mark.parametrize("stopped", ["all", "supervisor"])
-def test_children_live_on_after_their_supervisor_was_stopped(work: Work, stopped: str) -> None:
+def test_children_survive_a_stop_of_their_supervisor(work: Work, stopped: str) -> None:
     work.create_queue(VisibilityTimeout="4")
     work.start("--processes", "2", "-c", "1")
     work.wait_for("worker_started", 2)
     work.send("note", name="first")
     first = work.wait_for_notes("first")
-    time.sleep(2)  # their signs of life have been heard
+    time.sleep(2)  # the supervisor has received their pulses
     send = os.killpg if stopped == "all" else os.kill
     send(work.running.pid, signal.SIGSTOP)
     time.sleep(7)  # longer than their leases
@@ -58,7 +58,7 @@ def test_children_live_on_after_their_supervisor_was_stopped(work: Work, stopped
     assert work.end()["done"] == 11
 
 
-def test_a_lease_is_over_after_the_machine_slept_through_it(
+def test_a_lease_ends_while_the_machine_sleeps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slept = 0.0
@@ -91,9 +91,9 @@ def test_a_lease_is_over_after_the_machine_slept_through_it(
     shutil.which("unshare") is None
     or subprocess.run(["unshare", "-T", "--boottime", "1", "true"], capture_output=True).returncode
     != 0,
-    reason="the clock cannot be moved here",
+    reason="the clock cannot be moved on this platform",
 )
-def test_a_worker_on_a_machine_that_has_slept_before_does_its_work(work: Work) -> None:
+def test_a_worker_on_a_machine_that_was_asleep_runs_jobs(work: Work) -> None:
     work.create_queue(VisibilityTimeout="3")
     for number in range(20):
         work.send("note", name=f"n{number}")

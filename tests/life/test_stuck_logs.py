@@ -1,4 +1,4 @@
-"""A log or a listener that hangs stops neither jobs, deletes, the drain nor the second signal."""
+"""A stuck log or listener stops neither jobs nor deletes, a drain, or a second signal."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.backends import wait_until
 ROOT = Path(__file__).parents[2]
 JOBS = 40
 
-#: An app, and what in it hangs.
+#: Apps, by the part of them that gets stuck.
 APP = """
 import logging, os, sys, time
 from pathlib import Path
@@ -94,7 +94,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def full_pipe() -> Iterator[int]:
-    """The end to write to of a pipe that is full, and that nobody reads."""
+    """Return the write end of a full pipe without a reader."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with suppress(BlockingIOError):
@@ -139,7 +139,7 @@ def start(tmp_path: Path, full_pipe: int) -> Iterator[Start]:
 
 
 def counts(env: SQSEnv) -> tuple[int, int]:
-    """What waits, and what is in flight."""
+    """Return the numbers of messages that can be received and in flight."""
     found = env.queue("jobs").client.attributes(
         "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
     )
@@ -160,24 +160,24 @@ def noted(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(("way", "cause"), BOTH)
-def test_jobs_are_done_deleted_and_drained(
+def test_jobs_run_are_deleted_and_drain_with_a_stuck_log(
     env: SQSEnv, tmp_path: Path, start: Start, way: str, cause: str
 ) -> None:
     names = send_notes(env)
     process = start(WAYS[way], cause, "1")
     wait_until(lambda: noted(tmp_path) >= names)
-    wait_until(lambda: counts(env)[1] <= JOBS // 10)  # those that failed wait for their retry
+    wait_until(lambda: counts(env)[1] <= JOBS // 10)  # failed jobs wait for their retry
     env.add_job("jobs", "wait", name="a")
     wait_until(lambda: "wait-a" in noted(tmp_path))
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     process.wait(30)
     assert time.monotonic() - began < 10
-    assert counts(env)[0] >= 1  # put back at the end of the drain
+    assert counts(env)[0] >= 1  # returned at the end of the drain
 
 
 @pytest.mark.parametrize(("way", "cause"), BOTH)
-def test_the_second_signal_ends_a_worker_with_a_stuck_log(
+def test_a_second_signal_ends_a_worker_with_a_stuck_log(
     env: SQSEnv, tmp_path: Path, start: Start, way: str, cause: str
 ) -> None:
     process = start(WAYS[way], cause, "60")
@@ -185,7 +185,7 @@ def test_the_second_signal_ends_a_worker_with_a_stuck_log(
     if cause == "stderr":
         env.add_job("jobs", "say")  # it holds the lock of Python's stderr
     wait_until(lambda: "wait-a" in noted(tmp_path))
-    process.send_signal(signal.SIGUSR1)  # shows the slots on stderr
+    process.send_signal(signal.SIGUSR1)  # prints the slots to stderr
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
     time.sleep(ECHO_SECONDS + 0.2)

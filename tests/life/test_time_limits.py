@@ -1,4 +1,4 @@
-"""Jobs that run too long, in threads, on the event loop and in processes of the pool."""
+"""Jobs that exceed their time limit, in threads, on the event loop and in pool processes."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ from sqsw.sqs_env import SQSEnv
 
 
 class Sessions:
-    """A middleware of a user: what came out of its jobs."""
+    """A user's middleware that records the exceptions of its jobs."""
 
     def __init__(self) -> None:
         self.seen: list[type[BaseException] | None] = []
@@ -58,7 +58,7 @@ def queue(sessions: Sessions) -> JobQueue:
 
 
 def run(queue: JobQueue, jobs: int, **settings: Any) -> tuple[list[Any], Any]:
-    """How so many jobs ended, and the report of the worker."""
+    """Return how many jobs ended in which way, and the report of the worker."""
     ended: list[Any] = []
     events = EventBus()
     events.subscribe(ended.append, JobDone, JobFailed, JobStuck)
@@ -110,11 +110,11 @@ def test_a_job_that_runs_too_long_fails_with_job_timeout(
     assert isinstance(failed.error, JobTimeout)
     assert "0.2 seconds" in str(failed.error)
     assert (report.done, report.failed) == (1, 1)
-    if job is spin:  # what stands inside of the limit is left with the interruption
+    if job is spin:  # code inside the limit is left with the interruption
         assert sorted(map(str, sessions.seen)) == [str(JobTimeout), "None"]
 
 
-def test_the_limit_of_the_worker_holds_for_jobs_without_their_own(queue: JobQueue) -> None:
+def test_the_limit_of_the_worker_applies_to_jobs_without_their_own(queue: JobQueue) -> None:
     queue.connect_processor("job", spin)
     queue.add_job("job")
     ended, _ = run(queue, 1, time_limit=0.2)
@@ -122,15 +122,15 @@ def test_the_limit_of_the_worker_holds_for_jobs_without_their_own(queue: JobQueu
 
 
 @pytest.mark.parametrize("error", [None, ValueError])
-def test_a_job_in_time_ends_as_it_does(queue: JobQueue, error: Any) -> None:
+def test_a_job_within_its_limit_ends_normally(queue: JobQueue, error: Any) -> None:
     queue.connect_processor("job", fail if error else lambda: None, time_limit=30)
     queue.add_job("job")
     ended, _ = run(queue, 1)
     assert type(getattr(ended[0], "error", None)) is (error or type(None))
 
 
-def test_interruptions_hit_the_job_and_nothing_after_it() -> None:
-    """Limits that end about when the job does: whatever wins, nothing is raised later."""
+def test_an_interruption_hits_its_job_and_nothing_after_it() -> None:
+    """Jobs end at about their limit. Whichever comes first, nothing is raised afterwards."""
     job = CurrentJob((), "job", {})
     alarms = time_limit._watchdog._alarms
     of_others = {key for key in alarms if alarms.get(key)}
@@ -139,14 +139,15 @@ def test_interruptions_hit_the_job_and_nothing_after_it() -> None:
         limit = TimeLimit(0.0005 + number * 1e-6)
         try:
             with limit.around(job):
-                # Most about as long as the limit; some long enough for it on a busy machine.
+                # Most take about as long as the limit, some long enough to exceed it on a busy
+                # machine.
                 end = time.monotonic() + (0.2 if number % 50 == 49 else 0.0006)
                 while time.monotonic() < end:
                     pass
             outcomes.add("done")
         except JobTimeout:
             outcomes.add("timeout")
-        for _ in range(50):  # where an interruption that came too late would show
+        for _ in range(50):  # a late interruption would be raised here
             pass
     assert "timeout" in outcomes
     assert {key for key in alarms if alarms.get(key)} <= of_others
@@ -171,7 +172,7 @@ def test_a_job_that_does_not_end_makes_the_worker_end(
     assert (report.stopped_by, report.unfinished) == ("stuck_job", 1)
 
 
-# In processes of the pool; functions of this module, which is imported there.
+# Functions for pool processes, which import this module.
 
 
 def note_place(folder: str) -> None:
@@ -189,7 +190,7 @@ def die() -> None:
 
 
 def give_back(jobs: list[dict[str, Any]]) -> object:
-    """What a job returns; the second time something that cannot leave its process."""
+    """Return a value; the second time, one that cannot be pickled."""
     return threading.Lock() if jobs[0].get("lock") else [job["n"] for job in jobs]
 
 
@@ -197,7 +198,7 @@ def retry() -> None:
     raise RetryJob(ConstantBackoff(5))
 
 
-def test_functions_run_in_processes_and_all_else_stays_here(
+def test_only_the_function_runs_in_the_pool_process(
     queue: JobQueue, sessions: Sessions, tmp_path: Path
 ) -> None:
     queue.connect_processor("note", note_place, executor="process")
@@ -205,7 +206,7 @@ def test_functions_run_in_processes_and_all_else_stays_here(
         queue.add_job("note", folder=str(tmp_path))
     _, report = run(queue, 3, concurrency=1)
     assert report.done == 3
-    (name,) = (path.name for path in tmp_path.iterdir())  # one process, for one at a time
+    (name,) = (path.name for path in tmp_path.iterdir())  # one process, for one job at a time
     pid, job_name, receives = name.split("-")
     assert int(pid) != os.getpid()
     assert (job_name, receives) == ("note", "1")
@@ -217,7 +218,7 @@ def test_functions_run_in_processes_and_all_else_stays_here(
     ("function", "error"),
     [(fail, "no"), (die, "the process of the job ended before the job did"), (spin, "1 seconds")],
 )
-def test_what_a_process_does_is_the_end_of_its_job_alone(
+def test_what_a_pool_process_does_ends_only_its_own_job(
     queue: JobQueue, function: Any, error: str
 ) -> None:
     queue.connect_processor("job", function, executor="process", time_limit=1)
@@ -240,7 +241,7 @@ def test_a_process_can_ask_for_a_retry(queue: JobQueue) -> None:
     assert (report.retried, report.failed) == (1, 0)
 
 
-def test_lists_go_there_too_and_what_comes_back_is_what_was_returned(sessions: Sessions) -> None:
+def test_lists_run_in_the_pool_and_return_their_results(sessions: Sessions) -> None:
     returned: list[object] = []
 
     class Looking(Processor):
@@ -260,12 +261,12 @@ def test_lists_go_there_too_and_what_comes_back_is_what_was_returned(sessions: S
     assert returned[1:] == [None]
 
 
-def test_a_coroutine_cannot_run_in_a_process(queue: JobQueue) -> None:
+def test_a_coroutine_cannot_run_in_the_pool(queue: JobQueue) -> None:
     with pytest.raises(TypeError, match="cannot run in a pool process"):
         queue.connect_processor("job", sleep, executor="process")
 
 
-def test_one_batch_runs_such_jobs_here(queue: JobQueue) -> None:
+def test_process_batch_runs_such_jobs_in_this_process(queue: JobQueue) -> None:
     ran: list[int] = []
     queue.connect_processor("job", lambda: ran.append(os.getpid()), executor="process")
     queue.add_job("job")

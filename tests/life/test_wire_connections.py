@@ -79,7 +79,7 @@ def certificate_for(name: str, folder: Path) -> Certificate:
 
 @pytest.fixture
 def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certificate:
-    """A certificate for 127.0.0.1 that this process trusts."""
+    """Return a certificate for 127.0.0.1 that this process trusts."""
     found = certificate_for("127.0.0.1", tmp_path)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(found.path))
     return found
@@ -94,7 +94,7 @@ def test_calls_over_tls(trusted: Certificate) -> None:
 
 
 @pytest.mark.parametrize("flaw", ["an unknown issuer", "another host"])
-def test_a_certificate_that_proves_nothing_is_refused_by_both_ways(
+def test_the_wire_and_botocore_refuse_an_untrusted_certificate(
     flaw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
@@ -108,7 +108,7 @@ def test_a_certificate_that_proves_nothing_is_refused_by_both_ways(
         with pytest.raises(ConnectionFailed, match="SSL validation failed") as caught:
             queue.send({"MessageBody": "x"})
         assert caught.value.next
-        # The wire and botocore have both tried, and neither has sent a byte of a request.
+        # The wire and botocore both tried, and neither sent a byte of a request.
         assert server.accepted >= 2
         assert (server.requests, server.rest) == ([], b"")
 
@@ -123,7 +123,7 @@ assert "botocore" not in sys.modules
 
 
 @pytest.mark.skipif(
-    sys.platform in ("darwin", "win32"), reason="system settings can have proxies there"
+    sys.platform in ("darwin", "win32"), reason="the system settings of macOS can have proxies"
 )
 @pytest.mark.parametrize("source", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "certifi"])
 @pytest.mark.parametrize("is_trusted", [True, False], ids=["trusted", "not trusted"])
@@ -152,9 +152,9 @@ def test_a_process_without_botocore_checks_certificates(
             assert (server.requests, server.rest) == ([], b"")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
-def test_a_forked_process_opens_connections_of_its_own(trusted: Certificate, is_tls: bool) -> None:
+def test_a_forked_process_opens_its_own_connections(trusted: Certificate, is_tls: bool) -> None:
     with serving(tls=trusted.context if is_tls else None) as server:
         queue = queue_for(source_for(server.url))
         with ThreadPoolExecutor(4) as pool:  # some idle connections
@@ -173,7 +173,8 @@ def test_a_forked_process_opens_connections_of_its_own(trusted: Certificate, is_
         for _ in range(3):
             assert "ResponseMetadata" not in queue.send({"MessageBody": "parent"})
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        # The end of the child has not ended them either: TLS could send a farewell.
+        # The end of the child did not close them either. With TLS, it could have sent a close
+        # message.
         for _ in range(3):
             assert "ResponseMetadata" not in queue.send({"MessageBody": "parent"})
         used: dict[str, set[int]] = {"parent": set(), "child": set(), "before": set()}
@@ -189,7 +190,7 @@ def test_a_forked_process_opens_connections_of_its_own(trusted: Certificate, is_
 
 @pytest.fixture
 def served() -> Iterator[QueueClient]:
-    """The calls over the wire on a queue of our server."""
+    """Return wire calls on a queue of our server."""
     with serving_sqs("--memory") as running:
         url = running.client().create_queue(QueueName="jobs")["QueueUrl"]
         session = boto3.session.Session("local", "local", region_name="local")
@@ -202,7 +203,7 @@ def test_many_threads_send_every_message_once(served: QueueClient) -> None:
     def send(thread: int) -> None:
         for number in range(SENDS):
             answer = served.send({"MessageBody": f"{thread}-{number}"})
-            assert "ResponseMetadata" not in answer  # by the wire, at the first attempt
+            assert "ResponseMetadata" not in answer  # over the wire, at the first attempt
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(send, range(THREADS)))
@@ -214,7 +215,7 @@ def test_many_threads_send_every_message_once(served: QueueClient) -> None:
 
 
 @pytest.mark.parametrize("wire", [True, False], ids=["wire", "boto3"])
-def test_random_faults_lose_nothing(wire: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_faults_lose_no_message(wire: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     bodies = [str(number) for number in range(100)]
     with serving_sqs("--memory") as running, proxying(running.port) as proxy:
@@ -222,13 +223,13 @@ def test_random_faults_lose_nothing(wire: bool, monkeypatch: pytest.MonkeyPatch)
         session = boto3.session.Session("local", "local", region_name="local")
         source = ClientSource(session, endpoint_url=proxy.url, wire=wire)
         queue = QueueClient(source, "jobs", "jobs", url)
-        proxy.be("mix 0.3")  # throttled, refused, cut before, within and after the answer
+        proxy.be("mix 0.3")  # throttled, refused, or cut before, within or after the answer
         for body in bodies:
             wait_until(partial(sends, queue, body), what="a send")
         received: set[str] = set()
 
         def take() -> bool:
-            with suppress(SQSError):  # what this receive took away comes back in a second
+            with suppress(SQSError):  # messages of a lost answer come back after a second
                 messages = queue.receive(10, visibility_timeout=1)
                 received.update(message.body for message in messages)
                 queue.delete_batch(messages)
@@ -239,7 +240,7 @@ def test_random_faults_lose_nothing(wire: bool, monkeypatch: pytest.MonkeyPatch)
 
 
 def sends(queue: QueueClient, body: str) -> bool:
-    """Return whether SQS has confirmed the message."""
+    """Return whether SQS confirmed the message."""
     with suppress(SQSError):
         queue.send({"MessageBody": body})
         return True

@@ -1,4 +1,4 @@
-"""``sqsw work --processes``: a supervisor and its children, as processes."""
+"""``sqsw work --processes``: a supervisor and its children, as real processes."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def wait_until(condition: Callable[[], object], about: str = "what this test is 
 
 
 class Work:
-    """``sqsw work`` in a folder with an app, and its queue."""
+    """``sqsw work`` in a directory with an app and its queue."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -103,7 +103,7 @@ class Work:
 
     def start(self, *options: str, app: str = "tasks:env", python: str = sys.executable) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "SQSW_CONFIG": "none"}
-        # As images of containers have it. Lines of jobs and of the log must not mix even so.
+        # As in container images. Even so, lines of jobs and of the log must not mix.
         environment["PYTHONUNBUFFERED"] = "1"
         self.log = (self.folder / "log").open("w+")
         self.process = subprocess.Popen(
@@ -125,7 +125,7 @@ class Work:
         return self.process
 
     def notes(self, name: str) -> list[int]:
-        """The processes that left such a note."""
+        """Return the processes that left such a note."""
         return [int(p.name.rpartition("-")[2]) for p in self.folder.glob(f"notes/{name}-*")]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
@@ -146,7 +146,7 @@ class Work:
         return self.notes(name)
 
     def end(self, code: int = 0) -> dict[str, Any]:
-        """The summary, once it has ended with this code."""
+        """Return the summary after the worker ended with this exit code."""
         out, _ = self.running.communicate(timeout=60)
         assert self.running.returncode == code, (self.folder / "log").read_text()
         if not out:
@@ -155,7 +155,7 @@ class Work:
         return summary
 
     def counts(self) -> tuple[int, int]:
-        """Messages that can be received, and messages in flight."""
+        """Return the numbers of messages that can be received and in flight."""
         attributes = self.env.queue("jobs").client.attributes()
         return (
             int(attributes["ApproximateNumberOfMessages"]),
@@ -181,19 +181,19 @@ def work(tmp_path: Path) -> Iterator[Work]:
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends as it is read
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends during the read
         return False
     return state != "Z"
 
 
-def test_jobs_are_shared_among_processes_and_counted_together(work: Work) -> None:
+def test_processes_share_jobs_and_are_counted_together(work: Work) -> None:
     work.session.client("sqs").create_queue(QueueName="dead")
     work.create_queue(RedrivePolicy=work.env.redrive_policy("dead", 5).to_json())
     for _ in range(2):
         work.send("wait")
     work.start("--processes", "2", "-c", "1", "--prefetch", "0", "--max-jobs", "22")
     first, second = work.wait_for_notes("started", 2)
-    assert {first, second}.isdisjoint({work.running.pid})  # the parent never runs jobs
+    assert {first, second}.isdisjoint({work.running.pid})  # the supervisor never runs jobs
     for number in range(20):
         work.send("note", name=f"n{number}")
     (work.folder / "go-on").touch()
@@ -201,7 +201,7 @@ def test_jobs_are_shared_among_processes_and_counted_together(work: Work) -> Non
     assert (summary["done"], summary["stopped_by"]) == (22, "max_jobs")
     assert summary["requests"] >= 22
     assert work.counts() == (0, 0)
-    # Logged once, not by each of them.
+    # Logged once, not by each process.
     (warning,) = work.logged("queue_warning")
     assert "--max-receives 12" in warning["hint"]
     (planned,) = work.logged("retries_planned")
@@ -209,7 +209,7 @@ def test_jobs_are_shared_among_processes_and_counted_together(work: Work) -> Non
     assert (planned["max_receives"], planned["dead_letter_queue"]) == (5, "dead")
 
 
-def test_a_number_of_jobs_is_exact_across_processes(work: Work) -> None:
+def test_max_jobs_is_exact_across_processes(work: Work) -> None:
     work.create_queue()
     for number in range(100):
         work.send("note", name=f"n{number}")
@@ -220,7 +220,7 @@ def test_a_number_of_jobs_is_exact_across_processes(work: Work) -> None:
     assert work.counts() == (80, 0)
 
 
-def test_others_run_the_jobs_that_a_process_which_died_was_to_run(work: Work) -> None:
+def test_other_processes_run_the_jobs_of_a_dead_one(work: Work) -> None:
     work.create_queue()
     work.send("die")
     for number in range(15):
@@ -245,7 +245,7 @@ def test_one_signal_to_all_processes_is_one_drain(work: Work) -> None:
     assert work.counts() == (2, 0)
 
 
-def test_a_second_signal_stops_all_processes_now(work: Work) -> None:
+def test_a_second_signal_stops_all_processes_at_once(work: Work) -> None:
     work.create_queue()
     for _ in range(2):
         work.send("wait")
@@ -254,7 +254,7 @@ def test_a_second_signal_stops_all_processes_now(work: Work) -> None:
     work.running.send_signal(signal.SIGINT)
     work.wait_for("drain_started", 2)
     assert {line["reason"] for line in work.logged("drain_started")} == {"SIGTERM"}
-    time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
+    time.sleep(ECHO_SECONDS + 0.1)  # sooner, it would count as an echo of the first
     begin = time.monotonic()
     work.running.send_signal(signal.SIGINT)
     work.end(130)
@@ -264,7 +264,7 @@ def test_a_second_signal_stops_all_processes_now(work: Work) -> None:
     assert not any(map(is_running, pids))
 
 
-def test_a_killed_child_is_replaced_and_a_killed_parent_leaves_no_orphan(work: Work) -> None:
+def test_a_killed_child_is_replaced_and_a_killed_supervisor_leaves_no_orphan(work: Work) -> None:
     work.create_queue(VisibilityTimeout="10")
     work.send("die")
     work.start("--processes", "1", "--recycle", "age=1h", "-c", "2", "--drain-timeout", "1")
@@ -274,11 +274,11 @@ def test_a_killed_child_is_replaced_and_a_killed_parent_leaves_no_orphan(work: W
     (pid,) = work.wait_for_notes("started")
     work.running.kill()
     wait_until(lambda: not is_running(pid))
-    wait_until(lambda: work.counts()[0] >= 1)  # given back by the drain of the orphan
+    wait_until(lambda: work.counts()[0] >= 1)  # returned by the drain of the orphan
 
 
-def test_what_cannot_heal_ends_all_of_it_with_its_code(work: Work) -> None:
-    # Only queues that jobs are registered for are created in a local file.
+def test_an_error_that_waiting_cannot_repair_ends_all_processes(work: Work) -> None:
+    # Only queues with registered jobs are created in a local file.
     work.start("--processes", "2", "--queue", "lost", "--processors-from", "jobs")
     work.end(3)
     log = (work.folder / "log").read_text()
@@ -286,7 +286,7 @@ def test_what_cannot_heal_ends_all_of_it_with_its_code(work: Work) -> None:
     assert "sqsw create-queue lost" in log
 
 
-def test_sighup_and_recycling_replace_processes_one_after_the_other(work: Work) -> None:
+def test_sighup_and_recycling_replace_processes_one_by_one(work: Work) -> None:
     work.create_queue()
     work.start("--processes", "2", "-c", "1")
     work.wait_for("worker_started", 2)
@@ -303,14 +303,14 @@ def test_sighup_and_recycling_replace_processes_one_after_the_other(work: Work) 
     assert {line["reason"] for line in work.wait_for("drain_started", 2)} == {"SIGTERM"}
     wait_until(lambda: not is_running(first["pid"]) and not is_running(second["pid"]))
     assert worked in (first["pid"], second["pid"])
-    assert {line["exit_code"] for line in work.logged("child_exited")} == {1}  # of the broken one
+    assert {line["exit_code"] for line in work.logged("child_exited")} == {1}  # of the broken app
     work.send("note", name="b")
     assert {first["pid"], second["pid"]}.isdisjoint(work.wait_for_notes("b"))
     work.running.terminate()
     assert work.end()["done"] == 2
 
 
-def test_a_process_that_has_done_its_number_of_jobs_is_replaced(work: Work) -> None:
+def test_a_process_is_replaced_after_its_number_of_jobs(work: Work) -> None:
     work.create_queue()
     for number in range(10):
         work.send("note", name=f"n{number}")
@@ -324,7 +324,7 @@ def test_a_process_that_has_done_its_number_of_jobs_is_replaced(work: Work) -> N
     assert work.end()["done"] == 11
 
 
-def test_a_process_without_a_sign_of_life_is_killed(work: Work) -> None:
+def test_a_process_without_a_pulse_is_killed(work: Work) -> None:
     work.create_queue(VisibilityTimeout="2")
     work.send("hold")
     work.start("--processes", "2", "-c", "1")
@@ -364,7 +364,7 @@ def test_health_and_metrics_over_http(work: Work, processes: str) -> None:
     assert health_file.exists()
     assert page(port, "/live") == page(port, "/health") == (200, '{"status": "ok"}')
     assert page(port, "/nowhere")[0] == 404
-    slots = f"sqsw_slots {3.0 * int(processes)}"  # once each process has given a sign of life
+    slots = f"sqsw_slots {3.0 * int(processes)}"  # after the first pulse of each process
     wait_until(lambda: slots in page(port, "/metrics")[1])
     wait_until(lambda: "sqsw_slots_busy 1.0" in page(port, "/metrics")[1])
     text = page(port, "/metrics")[1]
@@ -384,7 +384,7 @@ def test_health_and_metrics_over_http(work: Work, processes: str) -> None:
     assert not health_file.exists()
 
 
-def test_functions_in_the_pool_load_the_app_by_its_name_and_end_with_their_worker(
+def test_pool_processes_load_the_app_by_name_and_end_with_their_worker(
     work: Work,
 ) -> None:
     work.create_queue()
@@ -404,7 +404,7 @@ def test_functions_in_the_pool_load_the_app_by_its_name_and_end_with_their_worke
     wait_until(lambda: not is_running(computed))
 
 
-def test_sigusr1_shows_where_processes_of_the_pool_are(work: Work) -> None:
+def test_sigusr1_shows_the_stacks_of_pool_processes(work: Work) -> None:
     work.create_queue()
     work.send("cpu", forever=True)
     work.start("-c", "2", "--drain-timeout", "0")
@@ -421,7 +421,7 @@ def test_sigusr1_shows_where_processes_of_the_pool_are(work: Work) -> None:
     work.end(5)
 
 
-def test_what_is_put_back_does_not_go_on_here(work: Work) -> None:
+def test_a_returned_job_does_not_keep_running(work: Work) -> None:
     work.create_queue()
     work.send("thread")
     work.send("cpu", forever=True)
@@ -430,7 +430,7 @@ def test_what_is_put_back_does_not_go_on_here(work: Work) -> None:
     (pool,) = work.wait_for_notes("computed")
     work.running.terminate()
     work.wait_for("drain_started")
-    time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
+    time.sleep(ECHO_SECONDS + 0.1)  # sooner, it would count as an echo of the first
     begin = time.monotonic()
     work.running.terminate()
     work.end(143)
@@ -439,7 +439,7 @@ def test_what_is_put_back_does_not_go_on_here(work: Work) -> None:
     assert not is_running(pool)
 
 
-def test_a_supervisor_passes_on_what_it_is_asked(work: Work) -> None:
+def test_a_supervisor_passes_on_signals(work: Work) -> None:
     work.create_queue()
     for _ in range(2):
         work.send("wait")
@@ -450,7 +450,7 @@ def test_a_supervisor_passes_on_what_it_is_asked(work: Work) -> None:
     shown = ", in wait\n"
     wait_until(lambda: (work.folder / "log").read_text().count(shown) == 2)
     assert {line["pid"] for line in work.wait_for("worker_started", 2)} == {*pids}
-    for pid in pids:  # which process, which job, and then the job's own first frame
+    for pid in pids:  # the process and the job, then the job's own first frame
         dump = rf"^process {pid}:\njobs wait .*\n  File \".*tasks\.py\", line \d+, in wait\n"
         assert re.search(dump, (work.folder / "log").read_text(), re.M)
     work.running.send_signal(signal.SIGTSTP)
@@ -462,10 +462,10 @@ def test_a_supervisor_passes_on_what_it_is_asked(work: Work) -> None:
     (work.folder / "go-on").touch()
     wait_until(lambda: work.counts() == (0, 0))
     work.session.client("sqs").meta.events.emit("sqsw.end-polls")
-    assert work.running.poll() is None  # it stays
+    assert work.running.poll() is None  # it keeps running
     assert page(port, "/health")[0] == 200
     work.send("note", name="later")
-    work.running.send_signal(signal.SIGHUP)  # others come in the place of the quiet ones
+    work.running.send_signal(signal.SIGHUP)  # new processes replace the quiet ones
     (worked,) = work.wait_for_notes("later")
     assert worked not in work.notes("started")
     wait_until(lambda: page(port, "/ready")[0] == 200)

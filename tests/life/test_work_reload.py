@@ -1,4 +1,4 @@
-"""``sqsw work --reload``: the app is edited while its worker runs."""
+"""``sqsw work --reload``: the app changes while its worker runs."""
 
 import signal
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ BROKEN = TASKS + "\ndef ("
 
 
 def edited(text: str) -> str:
-    """The app, whose jobs leave another note."""
+    """Return the app with jobs that leave another note."""
     return TASKS.replace("    leave(name)\n", f"    leave({text} + name)\n")
 
 
@@ -34,26 +34,26 @@ def children(work: Work) -> set[int]:
 
 
 def works(pid: int) -> bool:
-    """Whether it runs and is one of ours: multiprocessing has one of its own, which stays."""
+    """Return whether a process runs and is ours; multiprocessing has its own, which stays."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends as it is read
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends during the read
         return False
     return is_running(pid) and "resource_tracker" not in command
 
 
-def test_the_next_job_is_run_by_the_new_code_and_what_runs_finishes_in_the_old(work: Work) -> None:
+def test_running_jobs_finish_in_the_old_code_and_the_next_ones_run_in_the_new(work: Work) -> None:
     work.send("wait")
     work.start("--reload", "-c", "2")
     (old,) = work.wait_for_notes("started")
     save(work, edited("'first-'"))  # two quick saves are one change
     save(work, edited("'second-'"))
     assert work.wait_for("reloading")[0]["reason"] == "tasks.py changed"
-    work.wait_for("drain_started")  # until then, the old one still takes messages
+    work.wait_for("drain_started")  # until then, the old process still receives
     work.send("note", name="a")
     (new,) = work.wait_for_notes("second-a")
     assert new != old
-    wait_until(lambda: work.counts() == (0, 1))  # the old one still runs its job
+    wait_until(lambda: work.counts() == (0, 1))  # the old process still runs its job
     (work.folder / "go-on").touch()
     wait_until(lambda: not is_running(old))
     wait_until(lambda: work.counts() == (0, 0))
@@ -69,7 +69,7 @@ def test_the_next_job_is_run_by_the_new_code_and_what_runs_finishes_in_the_old(w
     work.send("note", name="b")
     (old,) = work.wait_for_notes("third-b")
 
-    save(work, "PREFIX = 'fourth-'\n", "prefix.py")  # a module that was not there at the start
+    save(work, "PREFIX = 'fourth-'\n", "prefix.py")  # a module that did not exist at the start
     assert work.wait_for("reloading", 4)[3]["reason"] == "prefix.py changed"
     wait_until(lambda: not is_running(old))
     work.send("note", name="c")
@@ -84,12 +84,12 @@ def test_the_next_job_is_run_by_the_new_code_and_what_runs_finishes_in_the_old(w
     assert (summary["done"], summary["stopped_by"]) == (4, "SIGINT")
 
 
-def test_a_first_start_that_fails_is_waited_for_and_one_signal_ends_all(work: Work) -> None:
+def test_a_first_start_that_fails_waits_for_a_change_and_one_signal_ends_all(work: Work) -> None:
     save(work, BROKEN)
     work.start("--reload", "--processes", "2", "-c", "1", "--drain-timeout", "60")
     work.wait_for("worker_failed")
     wait_until(lambda: not children(work))
-    assert len(work.logged("worker_failed")) == 1  # not by each of them
+    assert len(work.logged("worker_failed")) == 1  # not once per process
     save(work, TASKS)
     work.send("wait")
     work.wait_for_notes("started")

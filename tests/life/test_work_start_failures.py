@@ -1,4 +1,4 @@
-"""Worker processes that do not get ready: the end of it, and its reason."""
+"""Worker processes that never become ready: how the worker ends, and the reason it gives."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,9 @@ def work(tmp_path: Path) -> Iterator[Work]:
 
 
 @pytest.mark.parametrize("name", ["signal.py", "json/__init__.py"])
-def test_a_hidden_standard_module_ends_worker_processes_and_is_named(work: Work, name: str) -> None:
+def test_a_worker_process_that_fails_for_a_hidden_standard_module_names_it(
+    work: Work, name: str
+) -> None:
     (work.folder / name).parent.mkdir(exist_ok=True)
     (work.folder / name).touch()
     work.start("--processes", "2", "--until-idle", "1")
@@ -38,7 +40,7 @@ def test_a_hidden_standard_module_ends_worker_processes_and_is_named(work: Work,
 
 @pytest.mark.parametrize("name", ["email.py", "calendar.py"])
 @pytest.mark.parametrize("options", [["--until-idle", "1"], ["--processes", "2"]])
-def test_a_hidden_standard_module_is_named_when_the_app_is_loaded(
+def test_loading_an_app_that_hides_a_standard_module_names_it(
     work: Work, name: str, options: list[str]
 ) -> None:
     (work.folder / name).write_text("'nothing of the standard module'")
@@ -84,7 +86,7 @@ def test_a_pool_process_that_dies_at_its_start_starts_no_job(
         executor.stop(0)
 
 
-def test_a_module_that_cannot_be_imported_in_the_pool_starts_no_job() -> None:
+def test_a_module_that_a_pool_process_cannot_import_starts_no_job() -> None:
     executor = ProcessExecutor()
     try:
         with pytest.raises(JobNotStarted, match="cannot load the app") as raised:
@@ -111,7 +113,7 @@ def refuse(folder: str, tell: object) -> None:
 
 
 def work_once(folder: str, tell: Reporter) -> None:
-    """The first one works, and dies; the others die at their start."""
+    """Work and die in the first process; die at the start in the others."""
     if not list(Path(folder).glob("*")):
         tell(ReceiveDone("jobs", 0))
         tell.close()
@@ -126,7 +128,7 @@ def work_once(folder: str, tell: Reporter) -> None:
         (refuse, SQSError, "not today"),
     ],
 )
-def test_children_that_never_get_ready_end_the_supervisor_with_their_reason(
+def test_children_that_never_become_ready_end_the_supervisor_with_their_reason(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     target: object,
@@ -140,7 +142,7 @@ def test_children_that_never_get_ready_end_the_supervisor_with_their_reason(
     assert 8 <= len(list(tmp_path.glob("died-*"))) <= 9  # four tries in each of two places
 
 
-def test_children_that_worked_once_are_tried_more_often(
+def test_children_that_worked_once_get_more_tries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.001)
@@ -149,7 +151,7 @@ def test_children_that_worked_once_are_tried_more_often(
     assert len(list(tmp_path.glob("died-*"))) == supervisor_module._LATER_TRIES
 
 
-def test_a_process_that_cannot_be_started_is_tried_a_few_times(
+def test_a_process_that_cannot_be_started_gets_a_few_tries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def no_process(*_: object) -> None:

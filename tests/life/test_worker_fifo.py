@@ -1,4 +1,4 @@
-"""Order within message groups, whatever fails, whoever works."""
+"""Order within message groups, whatever fails and whichever worker runs the jobs."""
 
 import random
 import threading
@@ -53,7 +53,7 @@ def test_order_holds_across_fifty_groups_with_failures_and_two_workers(
             running.add(group)
             fails = failures < 60 and chance.random() < 0.3
             failures += fails
-        time.sleep(0.001)  # time for the other worker to do wrong
+        time.sleep(0.001)  # gives the other worker time to break the order
         with lock:
             running.remove(group)
             if not fails:
@@ -90,7 +90,7 @@ def test_order_holds_across_fifty_groups_with_failures_and_two_workers(
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "0"
 
 
-def test_a_failed_message_holds_back_its_group_only(tmp_path: Path) -> None:
+def test_a_failed_message_holds_back_only_its_group(tmp_path: Path) -> None:
     queue = make_queue(LocalSession(str(tmp_path / "sqs.db")), "jobs.fifo", FifoQueue="true")
     for body in ("bad 1", "bad 2", "bad 3", "good 1", "good 2", "good 3"):
         queue.send(
@@ -117,5 +117,5 @@ def test_a_failed_message_holds_back_its_group_only(tmp_path: Path) -> None:
         "bad 1", "bad 1", "bad 1", "bad 2", "bad 3",
     ]  # fmt: skip
     assert [body for body in ran if body.startswith("good")] == ["good 1", "good 2", "good 3"]
-    # The followers spent one receive on the retries, and not one on each.
+    # The retries cost the followers one receive in all, not one each.
     assert max(c for b, c in zip(ran, receives, strict=True) if b in ("bad 2", "bad 3")) <= 2

@@ -1,4 +1,4 @@
-"""Order within message groups across processes that are killed, and what a failure costs others."""
+"""Order within message groups when processes are killed, and the receives that a failure costs."""
 
 import random
 import subprocess
@@ -28,7 +28,7 @@ GROUPS, LENGTH, PROCESSES, KILLS = 100, 5, 3, 3
 def session(
     request: pytest.FixtureRequest, started_backends: dict[str, Backend], tmp_path: Path
 ) -> Any:
-    """The embedded engine in a file, and a server of somebody else."""
+    """The embedded engine in a file, and another local server."""
     chosen = request.config.getoption("backend")
     if chosen and request.param not in chosen:
         pytest.skip(f"--backend {' '.join(chosen)}")
@@ -39,7 +39,7 @@ def session(
 
 @pytest.fixture
 def start(tmp_path: Path, session: Any) -> Iterator[Callable[[str], "subprocess.Popen[bytes]"]]:
-    """Starts a worker process on a queue; none is left at the end."""
+    """Start worker processes on a queue; stop all of them at the end."""
     where = getattr(session, "endpoint_url", None) or str(session.path)
     with ExitStack() as stack:
 
@@ -81,7 +81,7 @@ def send_groups(queue: QueueClient) -> None:
             assert not failures
 
 
-def test_order_holds_across_a_hundred_groups_failures_and_killed_processes(
+def test_a_hundred_groups_keep_their_order_through_failures_and_kills(
     session: Any,
     start: Callable[[str], "subprocess.Popen[bytes]"],
     tmp_path: Path,
@@ -109,12 +109,12 @@ def test_order_holds_across_a_hundred_groups_failures_and_killed_processes(
     for line in ledger.read_text().splitlines():
         group, number = line.split()
         order[group].append(int(number))
-    # One that was done when its process was killed is done again, before anything else.
+    # A message that was done when its process was killed runs again, before its followers.
     found = {group: [number for number, _ in groupby(runs)] for group, runs in order.items()}
     assert found == {f"g{group}": list(range(LENGTH)) for group in range(GROUPS)}
 
 
-def test_a_message_that_dies_costs_its_followers_one_receive_in_two_retries(
+def test_a_message_that_fails_for_good_costs_its_followers_one_receive_in_two_retries(
     session: Any, fifo_queue_name: str
 ) -> None:
     stem = fifo_queue_name.removesuffix(".fifo")
@@ -142,7 +142,7 @@ def test_a_message_that_dies_costs_its_followers_one_receive_in_two_retries(
     with working(Worker([made], WorkerSettings(concurrency=2, wait_seconds=2))):
         wait_until(lambda: runs and runs[-1][0] == bodies[-1], 60, "the followers")
     assert [body for body, _ in runs] == ["bad"] * most + bodies[1:]
-    # The first receive, one in two retries, and the one in which they run.
+    # The first receive, one for two retries, and the one in which they run.
     assert max(count for body, count in runs if body != "bad") <= 1 + (most - 1) // 2 + 1
     wait_until(lambda: dead.attributes()["ApproximateNumberOfMessages"] == "1", 30, "the dead one")
     assert [message.body for message in dead.receive(10)] == ["bad"]

@@ -1,4 +1,4 @@
-"""How messages flow through real workers: what waits where, and for how long."""
+"""How messages flow through real workers: which of them wait, where, and for how long."""
 
 import ctypes
 import threading
@@ -25,7 +25,7 @@ __all__ = ["queue"]  # a fixture
 
 
 def test_no_message_waits_for_a_long_job_while_another_worker_is_idle(tmp_path: Path) -> None:
-    # Longer than the second within which what is held ready is to start.
+    # Longer than the second within which prefetched messages must start.
     seconds, jobs = 1.2, 6
     path = str(tmp_path / "sqs.db")
     queues = [make_queue(LocalSession(path)) for _ in range(2)]
@@ -61,7 +61,7 @@ def test_no_message_waits_for_a_long_job_while_another_worker_is_idle(tmp_path: 
 
 
 class Limited(NeverShutdown):
-    """A policy of one process of many: it lets start what it has permits for."""
+    """The policy of one of several processes: it lets jobs start if it has permits for them."""
 
     def __init__(self, permits: int) -> None:
         self.permits = permits
@@ -71,7 +71,7 @@ class Limited(NeverShutdown):
 
 
 @pytest.mark.parametrize("later", [3, 6])
-def test_what_may_not_start_waits_for_a_moment_and_goes_back_then(later: int) -> None:
+def test_messages_that_may_not_start_wait_briefly_and_are_returned(later: int) -> None:
     session, policy = MemorySession(), Limited(3)
     clients = [make_queue(session, name) for name in ("a", "b")]
     started, go_on = threading.Semaphore(0), threading.Event()
@@ -91,12 +91,12 @@ def test_what_may_not_start_waits_for_a_moment_and_goes_back_then(later: int) ->
     ]
     worker = Worker(lanes, WorkerSettings(concurrency=1, prefetch=5))
     with working(worker) as reports:
-        # Each poll that is open may bring all that the policy lets start.
+        # Each open poll can bring as many messages as the policy lets start.
         wait_until(lambda: all(worker._policies._waits.values()))
         for client in clients:
             send(client, *map(str, range(3)))
         assert started.acquire(timeout=60)
-        wait_until(lambda: total()[1] > 3)  # more than it may start are in hand
+        wait_until(lambda: total()[1] > 3)  # more than may start are in hand
         go_on.set()
         wait_until(lambda: sum(total()) == 3)
         begin = time.monotonic()
@@ -115,7 +115,7 @@ def test_quick_jobs_are_received_and_deleted_ten_at_a_time(queue: QueueClient) -
 
 
 @pytest.mark.parametrize("queues", [1, 2])
-def test_exactly_as_many_jobs_are_started_as_the_policy_wants(queues: int) -> None:
+def test_no_more_jobs_start_than_the_policy_allows(queues: int) -> None:
     session, policy = MemorySession(), MaxTasksShutdown(25)
     ran: list[str] = []
 
@@ -132,11 +132,11 @@ def test_exactly_as_many_jobs_are_started_as_the_policy_wants(queues: int) -> No
         lanes.append(lane(name, client=clients[-1], handle=handle, shutdown_policy=policy))
     report = Worker(lanes, WorkerSettings(concurrency=8)).run()
     assert (len(ran), report.done, report.stopped_by) == (25, 25, "max_jobs")
-    # What else was received has been put back.
+    # Other received messages were returned.
     assert sum(counts(client)[0] for client in clients) == 60 * queues - 25
 
 
-def test_a_list_waits_for_more_and_no_longer_than_it_may(queue: QueueClient) -> None:
+def test_a_list_waits_for_more_messages_up_to_its_limit(queue: QueueClient) -> None:
     lists: list[list[str]] = []
     times: list[float] = []
 
@@ -161,7 +161,7 @@ def test_a_list_waits_for_more_and_no_longer_than_it_may(queue: QueueClient) -> 
     assert reports[0].requests <= 20
 
 
-def test_a_list_that_is_gathered_runs_in_time_though_the_worker_is_quiet() -> None:
+def test_a_list_that_is_filling_runs_in_time_in_a_quiet_worker() -> None:
     client = make_queue(MemorySession())
     send(client, *"abc")
     events, received = recorder(MessageReceived)
@@ -173,7 +173,7 @@ def test_a_list_that_is_gathered_runs_in_time_though_the_worker_is_quiet() -> No
     assert reports[0].done == 3
 
 
-def test_a_list_that_is_gathered_goes_back_when_the_worker_stops(queue: QueueClient) -> None:
+def test_a_list_that_is_filling_is_returned_when_the_worker_stops(queue: QueueClient) -> None:
     events, received = recorder(MessageReceived)
     made = lane(client=queue, batch_size=25, max_wait=300)
     send(queue, *"abc")
@@ -181,7 +181,7 @@ def test_a_list_that_is_gathered_goes_back_when_the_worker_stops(queue: QueueCli
     with working(Worker([made], WorkerSettings(concurrency=2), events)) as reports:
         wait_until(lambda: len(received) == 3)
     assert time.monotonic() - begin < 30
-    # On a busy machine a receive may just have begun, which brings them once more.
+    # On a busy machine, a receive can have just begun, which brings them once more.
     assert reports[0].released in (3, 6)
     assert reports[0].done == 0
     assert counts(queue) == (3, 0)
@@ -213,16 +213,16 @@ def test_one_group_of_a_standard_queue_leaves_slots_for_the_others(queue: QueueC
     assert reports[0].done == 13
 
 
-def test_a_job_that_keeps_the_interpreter_is_told_and_loses_no_lease_within_the_bound(
+def test_a_job_that_holds_the_interpreter_is_logged_and_loses_no_lease_within_the_limit(
     queue: QueueClient,
 ) -> None:
     events, told = recorder(BeatLate, LeaseLost, VisibilityExtended)
     send(queue, "a")
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
-        # At the worst moment: just before the lease is to be extended.
+        # At the worst moment: just before the lease must be extended.
         time.sleep(3.8)
-        ctypes.PyDLL(None).usleep(ctypes.c_uint(2_500_000))  # keeps the lock of the interpreter
+        ctypes.PyDLL(None).usleep(ctypes.c_uint(2_500_000))  # holds the interpreter lock
         return [SUCCEEDED]
 
     made = lane(client=queue, handle=handle, visibility_timeout=8)

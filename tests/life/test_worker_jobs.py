@@ -1,4 +1,4 @@
-"""Jobs in real threads and on a real event loop, one worker in this process."""
+"""Jobs in real threads and on a real event loop, with one worker in this process."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ FAILED = ProcessingResult(False, error=ValueError("no"))
 
 
 def make_queue(session: Any, name: str = "jobs", **attributes: str) -> QueueClient:
-    """A queue that exists."""
+    """Create a queue."""
     source = ClientSource(session)
     source.client.create_queue(QueueName=name, Attributes=attributes)  # type: ignore[arg-type]  # any names
     return QueueClient(source, name, name)
@@ -49,7 +49,7 @@ def send(queue: QueueClient, *bodies: str) -> None:
 
 
 def counts(queue: QueueClient) -> tuple[int, int]:
-    """Messages that can be received, and messages in flight."""
+    """Return the numbers of messages that can be received and in flight."""
     attributes = queue.attributes(
         "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
     )
@@ -61,7 +61,7 @@ def counts(queue: QueueClient) -> tuple[int, int]:
 
 @contextmanager
 def working(worker: Worker) -> Iterator[list[WorkerReport]]:
-    """The worker runs beside the test, and drains at the end; its report is in the list then."""
+    """Run the worker next to the test and drain it at the end; the list then has its report."""
     reports: list[WorkerReport] = []
     thread = threading.Thread(target=lambda: reports.append(worker.run()), name="run")
     thread.start()
@@ -73,7 +73,7 @@ def working(worker: Worker) -> Iterator[list[WorkerReport]]:
         assert not thread.is_alive()
 
 
-def test_every_message_is_run_once_and_deleted(queue: QueueClient) -> None:
+def test_every_message_runs_once_and_is_deleted(queue: QueueClient) -> None:
     bodies = [str(number) for number in range(1000)]
     send(queue, *bodies)
     ran: list[str] = []
@@ -87,7 +87,7 @@ def test_every_message_is_run_once_and_deleted(queue: QueueClient) -> None:
     assert sorted(ran) == sorted(bodies)
     assert counts(queue) == (0, 0)
     assert (report.done, report.stopped_by, report.forced) == (1000, "until_idle", False)
-    assert report.requests < 230  # ten a call, there and back
+    assert report.requests < 230  # ten per call, for receives and deletes
 
 
 def test_nothing_is_left_of_a_worker(queue: QueueClient) -> None:
@@ -101,7 +101,7 @@ def test_nothing_is_left_of_a_worker(queue: QueueClient) -> None:
     assert len(os.listdir("/proc/self/fd")) <= open_files
 
 
-def test_a_worker_runs_once(queue: QueueClient) -> None:
+def test_a_worker_runs_only_once(queue: QueueClient) -> None:
     worker = Worker([lane(client=queue, shutdown_policy=ASAP_SHUTDOWN)])
     worker.run()
     with pytest.raises(RuntimeError, match="runs once"):
@@ -124,7 +124,7 @@ def test_system_exit_in_a_job_is_a_failed_job(queue: QueueClient) -> None:
     assert counts(queue) == (1, 0)
 
 
-def test_a_number_of_jobs_is_not_overrun(queue: QueueClient) -> None:
+def test_max_tasks_is_not_exceeded(queue: QueueClient) -> None:
     send(queue, *map(str, range(30)))
     made = lane(client=queue, shutdown_policy=MaxTasksShutdown(3))
     report = Worker([made], WorkerSettings(concurrency=1, prefetch=20)).run()
@@ -132,7 +132,7 @@ def test_a_number_of_jobs_is_not_overrun(queue: QueueClient) -> None:
     assert counts(queue) == (27, 0)
 
 
-def test_failed_messages_come_again_after_their_backoff(queue: QueueClient) -> None:
+def test_failed_messages_come_back_after_their_backoff(queue: QueueClient) -> None:
     times: list[float] = []
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
@@ -146,7 +146,7 @@ def test_failed_messages_come_again_after_their_backoff(queue: QueueClient) -> N
     assert (reports[0].failed, reports[0].done) == (1, 1)
 
 
-def test_a_slow_job_does_not_delay_the_acknowledgement_of_others(queue: QueueClient) -> None:
+def test_a_slow_job_does_not_delay_the_deletes_of_others(queue: QueueClient) -> None:
     go_on = threading.Event()
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
@@ -217,7 +217,7 @@ def test_threads_and_coroutines_share_the_slots(queue: QueueClient) -> None:
     assert most <= 4
 
 
-def test_two_queues_are_worked_together_and_neither_waits_for_the_other() -> None:
+def test_two_queues_share_a_worker_and_neither_delays_the_other() -> None:
     session = MemorySession()
     busy, quiet = make_queue(session, "busy"), make_queue(session, "quiet")
     ran: list[str] = []
@@ -238,7 +238,7 @@ def test_two_queues_are_worked_together_and_neither_waits_for_the_other() -> Non
         wait_until(lambda: len(ran) == 501)
 
 
-def test_slots_of_its_own() -> None:
+def test_a_queue_can_have_its_own_slots() -> None:
     session = MemorySession()
     own, shared = make_queue(session, "own"), make_queue(session, "shared")
     go_on = threading.Event()
@@ -263,7 +263,7 @@ def test_slots_of_its_own() -> None:
     assert reports[0].done == 8
 
 
-def test_lists_are_handed_out_as_lists(queue: QueueClient) -> None:
+def test_batched_jobs_run_as_lists(queue: QueueClient) -> None:
     sizes: list[int] = []
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
@@ -285,7 +285,7 @@ def test_a_missing_queue_ends_the_worker_and_leaves_nothing_running(queue: Queue
     assert our_threads() == []
 
 
-def test_the_heartbeat_keeps_a_long_job_from_being_run_twice(tmp_path: Path) -> None:
+def test_the_heartbeat_keeps_a_long_job_from_running_twice(tmp_path: Path) -> None:
     path = tmp_path / "sqs.db"
     queue = make_queue(LocalSession(str(path)))
     others = QueueClient(ClientSource(LocalSession(str(path))), "jobs", "jobs")
@@ -295,7 +295,7 @@ def test_the_heartbeat_keeps_a_long_job_from_being_run_twice(tmp_path: Path) -> 
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
         ran.append(messages[0].body)
-        # Longer than its visibility timeout: until it has been extended several times.
+        # Longer than its visibility timeout, so that it is extended several times.
         wait_until(lambda: len(extended) >= 4)
         return [SUCCEEDED]
 
@@ -314,7 +314,7 @@ def test_the_heartbeat_keeps_a_long_job_from_being_run_twice(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["thread", "loop"])
-def test_without_a_heartbeat_a_lost_lease_is_told_and_the_result_dropped(
+def test_without_a_heartbeat_a_lost_lease_is_reported_and_the_result_dropped(
     queue: QueueClient, kind: Any
 ) -> None:
     events, told = recorder(LeaseLost, JobDropped, MessageDeleted)
@@ -347,7 +347,7 @@ def test_without_a_heartbeat_a_lost_lease_is_told_and_the_result_dropped(
     assert counts(queue) == (0, 0)
 
 
-def test_process_once_keeps_the_leases_of_a_slow_batch(queue: QueueClient) -> None:
+def test_process_batch_renews_the_leases_of_a_slow_batch(queue: QueueClient) -> None:
     events, extended = recorder(VisibilityExtended)
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:

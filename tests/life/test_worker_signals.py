@@ -39,7 +39,7 @@ def note_quiet(folder: Path, event: QuietStarted) -> None:
 
 
 def work(folder: Path, drain_seconds: float) -> None:
-    """The child: jobs last until a file says that they may end."""
+    """Run the child: its jobs last until a file allows them to end."""
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
         (folder / f"started-{messages[0].body}").touch()
@@ -55,7 +55,7 @@ def work(folder: Path, drain_seconds: float) -> None:
 
 
 class Child:
-    """A worker in a process of its own, and its queue."""
+    """A worker in a separate process, and its queue."""
 
     def __init__(self, folder: Path, messages: int, drain_seconds: float = 60) -> None:
         self.folder = folder
@@ -88,7 +88,7 @@ class Child:
         self.process.send_signal(number)
 
     def counts(self) -> tuple[int, int]:
-        """Messages that can be received, and messages in flight."""
+        """Return the numbers of messages that can be received and in flight."""
         attributes = self.queue.attributes()
         return (
             int(attributes["ApproximateNumberOfMessages"]),
@@ -96,7 +96,7 @@ class Child:
         )
 
     def report(self) -> dict[str, Any]:
-        """What the worker says at its end."""
+        """Return the report of the worker after its end."""
         self.out, self.err = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, self.err
         report: dict[str, Any] = json.loads(self.out)
@@ -118,7 +118,7 @@ def child(tmp_path: Path) -> Iterator[Callable[..., Child]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_drain_finishes_what_runs_and_gives_back_the_rest_at_once(
+def test_a_drain_finishes_running_jobs_and_returns_the_rest_at_once(
     child: Callable[..., Child], number: signal.Signals
 ) -> None:
     made = child(messages=10)
@@ -132,7 +132,7 @@ def test_a_drain_finishes_what_runs_and_gives_back_the_rest_at_once(
     assert made.counts() == (10 - SLOTS, 0)
     assert made.started() == ["m00", "m01"]
     assert (report["done"], report["released"], report["unfinished"]) == (SLOTS, 10 - SLOTS, 0)
-    # What had not started has lost its one receive, and no more.
+    # Messages that had not started have lost only this one receive.
     assert {message.receive_count for message in made.queue.receive(10)} == {2}
     assert (report["stopped_by"], report["forced"]) == (number.name, False)
 
@@ -152,11 +152,11 @@ def test_a_second_signal_stops_at_once(child: Callable[..., Child]) -> None:
 
 
 def test_a_signal_and_its_echo_are_one_drain(child: Callable[..., Child]) -> None:
-    """As of `timeout`, which signals a process and then its whole group."""
+    """``timeout`` signals a process and then its whole group."""
     made = child(messages=3)
     wait_until(lambda: len(made.started()) == SLOTS)
     made.signal(signal.SIGTERM)
-    time.sleep(0.05)  # or the kernel makes one of them
+    time.sleep(0.05)  # otherwise, the kernel merges the two
     made.signal(signal.SIGTERM)
     time.sleep(0.5)
     made.go_on()
@@ -164,7 +164,9 @@ def test_a_signal_and_its_echo_are_one_drain(child: Callable[..., Child]) -> Non
     assert (report["forced"], report["unfinished"], report["done"]) == (False, 0, SLOTS)
 
 
-def test_at_the_end_of_the_drain_what_still_runs_is_put_back(child: Callable[..., Child]) -> None:
+def test_jobs_that_still_run_at_the_end_of_the_drain_are_returned(
+    child: Callable[..., Child],
+) -> None:
     made = child(messages=3, drain_seconds=0.3)
     wait_until(lambda: len(made.started()) == SLOTS)
     made.signal(signal.SIGTERM)
@@ -173,7 +175,7 @@ def test_at_the_end_of_the_drain_what_still_runs_is_put_back(child: Callable[...
     assert (report["unfinished"], report["forced"]) == (SLOTS, False)
 
 
-def test_an_idle_worker_leaves_at_once_though_its_poll_is_open(child: Callable[..., Child]) -> None:
+def test_an_idle_worker_ends_at_once_despite_its_open_poll(child: Callable[..., Child]) -> None:
     made = child(messages=0)
     begin = time.monotonic()
     made.signal(signal.SIGTERM)
@@ -195,7 +197,7 @@ def test_sigusr1_shows_every_slot(child: Callable[..., Child]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGTSTP])
-def test_quiet_receives_no_more_and_stays(
+def test_a_quiet_worker_receives_nothing_more_and_keeps_running(
     child: Callable[..., Child], number: signal.Signals
 ) -> None:
     made = child(messages=SLOTS)
@@ -205,7 +207,7 @@ def test_quiet_receives_no_more_and_stays(
     made.signal(signal.SIGHUP)  # ignored
     made.go_on()
     wait_until(lambda: made.counts() == (0, 0))
-    # An open poll may have brought what was sent by then; nothing comes after it.
+    # An open poll can have brought messages sent by then; later ones are not received.
     made.queue.boto3_client.meta.events.emit("sqsw.end-polls")
     made.signal(signal.SIGTERM)
     report = made.report()

@@ -1,4 +1,4 @@
-"""How workers of several queues begin, and what the end of one of their processes means."""
+"""How workers of several queues start, and what happens if one of their processes ends."""
 
 import os
 import signal
@@ -34,10 +34,10 @@ def env() -> SQSEnv:
     return made
 
 
-def test_a_queue_that_is_not_there_is_said_before_any_process_is_started(
+def test_a_missing_queue_is_reported_before_any_process_starts(
     env: SQSEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A thread that another test has left behind would keep all queues in this process.
+    # A thread left behind by another test would keep all queues in this process.
     monkeypatch.setattr("threading.active_count", lambda: 1)
     queues: list[Any] = [env.queue("jobs"), env.queue("nowhere")]
     with pytest.raises(QueueNotFound, match="nowhere"):
@@ -53,7 +53,7 @@ def test_a_queue_that_is_not_there_is_said_before_any_process_is_started(
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """No test sleeps: the pauses between tries, written down."""
+    """Record the pauses between tries instead of sleeping."""
     made: list[float] = []
     monkeypatch.setattr(work_module, "_pause", lambda seconds, inbox: made.append(seconds))
     monkeypatch.setattr(work_module, "_jitter", lambda: 1.0)
@@ -61,7 +61,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def failing_at_first(env: SQSEnv, *errors: Exception) -> Any:
-    """A queue whose attributes cannot be read at first."""
+    """Return a queue whose attributes cannot be read at first."""
     queue: Any = env.queue("jobs")
     left, read = list(errors), queue.client.attributes
 
@@ -75,7 +75,7 @@ def failing_at_first(env: SQSEnv, *errors: Exception) -> Any:
     return queue
 
 
-def test_a_service_that_cannot_be_reached_at_the_start_is_waited_for(
+def test_an_unreachable_service_at_the_start_is_tried_again(
     env: SQSEnv, pauses: list[float]
 ) -> None:
     errors = [ConnectionFailed("no network"), Busy("slow down")] * 4
@@ -86,11 +86,11 @@ def test_a_service_that_cannot_be_reached_at_the_start_is_waited_for(
     )
     assert report.stopped_by == "until_idle"
     assert [event.error for event in told] == errors
-    assert pauses == [0.5, 1, 2, 4, 8, 16, 25, 25, 0]  # and a look for signals at the end
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 25, 25, 0]  # and a check for signals at the end
     assert [event.retry_seconds for event in told] == pauses[:-1]
 
 
-def test_an_access_error_at_the_start_goes_up(env: SQSEnv, pauses: list[float]) -> None:
+def test_an_access_error_at_the_start_is_raised(env: SQSEnv, pauses: list[float]) -> None:
     queue = failing_at_first(env, AccessDenied("no"))
     with pytest.raises(AccessDenied):
         work_queues([queue], settings=WorkerSettings(), events=EventBus())
@@ -98,7 +98,7 @@ def test_an_access_error_at_the_start_goes_up(env: SQSEnv, pauses: list[float]) 
 
 
 def work_two(folder: Path) -> None:
-    """A program with a process for each of two queues, in a file."""
+    """Run a program with a process for each of two queues, in a file."""
     env = SQSEnv(LocalSession(str(folder / "sqs.db")))
     for name in ("a", "b"):
         env.queue(name).connect_processor("job", lambda: None)
@@ -109,7 +109,7 @@ def work_two(folder: Path) -> None:
     env.process_queues()
 
 
-def test_a_process_that_somebody_stops_is_replaced(tmp_path: Path) -> None:
+def test_a_process_that_is_stopped_is_replaced(tmp_path: Path) -> None:
     session = LocalSession(str(tmp_path / "sqs.db"))
     for name in ("a", "b"):
         session.client("sqs").create_queue(QueueName=name)
@@ -127,7 +127,7 @@ def test_a_process_that_somebody_stops_is_replaced(tmp_path: Path) -> None:
             begin = time.monotonic()
             assert program.wait(60) == 0
             assert time.monotonic() - begin < 30
-            assert len(list(tmp_path.glob("exit-*"))) == 1  # the drain of the others is none
+            assert len(list(tmp_path.glob("exit-*"))) == 1  # this is not the drain of the others
         finally:
             program.kill()
 

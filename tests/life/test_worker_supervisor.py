@@ -1,4 +1,4 @@
-"""Child processes: watched, replaced, drained together."""
+"""Child processes: watched, replaced and drained together."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ from tests.unit.worker.doubles import recorder
 
 
 def note(folder: str, name: str, tell: object = None) -> None:
-    """A child that ends well at once."""
+    """A child that ends successfully at once."""
     (Path(folder) / f"{name}-{os.getpid()}").touch()
 
 
@@ -37,7 +37,7 @@ def fail_once(folder: str, tell: object) -> None:
 
 
 def stay(folder: str, name: str, tell: object) -> None:
-    """A child that ends with a signal, or with its parent."""
+    """A child that ends with a signal or with its parent."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     note(folder, name)
     while True:
@@ -45,7 +45,7 @@ def stay(folder: str, name: str, tell: object) -> None:
 
 
 def refuse(folder: str, name: str, tell: object) -> None:
-    """A child that takes no notice of the first signal."""
+    """A child that ignores the first signal."""
     signal.signal(signal.SIGTERM, lambda *_: note(folder, "told"))
     signal.signal(FORCE, lambda *_: note(folder, "now"))
     note(folder, name)
@@ -77,9 +77,9 @@ def test_a_child_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.Monke
 
 @contextmanager
 def signalled(folder: Path, number: signal.Signals, *names: str) -> Iterator[None]:
-    """Another process sends this one a signal, once these children are up.
+    """Let another process send this one a signal once these children are up.
 
-    Not a thread of this one, which forks meanwhile.
+    A thread would not be safe, because this process forks meanwhile.
     """
     waits = "; ".join(f"until ls {folder}/{name}-*; do sleep 0.05; done" for name in names)
     command = f"{waits}; kill -{number.value} {os.getpid()}"
@@ -95,7 +95,9 @@ def test_one_signal_ends_all_children(tmp_path: Path) -> None:
     assert (report.stopped_by, report.forced, report.restarts) == ("SIGINT", False, 0)
 
 
-def test_what_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_does_not_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(supervisor_module, "_LAST_SECONDS", 0.1)
     with signalled(tmp_path, signal.SIGTERM, "up"):
         report = Supervisor(refuse, [(str(tmp_path), "up")], drain_seconds=0.1).run()
@@ -105,19 +107,19 @@ def test_what_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_second_signal_is_passed_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "_LAST_SECONDS", 0.1)
-    # The child takes no notice of the first one, and is killed soon after the second.
+    # The child ignores the first signal, and is killed soon after the second.
     supervisor = Supervisor(refuse, [(str(tmp_path), "up")], drain_seconds=1000)
     with (
         signalled(tmp_path, signal.SIGTERM, "up"),
-        signalled(tmp_path, signal.SIGINT, "told"),  # another one: no echo of the first
+        signalled(tmp_path, signal.SIGINT, "told"),  # not an echo of the first
     ):
         report = supervisor.run()
     assert report.forced
-    assert files(tmp_path, "now")  # and was told to stop now, not to drain once more
+    assert files(tmp_path, "now")  # and got the signal to stop now, not to drain again
 
 
 def break_start(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) -> None:
-    """The start of this number, counted from one, fails."""
+    """Let the start with this number, counted from one, fail."""
     starts, start = [0], Child.start
 
     def counted(child: Child, *arguments: Any, **keywords: Any) -> None:
@@ -129,7 +131,7 @@ def break_start(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) 
     monkeypatch.setattr(Child, "start", counted)
 
 
-def test_a_start_that_fails_is_tried_again_and_harms_nobody(
+def test_a_failed_start_is_retried_and_affects_no_other_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.01)
@@ -138,11 +140,11 @@ def test_a_start_that_fails_is_tried_again_and_harms_nobody(
     assert supervisor.run().stopped_by == "done"
     assert (len(files(tmp_path, "a")), len(files(tmp_path, "b"))) == (1, 1)
     assert "Cannot allocate memory" in caplog.text
-    assert {record.name for record in caplog.records} == {"sqsw.worker"}  # as docs name it
+    assert {record.name for record in caplog.records} == {"sqsw.worker"}  # as in the docs
 
 
 def end_well(folder: str, name: str, tell: object) -> None:
-    """A child that notes that it was asked to end, and takes its time."""
+    """A child that notes the request to end, and takes its time."""
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     note(folder, name)
@@ -152,7 +154,7 @@ def end_well(folder: str, name: str, tell: object) -> None:
     note(folder, "ended")
 
 
-def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
+def test_an_internal_error_drains_the_children_and_is_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supervisor = Supervisor(end_well, [(str(tmp_path), "up")])
@@ -170,11 +172,11 @@ def test_an_error_of_ours_lets_the_children_drain_and_goes_up(
 
 
 def leave_at_once(folder: str, tell: object) -> None:
-    """A child that dies as soon as it is there."""
+    """A child that dies as soon as it has started."""
     os._exit(7)
 
 
-def test_quiet_waits_for_a_signal_without_work_and_without_haste(
+def test_a_quiet_supervisor_waits_for_a_signal_without_using_cpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "_FIRST_RESTART_SECONDS", 0.2)
@@ -194,12 +196,12 @@ def test_quiet_waits_for_a_signal_without_work_and_without_haste(
 
     monkeypatch.setattr(supervisor, "_step", counted)
     assert supervisor.run().stopped_by == "stop"
-    assert len(told) == 1  # nobody is started for a while
-    assert quiet_at[3] - quiet_at[0] > 0.9  # steps of a second, not as many as there may be
+    assert len(told) == 1  # no child is started for a while
+    assert quiet_at[3] - quiet_at[0] > 0.9  # steps of a second, not as many as possible
 
 
 def hear_late(folder: str, tell: Callable[[object], None]) -> None:
-    """A child that is not up when it is told to be quiet, as one that loads its app."""
+    """A child that is not up when it gets the signal to be quiet, as while it loads its app."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     note(folder, "up")
     time.sleep(0.5)
@@ -209,7 +211,7 @@ def hear_late(folder: str, tell: Callable[[object], None]) -> None:
         time.sleep(0.05)
 
 
-def test_who_comes_up_later_is_told_to_be_quiet_too(tmp_path: Path) -> None:
+def test_a_child_that_comes_up_late_becomes_quiet_too(tmp_path: Path) -> None:
     with (
         signalled(tmp_path, signal.SIGUSR2, "up"),
         signalled(tmp_path, signal.SIGTERM, "quiet"),
@@ -242,7 +244,7 @@ def test_a_child_that_has_halted_is_replaced(tmp_path: Path) -> None:
     assert [event.reason for event in told] == ["the heartbeat has ended"]
 
 
-def test_it_can_be_stopped_by_the_program(tmp_path: Path) -> None:
+def test_the_program_can_stop_it(tmp_path: Path) -> None:
     supervisor = Supervisor(stay, [(str(tmp_path), "a")])
     supervisor.stop()
     assert supervisor.run().stopped_by == "stop"
@@ -268,6 +270,6 @@ def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends as it is read
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends during the read
         return False
     return state != "Z"

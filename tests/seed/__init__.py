@@ -1,1 +1,1 @@
-"""The README of sqs-workers: every example of it works under the name of sqsw."""
+"""The examples in the README of sqs-workers all work with sqsw."""

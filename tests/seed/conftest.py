@@ -1,4 +1,4 @@
-"""Places for the examples of the README of sqs-workers, which say ``SQSEnv()`` and nothing else."""
+"""SQS servers for the examples of the README of sqs-workers, which use a bare ``SQSEnv()``."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from sqsw.sqs_env import SQSEnv
 from tests.backends import Backend, Server, wait_until
 from tests.conftest import BACKENDS
 
-#: where the examples about queues run; ``memory`` cannot be named by a variable
+#: where the examples about queues run; no variable can select ``memory``
 PLACES = ("file", "moto", "elasticmq")
 
 
@@ -49,7 +49,7 @@ def place(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Iterator[Backend]:
-    """An SQS that a bare ``SQSEnv()`` finds by itself, with queue names of its own."""
+    """Prepare an SQS that a bare ``SQSEnv()`` finds, with unique queue names."""
     found: Backend = request.config.stash[BACKENDS][request.param]
     request.getfixturevalue("started_backends")
     found.start()
@@ -58,7 +58,7 @@ def place(
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", found.endpoint_url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        # moto knows the regions of AWS only, ElasticMQ has one of its own.
+        # moto knows only the regions of AWS, and ElasticMQ has its own.
         region = "us-east-1" if found.name == "moto" else "elasticmq"
         monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     elif found.name == "file":
@@ -70,7 +70,7 @@ def place(
         init(self, *args, **kwargs)
         made.append(self)
 
-    # The examples close nothing, and an open database file is a warning, which is an error here.
+    # The examples close nothing. An open database file is a warning, which is an error in tests.
     monkeypatch.setattr(LocalSession, "__init__", remembered)
     yield found
     if found.name == "aws":
@@ -82,7 +82,7 @@ def place(
 
 
 def work(sqs: SQSEnv, queue_name: str, count: int) -> tuple[int, int]:
-    """Work batches until so many jobs have ended; how many succeeded and failed."""
+    """Run batches until this many jobs have ended; return how many succeeded and failed."""
     succeeded = failed = 0
     for _ in range(count + 5):
         if succeeded + failed < count:
@@ -93,7 +93,7 @@ def work(sqs: SQSEnv, queue_name: str, count: int) -> tuple[int, int]:
 
 
 def receive(queue: GenericQueue, count: int) -> list[Message]:
-    """Receive until so many messages have come, and delete them."""
+    """Receive until this many messages have arrived, and delete them."""
     found: list[Message] = []
     for _ in range(count + 5):
         if len(found) < count:
@@ -105,7 +105,7 @@ def receive(queue: GenericQueue, count: int) -> list[Message]:
 
 
 class Script:
-    """A program of a user, running."""
+    """A running program of a user."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self._process = process
@@ -113,11 +113,11 @@ class Script:
 
     @property
     def output(self) -> str:
-        """What it has printed and logged so far."""
+        """Return its output and log so far."""
         return self._log.read_text()
 
     def wait_for(self, text: str) -> None:
-        """Go on once the program has printed this."""
+        """Wait until the program has printed this."""
         wait_until(
             lambda: text in self.output or self._process.poll() is not None,
             30,
@@ -130,10 +130,9 @@ class Script:
         self._process.send_signal(signal.SIGTERM)
 
     def wait_for_end(self, nudge: Callable[[], object]) -> int:
-        """Go on once the program has ended; its exit status.
+        """Wait until the program has ended; return its exit status.
 
-        A worker waits for its receive under way, up to 20 seconds, unless a message comes: one is
-        sent by ``nudge`` now and then.
+        A worker waits up to 20 seconds for its open receive. ``nudge`` sends a message to end it.
         """
 
         def ended() -> bool:
@@ -148,7 +147,7 @@ class Script:
 
 @pytest.fixture
 def run_script(tmp_path: Path) -> Iterator[Callable[[str], Script]]:
-    """Starts a program: ``run_script(text)``."""
+    """Start a program: ``run_script(text)``."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run(text: str) -> Script:

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Backoff policies: when a failed task is tried again."""
+"""Backoff policies: when a failed task runs again."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from sqsw.backoff_policies import ConstantBackoff, ExponentialBackoff
 pytestmark = pytest.mark.usefixtures("place")
 
 
-def test_a_queue_has_the_default_policy_and_hides_what_failed(
+def test_the_default_policy_of_a_queue_hides_failed_messages(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sqs = SQSEnv(backoff_policy=IMMEDIATE_RETURN)
@@ -30,7 +30,7 @@ def test_a_queue_has_the_default_policy_and_hides_what_failed(
     assert capsys.readouterr().out == "Sending email Hello to ann\n"
 
 
-def test_a_queue_returns_at_once_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_queue_can_return_failed_messages_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     sqs = SQSEnv()
     create_standard_queue(sqs, "emails")
 
@@ -47,7 +47,7 @@ def test_a_queue_returns_at_once_what_failed(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == "Sending email Hello to ann\n" * 3
 
 
-def test_the_policy_of_the_environment_is_that_of_its_queues() -> None:
+def test_queues_use_the_policy_of_the_environment() -> None:
     policy = ConstantBackoff(backoff_value=7)
     sqs = SQSEnv(backoff_policy=policy)
     assert sqs.queue("emails").backoff_policy is policy

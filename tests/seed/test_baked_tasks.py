@@ -28,7 +28,7 @@ def test_a_baked_task_is_the_same_as_the_call(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == line * 2
 
 
-def test_a_baked_task_can_be_sent_again_and_again() -> None:
+def test_a_baked_task_can_be_sent_repeatedly() -> None:
     sqs = SQSEnv()
     create_standard_queue(sqs, "emails")
     seen = []
@@ -44,7 +44,7 @@ def test_a_baked_task_can_be_sent_again_and_again() -> None:
     assert seen == ["ann@example.com"] * 2
 
 
-def test_a_wrong_call_fails_where_it_is_baked() -> None:
+def test_a_wrong_call_fails_in_bake() -> None:
     sqs = SQSEnv()
 
     @sqs.processor("emails", "send_email")

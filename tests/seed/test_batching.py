@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Batching: many tasks in few calls."""
+"""Batching: many tasks in few requests."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def sqs() -> SQSEnv:
 
 @pytest.fixture
 def calls(sqs: SQSEnv) -> list[int]:
-    """The number of entries in each SendMessageBatch from here on."""
+    """Record the number of entries of each SendMessageBatch from now on."""
     found: list[int] = []
 
     def count(params: dict[str, Any], **_: object) -> None:
@@ -81,9 +81,7 @@ def test_a_batch_inside_a_batch_is_sent_with_the_outer_one(sqs: SQSEnv, calls: l
     assert calls == [2]
 
 
-def test_a_batch_is_cut_where_its_bytes_are_too_many_for_one_call(
-    sqs: SQSEnv, calls: list[int]
-) -> None:
+def test_a_batch_is_split_if_it_is_too_large_for_one_call(sqs: SQSEnv, calls: list[int]) -> None:
     queue = sqs.queue("emails")
     body = "x" * (MAX_MESSAGE_BYTES // 2 - 1000)
     try:
@@ -96,7 +94,7 @@ def test_a_batch_is_cut_where_its_bytes_are_too_many_for_one_call(
     assert calls == [2, 2]
 
 
-def test_nothing_is_sent_where_nothing_was_added(sqs: SQSEnv, calls: list[int]) -> None:
+def test_an_empty_batch_sends_nothing(sqs: SQSEnv, calls: list[int]) -> None:
     with sqs.queue("emails").add_batch():
         pass
     with sqs.queue("no-such-queue").add_batch():

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Processing messages from CloudWatch: JSON that somebody else wrote."""
+"""Processing messages from CloudWatch: JSON from another program."""
 
 import json
 
@@ -24,7 +24,7 @@ SCHEDULED = """{
 
 
 @pytest.mark.parametrize("text", [SCHEDULED, '{ "message": "Hello world" }'])
-def test_any_json_reaches_the_function_as_it_is(text: str) -> None:
+def test_any_json_reaches_the_function_unchanged(text: str) -> None:
     sqs = SQSEnv()
     create_standard_queue(sqs, "cron")
     cron = sqs.queue("cron", RawQueue)
@@ -34,14 +34,14 @@ def test_any_json_reaches_the_function_as_it_is(text: str) -> None:
     def processor(message):
         seen.append(message)
 
-    # Not by sqsw: the way of a service that only knows the queue.
+    # Sent without sqsw, like by a service that only knows the queue.
     sqs.sqs_client.send_message(QueueUrl=cron.client.url, MessageBody=text)
     assert cron.process_batch(wait_seconds=1).succeeded_count() == 1
 
     (message,) = seen
     assert message.body == text
     assert json.loads(message.body) == json.loads(text)
-    # The headers that the README shows.
+    # The headers in the README.
     assert message.attributes["ApproximateReceiveCount"] == "1"
     for header in ("SenderId", "ApproximateFirstReceiveTimestamp", "SentTimestamp"):
         assert message.attributes[header]

@@ -20,18 +20,18 @@ def sqs() -> SQSEnv:
     return env
 
 
-def test_the_readme_s_slip_is_refused_with_the_call_that_was_meant(sqs: SQSEnv) -> None:
+def test_the_wrong_call_in_the_readme_is_refused_and_the_right_one_named(sqs: SQSEnv) -> None:
     queue = sqs.queue("q1")
     with pytest.raises(TypeError, match=r"env\.processor\('q1', 'hello_world'"):
 
-        @queue.processor("q1", "hello_world", pass_context=True)  # type: ignore[call-overload]  # the slip
+        @queue.processor("q1", "hello_world", pass_context=True)  # type: ignore[call-overload]  # the wrong call
         def hello_world(username=None, context=None):
             raise AssertionError
 
 
-def test_the_readme_s_slip_is_refused_without_further_arguments_too(sqs: SQSEnv) -> None:
+def test_the_wrong_call_is_refused_without_further_arguments_too(sqs: SQSEnv) -> None:
     with pytest.raises(TypeError, match=r"env\.processor\('q1', 'hello_world'"):
-        sqs.queue("q1").processor("q1", "hello_world")  # type: ignore[call-overload]  # the slip
+        sqs.queue("q1").processor("q1", "hello_world")  # type: ignore[call-overload]  # the wrong call
 
 
 def test_a_context_reaches_the_function(sqs: SQSEnv, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +64,7 @@ def test_a_context_can_be_set_and_cleared(sqs: SQSEnv, capsys: pytest.CaptureFix
     assert lines == ["Hello Bar from None", "Hello Foo from 127.0.0.1"]
 
 
-def test_a_context_is_passed_under_the_name_that_the_function_wants(sqs: SQSEnv) -> None:
+def test_a_context_is_passed_under_the_name_that_the_function_chose(sqs: SQSEnv) -> None:
     seen = []
 
     @sqs.processor("q1", "hello_world", pass_context=True, context_var="ctx")

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Custom processors: do something before or after a task."""
+"""Custom processors: run code before or after a task."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from sqsw.processors import Processor
 pytestmark = pytest.mark.usefixtures("place")
 
 
-def test_the_override_with_one_argument_and_queue_name_of_the_readme_works(
+def test_the_readme_s_override_with_one_argument_and_queue_name_works(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     class CustomProcessor(Processor):
@@ -33,7 +33,7 @@ def test_the_override_with_one_argument_and_queue_name_of_the_readme_works(
     )
 
 
-def test_the_override_with_one_argument_does_not_lose_the_context() -> None:
+def test_an_override_with_one_argument_keeps_the_context() -> None:
     class CustomProcessor(Processor):
         def process(self, job_kwargs):
             super().process(job_kwargs)
@@ -52,7 +52,7 @@ def test_the_override_with_one_argument_does_not_lose_the_context() -> None:
     assert seen == [("ann@example.com", 7)]
 
 
-def test_an_override_that_raises_is_a_failure_of_the_job() -> None:
+def test_an_override_that_raises_fails_the_job() -> None:
     class Refusing(Processor):
         def process(self, job_kwargs, job_context):
             raise PermissionError("not today")
@@ -68,7 +68,7 @@ def test_an_override_that_raises_is_a_failure_of_the_job() -> None:
     assert sqs.process_batch("emails", wait_seconds=1).failed_count() == 1
 
 
-def test_a_processor_is_made_with_the_arguments_of_its_maker() -> None:
+def test_a_processor_gets_the_arguments_of_its_maker() -> None:
     sqs = SQSEnv(processor_maker=Processor.maker(context_var="ctx"))
     queue = sqs.queue("emails")
     made = queue.env.processor_maker(queue=queue, fn=print)

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Dead-letter queues and redrive: where a message goes that fails and fails."""
+"""Dead-letter queues and redrive: where messages go that keep failing."""
 
 import json
 
@@ -43,10 +43,10 @@ def test_the_fourth_receive_moves_the_message() -> None:
     assert dead.string_attribute("JobName") == "send_email"
 
 
-def test_other_settings_of_a_queue_are_given_at_its_creation() -> None:
+def test_other_settings_can_be_set_at_creation() -> None:
     sqs = SQSEnv()
     create_standard_queue(sqs, "emails", message_retention_period=3600, visibility_timeout=77)
     attributes = sqs.queue("emails").client.attributes()
-    # ElasticMQ takes it and does not tell.
+    # ElasticMQ accepts it but does not return it.
     assert attributes.get("MessageRetentionPeriod", "3600") == "3600"
     assert attributes["VisibilityTimeout"] == "77"

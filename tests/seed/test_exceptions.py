@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Exception processing: logged, and back in the queue after a while."""
+"""Exception processing: errors are logged, and the job returns to the queue after a while."""
 
 import logging
 
@@ -11,7 +11,7 @@ from sqsw import IMMEDIATE_RETURN, ConstantBackoff, RetryJob, SQSEnv, create_sta
 pytestmark = pytest.mark.usefixtures("place")
 
 
-def test_a_job_that_raised_comes_back_and_may_succeed() -> None:
+def test_a_failed_job_comes_back_and_can_succeed() -> None:
     sqs = SQSEnv(backoff_policy=IMMEDIATE_RETURN)
     create_standard_queue(sqs, "emails")
     attempts = []
@@ -28,7 +28,7 @@ def test_a_job_that_raised_comes_back_and_may_succeed() -> None:
     assert sqs.process_batch("emails").total_count() == 0
 
 
-def test_a_job_that_raised_stays_hidden_for_its_backoff() -> None:
+def test_a_failed_job_stays_hidden_for_its_backoff() -> None:
     sqs = SQSEnv(backoff_policy=ConstantBackoff(600))
     create_standard_queue(sqs, "emails")
 
@@ -41,7 +41,7 @@ def test_a_job_that_raised_stays_hidden_for_its_backoff() -> None:
     assert sqs.process_batch("emails").total_count() == 0
 
 
-def test_a_job_may_ask_for_its_retry_and_say_when() -> None:
+def test_a_job_can_ask_for_a_retry_at_a_certain_time() -> None:
     sqs = SQSEnv(backoff_policy=ConstantBackoff(600))
     create_standard_queue(sqs, "emails")
     attempts = []
@@ -59,7 +59,7 @@ def test_a_job_may_ask_for_its_retry_and_say_when() -> None:
     assert [r.succeeded_count() for r in outcomes] == [0, 0, 1]
 
 
-def test_a_wanted_retry_is_logged_as_one_with_its_policy(caplog) -> None:
+def test_a_requested_retry_is_logged_with_its_policy(caplog) -> None:
     caplog.set_level(logging.INFO)
     sqs = SQSEnv()
     create_standard_queue(sqs, "emails")
@@ -76,7 +76,7 @@ def test_a_wanted_retry_is_logged_as_one_with_its_policy(caplog) -> None:
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_a_job_without_a_processor_is_a_failure_and_not_deleted() -> None:
+def test_a_job_without_a_processor_fails_and_is_not_deleted() -> None:
     sqs = SQSEnv()
     create_standard_queue(sqs, "emails")
     sqs.queue("emails").add_job("nobody_knows", to="ann@example.com")

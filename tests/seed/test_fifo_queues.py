@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""FIFO queues: names end with .fifo, deduplication ids and message groups."""
+"""FIFO queues: names that end with .fifo, deduplication ids and message groups."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from tests.seed.conftest import receive, work
 pytestmark = pytest.mark.usefixtures("place")
 
 
-def test_a_fifo_queue_with_its_dead_letter_queue_takes_jobs() -> None:
+def test_a_fifo_queue_with_a_dead_letter_queue_accepts_jobs() -> None:
     sqs = SQSEnv()
 
     create_fifo_queue(sqs, "emails_dead.fifo")
@@ -30,7 +30,7 @@ def test_a_fifo_queue_with_its_dead_letter_queue_takes_jobs() -> None:
     sqs.queue("emails.fifo").add_job(
         "send_email", _deduplication_id=subject, _group_id=email, **kwargs
     )
-    # The same deduplication id again: accepted, and not delivered.
+    # The same deduplication id again: SQS accepts the message and does not deliver it.
     sqs.queue("emails.fifo").add_job(
         "send_email", _deduplication_id=subject, _group_id=email, **kwargs
     )
@@ -43,7 +43,7 @@ def test_a_fifo_queue_with_its_dead_letter_queue_takes_jobs() -> None:
     assert policy["deadLetterTargetArn"] == sqs.get_queue_arn("emails_dead.fifo")
 
 
-def test_the_message_group_is_default_unless_another_is_given() -> None:
+def test_the_default_message_group_is_default() -> None:
     sqs = SQSEnv()
     create_fifo_queue(sqs, "emails.fifo")
     queue = sqs.queue("emails.fifo")
@@ -53,7 +53,7 @@ def test_the_message_group_is_default_unless_another_is_given() -> None:
     assert groups == {"ann": "default", "bob": "bob"}
 
 
-def test_without_a_deduplication_id_sqs_refuses_unless_the_queue_goes_by_content() -> None:
+def test_a_deduplication_id_is_required_unless_the_queue_deduplicates_by_content() -> None:
     sqs = SQSEnv()
     create_fifo_queue(sqs, "plain.fifo")
     with pytest.raises(SQSError, match="deduplication id"):
@@ -68,7 +68,7 @@ def test_without_a_deduplication_id_sqs_refuses_unless_the_queue_goes_by_content
     assert queue.get_raw_messages() == []
 
 
-def test_jobs_of_a_group_run_in_the_order_in_which_they_were_sent() -> None:
+def test_jobs_of_a_group_run_in_the_order_of_sending() -> None:
     sqs = SQSEnv()
     create_fifo_queue(sqs, "emails.fifo")
     seen = []

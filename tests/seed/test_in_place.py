@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Processing a dead-letter queue by executing tasks in place."""
+"""Processing a dead-letter queue by running its tasks in place."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from sqsw.shutdown_policies import IdleShutdown
 pytestmark = pytest.mark.usefixtures("place")
 
 
-def test_dead_letters_are_executed_by_the_processors_of_the_main_queue() -> None:
+def test_processors_of_the_main_queue_run_dead_letters() -> None:
     env = SQSEnv(backoff_policy=IMMEDIATE_RETURN)
     create_standard_queue(env, "foo_dead")
     create_standard_queue(env, "foo", redrive_policy=env.redrive_policy("foo_dead", 1))

@@ -1,4 +1,4 @@
-"""sqsw and the released sqs-workers share queues: what one sends, the other works."""
+"""sqsw and the released sqs-workers share queues: each runs the jobs that the other sends."""
 
 import importlib.util
 import json
@@ -25,7 +25,9 @@ from sqsw.sqs_manage.selection import Selection
 from tests.backends import Backend
 
 if importlib.util.find_spec("sqs_workers") is None:
-    pytest.skip("sqs-workers is not here: pip install sqs-workers==0.7.3", allow_module_level=True)
+    pytest.skip(
+        "sqs-workers is not installed: pip install sqs-workers==0.7.3", allow_module_level=True
+    )
 
 PREDECESSOR = """
 import json, os
@@ -38,13 +40,13 @@ seen = []
 
 @pytest.fixture(autouse=True)
 def server(place: Backend) -> Backend:
-    """A place that both can reach."""
+    """Start a server that both can reach."""
     return place
 
 
 @pytest.fixture
 def env() -> SQSEnv:
-    """sqsw, as one sets it up for the migration."""
+    """Return an sqsw environment configured for the migration."""
     env = SQSEnv(accept=("json", "pickle", "pickle_compat"))
     create_standard_queue(env, "emails")
     create_fifo_queue(env, "emails.fifo")
@@ -52,7 +54,7 @@ def env() -> SQSEnv:
 
 
 def run_predecessor(script: str) -> Any:
-    """Run a program with sqs-workers; what it leaves in ``seen``."""
+    """Run a program with sqs-workers; return the contents of ``seen``."""
     done = subprocess.run(
         [
             sys.executable,
@@ -68,7 +70,7 @@ def run_predecessor(script: str) -> Any:
 
 
 def work(env: SQSEnv, queue_name: str, count: int) -> list[Any]:
-    """Work so many jobs with sqsw; what they were called with."""
+    """Run this many jobs with sqsw; return their arguments."""
     seen: list[Any] = []
 
     @env.processor(queue_name, "send_email", pass_context=True)
@@ -82,7 +84,7 @@ def work(env: SQSEnv, queue_name: str, count: int) -> list[Any]:
     return seen
 
 
-#: The predecessor's worker.
+#: A worker of sqs-workers.
 WORK = """
 @env.queue({queue_name!r}).processor("send_email", pass_context=True)
 def send_email(to, number, context):
@@ -95,7 +97,7 @@ for _ in range({count} + 2):
 
 
 @pytest.mark.parametrize("codec", ["json", "pickle", "pickle_compat"])
-def test_sqsw_works_what_sqs_workers_sends(env: SQSEnv, codec: str) -> None:
+def test_sqsw_runs_jobs_from_sqs_workers(env: SQSEnv, codec: str) -> None:
     run_predecessor(
         f"""
         env.codec = {codec!r}
@@ -113,7 +115,7 @@ def test_sqsw_works_what_sqs_workers_sends(env: SQSEnv, codec: str) -> None:
 
 
 @pytest.mark.parametrize("codec", ["json", "pickle_compat"])
-def test_sqsw_works_batches_and_fifo_that_sqs_workers_sends(env: SQSEnv, codec: str) -> None:
+def test_sqsw_runs_batches_and_fifo_jobs_from_sqs_workers(env: SQSEnv, codec: str) -> None:
     run_predecessor(
         f"""
         env.codec = {codec!r}
@@ -132,7 +134,7 @@ def test_sqsw_works_batches_and_fifo_that_sqs_workers_sends(env: SQSEnv, codec: 
 
 
 @pytest.mark.parametrize("codec", ["json", "pickle", "pickle_compat"])
-def test_sqs_workers_works_what_sqsw_sends(env: SQSEnv, codec: str) -> None:
+def test_sqs_workers_runs_jobs_from_sqsw(env: SQSEnv, codec: str) -> None:
     @env.processor("emails", "send_email")
     def send_email(to: str, number: int) -> None:
         raise AssertionError
@@ -148,7 +150,7 @@ def test_sqs_workers_works_what_sqsw_sends(env: SQSEnv, codec: str) -> None:
 
 
 @pytest.mark.parametrize("codec", ["json", "pickle_compat"])
-def test_sqs_workers_works_batches_and_fifo_that_sqsw_sends(env: SQSEnv, codec: str) -> None:
+def test_sqs_workers_runs_batches_and_fifo_jobs_from_sqsw(env: SQSEnv, codec: str) -> None:
     queue, fifo = env.queue("emails"), env.queue("emails.fifo")
     with queue.add_batch():
         for number in range(12):
@@ -168,7 +170,7 @@ def test_sqs_workers_works_batches_and_fifo_that_sqsw_sends(env: SQSEnv, codec: 
     assert seen == [["ann", number, {}] for number in range(5)]
 
 
-def test_a_queue_deduplicates_what_both_send_by_its_body(env: SQSEnv) -> None:
+def test_a_queue_deduplicates_jobs_of_both_by_content(env: SQSEnv) -> None:
     attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
     env.sqs_client.create_queue(
         QueueName=env.get_sqs_queue_name("content.fifo"), Attributes=attributes
@@ -179,7 +181,7 @@ def test_a_queue_deduplicates_what_both_send_by_its_body(env: SQSEnv) -> None:
         env.queue("content.fifo").add_job("send_email", to="ann", number=1)
         """
     )
-    for _ in range(2):  # each with a job id of its own
+    for _ in range(2):  # each with its own job id
         env.queue("content.fifo").add_job("send_email", to="ann", number=1)
     assert work(env, "content.fifo", 1) == [["ann", 1, {}]]
 
@@ -204,7 +206,7 @@ def test_job_ids_of_both(env: SQSEnv) -> None:
 
 @pytest.mark.parametrize("codec", ["json", "pickle", "pickle_compat"])
 @pytest.mark.parametrize("suffix", ["", ".fifo"], ids=["standard", "fifo"])
-def test_sqs_workers_works_what_sqsw_dead_lettered_and_moved_back(
+def test_sqs_workers_runs_jobs_that_sqsw_dead_lettered_and_redrove(
     env: SQSEnv, codec: str, suffix: str
 ) -> None:
     name, dead = f"orders{suffix}", f"orders_dead{suffix}"
@@ -225,7 +227,7 @@ def test_sqs_workers_works_what_sqsw_dead_lettered_and_moved_back(
     assert seen == [["Grüße", 1, {"remote_addr": "127.0.0.1"}]]
 
 
-def test_both_read_a_raw_message_of_the_other(env: SQSEnv) -> None:
+def test_both_read_raw_messages_of_the_other(env: SQSEnv) -> None:
     run_predecessor(
         """
         from sqs_workers import RawQueue

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Using in unit tests with MemorySession; and each limitation that it had is gone."""
+"""Unit tests with MemorySession, without the limitations that it had in sqs-workers."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def env(session: MemorySession) -> SQSEnv:
     return SQSEnv(session, backoff_policy=IMMEDIATE_RETURN)
 
 
-def test_a_task_is_tested_without_aws() -> None:
+def test_a_task_can_be_tested_without_aws() -> None:
     env = SQSEnv(MemorySession())
     create_standard_queue(env, "foo")
     side_effects = []
@@ -95,7 +95,7 @@ def test_fifo_queues_keep_the_order_of_a_group_and_lock_it(env: SQSEnv) -> None:
 def test_fifo_queues_refuse_what_aws_refuses(env: SQSEnv) -> None:
     create_fifo_queue(env, "foo.fifo")
     with pytest.raises(SQSError, match="deduplication id"):
-        env.queue("foo.fifo").add_job("count", number=1)  # neither an id nor by content
+        env.queue("foo.fifo").add_job("count", number=1)  # no id, and no deduplication by content
     with pytest.raises(SQSError):
         create_fifo_queue(env, "foo")  # the name does not end with .fifo
 
@@ -117,7 +117,9 @@ def test_fifo_queues_deduplicate_by_content_for_five_minutes(
     assert queue.drain_queue() == 1
 
 
-def test_a_delayed_task_is_not_touched_before_its_time(env: SQSEnv, session: MemorySession) -> None:
+def test_a_delayed_task_is_not_received_before_its_time(
+    env: SQSEnv, session: MemorySession
+) -> None:
     create_standard_queue(env, "foo")
     queue = env.queue("foo")
     queue.add_job("count", _delay_seconds=600, number=1)
@@ -125,11 +127,11 @@ def test_a_delayed_task_is_not_touched_before_its_time(env: SQSEnv, session: Mem
     assert queue.client.attributes()["ApproximateNumberOfMessagesDelayed"] == "1"
     session.clock.advance(seconds=601)
     (message,) = queue.get_raw_messages()
-    # It was never taken out and put back: this is its first receive.
+    # This is its first receive: it was never received and returned.
     assert message.receive_count == 1
 
 
-def test_a_delayed_task_wakes_a_receive_that_waits_for_it(env: SQSEnv) -> None:
+def test_a_delayed_task_wakes_a_waiting_receive(env: SQSEnv) -> None:
     create_standard_queue(env, "foo")
     queue = env.queue("foo")
     queue.add_job("count", _delay_seconds=1, number=1)
@@ -149,7 +151,7 @@ def test_the_api_answers_as_aws_does(env: SQSEnv) -> None:
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
-def test_two_sessions_are_two_worlds_unless_they_share_one() -> None:
+def test_two_sessions_are_separate_unless_they_share_their_queues() -> None:
     first, second = SQSEnv(MemorySession()), SQSEnv(MemorySession())
     create_standard_queue(first, "foo")
     assert first.get_all_known_queues() == ["foo"]

@@ -17,7 +17,7 @@ from sqsw.shutdown_policies import IdleShutdown
 pytestmark = pytest.mark.usefixtures("place")
 
 
-def test_dead_letters_go_back_and_are_worked_again() -> None:
+def test_dead_letters_are_pushed_back_and_run_again() -> None:
     env = SQSEnv(backoff_policy=IMMEDIATE_RETURN)
     create_standard_queue(env, "foo_dead")
     create_standard_queue(env, "foo", redrive_policy=env.redrive_policy("foo_dead", 1))
@@ -44,7 +44,7 @@ def test_dead_letters_go_back_and_are_worked_again() -> None:
     assert seen == [("Foo", "127.0.0.1")] * 2
 
 
-def test_a_fifo_dead_letter_keeps_its_group_and_is_not_taken_for_a_duplicate() -> None:
+def test_a_fifo_dead_letter_keeps_its_group_and_is_not_treated_as_a_duplicate() -> None:
     env = SQSEnv(backoff_policy=IMMEDIATE_RETURN)
     create_fifo_queue(env, "foo_dead.fifo")
     create_fifo_queue(env, "foo.fifo", redrive_policy=env.redrive_policy("foo_dead.fifo", 1))

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Raw queues: one function for every message, whatever it is."""
+"""Raw queues: one function for all messages."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.seed.conftest import receive
 pytestmark = pytest.mark.usefixtures("place")
 
 
-def test_a_raw_queue_hands_messages_on_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_raw_queue_passes_messages_on_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     sqs = SQSEnv()
     create_standard_queue(sqs, "cron")
 
@@ -43,7 +43,7 @@ def test_the_environment_has_the_decorator_too() -> None:
     assert seen == ["Hello world"]
 
 
-def test_a_raw_queue_has_one_processor_only() -> None:
+def test_a_raw_queue_has_only_one_processor() -> None:
     cron = SQSEnv().queue("cron", RawQueue)
 
     @cron.raw_processor()
@@ -76,7 +76,7 @@ def test_raw_messages_can_be_delayed_and_go_to_fifo_queues() -> None:
     assert found == {"first": ("1", "default"), "second": ("2", "mine")}
 
 
-def test_a_raw_processor_that_raises_leaves_the_message_to_the_queue() -> None:
+def test_a_raw_processor_that_raises_does_not_delete_the_message() -> None:
     sqs = SQSEnv()
     create_standard_queue(sqs, "cron")
     cron = sqs.queue("cron", RawQueue)
@@ -96,7 +96,7 @@ def test_a_queue_can_be_drained_without_a_processor() -> None:
     for number in range(12):
         cron.add_raw_job(f"message {number}")
     drained = cron.drain_queue()
-    while drained < 12:  # SQS may say that a queue is empty when it is not
+    while drained < 12:  # SQS can report a queue as empty although it is not
         drained += cron.drain_queue(wait_seconds=1)
     assert drained == 12
     assert cron.drain_queue() == 0

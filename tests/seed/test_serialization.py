@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("place")
 WHEN = datetime.datetime(2026, 1, 2, 3, 4, 5)
 
 
-def test_json_carries_a_job_and_is_what_nobody_asks_for() -> None:
+def test_json_is_the_default() -> None:
     sqs = SQSEnv()
     create_standard_queue(sqs, "emails")
     seen = []
@@ -30,7 +30,7 @@ def test_json_carries_a_job_and_is_what_nobody_asks_for() -> None:
 
 
 @pytest.mark.parametrize("codec", ["pickle", "pickle_compat"])
-def test_pickle_carries_what_json_cannot(codec: str) -> None:
+def test_pickle_carries_values_that_json_cannot(codec: str) -> None:
     sqs = SQSEnv(codec=codec, accept=("json", "pickle", "pickle_compat"))
     create_standard_queue(sqs, "emails")
     seen = []
@@ -44,7 +44,7 @@ def test_pickle_carries_what_json_cannot(codec: str) -> None:
     assert seen == [({"ann@example.com"}, WHEN)]
 
 
-def test_one_job_may_be_sent_in_another_way_than_the_others() -> None:
+def test_one_job_can_be_sent_with_another_codec() -> None:
     sqs = SQSEnv(accept=("json", "pickle"))
     create_standard_queue(sqs, "emails")
     seen = []
@@ -61,6 +61,6 @@ def test_one_job_may_be_sent_in_another_way_than_the_others() -> None:
 
 
 @pytest.mark.parametrize("codec", [JSONCodec, PickleCodec, PickleCompatCodec])
-def test_a_codec_is_used_without_an_instance(codec) -> None:
+def test_a_codec_works_without_an_instance(codec) -> None:
     arguments = {"to": "ann@example.com", "count": 2}
     assert codec.deserialize(codec.serialize(arguments)) == arguments

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Shutdown policies: when process_queue() returns by itself."""
+"""Shutdown policies: when process_queue() returns."""
 
 import pytest
 
@@ -39,12 +39,12 @@ def seen(sqs: SQSEnv) -> list[int]:
     return found
 
 
-def test_a_worker_leaves_after_a_time_without_tasks(sqs: SQSEnv, seen: list[int]) -> None:
+def test_a_worker_stops_after_a_time_without_tasks(sqs: SQSEnv, seen: list[int]) -> None:
     sqs.queue("foo").process_queue(shutdown_policy=IdleShutdown(idle_seconds=0.2), wait_second=0)
     assert sorted(seen) == [0, 1, 2]
 
 
-def test_a_worker_leaves_after_a_number_of_tasks(sqs: SQSEnv, seen: list[int]) -> None:
+def test_a_worker_stops_after_a_number_of_tasks(sqs: SQSEnv, seen: list[int]) -> None:
     sqs.queue("foo").process_queue(MaxTasksShutdown(2), wait_second=0)
     assert len(seen) in (2, 3)  # at least max_tasks
 
@@ -56,11 +56,11 @@ def test_policies_can_be_combined(sqs: SQSEnv, seen: list[int]) -> None:
     assert sorted(seen) == [0, 1, 2]
 
 
-def test_a_worker_may_leave_at_the_first_empty_receive(sqs: SQSEnv) -> None:
+def test_a_worker_can_stop_at_the_first_empty_receive(sqs: SQSEnv) -> None:
     sqs.queue("foo").process_queue(ASAP_SHUTDOWN, wait_second=0)
 
 
-def test_a_class_of_one_s_own_decides_as_well(sqs: SQSEnv, seen: list[int]) -> None:
+def test_a_custom_class_can_decide_too(sqs: SQSEnv, seen: list[int]) -> None:
     class AfterTheSecondReceive:
         def __init__(self):
             self.results = []

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 # The examples stand here as their readers write them, without annotations.
-"""Synchronous task execution: refused as a call, done by run()."""
+"""Synchronous execution: calling a task is refused; run() runs it."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from sqsw.batching import BatchMessages
 from sqsw.memory_sqs import MemorySession
 
 
-def test_calling_a_task_is_refused_and_run_runs_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_task_cannot_be_called_and_run_runs_it(capsys: pytest.CaptureFixture[str]) -> None:
     env = SQSEnv(MemorySession())
 
     @env.queue("email").processor("send_email")
@@ -29,7 +29,7 @@ def test_calling_a_task_is_refused_and_run_runs_it(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "Sending email Hello world to user@example.com\n"
 
 
-def test_run_gives_a_batch_function_its_list_of_one() -> None:
+def test_run_passes_a_list_of_one_to_a_batch_function() -> None:
     env = SQSEnv(MemorySession())
     queue = env.queue("email", batching_policy=BatchMessages(10))
 

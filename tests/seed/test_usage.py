@@ -29,7 +29,7 @@ if __name__ == "__main__":
 """
 
 
-def test_jobs_added_either_way_are_worked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_jobs_run_however_they_were_added(capsys: pytest.CaptureFixture[str]) -> None:
     # This environment will use AWS requisites from ~/.aws/ directory
     sqs = SQSEnv()
 
@@ -56,7 +56,7 @@ def test_jobs_added_either_way_are_worked(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "Sending email Hello world to user@example.com\n" * 2
 
 
-def test_creating_a_queue_gives_its_url_and_may_be_repeated() -> None:
+def test_creating_a_queue_returns_its_url_and_can_be_repeated() -> None:
     sqs = SQSEnv()
     url = create_standard_queue(sqs, "emails")
     assert url.endswith(sqs.get_sqs_queue_name("emails"))
@@ -64,7 +64,7 @@ def test_creating_a_queue_gives_its_url_and_may_be_repeated() -> None:
     assert sqs.get_all_known_queues() == ["emails"]
 
 
-def test_process_queue_works_until_it_is_told_to_stop(run_script: Callable[[str], Script]) -> None:
+def test_process_queue_runs_until_a_signal_stops_it(run_script: Callable[[str], Script]) -> None:
     sqs = SQSEnv()
     create_standard_queue(sqs, "emails")
     queue = sqs.queue("emails")
@@ -80,7 +80,7 @@ def test_process_queue_works_until_it_is_told_to_stop(run_script: Callable[[str]
     worker.wait_for("Sending email Two to ann@example.com")
     worker.ask_to_stop()
     assert worker.wait_for_end(send) == 0
-    # What came after the signal was worked, or has gone back: nothing is lost, nothing is hidden.
+    # Jobs received after the signal ran or were returned: none is lost or hidden.
     left = len(sent) - worker.output.count("Sending email")
     assert len(receive(queue, left)) == left
 
@@ -98,7 +98,7 @@ def send_to_both() -> Callable[[], None]:
     return send
 
 
-def test_process_queues_works_all_queues_at_once(
+def test_process_queues_runs_all_queues_at_once(
     run_script: Callable[[str], Script], send_to_both: Callable[[], None]
 ) -> None:
     worker = run_script(TASKS + "    sqs.process_queues()\n")
@@ -109,7 +109,7 @@ def test_process_queues_works_all_queues_at_once(
     assert worker.wait_for_end(send_to_both) == 0
 
 
-def test_process_queues_works_the_named_queues_until_each_policy_says_stop(
+def test_process_queues_runs_the_named_queues_until_their_policies_stop_them(
     run_script: Callable[[str], Script], send_to_both: Callable[[], None]
 ) -> None:
     worker = run_script(

@@ -1,6 +1,6 @@
-"""The wire: what sqs-workers 0.7.3 wrote is read, and what sqsw writes is the same.
+"""The message format: sqsw reads what sqs-workers 0.7.3 wrote, and writes the same.
 
-The literals are what the released package handed to boto3, recorded once. A message of sqsw has one
+The literals are recordings of what the released package passed to boto3. A message of sqsw has one
 more attribute, ``Sqsw``, with the job id.
 """
 
@@ -19,7 +19,7 @@ from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_fifo_queue, create_standard_queue
 from tests.job_ids import without_job_id
 
-#: content type → the text of: a whole call, a call of one argument, no arguments, a context
+#: content type → the text of: a whole call, a call with one argument, no arguments, a context
 TEXTS = {
     "json": {
         "call": (
@@ -73,7 +73,7 @@ content_types = pytest.mark.parametrize("content_type", EVERYTHING)
 def recorded(
     content_type: str, body: str = "short", context: str = "empty", **extra: Any
 ) -> dict[str, Any]:
-    """The keywords of one send_message() as sqs-workers 0.7.3 calls it."""
+    """Return the keywords of one send_message() as in sqs-workers 0.7.3."""
     texts = TEXTS[content_type]
     return {
         "MessageBody": texts[body],
@@ -87,7 +87,7 @@ def recorded(
 
 
 def without_compression(sent: dict[str, Any]) -> dict[str, Any]:
-    """The same with the pickled bytes in place of the text: zlib may pack them in other ways."""
+    """Return the same with pickled bytes instead of the text, because zlib output can differ."""
     attributes = sent["MessageAttributes"]
     if attributes["ContentType"]["StringValue"] == "json":
         return sent
@@ -107,7 +107,7 @@ def without_compression(sent: dict[str, Any]) -> dict[str, Any]:
 
 
 class Wire:
-    """An environment, and all that it hands to boto3."""
+    """An environment, and everything that it passes to boto3."""
 
     def __init__(self, content_type: str) -> None:
         self.env = SQSEnv(MemorySession(), codec=content_type, accept=EVERYTHING)
@@ -126,7 +126,7 @@ class Wire:
             self.sent.append({key: value for key, value in entry.items() if key != "Id"})
 
     def written(self) -> list[dict[str, Any]]:
-        """What was handed over since the last time, without the job ids."""
+        """Return what was passed since the last call, without the job ids."""
         sent, self.sent = self.sent, []
         return [without_compression(without_job_id(entry)) for entry in sent]
 
@@ -155,9 +155,7 @@ def test_a_recorded_message_is_read(content_type: str, body: str, context: str) 
         ("emails.fifo", {"MessageDeduplicationId": "d-1", "MessageGroupId": "g-1"}),
     ],
 )
-def test_a_recorded_message_is_worked(
-    content_type: str, queue_name: str, extra: dict[str, Any]
-) -> None:
+def test_a_recorded_message_runs(content_type: str, queue_name: str, extra: dict[str, Any]) -> None:
     env = Wire(content_type).env
     seen = []
 
@@ -214,13 +212,13 @@ def test_what_is_written_equals_the_recorded_form(content_type: str) -> None:
 
 
 def test_json_is_written_byte_for_byte_so_that_fifo_queues_recognize_duplicates() -> None:
-    # A queue that deduplicates by content compares the bytes of both senders during a migration.
+    # During a migration, a queue that deduplicates by content compares the bytes of both senders.
     wire = Wire("json")
     wire.env.queue("emails").add_job("send_email", **VALUES["call"])
     assert wire.sent[0]["MessageBody"] == TEXTS["json"]["call"]
 
 
-def test_a_delay_in_parts_of_a_second_is_cut_as_sqs_workers_cuts_it() -> None:
+def test_a_fraction_of_a_second_is_cut_from_a_delay_as_in_sqs_workers() -> None:
     wire = Wire("json")
     wire.env.queue("emails").add_job("send_email", _delay_seconds=5.9)
     assert wire.sent[0]["DelaySeconds"] == 5
@@ -237,7 +235,7 @@ def test_raw_messages_are_bodies_and_job_ids() -> None:
     assert job == recorded("json", "empty")
 
 
-def test_a_job_id_of_the_caller_is_written_as_compact_json() -> None:
+def test_a_custom_job_id_is_written_as_compact_json() -> None:
     wire = Wire("json")
     wire.env.queue("emails").add_job("send_email", _job_id="order-17", **VALUES["short"])
     with wire.env.queue("emails.fifo").add_batch():
@@ -253,7 +251,7 @@ def test_a_job_id_of_the_caller_is_written_as_compact_json() -> None:
     assert wire.sent == [recorded("json"), recorded("json", **fifo)]
 
 
-def test_pickle_is_not_read_where_nobody_lists_it() -> None:
+def test_pickle_is_not_read_unless_it_is_listed() -> None:
     env = Wire("json").env
     env.accept = None
     ran: list[object] = []

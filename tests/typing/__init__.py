@@ -1,1 +1,1 @@
-"""Files that mypy must accept or refuse: the types are an API too."""
+"""Files that mypy must accept or refuse, because types are part of the API."""

@@ -1,4 +1,4 @@
-"""The faces hand out typed names, and no others."""
+"""The public modules export typed names, and no others."""
 
 from typing import assert_type
 

@@ -1,4 +1,4 @@
-"""A queue has the class that it was asked for as."""
+"""A queue has the class that was requested."""
 
 from typing import assert_type
 

@@ -1,4 +1,4 @@
-"""A task of a registry has the parameters of its function too, before and after the binding."""
+"""A task of a registry also has the parameters of its function, before and after binding."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,7 +47,7 @@ tasks.bind(env)
 tasks(env)
 send_email.delay(to="ann")
 send_email.delay(to="ann", _delay_seconds=5)
-send_again.bake("ann")  # what the worker provides is not checked, nor is the rest then
+send_again.bake("ann")  # the worker provides an argument, so the others are not checked either
 assert_type(current_job(), CurrentJob | None)
 
 # Refused.

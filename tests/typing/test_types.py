@@ -1,6 +1,6 @@
-"""mypy says about the files beside this one what their comments say.
+"""mypy reports exactly the errors that the comments in the files next to this one expect.
 
-``# E: text`` after a line: mypy refuses it, and says this text. Every other line is accepted.
+``# E: text`` after a line means that mypy reports this error. It accepts all other lines.
 """
 
 import re
@@ -20,7 +20,7 @@ ANSWER = re.compile(r"^(?P<file>[^:]+):(?P<line>\d+): error: (?P<text>.*)$")
 
 @pytest.fixture(scope="module")
 def said(pytestconfig: pytest.Config) -> dict[str, dict[int, list[str]]]:
-    """What mypy says: file, line, errors."""
+    """Run mypy; return its errors by file and line."""
     assert pytestconfig.cache is not None
     done = subprocess.run(
         [
@@ -49,7 +49,7 @@ def test_there_are_files() -> None:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_mypy_refuses_what_is_marked_and_nothing_else(
+def test_mypy_refuses_exactly_the_marked_lines(
     path: Path, said: dict[str, dict[int, list[str]]]
 ) -> None:
     wanted = {
@@ -65,5 +65,5 @@ def test_mypy_refuses_what_is_marked_and_nothing_else(
         assert any(wanted[number] in text for text in errors[number]), f"{place}: {errors[number]}"
 
 
-def test_nothing_but_the_files_themselves_is_refused(said: dict[str, dict[int, list[str]]]) -> None:
+def test_mypy_reports_no_errors_in_other_files(said: dict[str, dict[int, list[str]]]) -> None:
     assert set(said) == {path.name for path in CASES}

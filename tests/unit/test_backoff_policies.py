@@ -236,6 +236,15 @@ def test_a_queue_knows_the_policies_of_its_jobs(memory_env: SQSEnv) -> None:
     assert memory_env.retry_horizon("other", 3) == RetryHorizon(3, 0, is_assumed=True)
 
 
+def test_the_attempts_of_a_queue_end_its_retries_without_a_warning(memory_env: SQSEnv) -> None:
+    queue = memory_env.queue("jobs", JobQueue, max_attempts=3)
+    queue.connect_processor("slow", print, backoff_policy=Delays(10, 60))
+    found = memory_env.retry_horizon("jobs", 12)
+    assert found == RetryHorizon(12, 70, max_attempts=3)
+    assert list(found.problems("dead", False, queue.retry_horizon)) == []
+    assert memory_env.retry_horizon("jobs", 2) == RetryHorizon(2, 10)
+
+
 @pytest.mark.parametrize(
     ("found", "text"),
     [

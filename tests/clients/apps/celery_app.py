@@ -1,4 +1,4 @@
-"""Celery as its manual has it: an application, tasks, and what is sent when it is run by itself."""
+"""A Celery app as in its manual; run as a script, it sends tasks."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""dramatiq as its manual has it: a broker, actors, and what is sent when it is run by itself."""
+"""A dramatiq app as in its manual; run as a script, it sends messages."""
 
 import os
 import time

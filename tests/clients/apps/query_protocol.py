@@ -1,4 +1,4 @@
-"""botocore from before the JSON protocol: all that one does with a queue, in forms and XML."""
+"""botocore from before the JSON protocol: all operations on a queue, in forms and XML."""
 
 import os
 
@@ -29,7 +29,7 @@ assert client.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"] == [url
 pages = client.get_paginator("list_queues").paginate(PaginationConfig={"PageSize": 1})
 assert [page["QueueUrls"] for page in pages] == [[dead], [url]]
 
-# botocore compares the digests of bodies and attributes itself
+# botocore itself compares the digests of bodies and attributes
 attributes = {
     "text": {"DataType": "String", "StringValue": "line\r\nfeed & <é>"},
     "bytes": {"DataType": "Binary", "BinaryValue": bytes(range(256))},
@@ -56,7 +56,7 @@ while len(done) < 7:
             )
         done.append(message["Body"])
 
-# "job 2" was received as often as it may be
+# "job 2" has no receive left
 assert not receive(url)
 (found,) = receive(dead)
 assert found["Body"] == "job 2"

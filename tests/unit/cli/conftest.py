@@ -1,4 +1,4 @@
-"""The command line in this process and as a process, in a directory of its own."""
+"""The command line, in this process and as a separate process, in its own directory."""
 
 import json
 import logging
@@ -52,21 +52,21 @@ def sleep(n):
 
 @cache
 def validator(kind: str) -> Draft202012Validator:
-    """The published schema of a type of object."""
+    """Return a validator for the published schema of a type of object."""
     schema = json.loads((SCHEMAS / f"{kind}.json").read_text())
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
 
 
 def valid(values: dict[str, Any]) -> dict[str, Any]:
-    """An object that a command printed, if it is as its schema says."""
+    """Return an object that a command printed, after checking it against its schema."""
     validator(values["type"]).validate(values)
     return values
 
 
 @dataclass
 class Ran:
-    """What a command said, and how it ended."""
+    """The output and the exit code of a command."""
 
     code: int
     out: str
@@ -74,17 +74,17 @@ class Ran:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """The JSON objects on stdout, each of them as its schema says."""
+        """Return the JSON objects on stdout, each checked against its schema."""
         return [valid(json.loads(line)) for line in self.out.splitlines()]
 
     @property
     def error(self) -> dict[str, Any]:
-        """The JSON object at the end of stderr."""
+        """Return the JSON object at the end of stderr."""
         return valid(json.loads(self.err.splitlines()[-1]))
 
 
 class Sqsw:
-    """Calls ``sqsw`` with words, or with one text as it is typed."""
+    """Calls ``sqsw`` with words, or with one text as a user would type it."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -94,7 +94,7 @@ class Sqsw:
         return shlex.split(call[0]) if len(call) == 1 else list(call)
 
     def __call__(self, *call: str, input: str | None = None) -> Ran:
-        """In this process: quick, and good where neither signals nor terminals matter."""
+        """Run in this process, which is fast. Do not use it if signals or terminals matter."""
         try:
             runner = CliRunner(mix_stderr=False)  # type: ignore[call-arg]  # click before 8.2
         except TypeError:
@@ -103,13 +103,13 @@ class Sqsw:
         return Ran(result.exit_code, result.stdout, result.stderr)
 
     def command(self, *call: str) -> list[str]:
-        """The command line of a process."""
+        """Return the command line for a process."""
         return [sys.executable, "-m", "sqsw_cli", *self.words(call)]
 
     def process(
         self, *call: str, input: str | None = None, env: Mapping[str, str] | None = None
     ) -> Ran:
-        """As a process of its own."""
+        """Run as a separate process."""
         done = subprocess.run(
             self.command(*call),
             input=input if input is not None else "",
@@ -117,13 +117,13 @@ class Sqsw:
             text=True,
             timeout=60,
             env={**os.environ, **(env or {})},
-            # Without a terminal, also where the tests are run on one.
+            # Without a terminal, even if the tests run on one.
             start_new_session=True,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def start(self, *call: str) -> "subprocess.Popen[str]":
-        """A process that goes on."""
+        """Start a process that keeps running."""
         return subprocess.Popen(
             self.command(*call),
             stdout=subprocess.PIPE,
@@ -134,18 +134,18 @@ class Sqsw:
 
     @property
     def env(self) -> SQSEnv:
-        """The same queues, through the library."""
+        """Return an environment on the same queues."""
         return SQSEnv(LocalSession(self.home / "local.db"))
 
     def visible(self, queue: str) -> int:
-        """Messages that are ready."""
+        """Return the number of messages that can be received."""
         name = "ApproximateNumberOfMessages"
         return int(self.env.queue_client(queue).attributes(name)[name])
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty directory to work in, with a local file and an app in ``myapp.tasks``."""
+    """Create an empty directory with a local file and an app in ``myapp.tasks``, and work in it."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "SQSW_")) or name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
             monkeypatch.delenv(name)
@@ -162,7 +162,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def sqsw(home: Path) -> Iterator[Sqsw]:
-    """``sqsw`` in that directory; what a call leaves in this process is undone."""
+    """Return ``sqsw`` in that directory, and undo what calls change in this process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     path, modules = sys.path[:], set(sys.modules)
@@ -179,7 +179,7 @@ def sqsw(home: Path) -> Iterator[Sqsw]:
 def write_plugin(
     home: Path, name: str, entry_points: str, module: str, version: str = "2.1"
 ) -> None:
-    """An installed distribution, as far as entry points see one."""
+    """Write a distribution that looks installed to the reader of entry points."""
     info = home / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -188,5 +188,5 @@ def write_plugin(
 
 
 def lines(words: Sequence[Any]) -> str:
-    """JSON Lines."""
+    """Return texts as JSON Lines."""
     return "".join(json.dumps(word) + "\n" for word in words)

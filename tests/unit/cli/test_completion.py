@@ -1,4 +1,4 @@
-"""``sqsw completion``: in the shells themselves."""
+"""``sqsw completion``, in real shells."""
 
 import json
 import os
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("filled")
 
 @pytest.fixture
 def filled(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two queues, an app that was looked at, and ``sqsw`` on the path of the shells."""
+    """Create two queues, an app in the completion cache, and ``sqsw`` on the path of the shells."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(sqsw.home / "cache"))
     command = sqsw.home / "bin" / "sqsw"
     command.parent.mkdir()
@@ -34,7 +34,7 @@ def filled(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def needs(shell: str) -> str:
-    """The shell's path, or a skip."""
+    """Return the path of a shell, or skip the test."""
     found = shutil.which(shell)
     if found is None:
         pytest.skip(f"{shell} is not installed")
@@ -42,7 +42,7 @@ def needs(shell: str) -> str:
 
 
 def in_bash(*words: str) -> list[str]:
-    """What bash offers for these words, the last of which is being typed."""
+    """Return what bash offers for these words, the last of which is being typed."""
     script = (
         'source <("$0" completion bash)\n'
         "COMP_LINE=$1 COMP_POINT=${#1}\n"
@@ -61,7 +61,7 @@ def in_bash(*words: str) -> list[str]:
 
 
 def in_fish(line: str) -> list[str]:
-    """What fish offers for a line."""
+    """Return what fish offers for a line."""
     script = f"sqsw completion fish | source; complete --do-complete '{line}'"
     done = subprocess.run(
         [needs("fish"), "--no-config", "-c", script], capture_output=True, text=True, timeout=60
@@ -71,7 +71,7 @@ def in_fish(line: str) -> list[str]:
 
 
 class Typing:
-    """An interactive shell that is typed into."""
+    """An interactive shell that a test types into."""
 
     def __init__(self, *command: str) -> None:
         self.said = ""
@@ -81,7 +81,7 @@ class Typing:
             os.execv(command[0], command)
 
     def until(self, typed: str, text: str) -> str:
-        """Type; what the shell said until the text was there."""
+        """Type, and return the output of the shell up to this text."""
         os.write(self._descriptor, typed.encode())
         self.said = ""
         deadline = time.monotonic() + 60
@@ -100,7 +100,7 @@ class Typing:
 
 
 def in_zsh(line: str, expected: str) -> str:
-    """The line of an interactive zsh after a Tab, once it reads as expected."""
+    """Return the line of an interactive zsh after a Tab, once it has the expected text."""
     with Typing(needs("zsh"), "-f", "-i") as shell:
         shell.until(
             'autoload -U compinit; compinit -u -D; eval "$(sqsw completion zsh)"; echo re""ady\n',
@@ -109,7 +109,7 @@ def in_zsh(line: str, expected: str) -> str:
         return shell.until(f"{line}\t", expected)
 
 
-def test_bash_completes_what_is_there() -> None:
+def test_bash_completes_existing_names() -> None:
     assert in_bash("sqsw", "insp") == ["inspect"]
     assert in_bash("sqsw", "inspect", "em") == ["emails", "emails_dead"]
     assert in_bash("sqsw", "inspect", "emails", "em") == ["emails_dead"]
@@ -124,10 +124,10 @@ def test_bash_completes_what_is_there() -> None:
     assert in_bash("sqsw", "inspect", "--color=al") == ["always"]
 
 
-def test_bash_replaces_only_what_stands_behind_the_last_sign() -> None:
+def test_bash_replaces_only_the_text_after_the_last_separator() -> None:
     with Typing(needs("bash"), "--norc", "--noprofile", "-i") as shell:
         shell.until('eval "$(sqsw completion bash)"; echo re""ady\n', "ready\r\n")
-        # What was typed is shown in place of being run.
+        # The typed line is printed instead of run.
         shell.until('sqsw() { printf \'<%s>\' "$@"; echo; }; echo re""ady\n', "ready\r\n")
         for typed, expected in {
             "send emails send_email to\t\t": "<send><emails><send_email><to=>",
@@ -137,7 +137,7 @@ def test_bash_replaces_only_what_stands_behind_the_last_sign() -> None:
             "inspect --tasks --app=myapp.tasks:e\t": "<--app=myapp.tasks:env>",
         }.items():
             assert f"{expected}\r\n" in shell.until(f"sqsw {typed}\n", ">\r\n")
-        # Where it is told not to split words at these signs, the whole word is replaced.
+        # If bash does not split words at these characters, the whole word is replaced.
         shell.until('COMP_WORDBREAKS=${COMP_WORDBREAKS//[=:]}; echo re""ady\n', "ready\r\n")
         for typed, expected in {
             "work --queue=rep\t": "<work><--queue=reports>",
@@ -147,19 +147,19 @@ def test_bash_replaces_only_what_stands_behind_the_last_sign() -> None:
             assert f"{expected}\r\n" in shell.until(f"sqsw {typed}\n", ">\r\n")
 
 
-def test_fish_completes_what_is_there() -> None:
+def test_fish_completes_existing_names() -> None:
     assert in_fish("sqsw purge rep") == ["reports"]
     assert in_fish("sqsw send emails send_email su") == ["subject="]
 
 
-def test_zsh_completes_what_is_there() -> None:
+def test_zsh_completes_existing_names() -> None:
     assert "sqsw purge reports" in in_zsh("sqsw purge rep", "sqsw purge reports")
     line = "sqsw send emails send_email su"
-    # The cursor stands right behind the sign, where the value begins.
+    # The cursor is right after the separator, where the value begins.
     assert "subject=" in in_zsh(line, "subject=")
 
 
-def test_a_queue_of_another_file_is_offered_where_the_option_says_so(sqsw: Sqsw) -> None:
+def test_an_option_selects_the_file_whose_queues_are_offered(sqsw: Sqsw) -> None:
     sqsw("create-queue other --local=second.db")
     assert in_bash("sqsw", "inspect", "--local=second.db", "") == ["other"]
     assert in_bash("sqsw", "inspect", "--local=third.db", "") == []
@@ -171,7 +171,7 @@ def test_names_lose_the_prefix(sqsw: Sqsw) -> None:
     assert in_bash("sqsw", "--queue-prefix", "dev_", "purge", "") == ["news"]
 
 
-def test_of_a_server_a_child_asks_once_a_minute(
+def test_a_child_process_asks_a_server_once_a_minute(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
@@ -181,7 +181,7 @@ def test_of_a_server_a_child_asks_once_a_minute(
     try:
         url = json.loads(server.stdout.readline())["url"]
         call = ("sqsw", "--endpoint-url", url, "inspect")
-        for _ in range(20):  # the first Tab may be too early on a busy machine
+        for _ in range(20):  # the first Tab can be too early on a busy machine
             if found := in_bash(*call, "re"):
                 break
             time.sleep(0.5)
@@ -201,7 +201,7 @@ def test_of_a_server_a_child_asks_once_a_minute(
         server.communicate(timeout=20)
 
 
-def test_without_a_server_and_a_cache_nothing_is_offered_and_nothing_said(
+def test_without_a_server_and_a_cache_it_offers_and_prints_nothing(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocked = sqsw.home / "blocked"
@@ -245,7 +245,7 @@ def test_an_unknown_shell_is_refused(sqsw: Sqsw) -> None:
     assert "bash" in ran.err
 
 
-def test_what_is_remembered_survives_a_broken_file(tmp_path: Path) -> None:
+def test_a_broken_cache_file_is_replaced(tmp_path: Path) -> None:
     memory = Remembered("jobs", str(tmp_path))
     memory.write({"a": 1})
     assert memory.read() == {"a": 1}
@@ -253,7 +253,7 @@ def test_what_is_remembered_survives_a_broken_file(tmp_path: Path) -> None:
     assert memory.read() is None
 
 
-def test_a_user_without_a_home_is_remembered_nothing_and_disturbed_by_nothing(
+def test_without_a_home_directory_nothing_is_cached_and_nothing_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def nobody(uid: int) -> object:
@@ -262,7 +262,7 @@ def test_a_user_without_a_home_is_remembered_nothing_and_disturbed_by_nothing(
     monkeypatch.chdir(tmp_path)
     for name in ("XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name)
-    monkeypatch.setattr("pwd.getpwuid", nobody)  # the tests may not run as such a user
+    monkeypatch.setattr("pwd.getpwuid", nobody)  # the tests may be unable to run as such a user
 
     memory = Remembered("jobs", "here")
     memory.write({"a": 1})

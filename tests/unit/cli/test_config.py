@@ -1,4 +1,4 @@
-"""sqsw.toml and [tool.sqsw]."""
+"""Configuration files: sqsw.toml and [tool.sqsw]."""
 
 import json
 import re
@@ -11,19 +11,19 @@ from sqsw_cli.config import read_config
 from tests.unit.cli.conftest import Sqsw
 
 
-def test_the_nearest_file_upwards_is_read(tmp_path: Path) -> None:
+def test_the_nearest_file_in_the_parents_is_read(tmp_path: Path) -> None:
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text('[tool.sqsw]\napp = "top"\n')
     assert read_config(start=below).table == {"app": "top"}
-    # One without our table is not ours.
+    # A pyproject.toml without our table is not ours.
     (tmp_path / "a" / "pyproject.toml").write_text("[tool.other]\n")
     assert read_config(start=below).table == {"app": "top"}
     (tmp_path / "a" / "sqsw.toml").write_text('app = "near"\n')
     assert read_config(start=below).table == {"app": "near"}
 
 
-def test_in_one_directory_sqsw_toml_wins(tmp_path: Path) -> None:
+def test_sqsw_toml_wins_over_pyproject_toml_in_one_directory(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.sqsw]\napp = "pyproject"\n')
     (tmp_path / "sqsw.toml").write_text('app = "own"\n')
     assert read_config(start=tmp_path).table == {"app": "own"}
@@ -71,7 +71,7 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
         ("[queues.emails]\nweight = 0\n", "'queues.emails.weight' in", None),
     ],
 )
-def test_what_cannot_be_used_is_an_error(
+def test_a_file_that_cannot_be_used_is_an_error(
     sqsw: Sqsw, home: Path, text: str, message: str, next_step: str | None
 ) -> None:
     (home / "sqsw.toml").write_text(text)
@@ -81,7 +81,7 @@ def test_what_cannot_be_used_is_an_error(
     assert next_step is None or f"  next: {next_step}" in ran.err
 
 
-def test_a_table_that_is_none_is_an_error_where_it_is_ours(sqsw: Sqsw, home: Path) -> None:
+def test_a_section_that_is_not_a_table_is_an_error_if_it_is_ours(sqsw: Sqsw, home: Path) -> None:
     (home / "pyproject.toml").write_text("[tool]\nsqsw = 5\n")
     ran = sqsw("inspect")
     assert ran.code == 2
@@ -91,7 +91,7 @@ def test_a_table_that_is_none_is_an_error_where_it_is_ours(sqsw: Sqsw, home: Pat
     assert sqsw("inspect").code == 0
 
 
-def test_a_standing_yes_is_refused(sqsw: Sqsw, home: Path) -> None:
+def test_yes_cannot_be_set_in_a_file(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text("[purge]\nyes = true\n")
     ran = sqsw("purge emails")
     assert ran.code == 2
@@ -121,7 +121,7 @@ def test_option_beats_variable_beats_file(
     assert concurrency("work -c 5") == 5
 
 
-def test_the_config_option_may_stand_before_or_after(sqsw: Sqsw, home: Path) -> None:
+def test_the_config_option_can_be_before_or_after_the_command(sqsw: Sqsw, home: Path) -> None:
     (home / "other.toml").write_text("json = true\n")
     sqsw("create-queue emails")
     for words in ("--config other.toml inspect", "inspect --config other.toml"):
@@ -146,7 +146,7 @@ def test_the_config_option_may_stand_before_or_after(sqsw: Sqsw, home: Path) -> 
     ],
 )
 @pytest.mark.parametrize("above", [False, True])
-def test_a_file_neither_opens_the_machine_nor_writes_files(
+def test_a_file_cannot_open_the_machine_or_write_files(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch, words: str, text: str, above: bool
 ) -> None:
     (home / "kept").write_text("precious")
@@ -169,7 +169,7 @@ def test_a_file_can_set_a_port_of_this_machine(sqsw: Sqsw, home: Path, value: st
     assert "cannot import 'nothing'" in sqsw("work nothing").err
 
 
-def test_relative_paths_begin_at_the_file(
+def test_relative_paths_start_at_the_file(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sqsw("create-queue emails")
@@ -181,8 +181,10 @@ def test_relative_paths_begin_at_the_file(
     assert sqsw.visible("emails") == 2
 
 
-def test_a_section_whose_name_is_probably_a_typo_is_reported(sqsw: Sqsw, home: Path) -> None:
-    # Not typos: reports, slowly (slow has its own section), and emails_dead.
+def test_a_section_for_a_queue_without_jobs_warns_if_a_similar_queue_has_jobs(
+    sqsw: Sqsw, home: Path
+) -> None:
+    # Not similar: reports, slowly (slow has a section), and the dead-letter queue of emails.
     names = ("emials", "slow", "slowly", "reports", "emails_dead")
     (home / "sqsw.toml").write_text("".join(f"[queues.{name}]\nweight = 3\n" for name in names))
     sqsw("create-queue emails")
@@ -199,7 +201,7 @@ def test_a_section_whose_name_is_probably_a_typo_is_reported(sqsw: Sqsw, home: P
     assert warning["hint"] == "did you mean 'emails'?"
 
 
-def test_options_of_every_command_have_no_variable_of_a_daemon(
+def test_global_options_have_no_work_or_serve_variables(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sqsw("create-queue emails")
@@ -210,7 +212,7 @@ def test_options_of_every_command_have_no_variable_of_a_daemon(
     assert f"  sqs      local file {home / 'local.db'}\n" in ran.err
 
 
-def test_queues_of_the_file_have_their_weights_without_being_named(sqsw: Sqsw, home: Path) -> None:
+def test_queues_of_the_file_get_their_weights_without_being_named(sqsw: Sqsw, home: Path) -> None:
     (home / "myapp" / "few.py").write_text(
         "from sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\n"
         "@env.processor('a', 'x')\ndef x(): ...\n@env.processor('b', 'x')\ndef y(): ...\n"

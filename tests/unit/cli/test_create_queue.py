@@ -7,7 +7,7 @@ import pytest
 from tests.unit.cli.conftest import Sqsw
 
 
-def test_the_queue_comes_from_its_dead_letter_queue(sqsw: Sqsw) -> None:
+def test_a_queue_and_its_dead_letter_queue_are_created(sqsw: Sqsw) -> None:
     ran = sqsw("create-queue --fifo --dlq emails_dead")
     assert ran.code == 0
     assert [line.split("\t")[:2] for line in ran.out.splitlines()] == [
@@ -33,7 +33,7 @@ def test_the_queue_comes_from_its_dead_letter_queue(sqsw: Sqsw) -> None:
         ("--dlq emails-dlq.fifo", ["emails-dlq.fifo", "emails.fifo"]),
     ],
 )
-def test_fifo_is_implied(sqsw: Sqsw, words: str, names: list[str]) -> None:
+def test_fifo_is_implied_by_names_and_options(sqsw: Sqsw, words: str, names: list[str]) -> None:
     ran = sqsw(f"create-queue {words} --json")
     assert [queue["name"] for queue in ran.objects] == names
 
@@ -59,7 +59,7 @@ def test_every_option_reaches_sqs(sqsw: Sqsw) -> None:
     assert queue["tags"] == {"team": "data"}
 
 
-def test_other_settings_are_a_difference_and_update_changes_them(sqsw: Sqsw) -> None:
+def test_other_settings_are_an_error_and_update_changes_them(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     ran = sqsw("create-queue emails --dlq emails_dead --visibility-timeout 2m")
     assert ran.code == 1
@@ -95,7 +95,7 @@ def test_a_dry_run_creates_nothing(sqsw: Sqsw) -> None:
         ("emails --visibility-timeout 13h", "invalid value for '--visibility-timeout'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(sqsw: Sqsw, words: str, message: str) -> None:
+def test_invalid_combinations_are_refused(sqsw: Sqsw, words: str, message: str) -> None:
     ran = sqsw(f"create-queue {words}")
     assert ran.code == 2
     assert ran.err.startswith(f"error: {message}")
@@ -136,7 +136,7 @@ class TestAllQueuesOfAnApp:
     def shop(self, home: Path) -> None:
         (home / "shop.py").write_text(APP)
 
-    def test_they_have_the_settings_of_the_file(self, sqsw: Sqsw, home: Path) -> None:
+    def test_they_get_the_settings_of_the_file(self, sqsw: Sqsw, home: Path) -> None:
         (home / "sqsw.toml").write_text(FILE)
         forecast = sqsw("create-queue --dry-run --json").objects
         ran = sqsw("create-queue --tag team=crm --json")
@@ -163,12 +163,12 @@ class TestAllQueuesOfAnApp:
             assert found[name]["attributes"][key] == value
         assert {one["tags"]["team"] for one in ran.objects} == {"crm"}
 
-    def test_again_it_changes_nothing(self, sqsw: Sqsw, home: Path) -> None:
+    def test_a_second_run_changes_nothing(self, sqsw: Sqsw, home: Path) -> None:
         (home / "sqsw.toml").write_text(FILE)
         assert sqsw("create-queue").code == 0
         assert {one["action"] for one in sqsw("create-queue --json").objects} == {"unchanged"}
 
-    def test_of_a_queue_that_exists_only_what_is_written_counts(self, sqsw: Sqsw) -> None:
+    def test_only_configured_settings_of_an_existing_queue_count(self, sqsw: Sqsw) -> None:
         sqsw("create-queue emails --visibility-timeout 1m")
         sqsw("create-queue reports --dlq graveyard")
         ran = sqsw("create-queue --app shop:env --json")
@@ -178,7 +178,7 @@ class TestAllQueuesOfAnApp:
             ("unchanged", "graveyard"),
         )
 
-    def test_nothing_is_touched_if_one_differs(self, sqsw: Sqsw, home: Path) -> None:
+    def test_nothing_is_created_if_one_queue_differs(self, sqsw: Sqsw, home: Path) -> None:
         sqsw("create-queue reports --dlq graveyard --max-receives 4")
         (home / "sqsw.toml").write_text("[queues.reports]\nmax_receives = 5\ndlq = 'graveyard'\n")
         ran = sqsw("create-queue --app shop:env")
@@ -194,7 +194,7 @@ class TestAllQueuesOfAnApp:
         (reports,) = sqsw("inspect reports --json").objects
         assert (reports["dlq"], reports["max_receives"]) == ("graveyard", 5)
 
-    def test_settings_of_no_queue_are_reported(self, sqsw: Sqsw, home: Path) -> None:
+    def test_settings_for_an_unknown_queue_are_reported(self, sqsw: Sqsw, home: Path) -> None:
         (home / "sqsw.toml").write_text("[queues.reprots]\ndelay = 3\n[queues.a]\nweight = 2\n")
         assert sqsw("create-queue --app shop:env").err.splitlines() == [
             "warning: the settings of the queue 'reprots' are not used",
@@ -202,7 +202,7 @@ class TestAllQueuesOfAnApp:
             "  next: did you mean 'reports'?",
         ]
 
-    def test_a_queue_that_is_named_needs_no_app(self, sqsw: Sqsw, home: Path) -> None:
+    def test_a_named_queue_needs_no_app(self, sqsw: Sqsw, home: Path) -> None:
         (home / "sqsw.toml").write_text('app = "nowhere:env"\n')
         assert sqsw("create-queue emails").code == 0
         assert sqsw("create-queue").code == 7

@@ -1,4 +1,4 @@
-"""Dead letters with a record of the failure: look at them, count them, move them."""
+"""Dead letters with a record of the failure: inspected, counted and moved."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ NO_CARRIER = failure(
 
 @pytest.fixture(autouse=True)
 def letters(sqsw: Sqsw) -> None:
-    """emails_dead holds three letters with records, and one without."""
+    """Put three letters with records, and one without, into emails_dead."""
     sqsw("create-queue emails --dlq emails_dead --max-receives 1")
     for number, record in enumerate((TIMEOUT, NO_CARRIER, TIMEOUT)):
         ids = {"job_id": f"job-{number}", "copy_of": f"m-{number}"}
@@ -68,7 +68,7 @@ def test_a_terminal_shows_the_reasons_below_the_queue(sqsw: Sqsw) -> None:
     assert re.fullmatch(r" +1  no record +(now|\S+ ago)", other)
 
 
-def test_a_long_queue_is_not_read_to_its_end(
+def test_a_long_queue_is_not_read_to_the_end(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sqsw.sqs_manage.describe.MAX_LOCAL_REASONS", 3)
@@ -80,7 +80,7 @@ def test_a_long_queue_is_not_read_to_its_end(
     assert capsys.readouterr().out.splitlines()[-1] == "of the first 3 messages"
 
 
-def test_of_a_server_nothing_is_received_unasked(
+def test_a_server_receives_nothing_without_peek(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     with serving(cwd=home) as server:
@@ -131,7 +131,7 @@ def test_reasons_can_be_counted(sqsw: Sqsw) -> None:
         ("error=null", [3]),
     ],
 )
-def test_a_filter_looks_into_the_record(sqsw: Sqsw, condition: str, numbers: list[int]) -> None:
+def test_a_filter_can_use_the_record(sqsw: Sqsw, condition: str, numbers: list[int]) -> None:
     found = sqsw(f"inspect emails_dead --peek 9 --filter '{condition}' --json").objects
     assert [one["args"]["n"] for one in found] == numbers
     summary = sqsw(f"redrive emails_dead --filter '{condition}' --json").objects[-1]
@@ -187,7 +187,7 @@ class TestOneMessage:
         assert "  JobName (String) = send" in part["attributes"].splitlines()
         assert "context" not in part and "body" not in part
 
-    def test_what_its_sender_wrote_is_escaped(self, sqsw: Sqsw) -> None:
+    def test_text_from_the_sender_is_escaped(self, sqsw: Sqsw) -> None:
         record = failure(message=EVIL, trace=EVIL, where=EVIL, type=EVIL, worker=EVIL)
         send_letter(sqsw.env, "emails_dead", {EVIL: EVIL}, record, job_id="evil")
         for words in ("--id evil", "--peek 9", "--peek 9 --count-by error", ""):
@@ -205,19 +205,19 @@ class TestOneMessage:
         (message,) = sqsw("inspect emails_dead --id forged --json").objects
         assert message["error"] is None
 
-    def test_a_body_that_is_not_decoded_is_shown(self, sqsw: Sqsw) -> None:
+    def test_a_body_that_cannot_be_decoded_is_shown(self, sqsw: Sqsw) -> None:
         sqsw("send emails --raw 'line one' --json")
         (message,) = sqsw("inspect emails --peek 1 --json").objects
         code, said = on_terminal(sqsw, f"inspect emails --id {message['id']}")
         assert (code, said.splitlines()[-2:]) == (0, ["body", "  line one"])
 
-    def test_for_programs_it_is_the_object_of_the_message(self, sqsw: Sqsw) -> None:
+    def test_json_prints_the_message_object(self, sqsw: Sqsw) -> None:
         (message,) = sqsw("inspect emails_dead --id job-1 --json").objects
         assert (message["args"], message["action"]) == ({"n": 1}, "peeked")
         (line,) = sqsw("inspect emails_dead --id job-1").out.splitlines()
         assert line.split("\t")[0] == message["id"]
 
-    def test_its_id_can_stand_after_the_queue(self, sqsw: Sqsw) -> None:
+    def test_its_id_can_follow_the_queue(self, sqsw: Sqsw) -> None:
         (message, *_) = sqsw("inspect emails_dead --peek 9 --json").objects
         for words in (message["id"], message["id"][:8], f"{message['id'][-12:]} --yes"):
             (found,) = sqsw(f"inspect emails_dead {words} --json").objects
@@ -242,7 +242,7 @@ class TestOneMessage:
                 "  next: use more characters of each id",
             ]
 
-    def test_one_that_is_not_there_is_not_found(self, sqsw: Sqsw) -> None:
+    def test_a_missing_message_is_not_found(self, sqsw: Sqsw) -> None:
         ran = sqsw("inspect emails_dead --id job-9")
         assert (ran.code, ran.out) == (3, "")
         assert ran.err.startswith("error: the id 'job-9' was not found in 'emails_dead'")
@@ -258,7 +258,9 @@ class TestOneMessage:
             ("emails_dead --id job-1 --age", "--age is for queues"),
         ],
     )
-    def test_it_goes_with_no_other_look(self, sqsw: Sqsw, words: str, message: str) -> None:
+    def test_it_cannot_be_combined_with_other_views(
+        self, sqsw: Sqsw, words: str, message: str
+    ) -> None:
         ran = sqsw(f"inspect {words}")
         assert ran.code == 2
         assert ran.err.startswith(f"error: {message}")
@@ -267,11 +269,11 @@ class TestOneMessage:
 class TestTwins:
     @pytest.fixture(autouse=True)
     def twin(self, sqsw: Sqsw) -> str:
-        """A fifth letter, which carries the same job as the second one."""
+        """Add a fifth letter, with the same job as the second one."""
         ids = {"job_id": "job-1", "copy_of": "m-1"}
         return send_letter(sqsw.env, "emails_dead", {"n": 1}, NO_CARRIER, **ids)
 
-    def test_the_second_one_is_marked(self, sqsw: Sqsw, twin: str) -> None:
+    def test_the_second_copy_is_marked(self, sqsw: Sqsw, twin: str) -> None:
         found = sqsw("inspect emails_dead --peek 9 --json").objects
         assert [one["twin_of"] for one in found] == [None] * 4 + [found[1]["id"]]
         assert found[4]["id"] == twin
@@ -282,7 +284,7 @@ class TestTwins:
         assert note.startswith("1 message carries the same job as another one")
         assert (note + command).endswith("sqsw redrive emails_dead --limit 1000")
 
-    def test_a_redrive_by_sqsw_drops_it_and_says_so(self, sqsw: Sqsw, twin: str) -> None:
+    def test_a_redrive_by_sqsw_drops_it_and_reports_it(self, sqsw: Sqsw, twin: str) -> None:
         tried = sqsw("redrive emails_dead --dry-run")
         assert tried.err == "4 would be moved, 1 twin would be deleted\n"
         assert [line.split("\t")[0] for line in tried.out.splitlines()].count(
@@ -293,7 +295,7 @@ class TestTwins:
         assert [one["id"] for one in handled if one["action"] == "dropped_twin"] == [twin]
         assert (sqsw.visible("emails"), sqsw.visible("emails_dead")) == (4, 0)
 
-    def test_a_person_sees_how_many(self, sqsw: Sqsw) -> None:
+    def test_a_terminal_shows_how_many(self, sqsw: Sqsw) -> None:
         code, said = on_terminal(sqsw, "redrive emails_dead --limit 9")
         assert code == 0
         assert "✓ 4 moved, 1 twin deleted in " in said

@@ -15,7 +15,7 @@ def statuses(ran: Ran) -> dict[str, str]:
     return {one["name"]: one["status"] for one in ran.objects}
 
 
-def test_all_is_well(sqsw: Sqsw) -> None:
+def test_a_queue_without_problems(sqsw: Sqsw) -> None:
     sqsw("create-queue emails --dlq emails_dead")
     sqsw("create-queue slow --dlq slow_dead")
     sqsw("send emails send_email to=a subject=b")
@@ -44,7 +44,7 @@ def test_all_is_well(sqsw: Sqsw) -> None:
     assert sqsw.visible("emails") == 1
 
 
-def test_each_trouble_of_a_queue_has_its_line_and_its_cure(sqsw: Sqsw) -> None:
+def test_each_problem_of_a_queue_has_its_line_and_its_fix(sqsw: Sqsw) -> None:
     sqsw("create-queue long --visibility-timeout 1h")
     sqsw("create-queue zero --visibility-timeout 0 --dlq zero_dead")
     sqsw("create-queue kept --dlq short")
@@ -70,7 +70,7 @@ def test_each_trouble_of_a_queue_has_its_line_and_its_cure(sqsw: Sqsw) -> None:
     assert sqsw("doctor long zero kept gone short").code == 0
 
 
-def test_a_person_sees_one_line_for_a_queue_that_is_well(sqsw: Sqsw) -> None:
+def test_a_terminal_shows_one_line_for_a_queue_without_problems(sqsw: Sqsw) -> None:
     sqsw("create-queue emails --dlq emails_dead")
     sqsw("create-queue reports")
     code, said = on_terminal(sqsw, "doctor emails emails_dead reports gone", columns=120)
@@ -90,7 +90,7 @@ def test_a_person_sees_one_line_for_a_queue_that_is_well(sqsw: Sqsw) -> None:
 
 
 def test_one_receive_is_too_few(sqsw: Sqsw) -> None:
-    """A worker that is stopped may get a message that it does not start, and puts it back."""
+    """A worker that is stopped can receive a message that it does not start, and returns it."""
     for more, cure in ((" --dry-run", ""), ("", " --update"), ("", " --update")):
         created = sqsw(f"create-queue once --dlq once_dead --max-receives 1{more}")
         assert "once allows one receive" in created.err
@@ -102,9 +102,7 @@ def test_one_receive_is_too_few(sqsw: Sqsw) -> None:
     assert (again.code, again.err) == (0, "")
 
 
-def test_how_long_a_job_is_retried_and_what_to_do_if_that_is_too_short(
-    sqsw: Sqsw, home: Path
-) -> None:
+def test_a_short_retry_time_is_reported_with_a_fix(sqsw: Sqsw, home: Path) -> None:
     (home / "quick.py").write_text(
         "from sqsw import ConstantBackoff, SQSEnv\n"
         "env = SQSEnv()\n"
@@ -148,17 +146,17 @@ def test_how_long_a_job_is_retried_and_what_to_do_if_that_is_too_short(
     assert (again["few: retries"], again["group.fifo: retries"]) == ("ok", "ok")
 
 
-def test_warnings_count_where_it_is_strict(sqsw: Sqsw) -> None:
+def test_strict_counts_warnings(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     assert sqsw("doctor emails").code == 0
     assert sqsw("doctor emails --strict").code == 8
 
 
-def test_a_sample_finds_what_this_release_could_not_run(sqsw: Sqsw, home: Path) -> None:
+def test_a_sample_finds_jobs_that_this_release_cannot_run(sqsw: Sqsw, home: Path) -> None:
     sqsw("create-queue emails --dlq emails_dead")
     sqsw("send emails send_email to=a")
     sqsw("send emails unknown_job")
-    sqsw("send emails send_email to=a subject=b surplus=c")  # dropped by a worker: no trouble
+    sqsw("send emails send_email to=a subject=b surplus=c")  # dropped by a worker
     old = {"job": "send_email", "body": "gAJ9", "content_type": "pickle_compat"}
     (home / "old.jsonl").write_text(json.dumps(old))
     sqsw("send emails --from old.jsonl")
@@ -172,7 +170,7 @@ def test_a_sample_finds_what_this_release_could_not_run(sqsw: Sqsw, home: Path) 
     assert sqsw.visible("emails") == 4
 
 
-def test_an_app_that_cannot_be_loaded_is_one_failure_among_the_checks(sqsw: Sqsw) -> None:
+def test_an_app_that_cannot_be_loaded_is_one_failed_check(sqsw: Sqsw) -> None:
     sqsw("create-queue emails --dlq emails_dead")
     ran = sqsw("doctor --app myapp.task:env --json")
     assert ran.code == 8
@@ -180,7 +178,7 @@ def test_an_app_that_cannot_be_loaded_is_one_failure_among_the_checks(sqsw: Sqsw
     assert statuses(ran)["emails"] == "ok"
 
 
-def test_no_region_ends_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_ends_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SQSW_LOCAL")
     ran = sqsw("doctor emails")
     assert ran.code == 8
@@ -188,7 +186,7 @@ def test_no_region_ends_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) 
     assert "(or --region)" in ran.out
 
 
-def test_no_credentials_end_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_end_the_checks(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SQSW_LOCAL")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     ran = sqsw("doctor emails --region eu-west-1")
@@ -221,7 +219,7 @@ def test_it_says_how_calls_reach_sqs(
     assert f"ok\tcalls\t{detail}" in sqsw("doctor emails").out
 
 
-def test_credentials_are_named_by_their_place_only(
+def test_only_the_source_of_credentials_is_shown(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SQSW_LOCAL")
@@ -235,7 +233,7 @@ def test_credentials_are_named_by_their_place_only(
     assert "SECRET" not in (ran.out + ran.err).upper().replace("AWS_SECRET", "")
 
 
-def test_the_least_policy(sqsw: Sqsw) -> None:
+def test_the_minimal_policy(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     ran = sqsw("doctor --policy emails gone")
     policy = json.loads(ran.out)
@@ -253,7 +251,7 @@ def test_the_least_policy(sqsw: Sqsw) -> None:
     assert "sqs:SendMessage" in send["Action"]
 
 
-def test_the_least_policy_lets_dead_letters_be_counted_and_sent(sqsw: Sqsw) -> None:
+def test_the_minimal_policy_allows_counting_and_sending_dead_letters(sqsw: Sqsw) -> None:
     sqsw("create-queue emails --dlq emails_dead")
     sqsw("create-queue news --dlq emails_dead")
     policy = json.loads(sqsw("doctor --policy emails news").out)
@@ -262,12 +260,12 @@ def test_the_least_policy_lets_dead_letters_be_counted_and_sent(sqsw: Sqsw) -> N
     assert count["Resource"] == ["arn:aws:sqs:local:000000000000:emails_dead"]
     bury = policy["Statement"][3]
     assert (bury["Action"], bury["Resource"]) == (["sqs:SendMessage"], count["Resource"])
-    # One that is worked itself has all of that already.
+    # A dead-letter queue with its own worker already has these permissions.
     policy = json.loads(sqsw("doctor --policy emails emails_dead").out)
     assert len(policy["Statement"]) == 2
 
 
-def test_a_dead_letter_queue_needs_none_of_its_own(sqsw: Sqsw) -> None:
+def test_a_dead_letter_queue_needs_no_dead_letter_queue(sqsw: Sqsw) -> None:
     sqsw("create-queue emails --dlq graveyard")
     sqsw("create-queue news_dlq.fifo")
     ran = sqsw("doctor graveyard news_dlq.fifo --json --strict")
@@ -276,7 +274,7 @@ def test_a_dead_letter_queue_needs_none_of_its_own(sqsw: Sqsw) -> None:
     assert statuses(ran)["news_dlq.fifo: dead letters"] == "ok"
 
 
-def test_a_policy_for_nothing_is_refused(sqsw: Sqsw) -> None:
+def test_a_policy_without_queues_is_refused(sqsw: Sqsw) -> None:
     assert sqsw("doctor --policy").code == 2
 
 

@@ -1,4 +1,4 @@
-"""The literal calls of the documentation, each as a process; and the exit codes that shells see."""
+"""The calls of the documentation, each as a process, and the exit codes that a shell gets."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from tests.unit.cli.conftest import Sqsw
 
 
 def ok(sqsw: Sqsw, call: str) -> str:
-    """Run a call as it is typed; what it printed."""
+    """Run a call as typed, and return its output."""
     ran = sqsw.process(*sqsw.words((call.removeprefix("sqsw "),)))
     assert ran.code == 0, ran.err
     return ran.out
@@ -23,7 +23,7 @@ def test_from_the_first_queue_to_the_last_message(sqsw: Sqsw) -> None:
     ok(sqsw, "sqsw send emails fail")
     assert ok(sqsw, "sqsw inspect emails").startswith("emails\t2\t")
     ok(sqsw, "sqsw work myapp.tasks:env --queue emails --max-jobs 2")
-    # The failed one comes back after its backoff, and the next receive finds its last spent.
+    # The failed one comes back after its backoff, and the next receive finds no receive left.
     ok(sqsw, "sqsw work myapp.tasks:env --queue emails --until-idle 2")
     (line,) = ok(sqsw, "sqsw inspect emails_dead --peek 5 --json").splitlines()
     dead = json.loads(line)
@@ -54,7 +54,7 @@ def test_exit_codes(sqsw: Sqsw, call: str, code: int) -> None:
     assert ran.code == code, ran.err
 
 
-def test_without_credentials_it_is_an_access_error(sqsw: Sqsw, home: Path) -> None:
+def test_missing_credentials_are_an_access_error(sqsw: Sqsw, home: Path) -> None:
     nothing = str(home / "nothing")
     env = {
         "SQSW_LOCAL": "",
@@ -69,12 +69,12 @@ def test_without_credentials_it_is_an_access_error(sqsw: Sqsw, home: Path) -> No
     assert ran.error["code"] == "access_denied"
 
 
-def test_the_module_is_found_from_any_directory(sqsw: Sqsw, tmp_path: Path) -> None:
+def test_the_module_can_be_run_from_any_directory(sqsw: Sqsw, tmp_path: Path) -> None:
     assert os.getcwd() == str(tmp_path)
     assert ok(sqsw, "sqsw inspect --tasks --app myapp.tasks").count("\n") == 3
 
 
-def test_a_working_directory_that_was_removed_is_one_error(
+def test_a_removed_working_directory_is_a_single_error(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "gone").mkdir()

@@ -1,4 +1,4 @@
-"""What messages hold never reaches a terminal as something it would obey."""
+"""Text of messages never reaches a terminal as control characters that it would obey."""
 
 import json
 import logging
@@ -18,8 +18,8 @@ from sqsw_cli.working.logs import configure_logs
 from tests.unit.cli.conftest import Sqsw
 from tests.unit.cli.test_terminal import on_terminal
 
-#: C0 (a window title), DEL, C1 (the start of a sequence), a field and a line of its own, and what
-#: turns the order of all that follows
+#: C0 (a window title), DEL, C1 (the start of a sequence), a forged field and line, and a character
+#: that reverses the order of all that follows
 EVIL = "a\x1b]0;pwned\x07\x7f\x9b2Jb\tc\nd\u202ee\u2066\u2028f"
 SHOWN = r"a\x1b]0;pwned\x07\x7f\x9b2Jb\tc\nd\u202ee\u2066\u2028f"
 
@@ -42,16 +42,14 @@ def evil_job(sqsw: Sqsw) -> None:
         "--quiet purge emails --limit 5 --dry-run",
     ],
 )
-def test_no_command_passes_on_what_a_terminal_would_obey(
-    sqsw: Sqsw, evil_job: None, words: str
-) -> None:
+def test_no_command_prints_control_characters(sqsw: Sqsw, evil_job: None, words: str) -> None:
     code, said = on_terminal(sqsw, words, columns=200)
     assert code == 0, said
     assert ("pwned" in said and "raw" in said) or "--count-by" in words
     assert not [sign for sign in said if not sign.isprintable() and sign != "\n"]
 
 
-def test_every_face_for_people_writes_control_characters_out(
+def test_every_form_for_people_escapes_control_characters(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     printer = Printer()
@@ -65,17 +63,17 @@ def test_every_face_for_people_writes_control_characters_out(
     assert err == f"{SHOWN}\n"
 
 
-def test_an_error_keeps_its_lines_and_nothing_else() -> None:
+def test_an_error_keeps_only_its_own_lines() -> None:
     said = block("error", "a\x1b[2J", "b\nc\x9b", color=False)
     assert said == "error: a\\x1b[2J\n  why:  b\nc\\x9b"
 
 
-def test_json_says_the_same_in_escapes(sqsw: Sqsw, evil_job: None) -> None:
+def test_json_escapes_control_characters(sqsw: Sqsw, evil_job: None) -> None:
     first, second = sqsw("inspect emails --peek 5 --json").objects
     assert (first["args"], second["body"]) == ({EVIL: 1, "value": EVIL}, "\x9b2Jraw")
 
 
-#: the signs of EVIL, a forged line of the log, zero-width signs and half a character
+#: the characters of EVIL, a forged log line, zero-width characters and an unpaired surrogate
 WORSE = f"{EVIL}\r\n12:00:00 [info     ] job_done id=1\u200b\ufeff\U000e0041\udcff{{"
 
 
@@ -186,7 +184,7 @@ def logged(capsys: pytest.CaptureFixture[str], form: str, log: Callable[[], obje
 
 
 @pytest.mark.parametrize("record", RECORDS)
-def test_no_record_of_a_job_forges_a_line(
+def test_no_log_record_of_a_job_forges_a_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, record: str
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)  # pytest has its own
@@ -202,7 +200,7 @@ def test_no_record_of_a_job_forges_a_line(
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_the_error_of_a_job_is_bounded_and_forges_no_line(
+def test_the_error_of_a_job_is_limited_and_forges_no_line(
     capsys: pytest.CaptureFixture[str], error: str
 ) -> None:
     raised_by_job = ERRORS[error]()
@@ -219,7 +217,7 @@ def test_the_error_of_a_job_is_bounded_and_forges_no_line(
     assert len(line) < 100_000
 
 
-def test_an_error_of_a_command_is_bounded_in_both_formats(
+def test_an_error_of_a_command_is_limited_in_both_formats(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for as_json in (False, True):
@@ -245,7 +243,7 @@ def test_an_error_of_a_command_is_bounded_in_both_formats(
         ["inspect", "--queue-prefix", WORSE[:-2]],
     ],
 )
-def test_an_error_that_quotes_a_word_writes_it_out(sqsw: Sqsw, words: list[str]) -> None:
+def test_an_error_escapes_a_quoted_word(sqsw: Sqsw, words: list[str]) -> None:
     ran = sqsw(*words)
     assert ran.err
     assert not [sign for sign in ran.err if sign in "\x1b\x07\x7f\x9b\u202e\u2066\u2028\u200b"]
@@ -261,7 +259,7 @@ def test_an_error_that_quotes_a_word_writes_it_out(sqsw: Sqsw, words: list[str])
         ("serve --log-format json --port 0 --host 192.0.2.1 --no-auth", 2),
     ],
 )
-def test_the_last_error_of_a_daemon_is_a_line_of_its_json_log(
+def test_the_last_error_of_a_worker_is_a_line_of_its_json_log(
     sqsw: Sqsw, words: str, code: int
 ) -> None:
     ran = sqsw(words)

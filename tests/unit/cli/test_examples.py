@@ -1,4 +1,4 @@
-"""The examples that each ``--help`` ends with, run in a shell on a terminal as they stand there."""
+"""The examples at the end of each ``--help``, run unchanged in a shell on a terminal."""
 
 import os
 import pty
@@ -54,19 +54,19 @@ def build(year, formats=()):
     pass
 """
 
-#: programs of the reader's own in the examples, and what they do here
+#: programs of the reader that the examples use, and what they do here
 PROGRAMS = {
     "psql": """#!/bin/sh\nprintf '{"id": 1}\\n{"id": 2}\\n'\n""",
     "mail": "#!/bin/sh\ncat\n",
     "sqsw": f'#!/bin/sh\nexec "{sys.executable}" -m sqsw_cli "$@"\n',
 }
 
-#: what an example that goes on says when it is there, so that Ctrl-C may end it
+#: the output of an example that keeps running, after which the test presses Ctrl-C
 GOES_ON = {"work": "✓ emails send_email", "serve": "AWS_SECRET_ACCESS_KEY", "--watch": "ready"}
 
 
 def examples() -> Iterator[tuple[str, str]]:
-    """Command and line."""
+    """Return pairs of command and example line."""
     context = click.Context(cli)
     for name in COMMANDS:
         command = cli.get_command(context, name)
@@ -76,7 +76,7 @@ def examples() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def ready(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Sqsw:
-    """A directory in which the examples make sense."""
+    """Create a directory in which the examples work."""
     home = sqsw.home
     programs = home / "bin"
     programs.mkdir()
@@ -95,7 +95,7 @@ def ready(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRe
 
 
 def fill(sqsw: Sqsw) -> None:
-    """The queues of the examples, and dead letters in one of them."""
+    """Create the queues of the examples, with dead letters in one of them."""
     for words in (
         "--dlq emails_dead",
         "--dlq foo_dead --max-receives 1",
@@ -109,7 +109,9 @@ def fill(sqsw: Sqsw) -> None:
 
 
 def in_shell(line: str, until: str | None) -> tuple[int, str]:
-    """Run a line in bash on a terminal; type the name that it asks for; end it once it says so."""
+    """Run a line in bash on a terminal; type the name it asks for; stop it after its expected
+    output.
+    """
     pid, descriptor = pty.fork()
     if pid == 0:
         os.environ |= {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "100"}
@@ -121,7 +123,7 @@ def in_shell(line: str, until: str | None) -> tuple[int, str]:
             continue
         try:
             chunk = os.read(descriptor, 65_536).decode()
-        except OSError:  # what Linux says once the other side is closed
+        except OSError:  # the error of Linux after the other side is closed
             break
         said += chunk
         asked = re.findall(
@@ -142,7 +144,7 @@ def in_shell(line: str, until: str | None) -> tuple[int, str]:
 
 @contextmanager
 def healthy_worker() -> Iterator[int]:
-    """The server of a worker that receives; yields its port."""
+    """Run the server of a worker that receives; yield its port."""
     health = Health()
     health(Pulse(1, 8, 0, {}, 0, 0, 30, ready=True, problem=None))
     with HealthServer("127.0.0.1", 0, health, Metrics(health)) as server:
@@ -162,7 +164,7 @@ def test_an_example_of_the_help_works(command: str, line: str, ready: Sqsw) -> N
         until = None
     if "--json" in line and command == "serve":
         until = '"type": "ready"'
-    if command == "work" and "--local" in line.split():  # the default file is another one
+    if command == "work" and "--local" in line.split():  # its default file is a different one
         for name in ("emails", "news", "reports", "orders.fifo", "users"):
             ready(f"create-queue {name} --local")
         ready("send emails send_email to=a --local")
@@ -179,7 +181,7 @@ def test_an_example_of_the_help_works(command: str, line: str, ready: Sqsw) -> N
         assert ready.visible("foo_dead") == 0, said
 
 
-def test_the_examples_leave_what_they_promise(ready: Sqsw) -> None:
+def test_the_examples_produce_what_they_promise(ready: Sqsw) -> None:
     fill(ready)
     code, said = in_shell("sqsw doctor --policy emails > policy.json", None)
     assert code == 0, said

@@ -33,11 +33,11 @@ def test_the_exit_code_is_the_answer(sqsw: Sqsw, port: int) -> None:
 
 
 @pytest.mark.parametrize("address", ["{}", "localhost:{}", "0.0.0.0:{}", "127.0.0.1:{}"])
-def test_an_address_is_written_as_for_work(sqsw: Sqsw, port: int, address: str) -> None:
+def test_an_address_has_the_same_form_as_for_work(sqsw: Sqsw, port: int, address: str) -> None:
     assert sqsw("health", address.format(port)).code == 0
 
 
-def test_every_address_of_ipv6_is_asked_on_its_loopback(sqsw: Sqsw) -> None:
+def test_any_ipv6_address_is_asked_on_the_loopback_address(sqsw: Sqsw) -> None:
     (answer,) = sqsw("health [::]:1 --json").objects
     assert answer["target"] == "http://[::1]:1/live"
 
@@ -57,7 +57,7 @@ def test_the_variables_of_work_name_the_worker(
     assert answer["target"] == f"http://127.0.0.1:{port}/live"
 
 
-def test_a_probe_imports_nothing_but_the_standard_library_and_click(sqsw: Sqsw, port: int) -> None:
+def test_a_probe_imports_only_the_standard_library_and_click(sqsw: Sqsw, port: int) -> None:
     file = sqsw.home / "healthy"
     file.touch()
     for words in (f"health {file}", f"health {port}"):

@@ -1,4 +1,4 @@
-"""What a command imports: no more than it uses, for that is most of the time that it takes."""
+"""A command imports only modules that it uses, because imports take most of its time."""
 
 import gc
 import subprocess
@@ -11,24 +11,24 @@ from sqsw_cli.main import COMMANDS
 from tests.life.serving import plain_variables, serving
 from tests.unit.cli.conftest import Sqsw
 
-#: what takes longer to import than all that ``--help`` takes beside Python and click
+#: modules that take longer to import than everything ``--help`` needs besides Python and click
 HEAVY = {
     *("boto3", "botocore", "rich", "structlog", "uvicorn", "sqlite3", "asyncio"),
     *("importlib_metadata", "importlib.metadata"),
     *("sqsw.sqs_env", "sqsw.core.events", "sqsw.worker", "sqsw.local"),
 }
-#: what ``--help`` alone does without as well
+#: modules that ``--help`` does not need either
 LIGHT = {
     *("dataclasses", "json", "logging", "pathlib", "shlex", "shutil", "tempfile", "tomllib"),
     "traceback",
 }
-#: what the wire does without
+#: modules that the wire does not need
 NETWORK = {"boto3", "botocore", "urllib3", "http.client", "email"}
 WORKER = {"sqsw.core.events", "sqsw.queue.work", "sqsw.worker"}
 
 
 def loaded_by(sqsw: Sqsw, words: str) -> set[str]:
-    """The modules that a command has imported, beside what this installation of Python does."""
+    """Return the modules that a command imports, without those that Python always imports here."""
     code = (
         "import sys\n"
         "before = set(sys.modules)\n"
@@ -46,9 +46,9 @@ def loaded_by(sqsw: Sqsw, words: str) -> set[str]:
 
 
 @pytest.mark.parametrize("words", ["--help", ""])
-def test_the_list_of_commands_imports_next_to_nothing(sqsw: Sqsw, words: str) -> None:
+def test_the_list_of_commands_imports_almost_nothing(sqsw: Sqsw, words: str) -> None:
     loaded = loaded_by(sqsw, words)
-    # click measures the terminal with shutil before its version 8.2.
+    # Before version 8.2, click measures the terminal with shutil.
     of_click = {"shutil"} if version("click") < "8.2" else set()
     assert not loaded & (HEAVY | LIGHT - of_click)
     assert not [name for name in loaded if name.startswith("sqsw_cli.commands.")]
@@ -91,19 +91,19 @@ def test_a_worker_runs_its_first_job_without_modules_that_it_does_not_need(
         *("structlog", "rich", "asyncio", "uvicorn", "prometheus_client", "difflib"),
         *("importlib_metadata", "sqsw_cli.working.live.block", "sqsw.supervisor"),
     } & set(loaded)
-    # Python collected hardly any garbage during the start. It does now, except in old objects.
+    # Python collected almost no garbage during the start. Now it does, except in old objects.
     assert (threshold, has_frozen) == (str(gc.get_threshold()[0]), "True")
 
 
-def test_to_send_a_job_takes_no_worker(sqsw: Sqsw) -> None:
+def test_sending_a_job_imports_no_worker(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     loaded = loaded_by(sqsw, "send emails send_email to=ann@example.com")
-    # The embedded SQS of the test brings boto3 and sqlite3.
+    # The embedded SQS of the test imports boto3 and sqlite3.
     assert not loaded & {*WORKER, "rich", "structlog", "uvicorn", "asyncio", "importlib_metadata"}
 
 
 @pytest.mark.skipif(
-    sys.platform in ("darwin", "win32"), reason="system settings can have proxies there"
+    sys.platform in ("darwin", "win32"), reason="the system settings of macOS can have proxies"
 )
 def test_with_all_settings_in_variables_nothing_imports_botocore(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch

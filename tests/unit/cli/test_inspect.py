@@ -15,7 +15,7 @@ def queues(sqsw: Sqsw) -> None:
     sqsw("create-queue orders.fifo --content-dedup")
 
 
-def test_all_queues_a_line_each(sqsw: Sqsw) -> None:
+def test_all_queues_have_one_line_each(sqsw: Sqsw) -> None:
     sqsw("send emails a")
     emails, orders, dead = (
         line.split("\t") for line in sqsw("inspect emails orders.fifo emails_dead").out.splitlines()
@@ -26,7 +26,7 @@ def test_all_queues_a_line_each(sqsw: Sqsw) -> None:
     assert dead == ["emails_dead", "0", "0", "0", "", "", "standard", "", "emails"]
 
 
-def test_some_queues_are_shown_as_they_are_named(sqsw: Sqsw) -> None:
+def test_named_queues_are_shown_in_the_given_order(sqsw: Sqsw) -> None:
     names = [one["name"] for one in sqsw("inspect emails_dead orders.fifo --json").objects]
     assert names == ["emails_dead", "orders.fifo"]
 
@@ -39,7 +39,7 @@ def test_one_queue_in_detail(sqsw: Sqsw) -> None:
     assert dead["sources"] == ["emails"]
 
 
-def test_the_prefix_is_taken_off(sqsw: Sqsw) -> None:
+def test_the_prefix_is_removed(sqsw: Sqsw) -> None:
     sqsw("--queue-prefix prod_ create-queue emails")
     (queue,) = sqsw("--queue-prefix prod_ inspect --json").objects
     assert (queue["name"], queue["sqs_name"]) == ("emails", "prod_emails")
@@ -48,7 +48,7 @@ def test_the_prefix_is_taken_off(sqsw: Sqsw) -> None:
     assert "  next: did you mean 'emails'?" in ran.err
 
 
-def test_peek_shows_and_puts_back(sqsw: Sqsw) -> None:
+def test_peek_shows_messages_and_returns_them(sqsw: Sqsw) -> None:
     for number in range(3):
         sqsw(f"send orders.fifo ship n:={number} --group g{number}")
     ran = sqsw("inspect orders.fifo --peek 2 --json")
@@ -59,7 +59,7 @@ def test_peek_shows_and_puts_back(sqsw: Sqsw) -> None:
     assert line.endswith('\t{"n": 2}')
 
 
-def test_a_payload_that_json_cannot_say_is_shown_and_sent_again_as_it_is(sqsw: Sqsw) -> None:
+def test_a_payload_without_a_json_form_is_shown_and_sent_again_unchanged(sqsw: Sqsw) -> None:
     body = '{"a": NaN, "b": 1e999}'
     sqsw("send emails --from -", input=lines([{"job": "j", "body": body, "content_type": "json"}]))
     peeked = sqsw("inspect emails --peek 1 --json").out
@@ -81,7 +81,7 @@ def test_count_by_groups_messages(sqsw: Sqsw) -> None:
     assert line.split("\t")[:2] == ["[1]", "3"]
 
 
-def test_fail_above_is_an_alarm(sqsw: Sqsw) -> None:
+def test_fail_above_sets_the_exit_code(sqsw: Sqsw) -> None:
     assert sqsw("inspect emails --fail-above 0").code == 0
     sqsw("send emails a")
     ran = sqsw("inspect --fail-above 0 --json")
@@ -91,7 +91,7 @@ def test_fail_above_is_an_alarm(sqsw: Sqsw) -> None:
     assert sqsw("inspect --fail-above 1").code == 0
 
 
-def test_tasks_say_where_jobs_come_from(sqsw: Sqsw) -> None:
+def test_tasks_show_where_jobs_come_from(sqsw: Sqsw) -> None:
     tasks = sqsw("inspect --tasks --app myapp.tasks:env --json").objects
     assert [(one["queue"], one["job"]) for one in tasks] == [
         ("emails", "fail"),
@@ -128,20 +128,20 @@ def test_tasks_say_where_jobs_come_from(sqsw: Sqsw) -> None:
         ("--watch --interval 0", "invalid value for '--interval'"),
     ],
 )
-def test_options_that_would_do_nothing_are_refused(sqsw: Sqsw, words: str, message: str) -> None:
+def test_options_without_effect_are_refused(sqsw: Sqsw, words: str, message: str) -> None:
     ran = sqsw(f"inspect {words}")
     assert ran.code == 2
     assert ran.err.startswith(f"error: {message}")
 
 
-def test_an_app_that_is_configured_does_no_harm_here(sqsw: Sqsw, home: Path) -> None:
+def test_a_configured_app_is_not_needed_here(sqsw: Sqsw, home: Path) -> None:
     text = 'app = "no.such.module"\n[inspect]\nno_plugins = true\n[send]\nkeep_going = true\n'
     (home / "sqsw.toml").write_text(text)
     assert sqsw("inspect emails").code == 0
     assert sqsw("send emails j --no-check").code == 0
 
 
-def test_ctrl_c_ends_a_watch_well(sqsw: Sqsw) -> None:
+def test_ctrl_c_ends_a_watch_with_success(sqsw: Sqsw) -> None:
     process = sqsw.start("inspect emails --watch --interval 1")
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(2)]
@@ -151,7 +151,7 @@ def test_ctrl_c_ends_a_watch_well(sqsw: Sqsw) -> None:
     assert (process.returncode, err) == (0, "")
 
 
-def test_the_age_of_the_oldest_message_is_shown_of_a_local_file(sqsw: Sqsw) -> None:
+def test_the_age_of_the_oldest_message_of_a_local_file_is_shown(sqsw: Sqsw) -> None:
     sqsw("create-queue aged")
     assert sqsw("inspect aged --json").objects[0]["oldest_age_s"] is None
     sqsw("send aged a")
@@ -161,13 +161,13 @@ def test_the_age_of_the_oldest_message_is_shown_of_a_local_file(sqsw: Sqsw) -> N
     assert "aged" in sqsw("inspect --age").out
 
 
-def test_an_age_of_messages_is_refused(sqsw: Sqsw) -> None:
+def test_age_and_peek_cannot_be_combined(sqsw: Sqsw) -> None:
     sqsw("create-queue aged")
     assert sqsw("inspect aged --peek 1 --age").code == 2
 
 
-def test_a_peek_of_the_variable_s_local_file_asks_nothing(sqsw: Sqsw) -> None:
-    # As a process: here the session of another test may have been made already.
+def test_a_peek_at_the_local_file_of_the_variable_asks_no_question(sqsw: Sqsw) -> None:
+    # As a process, because another test may already have created a session in this one.
     deep = '{"a":' + "[" * 950 + "]" * 950 + "}"
     entry = pack_job("deep", {}, {})
     entry["MessageBody"] = deep
@@ -179,7 +179,7 @@ def test_a_peek_of_the_variable_s_local_file_asks_nothing(sqsw: Sqsw) -> None:
     assert (message["job"], message["args"], message["body"]) == ("deep", None, deep)
 
 
-def test_what_an_app_prints_as_it_is_imported_is_not_among_the_data(sqsw: Sqsw, home: Path) -> None:
+def test_output_of_an_app_during_its_import_is_not_part_of_the_data(sqsw: Sqsw, home: Path) -> None:
     with (home / "myapp" / "tasks.py").open("a") as file:
         file.write("print('imported')\nimport os\nos.write(1, b'by C\\n')\n")
     sqsw("create-queue emails")

@@ -1,4 +1,4 @@
-"""The root: help, errors in three parts, commands by plugins."""
+"""The root command: help, errors in three parts, and commands from plugins."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from sqsw_cli.main import COMMANDS, cli
 from tests.unit.cli.conftest import Sqsw, write_plugin
 
 
-def test_alone_it_prints_the_help(sqsw: Sqsw) -> None:
+def test_without_arguments_it_prints_the_help(sqsw: Sqsw) -> None:
     alone, helped = sqsw(""), sqsw("--help")
     assert alone.code == helped.code == 0
     assert alone.out == helped.out
@@ -99,7 +99,7 @@ def test_usage_errors_have_a_next_step(
         ("purge mails news", "usage: sqsw purge [OPTIONS] QUEUE"),
     ],
 )
-def test_what_click_refuses_says_why(sqsw: Sqsw, words: str, why: str) -> None:
+def test_a_usage_error_of_click_says_why(sqsw: Sqsw, words: str, why: str) -> None:
     assert f"\n  why:  {why}\n" in sqsw(words).err
 
 
@@ -125,11 +125,11 @@ def test_with_json_an_error_is_one_object_on_stderr(sqsw: Sqsw) -> None:
         )
 
 
-def test_an_unexpected_error_is_saved_and_told(
+def test_an_unexpected_error_is_saved_and_reported(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError("by zero \udcff")  # as in the name of a file that is no UTF-8
+        raise ZeroDivisionError("by zero \udcff")  # as in the name of a file that is not UTF-8
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("sqsw.sqs_manage.describe.list_queues", broken)
@@ -158,7 +158,7 @@ def test_options_stand_before_or_after_the_command_and_the_later_one_wins(sqsw: 
     assert ran.objects[0]["sqs_name"] == "b_x"
 
 
-def test_a_bare_local_does_not_eat_the_next_word(
+def test_local_without_a_value_does_not_take_the_next_word(
     sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.delenv("SQSW_LOCAL")
@@ -177,13 +177,13 @@ def test_a_bare_local_does_not_eat_the_next_word(
     assert sqsw("send emails read --local file=/a.db").code == 0
 
 
-def test_local_beside_another_place_is_refused(sqsw: Sqsw) -> None:
+def test_local_with_another_place_is_refused(sqsw: Sqsw) -> None:
     ran = sqsw("inspect --local --endpoint-url http://127.0.0.1:9")
     assert ran.code == 2
     assert ran.err.startswith("error: --local and --endpoint-url cannot be used together\n")
 
 
-def test_local_0_switches_the_variable_off(sqsw: Sqsw) -> None:
+def test_local_0_turns_the_variable_off(sqsw: Sqsw) -> None:
     ran = sqsw.process("inspect --local=0 --config none", env={"AWS_EC2_METADATA_DISABLED": "true"})
     assert ran.code == 2
     assert ran.err.startswith("error: no AWS region set\n")
@@ -206,7 +206,7 @@ def test_a_profile_that_does_not_exist_is_a_usage_error(sqsw: Sqsw) -> None:
     assert "nobody" in ran.err
 
 
-def test_a_plugin_brings_a_command(sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_adds_a_command(sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(home))
     module = (
         'import click\n\n@click.command()\ndef hello():\n    """Say it."""\n    click.echo("hi")\n'
@@ -219,7 +219,7 @@ def test_a_plugin_brings_a_command(sqsw: Sqsw, home: Path, monkeypatch: pytest.M
     assert "Send a job" in sqsw("send --help").out
 
 
-def test_a_broken_plugin_command_is_one_warning(
+def test_a_broken_plugin_command_causes_one_warning(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(home))
@@ -233,7 +233,7 @@ def test_a_broken_plugin_command_is_one_warning(
     assert sqsw("bad").code == 7
 
 
-def test_a_reader_that_goes_away_ends_the_command_quietly(sqsw: Sqsw) -> None:
+def test_a_closed_output_ends_the_command_quietly(sqsw: Sqsw) -> None:
     env = sqsw.env
     for number in range(40):
         env.queue_client(f"q{number}").boto3_client.create_queue(QueueName=f"q{number}")
@@ -257,7 +257,7 @@ def test_all_commands_are_in_the_group() -> None:
 
 
 @pytest.mark.parametrize("words", ["inspect", "inspect --json", "--help"])
-def test_without_a_stdout_a_command_still_ends_well(sqsw: Sqsw, words: str) -> None:
+def test_a_command_works_without_a_stdout(sqsw: Sqsw, words: str) -> None:
     sqsw("create-queue emails")
     done = subprocess.run(
         ["bash", "-c", f"{shlex.join(sqsw.command(words))} >&-"], capture_output=True, text=True
@@ -265,7 +265,7 @@ def test_without_a_stdout_a_command_still_ends_well(sqsw: Sqsw, words: str) -> N
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(
     ("words", "before"),
     [
@@ -276,7 +276,7 @@ def test_without_a_stdout_a_command_still_ends_well(sqsw: Sqsw, words: str) -> N
         ("send emails j --from -", "warning: 1 sent to emails, 0 not sent\n"),
     ],
 )
-def test_a_full_disk_is_told_in_words(sqsw: Sqsw, words: str, before: str) -> None:
+def test_a_full_disk_is_a_clear_error(sqsw: Sqsw, words: str, before: str) -> None:
     sqsw("create-queue emails")
     done = subprocess.run(
         ["bash", "-c", f"{shlex.join(sqsw.command(words))} > /dev/full"],

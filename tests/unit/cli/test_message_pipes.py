@@ -1,4 +1,4 @@
-"""What one command prints of a message, another one sends as it was: body, attributes and types."""
+"""A message that one command prints is sent unchanged by another: body, attributes and types."""
 
 import json
 import shutil
@@ -15,17 +15,17 @@ from tests.unit.cli.conftest import Sqsw
 
 _numbers = count()
 
-#: what messages that carried no job id carry after they were sent again
+#: the attribute that messages without a job id get when they are sent again
 FIRST_IDS: set[str] = set()
 
-#: what a message with a job id carries, and a worker has recorded why it was given up
+#: the attribute of a message with a job id and a record of why it was given up
 CARRIED = (
     '{"id":"order-7","dead":{"verdict":"gave_up","type":"ValueError","message":"gr\\u00fc","where":'
     '"shop.ship:7","fingerprint":"0123456789ab","attempts":2,"receives":3,"at":'
     '"2026-11-30T10:00:00.000Z","queue":"orders","worker":"host:1","deaths":1}, "later": [1.10]}'
 )
 
-#: characters that SQS takes
+#: characters that SQS accepts
 CHARACTERS = st.one_of(
     st.characters(min_codepoint=0x20, exclude_categories=["Cs"], exclude_characters="\ufffe\uffff"),
     st.sampled_from("\t\n\r\x7f\x85\u2028\u202e\ufeff"),
@@ -99,9 +99,9 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def received(sqsw: Sqsw, queue: str) -> list[dict[str, Any]]:
-    """All messages of a queue, in the form in which they were sent.
+    """Return all messages of a queue, as they were sent.
 
-    One that was sent without a job id has the id of its first message now, which is left out here.
+    A message that was sent without a job id now has the id of its first message, which is omitted.
     """
     found = all_received(sqsw, queue)
     for message in found:
@@ -116,7 +116,7 @@ def received(sqsw: Sqsw, queue: str) -> list[dict[str, Any]]:
 
 
 def all_received(sqsw: Sqsw, queue: str) -> list[dict[str, Any]]:
-    """All messages of a queue, with everything that they carry."""
+    """Return all messages of a queue, with everything that they carry."""
     client = sqsw.env.sqs_client
     url = client.get_queue_url(QueueName=queue)["QueueUrl"]
     found: list[dict[str, Any]] = []
@@ -141,7 +141,7 @@ def all_received(sqsw: Sqsw, queue: str) -> list[dict[str, Any]]:
 
 
 def queue_with(sqsw: Sqsw, *sent: dict[str, Any]) -> str:
-    """A new queue that holds these messages."""
+    """Create a queue that holds these messages."""
     client = sqsw.env.sqs_client
     name = f"q{next(_numbers)}"
     url = client.create_queue(QueueName=name)["QueueUrl"]
@@ -159,7 +159,7 @@ def order(message: dict[str, Any]) -> str:
 @settings(
     max_examples=15,
     deadline=None,
-    derandomize=True,  # a failure in the gate must be one that can be repeated
+    derandomize=True,  # the gate must be able to repeat a failure
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_messages_go_through_a_pipe_unchanged(
@@ -174,7 +174,7 @@ def test_messages_go_through_a_pipe_unchanged(
     lines = [line for line, one in zip(printed.out.splitlines(), printed.objects, strict=True)
              if one["type"] == "message"]  # fmt: skip
     text = "\n".join(lines)
-    if data.draw(st.booleans()):  # what a dry run prints can be sent as well
+    if data.draw(st.booleans()):  # the output of a dry run can be sent too
         printed = sqsw("send", second, "--from", "-", "--dry-run", "--json", input=text)
         assert [one["type"] for one in printed.objects] == ["message"] * len(sent)
         text = printed.out
@@ -196,7 +196,7 @@ JOB: dict[str, Any] = {
 
 
 def resent(sqsw: Sqsw, message: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """What arrives after keys of the line were changed."""
+    """Return what arrives after keys of the line were changed."""
     first, second = queue_with(sqsw, message), queue_with(sqsw)
     (line,) = sqsw(f"inspect {first} --peek 1 --json").objects
     done = sqsw("send", second, "--from", "-", input=json.dumps({**line, **changes}))
@@ -205,7 +205,7 @@ def resent(sqsw: Sqsw, message: dict[str, Any], **changes: Any) -> dict[str, Any
     return arrived
 
 
-def test_changed_arguments_win_over_the_body(sqsw: Sqsw) -> None:
+def test_changed_arguments_take_precedence_over_the_body(sqsw: Sqsw) -> None:
     for args in ({"a": 2}, {"a": 1.1, "n": 12345678901234567890, "t": 1}, {}):
         arrived = resent(sqsw, JOB, args=args)
         assert json.loads(arrived["MessageBody"]) == args
@@ -214,7 +214,7 @@ def test_changed_arguments_win_over_the_body(sqsw: Sqsw) -> None:
             name: given[name] for name in ("Picture", "Size", "JobName")
         }
         assert json.loads(kept["JobContext"]["StringValue"]) == {"user": 7}
-    arrived = resent(sqsw, JOB, args={"a": 2}, context=None)  # the attribute says it as well
+    arrived = resent(sqsw, JOB, args={"a": 2}, context=None)  # the attribute has it too
     assert json.loads(arrived["MessageAttributes"]["JobContext"]["StringValue"]) == {"user": 7}
 
 
@@ -223,7 +223,7 @@ def test_numbers_that_jq_rounds_are_not_a_change(sqsw: Sqsw) -> None:
     assert resent(sqsw, JOB, args=args) == JOB
 
 
-def test_a_changed_context_or_job_name_leaves_the_body(sqsw: Sqsw) -> None:
+def test_a_changed_context_or_job_name_does_not_change_the_body(sqsw: Sqsw) -> None:
     for context in ({"user": 8}, {}):
         arrived = resent(sqsw, JOB, context=context)
         assert arrived["MessageBody"] == JOB["MessageBody"]
@@ -234,7 +234,7 @@ def test_a_changed_context_or_job_name_leaves_the_body(sqsw: Sqsw) -> None:
     assert arrived["MessageAttributes"]["JobName"]["StringValue"] == "other"
 
 
-def test_attributes_can_be_left_out_and_added(sqsw: Sqsw) -> None:
+def test_attributes_can_be_removed_and_added(sqsw: Sqsw) -> None:
     raw = {"MessageBody": "x", "MessageAttributes": {"a": JOB["MessageAttributes"]["Size"]}}
     assert resent(sqsw, raw, attributes={}) == {"MessageBody": "x"}
     arrived = resent(sqsw, raw, attributes={"b": "AAEC"}, attribute_types={"b": "Binary"})
@@ -320,7 +320,7 @@ def with_job_id(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("text", [CARRIED, '{"id":"order-7"}', '{ "id": "order-7" }'])
-def test_a_job_keeps_its_id_and_all_that_it_carries(sqsw: Sqsw, text: str) -> None:
+def test_a_job_keeps_its_id_and_everything_that_it_carries(sqsw: Sqsw, text: str) -> None:
     first, second = queue_with(sqsw, with_job_id(text)), queue_with(sqsw)
     printed = sqsw(f"inspect {first} --peek 1 --json")
     assert printed.objects[0]["job_id"] == "order-7"
@@ -330,7 +330,7 @@ def test_a_job_keeps_its_id_and_all_that_it_carries(sqsw: Sqsw, text: str) -> No
     assert arrived == [with_job_id(text)]
 
 
-def test_a_message_without_an_id_keeps_that_of_its_message(sqsw: Sqsw) -> None:
+def test_a_message_without_a_job_id_keeps_its_message_id_as_one(sqsw: Sqsw) -> None:
     first, second, third = queue_with(sqsw, JOB), queue_with(sqsw), queue_with(sqsw)
     printed = sqsw(f"inspect {first} --peek 1 --json")
     (line,) = printed.objects
@@ -354,7 +354,7 @@ def test_a_message_without_an_id_keeps_that_of_its_message(sqsw: Sqsw) -> None:
         ({"attributes": {}, "job_id": None}, None),
     ],
 )
-def test_a_line_can_bring_another_job_id_or_none(
+def test_a_line_can_set_another_job_id_or_none(
     sqsw: Sqsw, changes: dict[str, Any], expected: str | None
 ) -> None:
     first, second = queue_with(sqsw, with_job_id(CARRIED)), queue_with(sqsw)
@@ -366,7 +366,7 @@ def test_a_line_can_bring_another_job_id_or_none(
     assert text == expected if expected else is_new(json.loads(text)["id"])
 
 
-def test_a_message_with_ten_attributes_stays_as_it_is(sqsw: Sqsw) -> None:
+def test_a_message_with_ten_attributes_is_unchanged(sqsw: Sqsw) -> None:
     full = {f"a{n}": {"DataType": "Number.int", "StringValue": str(n)} for n in range(10)}
     message = {"MessageBody": "x", "MessageAttributes": full}
     first, second = queue_with(sqsw, message), queue_with(sqsw)
@@ -376,8 +376,8 @@ def test_a_message_with_ten_attributes_stays_as_it_is(sqsw: Sqsw) -> None:
     assert all_received(sqsw, second) == [message]
 
 
-@pytest.mark.skipif(shutil.which("sh") is None, reason="the pipe of a shell")
-def test_the_pipe_of_a_shell_carries_a_message(sqsw: Sqsw) -> None:
+@pytest.mark.skipif(shutil.which("sh") is None, reason="needs a POSIX shell")
+def test_a_shell_pipe_carries_a_message(sqsw: Sqsw) -> None:
     first, second = queue_with(sqsw, JOB), queue_with(sqsw)
     printing = subprocess.list2cmdline(sqsw.command(f"inspect {first} --peek 10 --json"))
     sending = subprocess.list2cmdline(sqsw.command(f"send {second} --from -"))

@@ -15,7 +15,7 @@ def queue(sqsw: Sqsw) -> None:
         sqsw(f"send emails {job} n:=1")
 
 
-def test_without_a_terminal_it_wants_a_yes(sqsw: Sqsw) -> None:
+def test_without_a_terminal_it_needs_yes(sqsw: Sqsw) -> None:
     ran = sqsw.process("purge emails", input="emails\n")
     assert ran.code == 2
     assert ran.err.splitlines() == [
@@ -26,7 +26,7 @@ def test_without_a_terminal_it_wants_a_yes(sqsw: Sqsw) -> None:
     assert sqsw.visible("emails") == 3
 
 
-def test_with_a_yes_it_deletes_all(sqsw: Sqsw) -> None:
+def test_with_yes_it_deletes_all_messages(sqsw: Sqsw) -> None:
     (queue,) = sqsw("purge emails --yes --json").objects
     assert (queue["type"], queue["action"], queue["visible"]) == ("queue", "purged", 3)
     assert sqsw.visible("emails") == 0
@@ -35,7 +35,7 @@ def test_with_a_yes_it_deletes_all(sqsw: Sqsw) -> None:
     assert ran.err.startswith("error: 'emails' is already being purged\n")
 
 
-def test_the_queue_of_another_region_is_not_purged_instead(sqsw: Sqsw) -> None:
+def test_a_queue_of_another_region_is_not_purged_instead(sqsw: Sqsw) -> None:
     ran = sqsw("purge arn:aws:sqs:eu-west-1:000000000000:emails --yes")
     assert ran.code == 2
     assert "'emails' is in region 'eu-west-1', but the client uses 'local'" in ran.err
@@ -46,7 +46,7 @@ def test_an_empty_queue_needs_no_yes(sqsw: Sqsw) -> None:
     sqsw("create-queue none")
     (queue,) = sqsw("purge none --json").objects
     assert (queue["name"], queue["action"]) == ("none", "unchanged")
-    assert sqsw("purge none --yes").out == "none\tpurged\t0\n"  # that was no purge
+    assert sqsw("purge none --yes").out == "none\tpurged\t0\n"  # that did not purge
 
 
 def test_with_a_selection_it_deletes_what_matches(sqsw: Sqsw) -> None:
@@ -74,7 +74,7 @@ def test_a_dry_run_deletes_nothing(sqsw: Sqsw) -> None:
 
 def test_ids_come_from_a_file_or_stdin(sqsw: Sqsw, home: Path) -> None:
     ids = [one["id"] for one in sqsw("inspect emails --peek 2 --json").objects]
-    text = "\ufeff" + "\n".join(ids)  # as editors on Windows begin a file
+    text = "\ufeff" + "\n".join(ids)  # editors on Windows begin files like this
     (home / "ids.txt").write_text(text)
     assert len(sqsw("purge emails --ids ids.txt --dry-run").out.splitlines()) == 2
     ran = sqsw("purge emails --ids - --yes", input=text)
@@ -111,7 +111,7 @@ def test_a_missing_queue_is_not_found(sqsw: Sqsw) -> None:
     assert sqsw("purge emials --yes").code == 3
 
 
-def test_a_dry_run_spends_no_receive_of_a_local_queue(sqsw: Sqsw) -> None:
+def test_a_dry_run_costs_no_receive_of_a_local_queue(sqsw: Sqsw) -> None:
     sqsw("create-queue news --dlq news_dead --max-receives 1")
     sqsw("send news a")
     for _ in range(3):

@@ -8,7 +8,7 @@ from tests.unit.cli.conftest import Sqsw
 
 @pytest.fixture(autouse=True)
 def queues(sqsw: Sqsw) -> None:
-    """foo_dead holds three dead letters of foo."""
+    """Put three dead letters of foo into foo_dead."""
     sqsw("create-queue foo --dlq foo_dead --max-receives 1 --visibility-timeout 0")
     client = sqsw.env.queue_client("foo")
     for job in ("a", "b", "b"):
@@ -18,7 +18,7 @@ def queues(sqsw: Sqsw) -> None:
     assert (sqsw.visible("foo"), sqsw.visible("foo_dead")) == (0, 3)
 
 
-def test_all_go_back_by_sqs(sqsw: Sqsw) -> None:
+def test_without_a_selection_sqs_moves_all_messages(sqsw: Sqsw) -> None:
     ran = sqsw("redrive foo_dead")
     assert (ran.code, ran.out) == (0, "moved\t3\n")
     assert (sqsw.visible("foo"), sqsw.visible("foo_dead")) == (3, 0)
@@ -36,7 +36,7 @@ def test_json_ends_with_a_summary(sqsw: Sqsw) -> None:
     assert (summary["moved"], summary["skipped"], summary["failed"]) == (3, 0, 0)
 
 
-def test_a_selection_is_moved_by_sqsw(sqsw: Sqsw) -> None:
+def test_with_a_selection_sqsw_moves_the_messages(sqsw: Sqsw) -> None:
     ran = sqsw("redrive foo_dead --job b --limit 1")
     assert ran.code == 0
     (line,) = ran.out.splitlines()
@@ -50,7 +50,7 @@ def test_a_dry_run_moves_nothing(sqsw: Sqsw) -> None:
     assert sqsw.visible("foo_dead") == 3
 
 
-def test_no_dead_letter_queue_needs_a_target(sqsw: Sqsw) -> None:
+def test_a_queue_that_is_not_a_dead_letter_queue_needs_a_destination(sqsw: Sqsw) -> None:
     sqsw("create-queue jobs")
     ran = sqsw("redrive jobs")
     assert ran.code == 1
@@ -77,7 +77,7 @@ def test_errors(sqsw: Sqsw, words: str, code: int, message: str) -> None:
     assert ran.err.startswith(f"error: {message}")
 
 
-def test_what_is_cancelled_has_the_name_of_its_queue(sqsw: Sqsw) -> None:
+def test_a_cancelled_move_shows_the_name_of_its_queue(sqsw: Sqsw) -> None:
     url = sqsw.env.queue_client("foo_dead").url
     started = sqsw(f"redrive {url} --rate 1 --no-wait")
     assert started.err == f"the move has started; to follow it: sqsw redrive {url} --status\n"
@@ -91,19 +91,19 @@ NO_MOVES = (
 )
 
 
-def test_a_queue_without_moves_says_so(sqsw: Sqsw) -> None:
+def test_a_queue_without_moves_is_reported(sqsw: Sqsw) -> None:
     ran = sqsw("redrive foo_dead --status")
     assert (ran.code, ran.out, ran.err) == (0, "", NO_MOVES)
     assert sqsw("redrive foo_dead --status --json").err == ""
 
 
-def test_a_bar_of_nothing_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_progress_bar_is_shown_without_progress(capsys: pytest.CaptureFixture[str]) -> None:
     with Bar("foo_dead → foo", shown=True, color=False) as bar:
         bar.at(0, 0)
     assert capsys.readouterr().err == ""
 
 
-def test_a_queue_that_takes_no_dead_letters_is_not_moved_in_the_background(sqsw: Sqsw) -> None:
+def test_a_queue_that_refuses_dead_letters_is_not_moved_in_the_background(sqsw: Sqsw) -> None:
     sqsw("send foo a")
     ran = sqsw("redrive foo --to foo_dead --no-wait")
     assert (ran.code, ran.out) == (2, "")

@@ -1,4 +1,4 @@
-"""No credential reaches any output, and one that cannot be sent is a wrong setting."""
+"""No credential appears in any output, and a credential that cannot be sent is a settings error."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ UNSENDABLE = {
     "blank": f" {SECRET}",
     "latin-1": f"{SECRET}é",
     "unicode": f"{SECRET}€",
-    "not utf-8": SECRET + "\udcff",  # as os.environ has a byte that is not UTF-8
+    "not utf-8": SECRET + "\udcff",  # os.environ contains a byte that is not UTF-8 in this form
     "line separator": f"{SECRET}\u2028",
 }
 PARTS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -170,7 +170,7 @@ def test_a_bad_key_of_serve_is_named_and_not_shown(
     assert SECRET not in ran.err
 
 
-def test_a_refusal_of_the_http_client_is_not_a_fault_of_the_network() -> None:
+def test_a_refusal_of_the_http_client_is_not_a_network_error() -> None:
     from botocore.exceptions import HTTPClientError
 
     with (
@@ -186,7 +186,7 @@ def test_a_refusal_of_the_http_client_is_not_a_fault_of_the_network() -> None:
         raise HTTPClientError(error=OSError("reset"))
 
 
-def test_what_aws_quotes_of_a_request_is_masked() -> None:
+def test_credentials_that_aws_quotes_are_masked() -> None:
     from botocore.exceptions import ClientError
 
     quoted = f"in Authorization header: 'AWS4-HMAC-SHA256 Credential={SECRET}/x, Signature=abc'"
@@ -196,7 +196,7 @@ def test_what_aws_quotes_of_a_request_is_masked() -> None:
     assert SECRET not in f"{caught.value.why}{traceback_of(caught.value)}"
 
 
-def test_credentials_that_are_renewed_are_checked_before_each_request() -> None:
+def test_renewed_credentials_are_checked_before_each_request() -> None:
     import boto3
     from botocore.credentials import RefreshableCredentials
 

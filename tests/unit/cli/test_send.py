@@ -37,7 +37,7 @@ def test_items_become_arguments(sqsw: Sqsw, home: Path) -> None:
     assert view.context == {}
 
 
-def test_items_are_merged_over_data(sqsw: Sqsw, home: Path) -> None:
+def test_items_override_data(sqsw: Sqsw, home: Path) -> None:
     (home / "data.json").write_text('{"a": 1, "b": 2}')
     assert (
         sqsw("send emails build --data @data.json b:=3 --context user:=7 --context x=y").code == 0
@@ -64,7 +64,7 @@ def test_a_dry_run_shows_the_job_id_of_a_line(sqsw: Sqsw) -> None:
     assert [one.get("job_id") for one in ran.objects[:2]] == ["order-7", None]
 
 
-def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:
+def test_a_raw_body_is_sent_unchanged(sqsw: Sqsw, home: Path) -> None:
     (home / "event.json").write_text('{"a":  1}\n')
     for words, input in (
         (["send", "emails", "--raw", '{"b":  2}'], None),
@@ -110,7 +110,7 @@ def test_a_raw_body_goes_out_as_it_is(sqsw: Sqsw, home: Path) -> None:
         ("send orders.fifo j", "'orders.fifo' needs a deduplication id"),
     ],
 )
-def test_what_would_be_ignored_or_refused_is_an_error(
+def test_options_that_would_be_ignored_or_refused_are_errors(
     sqsw: Sqsw, home: Path, words: str, message: str
 ) -> None:
     (home / "jobs.jsonl").write_text("{}\n")
@@ -135,7 +135,7 @@ def test_arguments_are_checked_against_the_app(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text('app = "myapp.tasks:env"\n')
     assert sqsw("send emails send_email to=a").code == 2
     assert sqsw("send emails send_email to=a --no-check").code == 0
-    # As the error advises it, at the end of the same line.
+    # The error suggests this option at the end of the same line.
     assert sqsw("send emails send_email to=a --app myapp.tasks:env --no-check").code == 0
     assert sqsw("send emails send_email to=a subject=b").code == 0
 
@@ -200,7 +200,7 @@ def _all(sqsw: Sqsw, queue: str) -> list[MessageView]:
         ('{"job": "a", "delay": 1000}', "a delay of 16m40s is too long"),
     ],
 )
-def test_a_bad_line_stops_everything_before_it_begins(
+def test_a_bad_line_stops_everything_before_the_first_send(
     sqsw: Sqsw, home: Path, line: str, why: str
 ) -> None:
     (home / "jobs.jsonl").write_text(lines([{"job": "a"}] * 16) + line + "\n")
@@ -213,7 +213,7 @@ def test_a_bad_line_stops_everything_before_it_begins(
     assert sqsw.visible("emails") == 0
 
 
-def test_bad_lines_can_be_counted_as_failed_and_kept(sqsw: Sqsw, home: Path) -> None:
+def test_bad_lines_can_count_as_failed_and_be_kept(sqsw: Sqsw, home: Path) -> None:
     good: list[Any] = [{"to": "a"}, {"to": "b"}]
     (home / "jobs.jsonl").write_text(lines([good[0], [1], good[1]]))
     ran = sqsw("send emails j --from jobs.jsonl --keep-going --failed failed.jsonl --json")
@@ -226,7 +226,7 @@ def test_bad_lines_can_be_counted_as_failed_and_kept(sqsw: Sqsw, home: Path) -> 
     assert sqsw("send emails j --from jobs.jsonl --keep-going").code == 1
 
 
-def test_failed_lines_can_be_read_by_the_same_command(sqsw: Sqsw, home: Path) -> None:
+def test_the_same_command_can_read_failed_lines(sqsw: Sqsw, home: Path) -> None:
     huge = {"to": "x" * 1_100_000}
     (home / "jobs.jsonl").write_text(lines([{"to": "a"}, huge]))
     ran = sqsw("send emails j --from jobs.jsonl --keep-going --failed failed.jsonl")
@@ -254,7 +254,7 @@ def test_a_missing_queue_is_named_with_a_suggestion(sqsw: Sqsw) -> None:
     assert third == "  next: did you mean 'emails'? To create it: sqsw create-queue emials"
 
 
-def test_messages_go_from_one_queue_to_another_by_a_pipe(sqsw: Sqsw) -> None:
+def test_a_pipe_moves_messages_from_one_queue_to_another(sqsw: Sqsw) -> None:
     sqsw("send emails j a:=1 --context user=x")
     peeked = sqsw("inspect emails --peek 5 --json")
     sqsw("create-queue other")
@@ -263,7 +263,7 @@ def test_messages_go_from_one_queue_to_another_by_a_pipe(sqsw: Sqsw) -> None:
     assert (view.job, view.args, view.context) == ("j", {"a": 1}, {"user": "x"})
 
 
-def test_when_nobody_reads_any_more_what_is_on_its_way_is_finished(sqsw: Sqsw, home: Path) -> None:
+def test_if_the_output_is_closed_requests_in_progress_are_finished(sqsw: Sqsw, home: Path) -> None:
     import subprocess
 
     (home / "jobs.jsonl").write_text(lines([{"n": number} for number in range(2000)]))
@@ -281,7 +281,7 @@ def test_when_nobody_reads_any_more_what_is_on_its_way_is_finished(sqsw: Sqsw, h
 
 
 @pytest.mark.parametrize("depth", [101, 950, 100_000])
-def test_json_that_is_nested_too_deeply_is_refused(sqsw: Sqsw, depth: int) -> None:
+def test_deeply_nested_json_is_refused(sqsw: Sqsw, depth: int) -> None:
     Path("deep.json").write_text('{"a":' + "[" * depth + "]" * depth + "}")
     for options in ("--data @deep.json", "a:=@deep.json", "--from deep.json"):
         ran = sqsw(f"send emails j {options}")
@@ -289,14 +289,14 @@ def test_json_that_is_nested_too_deeply_is_refused(sqsw: Sqsw, depth: int) -> No
         assert "nested deeper than 100 levels" in ran.err
 
 
-def test_another_app_is_named_by_an_option(sqsw: Sqsw) -> None:
+def test_an_option_can_name_another_app(sqsw: Sqsw) -> None:
     for named in ("myapp.task:env", "myapp.tasks:evn", "myapp/tasks.py:env"):
         ran = sqsw(f"send emails send_email --app {named}")
         assert ran.code == 7
         assert ran.err.endswith("  next: did you mean 'myapp.tasks:env'?\n")
 
 
-def test_a_missing_queue_is_told_before_a_line_is_sent(sqsw: Sqsw) -> None:
+def test_a_missing_queue_is_reported_before_a_line_is_sent(sqsw: Sqsw) -> None:
     ran = sqsw("send emials j --from -", input="{}\n{}\n")
     assert ran.code == 3
     assert ran.err.startswith("error: no queue named 'emials'")

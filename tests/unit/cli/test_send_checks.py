@@ -1,4 +1,4 @@
-"""``sqsw send``: what it says of jobs and arguments before it sends them."""
+"""``sqsw send`` checks jobs and arguments before it sends them."""
 
 from pathlib import Path
 
@@ -30,13 +30,13 @@ def typed(home: Path, sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
 
 
-def test_a_queue_that_the_configured_app_does_not_work_is_sent_to(sqsw: Sqsw, home: Path) -> None:
+def test_a_queue_without_jobs_of_the_configured_app_accepts_jobs(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text('app = "myapp.typed:env"\n')
     ran = sqsw("send emails whatever")
     assert ran.code == 0
     assert ran.err.startswith("warning: jobs for the queue 'emails' are not checked")
     assert sqsw("send typed biuld").code == 3
-    # One that is named for this command has to know it.
+    # An app that is named for this command must have the job.
     assert sqsw("send emails whatever --app myapp.typed:env").code == 3
 
 
@@ -83,7 +83,7 @@ def test_jobs_of_plugins_are_checked_without_an_app(
         assert ran.code == 0, ran.err
 
 
-def test_a_function_that_takes_any_argument_completes_those_that_it_names(
+def test_completion_offers_the_named_arguments_of_a_function_that_takes_any(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
@@ -121,7 +121,7 @@ def build(text): ...
 """
 
 
-def test_middlewares_of_the_app_see_what_is_sent(sqsw: Sqsw, home: Path) -> None:
+def test_middlewares_of_the_app_see_the_messages(sqsw: Sqsw, home: Path) -> None:
     (home / "myapp" / "stamped.py").write_text(STAMPED)
     app = "--app myapp.stamped:env"
     assert sqsw(f"send typed build text=good {app}").code == 0

@@ -1,4 +1,4 @@
-"""``sqsw serve``: what it says, and what it refuses; the server itself is in tests/life."""
+"""``sqsw serve``: its output and its refusals; tests/life has the server itself."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ ENV = (
 
 
 class Calls(list[dict[str, Any]]):
-    """Stands for the server: notes what it is to do, and is ready at once."""
+    """Replaces the server: records its settings, and is ready at once."""
 
     url, port = "http://127.0.0.1:9324", 9324
 
@@ -43,11 +43,11 @@ def test_it_prints_lines_for_a_shell(sqsw: Sqsw, calls: Calls, home: Path) -> No
     assert ran.code == 0
     assert ran.out == ENV
     (call,) = calls
-    assert call["path"] == str(home / "local.db")  # that of SQSW_LOCAL
+    assert call["path"] == str(home / "local.db")  # the region of SQSW_LOCAL
     assert (call["host"], call["port"], call["key"]) == ("127.0.0.1", 9324, None)
 
 
-def test_ready_is_one_object_for_a_program(sqsw: Sqsw, calls: Calls) -> None:
+def test_json_prints_one_object_when_it_is_ready(sqsw: Sqsw, calls: Calls) -> None:
     ran = sqsw("serve --json --memory --region eu-west-1")
     assert ran.objects == [
         {
@@ -73,7 +73,7 @@ def test_ready_is_one_object_for_a_program(sqsw: Sqsw, calls: Calls) -> None:
         ("serve --memory", "other.db", None),
     ],
 )
-def test_which_file(
+def test_the_selected_file(
     sqsw: Sqsw,
     calls: Calls,
     monkeypatch: pytest.MonkeyPatch,
@@ -100,7 +100,7 @@ def test_print_env_bypasses_a_proxy_of_the_environment(
     monkeypatch.setenv("NO_PROXY", "intranet.test")
     hosts = "intranet.test,127.0.0.1"
     assert sqsw("serve --print-env").out == f"{ENV}export NO_PROXY={hosts} no_proxy={hosts}\n"
-    monkeypatch.setenv("no_proxy", hosts)  # as the lines have set it
+    monkeypatch.setenv("no_proxy", hosts)  # the printed lines have set it
     assert sqsw("serve --print-env").out == ENV
 
 
@@ -110,7 +110,7 @@ def test_print_env_needs_a_port(sqsw: Sqsw) -> None:
     assert "--print-env needs a fixed port" in ran.err
 
 
-def test_the_lines_never_hold_a_secret(
+def test_the_printed_lines_never_contain_a_secret(
     sqsw: Sqsw, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SQSW_SERVE_ACCESS_KEY", "AKID")
@@ -121,7 +121,9 @@ def test_the_lines_never_hold_a_secret(
     assert calls[0]["key"] == ("AKID", "hidden")
 
 
-def test_options_by_variables(sqsw: Sqsw, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_can_be_set_by_variables(
+    sqsw: Sqsw, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SQSW_SERVE_PORT", "1234")
     assert sqsw("serve").code == 0
     assert calls[0]["port"] == 1234
@@ -135,7 +137,7 @@ def test_options_by_variables(sqsw: Sqsw, calls: Calls, monkeypatch: pytest.Monk
         ("serve", "sqs host.docker.internal", ("sqs", "host.docker.internal")),
     ],
 )
-def test_hosts_to_allow(
+def test_allowed_hosts(
     sqsw: Sqsw,
     calls: Calls,
     monkeypatch: pytest.MonkeyPatch,
@@ -149,7 +151,7 @@ def test_hosts_to_allow(
     assert calls[0]["allow_host_hint"] == "--allow-host {host}"
 
 
-def test_a_host_to_allow_that_is_an_address_of_a_page(sqsw: Sqsw) -> None:
+def test_an_allowed_host_must_not_be_a_url(sqsw: Sqsw) -> None:
     ran = sqsw("serve --memory --port 0 --allow-host http://sqs:9324/")
     assert ran.code == 2
     assert ran.err.splitlines() == [
@@ -159,7 +161,7 @@ def test_a_host_to_allow_that_is_an_address_of_a_page(sqsw: Sqsw) -> None:
     ]
 
 
-def test_half_a_key_is_refused(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_key_is_refused(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQSW_SERVE_SECRET_KEY", "x")
     ran = sqsw("serve")
     assert ran.code == 2
@@ -168,7 +170,7 @@ def test_half_a_key_is_refused(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> N
     )
 
 
-def test_memory_and_a_file_do_not_go_together(sqsw: Sqsw) -> None:
+def test_memory_and_a_file_cannot_be_combined(sqsw: Sqsw) -> None:
     ran = sqsw("serve --memory --local")
     assert ran.code == 2
     assert ran.err.startswith("error: --memory and --local cannot be used together\n")
@@ -184,9 +186,7 @@ def test_another_host_without_a_key_is_refused(sqsw: Sqsw) -> None:
     ]
 
 
-def test_a_key_that_would_not_be_asked_for_is_refused(
-    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_with_no_auth_is_refused(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQSW_SERVE_ACCESS_KEY", "AKID")
     monkeypatch.setenv("SQSW_SERVE_SECRET_KEY", "hidden")
     ran = sqsw("serve --memory --no-auth --port 0")
@@ -196,13 +196,13 @@ def test_a_key_that_would_not_be_asked_for_is_refused(
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "n" * 64])
-def test_a_host_that_is_none_of_ours(sqsw: Sqsw, host: str) -> None:
+def test_an_address_that_cannot_be_bound_is_an_error(sqsw: Sqsw, host: str) -> None:
     ran = sqsw(f"serve --host {host} --no-auth --port 0")
     assert ran.code == 2
     assert ran.err.startswith(f"error: cannot listen on port 0 of {host}\n")
 
 
-def test_a_file_that_cannot_be_used(sqsw: Sqsw, home: Path) -> None:
+def test_a_file_that_cannot_be_used_is_an_error(sqsw: Sqsw, home: Path) -> None:
     (home / "text").write_text("no database " * 100)
     ran = sqsw("serve --local=text --port 0")
     assert ran.code == 2

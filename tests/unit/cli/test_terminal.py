@@ -1,4 +1,4 @@
-"""What a person sees: on a pseudo-terminal."""
+"""Output on a pseudo-terminal, as a user sees it."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def on_terminal(
     columns: int = 100,
     color: bool = False,
 ) -> tuple[int, str]:
-    """Run on a pseudo-terminal; each answer is typed once its question is there."""
+    """Run on a pseudo-terminal; type each answer after its question appears."""
     pid, descriptor = pty.fork()
     if pid == 0:
         os.environ |= {
@@ -36,13 +36,13 @@ def on_terminal(
     said, left, typed, deadline = b"", list(answers), "", time.monotonic() + 60
     while time.monotonic() < deadline:
         if not select.select([descriptor], [], [], 1)[0]:
-            # Python does not see a signal that comes just before it waits for a key.
+            # Python does not notice a signal that arrives just before it waits for a key.
             if typed == "\x03":
                 os.write(descriptor, typed.encode())
             continue
         try:
             chunk = os.read(descriptor, 65_536)
-        except OSError:  # what Linux says once the other side is closed
+        except OSError:  # the error of Linux after the other side is closed
             break
         if not chunk:
             break
@@ -97,13 +97,13 @@ def test_a_long_queue_name_hides_neither_counts_nor_dead_letters(sqsw: Sqsw) -> 
     assert any(row.startswith("nightly-") and "…" in row.split()[0] for row in rows)
 
 
-def test_dead_letters_are_red_and_no_dead_letters_are_not(sqsw: Sqsw) -> None:
+def test_dead_letters_are_red_and_zero_is_not(sqsw: Sqsw) -> None:
     assert "\x1b[31m" not in on_terminal(sqsw, "inspect", color=True)[1]
     sqsw("send emails_dead send_email")
     assert re.search(r"\x1b\[31m *1\x1b\[0m", on_terminal(sqsw, "inspect", color=True)[1])
 
 
-def test_colour_is_for_terminals_unless_asked_for(sqsw: Sqsw) -> None:
+def test_only_terminals_get_color_unless_requested(sqsw: Sqsw) -> None:
     assert "\x1b[" in on_terminal(sqsw, "inspect", color=True)[1]
     assert "\x1b[" not in on_terminal(sqsw, "inspect --color never", color=True)[1]
     assert "\x1b[" in sqsw.process("sned --color always").err
@@ -147,17 +147,17 @@ def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
     assert sqsw.visible("emails") == 0
 
 
-def test_a_selection_shows_how_far_it_has_looked(sqsw: Sqsw) -> None:
+def test_a_selection_shows_its_progress(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "purge emails --job send_email --limit 1 --yes", columns=80)
     assert code == 0
     assert "emails: looked at 2 of about 2 · 0 deleted · 0:00" in said
-    # The line of the message is above it, and the end takes its place.
+    # The message's line is above it, and the summary replaces it.
     assert re.search(r"\x1b\[2K(\x1b\[\?25h)?deleted  \w{8}  send_email", said)
     code, said = on_terminal(sqsw, "redrive emails --to reports --filter args.n=1", columns=80)
     assert "emails: looked at 1 of about 1 · 0 moved · 0:00" in said
 
 
-def test_what_cannot_be_peeked_is_counted(sqsw: Sqsw) -> None:
+def test_messages_that_cannot_be_peeked_are_counted(sqsw: Sqsw) -> None:
     sqsw("send reports build --delay 5m")
     sqsw("send reports build")
     assert on_terminal(sqsw, "inspect reports --peek 5 --job other")[1] == (
@@ -172,7 +172,7 @@ def test_what_cannot_be_peeked_is_counted(sqsw: Sqsw) -> None:
     )
 
 
-def test_lines_are_broken_between_words(sqsw: Sqsw) -> None:
+def test_lines_break_between_words(sqsw: Sqsw) -> None:
     _, said = on_terminal(sqsw, "inspect emials", columns=40)
     text = f"error: no queue named 'emials' in local file {sqsw.home / 'local.db'}"
     assert said.split()[: len(text.split())] == text.split()
@@ -194,11 +194,11 @@ def test_lines_are_broken_between_words(sqsw: Sqsw) -> None:
         ("a_word_that_is_longer yes", 10, 0, ["a_word_that_is_longer", "yes"]),
         ("1,204 is one", 12, 0, ["1,204 is one"]),
         ("1,204 is one", 10, 0, ["1,204 is", "one"]),
-        # A command is copied: in one piece, where the terminal breaks it.
+        # A command stays in one piece, so that it can be copied, and the terminal breaks it.
         ("write: sqsw send a b; or not", 12, 2, ["write:", "  sqsw send a b;", "  or not"]),
     ],
 )
-def test_a_line_is_broken_as_wide_as_the_terminal(
+def test_a_line_breaks_at_the_width_of_the_terminal(
     text: str, columns: int | None, hanging: int, lines: list[str]
 ) -> None:
     assert wrapped(text, columns, hanging).splitlines() == lines
@@ -210,10 +210,10 @@ def test_ctrl_c_at_a_question_is_an_interrupt(sqsw: Sqsw) -> None:
     assert sqsw.visible("emails") == 2
 
 
-def test_creating_shows_what_and_what_next(sqsw: Sqsw) -> None:
+def test_create_queue_shows_the_queue_and_the_next_command(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "create-queue --fifo --dlq orders_dead")
     assert code == 0
-    assert said.replace(" · …", " …") == (  # rich cuts at different characters
+    assert said.replace(" · …", " …") == (  # where rich cuts depends on its version
         "✓ orders_dead.fifo  created  FIFO · keeps 14d\n"
         "✓ orders.fifo       created  FIFO · after 12 receives to orders_dead.fifo "
         "· visibility timeout 30s …\n"
@@ -242,7 +242,7 @@ def test_a_worker_shows_a_banner(sqsw: Sqsw) -> None:
     assert "warning" not in said
 
 
-def test_where_stdin_would_be_typed_the_help_is_shown(sqsw: Sqsw) -> None:
+def test_the_help_is_shown_instead_of_waiting_for_typed_input(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "send emails send_email --from -")
     assert code == 2
     assert said.startswith("Usage: sqsw send ")
@@ -286,14 +286,14 @@ def test_a_long_cell_is_cut_and_hides_no_column(sqsw: Sqsw, words: str, kept: li
     assert len(said) < 1_500
 
 
-def test_on_a_pipe_nothing_is_cut(sqsw: Sqsw) -> None:
+def test_a_pipe_gets_full_values(sqsw: Sqsw) -> None:
     line = json.dumps({"job": LONG, "args": {}})
     sqsw("send reports --from -", input=f"{line}\n")
     assert LONG in sqsw("inspect reports --peek 5").out
     assert LONG in sqsw("inspect reports --peek 5 --count-by job").out
 
 
-def test_registered_jobs_have_all_columns_at_80(sqsw: Sqsw) -> None:
+def test_registered_jobs_have_all_columns_at_80_characters(sqsw: Sqsw) -> None:
     (sqsw.home / "long_module_name_for_reports.py").write_text(
         "from sqsw import SQSEnv\n"
         "env = SQSEnv()\n"

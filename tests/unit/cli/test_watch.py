@@ -24,7 +24,7 @@ def watching(
         yield terminal
 
 
-def test_a_watch_shows_the_time_and_how_fast_queues_fill(sqsw: Sqsw) -> None:
+def test_a_watch_shows_the_time_and_the_rates_of_queues(sqsw: Sqsw) -> None:
     with watching(sqsw) as terminal:
         assert re.fullmatch(r"\d\d:\d\d:\d\d · every 1s · q quits", terminal.lines[0])
         assert terminal.lines[-1].split() == ["total", "0", "0", "0", "0"]
@@ -38,7 +38,7 @@ def test_a_watch_shows_the_time_and_how_fast_queues_fill(sqsw: Sqsw) -> None:
 
 
 @pytest.mark.parametrize("key", ["q", "\x03"])
-def test_q_and_ctrl_c_end_a_watch_and_leave_the_terminal_as_it_was(sqsw: Sqsw, key: str) -> None:
+def test_q_and_ctrl_c_end_a_watch_and_restore_the_terminal(sqsw: Sqsw, key: str) -> None:
     with watching(sqsw) as terminal:
         before = termios.tcgetattr(terminal._ours)
         terminal.press(key)
@@ -48,7 +48,7 @@ def test_q_and_ctrl_c_end_a_watch_and_leave_the_terminal_as_it_was(sqsw: Sqsw, k
         assert b"^C" not in terminal.written and terminal.lines[-1].startswith("total ")
 
 
-def test_a_watch_of_one_queue_has_a_rate_as_well(sqsw: Sqsw) -> None:
+def test_a_watch_of_one_queue_has_a_rate_too(sqsw: Sqsw) -> None:
     with watching(sqsw, "inspect emails --watch --interval 1") as terminal:
         for number in range(10):
             sqsw(f"send emails send_email to=u{number}")
@@ -57,7 +57,7 @@ def test_a_watch_of_one_queue_has_a_rate_as_well(sqsw: Sqsw) -> None:
         )
 
 
-def test_a_dumb_terminal_gets_one_table_below_the_other(sqsw: Sqsw) -> None:
+def test_a_dumb_terminal_gets_one_table_after_another(sqsw: Sqsw) -> None:
     with watching(sqsw, term="dumb") as terminal:
         terminal.wait_until(lambda: sum(line.startswith("total ") for line in terminal.lines) == 2)
         assert b"\x1b" not in terminal.written

@@ -1,4 +1,4 @@
-"""``sqsw work``; what signals do, as a process."""
+"""``sqsw work``; signals are tested with real processes."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def test_json_prints_one_summary(sqsw: Sqsw) -> None:
     assert summary["requests"] >= 1
 
 
-def test_json_has_stdout_to_itself_even_of_what_is_held_back(
+def test_with_json_stdout_has_only_json_even_of_buffered_output(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
@@ -69,14 +69,14 @@ def test_json_has_stdout_to_itself_even_of_what_is_held_back(
     assert {"by C", "by Python"} <= set(ran.err.splitlines())
 
 
-def test_strict_tells_of_failed_and_unknown_jobs(sqsw: Sqsw) -> None:
+def test_strict_fails_for_failed_and_unknown_jobs(sqsw: Sqsw) -> None:
     sqsw("send emails fail")
     assert sqsw("work myapp.tasks:env -Q emails --max-jobs 1 --strict").code == 5
     sqsw("send emails nobody_knows")
     assert sqsw("work myapp.tasks:env -Q emails --max-jobs 1 --strict").code == 5
 
 
-def test_dead_letters_are_worked_in_place(sqsw: Sqsw) -> None:
+def test_dead_letters_can_be_worked_in_place(sqsw: Sqsw) -> None:
     sqsw("send emails_dead send_email to=a subject=x")
     words = "work myapp.tasks:env -Q emails_dead --processors-from emails --max-jobs 1"
     ran = sqsw(f"{words} --log-format console")
@@ -85,7 +85,7 @@ def test_dead_letters_are_worked_in_place(sqsw: Sqsw) -> None:
     assert sqsw.visible("emails_dead") == 0
 
 
-def test_plugins_bring_jobs(sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugins_add_jobs(sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = (
         "from sqsw.registry import TaskRegistry\n"
         "tasks = TaskRegistry()\n"
@@ -152,7 +152,7 @@ def test_errors_before_the_start(sqsw: Sqsw, words: str, code: int, message: str
     assert any(line.startswith(f"error: {message}") for line in ran.err.splitlines())
 
 
-def test_a_queue_that_does_not_exist_ends_it(sqsw: Sqsw) -> None:
+def test_a_missing_queue_ends_it(sqsw: Sqsw) -> None:
     ran = sqsw("work myapp.tasks:env -Q emails_daed --processors-from emails")
     assert ran.code == 3
     assert "error: no queue named 'emails_daed' in local file " in ran.err
@@ -174,7 +174,7 @@ def test_missing_queues_of_the_app_are_created_in_the_local_file(sqsw: Sqsw, hom
     (news, _) = sqsw("inspect news news_dead --json").objects
     assert (news["dlq"], news["max_receives"]) == ("news_dead", 3)
     assert news["attributes"]["VisibilityTimeout"] == "120"
-    assert sqsw("inspect other").code == 3  # it is not worked
+    assert sqsw("inspect other").code == 3  # it has no worker
     assert "created" not in sqsw(f"{work} --log-format console").err
     ran = sqsw("work myapp.new:env --until-idle 0 --log-format json")
     created = [json.loads(one) for one in ran.err.splitlines() if "queues_created" in one]
@@ -191,7 +191,7 @@ def test_a_held_lock_is_busy(sqsw: Sqsw, home: Path) -> None:
 
 
 def busy_worker(sqsw: Sqsw, seconds: float, *words: str) -> "subprocess.Popen[str]":
-    """A worker in the middle of a job of so many seconds."""
+    """Run a worker in the middle of a job of this many seconds."""
     sqsw(f"send slow sleep n:={seconds}")
     process = sqsw.start("work", "myapp.tasks:env", "-Q", "slow", "-v", "--json", *words)
     assert process.stderr is not None
@@ -210,20 +210,20 @@ def test_the_first_signal_drains(sqsw: Sqsw, number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_the_second_signal_stops_now(sqsw: Sqsw, number: signal.Signals, code: int) -> None:
+def test_the_second_signal_stops_at_once(sqsw: Sqsw, number: signal.Signals, code: int) -> None:
     process = busy_worker(sqsw, 60)
     process.send_signal(number)
     assert process.stderr is not None
     while "drain_started" not in process.stderr.readline():
         assert process.poll() is None
-    time.sleep(ECHO_SECONDS + 0.1)  # sooner it would be an echo of the first
+    time.sleep(ECHO_SECONDS + 0.1)  # sooner, it would count as an echo of the first
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == code
     assert sqsw.visible("slow") == 1
 
 
-def test_jobs_that_outlast_the_drain_are_put_back(sqsw: Sqsw) -> None:
+def test_jobs_that_outlast_the_drain_are_returned(sqsw: Sqsw) -> None:
     process = busy_worker(sqsw, 60, "--drain-timeout", "0")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
@@ -231,7 +231,7 @@ def test_jobs_that_outlast_the_drain_are_put_back(sqsw: Sqsw) -> None:
     assert sqsw.visible("slow") == 1
 
 
-def test_what_jobs_print_is_not_among_the_json(sqsw: Sqsw, home: Path) -> None:
+def test_output_of_jobs_is_not_mixed_with_json(sqsw: Sqsw, home: Path) -> None:
     (home / "myapp" / "loud.py").write_text(
         "from sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\nprint('loading')\n"
         "@env.processor('emails', 'j')\ndef j():\n    print('running')\n"
@@ -245,9 +245,7 @@ def test_what_jobs_print_is_not_among_the_json(sqsw: Sqsw, home: Path) -> None:
     assert {"loading", "running", "program"} <= set(ran.err.splitlines())
 
 
-def test_a_signal_before_anybody_answers_is_a_drain(
-    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_during_the_start_is_a_drain(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     process = sqsw.start(
@@ -263,7 +261,7 @@ def test_a_signal_before_anybody_answers_is_a_drain(
 
 @pytest.mark.parametrize("options", ["", "--processes 2"])
 @pytest.mark.parametrize("executor", ["thread", "process"])
-def test_a_print_in_a_job_is_seen_at_once(
+def test_printed_output_of_a_job_appears_at_once(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch, executor: str, options: str
 ) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)

@@ -1,4 +1,4 @@
-"""One table: error class to exit code."""
+"""The table from error classes to exit codes."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_each_class_has_its_code(error: Exception, code: int) -> None:
     assert exit_code_of(error) == code
 
 
-def test_a_failure_keeps_the_three_parts_and_a_word_for_programs() -> None:
+def test_a_failure_keeps_its_three_parts_and_its_code_name() -> None:
     failure = failure_of(errors.QueueNotFound("no queue", why="because", next="create it"))
     assert (failure.message, failure.why, failure.next) == ("no queue", "because", "create it")
     assert (failure.code, failure.exit_code) == ("queue_not_found", 3)

@@ -1,4 +1,4 @@
-"""What only the command line knows about an error."""
+"""Parts of an error that only the command line can add."""
 
 from string import Formatter
 from typing import get_args, get_type_hints
@@ -32,7 +32,7 @@ ENV = SQSEnv(MemorySession())
 
 
 def parts(error: SQSError, **options: str) -> tuple[str, str | None, str | None]:
-    """The three parts of the explained error."""
+    """Return the three parts of the explained error."""
     told = explained(error, Invocation(profile=options.get("profile")), ENV)
     assert type(told) is type(error)
     assert told.code == error.code
@@ -68,7 +68,7 @@ def test_a_missing_permission_is_named() -> None:
     )
 
 
-def test_other_errors_stay_as_they_are() -> None:
+def test_other_errors_are_unchanged() -> None:
     error = ConnectionFailed("cannot connect", why="x")
     assert explained(error, Invocation(), ENV) is error
     assert explained(plain := SQSError("x"), Invocation(), ENV) is plain
@@ -79,7 +79,7 @@ def test_an_endpoint_without_queues_is_named_with_the_region() -> None:
     assert place_without_queues(env) == "http://127.0.0.1:9371 in region us-east-1"
 
 
-def test_a_command_that_is_suggested_can_be_pasted(sqsw: Sqsw) -> None:
+def test_a_suggested_command_can_be_pasted(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     assert "  next: create it: sqsw create-queue -- -x\n" in sqsw("inspect -- -x").err
 
@@ -92,7 +92,7 @@ def test_a_command_that_is_suggested_can_be_pasted(sqsw: Sqsw) -> None:
         ("send emials x", "create it: sqsw create-queue emials"),
     ],
 )
-def test_in_a_new_file_no_queue_can_be_meant(sqsw: Sqsw, words: str, next_step: str) -> None:
+def test_a_new_file_suggests_no_similar_queue(sqsw: Sqsw, words: str, next_step: str) -> None:
     told = sqsw(words).err.splitlines()
     assert told[0].endswith(f"in local file {sqsw.home / 'local.db'} (new, empty)")
     assert told[-1] == f"  next: {next_step}"
@@ -102,7 +102,7 @@ def test_in_a_new_file_no_queue_can_be_meant(sqsw: Sqsw, words: str, next_step: 
 
 
 @pytest.mark.parametrize("command", ["purge", "send"])
-def test_the_queue_of_another_account_is_not_to_be_created(sqsw: Sqsw, command: str) -> None:
+def test_a_queue_of_another_account_gets_no_hint_to_create_it(sqsw: Sqsw, command: str) -> None:
     sqsw("create-queue emails")
     words = ["j"] if command == "send" else []
     told = sqsw(command, "arn:aws:sqs:local:999999999999:emails", *words).err.splitlines()
@@ -113,21 +113,21 @@ def test_the_queue_of_another_account_is_not_to_be_created(sqsw: Sqsw, command: 
 
 
 def reasons_of(kind: type[SQSError]) -> set[str | None]:
-    """The words that ``reason`` of a class can be; any if the class says no more than the root."""
+    """Return the possible values of a class's ``reason``, or those of the root if it adds none."""
     annotation = get_type_hints(kind)["reason"]
     parts = get_args(annotation)
     words = {word for part in parts for word in (get_args(part) or (part,))}
     return {word for word in words if isinstance(word, str)} | {None}
 
 
-def test_each_row_is_for_a_reason_and_for_fields_that_its_class_has() -> None:
+def test_each_row_has_a_reason_and_fields_that_its_class_has() -> None:
     for (kind, reason), text in HINTS.items():
         assert kind is SQSError or reason in reasons_of(kind)
         for _, field, _, _ in Formatter().parse(text):
             assert field is None or hasattr(kind, field), (kind, text)
 
 
-def test_a_hint_is_ready_for_a_shell_and_no_better_than_a_similar_name() -> None:
+def test_a_hint_is_quoted_for_a_shell_and_yields_to_a_similar_name() -> None:
     error = RedriveError("x", reason="no_target", queue="a b", next="own")
     assert hint_of(error) == "name the target: sqsw redrive 'a b' --to QUEUE"
     assert hint_of(RedriveError("x", next="own")) == "own"

@@ -26,7 +26,7 @@ def as_in_a_shell() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_they_end_it_as_a_ctrl_c_does(sign: signal.Signals, code: int) -> None:
+def test_a_signal_ends_a_command_like_ctrl_c(sign: signal.Signals, code: int) -> None:
     with EndBySignal() as taken:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(sign)
@@ -34,7 +34,7 @@ def test_they_end_it_as_a_ctrl_c_does(sign: signal.Signals, code: int) -> None:
     assert signal.getsignal(sign) is signal.SIG_DFL
 
 
-def test_an_echo_does_not_end_the_cleaning_up_and_a_second_one_does(
+def test_an_echo_does_not_interrupt_the_cleanup_but_a_second_signal_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
@@ -49,7 +49,7 @@ def test_an_echo_does_not_end_the_cleaning_up_and_a_second_one_does(
             signal.raise_signal(signal.SIGTERM)
 
 
-def test_what_is_ignored_or_handled_stays_so_and_so_does_all_in_a_thread() -> None:
+def test_ignored_or_handled_signals_are_left_alone_and_so_are_threads() -> None:
     seen: list[int] = []
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
@@ -61,7 +61,7 @@ def test_what_is_ignored_or_handled_stays_so_and_so_does_all_in_a_thread() -> No
 
     def enter() -> None:
         with EndBySignal():
-            seen.append(0)  # no error: only the main thread may take a signal
+            seen.append(0)  # no error: only the main thread can set a signal handler
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     thread = threading.Thread(target=enter)
@@ -83,13 +83,13 @@ _drop_closed_streams()
 """
 
 
-def test_what_a_closed_terminal_does_not_take_is_no_error_at_the_end() -> None:
+def test_output_that_a_closed_terminal_refuses_is_not_an_error() -> None:
     env = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
     ran = subprocess.run([sys.executable, "-c", GONE], stdout=subprocess.PIPE, env=env, check=False)
     assert (ran.returncode, ran.stdout) == (0, b"kept\n")
 
 
-def test_a_terminal_that_is_closed_is_no_defect(sqsw: Sqsw, tmp_path: Path) -> None:
+def test_a_closed_terminal_is_not_reported_as_a_bug(sqsw: Sqsw, tmp_path: Path) -> None:
     sqsw("create-queue emails")
     sqsw("send emails x")
     env = {**os.environ, "TERM": "xterm", "TMPDIR": str(tmp_path)}

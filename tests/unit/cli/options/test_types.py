@@ -1,4 +1,4 @@
-"""Values as they are written."""
+"""Option values as users write them."""
 
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def test_a_duration_is_a_number_of_seconds(text: str | int, seconds: int) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "1.5", "m", "1w", "-3", "3 m", "²"])
-def test_other_text_is_not_a_duration(text: str) -> None:
+def test_invalid_durations_are_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a duration"):
         DURATION.convert(text, None, None)
 
@@ -62,7 +62,7 @@ def test_a_duration_has_bounds() -> None:
         (RECYCLE, "age={}"),
     ],
 )
-def test_more_digits_than_python_reads_are_refused(option: Any, text: str) -> None:
+def test_numbers_with_too_many_digits_are_refused(option: Any, text: str) -> None:
     with pytest.raises(click.BadParameter):
         option.convert(text.format("9" * 5000), None, None)
     with pytest.raises(click.BadParameter):
@@ -100,7 +100,7 @@ def test_a_broken_queue_spec_is_refused(text: str) -> None:
         QUEUE_SPEC.convert(text, None, None)
 
 
-def test_the_file_gives_what_the_option_did_not_say() -> None:
+def test_the_file_fills_in_what_the_option_leaves_out() -> None:
     table = {"concurrency": 4, "weight": 3}
     assert (QueueAsked("a").share(table).slots, QueueAsked("a").share(table).weight) == (4, 3)
     assert QueueAsked("a", 1, 2).share(table).slots == 1
@@ -153,7 +153,7 @@ def test_a_broken_item_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_what_names_a_queue_loses_its_password(name: str) -> None:
+def test_options_that_name_a_queue_hide_its_password(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     for param in command.params:

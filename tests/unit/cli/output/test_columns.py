@@ -1,4 +1,4 @@
-"""The columns of lines in a pipe are those that help and reference tell."""
+"""The lines in a pipe have the columns that the help and the reference name."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from sqsw_cli.output.columns import LINES
 from sqsw_cli.output.printer import Printer
 from tests.unit.cli.conftest import ROOT, Sqsw
 
-#: kind of line → a command that prints it, and changes nothing
+#: kind of line → a command that prints it and changes nothing
 CALLS = {
     "queue": "inspect emails emails_dead orders.fifo",
     "message": "inspect emails --peek 5",
@@ -36,7 +36,7 @@ def queues(sqsw: Sqsw) -> None:
 
 
 @pytest.mark.parametrize("kind", CALLS)
-def test_a_line_has_what_its_columns_say(sqsw: Sqsw, kind: str) -> None:
+def test_a_line_has_the_documented_columns(sqsw: Sqsw, kind: str) -> None:
     columns = LINES[kind].columns
     plain, programs = sqsw(CALLS[kind]), sqsw(f"{CALLS[kind]} --json")
     lines = [line.split("\t") for line in plain.out.splitlines()]
@@ -52,14 +52,14 @@ def test_a_line_has_what_its_columns_say(sqsw: Sqsw, kind: str) -> None:
             assert json.loads(said["payload"]) == values["args"]
 
 
-def test_every_kind_of_line_is_printed_somewhere_and_no_other() -> None:
+def test_the_table_has_every_kind_of_line() -> None:
     sources = "".join(path.read_text() for path in (ROOT / "sqsw_cli").rglob("*.py"))
     assert set(re.findall(r'\.plain\(\s*"(\w+)"', sources)) == set(LINES)
     with pytest.raises(ValueError, match="shorter"):
         Printer().plain("id")
 
 
-def test_the_help_tells_the_columns(sqsw: Sqsw) -> None:
+def test_the_help_lists_the_columns(sqsw: Sqsw) -> None:
     help_text = " ".join(sqsw("inspect --help").out.split())
     assert "Output in a pipe, separated by tabs" in help_text
     assert "--peek id, job, sent_at, receives, payload" in help_text

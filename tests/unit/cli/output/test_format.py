@@ -1,4 +1,4 @@
-"""How numbers, times and long values read."""
+"""The form of numbers, times and long values."""
 
 from datetime import UTC, datetime
 
@@ -27,11 +27,11 @@ def test_times_are_relative_or_exact() -> None:
     assert elapsed(75) == "1m15s"
 
 
-def test_bytes_are_for_people() -> None:
+def test_bytes_have_readable_units() -> None:
     assert [size(n) for n in (512, 262_144, 1_048_576)] == ["512 B", "256 KiB", "1 MiB"]
 
 
-def test_long_values_are_cut_where_they_seldom_differ() -> None:
+def test_long_values_are_cut_where_they_rarely_differ() -> None:
     shown = {arguments({"path": f"/home/ann/work/checkout/odd/{name}.py"}) for name in "ab"}
     assert shown == {f'path="/home/ann…rk/checkout/odd/{name}.py"' for name in "ab"}
     assert arguments({"n": list(range(99))}).startswith("n=[0, 1, 2, ")

@@ -1,4 +1,4 @@
-"""All keys of a type, always, in their order."""
+"""An object has all keys of its type, in order."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sqsw_cli.output.records import COUNTERS, KEYS, json_line, record
 from tests.unit.cli.conftest import SCHEMAS
 
 
-def test_unknown_values_are_null_and_surplus_ones_are_left_out() -> None:
+def test_unknown_values_are_null_and_extra_keys_are_dropped() -> None:
     values = record("sent", {"id": "1", "other": 2})
     assert list(values) == ["type", *KEYS["sent"]]
     assert values["id"] == "1"
@@ -61,7 +61,7 @@ def test_a_lone_surrogate_is_written_as_an_escape() -> None:
     assert json_text({"name": "café"}) == '{"name": "café"}'
 
 
-def test_what_is_no_json_is_not_written() -> None:
+def test_values_without_a_json_form_are_not_written() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         json_text({"a": [float("nan")]})
 

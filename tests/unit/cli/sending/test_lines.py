@@ -1,4 +1,4 @@
-"""``sqsw send --from`` where something goes wrong: bad lines, and an end before the end."""
+"""``sqsw send --from`` when something goes wrong: bad lines, and an early end."""
 
 import codecs
 import json
@@ -33,7 +33,7 @@ def orders(sqsw: Sqsw) -> str:
 
 
 class FailingSQS:
-    """Takes messages for a while, and answers no more after ``answers`` requests."""
+    """A server that accepts messages and stops answering after ``answers`` requests."""
 
     def __init__(self) -> None:
         self.answers = 3
@@ -103,7 +103,7 @@ class TestAnEarlyEnd:
     def jobs(self, sqsw: Sqsw, home: Path) -> None:
         (home / "jobs.jsonl").write_text(lines([{"n": n} for n in range(500)]))
 
-    def test_a_lost_connection_tells_what_was_sent_and_keeps_the_rest(
+    def test_a_lost_connection_reports_what_was_sent_and_keeps_the_rest(
         self, sqsw: Sqsw, home: Path, failing: FailingSQS
     ) -> None:
         words = f"send emails j --from jobs.jsonl --failed rest.jsonl --endpoint-url {failing.url}"
@@ -120,7 +120,7 @@ class TestAnEarlyEnd:
         assert sorted(numbers(home / "rest.jsonl")) == sorted(set(range(500)) - taken)
 
     @pytest.mark.parametrize(("option", "failed"), [("", 470), ("--keep-going", None)])
-    def test_json_has_its_summary(
+    def test_json_ends_with_a_summary(
         self, sqsw: Sqsw, failing: FailingSQS, option: str, failed: int | None
     ) -> None:
         ran = sqsw(f"send emails j --from jobs.jsonl {option} --json --endpoint-url {failing.url}")
@@ -129,7 +129,7 @@ class TestAnEarlyEnd:
         assert (summary["type"], summary["sent"], summary["failed"]) == ("summary", 30, failed)
         assert ran.error["exit_code"] == 5
 
-    def test_where_nothing_was_sent_the_error_has_its_own_exit_code(
+    def test_an_error_before_the_first_send_has_its_own_exit_code(
         self, sqsw: Sqsw, home: Path, failing: FailingSQS
     ) -> None:
         failing.answers = 0
@@ -141,7 +141,7 @@ class TestAnEarlyEnd:
         ("option", "sign", "code"),
         [("", signal.SIGINT, 130), ("--keep-going", signal.SIGTERM, 143)],
     )
-    def test_a_ctrl_c_or_a_sigterm_tells_it_too(
+    def test_ctrl_c_and_sigterm_report_it_too(
         self,
         sqsw: Sqsw,
         home: Path,
@@ -163,12 +163,13 @@ class TestAnEarlyEnd:
         assert 30 <= len(sent) < 500
         rest = set(numbers(home / "rest.jsonl"))
         assert err.startswith(f"warning: {500 - len(rest)} sent to emails, {len(rest)} not sent\n")
-        # Whatever may have been sent without an answer stands there once more, but nothing less.
-        # One that was answered may be counted and not printed: the signal came between the two.
+        # Messages that may have been sent without an answer are in the file again, and none is
+        # missing. An answered one can be counted but not printed, if the signal came between the
+        # two.
         assert rest <= set(range(500)) - sent
         assert 500 - len(rest) - len(sent) in (0, 1)
 
-    def test_a_reader_that_goes_away_leaves_the_rest_in_the_file(
+    def test_a_closed_output_leaves_the_rest_in_the_file(
         self, sqsw: Sqsw, home: Path, emails: str
     ) -> None:
         process = sqsw.start("send emails j --from jobs.jsonl --failed rest.jsonl")
@@ -188,7 +189,7 @@ class TestBadLines:
             (b"[" * 200_000, "not JSON: nested deeper than 100 levels"),
         ],
     )
-    def test_whatever_a_line_holds_the_others_are_sent(
+    def test_a_bad_line_does_not_stop_the_others(
         self, sqsw: Sqsw, home: Path, emails: str, bad: bytes, why: str
     ) -> None:
         (home / "jobs.jsonl").write_bytes(codecs.BOM_UTF8 + b'{"a":1}\n' + bad + b'\n{"a":2}')
@@ -204,9 +205,7 @@ class TestBadLines:
         assert ran.code == 2
         assert ran.err.startswith("error: line 2 of jobs.jsonl is not valid\n")
 
-    def test_a_wrong_type_under_any_key_is_a_bad_line_and_no_end(
-        self, sqsw: Sqsw, emails: str
-    ) -> None:
+    def test_a_wrong_type_in_any_key_is_a_bad_line(self, sqsw: Sqsw, emails: str) -> None:
         good = {"job": "j", "body": "x"}
         keys = ("job", "group", "dedup_id", "delay", "context", "body", "content_type")
         bad: list[dict[str, Any]] = [
@@ -218,9 +217,7 @@ class TestBadLines:
         assert codes == ["InvalidLine"] * len(bad), ran.err
         assert (ran.code, ran.objects[-1]["sent"]) == (5, 1)
 
-    def test_an_argument_that_is_nested_too_deeply_is_a_wrong_argument(
-        self, sqsw: Sqsw, emails: str
-    ) -> None:
+    def test_a_deeply_nested_argument_is_a_wrong_argument(self, sqsw: Sqsw, emails: str) -> None:
         ran = sqsw("send", "emails", "j", "a:=" + "[" * 100_000)
         assert ran.code == 2
         assert ran.err.startswith("error: the value of 'a' is not JSON")
@@ -242,14 +239,14 @@ class TestBadLines:
     @pytest.mark.parametrize(
         ("words", "sent"),
         [
-            # Nobody knows whose line it was, so nothing may come after it.
+            # The group of a bad line is unknown, so no later line may be sent.
             ("send orders.fifo --from -", 1),
-            # All lines are of the one group that the option names, or of the default one.
+            # All lines are in one group: the one that the option names, or the default one.
             ("send orders.fifo j --from - --group A", 1),
             ("send orders.fifo --raw --from -", 4),
         ],
     )
-    def test_a_line_of_an_unknown_group_stops_all_of_them(
+    def test_a_line_of_an_unknown_group_stops_all_groups(
         self, sqsw: Sqsw, orders: str, words: str, sent: int
     ) -> None:
         first, *others = lines([{"job": "j", "group": g} for g in "ABC"]).splitlines()
@@ -257,7 +254,7 @@ class TestBadLines:
         ran = sqsw(f"{words} --keep-going --json", input=text)
         assert ran.objects[-1]["sent"] == sent
 
-    def test_a_line_without_a_group_belongs_to_that_of_the_option(
+    def test_a_line_without_a_group_is_in_the_group_of_the_option(
         self, sqsw: Sqsw, orders: str
     ) -> None:
         text = lines([{"job": ""}, {"job": "j"}, {"job": "j", "group": "B"}])
@@ -272,14 +269,14 @@ class TestBadLines:
             ({"job": "j", "delay": False}, "the delay is a boolean"),
         ],
     )
-    def test_what_only_sqs_would_refuse_or_misread_is_told_before(
+    def test_lines_that_sqs_would_refuse_or_misread_are_reported_first(
         self, sqsw: Sqsw, emails: str, line: dict[str, Any], why: str
     ) -> None:
         ran = sqsw("send emails --from -", input=lines([line]))
         assert (ran.code, sqsw.visible(emails)) == (2, 0)
         assert why in ran.err
 
-    def test_a_raw_line_keeps_its_content_type_and_takes_no_context(
+    def test_a_raw_line_keeps_its_content_type_and_accepts_no_context(
         self, sqsw: Sqsw, emails: str
     ) -> None:
         text = lines([{"job": None, "body": "<a/>", "content_type": "text/xml"}])
@@ -291,13 +288,13 @@ class TestBadLines:
         assert "it is a raw body, but --context is for jobs" in ran.err
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_file_for_failed_lines_that_is_full_is_named(sqsw: Sqsw, home: Path) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_file_for_failed_lines_is_named(sqsw: Sqsw, home: Path) -> None:
     sqsw("create-queue emails")
     (home / "jobs.jsonl").write_text("{}\n[]\n{}\n")
     words = "send emails j --from jobs.jsonl --keep-going --failed /dev/full"
     ran = sqsw(words)
-    assert ran.code == 5  # as without --failed: some were sent
+    assert ran.code == 5  # as without --failed, some were sent
     assert ran.err.splitlines()[-2:] == [
         "error: cannot write the lines that were not sent to /dev/full",
         "  why:  No space left on device",
@@ -307,7 +304,7 @@ def test_a_file_for_failed_lines_that_is_full_is_named(sqsw: Sqsw, home: Path) -
     assert sqsw(f"{words} --dry-run").code == 5
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no /proc")
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs /proc")
 @pytest.mark.parametrize("more", ["", "--keep-going --failed rest.jsonl"])
 def test_a_file_that_cannot_be_read_is_named(sqsw: Sqsw, more: str) -> None:
     sqsw("create-queue emails")
@@ -317,9 +314,7 @@ def test_a_file_that_cannot_be_read_is_named(sqsw: Sqsw, more: str) -> None:
     assert ran.err.endswith(error)
 
 
-def test_the_file_on_stdin_is_not_emptied_for_the_failed_lines(
-    sqsw: Sqsw, home: Path, emails: str
-) -> None:
+def test_stdin_is_not_truncated_for_failed_lines(sqsw: Sqsw, home: Path, emails: str) -> None:
     jobs = home / "jobs.jsonl"
     jobs.write_text('{"n": 1}\n')
     (home / "same.jsonl").symlink_to(jobs)
@@ -336,7 +331,7 @@ class TestADryRun:
         assert (ran.code, ran.out) == (2, 'j\t{"n": 1}\n')
         assert ran.err.startswith("error: line 2 of stdin is not valid")
 
-    def test_with_keep_going_it_goes_on_and_keeps_the_bad_lines(
+    def test_with_keep_going_it_continues_and_keeps_the_bad_lines(
         self, sqsw: Sqsw, home: Path, emails: str
     ) -> None:
         words = "send emails j --from - --dry-run --keep-going --failed failed.jsonl --json"
@@ -347,7 +342,7 @@ class TestADryRun:
         assert sqsw.visible(emails) == 0
 
 
-def test_on_a_terminal_the_bar_is_gone_before_the_words(
+def test_on_a_terminal_the_progress_bar_disappears_before_the_summary(
     sqsw: Sqsw, home: Path, failing: FailingSQS
 ) -> None:
     (home / "jobs.jsonl").write_text(lines([{"n": n} for n in range(500)]))
@@ -358,7 +353,7 @@ def test_on_a_terminal_the_bar_is_gone_before_the_words(
     assert "to keep the lines that were not sent: --failed FILE" in said[warning:]
 
 
-def test_only_what_is_under_way_is_held(tmp_path: Path) -> None:
+def test_only_messages_in_progress_are_held_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"1\n\n3\n4\n5")
     with LineFile(str(path)) as file:

@@ -197,13 +197,11 @@ def test_an_event_is_one_line_and_its_reason_another(
         ),
     ],
 )
-def test_a_line_is_made_for_the_width_of_the_terminal(
-    say: Say, columns: int, lines: list[str]
-) -> None:
+def test_a_line_fits_the_width_of_the_terminal(say: Say, columns: int, lines: list[str]) -> None:
     assert say(JobFailed(MESSAGE, "send_email", 0.15, ERROR, 2), columns=columns) == lines
 
 
-def test_long_names_are_cut_in_every_terminal_and_nowhere_else(say: Say) -> None:
+def test_long_names_are_cut_on_terminals_only(say: Say) -> None:
     failed = JobFailed(LONG, "j" * 90, 0.15, ERROR, 43_000, "d" * 70, "last_attempt")
     for columns in range(40, 200):
         assert say(replace(failed, error=ValueError("no")), columns=columns)
@@ -222,7 +220,7 @@ def test_a_message_group_is_shown_if_it_fits(say: Say) -> None:
     ("verdict", "verbose", "is_shown"),
     [(None, 0, False), (None, 1, True), ("last_attempt", 0, True), ("gave_up", 0, True)],
 )
-def test_a_traceback_is_shown_at_the_end_or_on_request(
+def test_a_traceback_is_shown_for_the_last_attempt_or_on_request(
     say: Say, verdict: str | None, verbose: int, is_shown: bool
 ) -> None:
     failed = JobFailed(MESSAGE, "send", 0.15, raised(ValueError("no")), 2, None, verdict)  # type: ignore[arg-type]  # rows of a table
@@ -231,7 +229,7 @@ def test_a_traceback_is_shown_at_the_end_or_on_request(
     assert any("job_id=" in line for line in lines) is bool(verbose)
 
 
-def test_a_death_has_no_second_line(say: Say) -> None:
+def test_a_killed_job_has_no_second_line(say: Say) -> None:
     record = DeadRecord("last_attempt", None, None, None, "f", 5, 5, None, "", "emails", "w")
     dead = JobDead(MESSAGE, "send_email", "emails_dead", record)
     assert say(dead) == []
@@ -240,7 +238,7 @@ def test_a_death_has_no_second_line(say: Say) -> None:
     assert "crashed → emails_dead" in say(killed, columns=None, verbose=1)[0]
 
 
-def test_colors_are_for_the_mark_and_red_for_the_end_only(say: Say) -> None:
+def test_only_the_mark_is_colored_and_only_the_last_attempt_is_red(say: Say) -> None:
     done, failed, dead = (
         say(event, columns=None, color="always")[0]
         for event in (
@@ -255,7 +253,7 @@ def test_colors_are_for_the_mark_and_red_for_the_end_only(say: Say) -> None:
     assert "\x1b[31mattempt 1 of 1 → emails_dead\x1b[0m" in dead
 
 
-def test_every_line_of_a_traceback_is_dim(say: Say) -> None:
+def test_all_lines_of_a_traceback_are_dim(say: Say) -> None:
     failed = JobFailed(MESSAGE, "s", 1, raised(ValueError("a\nb")), 2, None, "gave_up")
     _, below, *trace = say(failed, columns=None, color="always")
     assert below == "           ValueError: a"
@@ -263,7 +261,7 @@ def test_every_line_of_a_traceback_is_dim(say: Say) -> None:
     assert all(re.fullmatch(r"\x1b\[2m  \| .*\x1b\[0m", line) for line in trace)
 
 
-def test_other_events_are_their_words_and_values(say: Say) -> None:
+def test_other_events_show_their_text_and_values(say: Say) -> None:
     assert say(JobStarted(MESSAGE, "send")) == []
     assert say(ReceiveError("emails", ERROR, 2), ReceiveDone("emails", 0))[-1] == (
         "✓ emails: received again"
@@ -275,7 +273,7 @@ def test_names_from_senders_are_escaped(say: Say) -> None:
     assert "emails a\\x1b[2Jb\\n  " in line
 
 
-def test_a_line_of_an_app_has_its_values(say: Say, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_of_an_app_shows_its_values(say: Say, capsys: pytest.CaptureFixture[str]) -> None:
     say()
     extra = {"pages": 3, "note": "two words", "path": "/tmp/x"}
     logging.getLogger("tasks").warning("built", extra=extra)
@@ -283,7 +281,7 @@ def test_a_line_of_an_app_has_its_values(say: Say, capsys: pytest.CaptureFixture
     assert re.fullmatch(r"[\d:]{8} ! built  \[tasks\] pages=3 note='two words' path=/tmp/x\n", said)
 
 
-def test_a_line_from_a_job_says_which_one_in_short(
+def test_a_line_from_a_job_shows_its_job_in_short_form(
     say: Say, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for columns, said in ((80, "built  [tasks] emails send_email bb7ded68"), (40, "bb7ded68")):
@@ -299,7 +297,7 @@ def test_a_line_from_a_job_says_which_one_in_short(
     ("job_id", "shown"),
     [("01a22c9f-77dc-7815-84f0-5cb23b0f1062", "3b0f1062"), ("invoice-10001", "1de8908d")],
 )
-def test_the_id_is_one_that_inspect_finds(job_id: str, shown: str, say: Say) -> None:
+def test_inspect_finds_the_shown_id(job_id: str, shown: str, say: Say) -> None:
     metadata = {"DataType": "String", "StringValue": f'{{"id":"{job_id}"}}'}
     message = replace(MESSAGE, message_attributes={"Sqsw": metadata})
     assert say(JobDone(message, "send_email", 0.15))[0].endswith(f"  {shown}")

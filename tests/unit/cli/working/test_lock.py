@@ -8,7 +8,7 @@ from sqsw.core.errors import Busy, SettingsError
 from sqsw_cli.working.lock import exclusive
 
 
-def test_the_second_one_is_told_that_it_is_busy(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_as_busy(tmp_path: Path) -> None:
     path = str(tmp_path / "nightly.lock")
     with exclusive(path), pytest.raises(Busy, match="is held by another process"), exclusive(path):
         pass
@@ -16,7 +16,7 @@ def test_the_second_one_is_told_that_it_is_busy(tmp_path: Path) -> None:
         pass
 
 
-def test_without_a_file_there_is_nothing_to_hold() -> None:
+def test_without_a_file_there_is_no_lock() -> None:
     with exclusive(None), exclusive(None):
         pass
 

@@ -23,7 +23,7 @@ JOB = CurrentJob(
 )
 
 
-def test_lines_of_a_job_say_which_one(sqsw: Sqsw, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_a_job_name_the_job(sqsw: Sqsw, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(Invocation(log_format="json"))
     with job_scope(JOB):
         logging.getLogger("myapp").warning("hello %s", "you", extra={"size": 3, "share": math.nan})
@@ -36,7 +36,7 @@ def test_lines_of_a_job_say_which_one(sqsw: Sqsw, capsys: pytest.CaptureFixture[
     assert line["share"] == "NaN"  # a string, because JSON has no such number
 
 
-def test_jobs_that_use_structlog_are_heard_on_stderr(
+def test_lines_of_jobs_that_use_structlog_go_to_stderr(
     sqsw: Sqsw, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import structlog
@@ -49,7 +49,7 @@ def test_jobs_that_use_structlog_are_heard_on_stderr(
     assert (line["event"], line["size"], line["level"]) == ("hello", 3, "info")
 
 
-def test_structlog_is_configured_if_an_app_has_imported_it(sqsw: Sqsw, home: Path) -> None:
+def test_structlog_is_configured_if_an_app_imported_it(sqsw: Sqsw, home: Path) -> None:
     (home / "logging_app.py").write_text(
         "import structlog\nfrom sqsw.sqs_env import SQSEnv\nenv = SQSEnv()\n"
     )
@@ -89,7 +89,7 @@ def test_a_traceback_shows_no_local_variables(
 
 
 @pytest.mark.parametrize(("verbose", "heard"), [(0, False), (1, False), (2, True)])
-def test_botocore_is_heard_at_vv_only(
+def test_only_vv_shows_the_log_of_botocore(
     sqsw: Sqsw, capsys: pytest.CaptureFixture[str], verbose: int, heard: bool
 ) -> None:
     configure_logs(Invocation(verbose=verbose))
@@ -108,7 +108,7 @@ def test_botocore_is_heard_at_vv_only(
         '{"roleCredentials": {"secretAccessKey": "topsecret", "sessionToken": "topsecret"}}',
     ],
 )
-def test_secrets_are_crossed_out(sqsw: Sqsw, capsys: pytest.CaptureFixture[str], text: str) -> None:
+def test_secrets_are_masked(sqsw: Sqsw, capsys: pytest.CaptureFixture[str], text: str) -> None:
     configure_logs(Invocation(verbose=2))
     logging.getLogger("botocore.endpoint").debug("%s", text)
     told = capsys.readouterr().err
@@ -116,15 +116,13 @@ def test_secrets_are_crossed_out(sqsw: Sqsw, capsys: pytest.CaptureFixture[str],
     assert "***" in told
 
 
-def test_the_password_of_an_address_is_told_nowhere(
-    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_password_of_a_url_is_never_shown(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
         monkeypatch.setenv(name, "x")
     ran = sqsw("inspect q -vv --endpoint-url http://user:topsecret@127.0.0.1:1")
     assert ran.code == 1
     assert "\nerror: cannot connect to http://127.0.0.1:1/\n" in ran.err
-    assert "EndpointConnectionError" in ran.err  # a log and a traceback of botocore are there
+    assert "EndpointConnectionError" in ran.err  # from botocore
     assert "topsecret" not in ran.err + ran.out
     ran = sqsw("inspect q --endpoint-url user:topsecret@host")
     assert "the endpoint 'host' is not a URL" in ran.err
@@ -137,7 +135,7 @@ def test_the_level_follows_the_options() -> None:
     assert Invocation(verbose=1, log_level="warning", given={"log_level"}).level == "warning"
 
 
-def test_what_clients_send_does_not_reach_a_terminal_as_it_is(
+def test_text_from_clients_is_escaped_on_a_terminal(
     sqsw: Sqsw, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logs(Invocation(log_format="console"))

@@ -1,4 +1,4 @@
-"""What a person at a terminal is told by ``sqsw work --reload``."""
+"""The output of ``sqsw work --reload`` on a terminal."""
 
 import pytest
 
@@ -11,12 +11,12 @@ from sqsw_cli.options.work import QueueChoice
 from sqsw_cli.working.reload import ReloadLog, loaded_if_sound
 
 
-def test_a_change_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_file_is_named(capfd: pytest.CaptureFixture[str]) -> None:
     ReloadLog(Invocation(), None)(Reloading(("myapp/tasks.py", "myapp/util.py")))
     assert capfd.readouterr().err == "reloading: myapp/tasks.py, myapp/util.py changed\n"
 
 
-def test_what_is_wrong_with_the_app_is_one_block(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_the_app_is_one_block(capfd: pytest.CaptureFixture[str]) -> None:
     error = AppLoadError("cannot import 'a'", why="SyntaxError: here", next="-vv shows more")
     ReloadLog(Invocation(), None)(WorkerFailed(1, error))
     assert capfd.readouterr().err == (
@@ -26,13 +26,13 @@ def test_what_is_wrong_with_the_app_is_one_block(capfd: pytest.CaptureFixture[st
     )
 
 
-def test_what_is_missing_elsewhere_keeps_its_advice(capfd: pytest.CaptureFixture[str]) -> None:
+def test_another_error_keeps_its_advice(capfd: pytest.CaptureFixture[str]) -> None:
     env = SQSEnv(MemorySession())
     ReloadLog(Invocation(), env)(WorkerFailed(1, QueueNotFound("no queue", queue="jobs")))
     assert "  next: create it: sqsw create-queue jobs\n" in capfd.readouterr().err
 
 
-def test_an_app_is_told_of_only_where_it_is_sound() -> None:
+def test_the_app_is_shown_only_if_it_can_be_loaded() -> None:
     env = SQSEnv(MemorySession())
 
     def broken() -> SQSEnv:

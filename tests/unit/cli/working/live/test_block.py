@@ -22,7 +22,7 @@ LOOK = Look(
 
 
 @pytest.mark.parametrize("columns", [81, 120])
-def test_all_columns_where_they_fit(columns: int) -> None:
+def test_all_columns_are_shown_if_they_fit(columns: int) -> None:
     assert lines_of(LOOK, columns, 20) == [
         "queue        running  longest   done  failed  retry    /s  ready  in flight  dead",
         "emails             4      12s  1,204       3      9  18.4  5,310          4     1",
@@ -74,7 +74,7 @@ def test_the_total_counts_a_shared_dead_letter_queue_once() -> None:
     assert len(lines_of(replace(LOOK, rows=[a]), 120, 20)) == 3
 
 
-def test_a_low_terminal_shows_the_first_queues_and_says_how_many_more() -> None:
+def test_a_low_terminal_shows_the_first_queues_and_counts_the_others() -> None:
     look = replace(LOOK, rows=[Row(f"q{number}") for number in range(20)])
     assert len(lines_of(look, 80, 23)) == 23
     lines = lines_of(look, 80, 10)
@@ -96,11 +96,11 @@ def test_a_low_terminal_shows_the_first_queues_and_says_how_many_more() -> None:
         ({"has_ended": True, "drain_seconds": 5}, "stopped"),
     ],
 )
-def test_it_says_what_the_worker_does(changes: dict[str, object], said: str) -> None:
+def test_it_shows_the_state_of_the_worker(changes: dict[str, object], said: str) -> None:
     assert lines_of(replace(LOOK, **changes), 120, 20)[-1].split(" · ")[0] == said  # type: ignore[arg-type]  # rows of the table
 
 
-def test_colour_is_for_what_a_person_should_see() -> None:
+def test_only_figures_that_need_attention_are_colored() -> None:
     lines = lines_of(LOOK, 80, 20, colored=True)
     assert lines[0].startswith("\x1b[2mqueue")
     assert "\x1b[31m     3\x1b[0m" in lines[1]
@@ -108,5 +108,5 @@ def test_colour_is_for_what_a_person_should_see() -> None:
     assert lines_of(replace(LOOK, is_quiet=True), 80, 20, colored=True)[-1].startswith("\x1b[33m")
 
 
-def test_there_is_no_block_before_a_worker_is_up() -> None:
+def test_there_is_no_block_before_a_worker_has_started() -> None:
     assert lines_of(Look([Row("emails")], was_up=False), 100, 24) == []

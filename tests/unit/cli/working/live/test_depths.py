@@ -1,4 +1,4 @@
-"""How the live view asks for the depth of queues."""
+"""How the live view queries the depth of queues."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ from tests.unit.worker.doubles import ManualClock
 
 
 class Asked:
-    """Depths of the queues of an environment, and the faults between them and SQS."""
+    """Depths of the queues of an environment, with faults between them and SQS."""
 
     def __init__(self) -> None:
         self.env = SQSEnv(MemorySession(), queue_prefix="")
@@ -43,7 +43,7 @@ def asked() -> Asked:
     return Asked()
 
 
-def test_a_round_is_one_request_a_queue_and_no_part_of_the_work(asked: Asked) -> None:
+def test_a_round_is_one_request_per_queue_and_is_not_counted_as_work(asked: Asked) -> None:
     send_jobs(asked.env, "emails", {"n": 1})
     dead_letter(asked.env, "emails")
     send_jobs(asked.env, "emails", *({"n": n} for n in range(3)))
@@ -59,12 +59,12 @@ def test_a_round_is_one_request_a_queue_and_no_part_of_the_work(asked: Asked) ->
     }
     asked.faults.calls.clear()
     asked.depths.round()
-    assert asked.faults.calls == ["GetQueueAttributes"] * 4  # three queues, one for dead letters
+    assert asked.faults.calls == ["GetQueueAttributes"] * 4  # three queues and a dead-letter queue
     assert not asked.requests
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "RequestThrottled", "InternalError"])
-def test_what_cannot_be_asked_is_unknown_said_once_and_left_for_a_while(
+def test_a_failed_query_shows_unknown_is_logged_once_and_pauses(
     asked: Asked, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked.faults.refuse("GetQueueAttributes", code, times=1)
@@ -86,7 +86,7 @@ def test_what_cannot_be_asked_is_unknown_said_once_and_left_for_a_while(
     assert (asked.told["emails"].ready, asked.told["emails"].dead) == (0, 0)
 
 
-def test_the_thread_begins_with_a_worker_and_ends_with_the_view(asked: Asked) -> None:
+def test_the_thread_starts_with_a_worker_and_ends_with_the_view(asked: Asked) -> None:
     told = threading.Event()
     up = threading.Event()
     depths = Depths(DepthReader(asked.env), {"reports": "reports"}, lambda *_: told.set(), up)
@@ -100,7 +100,7 @@ def test_the_thread_begins_with_a_worker_and_ends_with_the_view(asked: Asked) ->
 
 
 class Closing:
-    """Answers once nobody waits any more, with what a closed session raises."""
+    """Answers after the reader has stopped waiting, with the error of a closed session."""
 
     def __init__(self) -> None:
         self.is_asked, self.is_closed = threading.Event(), threading.Event()
@@ -111,7 +111,7 @@ class Closing:
         raise ValueError("I/O operation on closed file")
 
 
-def test_an_answer_that_comes_after_the_end_says_nothing() -> None:
+def test_an_answer_after_the_end_is_ignored() -> None:
     reader, told, up = Closing(), list[str](), threading.Event()
     up.set()
     depths = Depths(reader, {"reports": "reports"}, lambda name, _: told.append(name), up)  # type: ignore[arg-type]  # as DepthReader
@@ -119,5 +119,5 @@ def test_an_answer_that_comes_after_the_end_says_nothing() -> None:
     assert reader.is_asked.wait(20)
     depths.stop()
     reader.is_closed.set()
-    depths._thread.join(20)  # an error in a thread is one of pytest's
+    depths._thread.join(20)  # pytest would report an error in a thread
     assert not depths._thread.is_alive() and not told

@@ -1,4 +1,4 @@
-"""What the live view counts."""
+"""The figures of the live view."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def watched() -> Watched:
     return Watched()
 
 
-def test_jobs_are_counted_by_queue_and_by_how_they_ended(watched: Watched) -> None:
+def test_jobs_are_counted_by_queue_and_outcome(watched: Watched) -> None:
     assert watched.figures.look().requests_per_job is None
     watched.done(3)
     watched.events.publish(JobFailed(A, "send", 0.1, ERROR, 5))
@@ -61,7 +61,7 @@ def test_jobs_are_counted_by_queue_and_by_how_they_ended(watched: Watched) -> No
     assert look.requests_per_job == 9 / 6  # as in the summary
 
 
-def test_what_runs_is_the_sum_of_all_processes(watched: Watched) -> None:
+def test_running_jobs_are_the_sum_of_all_processes(watched: Watched) -> None:
     assert not watched.figures.look().was_up
     watched.pulse(1, a=(2, 7.5), b=(1, 0.1))
     watched.pulse(2, a=(1, 30.0))
@@ -76,7 +76,7 @@ def test_what_runs_is_the_sum_of_all_processes(watched: Watched) -> None:
     assert (look.rows[0].running, look.rows[0].longest, look.busy) == (0, None, 0)
 
 
-def test_a_rate_is_that_of_the_last_seconds(watched: Watched) -> None:
+def test_a_rate_covers_the_last_seconds(watched: Watched) -> None:
     watched.figures.look()
     for _ in range(10):
         watched.clock.advance(1)
@@ -91,17 +91,17 @@ def test_a_rate_is_that_of_the_last_seconds(watched: Watched) -> None:
     assert watched.figures.look().rows[0].rate == 0
 
 
-def test_when_queues_will_be_empty_is_told_by_how_they_get_shorter(watched: Watched) -> None:
+def test_the_time_until_queues_are_empty_follows_their_trend(watched: Watched) -> None:
     def tell(name: str, *ready: int) -> float | None:
         for count in ready:
             watched.clock.advance(5)
             watched.figures.told(name, Depth(count, 0, 0))
         return watched.figures.look().empty_seconds
 
-    assert tell("a", 1000) is None  # one point is no trend
+    assert tell("a", 1000) is None  # one value is not a trend
     assert tell("a", 900, 800) == 800 / 20
     assert tell("b", 10) is None
-    assert tell("b", 5) == 800 / 20  # the longest counts; 5 left at one a second is quicker
+    assert tell("b", 5) == 800 / 20  # the longest time counts; 5 left at one per second is sooner
     assert tell("b", 50) is None  # gets longer
     assert tell("b", 0) == 800 / 20
     assert tell("a", 0) is None
@@ -109,7 +109,7 @@ def test_when_queues_will_be_empty_is_told_by_how_they_get_shorter(watched: Watc
     assert watched.figures.look().rows[0].depth == Depth()
 
 
-def test_a_drain_is_told_with_the_time_that_is_left(watched: Watched) -> None:
+def test_a_drain_is_shown_with_the_time_that_is_left(watched: Watched) -> None:
     watched.pulse()
     watched.events.publish(DrainStarted("SIGTERM", 3, 0, 25))
     watched.pulse(ready=False)
@@ -120,7 +120,7 @@ def test_a_drain_is_told_with_the_time_that_is_left(watched: Watched) -> None:
     assert watched.figures.look().drain_seconds == 0
 
 
-def test_a_process_that_is_replaced_is_no_drain_and_quiet_is_none_either(watched: Watched) -> None:
+def test_a_replaced_process_is_not_shown_as_a_drain_or_as_quiet(watched: Watched) -> None:
     watched.pulse(1)
     watched.pulse(2)
     watched.events.publish(DrainStarted("SIGTERM", 3, 0, 25))
@@ -131,6 +131,6 @@ def test_a_process_that_is_replaced_is_no_drain_and_quiet_is_none_either(watched
     assert (watched.figures.look().drain_seconds, watched.figures.look().is_quiet) == (None, True)
 
 
-def test_a_failure_of_the_depth_is_unknown_and_not_zero(watched: Watched) -> None:
+def test_a_depth_that_cannot_be_queried_is_unknown_and_not_zero(watched: Watched) -> None:
     row: Any = watched.figures.look().rows[0]
     assert (row.depth.ready, row.depth.in_flight, row.depth.dead) == (None, None, None)

@@ -1,4 +1,4 @@
-"""What happens to everything that is written while a block is on the terminal."""
+"""Output that is written while a block is on the terminal."""
 
 import os
 import re
@@ -47,7 +47,7 @@ print("after")
 
 
 def run(*parts: str, code: int = 0, looks: bool = True, late: float = 0.0, **env: str) -> Terminal:
-    """Run a program on a terminal to its end."""
+    """Run a program on a terminal until it ends."""
     program = [sys.executable, "-c", "".join((PROGRAM, *parts))]
     env = {**os.environ, "PYTHONPATH": str(ROOT), **env}
     with Terminal(program, env=env, columns=60, lines=20) as terminal:
@@ -57,30 +57,30 @@ def run(*parts: str, code: int = 0, looks: bool = True, late: float = 0.0, **env
 
 
 def numbers(terminal: Terminal) -> list[int]:
-    """Of the lines that were written, as they came."""
+    """Return the numbers of the printed lines, in order."""
     return [int(number) for number in re.findall(rb"line (\d+)\r\n", terminal.written)]
 
 
-def test_the_last_block_stays_below_what_was_written() -> None:
+def test_the_last_block_stays_below_the_output() -> None:
     assert run(THREE_LINES, THE_END).lines == [
         *("line 0", "line 1", "line 2", "half a line"),
         *("", "first", "60 x 18", "n" * 60, "n" * 10, "after"),
     ]
 
 
-def test_a_line_without_an_end_is_shown_after_a_while_also_if_it_is_written_on() -> None:
+def test_an_unfinished_line_is_shown_after_a_while_even_if_it_grows() -> None:
     writes_on = "for _ in range(28): write('.'); time.sleep(0.05)"
     terminal = run(THREE_LINES, writes_on, THE_END, COLUMNS="50")
     assert re.search(rb"half a line\.+\r\n.*\x1b\[J\.+\r\n", terminal.written, re.DOTALL)
-    assert "50 x 18" in terminal.lines  # the columns that were asked for
+    assert "50 x 18" in terminal.lines  # the requested number of columns
 
 
-def test_nothing_is_lost_however_much_is_written() -> None:
+def test_no_output_is_lost_however_much_is_written() -> None:
     lines = "screen.take()\nfor number in range(200_000): print('line', number)"
     assert numbers(run(lines, THE_END, looks=False)) == list(range(200_000))
 
 
-def test_nothing_is_lost_on_a_terminal_that_others_have_made_non_blocking() -> None:
+def test_no_output_is_lost_on_a_terminal_that_was_made_non_blocking() -> None:
     lines = "for number in range(20_000): print('line', number)"
     parts = ("os.set_blocking(2, False)\nscreen.take()\n", lines, "\nscreen.give_back()")
     assert numbers(run(*parts, looks=False, late=0.5)) == list(range(20_000))
@@ -94,9 +94,9 @@ def test_nothing_is_lost_on_a_terminal_that_others_have_made_non_blocking() -> N
         ("os.kill(os.getpid(), signal.SIGKILL)", 137),
     ],
 )
-def test_a_crash_leaves_a_terminal_on_which_a_shell_goes_on(crash: str, code: int) -> None:
+def test_after_a_crash_the_shell_works_normally(crash: str, code: int) -> None:
     program = "".join((PROGRAM, THREE_LINES, "time.sleep(0.2)\n", crash))
-    # As with a person, a shell has the terminal, and no hangup comes with the crash.
+    # As for a user, a shell owns the terminal, so the crash causes no hangup.
     shell = ["sh", "-c", '"$0" -c "$1"; code=$?; echo; echo "$ "; exit $code', sys.executable]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     with Terminal([*shell, program], env=env, columns=60, lines=40) as terminal:
@@ -104,12 +104,12 @@ def test_a_crash_leaves_a_terminal_on_which_a_shell_goes_on(crash: str, code: in
         assert terminal.end() == code
         assert terminal.lines[:3] == ["line 0", "line 1", "line 2"]
         assert "n" * 10 in terminal.lines and terminal.lines[-2:] == ["", "$"]
-        assert b"\x1b[?" not in terminal.written  # no mode to put back, no hidden cursor
+        assert b"\x1b[?" not in terminal.written  # no terminal mode to restore, no hidden cursor
         assert termios.tcgetattr(terminal._ours) == before
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
-def test_a_quick_writer_holds_up_no_block_and_takes_no_memory() -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_fast_writer_does_not_delay_the_block_or_use_memory() -> None:
     program = """
 more = lambda: [f"drawn {drawn}"]
 screen.take()
@@ -128,7 +128,7 @@ print("\\npeak", int(status.partition("VmHWM:")[2].split()[0]) - int(before))
     assert len(set(re.findall(rb"drawn \d+", terminal.written))) > 2
 
 
-def test_without_a_block_what_is_written_still_goes_on() -> None:
+def test_output_continues_without_a_block() -> None:
     terminal = run("more = lambda: 1 / 0\n", THREE_LINES, "time.sleep(0.3)", THE_END)
     assert "line 2" in terminal.lines
     assert any("the live view failed" in line for line in terminal.lines)

@@ -1,4 +1,4 @@
-"""``sqsw work`` on a terminal: what a person sees while it runs."""
+"""``sqsw work`` on a terminal, as a user sees it."""
 
 import io
 import os
@@ -59,7 +59,7 @@ def working(sqsw: Sqsw, words: str, **environment: str) -> Iterator[Terminal]:
 
 
 def row(terminal: Terminal) -> dict[str, str]:
-    """The figures of the one queue, by the titles above them; nothing while they are drawn."""
+    """Return the figures of the only queue, by column title; nothing while they are being drawn."""
     block = terminal.block()
     if len(block) < 3 or " · up " not in block[2]:
         return {}
@@ -68,11 +68,11 @@ def row(terminal: Terminal) -> dict[str, str]:
 
 
 def is_said(terminal: Terminal) -> bool:
-    """Whether all of it is there, each at the beginning of a line."""
+    """Return whether all texts are there, each at the beginning of a line."""
     return all(any(line.startswith(said) for line in terminal.lines) for said in SAID)
 
 
-def test_lines_scroll_above_a_block_that_follows_the_work(sqsw: Sqsw) -> None:
+def test_lines_scroll_above_a_block_that_is_updated(sqsw: Sqsw) -> None:
     with working(sqsw, "-Q emails -c 3 --drain-timeout 20s") as terminal:
         before = termios.tcgetattr(terminal._ours)
         for job in ("talk", "wait", "wait", "fail"):
@@ -103,17 +103,17 @@ def test_lines_scroll_above_a_block_that_follows_the_work(sqsw: Sqsw) -> None:
         terminal.wait_until(lambda: "draining: 2 jobs running" in terminal.block()[-1])
         (sqsw.home / "go-on").touch()
         assert terminal.end() == 0
-        # The last state stays, the summary is below it, and the terminal is as it was.
+        # The last block stays, the summary is below it, and the terminal is restored.
         assert terminal.block()[2].startswith("stopped · up ")
         assert (row(terminal)["running"], row(terminal)["done"]) == ("0", "3")
-        # Asked once more at the end, if the answer takes less than a second.
+        # It queries once more at the end, if the answer takes less than a second.
         assert (row(terminal)["flight"], row(terminal)["dead"]) in (("0", "1"), ("2", "1"))
         assert terminal.block()[3].startswith("3 done, 1 failed, ")
         assert b"\x1b[?" not in terminal.written
         assert termios.tcgetattr(terminal._ours) == before
 
 
-def test_several_processes_are_one_block(sqsw: Sqsw) -> None:
+def test_several_processes_share_one_block(sqsw: Sqsw) -> None:
     with working(sqsw, "-Q emails -c 1 --processes 2", NO_COLOR="", COLORTERM="") as terminal:
         for job in ("wait", "wait", "talk"):
             sqsw(f"send emails {job}")
@@ -122,7 +122,7 @@ def test_several_processes_are_one_block(sqsw: Sqsw) -> None:
         (sqsw.home / "go-on").touch()
         terminal.wait_until(lambda: row(terminal).get("done") == "3")
         assert is_said(terminal)
-        # Lines of the processes are made for the terminal, although they write to a pipe.
+        # Processes format their lines for a terminal, although they write to a pipe.
         done = [line for line in terminal.lines if " ✓ emails wait " in line]
         assert [len(line) for line in done] == [100, 100]
         assert "\x1b[32m✓\x1b[0m".encode() in terminal.written
@@ -146,7 +146,7 @@ def test_a_second_ctrl_c_ends_it_at_once(sqsw: Sqsw) -> None:
         assert terminal.block()[2].startswith("stopped")
 
 
-def test_it_is_for_terminals_and_for_nobody_who_says_otherwise(
+def test_the_view_needs_a_terminal_and_can_be_turned_off(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ours, theirs = pty.openpty()
@@ -176,13 +176,13 @@ def test_it_is_for_terminals_and_for_nobody_who_says_otherwise(
 @pytest.mark.parametrize(
     "words", ["", "--log-format console", "--log-format console --processes 2"]
 )
-def test_a_terminal_that_is_closed_ends_the_work_and_harms_no_job(sqsw: Sqsw, words: str) -> None:
+def test_closing_the_terminal_ends_the_worker_and_harms_no_job(sqsw: Sqsw, words: str) -> None:
     with working(sqsw, f"-Q emails -c 1 {words}") as terminal:
         sqsw("send emails wait")
         terminal.wait_until(lambda: sqsw("inspect emails --json").objects[0]["in_flight"] == 1)
         terminal.hang_up()
         time.sleep(2 * ECHO_SECONDS)
-        os.kill(terminal.process.pid, signal.SIGHUP)  # the shell says it again
+        os.kill(terminal.process.pid, signal.SIGHUP)  # the shell sends it again
         sqsw("send emails talk")
         (sqsw.home / "go-on").touch()
         terminal.process.wait(30)
