@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs the SQS clients for tests/clients; with --install, as root, Node too.
-# If one cannot be installed, it says so and succeeds: its tests are then skipped, with the reason.
+# If one cannot be installed, the script says so and succeeds; its tests are then skipped.
 set -eu
 cd "$(dirname "$0")/.."
 . .ci/environment.sh
 wanted=.ci/clients target=.ci/cache/clients
 mkdir -p "$target"
 
-# A file is copied once everything that it lists has been installed.
+# A file is copied after everything that it lists is installed.
 is_there() { cmp -s "$wanted/$1" "$target/$1"; }
 fetched() { cp "$wanted/$1" "$target/$1" && echo "clients: $1 installed"; }
 skipped() { echo "clients: $1 could not install $2; its tests will be skipped"; }

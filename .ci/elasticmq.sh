@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches ElasticMQ for the tests on it; with --install, as root, also installs Java and Maven.
-# If it cannot be fetched, it says so and succeeds: those tests are then skipped, with the reason.
+# Downloads ElasticMQ for its tests; with --install, as root, also installs Java and Maven.
+# If the download fails, the script says so and succeeds; the tests are then skipped.
 set -eu
 cd "$(dirname "$0")/elasticmq"
 target=../cache/elasticmq
@@ -19,8 +19,8 @@ if ! command -v mvn >/dev/null || ! command -v java >/dev/null; then
 fi
 rm -rf "$target"
 if mvn -q -B -Dstyle.color=never dependency:copy-dependencies -DoutputDirectory="$target" -DincludeScope=runtime; then
-    echo "elasticmq $version fetched"
+    echo "elasticmq $version downloaded"
 else
     rm -rf "$target"
-    echo "elasticmq: mvn could not fetch it; its tests will be skipped"
+    echo "elasticmq: mvn could not download it; its tests will be skipped"
 fi

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced: `make_environment DIRECTORY` creates a virtual environment there, unless it has a good one.
+# To be sourced. `make_environment DIRECTORY` creates a virtual environment there, unless it has one that works.
 
-# The tests start hundreds of Python processes. Without bytecode files each one compiles sqsw again.
+# The tests start hundreds of Python processes. Without bytecode files, each one compiles sqsw again.
 unset PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 

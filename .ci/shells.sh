@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the shells that completion is tested in, jq for an example of the help, and systemd for the
-# unit in examples/deploy, where that can be done; the tests of what is missing skip.
+# Installs zsh and fish for the completion tests, jq for an example in the help, and systemd for the unit
+# in examples/deploy. Without root and apt-get it installs nothing; tests that need these programs are skipped.
 set -eu
 missing=()
 for program in zsh fish jq; do
@@ -9,7 +9,7 @@ done
 command -v systemd-analyze >/dev/null || missing+=(systemd)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    echo "note: ${missing[*]} not installed, and this is no place to install them" >&2
+    echo "note: ${missing[*]} not installed; installing them needs root and apt-get" >&2
     exit 0
 fi
 apt-get update -q >/dev/null

@@ -1,1 +1,1 @@
-"""How fast the embedded SQS is, beside others of its kind; ``README.md`` says how to read it."""
+"""Compare the embedded SQS with other local SQS servers; see ``README.md``."""

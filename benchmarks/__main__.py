@@ -1,4 +1,4 @@
-"""All benchmarks one after the other, and the goals at the end: ``python -m benchmarks``."""
+"""Run all benchmarks one after the other and print the goals: ``python -m benchmarks``."""
 
 import time
 
@@ -7,7 +7,7 @@ from benchmarks.processes import end_with_me
 
 
 def run_all() -> None:
-    """Each with its defaults."""
+    """Run each benchmark with its defaults."""
     end_with_me()
     options = reports.parser("All benchmarks, and the goals.").parse_args()
     found, begun = [], time.monotonic()

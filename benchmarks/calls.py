@@ -1,4 +1,4 @@
-"""The calls of the client program: a send, a batch of ten, a cycle of receive and delete."""
+"""The calls of the client: a send, a batch of ten, a cycle of receive and delete."""
 
 import itertools
 import threading
@@ -11,17 +11,17 @@ CALLS: Final = ("send", "batch", "cycle")
 BODY: Final = "x" * 200
 #: seconds after which a burst ends, however few calls it made
 _BURST_SECONDS: Final = 1.0
-#: seconds after which a queue is not filled any further
+#: maximum seconds to fill a queue
 FILL_SECONDS: Final = 12.0
 
 
 def entries() -> list[dict[str, str]]:
-    """Ten entries of a batch."""
+    """Return ten entries of a batch."""
     return [{"Id": str(index), "MessageBody": BODY} for index in range(10)]
 
 
 def make_call(client: Any, url: str, call: str) -> Callable[[], float]:
-    """Makes one call; gives back for how much of one it counts."""
+    """Return a function that makes one call, and returns the fraction of it that succeeded."""
     batch = entries()
 
     def send() -> float:
@@ -48,7 +48,7 @@ def make_call(client: Any, url: str, call: str) -> Callable[[], float]:
 def burst(
     call: Callable[[], float], threads: int, calls: int, seconds: float = _BURST_SECONDS
 ) -> tuple[float, float]:
-    """So many calls on so many threads, as far as the time allows: how many, and in which time."""
+    """Make calls on several threads until the time is up; return their number and the seconds."""
     numbers = itertools.count()
     barrier = threading.Barrier(threads + 1)
 
@@ -71,6 +71,6 @@ def burst(
 
 
 def fill(client: Any, url: str, depth: int, seconds: float = FILL_SECONDS) -> int:
-    """Send so many messages, as far as the time allows; how many."""
+    """Send messages until the depth is reached or the time is up; return their number."""
     call = make_call(client, url, "batch")
     return round(10 * burst(call, 4 if depth > 100 else 1, depth // 10, seconds)[0])

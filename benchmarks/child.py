@@ -1,15 +1,15 @@
-"""What other processes do in the benchmarks: ``python -m benchmarks.child ROLE PLACE ...``.
+"""Roles of child processes in the benchmarks: ``python -m benchmarks.child ROLE PLACE ...``.
 
 ``receive``
-    Receive by long polls and delete; a line for each message: what it said, and the monotonic time
-    of its arrival in nanoseconds, which is the same in all processes.
+    Receive with long polling and delete. Print a line for each message: its body, and the monotonic
+    time of its arrival in nanoseconds, which is the same in all processes.
 ``wait``
-    Say ``ready``, then wait in one receive after the other.
+    Print ``ready``, then wait in one receive after the other.
 ``hold``
-    Send so many messages; a line with the number of messages and of bytes that this process holds,
-    before and after.
+    Send so many messages. Before and after, print a line with the number of messages and the bytes
+    of memory that this process uses.
 ``profile``
-    Serve under the profiler on this port; the figures go into a file.
+    Serve on this port under the profiler, and write the figures to a file.
 """
 
 import cProfile
@@ -28,7 +28,7 @@ QUEUE: Final = "benchmark"
 
 
 def receive(place: str) -> None:
-    """For ever."""
+    """Receive and delete forever."""
     client = make_client(place)
     url = client.create_queue(QueueName=QUEUE)["QueueUrl"]
     print("ready", flush=True)
@@ -41,17 +41,17 @@ def receive(place: str) -> None:
 
 
 def wait(place: str) -> None:
-    """For ever, where nothing comes."""
+    """Wait forever in receives from an empty queue."""
     client = make_client(place)
     url = client.create_queue(QueueName=QUEUE)["QueueUrl"]
-    client.receive_message(QueueUrl=url)  # so that nothing is imported later
+    client.receive_message(QueueUrl=url)  # import everything now
     print("ready", flush=True)
     while True:
         client.receive_message(QueueUrl=url, WaitTimeSeconds=20)
 
 
 def hold(place: str, count: str, seconds: str) -> None:
-    """Then end."""
+    """Send messages and print the memory before and after."""
     client = make_client(place)
     url = client.create_queue(QueueName=QUEUE)["QueueUrl"]
     _hold(0)
@@ -59,8 +59,8 @@ def hold(place: str, count: str, seconds: str) -> None:
 
 
 def profile(place: str, port: str, figures: str) -> None:
-    """Until SIGTERM; the profile begins when requests are answered."""
-    # Processor time: else the client's, which runs while the server sends, would be counted.
+    """Serve until SIGTERM; the profile starts when the server is ready."""
+    # Processor time of the thread: wall time would include the client.
     profiler = cProfile.Profile(time.thread_time)
 
     def ready(server: object) -> None:

@@ -1,4 +1,4 @@
-"""Other processes of a benchmark, and what they say."""
+"""Child processes of a benchmark, and their output."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from benchmarks.processes import ROOT, end, surroundings
 
 @contextmanager
 def child(role: str, *arguments: str) -> Iterator["Child"]:
-    """A process in a role of :mod:`benchmarks.child`; it is ended on the way out."""
+    """Run a process in a role of :mod:`benchmarks.child` inside the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.child", role, *arguments],
         stdout=subprocess.PIPE,
@@ -41,5 +41,5 @@ class Child:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a process of the benchmark has ended: {self._process.args!r}")
+            raise RuntimeError(f"a process of the benchmark ended early: {self._process.args!r}")
         return line

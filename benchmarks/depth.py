@@ -1,7 +1,7 @@
-"""Receive and delete on a queue of a thousand and on one of a million messages.
+"""Measure receive and delete on a queue of a thousand and on one of a million messages.
 
-The engine is asked without boto3, which takes most of the time of a call and would hide a
-difference. The two queues take turns, so that whatever else the machine does weighs on both.
+The engine is called without boto3, which takes most of the time of a call and would hide a
+difference. The two queues take turns, so other load on the machine affects both.
 """
 
 import argparse
@@ -22,7 +22,7 @@ Figures = dict[str, list[float]]
 
 
 class Deep:
-    """A queue of so many messages, some of them in flight, in an engine of its own."""
+    """A queue with its own engine, of so many messages and others in flight."""
 
     def __init__(self, path: str | None, depth: int, in_flight: int) -> None:
         self._session = MemorySession() if path is None else LocalSession(path)
@@ -35,7 +35,7 @@ class Deep:
         self.figures: Figures = {call: [] for call in _CALLS}
 
     def turn(self) -> None:
-        """One of each call, timed, in microseconds; it is as deep as before then."""
+        """Time one of each call, in microseconds; the depth stays the same."""
         self._timed("send(10)", self.send)
         found = self._timed("receive(10)", self.receive)
         handles = [
@@ -65,7 +65,7 @@ class Deep:
 
 
 def measure(where: str, shallow: int, deep: int, in_flight: int, turns: int) -> list[Figures]:
-    """Both queues by turns, in a file or in memory."""
+    """Measure both queues in turns, in a file or in memory."""
     with tempfile.TemporaryDirectory(prefix="sqsw-bench-") as directory:
         paths = [str(Path(directory) / f"{name}.db") if where == "file" else None for name in "ab"]
         queues = [Deep(paths[0], shallow, 0), Deep(paths[1], deep - in_flight, in_flight)]
@@ -78,7 +78,7 @@ def measure(where: str, shallow: int, deep: int, in_flight: int, turns: int) -> 
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Memory and file in a process each."""
+    """Measure memory and file, each in its own process."""
     sizes = (options.shallow, options.deep, options.in_flight, options.turns)
     with ProcessPoolExecutor(2) as pool:
         tasks = {where: pool.submit(measure, where, *sizes) for where in ("memory", "file")}
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> Report:
         for where, (few, many) in found.items()
         for call in _CALLS
     ]
-    title = f"microseconds a call; in the deep one {options.in_flight:,} are in flight"
+    title = f"microseconds per call; {options.in_flight:,} messages of the deep queue are in flight"
     columns = ["", f"{options.shallow:,}", f"{options.deep:,}", "ratio"]
     report.tables.append(Table(title, columns, rows))
     report.goals += _goals(found, options.deep)
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> Report:
 
 def _goals(found: dict[str, list[Figures]], deep: int) -> Iterator[Goal]:
     yield below(
-        f"{deep:,} messages as fast as a thousand, within 2 times",
+        f"{deep:,} messages: at most 2 times slower than a thousand",
         [
             (f"{where}, {call}", _ratio(few, many, call))
             for where, (few, many) in found.items()
@@ -114,12 +114,14 @@ def _ratio(few: Figures, many: Figures, call: str) -> float | None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this benchmark."""
+    """Return the options of this benchmark."""
     made = reports.parser("Receive and delete on a shallow and on a deep queue.")
-    made.add_argument("--shallow", type=int, default=1_000, help="messages in the one")
-    made.add_argument("--deep", type=int, default=1_000_000, help="messages in the other")
-    made.add_argument("--in-flight", type=int, default=100_000, help="of these, in flight")
-    made.add_argument("--turns", type=int, default=500, help="of the two")
+    made.add_argument("--shallow", type=int, default=1_000, help="messages in the shallow queue")
+    made.add_argument("--deep", type=int, default=1_000_000, help="messages in the deep queue")
+    made.add_argument(
+        "--in-flight", type=int, default=100_000, help="messages of the deep queue in flight"
+    )
+    made.add_argument("--turns", type=int, default=500, help="turns of each queue")
     return made
 
 

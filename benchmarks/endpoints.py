@@ -1,6 +1,6 @@
-"""What is compared: the embedded SQS in three forms, and the SQS servers of others.
+"""The endpoints to compare: the embedded SQS in its forms, and other SQS servers.
 
-A place is a text: ``memory``, a URL, or the path of a file; one client program asks them all.
+A place is a string: ``memory``, a URL, or the path of a file. The same client calls all of them.
 """
 
 import os
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.processes import ROOT, free_port, running, wait_until
 
-#: where benchmarks/setup puts the peers
+#: where benchmarks/setup installs the peers
 CACHE = Path(__file__).parent / ".cache"
 _PYTHON = CACHE / "venv" / "bin" / "python"
 _NODE = CACHE / "node_modules" / ".bin" / "node"
@@ -26,7 +26,7 @@ _FAUXQS = CACHE / "node_modules" / "fauxqs" / "dist" / "cli.js"
 _ELASTICMQ = ROOT / ".ci" / "cache" / "elasticmq"
 _START_SECONDS = 60
 
-#: the cheapest question that every server answers
+#: the headers of the cheapest request that every server answers
 _QUESTION = {
     "Content-Type": "application/x-amz-json-1.0",
     "X-Amz-Target": "AmazonSQS.ListQueues",
@@ -40,28 +40,28 @@ class Opened:
     """An endpoint that answers."""
 
     name: str
-    #: what :func:`make_client` takes
+    #: the argument of :func:`make_client`
     place: str
-    #: the server's process; None: this one
+    #: the process of the server; None if it is this process
     pid: int | None
-    #: seconds from the start of the process to its first answer
+    #: seconds from the start of the process to its first response
     start_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Something that answers as SQS does.
+    """An endpoint that behaves like SQS.
 
     Parameters
     ----------
     command :
-        Starts the server; ``{port}`` and ``{directory}`` are filled in. Empty: no server.
+        Starts the server; ``{port}`` and ``{directory}`` are filled in. Empty without a server.
     environment :
-        Variables for it, filled in the same way.
+        Variables for the server, filled in the same way.
     place :
-        Of an endpoint without a server.
+        The place of an endpoint without a server.
     needs :
-        Files without which it is absent.
+        Files that must exist; otherwise the endpoint is absent.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Endpoint:
         return bool(self.command)
 
     def absence(self) -> str | None:
-        """Why it cannot be started; None: it can."""
+        """Return why the endpoint cannot be started, or None if it can."""
         missing = [str(path) for path in self.needs if not path.exists()]
         if missing:
             return f"no {missing[0]}; run benchmarks/setup"
@@ -86,7 +86,7 @@ class Endpoint:
 
     @contextmanager
     def open(self) -> Iterator[Opened]:
-        """It answers while this is entered; its process and its files are gone afterwards."""
+        """Run the endpoint inside the block; then end its process and delete its files."""
         with tempfile.TemporaryDirectory(prefix="sqsw-bench-") as directory, ExitStack() as stack:
             facts = {"port": str(free_port()), "directory": directory}
             if not self.is_server:
@@ -105,7 +105,7 @@ class Endpoint:
             def answers() -> bool:
                 if process.poll() is not None:
                     output = (Path(directory) / "output.log").read_text(errors="replace")
-                    raise RuntimeError(f"{self.name} ended by itself:\n{output[-2000:]}")
+                    raise RuntimeError(f"{self.name} ended unexpectedly:\n{output[-2000:]}")
                 return does_answer(url)
 
             wait_until(answers, _START_SECONDS, f"{self.name} to answer")
@@ -113,7 +113,7 @@ class Endpoint:
 
 
 def does_answer(url: str) -> bool:
-    """Whether a request gets an answer now."""
+    """Return whether a server responds."""
     connection = HTTPConnection(str(urlsplit(url).netloc), timeout=10)
     try:
         connection.request("POST", "/", b"{}", _QUESTION)
@@ -125,7 +125,7 @@ def does_answer(url: str) -> bool:
 
 
 def make_client(place: str) -> Any:
-    """The one client program: boto3 as it comes, with room for eight threads."""
+    """Return a boto3 client with default settings, except connections for eight threads."""
     if not place.startswith("http"):
         from sqsw.memory_sqs import LocalSession, MemorySession
 
@@ -142,18 +142,18 @@ def make_client(place: str) -> Any:
 
 
 def chosen(names: Sequence[str], *, servers_only: bool = False) -> list[Endpoint]:
-    """Those of these names (all without any) that are here; the others are said to be absent.
+    """Return the installed endpoints with these names, or all; report others as absent.
 
     Raises
     ------
     SystemExit
-        There is no such name.
+        A name is unknown.
     """
     unknown = set(names) - {endpoint.name for endpoint in ENDPOINTS}
     if unknown:
         raise SystemExit(
-            f"no endpoint is called {sorted(unknown)[0]!r};"
-            f" there are: {', '.join(endpoint.name for endpoint in ENDPOINTS)}"
+            f"no endpoint named {sorted(unknown)[0]!r};"
+            f" choose from: {', '.join(endpoint.name for endpoint in ENDPOINTS)}"
         )
     found = []
     for endpoint in ENDPOINTS:
@@ -172,7 +172,7 @@ def _serve(*options: str) -> tuple[str, ...]:
 
 
 _OURS = {"PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-#: a peer imports what was installed for it, and nothing from here
+#: a peer must import only what was installed for it
 _THEIRS = {"PYTHONPATH": ""}
 
 ENDPOINTS = (

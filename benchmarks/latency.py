@@ -1,4 +1,4 @@
-"""From the send in one process to the receipt in another, and what an idle receive costs."""
+"""Measure the time from send to receipt between processes, and the cost of an idle receive."""
 
 import argparse
 import statistics
@@ -13,14 +13,14 @@ from benchmarks.endpoints import Endpoint, chosen, make_client
 from benchmarks.processes import cpu_seconds
 from benchmarks.reports import Cell, Goal, Report, Table, below
 
-#: seconds between two messages, so that the receiver waits again
+#: seconds between two messages, so the receiver is waiting again
 _PAUSE_SECONDS = 0.02
-#: seconds after which a receive that waits is taken to be idle
+#: seconds after which a waiting receive counts as idle
 _SETTLE_SECONDS = 1.0
 
 
 def run(options: argparse.Namespace) -> Report:
-    """One endpoint after the other; for the idle receives all at once."""
+    """Measure latency on one endpoint after the other, then idle receives on all at once."""
     endpoints = chosen(options.only)
     between = [endpoint for endpoint in endpoints if endpoint.place != "memory"]
     rows: list[list[Cell]] = []
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _latencies(endpoint: Endpoint, count: int) -> Iterator[float]:
-    """Milliseconds from just before the send to just after the receive."""
+    """Yield the milliseconds from just before each send to just after its receive."""
     with endpoint.open() as opened, child("receive", opened.place) as lines:
         client = make_client(opened.place)
         url = client.create_queue(QueueName=QUEUE)["QueueUrl"]
@@ -50,12 +50,12 @@ def _latencies(endpoint: Endpoint, count: int) -> Iterator[float]:
             time.sleep(_PAUSE_SECONDS)
             client.send_message(QueueUrl=url, MessageBody=str(time.monotonic_ns()))
             sent, arrived = map(int, next(lines).split())
-            if number >= 3:  # the first ones open connections
+            if number >= 3:  # the first messages open connections
                 yield (arrived - sent) / 1e6
 
 
 def _idle(endpoints: Sequence[Endpoint], seconds: float) -> list[list[Cell]]:
-    """Shares of a core, of the process that waits and of the server."""
+    """Return the percentage of a core that the waiting process and the server use."""
     with ExitStack() as stack:
         pids: list[tuple[int, int | None]] = []
         for endpoint in endpoints:
@@ -96,10 +96,10 @@ def _goals(endpoints: Sequence[Endpoint], idle: Sequence[Sequence[Cell]]) -> Ite
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this benchmark."""
+    """Return the options of this benchmark."""
     made = reports.parser("Send to receipt between two processes, and idle receives.")
     made.add_argument("--messages", type=int, default=100, help="messages to time")
-    made.add_argument("--seconds", type=float, default=4, help="how long a receive is watched")
+    made.add_argument("--seconds", type=float, default=4, help="seconds to measure an idle receive")
     return made
 
 

@@ -1,4 +1,4 @@
-"""Resident memory of each endpoint, empty and with many messages of 200 bytes.
+"""Measure the resident memory of each endpoint, empty and with many messages of 200 bytes.
 
 The memory of a session in this process is that of the whole process, boto3 included.
 """
@@ -17,7 +17,7 @@ _MEBI = 1024 * 1024
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Two endpoints at a time: what else runs has no part in the memory of one."""
+    """Measure two endpoints at a time; they do not affect each other's memory."""
     with ThreadPoolExecutor(2) as pool:
         rows = list(pool.map(lambda endpoint: _row(endpoint, options), chosen(options.only)))
     columns = ["", "empty", "full", "messages", "bytes each"]
@@ -48,10 +48,10 @@ def _row(endpoint: Endpoint, options: argparse.Namespace) -> list[Cell]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this benchmark."""
+    """Return the options of this benchmark."""
     made = reports.parser("Resident memory, empty and full.")
-    made.add_argument("--messages", type=int, default=100_000, help="how full")
-    made.add_argument("--seconds", type=float, default=45, help="fill no longer than these")
+    made.add_argument("--messages", type=int, default=100_000, help="messages to send")
+    made.add_argument("--seconds", type=float, default=45, help="maximum seconds to send them")
     return made
 
 

@@ -1,4 +1,4 @@
-"""Servers as processes: started, watched through /proc, and ended whatever happens."""
+"""Start servers as processes, measure them through /proc, and always end them."""
 
 import os
 import signal
@@ -16,12 +16,12 @@ ROOT = Path(__file__).parents[1]
 _PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-#: seconds that a server may take to end before it is killed
+#: seconds that a server has to end before it is killed
 _GRACE_SECONDS = 5
 
 
 def free_port() -> int:
-    """A port on which nobody listens just now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -32,7 +32,7 @@ def free_port() -> int:
 def running(
     command: Sequence[str], directory: Path, environment: Mapping[str, str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process of a group of its own, in this directory; nothing of the group is left behind."""
+    """Run a process in its own group inside the block; then end the whole group."""
     with (directory / "output.log").open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -50,12 +50,12 @@ def running(
 
 
 def surroundings() -> dict[str, str]:
-    """The variables for another process: programs keep their bytecode, as they do for users."""
+    """Return the variables for another process, which writes bytecode as it does for users."""
     return {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def end(process: "subprocess.Popen[Any]") -> None:
-    """Ask its group to end, and kill what does not."""
+    """Terminate the group of a process, and kill what is left."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -66,7 +66,7 @@ def end(process: "subprocess.Popen[Any]") -> None:
 
 
 def end_with_me() -> None:
-    """From now on SIGTERM ends this program as an exception does, so that servers are ended."""
+    """Let SIGTERM raise SystemExit, so servers are ended."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         sys.exit(128 + number)
@@ -75,12 +75,12 @@ def end_with_me() -> None:
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Go on once the condition holds.
+    """Wait until a condition holds.
 
     Raises
     ------
     TimeoutError
-        It does not within so many seconds.
+        The condition does not hold within so many seconds.
     """
     deadline = time.monotonic() + seconds
     while not condition():
@@ -90,7 +90,7 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """Processor time of a process, in steps of 10 ms; None where there is no /proc."""
+    """Return the processor time of a process, in steps of 10 ms; None without /proc."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -99,7 +99,7 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def resident_bytes(pid: int) -> int | None:
-    """Memory that a process holds; None where there is no /proc."""
+    """Return the resident memory of a process; None without /proc."""
     try:
         return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE
     except OSError:

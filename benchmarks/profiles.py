@@ -1,7 +1,7 @@
-"""What a call costs our server, by who spends it: shows what bounds it.
+"""Profile the processor time that a call takes in our server, by component.
 
-A cycle in a cell is two requests. The profiler itself takes time at each call of a function, and
-filling the queue is in the figures of the cycle, so read the shares, not the sums.
+A cycle is two requests. The profiler adds time to each function call, and the figures of the cycle
+include filling the queue. So read the shares, not the sums.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks.endpoints import make_client
 from benchmarks.processes import free_port
 from benchmarks.reports import Cell, Report, Table
 
-#: the first group whose text is in the name of the file, or of the function if it is none
+#: the first group with a word in the name of the file, or of the function if there is no file
 _GROUPS: Final = (
     ("waiting", ("epoll", "kqueue")),
     ("SQLite", ("sqlite3",)),
@@ -31,19 +31,19 @@ _GROUPS: Final = (
 
 
 def run(options: argparse.Namespace) -> Report:
-    """One server for each call, each under the profiler."""
+    """Profile one server for each kind of call."""
     report = Report("profiles")
     spent = [_profile(call, options) for call in CALLS]
     names = [name for name, _ in _GROUPS if name != "waiting"] + ["all else"]
     rows: list[list[Cell]] = [[name, *(found[name] for found in spent)] for name in names]
     rows.append(["sum", *(sum(found[name] for name in names) for found in spent)])
-    title = "microseconds of processor time a call, the profiler's own included"
+    title = "microseconds of processor time per call, including the profiler's"
     report.tables.append(Table(title, ["", *CALLS], rows))
     return report
 
 
 def _profile(call: str, options: argparse.Namespace) -> Counter[str]:
-    """Microseconds a call, by group."""
+    """Return the microseconds per call, by group."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="sqsw-bench-") as directory:
         figures = Path(directory) / "figures"
@@ -80,9 +80,9 @@ def _group(name: str) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this benchmark."""
-    made = reports.parser("What a request costs the server, by who spends it.")
-    made.add_argument("--calls", type=int, default=1_000, help="of each kind")
+    """Return the options of this benchmark."""
+    made = reports.parser("Processor time of a request in the server, by component.")
+    made.add_argument("--calls", type=int, default=1_000, help="calls of each kind")
     made.add_argument("--memory", action="store_true", help="queues in memory, not in a file")
     return made
 

@@ -1,4 +1,4 @@
-"""What a benchmark says: plain tables, goals that are met or not, and the same as JSON."""
+"""Reports of benchmarks: tables and goals, as text and as JSON."""
 
 import argparse
 import json
@@ -16,14 +16,14 @@ Cell = str | float | int | None
 
 @dataclass(frozen=True)
 class Table:
-    """Figures in rows; a figure that there is not is None."""
+    """Figures in rows; a missing figure is None."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
     def text(self) -> str:
-        """As it is printed."""
+        """Return the table as printed."""
         lines = [[str(column) for column in self.columns]]
         lines += [[shown(cell) for cell in row] for row in self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -36,7 +36,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Goal:
-    """What was promised, what was seen; None: it was not measured, since a peer is absent."""
+    """A goal and its figure; ``is_met`` is None if it was not measured, as without a peer."""
 
     text: str
     figure: str
@@ -45,7 +45,7 @@ class Goal:
 
 @dataclass
 class Report:
-    """All that one benchmark found."""
+    """The results of one benchmark."""
 
     name: str
     tables: list[Table] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """Tables and notes, as they are printed."""
+        """Return the tables and notes as printed."""
         return "\n".join([*(table.text() for table in self.tables), *self.notes])
 
 
@@ -61,7 +61,7 @@ Benchmark = Callable[[argparse.Namespace], Report]
 
 
 def shown(cell: Cell) -> str:
-    """A figure with as many digits as say something."""
+    """Return a figure with the digits that are significant."""
     if cell is None:
         return "-"
     if not isinstance(cell, float):
@@ -70,18 +70,18 @@ def shown(cell: Cell) -> str:
 
 
 def median(values: Iterable[float]) -> float | None:
-    """None if there are no values."""
+    """Return the median, or None if there are no values."""
     found = list(values)
     return statistics.median(found) if found else None
 
 
 def ratio(figure: float | None, to: float | None) -> float | None:
-    """None if one of them was not measured."""
+    """Return the ratio, or None if one figure was not measured."""
     return figure / to if figure is not None and to else None
 
 
 def at_least(text: str, ratios: Iterable[tuple[str, float | None]], bound: float) -> Goal:
-    """A goal that the lowest of these named ratios reaches."""
+    """Return a goal that is met if the lowest ratio reaches the bound."""
     found = sorted((figure, name) for name, figure in ratios if figure is not None)
     if not found:
         return Goal(text, "not measured", None)
@@ -92,7 +92,7 @@ def at_least(text: str, ratios: Iterable[tuple[str, float | None]], bound: float
 
 
 def below(text: str, figures: Iterable[tuple[str, float | None]], bound: float, unit: str) -> Goal:
-    """A goal that the highest of these named figures keeps below."""
+    """Return a goal that is met if the highest figure is below the bound."""
     found = sorted((figure, name) for name, figure in figures if figure is not None)
     if not found:
         return Goal(text, "not measured", None)
@@ -101,7 +101,7 @@ def below(text: str, figures: Iterable[tuple[str, float | None]], bound: float, 
 
 
 def goals_text(reports: Sequence[Report]) -> str:
-    """The summary: every goal, its figure, and whether it is met."""
+    """Return the summary: every goal, its figure, and whether it is met."""
     words = {True: "met", False: "NOT MET", None: "not measured"}
     rows = [
         [goal.text, words[goal.is_met], goal.figure] for report in reports for goal in report.goals
@@ -113,19 +113,19 @@ def goals_text(reports: Sequence[Report]) -> str:
 
 
 def parser(description: str, only: str = "endpoints") -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
+    """Return the options that all benchmarks have."""
     made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    made.add_argument("--json", metavar="FILE", type=Path, help="write all figures here as well")
     made.add_argument(
-        "--only", metavar="NAME", nargs="+", default=[], help=f"{only}; all where none is named"
+        "--json", metavar="FILE", type=Path, help="also write all figures to this file"
     )
+    made.add_argument("--only", metavar="NAME", nargs="+", default=[], help=f"{only} (all)")
     return made
 
 
 def finish(reports: Sequence[Report], options: argparse.Namespace) -> None:
-    """Print the summary, and write the figures where they are wanted."""
+    """Print the summary, and write the figures to a file if one is given."""
     print(goals_text(reports))
     print(f"load average {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
     if options.json is not None:

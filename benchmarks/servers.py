@@ -1,8 +1,8 @@
-"""Calls per second of one boto3 client program, on every endpoint in turns.
+"""Measure calls per second of a boto3 client, on every endpoint in turn.
 
-A round asks each endpoint for the same bursts: sends, batches of ten, and cycles of a receive of
-ten and the delete of these ten; with one thread and with eight, on a queue that is nearly empty and
-on one that is full. What a round sends it also receives, so a queue stays as deep as it was.
+A round makes the same bursts on each endpoint: sends, batches of ten, and cycles that receive ten
+messages and delete them. It uses one thread and eight, a queue that is nearly empty and one that
+is full. A round receives as many messages as it sends, so the depth of a queue stays the same.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from benchmarks.endpoints import Endpoint, Opened, chosen, make_client
 from benchmarks.processes import cpu_seconds
 from benchmarks.reports import Goal, Report, Table, at_least, median
 
-#: of 100 calls of a burst: what comes in, 100 and 40 x 10 messages, also goes out, 50 x 10
+#: percentage of a burst's calls: 100 and 40 x 10 messages are sent, and 50 x 10 are received
 _SHARES = {"send": 100, "batch": 40, "cycle": 50}
-#: an endpoint whose round takes so many times as long as the others' takes part in two only
+#: an endpoint whose round takes so many times the median runs in only two rounds
 _SLOW = 4.0
-#: how much slower a full queue may be than an empty one and still count as flat: the noise
+#: ratio of a full to an empty queue that still counts as equal, because of noise
 _FLAT = 0.8
 
 
@@ -39,16 +39,16 @@ class Case(NamedTuple):
 
 
 class Burst(NamedTuple):
-    """What one burst has shown."""
+    """The figures of one burst."""
 
     per_second: float
-    #: microseconds of processor time for a call
+    #: microseconds of processor time per call
     server_cpu: float | None
     client_cpu: float
 
 
 class Subject:
-    """An endpoint with a queue of each depth, and what was seen of it."""
+    """An endpoint with a queue of each depth, and its figures."""
 
     def __init__(self, opened: Opened, depths: Sequence[int]) -> None:
         self.name, self._pid = opened.name, opened.pid
@@ -58,7 +58,7 @@ class Subject:
         self._urls: dict[int, str] = {}
         self.filled: dict[int, int] = {}
         for depth in depths:
-            # In flight until the end: a message that comes back would change the depth.
+            # Messages stay in flight until the end: one that becomes visible changes the depth.
             url = self.client.create_queue(
                 QueueName=f"depth-{depth}", Attributes={"VisibilityTimeout": "3600"}
             )["QueueUrl"]
@@ -66,7 +66,7 @@ class Subject:
             self.filled[depth] = fill(self.client, url, depth)
 
     def measure(self, case: Case, calls: int) -> None:
-        """One burst."""
+        """Measure one burst."""
         call = make_call(self.client, self._urls[case.depth], case.call)
         server, client = self._server_cpu(), time.process_time()
         done, seconds = burst(call, case.threads, calls)
@@ -84,11 +84,11 @@ class Subject:
         )  # fmt: skip
 
     def rate(self, case: Case) -> float | None:
-        """Calls per second, the median of the rounds."""
+        """Return the calls per second, as the median of the rounds."""
         return median(found.per_second for found in self.bursts[case])
 
     def server_cpu(self, case: Case) -> float | None:
-        """Microseconds for a call, the mean of the rounds, since the clock is coarse."""
+        """Return the microseconds per call, as the mean of the rounds: the clock is coarse."""
         found = [one.server_cpu for one in self.bursts[case] if one.server_cpu is not None]
         return sum(found) / len(found) if found else None
 
@@ -97,10 +97,10 @@ class Subject:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """All endpoints at once, burst by burst."""
+    """Run all endpoints at the same time, and measure them burst by burst."""
     report = Report("servers")
     depths = (10, options.depth)
-    # Send, batch and cycle by turns keep the balance; the two depths side by side compare well.
+    # Send, batch and cycle in turn keep the depth; the two depths follow each other to compare.
     cases = [
         Case(call, threads, depth)
         for threads, call, depth in itertools.product((1, 8), CALLS, depths)
@@ -120,19 +120,21 @@ def run(options: argparse.Namespace) -> Report:
         deadline = time.monotonic() + options.seconds
         for number in range(options.rounds):
             if number > 1 and time.monotonic() > deadline:
-                report.notes.append(f"{number} rounds instead of {options.rounds}: time was over")
+                report.notes.append(f"{number} rounds instead of {options.rounds}: the time was up")
                 break
             _round(subjects, cases, options.calls, number)
     report.tables += _tables(subjects, endpoints, depths)
     report.goals += _goals(subjects, endpoints, cases)
     report.notes += [
-        f"{subject.name}: two rounds only, it is slow" for subject in subjects if subject.is_slow
+        f"{subject.name}: only two rounds, because it is slow"
+        for subject in subjects
+        if subject.is_slow
     ]
     return report
 
 
 def _round(subjects: Sequence[Subject], cases: Sequence[Case], calls: int, number: int) -> None:
-    """Each case on each endpoint; who begins changes."""
+    """Measure each case on each endpoint; each round begins with another endpoint."""
     taken: dict[str, float] = defaultdict(float)
     start = number % len(subjects)
     for case in cases:
@@ -167,12 +169,12 @@ def _tables(
         yield Table(title, columns, rows(depth, lambda s, case: to_best(s, peers, case)))
     full = depths[-1]
     yield Table(
-        f"server: microseconds of processor time a call, a queue of {full:,}",
+        f"server: microseconds of processor time per call, a queue of {full:,}",
         columns,
         rows(full, Subject.server_cpu),
     )
     yield Table(
-        f"client: microseconds of processor time a call, a queue of {full:,}",
+        f"client: microseconds of processor time per call, a queue of {full:,}",
         columns,
         rows(full, lambda s, case: median(found.client_cpu for found in s.bursts[case])),
     )
@@ -183,7 +185,7 @@ def _columns(depth: int) -> list[Case]:
 
 
 def to_best(subject: Subject, others: Sequence[Subject], case: Case) -> float | None:
-    """The median of the rounds' ratios to the one that is the fastest in this case."""
+    """Return the ratio to the fastest of the others, as the median of the rounds."""
     rated = [other for other in others if other is not subject and other.rate(case) is not None]
     if not rated:
         return None
@@ -206,7 +208,7 @@ def _goals(
                 0.9,
             )
             yield at_least(
-                f"{subject.name}: flat in depth (full to nearly empty, {_FLAT} and more)",
+                f"{subject.name}: flat in depth (full to nearly empty, at least {_FLAT})",
                 _flatness(subject, cases),
                 _FLAT,
             )
@@ -226,10 +228,12 @@ def _flatness(subject: Subject, cases: Sequence[Case]) -> Iterator[tuple[str, fl
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this benchmark."""
-    made = reports.parser("Calls per second of one boto3 client program on every endpoint.")
-    made.add_argument("--rounds", type=int, default=9, help="turns of all endpoints")
-    made.add_argument("--seconds", type=float, default=110, help="begin no round after these")
+    """Return the options of this benchmark."""
+    made = reports.parser("Calls per second of a boto3 client on every endpoint.")
+    made.add_argument("--rounds", type=int, default=9, help="rounds over all endpoints")
+    made.add_argument(
+        "--seconds", type=float, default=110, help="start no round after so many seconds"
+    )
     made.add_argument("--calls", type=int, default=100, help="sends in one burst")
     made.add_argument("--depth", type=int, default=10_000, help="messages in the full queue")
     return made

@@ -1,11 +1,11 @@
-"""Run workers for a long time while everything around them fails, and account for every job.
+"""Run workers for a long time under many kinds of faults, and account for every job.
 
     python -m benchmarks.soak --minutes 10
 
-A served SQS, a proxy before it that throttles and cuts connections, a worker with several processes
-whose processes (and which itself) are killed by ``kill -9`` now and then, and one that is left
-alone, so that its memory, threads and files can be watched. Ends with 0 where every job was done,
-each that was done twice is explained, and nothing has grown.
+It starts an SQS server, a proxy that throttles and cuts connections, and two workers. The victim
+has several processes; they and their supervisor are killed with ``kill -9`` now and then. The
+witness is never killed, so its memory, threads and files can be measured. Exits 0 if every job was
+done, each job that was done twice is explained, and nothing has grown.
 """
 
 import argparse
@@ -25,10 +25,10 @@ import boto3
 from benchmarks.soak_ledger import Ledger, Sample, growth, has_grown, sample_of, share
 from tests.fault_proxy import ROOT, Proxy, proxying
 
-#: What a job may be, by weight.
+#: Kinds of jobs, with their weights.
 _KINDS = {"thread": 60, "coroutine": 30, "process": 9, "long": 1}
 
-#: What the proxy does: mostly a few single faults, at times all of one kind for some seconds.
+#: Faults of the proxy: usually a few single faults, at times one kind for some seconds.
 _OUTAGES = ("throttle", "error", "reset", "refuse", "hang", "swallow")
 
 _SERVER = """
@@ -74,7 +74,7 @@ class Worker:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes below this one, the nearest first."""
+    """Return the descendants of a process, the nearest first."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -145,7 +145,7 @@ class Soak:
             self.ledger.sent += len(numbers)
 
     def kill(self) -> None:
-        """One process of the victim; at times the supervisor, and then all below it end too."""
+        """Kill a process of the victim, at times the supervisor."""
         pids = [self.victim.process.pid, *descendants(self.victim.process.pid)]
         chosen = pids[0] if random.random() < 0.2 else random.choice(pids)
         doomed = [chosen, *descendants(chosen)]
@@ -154,7 +154,7 @@ class Soak:
         except ProcessLookupError:
             return
         self.kills += 1
-        # Of a supervisor that is gone the children drain; what is below a worker dies with it.
+        # If the supervisor is killed, its workers drain. If a worker is killed, its children die.
         self.ledger.killed.update(dict.fromkeys(doomed, time.time()))
 
     def watch(self) -> None:
@@ -167,7 +167,7 @@ class Soak:
                 self.samples[name, pid].append(sample)
 
     def drain(self, seconds: float = 120) -> None:
-        """Wait until nothing is left, and let the workers end."""
+        """Wait until the queue is empty, and stop the workers."""
         deadline = time.monotonic() + seconds
         while self.left() and time.monotonic() < deadline:
             self.watch()
@@ -182,7 +182,7 @@ class Soak:
         return sum(int(found["Attributes"][name]) for name in names)
 
     def judge(self) -> bool:
-        """Print the ledger; whether all is well."""
+        """Print the results; return whether all is well."""
         self.ledger.read(self.folder)
         missing, twice, left = self.ledger.missing(), self.ledger.twice(), self.left()
         print(f"jobs sent: {self.ledger.sent}; kills: {self.kills}; outages: {self.outages}")
@@ -199,15 +199,15 @@ class Soak:
                 for line in grown:
                     print(f"  GROWN: {line}")
         if self.witness.starts > 1:
-            print("the worker that nobody kills has ended by itself: see its log")
+            print("the witness, which is never killed, ended unexpectedly: see its log")
         return is_well and self.witness.starts == 1
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--rate", type=float, default=20, help="jobs a second (20)")
-    parser.add_argument("--keep", metavar="FOLDER", help="where logs and ledgers stay")
+    parser.add_argument("--rate", type=float, default=20, help="jobs per second (20)")
+    parser.add_argument("--keep", metavar="FOLDER", help="keep logs and ledgers in this folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = Path(options.keep or made)

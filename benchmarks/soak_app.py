@@ -1,4 +1,4 @@
-"""The jobs of the soak: each writes into the ledger of its process when it begins and ends."""
+"""The jobs of the soak; each writes to the ledger of its process when it starts and ends."""
 
 import asyncio
 import os
@@ -16,14 +16,14 @@ _FOLDER = Path(os.environ["SOAK_FOLDER"])
 
 
 class Broken(Exception):
-    """A job that fails, as some do."""
+    """The error of a job that fails by chance."""
 
 
 def note(what: str, number: int) -> None:
     job = current_job()
     assert job is not None
     line = f"{time.time():.3f} {what} {number} {job.id} {os.getpid()} {job.receive_count}\n"
-    # One write of a short line to a file that this process alone appends to: whole, or not at all.
+    # Only this process writes to the file, one short line at a time, so no line is cut.
     with (_FOLDER / f"ledger-{os.getpid()}").open("a") as file:
         file.write(line)
 
@@ -56,7 +56,7 @@ async def coroutine(number: int) -> None:
 
 @env.processor("soak", "long")
 def long(number: int) -> None:
-    """Longer than a lease."""
+    """Run longer than a lease."""
     note("begin", number)
     time.sleep(random.uniform(8, 15))
     note("done", number)

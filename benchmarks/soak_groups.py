@@ -1,11 +1,11 @@
-"""Kill and stop workers of a FIFO queue on which many jobs fail, and account for every job.
+"""Kill and stop workers of a FIFO queue with many failing jobs, and account for every job.
 
     python -m benchmarks.soak_groups --minutes 5
 
-100 message groups on a queue in a file, three workers. Of the jobs, 20 % fail for good and 20 %
-fail twice. Every 5 seconds a worker gets a SIGTERM, every 20 seconds one is killed; each is started
-again. Ends with 0 if no job was lost, none was dead-lettered without having run, the order of each
-group was kept, and each dead letter has its reason unless a kill explains it.
+Three workers read 100 message groups from a queue in a file. 20 % of the jobs always fail, and 20 %
+fail twice. Every 5 seconds a worker gets SIGTERM, every 20 seconds one is killed; both are started
+again. Exits 0 if no job was lost, no job was dead-lettered before it ran, each group kept its
+order, and each dead letter has its reason unless a kill explains why it is missing.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.fault_proxy import ROOT
 
 GROUPS, WORKERS, TERM_SECONDS, KILL_SECONDS = 100, 3, 5.0, 20.0
 
-#: jobs in the queue at a time, so that each group always has some
+#: jobs in the queue at a time, so each group always has some
 WAITING = 400
 
 _APP = """
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def run(folder: Path, seconds: float, chance: random.Random) -> int:
-    """Run it in a directory; return how many faults were found."""
+    """Run the test in a directory; return the number of faults."""
     (folder / "app.py").write_text(_APP)
     (folder / "ledger").touch()
     session = LocalSession(folder / "sqs.db")
@@ -120,7 +120,7 @@ def run(folder: Path, seconds: float, chance: random.Random) -> int:
                 next_kill, kills = next_kill + KILL_SECONDS, kills + 1
                 chance.choice(workers).process.kill()
         elif now - begin > seconds + 300:
-            print("the queue does not get empty")
+            print("the queue did not become empty")
             break
         for worker in workers:
             worker.keep_alive()
@@ -177,7 +177,7 @@ def _account(env: SQSEnv, sent: list[str], ledger: list[str], kills: int) -> int
         f"done {len(done)}, dead {len(dead)} ({len(bare)} without a reason, {twins} twins), "
         f"lost {len(lost)}, dead unrun {len(unrun)}, out of order {disorder}"
     )
-    # A kill takes at most what one worker had in hand on its last receive.
+    # A kill affects at most the 8 jobs that a worker was running on their last receive.
     unexplained = max(0, len(bare) - kills * 8)
     return len(lost) + len(unrun) + disorder + unexplained
 

@@ -1,4 +1,4 @@
-"""What the soak wrote down, and what it says: every job done, and why some were done twice."""
+"""The ledger of the soak: whether every job was done, and why some were done twice."""
 
 import json
 from collections import Counter, defaultdict
@@ -8,14 +8,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-#: seconds between the end of a run and the kill of its process, within which the kill explains that
-#: SQS was not told: the lease that workers of the soak ask for, and some time to get there
+#: maximum seconds between the end of a run and the kill of its process if the kill explains a
+#: missing delete: the lease of the soak's workers, and some time for the request
 _LEASE_SECONDS = 15
 
 
 @dataclass
 class Run:
-    """One run of a job that was done."""
+    """A completed run of a job."""
 
     at: float
     message_id: str
@@ -25,21 +25,21 @@ class Run:
 
 @dataclass
 class Ledger:
-    """All that is known at the end.
+    """All records of a soak.
 
     Attributes
     ----------
     done :
-        The runs of each job that were done, by its number.
-    told :
-        What workers logged about a message, by its id.
+        The completed runs of each job, by its number.
+    logged :
+        The events that workers logged about a message, by its id.
     killed :
-        When each process was killed, by its id; what ran in it died with it.
+        When each process was killed, by its id.
     """
 
     sent: int
     done: dict[int, list[Run]] = field(default_factory=lambda: defaultdict(list))
-    told: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    logged: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     killed: dict[int, float] = field(default_factory=dict)
 
     def read(self, folder: Path) -> None:
@@ -53,29 +53,29 @@ class Ledger:
         for path in folder.glob("log-*"):
             for record in records(path.read_text().splitlines()):
                 if record.get("event") in ("lease_lost", "ack_failed", "job_stuck"):
-                    self.told[record.get("id", "")].add(str(record["event"]))
+                    self.logged[record.get("id", "")].add(str(record["event"]))
 
     def missing(self) -> list[int]:
-        """Jobs that were never done."""
+        """Return the jobs that were never done."""
         return [number for number in range(self.sent) if number not in self.done]
 
     def twice(self) -> dict[int, str]:
-        """Jobs that were done more than once, and why; the empty text where nothing explains it."""
+        """Return the jobs that were done more than once, and why; "" if it is unexplained."""
         return {number: self._reason(runs) for number, runs in self.done.items() if len(runs) > 1}
 
     def _reason(self, runs: list[Run]) -> str:
         runs = sorted(runs, key=lambda run: run.at)
         for run in runs[:-1]:
-            # A process of the pool is in the list when its worker was killed.
+            # If a worker was killed, the processes of its pool are in the dictionary too.
             if abs(self.killed.get(run.pid, float("inf")) - run.at) < _LEASE_SECONDS:
-                return "its process was killed before SQS was told"
-            if told := self.told.get(run.message_id):
-                return ", ".join(sorted(told)) + " (told at the time)"
+                return "its process was killed before the delete"
+            if logged := self.logged.get(run.message_id):
+                return ", ".join(sorted(logged)) + " (logged)"
         return ""
 
 
 def records(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The JSON lines of a log; a process that was killed may have left half of one."""
+    """Yield the JSON lines of a log; skip a line that a killed process did not finish."""
     for line in lines:
         try:
             yield json.loads(line)
@@ -85,7 +85,7 @@ def records(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a process used at one moment."""
+    """What a process uses at one moment."""
 
     memory_kib: int
     threads: int
@@ -93,7 +93,7 @@ class Sample:
 
 
 def sample_of(pid: int) -> Sample | None:
-    """What a process uses now; None where it has ended."""
+    """Return what a process uses now; None if it has ended."""
     try:
         status = dict(
             line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -105,7 +105,7 @@ def sample_of(pid: int) -> Sample | None:
 
 
 def growth(samples: list[Sample]) -> dict[str, tuple[float, float]]:
-    """The medians of the second and of the last quarter of a life, for each figure."""
+    """Return the medians of the second and the last quarter of the samples, for each figure."""
     quarter = len(samples) // 4
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
     names = ("memory_kib", "threads", "files")
@@ -116,7 +116,7 @@ def growth(samples: list[Sample]) -> dict[str, tuple[float, float]]:
 
 
 def has_grown(figures: Mapping[str, tuple[float, float]]) -> list[str]:
-    """What has grown beyond what comes and goes with the jobs in hand."""
+    """Return the figures that grew more than running jobs can explain."""
     slack = {"memory_kib": (1.25, 8_192), "threads": (1.25, 4), "files": (1.25, 8)}
     return [
         f"{name} from {early:g} to {late:g}"
@@ -126,7 +126,7 @@ def has_grown(figures: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def share(reasons: Mapping[int, str], sent: int) -> str:
-    """How many were done twice, as a line for each reason."""
+    """Return a report of the jobs that were done twice, with a line for each reason."""
     lines = [f"done twice: {len(reasons)} of {sent} ({100 * len(reasons) / max(1, sent):.2f} %)"]
     for reason, count in Counter(reasons.values()).most_common():
         lines.append(f"  {count:5}  {reason or 'UNEXPLAINED'}")

@@ -1,11 +1,11 @@
-"""How much code of sqsw one message runs through in a worker.
+"""Count the functions of sqsw that a worker calls for one message.
 
     python -m benchmarks.walk [--list]
 
-One worker runs 10 jobs and another one 110, on queues in memory. The difference is the work for
-100 messages. A function counts if it is called for at least every second message. The embedded SQS
-and code outside sqsw do not count. The last job stops the worker with SIGTERM, as an operator does:
-a shutdown policy that counts jobs would add its own functions to each message.
+One worker runs 10 jobs and another runs 110, on queues in memory. The difference is the work for
+100 messages. A function counts if it is called at least once for every two messages. The embedded
+SQS and code outside sqsw do not count. The last job stops the worker with SIGTERM, because a
+shutdown policy that counts jobs would add its own functions to each message.
 """
 
 import argparse
@@ -97,9 +97,9 @@ def _name(code: CodeType) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this benchmark."""
+    """Return the options of this benchmark."""
     made = reports.parser(__doc__.splitlines()[0])
-    made.add_argument("--list", action="store_true", help="List the functions.")
+    made.add_argument("--list", action="store_true", help="list the functions")
     return made
 
 

@@ -1,4 +1,4 @@
-"""The classes of all commands: global options anywhere, ``--local`` alone, and the help."""
+"""Base classes of commands: global options in any position, a bare ``--local``, and help."""
 
 import sys
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _GLOBAL_OPTIONS = "--local, --region, --json, --quiet and more; see sqsw --help"
 
 
 def with_plain_local(args: Iterable[str]) -> list[str]:
-    """Write a bare ``--local`` as ``--local=``, so that it never eats the next word."""
+    """Rewrite a bare ``--local`` as ``--local=``, so it never takes the next word as its value."""
     rewritten = list(args)
     end = rewritten.index("--") if "--" in rewritten else len(rewritten)
     rewritten[:end] = ["--local=" if word == "--local" else word for word in rewritten[:end]]
@@ -24,7 +24,7 @@ def with_plain_local(args: Iterable[str]) -> list[str]:
 
 
 class _Formatter(click.HelpFormatter):
-    """Writes bold headings; click leaves out the escape sequences if the help goes to a file."""
+    """A formatter with bold headings; click removes the escape sequences if stdout is a file."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         super().write_usage(prog, args, f"{click.style('Usage:', bold=True)} ")
@@ -34,7 +34,7 @@ class _Formatter(click.HelpFormatter):
 
 
 class _Context(click.Context):
-    """Finds the width and the color of the help; click's way imports shutil, which takes longer."""
+    """Sets the width and the color of help; click would import shutil, which takes longer."""
 
     formatter_class = _Formatter
 
@@ -49,7 +49,7 @@ class _Context(click.Context):
 
 
 class WithGlobals(click.Command):
-    """What commands and their group share."""
+    """The base class of commands and of their group."""
 
     context_class = _Context
 
@@ -60,7 +60,7 @@ class WithGlobals(click.Command):
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         option = super().get_help_option(ctx)
-        if option is not None:  # click 8.1 would give it a variable, too
+        if option is not None:  # click 8.1 would read it from a variable too
             option.allow_from_autoenv = False
         return option
 
@@ -69,7 +69,7 @@ class WithGlobals(click.Command):
             with writing():  # the help and the version
                 return super().parse_args(ctx, with_plain_local(args))
         except click.UsageError as error:
-            # The parser of click does not say in which command it is; the help of that one helps.
+            # click's parser does not set the context, and the error needs this command's help.
             error.ctx = error.ctx or ctx
             raise
 
@@ -88,7 +88,7 @@ class WithGlobals(click.Command):
         *,
         is_global: bool,
     ) -> None:
-        """Write the section of the global options, or that of the options of this command."""
+        """Write the section of the global options, or of this command's own options."""
         records = [
             record
             for param in self.get_params(ctx)
@@ -98,7 +98,7 @@ class WithGlobals(click.Command):
         ]
         if records:
             with formatter.section(title):
-                formatter.write_dl(records, col_max=24)  # leaves more room than the 30 of click
+                formatter.write_dl(records, col_max=24)  # click's 30 leaves less room for the text
 
     def _format_examples(self, formatter: click.HelpFormatter) -> None:
         lines = self.examples.strip("\n").splitlines()
@@ -116,7 +116,7 @@ class Command(WithGlobals):
             formatter.write_text("D is a duration: 30 or 30s, 15m, 12h, 4d, 1h30m.")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from sqsw_cli.output.columns import lines_of  # the list of commands has no use for it
+        from sqsw_cli.output.columns import lines_of  # not needed to list the commands
 
         found = lines_of(self.name or "")
         if found:

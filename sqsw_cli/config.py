@@ -1,7 +1,7 @@
 """``sqsw.toml``, or ``[tool.sqsw]`` in ``pyproject.toml``: defaults for options.
 
-A key is an option's name, nothing more. Where the queues are has no key: the application that
-sends would not read it, and would miss the worker.
+Each key is the name of an option. No key says where the queues are, because applications that send
+do not read the file, and would send to other queues than the worker reads.
 """
 
 import os
@@ -25,14 +25,14 @@ _WHERE = {
 }
 _OPENS = "it decides who can reach this machine"
 _WRITES = "it names a file that sqsw writes"
-#: Options that a file must not set, and why: the file may come with a copied project, or from a
-#: directory above it.
+#: Options that a file must not set, and why: it can come with a copied project, or from a parent
+#: directory.
 _NEVER = {
     **dict.fromkeys(("config", "version", "help"), "it is for one command"),
     "yes": "it confirms one command",
     "with_dlq": "it deletes more than the command names",
     **dict.fromkeys(("host", "no_auth", "allow_host"), _OPENS),
-    "attribute": "it can decide who may use a queue",
+    "attribute": "it can give others access to a queue",
     **dict.fromkeys(("failed", "lock", "health_file"), _WRITES),
 }
 #: Keys of ``[queues.NAME]`` for `work`, and those for `create-queue --app` and `work --local`.
@@ -41,18 +41,18 @@ CREATE_KEYS = (
     *("fifo", "dlq", "max_receives", "visibility_timeout", "retention", "delay"),
     *("content_dedup", "high_throughput", "kms"),
 )
-#: Keys for all commands, beside ``app``.
+#: Keys for all commands, in addition to ``app``.
 GLOBAL_KEYS = ("json", "color", "log_level", "log_format", "quiet", "verbose")
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the file says.
+    """The contents of the configuration file.
 
     Attributes
     ----------
     path :
-        The file; None where there is none.
+        The file; None if there is none.
     table :
         Its keys: those of sqsw.toml, or of [tool.sqsw].
     section :
@@ -68,7 +68,7 @@ class Config:
 
     @property
     def queues(self) -> dict[str, dict[str, Any]]:
-        """``[queues.NAME]``, by the names of queues: ``fifo`` adds ``.fifo`` to NAME."""
+        """Return ``[queues.NAME]`` by queue name; ``fifo = true`` adds ``.fifo`` to NAME."""
         queues = {}
         for name, values in self._subtable("queues").items():
             if not isinstance(values, dict):
@@ -86,11 +86,11 @@ class Config:
         return f"[{_dotted(self.section, *keys)}] in {self.path}"
 
     def defaults_of(self, ctx: click.Context) -> dict[str, Any]:
-        """The defaults that the file gives for the options of the command of this context."""
+        """Return the defaults in the file for the options of the context's command."""
         self._check_sections(ctx)
         options = keys_of(ctx.command)
         shared = {key: value for key, value in self.table.items() if not isinstance(value, dict)}
-        # The app is a key for all commands, and an option of those that load one.
+        # `app` is a key for all commands, but an option only of those that load an app.
         if "app" not in options:
             shared.pop("app", None)
         own = self._subtable(ctx.info_name or "")
@@ -106,7 +106,7 @@ class Config:
 
     def _check_sections(self, ctx: click.Context) -> None:
         if not self.table:
-            return  # to ask for the commands is to look for those of plugins
+            return  # saves time: listing the commands looks for plugins
         parent = ctx.parent
         group = parent.command if parent is not None else None
         commands = group.list_commands(parent) if parent and isinstance(group, click.Group) else []
@@ -124,14 +124,14 @@ class Config:
         if key in _WHERE:
             raise self._bad(
                 _dotted(section, key),
-                "cannot stand in a file: the application that sends would not read it",
-                f"set {_WHERE[key]}, or write --{key.replace('_', '-')}",
+                "a file cannot set it, because applications that send do not read the file",
+                f"set {_WHERE[key]}, or use --{key.replace('_', '-')}",
             )
         if key in _NEVER:
             raise self._bad(
                 _dotted(section, key),
-                f"{_NEVER[key]}, so it belongs on the command line only",
-                f"write --{key.replace('_', '-')} on the command line",
+                f"{_NEVER[key]}, so only the command line can set it",
+                f"use --{key.replace('_', '-')} on the command line",
             )
 
     def _value(
@@ -147,7 +147,7 @@ class Config:
             raise self._bad(
                 _dotted(section, key),
                 f"{_OPENS}, so a file can set only the port",
-                f"write --http {value} on the command line",
+                f"use --http {value} on the command line",
             )
         try:
             param.type_cast_value(ctx, value)
@@ -199,8 +199,8 @@ def read_config(path: str | None = None, start: Path | None = None) -> Config:
     Raises
     ------
     SettingsError
-        The file cannot be read or parsed; another user could have written it, and this is root; or
-        ``path`` does not name it and it belongs to another user.
+        The file cannot be read or parsed; another user could have written it and this process is
+        root; or the search found it and it belongs to another user.
     """
     if path == "none":
         return Config()
@@ -257,39 +257,39 @@ def _distrust(path: Path, status: os.stat_result, *, is_named: bool) -> str | No
 
 
 def _is_local_address(text: str) -> bool:
-    """Return whether only this machine can reach an address. The option refuses a broken one."""
+    """Return whether only this machine can reach an address; the option rejects an invalid one."""
     from ipaddress import ip_address
 
     host = text.rpartition(":")[0].strip("[]")
     try:
         return host in ("", "localhost") or ip_address(host).is_loopback
-    except ValueError:  # another name, such as 127.example.com, can lead anywhere
+    except ValueError:  # other names, such as 127.example.com, can resolve to any address
         return False
 
 
 def _wrong_type(param: click.Parameter, value: Any) -> str | None:
-    """What the value of an option has to be, where it is not: click takes texts for granted."""
+    """Return the type that an option needs, if the value has another one; click expects strings."""
     if param.multiple:
         fits = isinstance(value, list) and all(isinstance(one, str) for one in value)
-        return None if fits else "a text, or a list of texts"
+        return None if fits else "a string, or a list of strings"
     if isinstance(param, click.Option) and param.is_flag:
         return None if isinstance(value, bool) else "true or false"
     fits = isinstance(value, str | int) and not isinstance(value, bool)
-    return None if fits else "a text or a number"
+    return None if fits else "a string or a number"
 
 
 def _wrong_queue_value(key: str, value: Any) -> str | None:
-    """What a key of ``[queues.NAME]`` has to be, if the value is something else."""
+    """Return what a key of ``[queues.NAME]`` must be, or None if the value is valid."""
     if key in ("fifo", "content_dedup", "high_throughput"):
         return None if isinstance(value, bool) else "true or false"
     if key in ("dlq", "kms"):
         fits = (isinstance(value, str) and value != "") or (key == "dlq" and value is False)
-        return None if fits else "a text, or false for none" if key == "dlq" else "a text"
+        return None if fits else "a string, or false for none" if key == "dlq" else "a string"
     if key in ("visibility_timeout", "retention", "delay"):
         fits = isinstance(value, str | int) and not isinstance(value, bool)
         return None if fits else "a duration"
     fits = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    return None if fits else "a number from 1"
+    return None if fits else "a number of 1 or more"
 
 
 def _dotted(*parts: str) -> str:

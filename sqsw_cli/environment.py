@@ -1,4 +1,4 @@
-"""From options to an environment."""
+"""Open the environment that the options describe."""
 
 import os
 import sys
@@ -25,16 +25,16 @@ def opened(
     strict: bool = False,
     daemon: bool = False,
 ) -> "Iterator[SQSEnv]":
-    """The environment that the options describe, with the jobs of these apps.
+    """Open the environment that the options describe, with the jobs of these apps.
 
     Parameters
     ----------
     app_paths :
         The apps to load; commands that need no jobs load none.
     plugins, strict :
-        Whether installed plugins are loaded too, and whether one that cannot be is an error.
+        Whether to load installed plugins too, and whether a plugin that fails to load is an error.
     daemon :
-        Whether the log is what this command says, and a collector may read it.
+        Whether the log is the output of the command, and a log collector can read it.
     """
     env = load_env(invocation, app_paths, plugins=plugins, strict=strict, daemon=daemon)
     if app_paths or plugins:
@@ -45,7 +45,7 @@ def opened(
         yield env
     except SQSError as error:
         raise explained(error, invocation, env) from error
-    if not daemon:  # threads of a worker that was stopped at once may still hold the file
+    if not daemon:  # threads of a worker that was stopped at once can still use the file
         close = getattr(env.clients.session, "close", None)
         if close is not None:
             close()
@@ -64,9 +64,9 @@ def load_env(
     from sqsw_cli.working.logs import configure_logs, configure_structlog
 
     runs_apps = bool(app_paths) or plugins
-    _ = invocation.printer  # now: it keeps the stdout of this moment
+    _ = invocation.printer  # create it now, because it keeps the current stdout
     configure_logs(invocation, daemon=daemon, runs_apps=runs_apps)
-    # Of a worker, stdout is what its jobs print.
+    # The stdout of a worker is for what its jobs print.
     with stdout_to_stderr() if runs_apps and not daemon else nullcontext():
         env = _open_env(
             *(invocation, app_paths, plugins, strict),
@@ -99,7 +99,7 @@ def _open_env(
 
 
 def has_plugins() -> bool:
-    """Whether a package that brings jobs is installed; none of them is imported."""
+    """Return whether an installed package provides jobs, without importing it."""
     from sqsw.app.plugins import PLUGIN_GROUP
     from sqsw.core.entry_points import entry_points_of
 
@@ -107,8 +107,8 @@ def has_plugins() -> bool:
 
 
 def is_local(env: "SQSEnv") -> bool:
-    session = env.clients.session  # first: this may be what makes it
-    memory_sqs = sys.modules.get("sqsw.memory_sqs")  # whoever made a session has imported it
+    session = env.clients.session  # first, because this can create the session
+    memory_sqs = sys.modules.get("sqsw.memory_sqs")  # imported if such a session exists
     return memory_sqs is not None and isinstance(
         session, memory_sqs.LocalSession | memory_sqs.MemorySession
     )
@@ -117,7 +117,7 @@ def is_local(env: "SQSEnv") -> bool:
 def _session_maker(invocation: Invocation) -> Callable[[], Any] | None:
     _check_where(invocation)
     if invocation.local == "0":
-        # For this process and its children: the variable must not bring it back.
+        # For this process and its children, which would otherwise read the variable.
         os.environ["SQSW_LOCAL"] = "0"
     elif invocation.local is not None:
         from sqsw.memory_sqs import DEFAULT_PATH, LocalSession, local_path
@@ -139,7 +139,7 @@ def _check_where(invocation: Invocation) -> None:
         if getattr(invocation, other) is not None:
             option = "--" + other.replace("_", "-")
             raise SettingsError(
-                f"--local and {option} do not go together",
+                f"--local and {option} cannot be used together",
                 why="the embedded SQS is a file: it has no endpoint and no credentials",
                 next=f"leave out --local or {option}",
             )
@@ -154,5 +154,5 @@ def _warn(invocation: Invocation, failure: "PluginFailure", *, daemon: bool) -> 
     invocation.printer.warn(
         f"the plugin {failure.name!r} of {failure.origin} cannot be loaded",
         why=failure.reason,
-        next="correct or uninstall it, or leave plugins out: --no-plugins",
+        next="fix or uninstall it, or use --no-plugins",
     )

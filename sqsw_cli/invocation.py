@@ -1,4 +1,4 @@
-"""What the global options say, wherever they stood on the command line."""
+"""The global options of a call, wherever they stood on the command line."""
 
 import sys
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Invocation:
-    """One call of ``sqsw``: its global options, and the printer that follows from them.
+    """One call of ``sqsw``: its global options and its printer.
 
-    The options may stand before the command, after it, or both; then the later one wins. Those
-    of *where* the queues are stay None unless they were given: variables rank below what an app
-    says in code, so it is the library that reads them.
+    Options can stand before the command, after it, or both; the later one wins. Options that say
+    *where* the queues are stay None unless they were given: variables rank below what an app sets
+    in code, so the library reads them.
     """
 
     local: str | None = None
@@ -40,26 +40,26 @@ class Invocation:
     ending: "EndBySignal | None" = None
     until_end: "ExitStack | None" = None
     ends_at_once: bool = False
-    #: whether the command is one that runs until it is stopped, and whether its log has begun
+    #: whether the command runs until it is stopped, and whether its log is set up
     is_daemon: bool = False
     has_log: bool = False
     #: whether a live view is below the log
     has_view: bool = False
 
-    # Written out: to make a dataclass takes a thirtieth of all that --help takes.
+    # Not a dataclass: creating one would take a thirtieth of the time of --help.
     def __init__(self, args: Sequence[str] = (), **options: Any) -> None:
         self.args = args
         self.given: set[str] = set()
         vars(self).update(options)
 
     def without_printer(self) -> "Invocation":
-        """The same options, for another process."""
+        """Return the same options for another process."""
         left_out = ("printer", "until_end")
         options = {name: value for name, value in vars(self).items() if name not in left_out}
         return Invocation(**options)
 
     def remember(self, name: str, value: Any, *, given: bool) -> None:
-        """Take the value of an option; what was typed beats what was not, whichever came first."""
+        """Set an option; a typed value wins over one that was not typed, whatever the order."""
         if given:
             self.given.add(name)
         elif name in self.given:
@@ -67,7 +67,7 @@ class Invocation:
         setattr(self, name, value)
 
     def look_ahead(self) -> None:
-        """Find out how to print an error that kept the options from being read."""
+        """Find out how to print an error that occurs before click has parsed the options."""
         words = list(self.args[: self.args.index("--")] if "--" in self.args else self.args)
         if self.json is None:
             self.json = "--json" in words

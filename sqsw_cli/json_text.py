@@ -6,16 +6,16 @@ from typing import Any
 
 from sqsw.core.wording import FORMATS
 
-#: Control characters that JSON does not escape itself (it escapes only C0), and a terminal obeys.
+#: Control characters that a terminal obeys and JSON does not escape (it escapes only C0).
 _ESCAPES = {code: json.dumps(chr(code))[1:-1] for code in (*range(0x80, 0xA0), *FORMATS)}
-_ESCAPES[0x7F] = "\\u007f"  # ASCII, which json.dumps writes as it is
+_ESCAPES[0x7F] = "\\u007f"  # DEL, which json.dumps does not escape
 
 
 def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
     """Return JSON in readable UTF-8, with escapes for characters that a terminal would obey.
 
-    A lone surrogate (half of a character, for example of a file name that is not UTF-8) cannot be
-    encoded. A value with one is written in ASCII escapes, which lose nothing.
+    A lone surrogate (half of a character, for example in a file name that is not UTF-8) cannot be
+    encoded. A value that contains one is written with ASCII escapes, which lose nothing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A group that imports a command when it is called; plugins bring commands of their own."""
+"""A command group that imports each command, built-in or from a plugin, when it is called."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -16,7 +16,7 @@ from sqsw_cli.invocation import Invocation
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
 
-#: Distributions that bring a command name it here; the entry point is a click command.
+#: The entry point group of plugin commands; each entry point is a click command.
 PLUGIN_GROUP = "sqsw.commands"
 
 
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class LazyGroup(WithGlobals, click.Group):
-    """Knows its commands by a table and imports only the one that is called."""
+    """A group with a table of commands, which imports only the one that is called."""
 
     def __init__(self, *args: Any, table: Mapping[str, Row], **keywords: Any) -> None:
         super().__init__(*args, **keywords)
@@ -83,7 +83,7 @@ class LazyGroup(WithGlobals, click.Group):
 
 
 def _plugins(built_in: Mapping[str, Row]) -> dict[str, "EntryPoint"]:
-    """The commands that plugins bring, by name; a built-in one cannot be replaced."""
+    """Return the commands of plugins by name; they cannot replace built-in commands."""
     found = entry_points_of(PLUGIN_GROUP)
     return {point.name: point for point in found if point.name not in built_in}
 
@@ -99,7 +99,7 @@ def _load(entry_point: "EntryPoint") -> click.Command:
     except Exception as error:
         raise _broken(entry_point, described(error)) from error
     if not isinstance(command, click.Command):
-        raise _broken(entry_point, f"{entry_point.value} is no click command")
+        raise _broken(entry_point, f"{entry_point.value} is not a click command")
     return command
 
 
@@ -107,7 +107,7 @@ def _broken(entry_point: "EntryPoint", reason: str) -> Failure:
     return Failure(
         f"the plugin command '{entry_point.name}' of {_origin(entry_point)} cannot be loaded",
         why=reason,
-        next="correct or uninstall the package",
+        next="fix or uninstall the package",
         code="app_load_error",
         exit_code=Exit.APP,
     )

@@ -1,7 +1,7 @@
-"""The root of the command line: the table of commands, and what becomes of errors.
+"""The root command: the table of commands, and the handling of errors.
 
-Only click, the standard library and the errors are imported here, so that ``sqsw --help`` and the
-completion of a shell answer at once.
+This module imports only click, the standard library and the errors, so ``sqsw --help`` and shell
+completion are fast.
 """
 
 import os
@@ -69,7 +69,7 @@ class Root(LazyGroup):
     ) -> NoReturn:
         words = list(sys.argv[1:] if args is None else args)
         if "_SQSW_COMPLETE" in os.environ:
-            import sqsw_cli.completing.shells  # noqa: F401  # click finds the shells by their names
+            import sqsw_cli.completing.shells  # noqa: F401  # registers our shells with click
         invocation = Invocation(args=words)
         with ExitStack() as until_end:
             invocation.until_end = until_end
@@ -83,12 +83,12 @@ class Root(LazyGroup):
                     **extra,
                 )
                 code = result if isinstance(result, int) else Exit.OK
-                if sys.stdout is not None:  # closed from the start
+                if sys.stdout is not None:  # None if it was closed from the start
                     with writing():
                         sys.stdout.flush()
             except (ConsumerGone, BrokenPipeError):
                 code = Exit.OK
-                _forget(sys.stdout)
+                _redirect_to_devnull(sys.stdout)
             except (click.Abort, KeyboardInterrupt):
                 code = Exit.INTERRUPTED
             except Exception as error:  # noqa: BLE001  # every error becomes a message for a person
@@ -96,12 +96,12 @@ class Root(LazyGroup):
             if invocation.ending is not None:
                 code = invocation.ending.exit_code or code
             if code == Exit.HUNG_UP:
-                _forget_what_is_gone()
+                _drop_closed_streams()
         raise _Ended(int(code), at_once=invocation.ends_at_once)
 
 
 class _Ended(SystemExit):
-    """The end of a command; with ``at_once`` its process ends without waiting for anything."""
+    """Ends a command; with ``at_once``, its process exits without waiting for anything."""
 
     def __init__(self, code: int, *, at_once: bool) -> None:
         super().__init__(code)
@@ -114,7 +114,7 @@ def _failed(error: Exception, invocation: Invocation) -> int:
         return Exit.HUNG_UP
     failure = failure_of(error)
     if isinstance(failure, CannotWrite):
-        _forget(sys.stdout)
+        _redirect_to_devnull(sys.stdout)
     invocation.look_ahead()
     if invocation.is_daemon and invocation.log_format == "json" and not invocation.as_json:
         # A program that asked for JSON logs parses stderr, so the error must be JSON too.
@@ -128,19 +128,19 @@ def _failed(error: Exception, invocation: Invocation) -> int:
     return failure.exit_code
 
 
-def _forget_what_is_gone() -> None:
-    """The terminal is closed; what goes to a file is still written there."""
+def _drop_closed_streams() -> None:
+    """Drop output to the closed terminal, but write what goes to a file."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            _forget(stream)
+            _redirect_to_devnull(stream)
         except (AttributeError, ValueError):  # closed from the start
             pass
 
 
-def _forget(stream: TextIO) -> None:
-    """Keep the interpreter from flushing into what takes no more: it would end with 120."""
+def _redirect_to_devnull(stream: TextIO) -> None:
+    """Replace a stream that cannot be written, so the interpreter's flush does not exit 120."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -166,7 +166,7 @@ def cli(ctx: click.Context) -> None:
     except FileNotFoundError as error:
         raise Failure(
             "the current directory was removed",
-            why="files and apps are looked for there",
+            why="sqsw looks for files and apps there",
             next="change to another directory",
             code="usage",
             exit_code=Exit.USAGE,
@@ -179,7 +179,7 @@ def cli(ctx: click.Context) -> None:
         if invocation.until_end is not None:
             invocation.until_end.enter_context(handing_over())
     else:
-        from sqsw_cli.errors.interrupts import EndBySignal  # the list of commands has no use for it
+        from sqsw_cli.errors.interrupts import EndBySignal  # not needed to list the commands
 
         invocation.ending = ctx.with_resource(EndBySignal())
 
@@ -187,16 +187,16 @@ def cli(ctx: click.Context) -> None:
 def run() -> NoReturn:
     gc_tuning.rarely()
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a sign gets a question mark, not a traceback.
+        # Replace a character that the terminal cannot show with a question mark.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # or AttributeError
     try:
         cli.main()
     except _Ended as ended:
-        if "sqsw.app.loading" in sys.modules:  # an app was loaded, and may have left threads behind
+        if "sqsw.app.loading" in sys.modules:  # an app was loaded, and can have left threads
             from sqsw.core.process_end import end_process
 
             end_process(int(ended.code or 0), at_once=ended.at_once)
-        if "sqsw.app" not in sys.modules:  # an app can have files that only a collection closes
+        if "sqsw.app" not in sys.modules:  # garbage collection closes the files of an app
             gc_tuning.no_more()
         raise

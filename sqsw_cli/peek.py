@@ -1,4 +1,4 @@
-"""Look into a queue, after saying what that costs."""
+"""Show the messages of a queue, after a warning about what that costs."""
 
 import shlex
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def show_messages(
         if found:
             message_table(printer, found)
     if not found:
-        printer.note(_nothing(env, queue, selection))
+        printer.note(_why_empty(env, queue, selection))
     elif twins := sum(one.twin_of is not None for one in found):
         printer.note(
             f"{counted(twins, 'message')} carr{'ies' if twins == 1 else 'y'} the same job as "
@@ -48,19 +48,19 @@ def show_messages(
 def show_whole_message(
     printer: Printer, env: "SQSEnv", queue: str, wanted_id: str, *, yes: bool
 ) -> None:
-    """One message in full.
+    """Show one message in full.
 
     Raises
     ------
     Failure
-        It is not there, or ``wanted_id`` is a part of several ids.
+        No message has the id, or ``wanted_id`` is part of several ids.
     """
     from sqsw.sqs_manage.peek import find_message
 
     if not is_local(env):
-        _say_the_cost(printer, env, queue, yes=yes)
+        _warn_of_cost(printer, env, queue, yes=yes)
     view = find_message(env, queue, wanted_id, on_notice=notices_to(printer, queue))
-    assert view is not None  # otherwise the notice has raised the failure
+    assert view is not None  # otherwise the notice raised Failure
     if printer.terminal:
         whole_message(printer, view)
     else:
@@ -77,7 +77,7 @@ def count_messages(
     yes: bool,
     path: str,
 ) -> None:
-    """How many messages have which value at a path, the most frequent one first."""
+    """Count the messages by their value at a path, the most frequent value first."""
     from sqsw.sqs_manage.reasons import ReasonTally, reason_error
 
     groups: dict[str, _Group] = {}
@@ -92,12 +92,12 @@ def count_messages(
             if path == "error" and record is not None:
                 same = {"error": reason_error(record), "fingerprint": record.fingerprint}
                 value = {**same, "where": record.where}
-            # Lists and objects cannot be keys; their text can, and a text stays apart from it.
+            # Lists and objects are not hashable. Their JSON is, and no string has the same JSON.
             group = groups.setdefault(json_line({"": same}), _Group(value))
-            group.key = value  # the line of the last frame can differ, and the newest one counts
+            group.key = value  # the last frame's line number can differ: show the newest
             group.add(view.sent_at)
     if not groups and printer.terminal:
-        printer.note(_nothing(env, queue, selection))
+        printer.note(_why_empty(env, queue, selection))
         return
     if path == "error" and not printer.as_json:
         show_reasons(printer, tally.reasons())
@@ -131,8 +131,8 @@ def count_messages(
             printer.plain("group", _text(group.key), group.count, *times)
 
 
-def _nothing(env: "SQSEnv", queue: str, selection: "Selection") -> str:
-    """Why there is nothing to be seen: it may only be hidden for now."""
+def _why_empty(env: "SQSEnv", queue: str, selection: "Selection") -> str:
+    """Return why no message is shown; messages in flight or delayed are hidden for now."""
     from sqsw.sqs_manage.depth import DepthReader
 
     depth = DepthReader(env).read(queue)
@@ -142,10 +142,10 @@ def _nothing(env: "SQSEnv", queue: str, selection: "Selection") -> str:
         if count
     ]
     if selection and depth.ready:
-        said = "no message fits the selection"
+        text = "no message matches the selection"
     else:
-        said = "no messages that can be peeked" if hidden else "no messages"
-    return f"{said}; hidden for now: {', '.join(hidden)}" if hidden else said
+        text = "no ready messages" if hidden else "no messages"
+    return f"{text}; hidden for now: {', '.join(hidden)}" if hidden else text
 
 
 @dataclass
@@ -172,8 +172,8 @@ def _peeked(
 ) -> "Iterator[Iterator[MessageView]]":
     from sqsw.sqs_manage.peek import peek_messages
 
-    if not is_local(env):  # the embedded SQS looks without a receive
-        _say_the_cost(printer, env, queue, yes=yes)
+    if not is_local(env):  # peeking in the embedded SQS is not a receive
+        _warn_of_cost(printer, env, queue, yes=yes)
     views = peek_messages(
         env,
         queue,
@@ -181,30 +181,30 @@ def _peeked(
         selection=selection or None,
         on_notice=notices_to(printer, queue),
     )
-    # Whatever ends it, the messages are put back.
+    # However this ends, return the messages.
     with closing(views):
         yield views
 
 
-def _say_the_cost(printer: Printer, env: "SQSEnv", queue: str, *, yes: bool) -> None:
+def _warn_of_cost(printer: Printer, env: "SQSEnv", queue: str, *, yes: bool) -> None:
     from sqsw.sqs_manage.describe import describe_queue
 
     report = describe_queue(env, queue)
-    why = "SQS has no peek; messages are received for 10 seconds and put back"
+    why = "SQS has no peek, so sqsw receives messages for 10 seconds and returns them"
     if report.fifo:
-        why += "; the message groups that are touched wait until then"
+        why += "; their message groups are blocked until then"
     if report.dlq is None:
         if report.fifo:
             printer.warn("peeking counts as a receive", why=why)
         return
     printer.warn(
-        "peeking counts as a receive; "
-        f"a message at its last receive goes to {report.dlq} next time",
+        f"peeking counts as a receive; after its last receive, a message goes to {report.dlq}",
         why=why,
-        next="on a dead-letter queue this is harmless",
+        next="peeking a dead-letter queue is harmless",
     )
     if not yes:
         yes_or_no(
-            f"Look into {report.name}?",
-            f"peeking may spend the last receive of messages of {report.name!r} and needs a yes",
+            f"Peek {report.name}?",
+            f"peeking can use up the last receive of messages in {report.name!r} "
+            "and needs confirmation",
         )

@@ -1,4 +1,4 @@
-"""A process of its own: ask SQS for the names of the queues, and keep them for completion."""
+"""A child process that saves the names of all queues for completion."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Where the command line meets a terminal: is there one, does it want colour, ask on it."""
+"""Terminals: detection, width, color, questions and keys."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import click
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person reads this stream as it is written; None is one closed from the start."""
+    """Return whether a stream is a terminal; None is a stream that was closed from the start."""
     if stream is None:
         return False
     try:
@@ -21,26 +21,26 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def columns_asked() -> int:
-    """The variable ``COLUMNS``; 0 if it is not set."""
+    """Return the variable ``COLUMNS``, or 0 if it is not set."""
     given = os.environ.get("COLUMNS", "")
     return int(given) if given.isdecimal() else 0
 
 
 class _View:
-    """Whether stdout and stderr are pipes to a live view, which a terminal shows."""
+    """Whether stdout and stderr are pipes to a live view on a terminal."""
 
     is_on = False
 
 
 def set_in_view(is_on: bool) -> None:
-    """Say whether what this process writes is shown by a live view."""
+    """Set whether a live view shows the output of this process."""
     _View.is_on = is_on
 
 
 def columns_of(stream: TextIO | None) -> int | None:
     """Return the width of the terminal that shows a stream; None if there is none.
 
-    A live view is on the terminal that stdin is, unless that was redirected.
+    The terminal of a live view is stdin, unless that was redirected.
     """
     if _View.is_on:
         return columns_asked() or _columns_of(0) or _COLUMNS
@@ -48,28 +48,28 @@ def columns_of(stream: TextIO | None) -> int | None:
         return None
     try:
         return columns_asked() or _columns_of(stream.fileno())
-    except (OSError, ValueError):  # a stream that stands in for a terminal
+    except (OSError, ValueError):  # a replacement that only looks like a terminal
         return None
 
 
 def _columns_of(descriptor: int) -> int | None:
     try:
         return os.get_terminal_size(descriptor).columns or None
-    except OSError:  # it has no size to tell
+    except OSError:  # unknown, or not a terminal
         return None
 
 
-#: the width of a terminal that cannot be asked
+#: the width to assume if it is unknown
 _COLUMNS = 80
 
-#: a command in a sentence: to be copied, so it stays in one piece
+#: a command in a sentence; it stays on one line, so it can be copied
 _COMMAND = r"\bsqsw [^;,]*"
-#: in place of a space that no line ends at; in private use, so in no text of ours
+#: replaces a space that must not break a line; private use, so no other text contains it
 _TIED = "\ue000"
 
 
 def wrapped(text: str, columns: int | None, hanging: int = 0) -> str:
-    """The line broken between words, where a terminal would break it within them."""
+    """Wrap a line between words; the terminal would break it within words."""
     if columns is None or len(text) <= columns:
         return text
     import textwrap
@@ -86,9 +86,10 @@ def wrapped(text: str, columns: int | None, hanging: int = 0) -> str:
 
 
 def wants_color(stream: TextIO | None, choice: str = "auto") -> bool:
-    """Whether this stream gets colour.
+    """Return whether to use color on a stream.
 
-    ``--color`` beats ``FORCE_COLOR`` beats ``NO_COLOR`` beats ``TERM=dumb`` beats "is a terminal".
+    The first that is set decides: ``--color``, ``FORCE_COLOR``, ``NO_COLOR``, ``TERM=dumb``. If
+    none is, a terminal gets color.
     """
     if choice != "auto":
         return choice == "always"
@@ -100,7 +101,7 @@ def wants_color(stream: TextIO | None, choice: str = "auto") -> bool:
 
 
 def echo_on_stderr(text: str, *, color: bool | None = None) -> None:
-    """Write a note, a warning or an error; in a daemon, through its log, in order."""
+    """Write a note, a warning or an error; in a daemon, in order with its log."""
     log_writer = sys.modules.get("sqsw_cli.working.log_writer")
     if log_writer is None:
         click.echo(text, err=True, color=color)
@@ -109,12 +110,12 @@ def echo_on_stderr(text: str, *, color: bool | None = None) -> None:
 
 
 def ask(question: str) -> str | None:
-    """Ask a person, on the terminal and never on a pipe.
+    """Ask a person on the terminal, never on a pipe.
 
     Returns
     -------
     str or None
-        The answer without its line end; None where nobody can be asked.
+        The answer without its line end; None if there is no terminal.
     """
     if is_terminal(sys.stdin):
         click.echo(question, nl=False, err=True)
@@ -124,7 +125,7 @@ def ask(question: str) -> str | None:
         return line.strip()
     if not is_terminal(sys.stderr):
         return None
-    # stdin is a pipe (`jq … | sqsw purge --ids -`), but somebody is looking at stderr.
+    # stdin is a pipe (`jq … | sqsw purge --ids -`), but stderr is a terminal.
     with suppress(OSError), open("/dev/tty", "r+", encoding="utf-8") as terminal:
         terminal.write(question)
         terminal.flush()
@@ -139,8 +140,9 @@ def pressed_keys() -> Iterator[Callable[[float], str | None] | None]:
     Yields
     ------
     Callable or None
-        Waits so many seconds for a key, and returns it; None if none was pressed. None if stdin is
-        not a terminal, or this process is in its background, where it must not change its modes.
+        A function that waits up to so many seconds and returns the pressed key, or None. None
+        instead of the function if stdin is not a terminal, or this process is in the background,
+        where it must not change the terminal's modes.
     """
     try:
         descriptor = sys.stdin.fileno()
@@ -169,15 +171,15 @@ def pressed_keys() -> Iterator[Callable[[float], str | None] | None]:
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """While stdout is for our data alone: what others print, programs that jobs start as well.
+    """Send what apps and their child processes print to stderr, so stdout has only our data.
 
-    Our data keeps a descriptor of its own, and what C code or ``sys.__stdout__`` holds back until
-    the process ends stays out of it as well.
+    Our data gets its own descriptor, so what C code or ``sys.__stdout__`` buffers until the process
+    ends stays out of it too.
     """
     own = sys.stdout
-    if own is sys.__stdout__ and own is not None:  # neither a stand-in, nor moved already
+    if own is sys.__stdout__ and own is not None:  # neither replaced nor already redirected
         own.flush()
-        with suppress(OSError):  # stderr was closed by who started us
+        with suppress(OSError):  # stderr was closed from the start
             data = open(os.dup(1), "w", encoding=own.encoding, errors=own.errors)  # noqa: SIM115
             os.dup2(2, 1)
             sys.stdout = data

@@ -1,4 +1,4 @@
-"""Which releases run here."""
+"""Versions of the installed distributions."""
 
 from sqsw.core.version import VERSION
 

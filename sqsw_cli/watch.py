@@ -1,4 +1,4 @@
-"""``sqsw inspect --watch``: the same queues again and again, and how fast they fill."""
+"""``sqsw inspect --watch``: show queues repeatedly, with rates."""
 
 import os
 import time
@@ -32,9 +32,9 @@ def watch(
     Parameters
     ----------
     seconds :
-        The time between two looks.
+        The time between two reads.
     show :
-        Gets the queues, and how many ready messages each of them gains per second, by its name.
+        Called with the queues, and the ready messages that each gains per second, by queue name.
     """
     tracks: dict[str, Track] = {}
     with ExitStack() as stack:
@@ -47,7 +47,7 @@ def watch(
                     track.add(time.monotonic(), report.visible)
             if printer.terminal:
                 if os.environ.get("TERM") != "dumb":
-                    click.clear()  # only now, so that the screen is not empty during the requests
+                    click.clear()  # after the requests, so the screen is not empty meanwhile
                 keys = "q quits" if wait else "Ctrl-C quits"
                 printer.say(f"{time.strftime('%H:%M:%S')} · every {seconds}s · {keys}")
                 printer.say()

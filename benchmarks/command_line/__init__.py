@@ -1,1 +1,1 @@
-"""The command line beside what does the same without it."""
+"""Compare the command line with programs that do the same without it."""

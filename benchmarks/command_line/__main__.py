@@ -1,4 +1,4 @@
-"""How much longer the command line takes than what does the same without it."""
+"""Measure how much longer the command line takes than programs that do the same without it."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from benchmarks.worker.measure import Endpoint
 
 _HERE = Path(__file__).parent
 _AWSCLI = ROOT / ".ci" / "cache" / "clients" / "python" / "bin" / "python"
-#: requests at a time of ``send --from``: as sqsw.sqs_manage.send_many.send_messages has it
+#: concurrent requests of ``send --from``, as in sqsw.sqs_manage.send_many.send_messages
 _THREADS = 4
 
 _PASS, _HELP, _AWS = "python -c pass", "sqsw --help", "aws --version"
@@ -29,7 +29,7 @@ _LINES, _LINES_BOTO3 = "sqsw send --from -", "lines by boto3"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process took, from its start to its end."""
+    """The time of one process, from its start to its end."""
 
     seconds: float
     cpu_seconds: float
@@ -39,19 +39,19 @@ Found = Mapping[str, Sequence[Cost]]
 
 
 def sqsw(*words: str) -> list[str]:
-    """The command as it is installed; the module where it is not."""
+    """Return the installed command, or the module if it is not installed."""
     script = Path(sys.executable).with_name("sqsw")
     command = [str(script)] if script.exists() else [sys.executable, "-m", "sqsw_cli"]
     return [*command, *words]
 
 
 def by_hand(program: str, *words: str) -> list[str]:
-    """A program that does the same by boto3 alone."""
+    """Return a program that does the same with boto3."""
     return [sys.executable, str(_HERE / program), *words]
 
 
 def awscli(name: str, *words: str) -> dict[str, list[str]]:
-    """Version 1 of the aws command, which is a Python program too."""
+    """Return version 1 of the aws command, which is a Python program too."""
     if not _AWSCLI.exists():
         print(f"absent: {name} (no {_AWSCLI}; run benchmarks/setup)")
         return {}
@@ -59,13 +59,13 @@ def awscli(name: str, *words: str) -> dict[str, list[str]]:
 
 
 class Turns:
-    """Runs commands by turns against one endpoint."""
+    """Runs commands in turns against one endpoint."""
 
     def __init__(self, endpoint: Endpoint, rounds: int) -> None:
         self._endpoint = endpoint
         self.address = endpoint.address
         self._rounds = rounds
-        # The checkout is measured, and its bytecode is kept as that of an installed package is.
+        # Measure the checkout, and keep its bytecode, as for an installed package.
         self._environment = {
             name: value
             for name, value in endpoint.environment().items()
@@ -73,12 +73,12 @@ class Turns:
         } | {"PYTHONPATH": str(ROOT)}
 
     def run(self, commands: Mapping[str, Sequence[str]], lines: Path | None = None) -> Found:
-        """The costs of each, round by round; all run once before, to have their bytecode.
+        """Return the costs of each command by round, after a first run that writes bytecode.
 
         Parameters
         ----------
         lines :
-            A file that comes to each of them through a pipe.
+            A file that each command reads through a pipe.
         """
         found: dict[str, list[Cost]] = {name: [] for name in commands}
         for number in range(self._rounds + 1):
@@ -105,14 +105,14 @@ class Turns:
 
 @contextmanager
 def _piped(path: Path | None) -> Iterator[int]:
-    """The end of a pipe from which a file is read; of nothing, where there is no file."""
+    """Yield the end of a pipe to read a file from; without a path, the pipe is empty."""
     with subprocess.Popen(["cat", str(path or os.devnull)], stdout=subprocess.PIPE) as feeder:
         assert feeder.stdout is not None
         yield feeder.stdout.fileno()
 
 
 def start(turns: Turns, options: argparse.Namespace) -> Report:
-    """What costs little but the start."""
+    """Measure commands that do little after the start."""
     found = turns.run(
         {
             _PASS: [sys.executable, "-c", "pass"],
@@ -126,14 +126,18 @@ def start(turns: Turns, options: argparse.Namespace) -> Report:
         "start",
         [_table("start", found, _PASS)],
         [
-            below("--help in 5 times python -c pass", _times(found, _HELP, _PASS), 5.0, "times"),
-            below("--help in half of aws --version", _times(found, _HELP, _AWS), 0.5, "times"),
+            below(
+                "--help: at most 5 times python -c pass", _times(found, _HELP, _PASS), 5.0, "times"
+            ),
+            below(
+                "--help: at most half of aws --version", _times(found, _HELP, _AWS), 0.5, "times"
+            ),
         ],
     )
 
 
 def send(turns: Turns, options: argparse.Namespace) -> Report:
-    """One message."""
+    """Measure sending one message."""
     attributes = {"JobName": {"DataType": "String", "StringValue": "send_email"}}
     found = turns.run(
         {
@@ -155,12 +159,12 @@ def send(turns: Turns, options: argparse.Namespace) -> Report:
             ),
         }
     )
-    goal = below("send in 1.3 times boto3", _times(found, _SEND, _SEND_BOTO3), 1.3, "times")
+    goal = below("send: at most 1.3 times boto3", _times(found, _SEND, _SEND_BOTO3), 1.3, "times")
     return Report("send", [_table("one message", found, _SEND_BOTO3)], [goal])
 
 
 def lines(turns: Turns, options: argparse.Namespace) -> Report:
-    """Many lines through a pipe."""
+    """Measure sending many lines through a pipe."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "lines.jsonl"
         with path.open("w", encoding="utf-8") as file:
@@ -180,8 +184,8 @@ def lines(turns: Turns, options: argparse.Namespace) -> Report:
     rates = _times(found, _LINES_BOTO3, _LINES)
     return Report(
         "lines",
-        [_table(f"{options.lines} lines, {_THREADS} requests at a time", found, _LINES_BOTO3)],
-        [at_least("lines at 0.9 of the rate of boto3", rates, 0.9)],
+        [_table(f"{options.lines} lines, {_THREADS} concurrent requests", found, _LINES_BOTO3)],
+        [at_least("lines: at least 0.9 of the rate of boto3", rates, 0.9)],
     )
 
 
@@ -189,7 +193,7 @@ PARTS = {"start": start, "send": send, "lines": lines}
 
 
 def _table(title: str, found: Found, base: str) -> Table:
-    """Seconds, and how many times those of the neighbour that is the measure."""
+    """Return a table of seconds, and their ratios to the base in the same round."""
     columns = ["", "seconds", "least", "most", "times", "least", "most", "CPU s", "CPU times"]
     rows: list[list[Cell]] = []
     for name, costs in found.items():
@@ -203,17 +207,17 @@ def _table(title: str, found: Found, base: str) -> Table:
                 *(median(cost.cpu_seconds for cost in costs), median(cpu)),
             ]
         )
-    return Table(f"{title}; times: those of {base!r}, round by round", columns, rows)
+    return Table(f"{title}; times: compared with {base!r} in the same round", columns, rows)
 
 
 def _times(found: Found, name: str, base: str) -> list[tuple[str, float | None]]:
-    """The median of how many times the seconds of a neighbour; None where it is absent."""
+    """Return the median ratio to the base in the same round; None if one is absent."""
     pairs = zip(found.get(name, ()), found.get(base, ()), strict=False)
     return [(f"of {base}", median(own.seconds / other.seconds for own, other in pairs))]
 
 
 def run(options: argparse.Namespace) -> Report:
-    """All parts, one after the other."""
+    """Run all parts, one after the other."""
     whole = Report("command_line")
     endpoint = Endpoint()
     try:
@@ -228,11 +232,11 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this benchmark."""
+    """Return the options of this benchmark."""
     made = reports.parser("Start, one message, many lines.", f"parts: {', '.join(PARTS)}")
     made.add_argument("--rounds", type=int, default=15, help="rounds of start and of one message")
     made.add_argument("--rounds-of-lines", type=int, default=5, help="rounds of many lines")
-    made.add_argument("--lines", type=int, default=100_000, help="lines of a round")
+    made.add_argument("--lines", type=int, default=100_000, help="lines in each round")
     return made
 
 

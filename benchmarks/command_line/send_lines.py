@@ -1,7 +1,7 @@
-"""Each line of stdin as a job, by boto3: ``python send_lines.py THREADS``.
+"""Send each line of stdin as a job with boto3: ``python send_lines.py THREADS``.
 
-A loop over SendMessageBatch with ten messages in a call, which takes every line for what it says it
-is: it neither looks whether a line is JSON nor tells what became of it.
+A loop over SendMessageBatch with ten messages per call. It neither checks that a line is JSON nor
+reports its outcome.
 """
 
 import sys
@@ -23,7 +23,7 @@ url = client.get_queue_url(QueueName="emails")["QueueUrl"]
 
 
 def send(entries: list[Any]) -> None:
-    """One call."""
+    """Make one call."""
     answer = client.send_message_batch(QueueUrl=url, Entries=entries)
     if answer.get("Failed"):
         raise RuntimeError(answer["Failed"])

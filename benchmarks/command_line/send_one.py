@@ -1,4 +1,4 @@
-"""What ``sqsw send emails send_email to=... subject=...`` does, written by hand with boto3."""
+"""Do the same as ``sqsw send emails send_email to=... subject=...`` with boto3."""
 
 import json
 

@@ -1,10 +1,10 @@
-"""Compare workers on an endpoint that costs nothing.
+"""Compare workers on an endpoint that costs almost nothing.
 
     python -m benchmarks.worker [SCENARIO ...] [--pairs N] [--jobs N]
 
-All scenarios where none is named. Contestants of a scenario run in turn, so
-that whatever else the machine does hits all of them; figures are medians, and medians of the ratios
-of neighbours, with their lowest and highest.
+Without SCENARIO, all scenarios run. The contestants of a scenario run in turn, so other load on the
+machine affects all of them. Figures are medians. Ratios compare neighboring runs, and are printed
+as a median with the lowest and the highest.
 """
 
 import argparse
@@ -20,12 +20,12 @@ _HERE = "benchmarks.worker.contestants"
 
 
 def python(name: str, *arguments: str, queue: str = "bench") -> list[str]:
-    """The command of a contestant."""
+    """Return the command of a contestant."""
     return [sys.executable, "-m", f"{_HERE}.{name}", queue, *arguments]
 
 
 def sqsw_work(*options: str) -> list[str]:
-    """The command line of sqsw."""
+    """Return a ``sqsw work`` command."""
     app = f"{_HERE}.sqsw_app:env"
     return [sys.executable, "-m", "sqsw_cli", "work", "-q", *options, app]
 
@@ -33,13 +33,13 @@ def sqsw_work(*options: str) -> list[str]:
 def interleaved(
     runs: dict[str, Callable[[], Figures]], pairs: int, ideal: float | None = None
 ) -> None:
-    """Run all in turn, ``pairs`` times, and print them beside the first one."""
+    """Run all in turn, ``pairs`` times, and compare them with the first one."""
     figures: dict[str, list[Figures]] = {name: [] for name in runs}
     for _ in range(pairs):
         for name, run in runs.items():
             figures[name].append(run())
     base = next(iter(runs))
-    print(f"| | jobs/s | rate x {base} | CPU us | CPU x {base} | calls a job | MB |"
+    print(f"| | jobs/s | rate x {base} | CPU us | CPU x {base} | calls per job | MB |"
           + (" of ideal |" if ideal else ""))  # fmt: skip
     print("|---" * (8 if ideal else 7) + "|")
     for name, found in figures.items():
@@ -65,7 +65,7 @@ median = statistics.median
 
 
 def spread(values: Sequence[float]) -> str:
-    """A median with its range."""
+    """Return a median with its range."""
     return f"{median(values):.2f} [{min(values):.2f}-{max(values):.2f}]"
 
 
@@ -83,7 +83,7 @@ class Scenarios:
         return lambda: measure.drain(self.endpoint, command, jobs, **more)  # type: ignore[arg-type]  # handed on
 
     def noop(self) -> None:
-        """Drain of jobs that do nothing: one process, concurrency 8."""
+        """Jobs that do nothing: one process, concurrency 8."""
         runs = {
             "raw loop": self._drain(python("raw_loop"), self.jobs),
             "sqsw": self._drain(python("sqsw_library", "slots=8"), self.jobs),
@@ -92,7 +92,7 @@ class Scenarios:
         interleaved(runs, self.pairs)
 
     def peers(self) -> None:
-        """The same with the command line of sqsw and with workers of others; fewer jobs."""
+        """Jobs that do nothing: the command line of sqsw, and other workers; fewer jobs."""
         jobs = min(self.jobs, 3000)
         runs = {
             "raw loop": self._drain(python("raw_loop"), jobs),
@@ -146,7 +146,7 @@ class Scenarios:
         interleaved(runs, self.pairs)
 
     def endurance(self) -> None:
-        """A million jobs that do nothing through one worker; not with the others."""
+        """A million jobs that do nothing through one worker; runs only if named."""
         endurance.show(self.endpoint, python("sqsw_library", "slots=8"), 1_000_000)
 
     def start(self) -> None:
@@ -169,18 +169,18 @@ class Scenarios:
         print(flush=True)
 
     def idle(self) -> None:
-        """A worker with an empty queue: calls a minute, processor, memory."""
+        """A worker with an empty queue: calls per minute, processor time, memory."""
         for name, command in {
             "raw loop": python("raw_loop"),
             "sqsw": python("sqsw_library"),
             "sqsw work": sqsw_work(),
         }.items():
             calls, percent, megabytes = measure.idle(self.endpoint, command, 60)
-            print(f"{name}: {calls:.1f} calls a minute, {percent:.2f} % CPU, {megabytes:.1f} MB")
+            print(f"{name}: {calls:.1f} calls per minute, {percent:.2f} % CPU, {megabytes:.1f} MB")
         print(flush=True)
 
     def sends(self) -> None:
-        """Sends one by one and in batches, in one process in turn."""
+        """Sends one by one and in batches, in turn in one process."""
         sending.compare(self.endpoint, self.pairs)
 
     def embedded(self) -> None:
@@ -188,7 +188,7 @@ class Scenarios:
         embedded.compare(self.pairs)
 
     def headroom(self) -> None:
-        """What the endpoint itself can do, asked by a client that costs nothing."""
+        """The rate of the endpoint itself, with a client that costs almost nothing."""
         headroom.show(self.endpoint)
 
 
@@ -207,12 +207,12 @@ def main() -> None:
         help=", ".join([*NAMES, "endurance"]),
     )
     parser.add_argument("--pairs", type=int, default=10, help="runs of each contestant (10)")
-    parser.add_argument("--jobs", type=int, default=8000, help="jobs in a run (8000)")
+    parser.add_argument("--jobs", type=int, default=8000, help="jobs per run (8000)")
     parser.add_argument(
         "--peers-python",
         default=sys.executable,
         metavar="FILE",
-        help="a Python with celery[sqs], dramatiq-sqs, taskiq-aio-sqs or sqs-workers",
+        help="Python with celery[sqs], dramatiq-sqs, taskiq-aio-sqs or sqs-workers",
     )
     parser.add_argument(
         "--node-modules", metavar="DIR", help="where sqs-consumer and @aws-sdk/client-sqs are"

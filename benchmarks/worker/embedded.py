@@ -1,4 +1,4 @@
-"""Send a job to a queue in memory and run it, again and again, as tests of an application do."""
+"""Send a job to a queue in memory and run it, repeatedly, as the tests of an application do."""
 
 import statistics
 import time
@@ -11,7 +11,7 @@ _JOBS = 200
 
 
 def compare(pairs: int) -> None:
-    """Print the CPU time of a job, and how much faster it is than with boto3 clients."""
+    """Print the CPU time per job, and how much faster it is than with boto3 clients."""
     direct, by_boto3 = _round_of(wire=True), _round_of(wire=False)
     direct()
     by_boto3()
@@ -20,7 +20,7 @@ def compare(pairs: int) -> None:
         figures.append((_timed(by_boto3), _timed(direct)))
     ratios = [slow / fast for slow, fast in figures]
     print(
-        f"send and process_batch: {statistics.median(fast for _, fast in figures):.0f} us a job, "
+        f"send and process_batch: {statistics.median(fast for _, fast in figures):.0f} us per job, "
         f"{statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}] times faster than "
         "with boto3 clients\n",
         flush=True,

@@ -1,12 +1,12 @@
-"""A null SQS over HTTP, for benchmarks of workers: it costs next to nothing, and counts calls.
+"""A null SQS over HTTP, for benchmarks of workers: it costs almost nothing, and counts calls.
 
     python -m benchmarks.worker.endpoint [PORT]
 
-It keeps messages in memory and knows as much of SQS as workers ask for: receives that wait,
-deletes, sends, and on FIFO queues one receive of a group at a time. A lease never ends. What SQS
-does with care (leases, deduplication, redrive) is missing; for that there is ``sqsw serve``.
+It keeps messages in memory and supports only what workers need: long polling, deletes, sends, and
+on FIFO queues one receive of a group at a time. A lease never ends. Leases, deduplication and
+redrive are missing; ``sqsw serve`` has them.
 
-Beside SQS it answers under ``/control``, to whoever runs the benchmark.
+The program that runs the benchmark controls it through ``/control``.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ _Answer = Callable[[bytes], None]
 
 
 class Template:
-    """What all copies of one sent message have in common, rendered once for each way to ask."""
+    """The common part of all copies of a message, rendered once for each kind of request."""
 
     def __init__(self, entry: dict[str, Any]) -> None:
         self._entry = entry
         self._rendered: dict[tuple[str, bool, bool], bytes] = {}
 
     def tail(self, group: str, system: bool, attributes: bool) -> bytes:
-        """All that comes after the receipt handle of a message."""
+        """Return everything that follows the receipt handle of a message."""
         key = group, system, attributes
         if key not in self._rendered:
             body = self._entry["MessageBody"]
@@ -50,7 +50,7 @@ class Template:
 
 
 class Queue:
-    """One queue; a message is its number, which is its receipt handle as well."""
+    """A queue; a message is a number, which is also its receipt handle."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -68,14 +68,14 @@ class Queue:
         self.waiting: deque[tuple[Callable[[], bytes | None], _Answer]] = deque()
 
     def load(self, count: int, groups: int) -> None:
-        """That many copies of the message that was sent last, in turn for each group."""
+        """Add copies of the message that was sent last, in turn for each group."""
         self.loaded_at, self.emptied_at, self.first_taken = time.monotonic(), 0.0, 0.0
         for index in range(count):
             self.add(f"g{index % groups}" if groups else "")
         self.answer_waiting()
 
     def answer_waiting(self) -> None:
-        """Answer the receives that wait, as long as there is something for them."""
+        """Answer waiting receives while there are messages for them."""
         while self.waiting:
             ask, answer = self.waiting.popleft()
             found = ask()
@@ -93,7 +93,7 @@ class Queue:
         self.left += 1
 
     def take(self, most: int) -> list[tuple[int, str]]:
-        """Up to ``most`` messages; on a FIFO queue of groups that have none in flight."""
+        """Take up to ``most`` messages; on a FIFO queue, from groups that have none in flight."""
         taken: list[tuple[int, str]] = []
         if self.ready:
             self.first_taken = self.first_taken or time.monotonic()
@@ -124,7 +124,7 @@ class Queue:
             self.emptied_at = time.monotonic()
 
     def release(self, number: int) -> None:
-        """Visible again at once, before what came later."""
+        """Make a message visible again at once, before later messages."""
         group = self.group_of.pop(number, None)
         if group is None:
             return
@@ -136,7 +136,7 @@ class Queue:
 
 
 class Endpoint:
-    """All queues, and what the calls do."""
+    """All queues, and the actions of SQS."""
 
     def __init__(self) -> None:
         self.queues: dict[str, Queue] = {}
@@ -146,7 +146,7 @@ class Endpoint:
         self.empty_receives = 0
 
     def answer(self, action: str, request: dict[str, Any], answer: _Answer) -> None:
-        """Do what was asked, and answer now or later."""
+        """Handle a request, and answer now or later."""
         self.calls[action] += 1
         if action == "ReceiveMessage":
             self._receive(request, answer)
@@ -265,10 +265,10 @@ class Endpoint:
         return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}
 
     def control(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What whoever runs the benchmark asks for: ``load``, ``reset`` or just the state."""
+        """Handle ``load`` and ``reset`` from the benchmark, and return the state."""
         queue = self._queue(request)
         if request["do"] == "reset":
-            # Receives that wait are answered by the end of their time; who waits is gone by then.
+            # Waiting receives are answered when their time is up; their clients are gone by then.
             self.queues.clear()
             self.calls.clear()
             self.empty_receives = 0
@@ -300,7 +300,7 @@ def _number(entry: dict[str, Any]) -> int:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: requests one after another, without chunks, as SDKs send them."""
+    """A connection: requests one after the other, without chunks, as SDKs send them."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -354,7 +354,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    """Answer until the process ends; says its address on standard output."""
+    """Serve until the process ends, and print the address."""
     endpoint = Endpoint()
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(endpoint), "127.0.0.1", port

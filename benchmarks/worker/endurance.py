@@ -1,4 +1,4 @@
-"""One worker and a million jobs, in parts of 100,000: nothing may grow or slow down."""
+"""Run a million jobs in one worker, in parts of 100,000: nothing must grow or slow down."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ PART = 100_000
 
 
 def show(endpoint: Endpoint, command: Sequence[str], jobs: int) -> None:
-    """Print what each part took, and what the worker held after it."""
+    """Print the figures of each part, and the worker's memory, threads and files after it."""
     endpoint.control("reset")
     rates: list[float] = []
     print("| jobs | jobs/s | CPU us | MB | threads | files |")

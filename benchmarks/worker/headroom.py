@@ -1,4 +1,4 @@
-"""What the null endpoint can do: a client of bare sockets that receives ten and deletes ten."""
+"""Measure the null endpoint with a raw socket client that receives ten and deletes ten."""
 
 import json
 import socket
@@ -10,7 +10,7 @@ _JOBS = 50_000
 
 
 def show(endpoint: Endpoint) -> None:
-    """Print jobs a second, and the endpoint's own time a call."""
+    """Print jobs per second, and the endpoint's processor time per call."""
     host, _, port = endpoint.address.removeprefix("http://").partition(":")
     endpoint.control("reset")
     endpoint.control("load", count=_JOBS, entry=ENTRY)
@@ -29,8 +29,8 @@ def show(endpoint: Endpoint) -> None:
             _call(connection, "DeleteMessageBatch", {"QueueUrl": "/bench", "Entries": entries})
     seconds, used = time.monotonic() - begin, endpoint.cpu_seconds() - cpu
     calls = sum(endpoint.control()["calls"].values())
-    print(f"{_JOBS / seconds:.0f} jobs/s with one connection that waits for each answer")
-    print(f"{used / calls * 1e6:.0f} us of its processor time a call: at most "
+    print(f"{_JOBS / seconds:.0f} jobs/s with one connection that waits for each response")
+    print(f"{used / calls * 1e6:.0f} us of its processor time per call: at most "
           f"{calls / used:.0f} calls/s\n", flush=True)  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""One run of one contestant against the null endpoint, in processes of their own."""
+"""Run one contestant against the null endpoint, each in its own process."""
 
 import http.client
 import json
@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 _TICK = os.sysconf("SC_CLK_TCK")
 
-#: one job as sqsw and sqs-workers send it, which every contestant can read
+#: a job as sqsw and sqs-workers send it
 ENTRY = {
     "MessageBody": '{"user": 4711, "text": "Hello, this is a small job like many others"}',
     "MessageAttributes": {
@@ -28,7 +28,7 @@ ENTRY = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What one run cost."""
+    """The figures of one run."""
 
     jobs: int
     seconds: float
@@ -39,22 +39,22 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """Jobs a second."""
+        """Jobs per second."""
         return self.jobs / self.seconds
 
     @property
     def cpu_us(self) -> float:
-        """Microseconds of processor time a job, the contestant's own."""
+        """The contestant's processor time per job, in microseconds."""
         return self.cpu_seconds / self.jobs * 1e6
 
     @property
     def calls_a_job(self) -> float:
-        """Calls to SQS a job."""
+        """Calls to SQS per job."""
         return sum(self.calls.values()) / self.jobs
 
 
 class Endpoint:
-    """The null endpoint, running."""
+    """The null endpoint in a child process."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -68,19 +68,19 @@ class Endpoint:
         self._connection = http.client.HTTPConnection(self.address.removeprefix("http://"))
 
     def control(self, do: str = "state", queue: str = "bench", **more: Any) -> dict[str, Any]:
-        """Ask the endpoint for something that is no call of SQS."""
+        """Make a control request, which is not a call of SQS."""
         body = json.dumps({"do": do, "QueueName": queue, **more})
         self._connection.request("POST", "/control", body)
         found: dict[str, Any] = json.loads(self._connection.getresponse().read())
         return found
 
     def cpu_seconds(self) -> float:
-        """Its own processor time."""
+        """Return the processor time of the endpoint."""
         return cpu_seconds(self.process.pid)
 
     def environment(self) -> dict[str, str]:
-        """What makes boto3, whoever uses it, call this endpoint."""
-        # Without bytecode files, most of each start would be spent on compiling the sources.
+        """Return variables that make boto3 call this endpoint."""
+        # Without bytecode files, most of each start would be spent on compiling.
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         return {
             **kept,
@@ -101,7 +101,7 @@ class Endpoint:
 
 @contextmanager
 def running(endpoint: Endpoint, command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A contestant, which is killed at the end: how it stops is not what is measured here."""
+    """Run a contestant inside the block, then kill it: stopping is not measured."""
     process = subprocess.Popen(
         command, cwd=ROOT, env=endpoint.environment(), start_new_session=True
     )
@@ -123,10 +123,10 @@ def drain(
     prepare: Sequence[str] = (),
     warm_up: int = 200,
 ) -> Figures:
-    """Let a contestant that waits for messages work off so many of them.
+    """Measure a contestant that waits for messages while it processes ``jobs`` messages.
 
-    ``prepare`` is the command of one that has its own form of messages: it sends one, and the
-    endpoint makes copies of it.
+    ``prepare`` is for a contestant with its own message format: this command sends one message, and
+    the endpoint copies it.
     """
     endpoint.control("reset", queue, latency=latency)
     if prepare:
@@ -140,7 +140,7 @@ def drain(
         before = cpu_seconds(process.pid)
         endpoint.control("load", queue, count=jobs, **load)
         state = _wait(endpoint, process, queue, lambda state: state["left"] == 0)
-        time.sleep(0.1)  # what still belongs to the last jobs
+        time.sleep(0.1)  # include the work after the last delete
         return Figures(
             jobs=jobs,
             seconds=state["seconds"],
@@ -154,7 +154,7 @@ def drain(
 def start(
     endpoint: Endpoint, command: Sequence[str], *, queue: str = "bench"
 ) -> tuple[float, float]:
-    """Seconds from the start of the process until it has its first message; and of processor."""
+    """Return the seconds from the start to the first message, and the processor time."""
     endpoint.control("reset", queue)
     endpoint.control("load", queue, count=1, entry=ENTRY)
     begin = time.monotonic()
@@ -166,7 +166,7 @@ def start(
 def idle(
     endpoint: Endpoint, command: Sequence[str], seconds: float, *, queue: str = "bench"
 ) -> tuple[float, float, float]:
-    """Calls a minute, percent of a core and megabytes of a contestant that has nothing to do."""
+    """Return calls per minute, percent of a core and megabytes of an idle contestant."""
     endpoint.control("reset", queue)
     with running(endpoint, command) as process:
         _wait(endpoint, process, queue, lambda state: state["waiting"] > 0)
@@ -189,12 +189,12 @@ def _wait(
         if process.poll() is not None:
             raise RuntimeError(f"the contestant ended with {process.returncode}")
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the contestant does not get on: {state}")
+            raise RuntimeError(f"the contestant makes no progress: {state}")
         time.sleep(0.05)
 
 
 def things(pid: int) -> tuple[int, int]:
-    """How many threads and open files a process has."""
+    """Return the numbers of threads and open files of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     threads = int(status.partition("Threads:")[2].split()[0])
     return threads, len(list(Path(f"/proc/{pid}/fd").iterdir()))
@@ -208,7 +208,7 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and those that it started, to a hundredth of a second."""
+    """Return the processor time of a process and its descendants, in steps of 10 ms."""
     total = 0
     for each in _family(pid):
         fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
@@ -217,7 +217,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory(pid: int) -> float:
-    """Megabytes: the share of memory that is proportional to its use (PSS)."""
+    """Return the memory of a process and its descendants in megabytes (PSS)."""
     total = 0
     for each in _family(pid):
         for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Workers of others: their commands, where they are installed."""
+"""The commands of other workers, if they are installed."""
 
 import shutil
 import subprocess
@@ -7,12 +7,12 @@ from pathlib import Path
 _HERE = "benchmarks.worker.contestants"
 _FOLDER = Path(__file__).parent / "contestants"
 
-#: the command of a contestant, and the one that sends a message in its form
+#: the command of a contestant, and the command that sends a message in its format
 Commands = tuple[list[str], list[str]]
 
 
 def found(python: str, node_modules: str | None) -> dict[str, Commands]:
-    """Those that can be run here; what is missing is said."""
+    """Return the commands of the installed workers; report the others."""
     known: dict[str, tuple[str, Commands]] = {
         "sqs-workers": (
             "sqs_workers",
@@ -52,14 +52,14 @@ def found(python: str, node_modules: str | None) -> dict[str, Commands]:
         if subprocess.run(
             [python, "-c", f"import {modules}"], capture_output=True, check=False
         ).returncode:
-            print(f"({name} is left out: {python} cannot import {modules})")
+            print(f"({name} is skipped: {python} cannot import {modules})")
         else:
             commands[name] = each
     node = shutil.which("node")
     if node is None or node_modules is None:
-        print("(sqs-consumer is left out: it needs node, and --node-modules)")
+        print("(sqs-consumer is skipped: it needs node and --node-modules)")
     else:
-        # Node looks for packages beside the file that imports them.
+        # Node looks for packages next to the file that imports them.
         copy = Path(node_modules).parent / "sqs_consumer.mjs"
         shutil.copyfile(_FOLDER / "sqs_consumer.mjs", copy)
         commands["sqs-consumer"] = ([node, str(copy)], [])

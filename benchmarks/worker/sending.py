@@ -1,4 +1,4 @@
-"""Sends: a job by ``delay`` beside a bare ``send_message``, and the same in batches."""
+"""Compare sending a job with a plain ``send_message``, one by one and in batches."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _JOBS = 1000
 
 
 def compare(endpoint: Endpoint, pairs: int) -> None:
-    """Print rates and ratios; all in this process, in turn."""
+    """Print rates and ratios; both run in this process, in turn."""
     os.environ.update({k: v for k, v in endpoint.environment().items() if k.startswith("AWS_")})
     import boto3
 

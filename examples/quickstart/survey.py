@@ -1,8 +1,8 @@
-"""Measure Python files, one job a file: the app of the quickstart.
+"""The app of the quickstart: measure Python files, one job per file.
 
-``sqsw work survey:env`` runs it. Nothing here says where the queues are: that comes from the
-environment of the process, so that the same file works on the embedded SQS (``SQSW_LOCAL``), on a
-test server (``AWS_ENDPOINT_URL_SQS``) and on AWS.
+Run it with ``sqsw work survey:env``. Environment variables say where the queues are, so the same
+file works on the embedded SQS (``SQSW_LOCAL``), on a test server (``AWS_ENDPOINT_URL_SQS``) and on
+AWS.
 """
 
 import ast
@@ -22,8 +22,8 @@ REPORT = os.environ.get("SURVEY_REPORT", "survey.db")
 #: The second release of this app: a file that cannot be parsed is a finding, not a failure.
 TOLERANT = os.environ.get("SURVEY_TOLERANT") == "1"
 
-# A file that cannot be read now cannot be read in a minute either, so a failed job is tried again
-# at once. Jobs that fail because of a network want the default, which waits longer every time.
+# A file that cannot be read now cannot be read in a minute either, so retry a failed job at once.
+# For jobs that use a network, keep the default, which waits longer after each attempt.
 env = SQSEnv(backoff_policy=IMMEDIATE_RETURN)
 
 SCHEMA = """
@@ -40,7 +40,7 @@ warnings.simplefilter("ignore", SyntaxWarning)  # about the files, not about thi
 
 @dataclass
 class Measured:
-    """What one file is made of; ``note`` says why it could not be parsed."""
+    """The figures of a file; ``note`` says why it could not be parsed."""
 
     lines: int
     functions: int = 0
@@ -53,25 +53,25 @@ class Measured:
 
 @env.processor("sources", "measure")
 def measure(path: str) -> None:
-    """Measure the file and put the result into the report.
+    """Measure the file and write the result to the report.
 
-    SQS delivers *at least* once: a worker that is killed after the work and before the message is
-    deleted leaves a message that comes again. So a job must do no harm when it runs twice. This one
-    writes the whole result in one transaction under the file's name: the second run replaces the
-    first. ``runs`` counts them, to show how often that happens.
+    SQS delivers *at least* once: if a worker is killed after a job returns and before it deletes
+    the message, the message is delivered again. So a job must be safe to run twice. This one writes
+    its result in one transaction under the name of the file, so a second run replaces the first.
+    ``runs`` counts the runs.
     """
     try:
         measured = parse(path)
     except (SyntaxError, ValueError, RecursionError) as error:  # ValueError: decoding, NUL bytes
         if not TOLERANT:
-            raise  # the message comes again, and ends in the dead-letter queue
+            raise  # the job is retried, then goes to the dead-letter queue
         lines = Path(path).read_bytes().count(b"\n")
         measured = Measured(lines, note=str(error).replace(path, Path(path).name))
     save(path, measured)
 
 
 def parse(path: str) -> Measured:
-    """Read the file as Python itself does (PEP 263), and look through its syntax tree."""
+    """Decode the file as Python does (PEP 263), and walk its syntax tree."""
     with tokenize.open(path) as file:
         source = file.read()
     measured = Measured(lines=source.count("\n"))
@@ -91,7 +91,7 @@ def parse(path: str) -> Measured:
 
 
 def package_of(path: str) -> str:
-    """The outermost package that the file belongs to."""
+    """Return the outermost package that contains the file."""
     top = Path(path)
     while (top.parent / "__init__.py").is_file():
         top = top.parent
@@ -99,12 +99,12 @@ def package_of(path: str) -> str:
 
 
 def save(path: str, measured: Measured) -> None:
-    """All of it or nothing, and the same once more if the job comes again."""
+    """Write the result in one transaction; a second run replaces it."""
     name = path.encode("utf-8", "backslashreplace").decode()  # not every file name is UTF-8
     m = measured
     row = (name, package_of(path), m.lines, m.functions, m.classes, m.longest, m.longest_lines)
     with closing(sqlite3.connect(REPORT, timeout=60, isolation_level=None)) as report:
-        report.execute("PRAGMA synchronous = OFF")  # outlives a killed process, which is enough
+        report.execute("PRAGMA synchronous = OFF")  # survives a killed process, which is enough
         report.executescript("BEGIN IMMEDIATE;" + SCHEMA)
         report.execute(
             "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (path) DO UPDATE"

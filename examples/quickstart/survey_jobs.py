@@ -1,10 +1,10 @@
-"""Turn file names into jobs: NUL-separated names on stdin, one JSON object a line on stdout.
+"""Turn file names into jobs: NUL-separated names on stdin, one JSON object per line on stdout.
 
 ``find … -print0 | python survey_jobs.py | sqsw send sources measure --from -``
 
-A file name can hold quotes, newlines and bytes that are not UTF-8. NUL is the one byte that it
-cannot hold, and json.dumps quotes everything else. A name that is not UTF-8 has no place in JSON,
-so it is left out with a note.
+A file name can contain quotes, newlines and bytes that are not UTF-8, but no NUL byte. json.dumps
+escapes quotes and newlines. JSON cannot contain a name that is not UTF-8, so such a name is skipped
+with a note.
 """
 
 import json
@@ -15,11 +15,11 @@ from itertools import islice
 
 
 def main() -> None:
-    """Write a line for each name, or for as many as the first argument says."""
+    """Write a line for each name, up to the number in the first argument."""
     names = sys.stdin.buffer.read().split(b"\0")[:-1]
     limit = int(sys.argv[1]) if len(sys.argv) > 1 else len(names)
     for path in islice(readable(names), limit):
-        # Absolute: a worker can run in another directory.
+        # Absolute, because a worker can run in another directory.
         print(json.dumps({"path": os.path.abspath(path)}))
 
 
@@ -29,7 +29,7 @@ def readable(names: list[bytes]) -> Iterator[str]:
         try:
             yield name.decode()
         except UnicodeDecodeError:
-            print(f"left out, its name is not UTF-8: {name!r}", file=sys.stderr)
+            print(f"skipped, because its name is not UTF-8: {name!r}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Print the report, and check that every job was done exactly once.
 
-``python survey_report.py survey.db jobs.jsonl dead_letters.jsonl queues.jsonl`` takes what was sent
-(a line a job), the dead letters (``sqsw inspect DLQ --peek N --json``) and the queues as they are
-now (``sqsw inspect QUEUE… --json``). It exits with 1 where something is missing, twice or left.
+``python survey_report.py survey.db jobs.jsonl dead_letters.jsonl queues.jsonl`` takes the jobs that
+were sent (one per line), the dead letters (``sqsw inspect DLQ --peek N --json``) and the current
+queues (``sqsw inspect QUEUE… --json``). It exits with 1 if a job is missing or was done twice, or a
+message is left.
 """
 
 import json
@@ -14,25 +15,25 @@ from typing import Any
 
 
 def read(path: str) -> list[dict[str, Any]]:
-    """The objects of a JSON Lines file."""
+    """Return the objects of a JSON Lines file."""
     with open(path, encoding="utf-8") as file:
         return [json.loads(line) for line in file]
 
 
 def printable(path: str) -> str:
-    """The file name as the app writes it into the report."""
+    """Return the file name as the app writes it to the report."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 
 def table(title: str, rows: list[tuple[Any, ...]]) -> None:
-    """Numbers on the left, names on the right."""
+    """Print numbers on the left and names on the right."""
     print(f"\n  {title}")
     for number, *names in rows:
         print(f"    {number:>9,}  {'  '.join(str(name) for name in names)}"[:100])
 
 
 def print_report(report: sqlite3.Connection) -> None:
-    """What the jobs have found."""
+    """Print what the jobs found."""
     ask = report.execute
     files, lines, functions, classes = ask(
         "SELECT count(*), sum(lines), sum(functions), sum(classes) FROM files"
@@ -70,16 +71,16 @@ def problems(
     dead: list[dict[str, Any]],
     queues: list[dict[str, Any]],
 ) -> list[str]:
-    """What is not as it should be, in sentences."""
+    """Return the problems as sentences."""
     runs: dict[str, int] = dict(report.execute("SELECT path, runs FROM files"))
     notes = {path for (path,) in report.execute("SELECT path FROM files WHERE note IS NOT NULL")}
     sent = {printable(job["path"]) for job in jobs}
     gave_up = {printable(letter["args"]["path"]) for letter in dead}
     found = {
         "jobs were sent twice": len(jobs) - len(sent),
-        "files were never done": len(sent - runs.keys()),
-        "files were done and never sent": len(runs.keys() - sent),
-        "files were done more than once": sum(count > 1 for count in runs.values()),
+        "files were never processed": len(sent - runs.keys()),
+        "files were processed but never sent": len(runs.keys() - sent),
+        "files were processed more than once": sum(count > 1 for count in runs.values()),
         "files differ between the dead letters and those that cannot be read": len(notes ^ gave_up),
     }
     for queue in queues:
@@ -89,7 +90,7 @@ def problems(
 
 
 def main() -> int:
-    """Print the report, then what is wrong."""
+    """Print the report, then the problems."""
     database, *lists = sys.argv[1:]
     jobs, dead, queues = map(read, lists)
     with closing(sqlite3.connect(database)) as report:
@@ -99,12 +100,14 @@ def main() -> int:
             "SELECT max(finished_at) - min(finished_at) FROM files WHERE note IS NULL"
         ).fetchone()
     done = len(jobs) - len(dead)
-    print(f"\n  first run: {done:,} jobs in {seconds:.1f} s, {done / (seconds or 1):,.0f} a second")
-    print(f"  dead letters: {len(dead):,}, sent again and done by the second release")
+    print(
+        f"\n  first run: {done:,} jobs in {seconds:.1f} s, {done / (seconds or 1):,.0f} per second"
+    )
+    print(f"  dead letters: {len(dead):,}, moved back and processed by the second release")
     for problem in wrong:
         print(f"  ✗ wrong: {problem}")
     if not wrong:
-        print(f"  ✓ every one of {len(jobs):,} files was done exactly once; both queues are empty")
+        print(f"  ✓ all {len(jobs):,} files were processed exactly once; both queues are empty")
     return 1 if wrong else 0
 
 

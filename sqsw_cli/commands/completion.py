@@ -1,4 +1,4 @@
-"""``sqsw completion``: the script that teaches a shell what may come next."""
+"""``sqsw completion``: print the completion script for a shell."""
 
 import click
 

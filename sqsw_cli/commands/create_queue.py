@@ -36,7 +36,7 @@ sqsw create-queue emails --dlq emails_dead --max-receives 3 --update
 sqsw create-queue --app myapp.tasks:env         # every queue of an app
 """
 
-#: Options of one queue, which an app with several has in a file.
+#: Options for one queue; for the queues of an app, the file has these settings.
 _OF_ONE_QUEUE = (
     *("fifo", "dlq", "max_receives", "visibility_timeout", "retention", "delay"),
     *("content_dedup", "high_throughput", "kms", "attributes"),
@@ -137,7 +137,7 @@ def create_queue(
         return
     if is_typed(ctx, "app"):
         raise SettingsError(
-            f"--app and {'NAME' if name is not None else '--dlq'} do not go together",
+            f"--app and {'NAME' if name is not None else '--dlq'} cannot be used together",
             why="--app creates all queues of an app",
             next="leave out one of them",
         )
@@ -190,8 +190,8 @@ def _create_all(
                 "_", "-"
             )
             raise SettingsError(
-                f"{written} does not go with --app",
-                why="each queue of an app has settings of its own",
+                f"{written} cannot be used with --app",
+                why="each queue of an app has its own settings",
                 next="set it in [queues.NAME] of sqsw.toml, or create one queue: "
                 f"sqsw create-queue NAME {written} …",
             )
@@ -270,7 +270,7 @@ def _settings(report: "QueueReport") -> str:
     parts = ["FIFO"] if report.fifo else []
     if report.dlq:
         parts.append(f"after {counted(report.max_receives or 0, 'receive')} to {report.dlq}")
-    # A queue that only takes dead letters is not worked, so its visibility timeout says nothing.
+    # Workers usually do not read a dead-letter queue, so its visibility timeout does not matter.
     if "VisibilityTimeout" in attributes and not report.sources:
         parts.append(f"visibility timeout {format_duration(int(attributes['VisibilityTimeout']))}")
     if "MessageRetentionPeriod" in attributes:

@@ -1,4 +1,4 @@
-"""``sqsw delete-queue``: queues that are no longer needed."""
+"""``sqsw delete-queue``: delete queues."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,7 +55,7 @@ def delete_queue(
 
     printer = invocation.printer
     with opened(invocation) as env:
-        # By their ARNs: a URL may be written in several ways, and two accounts may share a name.
+        # Keyed by ARN: a URL can be written in several ways, and two accounts can share a name.
         reports = [(queue, _find(env, queue, if_exists=if_exists)) for queue in queues]
         found = {report.arn or queue: report for queue, report in reports}
         going = [report for report in found.values() if report.url is not None]
@@ -87,7 +87,7 @@ def _find(env: "SQSEnv", queue: str, *, if_exists: bool) -> "QueueReport":
 def _delete(env: "SQSEnv", report: "QueueReport") -> "QueueReport":
     from sqsw.sqs_manage import remove
 
-    # By its URL: the name in the report has lost its prefix, and may have come as an ARN.
+    # By URL: the name in the report has no prefix, and the queue can have been given as an ARN.
     gone = remove.delete_queue(env, str(report.url)) is None
     return replace(report, action="unchanged" if gone else "deleted")
 
@@ -101,7 +101,7 @@ def _confirm(going: "Sequence[QueueReport]") -> None:
                 f"{report.name} holds about {holding}.",
                 "Deleting the queue deletes them too and cannot be undone.",
             ],
-            f"delete-queue deletes {report.name!r} with about {holding} and needs a yes",
+            f"delete-queue deletes {report.name!r} with about {holding} and needs confirmation",
         )
 
 

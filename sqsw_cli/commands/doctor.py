@@ -1,4 +1,4 @@
-"""``sqsw doctor``: find what would keep a worker from its jobs."""
+"""``sqsw doctor``: find out why a worker gets no jobs."""
 
 import json
 import platform
@@ -154,7 +154,7 @@ def _hint(check: "Check") -> str | None:
 
 
 def _summary(checks: "Sequence[Check]") -> str:
-    """How the checks of one queue went, and what a person most often looks for."""
+    """Summarize the checks of one queue, and what people most often look for."""
     bad = sum(check.status in ("warn", "fail") for check in checks)
     if bad:
         return f"{bad} of {counted(len(checks), 'check')} found a problem"
@@ -223,8 +223,8 @@ def _check_queue(
 
     if sample is not None and not yes and not is_local(env):
         yes_or_no(
-            f"Looking into {queue} counts as a receive of each message. Go on?",
-            f"a sample of {queue!r} counts as a receive of each message and needs a yes",
+            f"Sampling {queue} counts as a receive of each message. Continue?",
+            f"a sample of {queue!r} counts as a receive of each message and needs confirmation",
         )
     checks = list(check_queue(env, queue))
     if sample is not None and checks[0].status != "fail":
@@ -251,8 +251,8 @@ def _print_policy(
             raise SettingsError("no queue is named", next="sqsw doctor --policy QUEUE")
         if is_local(env):
             invocation.printer.warn(
-                "region and account in this policy are those of the embedded SQS",
-                why=f"the queues are those of the {env.location()}",
+                "this policy has the region and account of the embedded SQS",
+                why=f"the queues are in the {env.location()}",
                 next="for AWS, add --local=0",
             )
         policy = json.dumps(least_policy(env, names), indent=2)

@@ -17,7 +17,7 @@ sqsw health http://127.0.0.1:8080/ready     # SQS answers, and the worker receiv
 sqsw health healthy                         # the file of work --health-file
 """
 
-#: What stands for every address of the machine, which is nothing to connect to.
+#: Wildcard addresses to listen on, and the address to connect to instead.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -46,9 +46,9 @@ def health(invocation: Invocation, worker: str | None, timeout: float) -> int:
 
     if not worker:
         raise SettingsError(
-            "there is no worker to ask",
+            "no worker to ask",
             why="neither SQSW_WORK_HTTP nor SQSW_WORK_HEALTH_FILE is set",
-            next="name the port of work --http: sqsw health 8080",
+            next="name the port of sqsw work --http: sqsw health 8080",
         )
     url = _url_of(worker)
     answer = check_health_file(worker) if url is None else ask_worker(url, timeout)
@@ -57,15 +57,15 @@ def health(invocation: Invocation, worker: str | None, timeout: float) -> int:
         printer.json("health", {**values_of(answer), "status": status})
     elif printer.terminal:
         sign, shade = ("✓", "green") if answer.healthy else ("✗", "red")
-        said = f"{status}: {answer.target}"
-        printer.signed(sign, shade, said if answer.healthy else f"{said}: {answer.error}")
+        text = f"{status}: {answer.target}"
+        printer.signed(sign, shade, text if answer.healthy else f"{text}: {answer.error}")
     else:
         printer.plain("health", status, answer.target, answer.reason, answer.error)
     return Exit.OK if answer.healthy else Exit.CHECK
 
 
 def _url_of(worker: str) -> str | None:
-    """Return the URL to ask; None if it is a file."""
+    """Return the URL to ask, or None if the argument is a file."""
     if "://" in worker:
         return worker
     if os.path.isfile(worker):

@@ -163,7 +163,7 @@ def _names_a_message(queues: Sequence[str]) -> bool:
 
 
 def _exists(env: "SQSEnv", queue: str) -> bool:
-    """Return whether there is a queue whose name looks like an id."""
+    """Return whether a queue exists, in case its name looks like an id."""
     try:
         _ = env.queue_client(queue).url
     except QueueNotFound:
@@ -172,20 +172,22 @@ def _exists(env: "SQSEnv", queue: str) -> bool:
 
 
 def _check(given: dict[str, bool], queues: Sequence[str]) -> None:
-    """Refuse options that would do nothing here."""
+    """Refuse options that would have no effect."""
     alone = [
         option
         for option in ("--peek", "--id", "--tasks", "--watch", "--fail-above")
         if given[option]
     ]
     if len(alone) > 1:
-        raise SettingsError(f"{' and '.join(alone)} do not go together", next="choose one of them")
+        raise SettingsError(
+            f"{' and '.join(alone)} cannot be used together", next="choose one of them"
+        )
     if given["--age"] and (given["--peek"] or given["--id"] or given["--tasks"]):
-        raise SettingsError("--age goes with the queues, not with their messages or jobs")
+        raise SettingsError("--age is for queues, not for messages or jobs")
     for option, value in (("--peek", "20"), ("--id", "ID")):
         if given[option] and len(queues) != 1:
             raise SettingsError(
-                f"{option} looks into one queue, {len(queues)} are named",
+                f"{option} needs one queue, but {len(queues)} are named",
                 next=f"sqsw inspect QUEUE {option} {value}",
             )
     needs = {
@@ -225,7 +227,7 @@ class _Look:
     def repeat(self, seconds: int) -> int:
         from sqsw_cli.watch import watch
 
-        with suppress(KeyboardInterrupt):  # Ctrl-C is the way out, and no failure
+        with suppress(KeyboardInterrupt):  # Ctrl-C is the normal end, not a failure
             watch(self.printer, seconds, self._read, self._show)
         return Exit.OK
 
@@ -237,7 +239,7 @@ class _Look:
             return [with_local_reasons(self.env, report)]
         if self.queues:
             return self._aged([describe_queue(self.env, queue) for queue in self.queues])
-        # A dead-letter queue stands beside its source, unless it has several or none here.
+        # A dead-letter queue is shown with its source, unless it has several sources or none.
         return self._aged([report for report in list_queues(self.env) if len(report.sources) != 1])
 
     def _show(

@@ -1,4 +1,4 @@
-"""``sqsw purge``: delete the messages of a queue, all of them or those that are meant."""
+"""``sqsw purge``: delete all messages of a queue, or the selected ones."""
 
 import time
 from collections.abc import Sequence
@@ -75,10 +75,10 @@ def purge(
             _confirm_purge(report, selection)
         elif dry_run and not yes and selection and report.dlq and not is_local(env):
             yes_or_no(
-                f"Looking counts as a receive; a message at its last one goes to {report.dlq} "
-                "next time. Go on?",
-                f"nothing is deleted, but looking into {report.name!r} counts as a receive "
-                "and needs a yes",
+                "Reading counts as a receive; after its last receive, a message goes to "
+                f"{report.dlq}. Continue?",
+                f"nothing is deleted, but reading {report.name!r} counts as a receive "
+                "and needs confirmation",
             )
         if selection:
             return _purge_selected(invocation.printer, env, queue, report, selection, dry_run)
@@ -97,9 +97,9 @@ def _confirm_purge(report: "QueueReport", selection: "Selection") -> None:
         report.name,
         [holding, f"Purging deletes {which} and cannot be undone."],
         f"purge deletes about {counted(report.total, 'message')} from {report.name!r} "
-        "and needs a yes"
+        "and needs confirmation"
         if not selection
-        else f"purge deletes the matching messages from {report.name!r} and needs a yes",
+        else f"purge deletes the matching messages from {report.name!r} and needs confirmation",
     )
 
 
@@ -119,7 +119,7 @@ def _show_purged(printer: Printer, env: "SQSEnv", report: "QueueReport", action:
     elif not printer.terminal:
         printer.plain("purged", report.name, action, report.total)
     elif action == "unchanged":
-        printer.say(f"{report.name} is empty: nothing is deleted")
+        printer.say(f"{report.name} is empty: nothing to delete")
     elif action == "would_delete":
         printer.say(f"would delete about {counted(report.total, 'message')} of {report.name}")
     elif is_local(env):
@@ -127,7 +127,7 @@ def _show_purged(printer: Printer, env: "SQSEnv", report: "QueueReport", action:
     else:
         printer.done(
             f"purge of {report.name} started; SQS needs up to 60 seconds "
-            "and may delete messages that arrive meanwhile"
+            "and can delete messages that arrive meanwhile"
         )
 
 
@@ -144,9 +144,9 @@ def _purge_selected(
     printer.finish_when_gone()
     if report.dlq and not (dry_run and is_local(env)):
         printer.warn(
-            f"every message of {report.name!r} that is looked at and stays spends one of its "
+            f"every message that stays in {report.name!r} uses up one of its "
             f"{counted(report.max_receives or 0, 'receive')}",
-            why="messages are received to be looked at, and put back",
+            why="to select messages, sqsw receives them and returns the others",
         )
     begun = time.monotonic()
     counts = {"deleted": 0, "would_delete": 0, "skipped": 0, "failed": 0}

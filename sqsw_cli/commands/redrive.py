@@ -1,4 +1,4 @@
-"""``sqsw redrive``: move dead letters back."""
+"""``sqsw redrive``: move dead letters back to their queue."""
 
 import shlex
 import time
@@ -100,11 +100,11 @@ def redrive(
     moving = bool(selection or dry_run or no_wait or target or rate)
     if status + cancel + moving > 1:
         raise SettingsError(
-            "--status and --cancel stand alone",
-            why="they look at a move or stop it; the other options begin one",
+            "--status and --cancel must be used alone",
+            why="they show or stop moves; the other options start one",
         )
     if dry_run and is_typed(ctx, "rate"):
-        raise SettingsError("--dry-run and --rate do not go together", why="nothing is moved")
+        raise SettingsError("--dry-run and --rate cannot be used together", why="nothing is moved")
     printer = invocation.printer
     with opened(invocation) as env:
         if status:
@@ -130,7 +130,7 @@ class _Mover:
         self.printer = printer
         self.env = env
         self.dlq = dlq
-        # As a shell reads it, whatever was typed: a name, a URL or an ARN.
+        # Quoted for a shell: a name, a URL or an ARN.
         self.command = f"sqsw redrive {shlex.quote(dlq)}"
         self.target = target
         self.selection = selection
@@ -163,20 +163,20 @@ class _Mover:
                     per_second=self.rate,
                     dry_run=self.dry_run,
                     wait=self.wait,
-                    on_progress=lambda progress: self._tell(progress, bar),
+                    on_progress=lambda progress: self._on_progress(progress, bar),
                     on_notice=notices_to(printer, self.dlq),
-                    on_look=lambda count: self._look(count, bar),
+                    on_look=lambda count: self._on_look(count, bar),
                 )
             except KeyboardInterrupt:
                 self._interrupted()
                 raise
         return self._end(report, time.monotonic() - begun)
 
-    def _look(self, count: int, bar: Bar) -> None:
+    def _on_look(self, count: int, bar: Bar) -> None:
         if not self.looked_at and bar.shown:
             from sqsw.sqs_manage.depth import DepthReader
 
-            with suppress(SQSError):  # the move can do without
+            with suppress(SQSError):  # the move does not need the total
                 self.total = count + DepthReader(self.env).read(self.dlq).ready
         self.looked_at = count
         self._show_look(bar)
@@ -184,7 +184,7 @@ class _Mover:
     def _show_look(self, bar: Bar) -> None:
         bar.looked_at(self.looked_at, self.total, f"{thousands(self.moved)} {self.outcome}")
 
-    def _tell(self, progress: "Move | HandledMessage", bar: Bar) -> None:
+    def _on_progress(self, progress: "Move | HandledMessage", bar: Bar) -> None:
         from sqsw.sqs_manage.moves import Move
 
         if isinstance(progress, Move):
@@ -199,7 +199,7 @@ class _Mover:
             action = progress.view.action
             self.moved += action in ("moved", "would_move")
             self._show_look(bar)
-            # A person sees what a dry run would move; of a move, how much of it is done.
+            # On a terminal, a dry run lists messages; a move shows only its progress.
             hidden = ("skipped", *(("moved",) if self.printer.terminal else ()))
             if self.printer.as_json or action not in hidden:
                 show_handled(self.printer, progress.view)
@@ -208,7 +208,7 @@ class _Mover:
         self.printer.note("")  # below the ^C of the terminal
         self.printer.note(f"{counted(self.moved, 'message')} {self.outcome} so far")
         if self.by_sqs:
-            self.printer.note(f"a move by SQS goes on; to stop it: {self.command} --cancel")
+            self.printer.note(f"the move by SQS continues; to stop it: {self.command} --cancel")
 
     def _end(self, report: "RedriveReport", seconds: float) -> int:
         printer = self.printer
@@ -217,7 +217,7 @@ class _Mover:
             values = {"command": "redrive", "seconds_s": round(seconds, 3), **counts}
             printer.json("summary", values)
         elif report.status == "RUNNING":
-            printer.note(f"the move has begun; how it goes: {self.command} --status")
+            printer.note(f"the move has started; to follow it: {self.command} --status")
         elif self.dry_run:
             twins = _twins_of(report, " would be deleted")
             printer.note(f"{thousands(report.would_move)} would be moved{twins}")
@@ -228,7 +228,7 @@ class _Mover:
             printer.plain("moved", "moved", report.moved)
         if report.failed:
             if not printer.as_json:
-                printer.note(f"✗ {thousands(report.failed)} failed and stay in {self.dlq}")
+                printer.note(f"✗ {thousands(report.failed)} failed and are still in {self.dlq}")
             return Exit.PARTIAL if report.moved else Exit.FAILURE
         return Exit.OK
 
@@ -244,8 +244,8 @@ def _show_moves(printer: Printer, env: "SQSEnv", dlq: str) -> int:
     moves = redrive_status(env, dlq)
     if not moves:
         printer.note(
-            f"no moves by SQS out of {dlq} are known; "
-            "a selection is moved by sqsw itself, and is not listed"
+            f"SQS lists no moves from {dlq}; "
+            "sqsw itself moves selected messages, so SQS does not list them"
         )
     elif printer.as_json:
         for move in moves:
@@ -291,7 +291,7 @@ def _cancel(printer: Printer, env: "SQSEnv", dlq: str) -> int:
         source = env.queue_client(dlq).name
         printer.json("move", {"source": source, "status": "CANCELLING", "moved": moved})
     elif printer.terminal:
-        printer.done(f"the move is being stopped; about {counted(moved, 'message')} stay moved")
+        printer.done(f"the move is stopping; already moved: about {counted(moved, 'message')}")
     else:
         printer.plain("cancelling", "cancelling", moved)
     return Exit.OK

@@ -166,14 +166,14 @@ def _check(
         if data is not None or len(words) > most:
             surplus = "--data" if data is not None else repr(words[most])
             raise SettingsError(
-                f"--from and {surplus} do not go together",
+                f"--from and {surplus} cannot be used together",
                 why="each line brings its own arguments" if not raw else "every line is a body",
             )
         if dedup_id is not None:
             raise SettingsError(
-                "--from and --dedup-id do not go together",
-                why="SQS would keep the first of messages with one deduplication id",
-                next="let each line say its own: dedup_id",
+                "--from and --dedup-id cannot be used together",
+                why="SQS would keep only the first message with this deduplication id",
+                next="set dedup_id in each line",
             )
         return
     for option, typed in bulk.items():
@@ -187,24 +187,24 @@ def _check(
     if not raw and "=" in words[0]:
         raise SettingsError(
             "no JOB is given",
-            why=f"{words[0]!r} is an argument, and the name of the job stands before the first one",
+            why=f"{words[0]!r} is an argument, and the name of the job must come first",
             next="sqsw send QUEUE JOB key=value",
         )
     if raw and len(words) > 1:
         raise SettingsError(
-            f"--raw takes one body, and {words[1]!r} stands behind it",
+            f"--raw takes one body, but {words[1]!r} follows it",
             next="put quotes around the body",
         )
 
 
 def _refuse_check(ctx: click.Context) -> None:
-    """Refuse what is for a check: a body has no function to be checked against."""
+    """Refuse options for the check, which a raw body does not get."""
     for name in ("app", "no_plugins"):
         if is_typed(ctx, name):
             option = f"--{name.replace('_', '-')}"
             raise SettingsError(
-                f"{option} does nothing here",
-                why="a body has no function to be checked against",
+                f"{option} has no effect with --raw",
+                why="sqsw does not check a raw body against a function",
                 next=f"leave out {option}",
             )
 

@@ -28,7 +28,7 @@ sqsw serve --port 0 --local=ci.db
 sqsw serve --memory --json
 """
 
-#: where requests that are signed must have their keys from; no secret is ever an option
+#: Variables with the key that must sign requests. No option takes a secret.
 ACCESS_KEY = "SQSW_SERVE_ACCESS_KEY"
 SECRET_KEY = "SQSW_SERVE_SECRET_KEY"
 
@@ -80,21 +80,23 @@ def serve(
     from sqsw_cli.working.logs import configure_logs
 
     invocation = ctx.find_object(Invocation) or Invocation()
-    _refuse_elsewhere(invocation)
+    _refuse_location_options(invocation)
     path = _path(invocation, memory)
     key = _key()
     shown = None if path is None else os.path.abspath(path)
     facts = {"host": host, "path": shown, "region": invocation.region or memory_sqs.DEFAULT_REGION}
     if print_env:
         _refuse_unknown_port(port)
-        _tell(invocation.printer, {**facts, "url": serve_address(host, port), "port": port})
+        _print_address(
+            invocation.printer, {**facts, "url": serve_address(host, port), "port": port}
+        )
         return Exit.OK
     configure_logs(invocation, daemon=True)
 
     def ready(server: Any) -> None:
-        _tell(invocation.printer, {**facts, "url": server.url, "port": server.port})
+        _print_address(invocation.printer, {**facts, "url": server.url, "port": server.port})
         facts_of_log = {"url": server.url, "path": shown, "signed": key is not None}
-        # Beside: the first line of the log costs more time than the first answer may take.
+        # In a thread: writing the first log line takes longer than the first response should.
         arguments = (logger, logging.INFO, "serving")
         Thread(target=log_event, args=arguments, kwargs=facts_of_log).start()
 
@@ -113,15 +115,15 @@ def serve(
     return Exit.OK
 
 
-def _refuse_elsewhere(invocation: Invocation) -> None:
-    """Options that say where queues are, or what they are called, have no meaning here."""
+def _refuse_location_options(invocation: Invocation) -> None:
+    """Refuse options that say where queues are or how they are named."""
     for name in ("endpoint_url", "profile", "queue_prefix"):
         if getattr(invocation, name) is not None:
             option = "--" + name.replace("_", "-")
             raise SettingsError(
-                f"serve takes no {option}",
-                why="it is itself the place where the queues are, under the names they are sent",
-                next=f"leave out {option}; it belongs to the commands that use the server",
+                f"serve does not take {option}",
+                why="it hosts the queues, under the names that clients send",
+                next=f"leave out {option}; use it with the commands that connect to the server",
             )
 
 
@@ -131,7 +133,7 @@ def _path(invocation: Invocation, memory: bool) -> str | None:
         return named or local_path(os.environ.get("SQSW_LOCAL")) or DEFAULT_PATH
     if invocation.local not in (None, "0"):
         raise SettingsError(
-            "--memory and --local do not go together",
+            "--memory and --local cannot be used together",
             why="the queues are either in memory or in a file",
             next="leave out one of them",
         )
@@ -144,8 +146,8 @@ def _key() -> tuple[str, str] | None:
         given, missing = (ACCESS_KEY, SECRET_KEY) if access_key else (SECRET_KEY, ACCESS_KEY)
         raise SettingsError(
             f"{given} is set and {missing} is not",
-            why="a key has both parts",
-            next=f"set {missing} as well, or none of them",
+            why="a key has two parts",
+            next=f"set {missing} too, or unset {given}",
         )
     check_credential(ACCESS_KEY, access_key)
     check_credential(SECRET_KEY, secret_key, is_sent=False)
@@ -156,12 +158,13 @@ def _key() -> tuple[str, str] | None:
 def _refuse_unknown_port(port: int) -> None:
     if port == 0:
         raise SettingsError(
-            "--print-env does not know a port that is picked later",
-            next="name the port, or take the lines that sqsw serve --port 0 prints",
+            "--print-env needs a fixed port",
+            why="--port 0 picks a port when the server starts",
+            next="name the port, or use the lines that sqsw serve --port 0 prints",
         )
 
 
-def _tell(printer: Printer, facts: dict[str, Any]) -> None:
+def _print_address(printer: Printer, facts: dict[str, Any]) -> None:
     if printer.as_json:
         printer.json("ready", facts)
         return
@@ -174,7 +177,7 @@ def _exports(url: str, region: str) -> "Iterator[str]":
 
     yield f"export AWS_ENDPOINT_URL_SQS={shlex.quote(url)}"
     name = shlex.quote(region)
-    # A secret is not written where it can be read later; the shell knows it by its variable.
+    # Print the variables instead of the key, because output can be saved.
     key = (f'"${ACCESS_KEY}"', f'"${SECRET_KEY}"') if os.environ.get(ACCESS_KEY) else ("local",) * 2
     yield (
         f"export AWS_REGION={name} AWS_DEFAULT_REGION={name}"
@@ -185,7 +188,7 @@ def _exports(url: str, region: str) -> "Iterator[str]":
 
 
 def _hosts_without_proxy(url: str) -> str | None:
-    """NO_PROXY with this server; None if no proxy of the environment would get its requests."""
+    """Return NO_PROXY with this server, or None if no proxy would get its requests."""
     if not any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
         return None
     from urllib.parse import urlsplit

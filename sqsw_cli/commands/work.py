@@ -69,7 +69,7 @@ class _Load:
         gc_tuning.rarely()
         if self.invocation.as_json:
             sys.stdout = sys.stderr  # as in the command: stdout is for its summary
-        # What is wrong with a plugin was said once, by the command.
+        # The command has already warned about broken plugins.
         env = load_env(self.invocation, self.apps, plugins=self.plugins, daemon=True, warns=False)
         gc_tuning.as_usual()
         return env
@@ -137,11 +137,11 @@ def work(
         QueueChoice(queue, table, processors_from),
         settings_of_file(invocation.config),
     )
-    # While code changes queues come and go, so there is the log alone.
+    # With --reload, queues can change at any time, so show only the log.
     invocation.has_view = not options["reload"] and wants_view(invocation)
     load = _Load(invocation.without_printer(), apps, not no_plugins)
     begun = time.monotonic()
-    # stdout is for the summary then, whatever the jobs print.
+    # With --json, stdout is only for the summary, whatever the jobs print.
     with (
         stdout_to_stderr() if invocation.as_json else nullcontext(),
         exclusive(lock, invocation.printer.warn),
@@ -156,7 +156,7 @@ def work(
                 report = _run(invocation, env, load, choose, settings, options)
     _conclude(invocation, report, time.monotonic() - begun)
     code = _exit_code(report, strict=strict)
-    # Jobs that went back run elsewhere now, so they must not go on here.
+    # Jobs that were returned can run elsewhere now, so end them here.
     invocation.ends_at_once = bool(report.unfinished)
     return code
 
@@ -218,10 +218,10 @@ def _run_reloading(
     from sqsw_cli.working.banner import CommandLog, announce
     from sqsw_cli.working.reload import ReloadLog, loaded_if_sound
 
-    def load_here() -> "SQSEnv":  # its processes say nothing of plugins
+    def load_here() -> "SQSEnv":  # worker processes do not warn about plugins
         return load_env(invocation, load.apps, plugins=load.plugins, daemon=True)
 
-    if not load.apps:  # no change of a file would bring any
+    if not load.apps:  # no change of a file would add jobs
         _refuse_nothing(load.apps, load_here().registrations())
     env, shares = loaded_if_sound(load_here, choose) or (None, [])
     if env is not None:
@@ -241,7 +241,7 @@ def _run_reloading(
 
 
 def _listeners(stack: ExitStack, options: dict[str, Any]) -> list[Any]:
-    """What listens beside the log, each from now to the end of the work."""
+    """Return the listeners other than the log, which run until the stack is closed."""
     http, file = options["http"], options["health_file"]
     if http is None and file is None:
         return []
@@ -283,7 +283,7 @@ def _conclude(invocation: Invocation, report: "WorkerReport", seconds: float) ->
 
 
 def _within_seconds(write: Callable[[], None]) -> None:
-    """Write to stdout, and end the process if that hangs, as a full pipe does without a reader."""
+    """Write to stdout; end the process if that hangs, as on a full pipe that no program reads."""
     raised: list[BaseException] = []
 
     def work() -> None:
@@ -306,9 +306,9 @@ def _within_seconds(write: Callable[[], None]) -> None:
 
 
 def _apps(ctx: click.Context, positional: str | None, apps: Sequence[str]) -> list[str]:
-    """What stands after the command, then each ``--app``.
+    """Return the positional app, then each ``--app``.
 
-    An app of the file or of SQSW_APP counts only where none was typed.
+    An app from the file or from SQSW_APP counts only if none was typed.
     """
     if positional is None:
         return list(apps)
@@ -318,7 +318,7 @@ def _apps(ctx: click.Context, positional: str | None, apps: Sequence[str]) -> li
 def _refuse_nothing(apps: Sequence[str], registrations: Sequence[Any]) -> None:
     if not apps and not registrations:
         raise SettingsError(
-            "there is nothing to work",
+            "there are no jobs to run",
             why="no app is named or configured, and no installed plugin registers a job",
             next="name an app: sqsw work myapp.tasks:env, or set app in [tool.sqsw]",
         )

@@ -1,1 +1,1 @@
-"""What a shell completes. Nothing here imports an app, and only a child process imports boto3."""
+"""Shell completion. It never imports an app, and only a child process imports boto3."""

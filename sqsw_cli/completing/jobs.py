@@ -1,4 +1,4 @@
-"""Job names and their arguments, as the last command that loaded an app saw them."""
+"""Job names and arguments, saved by the last command that loaded an app."""
 
 import inspect
 import os
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 #: queue name to job name to the names of its arguments
 Jobs = dict[str, dict[str, list[str]]]
 
-#: stands behind them where the function takes others, too
+#: follows the names if the function takes other arguments too
 ANY = "**"
 
 
 def remember_jobs(app_paths: Sequence[str], registrations: "Iterable[Registration]") -> None:
-    """Keep what these apps register, for completion in this directory."""
+    """Save the jobs that these apps register, for completion in this directory."""
     jobs: Jobs = {}
     for found in registrations:
         if found.job_name is not None:
@@ -35,7 +35,7 @@ def remembered_apps() -> list[str]:
 
 
 def remembered_jobs(queue: str | None) -> dict[str, list[str]]:
-    """Job names and their arguments, of a queue or of all, for this directory."""
+    """Return the arguments of each job of a queue, or of all queues, for this directory."""
     found: dict[str, list[str]] = {}
     for jobs in _apps(_memory()).values():
         for name, tasks in jobs.items():
@@ -56,7 +56,7 @@ def _apps(memory: Remembered) -> Mapping[str, Jobs]:
 def _arguments(registration: "Registration") -> list[str]:
     try:
         parameters = list(inspect.signature(registration.fn).parameters.values())
-    except (TypeError, ValueError):  # some functions of C have none
+    except (TypeError, ValueError):  # some C functions have no signature
         return []
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     names = [parameter.name for parameter in parameters if parameter.kind not in variadic]

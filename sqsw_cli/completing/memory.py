@@ -1,4 +1,4 @@
-"""What completion remembers between commands: small JSON files in the user's cache directory."""
+"""Small JSON files in the user's cache directory, for shell completion."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from sqsw.core.json_depth import read_json
 
 def cache_directory() -> Path:
     place = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    # A user who is only a number, as in containers, may have no home: nothing is kept then.
+    # A user ID without an account, as in containers, can have no home. Then nothing is saved.
     return Path(os.devnull if place.startswith("~") else place) / "sqsw"
 
 
@@ -42,7 +42,7 @@ class Remembered:
             return None
 
     def write(self, value: Any) -> None:
-        """Keep a value. Where that cannot be done completion knows less, and nothing else fails."""
+        """Save a value; if that fails, completion only has less to suggest."""
         own = self.path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
             directory = self.path.parent

@@ -1,4 +1,4 @@
-"""Queue names: of the local file at once, of AWS from a list that a child process renews."""
+"""Queue names, from the local file or from a list that a child process gets from AWS."""
 
 import json
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 from sqsw_cli.completing.memory import Remembered
 from sqsw_cli.invocation import Invocation
 
-#: seconds for which a list is as good as new
+#: seconds after which a list is renewed
 _FRESH = 60
-#: seconds that a person waits for a new list
+#: seconds to wait for a new list
 _PATIENCE = 1.0
 
 _WHERE = ("endpoint_url", "region", "profile", "queue_prefix")
@@ -38,7 +38,7 @@ def _local_names(path: Path, invocation: Invocation) -> list[str]:
 
     from sqsw.memory_sqs import LocalSession
 
-    if not path.is_file():  # completion creates none
+    if not path.is_file():  # completion must not create it
         return []
     session = LocalSession(path, region_name=invocation.region)
     logging.disable()  # a warning would be written into the line that is being typed
@@ -57,14 +57,14 @@ def _remote_names(where: Mapping[str, str | None]) -> list[str]:
     key = {**where, **{name: os.environ.get(name) for name in _VARIABLES}}
     names, asked = Remembered("queues", key), Remembered("asked", key)
     if names.age > _FRESH and asked.age > _FRESH / 6:
-        asked.write(None)  # keeps a second Tab from asking once more
+        asked.write(None)  # so a second Tab does not ask again
         _ask(where, names.path)
     found = names.read()
     return [str(name) for name in found] if isinstance(found, list) else []
 
 
 def _ask(where: Mapping[str, str | None], path: Path) -> None:
-    """Have a child renew the list, and wait for it a little; it goes on where that is too short."""
+    """Start a child that renews the list, and wait briefly; the child can take longer."""
     child = subprocess.Popen(
         # -P: `python -m` alone would import from the current directory first.
         [sys.executable, "-P", "-m", "sqsw_cli.renew_queue_names", json.dumps(where), str(path)],
@@ -77,4 +77,4 @@ def _ask(where: Mapping[str, str | None], path: Path) -> None:
     try:
         child.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
-        child.returncode = 0  # it outlives us: nothing to reap, and nothing to warn of
+        child.returncode = 0  # the child outlives this process: keep Popen from warning

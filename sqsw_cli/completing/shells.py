@@ -1,4 +1,4 @@
-"""The scripts of click, taught not to put a space behind ``key=``, and to read bash's words."""
+"""click's completion scripts, changed to add no space after ``key=`` and to read bash's words."""
 
 import os
 
@@ -19,9 +19,9 @@ COMPLETE_VARIABLE = "_SQSW_COMPLETE"
 
 @add_completion_class
 class Bash(BashComplete):
-    """bash splits words at ``=`` and ``:`` too, and puts a space behind what it completed.
+    """Completion for bash, which also splits words at ``=`` and ``:``, and adds a space.
 
-    So the script sends the line as it was typed, and the part of its last word that bash replaces.
+    So the script sends the line as typed, and the part of its last word that bash replaces.
     """
 
     source_template = BashComplete.source_template.replace(
@@ -42,7 +42,7 @@ class Bash(BashComplete):
         replaced = os.environ["COMP_CWORD"]
         stays = incomplete.removesuffix(replaced) if incomplete.endswith(replaced) else ""
         option, sign, _ = incomplete.partition("=")
-        left_out = option + sign if sign and option.startswith("-") else ""  # by click
+        left_out = option + sign if sign and option.startswith("-") else ""  # click leaves it out
         for item in items:
             item.value = f"{left_out}{item.value}".removeprefix(stays)
         return [item for item in items if item.value]
@@ -50,7 +50,7 @@ class Bash(BashComplete):
 
 @add_completion_class
 class Zsh(ZshComplete):
-    """zsh puts a space behind what it completed."""
+    """Completion for zsh, which adds a space to a completed word."""
 
     source_template = ZshComplete.source_template.replace(
         '    if [ -n "$completions" ]; then\n',

@@ -1,4 +1,4 @@
-"""Arguments and options that complete to what is there: queues, jobs, arguments, apps."""
+"""Completion of queues, jobs, arguments of jobs, and apps."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ def _completes(
     ) -> "list[CompletionItem]":
         try:
             found = list(candidates(ctx))
-        except Exception:  # noqa: BLE001  # a Tab is no place for an error; the command says it
+        except Exception:  # noqa: BLE001  # Tab must not print an error; the command reports it
             return []
         from click.shell_completion import CompletionItem
 
@@ -64,7 +64,7 @@ def _apps(ctx: click.Context) -> Iterable[str]:
     return remembered_apps()
 
 
-#: to be given as ``shell_complete``
+#: values for ``shell_complete``
 complete_queue = _completes(_queues)
 complete_job = _completes(_jobs)
 complete_send = _completes(_words_of_send)

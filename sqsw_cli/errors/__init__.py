@@ -1,1 +1,1 @@
-"""What becomes of an error: exit code, hint, and how it is shown."""
+"""Turn errors into exit codes, hints and messages."""

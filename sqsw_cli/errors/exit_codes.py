@@ -1,4 +1,4 @@
-"""Exit codes: one table, by error class."""
+"""Exit codes by error class."""
 
 from enum import IntEnum
 
@@ -44,7 +44,7 @@ _BY_CLASS: dict[type[BaseException], Exit] = {
 
 
 def exit_code_of(error: BaseException) -> Exit:
-    """The exit code for an error: that of the nearest class in the table, else 1."""
+    """Return the exit code of the error's nearest class in the table, or 1."""
     for cls in type(error).__mro__:
         if cls in _BY_CLASS:
             return _BY_CLASS[cls]

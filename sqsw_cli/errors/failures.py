@@ -1,4 +1,4 @@
-"""What went wrong, why, and what to do next: on stderr, in words or as one JSON object."""
+"""Print errors to stderr as text or one JSON object: what happened, why and what to do next."""
 
 import errno
 import re
@@ -13,19 +13,19 @@ from sqsw.core.wording import described, safe, shortened, traceback_of, without_
 from sqsw_cli.errors.exit_codes import Exit, exit_code_of
 from sqsw_cli.terminal import columns_of, echo_on_stderr, wrapped
 
-#: characters of each part of an error, at most
+#: maximum characters in each part of an error
 _PART_LENGTH = 4_000
 
-#: a disk that is full, a quota, a terminal that was closed
-_TAKES_NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+#: full disk, exceeded quota, closed terminal
+_DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 class ConsumerGone(Exception):
-    """Whoever read stdout has gone away (``| head``)."""
+    """The program that reads stdout has exited (``| head``)."""
 
 
 class Failure(Exception):
-    """A failure of a command, in the three parts of an error; ``code`` is a word for programs."""
+    """The failure of a command, in the three parts of an error; ``code`` is for programs."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Failure(Exception):
 
 
 class CannotWrite(Failure):
-    """stdout takes no more: the disk is full, say."""
+    """stdout cannot be written, for example because the disk is full."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__("cannot write the output", why=error.strerror, code="output")
@@ -53,17 +53,17 @@ class CannotWrite(Failure):
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Whatever is written inside goes to stdout, so an error of it is one of that."""
+    """Raise :class:`CannotWrite` if writing to stdout fails inside the block."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _TAKES_NO_MORE:
+        if error.errno not in _DEVICE_ERRORS:
             raise
         raise CannotWrite(error) from error
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Any error as a failure; a traceback that nobody expected is saved for a report."""
+    """Return an error as a Failure; save the traceback of an unexpected one to a file."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, SQSError):
@@ -78,7 +78,7 @@ def failure_of(error: BaseException) -> Failure:
         )
     if isinstance(error, click.ClickException):
         return _of_click(error)
-    if isinstance(error, OSError) and error.errno in _TAKES_NO_MORE:
+    if isinstance(error, OSError) and error.errno in _DEVICE_ERRORS:
         named = "a file" if error.filename is None else error.filename
         return Failure(f"cannot read or write {named}", why=error.strerror)
     return _unexpected(error)
@@ -117,8 +117,8 @@ def _unexpected(error: BaseException) -> Failure:
         file.write(f"{traceback_lines(error)}\n")
     return Failure(
         f"unexpected {described(error)}",
-        why=f"this is a defect of sqsw or of the app; the traceback was saved in {file.name}",
-        next="please report it together with that file",
+        why=f"this is a bug in sqsw or in the app; the traceback is in {file.name}",
+        next="report it, and attach that file",
         code="unexpected",
     )
 
@@ -135,7 +135,7 @@ def _word(class_name: str) -> str:
 def block(
     kind: str, message: str, why: str | None = None, next: str | None = None, *, color: bool
 ) -> str:
-    """An error or a warning in its three parts, for people."""
+    """Format an error or a warning in its three parts, for people."""
     columns = columns_of(sys.stderr)
     shade = {"error": "red", "warning": "yellow"}[kind]
     head = f"{kind}:"
@@ -149,7 +149,7 @@ def block(
 
 
 def _lines(title: str, text: str, columns: int | None) -> str:
-    # An error of an import or of click can have several lines, but no other control characters.
+    # Import errors and click's errors can have several lines. Escape other control characters.
     first, *rest = map(safe, _bounded(text).splitlines() or [""])
     return "\n".join(wrapped(line, columns, len(title)) for line in (title + first, *rest))
 
@@ -171,6 +171,6 @@ def show(failure: Failure, *, as_json: bool, color: bool) -> None:
             "why": failure.why and _bounded(failure.why),
             "next": failure.next and _bounded(failure.next),
         }
-        with suppress(AttributeError):  # json.py of the app hides the standard module
+        with suppress(AttributeError):  # a json.py in the app hides the standard module
             text = json_text(values)
     echo_on_stderr(text, color=color)

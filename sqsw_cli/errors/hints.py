@@ -1,4 +1,4 @@
-"""What to type, or where to look, for each error: the part that only the command line knows."""
+"""Hints for each error: the commands and options to use, which the library does not name."""
 
 import os
 import shlex
@@ -32,48 +32,50 @@ if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
     from sqsw.sqs_manage.checks import Check
 
-#: Commands that need a queue with messages, so a new queue is of no use to them.
+#: Commands that need a queue with messages, so a new queue would not help.
 _NEED_CONTENT = {"redrive", "purge", "delete-queue"}
 
 _NO_ANSWER = "check the address and the network, or start a local SQS: sqsw serve"
 _SERVE_KEY = "SQSW_SERVE_ACCESS_KEY and SQSW_SERVE_SECRET_KEY"
-_WHERE_TO = "say where to: sqsw redrive {queue} --to QUEUE"
+_WHERE_TO = "name the target: sqsw redrive {queue} --to QUEUE"
 
-#: The ``next:`` line by the class and the reason of an error. Words in braces are its fields, in
-#: quotes if a shell needs them. Without a row, the advice of the error itself is shown.
+#: The ``next:`` line by the class and reason of an error. Words in braces are fields of the error,
+#: quoted for a shell. If no row matches, the error's own advice is shown.
 HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
-    (AppLoadError, "plugin"): "correct or uninstall it, or start with --no-plugins",
-    (AppLoadError, "raised"): "correct the app; -vv shows the traceback",
-    (TaskAlreadyRegistered, "plugin"): "rename one, or start with --no-plugins",
-    (TaskNotFound, "job"): "send unchecked with --no-check",
-    (TaskNotFound, "queue"): "register its jobs, or add the app that does: --app module:attribute",
-    (TaskNotFound, "dead_letters"): "work the dead letters with its jobs: "
-    "--processors-from {source}",
-    (SettingsError, "argument_type"): "write {setting}:=JSON for a value that is not text, or send "
-    "unchecked with --no-check",
-    (SettingsError, "arguments"): "correct the arguments, or send unchecked with --no-check",
+    (AppLoadError, "plugin"): "fix or uninstall the plugin, or use --no-plugins",
+    (AppLoadError, "raised"): "fix the app; -vv shows the traceback",
+    (TaskAlreadyRegistered, "plugin"): "rename one of them, or use --no-plugins",
+    (TaskNotFound, "job"): "to send it anyway, add --no-check",
+    (TaskNotFound, "queue"): "register its jobs, or add the app that has them: "
+    "--app module:attribute",
+    (TaskNotFound, "dead_letters"): "run the jobs of {source} on it: --processors-from {source}",
+    (SettingsError, "argument_type"): "write {setting}:=JSON for a value that is not text; "
+    "to send it anyway, add --no-check",
+    (SettingsError, "arguments"): "fix the arguments; to send them anyway, add --no-check",
     (SettingsError, "group_slots"): "leave out group={value}",
     (SettingsError, "key_and_no_auth"): f"leave out --no-auth, or unset {_SERVE_KEY}",
     (SettingsError, "memory"): "use a file: --local or SQSW_LOCAL; or --processes 1",
     (SettingsError, "no_key"): f"set {_SERVE_KEY}, or use --no-auth",
     (SettingsError, "no_source_name"): "name the queue: sqsw create-queue NAME --dlq {value}",
     (SettingsError, "no_wait"): "leave out --no-wait",
-    (SettingsError, "one_queue"): "add the one queue to work: --queue {suggested}",
-    (SettingsError, "other_region"): "--region {suggested}, or AWS_REGION",
+    (SettingsError, "one_queue"): "name the one queue to work: --queue {suggested}",
+    (SettingsError, "other_region"): "use --region {suggested}, or set AWS_REGION",
     (NoRegion, None): "set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 "
     "(or --local)",
-    (MessageRefused, "delay_on_fifo"): "leave out --delay, or set it once: sqsw create-queue "
-    "{queue} --delay {delay}s --update",
-    (MessageRefused, "needs_deduplication_id"): "add --dedup-id ID, or turn it on: sqsw "
+    (MessageRefused, "delay_on_fifo"): "leave out --delay, or set it for the queue: "
+    "sqsw create-queue {queue} --delay {delay}s --update",
+    (MessageRefused, "needs_deduplication_id"): "add --dedup-id ID, or deduplicate by body: sqsw "
     "create-queue {queue} --content-dedup --update",
     (RedriveError, "failed"): _WHERE_TO,
     (RedriveError, "no_target"): _WHERE_TO,
     (RedriveError, "not_dead_letters"): "its dead-letter queue is {dead_letter_queue}: "
     "sqsw redrive {dead_letter_queue}",
-    (RedriveError, "not_running"): "sqsw redrive {queue} --status shows the last ten",
+    (RedriveError, "not_running"): "sqsw redrive {queue} --status shows the last ten moves",
     (Busy, "file"): "share it over HTTP: sqsw serve, then --endpoint-url http://127.0.0.1:9324",
-    (Busy, "move"): "sqsw redrive {queue} --status, or --cancel",
-    (Busy, "port"): "stop it, name another port: --port N, or take a free one: --port 0",
+    (Busy, "move"): "to follow it: sqsw redrive {queue} --status; to stop it: "
+    "sqsw redrive {queue} --cancel",
+    (Busy, "port"): "stop that process, choose another port (--port N), or use any free one "
+    "(--port 0)",
     (AccessDenied, "no_credentials"): "run 'aws configure', set AWS_PROFILE, or work without AWS: "
     "SQSW_LOCAL=1 (or --local)",
     (AccessDenied, "wrong_key"): "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile) "
@@ -89,7 +91,7 @@ _MORE_RECEIVES = (
     f"--max-receives {DEFAULT_MAX_RECEIVES} --update"
 )
 
-#: The same for what is wrong with a queue, in the checks of ``doctor`` and in warnings of a worker.
+#: Hints for problems with a queue, which ``doctor`` and the warnings of a worker show.
 QUEUE_HINTS = {
     "missing": "sqsw create-queue {queue_name}",
     "visibility_timeout": "sqsw create-queue {queue_name} --visibility-timeout 30s --update",
@@ -97,24 +99,24 @@ QUEUE_HINTS = {
     "missing_dead_letter_queue": "sqsw create-queue {queue_name} --dlq {dead_letter_queue}",
     "one_receive": _MORE_RECEIVES,
     "few_receives": _MORE_RECEIVES,
-    "short_backoff": "set a longer backoff_policy on the queue, on its jobs or on SQSEnv",
+    "short_backoff": "set a longer backoff_policy on the queue, its jobs or SQSEnv",
     "short_retention": "sqsw create-queue {dead_letter_queue} --retention 14d --update",
-    "dead_letters": "allow it sqs:SendMessage there (sqsw doctor --policy {queue_name} prints the "
-    "statement), or start it with --dead-letters native",
-    "no_room": "leave one of the ten message attributes free, and 4 KiB of the size",
+    "dead_letters": "grant the worker sqs:SendMessage on it (sqsw doctor --policy {queue_name} "
+    "prints the statement), or use --dead-letters native",
+    "no_room": "use at most nine message attributes, and leave 4 KiB of the size free",
     "denied": "sqsw doctor --policy {queue_name} prints the statement that a worker needs",
 }
 
 
 class GivenOptions(Protocol):
-    """What was typed: the profile, and all words."""
+    """The profile and all words of the command line."""
 
     profile: str | None
     args: Sequence[str]
 
 
 def hint_of(error: SQSError) -> str | None:
-    """Return what to do next, with options and commands where the library names none."""
+    """Return what to do next, with the commands and options that the library does not name."""
     rows = [HINTS.get((cls, error.reason)) for cls in type(error).__mro__]
     text = None if getattr(error, "similar", None) else next(filter(None, rows), None)
     return _filled(text, error) if text else error.next
@@ -131,53 +133,53 @@ def _filled(text: str, thing: object) -> str:
 
 
 def explained(error: SQSError, options: GivenOptions, env: "SQSEnv") -> SQSError:
-    """The same error, with what only the command line knows; or the error itself."""
+    """Return a copy with details that only the command line knows, or the error itself."""
     if isinstance(error, QueueNotFound):
         return _not_found(error, env)
     if isinstance(error, QueueDiffers):
         at = options.args.index("create-queue") + 1
         command = shlex.join(["sqsw", *options.args[:at], "--update", *options.args[at:]])
-        return _told(error, error.why, f"change it: {without_password(command)}")
+        return _reworded(error, error.why, f"change it: {without_password(command)}")
     if isinstance(error, AccessDenied):
         return _denied(error, options)
     return error
 
 
-def _told(error: SQSError, why: str | None, next: str | None, message: str = "") -> SQSError:
-    """The error in other words; the table has no row for it any more."""
-    told = copy(error)
-    told.reason = "explained"
-    told.message = message or error.message
-    told.args = (told.message,)
-    told.why, told.next = why, next
-    return told
+def _reworded(error: SQSError, why: str | None, next: str | None, message: str = "") -> SQSError:
+    """Return a copy of an error with other texts; its new reason has no row in HINTS."""
+    reworded = copy(error)
+    reworded.reason = "explained"
+    reworded.message = message or error.message
+    reworded.args = (reworded.message,)
+    reworded.why, reworded.next = why, next
+    return reworded
 
 
 def place_without_queues(env: "SQSEnv") -> str:
-    """Where a queue was looked for in vain; a file that was made by that is most likely a slip."""
+    """Return the place that was searched; mark a new file, whose path is probably a typo."""
     place = env.location()
-    if "://" in place:  # an endpoint may have queues in several regions, and each is apart
+    if "://" in place:  # an endpoint can have separate queues in each region
         return f"{place} in region {env.clients.region}"
     return f"{place} (new, empty)" if getattr(env.clients.session, "is_new", False) else place
 
 
 def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
-    """Say where it is missing, and which queue may be meant."""
+    """Say where the queue is missing, and suggest a similar name."""
     name = error.queue
-    if name is None or error.account is not None:  # the library says all of another account
+    if name is None or error.account is not None:  # the library's message is complete
         return error
     try:
         meant = nearest(name, env.get_all_known_queues())
-    except SQSError:  # not allowed to list: then without a suggestion
+    except SQSError:  # listing is not allowed: suggest nothing
         meant = None
     advice = [f"did you mean {meant!r}?"] if meant else []
     context = click.get_current_context(silent=True)
     if meant != name and (context is None or context.info_name not in _NEED_CONTENT):
         create = f"create it: sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
-        advice.append(f"Or {create}" if advice else create)
-    return _told(
+        advice.append(f"To {create}" if advice else create)
+    return _reworded(
         error,
-        f"the name sent was {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",
+        f"SQS does not know the name {env.get_sqs_queue_name(name)!r} [QueueDoesNotExist]",
         " ".join(advice) or "sqsw inspect lists the queues",
         f"no queue named {name!r} in {place_without_queues(env)}",
     )
@@ -186,15 +188,15 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
 def _denied(error: AccessDenied, options: GivenOptions) -> SQSError:
     profile = options.profile or os.environ.get("AWS_PROFILE") or "default"
     if error.reason == "no_credentials":
-        why = f"looked at the environment, the profile {profile!r}, container and instance roles"
-        return _told(error, why, hint_of(error))
+        why = f"searched the environment, the profile {profile!r}, and container and instance roles"
+        return _reworded(error, why, hint_of(error))
     if error.reason == "expired":
-        return _told(
+        return _reworded(
             error,
-            f"the session token of profile {profile!r} is no longer accepted [{error.code}]",
-            f"log in again (for example: aws sso login --profile {profile}) and repeat the command",
+            f"the session token of profile {profile!r} has expired [{error.code}]",
+            f"log in again (for example: aws sso login --profile {profile}) and try again",
         )
     if error.action is not None:
         why = f"{error.action} is denied on {error.resource} [{error.code}]"
-        return _told(error, why, error.next)
+        return _reworded(error, why, error.next)
     return error

@@ -1,24 +1,24 @@
-"""Signals that end a command: as a Ctrl-C does, so that what it holds is put back first."""
+"""Handle SIGTERM and SIGHUP like Ctrl-C, so a command returns its messages before it ends."""
 
 import signal
 import threading
 import time
 from types import FrameType
 
-#: seconds in which several signals are one: ``timeout`` sends it twice, systemd may send both
+#: seconds within which signals count as one: ``timeout`` sends two, systemd can send both kinds
 _ECHO_SECONDS = 0.3
 
 
 class EndBySignal:
-    """Makes SIGTERM and SIGHUP a KeyboardInterrupt inside the block, where they would end it.
+    """A block in which SIGTERM and SIGHUP raise KeyboardInterrupt instead of ending the process.
 
-    What is ignored (under ``nohup``) or has a handler stays as it is, and so does everything where
-    this is not the main thread.
+    A signal that is ignored (under ``nohup``) or has a handler is left alone. Outside the main
+    thread, no signal is changed.
 
     Attributes
     ----------
     exit_code :
-        128 and the number of such a signal; None: there was none.
+        128 plus the number of the signal; None if there was none.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""What click says of words that it cannot use, in three parts.
+"""Turn click's usage errors into the three parts of an error.
 
-Its classes and attributes are the same in all its releases that we run with, its sentences nearly
-so; one that is not known here is shown as it is.
+In all supported releases, click's classes and attributes are the same, and its sentences almost.
+A sentence that this module does not know is shown unchanged.
 """
 
 import re
@@ -24,7 +24,7 @@ def usage_parts(error: click.UsageError) -> tuple[str, str | None, str]:
 
 
 def plain(message: str) -> str:
-    """A sentence of click in our style: small at its beginning, no full stop at its end."""
+    """Return a sentence of click in our style: lowercase first letter, no period at the end."""
     message = " ".join(message.split()).removesuffix(".")  # click lists choices with tabs
     return message[:1].lower() + message[1:]
 
@@ -41,9 +41,9 @@ def _parts(error: click.UsageError) -> _Parts:
     extra = _EXTRA.search(error.message)
     if extra is not None and error.ctx is not None:
         return (
-            f"too many words: {extra[1]}",
+            f"too many arguments: {extra[1]}",
             _how_written(error.ctx),
-            "leave out what is too much, or put quotes around a value with spaces",
+            "remove the extra arguments, or put quotes around a value with spaces",
         )
     return plain(error.format_message()), None, None
 
@@ -58,7 +58,7 @@ def _option_meant(error: click.NoSuchOption) -> str | None:
 def _option_alone(error: click.BadOptionUsage) -> _Parts:
     name, ctx = error.option_name, error.ctx
     if "does not take a value" in error.message:
-        return f"{name} takes no value", None, f"write {name} alone"
+        return f"{name} takes no value", None, f"write {name} without a value"
     params = [] if ctx is None else ctx.command.params
     metavar = next((p.metavar for p in params if name in p.opts and p.metavar), "VALUE")
     return f"{name} needs a value", None, f"write {name} {metavar}"
@@ -68,12 +68,12 @@ def _bad_value(error: click.BadParameter, param: click.Parameter) -> _Parts:
     reason = plain(error.message)
     name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
     if error.ctx is not None and (variable := _variable(error.ctx, param)):
-        return f"invalid value for {variable}", reason, "correct the variable, or unset it"
+        return f"invalid value for {variable}", reason, "fix the variable, or unset it"
     return f"invalid value for {name!r}", reason, None
 
 
 def _variable(ctx: click.Context, param: click.Parameter) -> str | None:
-    """The variable that the value came from; None where it was typed."""
+    """Return the environment variable that set the value; None if it came from elsewhere."""
     if ctx.get_parameter_source(param.name or "") is not ParameterSource.ENVIRONMENT:
         return None
     own = f"{ctx.auto_envvar_prefix}_{(param.name or '').upper()}"

@@ -1,1 +1,1 @@
-"""The options of commands, the types of their values, and what they mean to the library."""
+"""Options of commands, the types of their values, and how they map to the library."""

@@ -1,4 +1,4 @@
-"""The options that every command carries, so that they may stand before or after its name."""
+"""Global options. Every command has them, so they can stand before or after its name."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqsw_cli.invocation import Invocation
 
 
 class GlobalOption(click.Option):
-    """An option of every command, shown below the command's own."""
+    """An option of every command; help shows it below the command's own options."""
 
 
 class LocalOption(GlobalOption):
@@ -21,7 +21,7 @@ class LocalOption(GlobalOption):
 
 
 def global_options() -> list[click.Option]:
-    """The options of section "global" on every command, newly made for each."""
+    """Return new instances of the global options."""
     return [
         LocalOption(
             ["--local"],
@@ -86,7 +86,7 @@ def global_options() -> list[click.Option]:
 
 
 def _where(name: str, metavar: str, text: str) -> click.Option:
-    # No envvar: variables rank below what the app says in code, and the library reads them.
+    # No envvar: variables rank below what the app sets in code, so the library reads them.
     return GlobalOption(
         [name],
         metavar=metavar,
@@ -109,14 +109,14 @@ def is_typed(ctx: click.Context, name: str) -> bool:
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     given = is_typed(ctx, param.name or "")
-    # The group knows nothing of the file yet, so only what was typed counts there.
+    # The group has not read the file yet, so it remembers only typed values.
     if given or ctx.parent is not None:
         ctx.ensure_object(Invocation).remember(param.name or "", value, given=given)
     return value
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Remember the file; a command reads it before its other options look for their defaults."""
+    """Remember the path; a command also reads the file, before its options need their defaults."""
     _remember(ctx, param, value)
     if ctx.parent is not None and not ctx.resilient_parsing:
         from sqsw_cli.config import read_config

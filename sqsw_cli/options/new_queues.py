@@ -30,7 +30,7 @@ def attributes_of(
     high_throughput: bool = False,
     kms: str | None = None,
 ) -> dict[str, str]:
-    """Return what these settings are called at SQS; None and False are left out."""
+    """Return these settings as SQS attributes, without those that are None or False."""
     values = {
         "VisibilityTimeout": visibility_timeout,
         "MessageRetentionPeriod": retention,
@@ -44,7 +44,7 @@ def attributes_of(
 
 
 def settings_of_file(config: Config | None) -> dict[str, QueueSettings]:
-    """Return the settings of queues in a file, by the names of the queues.
+    """Return the settings of queues in the file, by queue name.
 
     Raises
     ------

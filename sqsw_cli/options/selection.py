@@ -1,4 +1,4 @@
-"""Which messages are meant: from options to a selection."""
+"""Build a selection of messages from options."""
 
 import sys
 from collections.abc import Sequence
@@ -42,13 +42,13 @@ def _read_ids(path: str) -> frozenset[str]:
 
 
 def refuse_idle_terminal(path: str | None, ctx: click.Context) -> None:
-    """Show the help, and why, where ``-`` would wait for a person to type."""
+    """Show the help and raise if ``-`` would wait for a person to type."""
     if path == "-" and sys.stdin is None:
-        raise SettingsError("- reads stdin, and stdin is closed", next="name a file")
+        raise SettingsError("'-' reads stdin, but stdin is closed", next="name a file")
     if path == "-" and is_terminal(sys.stdin):
         click.echo(ctx.get_help(), err=True)
         raise SettingsError(
-            "stdin is a terminal, and - reads it to its end",
-            why="it is for what another program prints, or a file holds",
-            next=f"PROGRAM | {ctx.command_path} …, or name a file in place of -",
+            "'-' reads stdin, but stdin is a terminal",
+            why="'-' is for the output of a program",
+            next=f"use PROGRAM | {ctx.command_path} …, or name a file instead of '-'",
         )

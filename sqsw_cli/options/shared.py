@@ -1,4 +1,4 @@
-"""The options that commands share, each spelled once."""
+"""Options that several commands share."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from sqsw_cli.options.types import APP, DURATION, FILTER
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-#: the advice in an answer that refuses a host name
+#: the hint in a response that rejects a host name
 ALLOW_HOST_HINT = "--allow-host {host}"
 
 
@@ -79,10 +79,10 @@ def yes_option(command: Decorated) -> Decorated:
 
 
 def accepted_yes_option(command: Decorated) -> Decorated:
-    """``--yes`` where nothing is asked: accepted, so that scripts may say it everywhere."""
+    """Accept ``--yes`` on a command that asks nothing, so scripts can always pass it."""
     return click.option("-y", "--yes", is_flag=True, hidden=True, expose_value=False)(command)
 
 
 def dry_run_option(text: str) -> Callable[[Decorated], Decorated]:
-    """``--dry-run``, with what it does here."""
+    """Return ``--dry-run`` with a help text for the command."""
     return click.option("--dry-run", is_flag=True, help=text)

@@ -1,6 +1,6 @@
-"""Values of options: DURATION, FILTER, K=V, the SPEC of a queue.
+"""Types of option values: durations, filters, key=value pairs and queue specs.
 
-What they mean is the library's; here is only how they are written.
+This module only parses text. The library defines what the values mean.
 """
 
 import re
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
 
     class ParamType(click.ParamType):
-        """Generic for the type checker; older releases of click have it plain."""
+        """A subscriptable class; older releases of click have none."""
 
         def __class_getitem__(cls, item):
             return cls
@@ -29,12 +29,12 @@ else:
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(?:\d+[smhd])+", re.ASCII)
 _PART = re.compile(r"(\d+)([smhd])", re.ASCII)
-#: seconds, 100 years: beyond it neither times nor the clocks of the system can count
+#: 100 years in seconds; much larger numbers overflow times and system clocks
 _LONGEST = 36_500 * _SECONDS["d"]
 
 
 def _is_number(text: str) -> bool:
-    # Python refuses to read 4300 digits and more; nobody means as many.
+    # Longer numbers are never meant, and Python refuses to read more than 4300 digits.
     return text.isascii() and text.isdigit() and len(text) <= 18
 
 
@@ -51,7 +51,7 @@ class AppName(ParamType[str]):
 
 
 class Duration(ParamType[int]):
-    """``30`` or ``30s``, ``15m``, ``12h``, ``4d``, ``1h30m``: a number of seconds."""
+    """A duration in seconds: ``30`` or ``30s``, ``15m``, ``12h``, ``4d``, ``1h30m``."""
 
     name = "duration"
 
@@ -63,14 +63,16 @@ class Duration(ParamType[int]):
         text = str(value).strip()
         written = f"{text}s" if text.isascii() and text.isdigit() else text
         if not _DURATION.fullmatch(written):
-            self.fail(f"{text!r} is no duration; write 30, 30s, 15m, 12h, 4d or 1h30m", param, ctx)
+            self.fail(
+                f"{text!r} is not a duration; write 30, 30s, 15m, 12h, 4d or 1h30m", param, ctx
+            )
         seconds = sum(
             (int(count) if _is_number(count) else _LONGEST + 1) * _SECONDS[unit]
             for count, unit in _PART.findall(written)
         )
         if not self.lowest <= seconds <= self.highest:
             bounds = f"{format_duration(self.lowest)} and {format_duration(self.highest)}"
-            self.fail(f"{text!r} is out of range: between {bounds}", param, ctx)
+            self.fail(f"{text!r} is out of range: it must be between {bounds}", param, ctx)
         return seconds
 
 
@@ -89,8 +91,8 @@ class FilterType(ParamType["Filter"]):
         try:
             return Filter.parse(str(value))
         except SQSError as error:
-            said = (error.message, error.why, error.next)
-            self.fail("; ".join(filter(None, said)), param, ctx)
+            parts = (error.message, error.why, error.next)
+            self.fail("; ".join(filter(None, parts)), param, ctx)
 
 
 class KeyValue(ParamType[tuple[str, str]]):
@@ -108,7 +110,7 @@ class KeyValue(ParamType[tuple[str, str]]):
 
 
 class QueueWord(ParamType[str]):
-    """A name, a URL or an ARN; of a URL without its password, for it is told again and again."""
+    """A queue name, URL or ARN; removes the password from a URL, because output repeats it."""
 
     name = "queue"
 
@@ -117,7 +119,7 @@ class QueueWord(ParamType[str]):
 
 
 class QueueSpec(ParamType["QueueAsked"]):
-    """``NAME[=N][,weight=W][,group=G]``: a queue of a worker, its slots, its weight, its groups.
+    """``NAME[=N][,weight=W][,group=G]``: a queue, its slots, its weight, its slots per group.
 
     ``NAME,concurrency=N`` means the same as ``NAME=N``. Numbers that are left out stay None, so the
     configuration can set them.
@@ -134,7 +136,7 @@ class QueueSpec(ParamType["QueueAsked"]):
         head, *settings = text.split(",")
         name, sign, slots = _name_and_slots(head)
         if not name:
-            self.fail(f"{text!r} names no queue", param, ctx)
+            self.fail(f"{text!r} does not name a queue", param, ctx)
         numbers: dict[str, int] = {}
         for setting in settings:
             key, _, number = setting.partition("=")
@@ -159,12 +161,12 @@ class QueueSpec(ParamType["QueueAsked"]):
         self, text: str, what: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
         if not (_is_number(text) and int(text) >= 1):
-            self.fail(f"{what} must be a number from 1, got {text!r}", param, ctx)
+            self.fail(f"{what} must be a number of 1 or more, got {text!r}", param, ctx)
         return int(text)
 
 
 class QueueAsked(NamedTuple):
-    """A queue as ``--queue`` names it; None where a number was not written."""
+    """A queue as given to ``--queue``; numbers that were left out are None."""
 
     name: str
     slots: int | None = None
@@ -172,7 +174,7 @@ class QueueAsked(NamedTuple):
     group_slots: int | None = None
 
     def share(self, table: dict[str, int]) -> QueueShare:
-        """With what the file says about this queue, where the option did not."""
+        """Return the share; the file's numbers replace those that the option left out."""
         slots = table.get("concurrency") if self.slots is None else self.slots
         weight = table.get("weight", 1) if self.weight is None else self.weight
         group_slots = table.get("group") if self.group_slots is None else self.group_slots
@@ -180,13 +182,13 @@ class QueueAsked(NamedTuple):
 
 
 def _name_and_slots(head: str) -> tuple[str, str, str]:
-    # The query of a URL may hold an equals sign; slots are only ever a number at the end.
+    # The query of a URL can contain an equals sign; the slots are always last.
     name, sign, slots = head.rpartition("=")
     return (name, sign, slots) if sign else (head, "", "")
 
 
 class Prefetch(ParamType[int | str]):
-    """A number of messages, or ``auto``, which is None."""
+    """A number of messages, or ``auto``."""
 
     name = "prefetch"
 
@@ -225,7 +227,9 @@ class Recycle(ParamType["RecyclePolicy"]):
             elif key == "memory" and (size := _SIZE.fullmatch(text)):
                 limits["memory_bytes"] = int(size[1]) * _SIZES[size[2]]
             else:
-                self.fail(f"{part!r} is none of jobs=N, memory=500M, age=12h", param, ctx)
+                self.fail(
+                    f"{part!r} is not valid; write jobs=N, memory=500M or age=12h", param, ctx
+                )
         try:
             return RecyclePolicy(**limits)
         except SettingsError as error:

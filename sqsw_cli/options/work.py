@@ -1,4 +1,4 @@
-"""The options of ``sqsw work``, and what they mean to the library."""
+"""The options of ``sqsw work``, and how they map to the library."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -160,7 +160,7 @@ _OPTIONS = [
 
 
 def work_options(command: Decorated) -> Decorated:
-    """All options of ``sqsw work`` but those of the app."""
+    """Add all options of ``sqsw work`` except those of the app."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -181,7 +181,7 @@ def settings_of(numbers: dict[str, Any]) -> WorkerSettings:
 
 
 def shares_of(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> list[QueueShare]:
-    """Slots and weights of the queues, with what the file says about them."""
+    """Return the shares of the queues; the file's numbers fill those that were left out."""
     names = [queue.name for queue in asked]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -193,7 +193,7 @@ def shares_of(asked: Sequence[QueueAsked], table: dict[str, dict[str, int]]) -> 
 
 @dataclass(frozen=True)
 class QueueChoice:
-    """The queues to work, of the jobs that an app has registered; it is pickled."""
+    """Chooses the queues to work, by default those with registered jobs; it is pickled."""
 
     asked: Sequence[QueueAsked]
     table: dict[str, dict[str, int]]
@@ -212,7 +212,7 @@ class QueueChoice:
 def policy_maker(
     until_idle: int | None, max_jobs: int | None
 ) -> "Callable[[], ShutdownPolicy] | None":
-    """What makes the shutdown policy; None where only a signal ends the work."""
+    """Return a function that makes the shutdown policy; None if only a signal stops the worker."""
     from sqsw.shutdown_policies import IdleShutdown, MaxTasksShutdown, OrShutdown
 
     if until_idle is not None and max_jobs is not None:

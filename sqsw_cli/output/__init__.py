@@ -1,1 +1,1 @@
-"""How results look: tables for a person, lines for a pipe, JSON for a program."""
+"""Output: tables for people, lines for pipes, JSON for programs."""

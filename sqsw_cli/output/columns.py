@@ -1,13 +1,14 @@
-"""The lines that commands print in a pipe: their columns, in one table.
+"""The columns of the lines that commands print in a pipe.
 
-Help and reference are made from it, and :meth:`sqsw_cli.output.printer.Printer.plain` keeps to it.
+Help and reference are generated from this table, and
+:meth:`sqsw_cli.output.printer.Printer.plain` enforces it.
 """
 
 from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """One kind of line; its columns are called as in ``--json``, a word in quotes is itself."""
+    """One kind of line; columns are named as in ``--json``, and a quoted word is printed as is."""
 
     commands: tuple[str, ...]
     when: str

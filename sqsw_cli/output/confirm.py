@@ -1,4 +1,4 @@
-"""Nothing is destroyed without a yes."""
+"""Confirmation before messages or queues are deleted."""
 
 import sys
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ class NotConfirmed(Failure):
 
 def type_the_name(name: str, warning: Sequence[str], refusal: str) -> None:
     columns = columns_of(sys.stderr)
-    said = [wrapped(safe(line), columns) for line in warning]
-    answer = ask("\n".join([*said, "Type the queue name to go on: "]))
+    lines = [wrapped(safe(line), columns) for line in warning]
+    answer = ask("\n".join([*lines, "Type the queue name to continue: "]))
     if answer is None:
         raise _needs_yes(refusal)
     if answer != name:

@@ -1,4 +1,4 @@
-"""How numbers, times and durations read: for people, for pipes and for programs."""
+"""Format numbers, times and durations for people, pipes and programs."""
 
 import time
 from datetime import datetime
@@ -28,7 +28,7 @@ def elapsed(seconds: float) -> str:
 
 
 def brief(seconds: float) -> str:
-    """Seconds in their largest unit: ``12s``, ``4m``."""
+    """Return seconds in their largest unit: ``12s``, ``4m``."""
     for unit, size in UNITS:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
@@ -36,7 +36,7 @@ def brief(seconds: float) -> str:
 
 
 def ago(moment: datetime | None, now: float | None = None) -> str:
-    """How long ago, in its largest unit: ``4m ago``."""
+    """Return how long ago a moment was, in the largest unit: ``4m ago``."""
     if moment is None:
         return "?"
     seconds = max(0, (time.time() if now is None else now) - moment.timestamp())

@@ -1,4 +1,4 @@
-"""How messages look in the three faces."""
+"""Print messages for people, for pipes and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from sqsw.sqs_manage.message_view import Failure, MessageView
     from sqsw.sqs_manage.outgoing import OutgoingMessage
 
-#: characters of one value, of a message id, of a job name and of all arguments, on a terminal
+#: maximum characters of a value, a message id, a job name and all arguments, on a terminal
 _VALUE, _ID, _NAME, _ARGUMENTS = 32, 8, 24, 1_000
 
-#: Keys of a message that was looked at and not selected. The others are null: there can be many of
-#: these messages, and nobody asked for them. Without a job, `send --from` refuses such a line.
+#: Keys of a message that was read but not selected. The others are null, because there can be many
+#: such messages. Without a job, `send --from` rejects these lines.
 _KEYS_OF_SKIPPED = (
     *("queue", "id", "job_id", "raw", "group", "sent_at", "receives", "size", "source", "action"),
 )
@@ -126,7 +126,7 @@ def message_table(printer: Printer, views: "Sequence[MessageView]") -> None:
 
 
 def whole_message(printer: Printer, view: "MessageView") -> None:
-    """One message in full, for a person."""
+    """Print one message in full, for a person."""
     printer.say(f"{view.id}     {view.job or 'no job'} · {view.queue}")
     for line in _facts(view):
         printer.tell(f"  {line}")
@@ -140,7 +140,7 @@ def whole_message(printer: Printer, view: "MessageView") -> None:
     parts["attributes"] = [
         f"{name} ({view.attribute_types[name]}) = {text}"
         for name, text in view.attributes.items()
-        if name != SQSW or view.error is None  # else it is shown above
+        if name != SQSW or view.error is None  # otherwise it is shown above
     ]
     if view.args is None:
         parts["body"] = view.body.splitlines()
@@ -149,7 +149,7 @@ def whole_message(printer: Printer, view: "MessageView") -> None:
             printer.say()
             printer.say(title)
             for line in lines:
-                printer.say(f"  {line}")  # whole, so that it can be copied
+                printer.say(f"  {line}")  # not wrapped, so it can be copied
 
 
 def _facts(view: "MessageView") -> list[str]:
@@ -179,7 +179,7 @@ _VERDICTS = {
     "last_attempt": "it failed on its last attempt",
     "gave_up": "the job gave up",
     "unreadable": "it cannot be decoded",
-    "killed_process": "it ended its process each time",
+    "killed_process": "it killed its process each time",
 }
 
 
@@ -194,14 +194,14 @@ def _reason(record: Mapping[str, Any]) -> list[str]:
         f"{verdict}, at {record['at']}",
         f"{counted(record['attempts'], 'attempt')}, {counted(record['receives'], 'receive')}"
         f"{first}",
-        f"given up {counted(record['deaths'], 'time')}, the last time in {record['queue']} "
+        f"given up {counted(record['deaths'], 'time')}, most recently in {record['queue']} "
         f"by {record['worker']}",
         f"fingerprint {record['fingerprint']}",
     ]
 
 
 def payload(view: "MessageView", *, shorten: bool) -> str:
-    """The arguments of a job, or the body where there are none to be read."""
+    """Return the arguments of a job, or the body if they cannot be read."""
     if view.args is None:
         return _short(view.body) if shorten else view.body
     if not shorten:
@@ -210,13 +210,13 @@ def payload(view: "MessageView", *, shorten: bool) -> str:
 
 
 def arguments(args: Mapping[str, Any]) -> str:
-    """``to="user@example.com" count=3``, long values shortened."""
+    """Return ``to="user@example.com" count=3``, with long values shortened."""
     text = " ".join(f"{_short(key)}={_short(json_text(value))}" for key, value in args.items())
     return shortened(text, _ARGUMENTS)
 
 
 def _short(text: str) -> str:
-    # In the middle: long values often differ at their ends alone, paths for one.
+    # Cut in the middle: long values, such as paths, often differ only at their ends.
     text = " ".join(text.split())
     if len(text) <= _VALUE:
         return text

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def notices_to(printer: Printer, queue: str) -> "Callable[[Notice], None]":
     """Return a function that prints notices about a queue as warnings.
 
-    It raises a Failure if none of the ids that were asked for stands for a message.
+    The function raises Failure if no message has one of the requested ids.
     """
 
     def tell(notice: "Notice") -> None:

@@ -1,6 +1,6 @@
-"""One command, three faces: tables for a person, lines for a pipe, JSON for a program.
+"""Print results as tables for people, lines for pipes or JSON for programs.
 
-stdout is data and stderr is talk. rich is imported where something is drawn.
+Results go to stdout, everything else to stderr. rich is imported only to draw something.
 """
 
 import re
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: between two columns
 _GAP = "  "
 
-#: columns of the terminal that something shortened needs, to be worth showing
+#: minimum width of a shortened column, in cells
 _CUT_WIDTH = 16
 
 #: characters of a queue name next to its progress
@@ -34,16 +34,17 @@ _NAME = 24
 #: cells that need no color
 _NOTHING = ("", "0", "?", "none")
 
-#: characters of a cell, wider than any terminal
+#: maximum characters in a cell, more than any terminal is wide
 _CELL_LENGTH = 1_000
 
 
 class Column(NamedTuple):
     """A column of a table.
 
-    A column with ``cut`` is shortened first, at its end. Texts of the others are cut in the middle,
-    to no less than ``least`` cells, before a column is left out. Numbers are never cut. The first
-    column and those with ``keep`` are never left out. ``color`` is for numbers above 0.
+    If a table is too wide, columns with ``cut`` are shortened first, at their end. Then text in the
+    other columns is cut in the middle, to at least ``least`` cells, and then columns are left out,
+    but never the first one and those with ``keep``. Numbers are never cut. ``color`` is for numbers
+    above 0.
     """
 
     title: str
@@ -64,25 +65,25 @@ class Printer:
         self._finishes = False
         self._bar = Bar("", shown=False, color=False)
         if as_json:
-            # Whatever the locale says; a stream that stands in for stdout may not have it.
+            # UTF-8 in any locale; a replacement for stdout can lack the method.
             with suppress(AttributeError):
                 sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # see above
 
     def finish_when_gone(self) -> None:
-        """Something is being changed: if nobody reads any more, note it in ``gone`` and go on.
+        """Continue and set ``gone`` if the reader of stdout exits; for commands that change queues.
 
-        Without this a reader that goes away ends the command at once.
+        Without this, the command ends at once.
         """
         self._finishes = True
 
     # -- data, on stdout ---------------------------------------------------------------------
 
     def json(self, kind: str, values: Mapping[str, Any]) -> None:
-        """One JSON object, with all keys of its type."""
+        """Print one JSON object with all keys of its type."""
         self._write(json_line(record(kind, values)))
 
     def plain(self, kind: str, *fields: object) -> None:
-        """One line of this kind, its fields with tabs between them; None is an empty field."""
+        """Print one line of this kind with fields separated by tabs; None is an empty field."""
         pairs = zip(LINES[kind].columns, fields, strict=True)
         self._write("\t".join("" if field is None else safe(str(field)) for _, field in pairs))
 
@@ -90,14 +91,14 @@ class Printer:
         self._write(safe(text))
 
     def tell(self, text: str) -> None:
-        """A line for a person, broken between words."""
+        """Print a line for a person, wrapped between words."""
         self._write(wrapped(safe(text), columns_of(sys.stdout), hanging=2))
 
     def done(self, text: str) -> None:
         self.signed("✓", "green", text)
 
     def signed(self, sign: str, shade: str | None, text: str) -> None:
-        """A line behind a sign, whose meaning its words say as well."""
+        """Print a line after a sign; the text must make sense without the sign."""
         line = wrapped(f"{sign} {safe(text)}", columns_of(sys.stdout), len(sign) + 1)
         colored = shade and wants_color(sys.stdout, self._color)
         self._write((click.style(sign, fg=shade) if colored else sign) + line[len(sign) :])
@@ -119,13 +120,13 @@ class Printer:
             for row in rows
         ]
         for index, column in enumerate(columns):
-            if column.cut:  # it gets what the others leave
+            if column.cut:  # it gets the remaining width
                 longest = _widest(index, column, rows)
                 widths[index] += max(
                     0, min(console.width - _width(widths), longest - widths[index])
                 )
-        # A name that is a little longer than the terminal is wrapped by it. Before version 15, rich
-        # counts blanks after the last column, which are not written.
+        # The terminal wraps a name that is still too long. Before version 15, rich counts the
+        # padding after the last column, which is not written.
         console.width = max(console.width, _width(widths)) + len(_GAP)
         with console.capture() as captured:
             console.print(_table(columns, widths, rows))
@@ -149,7 +150,7 @@ class Printer:
         if self.gone:
             return
         try:
-            # Flushed line by line: the reader is a program that waits for it, or a person.
+            # click flushes each line, because the reader can be waiting for it.
             with self._bar.hidden() if self.terminal else nullcontext():
                 click.echo(line, color=True)
         except BrokenPipeError as error:
@@ -159,18 +160,18 @@ class Printer:
         except OSError as error:
             raise CannotWrite(error) from error
 
-    # -- talk, on stderr ---------------------------------------------------------------------
+    # -- notes, on stderr --------------------------------------------------------------------
 
     def note(self, text: str) -> None:
         if not self._quiet and not self.as_json:
-            # Below the beginning of what follows a title, as in the banner of a worker.
+            # Align wrapped lines with the text after a title, as in the banner of a worker.
             title = re.match(r" +\S+ {2,}", text)
             hanging = 0 if title is None else len(title[0])
             with self._bar.hidden():
                 echo_on_stderr(wrapped(safe(text), columns_of(sys.stderr), hanging))
 
     def next(self, command: str) -> None:
-        """The command that comes next, most likely; only on a terminal."""
+        """Suggest the next command, only on a terminal."""
         if self.terminal:
             self.note("")
             self.note(f"next: {command}")
@@ -181,23 +182,23 @@ class Printer:
             echo_on_stderr(block("warning", message, why, next, color=color), color=color)
 
     def advise(self, message: str, why: str | None = None, next: str | None = None) -> None:
-        """A warning of something that may well be meant: ``--quiet`` leaves it out."""
+        """Warn about something that can be intended; ``--quiet`` hides it."""
         if not self._quiet:
             self.warn(message, why, next)
 
     def progress(self, what: str) -> Bar:
-        """How far something is, on stderr where a person looks at it."""
+        """Return a progress bar on stderr, which is shown only on a terminal."""
         shown = not self._quiet and not self.as_json and is_terminal(sys.stderr)
         self._bar = Bar(safe(what), shown=shown, color=wants_color(sys.stderr, self._color))
         return self._bar
 
     def progress_of_pass(self, queue: str) -> Bar:
-        """How far a pass over the messages of a queue is; its line fits into 80 columns."""
+        """Return a progress bar for a pass over a queue; its line fits into 80 columns."""
         return self.progress(f"{cut_middle(queue, _NAME)}:")
 
 
 def cut_middle(text: str, width: int) -> str:
-    """Cut a text to a width in its middle, because long names often differ only at their ends."""
+    """Cut a text in the middle to fit a width: long names often differ only at their ends."""
     if len(text) <= width and text.isascii():
         return text  # a worker does not import rich for short names
     from rich.cells import cell_len, set_cell_size

@@ -1,4 +1,4 @@
-"""How far something is, on stderr if that is a terminal."""
+"""Progress on stderr, if it is a terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """A bar if the end is known, else a count; nothing if nobody looks.
+    """A progress bar if the total is known, else a count.
 
     Parameters
     ----------
     what :
-        The text in front of it.
+        The text before the bar.
     shown, color :
-        Whether it is shown, and in color.
+        Whether to show the bar, and whether to use color.
     """
 
     def __init__(self, what: str, *, shown: bool, color: bool) -> None:
@@ -38,7 +38,7 @@ class Bar:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Take it off the terminal while something else is written there."""
+        """Hide the bar while something else is written to the terminal."""
         progress = self._progress
         if progress is None:
             yield
@@ -50,12 +50,12 @@ class Bar:
             progress.start()
 
     def at(self, completed: int, total: int | None = None) -> None:
-        if not self.shown or total == 0:  # a bar of nothing says nothing
+        if not self.shown or total == 0:  # there is nothing to show
             return
         self._update(thousands(completed), completed, total)
 
     def looked_at(self, count: int, total: int | None, outcome: str) -> None:
-        """Show how many messages of a queue were looked at, what became of them, and the time."""
+        """Show how many messages of a queue were looked at, their outcome, and the time."""
         if self.shown:
             of = "" if total is None else f" of about {thousands(max(count, total))}"
             self._update(f"looked at {thousands(count)}{of} · {outcome} ·")

@@ -25,7 +25,7 @@ _COUNTS = (
 _AGE = Column("oldest", right=True)
 _REST = (Column("dead-letter queue", least=_NAME), Column("type"))
 
-#: reasons that a person sees
+#: reasons shown in a table
 _TOP = 10
 
 
@@ -39,7 +39,7 @@ def show_queues(
     Parameters
     ----------
     rates :
-        How many ready messages each queue gains per second, by its name. With it, the table has a
+        Ready messages that each queue gains per second, by queue name. If given, the table has a
         total.
     """
     if printer.as_json or not printer.terminal:
@@ -48,7 +48,7 @@ def show_queues(
         return
     if not reports:
         return
-    # If no age is known there is nothing to say, and on AWS it has to be asked for.
+    # On AWS, ages are known only with --age.
     aged = any(report.oldest_age_s is not None for report in reports)
     columns = [_QUEUE, _READY, *([_RATE] if rates is not None else []), *_COUNTS]
     columns += [*([_AGE] if aged else []), *_REST]
@@ -82,7 +82,7 @@ def show_queue(printer: Printer, report: "QueueReport", rate: float | None = Non
 
 
 def show_reasons(printer: Printer, reasons: "Sequence[Reason]") -> None:
-    """Why dead letters were given up, for a person or a pipe."""
+    """Print why dead letters failed, as a table or as lines for a pipe."""
     if not printer.terminal:
         for reason in reasons:
             at = rfc3339(reason.oldest_at)
@@ -129,7 +129,7 @@ def rate_of(rate: float | None) -> str:
 def _row(report: "QueueReport", *, aged: bool) -> list[str]:
     dead_letter_queue = report.dlq or ""
     if report.sources and not report.dlq:
-        dead_letter_queue = f"that of {', '.join(report.sources)}"
+        dead_letter_queue = f"DLQ of {', '.join(report.sources)}"
     age = "" if report.oldest_age_s is None else format_duration(report.oldest_age_s)
     return [
         report.name,
@@ -172,7 +172,7 @@ def _details(report: "QueueReport", rate: float | None) -> list[str]:
             f"after {counted(report.max_receives or 0, 'receive')}"
         )
     if report.sources:
-        lines.append(f"takes the dead letters of {', '.join(report.sources)}")
+        lines.append(f"dead-letter queue of {', '.join(report.sources)}")
     dates = [
         f"{word} {datetime.fromtimestamp(int(attributes[key]), UTC).date().isoformat()}"
         for word, key in (("created", "CreatedTimestamp"), ("changed", "LastModifiedTimestamp"))

@@ -1,6 +1,6 @@
-"""The JSON objects that commands print: their types and keys, in one table.
+"""The types and keys of the JSON objects that commands print.
 
-Keys are only ever added. Every key of a type is always there; what is unknown is null.
+Keys are only ever added. Every object has all keys of its type; unknown values are null.
 """
 
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ COUNTERS: dict[str, tuple[str, ...]] = {
 
 
 def record(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """An object of this type with all of its keys, in their order, and no others."""
+    """Return an object with exactly the keys of its type, in order."""
     keys = KEYS[kind]
     if kind == "summary":
         keys = (*keys, *COUNTERS[str(values["command"])])
@@ -79,7 +79,7 @@ def record(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def values_of(item: Any) -> dict[str, Any]:
-    """The fields of a dataclass of the library, by name; nested ones stay as they are."""
+    """Return the fields of a dataclass by name; nested dataclasses are not converted."""
     return {field.name: getattr(item, field.name) for field in fields(item)}
 
 

@@ -1,4 +1,4 @@
-"""Registered jobs, and where they come from."""
+"""Show registered jobs and where they come from."""
 
 import inspect
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def show_tasks(printer: Printer, env: "SQSEnv", queues: Sequence[str] = ()) -> N
     if not registrations:
         raise SettingsError(
             "no jobs are registered",
-            why="no app is named or configured, or neither it nor a plugin registers a job",
+            why="no app is named or configured, or neither the app nor a plugin registers jobs",
             next="name an app: sqsw inspect --tasks --app myapp.tasks:env",
         )
     tasks = [_task(found) for found in registrations if not queues or found.queue_name in queues]
@@ -70,7 +70,7 @@ def _task(registration: "Registration") -> dict[str, Any]:
 
 
 def _signature(fn: Any) -> str | None:
-    """Names and defaults, as one would call it; annotations make it hard to read."""
+    """Return the signature without annotations, which make it hard to read."""
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):

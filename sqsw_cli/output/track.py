@@ -1,10 +1,10 @@
-"""How fast a number changes."""
+"""The rate of change of a number."""
 
 from collections import deque
 
 
 class Track:
-    """Remembers a number over the last seconds."""
+    """The values of a number over the last seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -1,1 +1,1 @@
-"""What ``sqsw send`` sends: items, JSON, lines of a file."""
+"""The input of ``sqsw send``: items, JSON and lines of a file."""

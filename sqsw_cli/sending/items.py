@@ -1,4 +1,4 @@
-"""Arguments of jobs as they are typed: ``key=value``, ``key:=json``, and files of either."""
+"""Arguments of jobs on the command line: ``key=value``, ``key:=json``, or either from a file."""
 
 import functools
 import re
@@ -16,7 +16,7 @@ _SPLIT = re.compile(r"(?<!\\)(:=@|=@|:=|=)")
 
 
 def parse_item(text: str) -> tuple[str, Any]:
-    r"""Return key and value of ``key=value``, ``key:=json``, ``key=@file`` or ``key:=@file``.
+    r"""Return the key and value of ``key=value``, ``key:=json``, ``key=@file`` or ``key:=@file``.
 
     The first ``=`` or ``:=`` splits; ``\=`` in a key is a literal ``=``.
     """
@@ -32,12 +32,12 @@ def parse_item(text: str) -> tuple[str, Any]:
         value = read_text(value)
     if ":" not in sign:
         return key, value
-    advice = f"if it is meant as text: {shlex.quote(f'{key}={value}')}"
+    advice = f"to send it as text: {shlex.quote(f'{key}={value}')}"
     return key, parse_json(value, f"the value of {key!r}", None if "@" in sign else advice)
 
 
 def parse_json(text: str, what: str, advice: str | None = None) -> Any:
-    """Strict JSON: neither NaN nor Infinity, which SQS would carry and others could not read."""
+    """Parse strict JSON: NaN and Infinity are errors, because other parsers reject them."""
     try:
         return read_json(text, _decoder().decode)
     except ValueError as error:

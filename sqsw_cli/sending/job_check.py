@@ -1,4 +1,4 @@
-"""``send``: compare jobs with what is known of the functions that will run them."""
+"""Check the jobs of ``send`` against the functions that will run them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 class JobCheck:
-    """Refuses jobs and arguments that no registered function takes.
+    """Rejects jobs and arguments that no registered function accepts.
 
-    Where none is registered for the queue they are sent: other apps have queues, too. Only an app
-    that was named for this very command has to know it.
+    If no function is registered for the queue, jobs are not checked, because the queue can belong
+    to another app. But an app that is named on the command line must know the queue.
 
     Parameters
     ----------
     env, queue :
-        With the jobs of apps and plugins, and the queue as it was named.
+        The environment with the jobs of apps and plugins, and the queue as it was given.
     apps :
-        The apps that were loaded; none: there are plugins alone, or nothing at all.
+        The apps that were loaded; can be empty.
     named :
-        Whether the app stands on the command line.
+        Whether an app was named on the command line.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class JobCheck:
         self._checks = named or bool(self._functions)
         if apps and not self._checks:
             printer.advise(
-                f"nothing is registered for the queue {self.queue!r}: sent unchecked",
-                why=f"the app {', '.join(apps)} is configured, and works other queues",
+                f"jobs for the queue {self.queue!r} are not checked",
+                why=f"the configured app {', '.join(apps)} has no jobs for it",
             )
 
     def __call__(self, message: "OutgoingMessage") -> None:
-        # A payload that is not decoded here cannot be compared.
+        # A payload that is not decoded here cannot be checked.
         if not self._checks or message.job is None or message.args is None:
             return
         from sqsw.app.opening import check_job
@@ -53,17 +53,17 @@ class JobCheck:
         try:
             check_job(self._env, self.queue, message.job, message.args)
         except TaskNotFound as error:
-            raise error if self._apps else _known_to_no_plugin(error) from error
+            raise error if self._apps else _not_in_plugins(error) from error
 
 
 def accept(message: "OutgoingMessage") -> None:
-    """No check at all."""
+    """Accept every message."""
 
 
-def _known_to_no_plugin(error: TaskNotFound) -> TaskNotFound:
-    cure = "name the app that has it: --app APP, or send unchecked: --no-check"
+def _not_in_plugins(error: TaskNotFound) -> TaskNotFound:
+    cure = "name the app that has it (--app APP), or send it anyway (--no-check)"
     return TaskNotFound(
         error.message,
-        why=f"{error.why}, by plugins; no app is named or configured",
+        why=f"{error.why} (by plugins; no app is named or configured)",
         next=f"did you mean {error.similar!r}? Or {cure}" if error.similar else cure,
     )

@@ -1,4 +1,4 @@
-"""What ``send`` was told to send: items, JSON, lines of a file."""
+"""Read what ``send`` sends: items, JSON, or lines of a file."""
 
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BadLine(SettingsError):
-    """A line that is not a message; its ``group`` is None if it cannot be told."""
+    """A line that is not a message; ``group`` is None if it is unknown."""
 
     number = 0
     text = ""
@@ -23,7 +23,7 @@ class BadLine(SettingsError):
 
 @dataclass(frozen=True)
 class Common:
-    """What the options say for every message; what a line says itself wins."""
+    """The settings that options give to every message; those of a line win."""
 
     job: str | None = None
     group: str | None = None
@@ -60,7 +60,7 @@ def object_of(text: str, what: str) -> dict[str, Any]:
     value = parse_json(text, what)
     if not isinstance(value, dict):
         raise SettingsError(
-            f"{what} is no JSON object", why=f"expected an object, got {_kind(value)}"
+            f"{what} is not a JSON object", why=f"expected an object, got {_kind(value)}"
         )
     return value
 
@@ -71,9 +71,9 @@ def read_lines(
     file_name: str,
     check: Callable[["OutgoingMessage"], None] | None,
 ) -> "Iterator[OutgoingMessage | BadLine]":
-    """The messages of a file of JSON Lines, or of bodies; a bad one as its error.
+    """Yield the messages of a file of JSON Lines or bodies; for an invalid line, its error.
 
-    A byte order mark at the beginning of the file belongs to none of them.
+    A byte order mark at the beginning of the file is skipped.
     """
     for number, line in lines:
         stripped = line.rstrip(b"\r\n")
@@ -89,7 +89,7 @@ def read_lines(
             bad = BadLine(
                 f"line {number} of {file_name} is not valid",
                 why="; ".join(part for part in (error.message, error.why) if part),
-                next="nothing was sent; correct the line, or skip bad lines with --keep-going",
+                next="nothing was sent; fix the line, or skip bad lines with --keep-going",
             )
             bad.number, bad.text = number, stripped.decode(errors="backslashreplace")
             if not isinstance(error, BadLine):
@@ -118,13 +118,13 @@ def _read(line: bytes, number: int, common: Common) -> "OutgoingMessage":
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        raise BadLine("", why=f"no UTF-8: {error}") from error
+        raise BadLine("", why=f"not UTF-8: {error}") from error
     if common.raw:
         return common.message(number, body=text)
     try:
         value = parse_json(text, "the line")
     except SettingsError as error:
-        raise BadLine("", why=f"no JSON: {error.why}") from error
+        raise BadLine("", why=f"not JSON: {error.why}") from error
     if not isinstance(value, dict):
         raise BadLine("", why=f"expected a JSON object, got {_kind(value)}")
     if common.job is not None:
@@ -133,7 +133,7 @@ def _read(line: bytes, number: int, common: Common) -> "OutgoingMessage":
 
 
 def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "OutgoingMessage":
-    """A ``message`` object, as ``inspect --peek --json`` prints it."""
+    """Read a ``message`` object, as ``inspect --peek --json`` prints it."""
     keys: dict[str, tuple[type, ...]] = {
         "job": (str,),
         "args": (dict,),
@@ -167,10 +167,10 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
         raise BadLine("", why="it has neither 'job' nor 'body'")
     if job is None:
         if common.context:
-            raise BadLine("", why="it is a raw body, and --context is for jobs")
+            raise BadLine("", why="it is a raw body, but --context is for jobs")
         for key in ("args", "context"):
             if value.get(key):
-                raise BadLine("", why=f"it has {key!r} and no 'job'")
+                raise BadLine("", why=f"it has {key!r} but no 'job'")
         own["content_type"] = value.get("content_type")
         return replace(common, raw=True).message(number, body=body, **own)
     from sqsw.sqs_manage.copied_job import copied_job
@@ -180,7 +180,7 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
 
 
 def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean"}
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
     if value is None:
         return "null"
     return names.get(type(value), "a number")

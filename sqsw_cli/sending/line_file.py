@@ -1,4 +1,4 @@
-"""The lines of ``send --from``: read as they are needed, kept until somebody knows their end."""
+"""The lines of ``send --from``: read on demand, and kept until their outcome is known."""
 
 import io
 import os
@@ -26,14 +26,14 @@ def opened_input(path: str) -> AbstractContextManager[IO[bytes]]:
 
 
 class LineFile:
-    """A file of lines; of what was read, it holds the lines that are under way."""
+    """A file of lines, which keeps those that were read and whose outcome is unknown."""
 
     def __init__(self, path: str) -> None:
         self.name = "stdin" if path == "-" else path
         self._opened = ExitStack()
         self._file = self._opened.enter_context(opened_input(path))
         self._is_broken = False
-        self._read = _status(self._file)  # of stdin too: it may be a file
+        self._read = _status(self._file)  # of stdin too, which can be a file
         self._under_way: dict[int, bytes] = {}
 
     def __enter__(self) -> Self:
@@ -48,13 +48,13 @@ class LineFile:
         self._opened.close()
 
     def is_at(self, path: str) -> bool:
-        """Whether this is the file that is read, under any of its names."""
+        """Return whether a path leads to the file being read, even under another name."""
         if self._read is None or not stat.S_ISREG(self._read.st_mode) or not os.path.exists(path):
             return False
         return os.path.samestat(self._read, os.stat(path))
 
     def look_through(self) -> Iterator[tuple[int, bytes]]:
-        """Every line with its number; afterwards :meth:`lines` begins where this did."""
+        """Yield every line with its number, then rewind for :meth:`lines`."""
         if not self._file.seekable():
             self._spool()
         begin = self._file.tell()
@@ -62,9 +62,9 @@ class LineFile:
         self._file.seek(begin)
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Every line with its number, under way from now on; empty ones are left out."""
+        """Yield every line that is not empty with its number, and keep it until :meth:`forget`."""
         for number, line in enumerate(self._read_on(), start=1):
-            # Before anything else, where a Ctrl-C could get in between and lose it.
+            # First of all: a Ctrl-C before this would lose the line.
             self._under_way[number] = line
             if line.strip():
                 yield number, line
@@ -75,16 +75,16 @@ class LineFile:
         return _ended(self._under_way[number])
 
     def forget(self, number: int) -> None:
-        """It is known what became of a line."""
+        """Drop a line whose outcome is known."""
         del self._under_way[number]
 
     @property
     def under_way(self) -> int:
-        """How many lines were read, with nobody knowing what became of them."""
+        """The number of lines that were read and whose outcome is unknown."""
         return len(self._under_way)
 
     def rest(self) -> Iterator[bytes]:
-        """The lines that are under way, and those that were not read, in their order."""
+        """Yield the lines whose outcome is unknown, then those that were not read, in order."""
         for line in self._under_way.values():
             yield _ended(line)
         for line in self._read_on():
@@ -92,10 +92,10 @@ class LineFile:
                 yield _ended(line)
 
     def _read_on(self) -> Iterator[bytes]:
-        if self._is_broken:  # that is told once
+        if self._is_broken:  # the error was raised before
             return
         try:
-            # Not the file itself: a generator that is left early closes what it yields from.
+            # Not the file itself, which would be closed if this generator ends early.
             yield from iter(self._file.readline, b"")
         except OSError as error:
             self._is_broken = True
@@ -114,12 +114,12 @@ class LineFile:
 class KeptLines:
     """The file for the lines that were not sent; the first one opens and truncates it.
 
-    What cannot be written does not end the sending: it would leave even more lines unsent.
+    A write error does not stop sending, which would leave even more lines unsent.
 
     Attributes
     ----------
     error :
-        Why lines are missing in it; None: none are.
+        Why lines are missing in the file; None if it is complete.
     """
 
     def __init__(self, path: str) -> None:
@@ -128,11 +128,11 @@ class KeptLines:
         self.error: Failure | None = None
 
     def write(self, line: bytes) -> None:
-        """Keep a line, with its end."""
+        """Write a line, including its line end."""
         self._try(lambda: self._opened().write(line))
 
     def close(self) -> None:
-        """Write what is held back; from now on it is known whether there is an error."""
+        """Flush and close the file; ``error`` does not change after this."""
         if self._file is not None:
             self._try(self._file.close)
 
@@ -141,7 +141,7 @@ class KeptLines:
             descriptor = open_descriptor(self._path, os.O_WRONLY | os.O_CREAT, pipes=True)
             try:
                 status = os.fstat(descriptor)
-                distrust(self._path, status)  # another file may have taken its place
+                distrust(self._path, status)  # another file can have replaced it
                 if stat.S_ISREG(status.st_mode):
                     os.ftruncate(descriptor, 0)
             except BaseException:
@@ -163,7 +163,7 @@ class KeptLines:
 def open_kept(
     path: str | None, source: LineFile, warn: Callable[[str, str], object]
 ) -> AbstractContextManager[KeptLines | None]:
-    """The file for the lines that were not sent; None if no option asks for it.
+    """Open the file for the lines that were not sent; return None without a path.
 
     Parameters
     ----------
@@ -173,15 +173,15 @@ def open_kept(
     Raises
     ------
     SettingsError
-        It is the one that is read, or cannot be written.
+        It is the file being read, or cannot be written.
     """
     if path is None:
         return nullcontext()
     if source.is_at(path):
         raise SettingsError(
-            f"--from and --failed are one file: {path}",
+            f"--from and --failed are the same file: {path}",
             why="it would be emptied before it is read",
-            next="name another file after --failed",
+            next="name another file for --failed",
         )
     try:
         if reason := check_writable(path):
@@ -194,7 +194,7 @@ def open_kept(
 def _status(file: IO[bytes]) -> os.stat_result | None:
     try:
         return os.fstat(file.fileno())
-    except io.UnsupportedOperation:  # what stands in for stdin may be no file at all
+    except io.UnsupportedOperation:  # a replacement for stdin can have no descriptor
         return None
 
 

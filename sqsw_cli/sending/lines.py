@@ -1,4 +1,4 @@
-"""Send the lines of a file: read, check, send, and tell what became of each."""
+"""Send the lines of a file, and report the outcome of each."""
 
 import time
 from collections import Counter
@@ -73,7 +73,7 @@ class BulkSend:
 
         begun = time.monotonic()
         self.printer.finish_when_gone()
-        # Its URL: one that is not there is reported while it is sure that nothing was sent.
+        # Look up the URL first, to report a missing queue before anything is sent.
         _ = self.env.queue_client(self.queue).url
         with LineFile(self.path) as file:
             total = None if self.keep_going else self._count_valid(file)
@@ -85,7 +85,9 @@ class BulkSend:
                             self.env,
                             self.queue,
                             self._lines(file, checked=not self.keep_going),
-                            on_result=lambda result: self._tell(result, file, kept, bar, total),
+                            on_result=lambda result: self._on_result(
+                                result, file, kept, bar, total
+                            ),
                         )
                     finished = True
                 except Exception as error:
@@ -105,7 +107,7 @@ class BulkSend:
 
         def check(message: "OutgoingMessage") -> None:
             self.check(message)
-            message.to_entry(rules)  # what the queue would refuse
+            message.to_entry(rules)  # raises for what the queue would refuse
 
         return check
 
@@ -120,7 +122,7 @@ class BulkSend:
     def _lines(self, file: LineFile, *, checked: bool) -> "Iterator[OutgoingMessage | UnreadLine]":
         check = None if checked else self._checker()
         for line in read_lines(file.lines(), self.common, file.name, check):
-            # Once nobody reads what became of the messages, no further ones are begun.
+            # If the reader of stdout has exited, send no more messages.
             if self.printer.gone:
                 return
             yield self._failure(line) if isinstance(line, BadLine) else line
@@ -133,7 +135,7 @@ class BulkSend:
             group=line.group,
         )
 
-    def _tell(
+    def _on_result(
         self,
         result: "SentMessage | Failure",
         file: LineFile,
@@ -172,7 +174,7 @@ class BulkSend:
     def _end_early(
         self, file: LineFile, kept: KeptLines | None, total: int | None, seconds: float
     ) -> None:
-        """Keep the lines that are not known to be sent, and say how many they are."""
+        """Write the lines that may not have been sent to the file, and report how many they are."""
         under_way = file.under_way
         unsent = None if total is None else total - self.sent
         if kept is not None:
@@ -190,13 +192,13 @@ class BulkSend:
             return
         where = None
         if kept is None and unsent != 0:
-            where = "with --failed FILE the lines not sent are kept"
+            where = "to keep the lines that were not sent: --failed FILE"
         elif kept is not None and kept.error is None and unsent:
-            where = f"they are in {self.failed_path}, ready for --from"
+            where = f"to send them: --from {self.failed_path}"
         self.printer.warn(
             f"{thousands(self.sent)} sent to {self.name}, "
-            f"{'the rest' if unsent is None else thousands(unsent)} not",
-            why=f"{under_way} of these may have been sent: there is no answer" * bool(under_way),
+            f"{'the rest' if unsent is None else thousands(unsent)} not sent",
+            why=f"{under_way} of these may have been sent: SQS did not answer" * bool(under_way),
             next=where,
         )
 
@@ -222,7 +224,7 @@ class BulkSend:
             printer.note(f"✗ {thousands(report.failed)} failed: {reasons}{where}")
 
     def _conclude(self, kept: KeptLines | None) -> int:
-        """The exit code; or the error of the file of failed lines, with that code."""
+        """Return the exit code; raise the error of the file of failed lines with this code."""
         code = Exit.OK
         if self.failed:
             code = Exit.PARTIAL if self.sent else Exit.FAILURE

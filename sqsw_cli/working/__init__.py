@@ -1,1 +1,1 @@
-"""What ``sqsw work`` adds to the library: banner, logs, lock, reload, live view."""
+"""The command-line parts of ``sqsw work``: banner, logs, lock, reload, live view."""

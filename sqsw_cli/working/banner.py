@@ -1,4 +1,4 @@
-"""What a worker says before its first request: a banner for a person, one line for a collector."""
+"""What a worker prints before its first request: a banner for people, or one log line."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sqsw.worker")
 
-#: how alike two names are, from 0 to 1, where one is a slip: emails_dead (0.7) is no slip of emails
+#: similarity of two names, from 0 to 1, that suggests a typo; emails_dead and emails have 0.7
 _VERY_NEAR = 0.8
 
 
@@ -34,7 +34,7 @@ class CommandLog(LogListener, quick=True):
 
 
 class WorkerLog(CommandLog, quick=True):
-    """Log lines of a worker; the one at its start has what the banner shows a person."""
+    """Log lines of a worker; the first one contains what the banner shows."""
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class WorkerLog(CommandLog, quick=True):
 
 
 class BannerLog(LogListener, quick=True):
-    """Log lines below a banner, which has said how the worker started."""
+    """Log lines below a banner, without a line for the start."""
 
     def __init__(self, printer: Printer, shares: Sequence[QueueShare] = ()) -> None:
         super().__init__()
@@ -72,10 +72,10 @@ def announce(
     processes: int = 1,
     processors_from: str | None = None,
 ) -> LogListener:
-    """Say what begins, before the first request; what is returned logs what follows."""
+    """Describe the worker before its first request; return the listener that logs its events."""
     logs: LogListener
     if not logs_as_json(invocation, daemon=True):
-        # Line by line: the region may have to be looked for, and the first one shall not wait.
+        # Print each line at once, because finding the region can take time.
         for line in _lines(env, apps, shares, settings, processes, processors_from):
             invocation.printer.note(without_password(line))  # --queue may be a URL
         logs = BannerLog(invocation.printer, shares)
@@ -90,15 +90,15 @@ def announce(
 def _unused_sections(
     invocation: Invocation, env: "SQSEnv", shares: Sequence[QueueShare]
 ) -> Iterator[QueueWarning]:
-    """Sections of the file whose queue is most likely a slip.
+    """Yield warnings for sections of the file whose queue name is probably a typo.
 
-    Another app may share the file, and plugins may be left out: a name that is not very near to
-    one of a queue without a section is theirs.
+    Another app can share the file, and plugins can be disabled. So a section counts as a typo only
+    if its name is very similar to that of a queue without a section.
     """
     config = invocation.config
     if config is None or not config.queues:
         return
-    from difflib import get_close_matches  # here: most workers have no use for it
+    from difflib import get_close_matches  # most workers do not need it
 
     registered = {registration.queue_name for registration in env.registrations()}
     known = registered | {share.queue_name for share in shares}
@@ -107,7 +107,7 @@ def _unused_sections(
         for meant in get_close_matches(name, without_section, n=1, cutoff=_VERY_NEAR):
             yield QueueWarning(
                 name,
-                f"{config.place('queues', name)} is for a queue without jobs, and has no effect",
+                f"{config.place('queues', name)} has no effect, because this queue has no jobs",
                 f"did you mean {meant!r}?",
             )
 
@@ -168,7 +168,7 @@ def _lines(
 
 
 def _limits(share: QueueShare) -> str:
-    """Return what a queue has of its own; most have nothing."""
+    """Return the limits of a queue; most have none."""
     limits = []
     if share.slots:
         limits.append(f"{share.slots} at a time")

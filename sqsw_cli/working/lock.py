@@ -1,4 +1,4 @@
-"""Cron runs never overlap: an exclusive lock on a file, given back when the process ends."""
+"""An exclusive lock on a file, so cron runs never overlap; released when the process ends."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from sqsw.core.files import distrust, open_descriptor
 
 @contextmanager
 def exclusive(path: str | None, warn: Callable[[str, str], object] | None = None) -> Iterator[None]:
-    """Hold the lock inside the ``with`` block; with None there is nothing to hold.
+    """Hold the lock inside the ``with`` block; without a path, do nothing.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def exclusive(path: str | None, warn: Callable[[str, str], object] | None = None
     Busy
         Another process holds it.
     SettingsError
-        The file cannot be opened, or belongs to another user, and this is root.
+        The file cannot be opened, or it belongs to another user and this process runs as root.
     """
     if path is None:
         yield
@@ -32,7 +32,7 @@ def exclusive(path: str | None, warn: Callable[[str, str], object] | None = None
         descriptor = open_descriptor(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise SettingsError(f"cannot open the lock {path}", why=error.strerror) from error
-    # The file stays: to remove it would let two processes hold two files of one name.
+    # Never remove the file: two processes could then lock two files of the same name.
     try:
         reason = distrust(path, os.fstat(descriptor))
         if reason is not None and warn is not None:
@@ -43,10 +43,10 @@ def exclusive(path: str | None, warn: Callable[[str, str], object] | None = None
             raise Busy(
                 f"{path} is held by another process",
                 why="another run with the same --lock has not ended yet",
-                next="wait for it, or leave this run out",
+                next="wait for it, or skip this run",
             ) from error
         yield
     finally:
-        # Explicitly: a process that a job forked has a copy of the descriptor.
+        # Unlock explicitly, because a process that a job forked has a copy of the descriptor.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Writes a daemon's lines to stderr in one thread, so a full pipe holds up nothing else."""
+"""Write a daemon's lines to stderr in one thread, so a full pipe blocks nothing else."""
 
 import logging
 import select
@@ -9,13 +9,13 @@ from sqsw.core.delivery import is_handing_over
 from sqsw.core.safe_logger import LOG
 from sqsw.core.standard_error import write_text
 
-#: Bytes of one write. A pipe takes them as a whole, so lines of several processes do not mix.
+#: Bytes in one write. A pipe takes them as a whole, so lines of several processes do not mix.
 #: Source: POSIX, write(): PIPE_BUF, which is 4096 on Linux and at least 512
 _WRITE_BYTES = getattr(select, "PIPE_BUF", 512)
 
 
 class _Lines:
-    """Lines that the thread of the log collects, to write several at a time."""
+    """Lines that the log thread collects, to write several at a time."""
 
     def __init__(self) -> None:
         self._stream: TextIO | None = None
@@ -41,7 +41,7 @@ LOG.after = _lines.write
 
 
 def write_line(stream: TextIO | None, text: str, *, urgent: bool = False) -> None:
-    """Write a text as lines of its own; in a daemon, by the thread of the log."""
+    """Write a text and a line end; in a daemon, from the log thread."""
     text += "\n"
     if LOG.is_own_thread():
         _lines.add(stream, text)
@@ -56,9 +56,9 @@ def echo(text: str) -> None:
 
 
 class LogWriter(logging.Handler):
-    """Formats a record in the thread that logs it; the thread of the log writes it.
+    """A handler that formats a record in the calling thread and writes it in the log thread.
 
-    It has no lock, so while one thread hangs in a write, all others can still log.
+    It has no lock, so other threads can log while one hangs in a write.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -71,7 +71,7 @@ class LogWriter(logging.Handler):
     def handle(self, record: logging.LogRecord) -> Any:
         passed: Any = self.filter(record)
         if passed:
-            # From Python 3.12 on a filter may return another record.
+            # Since Python 3.12, a filter can return another record.
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return passed
 

@@ -42,7 +42,7 @@ Processor = Callable[[Any, str, EventDict], EventDict]
 #: Loggers of the libraries that sqsw uses, which log every request.
 _BELOW = ("boto3", "botocore", "urllib3", "s3transfer")
 
-#: characters of a message, of each other value of a line, and of a key, at most
+#: maximum characters of a message, of each other value of a line, and of a key
 _MESSAGE_LENGTH, _VALUE_LENGTH, _KEY_LENGTH = 32_768, 4_096, 100
 
 #: characters of a JSON line; if a line is longer, its values are shortened
@@ -76,7 +76,7 @@ class _Formatter(logging.Formatter):
         return self._make_render()
 
     def prepare(self) -> None:
-        """Import the modules for lines now, so that the first line of a worker is not late."""
+        """Import the modules for lines now, so the first line of a worker is not delayed."""
         _ = self._render
 
     def format(self, record: logging.LogRecord) -> str:
@@ -127,7 +127,7 @@ def configure_logs(
     runs_apps :
         Whether this process runs apps.
     """
-    # In a process that the worker starts below its live view.
+    # True in a child process of a worker with a live view.
     set_in_view(invocation.has_view and not is_terminal(sys.stderr))
     handler: logging.Handler
     formatter = _formatter(invocation, daemon=daemon)
@@ -291,7 +291,7 @@ def _console_line(invocation: Invocation) -> Callable[..., str]:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Return whether a person wants to see a record: the line of its failure says the rest."""
+    """Return whether to show a record to people; job_dead repeats the line of the failure."""
     return vars(record).get("event") != "job_dead"
 
 

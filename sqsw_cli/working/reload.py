@@ -1,4 +1,4 @@
-"""``sqsw work --reload``: what is wrong with the app is said, and the next change waited for."""
+"""``sqsw work --reload``: report errors in the app, and wait for the next change."""
 
 from typing import TYPE_CHECKING
 
@@ -35,14 +35,14 @@ class ReloadLog(BannerLog, quick=True):
             error = explained(error, self._invocation, self._env)
         failure = failure_of(error)
         if isinstance(error, AppLoadError):
-            failure.next = "correct the app: the worker waits for the next change"
+            failure.next = "fix the app; the worker restarts at the next change"
         show(failure, as_json=False, color=self._invocation.color_on_stderr)
 
 
 def loaded_if_sound(
     load: "Callable[[], SQSEnv]", choose: "Callable[[SQSEnv], Sequence[QueueShare]]"
 ) -> "tuple[SQSEnv, Sequence[QueueShare]] | None":
-    """The app and its queues, to tell of them; None: its processes will say what is wrong."""
+    """Return the app and its queues for the banner; None if loading fails, which workers report."""
     try:
         env = load()
         return env, choose(env)

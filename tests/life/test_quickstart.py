@@ -171,7 +171,7 @@ def test_the_script_processes_every_file_exactly_once_twice_in_a_row(tmp_path: P
             AWS_PROFILE="theirs",
         )
         assert status == 0, out + err
-        assert "every one of 80 files was done exactly once" in out
+        assert "all 80 files were processed exactly once" in out
         assert out.index("$ sqsw create-queue") < out.index("$ sqsw work survey:env")
         with closing(sqlite3.connect(work / "survey.db")) as report:
             assert report.execute("SELECT count(*), sum(runs) FROM files").fetchone() == (80, 80)
@@ -192,8 +192,8 @@ def test_the_script_processes_every_file_exactly_once_twice_in_a_row(tmp_path: P
         text=True,
     )
     assert checked.returncode == 1
-    assert "wrong: 1 files were done more than once" in checked.stdout
-    assert "wrong: 1 files were never done" in checked.stdout
+    assert "wrong: 1 files were processed more than once" in checked.stdout
+    assert "wrong: 1 files were never processed" in checked.stdout
 
 
 def test_the_script_says_what_to_install_if_python_has_no_venv(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_the_script_installs_everything_it_needs(tmp_path: Path) -> None:
     copy = copy_of_the_checkout(tmp_path)
     status, out, err = run_script(copy, 600)
     assert status == 0, out + err
-    assert "was done exactly once" in out
+    assert "were processed exactly once" in out
 
 
 # -- the app on other servers --------------------------------------------------------------------

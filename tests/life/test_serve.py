@@ -242,4 +242,4 @@ def test_options_without_effect_are_refused(option: str) -> None:
         timeout=60,
     )
     assert done.returncode == 2
-    assert f"serve takes no {option.partition('=')[0]}" in done.stderr
+    assert f"serve does not take {option.partition('=')[0]}" in done.stderr

@@ -33,7 +33,7 @@ app.conf.update(
 
 @app.task(name="job")
 def job(**_: object) -> None:
-    """Nothing."""
+    """Do nothing."""
 
 
 if __name__ == "__main__":

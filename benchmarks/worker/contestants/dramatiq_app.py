@@ -12,7 +12,7 @@ dramatiq.set_broker(broker)
 
 @dramatiq.actor(queue_name="bench")
 def job(**_: object) -> None:
-    """Nothing."""
+    """Do nothing."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The jobs of the benchmarks: nothing at all, a sleep, or so many seconds of processor time."""
+"""The jobs of the benchmarks: no-op, sleep, or seconds of processor time."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 
 def option(arguments: list[str], name: str, default: str = "") -> str:
-    """``name=value`` among the arguments."""
+    """Return the value of ``name=value`` in the arguments."""
     for argument in arguments:
         if argument.startswith(name + "="):
             return argument.partition("=")[2]
@@ -14,7 +14,7 @@ def option(arguments: list[str], name: str, default: str = "") -> str:
 
 
 def make(arguments: list[str]) -> Callable[..., None]:
-    """The function of this run."""
+    """Return the job function for the arguments."""
     seconds = float(option(arguments, "sleep", "0"))
     busy_seconds = float(option(arguments, "busy", "0"))
 
@@ -35,7 +35,7 @@ def make(arguments: list[str]) -> Callable[..., None]:
 
 
 def make_coroutine(arguments: list[str]) -> Callable[..., Awaitable[None]]:
-    """The same as a coroutine function."""
+    """Return the job function as a coroutine function."""
     seconds = float(option(arguments, "sleep", "0"))
 
     async def sleep(**_: object) -> None:

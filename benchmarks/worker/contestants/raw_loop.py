@@ -1,4 +1,4 @@
-"""The loop that everybody writes first: receive ten, call, delete ten; one thread."""
+"""A simple loop in one thread: receive ten, process them, delete ten."""
 
 import json
 import sys

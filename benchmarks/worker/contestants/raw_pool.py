@@ -1,4 +1,4 @@
-"""The loop with threads: four that receive, one for each slot, four that delete ten at a time."""
+"""A loop with threads: four receive, one per slot runs jobs, four delete ten at a time."""
 
 import json
 import queue

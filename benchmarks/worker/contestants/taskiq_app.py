@@ -21,7 +21,7 @@ broker = SQSBroker(
 
 @broker.task(task_name="job")
 async def job(**_: object) -> None:
-    """Nothing."""
+    """Do nothing."""
 
 
 async def main() -> None:

@@ -47,7 +47,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead" {
   })
 }
 
-# A job failed for good: look at it within the retention of the dead-letter queue.
+# A job failed for good: inspect it before the retention of the dead-letter queue ends.
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
   namespace           = "AWS/SQS"

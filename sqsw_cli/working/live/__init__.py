@@ -1,1 +1,1 @@
-"""The live view of ``sqsw work``: a block of figures below the lines that scroll."""
+"""The live view of ``sqsw work``: a block of figures below the log."""

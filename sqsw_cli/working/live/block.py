@@ -1,4 +1,4 @@
-"""The text of the live view: no terminal, no clock, no state."""
+"""Render the live view as text, without terminal, clock or state."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from sqsw_cli.output.format import brief, thousands
 from sqsw_cli.output.printer import cut_middle
 from sqsw_cli.working.live.figures import Depth, Look, Row
 
-#: between two columns, and between two words of the line below them
+#: between columns, and between the parts of the line below them
 _GAP, _DOT = "  ", " · "
 
 _UNKNOWN = "-"
@@ -18,7 +18,7 @@ _UNKNOWN = "-"
 #: characters to which a longer name is cut before a column is left out
 _NAME = 16
 
-#: columns that are left out if there is no room, in this order; the dead letters always stay
+#: columns that are left out if there is no room, in this order; dead letters always stay
 _DROPPED = ("longest", "retry", "/s", "in flight", "running", "failed", "done", "ready")
 
 
@@ -61,10 +61,10 @@ def lines_of(look: Look, columns: int, lines: int, *, colored: bool = False) -> 
     out, but never the dead letters. If it is too low, the last queues are left out.
     """
     if not look.was_up:
-        return []  # there may be an error to tell of instead
+        return []  # the worker may have failed to start, and its error is enough
     below = _below(look, columns)
     rows = list(look.rows)
-    # Above the rows is the head, and below them the total and the state.
+    # The other lines: the header, the total and the state.
     others = 3 if len(rows) > 1 else 2
     if len(rows) > lines - others:
         rows = rows[: max(0, lines - others - 1)]
@@ -146,7 +146,7 @@ def _table(rows: Sequence[Row], columns: int, *, colored: bool) -> list[str]:
 
 
 def _below(look: Look, columns: int) -> str:
-    """What holds for all queues; what matters least is left out first."""
+    """Return the line for all queues; if it is too long, leave out the least important parts."""
     words = [_state(look), f"up {brief(look.up_seconds)}"]
     if look.requests_per_job is not None:
         words.append(f"{look.requests_per_job:.2f} requests per job")
@@ -167,11 +167,11 @@ def _state(look: Look) -> str:
         return "stopped"
     running = f"{counted(look.busy, 'job')} running"
     if look.drain_seconds is not None:
-        # Without a job it is the answer of an open receive that is waited for.
+        # Without jobs, the worker waits for the response of an open receive.
         what = running if look.busy else "waiting for an open receive"
         return f"draining: {what}, {format_duration(look.drain_seconds)} left"
     if look.is_quiet:
-        return f"quiet: {running}, nothing is received"
+        return f"quiet: {running}, not receiving"
     if not look.slots:
-        return "no worker is up"
+        return "no worker is running"
     return f"{thousands(look.busy)} of {thousands(look.slots)} slots busy"

@@ -1,9 +1,7 @@
-"""Asks how much is in the queues, for the live view.
+"""Read queue depths for the live view, in a thread, so a slow response blocks nothing else.
 
-1. ask    (each queue and its dead-letter queue every five seconds; one that failed, after a while)
-2. tell   (the figures; and the log, once for each queue)
-
-Made, started and stopped by the view; a thread of its own, so that a slow answer holds up nothing.
+Every five seconds, the thread reads each queue and its dead-letter queue. A queue that could not be
+read is read again after 30 seconds, and its error is logged once.
 """
 
 import logging
@@ -22,12 +20,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("sqsw.worker")
 
-#: seconds between two rounds, and until a queue is asked again that could not be
+#: seconds between two rounds, and until a queue that could not be read is read again
 ROUND_SECONDS, AGAIN_SECONDS = 5.0, 30.0
 
-#: seconds that the worker has for its own first requests
+#: seconds before the first round, so the worker can make its own requests first
 _FIRST_SECONDS = 0.5
-#: seconds that the last round may hold up the end
+#: maximum seconds that the last round can delay the end
 _LAST_SECONDS = 1.0
 
 
@@ -81,7 +79,7 @@ class Depths:
         try:
             return self._reader.read(queue)
         except SQSError as error:
-            # Also in case SQS wants fewer requests: these can wait.
+            # SQS may be throttling requests, and these can wait.
             self._again_at[queue] = self._clock() + AGAIN_SECONDS
             if queue not in self._said:
                 self._said.add(queue)
@@ -101,7 +99,7 @@ class Depths:
                 self.round()
         except BaseException:
             if self._ending.is_set():
-                return  # what it asks through may be closed by now, and nobody looks
-            for name in self._queues:  # no figures are better than old ones
+                return  # the client can be closed by now, and the view has ended
+            for name in self._queues:  # show no figures rather than old ones
                 self._tell(name, Depth())
             raise

@@ -1,7 +1,7 @@
-"""The figures of the live view: a listener that counts, and what it knows at a moment.
+"""The figures of the live view: a listener that counts events, and snapshots of its counts.
 
-Counts come from the events of single jobs, what runs from the pulses of the processes: so one that
-is killed leaves nothing behind.
+Finished jobs are counted by their events. Running jobs come from the pulses of the processes, so a
+killed process leaves no running jobs behind.
 """
 
 import threading
@@ -28,7 +28,7 @@ from sqsw.core.events import (
 from sqsw.observe.health import Health
 from sqsw_cli.output.track import Track
 
-#: seconds over which jobs a second are counted, and over which a queue is seen to get shorter
+#: seconds over which the job rate, and the trend of a queue's length, are measured
 RATE_SECONDS, TREND_SECONDS = 20.0, 60.0
 
 _COUNTED: dict[type[Event], str] = {
@@ -57,7 +57,7 @@ class Row:
     Attributes
     ----------
     longest :
-        Seconds for which its longest running job has been running; None if none runs.
+        Seconds that the longest running job has been running; None if no job runs.
     rate :
         Jobs that end per second.
     """
@@ -74,22 +74,23 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the view shows.
+    """A snapshot of what the view shows.
 
     Attributes
     ----------
     busy, slots :
-        Messages whose jobs run, and all slots.
+        Messages whose jobs are running, and the number of slots.
     up_seconds :
-        Since the view began.
+        Seconds since the view started.
     requests_per_job :
-        As in the summary; None before a job has ended.
+        As in the summary; None before the first job has ended.
     empty_seconds :
-        Until all queues will be empty as they get shorter now; None: they do not, or are.
+        Seconds until all queues are empty at the current trend; None if they are not getting
+        shorter, or are empty.
     drain_seconds :
-        Until the end of the drain; None: there is none.
+        Seconds until the drain ends; None if the worker is not draining.
     is_quiet, was_up, has_ended :
-        Whether nobody receives, a worker has ever been up, and the work is over.
+        Whether no process receives, whether a worker was ever up, and whether the work is over.
     """
 
     rows: Sequence[Row]
@@ -105,7 +106,7 @@ class Look:
 
 
 class Figures:
-    """Counts what happens in one process or many, from any thread."""
+    """Counts the events of all processes; can be called from any thread."""
 
     def __init__(self, names: Sequence[str], clock: Clock = time.monotonic) -> None:
         self._names = list(names)
@@ -140,7 +141,7 @@ class Figures:
     def _pulse(self, event: Pulse) -> None:
         self._health(event)
         if event.ready:
-            # A process that was replaced has drained, or others go on: it was not the end of all.
+            # A process still receives, so only a replaced process has drained.
             self._drain_until = None
         self._was_up = True
         self.is_up.set()
@@ -154,7 +155,7 @@ class Figures:
                 self._ready[name].add(self._clock(), depth.ready)
 
     def look(self) -> Look:
-        """What there is to show now; called more than once a second, or rates are coarse."""
+        """Return a snapshot; call this more than once a second, or the rates are coarse."""
         now = self._clock()
         pulses = list(self._health.pulses().values()) if not self.has_ended else []
         is_ready = any(pulse.ready for pulse in pulses)
@@ -193,7 +194,7 @@ class Figures:
         longest = 0.0
         for name, depth in self._depths.items():
             if depth.ready:
-                # As it gets shorter: that counts what arrives, and what other workers take.
+                # The trend of the queue includes new messages and those that other workers take.
                 slope = self._ready[name].slope()
                 if slope >= 0:
                     return None

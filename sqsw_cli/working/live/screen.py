@@ -1,12 +1,11 @@
-"""The terminal while the live view is on: lines scroll above a block that is redrawn.
+"""The terminal while the live view is on: output scrolls above a block that is redrawn.
 
-1. take      (stdout and stderr of this process, and of those that it starts, become a pipe)
-2. copy      (whole lines from the pipe to the terminal, with the block below them)
-3. give back (stdout and stderr, with the last block above the cursor)
+1. take      (a pipe replaces stdout and stderr of this process and its children)
+2. copy      (a thread copies whole lines from the pipe to the terminal, with the block below them)
+3. give back (restore stdout and stderr, and leave the last block above the cursor)
 
-A thread does the copying, so what writes there, by ``print``, a log, a C library or a child, needs
-no change. No mode of the terminal is changed, no cursor is hidden, and the cursor rests below the
-block, so a crash leaves a clean terminal.
+So ``print``, logs, C libraries and children write as usual. The terminal's modes and its cursor are
+not changed, and the cursor stays below the block, so a crash leaves a clean terminal.
 """
 
 import fcntl
@@ -25,11 +24,11 @@ from sqsw_cli.terminal import columns_asked
 
 logger = logging.getLogger(__name__)
 
-#: seconds between two blocks, between two writes of few lines, until a line without an end is
-#: shown, and that a stopped terminal can delay the end
+#: seconds between two redraws, between two small writes, until an unfinished line is shown, and
+#: that a stopped terminal can delay the end
 _DRAW_SECONDS, _PAUSE_SECONDS, _LINE_SECONDS, _END_SECONDS = 0.25, 0.05, 1.0, 2.0
 
-#: bytes that the pipe holds if the system allows it, and below which little was written
+#: size of the pipe in bytes if the system allows it, and the size below which a write is small
 _PIPE_BYTES, _LITTLE_BYTES = 1 << 20, 1 << 15
 
 #: Returns the lines of the block for a terminal with so many columns and lines.
@@ -48,7 +47,7 @@ class Screen:
         _flush()
         self._stdout, self._terminal = os.dup(1), os.dup(2)
         self._pipe, end = os.pipe()
-        with suppress(OSError, AttributeError):  # not on every system, and up to a limit
+        with suppress(OSError, AttributeError):  # not supported by every system, or above its limit
             fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         os.dup2(end, 1)
         os.dup2(end, 2)
@@ -56,7 +55,7 @@ class Screen:
         self._thread.start()
 
     def give_back(self) -> None:
-        """End; what was written is shown, and below it the block as it is now."""
+        """Show all remaining output and a last block, and restore stdout and stderr."""
         if self._thread.ident is None:
             return
         _flush()
@@ -69,7 +68,7 @@ class Screen:
         drawn: list[str] = []
         draw_at, is_open = 0.0, True
         while is_open:
-            # Before the read: all that was written until then is in the pipe.
+            # Check before the read: then everything that was written is in the pipe.
             is_ending = self._ending.is_set()
             wait = 0.0 if is_ending else max(0.0, draw_at - time.monotonic())
             ready = select.select([self._pipe], [], [], wait)[0]
@@ -82,14 +81,14 @@ class Screen:
             if text or block != drawn or not is_open:
                 # To column 0 first: a terminal echoes Ctrl-C as ^C.
                 erase = b"\r\x1b[%dA\x1b[J" % self._height if self._height else b""
-                # In one write, so that the terminal is never seen without the block.
+                # One write, so the terminal never appears without the block.
                 self._write(erase + text + self._below(block))
                 drawn = block
             if 0 < len(data) < _LITTLE_BYTES and not is_ending:
                 time.sleep(_PAUSE_SECONDS)  # many lines become few writes
 
     def _whole_lines(self, data: bytes, *, is_last: bool) -> bytes:
-        """Return what was written up to its last line end; a line without one after a second."""
+        """Return the finished lines; after a second, an unfinished line too."""
         whole, end, rest = (self._rest + data).rpartition(b"\n")
         if end or not self._rest:
             self._rest_since = time.monotonic()
@@ -105,21 +104,21 @@ class Screen:
         except OSError:  # the terminal was closed
             return []
         try:
-            # One line is the empty one above the block, one is left for what scrolls.
+            # Two lines less: an empty one above the block, and one for the output that scrolls.
             columns = min(columns_asked() or size.columns, size.columns or columns_asked()) or 80
             return list(self._draw(columns, (size.lines or 24) - 2))
-        except Exception:  # the work goes on without a block
+        except Exception:  # the worker continues without a block
             self._draw = lambda columns, lines: ()
-            logger.exception("the live view ends")
+            logger.exception("the live view failed")
             return []
 
     def _below(self, block: Sequence[str]) -> bytes:
-        """Return the block, and remember how far up it begins, to erase it."""
+        """Return the block as bytes, and remember its height, to erase it."""
         self._height = 0
         if not block:
             return b""
         with suppress(OSError):
-            # It wraps at its own width, which is not always the one that the lines were made for.
+            # The terminal wraps at its own width, which can differ from the width of the lines.
             wide = os.get_terminal_size(self._terminal).columns
             lengths = [len(click.unstyle(line)) for line in block]
             self._height = 1 + sum(
@@ -133,7 +132,7 @@ class Screen:
                 data = data[os.write(self._terminal, data) :]
             except BlockingIOError:  # another program has made the shared terminal non-blocking
                 select.select([], [self._terminal], [])
-            except OSError:  # the terminal was closed: go on emptying the pipe
+            except OSError:  # the terminal was closed: keep emptying the pipe
                 return
 
 

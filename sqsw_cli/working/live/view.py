@@ -1,4 +1,4 @@
-"""The live view of ``sqsw work``: when there is one, and what it is made of."""
+"""Decide whether ``sqsw work`` shows a live view, and run it."""
 
 import os
 import sys
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def wants_view(invocation: Invocation) -> bool:
-    """Whether somebody looks: stdout and stderr are terminals, and no option says otherwise.
+    """Return whether to show the view: on a terminal, unless an option forbids it.
 
-    The answers for the log are settled then, since stderr will be a pipe to the view.
+    If so, set the color and the format of the log now, because stderr becomes a pipe to the view.
     """
     wanted = (
         invocation.log_format == "auto"
@@ -38,7 +38,7 @@ def wants_view(invocation: Invocation) -> bool:
 def live_view(
     invocation: Invocation, env: "SQSEnv", shares: "Sequence[QueueShare]"
 ) -> "Iterator[Figures]":
-    """Show the figures until the block ends, and leave the last ones; they are a listener."""
+    """Show the live view inside the block, and leave the last one; yield the figures' listener."""
     from sqsw.sqs_manage.depth import DepthReader
     from sqsw_cli.working.live.block import lines_of
     from sqsw_cli.working.live.depths import Depths

@@ -50,16 +50,16 @@ def test_none_reads_no_file(tmp_path: Path) -> None:
         ("ap = 'x'\n", "unknown key 'ap'", "did you mean 'app'?"),
         ("[tool.sqsw]\n", "unknown key 'tool'", None),
         ("concurrency = 3\n", "unknown key 'concurrency'", None),
-        ("local = true\n", "'local' in", "set SQSW_LOCAL, or write --local"),
+        ("local = true\n", "'local' in", "set SQSW_LOCAL, or use --local"),
         ("[work]\nqueue_prefix = 'x'\n", "'work.queue_prefix' in", "set SQSW_QUEUE_PREFIX"),
         ("[work]\nconcurrency = 'many'\n", "'work.concurrency' in", None),
         ("[work]\nstrict = 1\n", "'work.strict' in", None),
         ("[work]\nconcurrency = true\n", "'work.concurrency' in", None),
         ("[work]\nuntil_idle = [1]\n", "'work.until_idle' in", None),
-        ("[work]\nlock = 'x'\n", "'work.lock' in", "write --lock on the command line"),
-        ("[work]\nhealth_file = 'x'\n", "'work.health_file' in", "write --health-file on"),
-        ("[work]\nhttp = '0.0.0.0:80'\n", "'work.http' in", "write --http 0.0.0.0:80 on"),
-        ("[work]\nhttp = '[::]:80'\n", "'work.http' in", "write --http [::]:80 on"),
+        ("[work]\nlock = 'x'\n", "'work.lock' in", "use --lock on the command line"),
+        ("[work]\nhealth_file = 'x'\n", "'work.health_file' in", "use --health-file on"),
+        ("[work]\nhttp = '0.0.0.0:80'\n", "'work.http' in", "use --http 0.0.0.0:80 on"),
+        ("[work]\nhttp = '[::]:80'\n", "'work.http' in", "use --http [::]:80 on"),
         ("[work]\nqueue = [1]\n", "'work.queue' in", None),
         ("app = 5\n", "'app' in", None),
         ("json = 'yes'\n", "'json' in", None),
@@ -95,7 +95,7 @@ def test_yes_cannot_be_set_in_a_file(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text("[purge]\nyes = true\n")
     ran = sqsw("purge emails")
     assert ran.code == 2
-    assert "belongs on the command line only" in ran.err
+    assert "so only the command line can set it" in ran.err
 
 
 def test_option_beats_variable_beats_file(
@@ -159,7 +159,7 @@ def test_a_file_cannot_open_the_machine_or_write_files(
     command, key = re.findall(r"\w+", text)[:2]
     command = command.replace("_", "-")
     assert f"error: '{command}.{key}' in {home / 'sqsw.toml'} cannot be used\n" in ran.err
-    assert f"  next: write --{key.replace('_', '-')} " in ran.err
+    assert f"  next: use --{key.replace('_', '-')} " in ran.err
     assert (home / "kept").read_text() == "precious"
 
 
@@ -190,13 +190,13 @@ def test_a_section_for_a_queue_without_jobs_warns_if_a_similar_queue_has_jobs(
     sqsw("create-queue emails")
     ran = sqsw("work myapp.tasks:env -Q emails --until-idle 0 --log-format console")
     assert ran.code == 0, ran.err
-    assert ran.err.count("without jobs") == 1
+    assert ran.err.count("has no jobs") == 1
     assert (
-        f"warning: [queues.emials] in {home / 'sqsw.toml'} is for a queue without jobs, "
-        "and has no effect\n  next: did you mean 'emails'?\n"
+        f"warning: [queues.emials] in {home / 'sqsw.toml'} has no effect, because "
+        "this queue has no jobs\n  next: did you mean 'emails'?\n"
     ) in ran.err
     logged = sqsw("work myapp.tasks:env -Q emails --until-idle 0").err.splitlines()
-    (warning,) = [json.loads(line) for line in logged if "without jobs" in line]
+    (warning,) = [json.loads(line) for line in logged if "has no jobs" in line]
     assert (warning["event"], warning["queue"]) == ("queue_warning", "emials")
     assert warning["hint"] == "did you mean 'emails'?"
 

@@ -85,10 +85,10 @@ def test_a_dry_run_creates_nothing(sqsw: Sqsw) -> None:
     ("words", "message"),
     [
         ("", "no queue is named, and no app is configured"),
-        ("emails --app myapp.tasks:env", "--app and NAME do not go together"),
-        ("--dlq emails_dead --app myapp.tasks:env", "--app and --dlq do not go together"),
-        ("--app myapp.tasks:env --retention 2d", "--retention does not go with --app"),
-        ("--app myapp.tasks:env --attribute A=b", "--attribute does not go with --app"),
+        ("emails --app myapp.tasks:env", "--app and NAME cannot be used together"),
+        ("--dlq emails_dead --app myapp.tasks:env", "--app and --dlq cannot be used together"),
+        ("--app myapp.tasks:env --retention 2d", "--retention cannot be used with --app"),
+        ("--app myapp.tasks:env --attribute A=b", "--attribute cannot be used with --app"),
         ("--app myapp", "no jobs are registered, so there are no queues to create"),
         ("emails --dlq emails", "'emails' cannot be its own dead-letter queue"),
         ("emails --max-receives 3", "--max-receives needs --dlq"),
@@ -226,11 +226,11 @@ class TestAllQueuesOfAnApp:
     @pytest.mark.parametrize(
         ("line", "reason"),
         [
-            ("delay = '20m'", "'20m' is out of range: between 0s and 15m"),
+            ("delay = '20m'", "'20m' is out of range: it must be between 0s and 15m"),
             ("retention = true", "must be a duration"),
-            ("dlq = true", "must be a text, or false for none"),
+            ("dlq = true", "must be a string, or false for none"),
             ("fifo = 1", "must be true or false"),
-            ("max_receives = '3'", "must be a number from 1"),
+            ("max_receives = '3'", "must be a number of 1 or more"),
         ],
     )
     def test_a_wrong_value_names_its_key(

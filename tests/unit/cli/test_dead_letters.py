@@ -180,7 +180,7 @@ class TestOneMessage:
             "  in shop.ship:9",
             "  it failed on its last attempt, at 2026-10-01T00:00:00.000Z",
             "  3 attempts, 3 receives, first received at 2026-11-01T10:00:00.000Z",
-            "  given up 12 times, the last time in emails by host/7",
+            "  given up 12 times, most recently in emails by host/7",
             "  fingerprint ba9876543210",
         ]
         assert part["traceback"].startswith("traceback\n  Traceback (most recent call last):\n")
@@ -251,11 +251,11 @@ class TestOneMessage:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ("--id job-1", "--id looks into one queue, 0 are named"),
-            ("emails_dead --id job-1 --peek 3", "--peek and --id do not go together"),
+            ("--id job-1", "--id needs one queue, but 0 are named"),
+            ("emails_dead --id job-1 --peek 3", "--peek and --id cannot be used together"),
             ("emails_dead --id job-1 --job a", "a selection needs --peek"),
-            ("emails_dead --id job-1 --watch", "--id and --watch do not go together"),
-            ("emails_dead --id job-1 --age", "--age goes with the queues"),
+            ("emails_dead --id job-1 --watch", "--id and --watch cannot be used together"),
+            ("emails_dead --id job-1 --age", "--age is for queues"),
         ],
     )
     def test_it_cannot_be_combined_with_other_views(

@@ -13,7 +13,7 @@ def test_without_a_terminal_it_needs_yes(sqsw: Sqsw) -> None:
     ran = sqsw.process("delete-queue emails", input="emails\n")
     assert ran.code == 2
     assert ran.err.splitlines() == [
-        "error: delete-queue deletes 'emails' with about 1 message and needs a yes",
+        "error: delete-queue deletes 'emails' with about 1 message and needs confirmation",
         "  why:  there is no terminal to ask on",
         "  next: add --yes if this is intended",
     ]

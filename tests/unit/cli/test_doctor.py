@@ -130,7 +130,7 @@ def test_a_short_retry_time_is_reported_with_a_fix(sqsw: Sqsw, home: Path) -> No
         "quick: retries": (
             "warn",
             "a failing job is retried for only 11s: a longer outage sends jobs to quick_dead",
-            "set a longer backoff_policy on the queue, on its jobs or on SQSEnv",
+            "set a longer backoff_policy on the queue, its jobs or SQSEnv",
         ),
         "group.fifo: retries": (
             "warn",
@@ -237,7 +237,9 @@ def test_the_minimal_policy(sqsw: Sqsw) -> None:
     sqsw("create-queue emails")
     ran = sqsw("doctor --policy emails gone")
     policy = json.loads(ran.out)
-    assert ran.err.splitlines()[0].endswith("in this policy are those of the embedded SQS")
+    assert ran.err.splitlines()[0].endswith(
+        "this policy has the region and account of the embedded SQS"
+    )
     assert ran.err.splitlines()[-1] == "  next: for AWS, add --local=0"
     assert policy["Version"] == "2012-10-17"
     work, send = policy["Statement"]

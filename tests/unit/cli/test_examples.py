@@ -126,7 +126,9 @@ def in_shell(line: str, until: str | None) -> tuple[int, str]:
         except OSError:  # the error of Linux after the other side is closed
             break
         said += chunk
-        asked = re.findall(r"(\S+) holds about .*?Type the queue name to go on:", said, re.DOTALL)
+        asked = re.findall(
+            r"(\S+) holds about .*?Type the queue name to continue:", said, re.DOTALL
+        )
         if len(asked) > answered:
             answered += 1
             os.write(descriptor, f"{asked[-1]}\n".encode())

@@ -44,7 +44,7 @@ def test_the_prefix_is_removed(sqsw: Sqsw) -> None:
     (queue,) = sqsw("--queue-prefix prod_ inspect --json").objects
     assert (queue["name"], queue["sqs_name"]) == ("emails", "prod_emails")
     ran = sqsw("--queue-prefix prod_ inspect emials")
-    assert "  why:  the name sent was 'prod_emials' [QueueDoesNotExist]" in ran.err
+    assert "  why:  SQS does not know the name 'prod_emials' [QueueDoesNotExist]" in ran.err
     assert "  next: did you mean 'emails'?" in ran.err
 
 
@@ -113,14 +113,14 @@ def test_tasks_show_where_jobs_come_from(sqsw: Sqsw) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--peek 3", "--peek looks into one queue, 0 are named"),
-        ("emails orders.fifo --peek 3", "--peek looks into one queue, 2 are named"),
+        ("--peek 3", "--peek needs one queue, but 0 are named"),
+        ("emails orders.fifo --peek 3", "--peek needs one queue, but 2 are named"),
         ("emails --count-by job", "--count-by needs --peek"),
         ("emails --job a", "a selection needs --peek"),
         ("emails --interval 3", "--interval needs --watch"),
-        ("emails --peek 3 --tasks", "--peek and --tasks do not go together"),
-        ("--peek 3 --tasks", "--peek and --tasks do not go together"),
-        ("--watch --fail-above 3", "--watch and --fail-above do not go together"),
+        ("emails --peek 3 --tasks", "--peek and --tasks cannot be used together"),
+        ("--peek 3 --tasks", "--peek and --tasks cannot be used together"),
+        ("--watch --fail-above 3", "--watch and --fail-above cannot be used together"),
         ("--app no.such.module", "--app needs --tasks"),
         ("--no-plugins", "--no-plugins needs --tasks"),
         ("emails --yes", "--yes needs --peek"),

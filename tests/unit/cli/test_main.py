@@ -60,12 +60,12 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
         ),
         ("work -c none", "invalid value for '--concurrency'", "sqsw work --help"),
         ("purge mails --ids", "--ids needs a value", "write --ids FILE"),
-        ("purge mails --yes=1", "--yes takes no value", "write --yes alone"),
+        ("purge mails --yes=1", "--yes takes no value", "write --yes without a value"),
         ("purge --zzz", "no such option: --zzz", "sqsw purge --help"),
         (
             "purge mails news",
-            "too many words: news",
-            "leave out what is too much, or put quotes around a value with spaces",
+            "too many arguments: news",
+            "remove the extra arguments, or put quotes around a value with spaces",
         ),
         ("list", "no such command: list", "sqsw --help"),
         ("worker", "no such command: worker", "did you mean 'sqsw work'?"),
@@ -74,7 +74,7 @@ def test_every_command_has_help_and_examples(sqsw: Sqsw, name: str) -> None:
             "'s' is not an argument for a job",
             "write KEY=VALUE, without spaces around the =",
         ),
-        ("send q j to:=five", "the value of 'to' is not JSON", "if it is meant as text: to=five"),
+        ("send q j to:=five", "the value of 'to' is not JSON", "to send it as text: to=five"),
     ],
 )
 def test_usage_errors_have_a_next_step(
@@ -180,7 +180,7 @@ def test_local_without_a_value_does_not_take_the_next_word(
 def test_local_with_another_place_is_refused(sqsw: Sqsw) -> None:
     ran = sqsw("inspect --local --endpoint-url http://127.0.0.1:9")
     assert ran.code == 2
-    assert ran.err.startswith("error: --local and --endpoint-url do not go together\n")
+    assert ran.err.startswith("error: --local and --endpoint-url cannot be used together\n")
 
 
 def test_local_0_turns_the_variable_off(sqsw: Sqsw) -> None:
@@ -273,7 +273,7 @@ def test_a_command_works_without_a_stdout(sqsw: Sqsw, words: str) -> None:
         ("", ""),
         ("send --help", ""),
         ("completion bash", ""),
-        ("send emails j --from -", "warning: 1 sent to emails, 0 not\n"),
+        ("send emails j --from -", "warning: 1 sent to emails, 0 not sent\n"),
     ],
 )
 def test_a_full_disk_is_a_clear_error(sqsw: Sqsw, words: str, before: str) -> None:

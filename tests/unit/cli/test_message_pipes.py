@@ -259,8 +259,8 @@ def test_attributes_can_be_removed_and_added(sqsw: Sqsw) -> None:
         ({"body": "x", "trace_header": 5}, "'trace_header' is a number"),
         ({"body": "x", "job_id": 5}, "'job_id' is a number"),
         ({"body": "x", "job_id": "two words"}, "'two words' cannot be a job id"),
-        ({"body": "x", "args": {"a": 1}}, "it has 'args' and no 'job'"),
-        ({"body": "x", "context": {"a": 1}}, "it has 'context' and no 'job'"),
+        ({"body": "x", "args": {"a": 1}}, "it has 'args' but no 'job'"),
+        ({"body": "x", "context": {"a": 1}}, "it has 'context' but no 'job'"),
         (
             {"job": "j", "args": {"a": 1}, "body": "x", "content_type": "pickle",
              "context": None, "attributes": {"JobContext": "gASV"}},

@@ -19,7 +19,7 @@ def test_without_a_terminal_it_needs_yes(sqsw: Sqsw) -> None:
     ran = sqsw.process("purge emails", input="emails\n")
     assert ran.code == 2
     assert ran.err.splitlines() == [
-        "error: purge deletes about 3 messages from 'emails' and needs a yes",
+        "error: purge deletes about 3 messages from 'emails' and needs confirmation",
         "  why:  there is no terminal to ask on",
         "  next: add --yes if this is intended",
     ]

@@ -62,9 +62,9 @@ def test_a_queue_that_is_not_a_dead_letter_queue_needs_a_destination(sqsw: Sqsw)
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ("--status --cancel", 2, "--status and --cancel stand alone"),
-        ("--status --to x", 2, "--status and --cancel stand alone"),
-        ("--dry-run --rate 1", 2, "--dry-run and --rate do not go together"),
+        ("--status --cancel", 2, "--status and --cancel must be used alone"),
+        ("--status --to x", 2, "--status and --cancel must be used alone"),
+        ("--dry-run --rate 1", 2, "--dry-run and --rate cannot be used together"),
         ("--job a --no-wait", 2, "this move cannot run in the background"),
         ("--filter nonsense", 2, "invalid value for '--filter'"),
         ("--cancel", 3, "no move out of 'foo_dead' is running"),
@@ -80,14 +80,14 @@ def test_errors(sqsw: Sqsw, words: str, code: int, message: str) -> None:
 def test_a_cancelled_move_shows_the_name_of_its_queue(sqsw: Sqsw) -> None:
     url = sqsw.env.queue_client("foo_dead").url
     started = sqsw(f"redrive {url} --rate 1 --no-wait")
-    assert started.err == f"the move has begun; how it goes: sqsw redrive {url} --status\n"
+    assert started.err == f"the move has started; to follow it: sqsw redrive {url} --status\n"
     (move,) = sqsw(f"redrive {url} --cancel --json").objects
     assert (move["source"], move["status"]) == ("foo_dead", "CANCELLING")
 
 
 NO_MOVES = (
-    "no moves by SQS out of foo_dead are known; "
-    "a selection is moved by sqsw itself, and is not listed\n"
+    "SQS lists no moves from foo_dead; "
+    "sqsw itself moves selected messages, so SQS does not list them\n"
 )
 
 

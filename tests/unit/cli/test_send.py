@@ -82,23 +82,26 @@ def test_a_raw_body_is_sent_unchanged(sqsw: Sqsw, home: Path) -> None:
         ("send emails", "no JOB is given"),
         ("send emails j a=1 a=2", "the argument 'a' is given twice"),
         ("send emails j word", "'word' is not an argument for a job"),
-        ("send emails j --data [1]", "the value of --data is no JSON object"),
+        ("send emails j --data [1]", "the value of --data is not a JSON object"),
         ("send emails --raw", "no body is given"),
         ("send emails --raw a b=1", "--raw takes one body"),
         ("send emails --raw a --context x=y", "--raw takes neither"),
         ("send emails j --failed x", "--failed needs --from"),
-        ("send emails --raw a --app no.such", "--app does nothing here"),
-        ("send emails --raw a --no-plugins", "--no-plugins does nothing here"),
+        ("send emails --raw a --app no.such", "--app has no effect with --raw"),
+        ("send emails --raw a --no-plugins", "--no-plugins has no effect with --raw"),
         ("send emails a=1", "no JOB is given"),
         (
             "send emails j --from jobs.jsonl --dry-run --failed x",
             "--failed with --dry-run needs --keep-going",
         ),
         ("send emails j --keep-going", "--keep-going needs --from"),
-        ("send emails j a=1 --from jobs.jsonl", "--from and 'a=1' do not go together"),
-        ("send emails j --data {} --from jobs.jsonl", "--from and --data do not go together"),
-        ("send emails j --dedup-id 1 --from jobs.jsonl", "--from and --dedup-id do not go"),
-        ("send emails j --from jobs.jsonl --failed jobs.jsonl", "--from and --failed are one file"),
+        ("send emails j a=1 --from jobs.jsonl", "--from and 'a=1' cannot be used together"),
+        ("send emails j --data {} --from jobs.jsonl", "--from and --data cannot be used together"),
+        ("send emails j --dedup-id 1 --from jobs.jsonl", "--from and --dedup-id cannot be used"),
+        (
+            "send emails j --from jobs.jsonl --failed jobs.jsonl",
+            "--from and --failed are the same file",
+        ),
         ("send emails j --delay 20m", "a delay of 20m is too long"),
         (
             "send orders.fifo j --dedup-id 1 --delay 5m",
@@ -124,7 +127,7 @@ def test_arguments_are_checked_against_the_app(sqsw: Sqsw, home: Path) -> None:
     assert ran.err.splitlines() == [
         "error: 'send_email' does not take these arguments",
         "  why:  missing 'subject'; unexpected 'subjct'; signature (to, subject, body='')",
-        "  next: correct the arguments, or send unchecked with --no-check",
+        "  next: fix the arguments; to send them anyway, add --no-check",
     ]
     ran = sqsw("send emails send_emil --app myapp.tasks:env")
     assert ran.code == 3
@@ -191,7 +194,7 @@ def _all(sqsw: Sqsw, queue: str) -> list[MessageView]:
     ("line", "why"),
     [
         ("[1]", "expected a JSON object, got a list"),
-        ("{", "no JSON: "),
+        ("{", "not JSON: "),
         ('{"job": 3}', "'job' is a number"),
         ('{"args": {}}', "it has neither 'job' nor 'body'"),
         ('{"job": "a", "delay": 1000}', "a delay of 16m40s is too long"),
@@ -206,9 +209,7 @@ def test_a_bad_line_stops_everything_before_the_first_send(
     first, second, third = ran.err.splitlines()
     assert first == "error: line 17 of jobs.jsonl is not valid"
     assert second.startswith(f"  why:  {why}")
-    assert (
-        third == "  next: nothing was sent; correct the line, or skip bad lines with --keep-going"
-    )
+    assert third == "  next: nothing was sent; fix the line, or skip bad lines with --keep-going"
     assert sqsw.visible("emails") == 0
 
 
@@ -249,8 +250,8 @@ def test_a_missing_queue_is_named_with_a_suggestion(sqsw: Sqsw) -> None:
     assert ran.code == 3
     first, second, third = ran.err.splitlines()
     assert first == f"error: no queue named 'emials' in local file {sqsw.home / 'local.db'}"
-    assert second == "  why:  the name sent was 'emials' [QueueDoesNotExist]"
-    assert third == "  next: did you mean 'emails'? Or create it: sqsw create-queue emials"
+    assert second == "  why:  SQS does not know the name 'emials' [QueueDoesNotExist]"
+    assert third == "  next: did you mean 'emails'? To create it: sqsw create-queue emials"
 
 
 def test_a_pipe_moves_messages_from_one_queue_to_another(sqsw: Sqsw) -> None:

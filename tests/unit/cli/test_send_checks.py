@@ -34,7 +34,7 @@ def test_a_queue_without_jobs_of_the_configured_app_accepts_jobs(sqsw: Sqsw, hom
     (home / "sqsw.toml").write_text('app = "myapp.typed:env"\n')
     ran = sqsw("send emails whatever")
     assert ran.code == 0
-    assert ran.err.startswith("warning: nothing is registered for the queue 'emails': sent unch")
+    assert ran.err.startswith("warning: jobs for the queue 'emails' are not checked")
     assert sqsw("send typed biuld").code == 3
     # An app that is named for this command must have the job.
     assert sqsw("send emails whatever --app myapp.typed:env").code == 3
@@ -47,12 +47,12 @@ def test_a_value_of_a_wrong_type_is_refused(sqsw: Sqsw) -> None:
     assert ran.err.splitlines() == [
         "error: 'build' does not take this value for 'n'",
         '  why:  the function declares int, but the value is "3"',
-        "  next: write n:=JSON for a value that is not text, or send unchecked with --no-check",
+        "  next: write n:=JSON for a value that is not text; to send it anyway, add --no-check",
     ]
     ran = sqsw(f"send typed build n:=true {app}")
     assert ran.err.splitlines()[1:] == [
         "  why:  the function declares int, but the value is true",
-        "  next: correct the arguments, or send unchecked with --no-check",
+        "  next: fix the arguments; to send them anyway, add --no-check",
     ]
     assert sqsw("send", "typed", "build", "--from", "-", *app.split(), input='{"n": "3"}').code == 2
     for words in ("n:=3", "n=3 --no-check"):
@@ -74,9 +74,9 @@ def test_jobs_of_plugins_are_checked_without_an_app(
     assert ran.code == 3
     assert ran.err.splitlines() == [
         "error: no job 'bonce' is registered for 'emails'",
-        "  why:  registered for this queue: bounce, by plugins; no app is named or configured",
-        "  next: did you mean 'bounce'? Or name the app that has it: --app APP, or send unchecked: "
-        "--no-check",
+        "  why:  registered for this queue: bounce (by plugins; no app is named or configured)",
+        "  next: did you mean 'bounce'? Or name the app that has it (--app APP), or send it anyway "
+        "(--no-check)",
     ]
     for words in ("emails bonce --no-check", "emails bonce --no-plugins", "typed anything"):
         ran = sqsw(f"send {words}")

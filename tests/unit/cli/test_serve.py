@@ -107,7 +107,7 @@ def test_print_env_bypasses_a_proxy_of_the_environment(
 def test_print_env_needs_a_port(sqsw: Sqsw) -> None:
     ran = sqsw("serve --print-env --port 0")
     assert ran.code == 2
-    assert "does not know a port" in ran.err
+    assert "--print-env needs a fixed port" in ran.err
 
 
 def test_the_printed_lines_never_contain_a_secret(
@@ -173,7 +173,7 @@ def test_an_incomplete_key_is_refused(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatc
 def test_memory_and_a_file_cannot_be_combined(sqsw: Sqsw) -> None:
     ran = sqsw("serve --memory --local")
     assert ran.code == 2
-    assert ran.err.startswith("error: --memory and --local do not go together\n")
+    assert ran.err.startswith("error: --memory and --local cannot be used together\n")
 
 
 def test_another_host_without_a_key_is_refused(sqsw: Sqsw) -> None:

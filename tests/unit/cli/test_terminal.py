@@ -75,7 +75,7 @@ def test_queues_are_a_table(sqsw: Sqsw) -> None:
         said,
     )
     _, said = on_terminal(sqsw, "inspect emails_dead reports")
-    assert "emails_dead      0          0        0  none  that of emails     standard" in said
+    assert "emails_dead      0          0        0  none  DLQ of emails      standard" in said
     code, narrow = on_terminal(sqsw, "inspect", columns=20)
     assert code == 0
     assert [line.split() for line in narrow.splitlines()] == [
@@ -133,15 +133,15 @@ def test_a_queue_in_detail(sqsw: Sqsw) -> None:
 
 
 def test_purge_asks_for_the_name(sqsw: Sqsw) -> None:
-    code, said = on_terminal(sqsw, "purge emails", [("go on: ", "other\n")])
+    code, said = on_terminal(sqsw, "purge emails", [("continue: ", "other\n")])
     assert code == 1
     assert sqsw.visible("emails") == 2
-    code, said = on_terminal(sqsw, "purge emails", [("go on: ", "emails\n")])
+    code, said = on_terminal(sqsw, "purge emails", [("continue: ", "emails\n")])
     assert code == 0
     assert said == (
         "emails holds about 2 messages: 2 ready, 0 in flight, 0 delayed.\n"
         "Purging deletes all of them and cannot be undone.\n"
-        "Type the queue name to go on: emails\n"
+        "Type the queue name to continue: emails\n"
         "✓ emails purged: 2 messages deleted\n"
     )
     assert sqsw.visible("emails") == 0
@@ -161,14 +161,14 @@ def test_messages_that_cannot_be_peeked_are_counted(sqsw: Sqsw) -> None:
     sqsw("send reports build --delay 5m")
     sqsw("send reports build")
     assert on_terminal(sqsw, "inspect reports --peek 5 --job other")[1] == (
-        "no message fits the selection; hidden for now: 1 delayed\n"
+        "no message matches the selection; hidden for now: 1 delayed\n"
     )
     assert on_terminal(sqsw, "inspect emails --peek 5 --job other")[1] == (
-        "no message fits the selection\n"
+        "no message matches the selection\n"
     )
     sqsw.env.queue_client("reports").receive(1, wait_seconds=0)
     assert on_terminal(sqsw, "inspect reports --peek 5 --count-by job")[1] == (
-        "no messages that can be peeked; hidden for now: 1 in flight, 1 delayed\n"
+        "no ready messages; hidden for now: 1 in flight, 1 delayed\n"
     )
 
 
@@ -177,9 +177,9 @@ def test_lines_break_between_words(sqsw: Sqsw) -> None:
     text = f"error: no queue named 'emials' in local file {sqsw.home / 'local.db'}"
     assert said.split()[: len(text.split())] == text.split()
     assert said.splitlines()[-4:] == [
-        "  why:  the name sent was 'emials'",
-        "        [QueueDoesNotExist]",
-        "  next: did you mean 'emails'? Or create",
+        "  why:  SQS does not know the name",
+        "        'emials' [QueueDoesNotExist]",
+        "  next: did you mean 'emails'? To create",
         "        it: sqsw create-queue emials",
     ]
     _, said = on_terminal(sqsw, "inspect emails", columns=40)
@@ -205,7 +205,7 @@ def test_a_line_breaks_at_the_width_of_the_terminal(
 
 
 def test_ctrl_c_at_a_question_is_an_interrupt(sqsw: Sqsw) -> None:
-    code, _ = on_terminal(sqsw, "purge emails", [("go on: ", "\x03")])
+    code, _ = on_terminal(sqsw, "purge emails", [("continue: ", "\x03")])
     assert code == 130
     assert sqsw.visible("emails") == 2
 
@@ -246,8 +246,8 @@ def test_the_help_is_shown_instead_of_waiting_for_typed_input(sqsw: Sqsw) -> Non
     code, said = on_terminal(sqsw, "send emails send_email --from -")
     assert code == 2
     assert said.startswith("Usage: sqsw send ")
-    assert "error: stdin is a terminal, and - reads it to its end\n" in said
-    assert said.splitlines()[-1].startswith("  next: PROGRAM | sqsw send …")
+    assert "error: '-' reads stdin, but stdin is a terminal\n" in said
+    assert said.splitlines()[-1].startswith("  next: use PROGRAM | sqsw send …")
 
 
 def test_the_next_command_is_named_only_after_a_change(sqsw: Sqsw) -> None:

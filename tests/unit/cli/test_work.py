@@ -123,15 +123,15 @@ def test_a_job_that_is_registered_twice_stops_the_start(
         "error: job 'emails.send_email' is registered twice",
         "  why:  by myapp.tasks.send_email (app) and acme_mail.register.<locals>.other "
         "(plugin acme-mail 2.1)",
-        "  next: rename one, or start with --no-plugins",
+        "  next: rename one of them, or use --no-plugins",
     ]
 
 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ("work", 2, "there is nothing to work"),
-        ("work --reload", 2, "there is nothing to work"),
+        ("work", 2, "there are no jobs to run"),
+        ("work --reload", 2, "there are no jobs to run"),
         ("work myapp.models", 2, "there is nothing to work: no jobs are registered"),
         ("work myapp.task:env", 7, "cannot import 'myapp.task'"),
         ("work myapp.tasks:app", 7, "'myapp.tasks' has no SQSEnv named 'app'"),

@@ -45,8 +45,8 @@ def test_expired_credentials_name_their_profile(monkeypatch: pytest.MonkeyPatch)
     expired = AccessDenied(message, reason="expired", why="x", code="ExpiredToken")
     assert parts(expired, profile="dev") == (
         "the AWS credentials have expired",
-        "the session token of profile 'dev' is no longer accepted [ExpiredToken]",
-        "log in again (for example: aws sso login --profile dev) and repeat the command",
+        "the session token of profile 'dev' has expired [ExpiredToken]",
+        "log in again (for example: aws sso login --profile dev) and try again",
     )
     missing = AccessDenied("no AWS credentials found", reason="no_credentials")
     assert "profile 'default'" in (parts(missing)[1] or "")
@@ -129,7 +129,7 @@ def test_each_row_has_a_reason_and_fields_that_its_class_has() -> None:
 
 def test_a_hint_is_quoted_for_a_shell_and_yields_to_a_similar_name() -> None:
     error = RedriveError("x", reason="no_target", queue="a b", next="own")
-    assert hint_of(error) == "say where to: sqsw redrive 'a b' --to QUEUE"
+    assert hint_of(error) == "name the target: sqsw redrive 'a b' --to QUEUE"
     assert hint_of(RedriveError("x", next="own")) == "own"
     assert hint_of(TaskNotFound("x", reason="job", similar="s", next="own")) == "own"
 

@@ -72,14 +72,14 @@ def test_ignored_or_handled_signals_are_left_alone_and_so_are_threads() -> None:
 
 GONE = """
 import os, pty, sys
-from sqsw_cli.main import _forget_what_is_gone
+from sqsw_cli.main import _drop_closed_streams
 ours, theirs = pty.openpty()
 os.dup2(theirs, 2)
 os.close(ours)
 sys.stderr.reconfigure(line_buffering=False)
 print("kept")
 print("lost", file=sys.stderr)
-_forget_what_is_gone()
+_drop_closed_streams()
 """
 
 

@@ -39,7 +39,7 @@ def test_a_duration_is_a_number_of_seconds(text: str | int, seconds: int) -> Non
 
 @pytest.mark.parametrize("text", ["", "1.5", "m", "1w", "-3", "3 m", "²"])
 def test_invalid_durations_are_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no duration"):
+    with pytest.raises(click.BadParameter, match="is not a duration"):
         DURATION.convert(text, None, None)
 
 

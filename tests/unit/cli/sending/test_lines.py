@@ -112,9 +112,9 @@ class TestAnEarlyEnd:
         sent = len(ran.out.splitlines())
         assert sent == len(failing.taken) == 30
         first, why, following, error, *_ = ran.err.splitlines()
-        assert first == "warning: 30 sent to emails, 470 not"
-        assert why.endswith(" of these may have been sent: there is no answer")
-        assert following == "  next: they are in rest.jsonl, ready for --from"
+        assert first == "warning: 30 sent to emails, 470 not sent"
+        assert why.endswith(" of these may have been sent: SQS did not answer")
+        assert following == "  next: to send them: --from rest.jsonl"
         assert error.startswith("error: ")
         taken = {json.loads(body)["n"] for body in failing.taken}
         assert sorted(numbers(home / "rest.jsonl")) == sorted(set(range(500)) - taken)
@@ -162,7 +162,7 @@ class TestAnEarlyEnd:
         sent = {int(line.split("\t")[1]) - 1 for line in out.splitlines()}
         assert 30 <= len(sent) < 500
         rest = set(numbers(home / "rest.jsonl"))
-        assert err.startswith(f"warning: {500 - len(rest)} sent to emails, {len(rest)} not\n")
+        assert err.startswith(f"warning: {500 - len(rest)} sent to emails, {len(rest)} not sent\n")
         # Messages that may have been sent without an answer are in the file again, and none is
         # missing. An answered one can be counted but not printed, if the signal came between the
         # two.
@@ -184,7 +184,10 @@ class TestAnEarlyEnd:
 class TestBadLines:
     @pytest.mark.parametrize(
         ("bad", "why"),
-        [(b'{"a":"\xff"}', "no UTF-8"), (b"[" * 200_000, "no JSON: nested deeper than 100 levels")],
+        [
+            (b'{"a":"\xff"}', "not UTF-8"),
+            (b"[" * 200_000, "not JSON: nested deeper than 100 levels"),
+        ],
     )
     def test_a_bad_line_does_not_stop_the_others(
         self, sqsw: Sqsw, home: Path, emails: str, bad: bytes, why: str
@@ -282,7 +285,7 @@ class TestBadLines:
         assert (message["body"], message["content_type"]) == ("<a/>", "text/xml")
         ran = sqsw("send emails --from - --context user=x", input=text)
         assert ran.code == 2
-        assert "it is a raw body, and --context is for jobs" in ran.err
+        assert "it is a raw body, but --context is for jobs" in ran.err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -319,7 +322,7 @@ def test_stdin_is_not_truncated_for_failed_lines(sqsw: Sqsw, home: Path, emails:
         words = sqsw.command("send emails j --from - --failed same.jsonl")
         done = subprocess.run(words, stdin=stdin, capture_output=True, text=True, timeout=60)
     assert (done.returncode, jobs.read_text()) == (2, '{"n": 1}\n')
-    assert done.stderr.startswith("error: --from and --failed are one file")
+    assert done.stderr.startswith("error: --from and --failed are the same file")
 
 
 class TestADryRun:
@@ -345,9 +348,9 @@ def test_on_a_terminal_the_progress_bar_disappears_before_the_summary(
     (home / "jobs.jsonl").write_text(lines([{"n": n} for n in range(500)]))
     code, said = on_terminal(sqsw, f"send emails j --from jobs.jsonl --endpoint-url {failing.url}")
     assert code == 5
-    warning = said.index("warning: 30 sent to emails, 470 not\n")
+    warning = said.index("warning: 30 sent to emails, 470 not sent\n")
     assert "of about" not in said[warning:]
-    assert "with --failed FILE the lines not sent are kept" in said[warning:]
+    assert "to keep the lines that were not sent: --failed FILE" in said[warning:]
 
 
 def test_only_messages_in_progress_are_held_in_memory(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_an_error_of_the_app_is_one_block(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr().err == (
         "error: cannot import 'a'\n"
         "  why:  SyntaxError: here\n"
-        "  next: correct the app: the worker waits for the next change\n"
+        "  next: fix the app; the worker restarts at the next change\n"
     )
 
 

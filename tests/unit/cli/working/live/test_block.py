@@ -91,8 +91,8 @@ def test_a_low_terminal_shows_the_first_queues_and_counts_the_others() -> None:
         ({"drain_seconds": 5, "busy": 0}, "draining: waiting for an open receive, 5s left"),
         ({"drain_seconds": 17.6}, "draining: 6 jobs running, 18s left"),
         ({"drain_seconds": 5, "is_quiet": True, "busy": 1}, "draining: 1 job running, 5s left"),
-        ({"is_quiet": True}, "quiet: 6 jobs running, nothing is received"),
-        ({"slots": 0}, "no worker is up"),
+        ({"is_quiet": True}, "quiet: 6 jobs running, not receiving"),
+        ({"slots": 0}, "no worker is running"),
         ({"has_ended": True, "drain_seconds": 5}, "stopped"),
     ],
 )

@@ -136,5 +136,5 @@ print("\\npeak", int(status.partition("VmHWM:")[2].split()[0]) - int(before))
 def test_output_continues_without_a_block() -> None:
     terminal = run("more = lambda: 1 / 0\n", THREE_LINES, "time.sleep(0.3)", THE_END)
     assert "line 2" in terminal.lines
-    assert any("the live view ends" in line for line in terminal.lines)
+    assert any("the live view failed" in line for line in terminal.lines)
     assert terminal.lines[-1] == "after"
