@@ -304,6 +304,6 @@ def test_registered_jobs_have_all_columns_at_80_characters(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, words, columns=80)
     assert code == 0
     head, row = said.splitlines()
-    assert head.split() == ["queue", "job", "function", "from"]
+    assert head.split() == ["queue", "job", "function", "from", "signature"]
     assert len(row) <= 80
     assert row.startswith("nightl") and " app " in row and "(customer" in row
