@@ -236,7 +236,7 @@ def _run_reloading(
             recycle=options["recycle"],
             shutdown_policy_maker=policy_maker(options["until_idle"], options["max_jobs"]),
             listeners=_listeners(stack, options),
-            logs=CommandLog() if as_json else ReloadLog(invocation, env),
+            logs=CommandLog() if as_json else ReloadLog(invocation, env, shares),
         )
 
 

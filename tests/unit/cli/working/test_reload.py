@@ -3,17 +3,12 @@
 import pytest
 
 from sqsw.core.errors import AppLoadError, QueueNotFound
-from sqsw.core.events import Reloading, WorkerFailed
+from sqsw.core.events import WorkerFailed
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.work import QueueChoice
 from sqsw_cli.working.reload import ReloadLog, loaded_if_sound
-
-
-def test_a_changed_file_is_named(capfd: pytest.CaptureFixture[str]) -> None:
-    ReloadLog(Invocation(), None)(Reloading(("myapp/tasks.py", "myapp/util.py")))
-    assert capfd.readouterr().err == "reloading: myapp/tasks.py, myapp/util.py changed\n"
 
 
 def test_an_error_of_the_app_is_one_block(capfd: pytest.CaptureFixture[str]) -> None:
