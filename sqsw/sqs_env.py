@@ -580,7 +580,8 @@ class SQSEnv:
         """Run all queued jobs and the jobs that they send, without waiting. For tests.
 
         If no job can be received, the clock of the queues moves to the next delayed or hidden job.
-        Jobs run one at a time, in this thread.
+        Jobs run one at a time, in this thread. The coroutines of one call share an event loop, and
+        can share clients that belong to it.
 
         Parameters
         ----------

@@ -187,4 +187,5 @@ def _load_model(kind: Any, value: Any) -> Any:
             raise
         # str(error) would quote the values.
         found = [(".".join(map(str, each["loc"])), each["msg"]) for each in errors()]
-        raise ValueError("; ".join(f"{where}: {what}" for where, what in found)) from None
+        texts = [f"{where}: {what}" if where else what for where, what in found]
+        raise ValueError("; ".join(texts)) from None

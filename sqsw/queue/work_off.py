@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
+from sqsw.core.jobs.awaitables import shared_loop
 from sqsw.transport.queue_client import QueueClient
 
 #: seconds by which the clock goes beyond the end of a wait, because queues count milliseconds
@@ -57,15 +58,16 @@ def work_off(
 ) -> WorkOffResult:
     """Run jobs until none is left, or a bound is met; ``left`` of the result is empty."""
     result = WorkOffResult()
-    while result.succeeded + result.failed < max_attempts:
-        if _run_what_is_due(queues, result):
-            continue
-        waits = [queue.client.seconds_until_due() for queue in queues]
-        wait = min((seconds for seconds in waits if seconds is not None), default=None)
-        if wait is None or result.moved_seconds + wait > max_seconds:
-            break
-        clock.advance(seconds=wait + _MARGIN_SECONDS)
-        result.moved_seconds += wait + _MARGIN_SECONDS
+    with shared_loop():  # as in a worker: jobs can share an async client or a connection pool
+        while result.succeeded + result.failed < max_attempts:
+            if _run_what_is_due(queues, result):
+                continue
+            waits = [queue.client.seconds_until_due() for queue in queues]
+            wait = min((seconds for seconds in waits if seconds is not None), default=None)
+            if wait is None or result.moved_seconds + wait > max_seconds:
+                break
+            clock.advance(seconds=wait + _MARGIN_SECONDS)
+            result.moved_seconds += wait + _MARGIN_SECONDS
     return result
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.errors import JobNotStarted
 from sqsw.core.events import EventBus, ReceiveDone
-from sqsw.core.jobs.awaitables import OwnLoop
+from sqsw.core.jobs.awaitables import OwnLoop, shared_loop
 from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.jobs.runtime import job_runtime
 from sqsw.core.lease_clock import lease_time
@@ -66,19 +66,20 @@ def process_once(
     KeyboardInterrupt
         Ctrl-C. The messages in hand have been returned.
     """
-    return _Batch(lane, events or EventBus()).run(wait_seconds)
+    with shared_loop() as loop:
+        return _Batch(lane, events or EventBus(), loop).run(wait_seconds)
 
 
 class _Batch:
     """The roles of one batch. It stands in for the policies, to collect the results."""
 
-    def __init__(self, lane: Lane, events: EventBus) -> None:
+    def __init__(self, lane: Lane, events: EventBus, loop: OwnLoop) -> None:
         share = replace(lane.share, slots=None)
         self._lane = lane = replace(lane, max_wait_seconds=0.0, share=share, retry_in_place=0.0)
         self._events = events
         self._result = BatchProcessingResult(lane.name)
         self._flushed_at = lease_time()
-        self._loop = OwnLoop()
+        self._loop = loop
         latency = NetworkLatency()
         self._in_flight = InFlight([lane], _ONE_SLOT)
         inline = InlineExecutor(between=self._flush_in_between)
@@ -114,7 +115,6 @@ class _Batch:
             raise
         finally:
             job_runtime.reset(token)
-            self._loop.close()
             late_starts().cancel(self._heartbeat)
             self._heartbeat.stop(lease_time() + _LAST_CALLS_SECONDS)
         try:

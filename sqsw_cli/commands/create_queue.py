@@ -22,7 +22,7 @@ from sqsw_cli.options.new_queues import (
 )
 from sqsw_cli.options.shared import accepted_yes_option, app_options, dry_run_option
 from sqsw_cli.options.types import KEY_VALUE, QUEUE
-from sqsw_cli.output.printer import Column, Printer
+from sqsw_cli.output.printer import Printer
 from sqsw_cli.output.records import values_of
 
 if TYPE_CHECKING:
@@ -253,11 +253,13 @@ def _show(printer: Printer, reports: "Sequence[QueueReport]", next_command: str 
         for report in reports:
             printer.json("queue", values_of(report))
     elif printer.terminal:
-        rows = [
-            [f"✓ {report.name}", (report.action or "").replace("_", " "), _settings(report)]
-            for report in reports
-        ]
-        printer.table([Column(""), Column(""), Column("", cut=True)], rows)
+        actions = [(report.action or "").replace("_", " ") for report in reports]
+        name_width = max((len(report.name) for report in reports), default=0)
+        action_width = max(map(len, actions), default=0)
+        for report, action in zip(reports, actions, strict=True):
+            # Not a table: it would cut the settings, which are why a person looks here.
+            start = f"✓ {report.name:<{name_width}}  {action:<{action_width}}"
+            printer.tell(f"{start}  {_settings(report)}")
         if next_command is not None:
             printer.next(next_command)
     else:

@@ -31,7 +31,7 @@ def show_tasks(printer: Printer, env: "SQSEnv", queues: Sequence[str] = ()) -> N
             Column("job", least=12),
             Column("function", least=20),
             Column("from", least=8),
-            Column("", cut=True),
+            Column("signature", cut=True),
         ]
         printer.table(columns, [_row(task) for task in tasks])
     else:

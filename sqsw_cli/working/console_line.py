@@ -222,6 +222,10 @@ def _news_of_worker(event: EventDict) -> _News | None:
             return _News("■", None, "started")
         case "worker_failed":
             return _News("✗", "red", "failed", reason)
+        case "reloading":
+            return _News("■", None, f"reloading: {reason}")
+        case "http_started":
+            return _News("■", None, f"health and metrics on port {event['port']}")
         case "child_exited":
             return _News("✗", "red", f"ended with exit code {event['exit_code']}", reason)
         case "child_replaced":

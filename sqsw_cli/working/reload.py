@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sqsw.core.errors import AppLoadError, SQSError
-from sqsw.core.events import Reloading, WorkerFailed
+from sqsw.core.events import WorkerFailed
 from sqsw_cli.errors.failures import failure_of, show
 from sqsw_cli.errors.hints import explained
 from sqsw_cli.invocation import Invocation
@@ -18,16 +18,10 @@ if TYPE_CHECKING:
 
 class ReloadLog(BannerLog, quick=True):
     def __init__(
-        self,
-        invocation: Invocation,
-        env: "SQSEnv | None",
-        shares: "Sequence[QueueShare]" = (),
+        self, invocation: Invocation, env: "SQSEnv | None", shares: "Sequence[QueueShare]" = ()
     ) -> None:
         super().__init__(invocation.printer, shares)
         self._invocation, self._env = invocation, env
-
-    def reloading(self, event: Reloading) -> None:
-        self._printer.note(f"reloading: {', '.join(event.files)} changed")
 
     def worker_failed(self, event: WorkerFailed) -> None:
         error = event.error

@@ -1,5 +1,6 @@
 """The fixtures for tests of applications, used as an application's tests use them."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -127,6 +128,56 @@ def test_work_off_runs_all_queues_over_delays_backoffs_and_dead_letters(
     assert sqs_env.work_off().succeeded == 0
     with pytest.raises(SettingsError, match="only on queues in memory"):
         SQSEnv(endpoint_url="http://127.0.0.1:1", region="us-east-1").work_off()
+
+
+def test_the_coroutines_of_one_work_off_share_an_event_loop(sqs_env: SQSEnv) -> None:
+    create_standard_queue(sqs_env, "emails")
+    create_standard_queue(sqs_env, "images")
+    turns: asyncio.Queue[str] = asyncio.Queue(1)  # a full queue belongs to the loop of its waiters
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    @sqs_env.task(queue="emails")
+    async def send_email() -> None:
+        loops.append(asyncio.get_running_loop())
+        await turns.put("email")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(turns.put("one too many"), 0.01)
+        resize.options(delay=60).delay()
+
+    @sqs_env.task(queue="images")
+    async def resize() -> None:
+        loops.append(asyncio.get_running_loop())
+        assert await turns.get() == "email"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(turns.get(), 0.01)
+
+    send_email.delay()
+    result = sqs_env.work_off()
+    assert (result.succeeded, result.errors) == (2, [])
+    assert len(set(loops)) == 1
+    assert loops[0].is_closed()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_job_in_work_off_can_process_a_batch(sqs_env: SQSEnv, is_async: bool) -> None:
+    create_standard_queue(sqs_env, "emails")
+    create_standard_queue(sqs_env, "images")
+    inner: list[int] = []
+
+    @sqs_env.task(queue="images")
+    async def resize() -> None: ...
+
+    def process_images() -> None:
+        resize.delay()
+        inner.append(sqs_env.process_batch("images").succeeded_count())
+
+    async def process_images_in_a_coroutine() -> None:
+        process_images()
+
+    function = process_images_in_a_coroutine if is_async else process_images
+    sqs_env.processor("emails", "outer")(function).delay()
+    assert sqs_env.work_off().errors == []
+    assert inner == [1]
 
 
 def test_work_off_has_limits(sqs_env: SQSEnv) -> None:

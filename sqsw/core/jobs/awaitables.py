@@ -1,8 +1,9 @@
 """Handles return values that have not run yet: runs awaitables, refuses the rest."""
 
 import inspect
-from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -93,6 +94,11 @@ class OwnLoop:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a call of :meth:`run` has not returned yet."""
+        return self._loop is not None and self._loop.is_running()
+
     def run(self, awaitable: Awaitable[T]) -> T:
         # No variable for the result: the traceback of an error in it refers to this frame.
         return cast("T", self._apart(self._run, awaitable))
@@ -143,6 +149,25 @@ class OwnLoop:
             loop.run_until_complete(_clear_up())
         finally:
             loop.close()
+
+
+_shared_loop: ContextVar[OwnLoop | None] = ContextVar("sqsw_shared_loop", default=None)
+
+
+@contextmanager
+def shared_loop() -> Iterator[OwnLoop]:
+    """Yield the loop of the enclosing block, or a new one that is closed at the end of this one."""
+    outer = _shared_loop.get()
+    if outer is not None and not outer.is_running:  # a coroutine of the loop cannot wait for it
+        yield outer
+        return
+    loop = OwnLoop()
+    token = _shared_loop.set(loop)
+    try:
+        yield loop
+    finally:
+        _shared_loop.reset(token)
+        loop.close()
 
 
 async def _clear_up() -> None:

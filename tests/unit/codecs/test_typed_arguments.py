@@ -186,6 +186,7 @@ def test_the_json_is_plain() -> None:
         (Sequence[int], (1, 2), "would not arrive unchanged", "get a list"),
         (Login, Login(password=pydantic.SecretStr("x")), "would not arrive", "not equal to it"),
         (Unequal, 1, "does not fit its annotation", "a Unequal cannot be created from JSON"),
+        (Login, "x", "does not fit its annotation", "Login: Input should be an object"),
         (uuid.UUID | str, "x", "does not fit its annotation", "more than one str-like type"),
         (float, float("nan"), "would not arrive unchanged", "not equal"),
     ],

@@ -28,6 +28,7 @@ from sqsw.core.events import (
     QuietStarted,
     ReceiveDone,
     ReceiveError,
+    Reloading,
     WorkerStopped,
 )
 from sqsw.core.jobs.current_job import CurrentJob
@@ -154,6 +155,10 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
             ["✗ process 77 ended with exit code -9", "           killed by SIGKILL"],
         ),
         (ChildReplaced(77, "SIGHUP"), ["■ process 77 is replaced (SIGHUP)"]),
+        (
+            Reloading(("myapp/tasks.py", "myapp/util.py")),
+            ["■ reloading: myapp/tasks.py, myapp/util.py changed"],
+        ),
         (WorkerStopped("idle", 1), ["■ stopped (idle), 1 unfinished"]),
         (
             QuietStarted("SIGUSR2", 2, "to receive again, restart it"),

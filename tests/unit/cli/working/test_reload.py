@@ -3,28 +3,12 @@
 import pytest
 
 from sqsw.core.errors import AppLoadError, QueueNotFound
-from sqsw.core.events import Reloading, RetriesPlanned, WorkerFailed
-from sqsw.core.retry_horizon import RetryHorizon
-from sqsw.core.settings import QueueShare
+from sqsw.core.events import WorkerFailed
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.work import QueueChoice
 from sqsw_cli.working.reload import ReloadLog, loaded_if_sound
-
-
-def test_a_changed_file_is_named(capfd: pytest.CaptureFixture[str]) -> None:
-    ReloadLog(Invocation(), None)(Reloading(("myapp/tasks.py", "myapp/util.py")))
-    assert capfd.readouterr().err == "reloading: myapp/tasks.py, myapp/util.py changed\n"
-
-
-def test_the_retries_of_queues_are_in_one_column(capfd: pytest.CaptureFixture[str]) -> None:
-    logs = ReloadLog(Invocation(), None, [QueueShare("crm"), QueueShare("emails")])
-    for name in ("crm", "emails"):
-        logs(RetriesPlanned(name, RetryHorizon(12, 2047), "dead"))
-    assert capfd.readouterr().err == (
-        "  retries  crm      for 34m, then dead\n  retries  emails   for 34m, then dead\n"
-    )
 
 
 def test_an_error_of_the_app_is_one_block(capfd: pytest.CaptureFixture[str]) -> None:
