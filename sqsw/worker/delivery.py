@@ -1,6 +1,6 @@
 """What the register knows about a received message and about the run of its job."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -81,6 +81,8 @@ class Delivery:
         Whether a call that extends its lease is under way.
     settlement :
         What to do with it at SQS; None until it is settling.
+    cell :
+        Where the crash notes have it; -1 if they do not.
     """
 
     message: Message
@@ -89,6 +91,7 @@ class Delivery:
     state: State = "received"
     extending: bool = False
     settlement: Settlement | None = None
+    cell: int = -1
 
     @property
     def is_delete(self) -> bool:
@@ -129,8 +132,6 @@ class JobRun:
         Whether it is a suspect, which runs while nothing else is in hand.
     ends_by :
         The result that it ends with instead of running; None if it runs.
-    cells :
-        Where the crash notes have its messages while it runs.
     runner :
         The thread id or the asyncio task that runs it; written by the executor.
     """
@@ -147,7 +148,6 @@ class JobRun:
     kept_until: float = 0.0
     runs_alone: bool = False
     ends_by: ProcessingResult | None = None
-    cells: Sequence[int] = ()
     runner: object = None
 
     @property

@@ -16,7 +16,7 @@ from sqsw.core.contracts import Clock
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.settings import WorkerSettings
-from sqsw.worker.crash_notes import CrashNotes
+from sqsw.worker.crash_notes import CrashNotes, Orphan
 from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll, Settlement
 from sqsw.worker.lane import Lane, within_limit
 from sqsw.worker.lane_state import LaneState, Permits, lane_states
@@ -77,6 +77,7 @@ class InFlight:
     ) -> None:
         self._clock = clock
         self._notes = None if notes is None else notes.runs
+        self._orphans = [] if notes is None else notes.runs.take_orphans()
         self.suspects = Suspects() if notes is None else notes.suspects
         self.isolates = False
         self._alone: JobRun | None = None
@@ -100,6 +101,16 @@ class InFlight:
         self._next_look = self._last_due = NEVER
 
     # -- the poller ----------------------------------------------------------------------------
+
+    def take_orphans(self, lane: Lane) -> list[Orphan]:
+        """Return the messages of a lane that an earlier process left on their last receive, once.
+
+        They are not in hand: ``take_in`` takes in those that SQS still hides.
+        """
+        with self._lock:
+            found = [each for each in self._orphans if each.message.queue_name == lane.name]
+            self._orphans = [each for each in self._orphans if each not in found]
+        return found
 
     def begin_poll(self, lane: Lane, want: int, timeout: float) -> Poll | None:
         """Wait for credit for up to ``want`` runs, and take it.
@@ -145,6 +156,8 @@ class InFlight:
             for run in runs:
                 (delivery,) = run.deliveries
                 self._deliveries[delivery.message.receipt_handle] = delivery
+                if self._notes is not None:
+                    self._notes.hold(run)
             state.in_hand += len(runs)
             self.isolates |= any(run.runs_alone for run in runs)
             if lane.batch_size == 1:
@@ -555,6 +568,8 @@ class InFlight:
             else:
                 state.in_hand -= 1
                 run.deliveries.remove(delivery)
+                if self._notes is not None:
+                    self._notes.end([delivery])
                 returned = self._remove_lost(state, run)
             self._tell_polls()
             return True, returned
@@ -630,7 +645,7 @@ class InFlight:
                 returned += self._return_unstarted(state, _none)
             if self._notes is not None:  # this process ends soon, and not by what runs in it
                 for run in self._running.values():
-                    self._notes.end(run)
+                    self._notes.end(run.deliveries)
             running = [run for run in self._running.values() if not run.is_claimed]
             for run in running:
                 run.is_claimed = True
@@ -755,7 +770,7 @@ class InFlight:
     def _end_isolation(self, run: JobRun, has_run: bool) -> None:
         """A run has ended, and this process did not."""
         if self._notes is not None:
-            self._notes.end(run)
+            self._notes.end(run.deliveries)
         if has_run and run.lane.name in self.suspects.queues:
             for delivery in run.deliveries:
                 self.suspects.clear(run.lane.name, delivery.message.message_id)
@@ -797,6 +812,8 @@ class InFlight:
             )
             for delivery in run.deliveries:
                 delivery.settlement = Settlement(hidden, False, now)
+            if self._notes is not None:
+                self._notes.end(run.deliveries)
             state.counts["released"] += len(run.deliveries)
             self._settle(state, run.deliveries, now)
 

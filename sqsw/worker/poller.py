@@ -21,6 +21,7 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.retry import retry_seconds
 from sqsw.core.safe_logger import SafeLogger
+from sqsw.worker.crash_notes import Orphan
 from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane, receive
 from sqsw.worker.latency import NetworkLatency, now
@@ -69,6 +70,7 @@ class Acceptor(Protocol):
     """Takes the messages of a receive."""
 
     def accept(self, lane: Lane, messages: Sequence[Message], more: bool) -> None: ...
+    def take_over(self, lane: Lane, orphans: Sequence[Orphan]) -> None: ...
     def start_ready(self) -> None: ...
 
 
@@ -82,6 +84,7 @@ class LeaseWatch(Protocol):
     """Checks leases."""
 
     def note_receive(self, lane: Lane, messages: Sequence[Message]) -> None: ...
+    def renew(self, lane: Lane, messages: Sequence[Message]) -> list[Message]: ...
 
 
 class PollPolicy(Protocol):
@@ -343,7 +346,20 @@ class Poller:
         self._events.publish(ReceiveError(self.lane.name, error, seconds))
         self._quiet.wait(seconds)
 
+    def take_over(self) -> None:
+        """Go on with what an earlier process left on its last receive, if SQS still hides it."""
+        orphans = self._in_flight.take_orphans(self.lane)
+        if orphans:
+            held = self._heartbeat.renew(self.lane, [each.message for each in orphans])
+            self._dispatcher.take_over(
+                self.lane, [each for each in orphans if each.message in held]
+            )
+
     def _work(self) -> None:
+        try:
+            self.take_over()
+        except BaseException:  # SQS moves them
+            logger.exception("the poller of %s could not take over messages", self.lane.name)
         while not self._quiet.is_set():
             try:
                 self._full = self._full + 1 if self.step() >= MAX_BATCH_ENTRIES else 0

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import count
 from random import Random
+from typing import Any
 
 from sqsw.core.dead_record import DeadRecord
 from sqsw.core.jobs.job_key import JobKey
@@ -14,7 +16,7 @@ from sqsw.worker.in_flight import ALONE_SECONDS, EXTENSION_SECONDS, InFlight
 from sqsw.worker.lane import Lane
 from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.suspects import Suspects
-from tests.unit.worker.doubles import ManualClock, lane, message
+from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message
 
 _UNSTARTED = ("received", "waiting")
 
@@ -107,7 +109,8 @@ class Driver:
                     max_receives=random.choice([None, 3]),
                 )
             )
-        return made
+        client: Any = FakeClient("dead")
+        return [replace(each, dead_letter_client=client) for each in made]
 
     # The calls.
 
@@ -256,7 +259,7 @@ class Driver:
 
     def _ends_of(self, run: JobRun) -> list[Outcome]:
         buried = Outcome("failed", 7, _RECORD)
-        if run.lane.is_fifo and run.lane.batch_size == 1:
+        if run.lane.is_fifo and run.lane.batch_size == 1 and not run.is_last_chance:
             return [buried, *[Outcome("failed", n, can_stay=True) for n in (0, 3, 7)]]
         return [buried]
 
@@ -582,9 +585,16 @@ class Driver:
         ended = [run for run in self.busy if run in self.abandoned]
         running = [run for run in self.busy if run not in ended]
         assert list(register._running.values()) == running
-        noted = sorted(each.message.message_id for each in self.notes.read())
+        noted = self.notes.read()
+        ran = sorted(each.message.message_id for each in noted if each.has_run)
         runs = [] if self.is_over else running
-        assert noted == sorted(each.message.message_id for run in runs for each in run.deliveries)
+        assert ran == sorted(each.message.message_id for run in runs for each in run.deliveries)
+        kept = {each.message.message_id for each in noted if each.is_kept}
+        in_hand = [each for each in self.open if each.state in _UNSTARTED]
+        in_hand += [each for run in runs for each in run.deliveries]
+        last = [each for each in in_hand if each.run.lane.is_last_receive(each.message)]
+        assert kept == {each.message.message_id for each in last}
+        assert len(noted) == len(ran) + sum(each.state in _UNSTARTED for each in last)
         settling = [each for each in self.open if each.state == "settling"]
         assert register._settling == len(settling)
         places = Counter(each for batch in self.taken for each in batch)
