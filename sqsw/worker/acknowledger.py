@@ -275,7 +275,7 @@ class Acknowledger:
                 result.failed.append(delivery.message)
         returned: list[JobRun] = self._in_flight.settled([*done, *failed], failed.keys())
         tell_unrun(self._events, returned)
-        if lane.is_fifo or self._in_flight.isolates:
+        if lane.is_fifo or self._in_flight.isolation.is_on:
             self._dispatcher.start_ready()
         if result.succeeded or result.failed:
             if self._events.wants(BatchFinished):

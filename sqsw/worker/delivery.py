@@ -19,6 +19,9 @@ from sqsw.worker.lane import Lane
 #: change a state.
 State = Literal["received", "waiting", "running", "settling", "gone", "lost"]
 
+#: states of messages that are in hand and not settling
+HELD: tuple[State, ...] = ("received", "waiting", "running")
+
 
 @dataclass(slots=True, eq=False)
 class Settlement:

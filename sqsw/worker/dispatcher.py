@@ -114,8 +114,8 @@ class Dispatcher:
             for message in messages:
                 self._events.publish(MessageReceived(message))
         runs = [_run_of(lane, each) for each in messages]
-        self._in_flight.suspects.refresh()
-        if lane.name in self._in_flight.suspects.queues:
+        self._in_flight.isolation.suspects.refresh()
+        if lane.name in self._in_flight.isolation.suspects.queues:
             for run in runs:
                 self._suspect(run)
         returned = self._in_flight.take_in(lane, runs, more)
@@ -127,7 +127,7 @@ class Dispatcher:
         """Have a run start alone if it is a suspect, or if it could not survive another one."""
         lane, (delivery,) = run.lane, run.deliveries
         message = delivery.message
-        known = self._in_flight.suspects.find(lane.name, message.message_id)
+        known = self._in_flight.isolation.suspects.find(lane.name, message.message_id)
         if known is not None and known.is_proven:
             result = _killed(delivery, known.exit_code, known.memory_bytes)
             if lane.is_last_attempt(message, result):

@@ -17,7 +17,8 @@ from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.crash_notes import CrashNotes, Orphan
-from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll, Settlement
+from sqsw.worker.delivery import HELD, Delivery, JobRun, Outcome, Poll, Settlement
+from sqsw.worker.isolation import Isolation
 from sqsw.worker.lane import Lane, within_limit
 from sqsw.worker.lane_state import LaneState, Permits, lane_states
 from sqsw.worker.suspects import Suspects
@@ -41,9 +42,6 @@ _MOST_RETRIES = 4
 #: seconds before the end of a message's 12 hours from which it no longer waits in the worker
 _KEPT_MARGIN_SECONDS = 600
 
-#: seconds for which a suspect runs alone; a longer job must not hold up all others for hours
-ALONE_SECONDS = 300.0
-
 
 def _none(run: JobRun) -> bool:
     return False
@@ -61,11 +59,8 @@ class InFlight:
 
     Attributes
     ----------
-    suspects :
-        Messages that run alone, because a process died in which they ran.
-    isolates :
-        Whether a suspect is in hand, or was: while one waits or runs, no poll begins, and nothing
-        starts beside it.
+    isolation :
+        Which messages run alone, because a process died in which they ran.
     """
 
     def __init__(
@@ -78,9 +73,6 @@ class InFlight:
         self._clock = clock
         self._notes = None if notes is None else notes.runs
         self._orphans = [] if notes is None else notes.runs.take_orphans()
-        self.suspects = Suspects() if notes is None else notes.suspects
-        self.isolates = False
-        self._alone: JobRun | None = None
         self._linger = settings.ack_linger_seconds
         self._states = lane_states(lanes, settings)
         self._pools = list({id(s.pool): s.pool for s in self._states.values()}.values())
@@ -90,6 +82,10 @@ class InFlight:
         self._settled = threading.Condition(self._lock)
         self._waiting_polls: list[tuple[LaneState, int]] = []
         self._deliveries: dict[str, Delivery] = {}
+        self.isolation = Isolation(
+            Suspects() if notes is None else notes.suspects,
+            *(self._states.values(), self._deliveries),
+        )
         self._running: dict[int, JobRun] = {}
         self._settling = 0
         self._later: list[tuple[float, int, Delivery]] = []
@@ -121,19 +117,19 @@ class InFlight:
             None if there is no credit after ``timeout`` seconds, or if the lane is closed.
         """
         state = self._states[lane.name]
-        self.suspects.refresh()
+        self.isolation.suspects.refresh()
         with self._lock:
-            granted = self._credit_of(state, want)
+            granted = self.isolation.credit(state, want)
             if not granted and not state.is_closed:
                 waiting = (state, want)
                 self._waiting_polls.append(waiting)
                 self._credit.wait(timeout)
                 self._waiting_polls.remove(waiting)
-                granted = self._credit_of(state, want)
+                granted = self.isolation.credit(state, want)
             if not granted:
                 return None
             state.asked += granted
-            is_single = lane.name in self.suspects.queues
+            is_single = lane.name in self.isolation.suspects.queues
             return Poll(lane, granted, 1 if is_single else granted * lane.batch_size)
 
     def take_in(self, lane: Lane, runs: Sequence[JobRun], more: bool = False) -> list[JobRun]:
@@ -159,7 +155,7 @@ class InFlight:
                 if self._notes is not None:
                     self._notes.hold(run)
             state.in_hand += len(runs)
-            self.isolates |= any(run.runs_alone for run in runs)
+            self.isolation.is_on |= any(run.runs_alone for run in runs)
             if lane.batch_size == 1:
                 self._admit(state, runs)
             else:
@@ -198,11 +194,13 @@ class InFlight:
         started: list[JobRun] = []
         with self._lock:
             now = self._clock()
-            if self.isolates and (suspect := self._next_suspect(now)) is not None:
-                self._start(suspect, now)
-                started.append(suspect)
+            if self.isolation.is_on:
+                suspect = self.isolation.next_suspect(now, is_idle=not self._running)
+                if suspect is not None:
+                    self._start(suspect, now)
+                    started.append(suspect)
             for pool in self._pools:
-                while self._alone is None and (run := pool.next_run()) is not None:
+                while self.isolation.alone is None and (run := pool.next_run()) is not None:
                     self._start(run, now)
                     started.append(run)
             if started:
@@ -279,13 +277,15 @@ class InFlight:
                 # Now, because the group must be empty here when SQS delivers the message again.
                 returned = self._leave_group(state, run, hidden + FOLLOWER_SECONDS)
             del self._running[id(run)]
-            if self.isolates or self.suspects.queues or self._notes is not None:
-                self._end_isolation(run, has_run)
+            if self._notes is not None:
+                self._notes.end(run.deliveries)
+            if self.isolation.is_on or self.isolation.suspects.queues:
+                self.isolation.end(run, has_run=has_run)
             # The time of a failed start says nothing about how long jobs run.
             state.end_run(run, run_seconds if has_run else None)
             if lane.batch_size > 1:
                 self._admit(state, state.lists.take_due(now))
-            following = state.pool.next_run() if self._alone is None else None
+            following = state.pool.next_run() if self.isolation.alone is None else None
             if following is not None:
                 self._start(following, now)
             self._tell_polls()
@@ -556,7 +556,7 @@ class InFlight:
         run = delivery.run
         state = self._states[run.lane.name]
         with self._lock:
-            if delivery.state not in _HELD:
+            if delivery.state not in HELD:
                 return False, []
             was_running = delivery.state == "running"
             delivery.state = "lost"
@@ -729,61 +729,13 @@ class InFlight:
         if self._notes is not None:
             self._notes.begin(run)
 
-    def _credit_of(self, state: LaneState, want: int) -> int:
-        if self.isolates:
-            held = (each for each in self._deliveries.values() if each.state in _HELD)
-            self.isolates = self._alone is not None or any(each.run.runs_alone for each in held)
-            if self.isolates:
-                return 0
-        if state.lane.name in self.suspects.queues:
-            # The others would lose a receive if the first one killed this process.
-            return 0 if state.asked else state.credit(1)
-        return state.credit(want)
-
-    def _next_suspect(self, now: float) -> JobRun | None:
-        """The suspect that starts now, which it does if nothing else is in hand.
-
-        Groups that wait for the next attempt of their head are in hand: that can take minutes, and
-        to return them would cost each message a receive, as a death would.
-        """
-        if self._alone is not None:
-            if now - self._alone.started_at < ALONE_SECONDS:
-                return None
-            self._alone.runs_alone = False
-            self._alone = None
-        states = self._states.values()
-        if self._running or any(state.asked for state in states):
-            return None
-        waiting = [(state, run) for state in states for run in state.suspects()]
-        messages = sum(state.in_hand - state.kept_messages() for state in states)
-        for state, run in waiting:
-            messages -= sum(len(each.deliveries) for each in state.group_of(run))
-        able = [(state, run) for state, run in waiting if state.can_start()]
-        if messages or not able:
-            return None
-        # The one that may have no other chance goes first.
-        state, run = max(able, key=lambda each: each[1].deliveries[0].message.receive_count)
-        state.take_suspect(run)
-        self._alone = run
-        return run
-
-    def _end_isolation(self, run: JobRun, has_run: bool) -> None:
-        """A run has ended, and this process did not."""
-        if self._notes is not None:
-            self._notes.end(run.deliveries)
-        if has_run and run.lane.name in self.suspects.queues:
-            for delivery in run.deliveries:
-                self.suspects.clear(run.lane.name, delivery.message.message_id)
-        run.runs_alone = False
-        if run is self._alone:
-            self._alone = None
-
     def _tell_polls(self) -> None:
         # The credit is checked here, once per run: waking a poller that gets none costs ten times
         # as much.
+        isolation = self.isolation
         for state, want in self._waiting_polls:
-            is_free = not (self.isolates or self.suspects.queues)
-            if state.credit(want) if is_free else self._credit_of(state, want):
+            is_free = not (isolation.is_on or isolation.suspects.queues)
+            if state.credit(want) if is_free else isolation.credit(state, want):
                 self._credit.notify_all()
                 return
 
@@ -987,13 +939,9 @@ class InFlight:
         return True
 
 
-#: states of messages that are in hand and not settling
-_HELD = ("received", "waiting", "running")
-
-
 def _is_watched(delivery: Delivery) -> bool:
     """Return whether the heartbeat extends its lease: until it is deleted or must be returned."""
-    return delivery.state in _HELD or (
+    return delivery.state in HELD or (
         delivery.state == "settling" and (delivery.is_delete or delivery.record is not None)
     )
 

@@ -221,13 +221,13 @@ class Poller:
         poll = self._in_flight.begin_poll(lane, want, _CREDIT_SECONDS)
         if poll is None:
             return 0
-        if self._in_flight.suspects.queues:
+        if self._in_flight.isolation.suspects.queues:
             longest_wait = min(longest_wait, _SUSPECT_WAIT_SECONDS)
         try:
             arrived = self._poll(poll.messages, longest_wait)
         finally:
             self._in_flight.end_poll(poll)
-        if self._in_flight.isolates:
+        if self._in_flight.isolation.is_on:
             self._dispatcher.start_ready()
         if isinstance(arrived, Exception):
             self._failed(arrived)

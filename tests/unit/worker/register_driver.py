@@ -12,7 +12,8 @@ from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.crash_notes import CrashNotes, RunNotes
 from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll
-from sqsw.worker.in_flight import ALONE_SECONDS, EXTENSION_SECONDS, InFlight
+from sqsw.worker.in_flight import EXTENSION_SECONDS, InFlight
+from sqsw.worker.isolation import ALONE_SECONDS
 from sqsw.worker.lane import Lane
 from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.suspects import Suspects

@@ -13,7 +13,8 @@ from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.crash_notes import CrashNotes, Orphan, RunNotes
 from sqsw.worker.delivery import JobRun, Outcome
-from sqsw.worker.in_flight import ALONE_SECONDS, InFlight
+from sqsw.worker.in_flight import InFlight
+from sqsw.worker.isolation import ALONE_SECONDS
 from sqsw.worker.lane import Lane
 from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.suspects import Suspects
@@ -184,7 +185,7 @@ class Suspecting(Kit):
     def __init__(self, of: Lane) -> None:
         super().__init__(of)
         self.suspects = Suspects(SharedMemory(Suspects.SIZE))
-        self.in_flight.suspects = self.suspects
+        self.in_flight.isolation.suspects = self.suspects
 
     def suspect(self, sent: Message, *, deaths: int = 1) -> None:
         for _ in range(deaths):
