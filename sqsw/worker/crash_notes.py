@@ -44,7 +44,7 @@ _HEADER = 8
 _KEPT, _KEPT_CELLS = 4 << 20, 128
 
 #: what the first byte of a cell says; 0: it has never been used
-_RUNS, _ENDED, _WAITS = 1, 2, 3
+_RUNS, _ENDED, _WAITS, _WAITS_ALONE = 1, 2, 3, 4
 
 #: marks bytes in JSON
 _BINARY = "base64"
@@ -72,6 +72,8 @@ class NotedMessage(NamedTuple):
         Whether another process can take it over.
     has_run :
         Whether its job ran; False: it was only in hand.
+    is_suspect :
+        Whether its job ran, or had to run alone because it had run when another process died.
     """
 
     message: Message
@@ -79,6 +81,7 @@ class NotedMessage(NamedTuple):
     is_last_receive: bool
     is_kept: bool = False
     has_run: bool = True
+    is_suspect: bool = True
 
 
 class Orphan(NamedTuple):
@@ -90,14 +93,17 @@ class Orphan(NamedTuple):
         The message; its lease is not known.
     has_run :
         Whether its job ran when the process died.
+    is_suspect :
+        Whether it must run alone: its job ran in this process or in an earlier one that died.
     is_killer :
-        Whether no other job did.
+        Whether no other job ran.
     exit_code, memory_bytes :
         Of that process; None if unknown.
     """
 
     message: Message
     has_run: bool
+    is_suspect: bool
     is_killer: bool
     exit_code: int | None
     memory_bytes: int | None
@@ -145,7 +151,7 @@ class RunNotes:
             and lane.is_last_receive(delivery.message)
             and run.runs_in != "process"
         ):
-            self._note(lane, delivery, _WAITS)
+            self._note(lane, delivery, _WAITS_ALONE if run.runs_alone else _WAITS)
 
     def end(self, deliveries: Iterable[Delivery]) -> None:
         """Messages have run, or count as if they had, or go back unrun."""
@@ -163,7 +169,7 @@ class RunNotes:
         for cell in range(0, self.SIZE, _CELL):
             if self._map[cell] == 0:
                 break
-            if self._map[cell] in (_RUNS, _WAITS):
+            if self._map[cell] in (_RUNS, _WAITS, _WAITS_ALONE):
                 noted = self._noted(self._map[cell : cell + _CELL])
                 found += [] if noted is None else [noted]
         return found
@@ -250,7 +256,13 @@ class RunNotes:
         is_kept = whole is not None and whole.message_id == message_id
         return NotedMessage(
             whole if whole is not None and is_kept else message,
-            *(job_name or None, receives == max_receives, is_kept, cell[0] == _RUNS),
+            *(
+                job_name or None,
+                receives == max_receives,
+                is_kept,
+                cell[0] == _RUNS,
+                cell[0] != _WAITS,
+            ),
         )
 
     def _read_kept(self, where: str) -> Message | None:
@@ -318,10 +330,10 @@ def report_death(
     if count > _MOST_SUSPECTS:
         return []
     orphans: list[Orphan] = []
-    for message, job_name, is_last_receive, is_kept, has_run in ran:
+    for message, job_name, is_last_receive, is_kept, has_run, is_suspect in ran:
         if is_kept:
             is_killer = has_run and count == 1
-            orphans.append(Orphan(message, has_run, is_killer, exit_code, memory_bytes))
+            orphans.append(Orphan(message, has_run, is_suspect, is_killer, exit_code, memory_bytes))
         elif not is_last_receive:
             suspects.add(
                 *(message.queue_name, message.message_id),

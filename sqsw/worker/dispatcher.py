@@ -142,12 +142,12 @@ class Dispatcher:
         What ran alone in the process that died is given up. What ran with others runs alone.
         """
         runs: list[JobRun] = []
-        for message, has_run, is_killer, exit_code, memory_bytes in orphans:
+        for message, has_run, is_suspect, is_killer, exit_code, memory_bytes in orphans:
             is_retry = has_run and not is_killer
             run = _run_of(lane, replace(message, tries=message.tries + is_retry))
             if is_killer:
                 run.ends_by = _killed(run.deliveries[0], exit_code, memory_bytes)
-            elif has_run:
+            elif is_suspect:
                 _run_alone(run)
             runs.append(run)
         tell_unrun(self._events, self._in_flight.take_in(lane, runs))

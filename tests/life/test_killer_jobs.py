@@ -211,6 +211,23 @@ def test_what_ran_beside_a_killer_on_its_last_receive_runs_again(killers: Killer
     assert [line["suspects"] for line in killers.logged("job_killed_process")] == [4, 4, 4, 4, 1]
 
 
+def test_with_one_receive_every_job_runs_and_each_killer_gets_its_reason(killers: Killers) -> None:
+    killers.set_receives(1)
+    killers.send_jobs(100)
+    killers.start("--processes", "2")
+    killers.wait_until_empty()
+    killers.running.terminate()
+    killers.end()
+    assert all(killers.ran(f"work-{number}") >= 1 for number in range(100))
+    letters = {
+        each.string_attribute("JobName"): metadata_of(each).dead for each in killers.letters()
+    }
+    # Also dead letters, without a reason: jobs that were done, but not deleted when one struck.
+    for name in KILLERS:
+        dead = letters[name]
+        assert dead is not None and dead.verdict == "killed_process"
+
+
 @pytest.mark.parametrize("killers", [".fifo"], indirect=True)
 def test_the_group_behind_a_killer_on_its_last_receive_goes_on_in_order(
     killers: Killers, monkeypatch: pytest.MonkeyPatch

@@ -46,7 +46,7 @@ def test_children_that_fail_soon_are_restarted_with_growing_delays() -> None:
 
 
 def orphans() -> list[Orphan]:
-    return [Orphan(message(receives=3), True, True, -9, None)]
+    return [Orphan(message(receives=3), True, True, True, -9, None)]
 
 
 def test_a_child_that_leaves_messages_is_replaced_at_once() -> None:

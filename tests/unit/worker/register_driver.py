@@ -261,7 +261,7 @@ class Driver:
     def _ends_of(self, run: JobRun) -> list[Outcome]:
         buried = Outcome("failed", 7, _RECORD)
         if run.lane.is_fifo and run.lane.batch_size == 1 and not run.is_last_chance:
-            return [buried, *[Outcome("failed", n, can_stay=True) for n in (0, 3, 7)]]
+            return [buried, *[Outcome("failed", n, can_stay=True) for n in (0, 3, 7) * 2]]
         return [buried]
 
     def take(self) -> None:

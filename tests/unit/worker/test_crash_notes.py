@@ -208,7 +208,7 @@ def test_a_death_leaves_what_was_kept_to_the_next_process_in_order() -> None:
     suspects, (events, told) = Suspects(SharedMemory(Suspects.SIZE)), recorder(JobKilledProcess)
     orphans = report_death(noted(*runs).read(), suspects, events, -9, 7)
     assert [each.message.body for each in orphans] == ["a", "b"]
-    assert [each[1:] for each in orphans] == [(True, False, -9, 7)] * 2
+    assert [each[1:] for each in orphans] == [(True, True, False, -9, 7)] * 2
     assert [event.message.body for event in told] == ["", ""]
     assert suspects.queues == frozenset()
     (killer,) = report_death(noted(runs[0]).read(), suspects, events)
@@ -216,8 +216,9 @@ def test_a_death_leaves_what_was_kept_to_the_next_process_in_order() -> None:
 
 
 def test_what_was_only_in_hand_is_left_to_the_next_process_too() -> None:
-    notes, (waiting, running, gone) = made(), (last("a"), last("b"), last("c"))
-    for run in (waiting, running, gone, run_of(lane(), "d")):
+    notes, (waiting, running, gone, suspect) = made(), [last(each) for each in "abcd"]
+    suspect.runs_alone = True
+    for run in (waiting, running, gone, suspect, run_of(lane(), "e")):
         notes.hold(run)
     notes.begin(running)
     notes.end(gone.deliveries)
@@ -225,17 +226,18 @@ def test_what_was_only_in_hand_is_left_to_the_next_process_too() -> None:
     suspects = Suspects(SharedMemory(Suspects.SIZE))
     orphans = report_death(notes.read(), suspects, events, -9)
     assert [(each.message.body, *each[1:]) for each in orphans] == [
-        ("a", False, False, -9, None),
-        ("b", True, True, -9, None),
+        ("a", False, False, False, -9, None),
+        ("b", True, True, True, -9, None),
+        ("d", False, True, False, -9, None),  # or it would run beside others again
     ]
     assert [(event.job_name, event.suspects) for event in told] == [("send", 1)]
-    notes.end([*waiting.deliveries, *running.deliveries])
+    notes.end([*waiting.deliveries, *running.deliveries, *suspect.deliveries])
     assert notes._memory.get(RunNotes.SIZE, 1) == b""
 
 
 def test_what_is_handed_over_is_taken_once() -> None:
     notes, run = made(), last(message_attributes={"A": {"BinaryValue": b"\xff"}})
-    orphans = [Orphan(run.deliveries[0].message, True, True, -11, None)]
+    orphans = [Orphan(run.deliveries[0].message, True, True, True, -11, None)]
     notes.hand_over(orphans)
     assert notes.take_orphans() == orphans
     assert notes.take_orphans() == made().take_orphans() == []
@@ -315,7 +317,7 @@ def test_a_worker_takes_over_what_the_one_before_it_had_on_its_last_receive(tmp_
     assert stat.S_IMODE((tmp_path / "healthy.running").stat().st_mode) == 0o600
     with keep_crash_notes(path, recorder()[0]):
         (orphan,) = notes_here().runs.take_orphans()
-        assert orphan == (killer.deliveries[0].message, True, True, None, None)
+        assert orphan == (killer.deliveries[0].message, True, True, True, None, None)
         assert b"secret" not in (tmp_path / "healthy.running").read_bytes()
     assert list(tmp_path.iterdir()) == []
 

@@ -270,7 +270,7 @@ def test_a_process_of_the_pool_that_dies_is_reported() -> None:
 
 
 def orphan(sent: Message, *, is_killer: bool, has_run: bool = True) -> Orphan:
-    return Orphan(sent, has_run, is_killer, -11, 12_000_000)
+    return Orphan(sent, has_run, has_run, is_killer, -11, 12_000_000)
 
 
 def explaining(of: Lane) -> Lane:
@@ -333,6 +333,15 @@ def test_what_was_only_in_hand_on_its_last_receive_runs_as_any_other() -> None:
     kit.poller.take_over()
     assert kit.running() == ["a", "b"]
     assert [run.deliveries[0].message.attempt for run in kit.in_flight.running()] == [3, 3]
+
+
+def test_a_suspect_that_had_not_started_again_is_still_one() -> None:
+    sent = [message(body, receives=3) for body in ("a", "b")]
+    left = [orphan(each, is_killer=False)._replace(has_run=False) for each in sent]
+    kit = TakingOver(lane(max_receives=3), *left)
+    kit.poller.take_over()
+    assert kit.running() == ["a"]
+    assert [run.deliveries[0].message.attempt for run in kit.in_flight.running()] == [3]
 
 
 def test_a_group_that_is_taken_over_keeps_its_order() -> None:
