@@ -123,8 +123,9 @@ def run_queues(
         module.
     crash_file :
         The running jobs are recorded in two files whose names start with this path. If a job ends
-        the process, the next worker with this path reports the job and runs it alone. None disables
-        this; a supervisor does the same for its processes.
+        the process, the next worker with this path reports the job and runs it alone. Messages on
+        their last receive are in these files with their bodies, so only the owner can read them.
+        None disables this; a supervisor does the same for its processes.
 
     Raises
     ------

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -18,7 +18,13 @@ from sqsw.core.process_end import end_process
 from sqsw.core.reports import Ending
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.supervisor.event_pipe import Reporter, Reports
-from sqsw.worker.crash_notes import CrashNotes, NotedMessage, RunNotes, use_crash_notes
+from sqsw.worker.crash_notes import (
+    CrashNotes,
+    NotedMessage,
+    Orphan,
+    RunNotes,
+    use_crash_notes,
+)
 from sqsw.worker.health import PULSE_SECONDS
 from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.signals import VERBS, become_child
@@ -50,10 +56,13 @@ class Child:
         When to kill the child, and why it was killed.
     ran :
         The messages whose jobs ran when the child ended. Empty if it was killed at its deadline.
+    orphans :
+        The messages that the child must take over. Empty once it is up.
     """
 
-    def __init__(self, started_at: float) -> None:
+    def __init__(self, started_at: float, orphans: Sequence[Orphan] = ()) -> None:
         self.started_at = started_at
+        self.orphans = orphans
         self.pulse: Pulse | None = None
         self.heard_at: float | None = None
         self.is_up = False
@@ -103,6 +112,7 @@ class Child:
         # Only a forked child inherits the write end, so only a forked child must close it.
         inherited = write_end if method == "fork" else None
         self._notes = RunNotes(SharedMemory(RunNotes.SIZE))
+        self._notes.hand_over(self.orphans)
         notes = CrashNotes(self._notes, suspects)
         process: BaseProcess = context.Process(
             target=_child_main,
@@ -140,6 +150,7 @@ class Child:
         for event in self._reports.read() if self._reports is not None else ():
             if isinstance(event, Pulse):
                 self.is_up = self.pulse is not None
+                self.orphans = () if self.is_up else self.orphans
                 self.pulse, self.heard_at = event, clock()
             yield event
 

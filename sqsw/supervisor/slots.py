@@ -9,6 +9,7 @@ from typing import Any
 from sqsw.core.contracts import Clock
 from sqsw.supervisor.child import Child
 from sqsw.supervisor.recycle import RecyclePolicy
+from sqsw.worker.crash_notes import Orphan
 
 #: seconds before a child is restarted: initial and maximum delay
 _FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 1.0, 30.0
@@ -31,7 +32,10 @@ class ProcessSlot:
     why :
         Why the child is being replaced.
     failed_starts :
-        The number of children in a row that ended before they were ready, or reported an error.
+        The number of children in a row that ended before they were ready and before a job ran, or
+        reported an error.
+    orphans :
+        The messages that the next child must take over.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class ProcessSlot:
         self._limits: RecyclePolicy | None = None
         self._failures = 0
         self.failed_starts = 0
+        self.orphans: Sequence[Orphan] = ()
         self._draw_limits()
 
     def children(self) -> list[Child]:
@@ -62,7 +67,7 @@ class ProcessSlot:
         return self.child is not None and (self.successor is not None or self.start_at is not None)
 
     def take_in(self, child: Child) -> None:
-        self.start_at = None
+        self.start_at, self.orphans = None, ()
         if self.child is None:
             self.child = child
         else:
@@ -79,11 +84,13 @@ class ProcessSlot:
 
     def start_later(self, child: Child) -> None:
         now = self._clock()
-        has_failed = not child.is_up or child.failed_by is not None
+        has_failed = not (child.is_up or child.ran) or child.failed_by is not None
         self.failed_starts = self.failed_starts + 1 if has_failed else 0
         self._failures = 1 if now - child.started_at >= _SOUND_SECONDS else self._failures + 1
         seconds = _FIRST_RESTART_SECONDS * 2 ** min(self._failures - 1, 10)
-        self.start_at = now + min(_LAST_RESTART_SECONDS, seconds)
+        # The leases of orphans end soon.
+        is_urgent = bool(self.orphans) and not has_failed
+        self.start_at = now if is_urgent else now + min(_LAST_RESTART_SECONDS, seconds)
 
     def replace(self, why: str) -> None:
         self.why, self.start_at = why, self._clock()
@@ -155,8 +162,14 @@ class SlotTable:
         for slot in self._slots:
             slot.start_at = None
 
-    def retire(self, child: Child, *, is_done: bool) -> None:
-        """Remove an ended child; restart its slot unless the child is done."""
+    def retire(self, child: Child, *, is_done: bool, orphans: Sequence[Orphan] = ()) -> None:
+        """Remove an ended child; restart its slot unless the child is done.
+
+        Parameters
+        ----------
+        orphans :
+            The messages that the child leaves to the next one.
+        """
         if child in self._leaving:
             self._leaving.remove(child)
             return
@@ -165,6 +178,7 @@ class SlotTable:
         if is_done:
             slot.start_at = None
         elif is_missing and not self._is_closed:
+            slot.orphans = orphans
             slot.start_later(child)
 
     def replace_all(self) -> None:

@@ -54,7 +54,7 @@ from sqsw.supervisor.permits import JobPermits
 from sqsw.supervisor.recycle import RecyclePolicy
 from sqsw.supervisor.reload import SourceWatch
 from sqsw.supervisor.slots import ProcessSlot, SlotTable
-from sqsw.worker.crash_notes import report_death
+from sqsw.worker.crash_notes import Orphan, report_death
 from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.signals import FORCE, InboxNotice, SignalCounter, SignalInbox
 from sqsw.worker.suspects import Suspects
@@ -252,7 +252,7 @@ class Supervisor:
 
     def _start_due(self, parent_alive: Connection, write_end: Connection) -> None:
         for slot in self._slots.due():
-            child = Child(self._clock())
+            child = Child(self._clock(), slot.orphans)
             try:
                 child.start(
                     *(self._target, slot.arguments, self._method, parent_alive, write_end),
@@ -293,12 +293,13 @@ class Supervisor:
             self._forward(InboxNotice("drain", "error"))
 
     def _reap(self, child: Child) -> None:
-        pid, exit_code = child.pid, self._report_end(child)
+        pid = child.pid
+        exit_code, orphans = self._report_end(child)
         # The child returned without a request, and no job ended it.
         is_done = exit_code == 0 and not (child.asked or child.ran)
         # The app is broken, and only a change to its files can fix it.
         waits = self._sources is not None and isinstance(child.failed_by, _OF_THE_APP)
-        self._slots.retire(child, is_done=is_done or waits)
+        self._slots.retire(child, is_done=is_done or waits, orphans=orphans)
         if not (is_done or waits):
             self._end_if_hopeless(pid, _not_ready(child.failed_by, exit_code))
 
@@ -314,13 +315,16 @@ class Supervisor:
             self._fatal = error
             self._forward(InboxNotice("drain", "error"))
 
-    def _report_end(self, child: Child) -> int | None:
+    def _report_end(self, child: Child) -> tuple[int | None, list[Orphan]]:
+        """Report the end of a child; return its exit code and the messages it leaves."""
         self._hear(child)  # its last events
         pid, exit_code = child.pid, child.reap()
         if self._permits is not None:
             self._permits.settle(child)
         memory_bytes = None if child.pulse is None else child.pulse.memory_bytes
-        report_death(child.ran, self._suspects, self._events, exit_code, memory_bytes)
+        orphans = report_death(child.ran, self._suspects, self._events, exit_code, memory_bytes)
+        # It may not have come to take over those that it was started with.
+        left = {each.message.receipt_handle: each for each in [*child.orphans, *orphans]}
         expected = (child.asked or self._ending or exit_code == 0) and not child.ran
         # With reload, report an app error as such, not as a crash of the process.
         expected = expected or (self._sources is not None and child.failed_by is not None)
@@ -329,7 +333,7 @@ class Supervisor:
             self._events.publish(ChildExited(pid, exit_code, child.why_killed))
         else:
             self._events.publish(ChildEnded(pid))
-        return exit_code
+        return exit_code, list(left.values())
 
     # Duty 4.
 

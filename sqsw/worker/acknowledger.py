@@ -183,7 +183,7 @@ class Acknowledger:
     def _send(self, batch: Sequence[Delivery]) -> None:
         lane = batch[0].run.lane
         if batch[0].record is not None:
-            self._bury(lane, batch)
+            self._send_dead_letters(lane, batch)
             return
         refused: dict[int, tuple[str, bool]] = {}
         self.requests += 1
@@ -212,7 +212,7 @@ class Acknowledger:
                 failed[delivery] = reason
         self._finish(lane, done, failed)
 
-    def _bury(self, lane: Lane, batch: Sequence[Delivery]) -> None:
+    def _send_dead_letters(self, lane: Lane, batch: Sequence[Delivery]) -> None:
         """Send copies to the dead-letter queue; the next call for these messages deletes them."""
         now = self._clock()
         failed = {each: _LOST for each in batch if each.message.lease.expires_at <= now}
@@ -221,7 +221,7 @@ class Acknowledger:
         records = {each: each.record for each in held}
         sent, again, left = self._dead_letters.send(lane, held)
         for delivery in sent:
-            self._in_flight.buried(delivery)
+            self._in_flight.dead_lettered(delivery)
             record = records[delivery]
             if record is not None and lane.dead_letter_queue is not None:
                 self._events.publish(
@@ -231,7 +231,7 @@ class Acknowledger:
                     )
                 )
         for delivery in left:
-            tell_unrun(self._events, self._in_flight.not_buried(delivery))
+            tell_unrun(self._events, self._in_flight.not_dead_lettered(delivery))
         for delivery, reason in again.items():
             if not self._try_later(delivery):
                 failed[delivery] = reason
@@ -257,8 +257,8 @@ class Acknowledger:
         for delivery in done:
             settlement = delivery.settlement
             if settlement is None or settlement.hidden_seconds is None:
-                is_buried = settlement is not None and settlement.is_buried
-                (result.failed if is_buried else result.succeeded).append(delivery.message)
+                is_dead_lettered = settlement is not None and settlement.is_dead_lettered
+                (result.failed if is_dead_lettered else result.succeeded).append(delivery.message)
                 if wants_deleted:
                     self._events.publish(MessageDeleted(delivery.message))
                 continue
@@ -275,7 +275,7 @@ class Acknowledger:
                 result.failed.append(delivery.message)
         returned: list[JobRun] = self._in_flight.settled([*done, *failed], failed.keys())
         tell_unrun(self._events, returned)
-        if lane.is_fifo or self._in_flight.isolates:
+        if lane.is_fifo or self._in_flight.isolation.is_on:
             self._dispatcher.start_ready()
         if result.succeeded or result.failed:
             if self._events.wants(BatchFinished):

@@ -1,6 +1,6 @@
 """What the register knows about a received message and about the run of its job."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -19,6 +19,9 @@ from sqsw.worker.lane import Lane
 #: change a state.
 State = Literal["received", "waiting", "running", "settling", "gone", "lost"]
 
+#: states of messages that are in hand and not settling
+IN_HAND: tuple[State, ...] = ("received", "waiting", "running")
+
 
 @dataclass(slots=True, eq=False)
 class Settlement:
@@ -31,7 +34,7 @@ class Settlement:
     record :
         Why its job is given up: a copy of the message with this record is sent to the dead-letter
         queue first. None if there is nothing to send, or the copy has been sent.
-    is_buried :
+    is_dead_lettered :
         Whether its copy is in the dead-letter queue.
     started :
         Whether its job has started.
@@ -46,7 +49,7 @@ class Settlement:
     due: float
     calls: int = 0
     record: DeadRecord | None = None
-    is_buried: bool = False
+    is_dead_lettered: bool = False
 
 
 class Outcome(NamedTuple):
@@ -61,14 +64,14 @@ class Outcome(NamedTuple):
     record :
         Why it is given up. None if it is not, or if its message is not sent to the dead-letter
         queue.
-    can_stay :
+    in_place :
         Whether it can wait in the worker for its next attempt.
     """
 
     name: str
     hidden_seconds: int | None
     record: DeadRecord | None = None
-    can_stay: bool = False
+    in_place: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +84,8 @@ class Delivery:
         Whether a call that extends its lease is under way.
     settlement :
         What to do with it at SQS; None until it is settling.
+    cell :
+        Where the crash notes have it; -1 if they do not.
     """
 
     message: Message
@@ -89,6 +94,7 @@ class Delivery:
     state: State = "received"
     extending: bool = False
     settlement: Settlement | None = None
+    cell: int = -1
 
     @property
     def is_delete(self) -> bool:
@@ -122,15 +128,13 @@ class JobRun:
         a run is handled once.
     is_slow :
         True once it was counted as a slow run before its end.
-    kept_until :
+    retry_until :
         Until when its messages are kept while the failed head of its group waits in the worker, in
         seconds of the worker's clock; 0 at other times.
     runs_alone :
         Whether it is a suspect, which runs while nothing else is in hand.
     ends_by :
         The result that it ends with instead of running; None if it runs.
-    cells :
-        Where the crash notes have its messages while it runs.
     runner :
         The thread id or the asyncio task that runs it; written by the executor.
     """
@@ -144,10 +148,9 @@ class JobRun:
     undeleted: int = 0
     is_claimed: bool = False
     is_slow: bool = False
-    kept_until: float = 0.0
+    retry_until: float = 0.0
     runs_alone: bool = False
     ends_by: ProcessingResult | None = None
-    cells: Sequence[int] = ()
     runner: object = None
 
     @property

@@ -9,6 +9,7 @@ It has no thread of its own, and no state about messages.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
@@ -41,6 +42,7 @@ from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.safe_logger import SafeLogger
+from sqsw.worker.crash_notes import Orphan
 from sqsw.worker.dead_letters import DeadLetters
 from sqsw.worker.delivery import Delivery, JobRun, Outcome, tell_unrun
 from sqsw.worker.executors.base import Executor
@@ -112,8 +114,8 @@ class Dispatcher:
             for message in messages:
                 self._events.publish(MessageReceived(message))
         runs = [_run_of(lane, each) for each in messages]
-        self._in_flight.suspects.refresh()
-        if lane.name in self._in_flight.suspects.queues:
+        self._in_flight.isolation.suspects.refresh()
+        if lane.name in self._in_flight.isolation.suspects.queues:
             for run in runs:
                 self._suspect(run)
         returned = self._in_flight.take_in(lane, runs, more)
@@ -125,16 +127,31 @@ class Dispatcher:
         """Have a run start alone if it is a suspect, or if it could not survive another one."""
         lane, (delivery,) = run.lane, run.deliveries
         message = delivery.message
-        known = self._in_flight.suspects.find(lane.name, message.message_id)
+        known = self._in_flight.isolation.suspects.find(lane.name, message.message_id)
         if known is not None and known.is_proven:
-            error = ProcessKilled.of(known.exit_code, known.memory_bytes)
-            result = ProcessingResult(False, error=error, max_attempts=delivery.job.max_attempts)
+            result = _killed(delivery, known.exit_code, known.memory_bytes)
             if lane.is_last_attempt(message, result):
                 run.ends_by = result
                 return
         if known is not None or lane.is_last_receive(message):
-            run.runs_alone = True
-            run.fair_group = None  # alone, it needs no limit
+            _run_alone(run)
+
+    def take_over(self, lane: Lane, orphans: Sequence[Orphan]) -> None:
+        """Go on with messages whose leases were taken over.
+
+        What ran alone in the process that died is given up. What ran with others runs alone.
+        """
+        runs: list[JobRun] = []
+        for message, has_run, is_suspect, is_killer, exit_code, memory_bytes in orphans:
+            is_retry = has_run and not is_killer
+            run = _run_of(lane, replace(message, tries=message.tries + is_retry))
+            if is_killer:
+                run.ends_by = _killed(run.deliveries[0], exit_code, memory_bytes)
+            elif is_suspect:
+                _run_alone(run)
+            runs.append(run)
+        tell_unrun(self._events, self._in_flight.take_in(lane, runs))
+        self.start_ready()
 
     def start_ready(self) -> None:
         """Start the runs that get a slot now."""
@@ -390,6 +407,19 @@ def _run_of(lane: Lane, message: Message) -> JobRun:
     elif lane.share.group_slots is not None:
         run.fair_group = message.group_id
     return run
+
+
+def _run_alone(run: JobRun) -> None:
+    run.runs_alone = True
+    run.fair_group = None  # alone, it needs no limit
+
+
+def _killed(
+    delivery: Delivery, exit_code: int | None, memory_bytes: int | None
+) -> ProcessingResult:
+    """Return the result of a job that ended its process."""
+    error = ProcessKilled.of(exit_code, memory_bytes)
+    return ProcessingResult(False, error=error, max_attempts=delivery.job.max_attempts)
 
 
 def _verdict(lane: Lane, message: Message, result: ProcessingResult) -> Verdict | None:

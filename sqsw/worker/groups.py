@@ -50,7 +50,7 @@ class FifoGroups:
         behind.reverse()
         return behind
 
-    def take_waiting(self, keep: Callable[[JobRun], bool]) -> list[JobRun]:
+    def take_followers(self, keep: Callable[[JobRun], bool]) -> list[JobRun]:
         """Remove and return the runs behind the heads, in order.
 
         If ``keep`` is true for a run, it and the runs ahead of it stay.
@@ -113,7 +113,7 @@ class GroupSlots:
             del self._waiting[run.fair_group or ""]
         return True
 
-    def take_waiting(self, keep: Callable[[JobRun], bool]) -> list[JobRun]:
+    def take_all(self, keep: Callable[[JobRun], bool]) -> list[JobRun]:
         """Remove and return all waiting runs, except those for which ``keep`` is true."""
         taken = [run for line in self._waiting.values() for run in line if not keep(run)]
         for run in taken:

@@ -27,7 +27,7 @@ from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import text_of
 from sqsw.worker.delivery import Delivery
 from sqsw.worker.in_flight import InFlight
-from sqsw.worker.lane import Lane, is_final
+from sqsw.worker.lane import Lane, is_final, within_limit
 
 logger = SafeLogger(__name__)
 
@@ -101,6 +101,26 @@ class Heartbeat:
             left = messages[0].lease.expires_at - self._clock()
             if left <= lane.visibility_timeout / 2:
                 self._wake.set()
+
+    def renew(self, lane: Lane, messages: Sequence[Message]) -> list[Message]:
+        """Extend the leases that another process left; return the messages that SQS still hides."""
+        held: list[Message] = []
+        rest = iter(messages)
+        while batch := list(islice(rest, MAX_BATCH_ENTRIES)):
+            now = self._clock()
+            changes = [(each, within_limit(each, lane.visibility_timeout, now)) for each in batch]
+            self.requests += 1
+            try:
+                failures = lane.client.change_visibility_batch(changes)
+            except Exception:  # their leases end, and SQS moves them
+                logger.debug("leases of %s could not be taken over", lane.name, exc_info=True)
+                continue
+            failed = {failure.index for failure in failures}
+            for index, (message, seconds) in enumerate(changes):
+                if index not in failed:
+                    message.lease.renew(now + seconds)
+                    held.append(message)
+        return held
 
     def beat(self) -> None:
         """Check all leases once, and extend those that are half over."""

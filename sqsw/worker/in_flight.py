@@ -16,8 +16,9 @@ from sqsw.core.contracts import Clock
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.settings import WorkerSettings
-from sqsw.worker.crash_notes import CrashNotes
-from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll, Settlement
+from sqsw.worker.crash_notes import CrashNotes, Orphan
+from sqsw.worker.delivery import IN_HAND, Delivery, JobRun, Outcome, Poll, Settlement
+from sqsw.worker.isolation import Isolation
 from sqsw.worker.lane import Lane, within_limit
 from sqsw.worker.lane_state import LaneState, Permits, lane_states
 from sqsw.worker.suspects import Suspects
@@ -41,9 +42,6 @@ _MOST_RETRIES = 4
 #: seconds before the end of a message's 12 hours from which it no longer waits in the worker
 _KEPT_MARGIN_SECONDS = 600
 
-#: seconds for which a suspect runs alone; a longer job must not hold up all others for hours
-ALONE_SECONDS = 300.0
-
 
 def _none(run: JobRun) -> bool:
     return False
@@ -61,11 +59,8 @@ class InFlight:
 
     Attributes
     ----------
-    suspects :
-        Messages that run alone, because a process died in which they ran.
-    isolates :
-        Whether a suspect is in hand, or was: while one waits or runs, no poll begins, and nothing
-        starts beside it.
+    isolation :
+        Which messages run alone, because a process died in which they ran.
     """
 
     def __init__(
@@ -77,9 +72,7 @@ class InFlight:
     ) -> None:
         self._clock = clock
         self._notes = None if notes is None else notes.runs
-        self.suspects = Suspects() if notes is None else notes.suspects
-        self.isolates = False
-        self._alone: JobRun | None = None
+        self._orphans = [] if notes is None else notes.runs.take_orphans()
         self._linger = settings.ack_linger_seconds
         self._states = lane_states(lanes, settings)
         self._pools = list({id(s.pool): s.pool for s in self._states.values()}.values())
@@ -89,6 +82,10 @@ class InFlight:
         self._settled = threading.Condition(self._lock)
         self._waiting_polls: list[tuple[LaneState, int]] = []
         self._deliveries: dict[str, Delivery] = {}
+        self.isolation = Isolation(
+            Suspects() if notes is None else notes.suspects,
+            *(self._states.values(), self._deliveries),
+        )
         self._running: dict[int, JobRun] = {}
         self._settling = 0
         self._later: list[tuple[float, int, Delivery]] = []
@@ -101,7 +98,17 @@ class InFlight:
 
     # -- the poller ----------------------------------------------------------------------------
 
-    def begin_poll(self, lane: Lane, want: int, timeout: float) -> Poll | None:
+    def take_orphans(self, lane: Lane) -> list[Orphan]:
+        """Return the messages of a lane that an earlier process left on their last receive, once.
+
+        They are not in hand: ``take_in`` takes in those that SQS still hides.
+        """
+        with self._lock:
+            found = [each for each in self._orphans if each.message.queue_name == lane.name]
+            self._orphans = [each for each in self._orphans if each not in found]
+        return found
+
+    def take_credit(self, lane: Lane, want: int, timeout: float) -> Poll | None:
         """Wait for credit for up to ``want`` runs, and take it.
 
         Returns
@@ -110,19 +117,19 @@ class InFlight:
             None if there is no credit after ``timeout`` seconds, or if the lane is closed.
         """
         state = self._states[lane.name]
-        self.suspects.refresh()
+        self.isolation.suspects.refresh()
         with self._lock:
-            granted = self._credit_of(state, want)
+            granted = self.isolation.credit(state, want)
             if not granted and not state.is_closed:
                 waiting = (state, want)
                 self._waiting_polls.append(waiting)
                 self._credit.wait(timeout)
                 self._waiting_polls.remove(waiting)
-                granted = self._credit_of(state, want)
+                granted = self.isolation.credit(state, want)
             if not granted:
                 return None
             state.asked += granted
-            is_single = lane.name in self.suspects.queues
+            is_single = lane.name in self.isolation.suspects.queues
             return Poll(lane, granted, 1 if is_single else granted * lane.batch_size)
 
     def take_in(self, lane: Lane, runs: Sequence[JobRun], more: bool = False) -> list[JobRun]:
@@ -145,12 +152,14 @@ class InFlight:
             for run in runs:
                 (delivery,) = run.deliveries
                 self._deliveries[delivery.message.receipt_handle] = delivery
+                if self._notes is not None:
+                    self._notes.keep(run)
             state.in_hand += len(runs)
-            self.isolates |= any(run.runs_alone for run in runs)
+            self.isolation.is_on |= any(run.runs_alone for run in runs)
             if lane.batch_size == 1:
                 self._admit(state, runs)
             else:
-                state.lists.hold(more)
+                state.lists.keep_open(more)
                 for run in runs:
                     if run.runs_alone or run.ends_by is not None:  # a list of its own, in order
                         self._admit(state, [*state.lists.take_all(), run])
@@ -162,7 +171,7 @@ class InFlight:
                 returned = self._return_unstarted(state, self._is_spared)
         return returned
 
-    def end_poll(self, poll: Poll) -> None:
+    def give_back_credit(self, poll: Poll) -> None:
         """Give back the credit of a receive that has ended."""
         with self._lock:
             self._states[poll.lane.name].asked -= poll.credit
@@ -185,11 +194,13 @@ class InFlight:
         started: list[JobRun] = []
         with self._lock:
             now = self._clock()
-            if self.isolates and (suspect := self._next_suspect(now)) is not None:
-                self._start(suspect, now)
-                started.append(suspect)
+            if self.isolation.is_on:
+                suspect = self.isolation.next_suspect(now, is_idle=not self._running)
+                if suspect is not None:
+                    self._start(suspect, now)
+                    started.append(suspect)
             for pool in self._pools:
-                while self._alone is None and (run := pool.next_run()) is not None:
+                while self.isolation.alone is None and (run := pool.next_run()) is not None:
                     self._start(run, now)
                     started.append(run)
             if started:
@@ -242,7 +253,7 @@ class InFlight:
                 # slots have other runs to do.
                 linger = min(linger, FIFO_LINGER_SECONDS) if state.pool.ready else 0.0
             settled: list[Delivery] = []
-            for delivery, (outcome, seconds, record, can_stay) in zip(
+            for delivery, (outcome, seconds, record, in_place) in zip(
                 run.deliveries, outcomes, strict=True
             ):
                 state.counts[outcome] += 1
@@ -252,7 +263,11 @@ class InFlight:
                 if delivery.state == "lost":
                     state.in_hand -= 1
                     continue
-                if can_stay and seconds is not None and self._stays(state, run, seconds, now):
+                if (
+                    in_place
+                    and seconds is not None
+                    and self._retry_in_place(state, run, seconds, now)
+                ):
                     continue
                 due = now if outcome == "released" else now + linger
                 started = outcome != "released"
@@ -266,13 +281,15 @@ class InFlight:
                 # Now, because the group must be empty here when SQS delivers the message again.
                 returned = self._leave_group(state, run, hidden + FOLLOWER_SECONDS)
             del self._running[id(run)]
-            if self.isolates or self.suspects.queues or self._notes is not None:
-                self._end_isolation(run, has_run)
+            if self._notes is not None:
+                self._notes.end(run.deliveries)
+            if self.isolation.is_on or self.isolation.suspects.queues:
+                self.isolation.end(run, has_run=has_run)
             # The time of a failed start says nothing about how long jobs run.
             state.end_run(run, run_seconds if has_run else None)
             if lane.batch_size > 1:
                 self._admit(state, state.lists.take_due(now))
-            following = state.pool.next_run() if self._alone is None else None
+            following = state.pool.next_run() if self.isolation.alone is None else None
             if following is not None:
                 self._start(following, now)
             self._tell_polls()
@@ -398,7 +415,7 @@ class InFlight:
                 self._settled.notify_all()
         return returned
 
-    def buried(self, delivery: Delivery) -> None:
+    def dead_lettered(self, delivery: Delivery) -> None:
         """Note that the copy of a message is in the dead-letter queue, and delete the message."""
         settlement = delivery.settlement
         if settlement is None:
@@ -407,13 +424,13 @@ class InFlight:
             state = self._states[delivery.run.lane.name]
             state.counts["dead_lettered"] += 1
             settlement.record = settlement.hidden_seconds = None
-            settlement.is_buried = True
+            settlement.is_dead_lettered = True
             settlement.due, settlement.calls = self._clock(), 0
             state.deletes.append(delivery)
             self._settlements.notify()
             self._settled.notify_all()
 
-    def not_buried(self, delivery: Delivery) -> list[JobRun]:
+    def not_dead_lettered(self, delivery: Delivery) -> list[JobRun]:
         """Return a message that cannot be sent to the dead-letter queue; SQS moves it later.
 
         Returns
@@ -504,7 +521,7 @@ class InFlight:
             now = self._clock()
             for delivery in deliveries:
                 run = delivery.run
-                wanted = max(run.lane.visibility_timeout, run.kept_until - now)
+                wanted = max(run.lane.visibility_timeout, run.retry_until - now)
                 seconds = within_limit(delivery.message, wanted, now)
                 # Near the end of its 12 hours, the lease of a message can already be the longest.
                 if _is_watched(delivery) and now + seconds > delivery.message.lease.sure_until:
@@ -543,7 +560,7 @@ class InFlight:
         run = delivery.run
         state = self._states[run.lane.name]
         with self._lock:
-            if delivery.state not in _HELD:
+            if delivery.state not in IN_HAND:
                 return False, []
             was_running = delivery.state == "running"
             delivery.state = "lost"
@@ -555,6 +572,8 @@ class InFlight:
             else:
                 state.in_hand -= 1
                 run.deliveries.remove(delivery)
+                if self._notes is not None:
+                    self._notes.end([delivery])
                 returned = self._remove_lost(state, run)
             self._tell_polls()
             return True, returned
@@ -583,16 +602,16 @@ class InFlight:
         """Return how many more jobs can start; None: no limit."""
         return self._states[lane.name].permits.left
 
-    def stop_polls(self, lane: Lane) -> None:
+    def stop_credit(self, lane: Lane) -> None:
         """Give no more credit to a lane."""
         with self._lock:
             self._states[lane.name].is_closed = True
             self._credit.notify_all()
 
-    def hold(self, lane: Lane) -> None:
+    def pause(self, lane: Lane) -> None:
         """Give no more credit to a lane, and start nothing of it until it is closed."""
         with self._lock:
-            self._states[lane.name].is_held = True
+            self._states[lane.name].is_paused = True
 
     def close(self, lane: Lane) -> list[JobRun]:
         """Return the messages of a lane that have not started, also those that arrive later.
@@ -603,7 +622,7 @@ class InFlight:
         state = self._states[lane.name]
         with self._lock:
             state.is_returning = state.is_closed = True
-            state.is_held = False
+            state.is_paused = False
             self._credit.notify_all()
             self._admit(state, state.lists.take_all())
             return self._return_unstarted(state, self._is_spared)
@@ -630,7 +649,7 @@ class InFlight:
                 returned += self._return_unstarted(state, _none)
             if self._notes is not None:  # this process ends soon, and not by what runs in it
                 for run in self._running.values():
-                    self._notes.end(run)
+                    self._notes.end(run.deliveries)
             running = [run for run in self._running.values() if not run.is_claimed]
             for run in running:
                 run.is_claimed = True
@@ -658,7 +677,7 @@ class InFlight:
         if not state.retries:
             return state.in_hand > 0
         with self._lock:
-            return state.in_hand > state.kept_messages()
+            return state.in_hand > state.messages_in_retry()
 
     def is_empty(self) -> bool:
         """Return whether no message is in hand."""
@@ -669,10 +688,10 @@ class InFlight:
         with self._lock:
             return list(self._running.values())
 
-    def waiting(self) -> int:
+    def unstarted(self) -> int:
         """Return how many runs and lists have not started."""
         with self._lock:
-            return sum(state.waiting + len(state.lists) for state in self._states.values())
+            return sum(state.unstarted + len(state.lists) for state in self._states.values())
 
     def slots(self) -> int:
         """Return how many runs can run at the same time."""
@@ -714,61 +733,13 @@ class InFlight:
         if self._notes is not None:
             self._notes.begin(run)
 
-    def _credit_of(self, state: LaneState, want: int) -> int:
-        if self.isolates:
-            held = (each for each in self._deliveries.values() if each.state in _HELD)
-            self.isolates = self._alone is not None or any(each.run.runs_alone for each in held)
-            if self.isolates:
-                return 0
-        if state.lane.name in self.suspects.queues:
-            # The others would lose a receive if the first one killed this process.
-            return 0 if state.asked else state.credit(1)
-        return state.credit(want)
-
-    def _next_suspect(self, now: float) -> JobRun | None:
-        """The suspect that starts now, which it does if nothing else is in hand.
-
-        Groups that wait for the next attempt of their head are in hand: that can take minutes, and
-        to return them would cost each message a receive, as a death would.
-        """
-        if self._alone is not None:
-            if now - self._alone.started_at < ALONE_SECONDS:
-                return None
-            self._alone.runs_alone = False
-            self._alone = None
-        states = self._states.values()
-        if self._running or any(state.asked for state in states):
-            return None
-        waiting = [(state, run) for state in states for run in state.suspects()]
-        messages = sum(state.in_hand - state.kept_messages() for state in states)
-        for state, run in waiting:
-            messages -= sum(len(each.deliveries) for each in state.group_of(run))
-        able = [(state, run) for state, run in waiting if state.can_start()]
-        if messages or not able:
-            return None
-        # The one that may have no other chance goes first.
-        state, run = max(able, key=lambda each: each[1].deliveries[0].message.receive_count)
-        state.take_suspect(run)
-        self._alone = run
-        return run
-
-    def _end_isolation(self, run: JobRun, has_run: bool) -> None:
-        """A run has ended, and this process did not."""
-        if self._notes is not None:
-            self._notes.end(run)
-        if has_run and run.lane.name in self.suspects.queues:
-            for delivery in run.deliveries:
-                self.suspects.clear(run.lane.name, delivery.message.message_id)
-        run.runs_alone = False
-        if run is self._alone:
-            self._alone = None
-
     def _tell_polls(self) -> None:
         # The credit is checked here, once per run: waking a poller that gets none costs ten times
         # as much.
+        isolation = self.isolation
         for state, want in self._waiting_polls:
-            is_free = not (self.isolates or self.suspects.queues)
-            if state.credit(want) if is_free else self._credit_of(state, want):
+            is_free = not (isolation.is_on or isolation.suspects.queues)
+            if state.credit(want) if is_free else isolation.credit(state, want):
                 self._credit.notify_all()
                 return
 
@@ -797,6 +768,8 @@ class InFlight:
             )
             for delivery in run.deliveries:
                 delivery.settlement = Settlement(hidden, False, now)
+            if self._notes is not None:
+                self._notes.end(run.deliveries)
             state.counts["released"] += len(run.deliveries)
             self._settle(state, run.deliveries, now)
 
@@ -805,7 +778,7 @@ class InFlight:
 
     def _return_unstarted(self, state: LaneState, keep: Callable[[JobRun], bool]) -> list[JobRun]:
         returned: list[JobRun] = []
-        kept = self._return_kept(state, keep)
+        kept = self._return_retries(state, keep)
         for run in [run for run in state.ready if not keep(run)]:
             state.ready.remove(run)
             state.pool.ready -= 1
@@ -814,10 +787,10 @@ class InFlight:
                 behind = state.groups.leave(run)
                 state.parked -= len(behind)
                 returned += behind
-        waiting = state.groups.take_waiting(keep)
+        waiting = state.groups.take_followers(keep)
         state.parked -= len(waiting)
         if state.group_slots is not None:
-            aside = state.group_slots.take_waiting(keep)
+            aside = state.group_slots.take_all(keep)
             state.parked -= len(aside)
             for run in list(returned):
                 state.leave_group_slot(run)
@@ -827,14 +800,14 @@ class InFlight:
         self._tell_polls()
         return kept + returned
 
-    def _return_kept(self, state: LaneState, keep: Callable[[JobRun], bool]) -> list[JobRun]:
+    def _return_retries(self, state: LaneState, keep: Callable[[JobRun], bool]) -> list[JobRun]:
         """Return the runs that wait for a retry here, hidden until it is due, and their groups."""
         returned: list[JobRun] = []
         now = self._clock()
         for due, _, run in sorted(state.retries):
             if any(map(keep, state.groups.line_of(run))):
                 continue
-            state.stop_keeping(run)
+            state.remove_retry(run)
             behind = state.groups.leave(run)
             state.parked -= len(behind)
             hidden = max(0, ceil(due - now))
@@ -874,7 +847,7 @@ class InFlight:
                 state.lists.remove_empty()
             return []
         if any(run is each for _, _, each in state.retries):
-            state.stop_keeping(run)
+            state.remove_retry(run)
             state.parked += 1
         returned = [run, *state.groups.leave(run)]
         if run in state.ready:
@@ -949,14 +922,14 @@ class InFlight:
             (state.retries[0][0] for state in self._states.values() if state.retries), default=NEVER
         )
 
-    def _stays(self, state: LaneState, run: JobRun, seconds: int, now: float) -> bool:
+    def _retry_in_place(self, state: LaneState, run: JobRun, seconds: int, now: float) -> bool:
         """Keep a failed run and its group here until its next attempt; return False if not."""
         (delivery,) = run.deliveries
         message = delivery.message
         until = now + seconds + state.lane.visibility_timeout
         if (
             state.is_returning
-            or state.is_held
+            or state.is_paused
             or len(state.retries) >= _MOST_RETRIES * state.pool.slots
             or until > message.received_at + MAX_VISIBILITY_TIMEOUT_SECONDS - _KEPT_MARGIN_SECONDS
         ):
@@ -964,19 +937,15 @@ class InFlight:
         delivery.message = replace(message, tries=message.tries + 1)
         delivery.state = "waiting"
         run.is_claimed = run.is_slow = False
-        state.keep(run, now + seconds, next(self._numbers))
+        state.add_retry(run, now + seconds, next(self._numbers))
         if now + seconds < self._next_look:
             self._settlements.notify()
         return True
 
 
-#: states of messages that are in hand and not settling
-_HELD = ("received", "waiting", "running")
-
-
 def _is_watched(delivery: Delivery) -> bool:
     """Return whether the heartbeat extends its lease: until it is deleted or must be returned."""
-    return delivery.state in _HELD or (
+    return delivery.state in IN_HAND or (
         delivery.state == "settling" and (delivery.is_delete or delivery.record is not None)
     )
 

@@ -73,7 +73,7 @@ class SlotPool:
             return None
         waiting: list[LaneState] = []
         for state in self.lanes:
-            if state.ready and not (state.is_held or state.ready[0].runs_alone):
+            if state.ready and not (state.is_paused or state.ready[0].runs_alone):
                 waiting.append(state)
         while waiting:
             state = waiting[0] if len(waiting) == 1 else _by_weight(waiting)
@@ -120,7 +120,7 @@ class LaneState:
         Average run time of the jobs; None until the first one has ended.
     is_closed :
         True: no more polls begin.
-    is_held :
+    is_paused :
         True: nothing starts until the lane is closed.
     is_returning :
         True: messages that have not started are returned, also those that arrive later.
@@ -142,7 +142,7 @@ class LaneState:
         self.ready: deque[JobRun] = deque()
         self.parked = self.asked = self.in_hand = 0
         self.run_seconds: float | None = None
-        self.is_closed = self.is_held = self.is_returning = False
+        self.is_closed = self.is_paused = self.is_returning = False
         self.retries: list[tuple[float, int, JobRun]] = []
         self.dead_letters: deque[Delivery] = deque()
         self.deletes: deque[Delivery] = deque()
@@ -157,7 +157,7 @@ class LaneState:
         self.lists = ListAssembler(lane)
 
     @property
-    def waiting(self) -> int:
+    def unstarted(self) -> int:
         """The number of runs that wait for a slot, for their group or for a retry."""
         return len(self.ready) + self.parked
 
@@ -175,7 +175,7 @@ class LaneState:
     def can_start(self) -> bool:
         """Whether a suspect of this lane may have a slot."""
         left = self.permits.left
-        return not self.is_held and (left is None or left > 0)
+        return not self.is_paused and (left is None or left > 0)
 
     def group_of(self, run: JobRun) -> Iterable[JobRun]:
         """A run, and the runs behind it in its group."""
@@ -187,23 +187,23 @@ class LaneState:
             return self.dead_letters
         return self.deletes if delivery.is_delete else self.returns
 
-    def keep(self, run: JobRun, due: float, number: int) -> None:
+    def add_retry(self, run: JobRun, due: float, number: int) -> None:
         """Keep a failed run and its group here until its next attempt is due."""
         until = due + self.lane.visibility_timeout
         for each in self.groups.line_of(run):
-            each.kept_until = until
+            each.retry_until = until
         heapq.heappush(self.retries, (due, number, run))
         self.parked += 1
 
-    def stop_keeping(self, run: JobRun) -> None:
+    def remove_retry(self, run: JobRun) -> None:
         """End the wait of a failed run, because its attempt begins or it is returned."""
         for each in self.groups.line_of(run):
-            each.kept_until = 0.0
+            each.retry_until = 0.0
         self.retries = [entry for entry in self.retries if entry[2] is not run]
         heapq.heapify(self.retries)
         self.parked -= 1
 
-    def kept_messages(self) -> int:
+    def messages_in_retry(self) -> int:
         """Return how many messages are in groups whose head waits for its next attempt."""
         groups = [self.groups.line_of(head) for _, _, head in self.retries]
         return sum(len(run.deliveries) for group in groups for run in group)
@@ -212,7 +212,7 @@ class LaneState:
         """Make failed runs ready whose next attempt is due, ahead of all others."""
         while self.retries and self.retries[0][0] <= now:
             run = self.retries[0][2]
-            self.stop_keeping(run)
+            self.remove_retry(run)
             self.ready.appendleft(run)
             self.pool.ready += 1
 
@@ -290,7 +290,7 @@ class LaneState:
 
     def credit(self, want: int) -> int:
         """Return for how many of ``want`` runs the lane can receive now; 0: wait."""
-        if self.is_closed or self.is_held:
+        if self.is_closed or self.is_paused:
             return 0
         pool, weight = self.pool, self.lane.share.weight
         permits = self.permits

@@ -21,7 +21,7 @@ class ListAssembler:
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
         self._lists: dict[_Key, tuple[float, JobRun]] = {}
-        self._is_held = False
+        self._is_open = False
 
     def __len__(self) -> int:
         return len(self._lists)
@@ -45,13 +45,13 @@ class ListAssembler:
             complete.append(self._lists.pop(key)[1])
         return complete
 
-    def hold(self, more: bool) -> None:
+    def keep_open(self, more: bool) -> None:
         """Keep lists past their time if ``more`` messages follow at once."""
-        self._is_held = more and not self._lane.is_fifo
+        self._is_open = more and not self._lane.is_fifo
 
     def take_due(self, now: float) -> list[JobRun]:
         """Remove and return the lists that have waited long enough."""
-        if not self._lists or self._is_held:
+        if not self._lists or self._is_open:
             return []
         due = [key for key, (at, _) in self._lists.items() if at <= now]
         return [self._lists.pop(key)[1] for key in due]

@@ -203,7 +203,7 @@ class Policies:
     def _decide(self, judge: _Judge) -> None:
         # At once, so no more jobs start. The main thread does the rest.
         for lane in judge.lanes:
-            self._in_flight.hold(lane)
+            self._in_flight.pause(lane)
         self._inbox.post("decided", judge.reason)
 
     def _is_busy(self, judge: _Judge) -> bool:

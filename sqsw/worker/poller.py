@@ -21,6 +21,7 @@ from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
 from sqsw.core.retry import retry_seconds
 from sqsw.core.safe_logger import SafeLogger
+from sqsw.worker.crash_notes import Orphan
 from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane, receive
 from sqsw.worker.latency import NetworkLatency, now
@@ -69,6 +70,7 @@ class Acceptor(Protocol):
     """Takes the messages of a receive."""
 
     def accept(self, lane: Lane, messages: Sequence[Message], more: bool) -> None: ...
+    def take_over(self, lane: Lane, orphans: Sequence[Orphan]) -> None: ...
     def start_ready(self) -> None: ...
 
 
@@ -82,6 +84,7 @@ class LeaseWatch(Protocol):
     """Checks leases."""
 
     def note_receive(self, lane: Lane, messages: Sequence[Message]) -> None: ...
+    def renew(self, lane: Lane, messages: Sequence[Message]) -> list[Message]: ...
 
 
 class PollPolicy(Protocol):
@@ -172,7 +175,7 @@ class Poller:
     def quiet(self) -> None:
         """Start no more receives. Open ones go on."""
         self._quiet.set()
-        self._in_flight.stop_polls(self.lane)
+        self._in_flight.stop_credit(self.lane)
 
     def end_poll(self) -> None:
         """Make the open long polls return now, if the client can do that."""
@@ -215,16 +218,16 @@ class Poller:
             return 0
         # On a lane with lists, one credit is for a whole list.
         want = 1 if lane.batch_size > 1 else int(min(room, self._most()))
-        poll = self._in_flight.begin_poll(lane, want, _CREDIT_SECONDS)
+        poll = self._in_flight.take_credit(lane, want, _CREDIT_SECONDS)
         if poll is None:
             return 0
-        if self._in_flight.suspects.queues:
+        if self._in_flight.isolation.suspects.queues:
             longest_wait = min(longest_wait, _SUSPECT_WAIT_SECONDS)
         try:
             arrived = self._poll(poll.messages, longest_wait)
         finally:
-            self._in_flight.end_poll(poll)
-        if self._in_flight.isolates:
+            self._in_flight.give_back_credit(poll)
+        if self._in_flight.isolation.is_on:
             self._dispatcher.start_ready()
         if isinstance(arrived, Exception):
             self._failed(arrived)
@@ -343,7 +346,20 @@ class Poller:
         self._events.publish(ReceiveError(self.lane.name, error, seconds))
         self._quiet.wait(seconds)
 
+    def take_over(self) -> None:
+        """Go on with what an earlier process left on its last receive, if SQS still hides it."""
+        orphans = self._in_flight.take_orphans(self.lane)
+        if orphans:
+            held = self._heartbeat.renew(self.lane, [each.message for each in orphans])
+            self._dispatcher.take_over(
+                self.lane, [each for each in orphans if each.message in held]
+            )
+
     def _work(self) -> None:
+        try:
+            self.take_over()
+        except BaseException:  # SQS moves them
+            logger.exception("the poller of %s could not take over messages", self.lane.name)
         while not self._quiet.is_set():
             try:
                 self._full = self._full + 1 if self.step() >= MAX_BATCH_ENTRIES else 0

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from contextlib import suppress
 from typing import Any
 
 #: separates values in a cell; it can be in no message of SQS
@@ -28,6 +29,22 @@ class SharedMemory:
         if os.fstat(self._descriptor).st_size < size:
             os.ftruncate(self._descriptor, size)
         self.map = mmap.mmap(self._descriptor, size)
+
+    def put(self, offset: int, data: bytes) -> bool:
+        """Write behind the mapped part; return False if there is no room for it."""
+        try:
+            return os.pwrite(self._descriptor, data, offset) == len(data)
+        except OSError:
+            return False
+
+    def get(self, offset: int, size: int) -> bytes:
+        """Return what was written there."""
+        return os.pread(self._descriptor, size, offset)
+
+    def cut(self, size: int) -> None:
+        """Forget what was written at this offset and behind it."""
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, max(self._size, size))
 
     def close(self) -> None:
         self.map.close()

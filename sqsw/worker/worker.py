@@ -314,7 +314,7 @@ class Worker:
         """
         seconds = self._settings.drain_seconds
         deadline = self._clock() + seconds
-        running, waiting = self._running_messages(), self._in_flight.waiting()
+        running, waiting = self._running_messages(), self._in_flight.unstarted()
         self._events.publish(DrainStarted(stopped_by.reason, running, waiting, seconds))
         self._stop_receiving("draining")
         self._end_open_receives()

@@ -6,8 +6,9 @@ from typing import Any
 from sqsw.core.events import Pulse
 from sqsw.supervisor.child import Child
 from sqsw.supervisor.recycle import RecyclePolicy
-from sqsw.supervisor.slots import ProcessSlot
-from tests.unit.worker.doubles import ManualClock
+from sqsw.supervisor.slots import ProcessSlot, SlotTable
+from sqsw.worker.crash_notes import NotedMessage, Orphan
+from tests.unit.worker.doubles import ManualClock, message
 
 PULSE = Pulse(1, 8, 0, {}, 100, 500, 30, True, None)
 
@@ -42,6 +43,33 @@ def test_children_that_fail_soon_are_restarted_with_growing_delays() -> None:
     clock.advance(61)
     slot.start_later(sound)
     assert slot.start_at == clock() + 1
+
+
+def orphans() -> list[Orphan]:
+    return [Orphan(message(receives=3), True, True, True, -9, None)]
+
+
+def test_a_child_that_leaves_messages_is_replaced_at_once() -> None:
+    slot, clock = made()
+    table, one, left = SlotTable([slot]), child(clock), orphans()
+    slot.take_in(one)
+    table.retire(one, is_done=False, orphans=left)
+    assert (slot.orphans, slot.start_at) == (left, clock())
+    following = Child(clock(), slot.orphans)
+    slot.take_in(following)
+    assert (slot.orphans, following.orphans) == ((), left)
+    table.retire(following, is_done=False, orphans=left)  # it was not up
+    assert (slot.orphans, slot.start_at) == (left, clock() + 2)
+
+
+def test_a_child_whose_job_ended_it_soon_has_not_failed_to_start() -> None:
+    slot, clock = made()
+    one = child(clock, is_up=False)
+    one.ran = [NotedMessage(message(), "crash", False)]
+    slot.take_in(one)
+    slot.retire(one)
+    slot.start_later(one)
+    assert (slot.failed_starts, slot.start_at) == (0, clock() + 1)
 
 
 def test_a_successor_takes_over_and_one_that_fails_is_restarted() -> None:

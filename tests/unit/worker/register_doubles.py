@@ -159,10 +159,10 @@ class Kit:
 
     def credit(self, want: int = 10) -> int:
         """How many messages the lane may ask for now."""
-        poll = self.in_flight.begin_poll(self.lane, want, 0)
+        poll = self.in_flight.take_credit(self.lane, want, 0)
         if poll is None:
             return 0
-        self.in_flight.end_poll(poll)
+        self.in_flight.give_back_credit(poll)
         return poll.credit
 
 

@@ -2,19 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import count
 from random import Random
+from typing import Any
 
 from sqsw.core.dead_record import DeadRecord
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.crash_notes import CrashNotes, RunNotes
 from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll
-from sqsw.worker.in_flight import ALONE_SECONDS, EXTENSION_SECONDS, InFlight
+from sqsw.worker.in_flight import EXTENSION_SECONDS, InFlight
+from sqsw.worker.isolation import ALONE_SECONDS
 from sqsw.worker.lane import Lane
 from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.suspects import Suspects
-from tests.unit.worker.doubles import ManualClock, lane, message
+from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message
 
 _UNSTARTED = ("received", "waiting")
 
@@ -107,14 +110,15 @@ class Driver:
                     max_receives=random.choice([None, 3]),
                 )
             )
-        return made
+        client: Any = FakeClient("dead")
+        return [replace(each, dead_letter_client=client) for each in made]
 
     # The calls.
 
     def run(self, calls: int) -> None:
         """Make random calls, then bring everything to an end."""
         steps = {
-            self.begin_poll: 6,
+            self.take_credit: 6,
             self.take_in: 12,
             self.end_poll: 4,
             self.start: 10,
@@ -130,7 +134,7 @@ class Driver:
             self.release: 1,
             self.note_slow_runs: 1,
         }
-        rare = {self.close: 0.3, self.hold: 0.1, self.stop_polls: 0.1, self.abandon: 0.05}
+        rare = {self.close: 0.3, self.pause: 0.1, self.stop_credit: 0.1, self.abandon: 0.05}
         weights = {**steps, **rare} if self.random.random() < 0.5 else steps
         for step in self.random.choices(list(weights), list(weights.values()), k=calls):
             step()
@@ -138,10 +142,10 @@ class Driver:
         self.bring_to_an_end()
         self.memory.close()
 
-    def begin_poll(self) -> None:
+    def take_credit(self) -> None:
         of = self.random.choice(self.lanes)
         want = 1 if of.batch_size > 1 else self.random.randint(1, 10)
-        poll = self.register.begin_poll(of, want, 0)
+        poll = self.register.take_credit(of, want, 0)
         if poll is not None:
             assert not any(run.runs_alone for run in self._runs_in_hand()), "a suspect is in hand"
             assert 1 <= poll.credit <= want
@@ -184,7 +188,7 @@ class Driver:
     def end_poll(self) -> None:
         if self.polls:
             poll = self.polls.pop(self.random.randrange(len(self.polls)))
-            self.register.end_poll(poll)
+            self.register.give_back_credit(poll)
 
     def start(self) -> None:
         by_time = self.random.random() < 0.5
@@ -197,7 +201,7 @@ class Driver:
                 for state in pool.lanes:
                     is_full = state.lane.name in self.limited and self._is_used_up()
                     waits = self._runs_alone() or (state.ready and state.ready[0].runs_alone)
-                    assert not state.ready or state.is_held or is_full or waits, (
+                    assert not state.ready or state.is_paused or is_full or waits, (
                         "a free slot and no start"
                     )
 
@@ -235,7 +239,7 @@ class Driver:
                 del self.open[each]
                 continue
             if each.state == "waiting":
-                assert outcome.can_stay and run.lane.name not in self.closed
+                assert outcome.in_place and run.lane.name not in self.closed
                 assert each.message.tries == before + 1
                 self.seen["stays"] += 1
                 continue
@@ -256,8 +260,8 @@ class Driver:
 
     def _ends_of(self, run: JobRun) -> list[Outcome]:
         buried = Outcome("failed", 7, _RECORD)
-        if run.lane.is_fifo and run.lane.batch_size == 1:
-            return [buried, *[Outcome("failed", n, can_stay=True) for n in (0, 3, 7)]]
+        if run.lane.is_fifo and run.lane.batch_size == 1 and not run.is_last_chance:
+            return [buried, *[Outcome("failed", n, in_place=True) for n in (0, 3, 7) * 2]]
         return [buried]
 
     def take(self) -> None:
@@ -280,7 +284,7 @@ class Driver:
             return
         batch = self.taken.pop(self.random.randrange(len(self.taken)))
         if batch[0].record is not None:
-            self._bury(batch, chance_of_refusal)
+            self._send_dead_letters(batch, chance_of_refusal)
             return
         told, refused = [], []
         for each in batch:
@@ -314,14 +318,14 @@ class Driver:
         self._check_returned(returned)
         self.seen["settlements"] += len(told)
 
-    def _bury(self, batch: Sequence[Delivery], chance_of_refusal: float) -> None:
+    def _send_dead_letters(self, batch: Sequence[Delivery], chance_of_refusal: float) -> None:
         for each in batch:
             if self.random.random() >= chance_of_refusal:
-                self.register.buried(each)
+                self.register.dead_lettered(each)
                 assert _is_delete(each)
                 self.seen["buried"] += 1
                 continue
-            returned = self.register.not_buried(each)
+            returned = self.register.not_dead_lettered(each)
             assert each.record is None and not _is_delete(each)
             if not each.run.lane.is_last_receive(each.message):
                 self._leave(each.run)
@@ -400,16 +404,16 @@ class Driver:
         self.held.discard(of.name)
         self._check_closed(of)
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         of = self.random.choice(self.lanes)
         if of.name not in self.closed:
-            self.register.hold(of)
+            self.register.pause(of)
             self.held.add(of.name)
 
-    def stop_polls(self) -> None:
+    def stop_credit(self) -> None:
         of = self.random.choice(self.lanes)
-        self.register.stop_polls(of)
-        assert self.register.begin_poll(of, 10, 60) is None
+        self.register.stop_credit(of)
+        assert self.register.take_credit(of, 10, 60) is None
 
     def abandon(self) -> None:
         running = [
@@ -465,7 +469,7 @@ class Driver:
             self.check()
         assert not self.open, "something stays in hand"
         assert self.register.is_empty() and self.register.is_settled
-        assert self.register.waiting() == 0
+        assert self.register.unstarted() == 0
         assert not self.register._deliveries and not self.register._later
         assert self.register.take_all_settlements() == []
         for state in self.register._states.values():
@@ -565,7 +569,7 @@ class Driver:
 
     def _check_closed(self, of: Lane) -> None:
         """What waits in a closed lane is on its last receive, or ahead of such a message."""
-        assert self.register.begin_poll(of, 10, 0) is None
+        assert self.register.take_credit(of, 10, 0) is None
         waiting = [each for each in self._of(of) if each.state in _UNSTARTED]
         for each in waiting:
             assert not self.is_over
@@ -582,9 +586,16 @@ class Driver:
         ended = [run for run in self.busy if run in self.abandoned]
         running = [run for run in self.busy if run not in ended]
         assert list(register._running.values()) == running
-        noted = sorted(each.message.message_id for each in self.notes.read())
+        noted = self.notes.read()
+        ran = sorted(each.message.message_id for each in noted if each.has_run)
         runs = [] if self.is_over else running
-        assert noted == sorted(each.message.message_id for run in runs for each in run.deliveries)
+        assert ran == sorted(each.message.message_id for run in runs for each in run.deliveries)
+        kept = {each.message.message_id for each in noted if each.is_kept}
+        in_hand = [each for each in self.open if each.state in _UNSTARTED]
+        in_hand += [each for run in runs for each in run.deliveries]
+        last = [each for each in in_hand if each.run.lane.is_last_receive(each.message)]
+        assert kept == {each.message.message_id for each in last}
+        assert len(noted) == len(ran) + sum(each.state in _UNSTARTED for each in last)
         settling = [each for each in self.open if each.state == "settling"]
         assert register._settling == len(settling)
         places = Counter(each for batch in self.taken for each in batch)

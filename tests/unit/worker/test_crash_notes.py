@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import signal
+import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,15 +15,17 @@ from sqsw.core.job_metadata import SQSW, job_id_of
 from sqsw.core.message import Message
 from sqsw.worker.crash_notes import (
     CrashNotes,
+    Orphan,
     RunNotes,
     crash_notes_here,
     keep_crash_notes,
     report_death,
 )
 from sqsw.worker.delivery import Delivery, JobRun
+from sqsw.worker.lane import Lane
 from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.suspects import Suspects, Suspicion
-from tests.unit.worker.doubles import lane, message, recorder
+from tests.unit.worker.doubles import FakeClient, lane, message, recorder
 from tests.unit.worker.register_doubles import run_of
 
 
@@ -50,10 +54,10 @@ def test_what_runs_is_noted_with_what_its_event_needs() -> None:
     assert job_id_of(one.message) == "order-1"
     assert (two.job_name, two.message.group_id, two.is_last_receive) == (None, "g", False)
     assert job_id_of(two.message) == two.message.message_id
-    notes.end(first)
+    notes.end(first.deliveries)
     assert [each.message.message_id for each in notes.read()] == [two.message.message_id]
-    notes.end(second)
-    notes.end(second)  # it can be put back while it ends
+    notes.end(second.deliveries)
+    notes.end(second.deliveries)  # it can be put back while it ends
     assert notes.read() == []
 
 
@@ -63,7 +67,7 @@ def test_a_list_is_noted_with_all_of_its_messages() -> None:
     notes.begin(run)
     ids = [each.message.message_id for each in run.deliveries]
     assert [each.message.message_id for each in notes.read()] == ids
-    notes.end(run)
+    notes.end(run.deliveries)
     assert notes.read() == []
 
 
@@ -71,7 +75,7 @@ def test_a_job_in_a_process_of_the_pool_is_not_noted() -> None:
     notes, run = made(), run_of(lane(), runs_in="process")
     notes.begin(run)
     assert notes.read() == []
-    notes.end(run)
+    notes.end(run.deliveries)
 
 
 @pytest.mark.parametrize("length", [390, 420, 4_000])
@@ -93,7 +97,7 @@ def test_more_than_there_is_room_for_is_not_noted() -> None:
         notes.begin(run)
     assert len(notes.read()) == 4_096
     for run in runs:
-        notes.end(run)
+        notes.end(run.deliveries)
     assert notes.read() == []
     notes.begin(runs[0])
     assert len(notes.read()) == 1
@@ -103,7 +107,7 @@ def _begin_and_die(notes: RunNotes, run_to_end: int) -> None:
     runs = [run_of(lane(), message(f"{number}")) for number in range(3)]
     for run in runs:
         notes.begin(run)
-    notes.end(runs[run_to_end])
+    notes.end(runs[run_to_end].deliveries)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -119,9 +123,131 @@ def test_notes_outlive_a_process_that_is_killed(method: str) -> None:
     notes.close()
 
 
+def explaining(**fields: Any) -> Lane:
+    """A lane with three receives whose worker sends dead letters."""
+    client: Any = FakeClient("dead")
+    return replace(lane(max_receives=3, **fields), dead_letter_client=client)
+
+
+def last(body: str = "", **fields: Any) -> JobRun:
+    return run_of(explaining(), message(body, receives=3, **fields))
+
+
+def test_a_message_on_its_last_receive_is_kept_while_it_runs() -> None:
+    attributes = {"Price": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}}
+    run = last("é" * 400_000, received_at=7.5, tries=2, message_attributes=attributes)
+    sent = run.deliveries[0].message
+    assert sent.queue_name == run.lane.name
+    notes = made()
+    notes.begin(run)
+    (found,) = notes.read()
+    assert (found.is_kept, found.job_name, found.message) == (True, "send", sent)
+    assert (found.message.received_at, found.message.tries) == (7.5, 2)
+    notes.end(run.deliveries)
+    assert notes.read() == []
+    assert notes._memory.get(RunNotes.SIZE, 1) == b"", "its content is still there"
+
+
+@pytest.mark.parametrize(
+    ("of", "receives"), [(explaining(), 2), (explaining(), 4), (lane(max_receives=3), 3)]
+)
+def test_a_message_that_comes_again_or_that_sqs_moves_is_not_kept(of: Lane, receives: int) -> None:
+    notes = made()
+    notes.begin(run_of(of, message("secret", receives=receives)))
+    (found,) = notes.read()
+    assert (found.is_kept, found.message.body) == (False, "")
+
+
+def test_content_is_gone_once_nothing_after_it_is_kept() -> None:
+    notes, (first, second, third) = made(), (last("a"), last("b"), last("c"))
+    for run in (first, second):
+        notes.begin(run)
+    notes.end(first.deliveries)
+    notes.begin(third)
+    assert [each.message.body for each in notes.read()] == ["c", "b"]
+    notes.end(second.deliveries)
+    assert [each.message.body for each in notes.read()] == ["c"]
+    notes.end(third.deliveries)
+    assert notes._memory.get(RunNotes.SIZE, 1) == b""
+
+
+def test_more_than_there_is_room_for_is_not_kept() -> None:
+    notes, runs = made(), [last() for _ in range(129)]
+    for run in runs:
+        notes.begin(run)
+    assert [each.is_kept for each in notes.read()] == [True] * 128 + [False]
+    notes.end(runs[0].deliveries)
+    notes.begin(large := last("\x7f" * (4 << 20)))
+    assert [each.is_kept for each in notes.read()].count(True) == 127
+    notes.end(large.deliveries)
+
+
+def test_what_a_full_disk_does_not_take_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = made()
+    monkeypatch.setattr(os, "pwrite", lambda *_: 1)
+    notes.begin(last())
+    (found,) = notes.read()
+    assert not found.is_kept
+
+
+def test_a_damaged_message_is_not_taken_over() -> None:
+    notes = made()
+    notes.begin(last("a"))
+    notes._memory.put(RunNotes.SIZE + 10, b"\xff")
+    (found,) = notes.read()
+    assert (found.is_kept, found.message.body) == (False, "")
+
+
+def test_a_death_leaves_what_was_kept_to_the_next_process_in_order() -> None:
+    runs = [
+        run_of(
+            explaining(), replace(each, attributes={**each.attributes, "SequenceNumber": number})
+        )
+        for each, number in [(message("b", receives=3), "18"), (message("a", receives=3), "9")]
+    ]
+    suspects, (events, told) = Suspects(SharedMemory(Suspects.SIZE)), recorder(JobKilledProcess)
+    orphans = report_death(noted(*runs).read(), suspects, events, -9, 7)
+    assert [each.message.body for each in orphans] == ["a", "b"]
+    assert [each[1:] for each in orphans] == [(True, True, False, -9, 7)] * 2
+    assert [event.message.body for event in told] == ["", ""]
+    assert suspects.queues == frozenset()
+    (killer,) = report_death(noted(runs[0]).read(), suspects, events)
+    assert killer.is_killer
+
+
+def test_what_was_only_in_hand_is_left_to_the_next_process_too() -> None:
+    notes, (waiting, running, gone, suspect) = made(), [last(each) for each in "abcd"]
+    suspect.runs_alone = True
+    for run in (waiting, running, gone, suspect, run_of(lane(), "e")):
+        notes.keep(run)
+    notes.begin(running)
+    notes.end(gone.deliveries)
+    events, told = recorder(JobKilledProcess)
+    suspects = Suspects(SharedMemory(Suspects.SIZE))
+    orphans = report_death(notes.read(), suspects, events, -9)
+    assert [(each.message.body, *each[1:]) for each in orphans] == [
+        ("a", False, False, False, -9, None),
+        ("b", True, True, True, -9, None),
+        ("d", False, True, False, -9, None),  # or it would run beside others again
+    ]
+    assert [(event.job_name, event.suspects) for event in told] == [("send", 1)]
+    notes.end([*waiting.deliveries, *running.deliveries, *suspect.deliveries])
+    assert notes._memory.get(RunNotes.SIZE, 1) == b""
+
+
+def test_what_is_handed_over_is_taken_once() -> None:
+    notes, run = made(), last(message_attributes={"A": {"BinaryValue": b"\xff"}})
+    orphans = [Orphan(run.deliveries[0].message, True, True, True, -11, None)]
+    notes.hand_over(orphans)
+    assert notes.take_orphans() == orphans
+    assert notes.take_orphans() == made().take_orphans() == []
+
+
 def noted(*runs: JobRun) -> RunNotes:
     notes = made()
     for run in runs:
+        for each in run.deliveries:
+            each.cell = -1  # that of other notes
         notes.begin(run)
     return notes
 
@@ -180,6 +306,44 @@ def test_a_worker_reports_what_killed_the_one_before_it(tmp_path: Path) -> None:
         assert notes_here().runs.read() == []
     assert crash_notes_here() is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_takes_over_what_the_one_before_it_had_on_its_last_receive(tmp_path: Path) -> None:
+    path, killer = str(tmp_path / "healthy"), last("secret")
+    process = multiprocessing.get_context("fork").Process(target=_work_and_die, args=(path, killer))
+    process.start()
+    process.join()
+    assert b"secret" in (tmp_path / "healthy.running").read_bytes()
+    assert stat.S_IMODE((tmp_path / "healthy.running").stat().st_mode) == 0o600
+    with keep_crash_notes(path, recorder()[0]):
+        (orphan,) = notes_here().runs.take_orphans()
+        assert orphan == (killer.deliveries[0].message, True, True, True, None, None)
+        assert b"secret" not in (tmp_path / "healthy.running").read_bytes()
+    assert list(tmp_path.iterdir()) == []
+
+
+def _work_until_told(path: str, killer: JobRun, started: Any, over: Any) -> None:
+    with keep_crash_notes(path, recorder()[0]):
+        notes_here().runs.begin(killer)
+        started.set()
+        over.wait(60)
+
+
+def test_the_notes_of_a_living_worker_are_not_touched(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, context = str(tmp_path / "healthy"), multiprocessing.get_context("fork")
+    started, over = context.Event(), context.Event()
+    process = context.Process(target=_work_until_told, args=(path, last("a"), started, over))
+    process.start()
+    assert started.wait(60)
+    events, told = recorder()
+    with keep_crash_notes(path, events):
+        assert crash_notes_here() is None
+    over.set()
+    process.join()
+    assert (told, process.exitcode) == ([], 0)
+    assert "another process writes to it" in caplog.text
 
 
 def test_without_a_place_for_notes_a_worker_works_and_says_so(

@@ -76,7 +76,7 @@ def test_no_more_runs_than_slots_and_the_next_at_the_end_of_one() -> None:
     kit = Kit(slots=2)
     kit.accept(*map(message, "abc"))
     assert kit.running() == ["a", "b"]
-    assert kit.in_flight.waiting() == 1
+    assert kit.in_flight.unstarted() == 1
     assert kit.end("a") == ["c"]
     assert [type(event) for event in kit.told[-2:]] == [JobDone, JobStarted]
     assert kit.deleted() == ["a"]
@@ -180,7 +180,7 @@ def test_a_policy_that_decides_at_the_end_of_a_job_lets_no_other_start() -> None
     policy.is_over = True
     assert kit.end("a") is None
     kit.dispatcher.start_ready()
-    assert (kit.running(), kit.in_flight.waiting()) == ([], 1)
+    assert (kit.running(), kit.in_flight.unstarted()) == ([], 1)
     kit.dispatcher.close(kit.lanes)
     assert (kit.deleted(), kit.returned()) == (["a"], [("b", 0)])
 
@@ -397,7 +397,7 @@ def test_messages_that_wait_for_their_group_hold_no_credit() -> None:
     kit = Kit(fifo(), slots=2)
     kit.accept(*group("g", 10))
     assert kit.credit() == 1
-    assert kit.in_flight.waiting() == kit.parked() == 9
+    assert kit.in_flight.unstarted() == kit.parked() == 9
 
 
 HEADS = {
@@ -507,7 +507,7 @@ def test_a_drain_runs_messages_on_their_last_receive(
     returned = [body for body, _ in kit.returned()]
     assert run_all(kit) == run.split()
     assert returned == [body for body in sent.split() if body not in run.split()]
-    assert kit.in_flight.waiting() == 0
+    assert kit.in_flight.unstarted() == 0
     assert "JobUnrun" not in names(kit.told)
 
 
@@ -587,7 +587,7 @@ def test_what_may_not_start_waits_until_it_may_or_goes_back() -> None:
 def test_a_list_waits_for_more_and_goes_when_its_time_is_over() -> None:
     kit = Kit(lane(batch_size=3, max_wait=2))
     kit.accept(message("a"))
-    assert (kit.running(), kit.in_flight.waiting()) == ([], 1)
+    assert (kit.running(), kit.in_flight.unstarted()) == ([], 1)
     assert kit.in_flight.next_list_due(kit.lane) == 2
     kit.clock.advance(1)
     kit.accept(message("b"))

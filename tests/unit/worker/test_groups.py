@@ -63,13 +63,13 @@ def test_only_the_head_can_advance() -> None:
 
 def test_runs_that_wait_can_be_taken_out() -> None:
     groups, (g1, g2, h1, h2) = joined("g1", "g2", "h1", "h2")
-    assert groups.take_waiting(nothing) == [g2, h2]
+    assert groups.take_followers(nothing) == [g2, h2]
     assert groups.advance(g1) is groups.advance(h1) is None
 
 
 def test_a_run_to_keep_keeps_those_ahead_of_it() -> None:
     groups, (g1, g2, last, g4, _, h2) = joined("g1", "g2", "g3", "g4", "h1", "h2")
-    assert groups.take_waiting(lambda run: run is last) == [g4, h2]
+    assert groups.take_followers(lambda run: run is last) == [g4, h2]
     assert groups.advance(g1) is g2
     assert groups.advance(g2) is last
 
@@ -105,6 +105,6 @@ def test_runs_that_wait_for_their_group_can_be_taken_out_but_those_to_keep() -> 
     slots, (a, b, c, d) = GroupSlots(1), limited_runs(4)
     for run in (a, b, c, d):
         slots.enter(run)
-    assert slots.take_waiting(lambda run: run is c) == [b, d]
+    assert slots.take_all(lambda run: run is c) == [b, d]
     assert slots.leave(a) is c
     assert slots.leave(c) is None

@@ -91,16 +91,16 @@ def states_of(runs: Sequence[JobRun]) -> list[str]:
 def test_a_poll_gets_credit_and_returns_it() -> None:
     register = Register(slots=3).in_flight
     (lane,) = [state.lane for state in register._states.values()]
-    poll = register.begin_poll(lane, 10, 0)
+    poll = register.take_credit(lane, 10, 0)
     assert poll is not None and poll.credit == 3
-    assert register.begin_poll(lane, 10, 0) is None
-    register.end_poll(poll)
-    assert register.begin_poll(lane, 10, 0) is not None
+    assert register.take_credit(lane, 10, 0) is None
+    register.give_back_credit(poll)
+    assert register.take_credit(lane, 10, 0) is not None
 
 
 def waiting_poll(kit: Register) -> Callable[[], Any]:
     """A poll that waits for credit."""
-    answer = in_thread(lambda: kit.in_flight.begin_poll(kit.lane, 10, 30))
+    answer = in_thread(lambda: kit.in_flight.take_credit(kit.lane, 10, 30))
     until(lambda: kit.in_flight._waiting_polls)
     return answer
 
@@ -115,10 +115,10 @@ def test_a_poll_that_waits_is_woken_by_the_end_of_a_run() -> None:
 
 def test_a_poll_that_waits_is_woken_by_the_end_of_another_one() -> None:
     kit = Register(slots=1)
-    open_poll = kit.in_flight.begin_poll(kit.lane, 10, 0)
+    open_poll = kit.in_flight.take_credit(kit.lane, 10, 0)
     assert open_poll is not None
     poll = waiting_poll(kit)
-    kit.in_flight.end_poll(open_poll)
+    kit.in_flight.give_back_credit(open_poll)
     assert poll().credit == 1
 
 
@@ -130,7 +130,7 @@ def test_a_poll_that_waits_is_woken_by_more_permits() -> None:
     assert poll().credit == 1
 
 
-@pytest.mark.parametrize("end", ["close", "stop_polls", "abandon"])
+@pytest.mark.parametrize("end", ["close", "stop_credit", "abandon"])
 def test_a_poll_that_waits_is_woken_by_the_close(end: str) -> None:
     kit = Register(slots=1)
     kit.start("a")
@@ -140,7 +140,7 @@ def test_a_poll_that_waits_is_woken_by_the_close(end: str) -> None:
     else:
         getattr(kit.in_flight, end)(kit.lane)
     assert poll() is None
-    assert kit.in_flight.begin_poll(kit.lane, 10, 60) is None
+    assert kit.in_flight.take_credit(kit.lane, 10, 60) is None
 
 
 # From the receive to the end.
@@ -513,7 +513,7 @@ def test_a_close_keeps_messages_on_their_last_receive_and_what_must_run_before_t
     counts = {"g1": 3, "g2": 2, "g3": 3, "g4": 1, "h1": 1}
     kit.start("busy", *(message(body, group=body[0], receives=n) for body, n in counts.items()))
     assert names_of(kit.in_flight.close(kit.lane)) == [["h1"], ["g4"]]
-    assert kit.in_flight.waiting() == 3
+    assert kit.in_flight.unstarted() == 3
 
 
 def test_a_run_that_is_kept_runs_in_its_turn_of_a_limited_group() -> None:
@@ -528,17 +528,17 @@ def test_a_run_that_is_kept_runs_in_its_turn_of_a_limited_group() -> None:
     (b,) = kit.in_flight.start_next()
     following, _ = kit.end(b)
     assert following is not None and bodies_of(following) == ["d"]
-    assert kit.in_flight.waiting() == 0
+    assert kit.in_flight.unstarted() == 0
 
 
 def test_a_lane_that_is_held_starts_nothing_until_its_close() -> None:
     kit = Register(lane(max_receives=3), slots=1)
     (running,) = kit.start("a")
     (last,) = kit.take_in(message("b", receives=3))
-    kit.in_flight.hold(kit.lane)
+    kit.in_flight.pause(kit.lane)
     assert kit.end(running) == (None, [])
     assert kit.in_flight.start_next() == []
-    assert kit.in_flight.begin_poll(kit.lane, 10, 0) is None
+    assert kit.in_flight.take_credit(kit.lane, 10, 0) is None
     assert kit.in_flight.close(kit.lane) == []
     assert kit.in_flight.start_next() == [last]
 
@@ -569,7 +569,7 @@ def test_an_abandon_returns_everything_and_ignores_what_ends_later() -> None:
 
 # Retries in place, and dead letters.
 
-STAYS = Outcome("failed", 7, can_stay=True)
+STAYS = Outcome("failed", 7, in_place=True)
 RECORD = DeadRecord("gave_up", None, None, None, "0" * 12, 1, 1, None, "now", "q", "w:1")
 BURIED = Outcome("failed", 7, RECORD)
 
@@ -666,7 +666,7 @@ def test_a_head_that_cannot_be_buried_goes_back_with_its_group() -> None:
     head, _ = kit.start(message("a", group="g"), message("b", group="g"))
     assert kit.end(head, BURIED) == (None, [])
     assert kit.in_flight.take_settlements() == head.deliveries
-    returned = kit.in_flight.not_buried(head.deliveries[0])
+    returned = kit.in_flight.not_dead_lettered(head.deliveries[0])
     assert _hidden([head, *returned]) == {"a": 7, "b": 8}
 
 
@@ -675,7 +675,7 @@ def test_a_group_goes_on_once_its_dead_head_is_deleted() -> None:
     head, follower = kit.start(message("a", group="g"), message("b", group="g"))
     kit.end(head, BURIED)
     kit.in_flight.take_settlements()
-    kit.in_flight.buried(head.deliveries[0])
+    kit.in_flight.dead_lettered(head.deliveries[0])
     assert kit.in_flight.start_next() == []
     batch = kit.in_flight.take_settlements() or []
     assert batch[0].is_delete

@@ -1,21 +1,24 @@
 """Suspects run alone, and are dead-lettered without a run once they are proven."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sqsw.core.errors import ProcessKilled
+from sqsw.core.errors import ConnectionFailed, ProcessKilled
 from sqsw.core.events import JobFailed, JobKilledProcess, JobStarted
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.settings import WorkerSettings
-from sqsw.worker.crash_notes import CrashNotes, RunNotes
+from sqsw.worker.crash_notes import CrashNotes, Orphan, RunNotes
 from sqsw.worker.delivery import JobRun, Outcome
-from sqsw.worker.in_flight import ALONE_SECONDS, InFlight
+from sqsw.worker.in_flight import InFlight
+from sqsw.worker.isolation import ALONE_SECONDS
 from sqsw.worker.lane import Lane
 from sqsw.worker.shared_memory import SharedMemory
 from sqsw.worker.suspects import Suspects
-from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message
+from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message, refused
 from tests.unit.worker.register_doubles import Kit, bodies_of, fifo, group, names_of, run_of
 
 DONE = Outcome("done", None)
@@ -51,10 +54,10 @@ class Isolating:
         return names_of(self.register.start_next())
 
     def credit(self, of: int = 0, want: int = 10) -> int:
-        poll = self.register.begin_poll(self.lanes[of], want, 0)
+        poll = self.register.take_credit(self.lanes[of], want, 0)
         if poll is None:
             return 0
-        self.register.end_poll(poll)
+        self.register.give_back_credit(poll)
         return poll.messages
 
 
@@ -92,12 +95,12 @@ def test_a_suspect_waits_for_what_is_not_deleted_yet() -> None:
 
 def test_a_suspect_waits_for_polls_of_all_queues() -> None:
     kit = Isolating(lane("jobs"), lane("other"))
-    poll = kit.register.begin_poll(kit.lanes[1], 1, 0)
+    poll = kit.register.take_credit(kit.lanes[1], 1, 0)
     assert poll is not None
     kit.take_in("suspect", alone=True)
     assert kit.start() == []
     assert (kit.credit(0), kit.credit(1)) == (0, 0)
-    kit.register.end_poll(poll)
+    kit.register.give_back_credit(poll)
     assert kit.start() == [["suspect"]]
 
 
@@ -151,7 +154,7 @@ def test_a_queue_with_suspects_is_received_one_message_at_a_time() -> None:
     assert (kit.credit(0, 1), kit.credit(1)) == (5, 9)
     kit.suspects.add("jobs", "a", is_alone=False, exit_code=-9, memory_bytes=None)
     assert (kit.credit(0, 1), kit.credit(1)) == (1, 9)
-    poll = kit.register.begin_poll(kit.lanes[0], 1, 0)
+    poll = kit.register.take_credit(kit.lanes[0], 1, 0)
     assert poll is not None
     assert kit.credit(0, 1) == 0
 
@@ -182,7 +185,7 @@ class Suspecting(Kit):
     def __init__(self, of: Lane) -> None:
         super().__init__(of)
         self.suspects = Suspects(SharedMemory(Suspects.SIZE))
-        self.in_flight.suspects = self.suspects
+        self.in_flight.isolation.suspects = self.suspects
 
     def suspect(self, sent: Message, *, deaths: int = 1) -> None:
         for _ in range(deaths):
@@ -264,6 +267,130 @@ def test_a_process_of_the_pool_that_dies_is_reported() -> None:
     assert (event.job_name, event.exit_code, event.memory_bytes) == ("send", 3, 12_000_000)
     (failed,) = kit.heard(JobFailed)
     assert str(failed.error).endswith(": exit code 3, with 12 MB of memory")
+
+
+def orphan(sent: Message, *, is_killer: bool, has_run: bool = True) -> Orphan:
+    return Orphan(sent, has_run, has_run, is_killer, -11, 12_000_000)
+
+
+def explaining(of: Lane) -> Lane:
+    """A lane whose worker sends dead letters."""
+    client: Any = FakeClient("dead")
+    return replace(of, dead_letter_client=client)
+
+
+class TakingOver(Suspecting):
+    """A worker whose predecessor died with messages on their last receive."""
+
+    def __init__(self, of: Lane, *orphans: Orphan) -> None:
+        super().__init__(explaining(of))
+        left = [replace(each.message, queue_name=of.name) for each in orphans]
+        self.in_flight._orphans = [
+            each._replace(message=sent) for each, sent in zip(orphans, left, strict=True)
+        ]
+
+    def records(self) -> list[Any]:
+        (line,) = [state.dead_letters for state in self.in_flight._states.values()]
+        return [each.record for each in line]
+
+
+@pytest.mark.parametrize("made_lane", [lane, fifo])
+def test_what_ended_its_process_on_its_last_receive_is_given_up_without_a_run(
+    made_lane: Callable[..., Lane],
+) -> None:
+    of = made_lane(max_receives=3)
+    kit = TakingOver(of, orphan(message("killer", group="g", receives=3), is_killer=True))
+    kit.poller.take_over()
+    assert kit.client.changes == [[("killer", 30)]]
+    (record,) = kit.records()
+    assert (record.verdict, record.attempts, record.receives) == ("killed_process", 3, 3)
+    assert record.message.endswith("before the job did: SIGSEGV, with 12 MB of memory")
+    assert kit.heard(JobStarted) == kit.heard(JobKilledProcess) == []
+    kit.poller.take_over()
+    assert len(kit.client.changes) == 1
+
+
+def test_what_ran_beside_a_killer_on_its_last_receive_runs_again_alone() -> None:
+    sent = [message(body, receives=3) for body in ("a", "b")]
+    kit = TakingOver(lane(max_receives=3), *(orphan(each, is_killer=False) for each in sent))
+    kit.poller.take_over()
+    assert kit.running() == ["a"]
+    (run,) = kit.in_flight.running()
+    assert run.deliveries[0].message.attempt == 4
+    assert kit.credit() == 0
+    kit.end("a")
+    assert kit.deleted() == ["a"]
+    assert kit.running() == ["b"]
+    kit.end("b", ProcessingResult(False, error=ValueError("no")))
+    (record,) = kit.records()
+    assert (record.verdict, record.attempts, record.receives) == ("last_attempt", 4, 3)
+
+
+def test_what_was_only_in_hand_on_its_last_receive_runs_as_any_other() -> None:
+    sent = [message(body, receives=3) for body in ("a", "b")]
+    left = [orphan(each, is_killer=False, has_run=False) for each in sent]
+    kit = TakingOver(lane(max_receives=3), *left)
+    kit.poller.take_over()
+    assert kit.running() == ["a", "b"]
+    assert [run.deliveries[0].message.attempt for run in kit.in_flight.running()] == [3, 3]
+
+
+def test_a_suspect_that_had_not_started_again_is_still_one() -> None:
+    sent = [message(body, receives=3) for body in ("a", "b")]
+    left = [orphan(each, is_killer=False)._replace(has_run=False) for each in sent]
+    kit = TakingOver(lane(max_receives=3), *left)
+    kit.poller.take_over()
+    assert kit.running() == ["a"]
+    assert [run.deliveries[0].message.attempt for run in kit.in_flight.running()] == [3]
+
+
+def test_a_group_that_is_taken_over_keeps_its_order() -> None:
+    head, *rest = group("g", 3, receives=3)
+    left = [orphan(each, is_killer=False, has_run=False) for each in rest]
+    kit = TakingOver(fifo(max_receives=3), orphan(head, is_killer=True), *left)
+    kit.poller.take_over()
+    assert kit.running() == []
+    (line,) = [state.dead_letters for state in kit.in_flight._states.values()]
+    (killer,) = line
+    line.clear()
+    kit.in_flight.dead_lettered(killer)
+    kit.tell_sqs()
+    assert kit.running() == ["g2"]
+    kit.end("g2")
+    kit.tell_sqs()
+    assert kit.running() == ["g3"]
+
+
+@pytest.mark.parametrize("answer", [[refused()], ConnectionFailed("no network")])
+def test_what_sqs_does_not_hide_any_more_is_left_to_it(answer: Any) -> None:
+    kit = TakingOver(lane(max_receives=3), orphan(message(receives=3), is_killer=True))
+    kit.client.answers = [answer]
+    kit.poller.take_over()
+    assert kit.told == kit.records() == []
+    assert kit.in_flight.is_empty()
+
+
+def test_only_the_messages_of_its_queue_are_taken_over() -> None:
+    kit = TakingOver(lane("other"), orphan(message(), is_killer=True))
+    assert kit.in_flight.take_orphans(lane("jobs")) == []
+    assert len(kit.in_flight.take_orphans(kit.lane)) == 1
+
+
+def test_a_lease_that_was_taken_over_is_extended_again() -> None:
+    sent = message("a", receives=3, expires_at=0.0)
+    kit = TakingOver(lane(max_receives=3), orphan(sent, is_killer=False))
+    kit.poller.take_over()
+    kit.clock.advance(16)
+    kit.heartbeat.beat()
+    assert kit.client.changes == [[("a", 30)], [("a", 30)]]
+    assert kit.running() == ["a"]
+
+
+def test_what_is_taken_over_while_the_worker_drains_still_runs() -> None:
+    kit = TakingOver(lane(max_receives=3), orphan(message("a", receives=3), is_killer=False))
+    kit.dispatcher.close(kit.lanes)
+    kit.poller.take_over()
+    assert kit.running() == ["a"]
 
 
 def test_polls_are_short_while_there_are_suspects() -> None:

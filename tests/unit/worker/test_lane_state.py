@@ -163,7 +163,7 @@ def test_messages_that_wait_for_their_group_are_bounded() -> None:
     assert ask(only) == 0
 
 
-@pytest.mark.parametrize("ends", ["is_closed", "is_held"])
+@pytest.mark.parametrize("ends", ["is_closed", "is_paused"])
 def test_a_closed_lane_gets_nothing_and_the_others_do(ends: str) -> None:
     a, b = weighted(1, 1)
     setattr(a, ends, True)
@@ -261,7 +261,7 @@ def test_a_lane_that_may_start_no_more_jobs_holds_up_no_other() -> None:
 
 def test_a_held_lane_starts_nothing_and_holds_up_no_other() -> None:
     a, b = weighted(9, 1)
-    a.is_held = True
+    a.is_paused = True
     add(a)
     add(b)
     assert picked(a.pool, 2) == "b"
@@ -303,13 +303,13 @@ def test_a_group_holds_no_more_than_its_slots_and_the_others_go_on() -> None:
     noisy = add_group(only, 4, "noisy")
     (calm,) = add_group(only, 1, "calm")
     assert next_runs(only, 4) == [noisy[0], noisy[1], calm, None]
-    assert only.waiting == only.parked == 2
+    assert only.unstarted == only.parked == 2
     only.end_run(noisy[0], 0.1)
     assert next_runs(only, 2) == [noisy[2], None]
     for run in (noisy[1], noisy[2]):
         only.end_run(run, 0.1)
     assert next_runs(only, 2) == [noisy[3], None]
-    assert only.waiting == 0
+    assert only.unstarted == 0
 
 
 def test_what_waits_for_its_group_takes_no_credit_from_the_others() -> None:

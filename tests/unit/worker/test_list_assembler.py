@@ -112,18 +112,18 @@ def test_lists_can_be_taken_as_they_are() -> None:
 def test_a_list_stays_while_more_of_it_follows_at_once() -> None:
     of = lane(batch_size=3)
     lists = ListAssembler(of)
-    lists.hold(True)
+    lists.keep_open(True)
     assert add(lists, runs_of(of, "a")) == []
     assert lists.take_due(99.0) == []
     assert names_of(add(lists, runs_of(of, "bcd"), 99.0)) == [["a", "b", "c"]]
-    lists.hold(False)
+    lists.keep_open(False)
     assert names_of(lists.take_due(100.0)) == [["d"]]
 
 
 def test_a_list_of_a_fifo_queue_is_whole_after_one_receive() -> None:
     of = fifo(batch_size=25)
     lists = ListAssembler(of)
-    lists.hold(True)
+    lists.keep_open(True)
     assert names_of(add(lists, [run_of(of, each) for each in group("g", 1)])) == [["g1"]]
 
 

@@ -358,12 +358,12 @@ def test_messages_that_wait_already_are_not_received_once_more() -> None:
     kit = Kit(policy, policy)
     kit.accept("a")
     for each in kit.lanes:
-        kit.in_flight.hold(each)
+        kit.in_flight.pause(each)
     kit.accept("b")
     kit.accept("c", "d", of=1)
     for each in kit.lanes:
-        kit.in_flight._states[each.name].is_held = False
-    poll = kit.in_flight.begin_poll(kit.lane, 10, 0)
+        kit.in_flight._states[each.name].is_paused = False
+    poll = kit.in_flight.take_credit(kit.lane, 10, 0)
     assert (left(kit), poll and poll.credit) == (4, 1)
 
 
