@@ -132,7 +132,7 @@ class Delays:
         return self.delays[min(message.receive_count, len(self.delays)) - 1]
 
 
-#: what a queue does where nobody says otherwise
+#: the backoff of queues without a policy
 DEFAULT_BACKOFF = ExponentialBackoff()
 
 #: a failed message can be received again at once

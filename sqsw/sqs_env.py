@@ -653,7 +653,7 @@ class SQSEnv:
         names = list(queue_names or self._worked_names())
         if not names:
             raise SettingsError(
-                "there is nothing to work: no functions are registered",
+                "there are no jobs to run: no function is registered",
                 next="import the modules that register them, then call process_queues()",
             )
         from sqsw.memory_sqs import MemorySession

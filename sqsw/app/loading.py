@@ -99,7 +99,7 @@ def _import(module_name: str, attribute: str) -> ModuleType:
             module_name,
             error,
             why=f"no module named {missing!r}, which is imported {_place(error)}",
-            next=f"install {missing.partition('.')[0]!r}, or correct the import",
+            next=f"install {missing.partition('.')[0]!r}, or fix the import",
         ) from error
     except (Exception, SystemExit) as error:
         reason, next = _correction(error)
@@ -193,7 +193,7 @@ def _correction(error: BaseException) -> tuple[Literal["raised", "django"], str]
                 "call django.setup() before you import models, or add 'sqsw.contrib.django' to "
                 "INSTALLED_APPS and use the app 'sqsw.contrib.django:env'"
             )
-    return "raised", "correct the app"
+    return "raised", "fix the app"
 
 
 def _place(error: BaseException) -> str:

@@ -125,7 +125,7 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
             f"{job_name!r} does not take these arguments",
             reason="arguments",
             why=mismatch,
-            next="correct the arguments",
+            next="fix the arguments",
             code="ArgumentError",
         )
     # A converter, if any, has already checked the types.
@@ -138,6 +138,6 @@ def check_job(env: SQSEnv, queue_name: str, job_name: str, job_kwargs: Mapping[s
             reason="argument_type" if is_text else "arguments",
             setting=wrong.name,
             why=f"the function declares {wrong.declared}, but the value is {value}",
-            next="correct the value",
+            next="fix the value",
             code="ArgumentError",
         )

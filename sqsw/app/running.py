@@ -57,7 +57,7 @@ def queues_to_work(
         return list(shares)
     if not known and not shares:
         raise SettingsError(
-            "there is nothing to work: no jobs are registered",
+            "there are no jobs to run: none is registered",
             why="neither the app nor an installed plugin registers any",
             next="load an app with jobs, such as myapp.tasks:env",
         )

@@ -132,7 +132,7 @@ def _check_dead_letters(env: ManageEnv, report: QueueReport) -> Check:
     name, what = report.name, f"{report.name}: dead letters"
     target, receives = redrive_target(report.attributes)
     if target is None and report.sources:
-        return Check(what, "ok", f"takes the dead letters of {', '.join(report.sources)}")
+        return Check(what, "ok", f"dead-letter queue of {', '.join(report.sources)}")
     if target is None and source_by_name(name) is not None:
         return Check(what, "ok", "is a dead-letter queue, judging by its name")
     if target is None:

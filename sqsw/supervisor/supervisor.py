@@ -323,7 +323,7 @@ class Supervisor:
             self._permits.settle(child)
         memory_bytes = None if child.pulse is None else child.pulse.memory_bytes
         orphans = report_death(child.ran, self._suspects, self._events, exit_code, memory_bytes)
-        # It may not have come to take over those that it was started with.
+        # If it died early, it did not take over the messages that it was started with.
         left = {each.message.receipt_handle: each for each in [*child.orphans, *orphans]}
         expected = (child.asked or self._ending or exit_code == 0) and not child.ran
         # With reload, report an app error as such, not as a crash of the process.

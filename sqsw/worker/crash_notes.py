@@ -110,12 +110,12 @@ class Orphan(NamedTuple):
 
 
 class RunNotes:
-    """What runs in a process; written under the lock of the register.
+    """Notes of what runs in a process. The register writes them under its lock.
 
     Parameters
     ----------
     memory :
-        Outlives the process.
+        Memory that outlives the process.
     """
 
     #: bytes of the notes
@@ -133,7 +133,7 @@ class RunNotes:
         return RunNotes, (self._memory,)
 
     def begin(self, run: JobRun) -> None:
-        """A run starts."""
+        """Note that a run starts."""
         # Its function runs in a process of the pool, and only that one can die by it.
         if run.runs_in == "process":
             return
@@ -144,7 +144,7 @@ class RunNotes:
                 self._map[delivery.cell] = _RUNS
 
     def keep(self, run: JobRun) -> None:
-        """A message is in hand. It is noted if it is on its last receive."""
+        """Note a message that is in hand, if it is on its last receive."""
         lane, (delivery,) = run.lane, run.deliveries
         if (
             lane.dead_letter_client is not None
@@ -154,7 +154,7 @@ class RunNotes:
             self._note(lane, delivery, _WAITS_ALONE if run.runs_alone else _WAITS)
 
     def end(self, deliveries: Iterable[Delivery]) -> None:
-        """Messages have run, or count as if they had, or go back unrun."""
+        """Remove the notes of messages that have run or go back to SQS."""
         for delivery in deliveries:
             cell, delivery.cell = delivery.cell, -1
             if cell >= 0:
@@ -164,7 +164,7 @@ class RunNotes:
                     self._memory.cut(_place(max(self._kept.values(), default=-1) + 1))
 
     def read(self) -> list[NotedMessage]:
-        """Return what runs or is kept, or did when the process died."""
+        """Return what runs and what is kept; after a death, what ran and was kept."""
         found: list[NotedMessage] = []
         for cell in range(0, self.SIZE, _CELL):
             if self._map[cell] == 0:
@@ -175,7 +175,7 @@ class RunNotes:
         return found
 
     def reset(self) -> None:
-        """Forget what a former process noted."""
+        """Remove the notes of an earlier process."""
         for cell in range(0, self.SIZE, _CELL):
             if self._map[cell] == 0:
                 break
@@ -183,14 +183,14 @@ class RunNotes:
         self._memory.cut(self.SIZE)
 
     def hand_over(self, orphans: Sequence[Orphan]) -> None:
-        """Give the process that will write these notes what it must take over."""
+        """Leave messages for the process that will write these notes."""
         if orphans:
             rest = [[_fields(each.message), *each[1:]] for each in orphans]
             data = _to_json(rest)
             self._memory.put(_HANDED_OVER, len(data).to_bytes(_HEADER, "little") + data)
 
     def take_orphans(self) -> list[Orphan]:
-        """Return what was handed over, once."""
+        """Return the messages that were left for this process, and remove them."""
         size = int.from_bytes(self._memory.get(_HANDED_OVER, _HEADER), "little")
         if not size:
             return []
@@ -232,7 +232,7 @@ class RunNotes:
         self._map[cell] = state
 
     def _keep(self, cell: int, message: Message) -> str:
-        """Keep a message, and return where and how long it is; nothing if there is no room."""
+        """Store a whole message; return its place and size, or an empty text without room."""
         used = set(self._kept.values())
         number = next((each for each in range(_KEPT_CELLS) if each not in used), None)
         if number is None:
@@ -279,14 +279,14 @@ _HANDED_OVER = RunNotes.SIZE + _KEPT_CELLS * _KEPT
 
 
 class CrashNotes(NamedTuple):
-    """What a worker process notes, and what it knows of processes that died.
+    """The notes of a worker process, and what it knows about processes that died.
 
     Attributes
     ----------
     runs :
-        What runs in this process.
+        The notes of this process.
     suspects :
-        What ran in those that died.
+        The messages that ran in processes that died.
     """
 
     runs: RunNotes
@@ -298,7 +298,7 @@ class _Here:
 
 
 def use_crash_notes(notes: CrashNotes | None) -> None:
-    """Have the workers of this process write these notes; None: none."""
+    """Make the workers of this process write these notes; None: they write none."""
     _Here.notes = notes
 
 
@@ -314,7 +314,7 @@ def report_death(
     exit_code: int | None = None,
     memory_bytes: int | None = None,
 ) -> list[Orphan]:
-    """Report what ran in a process that died, and have it run alone from now on.
+    """Report what ran in a process that died, and make it run alone from now on.
 
     Parameters
     ----------
@@ -324,7 +324,7 @@ def report_death(
     Returns
     -------
     list
-        What does not come back by itself, and the next process must take over.
+        The messages that SQS does not deliver again. The next process must take them over.
     """
     count = sum(each.has_run for each in ran)
     if count > _MOST_SUSPECTS:

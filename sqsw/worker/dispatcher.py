@@ -177,7 +177,7 @@ class Dispatcher:
                 if announces:
                     self._announce(run)
                 by_executor.setdefault(run.runs_in, []).append(run)
-            # What takes over the slots of those that could not start, which may fail as well.
+            # Runs that get the slots of those that could not start. They may fail to start, too.
             for kind, group in by_executor.items():
                 following += self._submit(kind, group)
             runs = [run for run in following if run is not None]

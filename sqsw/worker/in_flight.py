@@ -55,7 +55,7 @@ class InFlight:
     settings :
         Slots and prefetch, and how long a delete waits for others of its lane.
     notes :
-        What is written down for those who find this process dead; None: nothing.
+        What the supervisor reads if this process dies; None: nothing is noted.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class InFlight:
     def take_orphans(self, lane: Lane) -> list[Orphan]:
         """Return the messages of a lane that an earlier process left on their last receive, once.
 
-        They are not in hand: ``take_in`` takes in those that SQS still hides.
+        They are not in hand yet. Pass those that SQS still hides to ``take_in``.
         """
         with self._lock:
             found = [each for each in self._orphans if each.message.queue_name == lane.name]

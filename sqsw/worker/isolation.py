@@ -1,4 +1,7 @@
-"""Isolation: a suspect runs while nothing else is in hand. Used under the lock of the register."""
+"""Runs suspects alone, while nothing else is in hand.
+
+Only the register uses this, under its lock.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,7 +14,7 @@ ALONE_SECONDS = 300.0
 
 
 class Isolation:
-    """What runs alone now, and what waits for that.
+    """The suspect that runs alone, and those that wait for their turn.
 
     Parameters
     ----------
@@ -25,10 +28,10 @@ class Isolation:
     Attributes
     ----------
     alone :
-        The suspect that runs, and beside which nothing starts.
+        The suspect that runs now. Nothing else starts until it ends.
     is_on :
-        Whether a suspect is in hand, or was: while one waits or runs, no poll begins, and nothing
-        starts beside it.
+        Whether a suspect is in hand, or was at the last check. While one waits or runs, no poll
+        begins, and nothing else starts.
     """
 
     def __init__(
@@ -56,10 +59,10 @@ class Isolation:
         return state.credit(want)
 
     def next_suspect(self, now: float, *, is_idle: bool) -> JobRun | None:
-        """The suspect that starts now, which it does if nothing else is in hand.
+        """Return the suspect that starts now; None if there is none, or something else is in hand.
 
-        Groups that wait for the next attempt of their head are in hand: that can take minutes, and
-        to return them would cost each message a receive, as a death would.
+        Groups that wait here for a retry of their head do not count. Their wait can take minutes,
+        and to return them would cost each message a receive, as much as the death would.
 
         Parameters
         ----------
@@ -87,7 +90,7 @@ class Isolation:
         return run
 
     def end(self, run: JobRun, *, has_run: bool) -> None:
-        """A run has ended, and this process did not."""
+        """Note that a run ended without ending this process."""
         if has_run and run.lane.name in self.suspects.queues:
             for delivery in run.deliveries:
                 self.suspects.clear(run.lane.name, delivery.message.message_id)

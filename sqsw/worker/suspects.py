@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqsw.worker.shared_memory import BETWEEN, SharedMemory
 
-#: seconds after the death of its process until a message is not a suspect any more: it may have run
+#: seconds after the death of its process until a message is no longer a suspect: it may have run
 #: elsewhere, and a queue with suspects is slower
 KNOWN_SECONDS = 900.0
 
@@ -44,7 +44,7 @@ class Suspects:
     Parameters
     ----------
     memory :
-        The table; None if there is no place for one, and no suspects.
+        The table; None: there are never suspects.
     clock :
         Seconds since 1970: the table can be older than the processes.
 
@@ -71,7 +71,7 @@ class Suspects:
         return Suspects, (self._memory,)
 
     def refresh(self) -> None:
-        """Read the table, if there is something new in it or if suspects may have expired."""
+        """Read the table if it has changed, or if suspects may have expired."""
         if self._memory is None:
             return
         count = self._memory.map[:_HEADER]

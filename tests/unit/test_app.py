@@ -332,7 +332,7 @@ def test_the_queues_to_work_are_those_with_jobs() -> None:
     assert queues_to_work(env, wanted) == wanted
     with pytest.raises(TaskNotFound, match="no jobs are registered for the queue 'nwes'"):
         queues_to_work(env, [QueueShare("nwes")])
-    with pytest.raises(SettingsError, match="there is nothing to work"):
+    with pytest.raises(SettingsError, match="there are no jobs to run"):
         queues_to_work(SQSEnv())
     with pytest.raises(SettingsError, match="requires exactly one queue"):
         queues_to_work(env, processors_from="emails")

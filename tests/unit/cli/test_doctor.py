@@ -78,7 +78,7 @@ def test_a_terminal_shows_one_line_for_a_queue_without_problems(sqsw: Sqsw) -> N
     *_, emails, dead, reports, no_dlq, cure, gone, create, end = said.splitlines()
     until = "retries jobs for 34m with the default backoff, then emails_dead"
     assert emails == f"✓ ok    emails: 4 checks passed, {until}"
-    assert dead == "✓ ok    emails_dead: 3 checks passed, takes the dead letters of emails"
+    assert dead == "✓ ok    emails_dead: 3 checks passed, dead-letter queue of emails"
     assert reports == "! warn  reports: 1 of 4 checks found a problem"
     assert no_dlq.startswith("    ! warn  dead letters: no dead-letter queue: a job that always ")
     assert cure == "            next: sqsw create-queue reports --dlq reports_dead --update"

@@ -132,7 +132,7 @@ def test_a_job_that_is_registered_twice_stops_the_start(
     [
         ("work", 2, "there are no jobs to run"),
         ("work --reload", 2, "there are no jobs to run"),
-        ("work myapp.models", 2, "there is nothing to work: no jobs are registered"),
+        ("work myapp.models", 2, "there are no jobs to run: none is registered"),
         ("work myapp.task:env", 7, "cannot import 'myapp.task'"),
         ("work myapp.tasks:app", 7, "'myapp.tasks' has no SQSEnv named 'app'"),
         ("work myapp.tasks:log", 7, "'myapp.tasks:log' is not an SQSEnv"),
