@@ -364,7 +364,7 @@ class LeaseLost(MessageEvent):
 
 @record(repr=False, eq=False)
 class AckFailed(MessageEvent):
-    """A delete or another ``action`` failed for good, so the job can run again."""
+    """A delete or another ``action`` failed for good or was late, so the job can run again."""
 
     action: str
     reason: str

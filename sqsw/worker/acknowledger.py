@@ -254,12 +254,16 @@ class Acknowledger:
             return
         result = BatchProcessingResult(lane.name)
         wants_deleted = self._events.wants(MessageDeleted)
+        now = self._clock()
         for delivery in done:
             settlement = delivery.settlement
             if settlement is None or settlement.hidden_seconds is None:
                 is_dead_lettered = settlement is not None and settlement.is_dead_lettered
                 (result.failed if is_dead_lettered else result.succeeded).append(delivery.message)
-                if wants_deleted:
+                if delivery.message.lease.expires_at <= now:
+                    # SQS reports success for an old receipt handle, but need not delete.
+                    self._events.publish(AckFailed(delivery.message, "delete", _LATE))
+                elif wants_deleted:
                     self._events.publish(MessageDeleted(delivery.message))
                 continue
             hidden, started = settlement.hidden_seconds, settlement.started
@@ -285,6 +289,9 @@ class Acknowledger:
 
 #: why a message was not sent to the dead-letter queue
 _LOST = "its visibility timeout ended before it was sent to the dead-letter queue"
+
+#: why a message may not be deleted although SQS reported success
+_LATE = "its visibility timeout ended first, so another worker may have received it"
 
 
 def _hidden_seconds(delivery: Delivery) -> int:

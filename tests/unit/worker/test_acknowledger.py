@@ -99,6 +99,17 @@ def test_a_success_is_deleted_and_kept_until_then(kit: WorkerKit) -> None:
     assert bodies(kit.told[1].result.succeeded) == ["a"]
 
 
+def test_a_delete_after_the_visibility_timeout_is_reported(kit: WorkerKit) -> None:
+    end(kit, "a")
+    kit.client.during = lambda: kit.clock.advance(31)
+    kit.acknowledger.flush()
+    assert kit.in_flight.is_empty()
+    (late, finished) = kit.told
+    assert (late.action, late.message.body) == ("delete", "a")
+    assert "another worker may have received it" in late.reason
+    assert bodies(finished.result.succeeded) == ["a"]
+
+
 def test_a_failure_is_returned_and_kept_no_longer(kit: WorkerKit) -> None:
     end(kit, "7")
     kit.clock.advance(20)
@@ -219,11 +230,13 @@ def test_what_cannot_help_is_not_tried_again(kit: WorkerKit, answer: Any) -> Non
 
 
 def test_a_first_try_is_made_though_the_lease_just_ended(kit: WorkerKit) -> None:
-    # The job was done in time; on a standard queue an old handle still deletes.
+    # The job was done in time. On a standard queue, an old handle deletes a message that nobody else
+    # has received.
     end(kit, "a")
     kit.clock.advance(31)
     kit.acknowledger.flush()
-    assert names(kit.told) == ["MessageDeleted", "BatchFinished"]
+    assert kit.client.deletes == [["a"]]
+    assert names(kit.told) == ["AckFailed", "BatchFinished"]
 
 
 def test_one_bad_entry_does_not_hinder_the_others(kit: WorkerKit) -> None:
