@@ -230,8 +230,8 @@ def test_what_cannot_help_is_not_tried_again(kit: WorkerKit, answer: Any) -> Non
 
 
 def test_a_first_try_is_made_though_the_lease_just_ended(kit: WorkerKit) -> None:
-    # The job was done in time. On a standard queue, an old handle deletes a message that nobody else
-    # has received.
+    # The job was done in time. On a standard queue, an old handle deletes a message that no other
+    # worker has received.
     end(kit, "a")
     kit.clock.advance(31)
     kit.acknowledger.flush()
