@@ -4,13 +4,13 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-#: maximum seconds between the end of a run and the kill of its process if the kill explains a
-#: missing delete: the lease of the soak's workers, and some time for the request
-_LEASE_SECONDS = 15
+#: The seconds by which a process can write the end of a run after the kill was noted.
+_NOTED_EARLY_SECONDS = 1
 
 
 @dataclass
@@ -65,9 +65,11 @@ class Ledger:
 
     def _reason(self, runs: list[Run]) -> str:
         runs = sorted(runs, key=lambda run: run.at)
-        for run in runs[:-1]:
-            # If a worker was killed, the processes of its pool are in the dictionary too.
-            if abs(self.killed.get(run.pid, float("inf")) - run.at) < _LEASE_SECONDS:
+        for run, following in pairwise(runs):
+            # At any time before the next run: while SQS does not answer a delete, the worker tries it
+            # again and extends the lease. The processes of a killed worker's pool count as killed.
+            killed = self.killed.get(run.pid, float("inf"))
+            if run.at - _NOTED_EARLY_SECONDS <= killed <= following.at:
                 return "its process was killed before the delete"
             if logged := self.logged.get(run.message_id):
                 return ", ".join(sorted(logged)) + " (logged)"
