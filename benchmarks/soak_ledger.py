@@ -66,8 +66,9 @@ class Ledger:
     def _reason(self, runs: list[Run]) -> str:
         runs = sorted(runs, key=lambda run: run.at)
         for run, following in pairwise(runs):
-            # At any time before the next run: while SQS does not answer a delete, the worker tries it
-            # again and extends the lease. The processes of a killed worker's pool count as killed.
+            # At any time before the next run: while SQS does not answer a delete, the worker
+            # repeats it and extends the lease. The processes of a killed worker's pool count as
+            # killed.
             killed = self.killed.get(run.pid, float("inf"))
             if run.at - _NOTED_EARLY_SECONDS <= killed <= following.at:
                 return "its process was killed before the delete"
