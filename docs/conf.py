@@ -39,6 +39,8 @@ copybutton_selector = "div:not(.highlight-text):not(.highlight-none) > div.highl
 
 # Give every heading an anchor, and treat a broken link as an error.
 myst_heading_anchors = 4
+# Show "- [ ]" as a box.
+myst_enable_extensions = ["tasklist"]
 nitpicky = True
 # Do not link to other projects (the standard library, boto3), because a build needs no network. Do
 # not link to the narrow protocols and internal parts that signatures name either: programs do not
