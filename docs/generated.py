@@ -231,7 +231,12 @@ def fill_in(source: list[str]) -> None:
 
 def captions(source: list[str]) -> None:
     """Show file names above the blocks that are files."""
-    source[0] = FILE.sub(r"```{code-block} \2\n:caption: \1\n", source[0])
+    source[0] = FILE.sub(_with_caption, source[0])
+
+
+def _with_caption(match: re.Match[str]) -> str:
+    """Return the start of a block with its file name, such as ``__init__.py``, as plain text."""
+    return f"```{{code-block}} {match[2]}\n:caption: {_escaped(match[1])}\n"
 
 
 def completeness(env: "BuildEnvironment") -> None:

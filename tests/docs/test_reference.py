@@ -162,6 +162,9 @@ def test_a_page_shows_the_names_of_its_files() -> None:
     source = ["# Page\n\n<!-- file: a.py -->\n```python\n1\n```\n"]
     captions(source)
     assert "```{code-block} python\n:caption: a.py\n\n1\n```" in source[0]
+    source = ["<!-- file: a/__init__.py -->\n```python\n1\n```\n"]
+    captions(source)
+    assert r":caption: a/\_\_init\_\_.py" in source[0]
 
 
 def test_the_generated_parts_of_the_pages_are_up_to_date() -> None:
