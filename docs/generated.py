@@ -67,7 +67,7 @@ def _command(ctx: click.Context, command: click.Command) -> Iterator[str]:
 def columns() -> str:
     """Return the columns of every command's lines in a pipe."""
     rows = [
-        f"| `{command}` | {_cell(line.when)} | {' '.join(map(_code, line.columns))} |"
+        f"| `{command}` | {_with_code(line.when)} | {' '.join(map(_code, line.columns))} |"
         for command in cli.table
         for line in lines_of(command)
     ]
@@ -146,6 +146,11 @@ def _code(text: str) -> str:
 
 def _cell(text: str) -> str:
     return _escaped(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _with_code(text: str) -> str:
+    """Return the text of a cell with its options as code."""
+    return re.sub(r"--[a-z][a-z-]*", r"`\g<0>`", _cell(text))
 
 
 def _escaped(text: str) -> str:
