@@ -68,7 +68,7 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 def test_every_line_of_a_pipe_is_in_the_reference() -> None:
     rows = columns().splitlines()[2:]
     assert len(rows) == sum(len(line.commands) for line in LINES.values())
-    assert "| `inspect` | --peek | `id` `job` `sent_at` `receives` `payload` |" in rows
+    assert "| `inspect` | `--peek` | `id` `job` `sent_at` `receives` `payload` |" in rows
 
 
 def test_every_key_of_a_file_is_in_the_reference() -> None:

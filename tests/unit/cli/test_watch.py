@@ -33,7 +33,8 @@ def test_a_watch_shows_the_time_and_the_rates_of_queues(sqsw: Sqsw) -> None:
         terminal.wait_until(
             lambda: re.search(r"\nemails +\d+ +\+[\d.]+/s +0", "\n".join(terminal.lines))
         )
-        assert re.match(r"total +\d+ +\+[\d.]+/s ", terminal.lines[-1])
+        # The line below is drawn later than the row.
+        terminal.wait_until(lambda: re.match(r"total +\d+ +\+[\d.]+/s ", terminal.lines[-1]))
         assert len([line for line in terminal.lines if line.startswith("queue ")]) == 1
 
 
