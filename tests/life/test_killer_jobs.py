@@ -128,7 +128,7 @@ class Killers(Work):
             assert record is not None, f"SQS moved {name} without a reason"
             assert (record.verdict, record.type) == ("killed_process", "ProcessKilled")
             assert record.receives == self.receives
-            # One that ran beside others on its last receive runs once more, alone.
+            # A job that ran next to others on its last receive runs once more, alone.
             assert record.attempts in (self.receives, self.receives + 1)
             assert f"the process of the job ended before the job did: {how}" in str(record.message)
             assert record.fingerprint

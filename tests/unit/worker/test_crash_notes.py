@@ -228,7 +228,7 @@ def test_what_was_only_in_hand_is_left_to_the_next_process_too() -> None:
     assert [(each.message.body, *each[1:]) for each in orphans] == [
         ("a", False, False, False, -9, None),
         ("b", True, True, True, -9, None),
-        ("d", False, True, False, -9, None),  # or it would run beside others again
+        ("d", False, True, False, -9, None),  # otherwise, it would run next to others again
     ]
     assert [(event.job_name, event.suspects) for event in told] == [("send", 1)]
     notes.end([*waiting.deliveries, *running.deliveries, *suspect.deliveries])
