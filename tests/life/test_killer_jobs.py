@@ -111,6 +111,13 @@ class Killers(Work):
                     fields |= {"_group_id": group, "_deduplication_id": f"{name}-{number}"}
                 queue.add_job(name, **fields)
 
+    def work_until_empty(self, *options: str) -> None:
+        """Run a worker with these options until the queue is empty."""
+        self.start(*options)
+        self.wait_until_empty()
+        self.running.terminate()
+        self.end()
+
     def wait_until_empty(self) -> None:
         wait_until(self.is_empty, 150, "the queue is empty")
 
@@ -157,10 +164,7 @@ def test_killers_take_no_other_job_with_them(
 ) -> None:
     monkeypatch.setenv("EXECUTOR", executor)
     killers.send_jobs(200)
-    killers.start("--processes", "2", "-c", str(slots))
-    killers.wait_until_empty()
-    killers.running.terminate()
-    killers.end()
+    killers.work_until_empty("--processes", "2", "-c", str(slots))
     killers.check()
     assert all(killers.ran(f"work-{number}") >= 1 for number in range(200))
     # In the pool, each attempt ran. Elsewhere, the last one did not, or it ran alone. A killer that
@@ -182,10 +186,7 @@ def test_the_jobs_behind_a_killer_in_its_group_run(
 ) -> None:
     monkeypatch.setenv("QUEUE", killers.name)
     killers.send_jobs(100)
-    killers.start("--processes", "2")
-    killers.wait_until_empty()
-    killers.running.terminate()
-    killers.end()
+    killers.work_until_empty("--processes", "2")
     killers.check()
     assert all(killers.ran(f"work-{number}") >= 1 for number in range(100))
 
@@ -196,10 +197,7 @@ def test_what_ran_beside_a_killer_on_its_last_receive_runs_again(killers: Killer
     queue.add_job("late")
     for number in range(3):
         queue.add_job("slow", number=number)
-    killers.start("--recycle", "age=1d", "-c", "4")
-    killers.wait_until_empty()
-    killers.running.terminate()
-    killers.end()
+    killers.work_until_empty("--recycle", "age=1d", "-c", "4")
     (letter,) = killers.letters()
     record = metadata_of(letter).dead
     assert record is not None and letter.string_attribute("JobName") == "late"
@@ -214,10 +212,7 @@ def test_what_ran_beside_a_killer_on_its_last_receive_runs_again(killers: Killer
 def test_with_one_receive_every_job_runs_and_each_killer_gets_its_reason(killers: Killers) -> None:
     killers.set_receives(1)
     killers.send_jobs(100)
-    killers.start("--processes", "2")
-    killers.wait_until_empty()
-    killers.running.terminate()
-    killers.end()
+    killers.work_until_empty("--processes", "2")
     assert all(killers.ran(f"work-{number}") >= 1 for number in range(100))
     letters = {
         each.string_attribute("JobName"): metadata_of(each).dead for each in killers.letters()
@@ -238,10 +233,7 @@ def test_the_group_behind_a_killer_on_its_last_receive_goes_on_in_order(
     for number, name in enumerate(["crash", "work", "work", "kill", "work"]):
         fields: dict[str, Any] = {"number": number} if name == "work" else {}
         queue.add_job(name, _group_id="g", _deduplication_id=str(number), **fields)
-    killers.start("--processes", "2", "--prefetch", "0")
-    killers.wait_until_empty()
-    killers.running.terminate()
-    killers.end()
+    killers.work_until_empty("--processes", "2", "--prefetch", "0")
     letters = [
         (each.string_attribute("JobName"), metadata_of(each).dead) for each in killers.letters()
     ]
