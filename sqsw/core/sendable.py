@@ -112,6 +112,20 @@ def check_region(region: str) -> None:
         raise bad_region(region)
 
 
+def region_variable() -> str | None:
+    """Return ``AWS_REGION``; None if it is not set or empty.
+
+    Raises
+    ------
+    SettingsError
+        It has a character that no header can carry. (Check it first: botocore logs the value.)
+    """
+    region = os.environ.get("AWS_REGION") or None
+    if region is not None:
+        check_region(region)
+    return region
+
+
 def bad_region(region: str) -> SettingsError:
     variables = ("AWS_REGION", "AWS_DEFAULT_REGION")
     source = next((name for name in variables if os.environ.get(name) == region), "the region")

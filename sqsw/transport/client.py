@@ -20,6 +20,7 @@ from sqsw.core.sendable import (
     check_region,
     keep_secret_variables,
     no_credentials,
+    region_variable,
 )
 from sqsw.transport.answers import check_answers
 from sqsw.transport.endpoints import check_address, endpoint_of_environment, no_client
@@ -351,7 +352,7 @@ class ClientSource:
 
             session = self.session
             if not hasattr(session, "get_credentials"):  # None, or the module boto3
-                session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
+                session = boto3.session.Session(region_name=region_variable())
             try:
                 credentials = session.get_credentials()
                 if credentials is None:
@@ -469,6 +470,7 @@ class ClientSource:
             import boto3
 
             session = boto3.session.Session(botocore_session=self._botocore_session())
+            check_region(session.region_name or "")  # before botocore logs it
         region = self._region or _region_of_environment(session)
         if region is not None:
             keywords["region_name"] = region
@@ -507,9 +509,9 @@ class _OwnSession:
 
         with self._lock.here:
             if self._session is None or self._pid != os.getpid():
+                region = region_variable()
                 self._pid, self._session = os.getpid(), Session()
                 if "AWS_REGION" in os.environ:
-                    region = os.environ["AWS_REGION"] or None
                     self._session.set_config_variable("region", region)
             return self._session
 
@@ -526,4 +528,4 @@ def _region_of_environment(session: Any) -> str | None:
     made = session.DEFAULT_SESSION if isinstance(session, ModuleType) else session
     if getattr(made, "region_name", None):
         return None
-    return os.environ.get("AWS_REGION") or None
+    return region_variable()

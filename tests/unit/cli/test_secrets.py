@@ -40,6 +40,7 @@ def at_an_endpoint(monkeypatch: pytest.MonkeyPatch, sqsw: Sqsw) -> None:
     for name in PARTS:
         monkeypatch.setenv(name, "AKIAEXAMPLE")
     monkeypatch.delenv("SQSW_LOCAL", raising=False)
+    monkeypatch.setattr("sqsw.core.wording._secrets", {})  # nothing is masked by an earlier test
 
 
 def refused(sqsw: Sqsw, name: str, commands: tuple[str, ...] = COMMANDS) -> None:
@@ -123,13 +124,15 @@ def test_a_bad_token_for_a_container_is_named_and_not_shown(
     refused(sqsw, "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
 
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 @pytest.mark.parametrize("fault", UNSENDABLE)
 def test_a_bad_region_is_named_and_not_shown(
-    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, fault: str
+    sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch, name: str, fault: str
 ) -> None:
-    monkeypatch.setenv("AWS_REGION", UNSENDABLE[fault])
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv(name, UNSENDABLE[fault])
     commands = COMMANDS if fault == "line end" else COMMANDS[:1]
-    refused(sqsw, "AWS_REGION", commands)
+    refused(sqsw, name, commands)
 
 
 @pytest.mark.parametrize(
