@@ -1,4 +1,4 @@
-"""Calls the register in random order and compares it with a recount after every call."""
+"""Makes random calls to the register and recounts its state after every call."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message
 
 _UNSTARTED = ("received", "waiting")
 
-#: what the dispatcher says of a job that ended; None deletes the message
+#: what the dispatcher decides about an ended job; None deletes the message
 _OUTCOMES = [
     Outcome("done", None),
     Outcome("done", None),
@@ -47,9 +47,9 @@ class Driver:
     busy :
         Runs that hold a slot.
     taken :
-        Batches of settlements that a sender has.
+        Batches of settlements that a sender holds.
     left :
-        When a delivery stopped keeping those that arrive later from running, by a count of events.
+        When a delivery stopped blocking later ones of its group, as a count of events.
     """
 
     def __init__(self, seed: int) -> None:
@@ -113,7 +113,7 @@ class Driver:
         client: Any = FakeClient("dead")
         return [replace(each, dead_letter_client=client) for each in made]
 
-    # The calls.
+    # Calls.
 
     def run(self, calls: int) -> None:
         """Make random calls, then bring everything to an end."""
@@ -359,7 +359,7 @@ class Driver:
         busy = {each.run.lane.name for each in self.extending}
         for deliveries in due:
             if deliveries[0].run.lane.name in busy:
-                continue  # one call at a time for each lane
+                continue  # each lane has one call at a time
             changes = self.register.begin_extension(deliveries)
             assert all(0 < seconds <= 37 for _, seconds in changes)
             self.extending += [delivery for delivery, _ in changes]
@@ -435,12 +435,12 @@ class Driver:
         assert not [each for each in self.open if each.state in (*_UNSTARTED,)]
 
     def bring_to_an_end(self) -> None:
-        """Run, return or abandon what is in hand; then nothing is."""
+        """Run, return or abandon everything in hand, and check that nothing is left."""
         end = self.random.choice(["run", "drain", "abandon"])
         while self.polls:
             self.end_poll()
         for of in self.lanes:
-            self.register.take_in(of, [])  # what was held for more messages goes now
+            self.register.take_in(of, [])  # complete the lists that were kept open
             if of.name in self.held or end == "drain":
                 self._close(of)
         if end == "abandon":
@@ -476,7 +476,7 @@ class Driver:
             assert not state.groups._lines
             assert state.asked == state.parked == len(state.ready) == len(state.lists) == 0
 
-    # What must hold.
+    # Checks.
 
     def _of(self, of: Lane) -> list[Delivery]:
         return [each for each in self.open if each.run.lane is of]
@@ -495,7 +495,8 @@ class Driver:
         return delivery in self.extending and not _is_delete(delivery) and not is_late
 
     def _can_go(self, line: Iterable[Delivery]) -> bool:
-        """Whether something of a line is not behind an extension of its lease or group."""
+        """Return whether something in the line is not blocked by an extension of its lease or
+        group."""
         for each in line:
             if not self._waits_for_extension(each):
                 return True
@@ -532,7 +533,7 @@ class Driver:
         )
 
     def _check_alone(self, run: JobRun) -> None:
-        """In hand are suspects, groups whose head waits for its next attempt, and what follows."""
+        """Check that only suspects, groups that wait for a retry and their followers are left."""
         assert not self.polls and all(each in self.abandoned for each in self.busy)
         waiting = [each for each in self._runs_in_hand() if each is not run]
         heads = [entry[2] for s in self.register._states.values() for entry in s.retries]
@@ -543,7 +544,7 @@ class Driver:
         self.seen["suspects"] += 1
 
     def _check_order(self, run: JobRun) -> None:
-        """All that arrived earlier is gone, or had left before this run arrived."""
+        """Check that everything that arrived earlier is gone, or left before this run arrived."""
         arrived = [self.arrived[each] for each in run.deliveries]
         assert arrived == sorted(arrived)
         for earlier in self.history[run.lane.name, run.group or ""]:
@@ -568,7 +569,8 @@ class Driver:
             self._leave(run)
 
     def _check_closed(self, of: Lane) -> None:
-        """What waits in a closed lane is on its last receive, or ahead of such a message."""
+        """Check that what waits in a closed lane is on its last receive, or ahead of such a
+        message."""
         assert self.register.take_credit(of, 10, 0) is None
         waiting = [each for each in self._of(of) if each.state in _UNSTARTED]
         for each in waiting:
@@ -579,7 +581,7 @@ class Driver:
             )
 
     def check(self) -> None:
-        """Count everything again."""
+        """Recount everything."""
         register = self.register
         kept = {each.message.receipt_handle for each in self.open if each.state != "lost"}
         assert register._deliveries.keys() == kept
