@@ -96,12 +96,12 @@ class FakeClient:
 
 
 def refused(index: int = 0, code: str = "ReceiptHandleIsInvalid") -> EntryFailure:
-    """Return a failure that SQS will always repeat."""
+    """Return a permanent failure of an entry."""
     return EntryFailure(index, code, "no", sender_fault=True)
 
 
 def throttled(index: int = 0) -> EntryFailure:
-    """Return a failure that passes."""
+    """Return a temporary failure of an entry."""
     return EntryFailure(index, "InternalError", "later", sender_fault=False)
 
 
@@ -113,7 +113,7 @@ def message(
     expires_at: float = float("inf"),
     **fields: Any,
 ) -> Message:
-    """Return a message as a receive returns it."""
+    """Return a message as if it was received."""
     number = next(_numbers)
     attributes = {"ApproximateReceiveCount": str(receives)}
     if group is not None:
