@@ -110,7 +110,7 @@ def test_the_version_is_the_one_of_the_distribution() -> None:
     try:
         installed = version("sqsw")
     except PackageNotFoundError:
-        pytest.skip("sqsw is not installed here, it runs from its sources")
+        pytest.skip("sqsw is not installed")
     assert sqsw.__version__ == installed
 
 

@@ -228,7 +228,7 @@ def test_boto3_finds_the_endpoint_however_the_machine_is_configured(
     assert url.startswith(sqs_server.url)
     assert "AWS_SESSION_TOKEN" not in os.environ
     assert "intranet.example" in os.environ["NO_PROXY"]
-    assert SQSEnv().get_all_known_queues() == ["emails"], "SQSW_LOCAL would lead elsewhere"
+    assert SQSEnv().get_all_known_queues() == ["emails"], "SQSW_LOCAL took precedence"
 
 
 def test_a_child_process_finds_the_endpoint(sqs_server: SQSServer) -> None:

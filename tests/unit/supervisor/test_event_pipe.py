@@ -43,7 +43,7 @@ def collected(reports: Reports, enough: Callable[[list[Event]], bool]) -> list[E
         told.extend(reports.read())
         return enough(told)
 
-    backends.wait_until(read, 30, "what was told")
+    backends.wait_until(read, 30, "the events")
     return told
 
 

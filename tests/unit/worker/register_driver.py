@@ -202,7 +202,7 @@ class Driver:
                     is_full = state.lane.name in self.limited and self._is_used_up()
                     waits = self._runs_alone() or (state.ready and state.ready[0].runs_alone)
                     assert not state.ready or state.is_paused or is_full or waits, (
-                        "a free slot and no start"
+                        "a slot is free and nothing started"
                     )
 
     def claim(self) -> None:
@@ -252,7 +252,7 @@ class Driver:
             if run.group is not None and was_in_line:
                 unstarted = [each for each in self._of(run.lane) if each.state in _UNSTARTED]
                 assert run.group not in {each.run.group for each in unstarted}, (
-                    "a failed message that comes again at once finds others in its group"
+                    "a failed message that returns at once would find others in its group"
                 )
         if following is not None:
             self._note_starts([following])
@@ -267,7 +267,7 @@ class Driver:
     def take(self) -> None:
         batch = self.register.take_settlements()
         lines = [line for s in self.register._states.values() for line in s.lines]
-        assert batch or not any(map(self._can_go, lines)), "a line holds up another one"
+        assert batch or not any(map(self._can_go, lines)), "a line blocks another one"
         if batch is None:
             return
         assert 1 <= len(batch) <= 10
@@ -306,7 +306,7 @@ class Driver:
             or each.run.lane.is_last_receive(each.message)
             for each in told
         )
-        assert not (goes_on and returned), "a group did not go on after its head was gone"
+        assert not (goes_on and returned), "a group did not go on after its head was settled"
         for each in told:
             del self.open[each]
             if (_is_delete(each) and each not in refused) or each.run.lane.is_last_receive(
@@ -467,7 +467,7 @@ class Driver:
             while self.taken:
                 self.settle(0.0)
             self.check()
-        assert not self.open, "something stays in hand"
+        assert not self.open, "a message is still in hand"
         assert self.register.is_empty() and self.register.is_settled
         assert self.register.unstarted() == 0
         assert not self.register._deliveries and not self.register._later
@@ -515,7 +515,7 @@ class Driver:
                 self.started += len(run.deliveries)
             if run.group is not None:
                 self._check_order(run)
-            assert not self._runs_alone(), "something starts beside a suspect"
+            assert not self._runs_alone(), "a run started next to a suspect"
             if run.runs_alone:
                 self._check_alone(run)
             self.busy[run] = None
@@ -540,7 +540,7 @@ class Driver:
         heads += [each for each in [run, *waiting] if each.runs_alone]
         groups = {(each.lane.name, each.group) for each in heads if each.group is not None}
         assert all(each in heads or (each.lane.name, each.group) in groups for each in waiting)
-        assert not any(each.state == "settling" for each in self.open), "a settlement waits"
+        assert not any(each.state == "settling" for each in self.open), "a settlement is pending"
         self.seen["suspects"] += 1
 
     def _check_order(self, run: JobRun) -> None:
@@ -561,7 +561,7 @@ class Driver:
             assert run not in self.busy
             for each in run.deliveries if run.group is not None else ():
                 key = (run.lane.name, run.group)
-                assert latest.get(key, 0) < self.arrived[each], "a group goes back out of order"
+                assert latest.get(key, 0) < self.arrived[each], "a group was returned out of order"
                 latest[key] = self.arrived[each]
             for each in run.deliveries:
                 assert each.state == "settling" and each.settlement is not None
@@ -607,7 +607,7 @@ class Driver:
             assert all(each.record is not None for each in state.dead_letters)
             assert all(_is_delete(each) for each in state.deletes)
             assert not any(_is_delete(each) for each in state.returns)
-        assert places == Counter(settling), "a settlement is missing, or there twice"
+        assert places == Counter(settling), "a settlement is missing or duplicated"
         for pool in register._pools:
             names = {state.lane.name for state in pool.lanes}
             assert pool.running == sum(run.lane.name in names for run in self.busy)
@@ -616,7 +616,7 @@ class Driver:
             for state in pool.lanes if pool.running + pool.ready < pool.slots else ():
                 is_open = state.lane.name not in self.closed | self.held | self.limited
                 if is_open and not state.is_closed and not state.asked:
-                    assert state.credit(10) >= 1, "a slot is free and nothing may come in"
+                    assert state.credit(10) >= 1, "a slot is free and there is no credit"
         for state in register._states.values():
             of = self._of(state.lane)
             assert state.in_hand == len(of) == register.in_hand(state.lane)

@@ -434,7 +434,7 @@ def test_a_coroutine_without_a_thread_inside_a_running_loop_has_not_started(
     assert isinstance(results[0].error, JobNotStarted)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
 def test_a_process_forked_by_an_inline_job_ends_when_the_job_returns() -> None:
     pids: list[int] = []
     InlineExecutor().submit([FakeCall(lambda: pids.append(os.fork()))], lambda *_: None)

@@ -66,7 +66,7 @@ def in_thread(work: Callable[[], Any]) -> Callable[[], Any]:
 
     def answer() -> Any:
         thread.join(10)
-        assert answers, "it still waits"
+        assert answers, "it is still waiting"
         return answers[0]
 
     return answer
@@ -697,4 +697,4 @@ def test_any_order_of_calls_keeps_the_register_consistent(first_seed: int) -> No
             raise AssertionError(f"seed {seed}: {error!r}; seen {dict(driver.seen)}") from error
         seen += driver.seen
     for what in ("starts", "losses", "settlements", "stays", "buried", "suspects"):
-        assert seen[what] > 10, f"{what} were hardly tried: {seen}"
+        assert seen[what] > 10, f"{what} were rarely tried: {seen}"

@@ -50,7 +50,7 @@ def test_an_idle_thread_ends_before_a_fork() -> None:
     starts, before = LateStarts(), set(threading.enumerate())
     starts.add("batch", lambda: None)
     starts.end_idle_thread()
-    assert {*threading.enumerate()} - before, "it still waits for a batch"
+    assert {*threading.enumerate()} - before, "it ended although a batch is waiting"
     starts.cancel("batch")
     starts.end_idle_thread()
     assert not {*threading.enumerate()} - before
